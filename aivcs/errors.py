@@ -1,0 +1,156 @@
+"""Every error that aivcs raises: one hierarchy, under `AivcsError`.
+
+Each class carries what went wrong as attributes and a message that names the thing and the way out.
+What an error means for a process (its exit code) is decided in `aivcs.cli.exits` and nowhere else.
+Backends raise `StorageError` and its subclasses, and nothing else.
+"""
+
+
+class AivcsError(Exception):
+    """Base of every error that aivcs raises on purpose."""
+
+
+class UsageError(AivcsError):
+    """The request cannot be carried out as it was written."""
+
+
+class NoRepositoryError(AivcsError):
+    """There is no store where one was looked for."""
+
+
+class AmbiguousError(AivcsError):
+    """A prefix fits several things.
+
+    Attributes:
+        prefix: What was given.
+        candidates: Some of what it fits, in order.
+    """
+
+    def __init__(self, what: str, prefix: str, candidates: "list[str]") -> None:
+        self.prefix = prefix
+        self.candidates = candidates
+        super().__init__(
+            f"{what} {prefix} is ambiguous: it fits {', '.join(candidates)}; give more characters"
+        )
+
+
+class StorageError(AivcsError):
+    """Base of everything a backend raises."""
+
+
+class NotFoundError(StorageError):
+    """No blob has this digest."""
+
+    def __init__(self, digest: str, message: str = "") -> None:
+        self.digest = digest
+        super().__init__(
+            message or f"no blob {digest} in this store; put it with: aivcs blob put FILE"
+        )
+
+
+class RunNotFoundError(StorageError):
+    """No run has this id."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"no run {run_id!s} in this store; aivcs run list shows the runs")
+
+
+class InvalidRunStateError(StorageError):
+    """The run is not in the state that the change needs; a finished run never changes again."""
+
+    def __init__(self, run_id: str, status: str, expected: str) -> None:
+        self.run_id = run_id
+        self.status = status
+        self.expected = expected
+        super().__init__(
+            f"run {run_id} is {status}, not {expected}: a finished run is sealed; "
+            "start another with: aivcs run start"
+        )
+
+
+class ReleaseNotFoundError(StorageError):
+    """Nothing was ever released under this name, or not what was asked for."""
+
+    def __init__(self, name: str, message: str = "") -> None:
+        self.name = name
+        super().__init__(
+            message
+            or f"nothing was released as {name}; aivcs release list shows the names, "
+            f"aivcs release promote {name} SPEC makes a first release"
+        )
+
+
+class NoPreviousReleaseError(StorageError):
+    """There is no release below the live one to return to."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{name} has no previous release to roll back to; "
+            f"name a target with --to (see: aivcs release history {name})"
+        )
+
+
+class InvalidDigestError(StorageError):
+    """A text is not a SHA-256 in hexadecimal."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"{text[:80]!r} is not a digest: 64 hexadecimal characters are needed")
+
+
+class IntegrityError(StorageError):
+    """Stored bytes are not what was stored.
+
+    Attributes:
+        expected: The hash the bytes should have, or None when they do not parse at all.
+        actual: The hash they have.
+        where: The object, or file and line.
+    """
+
+    def __init__(
+        self, expected: "str | None", actual: "str | None", where: str, message: str = ""
+    ) -> None:
+        self.expected = expected
+        self.actual = actual
+        self.where = where
+        super().__init__(
+            message or f"{where} is damaged: its hash is {actual}, not {expected}; see: aivcs verify"
+        )
+
+
+class BackendError(StorageError):
+    """The backend could not do it (I/O, permission); nothing was changed."""
+
+
+class SerializationError(StorageError):
+    """A value cannot be stored: it is not JSON, too large, too deep, or not a legal text."""
+
+
+class InvalidNameError(SerializationError):
+    """A name, label, kind or id breaks the rules for such texts."""
+
+
+class ConflictError(StorageError):
+    """The change was overtaken by another, or contradicts what is stored."""
+
+
+class LockTimeoutError(StorageError):
+    """Another process held the lock for longer than the time limit."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        super().__init__(
+            f"another process has held {what} for {seconds:g} s; nothing was done. "
+            "Try again, or wait longer with --lock-timeout"
+        )
+
+
+class OutcomeUnknownError(StorageError):
+    """Whether the change is durable cannot be known: the system failed to confirm it."""
+
+
+class UnsupportedFormatError(StorageError):
+    """The store, or an entry in it, was written by a newer aivcs."""

@@ -1,0 +1,207 @@
+r"""A chained log: lines of JSON, each ending in the hash that links it to all before.
+
+`hash` is the last member of every line: the SHA-256, in hexadecimal, of the previous line's `hash`
+(64 characters; nothing on the first line) followed by this line's bytes before `,"hash"`. One value
+is checksum of the line and link of the chain; the last line's is the log's head.
+
+This module judges bytes and never moves any. A line is given and returned without its newline
+unless a name says otherwise; "right" means that a line parses as a link of the chain.
+"""
+
+from aivcs.errors import IntegrityError, SerializationError, UnsupportedFormatError
+from aivcs.log.jsontext import parse
+from aivcs.sha256 import hex_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+FORMAT = 1
+"""The format that a log's first line names."""
+
+_KEY = b',"hash":"'
+_CLOSE = b'"}'
+LINK_BYTES = len(_KEY) + 64 + len(_CLOSE)
+"""How many bytes the hash member and the closing brace take at the end of a line."""
+_HEX = frozenset(b"0123456789abcdef")
+
+
+def seal(body: str, previous: str) -> "tuple[bytes, str]":
+    """Closes a line: returns its bytes, with the newline, and its hash.
+
+    Args:
+        body: The JSON object up to, not including, `,"hash"`; so without its closing brace.
+        previous: The hash of the line before, empty for a first line.
+    """
+    data = body.encode()
+    link = hex_digest(previous.encode() + data)
+    return b"".join((data, _KEY, link.encode(), _CLOSE, b"\n")), link
+
+
+def hash_of(line: bytes) -> "str | None":
+    """Returns the hash a line bears, or None if it bears none where it should."""
+    if not line.endswith(_CLOSE) or line[-LINK_BYTES : -LINK_BYTES + len(_KEY)] != _KEY:
+        return None
+    link = line[-64 - len(_CLOSE) : -len(_CLOSE)]
+    return link.decode() if _HEX.issuperset(link) else None
+
+
+def expected_hash(line: bytes, previous: str) -> str:
+    """Returns the hash that a line should bear behind a line with the hash `previous`."""
+    return hex_digest(previous.encode() + line[:-LINK_BYTES])
+
+
+def is_right(line: bytes, previous: str) -> bool:
+    """Tells whether a line is the link that follows a line with the hash `previous`."""
+    link = hash_of(line)
+    return link is not None and link == expected_hash(line, previous)
+
+
+class Tail:
+    """What stands at the end of a log.
+
+    Attributes:
+        last: The last right line, empty if there is none.
+        head: Its hash, empty if there is none.
+        end: Offset in the file just behind its newline, or behind where that should be.
+        torn: The bytes behind `end` that an interrupted write left; they are to be cut.
+        unended: The last line lacks its newline: to be written at `end` once `torn` is cut.
+    """
+
+    __slots__ = ("end", "head", "last", "torn", "unended")
+
+    def __init__(self, last: bytes, end: int, torn: bytes, *, unended: bool = False) -> None:
+        self.last = last
+        self.head = (hash_of(last) or "") if last else ""
+        self.end = end
+        self.torn = torn
+        self.unended = unended
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing is to be repaired."""
+        return not self.torn and not self.unended
+
+
+def read_tail(block: bytes, start: int) -> "Tail | None":
+    """Judges the end of a log.
+
+    The rule: a whole right line that lacks only its newline, followed by nothing or by NULs alone,
+    gets its newline; the same followed by any other byte is corruption; other bytes behind the last
+    newline, and anything behind the last right line that contains NULs (what file systems leave of
+    an unfinished write after a power cut), are torn; a line with its newline that is not right is
+    corruption.
+
+    Args:
+        block: The bytes of the file from the offset `start` to its end.
+        start: Where the block begins.
+
+    Returns:
+        The tail, or None if the block begins too late to tell; then give a longer one.
+
+    Raises:
+        IntegrityError: The end of the log is corrupt. `where` is empty: the caller names the file.
+    """
+    end = block.rfind(b"\n") + 1
+    while end:
+        begin = block.rfind(b"\n", 0, end - 1) + 1
+        if start and begin < LINK_BYTES + 1:
+            return None
+        previous = _hash_before(block, begin)
+        if previous is not None and is_right(block[begin : end - 1], previous):
+            break
+        end = begin
+    else:
+        if start:
+            return None
+    last = block[begin : end - 1] if end else b""
+    rest = block[end:]
+    if not rest:
+        return Tail(last, start + end, b"")
+    head = (hash_of(last) or "") if last else ""
+    whole = _whole_line(rest, head)
+    if whole:
+        after = rest[whole:]
+        if not after.strip(b"\0"):
+            return Tail(rest[:whole], start + end + whole, after, unended=True)
+    elif b"\0" in rest or b"\n" not in rest:
+        return Tail(last, start + end, rest)
+    bad = rest.split(b"\n", 1)[0]
+    raise IntegrityError(expected_hash(bad, head), hash_of(bad), "")
+
+
+def _hash_before(block: bytes, begin: int) -> "str | None":
+    """The hash of the line that ends just before `begin`; empty at the start of the file."""
+    if not begin:
+        return ""
+    return hash_of(block[max(0, begin - 1 - LINK_BYTES) : begin - 1])
+
+
+def _whole_line(rest: bytes, previous: str) -> int:
+    """The length of the right line that `rest` begins with, newline excluded; 0 if there is none."""
+    limit = rest.find(b"\n")
+    limit = len(rest) if limit < 0 else limit
+    at = rest.find(_KEY)
+    while 0 <= at < limit:
+        stop = at + LINK_BYTES
+        if stop <= limit and is_right(rest[:stop], previous):
+            return stop
+        at = rest.find(_KEY, at + 1)
+    return 0
+
+
+def right_lines(
+    lines: "Iterable[bytes]", previous: str = "", number: int = 0
+) -> "Iterator[tuple[int, bytes]]":
+    """Yields number and bytes of each line of a log, in order, each checked as a link of the chain.
+
+    Args:
+        lines: The lines as read, newlines included; the last one may be torn.
+        previous: The hash of the line before the first one.
+        number: How many lines stand before the first one.
+
+    Raises:
+        IntegrityError: A line is not right, and is not the torn end of the log; `where` is the
+            line's number, which the caller completes with the file's name.
+    """
+    bad: IntegrityError | None = None
+    for line in lines:
+        number += 1
+        if bad is not None:
+            # Behind a bad line: only NULs, here or later, would make all of it a torn tail.
+            if b"\0" in line:
+                return
+            continue
+        text = line[:-1] if line.endswith(b"\n") else line
+        link = hash_of(text)
+        actual = expected_hash(text, previous)
+        if link is None or link != actual:
+            if b"\0" in line or not line.endswith(b"\n"):
+                return
+            bad = IntegrityError(link, actual, str(number))
+            continue
+        yield number, text
+        previous = link
+    if bad is not None:
+        raise bad
+
+
+def members(line: bytes) -> "dict[str, Any]":
+    """Returns the members of a right line, its `hash` included.
+
+    Raises:
+        IntegrityError: Its hash may be right, but it is no JSON object with a type.
+        UnsupportedFormatError: It says that it is of a later format.
+    """
+    try:
+        entry = parse(line.decode())
+    except (SerializationError, UnicodeDecodeError) as error:
+        raise IntegrityError(None, None, "", f"is not JSON: {error}") from error
+    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
+        raise IntegrityError(None, None, "", "is no entry of a log")
+    if entry.get("format", FORMAT) != FORMAT:
+        raise UnsupportedFormatError(
+            f"format {entry['format']!r} of a log needs a newer aivcs; this one reads {FORMAT}"
+        )
+    return entry

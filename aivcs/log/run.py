@@ -1,0 +1,359 @@
+"""The log of a run: its three kinds of entries, the rule of sequence, and the record they fold into.
+
+A run's log is one `run` line, any number of `event` lines, and at most one `end` line, behind which
+nothing follows. The rule of sequence: a seq is there once; an event that asks for none gets the
+highest so far plus one, counting from 1; the identical event again is the one that is there. So that
+the end of the log is enough to go on, an event line whose own seq is not both the highest so far and
+the number of events bears `high`: [highest, count].
+"""
+
+from aivcs.errors import (
+    ConflictError,
+    IntegrityError,
+    InvalidRunStateError,
+    SerializationError,
+    UnsupportedFormatError,
+)
+from aivcs.log import chain
+from aivcs.log.jsontext import encode, encode_trusted
+from aivcs.model import (
+    MAX_SEQ,
+    ContentDigest,
+    RunEvent,
+    RunId,
+    RunMetadata,
+    RunRecord,
+    RunStatus,
+    RunSummary,
+    Timestamp,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+MAX_EVENT = 1 << 20
+"""Bytes of one event's payload as stored, unless configured otherwise."""
+
+
+def header(record: RunRecord) -> "tuple[bytes, str]":
+    """Returns the first line of a run's log, and its hash.
+
+    Raises:
+        SerializationError: The tags are no JSON value.
+    """
+    metadata = record.metadata
+    body = (
+        f'{{"type":"run","format":{chain.FORMAT},"run_id":"{record.run_id}",'
+        f'"spec_digest":"{record.spec_digest}",'
+        f'"metadata":{{"git_sha":{encode(metadata.git_sha)},'
+        f'"agent_name":{encode(metadata.agent_name)},"tags":{encode(metadata.tags)}}},'
+        f'"created_at":"{record.created_at}"'
+    )
+    return chain.seal(body, "")
+
+
+class Position:
+    """Where a run stands after a line of its log.
+
+    Attributes:
+        status: What the run is.
+        highest: The highest seq so far; 0 if there is no event.
+        count: How many events there are.
+    """
+
+    __slots__ = ("count", "highest", "status")
+
+    def __init__(self, line: bytes) -> None:
+        """Reads the position off any line of a run's log.
+
+        Raises:
+            IntegrityError: The line is no entry of a run's log.
+            UnsupportedFormatError: It is one of a later format.
+        """
+        entry = chain.members(line)
+        self.status = RunStatus.RUNNING
+        try:
+            match entry["type"]:
+                case "run":
+                    self.highest = self.count = 0
+                case "event":
+                    self.highest, self.count = entry.get("high", (entry["seq"],) * 2)
+                case "end":
+                    self.status = RunStatus(entry["status"])
+                    self.highest = self.count = entry["summary"]["total_events"]
+                case other:
+                    raise _newer(other)
+        except (KeyError, TypeError, ValueError, SerializationError) as error:
+            raise _misshapen(entry, error) from error
+
+    def require_running(self, run_id: str) -> None:
+        """Refuses a run that is over.
+
+        Raises:
+            InvalidRunStateError: With the status it has.
+        """
+        if self.status.is_terminal:
+            raise InvalidRunStateError(run_id, self.status, RunStatus.RUNNING)
+
+
+class Extension:
+    """New events for the end of a run's log, numbered and sealed, before they are written.
+
+    Attributes:
+        lines: The lines to append, in order; an event that was there already adds none.
+        seqs: The seq of every event given, in order.
+        head: The hash of the last line.
+    """
+
+    __slots__ = ("_find", "_position", "_run_id", "_stored", "head", "lines", "max_event", "seqs")
+
+    def __init__(
+        self,
+        run_id: str,
+        last: bytes,
+        find: "Callable[[int], RunEvent | None]",
+        *,
+        max_event: int = MAX_EVENT,
+    ) -> None:
+        """Goes on from the last line of the log.
+
+        Args:
+            run_id: The run, for messages.
+            last: The last right line.
+            find: Returns the stored event of a seq, if there is one; asked only about a seq that
+                is not above all others.
+            max_event: Bytes of one payload, at most.
+
+        Raises:
+            InvalidRunStateError: The run is over.
+            IntegrityError: The line is no entry of a run's log.
+        """
+        self._run_id = run_id
+        self._position = Position(last)
+        self._position.require_running(run_id)
+        self._find = find
+        self._stored: dict[int, RunEvent] = {}
+        self.max_event = max_event
+        self.head = chain.hash_of(last) or ""
+        self.lines: list[bytes] = []
+        self.seqs: list[int] = []
+
+    def add(self, event: RunEvent) -> int:
+        """Numbers and seals one event; returns its seq.
+
+        Raises:
+            ConflictError: Another event has this seq, or no number is left.
+            SerializationError: The payload is no JSON value, or too large.
+        """
+        payload = encode(event.payload)
+        if len(payload) > self.max_event // 4 and len(payload.encode()) > self.max_event:
+            raise too_large(len(payload.encode()), self.max_event)
+        position = self._position
+        seq = position.highest + 1 if event.seq is None else event.seq
+        if seq > MAX_SEQ:
+            raise ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
+        if event.seq is not None and (seq < position.highest or (position.count and seq == position.highest)):
+            stored = self._stored.get(seq) or self._find(seq)
+            if stored is not None:
+                self._require_same(event, stored, seq)
+                self.seqs.append(seq)
+                return seq
+        position.highest = max(seq, position.highest)
+        position.count += 1
+        timestamp = event.timestamp or Timestamp.now()
+        body = (
+            f'{{"type":"event","seq":{seq},"kind":{encode_trusted(event.kind)},'
+            f'"payload":{payload},"timestamp":"{timestamp}"'
+        )
+        if not seq == position.highest == position.count:
+            body += f',"high":[{position.highest},{position.count}]'
+        line, self.head = chain.seal(body, self.head)
+        self.lines.append(line)
+        self.seqs.append(seq)
+        if event.seq is not None:
+            self._stored[seq] = RunEvent(event.kind, event.payload, seq=seq, timestamp=timestamp)
+        return seq
+
+    def _require_same(self, event: RunEvent, stored: RunEvent, seq: int) -> None:
+        if (
+            event.kind != stored.kind
+            or not _same_json(event.payload, stored.payload)
+            or (event.timestamp is not None and event.timestamp != stored.timestamp)
+        ):
+            raise ConflictError(
+                f"run {self._run_id} has another event with seq {seq} ({stored.kind}); "
+                "leave the seq out to append, or give the identical event to retry"
+            )
+
+
+def too_large(size: int, limit: int) -> SerializationError:
+    """Returns the error for an event over the limit, with the way out."""
+    return SerializationError(
+        f"an event of {size} bytes is over the limit of {limit}; "
+        "store the data as a blob and refer to it: --blob KEY=PATH"
+    )
+
+
+def end(
+    status: RunStatus, summary: RunSummary, position: Position, created_at: Timestamp, head: str
+) -> "tuple[bytes, str]":
+    """Returns the last line of a run's log, and its hash; counts and times what is not given."""
+    completed_at = Timestamp.now()
+    total = position.count if summary.total_events is None else summary.total_events
+    duration = summary.duration_ms
+    if duration is None:
+        # A clock that was set back must not make a run take less than no time.
+        duration = max(0, completed_at.microseconds() - created_at.microseconds()) // 1000
+    complete = RunSummary(
+        total_events=total,
+        final_state_digest=summary.final_state_digest,
+        duration_ms=duration,
+        success=summary.success,
+        exit_code=summary.exit_code,
+    )
+    body = (
+        f'{{"type":"end","status":"{status}","summary":{encode_trusted(complete.to_json())},'
+        f'"completed_at":"{completed_at}"'
+    )
+    return chain.seal(body, head)
+
+
+def created_at(first: bytes) -> Timestamp:
+    """Returns when a run was created, from its first line.
+
+    Raises:
+        IntegrityError: It is no first line of a run's log.
+    """
+    entry = chain.members(first)
+    try:
+        return Timestamp._stored(entry["created_at"])
+    except (KeyError, SerializationError) as error:
+        raise _misshapen(entry, error) from error
+
+
+def fold(first: bytes, last: bytes) -> RunRecord:
+    """Returns the record of a run from the first and the last line of its log.
+
+    Raises:
+        IntegrityError: These are not lines of a run's log.
+        UnsupportedFormatError: They are of a later format.
+    """
+    entry = chain.members(first)
+    try:
+        if entry["type"] != "run":
+            raise IntegrityError(None, None, "", "does not begin with the entry of a run")
+        metadata = entry["metadata"]
+        status, summary, completed_at = RunStatus.RUNNING, None, None
+        closing = chain.members(last)
+        if closing["type"] == "end":
+            status = RunStatus(closing["status"])
+            ending = closing["summary"]
+            summary = RunSummary(
+                total_events=ending["total_events"],
+                final_state_digest=ending["final_state_digest"],
+                duration_ms=ending["duration_ms"],
+                success=ending["success"],
+                exit_code=ending.get("exit_code"),
+            )
+            completed_at = Timestamp._stored(closing["completed_at"])
+        elif closing["type"] not in {"run", "event"}:
+            raise _newer(closing["type"])
+        return RunRecord(
+            run_id=RunId(entry["run_id"]),
+            spec_digest=ContentDigest(entry["spec_digest"]),
+            metadata=RunMetadata(
+                metadata["agent_name"], git_sha=metadata["git_sha"], tags=metadata["tags"]
+            ),
+            status=status,
+            summary=summary,
+            created_at=Timestamp._stored(entry["created_at"]),
+            completed_at=completed_at,
+        )
+    except (KeyError, TypeError, ValueError, SerializationError) as error:
+        raise _misshapen(entry, error) from error
+
+
+def event_of(line: bytes) -> "RunEvent | None":
+    """Returns the event that a line holds, or None if it is the first or the last of its log.
+
+    Raises:
+        IntegrityError: It is no entry of a run's log.
+        UnsupportedFormatError: It is one of a later format.
+    """
+    entry = chain.members(line)
+    if entry["type"] != "event":
+        if entry["type"] not in {"run", "end"}:
+            raise _newer(entry["type"])
+        return None
+    try:
+        return RunEvent(
+            entry["kind"],
+            entry["payload"],
+            seq=entry["seq"],
+            timestamp=Timestamp._stored(entry["timestamp"]),
+        )
+    except (KeyError, SerializationError) as error:
+        raise _misshapen(entry, error) from error
+
+
+ZEROTH = b'{"type":"event","seq":0,'
+"""How the line of an event with the seq 0 begins: the one that may come in front of the first."""
+
+
+def events_in_order(lines: "Iterable[bytes]", *, has_zeroth: bool) -> "Iterator[RunEvent]":
+    """Yields the events of a log ordered by seq, whatever order they were appended in.
+
+    Holds back only what arrived early: a log without gaps passes through in constant memory.
+
+    Args:
+        lines: The lines of the log, in order.
+        has_zeroth: Whether a line of the log begins with `ZEROTH`.
+    """
+    from heapq import heappop, heappush
+
+    early: list[tuple[int, RunEvent]] = []
+    following = 0 if has_zeroth else 1
+    for line in lines:
+        event = event_of(line)
+        if event is None:
+            continue
+        assert event.seq is not None
+        if event.seq == following:
+            yield event
+            following += 1
+            while early and early[0][0] == following:
+                yield heappop(early)[1]
+                following += 1
+        else:
+            heappush(early, (event.seq, event))
+    while early:
+        yield heappop(early)[1]
+
+
+def _same_json(one: "Any", other: "Any") -> bool:
+    """Whether two values are the same JSON value; the order of keys does not count, types do."""
+    if isinstance(one, dict):
+        return (
+            isinstance(other, dict)
+            and one.keys() == other.keys()
+            and all(_same_json(value, other[key]) for key, value in one.items())
+        )
+    if isinstance(one, (list, tuple)):
+        return (
+            isinstance(other, (list, tuple))
+            and len(one) == len(other)
+            and all(map(_same_json, one, other))
+        )
+    return (isinstance(one, bool) is isinstance(other, bool)) and bool(one == other)
+
+
+def _newer(kind: object) -> UnsupportedFormatError:
+    return UnsupportedFormatError(f"an entry of type {kind!r} needs a newer aivcs")
+
+
+def _misshapen(entry: "dict[str, Any]", error: Exception) -> IntegrityError:
+    return IntegrityError(
+        None, None, "", f"is no {entry['type']!r} entry of a run: {error or type(error).__name__}"
+    )

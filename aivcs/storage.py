@@ -1,0 +1,254 @@
+"""The three storage contracts, as protocols: what every backend guarantees.
+
+`aivcs.testing` holds a backend to every sentence here; `aivcs.aio` has the async twins. A backend
+raises `aivcs.errors.StorageError` and its subclasses, and nothing else; each method is atomic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.model import (
+        ContentDigest,
+        Head,
+        ReleaseMetadata,
+        ReleaseRecord,
+        RunEvent,
+        RunId,
+        RunMetadata,
+        RunRecord,
+        RunSummary,
+    )
+
+
+class CasStore(Protocol):
+    """Blobs by the SHA-256 of their content: the same content is one object, for ever the same."""
+
+    def put(self, data: bytes) -> ContentDigest:
+        """Stores a content and returns its digest; once it returns, the content is durable.
+
+        Putting what is there already changes nothing but repairs it if it was damaged.
+
+        Raises:
+            BackendError: It could not be stored.
+        """
+        ...
+
+    def put_stream(self, readable: BinaryIO) -> ContentDigest:
+        """Stores what `readable` gives until its end, in bounded memory; else as `put`.
+
+        Raises:
+            BackendError: It could not be read or stored.
+        """
+        ...
+
+    def get(self, digest: ContentDigest) -> bytes:
+        """Returns the exact bytes, verified against the digest.
+
+        Raises:
+            NotFoundError: No blob has this digest.
+            IntegrityError: What is stored is damaged.
+        """
+        ...
+
+    def open(self, digest: ContentDigest) -> BinaryIO:
+        """Returns a stream of the bytes, verified as they are read.
+
+        The read that reaches the end raises rather than returning, if what was read before it was
+        not the content: only a stream read to its end has given verified bytes.
+
+        Raises:
+            NotFoundError: No blob has this digest.
+            IntegrityError: From `read`, at the end, if what is stored is damaged.
+        """
+        ...
+
+    def contains(self, digest: ContentDigest) -> bool:
+        """Tells whether a blob has this digest; does not read it."""
+        ...
+
+    def delete(self, digest: ContentDigest) -> None:
+        """Removes a blob; no error if there is none."""
+        ...
+
+    def list_digests(self, prefix: str = "") -> Iterator[ContentDigest]:
+        """Yields the digests of all blobs that begin with `prefix` (hexadecimal), in order."""
+        ...
+
+
+class RunLedger(Protocol):
+    """Runs and what happened in them: appended, numbered, and sealed when they end."""
+
+    def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+        """Starts a run, `RUNNING`, with a new random id.
+
+        Raises:
+            SerializationError: The tags are no JSON value.
+        """
+        ...
+
+    def append_event(self, run_id: str, event: RunEvent) -> int:
+        """Appends one event and returns its seq, durable.
+
+        An event without a seq gets the highest so far plus one, atomically with any number of
+        writers; the first gets 1. The identical event again (same seq, kind and payload, and
+        timestamp if one is given) is accepted and stored once.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            InvalidRunStateError: It is over.
+            ConflictError: Another event has this seq.
+            SerializationError: The payload is no JSON value, or too large.
+        """
+        ...
+
+    def append_events(self, run_id: str, events: Iterable[RunEvent]) -> list[int]:
+        """Appends all of some events or none, as `append_event`; returns their seqs."""
+        ...
+
+    def complete_run(self, run_id: str, summary: RunSummary) -> None:
+        """Ends a run as `COMPLETED`; afterwards nothing of it changes.
+
+        `total_events` and `duration_ms` are counted and measured if they are None.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            InvalidRunStateError: It is over already.
+        """
+        ...
+
+    def fail_run(self, run_id: str, summary: RunSummary) -> None:
+        """Ends a run as `FAILED`; else as `complete_run`."""
+        ...
+
+    def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+        """Ends a run as `CANCELLED`; else as `complete_run`."""
+        ...
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """Returns a run as it stands.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+        """
+        ...
+
+    def get_events(self, run_id: str) -> list[RunEvent]:
+        """Returns the events of a run, ordered by seq.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            IntegrityError: What is stored is damaged.
+        """
+        ...
+
+    def iter_events(self, run_id: str) -> Iterator[RunEvent]:
+        """Yields what `get_events` returns, one by one."""
+        ...
+
+    def list_runs(self, spec_digest: ContentDigest | None = None) -> list[RunRecord]:
+        """Returns all runs, or those of one spec, newest first."""
+        ...
+
+    def iter_runs(self, spec_digest: ContentDigest | None = None) -> Iterator[RunRecord]:
+        """Yields what `list_runs` returns, one by one."""
+        ...
+
+    def list_run_ids(self, prefix: str = "") -> Iterator[RunId]:
+        """Yields the ids of all runs that begin with `prefix`, in order."""
+        ...
+
+    def head(self, run_id: str) -> Head:
+        """Returns the head of a run's log.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+        """
+        ...
+
+
+class ReleaseRegistry(Protocol):
+    """What is live under each name, as a stack, and the whole history of how it came to be.
+
+    Changes to one name are linearizable; names are independent; history is append-only.
+    """
+
+    def promote(
+        self,
+        name: str,
+        spec_digest: ContentDigest,
+        metadata: ReleaseMetadata,
+        *,
+        expect: ContentDigest | int | str | None = None,
+    ) -> ReleaseRecord:
+        """Makes a spec live, on top of what is; returns the new entry.
+
+        Promoting what is live already is recorded, and replaces the top of the stack.
+
+        Args:
+            name: The agent's name.
+            spec_digest: What is to be live; whether it is stored is the caller's to check.
+            metadata: Who, why, and under which label.
+            expect: A digest, the seq of the live entry, or "none": the change is made only if
+                that is what is live.
+
+        Raises:
+            InvalidNameError: The name breaks the rules for names.
+            ConflictError: Something else than expected is live.
+        """
+        ...
+
+    def rollback(
+        self,
+        name: str,
+        *,
+        to: ContentDigest | int | str | None = None,
+        metadata: ReleaseMetadata | None = None,
+        expect: ContentDigest | int | str | None = None,
+    ) -> ReleaseRecord:
+        """Makes an earlier release live again, as a new entry with its spec and label.
+
+        Args:
+            name: The agent's name.
+            to: A `ContentDigest`, a seq or a label: pops down to the topmost such release, or
+                pushes it if it is not on the stack. None pops once.
+            metadata: Who rolls back, and why.
+            expect: As for `promote`.
+
+        Raises:
+            ReleaseNotFoundError: Nothing was released under the name, or never the target.
+            NoPreviousReleaseError: There is nothing below the live release.
+            ConflictError: Something else than expected is live.
+        """
+        ...
+
+    def current(self, name: str) -> ReleaseRecord | None:
+        """Returns the entry that says what is live, or None if nothing was released."""
+        ...
+
+    def history(self, name: str) -> list[ReleaseRecord]:
+        """Returns all entries of a name, newest first; none for an unknown name.
+
+        Raises:
+            IntegrityError: What is stored is damaged.
+        """
+        ...
+
+    def iter_history(self, name: str) -> Iterator[ReleaseRecord]:
+        """Yields what `history` returns, one by one."""
+        ...
+
+    def list_names(self) -> Iterator[str]:
+        """Yields all names that something was released under, in order."""
+        ...
+
+    def head(self, name: str) -> Head:
+        """Returns the head of a name's log.
+
+        Raises:
+            ReleaseNotFoundError: Nothing was released under the name.
+        """
+        ...
