@@ -104,8 +104,9 @@ class IntegrityError(StorageError):
     """Stored bytes are not what was stored.
 
     Attributes:
-        expected: The hash the bytes should have, or None when they do not parse at all.
-        actual: The hash they have.
+        expected: The hash that stands for the bytes (their name, or what their line says), or None
+            where there is none.
+        actual: The hash that the bytes have.
         where: The object, or file and line.
     """
 

@@ -423,6 +423,7 @@ class ReleaseMetadata(_Record):
 
     Raises:
         InvalidNameError: The label breaks the rules of `check_label`, or the actor is empty.
+        SerializationError: The notes are no valid text.
     """
 
     __slots__ = ("version_label", "promoted_by", "notes")  # noqa: RUF023 the order of the file format
@@ -441,6 +442,8 @@ class ReleaseMetadata(_Record):
         check_text("actor (promoted_by)", promoted_by)
         if version_label is not None:
             check_label(version_label)
+        if notes is not None and not _is_text(notes):
+            raise SerializationError("notes hold something that is no character (not UTF-8?)")
         self._fill(version_label, promoted_by, notes)
 
 
@@ -568,6 +571,14 @@ def _is_safe(text: object) -> bool:
         and text[0] in _ALNUM
         and _SAFE.issuperset(text)
     )
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8: whether it is free of lone surrogates."""
+    try:
+        return bool(text.encode()) or not text
+    except UnicodeEncodeError:
+        return False
 
 
 def _shown(text: object) -> str:

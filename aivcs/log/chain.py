@@ -9,7 +9,7 @@ unless a name says otherwise; "right" means that a line parses as a link of the 
 """
 
 from aivcs.errors import IntegrityError, SerializationError, UnsupportedFormatError
-from aivcs.log.jsontext import parse
+from aivcs.log.jsontext import MAX_DEPTH, parse
 from aivcs.sha256 import hex_digest
 
 TYPE_CHECKING = False
@@ -25,6 +25,8 @@ _CLOSE = b'"}'
 LINK_BYTES = len(_KEY) + 64 + len(_CLOSE)
 """How many bytes the hash member and the closing brace take at the end of a line."""
 _HEX = frozenset(b"0123456789abcdef")
+_LINE_DEPTH = MAX_DEPTH + 2
+"""A line puts one level around a payload, two around tags; both may use all of `MAX_DEPTH`."""
 
 
 def seal(body: str, previous: str) -> "tuple[bytes, str]":
@@ -101,7 +103,8 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
         The tail, or None if the block begins too late to tell; then give a longer one.
 
     Raises:
-        IntegrityError: The end of the log is corrupt. `where` is empty: the caller names the file.
+        IntegrityError: The end of the log is corrupt; `where` is the offset in the file at which the
+            bad line begins, which the caller completes with the file's name.
     """
     end = block.rfind(b"\n") + 1
     while end:
@@ -128,7 +131,7 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
     elif b"\0" in rest or b"\n" not in rest:
         return Tail(last, start + end, rest)
     bad = rest.split(b"\n", 1)[0]
-    raise IntegrityError(expected_hash(bad, head), hash_of(bad), "")
+    raise IntegrityError(hash_of(bad), expected_hash(bad, head), str(start + end))
 
 
 def _hash_before(block: bytes, begin: int) -> "str | None":
@@ -195,7 +198,7 @@ def members(line: bytes) -> "dict[str, Any]":
         UnsupportedFormatError: It says that it is of a later format.
     """
     try:
-        entry = parse(line.decode())
+        entry = parse(line.decode(), max_depth=_LINE_DEPTH)
     except (SerializationError, UnicodeDecodeError) as error:
         raise IntegrityError(None, None, "", f"is not JSON: {error}") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):

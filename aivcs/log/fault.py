@@ -146,9 +146,10 @@ def _check_string(token: str, position: int) -> str:
 
 def _check_number(token: str, position: int) -> None:
     if token.lstrip("-").isdigit():
-        if len(token) > MAX_DIGITS:
+        digits = len(token.lstrip("-"))
+        if digits > MAX_DIGITS:
             raise _FaultError(
-                position, f"an integer of {len(token)} characters; at most {MAX_DIGITS} are kept"
+                position, f"an integer of {digits} digits; at most {MAX_DIGITS} are kept"
             )
     elif abs(float(token)) == float("inf"):
         raise _FaultError(position, f"{token[:40]} is beyond the range of a double")

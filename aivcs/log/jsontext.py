@@ -34,7 +34,7 @@ def _unique(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
 
 
 def _short_int(text: str) -> int:
-    if len(text) > MAX_DIGITS:
+    if len(text.lstrip("-")) > MAX_DIGITS:
         raise ValueError(text)
     return int(text)
 
@@ -92,7 +92,7 @@ else:
 _SPACE = " \t\n\r"
 
 
-def parse(text: str) -> "Any":
+def parse(text: str, *, max_depth: int = MAX_DEPTH) -> "Any":
     """Returns the value of a JSON text.
 
     A number beyond the range of a double and a lone surrogate pass here, and are refused by
@@ -109,9 +109,9 @@ def parse(text: str) -> "Any":
         raise not_json(text) from error
     if end != len(text) and text[end:].strip(_SPACE):
         raise not_json(text)
-    if text.count("[") + text.count("{") > MAX_DEPTH:
+    if text.count("[") + text.count("{") > max_depth:
         try:
-            _check(value)
+            _check(value, max_depth)
         except SerializationError as error:
             raise not_json(text) from error
     return value
@@ -180,7 +180,7 @@ def _refuse_value(value: object) -> None:
     raise ValueError(f"{type(value).__name__} has no JSON form")
 
 
-def _check(value: "Any") -> None:
+def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:
     """Refuses what the C code would silently convert or not bound; knows no circles (encode first)."""
     layer, depth = [value], 0
     while layer:
@@ -191,8 +191,8 @@ def _check(value: "Any") -> None:
             elif isinstance(node, int) and abs(node) >= _TOO_LONG:
                 raise SerializationError(f"an integer has more than {MAX_DIGITS} digits")
         depth += bool(containers)
-        if depth > MAX_DEPTH:
-            raise SerializationError(f"nested deeper than {MAX_DEPTH} levels")
+        if depth > max_depth:
+            raise SerializationError(f"nested deeper than {max_depth} levels")
         layer = []
         for node in containers:
             if isinstance(node, dict):

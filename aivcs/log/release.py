@@ -18,6 +18,7 @@ spec: a rollback without a target changes what is live, or fails.
 from aivcs.errors import (
     ConflictError,
     IntegrityError,
+    InvalidDigestError,
     NoPreviousReleaseError,
     ReleaseNotFoundError,
     SerializationError,
@@ -90,7 +91,7 @@ def record_of(line: bytes) -> "ReleaseRecord | None":
             parent_seq=entry["parent_seq"],
             created_at=Timestamp._stored(entry["created_at"]),
         )
-    except (KeyError, TypeError, SerializationError) as error:
+    except (KeyError, TypeError, SerializationError, InvalidDigestError) as error:
         raise IntegrityError(
             None, None, "", f"is no release: {error or type(error).__name__}"
         ) from error

@@ -10,8 +10,11 @@ the number of events bears `high`: [highest, count].
 from aivcs.errors import (
     ConflictError,
     IntegrityError,
+    InvalidDigestError,
+    InvalidDigestError,
     InvalidRunStateError,
     SerializationError,
+    StorageError,
     UnsupportedFormatError,
 )
 from aivcs.log import chain
@@ -85,7 +88,7 @@ class Position:
                     self.highest = self.count = entry["summary"]["total_events"]
                 case other:
                     raise _newer(other)
-        except (KeyError, TypeError, ValueError, SerializationError) as error:
+        except (KeyError, TypeError, ValueError, InvalidDigestError, SerializationError) as error:
             raise _misshapen(entry, error) from error
 
     def require_running(self, run_id: str) -> None:
@@ -107,7 +110,7 @@ class Extension:
         head: The hash of the last line.
     """
 
-    __slots__ = ("_find", "_position", "_run_id", "_stored", "head", "lines", "max_event", "seqs")
+    __slots__ = ("_added", "_find", "_position", "_run_id", "head", "lines", "max_event", "seqs")
 
     def __init__(
         self,
@@ -134,7 +137,7 @@ class Extension:
         self._position = Position(last)
         self._position.require_running(run_id)
         self._find = find
-        self._stored: dict[int, RunEvent] = {}
+        self._added: dict[int, bytes] = {}
         self.max_event = max_event
         self.head = chain.hash_of(last) or ""
         self.lines: list[bytes] = []
@@ -155,7 +158,9 @@ class Extension:
         if seq > MAX_SEQ:
             raise ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
         if event.seq is not None and (seq < position.highest or (position.count and seq == position.highest)):
-            stored = self._stored.get(seq) or self._find(seq)
+            # A batch may name the seq that one of its own events got.
+            added = self._added.get(seq)
+            stored = event_of(added) if added else self._find(seq)
             if stored is not None:
                 self._require_same(event, stored, seq)
                 self.seqs.append(seq)
@@ -172,8 +177,7 @@ class Extension:
         line, self.head = chain.seal(body, self.head)
         self.lines.append(line)
         self.seqs.append(seq)
-        if event.seq is not None:
-            self._stored[seq] = RunEvent(event.kind, event.payload, seq=seq, timestamp=timestamp)
+        self._added[seq] = line[:-1]
         return seq
 
     def _require_same(self, event: RunEvent, stored: RunEvent, seq: int) -> None:
@@ -220,16 +224,16 @@ def end(
     return chain.seal(body, head)
 
 
-def created_at(first: bytes) -> Timestamp:
-    """Returns when a run was created, from its first line.
+def origin(first: bytes) -> "tuple[Timestamp, ContentDigest]":
+    """Returns when a run was created, and its spec, from its first line.
 
     Raises:
         IntegrityError: It is no first line of a run's log.
     """
     entry = chain.members(first)
     try:
-        return Timestamp._stored(entry["created_at"])
-    except (KeyError, SerializationError) as error:
+        return Timestamp._stored(entry["created_at"]), ContentDigest(entry["spec_digest"])
+    except (KeyError, StorageError) as error:
         raise _misshapen(entry, error) from error
 
 
@@ -271,7 +275,7 @@ def fold(first: bytes, last: bytes) -> RunRecord:
             created_at=Timestamp._stored(entry["created_at"]),
             completed_at=completed_at,
         )
-    except (KeyError, TypeError, ValueError, SerializationError) as error:
+    except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
         raise _misshapen(entry, error) from error
 
 

@@ -1,0 +1,249 @@
+"""Blobs in files: `objects/ab/cdef…` holds the raw bytes of the content whose digest is `abcdef…`.
+
+An object appears whole or not at all (written aside, made durable, renamed into place) and is never
+changed. Nothing is believed for its name: what is read is hashed, what is put is compared with what
+is there, and a damaged object is replaced when its content is put again.
+"""
+
+import io
+import os
+
+from aivcs.backends.fs import files
+from aivcs.errors import IntegrityError, NotFoundError, SerializationError
+from aivcs.model import ContentDigest
+from aivcs.sha256 import hex_digest, long_hasher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from _typeshed import WriteableBuffer
+
+    from aivcs.backends.fs.folder import Folder
+
+_CHUNK = 1 << 20
+"""Bytes moved at once, so the memory needed for any content."""
+
+
+class FileCasStore:
+    """The `CasStore` contract on a folder."""
+
+    __slots__ = ("_folder",)
+
+    def __init__(self, folder: "Folder") -> None:
+        """Takes the store's folder."""
+        self._folder = folder
+
+    def put(self, data: bytes) -> ContentDigest:
+        """As `CasStore.put`."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise SerializationError(f"a blob is made of bytes, not of {type(data).__name__}")
+        digest = ContentDigest.from_bytes(data)
+        if not self._refresh(digest):
+            fd, temporary = self._folder.create_temporary()
+            self._fill(fd, temporary, data)
+            self._folder.publish(fd, temporary, _name(digest))
+        return digest
+
+    def put_stream(self, readable: "BinaryIO") -> ContentDigest:
+        """As `CasStore.put_stream`."""
+        with files.doing("read", "the input"):
+            chunk = _read_chunk(readable)
+        if len(chunk) < _CHUNK:
+            return self.put(chunk)
+        hasher = long_hasher()
+        fd, temporary = self._folder.create_temporary()
+        while chunk:
+            hasher.update(chunk)
+            self._fill(fd, temporary, chunk)
+            try:
+                with files.doing("read", "the input"):
+                    chunk = _read_chunk(readable)
+            except BaseException:
+                self._abandon(fd, temporary)
+                raise
+        digest = ContentDigest(hasher.hexdigest())
+        try:
+            there = self._refresh(digest)
+        except BaseException:
+            self._abandon(fd, temporary)
+            raise
+        if there:
+            self._abandon(fd, temporary)
+        else:
+            self._folder.publish(fd, temporary, _name(digest))
+        return digest
+
+    def get(self, digest: ContentDigest) -> bytes:
+        """As `CasStore.get`."""
+        digest = ContentDigest(digest)
+        fd = self._open(digest)
+        try:
+            with files.doing("read", _name(digest)):
+                size = os.fstat(fd).st_size
+                data = os.read(fd, size + 1)
+                while more := os.read(fd, _CHUNK):
+                    data += more
+        finally:
+            os.close(fd)
+        _verify(digest, hex_digest(data))
+        return data
+
+    def open(self, digest: ContentDigest) -> "BinaryIO":
+        """As `CasStore.open`."""
+        digest = ContentDigest(digest)
+        return io.BufferedReader(_VerifiedStream(digest, self._open(digest)), _CHUNK)
+
+    def contains(self, digest: ContentDigest) -> bool:
+        """As `CasStore.contains`."""
+        fd = self._find(ContentDigest(digest))
+        if fd is None:
+            return False
+        os.close(fd)
+        return True
+
+    def delete(self, digest: ContentDigest) -> None:
+        """As `CasStore.delete`."""
+        name = _name(ContentDigest(digest))
+        self._folder.require_parents(name)
+        with files.doing("delete", name):
+            try:
+                os.unlink(self._folder.path(name))
+            except FileNotFoundError:
+                return
+        self._folder.sync_parents(name)
+
+    def list_digests(self, prefix: str = "") -> "Iterator[ContentDigest]":
+        """As `CasStore.list_digests`."""
+        prefix = prefix.lower()
+        root = self._folder.path("objects")
+        self._folder.require_parents("objects/")
+        with files.doing("list", "objects"):
+            shards = [prefix[:2]] if len(prefix) >= 2 else sorted(_entries(root))
+        for shard in shards:
+            if len(shard) != 2 or not shard.startswith(prefix[:2]):
+                continue
+            self._folder.require_parents(f"objects/{shard}/")
+            with files.doing("list", f"objects/{shard}"):
+                rests = sorted(_entries(f"{root}/{shard}"))
+            for rest in rests:
+                # What is not named like an object is no object; verify reports it.
+                if len(rest) == 62 and _is_hex(shard + rest) and (shard + rest).startswith(prefix):
+                    yield ContentDigest(shard + rest)
+
+    def _find(self, digest: ContentDigest) -> "int | None":
+        name = _name(digest)
+        self._folder.require_parents(name)
+        return files.open_file(self._folder.path(name), os.O_RDONLY)
+
+    def _open(self, digest: ContentDigest) -> int:
+        fd = self._find(digest)
+        if fd is None:
+            raise NotFoundError(digest)
+        return fd
+
+    def _refresh(self, digest: ContentDigest) -> bool:
+        """Tells whether the object is there undamaged; if so it is as good as put just now."""
+        fd = self._find(digest)
+        if fd is None:
+            return False
+        name = _name(digest)
+        try:
+            with files.doing("read", name):
+                if _hash_file(fd) != digest:
+                    return False
+                os.utime(fd)
+        finally:
+            os.close(fd)
+        # Another process may have put it a moment ago, and not come to make its name durable yet.
+        self._folder.sync_parents(name)
+        return True
+
+    def _fill(self, fd: int, temporary: str, data: "bytes | memoryview") -> None:
+        """Writes to a temporary file, which is gone if that fails."""
+        try:
+            with files.doing("write", temporary):
+                files.write_all(fd, data)
+        except BaseException:
+            self._abandon(fd, temporary)
+            raise
+
+    def _abandon(self, fd: int, temporary: str) -> None:
+        os.close(fd)
+        self._folder.discard(temporary)
+
+
+class _VerifiedStream(io.RawIOBase):
+    """Reads an object and refuses to end if what it gave was not the content."""
+
+    def __init__(self, digest: ContentDigest, fd: int) -> None:
+        self._digest = digest
+        self._fd = fd
+        self._hasher = long_hasher()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        with files.doing("read", _name(self._digest)):
+            count = os.readv(self._fd, [view])
+        if count:
+            self._hasher.update(view[:count])
+        elif len(view):
+            _verify(self._digest, self._hasher.hexdigest())
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._fd)
+        super().close()
+
+
+def _name(digest: str) -> str:
+    return f"objects/{digest[:2]}/{digest[2:]}"
+
+
+def _verify(digest: ContentDigest, actual: str) -> None:
+    if actual != digest:
+        raise IntegrityError(
+            digest,
+            actual,
+            _name(digest),
+            f"blob {digest} is damaged: its bytes hash to {actual}; "
+            "put the same content again to heal it, aivcs verify lists all damage",
+        )
+
+
+def _hash_file(fd: int) -> str:
+    data = os.read(fd, _CHUNK)
+    if len(data) < _CHUNK:
+        return hex_digest(data)
+    hasher = long_hasher()
+    while data:
+        hasher.update(data)
+        data = os.read(fd, _CHUNK)
+    return hasher.hexdigest()
+
+
+def _read_chunk(readable: "BinaryIO") -> bytes:
+    """Reads `_CHUNK` bytes, or what is left before the end, from a stream that may give less."""
+    chunk = readable.read(_CHUNK)
+    while 0 < len(chunk) < _CHUNK:
+        more = readable.read(_CHUNK - len(chunk))
+        if not more:
+            break
+        chunk += more
+    return chunk
+
+
+def _entries(path: str) -> "list[str]":
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
+def _is_hex(text: str) -> bool:
+    return not text.strip("0123456789abcdef")

@@ -1,0 +1,528 @@
+"""One chained log in one file: locking, the end of it, appending, and reading it from either side.
+
+Who appends holds the file's lock (flock: freed by the system when its holder dies, so never
+stolen and never left behind), finds the end as `chain.read_tail` judges it, mends it if a crash
+left it torn, and answers only when what it wrote is durable. Who reads takes no lock and sees
+whole lines only. A log is created empty and its folder made durable before the first line, so that
+a log one can read never vanishes with a power cut; an empty log is no log.
+"""
+
+import fcntl
+import os
+from time import monotonic, sleep
+
+from aivcs.backends.fs import files
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    LockTimeoutError,
+    OutcomeUnknownError,
+    UnsupportedFormatError,
+)
+from aivcs.log import chain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aivcs.backends.fs.folder import Folder
+
+    SeqOf = Callable[[bytes], int]
+
+_FIRST_LOOK = 1 << 13
+"""Bytes read from the end of a log at first: more than a few lines."""
+_CHUNK = 1 << 18
+"""Bytes read at once when all of a log is read."""
+_BATCH = 1 << 20
+"""Bytes written and made durable at once, at most."""
+
+
+class LockedLog:
+    """A log that this process alone may append to; a context manager that lets go of it.
+
+    Attributes:
+        tail: Where the log ends; kept up to date by `append`.
+    """
+
+    __slots__ = ("_fd", "_folder", "_name", "tail")
+
+    def __init__(self, folder: "Folder", name: str, fd: int) -> None:
+        """Takes a descriptor that is locked already; use `lock` or `create`."""
+        self._folder = folder
+        self._name = name
+        self._fd = fd
+        self.tail = _tail(fd, name)
+        if not self.tail.is_clean:
+            self._mend()
+
+    @classmethod
+    def lock(cls, folder: "Folder", name: str) -> "LockedLog | None":
+        """Locks a log that exists; returns None if there is none.
+
+        Args:
+            folder: The store's folder.
+            name: The log's path below it.
+
+        Raises:
+            LockTimeoutError: Somebody else holds it for too long.
+            IntegrityError: The end of the log is damaged.
+            BackendError: It cannot be opened or read.
+        """
+        folder.require_parents(name)
+        fd = files.open_file(folder.path(name), os.O_RDWR | os.O_APPEND)
+        if fd is None:
+            return None
+        log = cls._locked(folder, name, fd)
+        if log.tail.last:
+            return log
+        log.close()
+        return None
+
+    @classmethod
+    def create(cls, folder: "Folder", name: str) -> "LockedLog":
+        """Locks a log, which is created if there is none.
+
+        Raises:
+            LockTimeoutError: Somebody else holds it for too long.
+            IntegrityError: The end of the log is damaged.
+            BackendError: It cannot be created, opened or read.
+        """
+        path = folder.path(name)
+        with files.doing("create", path):
+            folder.make_parents(name)
+            fd = files.create_file(path, os.O_RDWR | os.O_APPEND, folder.file_mode)
+        if fd is None:
+            fd = files.open_file(path, os.O_RDWR | os.O_APPEND)
+            if fd is None:
+                raise BackendError(f"{path} vanished while it was being opened")
+        log = cls._locked(folder, name, fd)
+        if not log.tail.last:
+            try:
+                folder.sync_parents(name)
+            except BaseException:
+                log.close()
+                raise
+        return log
+
+    @classmethod
+    def _locked(cls, folder: "Folder", name: str, fd: int) -> "LockedLog":
+        try:
+            _flock(fd, folder.path(name), folder.settings.lock_timeout)
+            with files.doing("read", folder.path(name)):
+                return cls(folder, name, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def __enter__(self) -> "LockedLog":
+        return self
+
+    def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
+        self.close()
+        _name_error(self._name, error)
+
+    def close(self) -> None:
+        """Lets go of the lock."""
+        os.close(self._fd)
+
+    def append(self, lines: "list[bytes]", *, sync: bool = True) -> None:
+        """Appends sealed lines, all or none, and returns when they are durable.
+
+        Without lines it still makes durable what is there: a line that a crashed writer left is
+        about to be acknowledged a second time.
+
+        Args:
+            lines: Lines as `chain.seal` makes them, linked to `tail.head`.
+            sync: Whether to wait until they are durable.
+
+        Raises:
+            BackendError: They could not be written; the log is as it was.
+            OutcomeUnknownError: Whether they are durable cannot be known.
+        """
+        path = self._folder.path(self._name)
+        sync = sync and self._folder.settings.durability != "none"
+        start = self.tail.end
+        end = start
+        try:
+            for batch in _batches(lines):
+                files.write_all(self._fd, batch)
+                end += len(batch)
+                if sync:
+                    files.sync_file(self._fd, path)
+        except OSError as error:
+            self._cut_back(start, sync=sync)
+            raise BackendError(
+                f"cannot append to {path}: {error.strerror or error}; nothing was stored"
+            ) from error
+        if lines:
+            self.tail = chain.Tail(lines[-1][:-1], end, b"")
+        elif sync:
+            files.sync_file(self._fd, path)
+
+    def first(self) -> bytes:
+        """Returns the first line, checked."""
+        return _first(self._fd, self._name)
+
+    def backwards(self) -> "Iterator[bytes]":
+        """Yields the lines from the last to the first, each checked as a link of the chain."""
+        return _backwards(self._fd, self._name, self.tail.end)
+
+    def find_numbered(self, seq: int, seq_of: "SeqOf") -> "bytes | None":
+        """As the function `find_numbered`, in this log."""
+        return find_numbered(self._fd, self._name, self.tail.end, seq, seq_of)
+
+    def _mend(self) -> None:
+        """Brings a torn end in order: what is cut is kept aside first."""
+        tail = self.tail
+        path = self._folder.path(self._name)
+        if tail.torn.strip(b"\0"):
+            self._folder.keep_aside(f"{self._name.replace('/', '-')}.{tail.end}", tail.torn)
+        try:
+            os.ftruncate(self._fd, tail.end)
+            if tail.unended:
+                files.write_all(self._fd, b"\n")
+        except OSError as error:
+            raise BackendError(f"cannot mend the torn end of {path}: {error.strerror}") from error
+        files.sync_file(self._fd, path)
+        self.tail = chain.Tail(tail.last, tail.end + tail.unended, b"")
+
+    def _cut_back(self, end: int, *, sync: bool) -> None:
+        """Removes what a failed write left behind `end`."""
+        try:
+            os.ftruncate(self._fd, end)
+        except OSError as error:
+            raise OutcomeUnknownError(
+                f"a write to {self._folder.path(self._name)} failed and could not be taken back "
+                f"({error.strerror}); the next append will mend it"
+            ) from error
+        if sync:
+            files.sync_file(self._fd, self._folder.path(self._name))
+
+
+class LogReader:
+    """A log as it stands, for reading without a lock; a context manager that closes it."""
+
+    __slots__ = ("_fd", "_name", "_path", "_tail")
+
+    def __init__(self, folder: "Folder", name: str, fd: int) -> None:
+        """Takes an open descriptor; use `open`."""
+        self._fd = fd
+        self._name = name
+        self._path = folder.path(name)
+        self._tail: chain.Tail | None = None
+
+    @classmethod
+    def open(cls, folder: "Folder", name: str) -> "LogReader | None":
+        """Opens a log; returns None if there is none, or it has no line yet.
+
+        Raises:
+            BackendError: It cannot be opened.
+            IntegrityError: The end of the log is damaged.
+        """
+        folder.require_parents(name)
+        fd = files.open_file(folder.path(name), os.O_RDONLY)
+        if fd is None:
+            return None
+        reader = cls(folder, name, fd)
+        try:
+            if reader.tail.last:
+                return reader
+        except BaseException:
+            reader.close()
+            raise
+        reader.close()
+        return None
+
+    def __enter__(self) -> "LogReader":
+        return self
+
+    def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
+        self.close()
+        _name_error(self._name, error)
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._fd)
+
+    @property
+    def tail(self) -> chain.Tail:
+        """The end of the log when it was first asked for."""
+        if self._tail is None:
+            with files.doing("read", self._path):
+                self._tail = _tail(self._fd, self._name)
+        return self._tail
+
+    def first(self) -> bytes:
+        """Returns the first line, checked."""
+        with files.doing("read", self._path):
+            return _first(self._fd, self._name)
+
+    def backwards(self) -> "Iterator[bytes]":
+        """Yields the lines from the last to the first, each checked as a link of the chain."""
+        with files.doing("read", self._path):
+            yield from _backwards(self._fd, self._name, self.tail.end)
+
+    def forwards(self) -> "Iterator[bytes]":
+        """Yields the lines from the first to the last, each checked as a link of the chain."""
+        with files.doing("read", self._path):
+            try:
+                for _, line in chain.right_lines(_lines(self._fd)):
+                    yield line
+            except IntegrityError as error:
+                raise _at_line(self._name, int(error.where), error) from error
+
+    def contains(self, text: bytes) -> bool:
+        """Tells whether the log contains some bytes anywhere."""
+        with files.doing("read", self._path):
+            offset, carry = 0, b""
+            while chunk := os.pread(self._fd, _CHUNK, offset):
+                if text in carry + chunk:
+                    return True
+                carry = chunk[-len(text) :]
+                offset += len(chunk)
+        return False
+
+    def find_numbered(self, seq: int, seq_of: "SeqOf") -> "bytes | None":
+        """As the function `find_numbered`, in this log."""
+        with files.doing("read", self._path):
+            return find_numbered(self._fd, self._name, self.tail.end, seq, seq_of)
+
+
+def first_line(folder: "Folder", name: str) -> "bytes | None":
+    """Returns the first line of a log, unchecked; None if there is no log, or no whole line yet.
+
+    Raises:
+        BackendError: It cannot be opened or read.
+    """
+    folder.require_parents(name)
+    fd = files.open_file(folder.path(name), os.O_RDONLY)
+    if fd is None:
+        return None
+    try:
+        with files.doing("read", folder.path(name)):
+            size = os.fstat(fd).st_size
+            line, following = _line_at(fd, 0, size)
+            return line if following <= size else None
+    finally:
+        os.close(fd)
+
+
+def find_numbered(fd: int, name: str, end: int, seq: int, seq_of: "SeqOf") -> "bytes | None":
+    """Returns the line with a seq from a log whose lines have ascending seqs, or None.
+
+    Halves the file again and again, so it reads a few blocks however long the log is.
+
+    Args:
+        fd: The open log.
+        name: Its path below the store, for messages.
+        end: Where it ends.
+        seq: What to find.
+        seq_of: Tells the seq of a line.
+
+    Raises:
+        IntegrityError: The line found is not right.
+    """
+    low, high = 0, end  # the line wanted begins at or behind low, a line's start, and before high
+    while low < high:
+        middle = (low + high) // 2
+        begin = _line_start(fd, middle, high) if middle > low else low
+        if begin >= high:
+            high = middle
+            continue
+        line, following = _line_at(fd, begin, end)
+        found = seq_of(line)
+        if found < seq:
+            low = following
+        elif found > seq:
+            high = middle
+        else:
+            if not chain.is_right(line, _hash_before(fd, begin)):
+                raise damaged_at(fd, name, begin)
+            return line
+    return None
+
+
+def _line_start(fd: int, offset: int, end: int) -> int:
+    """The first offset from `offset` on at which a line begins; `end` if there is none before."""
+    offset -= 1
+    while offset < end:
+        block = os.pread(fd, _FIRST_LOOK, offset)
+        at = block.find(b"\n")
+        if at >= 0:
+            return min(offset + at + 1, end)
+        if not block:
+            return end
+        offset += len(block)
+    return end
+
+
+def _line_at(fd: int, begin: int, end: int) -> "tuple[bytes, int]":
+    """The line that begins at an offset, and where the next one begins."""
+    size = _FIRST_LOOK
+    while True:
+        block = os.pread(fd, min(size, end - begin), begin)
+        at = block.find(b"\n")
+        if at >= 0:
+            return block[:at], begin + at + 1
+        if begin + len(block) >= end or len(block) < size:
+            return block, begin + len(block) + 1
+        size *= 8
+
+
+def _flock(fd: int, path: str, timeout: float) -> None:
+    """Waits for the lock on an open file, for `timeout` seconds at most."""
+    deadline = None
+    pause = 0.001
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            now = monotonic()
+            if deadline is None:
+                deadline = now + timeout
+            if now >= deadline:
+                raise LockTimeoutError(path, timeout) from None
+            # Unequal pauses, or many writers that wait would all come back at once.
+            sleep(min(pause * (0.5 + os.urandom(1)[0] / 256), deadline - now + 0.0001))
+            pause = min(pause * 1.5, 0.05)
+        except OSError as error:
+            raise BackendError(f"cannot lock {path}: {error.strerror}") from error
+
+
+def _tail(fd: int, name: str) -> chain.Tail:
+    """The end of an open log."""
+    end = os.fstat(fd).st_size
+    size = _FIRST_LOOK
+    while True:
+        start = max(0, end - size)
+        block = _read(fd, start, end)
+        try:
+            tail = chain.read_tail(block, start)
+        except IntegrityError as error:
+            raise _at_line(name, _count_lines(fd, int(error.where)) + 1, error) from error
+        if tail is not None:
+            return tail
+        size *= 8
+
+
+def _read(fd: int, start: int, end: int) -> bytes:
+    block = os.pread(fd, end - start, start)
+    while len(block) < end - start:
+        more = os.pread(fd, end - start - len(block), start + len(block))
+        if not more:
+            break
+        block += more
+    return block
+
+
+def _first(fd: int, name: str) -> bytes:
+    """The first line of an open log, checked."""
+    line, _ = _line_at(fd, 0, os.fstat(fd).st_size)
+    if not chain.is_right(line, ""):
+        raise damaged_at(fd, name, 0)
+    return line
+
+
+def _lines(fd: int) -> "Iterator[bytes]":
+    """Yields the lines of a file with their newlines; the last one may have none."""
+    offset, carry = 0, b""
+    while chunk := os.pread(fd, _CHUNK, offset):
+        offset += len(chunk)
+        at = chunk.rfind(b"\n") + 1
+        if not at:
+            carry += chunk
+            continue
+        for line in (carry + chunk[: at - 1]).split(b"\n"):
+            yield line + b"\n"
+        carry = chunk[at:]
+    if carry:
+        yield carry
+
+
+def _backwards(fd: int, name: str, end: int) -> "Iterator[bytes]":
+    """Yields the lines before the offset `end`, last to first, each checked."""
+    size = _FIRST_LOOK
+    block, start = b"", end
+    while True:
+        # Of what is at hand, every line but the first can be checked against the one before it.
+        while True:
+            stop = len(block) - 1
+            begin = block.rfind(b"\n", 0, stop) + 1 if stop >= 0 else 0
+            if stop < 0 or (start and begin < chain.LINK_BYTES + 1):
+                break
+            line = block[begin:stop]
+            previous = chain.hash_of(block[: begin - 1][-chain.LINK_BYTES :]) if begin else ""
+            if previous is None or not chain.is_right(line, previous):
+                raise damaged_at(fd, name, start + begin)
+            yield line
+            block = block[:begin]
+        if not start:
+            return
+        more = min(size, start)
+        block = _read(fd, start - more, start) + block
+        start -= more
+        size = min(size * 4, _CHUNK)
+
+
+def _batches(lines: "list[bytes]") -> "Iterator[bytes]":
+    """Joins lines to writes of at most `_BATCH` bytes; a longer line is a write of its own."""
+    if sum(map(len, lines)) <= _BATCH:
+        if lines:
+            yield b"".join(lines)
+        return
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        if batch and size + len(line) > _BATCH:
+            yield b"".join(batch)
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    yield b"".join(batch)
+
+
+def _hash_before(fd: int, offset: int) -> str:
+    """The hash of the line that ends just before the line at an offset; empty for the first."""
+    if not offset:
+        return ""
+    return chain.hash_of(os.pread(fd, chain.LINK_BYTES, offset - 1 - chain.LINK_BYTES)) or ""
+
+
+def damaged_at(fd: int, name: str, offset: int) -> IntegrityError:
+    """Returns the error for the line of an open log that begins at an offset."""
+    number = _count_lines(fd, offset) + 1
+    line, _ = _line_at(fd, offset, os.fstat(fd).st_size)
+    actual = chain.expected_hash(line, _hash_before(fd, offset))
+    return _at_line(name, number, IntegrityError(chain.hash_of(line), actual, ""))
+
+
+def _count_lines(fd: int, end: int) -> int:
+    count = offset = 0
+    while offset < end:
+        chunk = os.pread(fd, min(_CHUNK, end - offset), offset)
+        if not chunk:
+            break
+        count += chunk.count(b"\n")
+        offset += len(chunk)
+    return count
+
+
+def _at_line(name: str, number: int, error: IntegrityError) -> IntegrityError:
+    """Returns an integrity error with its place filled in."""
+    where = f"{name} line {number}"
+    return IntegrityError(
+        error.expected,
+        error.actual,
+        where,
+        f"{where} is damaged: its hash is {error.expected or 'missing'}, its content and the line "
+        f"before it give {error.actual}; aivcs verify tells what can be done",
+    )
+
+
+def _name_error(name: str, error: "BaseException | None") -> None:
+    """Completes an error about an entry, raised by the rules, with the file it stands in."""
+    if isinstance(error, IntegrityError) and not error.where:
+        raise IntegrityError(error.expected, error.actual, name, f"{name} {error}") from error
+    if isinstance(error, UnsupportedFormatError) and not str(error).startswith(name):
+        raise UnsupportedFormatError(f"{name}: {error}") from error

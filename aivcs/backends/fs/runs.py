@@ -1,0 +1,201 @@
+"""Runs in files: one chained log per run, `runs/ab/<run-id>.jsonl`, sealed by its last line."""
+
+from aivcs.backends.fs import files
+from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
+from aivcs.errors import InvalidNameError, RunNotFoundError
+from aivcs.log import run as rules
+from aivcs.model import (
+    ContentDigest,
+    Head,
+    RunEvent,
+    RunId,
+    RunMetadata,
+    RunRecord,
+    RunStatus,
+    RunSummary,
+    Timestamp,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.backends.fs.folder import Folder
+
+
+class FileRunLedger:
+    """The `RunLedger` contract on a folder."""
+
+    __slots__ = ("_folder",)
+
+    def __init__(self, folder: "Folder") -> None:
+        """Takes the store's folder."""
+        self._folder = folder
+
+    def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+        """As `RunLedger.create_run`."""
+        record = RunRecord(
+            run_id=RunId.random(),
+            spec_digest=ContentDigest(spec_digest),
+            metadata=metadata,
+            status=RunStatus.RUNNING,
+            summary=None,
+            created_at=Timestamp.now(),
+            completed_at=None,
+        )
+        line, _ = rules.header(record)
+        with LockedLog.create(self._folder, _name(record.run_id)) as log:
+            log.append([line])
+        return record.run_id
+
+    def append_event(self, run_id: str, event: RunEvent) -> int:
+        """As `RunLedger.append_event`."""
+        return self.append_events(run_id, (event,))[0]
+
+    def append_events(self, run_id: str, events: "Iterable[RunEvent]") -> list[int]:
+        """As `RunLedger.append_events`; locks the log once."""
+        settings = self._folder.settings
+        with self._lock(run_id) as log:
+            extension = rules.Extension(
+                run_id, log.tail.last, _Seen(log).find, max_event=settings.max_event
+            )
+            for event in events:
+                extension.add(event)
+            log.append(extension.lines, sync=settings.durability == "full")
+            return extension.seqs
+
+    def complete_run(self, run_id: str, summary: RunSummary) -> None:
+        """As `RunLedger.complete_run`."""
+        self._end(run_id, RunStatus.COMPLETED, summary)
+
+    def fail_run(self, run_id: str, summary: RunSummary) -> None:
+        """As `RunLedger.fail_run`."""
+        self._end(run_id, RunStatus.FAILED, summary)
+
+    def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+        """As `RunLedger.cancel_run`."""
+        self._end(run_id, RunStatus.CANCELLED, summary)
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """As `RunLedger.get_run`; reads the first and the last line."""
+        with self._read(run_id) as log:
+            return rules.fold(log.first(), log.tail.last)
+
+    def get_events(self, run_id: str) -> "list[RunEvent]":
+        """As `RunLedger.get_events`."""
+        return list(self.iter_events(run_id))
+
+    def iter_events(self, run_id: str) -> "Iterator[RunEvent]":
+        """As `RunLedger.iter_events`; checks the whole chain on the way."""
+        with self._read(run_id) as log:
+            yield from rules.events_in_order(
+                log.forwards(), has_zeroth=log.contains(b"\n" + rules.ZEROTH)
+            )
+
+    def list_runs(self, spec_digest: "ContentDigest | None" = None) -> "list[RunRecord]":
+        """As `RunLedger.list_runs`."""
+        return list(self.iter_runs(spec_digest))
+
+    def iter_runs(self, spec_digest: "ContentDigest | None" = None) -> "Iterator[RunRecord]":
+        """As `RunLedger.iter_runs`; holds one key per run in memory."""
+        wanted = None if spec_digest is None else ContentDigest(spec_digest)
+        keys = []
+        for run_id in self._list_files(""):
+            first = first_line(self._folder, _name(run_id))
+            if first is not None:  # else a run that a crash kept from being created
+                created_at, spec = rules.origin(first)
+                if wanted in {None, spec}:
+                    keys.append((created_at, run_id))
+        keys.sort(reverse=True)
+        for _, run_id in keys:
+            yield self.get_run(run_id)
+
+    def list_run_ids(self, prefix: str = "") -> "Iterator[RunId]":
+        """As `RunLedger.list_run_ids`."""
+        for run_id in self._list_files(prefix):
+            if first_line(self._folder, _name(run_id)) is not None:
+                yield run_id
+
+    def _list_files(self, prefix: str) -> "Iterator[RunId]":
+        """Yields what the names of the files say, in order, whatever is in them."""
+        for shard in [prefix[:2]] if len(prefix) >= 2 else self._entries("runs/"):
+            if len(shard) != 2 or "/" in shard or not shard.startswith(prefix[:2]):
+                continue
+            for entry in self._entries(f"runs/{shard}/"):
+                run_id = entry.removesuffix(".jsonl")
+                if run_id == entry or not run_id.startswith(prefix) or run_id[:2] != shard:
+                    continue
+                try:
+                    yield RunId(run_id)
+                except InvalidNameError:
+                    continue  # a stray file; verify reports it
+
+    def _entries(self, name: str) -> "list[str]":
+        from os import listdir
+
+        self._folder.require_parents(name)
+        with files.doing("list", name):
+            try:
+                return sorted(listdir(self._folder.path(name)))
+            except FileNotFoundError:
+                return []
+
+    def head(self, run_id: str) -> Head:
+        """As `RunLedger.head`; reads and checks the whole log."""
+        with self._read(run_id) as log:
+            lines = sum(1 for _ in log.forwards())
+            return Head(lines, log.tail.head)
+
+    def _end(self, run_id: str, status: RunStatus, summary: RunSummary) -> None:
+        with self._lock(run_id) as log:
+            position = rules.Position(log.tail.last)
+            position.require_running(run_id)
+            started, _ = rules.origin(log.first())
+            line, _ = rules.end(status, summary, position, started, log.tail.head)
+            log.append([line])
+
+    def _lock(self, run_id: str) -> LockedLog:
+        log = LockedLog.lock(self._folder, _checked_name(run_id))
+        if log is None:
+            raise RunNotFoundError(run_id)
+        return log
+
+    def _read(self, run_id: str) -> LogReader:
+        log = LogReader.open(self._folder, _checked_name(run_id))
+        if log is None:
+            raise RunNotFoundError(run_id)
+        return log
+
+
+class _Seen:
+    """Finds stored events by seq, from the end of the log backwards, each line read once at most."""
+
+    __slots__ = ("_events", "_lines", "_log")
+
+    def __init__(self, log: LockedLog) -> None:
+        self._log = log
+        self._lines: Iterator[bytes] | None = None
+        self._events: dict[int, RunEvent] = {}
+
+    def find(self, seq: int) -> "RunEvent | None":
+        if self._lines is None:
+            self._lines = self._log.backwards()
+        while seq not in self._events:
+            line = next(self._lines, None)
+            if line is None:
+                return None
+            event = rules.event_of(line)
+            if event is not None and event.seq is not None:
+                self._events[event.seq] = event
+        return self._events[seq]
+
+
+def _name(run_id: str) -> str:
+    return f"runs/{run_id[:2]}/{run_id}.jsonl"
+
+
+def _checked_name(run_id: str) -> str:
+    try:
+        return _name(RunId(run_id))
+    except InvalidNameError as error:
+        raise RunNotFoundError(run_id) from error

@@ -1,0 +1,212 @@
+"""Runs in memory, kept as the lines of their logs."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from aivcs.backends.memory.log import MemoryLog
+from aivcs.errors import RunNotFoundError
+from aivcs.log import run
+from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus, Timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.model import Head, RunEvent, RunMetadata, RunSummary
+
+
+class MemoryRunLedger:
+    """An `aivcs.RunLedger` that keeps the log of each run as a list of lines.
+
+    Attributes:
+        logs: The logs by run id, in the order of creation. Tests damage lines through it; nothing
+            else should touch it.
+    """
+
+    def __init__(self) -> None:
+        """Begins empty."""
+        self.logs: dict[str, MemoryLog] = {}
+        self._lock = Lock()
+
+    def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+        """Starts a run, `RUNNING`, with a new random id.
+
+        Raises:
+            InvalidDigestError: `spec_digest` is none.
+            SerializationError: The tags are no JSON value.
+        """
+        spec_digest = ContentDigest(spec_digest)
+        with self._lock:
+            # Under the lock, so that the order of creation is the order of the timestamps.
+            record = RunRecord(
+                run_id=RunId.random(),
+                spec_digest=spec_digest,
+                metadata=metadata,
+                status=RunStatus.RUNNING,
+                summary=None,
+                created_at=Timestamp.now(),
+                completed_at=None,
+            )
+            line, _ = run.header(record)
+            self.logs[record.run_id] = MemoryLog(f"run {record.run_id}", [line])
+        return record.run_id
+
+    def append_event(self, run_id: str, event: RunEvent) -> int:
+        """Appends one event and returns its seq.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            InvalidRunStateError: It is over.
+            ConflictError: Another event has this seq.
+            SerializationError: The payload is no JSON value, or too large.
+            IntegrityError: The end of its log is damaged.
+        """
+        return self.append_events(run_id, [event])[0]
+
+    def append_events(self, run_id: str, events: Iterable[RunEvent]) -> list[int]:
+        """Appends all of some events or none; returns their seqs.
+
+        Raises:
+            StorageError: As `append_event`.
+        """
+        # Before the lock is taken: the caller's iterator may well use this store.
+        batch = list(events)
+        with self._lock:
+            log = self._log(run_id)
+            last = log.line(-1)
+            with log.naming(len(log.lines)):
+                extension = run.Extension(run_id, last, lambda seq: _find_event(log, seq))
+            for event in batch:
+                extension.add(event)
+            log.lines.extend(extension.lines)
+        return extension.seqs
+
+    def complete_run(self, run_id: str, summary: RunSummary) -> None:
+        """Ends a run as `COMPLETED`; afterwards nothing of it changes.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            InvalidRunStateError: It is over already.
+            IntegrityError: Its log is damaged at the beginning or the end.
+        """
+        self._finish(run_id, RunStatus.COMPLETED, summary)
+
+    def fail_run(self, run_id: str, summary: RunSummary) -> None:
+        """Ends a run as `FAILED`; else as `complete_run`.
+
+        Raises:
+            StorageError: As `complete_run`.
+        """
+        self._finish(run_id, RunStatus.FAILED, summary)
+
+    def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+        """Ends a run as `CANCELLED`; else as `complete_run`.
+
+        Raises:
+            StorageError: As `complete_run`.
+        """
+        self._finish(run_id, RunStatus.CANCELLED, summary)
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """Returns a run as it stands.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            IntegrityError: Its log is damaged at the beginning or the end.
+        """
+        return _fold(self._snapshot(run_id))
+
+    def get_events(self, run_id: str) -> list[RunEvent]:
+        """Returns the events of a run, ordered by seq.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            IntegrityError: Its log is damaged.
+        """
+        return list(self.iter_events(run_id))
+
+    def iter_events(self, run_id: str) -> Iterator[RunEvent]:
+        """Yields the events a run has at this moment, ordered by seq.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            IntegrityError: Its log is damaged; where it is reached.
+        """
+        return _events(self._snapshot(run_id))
+
+    def list_runs(self, spec_digest: ContentDigest | None = None) -> list[RunRecord]:
+        """Returns all runs, or those of one spec, newest first.
+
+        Raises:
+            InvalidDigestError: `spec_digest` is none.
+            IntegrityError: The log of a run is damaged at the beginning or the end.
+        """
+        return list(self.iter_runs(spec_digest))
+
+    def iter_runs(self, spec_digest: ContentDigest | None = None) -> Iterator[RunRecord]:
+        """Yields all runs there are at this moment, or those of one spec, newest first.
+
+        Raises:
+            StorageError: As `list_runs`.
+        """
+        wanted = None if spec_digest is None else ContentDigest(spec_digest)
+        with self._lock:
+            logs = [log.copy() for log in self.logs.values()]
+        records = (_fold(log) for log in reversed(logs))
+        return (record for record in records if wanted is None or record.spec_digest == wanted)
+
+    def list_run_ids(self, prefix: str = "") -> Iterator[RunId]:
+        """Yields the ids that begin with `prefix`, in order, as they are at this moment."""
+        with self._lock:
+            return iter(sorted(RunId(run_id) for run_id in self.logs if run_id.startswith(prefix)))
+
+    def head(self, run_id: str) -> Head:
+        """Returns the head of a run's log.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            IntegrityError: The end of its log is damaged.
+        """
+        return self._snapshot(run_id).head()
+
+    def _log(self, run_id: str) -> MemoryLog:
+        """The log of a run, under the lock."""
+        log = self.logs.get(run_id) if isinstance(run_id, str) else None
+        if log is None:
+            raise RunNotFoundError(run_id)
+        return log
+
+    def _snapshot(self, run_id: str) -> MemoryLog:
+        with self._lock:
+            return self._log(run_id).copy()
+
+    def _finish(self, run_id: str, status: RunStatus, summary: RunSummary) -> None:
+        with self._lock:
+            log = self._log(run_id)
+            first, last = log.line(1), log.line(-1)
+            with log.naming(len(log.lines)):
+                position = run.Position(last)
+                position.require_running(run_id)
+                created_at = run.created_at(first)
+            line, _ = run.end(status, summary, position, created_at, log.head().hash)
+            log.lines.append(line)
+
+
+def _fold(log: MemoryLog) -> RunRecord:
+    first, last = log.line(1), log.line(-1)
+    with log.naming(len(log.lines)):
+        return run.fold(first, last)
+
+
+def _events(log: MemoryLog) -> Iterator[RunEvent]:
+    has_zeroth = any(line.startswith(run.ZEROTH) for line in log.lines)
+    with log.naming():
+        yield from run.events_in_order(log.all_lines(), has_zeroth=has_zeroth)
+
+
+def _find_event(log: MemoryLog, seq: int) -> RunEvent | None:
+    """The stored event with a seq."""
+    opening = b'{"type":"event","seq":%d,' % seq
+    line = log.find(lambda line: line.startswith(opening))
+    return run.event_of(line) if line is not None else None

@@ -1,0 +1,43 @@
+"""What of a store's behaviour can be set, and the defaults.
+
+Where a setting comes from (flag, environment, file) is the command line's business; here are only
+the values that count.
+"""
+
+from aivcs.errors import UsageError
+
+DURABILITIES = ("full", "batch", "none")
+"""full: everything acknowledged survives a power cut. batch: so does everything but the events of
+runs that have not ended; ending a run makes them durable. none: the operating system decides."""
+
+
+class Settings:
+    """The settings of an open store.
+
+    Attributes:
+        durability: One of `DURABILITIES`.
+        lock_timeout: Seconds to wait for another process's lock.
+        max_event: Bytes of one event's payload, at most.
+    """
+
+    __slots__ = ("durability", "lock_timeout", "max_event")
+
+    def __init__(
+        self, *, durability: str = "full", lock_timeout: float = 30.0, max_event: int = 1 << 20
+    ) -> None:
+        """Checks the values.
+
+        Raises:
+            UsageError: One is out of range.
+        """
+        if durability not in DURABILITIES:
+            raise UsageError(
+                f"durability {durability!r} is none of {', '.join(DURABILITIES)}"
+            )
+        if not 0 <= lock_timeout <= 86_400:
+            raise UsageError(f"a lock timeout of {lock_timeout} is not between 0 and 86400 s")
+        if not 1024 <= max_event <= 1 << 30:
+            raise UsageError(f"a limit of {max_event} bytes is not between 1 KiB and 1 GiB")
+        self.durability = durability
+        self.lock_timeout = lock_timeout
+        self.max_event = max_event
