@@ -160,34 +160,25 @@ def right_lines(
     """Yields number and bytes of each line of a log, in order, each checked as a link of the chain.
 
     Args:
-        lines: The lines as read, newlines included; the last one may be torn.
+        lines: The lines up to where `read_tail` says that the log ends, newlines included; the last
+            one may lack its own. Whether a line is torn cannot be told from the line alone: one in
+            the middle that damage put a NUL into is not.
         previous: The hash of the line before the first one.
         number: How many lines stand before the first one.
 
     Raises:
-        IntegrityError: A line is not right, and is not the torn end of the log; `where` is the
-            line's number, which the caller completes with the file's name.
+        IntegrityError: A line is not right; `where` is the line's number, which the caller
+            completes with the file's name.
     """
-    bad: IntegrityError | None = None
     for line in lines:
         number += 1
-        if bad is not None:
-            # Behind a bad line: only NULs, here or later, would make all of it a torn tail.
-            if b"\0" in line:
-                return
-            continue
         text = line[:-1] if line.endswith(b"\n") else line
         link = hash_of(text)
         actual = expected_hash(text, previous)
         if link is None or link != actual:
-            if b"\0" in line or not line.endswith(b"\n"):
-                return
-            bad = IntegrityError(link, actual, str(number))
-            continue
+            raise IntegrityError(link, actual, str(number))
         yield number, text
         previous = link
-    if bad is not None:
-        raise bad
 
 
 def members(line: bytes) -> "dict[str, Any]":

@@ -72,7 +72,7 @@ def record_of(line: bytes) -> "ReleaseRecord | None":
     entry = chain.members(line)
     if entry["type"] == "mark":
         return None
-    if entry["type"] != "release" or entry.get("action") not in {"promote", "rollback"}:
+    if entry["type"] != "release" or entry.get("action") not in ("promote", "rollback"):
         what = entry["type"] if entry["type"] != "release" else entry.get("action")
         raise UnsupportedFormatError(f"an entry of type {what!r} needs a newer aivcs")
     try:

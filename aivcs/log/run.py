@@ -11,7 +11,6 @@ from aivcs.errors import (
     ConflictError,
     IntegrityError,
     InvalidDigestError,
-    InvalidDigestError,
     InvalidRunStateError,
     SerializationError,
     StorageError,
@@ -314,26 +313,41 @@ def events_in_order(lines: "Iterable[bytes]", *, has_zeroth: bool) -> "Iterator[
     Args:
         lines: The lines of the log, in order.
         has_zeroth: Whether a line of the log begins with `ZEROTH`.
+
+    Raises:
+        IntegrityError: A seq is there twice.
     """
     from heapq import heappop, heappush
 
-    early: list[tuple[int, RunEvent]] = []
+    early: list[tuple[int, int, RunEvent]] = []  # seq, order of arrival, event
     following = 0 if has_zeroth else 1
-    for line in lines:
+    for number, line in enumerate(lines):
         event = event_of(line)
         if event is None:
             continue
         assert event.seq is not None
+        if event.seq < following:
+            raise _repeated(event.seq)
         if event.seq == following:
             yield event
             following += 1
-            while early and early[0][0] == following:
-                yield heappop(early)[1]
+            while early and early[0][0] <= following:
+                if early[0][0] < following:
+                    raise _repeated(following - 1)
+                yield heappop(early)[2]
                 following += 1
         else:
-            heappush(early, (event.seq, event))
+            heappush(early, (event.seq, number, event))
     while early:
-        yield heappop(early)[1]
+        seq, _, event = heappop(early)
+        if seq < following:
+            raise _repeated(seq)
+        yield event
+        following = seq + 1
+
+
+def _repeated(seq: int) -> IntegrityError:
+    return IntegrityError(None, None, "", f"has more than one event with the seq {seq}")
 
 
 def _same_json(one: "Any", other: "Any") -> bool:

@@ -9,7 +9,7 @@ from aivcs.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aivcs.backends.fs.blobs import FileCasStore
     from aivcs.backends.fs.releases import FileReleaseRegistry
@@ -217,15 +217,23 @@ class FileBackend:
                 return
         yield from names
 
-    def verify(self, parts: "frozenset[str]") -> "Iterator[Finding]":
+    def verify(
+        self,
+        parts: "frozenset[str]",
+        progress: "Callable[[str, int], None] | None" = None,
+    ) -> "Iterator[Finding]":
         """Reads all of some parts of the store and yields what is wrong; changes nothing.
 
         Args:
             parts: Any of `blobs`, `runs` and `releases`.
+            progress: Called with the part and the number of bytes for each object and log read.
+
+        Raises:
+            UsageError: There is no such part.
         """
         from aivcs.backends.fs.verify import verify
 
-        return verify(self._folder, parts)
+        return verify(self._folder, parts, progress)
 
 
 def _read_format(path: str) -> "str | None":

@@ -151,7 +151,7 @@ class FileCasStore:
         name = _name(digest)
         try:
             with files.doing("read", name):
-                if _hash_file(fd) != digest:
+                if hash_file(fd) != digest:
                     return False
                 os.utime(fd)
         finally:
@@ -216,7 +216,12 @@ def _verify(digest: ContentDigest, actual: str) -> None:
         )
 
 
-def _hash_file(fd: int) -> str:
+def hash_file(fd: int) -> str:
+    """Returns the SHA-256 of an open file from where it stands, read in bounded memory.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     data = os.read(fd, _CHUNK)
     if len(data) < _CHUNK:
         return hex_digest(data)

@@ -51,7 +51,7 @@ class LockedLog:
         self._folder = folder
         self._name = name
         self._fd = fd
-        self.tail = _tail(fd, name)
+        self.tail = tail_of(fd, name)
         if not self.tail.is_clean:
             self._mend()
 
@@ -107,7 +107,7 @@ class LockedLog:
     @classmethod
     def _locked(cls, folder: "Folder", name: str, fd: int) -> "LockedLog":
         try:
-            _flock(fd, folder.path(name), folder.settings.lock_timeout)
+            lock_file(fd, folder.path(name), folder.settings.lock_timeout)
             with files.doing("read", folder.path(name)):
                 return cls(folder, name, fd)
         except BaseException:
@@ -249,7 +249,7 @@ class LogReader:
         """The end of the log when it was first asked for."""
         if self._tail is None:
             with files.doing("read", self._path):
-                self._tail = _tail(self._fd, self._name)
+                self._tail = tail_of(self._fd, self._name)
         return self._tail
 
     def first(self) -> bytes:
@@ -266,7 +266,7 @@ class LogReader:
         """Yields the lines from the first to the last, each checked as a link of the chain."""
         with files.doing("read", self._path):
             try:
-                for _, line in chain.right_lines(_lines(self._fd)):
+                for _, line in chain.right_lines(lines_before(self._fd, self.tail.end)):
                     yield line
             except IntegrityError as error:
                 raise _at_line(self._name, int(error.where), error) from error
@@ -369,13 +369,25 @@ def _line_at(fd: int, begin: int, end: int) -> "tuple[bytes, int]":
         size *= 8
 
 
-def _flock(fd: int, path: str, timeout: float) -> None:
-    """Waits for the lock on an open file, for `timeout` seconds at most."""
+def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> None:
+    """Waits for the lock on an open file, for `timeout` seconds at most.
+
+    Args:
+        fd: The open file.
+        path: Its path, for messages.
+        timeout: Seconds.
+        shared: Whether others may have the lock shared at the same time.
+
+    Raises:
+        LockTimeoutError: Somebody else held it for all that time.
+        BackendError: The system has no such lock here.
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     deadline = None
     pause = 0.001
     while True:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             now = monotonic()
@@ -390,8 +402,13 @@ def _flock(fd: int, path: str, timeout: float) -> None:
             raise BackendError(f"cannot lock {path}: {error.strerror}") from error
 
 
-def _tail(fd: int, name: str) -> chain.Tail:
-    """The end of an open log."""
+def tail_of(fd: int, name: str) -> chain.Tail:
+    """Returns the end of an open log.
+
+    Raises:
+        IntegrityError: It is damaged; the message names file and line.
+        OSError: It cannot be read.
+    """
     end = os.fstat(fd).st_size
     size = _FIRST_LOOK
     while True:
@@ -424,10 +441,13 @@ def _first(fd: int, name: str) -> bytes:
     return line
 
 
-def _lines(fd: int) -> "Iterator[bytes]":
-    """Yields the lines of a file with their newlines; the last one may have none."""
+def lines_before(fd: int, end: int) -> "Iterator[bytes]":
+    """Yields the lines before an offset with their newlines; the last one may have none.
+
+    Bytes behind the offset are never looked at: a writer may be cutting or replacing them.
+    """
     offset, carry = 0, b""
-    while chunk := os.pread(fd, _CHUNK, offset):
+    while chunk := os.pread(fd, min(_CHUNK, end - offset), offset):
         offset += len(chunk)
         at = chunk.rfind(b"\n") + 1
         if not at:

@@ -74,12 +74,13 @@ class MemoryLog:
         return None
 
     def head(self) -> Head:
-        """Returns the number of lines and the hash of the last.
+        """Returns the number of lines and the hash of the last; a head vouches for all of them.
 
         Raises:
-            IntegrityError: The last line is damaged.
+            IntegrityError: A line is damaged.
         """
-        return Head(len(self.lines), chain.hash_of(self.line(-1)) or "")
+        *_, last = self.all_lines()
+        return Head(len(self.lines), chain.hash_of(last) or "")
 
     @contextmanager
     def naming(self, number: int | None = None) -> Iterator[None]:

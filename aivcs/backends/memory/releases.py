@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.backends.memory.log import MemoryLog
 from aivcs.errors import IntegrityError, ReleaseNotFoundError
-from aivcs.log import release
+from aivcs.log import chain, release
 from aivcs.model import ContentDigest, check_release_name
 
 if TYPE_CHECKING:
@@ -133,11 +133,12 @@ class MemoryReleaseRegistry:
         Raises:
             InvalidNameError: The name breaks the rules for names.
             ReleaseNotFoundError: Nothing was released under it.
-            IntegrityError: The end of the log is damaged.
+            IntegrityError: The log is damaged.
         """
         check_release_name(name)
         with self._lock:
-            return self._log(name).head()
+            log = self._log(name).copy()
+        return log.head()
 
     def _log(self, name: str) -> MemoryLog:
         """The log of a name, under the lock."""
@@ -148,7 +149,8 @@ class MemoryReleaseRegistry:
 
     def _append(self, log: MemoryLog, record: ReleaseRecord) -> None:
         """Seals an entry and puts it at the end of a log, which may be new."""
-        line, _ = release.line_of(record, log.head().hash if log.lines else "")
+        previous = chain.hash_of(log.line(-1)) if log.lines else ""
+        line, _ = release.line_of(record, previous or "")
         log.lines.append(line)
         self.logs[record.name] = log
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.backends.memory.log import MemoryLog
 from aivcs.errors import RunNotFoundError
-from aivcs.log import run
+from aivcs.log import chain, run
 from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus, Timestamp
 
 if TYPE_CHECKING:
@@ -166,13 +166,13 @@ class MemoryRunLedger:
 
         Raises:
             RunNotFoundError: There is no such run.
-            IntegrityError: The end of its log is damaged.
+            IntegrityError: Its log is damaged.
         """
         return self._snapshot(run_id).head()
 
     def _log(self, run_id: str) -> MemoryLog:
         """The log of a run, under the lock."""
-        log = self.logs.get(run_id) if isinstance(run_id, str) else None
+        log = self.logs.get(run_id)
         if log is None:
             raise RunNotFoundError(run_id)
         return log
@@ -188,8 +188,8 @@ class MemoryRunLedger:
             with log.naming(len(log.lines)):
                 position = run.Position(last)
                 position.require_running(run_id)
-                created_at = run.created_at(first)
-            line, _ = run.end(status, summary, position, created_at, log.head().hash)
+                created_at, _ = run.origin(first)
+            line, _ = run.end(status, summary, position, created_at, chain.hash_of(last) or "")
             log.lines.append(line)
 
 

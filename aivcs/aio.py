@@ -1,0 +1,420 @@
+"""The storage contracts for async code, and the async twin of any sync store.
+
+    from aivcs import aio
+
+    ledger = aio.wrap(repository.runs)
+    run = await ledger.create_run(spec, RunMetadata("bot"))
+    async for event in ledger.iter_events(run):
+        ...
+
+The protocols here have the names and methods of `aivcs.storage`; what they guarantee and raise is
+said there. A backend is written once, synchronously; `wrap` runs each of its methods in a worker
+thread (`asyncio.to_thread`), so the event loop is never blocked and the context variables of the
+caller are seen.
+
+Cancellation: a thread cannot be interrupted. A cancelled await is no longer waited for, but what
+the thread is doing goes on and may well be stored; it is not undone. Who must know looks
+afterwards, or retries with an explicit seq or `expect`, for which a retry is safe.
+"""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from inspect import iscoroutinefunction
+from itertools import islice
+from threading import Lock
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar, overload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+
+    from aivcs import storage
+    from aivcs.model import (
+        ContentDigest,
+        Head,
+        ReleaseMetadata,
+        ReleaseRecord,
+        RunEvent,
+        RunId,
+        RunMetadata,
+        RunRecord,
+        RunSummary,
+    )
+
+T = TypeVar("T")
+
+_CHUNK = 256
+"""Items fetched in one visit to a thread; a visit costs more than most items."""
+
+
+class AsyncStream(Protocol):
+    """The bytes of a blob, verified as they are read; an async context manager."""
+
+    async def read(self, size: int = -1) -> bytes:
+        """Returns up to `size` bytes, or all that are left; none at the end.
+
+        Raises:
+            IntegrityError: At the end, if what was read is not the content.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Lets go of the blob; closing again is harmless."""
+        ...
+
+    async def __aenter__(self) -> AsyncStream:
+        """Returns the stream."""
+        ...
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Closes the stream."""
+        ...
+
+
+class CasStore(Protocol):
+    """The async twin of `aivcs.storage.CasStore`."""
+
+    async def put(self, data: bytes) -> ContentDigest:
+        """As `aivcs.storage.CasStore.put`."""
+        ...
+
+    async def put_stream(self, readable: BinaryIO) -> ContentDigest:
+        """As `aivcs.storage.CasStore.put_stream`; `readable` is read in a thread."""
+        ...
+
+    async def get(self, digest: ContentDigest) -> bytes:
+        """As `aivcs.storage.CasStore.get`."""
+        ...
+
+    async def open(self, digest: ContentDigest) -> AsyncStream:
+        """As `aivcs.storage.CasStore.open`: `async with await store.open(digest) as stream`."""
+        ...
+
+    async def contains(self, digest: ContentDigest) -> bool:
+        """As `aivcs.storage.CasStore.contains`."""
+        ...
+
+    async def delete(self, digest: ContentDigest) -> None:
+        """As `aivcs.storage.CasStore.delete`."""
+        ...
+
+    def list_digests(self, prefix: str = "") -> AsyncIterator[ContentDigest]:
+        """As `aivcs.storage.CasStore.list_digests`."""
+        ...
+
+
+class RunLedger(Protocol):
+    """The async twin of `aivcs.storage.RunLedger`."""
+
+    async def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+        """As `aivcs.storage.RunLedger.create_run`."""
+        ...
+
+    async def append_event(self, run_id: str, event: RunEvent) -> int:
+        """As `aivcs.storage.RunLedger.append_event`."""
+        ...
+
+    async def append_events(self, run_id: str, events: Iterable[RunEvent]) -> list[int]:
+        """As `aivcs.storage.RunLedger.append_events`; `events` are iterated in a thread."""
+        ...
+
+    async def complete_run(self, run_id: str, summary: RunSummary) -> None:
+        """As `aivcs.storage.RunLedger.complete_run`."""
+        ...
+
+    async def fail_run(self, run_id: str, summary: RunSummary) -> None:
+        """As `aivcs.storage.RunLedger.fail_run`."""
+        ...
+
+    async def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+        """As `aivcs.storage.RunLedger.cancel_run`."""
+        ...
+
+    async def get_run(self, run_id: str) -> RunRecord:
+        """As `aivcs.storage.RunLedger.get_run`."""
+        ...
+
+    async def get_events(self, run_id: str) -> list[RunEvent]:
+        """As `aivcs.storage.RunLedger.get_events`."""
+        ...
+
+    def iter_events(self, run_id: str) -> AsyncIterator[RunEvent]:
+        """As `aivcs.storage.RunLedger.iter_events`."""
+        ...
+
+    async def list_runs(self, spec_digest: ContentDigest | None = None) -> list[RunRecord]:
+        """As `aivcs.storage.RunLedger.list_runs`."""
+        ...
+
+    def iter_runs(self, spec_digest: ContentDigest | None = None) -> AsyncIterator[RunRecord]:
+        """As `aivcs.storage.RunLedger.iter_runs`."""
+        ...
+
+    def list_run_ids(self, prefix: str = "") -> AsyncIterator[RunId]:
+        """As `aivcs.storage.RunLedger.list_run_ids`."""
+        ...
+
+    async def head(self, run_id: str) -> Head:
+        """As `aivcs.storage.RunLedger.head`."""
+        ...
+
+
+class ReleaseRegistry(Protocol):
+    """The async twin of `aivcs.storage.ReleaseRegistry`."""
+
+    async def promote(
+        self,
+        name: str,
+        spec_digest: ContentDigest,
+        metadata: ReleaseMetadata,
+        *,
+        expect: ContentDigest | int | str | None = None,
+    ) -> ReleaseRecord:
+        """As `aivcs.storage.ReleaseRegistry.promote`."""
+        ...
+
+    async def rollback(
+        self,
+        name: str,
+        *,
+        to: ContentDigest | int | str | None = None,
+        metadata: ReleaseMetadata | None = None,
+        expect: ContentDigest | int | str | None = None,
+    ) -> ReleaseRecord:
+        """As `aivcs.storage.ReleaseRegistry.rollback`."""
+        ...
+
+    async def current(self, name: str) -> ReleaseRecord | None:
+        """As `aivcs.storage.ReleaseRegistry.current`."""
+        ...
+
+    async def history(self, name: str) -> list[ReleaseRecord]:
+        """As `aivcs.storage.ReleaseRegistry.history`."""
+        ...
+
+    def iter_history(self, name: str) -> AsyncIterator[ReleaseRecord]:
+        """As `aivcs.storage.ReleaseRegistry.iter_history`."""
+        ...
+
+    def list_names(self) -> AsyncIterator[str]:
+        """As `aivcs.storage.ReleaseRegistry.list_names`."""
+        ...
+
+    async def head(self, name: str) -> Head:
+        """As `aivcs.storage.ReleaseRegistry.head`."""
+        ...
+
+
+@overload
+def wrap(store: storage.CasStore) -> CasStore: ...
+
+
+@overload
+def wrap(store: storage.RunLedger) -> RunLedger: ...
+
+
+@overload
+def wrap(store: storage.ReleaseRegistry) -> ReleaseRegistry: ...
+
+
+def wrap(
+    store: storage.CasStore | storage.RunLedger | storage.ReleaseRegistry,
+) -> CasStore | RunLedger | ReleaseRegistry:
+    """Returns the async twin of a sync store, which keeps every guarantee of the store.
+
+    The twin is bound to no event loop and holds nothing but the store: making one is cheap, and
+    there can be several.
+
+    Args:
+        store: Any object that fulfils one of the three contracts; which one is told by its methods.
+
+    Raises:
+        TypeError: It fulfils none of them, or is async already.
+    """
+    for twin in (_AsyncCasStore, _AsyncRunLedger, _AsyncReleaseRegistry):
+        methods = [getattr(store, name, None) for name in vars(twin) if not name.startswith("_")]
+        if all(map(callable, methods)):
+            if any(map(iscoroutinefunction, methods)):
+                raise TypeError(f"{type(store).__name__} is async already")
+            return twin(store)
+    raise TypeError(f"{type(store).__name__} is no CasStore, RunLedger or ReleaseRegistry")
+
+
+class _AsyncStream:
+    """An `AsyncStream` over a sync one."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    async def read(self, size: int = -1) -> bytes:
+        return await to_thread(self._stream.read, size)
+
+    async def close(self) -> None:
+        await to_thread(self._stream.close)
+
+    async def __aenter__(self) -> _AsyncStream:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+
+class _AsyncCasStore:
+    """A `CasStore` over a sync one."""
+
+    def __init__(self, store: Any) -> None:
+        self._store: storage.CasStore = store
+
+    async def put(self, data: bytes) -> ContentDigest:
+        return await to_thread(self._store.put, data)
+
+    async def put_stream(self, readable: BinaryIO) -> ContentDigest:
+        return await to_thread(self._store.put_stream, readable)
+
+    async def get(self, digest: ContentDigest) -> bytes:
+        return await to_thread(self._store.get, digest)
+
+    async def open(self, digest: ContentDigest) -> _AsyncStream:
+        return _AsyncStream(await to_thread(self._store.open, digest))
+
+    async def contains(self, digest: ContentDigest) -> bool:
+        return await to_thread(self._store.contains, digest)
+
+    async def delete(self, digest: ContentDigest) -> None:
+        await to_thread(self._store.delete, digest)
+
+    def list_digests(self, prefix: str = "") -> AsyncGenerator[ContentDigest]:
+        return _iterate(lambda: self._store.list_digests(prefix))
+
+
+class _AsyncRunLedger:
+    """A `RunLedger` over a sync one."""
+
+    def __init__(self, store: Any) -> None:
+        self._store: storage.RunLedger = store
+
+    async def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+        return await to_thread(self._store.create_run, spec_digest, metadata)
+
+    async def append_event(self, run_id: str, event: RunEvent) -> int:
+        return await to_thread(self._store.append_event, run_id, event)
+
+    async def append_events(self, run_id: str, events: Iterable[RunEvent]) -> list[int]:
+        return await to_thread(self._store.append_events, run_id, events)
+
+    async def complete_run(self, run_id: str, summary: RunSummary) -> None:
+        await to_thread(self._store.complete_run, run_id, summary)
+
+    async def fail_run(self, run_id: str, summary: RunSummary) -> None:
+        await to_thread(self._store.fail_run, run_id, summary)
+
+    async def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+        await to_thread(self._store.cancel_run, run_id, summary)
+
+    async def get_run(self, run_id: str) -> RunRecord:
+        return await to_thread(self._store.get_run, run_id)
+
+    async def get_events(self, run_id: str) -> list[RunEvent]:
+        return await to_thread(self._store.get_events, run_id)
+
+    def iter_events(self, run_id: str) -> AsyncGenerator[RunEvent]:
+        return _iterate(lambda: self._store.iter_events(run_id))
+
+    async def list_runs(self, spec_digest: ContentDigest | None = None) -> list[RunRecord]:
+        return await to_thread(self._store.list_runs, spec_digest)
+
+    def iter_runs(self, spec_digest: ContentDigest | None = None) -> AsyncGenerator[RunRecord]:
+        return _iterate(lambda: self._store.iter_runs(spec_digest))
+
+    def list_run_ids(self, prefix: str = "") -> AsyncGenerator[RunId]:
+        return _iterate(lambda: self._store.list_run_ids(prefix))
+
+    async def head(self, run_id: str) -> Head:
+        return await to_thread(self._store.head, run_id)
+
+
+class _AsyncReleaseRegistry:
+    """A `ReleaseRegistry` over a sync one."""
+
+    def __init__(self, store: Any) -> None:
+        self._store: storage.ReleaseRegistry = store
+
+    async def promote(
+        self,
+        name: str,
+        spec_digest: ContentDigest,
+        metadata: ReleaseMetadata,
+        *,
+        expect: ContentDigest | int | str | None = None,
+    ) -> ReleaseRecord:
+        return await to_thread(self._store.promote, name, spec_digest, metadata, expect=expect)
+
+    async def rollback(
+        self,
+        name: str,
+        *,
+        to: ContentDigest | int | str | None = None,
+        metadata: ReleaseMetadata | None = None,
+        expect: ContentDigest | int | str | None = None,
+    ) -> ReleaseRecord:
+        return await to_thread(self._store.rollback, name, to=to, metadata=metadata, expect=expect)
+
+    async def current(self, name: str) -> ReleaseRecord | None:
+        return await to_thread(self._store.current, name)
+
+    async def history(self, name: str) -> list[ReleaseRecord]:
+        return await to_thread(self._store.history, name)
+
+    def iter_history(self, name: str) -> AsyncGenerator[ReleaseRecord]:
+        return _iterate(lambda: self._store.iter_history(name))
+
+    def list_names(self) -> AsyncGenerator[str]:
+        return _iterate(self._store.list_names)
+
+    async def head(self, name: str) -> Head:
+        return await to_thread(self._store.head, name)
+
+
+async def _iterate(begin: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
+    """Yields the items of a sync iterator, which is begun, advanced and closed in threads."""
+    source = _Source(begin)
+    try:
+        while True:
+            items, error = await to_thread(source.take, _CHUNK)
+            for item in items:
+                yield item
+            if error is not None:
+                raise error
+            if len(items) < _CHUNK:
+                return
+    finally:
+        # In a thread too: it waits for a `take` whose await was cancelled and which still runs.
+        await to_thread(source.close)
+
+
+class _Source(Generic[T]):
+    """A sync iterator that several threads use, one at a time."""
+
+    def __init__(self, begin: Callable[[], Iterator[T]]) -> None:
+        self._begin = begin
+        self._iterator: Iterator[T] | None = None
+        self._lock = Lock()
+
+    def take(self, number: int) -> tuple[list[T], Exception | None]:
+        """The next items, fewer at the end; and the error that stands behind them, if any."""
+        items: list[T] = []
+        with self._lock:
+            try:
+                if self._iterator is None:
+                    self._iterator = self._begin()
+                items.extend(islice(self._iterator, number))
+            except Exception as error:  # noqa: BLE001 raised again behind the items
+                return items, error
+        return items, None
+
+    def close(self) -> None:
+        """Closes the iterator, if it can be closed; what it holds open is not left to chance."""
+        with self._lock:
+            close = getattr(self._iterator, "close", None)
+            if close is not None:
+                close()

@@ -1,0 +1,269 @@
+"""What surrounds a command: environment, working directory, streams, and the store they lead to."""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, BinaryIO
+
+    from aivcs.config import Config
+    from aivcs.repository import Repository
+    from aivcs.settings import Settings
+
+
+class Context:
+    """One call of the command.
+
+    Attributes:
+        environment: The environment variables.
+        json: Whether the answer, and so an error too, is to be JSON.
+        color: `auto`, `always` or `never`.
+        pager: Whether long output on a terminal may be paged.
+    """
+
+    def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
+        """Takes the environment of the process unless another is given."""
+        self.environment = os.environ if environment is None else environment
+        self.json = False
+        self.color = "auto"
+        self.pager = True
+        self._folder = ""
+        self._store = ""
+        self._lock_timeout: float | None = None
+
+    def configure(
+        self,
+        *,
+        directory: "str | None" = None,
+        store: "str | None" = None,
+        lock_timeout: "float | None" = None,
+        color: "str | None" = None,
+        no_pager: bool = False,
+    ) -> None:
+        """Takes the global options.
+
+        Raises:
+            UsageError: The folder of `-C` is empty or cannot be entered.
+        """
+        from aivcs.errors import UsageError
+
+        if directory is not None:
+            if not directory:
+                raise UsageError("the DIR of -C is empty; is a variable unset?")
+            try:
+                os.chdir(directory)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or "no path"
+                raise UsageError(f"cannot go to {ascii(directory)}: {reason}") from error
+        if store is not None:
+            if not store:
+                raise UsageError("the PATH of --store is empty; is a variable unset?")
+            self._store = store
+        self._lock_timeout = lock_timeout
+        self.color = color or "auto"
+        self.pager = not no_pager
+
+    def repository(self) -> "Repository":
+        """Opens the store: by `--store`, by AIVCS_STORE, or found from the working directory up.
+
+        Raises:
+            NoRepositoryError: There is none.
+            UsageError: The configuration or a variable is invalid.
+            BackendError: The store found belongs to somebody else.
+        """
+        from aivcs.repository import Repository
+        from aivcs.settings import Settings
+
+        named = self._store or self.environment.get("AIVCS_STORE", "")
+        if named:
+            repo = Repository.open(named, Settings())
+        else:
+            repo = Repository.discover(self.working_directory(), Settings())
+            if repo.backend.owner != os.geteuid():
+                self._require_trusted(repo)
+        settings = self._settings(repo)
+        if settings is not None:
+            repo.backend.settings = settings
+        return repo
+
+    def working_directory(self) -> str:
+        """Returns the working directory.
+
+        Raises:
+            UsageError: It was removed.
+        """
+        try:
+            return os.getcwd()
+        except OSError as error:
+            from aivcs.errors import UsageError
+
+            raise UsageError("the working directory is gone; cd elsewhere, or use -C") from error
+
+    def config_layers(self, repo: "Repository | None") -> "list[tuple[str, Config]]":
+        """Returns where configuration comes from, strongest first, with what each place says.
+
+        Raises:
+            UsageError: A place says something invalid.
+        """
+        from aivcs.config import check_value, parse_config
+
+        layers: list[tuple[str, Config]] = []
+        if self._lock_timeout is not None:
+            layers.append(
+                ("--lock-timeout", {"core.lock_timeout": check_value("core.lock_timeout", self._lock_timeout, "--lock-timeout")})
+            )
+        waiting = self.environment.get("AIVCS_LOCK_TIMEOUT")
+        if waiting:
+            layers.append(("AIVCS_LOCK_TIMEOUT", {"core.lock_timeout": _seconds(waiting)}))
+        own = repo.backend.read_config() if repo is not None else None
+        if repo is not None and own is not None:
+            path = f"{repo.path}/config.toml"
+            layers.append((path, parse_config(own, path)))
+        path = self.user_config_path()
+        text = _read_file(path)
+        if text is not None:
+            layers.append((path, parse_config(text, path, is_user=True)))
+        return layers
+
+    def user_config_path(self) -> str:
+        """Returns where the user's configuration file is, or would be."""
+        home = self.environment.get("HOME", "")
+        if sys.platform == "linux" and home.startswith("/"):
+            # What platformdirs says there, without its import; a test holds the two together.
+            base = self.environment.get("XDG_CONFIG_HOME", "").strip() or f"{home}/.config"
+            return f"{base}/aivcs/config.toml"
+        from platformdirs import user_config_dir
+
+        return f"{user_config_dir('aivcs', appauthor=False)}/config.toml"
+
+    def run_operand(self, text: str) -> str:
+        """Returns the RUN that is meant: `@` is the one in AIVCS_RUN.
+
+        Raises:
+            UsageError: AIVCS_RUN is not set.
+        """
+        if text != "@":
+            return text
+        run = self.environment.get("AIVCS_RUN", "")
+        if not run:
+            from aivcs.errors import UsageError
+
+            raise UsageError(
+                "@ means the run in AIVCS_RUN, which is not set: "
+                "export AIVCS_RUN=$(aivcs run start …)"
+            )
+        return run
+
+    def stdin(self) -> "BinaryIO":
+        """Returns standard input, unbuffered."""
+        return open(0, "rb", buffering=0, closefd=False)  # type: ignore[return-value]
+
+    def write(self, data: "str | bytes") -> None:
+        """Writes data to standard output, text as UTF-8 whatever the locale.
+
+        Raises:
+            OutputError: It is closed or full.
+            BrokenPipeError: Nobody reads it any more.
+        """
+        if isinstance(data, str):
+            data = data.encode("utf-8", "surrogateescape")
+        try:
+            _stream(sys.stdout).write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error.strerror or str(error)) from error
+
+    def tell(self, message: str) -> None:
+        """Writes a line to standard error, for a person; never fails."""
+        try:
+            stream = _stream(sys.stderr)
+            stream.write(f"{message}\n".encode("utf-8", "backslashreplace"))
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # there is nowhere left to say it
+
+    def flush(self, *, quiet: bool = False) -> None:
+        """Brings out what was written.
+
+        Raises:
+            OutputError: Standard output is closed or full, unless `quiet`.
+            BrokenPipeError: Nobody reads it any more.
+        """
+        if sys.stdout is None:
+            return
+        try:
+            _stream(sys.stdout).flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not quiet:
+                raise OutputError(error.strerror or str(error)) from error
+
+    def is_terminal(self) -> bool:
+        """Whether standard output is a terminal that a person reads."""
+        return os.isatty(1)
+
+    def _settings(self, repo: "Repository") -> "Settings | None":
+        """The settings that configuration gives, or None where nothing is configured."""
+        if (
+            self._lock_timeout is None
+            and not self.environment.get("AIVCS_LOCK_TIMEOUT")
+            and repo.backend.read_config() is None
+            and not os.path.exists(self.user_config_path())
+        ):
+            return None
+        from aivcs.config import settings_of
+
+        return settings_of([values for _, values in self.config_layers(repo)])
+
+    def _require_trusted(self, repo: "Repository") -> None:
+        from aivcs.errors import BackendError
+
+        trusted: list[str] = []
+        path = self.user_config_path()
+        text = _read_file(path)
+        if text is not None:
+            from aivcs.config import parse_config
+
+            trusted = parse_config(text, path, is_user=True).get("safe.directory", [])
+        if "*" not in trusted and repo.path not in map(os.path.abspath, trusted):
+            raise BackendError(
+                f"the store {repo.path} belongs to another user (id {repo.backend.owner}). "
+                f"If you trust it, name it: --store {repo.path}, "
+                f"or once for all: aivcs config set --user safe.directory {repo.path}"
+            )
+
+
+class OutputError(Exception):
+    """Standard output cannot take what is to be written."""
+
+
+def _stream(stream: "Any") -> "BinaryIO":
+    if stream is None:
+        raise OSError(9, "it is closed")
+    return stream.buffer  # type: ignore[no-any-return]
+
+
+def _read_file(path: str) -> "bytes | None":
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        from aivcs.errors import BackendError
+
+        raise BackendError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _seconds(text: str) -> float:
+    from aivcs.config import check_value
+    from aivcs.errors import UsageError
+
+    try:
+        return float(check_value("core.lock_timeout", float(text), "AIVCS_LOCK_TIMEOUT"))
+    except ValueError:
+        raise UsageError(f"AIVCS_LOCK_TIMEOUT={ascii(text)} is no number of seconds") from None

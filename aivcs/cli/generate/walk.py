@@ -1,0 +1,128 @@
+"""The one walk over the declarations: what commands there are, and what each takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+
+from aivcs.cli.app import app
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An option or a positional of a command.
+
+    Attributes:
+        name: What the verb calls it.
+        spellings: How it is written (`-n`); empty for a positional.
+        kind: `flag`, `text`, `texts`, `integer`, `number`, or `choice`.
+        choices: What a choice may be.
+        metavar: What help calls its value.
+        help: What it is.
+        default: Its value when it is not given.
+        required: Whether it must be given.
+        many: Whether a positional takes any number of words.
+    """
+
+    name: str
+    spellings: tuple[str, ...]
+    kind: str
+    choices: tuple[str, ...]
+    metavar: str
+    help: str
+    default: Any
+    required: bool
+    many: bool
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+        path: Its words, as in ("run", "log"); empty for the root.
+        target: The verb that runs it, "module:function".
+        help: All of its help text.
+        options: In the order of declaration.
+        positionals: In order.
+        interspersed: Whether options may stand behind positionals.
+        children: For a group, what is below it.
+    """
+
+    path: tuple[str, ...]
+    target: str
+    help: str
+    options: tuple[Parameter, ...]
+    positionals: tuple[Parameter, ...]
+    interspersed: bool
+    children: tuple[Command, ...] = field(default=())
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the help."""
+        return self.help.split("\n\n")[0].replace("\n", " ")
+
+
+def walk() -> Command:
+    """Returns the root command with everything below it."""
+    return _command(typer.main.get_command(app), ())
+
+
+def leaves(command: Command) -> list[Command]:
+    """Returns the commands below one that do something, in order."""
+    if not command.children:
+        return [command]
+    return [leaf for child in command.children for leaf in leaves(child)]
+
+
+def _command(click_command: Any, path: tuple[str, ...]) -> Command:
+    parameters = [_parameter(p) for p in click_command.params]
+    return Command(
+        path=path,
+        target=getattr(click_command.callback, "target", ""),
+        help=(click_command.help or "").strip(),
+        options=tuple(p for p in parameters if p.spellings),
+        positionals=tuple(p for p in parameters if not p.spellings),
+        interspersed=click_command.context_settings.get("allow_interspersed_args", True),
+        children=tuple(
+            _command(child, (*path, name))
+            for name, child in getattr(click_command, "commands", {}).items()
+            if not child.hidden
+        ),
+    )
+
+
+def _parameter(parameter: Any) -> Parameter:
+    is_option = parameter.param_type_name == "option"
+    choices = tuple(getattr(parameter.type, "choices", ()) or ())
+    is_many = parameter.nargs == -1 or bool(getattr(parameter, "multiple", False))
+    if getattr(parameter, "is_flag", False):
+        kind = "flag"
+    elif choices:
+        kind = "choice"
+    elif is_many:
+        kind = "texts"
+    else:
+        kind = {"IntParamType": "integer", "FloatParamType": "number"}.get(
+            type(parameter.type).__name__, "text"
+        )
+    default = parameter.default
+    if kind == "flag":
+        default = bool(default)
+    elif is_many:
+        default = []
+    elif callable(default):
+        default = None
+    return Parameter(
+        name=parameter.name,
+        spellings=tuple(parameter.opts) if is_option else (),
+        kind=kind,
+        choices=choices,
+        metavar=parameter.metavar or ("|".join(choices) if choices else parameter.name.upper()),
+        help=parameter.help or "",
+        default=default,
+        required=bool(parameter.required),
+        many=is_many,
+    )

@@ -1,0 +1,80 @@
+"""The entry of the command: from arguments to an exit code.
+
+What the generated table fully understands runs at once; everything else (help, mistakes, spellings
+the table does not know) goes to Typer, which owns every message about usage.
+"""
+
+import os
+import sys
+
+from aivcs.cli.context import Context
+from aivcs.cli.dispatch import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+
+def run() -> "NoReturn":
+    """Runs the command of this process and ends the process."""
+    try:
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    # Nothing is left to be done, so the interpreter need not take itself apart first.
+    os._exit(code)
+
+
+def main(arguments: "Sequence[str]") -> int:
+    """Runs a command and returns its exit code; everything it printed is flushed."""
+    _occupy_standard_descriptors()
+    context = Context()
+    try:
+        try:
+            code = _dispatch(context, arguments)
+            context.flush()
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001 no traceback ever reaches a user
+            from aivcs.cli.exits import report
+
+            context.flush(quiet=True)
+            code = report(context, error)
+    except BrokenPipeError:
+        code = 141  # as a shell reports a process that SIGPIPE ended
+    except KeyboardInterrupt:
+        code = 130
+    return code
+
+
+def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
+    call = parse(arguments)
+    if call is None:
+        from aivcs.cli.app import run_typer
+
+        return run_typer(context, arguments)
+    target, options, parameters = call
+    context.configure(**options)
+    return invoke(context, target, parameters)
+
+
+def invoke(context: Context, target: str, parameters: "dict[str, Any]") -> int:
+    """Calls a verb, "module:function" below `aivcs.cli.verbs`, and returns its exit code."""
+    module, _, function = target.partition(":")
+    context.json = bool(parameters.get("as_json"))
+    verbs = __import__(f"aivcs.cli.verbs.{module}", fromlist=[function])
+    code = getattr(verbs, function)(context, **parameters)
+    return 0 if code is None else int(code)
+
+
+def _occupy_standard_descriptors() -> None:
+    """Makes sure that 0, 1 and 2 are open, so that no file of the store gets one of these numbers.
+
+    Opened the wrong way round, so that using one fails as using the closed one would.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY if descriptor == 0 else os.O_RDONLY)

@@ -1,0 +1,62 @@
+"""Moments as people write and read them: "2d", "2026-01-31", "3 hours ago"."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from aivcs.errors import SerializationError, UsageError
+from aivcs.model import Timestamp
+
+_AGO = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_since(text: str) -> Timestamp:
+    """Returns the moment that a text means: `2d` (s, m, h, d, w ago), a date in UTC, or RFC 3339.
+
+    Raises:
+        UsageError: It means none.
+    """
+    match = _AGO.fullmatch(text.strip())
+    if match:
+        ago = timedelta(**{_UNITS[match[2]]: int(match[1])})
+        try:
+            return Timestamp.from_datetime(datetime.now(UTC) - ago)
+        except OverflowError:
+            return Timestamp("0001-01-01T00:00:00Z")
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        text += "T00:00:00Z"
+    try:
+        return Timestamp(text)
+    except SerializationError as error:
+        raise UsageError(f"--since: {error}; or write 30m, 12h, 2d, 1w") from error
+
+
+def ago(moment: Timestamp) -> str:
+    """Returns how long ago a moment was, for a person; the moment itself if it is to come."""
+    seconds = (datetime.now(UTC) - moment.as_datetime()).total_seconds()
+    if seconds < 0:
+        return moment[:16].replace("T", " ")
+    for limit, size, unit in (
+        (60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (30 * 86400, 86400, "day"),
+    ):  # fmt: skip
+        if seconds < limit:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return moment[:10]
+
+
+def duration(milliseconds: int | None) -> str:
+    """Returns a duration for a person: `850 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
+    if milliseconds is None:
+        return "-"
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,168 @@
+"""`aivcs run` at the terminal."""
+
+from aivcs.commands import run as commands
+from aivcs.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from aivcs.cli.context import Context
+
+
+def start(
+    context: "Context",
+    agent: str,
+    spec: "str | None",
+    spec_file: "str | None",
+    git_sha: "str | None",
+    tags: "list[str]",
+    allow_missing_spec: bool,
+) -> None:
+    """Prints the id of the new run."""
+    if git_sha is None:
+        from aivcs.cli.identity import commit
+
+        git_sha = commit(context)
+    run_id = commands.start(
+        context.repository(),
+        agent=agent,
+        spec=spec,
+        spec_file=spec_file,
+        git_sha=git_sha,
+        tags=tags,
+        allow_missing_spec=allow_missing_spec,
+    )
+    context.write(f"{run_id}\n")
+
+
+def log(
+    context: "Context",
+    run: str,
+    kind: "str | None",
+    payload: "list[str]",
+    stdin: bool,
+    atomic: bool,
+    print_seq: bool,
+    seq: "int | None",
+    timestamp: "str | None",
+    files: "list[str]",
+    blobs: "list[str]",
+) -> None:
+    """Prints nothing, or the seqs of what was stored."""
+    run = context.run_operand(run)
+    if stdin:
+        if kind is not None or seq is not None or timestamp is not None or files or blobs:
+            raise UsageError("with --stdin every line is an event; give nothing but RUN")
+
+        def stored(seqs: "list[int]") -> None:
+            if print_seq:
+                context.write("".join(f"{number}\n" for number in seqs))
+                context.flush()
+
+        commands.log_stream(
+            context.repository(), run, context.stdin(), atomic=atomic, stored=stored
+        )
+        return
+    if kind is None:
+        raise UsageError("KIND is missing: aivcs run log RUN KIND [PAYLOAD…]")
+    if atomic:
+        raise UsageError("--atomic goes with --stdin")
+    number = commands.log(
+        context.repository(),
+        run,
+        kind,
+        payload,
+        files=files,
+        blobs=blobs,
+        stdin=context.stdin(),
+        seq=seq,
+        timestamp=timestamp,
+    )
+    if print_seq:
+        context.write(f"{number}\n")
+
+
+def finish(
+    context: "Context",
+    run: str,
+    status: "str | None",
+    exit_code: "int | None",
+    if_running: bool,
+    state: "str | None",
+    state_file: "str | None",
+    duration_ms: "int | None",
+) -> None:
+    """Prints nothing."""
+    commands.finish(
+        context.repository(),
+        context.run_operand(run),
+        status=status,
+        exit_code=exit_code,
+        if_running=if_running,
+        state=state,
+        state_file=state_file,
+        duration_ms=duration_ms,
+    )
+
+
+def show(context: "Context", run: str, as_json: bool) -> None:
+    """Prints the record of a run."""
+    from aivcs.cli import render
+
+    record = commands.show(context.repository(), context.run_operand(run))
+    if as_json:
+        context.write(render.json_line(record.to_json()))
+    else:
+        render.fields(context, render.run_fields(record))
+
+
+def events(context: "Context", run: str, kind: "str | None", follow: bool, as_json: bool) -> None:
+    """Prints the events of a run, a line each."""
+    from aivcs.cli import render
+
+    found = commands.events(
+        context.repository(), context.run_operand(run), kind=kind, follow=follow
+    )
+    if as_json:
+        for event in found:
+            context.write(render.json_line(event.to_json()))
+            if follow:
+                context.flush()
+        return
+    with render.output(context, streaming=follow) as out:
+        for event in found:
+            out.write(render.event_line(out, event))
+
+
+def list_(
+    context: "Context",
+    agent: "str | None",
+    spec: "str | None",
+    status: "str | None",
+    tags: "list[str]",
+    since: "str | None",
+    limit: "int | None",
+    as_json: bool,
+) -> int:
+    """Prints the runs that fit, newest first; 14 if there are some that cannot be read."""
+    from aivcs.cli import render
+    from aivcs.cli.moments import parse_since
+    from aivcs.model import RunStatus
+
+    records, damaged = commands.list_(
+        context.repository(),
+        agent=agent,
+        spec=spec,
+        status=None if status is None else RunStatus(status.upper()),
+        tags=tags,
+        since=None if since is None else parse_since(since),
+        limit=limit,
+    )
+    if as_json:
+        for record in records:
+            context.write(render.json_line(record.to_json()))
+    else:
+        render.table(context, render.RUN_COLUMNS, map(render.run_row, records))
+    context.flush()
+    for error in damaged:
+        context.tell(f"aivcs: {render.escape(str(error))}")
+    return 14 if damaged else 0

@@ -1,0 +1,237 @@
+"""`aivcs blob`: contents by their digest."""
+
+import os
+from stat import S_ISDIR
+
+from aivcs.errors import BackendError, ConflictError, NotFoundError, UsageError
+from aivcs.model import ContentDigest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
+
+    from aivcs.repository import Repository
+
+_CHUNK = 1 << 20
+"""Bytes moved at once."""
+
+
+def put(
+    repo: "Repository", paths: "Iterable[str]", stdin: "BinaryIO"
+) -> "Iterator[tuple[ContentDigest, str]]":
+    """Stores files, and yields the digest and path of each once it is durable.
+
+    Args:
+        repo: Where to.
+        paths: The files; `-` is `stdin`.
+        stdin: What `-` reads.
+
+    Raises:
+        UsageError: A file is not there or is a folder; nothing of a sequence of paths was stored.
+        BackendError: One cannot be read or stored.
+    """
+    if isinstance(paths, (list, tuple)):
+        for path in paths:
+            require_file(path)
+    for path in paths:
+        if path == "-":
+            yield repo.blobs.put_stream(stdin), path
+        else:
+            with open_input(path) as file:
+                yield repo.blobs.put_stream(file), path
+
+
+def require_file(path: str) -> None:
+    """Refuses a path that cannot be read as a file, before anything is stored.
+
+    Raises:
+        UsageError: It is empty, is not there, or is a folder.
+    """
+    if path == "-":
+        return
+    if not path:
+        raise UsageError("FILE is empty; is a variable unset?")
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"no file {ascii(path)}") from None
+    except ValueError:
+        raise UsageError(f"{ascii(path)} cannot be a path") from None
+    except OSError as error:
+        raise BackendError(f"cannot read {ascii(path)}: {error.strerror}") from error
+    if S_ISDIR(mode):
+        raise UsageError(
+            f"{ascii(path)} is a folder; put its files: "
+            "find FOLDER -type f -print0 | aivcs blob put -z --stdin-paths"
+        )
+
+
+def open_input(path: str) -> "BinaryIO":
+    """Opens a user's file for reading.
+
+    Raises:
+        UsageError: It is not there or is a folder.
+        BackendError: It cannot be opened.
+    """
+    require_file(path)
+    try:
+        return open(path, "rb", buffering=0)  # type: ignore[return-value]
+    except OSError as error:
+        raise BackendError(f"cannot read {ascii(path)}: {error.strerror}") from error
+
+
+def read_paths(stream: "BinaryIO", separator: bytes) -> "Iterator[str]":
+    """Yields the paths that a stream lists, each ended by `separator`.
+
+    Raises:
+        UsageError: One is empty.
+    """
+    carry = b""
+    while chunk := stream.read(_CHUNK):
+        *paths, carry = (carry + chunk).split(separator)
+        for path in paths:
+            if not path:
+                raise UsageError("an empty path on standard input")
+            yield os.fsdecode(path)
+    if carry:
+        yield os.fsdecode(carry)
+
+
+def read(repo: "Repository", digest: str) -> "Iterator[bytes]":
+    """Yields the bytes of a blob; nothing before all of them are verified.
+
+    A small blob is read once; a large one is read twice, because what went down a pipe cannot be
+    taken back.
+
+    Raises:
+        NotFoundError: No blob has this digest.
+        IntegrityError: What is stored is damaged.
+    """
+    whole = repo.resolve_digest(digest)
+    with repo.blobs.open(whole) as stream:
+        first = _read_full(stream)
+        if len(first) < _CHUNK:
+            yield first
+            return
+        while stream.read(_CHUNK):
+            pass
+    with repo.blobs.open(whole) as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def read_to_file(repo: "Repository", digest: str, path: str) -> None:
+    """Writes a blob to a file, which afterwards is as before or has exactly the verified bytes.
+
+    Raises:
+        NotFoundError: No blob has this digest.
+        IntegrityError: What is stored is damaged.
+        BackendError: The file cannot be written.
+    """
+    whole = repo.resolve_digest(digest)
+    with repo.blobs.open(whole) as stream:
+        try:
+            _replace_file(path, stream)
+        except OSError as error:
+            raise BackendError(f"cannot write {ascii(path)}: {error.strerror}") from error
+
+
+def has(repo: "Repository", digests: "Sequence[str]") -> "Iterator[tuple[str, bool]]":
+    """Yields, for each digest or prefix, what it names and whether it is there.
+
+    Raises:
+        InvalidDigestError: One is no digest.
+        AmbiguousError: A prefix fits several blobs.
+    """
+    for text in digests:
+        try:
+            digest = repo.resolve_digest(text)
+        except NotFoundError:
+            yield text, False
+        else:
+            yield digest, repo.blobs.contains(digest)
+
+
+def remove(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> None:
+    """Removes blobs; all are checked before any is removed.
+
+    Raises:
+        UsageError: One is not a whole digest.
+        NotFoundError: One is not there, unless forced.
+        ConflictError: One is referred to, unless forced.
+    """
+    wanted = []
+    for text in digests:
+        if len(text) != 64:
+            raise UsageError(f"{ascii(text[:64])}: rm takes whole digests of 64 characters only")
+        wanted.append(ContentDigest(text))
+    if not force:
+        from aivcs.reachability import references
+
+        for digest in wanted:
+            if not repo.blobs.contains(digest):
+                raise NotFoundError(digest)
+        for digest, source in references(repo):
+            if digest in wanted:
+                raise ConflictError(
+                    f"blob {digest} is referred to by {source}; nothing was removed. "
+                    "--force removes it all the same"
+                )
+    for digest in wanted:
+        repo.blobs.delete(digest)
+
+
+def list_(repo: "Repository", prefix: str = "") -> "Iterator[ContentDigest]":
+    """Yields the digests that begin with a prefix, in order.
+
+    Raises:
+        UsageError: The prefix is not hexadecimal.
+    """
+    if prefix.lower().strip("0123456789abcdef"):
+        raise UsageError(f"{ascii(prefix[:64])} is no beginning of a digest")
+    return repo.blobs.list_digests(prefix)
+
+
+def _read_full(stream: "BinaryIO") -> bytes:
+    """Reads up to `_CHUNK` bytes, and to the end if there are fewer, so that they are verified."""
+    data = stream.read(_CHUNK)
+    while 0 < len(data) < _CHUNK:
+        more = stream.read(_CHUNK - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _replace_file(path: str, stream: "BinaryIO") -> None:
+    try:
+        kind = os.stat(path).st_mode & 0o170000
+    except FileNotFoundError:
+        kind = 0o100000
+    if kind == 0o040000:
+        raise UsageError(f"{ascii(path)} is a folder; name a file")
+    if kind != 0o100000:  # a pipe or a device cannot be replaced, only written to
+        with open(path, "wb", buffering=0) as out:
+            while chunk := stream.read(_CHUNK):
+                _write_all(out.fileno(), chunk)
+        return
+    temporary = f"{path}.{os.urandom(4).hex()}.aivcs-tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            while chunk := stream.read(_CHUNK):
+                _write_all(fd, chunk)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, os.path.realpath(path))
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

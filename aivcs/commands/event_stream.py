@@ -1,0 +1,210 @@
+"""Events from a stream of JSON Lines: read as they come, stored in batches, stopped by a bad line.
+
+A line is `{"kind": …, "payload": …}` with optional `seq` and `timestamp`. What was read is stored
+at the latest 200 ms after it came, and the log's lock is free between batches, so that any number
+of streams can feed one run.
+"""
+
+from __future__ import annotations
+
+import select
+from time import monotonic
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from aivcs.errors import AivcsError, SerializationError, StorageError, UsageError
+from aivcs.log.fault import find_byte_fault
+from aivcs.log.jsontext import parse
+from aivcs.log.run import too_large
+from aivcs.model import RunEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aivcs.storage import RunLedger
+
+_PATIENCE = 0.2
+"""Seconds that what was read may wait for more."""
+_BATCH = 1 << 20
+"""Bytes of lines stored at once, at most (but for one longer line)."""
+_SLACK = 1 << 16
+"""Bytes a line may have beyond the limit of its payload."""
+_MEMBERS = {"kind", "payload", "seq", "timestamp"}
+
+
+def append_stream(
+    runs: RunLedger,
+    run_id: str,
+    stream: BinaryIO,
+    limit: int,
+    *,
+    atomic: bool,
+    stored: Callable[[list[int]], None],
+) -> None:
+    """Appends the events of a stream, until its end or a line that cannot be stored.
+
+    Args:
+        runs: Where to.
+        run_id: The run.
+        stream: JSON Lines; its descriptor is read, so nothing of it may have been buffered.
+        limit: Bytes of one payload, at most.
+        atomic: Whether everything is read and checked before anything is stored.
+        stored: Told the seqs of each batch once it is durable.
+
+    Raises:
+        UsageError: A line is no event; says which, why, and how many are stored.
+        StorageError: As `RunLedger.append_events`, with the same added.
+    """
+    runs.get_run(run_id)
+    writer = _Writer(runs, run_id, stored)
+    try:
+        for number, line in _lines(stream, limit, None if atomic else writer.flush):
+            if line.strip(b" \t\r\n"):
+                writer.add(number, _event(line), len(line))
+                if not atomic and writer.size >= _BATCH:
+                    writer.flush()
+            else:
+                writer.add_blank()
+        writer.flush()
+    except _BadLineError as error:
+        if not atomic:
+            writer.flush()
+        raise UsageError(
+            f"line {error.number or writer.lines + 1}{error}; {writer.stored} stored"
+        ) from error.__cause__
+
+
+class _BadLineError(Exception):
+    """A line is no event; the message continues "line N"."""
+
+    number = 0
+
+
+class _Writer:
+    """Collects events and stores them in batches; knows which line each came from."""
+
+    def __init__(
+        self, runs: RunLedger, run_id: str, stored: Callable[[list[int]], None]
+    ) -> None:
+        self._runs = runs
+        self._run_id = run_id
+        self._report = stored
+        self._pending: list[tuple[int, RunEvent]] = []
+        self.lines = 0
+        self.size = 0
+        self.stored = 0
+
+    def add(self, number: int, event: RunEvent, size: int) -> None:
+        self._pending.append((number, event))
+        self.lines = number
+        self.size += size
+
+    def add_blank(self) -> None:
+        self.lines += 1
+
+    def flush(self) -> None:
+        pending, self._pending, self.size = self._pending, [], 0
+        if not pending:
+            return
+        try:
+            self._store([event for _, event in pending])
+        except StorageError as error:
+            if len(pending) > 1 and not _is_fatal(error):
+                self._store_singly(pending)
+                return
+            raise _located(error, pending[0][0], self.stored) from error
+
+    def _store(self, events: list[RunEvent]) -> None:
+        seqs = self._runs.append_events(self._run_id, events)
+        self.stored += len(seqs)
+        self._report(seqs)
+
+    def _store_singly(self, pending: list[tuple[int, RunEvent]]) -> None:
+        """Stores what can be stored of a batch that was refused, up to the line to blame."""
+        for number, event in pending:
+            try:
+                self._store([event])
+            except StorageError as error:
+                raise _located(error, number, self.stored) from error
+
+
+def _is_fatal(error: StorageError) -> bool:
+    """Whether an error is about the run or the disk, not about one of the events."""
+    from aivcs.errors import ConflictError
+
+    return not isinstance(error, (ConflictError, SerializationError))
+
+
+def _located(error: StorageError, number: int, stored: int) -> AivcsError:
+    error.args = (f"line {number}: {error}; {stored} stored",)
+    return error
+
+
+def _event(line: bytes) -> RunEvent:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        fault = find_byte_fault(line) or ""
+        raise _BadLineError(fault.removeprefix("line 1")) from error
+    try:
+        value = parse(text)
+    except SerializationError as error:
+        raise _BadLineError(str(error).removeprefix("line 1")) from error
+    try:
+        return _event_of(value)
+    except SerializationError as error:
+        raise _BadLineError(f": {error}") from error
+
+
+def _event_of(value: Any) -> RunEvent:
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        raise SerializationError('an event is an object with a "kind", which is a text')
+    if not value.keys() <= _MEMBERS:
+        strange = min(value.keys() - _MEMBERS)
+        raise SerializationError(
+            f"an event has no member {strange[:40]!r}; put it into the payload"
+        )
+    return RunEvent(
+        value["kind"],
+        value.get("payload", {}),
+        seq=value.get("seq"),
+        timestamp=value.get("timestamp"),
+    )
+
+
+def _lines(
+    stream: BinaryIO, limit: int, idle: Callable[[], None] | None
+) -> Iterator[tuple[int, bytes]]:
+    """Yields numbered lines as they come; calls `idle` when what came has waited long enough."""
+    import os
+
+    descriptor = stream.fileno()
+    carry = b""
+    number = 0
+    deadline: float | None = None
+    while True:
+        if idle is not None and deadline is not None:
+            remaining = deadline - monotonic()
+            if remaining <= 0 or not select.select([descriptor], [], [], remaining)[0]:
+                idle()
+                deadline = None
+        chunk = os.read(descriptor, _BATCH)
+        if not chunk:
+            break
+        if deadline is None:
+            deadline = monotonic() + _PATIENCE
+        *lines, carry = (carry + chunk).split(b"\n")
+        for line in lines:
+            number += 1
+            if len(line) > limit + _SLACK:
+                raise _too_long(number, len(line), limit)
+            yield number, line
+        if len(carry) > limit + _SLACK:
+            raise _too_long(number + 1, len(carry), limit)
+    if carry:
+        yield number + 1, carry
+
+
+def _too_long(number: int, size: int, limit: int) -> _BadLineError:
+    error = _BadLineError(f": {too_large(size, limit)}")
+    error.number = number
+    return error

@@ -1,0 +1,90 @@
+"""Payloads from the command line: one JSON value, or words that make an object."""
+
+from aivcs.errors import SerializationError, UsageError
+from aivcs.log.jsontext import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+_FIRST = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+_REST = _FIRST | frozenset("0123456789.-")
+
+
+def parse_payload(words: "Sequence[str]") -> "Any":
+    """Returns the payload that some words mean.
+
+    One word that is no `key=text` is a JSON value; several words, or one, of the form `key=text` or
+    `key:=json` make an object; no word makes an empty one.
+
+    Raises:
+        UsageError: A word is neither; the message names it.
+    """
+    if len(words) == 1 and split_word(words[0]) is None:
+        return parse_json(words[0], "PAYLOAD")
+    payload: dict[str, Any] = {}
+    for word in words:
+        pair = split_word(word)
+        if pair is None:
+            raise UsageError(
+                f"{ascii(word[:60])} is no key=text or key:=json; "
+                "give one JSON value, or words of that form"
+            )
+        add_member(payload, *pair)
+    return payload
+
+
+def split_word(word: str) -> "tuple[str, Any] | None":
+    """Returns key and value of a word, or None if it is not of that form.
+
+    Raises:
+        UsageError: What stands behind `:=` is not JSON.
+    """
+    key, mark, text = word.partition("=")
+    if not mark:
+        return None
+    is_json = key.endswith(":")
+    if is_json:
+        key = key[:-1]
+    if not key or key[0] not in _FIRST or not _REST.issuperset(key):
+        return None
+    return key, parse_json(text, key) if is_json else text
+
+
+def split_assignment(option: str, word: str) -> "tuple[str, str]":
+    """Returns key and text of an option's `KEY=PATH`.
+
+    Raises:
+        UsageError: It is not of that form.
+    """
+    key, mark, text = word.partition("=")
+    if not mark or not key or key[0] not in _FIRST or not _REST.issuperset(key) or not text:
+        raise UsageError(
+            f"{option} {ascii(word[:60])}: KEY=PATH is needed, the key made of letters, digits, "
+            "'_', '.' and '-'"
+        )
+    return key, text
+
+
+def add_member(payload: "dict[str, Any]", key: str, value: "Any") -> None:
+    """Adds a member to a payload.
+
+    Raises:
+        UsageError: The key is there already.
+    """
+    if key in payload:
+        raise UsageError(f"the key {key} is given twice")
+    payload[key] = value
+
+
+def parse_json(text: str, what: str) -> "Any":
+    """Returns the value of a JSON text from the command line.
+
+    Raises:
+        UsageError: It is not acceptable JSON; the message says where and why.
+    """
+    try:
+        return parse(text)
+    except SerializationError as error:
+        raise UsageError(f"{what} is no JSON: {error}") from error

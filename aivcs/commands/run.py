@@ -1,0 +1,364 @@
+"""`aivcs run`: the ledger of executions."""
+
+from aivcs.commands.payload import (
+    add_member,
+    parse_json,
+    parse_payload,
+    split_assignment,
+    split_word,
+)
+from aivcs.errors import (
+    IntegrityError,
+    InvalidRunStateError,
+    NotFoundError,
+    RunNotFoundError,
+    UsageError,
+)
+from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, BinaryIO
+
+    from aivcs.model import ContentDigest, RunRecord, RunStatus, Timestamp
+    from aivcs.repository import Repository
+
+_CANCELLED = (130, 143)
+"""Exit codes by which shells report a process that SIGINT or SIGTERM ended."""
+
+
+def start(
+    repo: "Repository",
+    *,
+    agent: str,
+    spec: "str | None",
+    spec_file: "str | None",
+    git_sha: "str | None",
+    tags: "Sequence[str]",
+    allow_missing_spec: bool,
+) -> RunId:
+    """Starts a run and returns its id.
+
+    Args:
+        repo: Where to.
+        agent: Which agent runs.
+        spec: What runs, as for `Repository.resolve_spec`.
+        spec_file: Or a file, which is stored and is the spec.
+        git_sha: The commit of its code.
+        tags: Words `key=text` or `key:=json`.
+        allow_missing_spec: Whether the spec need not be stored.
+
+    Raises:
+        UsageError: There is not exactly one of spec and file, or a word is wrong.
+        NotFoundError: The spec is not in the store.
+    """
+    if (spec is None) == (spec_file is None):
+        raise UsageError("give the spec: either --spec SPEC or --spec-file FILE")
+    values: dict[str, Any] = {}
+    for word in tags:
+        pair = split_word(word)
+        if pair is None:
+            raise UsageError(f"--tag {ascii(word[:60])}: KEY=TEXT or KEY:=JSON is needed")
+        add_member(values, *pair)
+    metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
+    if spec is not None:
+        digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
+    else:
+        assert spec_file is not None
+        digest = _store_file(repo, spec_file)
+    return repo.runs.create_run(digest, metadata)
+
+
+def log(
+    repo: "Repository",
+    run: str,
+    kind: str,
+    words: "Sequence[str]",
+    *,
+    files: "Sequence[str]" = (),
+    blobs: "Sequence[str]" = (),
+    stdin: "BinaryIO",
+    seq: "int | None" = None,
+    timestamp: "str | None" = None,
+) -> int:
+    """Appends one event and returns its seq.
+
+    Args:
+        repo: Where to.
+        run: The run.
+        kind: What happened.
+        words: The payload, as for `parse_payload`; a single `-` reads it from `stdin`.
+        files: `KEY=PATH`: members that are the text of a file.
+        blobs: `KEY=PATH`: members `{"$blob": DIGEST}` of files that are stored.
+        stdin: What `-` reads.
+        seq: The event's number, or None for the next one.
+        timestamp: When it happened, or None for now.
+
+    Raises:
+        UsageError: The payload is not acceptable.
+        RunNotFoundError: There is no such run.
+        InvalidRunStateError: It is over.
+        ConflictError: Another event has this seq.
+        SerializationError: The event is too large.
+    """
+    run_id = repo.resolve_run(run)
+    if len(words) == 1 and words[0] == "-":
+        payload = parse_json(_read_text(stdin, _limit(repo), "standard input"), "standard input")
+    else:
+        payload = parse_payload(words)
+    if files or blobs:
+        if not isinstance(payload, dict):
+            raise UsageError("--file and --blob add to an object; this PAYLOAD is none")
+        _add_files(repo, payload, files, blobs)
+    event = RunEvent(kind, payload, seq=seq, timestamp=timestamp)
+    return repo.runs.append_event(run_id, event)
+
+
+def log_stream(
+    repo: "Repository",
+    run: str,
+    stdin: "BinaryIO",
+    *,
+    atomic: bool,
+    stored: "Callable[[list[int]], None]",
+) -> None:
+    """Appends the events that a stream of JSON Lines gives, in batches; see `event_stream`.
+
+    Raises:
+        UsageError: A line is no event; the ones before it are stored.
+        RunNotFoundError: There is no such run.
+        InvalidRunStateError: It is over.
+    """
+    from aivcs.commands.event_stream import append_stream
+
+    append_stream(
+        repo.runs, repo.resolve_run(run), stdin, _limit(repo), atomic=atomic, stored=stored
+    )
+
+
+def finish(
+    repo: "Repository",
+    run: str,
+    *,
+    status: "str | None" = None,
+    exit_code: "int | None" = None,
+    if_running: bool = False,
+    state: "str | None" = None,
+    state_file: "str | None" = None,
+    duration_ms: "int | None" = None,
+) -> None:
+    """Ends a run.
+
+    Args:
+        repo: Where it is.
+        run: The run.
+        status: `completed`, `failed` or `cancelled`; None goes by the exit code.
+        exit_code: The exit code of what ran: 0 completed, 130 and 143 cancelled, else failed.
+        if_running: Whether a run that is over already is fine.
+        state: The digest of its final state, which must be stored.
+        state_file: Or a file, which is stored and is the final state.
+        duration_ms: How long it took, or None to measure from its start.
+
+    Raises:
+        UsageError: Both state and file, or an exit code that is none.
+        RunNotFoundError: There is no such run.
+        InvalidRunStateError: It is over already.
+        NotFoundError: The final state is not in the store.
+    """
+    if state is not None and state_file is not None:
+        raise UsageError("give the final state once: --state DIGEST or --state-file FILE")
+    if exit_code is not None and not 0 <= exit_code <= 255:
+        raise UsageError(f"an exit code is a number from 0 to 255, not {exit_code}")
+    if duration_ms is not None and duration_ms < 0:
+        raise UsageError("a duration is not negative")
+    run_id = repo.resolve_run(run)
+    if status is None:
+        status = _status_of(exit_code or 0)
+    if if_running and repo.runs.get_run(run_id).status.is_terminal:
+        return
+    digest: ContentDigest | None = None
+    if state is not None:
+        digest = repo.resolve_digest(state)
+        if not repo.blobs.contains(digest):
+            raise NotFoundError(digest)
+    elif state_file is not None:
+        if repo.runs.get_run(run_id).status.is_terminal:  # before anything is stored for nothing
+            raise InvalidRunStateError(run_id, repo.runs.get_run(run_id).status, "RUNNING")
+        digest = _store_file(repo, state_file)
+    summary = RunSummary(
+        success=status == "completed",
+        final_state_digest=digest,
+        duration_ms=duration_ms,
+        exit_code=exit_code,
+    )
+    end = {
+        "completed": repo.runs.complete_run,
+        "failed": repo.runs.fail_run,
+        "cancelled": repo.runs.cancel_run,
+    }[status]
+    try:
+        end(run_id, summary)
+    except InvalidRunStateError:
+        if not if_running:
+            raise
+
+
+def show(repo: "Repository", run: str) -> "RunRecord":
+    """Returns a run as it stands.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
+    return repo.runs.get_run(repo.resolve_run(run))
+
+
+def events(
+    repo: "Repository", run: str, *, kind: "str | None" = None, follow: bool = False
+) -> "Iterator[RunEvent]":
+    """Yields the events of a run by seq; following, also those to come, until the run ends.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        IntegrityError: What is stored is damaged.
+    """
+    run_id = repo.resolve_run(run)
+    found = _follow(repo, run_id) if follow else repo.runs.iter_events(run_id)
+    for event in found:
+        if kind is None or event.kind == kind:
+            yield event
+
+
+def list_(
+    repo: "Repository",
+    *,
+    agent: "str | None" = None,
+    spec: "str | None" = None,
+    status: "RunStatus | None" = None,
+    tags: "Sequence[str]" = (),
+    since: "Timestamp | None" = None,
+    limit: "int | None" = None,
+) -> "tuple[list[RunRecord], list[IntegrityError]]":
+    """Returns the runs that fit, newest first, and what is wrong with those that cannot be read.
+
+    Args:
+        repo: Where they are.
+        agent: Only this agent's.
+        spec: Only this spec's, as for `Repository.resolve_spec`.
+        status: Only those that are this.
+        tags: Only those with these tags, words as for `start`.
+        since: Only those created at or after this.
+        limit: At most so many.
+
+    Raises:
+        UsageError: A word is wrong, or the limit is negative.
+    """
+    from heapq import nlargest
+
+    if limit is not None and limit < 0:
+        raise UsageError("-n takes a number of runs, 0 or more")
+    digest = None if spec is None else repo.resolve_spec(spec, allow_missing=True)
+    wanted = dict(_tag(word) for word in tags)
+    damaged: list[IntegrityError] = []
+
+    def fitting() -> "Iterator[RunRecord]":
+        for run_id in repo.runs.list_run_ids():
+            try:
+                record = repo.runs.get_run(run_id)
+            except IntegrityError as error:
+                damaged.append(error)
+                continue
+            except RunNotFoundError:
+                continue
+            own = record.metadata.tags
+            if (
+                (agent is None or record.metadata.agent_name == agent)
+                and (digest is None or record.spec_digest == digest)
+                and (status is None or record.status is status)
+                and (since is None or record.created_at >= since)
+                and (not wanted or (isinstance(own, dict) and wanted.items() <= own.items()))
+            ):
+                yield record
+
+    def age(record: "RunRecord") -> "tuple[str, str]":
+        return record.created_at, record.run_id
+
+    if limit is None:
+        return sorted(fitting(), key=age, reverse=True), damaged
+    return nlargest(limit, fitting(), key=age), damaged
+
+
+def _tag(word: str) -> "tuple[str, Any]":
+    pair = split_word(word)
+    if pair is None:
+        raise UsageError(f"--tag {ascii(word[:60])}: KEY=TEXT or KEY:=JSON is needed")
+    return pair
+
+
+def _status_of(exit_code: int) -> str:
+    if exit_code == 0:
+        return "completed"
+    return "cancelled" if exit_code in _CANCELLED else "failed"
+
+
+def _store_file(repo: "Repository", path: str) -> "ContentDigest":
+    from aivcs.commands.blob import open_input
+
+    with open_input(path) as file:
+        return repo.blobs.put_stream(file)
+
+
+def _add_files(
+    repo: "Repository", payload: "dict[str, Any]", files: "Sequence[str]", blobs: "Sequence[str]"
+) -> None:
+    from aivcs.commands.blob import open_input, require_file
+
+    texts = [split_assignment("--file", word) for word in files]
+    stored = [split_assignment("--blob", word) for word in blobs]
+    for key, path in texts:
+        with open_input(path) as file:
+            add_member(payload, key, _read_text(file, _limit(repo), ascii(path)))
+    for key, path in stored:
+        require_file(path)
+        add_member(payload, key, None)
+    for key, path in stored:
+        payload[key] = {"$blob": _store_file(repo, path)}
+
+
+def _limit(repo: "Repository") -> int:
+    return repo.backend.settings.max_event
+
+
+def _read_text(stream: "BinaryIO", limit: int, what: str) -> str:
+    """Reads all of a stream that must hold a payload, refusing it as soon as it is too long."""
+    from aivcs.log.run import too_large
+
+    data = b""
+    while chunk := stream.read(limit + 65536 - len(data) + 1):
+        data += chunk
+        if len(data) > limit + 65536:
+            raise too_large(len(data), limit)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        from aivcs.log.fault import find_byte_fault
+
+        raise UsageError(f"{what}: {find_byte_fault(data)}") from error
+
+
+def _follow(repo: "Repository", run_id: RunId) -> "Iterator[RunEvent]":
+    from time import monotonic, sleep
+
+    seen: set[int] = set()
+    while True:
+        began = monotonic()
+        over = repo.runs.get_run(run_id).status.is_terminal
+        for event in repo.runs.iter_events(run_id):
+            assert event.seq is not None
+            if event.seq not in seen:
+                seen.add(event.seq)
+                yield event
+        if over:
+            return
+        # A long log takes long to read again: look at it less often.
+        sleep(max(0.1, 4 * (monotonic() - began)))

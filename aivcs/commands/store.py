@@ -1,0 +1,73 @@
+"""The commands about a store as a whole: `init`, `status`, `verify` and `config`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.errors import UsageError
+from aivcs.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.backends.fs.verify import Finding
+    from aivcs.model import ReleaseRecord
+
+
+class Status(NamedTuple):
+    """A store at a glance.
+
+    Attributes:
+        store: Where it is.
+        durability: What survives a power cut.
+        blobs: How many blobs there are.
+        runs: How many runs there are, by status.
+        releases: What is live under each name.
+        damaged: How many runs cannot be read.
+    """
+
+    store: str
+    durability: str
+    blobs: int
+    runs: dict[str, int]
+    releases: list[ReleaseRecord]
+    damaged: int
+
+
+def init(folder: str, *, shared: bool = False) -> Repository:
+    """Makes a store in a folder; doing it again is harmless.
+
+    Raises:
+        BackendError: It cannot be made.
+    """
+    if not folder:
+        raise UsageError("DIR is empty; is a variable unset?")
+    return Repository.init(folder, shared=shared)
+
+
+def status(repo: Repository) -> Status:
+    """Counts what is in a store."""
+    from aivcs.commands import release, run
+
+    counts = dict.fromkeys(("RUNNING", "COMPLETED", "FAILED", "CANCELLED"), 0)
+    records, damaged = run.list_(repo)
+    for record in records:
+        counts[record.status] += 1
+    return Status(
+        store=repo.path,
+        durability=repo.backend.settings.durability,
+        blobs=sum(1 for _ in repo.blobs.list_digests()),
+        runs=counts,
+        releases=list(release.list_(repo)),
+        damaged=len(damaged),
+    )
+
+
+def verify(repo: Repository, parts: frozenset[str]) -> Iterator[Finding]:
+    """Reads all of some parts of a store and yields what is wrong with them.
+
+    Args:
+        repo: What to read.
+        parts: Any of `blobs`, `runs` and `releases`.
+    """
+    return repo.backend.verify(parts)

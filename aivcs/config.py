@@ -1,0 +1,183 @@
+"""Configuration files: which keys there are, what they may be, and where a value comes from.
+
+A store's own file sets how that store behaves. What touches trust is read from the user's file
+only: a key marked so is refused in a store's file, because whoever can write to a store must not be
+able to decide whom its readers trust.
+"""
+
+import tomllib
+from typing import Any, NamedTuple
+
+from aivcs.errors import UsageError
+from aivcs.settings import DURABILITIES, Settings
+
+
+class Key(NamedTuple):
+    """A key of the configuration.
+
+    Attributes:
+        kind: The type of its value.
+        default: What holds when nobody sets it.
+        about: What it does, in a sentence.
+        user_only: Whether only the user's file may set it.
+    """
+
+    kind: type
+    default: object
+    about: str
+    user_only: bool = False
+
+
+KEYS: dict[str, Key] = {
+    "core.durability": Key(str, "full", f"what survives a power cut: {', '.join(DURABILITIES)}"),
+    "core.lock_timeout": Key(float, 30.0, "seconds to wait for another process's lock"),
+    "limits.event_bytes": Key(int, 1 << 20, "bytes of one event's payload, at most"),
+    "safe.directory": Key(
+        list, [], "stores of other users that may be used when found by walking up", user_only=True
+    ),
+}
+
+Config = dict[str, Any]
+"""Values by dotted key."""
+
+
+def parse_config(text: bytes, where: str, *, is_user: bool = False) -> Config:
+    """Returns the known keys of a configuration file; unknown ones are left out.
+
+    Args:
+        text: TOML.
+        where: The file, for messages.
+        is_user: Whether it is the user's own file.
+
+    Raises:
+        UsageError: It is no TOML, a value is of the wrong type, or a key must not stand there.
+    """
+    try:
+        tables = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{where} is no valid TOML: {error}") from error
+    values = {}
+    for dotted, value in _flatten(tables):
+        key = KEYS.get(dotted)
+        if key is None:
+            continue
+        if key.user_only and not is_user:
+            raise UsageError(
+                f"{where} sets {dotted}, which only your own configuration may: "
+                f"aivcs config set --user {dotted} …"
+            )
+        values[dotted] = check_value(dotted, value, where)
+    return values
+
+
+def unknown_keys(text: bytes) -> list[str]:
+    """Returns the keys of a valid configuration file that mean nothing, for a warning."""
+    return [dotted for dotted, _ in _flatten(tomllib.loads(text.decode())) if dotted not in KEYS]
+
+
+def check_value(dotted: str, value: object, where: str) -> Any:
+    """Returns a value in the type of its key.
+
+    Raises:
+        UsageError: It has another type, or is out of range.
+    """
+    key = KEYS[dotted]
+    if key.kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not key.kind or (
+        isinstance(value, list) and not all(isinstance(item, str) for item in value)
+    ):
+        raise UsageError(f"{where}: {dotted} must be a {_NAMES[key.kind]}, not {value!r}")
+    try:
+        settings_of([{dotted: value}])
+    except UsageError as error:
+        raise UsageError(f"{where}: {dotted}: {error}") from error
+    return value
+
+
+def parse_value(dotted: str, text: str) -> Any:
+    """Returns the value that a text on the command line means for a key.
+
+    Raises:
+        UsageError: There is no such key, or the text is no such value.
+    """
+    key = require_key(dotted)
+    if key.kind is str:
+        value: object = text
+    elif key.kind is list:
+        value = [text]
+    else:
+        try:
+            value = key.kind(text)
+        except ValueError:
+            value = text
+    return check_value(dotted, value, "the value")
+
+
+def require_key(dotted: str) -> Key:
+    """Returns a key by name.
+
+    Raises:
+        UsageError: There is none; names the nearest.
+    """
+    if dotted in KEYS:
+        return KEYS[dotted]
+    from difflib import get_close_matches
+
+    near = get_close_matches(dotted, KEYS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
+    raise UsageError(f"no configuration key {dotted!r}; {hint}")
+
+
+def settings_of(layers: list[Config]) -> Settings:
+    """Returns the settings that some layers of configuration give, the first that speaks winning.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+    merged: Config = {}
+    for layer in reversed(layers):
+        merged.update(layer)
+    return Settings(
+        durability=merged.get("core.durability", "full"),
+        lock_timeout=merged.get("core.lock_timeout", 30.0),
+        max_event=merged.get("limits.event_bytes", 1 << 20),
+    )
+
+
+def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
+    """Returns a configuration file with one key set, or removed if the value is None.
+
+    Raises:
+        UsageError: The file is no valid TOML.
+    """
+    import tomli_w
+
+    try:
+        tables = tomllib.loads((text or b"").decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the configuration is no valid TOML: {error}") from error
+    *path, last = dotted.split(".")
+    table = tables
+    for part in path:
+        table = table.setdefault(part, {})
+    if value is None:
+        table.pop(last, None)
+    else:
+        table[last] = value
+    for part in [part for part, content in tables.items() if content == {}]:
+        del tables[part]
+    return tomli_w.dumps(tables).encode()
+
+
+_NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
+
+
+def _flatten(tables: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for name, value in tables.items():
+        if isinstance(value, dict):
+            pairs += _flatten(value, f"{prefix}{name}.")
+        else:
+            pairs.append((f"{prefix}{name}", value))
+    return pairs

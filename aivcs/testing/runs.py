@@ -1,0 +1,1097 @@
+"""What every `aivcs.RunLedger` guarantees."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+from itertools import pairwise
+from random import Random
+from time import sleep
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import pytest
+
+from aivcs.errors import (
+    ConflictError,
+    IntegrityError,
+    InvalidDigestError,
+    InvalidRunStateError,
+    RunNotFoundError,
+    SerializationError,
+    UnsupportedFormatError,
+)
+from aivcs.model import (
+    ContentDigest,
+    RunEvent,
+    RunId,
+    RunMetadata,
+    RunRecord,
+    RunStatus,
+    RunSummary,
+    Timestamp,
+)
+from aivcs.testing.race import race
+from aivcs.testing.sealing import body_of, hash_of, reseal, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aivcs.storage import RunLedger
+
+    OpenStore = Callable[[], RunLedger]
+    Edit = Callable[[list[bytes]], list[bytes]]
+    Rewrite = Callable[[str, Edit], None]
+
+SPEC = ContentDigest(sha256(b"spec").hexdigest())
+OTHER_SPEC = ContentDigest(sha256(b"other spec").hexdigest())
+STATE = sha256(b"state").hexdigest()
+META = RunMetadata("bot")
+DONE = RunSummary(success=True)
+LAST_SEQ = 9007199254740991
+NO_RUNS = [
+    "00000000-0000-4000-8000-000000000000",
+    "",
+    "x",
+    "..",
+    "../x",
+    "a/b",
+    "a\0b",
+    "a\n",
+    "-a",
+    ".a",
+    "é",
+    "x" * 300,
+    "a.jsonl",
+]
+
+
+def nested(levels: int) -> Any:
+    """A value of arrays and objects inside one another."""
+    value: Any = 0
+    for level in range(levels):
+        value = [value] if level % 2 else {"in": value}
+    return value
+
+
+def circle() -> Any:
+    """A list that holds itself."""
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+PAYLOADS: dict[str, Any] = {
+    "null": None,
+    "true": True,
+    "false": False,
+    "zero": 0,
+    "minus zero": -0.0,
+    "one": 1,
+    "one as a double": 1.0,
+    "beyond a double's integers": 2**53 + 1,
+    "beyond 64 bits": -(2**64),
+    "4300 digits": 10**4300 - 1,
+    "minus 4300 digits": 1 - 10**4300,
+    "a fraction": 0.1,
+    "the largest double": 1.7976931348623157e308,
+    "the smallest double": 5e-324,
+    "an empty text": "",
+    "an empty array": [],
+    "an empty object": {},
+    "umlauts": "Grüße",
+    "characters beyond the BMP": "🦀\U0001d54f",
+    "combining characters": "e\u0301 is not \u00e9",
+    "line separators": "a\u2028b\u2029c\u0085d",
+    "control characters": "\0\x01\t\n\r\x1b\x7f",
+    "quotes and backslashes": '"\\/\\u0041',
+    "a byte order mark": "\ufeff",
+    "what looks like the end of a line": '","hash":"' + "0" * 64 + '"}\n',
+    "keys in an order of their own": {"z": 1, "a": 2, "m": {"y": 1, "b": 2}},
+    "an empty key": {"": {"": 0}},
+    "a reserved key": {"hash": 1, "type": "end", "seq": 9, "high": [1, 2]},
+    "200 levels": nested(200),
+    "many things": {"list": [1, "two", None, [True, {"three": 3.5}]], "text": "ok"},
+}
+REFUSED: dict[str, Any] = {
+    "not a number": float("nan"),
+    "infinity": [float("inf")],
+    "minus infinity": {"a": float("-inf")},
+    "bytes": b"abc",
+    "a set": {1, 2},
+    "an object": object(),
+    "a key that is a number": {1: 2},
+    "a key that is null": {"a": {None: 2}},
+    "a key that is true": [{True: 2}],
+    "half a surrogate pair": "\ud800",
+    "half a surrogate pair in a key": {"\udfff": 1},
+    "201 levels": nested(201),
+    "10,000 levels": nested(10_000),
+    "4301 digits": 10**4300,
+    "a circle": circle(),
+}
+every_payload = pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+every_refused = pytest.mark.parametrize("payload", REFUSED.values(), ids=REFUSED)
+every_ending = pytest.mark.parametrize(
+    ("method", "status"),
+    [("complete_run", "COMPLETED"), ("fail_run", "FAILED"), ("cancel_run", "CANCELLED")],
+)
+
+
+def change(text: bytes, by: bytes) -> Edit:
+    """An edit that replaces a text wherever it stands, hashes left as they are."""
+    return lambda lines: [line.replace(text, by) for line in lines]
+
+
+EDITS: dict[str, Edit] = {
+    "a kind edited": lambda lines: [
+        line.replace(b'"kind":"two"', b'"kind":"TWO"') for line in lines
+    ],
+    "a time edited": lambda lines: [
+        line.replace(b'"timestamp":"2', b'"timestamp":"1') if b'"two"' in line else line
+        for line in lines
+    ],
+    "a hash edited": lambda lines: [
+        *lines[:2],
+        lines[2].replace(hash_of(lines[2]).encode(), b"0" * 64),
+        *lines[3:],
+    ],
+    "a line swapped with its neighbour": lambda lines: [*lines[:2], lines[3], lines[2], *lines[4:]],
+    "a line deleted": lambda lines: lines[:2] + lines[3:],
+    "a line repeated": lambda lines: [*lines[:2], lines[1], *lines[2:]],
+    "a line emptied": lambda lines: [*lines[:2], b"", *lines[3:]],
+    "a line replaced by other JSON": lambda lines: [*lines[:2], b"{}", *lines[3:]],
+}
+"""Edits of a log of a header and the events one to four; each first goes wrong at line 3."""
+every_edit = pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+
+
+class RunLedgerContract:
+    """The guarantees of a `RunLedger`; subclass it and override `open_store`."""
+
+    @pytest.fixture
+    def open_store(self) -> OpenStore:
+        """Override: a factory of ledgers which all reach the same runs, none at first."""
+        raise NotImplementedError("override the fixture open_store")
+
+    @pytest.fixture
+    def rewrite(self) -> Rewrite:
+        """Override: `rewrite(run_id, edit)` replaces a log's lines by `edit(lines)`, unnoticed.
+
+        Lines are given and taken as bytes without their newlines.
+        """
+        pytest.skip("this backend gives the suite no back door to its lines")
+
+    @pytest.fixture
+    def ledger(self, open_store: OpenStore) -> RunLedger:
+        """A ledger of the factory."""
+        return open_store()
+
+    @pytest.fixture
+    def run(self, ledger: RunLedger) -> RunId:
+        """A run without events."""
+        return ledger.create_run(SPEC, META)
+
+    @pytest.fixture
+    def told(self, ledger: RunLedger) -> RunId:
+        """A run with the events one, two, three, four."""
+        run = ledger.create_run(SPEC, META)
+        ledger.append_events(run, [RunEvent(kind) for kind in ("one", "two", "three", "four")])
+        return run
+
+    # create_run and get_run
+
+    def test_a_new_run_is_running(self, open_store: OpenStore) -> None:
+        metadata = RunMetadata("bot", git_sha="c0ffee", tags={"env": "ci"})
+        run = open_store().create_run(SPEC, metadata)
+        record = open_store().get_run(run)
+        assert record == RunRecord(
+            run_id=run,
+            spec_digest=SPEC,
+            metadata=metadata,
+            status=RunStatus.RUNNING,
+            summary=None,
+            created_at=record.created_at,
+            completed_at=None,
+        )
+        assert record.status is RunStatus.RUNNING
+        assert type(record.run_id) is RunId
+        assert type(record.spec_digest) is ContentDigest
+        assert open_store().get_events(run) == []
+
+    def test_a_new_id_is_a_random_uuid(self, ledger: RunLedger) -> None:
+        runs = [ledger.create_run(SPEC, META) for _ in range(20)]
+        assert len(set(runs)) == 20
+        assert all(UUID(run).version == 4 and str(UUID(run)) == run for run in runs)
+
+    def test_a_run_is_created_now(self, ledger: RunLedger) -> None:
+        before = datetime.now(UTC)
+        created = ledger.get_run(ledger.create_run(SPEC, META)).created_at
+        after = datetime.now(UTC)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", created)
+        assert before <= datetime.fromisoformat(created) <= after
+
+    def test_metadata_has_no_commit_and_no_tags_by_default(self, ledger: RunLedger) -> None:
+        metadata = ledger.get_run(ledger.create_run(SPEC, RunMetadata("bot"))).metadata
+        assert metadata.agent_name == "bot"
+        assert metadata.git_sha is None
+        assert metadata.tags == {}
+
+    @every_payload
+    def test_tags_are_any_json_value(self, open_store: OpenStore, payload: Any) -> None:
+        run = open_store().create_run(SPEC, RunMetadata("bot", tags=payload))
+        stored = open_store().get_run(run).metadata.tags
+        assert same(stored, {} if payload is None else payload)
+
+    @every_refused
+    def test_tags_that_are_no_json_are_refused(self, open_store: OpenStore, payload: Any) -> None:
+        with pytest.raises(SerializationError):
+            open_store().create_run(SPEC, RunMetadata("bot", tags=payload))
+        assert open_store().list_runs() == []
+
+    def test_an_agent_may_have_any_printable_name(self, open_store: OpenStore) -> None:
+        for name in ("Grüße 🦀", 'a"b\\c', "x" * 200):
+            run = open_store().create_run(SPEC, RunMetadata(name, git_sha=name))
+            metadata = open_store().get_run(run).metadata
+            assert (metadata.agent_name, metadata.git_sha) == (name, name)
+
+    def test_tags_that_change_after_creation_do_not_change_the_run(self, ledger: RunLedger) -> None:
+        tags = {"env": "ci", "list": [1]}
+        run = ledger.create_run(SPEC, RunMetadata("bot", tags=tags))
+        tags["env"] = "prod"
+        ledger.get_run(run).metadata.tags["list"].append(2)
+        assert ledger.get_run(run).metadata.tags == {"env": "ci", "list": [1]}
+
+    def test_a_run_needs_a_digest_of_its_spec(self, ledger: RunLedger) -> None:
+        for junk in ("", "abc", "g" * 64):
+            with pytest.raises(InvalidDigestError):
+                ledger.create_run(cast("ContentDigest", junk), META)
+        assert ledger.list_runs() == []
+
+    def test_a_spec_may_be_given_in_upper_case(self, ledger: RunLedger) -> None:
+        run = ledger.create_run(cast("ContentDigest", SPEC.upper()), META)
+        assert ledger.get_run(run).spec_digest == SPEC
+        assert len(ledger.list_runs(cast("ContentDigest", SPEC.upper()))) == 1
+
+    @pytest.mark.parametrize("run_id", NO_RUNS, ids=ascii)
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda ledger, run_id: ledger.get_run(run_id),
+            lambda ledger, run_id: ledger.get_events(run_id),
+            lambda ledger, run_id: list(ledger.iter_events(run_id)),
+            lambda ledger, run_id: ledger.head(run_id),
+            lambda ledger, run_id: ledger.append_event(run_id, RunEvent("kind")),
+            lambda ledger, run_id: ledger.append_events(run_id, []),
+            lambda ledger, run_id: ledger.append_events(run_id, [RunEvent("kind")]),
+            lambda ledger, run_id: ledger.complete_run(run_id, DONE),
+            lambda ledger, run_id: ledger.fail_run(run_id, DONE),
+            lambda ledger, run_id: ledger.cancel_run(run_id, DONE),
+        ],
+        ids=[
+            "get_run",
+            "get_events",
+            "iter_events",
+            "head",
+            "append_event",
+            "append_nothing",
+            "append_events",
+            "complete_run",
+            "fail_run",
+            "cancel_run",
+        ],
+    )
+    def test_an_unknown_run_is_not_found(
+        self, ledger: RunLedger, run: RunId, call: Callable[[RunLedger, str], object], run_id: str
+    ) -> None:
+        with pytest.raises(RunNotFoundError) as caught:
+            call(ledger, run_id)
+        assert caught.value.run_id == run_id
+        assert list(ledger.list_run_ids()) == [run]
+
+    # append_event
+
+    def test_events_are_numbered_from_one(self, open_store: OpenStore, run: RunId) -> None:
+        seqs = [open_store().append_event(run, RunEvent("kind")) for _ in range(5)]
+        assert seqs == [1, 2, 3, 4, 5]
+        assert [event.seq for event in open_store().get_events(run)] == [1, 2, 3, 4, 5]
+
+    def test_an_event_comes_back_as_it_was_appended(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        open_store().append_event(
+            run, RunEvent("tool_called", {"q": "x"}, timestamp="2026-01-31T12:00:00.5Z")
+        )
+        (event,) = open_store().get_events(run)
+        assert event == RunEvent(
+            "tool_called", {"q": "x"}, seq=1, timestamp="2026-01-31T12:00:00.500000Z"
+        )
+        assert event.timestamp == "2026-01-31T12:00:00.500000Z"
+        assert type(event.timestamp) is Timestamp
+
+    @every_payload
+    def test_a_payload_is_any_json_value(
+        self, open_store: OpenStore, run: RunId, payload: Any
+    ) -> None:
+        open_store().append_event(run, RunEvent("kind", payload))
+        open_store().append_event(run, RunEvent("behind it"))
+        first, second = open_store().get_events(run)
+        assert same(first.payload, payload)
+        assert second.kind == "behind it"
+
+    @every_refused
+    def test_a_payload_that_is_no_json_is_refused(
+        self, open_store: OpenStore, run: RunId, payload: Any
+    ) -> None:
+        with pytest.raises(SerializationError):
+            open_store().append_event(run, RunEvent("kind", payload))
+        assert open_store().get_events(run) == []
+        assert open_store().append_event(run, RunEvent("kind")) == 1
+
+    @pytest.mark.parametrize(
+        "payload", ["x" * ((1 << 20) - 2), "é" * ((1 << 19) - 1)], ids=["ASCII", "two-byte"]
+    )
+    def test_a_payload_may_have_one_mebibyte_and_no_more(
+        self, open_store: OpenStore, run: RunId, payload: str
+    ) -> None:
+        # Counted in bytes as stored: the quotes are two of them.
+        assert open_store().append_event(run, RunEvent("kind", payload)) == 1
+        with pytest.raises(SerializationError):
+            open_store().append_event(run, RunEvent("kind", payload + "x"))
+        (event,) = open_store().get_events(run)
+        assert event.payload == payload
+        assert open_store().append_event(run, RunEvent("kind")) == 2
+
+    def test_a_payload_that_changes_after_append_does_not_change_the_event(
+        self, ledger: RunLedger, run: RunId
+    ) -> None:
+        payload = {"list": [1]}
+        ledger.append_event(run, RunEvent("kind", payload))
+        payload["list"].append(2)
+        ledger.get_events(run)[0].payload["list"].append(3)
+        assert ledger.get_events(run)[0].payload == {"list": [1]}
+
+    def test_a_kind_is_any_printable_text(self, open_store: OpenStore, run: RunId) -> None:
+        kinds = ["Grüße 🦀", 'a"b\\c', "x" * 200]
+        for kind in kinds:
+            open_store().append_event(run, RunEvent(kind))
+        assert [event.kind for event in open_store().get_events(run)] == kinds
+
+    def test_an_event_without_a_timestamp_happened_now(self, ledger: RunLedger, run: RunId) -> None:
+        before = datetime.now(UTC)
+        ledger.append_event(run, RunEvent("kind"))
+        after = datetime.now(UTC)
+        timestamp = ledger.get_events(run)[0].timestamp
+        assert timestamp is not None
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", timestamp)
+        assert before <= datetime.fromisoformat(timestamp) <= after
+
+    @pytest.mark.parametrize(
+        ("given", "stored"),
+        [
+            ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.000000Z"),
+            ("2026-01-31T12:00:00.123456+00:00", "2026-01-31T12:00:00.123456Z"),
+            ("2026-01-01T01:30:00+02:00", "2025-12-31T23:30:00.000000Z"),
+            ("1969-12-31T23:59:59.9-00:30", "1970-01-01T00:29:59.900000Z"),
+            (
+                datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=-5))),
+                "2026-01-31T17:00:00.000000Z",
+            ),
+        ],
+        ids=str,
+    )
+    def test_a_timestamp_is_kept_in_utc(
+        self, open_store: OpenStore, run: RunId, given: str, stored: str
+    ) -> None:
+        open_store().append_event(run, RunEvent("kind", timestamp=given))
+        assert open_store().get_events(run)[0].timestamp == stored
+
+    def test_timestamps_do_not_order_events(self, ledger: RunLedger, run: RunId) -> None:
+        ledger.append_event(run, RunEvent("late", timestamp="2030-01-01T00:00:00Z"))
+        ledger.append_event(run, RunEvent("early", timestamp="2020-01-01T00:00:00Z"))
+        assert [event.kind for event in ledger.get_events(run)] == ["late", "early"]
+
+    # seq
+
+    @pytest.mark.parametrize("seq", [0, 1, 2, 1000, LAST_SEQ - 1, LAST_SEQ])
+    def test_an_event_keeps_the_seq_it_brings(
+        self, open_store: OpenStore, run: RunId, seq: int
+    ) -> None:
+        assert open_store().append_event(run, RunEvent("kind", seq=seq)) == seq
+        assert [event.seq for event in open_store().get_events(run)] == [seq]
+
+    @pytest.mark.parametrize(
+        "seqs", [[0], [0, 1], [3], [7, 2], [7, 0], [1, 2, 3], [5, 9, 7]], ids=str
+    )
+    def test_an_event_without_a_seq_gets_the_highest_plus_one(
+        self, open_store: OpenStore, run: RunId, seqs: list[int]
+    ) -> None:
+        for seq in seqs:
+            open_store().append_event(run, RunEvent("kind", seq=seq))
+        assert open_store().append_event(run, RunEvent("kind")) == max(seqs) + 1
+        assert open_store().append_event(run, RunEvent("kind")) == max(seqs) + 2
+
+    def test_a_number_that_fills_a_gap_does_not_become_the_next(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        open_store().append_event(run, RunEvent("kind", seq=10))
+        open_store().append_event(run, RunEvent("kind", seq=5))
+        assert open_store().append_event(run, RunEvent("kind")) == 11
+
+    def test_behind_the_last_number_there_is_no_other(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        open_store().append_event(run, RunEvent("kind", seq=LAST_SEQ))
+        with pytest.raises(ConflictError):
+            open_store().append_event(run, RunEvent("kind"))
+        assert open_store().append_event(run, RunEvent("kind", seq=4)) == 4
+        assert [event.seq for event in open_store().get_events(run)] == [4, LAST_SEQ]
+
+    def test_events_come_back_ordered_by_seq(self, open_store: OpenStore, run: RunId) -> None:
+        for seq in (5, 1, LAST_SEQ, 9, 0, 3):
+            open_store().append_event(run, RunEvent(f"number {seq}", seq=seq))
+        events = open_store().get_events(run)
+        assert [event.seq for event in events] == [0, 1, 3, 5, 9, LAST_SEQ]
+        assert [event.kind for event in events] == [f"number {event.seq}" for event in events]
+        assert list(open_store().iter_events(run)) == events
+
+    @pytest.mark.parametrize("lowest", [0, 1, 7])
+    def test_any_order_of_appending_gives_the_same_order_back(
+        self, ledger: RunLedger, run: RunId, lowest: int
+    ) -> None:
+        seqs = list(range(lowest, lowest + 200))
+        Random(lowest).shuffle(seqs)  # noqa: S311 not for secrets
+        for begin in range(0, 200, 20):
+            ledger.append_events(
+                run, [RunEvent("kind", seq, seq=seq) for seq in seqs[begin : begin + 20]]
+            )
+        assert [event.payload for event in ledger.get_events(run)] == sorted(seqs)
+
+    # retries and conflicts
+
+    @every_payload
+    def test_the_identical_event_again_is_stored_once(
+        self, open_store: OpenStore, run: RunId, payload: Any
+    ) -> None:
+        open_store().append_event(run, RunEvent("kind", payload, seq=1))
+        before = open_store().head(run)
+        assert open_store().append_event(run, RunEvent("kind", payload, seq=1)) == 1
+        assert open_store().head(run) == before
+        assert len(open_store().get_events(run)) == 1
+
+    @pytest.mark.parametrize("seq", [0, 1, 6, LAST_SEQ])
+    def test_a_retry_is_safe_however_much_came_in_between(
+        self, open_store: OpenStore, run: RunId, seq: int
+    ) -> None:
+        event = RunEvent("kind", {"a": 1}, seq=seq, timestamp="2026-01-31T12:00:00Z")
+        open_store().append_event(run, event)
+        for other in (3, 8, 2):
+            open_store().append_event(run, RunEvent("other", seq=other))
+        before = open_store().get_events(run)
+        assert open_store().append_event(run, event) == seq
+        assert open_store().append_events(run, [event, event]) == [seq, seq]
+        assert open_store().get_events(run) == before
+
+    def test_an_event_that_was_numbered_by_the_ledger_can_be_retried_with_its_number(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        seqs = [open_store().append_event(run, RunEvent("kind", number)) for number in range(3)]
+        assert seqs == [1, 2, 3]
+        assert open_store().append_event(run, RunEvent("kind", 1, seq=2)) == 2
+        assert len(open_store().get_events(run)) == 3
+
+    def test_a_retry_without_a_timestamp_keeps_the_first_one(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        open_store().append_event(run, RunEvent("kind", seq=1, timestamp="2026-01-31T12:00:00Z"))
+        open_store().append_event(run, RunEvent("kind", seq=1))
+        (event,) = open_store().get_events(run)
+        assert event.timestamp == "2026-01-31T12:00:00.000000Z"
+
+    def test_a_retry_may_name_the_same_moment_in_another_zone(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        open_store().append_event(run, RunEvent("kind", seq=1, timestamp="2026-01-31T12:00:00Z"))
+        retry = RunEvent("kind", seq=1, timestamp="2026-01-31T13:00:00+01:00")
+        assert open_store().append_event(run, retry) == 1
+        assert len(open_store().get_events(run)) == 1
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            RunEvent("other", {"a": 1}, seq=1),
+            RunEvent("kind", {"a": 2}, seq=1),
+            RunEvent("kind", {"a": True}, seq=1),
+            RunEvent("kind", {"a": "1"}, seq=1),
+            RunEvent("kind", {"a": 1, "b": None}, seq=1),
+            RunEvent("kind", {}, seq=1),
+            RunEvent("kind", None, seq=1),
+            RunEvent("kind", {"a": 1}, seq=1, timestamp="2026-01-31T12:00:01Z"),
+        ],
+        ids=["kind", "value", "true", "text", "more", "less", "null", "timestamp"],
+    )
+    def test_another_event_with_the_same_seq_is_a_conflict(
+        self, open_store: OpenStore, run: RunId, other: RunEvent
+    ) -> None:
+        event = RunEvent("kind", {"a": 1}, seq=1, timestamp="2026-01-31T12:00:00Z")
+        open_store().append_event(run, event)
+        with pytest.raises(ConflictError):
+            open_store().append_event(run, other)
+        assert open_store().get_events(run) == [event]
+        assert open_store().append_event(run, RunEvent("next")) == 2
+        with pytest.raises(ConflictError):
+            open_store().append_event(run, other)
+
+    # append_events
+
+    def test_a_batch_returns_the_seqs_in_the_order_given(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        events = [
+            RunEvent("a"),
+            RunEvent("b", seq=7),
+            RunEvent("c"),
+            RunEvent("d", seq=3),
+            RunEvent("e"),
+        ]
+        assert open_store().append_events(run, events) == [1, 7, 8, 3, 9]
+        assert [event.kind for event in open_store().get_events(run)] == ["a", "d", "b", "c", "e"]
+
+    def test_a_batch_of_nothing_changes_nothing(self, open_store: OpenStore, run: RunId) -> None:
+        before = open_store().head(run)
+        assert open_store().append_events(run, []) == []
+        assert open_store().head(run) == before
+
+    def test_a_batch_may_come_from_a_generator(self, open_store: OpenStore, run: RunId) -> None:
+        assert open_store().append_events(run, (RunEvent(kind) for kind in "abc")) == [1, 2, 3]
+        assert len(open_store().get_events(run)) == 3
+
+    def test_a_batch_may_be_made_from_what_the_ledger_holds(
+        self, ledger: RunLedger, told: RunId
+    ) -> None:
+        copies = (RunEvent(event.kind) for event in ledger.iter_events(told))
+        assert ledger.append_events(told, copies) == [5, 6, 7, 8]
+
+    @pytest.mark.parametrize(
+        "bad",
+        [RunEvent("bad", float("nan")), RunEvent("bad", seq=2), RunEvent("bad", "x" * (1 << 20))],
+        ids=["no JSON", "conflict", "too large"],
+    )
+    def test_all_of_a_batch_is_stored_or_none(
+        self, open_store: OpenStore, run: RunId, bad: RunEvent
+    ) -> None:
+        open_store().append_events(run, [RunEvent("one"), RunEvent("two")])
+        before = open_store().head(run)
+        with pytest.raises((SerializationError, ConflictError)):
+            open_store().append_events(run, [RunEvent("three"), bad, RunEvent("five")])
+        assert open_store().head(run) == before
+        assert [event.kind for event in open_store().get_events(run)] == ["one", "two"]
+        assert open_store().append_event(run, RunEvent("three")) == 3
+
+    def test_a_batch_that_its_maker_breaks_off_stores_nothing(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        def events() -> Iterator[RunEvent]:
+            yield RunEvent("one")
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            open_store().append_events(run, events())
+        assert open_store().get_events(run) == []
+        assert open_store().append_event(run, RunEvent("one")) == 1
+
+    def test_a_batch_may_be_larger_than_one_write(self, open_store: OpenStore, run: RunId) -> None:
+        text = "x" * 200_000
+        seqs = open_store().append_events(run, [RunEvent("kind", text) for _ in range(15)])
+        assert seqs == list(range(1, 16))
+        assert [event.payload for event in open_store().get_events(run)] == [text] * 15
+
+    @pytest.mark.parametrize("first", [None, 1], ids=["numbered", "explicit"])
+    def test_the_identical_event_twice_in_a_batch_is_stored_once(
+        self, open_store: OpenStore, run: RunId, first: int | None
+    ) -> None:
+        batch = [RunEvent("kind", 5, seq=first), RunEvent("kind", 5, seq=1), RunEvent("kind", 5)]
+        assert open_store().append_events(run, batch) == [1, 1, 2]
+        assert [event.seq for event in open_store().get_events(run)] == [1, 2]
+
+    @pytest.mark.parametrize("first", [None, 1], ids=["numbered", "explicit"])
+    def test_two_events_with_one_seq_in_a_batch_are_a_conflict(
+        self, open_store: OpenStore, run: RunId, first: int | None
+    ) -> None:
+        batch = [RunEvent("kind", 5, seq=first), RunEvent("kind", 6, seq=1)]
+        with pytest.raises(ConflictError):
+            open_store().append_events(run, batch)
+        assert open_store().get_events(run) == []
+
+    def test_a_batch_can_be_retried_whole(self, open_store: OpenStore, run: RunId) -> None:
+        batch = [RunEvent("kind", seq, seq=seq) for seq in (4, 0, 2)]
+        assert open_store().append_events(run, batch[:2]) == [4, 0]
+        assert open_store().append_events(run, batch) == [4, 0, 2]
+        assert open_store().append_events(run, batch) == [4, 0, 2]
+        assert [event.payload for event in open_store().get_events(run)] == [0, 2, 4]
+
+    # the end of a run
+
+    @every_ending
+    def test_a_run_ends_with_its_summary(
+        self, open_store: OpenStore, run: RunId, method: str, status: str
+    ) -> None:
+        summary = RunSummary(
+            success=False,
+            total_events=99,
+            final_state_digest=STATE,
+            duration_ms=12345,
+            exit_code=3,
+        )
+        before = open_store().get_run(run)
+        assert getattr(open_store(), method)(run, summary) is None
+        record = open_store().get_run(run)
+        assert record.status is RunStatus(status)
+        assert record.summary == summary
+        assert record.completed_at is not None
+        assert record.completed_at >= record.created_at
+        for name in ("run_id", "spec_digest", "metadata", "created_at"):
+            assert getattr(record, name) == getattr(before, name)
+
+    @every_ending
+    def test_a_summary_without_numbers_is_counted_and_timed(
+        self, open_store: OpenStore, told: RunId, method: str, status: str
+    ) -> None:
+        open_store().append_event(told, RunEvent("far out", seq=100))
+        open_store().append_event(told, RunEvent("out of order", seq=50))
+        sleep(0.003)
+        getattr(open_store(), method)(told, RunSummary(success=True))
+        record = open_store().get_run(told)
+        assert record.status == status
+        assert record.completed_at is not None
+        took = datetime.fromisoformat(record.completed_at) - datetime.fromisoformat(
+            record.created_at
+        )
+        assert record.summary == RunSummary(
+            success=True,
+            total_events=6,
+            final_state_digest=None,
+            duration_ms=took // timedelta(milliseconds=1),
+        )
+        assert took >= timedelta(milliseconds=3)
+        assert record.summary.exit_code is None
+
+    def test_a_run_without_events_ends_with_none(self, open_store: OpenStore, run: RunId) -> None:
+        open_store().complete_run(run, DONE)
+        summary = open_store().get_run(run).summary
+        assert summary is not None
+        assert summary.total_events == 0
+        assert open_store().get_events(run) == []
+
+    def test_an_event_numbered_zero_counts(self, open_store: OpenStore, run: RunId) -> None:
+        open_store().append_event(run, RunEvent("kind", seq=0))
+        open_store().complete_run(run, DONE)
+        summary = open_store().get_run(run).summary
+        assert summary is not None
+        assert summary.total_events == 1
+
+    def test_whether_a_run_was_a_success_is_not_its_status(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        open_store().complete_run(run, RunSummary(success=False))
+        record = open_store().get_run(run)
+        assert record.status is RunStatus.COMPLETED
+        assert record.summary is not None
+        assert record.summary.success is False
+
+    @every_ending
+    @pytest.mark.parametrize("again", ["complete_run", "fail_run", "cancel_run"])
+    def test_a_run_ends_once(
+        self, open_store: OpenStore, told: RunId, method: str, status: str, again: str
+    ) -> None:
+        getattr(open_store(), method)(told, DONE)
+        before, head = open_store().get_run(told), open_store().head(told)
+        with pytest.raises(InvalidRunStateError) as caught:
+            getattr(open_store(), again)(told, DONE)
+        assert caught.value.run_id == told
+        assert caught.value.status == status
+        assert caught.value.expected == "RUNNING"
+        assert open_store().get_run(told) == before
+        assert open_store().head(told) == head
+
+    @every_ending
+    @pytest.mark.parametrize(
+        "event",
+        [RunEvent("five"), RunEvent("five", seq=9), RunEvent("two", seq=2)],
+        ids=["new", "with a seq", "a retry"],
+    )
+    def test_nothing_is_appended_to_a_run_that_is_over(
+        self, open_store: OpenStore, told: RunId, method: str, status: str, event: RunEvent
+    ) -> None:
+        getattr(open_store(), method)(told, DONE)
+        before, head = open_store().get_events(told), open_store().head(told)
+        with pytest.raises(InvalidRunStateError) as caught:
+            open_store().append_event(told, event)
+        assert caught.value.status == status
+        with pytest.raises(InvalidRunStateError):
+            open_store().append_events(told, [event, event])
+        assert open_store().get_events(told) == before
+        assert open_store().head(told) == head
+
+    def test_the_end_of_one_run_is_not_the_end_of_another(self, ledger: RunLedger) -> None:
+        one, other = ledger.create_run(SPEC, META), ledger.create_run(SPEC, META)
+        ledger.complete_run(one, DONE)
+        assert ledger.append_event(other, RunEvent("kind")) == 1
+        assert ledger.get_run(other).status is RunStatus.RUNNING
+        assert ledger.get_events(one) == []
+
+    # reading
+
+    def test_iter_events_yields_what_get_events_returns(
+        self, open_store: OpenStore, told: RunId
+    ) -> None:
+        events = open_store().get_events(told)
+        assert [event.kind for event in events] == ["one", "two", "three", "four"]
+        assert list(open_store().iter_events(told)) == events
+
+    def test_reading_events_can_stop_early(self, ledger: RunLedger, told: RunId) -> None:
+        events = ledger.iter_events(told)
+        assert next(events).kind == "one"
+        if hasattr(events, "close"):
+            events.close()
+        assert ledger.append_event(told, RunEvent("five")) == 5
+
+    def test_runs_are_listed_newest_first(self, open_store: OpenStore) -> None:
+        created = []
+        for number in range(6):
+            run = open_store().create_run(SPEC, RunMetadata(f"bot {number}"))
+            created.append(run)
+            wait_for_another_moment()
+        # What happens in a run later does not move it.
+        open_store().append_event(created[0], RunEvent("kind"))
+        open_store().complete_run(created[1], DONE)
+        listed = open_store().list_runs()
+        assert [record.run_id for record in listed] == created[::-1]
+        assert list(open_store().iter_runs()) == listed
+        assert listed == [open_store().get_run(run) for run in created[::-1]]
+
+    def test_runs_are_listed_by_spec(self, open_store: OpenStore) -> None:
+        mine, others = [], []
+        for _ in range(3):
+            mine.append(open_store().create_run(SPEC, META))
+            wait_for_another_moment()
+            others.append(open_store().create_run(OTHER_SPEC, META))
+            wait_for_another_moment()
+        assert [record.run_id for record in open_store().list_runs(SPEC)] == mine[::-1]
+        assert [record.run_id for record in open_store().iter_runs(OTHER_SPEC)] == others[::-1]
+        assert open_store().list_runs(ContentDigest("0" * 64)) == []
+        assert len(open_store().list_runs(None)) == 6
+
+    def test_a_listed_run_is_what_it_is_now(self, ledger: RunLedger, told: RunId) -> None:
+        assert [record.status for record in ledger.list_runs()] == ["RUNNING"]
+        ledger.fail_run(told, RunSummary(success=False))
+        (record,) = ledger.list_runs()
+        assert record == ledger.get_run(told)
+        assert record.status is RunStatus.FAILED
+        assert record.summary is not None
+        assert record.summary.total_events == 4
+
+    def test_runs_are_not_listed_by_junk(self, ledger: RunLedger) -> None:
+        with pytest.raises(InvalidDigestError):
+            ledger.list_runs(cast("ContentDigest", "abc"))
+        with pytest.raises(InvalidDigestError):
+            list(ledger.iter_runs(cast("ContentDigest", "abc")))
+
+    def test_an_empty_ledger_lists_nothing(self, ledger: RunLedger) -> None:
+        assert ledger.list_runs() == []
+        assert list(ledger.iter_runs()) == []
+        assert list(ledger.list_run_ids()) == []
+
+    def test_ids_are_listed_in_order(self, open_store: OpenStore) -> None:
+        runs = sorted(open_store().create_run(SPEC, META) for _ in range(30))
+        listed = list(open_store().list_run_ids())
+        assert listed == runs
+        assert {type(run) for run in listed} == {RunId}
+
+    @pytest.mark.parametrize("length", [1, 2, 3, 8, 9, 36])
+    def test_ids_are_listed_by_prefix(self, open_store: OpenStore, length: int) -> None:
+        runs = sorted(open_store().create_run(SPEC, META) for _ in range(30))
+        for run in runs[::6]:
+            prefix = run[:length]
+            wanted = [other for other in runs if other.startswith(prefix)]
+            assert list(open_store().list_run_ids(prefix)) == wanted
+        assert list(open_store().list_run_ids(runs[0] + "0")) == []
+
+    # the head and the chain
+
+    def test_the_head_moves_with_every_change_and_with_nothing_else(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        heads = [open_store().head(run)]
+        steps: list[Callable[[], object]] = [
+            lambda: open_store().append_event(run, RunEvent("kind", seq=5)),
+            lambda: open_store().append_event(run, RunEvent("kind", seq=2)),
+            lambda: open_store().complete_run(run, DONE),
+        ]
+        for step in steps:
+            step()
+            heads.append(open_store().head(run))
+            open_store().get_events(run)
+            open_store().get_run(run)
+            assert open_store().head(run) == heads[-1]
+        assert [head.lines for head in heads] == [1, 2, 3, 4]
+        assert len({head.hash for head in heads}) == 4
+        assert all(re.fullmatch("[0-9a-f]{64}", head.hash) for head in heads)
+
+    def test_a_batch_moves_the_head_by_its_lines(self, ledger: RunLedger, told: RunId) -> None:
+        assert ledger.head(told).lines == 5
+
+    def test_every_hash_is_that_of_the_hash_before_it_and_the_line(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId
+    ) -> None:
+        open_store().append_event(told, RunEvent("Grüße", {"🦀": "\u2028"}, seq=99))
+        open_store().append_event(told, RunEvent("out of order", seq=50))
+        open_store().complete_run(told, DONE)
+        lines = read(rewrite, told)
+        assert lines == reseal(map(body_of, lines))
+        assert open_store().head(told).lines == len(lines) == 8
+        assert open_store().head(told).hash == hash_of(lines[-1])
+
+    @every_edit
+    def test_an_edited_history_is_noticed_and_the_line_is_named(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId, edit: Edit
+    ) -> None:
+        rewrite(told, edit)
+        readings: list[Callable[[], object]] = [
+            lambda: open_store().get_events(told),
+            lambda: list(open_store().iter_events(told)),
+        ]
+        for read_events in readings:
+            with pytest.raises(IntegrityError) as caught:
+                read_events()
+            assert caught.value.where.endswith("line 3")
+            assert told in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["agent_name", "spec_digest", "created_at", "run_id"])
+    def test_an_edited_first_line_is_noticed(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId, name: str
+    ) -> None:
+        def edit(lines: list[bytes]) -> list[bytes]:
+            at = lines[0].index(b'"%s":"' % name.encode()) + len(name) + 4
+            other = b"8" if lines[0][at : at + 1] != b"8" else b"9"
+            return [lines[0][:at] + other + lines[0][at + 1 :], *lines[1:]]
+
+        rewrite(told, edit)
+        with pytest.raises(IntegrityError):
+            open_store().get_run(told)
+        with pytest.raises(IntegrityError):
+            open_store().get_events(told)
+
+    def test_an_edited_end_is_noticed(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId
+    ) -> None:
+        open_store().fail_run(told, DONE)
+        rewrite(told, change(b'"FAILED"', b'"COMPLETED"'))
+        with pytest.raises(IntegrityError):
+            open_store().get_run(told)
+        with pytest.raises(IntegrityError):
+            open_store().head(told)
+        with pytest.raises(IntegrityError):
+            open_store().get_events(told)
+
+    def test_a_run_with_a_damaged_end_is_not_extended(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId
+    ) -> None:
+        rewrite(told, change(b'"kind":"four"', b'"kind":"FOUR"'))
+        damaged = read(rewrite, told)
+        with pytest.raises(IntegrityError):
+            open_store().append_event(told, RunEvent("five"))
+        with pytest.raises(IntegrityError):
+            open_store().append_events(told, [RunEvent("five")])
+        with pytest.raises(IntegrityError):
+            open_store().complete_run(told, DONE)
+        assert read(rewrite, told) == damaged
+
+    def test_a_retry_is_not_compared_with_a_damaged_event(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId
+    ) -> None:
+        rewrite(told, change(b'"kind":"two"', b'"kind":"TWO"'))
+        with pytest.raises(IntegrityError):
+            open_store().append_event(told, RunEvent("TWO", seq=2))
+
+    def test_what_truncation_and_rewriting_hide_a_head_kept_elsewhere_shows(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId
+    ) -> None:
+        kept = open_store().head(told)
+        rewrite(told, lambda lines: lines[:-1])
+        assert len(open_store().get_events(told)) == 3
+        assert open_store().head(told) != kept
+        open_store().append_event(told, RunEvent("another"))
+        assert open_store().head(told).lines == kept.lines
+        assert open_store().head(told) != kept
+
+    # what a newer version wrote
+
+    def test_members_that_are_unknown_are_ignored(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId
+    ) -> None:
+        before, events = open_store().get_run(told), open_store().get_events(told)
+        rewrite(told, lambda lines: reseal(body_of(line) + b',"new":[{}]' for line in lines))
+        assert open_store().get_run(told) == before
+        assert open_store().get_events(told) == events
+        assert open_store().append_event(told, RunEvent("five")) == 5
+
+    def test_an_entry_of_an_unknown_type_is_refused(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId
+    ) -> None:
+        entry = {"type": "pause", "seq": 5}
+        rewrite(told, lambda lines: [*lines, seal(entry, hash_of(lines[-1]))])
+        with pytest.raises(UnsupportedFormatError):
+            open_store().get_events(told)
+        with pytest.raises(UnsupportedFormatError):
+            open_store().get_run(told)
+        with pytest.raises(UnsupportedFormatError):
+            open_store().append_event(told, RunEvent("five"))
+        with pytest.raises(UnsupportedFormatError):
+            open_store().complete_run(told, DONE)
+
+    def test_a_log_of_a_later_format_is_refused(
+        self, open_store: OpenStore, rewrite: Rewrite, told: RunId
+    ) -> None:
+        rewrite(
+            told,
+            lambda lines: reseal(
+                body_of(line).replace(b'"format":1', b'"format":2') for line in lines
+            ),
+        )
+        with pytest.raises(UnsupportedFormatError):
+            open_store().get_run(told)
+        with pytest.raises(UnsupportedFormatError):
+            open_store().get_events(told)
+
+    # many at once
+
+    def test_64_appends_from_8_threads_are_numbered_1_to_64(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        def append(thread: int) -> list[int]:
+            ledger = open_store()
+            return [ledger.append_event(run, RunEvent("kind", [thread, n])) for n in range(8)]
+
+        outcomes = race(8, append)
+        assert outcomes.raised == []
+        assert sorted(seq for seqs in outcomes.returned for seq in seqs) == list(range(1, 65))
+        events = open_store().get_events(run)
+        assert [event.seq for event in events] == list(range(1, 65))
+        for thread, seqs in enumerate(outcomes.returned):
+            assert seqs == sorted(seqs)
+            assert [events[seq - 1].payload for seq in seqs] == [[thread, n] for n in range(8)]
+
+    def test_a_batch_is_not_mixed_with_others(self, open_store: OpenStore, run: RunId) -> None:
+        outcomes = race(
+            8, lambda n: open_store().append_events(run, [RunEvent(f"{n}") for _ in range(10)])
+        )
+        assert outcomes.raised == []
+        for seqs in outcomes.returned:
+            assert all(following == seq + 1 for seq, following in pairwise(seqs))
+        assert len(open_store().get_events(run)) == 80
+
+    def test_racing_retries_of_one_event_store_it_once(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        outcomes = race(8, lambda _: open_store().append_event(run, RunEvent("kind", 1, seq=4)))
+        assert outcomes.raised == []
+        assert outcomes.returned == [4] * 8
+        assert len(open_store().get_events(run)) == 1
+        assert open_store().head(run).lines == 2
+
+    def test_of_racing_events_with_one_seq_one_is_stored(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        outcomes = race(8, lambda n: open_store().append_event(run, RunEvent("kind", n, seq=4)))
+        assert outcomes.returned == [4]
+        assert [type(error) for error in outcomes.raised] == [ConflictError] * 7
+        assert len(open_store().get_events(run)) == 1
+
+    def test_of_racing_ends_one_wins(self, open_store: OpenStore, run: RunId) -> None:
+        methods = ["complete_run", "fail_run", "cancel_run"]
+        outcomes = race(6, lambda n: getattr(open_store(), methods[n % 3])(run, DONE))
+        assert len(outcomes.returned) == 1
+        assert [type(error) for error in outcomes.raised] == [InvalidRunStateError] * 5
+        assert open_store().head(run).lines == 2
+
+    def test_the_end_of_a_run_counts_every_event_that_was_acknowledged(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        def act(thread: int) -> int:
+            ledger = open_store()
+            if not thread:
+                ledger.complete_run(run, DONE)
+                return 0
+            for number in range(8):
+                try:
+                    ledger.append_event(run, RunEvent("kind"))
+                except InvalidRunStateError:
+                    return number
+            return 8
+
+        outcomes = race(5, act)
+        assert outcomes.raised == []
+        summary = open_store().get_run(run).summary
+        assert summary is not None
+        assert summary.total_events == sum(outcomes.returned)
+        assert len(open_store().get_events(run)) == sum(outcomes.returned)
+
+    def test_a_reader_beside_writers_sees_a_beginning_of_the_run(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        def act(thread: int) -> None:
+            ledger = open_store()
+            for _ in range(10):
+                if thread % 2:
+                    ledger.append_events(run, [RunEvent("kind", "x" * 5000)] * 3)
+                else:
+                    seqs = [event.seq for event in ledger.get_events(run)]
+                    assert seqs == list(range(1, len(seqs) + 1))
+
+        assert race(4, act).raised == []
+        assert len(open_store().get_events(run)) == 60
+
+    def test_racing_creations_make_runs_of_their_own(self, open_store: OpenStore) -> None:
+        outcomes = race(8, lambda _: [open_store().create_run(SPEC, META) for _ in range(4)])
+        assert outcomes.raised == []
+        runs = sorted(run for runs in outcomes.returned for run in runs)
+        assert len(set(runs)) == 32
+        assert list(open_store().list_run_ids()) == runs
+        assert sorted(record.run_id for record in open_store().list_runs()) == runs
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same down to types, signs of zero and order of keys."""
+    # Not repr of the whole: integers of over 4300 digits have none.
+    if isinstance(one, dict):
+        return (
+            isinstance(other, dict)
+            and list(one) == list(other)
+            and all(same(one[key], other[key]) for key in one)
+        )
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and (
+        repr(one) == repr(other) if isinstance(one, float) else bool(one == other)
+    )
+
+
+def read(rewrite: Rewrite, name: str) -> list[bytes]:
+    """The lines of a log as they are."""
+    seen: list[bytes] = []
+
+    def look(lines: list[bytes]) -> list[bytes]:
+        seen.extend(lines)
+        return lines
+
+    rewrite(name, look)
+    return seen
+
+
+def wait_for_another_moment() -> None:
+    """Returns when the clock shows a later microsecond, so that what follows is newer."""
+    now = Timestamp.now()
+    while Timestamp.now() <= now:
+        sleep(0.000_01)

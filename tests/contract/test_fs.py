@@ -1,0 +1,36 @@
+"""The stores on disk keep every guarantee of the contracts."""
+
+import pytest
+
+from aivcs.backends.fs import FileBackend
+from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
+
+
+class TestFileCasStore(CasStoreContract):
+    @pytest.fixture
+    def open_store(self, folder):
+        return lambda: FileBackend.open(str(folder)).blobs
+
+    @pytest.fixture
+    def corrupt(self, corrupt_object):
+        return corrupt_object
+
+
+class TestFileRunLedger(RunLedgerContract):
+    @pytest.fixture
+    def open_store(self, folder):
+        return lambda: FileBackend.open(str(folder)).runs
+
+    @pytest.fixture
+    def rewrite(self, rewrite_run):
+        return rewrite_run
+
+
+class TestFileReleaseRegistry(ReleaseRegistryContract):
+    @pytest.fixture
+    def open_store(self, folder):
+        return lambda: FileBackend.open(str(folder)).releases
+
+    @pytest.fixture
+    def rewrite(self, rewrite_release):
+        return rewrite_release
