@@ -117,7 +117,8 @@ class IntegrityError(StorageError):
         self.actual = actual
         self.where = where
         super().__init__(
-            message or f"{where} is damaged: its hash is {actual}, not {expected}; see: aivcs verify"
+            message
+            or f"{where} is damaged: its hash is {actual}, not {expected}; see: aivcs verify"
         )
 
 

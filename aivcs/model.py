@@ -93,9 +93,7 @@ class RunId(str):
         number[6] = number[6] & 0x0F | 0x40
         number[8] = number[8] & 0x3F | 0x80
         text = number.hex()
-        return str.__new__(
-            cls, f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-        )
+        return str.__new__(cls, f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
 
 
 class Timestamp(str):
@@ -462,7 +460,8 @@ class ReleaseRecord(_Record):
     """
 
     __slots__ = (  # noqa: RUF023 the order of the file format
-        "seq", "action", "name", "spec_digest", "metadata", "target_seq", "parent_seq", "created_at",
+        "seq", "action", "name", "spec_digest", "metadata", "target_seq", "parent_seq",
+        "created_at",
     )  # fmt: skip
     seq: int
     action: str

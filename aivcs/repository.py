@@ -307,7 +307,9 @@ def _run_id(text: str) -> RunId:
     try:
         return RunId(text)
     except InvalidNameError as error:
-        raise UsageError(f"{text[:80]!r} cannot be a run id; aivcs run list shows the runs") from error
+        raise UsageError(
+            f"{text[:80]!r} cannot be a run id; aivcs run list shows the runs"
+        ) from error
 
 
 def _only(what: str, prefix: str, found: "Iterable[str]") -> "str | None":

@@ -31,9 +31,7 @@ class Settings:
             UsageError: One is out of range.
         """
         if durability not in DURABILITIES:
-            raise UsageError(
-                f"durability {durability!r} is none of {', '.join(DURABILITIES)}"
-            )
+            raise UsageError(f"durability {durability!r} is none of {', '.join(DURABILITIES)}")
         if not 0 <= lock_timeout <= 86_400:
             raise UsageError(f"a lock timeout of {lock_timeout} is not between 0 and 86400 s")
         if not 1024 <= max_event <= 1 << 30:

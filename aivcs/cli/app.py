@@ -325,7 +325,10 @@ def run_log(
         ),
     ] = None,
 ) -> None:
-    """Append an event to a run, or many. Options stand before RUN; after it nothing is an option."""
+    """Append an event to a run, or many.
+
+    Options stand before RUN; after it nothing is an option.
+    """
 
 
 @run_app.command("finish")
@@ -392,7 +395,9 @@ def run_list(
     spec: Annotated[
         str | None, Option("--spec", metavar="SPEC", help="Only those of this spec.")
     ] = None,
-    status: Annotated[AnyStatus | None, Option("--status", help="Only those that are this.")] = None,
+    status: Annotated[
+        AnyStatus | None, Option("--status", help="Only those that are this.")
+    ] = None,
     tags: Annotated[
         list[str] | None,
         Option("--tag", metavar="K=V", help="Only those with this tag. Repeatable."),

@@ -56,7 +56,7 @@ class Context:
                 os.chdir(directory)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or "no path"
-                raise UsageError(f"cannot go to {ascii(directory)}: {reason}") from error
+                raise UsageError(f"cannot go to {directory!a}: {reason}") from error
         if store is not None:
             if not store:
                 raise UsageError("the PATH of --store is empty; is a variable unset?")
@@ -112,7 +112,14 @@ class Context:
         layers: list[tuple[str, Config]] = []
         if self._lock_timeout is not None:
             layers.append(
-                ("--lock-timeout", {"core.lock_timeout": check_value("core.lock_timeout", self._lock_timeout, "--lock-timeout")})
+                (
+                    "--lock-timeout",
+                    {
+                        "core.lock_timeout": check_value(
+                            "core.lock_timeout", self._lock_timeout, "--lock-timeout"
+                        )
+                    },
+                )
             )
         waiting = self.environment.get("AIVCS_LOCK_TIMEOUT")
         if waiting:
@@ -158,7 +165,7 @@ class Context:
 
     def stdin(self) -> "BinaryIO":
         """Returns standard input, unbuffered."""
-        return open(0, "rb", buffering=0, closefd=False)  # type: ignore[return-value]
+        return open(0, "rb", buffering=0, closefd=False)
 
     def write(self, data: "str | bytes") -> None:
         """Writes data to standard output, text as UTF-8 whatever the locale.
@@ -244,7 +251,7 @@ class OutputError(Exception):
 def _stream(stream: "Any") -> "BinaryIO":
     if stream is None:
         raise OSError(9, "it is closed")
-    return stream.buffer  # type: ignore[no-any-return]
+    return stream.buffer
 
 
 def _read_file(path: str) -> "bytes | None":
@@ -266,4 +273,4 @@ def _seconds(text: str) -> float:
     try:
         return float(check_value("core.lock_timeout", float(text), "AIVCS_LOCK_TIMEOUT"))
     except ValueError:
-        raise UsageError(f"AIVCS_LOCK_TIMEOUT={ascii(text)} is no number of seconds") from None
+        raise UsageError(f"AIVCS_LOCK_TIMEOUT={text!a} is no number of seconds") from None

@@ -1,4 +1,4 @@
-"""Reads a command line by the generated table, in a fraction of the time that a parser takes to load.
+"""Reads a command line by the generated table, while a parser would still be loading.
 
 It understands the plain spellings that scripts use: whole option names, `--name value` or
 `--name=value`, positionals in order. For anything else it returns None, and the real parser is

@@ -38,9 +38,9 @@ def actor(context: "Context") -> str:
         value = context.environment.get(name)
         if value:
             return value
-    name = _git_user(context)
-    if name:
-        return name
+    git_user = _git_user(context)
+    if git_user:
+        return git_user
     user = context.environment.get("USER") or context.environment.get("LOGNAME")
     if not user:
         from pwd import getpwuid

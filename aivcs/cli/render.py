@@ -186,7 +186,8 @@ def table(
         for row in rows:
             drawn.add_row(
                 *(
-                    Text(escape(cell)) if isinstance(cell, str)
+                    Text(escape(cell))
+                    if isinstance(cell, str)
                     else Text(escape(cell.shown), style=cell.style)
                     for cell in row
                 )  # fmt: skip
@@ -203,7 +204,9 @@ def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
     width = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
         text = value if isinstance(value, str) else value.shown if person else value.plain
-        context.write(f"{f'{name}:':<{width}}{escape(text)}\n" if person else f"{name}\t{escape(text)}\n")
+        context.write(
+            f"{f'{name}:':<{width}}{escape(text)}\n" if person else f"{name}\t{escape(text)}\n"
+        )
 
 
 def event_line(out: Output, event: RunEvent) -> str:

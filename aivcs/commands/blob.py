@@ -55,14 +55,14 @@ def require_file(path: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"no file {ascii(path)}") from None
+        raise UsageError(f"no file {path!a}") from None
     except ValueError:
-        raise UsageError(f"{ascii(path)} cannot be a path") from None
+        raise UsageError(f"{path!a} cannot be a path") from None
     except OSError as error:
-        raise BackendError(f"cannot read {ascii(path)}: {error.strerror}") from error
+        raise BackendError(f"cannot read {path!a}: {error.strerror}") from error
     if S_ISDIR(mode):
         raise UsageError(
-            f"{ascii(path)} is a folder; put its files: "
+            f"{path!a} is a folder; put its files: "
             "find FOLDER -type f -print0 | aivcs blob put -z --stdin-paths"
         )
 
@@ -76,9 +76,9 @@ def open_input(path: str) -> "BinaryIO":
     """
     require_file(path)
     try:
-        return open(path, "rb", buffering=0)  # type: ignore[return-value]
+        return open(path, "rb", buffering=0)
     except OSError as error:
-        raise BackendError(f"cannot read {ascii(path)}: {error.strerror}") from error
+        raise BackendError(f"cannot read {path!a}: {error.strerror}") from error
 
 
 def read_paths(stream: "BinaryIO", separator: bytes) -> "Iterator[str]":
@@ -134,7 +134,7 @@ def read_to_file(repo: "Repository", digest: str, path: str) -> None:
         try:
             _replace_file(path, stream)
         except OSError as error:
-            raise BackendError(f"cannot write {ascii(path)}: {error.strerror}") from error
+            raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
 
 
 def has(repo: "Repository", digests: "Sequence[str]") -> "Iterator[tuple[str, bool]]":
@@ -164,7 +164,7 @@ def remove(repo: "Repository", digests: "Sequence[str]", *, force: bool = False)
     wanted = []
     for text in digests:
         if len(text) != 64:
-            raise UsageError(f"{ascii(text[:64])}: rm takes whole digests of 64 characters only")
+            raise UsageError(f"{text[:64]!a}: rm takes whole digests of 64 characters only")
         wanted.append(ContentDigest(text))
     if not force:
         from aivcs.reachability import references
@@ -189,7 +189,7 @@ def list_(repo: "Repository", prefix: str = "") -> "Iterator[ContentDigest]":
         UsageError: The prefix is not hexadecimal.
     """
     if prefix.lower().strip("0123456789abcdef"):
-        raise UsageError(f"{ascii(prefix[:64])} is no beginning of a digest")
+        raise UsageError(f"{prefix[:64]!a} is no beginning of a digest")
     return repo.blobs.list_digests(prefix)
 
 
@@ -210,7 +210,7 @@ def _replace_file(path: str, stream: "BinaryIO") -> None:
     except FileNotFoundError:
         kind = 0o100000
     if kind == 0o040000:
-        raise UsageError(f"{ascii(path)} is a folder; name a file")
+        raise UsageError(f"{path!a} is a folder; name a file")
     if kind != 0o100000:  # a pipe or a device cannot be replaced, only written to
         with open(path, "wb", buffering=0) as out:
             while chunk := stream.read(_CHUNK):

@@ -82,9 +82,7 @@ class _BadLineError(Exception):
 class _Writer:
     """Collects events and stores them in batches; knows which line each came from."""
 
-    def __init__(
-        self, runs: RunLedger, run_id: str, stored: Callable[[list[int]], None]
-    ) -> None:
+    def __init__(self, runs: RunLedger, run_id: str, stored: Callable[[list[int]], None]) -> None:
         self._runs = runs
         self._run_id = run_id
         self._report = stored

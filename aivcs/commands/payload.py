@@ -28,7 +28,7 @@ def parse_payload(words: "Sequence[str]") -> "Any":
         pair = split_word(word)
         if pair is None:
             raise UsageError(
-                f"{ascii(word[:60])} is no key=text or key:=json; "
+                f"{word[:60]!a} is no key=text or key:=json; "
                 "give one JSON value, or words of that form"
             )
         add_member(payload, *pair)
@@ -61,7 +61,7 @@ def split_assignment(option: str, word: str) -> "tuple[str, str]":
     key, mark, text = word.partition("=")
     if not mark or not key or key[0] not in _FIRST or not _REST.issuperset(key) or not text:
         raise UsageError(
-            f"{option} {ascii(word[:60])}: KEY=PATH is needed, the key made of letters, digits, "
+            f"{option} {word[:60]!a}: KEY=PATH is needed, the key made of letters, digits, "
             "'_', '.' and '-'"
         )
     return key, text

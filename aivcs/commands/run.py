@@ -59,7 +59,7 @@ def start(
     for word in tags:
         pair = split_word(word)
         if pair is None:
-            raise UsageError(f"--tag {ascii(word[:60])}: KEY=TEXT or KEY:=JSON is needed")
+            raise UsageError(f"--tag {word[:60]!a}: KEY=TEXT or KEY:=JSON is needed")
         add_member(values, *pair)
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
     if spec is not None:
@@ -291,7 +291,7 @@ def list_(
 def _tag(word: str) -> "tuple[str, Any]":
     pair = split_word(word)
     if pair is None:
-        raise UsageError(f"--tag {ascii(word[:60])}: KEY=TEXT or KEY:=JSON is needed")
+        raise UsageError(f"--tag {word[:60]!a}: KEY=TEXT or KEY:=JSON is needed")
     return pair
 
 

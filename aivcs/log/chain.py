@@ -103,8 +103,8 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
         The tail, or None if the block begins too late to tell; then give a longer one.
 
     Raises:
-        IntegrityError: The end of the log is corrupt; `where` is the offset in the file at which the
-            bad line begins, which the caller completes with the file's name.
+        IntegrityError: The end of the log is corrupt; `where` is the offset in the file at which
+            the bad line begins, which the caller completes with the file's name.
     """
     end = block.rfind(b"\n") + 1
     while end:
@@ -142,7 +142,7 @@ def _hash_before(block: bytes, begin: int) -> "str | None":
 
 
 def _whole_line(rest: bytes, previous: str) -> int:
-    """The length of the right line that `rest` begins with, newline excluded; 0 if there is none."""
+    """The length, newline excluded, of the right line that `rest` begins with; 0 without one."""
     limit = rest.find(b"\n")
     limit = len(rest) if limit < 0 else limit
     at = rest.find(_KEY)
@@ -157,7 +157,7 @@ def _whole_line(rest: bytes, previous: str) -> int:
 def right_lines(
     lines: "Iterable[bytes]", previous: str = "", number: int = 0
 ) -> "Iterator[tuple[int, bytes]]":
-    """Yields number and bytes of each line of a log, in order, each checked as a link of the chain.
+    """Yields number and bytes of each line of a log, in order, each checked against the chain.
 
     Args:
         lines: The lines up to where `read_tail` says that the log ends, newlines included; the last

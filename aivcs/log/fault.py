@@ -169,7 +169,7 @@ def _unreadable(text: str, position: int) -> _FaultError:
             return _FaultError(position, "a text without its closing quote")
         if text[at] == "\\":
             return _FaultError(at, f"{ascii(text[at : at + 2])[1:-1]} is no escape that JSON knows")
-        return _FaultError(at, f"{ascii(text[at])} must be escaped inside a text")
+        return _FaultError(at, f"{text[at]!a} must be escaped inside a text")
     if rest.startswith("'"):
         return _FaultError(position, "JSON texts stand in double quotes")
-    return _FaultError(position, f"{ascii(rest[:12])} is not JSON")
+    return _FaultError(position, f"{rest[:12]!a} is not JSON")

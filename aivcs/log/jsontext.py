@@ -22,14 +22,14 @@ MAX_DIGITS = 4300
 """Digits of an integer, at most: what CPython converts by default, so on every version alike."""
 
 
-class _Duplicate(ValueError):
+class _DuplicateError(ValueError):
     """An object names a key twice."""
 
 
 def _unique(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
-        raise _Duplicate
+        raise _DuplicateError
     return mapping
 
 
@@ -99,13 +99,13 @@ def parse(text: str, *, max_depth: int = MAX_DEPTH) -> "Any":
     `encode`, which everything that is stored goes through; `compact` does both.
 
     Raises:
-        SerializationError: It is not JSON, a key is there twice, or a limit is exceeded; the message
-            begins with line and column.
+        SerializationError: It is not JSON, a key is there twice, or a limit is exceeded; the
+            message begins with line and column.
     """
     scan = _scan if len(text) <= MAX_DIGITS else _scan_long
     try:
         value, end = scan(text, len(text) - len(text.lstrip(_SPACE)))
-    except Exception as error:  # noqa: BLE001 the C scanner fails with whatever is at hand
+    except Exception as error:
         raise not_json(text) from error
     if end != len(text) and text[end:].strip(_SPACE):
         raise not_json(text)
@@ -133,7 +133,7 @@ def compact(text: str) -> str:
 
 
 def encode(value: "Any") -> str:
-    """Returns a value as compact JSON: no spaces, key order kept, characters outside ASCII as they are.
+    """Returns a value as compact JSON: no spaces, keys in their order, texts not reduced to ASCII.
 
     Raises:
         SerializationError: The value holds something that JSON has not: a key that is not a string,
@@ -181,7 +181,7 @@ def _refuse_value(value: object) -> None:
 
 
 def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:
-    """Refuses what the C code would silently convert or not bound; knows no circles (encode first)."""
+    """Refuses what the C code would convert or not bound; knows no circles (encode first)."""
     layer, depth = [value], 0
     while layer:
         containers: list[Any] = []

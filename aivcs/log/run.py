@@ -1,10 +1,10 @@
-"""The log of a run: its three kinds of entries, the rule of sequence, and the record they fold into.
+"""The log of a run: its three kinds of entries, the rule of sequence, and what they fold into.
 
-A run's log is one `run` line, any number of `event` lines, and at most one `end` line, behind which
-nothing follows. The rule of sequence: a seq is there once; an event that asks for none gets the
-highest so far plus one, counting from 1; the identical event again is the one that is there. So that
-the end of the log is enough to go on, an event line whose own seq is not both the highest so far and
-the number of events bears `high`: [highest, count].
+A run's log is one `run` line, any number of `event` lines, and at most one `end` line, behind
+which nothing follows. The rule of sequence: a seq is there once; an event that asks for none gets
+the highest so far plus one, counting from 1; the identical event again is the one that is there.
+So that the end of the log is enough to go on, an event line whose own seq is not both the highest
+so far and the number of events bears `high`: [highest, count].
 """
 
 from aivcs.errors import (
@@ -156,7 +156,9 @@ class Extension:
         seq = position.highest + 1 if event.seq is None else event.seq
         if seq > MAX_SEQ:
             raise ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
-        if event.seq is not None and (seq < position.highest or (position.count and seq == position.highest)):
+        if event.seq is not None and (
+            seq < position.highest or (position.count and seq == position.highest)
+        ):
             # A batch may name the seq that one of its own events got.
             added = self._added.get(seq)
             stored = event_of(added) if added else self._find(seq)

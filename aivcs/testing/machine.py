@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 LAST_SEQ = 9007199254740991
 SPECS = [ContentDigest(sha256(b"spec %d" % number).hexdigest()) for number in range(4)]
-NAMES = ["bot", "team/bot", "team"]
+NAMES = ["team/bot", "team"]
 LABELS = ["v1", "v2", "stable"]
 
 
@@ -186,7 +186,31 @@ events = st.builds(
     seq=st.none() | st.integers(0, 9) | st.integers(LAST_SEQ - 1, LAST_SEQ),
     timestamp=st.none() | st.sampled_from(["2026-01-31T12:00:00Z", "2026-01-31T12:00:01Z"]),
 )
-expectations = st.none() | st.sampled_from(["live", "live seq", "none", 1, 2, 5, *SPECS])
+
+
+class Promote(NamedTuple):
+    """A promote to be tried."""
+
+    spec: ContentDigest
+    label: str | None
+    expect: Any
+
+
+class Rollback(NamedTuple):
+    """A rollback to be tried."""
+
+    to: Any
+    expect: Any
+
+
+# Mostly none: a step that is refused leads nowhere.
+expectations = st.none() | st.sampled_from([None, "live", "live seq", "none", 1, 2, *SPECS])
+promotes = st.builds(
+    Promote, st.sampled_from(SPECS), st.none() | st.sampled_from(LABELS), expectations
+)
+rollbacks = st.builds(
+    Rollback, st.none() | st.integers(0, 8) | st.sampled_from([*LABELS, *SPECS]), expectations
+)
 
 
 class StoresMachine(RuleBasedStateMachine):
@@ -296,9 +320,16 @@ class StoresMachine(RuleBasedStateMachine):
         seq = data.draw(st.sampled_from(sorted(run.events)))
         stored = run.events[seq]
         event = RunEvent(stored.kind, stored.payload, seq=seq, timestamp=stored.timestamp)
-        wanted = _outcome(lambda: run.append([event])[0])
-        self._compare(wanted, run, lambda runs, run_id: runs.append_event(run_id, event))
-        self._look_at(run)
+        self.append_event(run, event)
+
+    @rule(run=runs, kind=st.sampled_from(["k", "tool_called"]), payload=payloads, data=st.data())
+    def contradict_event(self, run: ModelRun, kind: str, payload: Any, data: st.DataObject) -> None:
+        """Appends something else under a seq that is there, or nearly the same."""
+        if not run.events:
+            return
+        seq = data.draw(st.sampled_from(sorted(run.events)))
+        self.append_event(run, RunEvent(run.events[seq].kind, payload, seq=seq))
+        self.append_event(run, RunEvent(kind, run.events[seq].payload, seq=seq))
 
     @rule(run=runs, how=st.sampled_from(["complete", "fail", "cancel"]), success=st.booleans())
     def finish(self, run: ModelRun, how: str, success: bool) -> None:
@@ -329,44 +360,14 @@ class StoresMachine(RuleBasedStateMachine):
 
     # releases
 
-    @rule(
-        name=st.sampled_from(NAMES),
-        spec=st.sampled_from(SPECS),
-        label=st.none() | st.sampled_from(LABELS),
-        expect=expectations,
-    )
-    def promote(self, name: str, spec: ContentDigest, label: str | None, expect: Any) -> None:
-        """Promotes."""
-        model = self.model_releases[name]
-        expect = _live(model, expect)
-        metadata = ReleaseMetadata("ci", version_label=label)
-        wanted = _outcome(lambda: model.promote(spec, label, expect))
-        for _, _, releases in self.backends:
-            got = _outcome(
-                lambda r=releases: r.promote(name, spec, metadata, expect=expect)  # type: ignore[misc]
-            )
-            self._compare_release(name, got, wanted)
-            self._look_at_releases(name, releases)
-
-    @rule(
-        name=st.sampled_from(NAMES),
-        to=st.none() | st.integers(0, 8) | st.sampled_from([*LABELS, *SPECS]),
-        expect=expectations,
-    )
-    def rollback(self, name: str, to: Any, expect: Any) -> None:
-        """Rolls back, where that is possible."""
-        model = self.model_releases[name]
-        expect = _live(model, expect)
-        if not model.entries:
-            # Nothing there and something else expected: either may be said first.
-            expect = None
-        wanted = _outcome(lambda: model.rollback(to, expect))
-        for _, _, releases in self.backends:
-            got = _outcome(
-                lambda r=releases: r.rollback(name, to=to, expect=expect)  # type: ignore[misc]
-            )
-            self._compare_release(name, got, wanted)
-            self._look_at_releases(name, releases)
+    @rule(name=st.sampled_from(NAMES), steps=st.lists(promotes | rollbacks, min_size=1, max_size=6))
+    def release(self, name: str, steps: list[Promote | Rollback]) -> None:
+        """Promotes and rolls back, where that is possible."""
+        for step in steps:
+            if isinstance(step, Promote):
+                self._promote(name, step)
+            else:
+                self._roll_back(name, step)
 
     @rule()
     def list_names(self) -> None:
@@ -391,7 +392,31 @@ class StoresMachine(RuleBasedStateMachine):
             for _, _, releases in self.backends:
                 self._look_at_releases(name, releases)
 
-    # comparing
+    # steps, and comparing what came of them
+
+    def _promote(self, name: str, step: Promote) -> None:
+        model = self.model_releases[name]
+        expect = _live(model, step.expect)
+        metadata = ReleaseMetadata("ci", version_label=step.label)
+        wanted = _outcome(lambda: model.promote(step.spec, step.label, expect))
+        for _, _, releases in self.backends:
+            got = _outcome(
+                lambda r=releases: r.promote(name, step.spec, metadata, expect=expect)  # type: ignore[misc]
+            )
+            self._compare_release(name, got, wanted)
+            self._look_at_releases(name, releases)
+
+    def _roll_back(self, name: str, step: Rollback) -> None:
+        model = self.model_releases[name]
+        # Nothing there and something else expected: a backend may say either first.
+        expect = _live(model, step.expect) if model.entries else None
+        wanted = _outcome(lambda: model.rollback(step.to, expect))
+        for _, _, releases in self.backends:
+            got = _outcome(
+                lambda r=releases: r.rollback(name, to=step.to, expect=expect)  # type: ignore[misc]
+            )
+            self._compare_release(name, got, wanted)
+            self._look_at_releases(name, releases)
 
     def _compare(
         self, wanted: object, run: ModelRun, call: Callable[[RunLedger, str], object]

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,14 @@ from hypothesis import strategies as st
 
 from aivcs.backends.fs import FileBackend
 from aivcs.backends.fs.verify import Finding
-from aivcs.errors import ConflictError, IntegrityError, NoPreviousReleaseError, UsageError
+from aivcs.errors import (
+    IntegrityError,
+    NoPreviousReleaseError,
+    ReleaseNotFoundError,
+    StorageError,
+    UsageError,
+)
+from aivcs.fakes import MemoryReleaseRegistry
 from aivcs.log.verify import release_problems
 from aivcs.model import (
     ContentDigest,
@@ -274,6 +282,13 @@ def test_a_nul_in_the_middle_of_a_log_hides_no_events_from_readers(store: FileBa
         store.runs.get_events("run-1")
 
 
+@pytest.mark.parametrize("seqs", [[1, 2, 2], [1, 2, 1], [1, 5, 5], [1, 5, 2, 3, 2], [0, 1, 0]])
+def test_readers_refuse_a_run_that_has_a_seq_twice(store: FileBackend, seqs: list[int]) -> None:
+    place_run(store, [opening(), *(event(seq) for seq in seqs)])
+    with pytest.raises(IntegrityError, match="more than one event with the seq"):
+        store.runs.get_events("run-1")
+
+
 # The chain
 
 
@@ -454,7 +469,7 @@ def test_a_log_without_a_first_line_is_a_notice(store: FileBackend, data: bytes)
         ([opening(), event(1).replace('"payload":null', '"payload":' + "[" * 201 + "]" * 201)], 2,
          "deeper than 200"),
         ([opening(), event(1).replace(":", ": ", 1)], 2, "begin"),
-        ([opening(), '{"seq":1,"type":"event","kind":"k","payload":1,"timestamp":"%s"' % TIME], 2,
+        ([opening(), compact({"seq": 1, "type": "event", "kind": "k", "payload": 1})], 2,
          "does not begin with its type"),
         ([opening(), event(1).replace('"kind":"k","payload":null', '"payload":null,"kind":"k"')], 2,
          "in order"),
@@ -549,8 +564,6 @@ steps = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(steps)
 def test_whatever_the_registry_writes_satisfies_the_rules(moves: list[tuple[str, int]]) -> None:
-    from aivcs.fakes import MemoryReleaseRegistry
-
     registry = MemoryReleaseRegistry()
     specs = [ContentDigest.from_bytes(bytes([n])) for n in range(4)]
     who = ReleaseMetadata("me")
@@ -562,11 +575,8 @@ def test_whatever_the_registry_writes_satisfies_the_rules(moves: list[tuple[str,
                 registry.rollback("agent")
             elif any(r.spec_digest == specs[number] for r in registry.history("agent")):
                 registry.rollback("agent", to=specs[number])
-        except (NoPreviousReleaseError, ConflictError):
+        except (NoPreviousReleaseError, ReleaseNotFoundError):
             pass
-        except Exception as error:
-            if type(error).__name__ != "ReleaseNotFoundError":
-                raise
     bodies = [
         compact(
             {"type": "release"}
@@ -696,10 +706,9 @@ def test_a_pipe_is_damage_and_does_not_block(store: FileBackend, name: str) -> N
 
 
 def test_a_leftover_temporary_file_is_a_notice(store: FileBackend) -> None:
-    gone = os.fork()
-    if not gone:
-        os._exit(0)
-    os.waitpid(gone, 0)
+    process = subprocess.Popen(["true"])
+    process.wait()
+    gone = process.pid
     place(store, f"tmp/{gone}-0123456789ab", b"part")
     place(store, f"tmp/{os.getpid()}-0123456789ab", b"being written")
     finding = only(store)
@@ -767,7 +776,7 @@ def test_appends_and_releases_while_verifying_give_no_damage(store: FileBackend)
             while not stop.is_set():
                 step(number)
                 number += 1
-        except BaseException as error:
+        except (OSError, StorageError, AssertionError) as error:
             failures.append(error)
 
     other = FileBackend.open(store.path, Settings(durability="none"))
@@ -786,7 +795,7 @@ def test_appends_and_releases_while_verifying_give_no_damage(store: FileBackend)
     for worker in workers:
         worker.start()
     try:
-        for _ in range(8):
+        for _ in range(4):
             assert found(FileBackend.open(store.path), "damage") == []
     finally:
         stop.set()

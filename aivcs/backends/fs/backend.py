@@ -115,7 +115,9 @@ class FileBackend:
             except (FileNotFoundError, NotADirectoryError):
                 pass
             except PermissionError as error:
-                raise BackendError(f"cannot look for a store in {folder}: {error.strerror}") from error
+                raise BackendError(
+                    f"cannot look for a store in {folder}: {error.strerror}"
+                ) from error
             else:
                 if _read_format(path) is not None:
                     return path
@@ -255,7 +257,7 @@ def _read_format(path: str) -> "str | None":
 def _require_format(path: str, found: str) -> None:
     if found != FORMAT:
         raise UnsupportedFormatError(
-            f"{path} is a store of format {ascii(found)}, which needs a newer aivcs; "
+            f"{path} is a store of format {found!a}, which needs a newer aivcs; "
             f"this one knows format {FORMAT}"
         )
 

@@ -154,5 +154,5 @@ def sync_folder(path: str) -> None:
 def _unknown(path: str, error: OSError) -> OutcomeUnknownError:
     return OutcomeUnknownError(
         f"the system could not confirm that {path} is durable ({error.strerror}): what was to be "
-        "stored may or may not be there after a crash. Check the disk, then look before trying again"
+        "stored may or may not be there after a crash. Check the disk; look before trying again"
     )

@@ -153,7 +153,9 @@ def _finder(name: str, log: LockedLog) -> "Callable[[int], ReleaseRecord]":
         record = rules.record_of(line) if line else None
         if record is None:
             where = _name(name)
-            raise IntegrityError(None, None, where, f"{where} has no release @{seq}, which it names")
+            raise IntegrityError(
+                None, None, where, f"{where} has no release @{seq}, which it names"
+            )
         return record
 
     return find

@@ -168,7 +168,7 @@ class FileRunLedger:
 
 
 class _Seen:
-    """Finds stored events by seq, from the end of the log backwards, each line read once at most."""
+    """Finds stored events by seq, from the end of the log on, each line read once at most."""
 
     __slots__ = ("_events", "_lines", "_log")
 

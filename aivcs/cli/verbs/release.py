@@ -112,9 +112,7 @@ def _actor(context: "Context", by: "str | None") -> str:
     return actor(context)
 
 
-def _announce(
-    context: "Context", before: "ReleaseRecord | None", after: "ReleaseRecord"
-) -> None:
+def _announce(context: "Context", before: "ReleaseRecord | None", after: "ReleaseRecord") -> None:
     context.write(f"{after.spec_digest}\n")
     context.flush()
     name = after.name

@@ -1,0 +1,193 @@
+"""docs/format.md is true: its commands work on a real store, and its examples are valid logs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aivcs.backends.fs import FileBackend
+from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+
+FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
+TEXT = FORMAT.read_text("utf-8")
+BLOCKS: list[tuple[str, str]] = re.findall(
+    r"^```(sh|jsonl)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE
+)
+COMMANDS = [text for kind, text in BLOCKS if kind == "sh"]
+EXAMPLES = [text.encode() for kind, text in BLOCKS if kind == "jsonl"]
+
+needs_tools = pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in ("bash", "jq", "sha256sum", "cmp")),
+    reason="needs bash, jq, sha256sum and cmp, which the document's commands are made of",
+)
+pytestmark = needs_tools
+
+
+def command(part: str) -> str:
+    [block] = [text for text in COMMANDS if part in text]
+    return block
+
+
+def line_with(part: str) -> str:
+    [line] = [line for text in COMMANDS for line in text.splitlines() if part in line]
+    return line
+
+
+def shell(script: str, cwd: Path, log: Path | None = None, program: str = "bash") -> str:
+    """Runs a script and returns all that it printed."""
+    done = subprocess.run(
+        [program, "-c", script],
+        cwd=cwd,
+        env=os.environ | ({"LOG": str(log)} if log else {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout.decode()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    backend = FileBackend.init(str(tmp_path / ".aivcs"))
+    specs = [backend.blobs.put(f"agent v{n}\n".encode()) for n in (1, 2, 3)]
+    backend.blobs.put(b"")
+    run_id = backend.runs.create_run(specs[0], RunMetadata("a", tags={"b": ["é\u2028", '"\\']}))
+    for seq in (None, 9, 4, 0, None):
+        backend.runs.append_event(
+            run_id, RunEvent("k", {"text": ' ,"hash":"* $(x) `x` \\n \t', "n": 1.5}, seq=seq)
+        )
+    backend.runs.complete_run(run_id, RunSummary(success=True, exit_code=0))
+    who = ReleaseMetadata("me", notes="a\nb")
+    for spec in (*specs, specs[2]):
+        backend.releases.promote("team/agent", spec, who)
+    backend.releases.rollback("team/agent", metadata=who)
+    backend.releases.rollback("team/agent", to=specs[2], metadata=who)
+    backend.releases.rollback("team/agent", to=specs[0], metadata=who)
+    return Path(backend.path)
+
+
+def logs(store: Path) -> list[Path]:
+    found = sorted(store.rglob("*.jsonl"))
+    assert len(found) == 2
+    return found
+
+
+def test_the_loop_has_nothing_to_say_of_a_real_log(store: Path) -> None:
+    loop = command("while IFS= read -r line")
+    for log in logs(store):
+        for program in ("bash", "sh"):
+            assert shell(loop, store, log, program) == ""
+
+
+def test_the_loop_names_the_line_of_every_edit(store: Path) -> None:
+    loop = command("while IFS= read -r line")
+    for log in logs(store):
+        whole = log.read_bytes()
+        lines = whole.splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            changes = {
+                "an edited member": line.replace(b'"type"', b'"Type"'),
+                "an edited hash": line[:-10] + bytes([line[-10] ^ 1]) + line[-9:],
+                "a space": line[:-2] + b" }\n",
+                "a carriage return": line[:-1] + b"\r\n",
+                "a repeated line": line + line,
+            }
+            for what, changed in changes.items():
+                log.write_bytes(b"".join([*lines[: number - 1], changed, *lines[number:]]))
+                at = number + (what == "a repeated line")
+                assert shell(loop, store, log) == f"{log}: line {at} is not right\n", what
+            if number < len(lines):
+                log.write_bytes(b"".join([*lines[: number - 1], *lines[number:]]))
+                assert shell(loop, store, log) == f"{log}: line {number} is not right\n"
+        log.write_bytes(whole)
+
+
+def test_a_nul_put_into_a_line_is_seen_by_the_command_for_it(store: Path) -> None:
+    [check] = re.findall(r"`(tr -d [^`]*)`", TEXT)
+    log = logs(store)[0]
+    assert shell(check, store, log) == ""
+    log.write_bytes(log.read_bytes().replace(b'"metadata"', b'"meta\0data"', 1))
+    assert shell(check, store, log) != ""
+
+
+def test_the_head_is_what_aivcs_says(store: Path) -> None:
+    backend = FileBackend.open(str(store))
+    head = shell(command("jq -r .hash"), store, store / "releases/team/agent.jsonl")
+    assert head.strip() == backend.releases.head("team/agent").hash
+
+
+def test_the_check_of_objects_finds_the_damaged_one(store: Path) -> None:
+    check = command("sha256sum --check")
+    assert shell(check, store) == ""
+    path = next(p for p in sorted((store / "objects").rglob("*")) if p.is_file())
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    assert f"{path.parent.name}/{path.name}: FAILED" in shell(check, store)
+
+
+def test_the_check_of_all_logs_runs_the_loop_on_each(store: Path) -> None:
+    (store / "loop.sh").write_text(command("while IFS= read -r line"))
+    check = command("find runs releases")
+    assert shell(check, store) == ""
+    assert shell(check, store, program="sh") == ""
+    for log in logs(store):
+        log.write_bytes(log.read_bytes().replace(b'"type":', b'"Type":', 1))
+    assert shell(check, store).count("line 1 is not right") == 2
+
+
+def test_the_checks_of_a_run_hold(store: Path) -> None:
+    backend = FileBackend.open(str(store))
+    [run_id] = backend.runs.list_run_ids()
+    log = store / "runs" / run_id[:2] / f"{run_id}.jsonl"
+    assert shell(line_with("uniq -d"), store, log) == ""
+    events = shell(line_with("sort_by(.seq)"), store, log).splitlines()
+    stored = backend.runs.get_events(run_id)
+    assert all(f'"seq":{e.seq},' in line for e, line in zip(stored, events, strict=True))
+    assert shell(line_with('"RUNNING"'), store, log) == "COMPLETED\n"
+
+
+def test_the_checks_of_a_release_log_hold_and_find_a_wrong_entry(store: Path) -> None:
+    log = store / "releases/team/agent.jsonl"
+    backend = FileBackend.open(str(store))
+    current = backend.releases.current("team/agent")
+    assert current is not None
+    block = command("foreach")
+    assert shell(block, store, log) == f"true\n{current.spec_digest}\n"
+    log.write_bytes(log.read_bytes().replace(b'"target_seq":4', b'"target_seq":3', 1))
+    assert shell(block, store, log) == f"true\n{current.spec_digest}\n4\n"
+
+
+def test_the_examples_are_healthy_logs(store: Path) -> None:
+    run, release = EXAMPLES
+    run_id = re.findall(rb'"run_id":"([^"]*)"', run)[0].decode()
+    path = store / "runs" / run_id[:2] / f"{run_id}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(run)
+    path = store / "releases/support/triage.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(release)
+    backend = FileBackend.open(str(store))
+    assert list(backend.verify(frozenset({"blobs", "runs", "releases"}))) == []
+    assert [e.seq for e in backend.runs.iter_events(run_id)] == [1, 2, 7, 10, 11]
+
+
+def test_the_table_of_the_example_is_what_its_lines_say(store: Path) -> None:
+    rows = re.findall(
+        r"^\| (?:promote|rollback)[^|]* \| (\d+) \| (v\d) \| (\d+) \| (\d+|null) \| ([\d ]+)",
+        TEXT,
+        re.MULTILINE,
+    )
+    lines = EXAMPLES[1].decode().splitlines()
+    assert len(rows) == len(lines) == 9
+    for (seq, label, target, parent, stack), line in zip(rows, lines, strict=True):
+        assert f'"seq":{seq},' in line
+        assert f'"version_label":"{label}"' in line
+        assert f'"target_seq":{target},"parent_seq":{parent},' in line
+        elements = ["null", *stack.split()]
+        assert (elements[-2], elements[-1]) == (parent, target)
