@@ -1,5 +1,6 @@
 """A run that is being executed by this Python process."""
 
+from aivcs.errors import SerializationError
 from aivcs.model import RunEvent, RunRecord, RunSummary
 
 TYPE_CHECKING = False
@@ -83,7 +84,11 @@ class ActiveRun:
         elif isinstance(error, KeyboardInterrupt):
             self.cancel()
         else:
-            self.log("exception", _described(error))
+            description = _described(error)
+            try:
+                self.log("exception", description)
+            except SerializationError:  # over the store's limit of an event
+                self.log("exception", {key: text[-100:] for key, text in description.items()})
             self.fail()
 
     def _summary(self, *, success: bool) -> RunSummary:

@@ -8,15 +8,14 @@ completion files and the man pages; Typer itself answers `--help` and explains m
 import functools
 import inspect
 import os
-import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from typer import Argument, Option
 
 import aivcs
-from aivcs.cli.context import Context
+from aivcs.cli.context import Context, OutputError
 from aivcs.cli.main import invoke
 
 Status = Literal["completed", "failed", "cancelled"]
@@ -77,11 +76,16 @@ def _calls(target: str) -> Callable[[Callable[..., None]], Callable[..., int]]:
     """Makes of a declaration a function that calls the verb `target` with the same parameters."""
 
     def wrap(declaration: Callable[..., None]) -> Callable[..., int]:
+        lists = [
+            name
+            for name, parameter in inspect.signature(declaration).parameters.items()
+            if get_args(parameter.annotation)[0] == list[str] | None
+        ]
+
         @functools.wraps(declaration)
         def call(**parameters: Any) -> int:
-            for name, value in parameters.items():
-                if isinstance(value, tuple):
-                    parameters[name] = list(value)
+            for name in lists:  # None where nothing was given; to a verb that is an empty list
+                parameters[name] = parameters[name] or []
             return invoke(_context, target, parameters)
 
         call.target = target  # type: ignore[attr-defined]
@@ -536,6 +540,10 @@ def run_typer(context: Context, arguments: Sequence[str]) -> int:
         )
     except typer.Abort:
         return 130
+    except SystemExit as error:  # how Typer takes it that nobody reads its output any more
+        raise BrokenPipeError from error
+    except OSError as error:  # verbs let none out: this is help that could not be printed
+        raise OutputError(error.strerror or str(error)) from error
     except Exception as error:
         code = _explain(context, error)
         if code is None:
@@ -551,7 +559,7 @@ def _explain(context: Context, error: Exception) -> int | None:
         return None
     from aivcs.cli.exits import say
 
-    sys.stdout.flush()
+    context.flush(quiet=True)
     click_context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         context.tell(format_message())
@@ -570,8 +578,3 @@ def _explain(context: Context, error: Exception) -> int | None:
         message += f" (see: {path} --help)"
     say(context, "UsageError", message[:1].lower() + message[1:], 2, usage=usage)
     return 2
-
-
-def declared_signature(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Returns the parameters of a declaration, for the tests that hold verbs to them."""
-    return dict(inspect.signature(function).parameters)

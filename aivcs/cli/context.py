@@ -251,7 +251,8 @@ class OutputError(Exception):
 def _stream(stream: "Any") -> "BinaryIO":
     if stream is None:
         raise OSError(9, "it is closed")
-    return stream.buffer
+    buffer: BinaryIO = stream.buffer
+    return buffer
 
 
 def _read_file(path: str) -> "bytes | None":

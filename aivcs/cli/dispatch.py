@@ -35,9 +35,12 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
         at = _read_options(arguments, 0, GLOBALS, options)
         if at >= len(arguments):
             return None
-        row = COMMANDS.get(arguments[at])
+        name = arguments[at]
+        if " " in name:  # the key of a row, but in one word, which is no command
+            return None
+        row = COMMANDS.get(name)
         if row is None and at + 1 < len(arguments):
-            row = COMMANDS.get(f"{arguments[at]} {arguments[at + 1]}")
+            row = COMMANDS.get(f"{name} {arguments[at + 1]}")
             at += 1
         if row is None:
             return None

@@ -2,6 +2,8 @@
 
 import os
 
+from aivcs.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
@@ -23,7 +25,7 @@ def commit(context: "Context") -> "str | None":
         value = context.environment.get(name)
         if value:
             return value
-    folder = _git_folder(context.working_directory())
+    folder = _git_folder(context)
     if folder is None:
         return None
     try:
@@ -52,9 +54,12 @@ def actor(context: "Context") -> str:
     return f"{user}@{os.uname().nodename}"
 
 
-def _git_folder(start: str) -> "str | None":
+def _git_folder(context: "Context") -> "str | None":
     """The `.git` folder of the repository around, worktrees and submodules included."""
-    folder = start
+    try:
+        folder = context.working_directory()
+    except UsageError:  # it was removed, so nothing is around
+        return None
     while True:
         path = f"{folder.rstrip('/')}/.git"
         try:
@@ -81,10 +86,7 @@ def _head(folder: str) -> "str | None":
         if not text.startswith("ref: "):
             return text if len(text) in {40, 64} and not text.strip("0123456789abcdef") else None
         name = text[5:].strip()
-        try:
-            common = os.path.join(folder, _read(f"{folder}/commondir").strip())
-        except FileNotFoundError:
-            common = folder
+        common = _common(folder)
         for place in (folder, common):
             try:
                 text = _read(f"{place}/{name}").strip()
@@ -94,6 +96,14 @@ def _head(folder: str) -> "str | None":
         else:
             return _packed(common, name)
     return None
+
+
+def _common(folder: str) -> str:
+    """The `.git` folder that a worktree shares with the others; else the folder itself."""
+    try:
+        return os.path.join(folder, _read(f"{folder}/commondir").strip())
+    except FileNotFoundError:
+        return folder
 
 
 def _packed(common: str, name: str) -> "str | None":
@@ -112,8 +122,10 @@ def _git_user(context: "Context") -> "str | None":
     """Git's user as `Name <email>`, or what of it is configured."""
     home = context.environment.get("HOME", "")
     base = context.environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
-    folder = _git_folder(context.working_directory())
-    places = [f"{base}/git/config", f"{home}/.gitconfig"] + ([f"{folder}/config"] if folder else [])
+    folder = _git_folder(context)
+    places = [f"{base}/git/config", f"{home}/.gitconfig"]
+    if folder:
+        places.append(f"{_common(folder)}/config")
     if any(name.startswith("GIT_CONFIG") for name in context.environment):
         return _join(_ask_git("config", "user.name"), _ask_git("config", "user.email"))
     found: dict[str, str] = {}

@@ -55,14 +55,15 @@ def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
 
         return run_typer(context, arguments)
     target, options, parameters = call
+    context.json = bool(parameters.get("as_json"))
     context.configure(**options)
     return invoke(context, target, parameters)
 
 
 def invoke(context: Context, target: str, parameters: "dict[str, Any]") -> int:
     """Calls a verb, "module:function" below `aivcs.cli.verbs`, and returns its exit code."""
-    module, _, function = target.partition(":")
     context.json = bool(parameters.get("as_json"))
+    module, _, function = target.partition(":")
     verbs = __import__(f"aivcs.cli.verbs.{module}", fromlist=[function])
     code = getattr(verbs, function)(context, **parameters)
     return 0 if code is None else int(code)

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from subprocess import Popen
 
-    from rich.console import Console
-
     from aivcs.cli.context import Context
     from aivcs.model import ReleaseRecord
 
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that words and emoji are spelled with, and that deceive nobody."""
 _STATUS_STYLE = {"RUNNING": "cyan", "COMPLETED": "green", "FAILED": "red", "CANCELLED": "yellow"}
+_LEAST = 12
+"""Characters that a column which wraps is given, at least."""
 _SHOWN_PAYLOAD = 2000
 """Characters of a payload shown on a terminal."""
 
@@ -36,7 +36,7 @@ class Column(NamedTuple):
 
     Attributes:
         title: Its header.
-        wraps: Whether long cells are wrapped, rather than kept whole.
+        wraps: Whether long cells are wrapped where room is short, rather than kept whole.
         right: Whether it is aligned to the right.
     """
 
@@ -65,10 +65,11 @@ RUN_COLUMNS = [
 ]  # fmt: skip
 HISTORY_COLUMNS = [
     Column(""), Column("SEQ", right=True), Column("ACTION"), Column("SPEC"), Column("LABEL"),
-    Column("WHEN"), Column("BY"), Column("NOTES", wraps=True),
+    Column("WHEN"), Column("BY", wraps=True), Column("NOTES", wraps=True),
 ]  # fmt: skip
 RELEASE_COLUMNS = [
-    Column("NAME"), Column("LIVE"), Column("LABEL"), Column("SINCE"), Column("BY"),
+    Column("NAME"), Column("LIVE"), Column("LABEL"), Column("SINCE"),
+    Column("BY", wraps=True),
 ]  # fmt: skip
 
 
@@ -167,34 +168,55 @@ def table(
 ) -> None:
     """Prints rows: a table for a person, lines of tabs for a program."""
     with output(context) as out:
-        if not out.for_person:
-            for row in rows:
-                cells = (cell if isinstance(cell, str) else cell.plain for cell in row)
-                out.write("\t".join(map(escape, cells)) + "\n")
+        if out.for_person:
+            cells = [
+                [Cell(cell, cell) if isinstance(cell, str) else cell for cell in row]
+                for row in rows
+            ]
+            out.write(_draw(context, columns, cells, color=out.color))
             return
-        from rich.table import Table
-        from rich.text import Text
-
-        drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for column in columns:
-            drawn.add_column(
-                column.title,
-                no_wrap=not column.wraps,
-                overflow="fold" if column.wraps else "ellipsis",
-                justify="right" if column.right else "left",
-            )
         for row in rows:
-            drawn.add_row(
-                *(
-                    Text(escape(cell))
-                    if isinstance(cell, str)
-                    else Text(escape(cell.shown), style=cell.style)
-                    for cell in row
-                )  # fmt: skip
-            )
-        with _console(context, out.color) as console, console.capture() as capture:
-            console.print(drawn)
-        out.write(capture.get())
+            plain = (cell if isinstance(cell, str) else cell.plain for cell in row)
+            out.write("\t".join(map(escape, plain)) + "\n")
+
+
+def _draw(
+    context: Context, columns: Sequence[Column], rows: list[list[Cell]], *, color: bool
+) -> str:
+    """A table as text, at least as wide as what must not be cut, whatever the terminal."""
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    needed = 0
+    for number, column in enumerate(columns):
+        widest = max((cell_len(escape(row[number].shown)) for row in rows), default=0)
+        least = _LEAST if column.wraps else max(widest, len(column.title))
+        needed += least + 2
+        drawn.add_column(
+            column.title,
+            no_wrap=not column.wraps,
+            overflow="fold",
+            justify="right" if column.right else "left",
+            min_width=min(least, max(widest, len(column.title))),
+        )
+    for row in rows:
+        drawn.add_row(*(Text(escape(cell.shown), style=cell.style) for cell in row))
+    console = Console(
+        force_terminal=True,
+        no_color=not color,
+        color_system="standard" if color else None,
+        width=max(shutil.get_terminal_size().columns, needed),
+        markup=False,
+        emoji=False,
+        highlight=False,
+        _environ=dict(context.environment),
+    )
+    with console.capture() as capture:
+        console.print(drawn)
+    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
 
 
 def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
@@ -273,7 +295,7 @@ def history_row(record: ReleaseRecord, *, is_live: bool) -> list[Cell | str]:
         _digest(record.spec_digest),
         record.metadata.version_label or "-",
         _moment(record.created_at),
-        record.metadata.promoted_by,
+        _actor(record.metadata.promoted_by),
         record.metadata.notes or "",
     ]
 
@@ -285,7 +307,7 @@ def release_row(record: ReleaseRecord) -> list[Cell | str]:
         _digest(record.spec_digest),
         record.metadata.version_label or "-",
         _moment(record.created_at),
-        record.metadata.promoted_by,
+        _actor(record.metadata.promoted_by),
     ]
 
 
@@ -297,23 +319,13 @@ def _moment(moment: Timestamp) -> Cell:
     return Cell(moment, ago(moment), "dim")
 
 
+def _actor(actor: str) -> Cell:
+    """A person is shown without the address."""
+    return Cell(actor, actor.partition(" <")[0] or actor)
+
+
 def _digest(digest: ContentDigest) -> Cell:
     return Cell(digest, digest.short, "cyan")
-
-
-def _console(context: Context, color: bool) -> Console:
-    from rich.console import Console
-
-    return Console(
-        force_terminal=True,
-        no_color=not color,
-        color_system="standard" if color else None,
-        width=shutil.get_terminal_size().columns,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        _environ=dict(context.environment),
-    )
 
 
 def _start_pager(context: Context) -> Popen[bytes] | None:

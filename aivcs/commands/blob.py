@@ -1,7 +1,7 @@
 """`aivcs blob`: contents by their digest."""
 
 import os
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 
 from aivcs.errors import BackendError, ConflictError, NotFoundError, UsageError
 from aivcs.model import ContentDigest
@@ -81,14 +81,27 @@ def open_input(path: str) -> "BinaryIO":
         raise BackendError(f"cannot read {path!a}: {error.strerror}") from error
 
 
+def read_input(stream: "BinaryIO", size: int, what: str) -> bytes:
+    """Reads up to `size` bytes of what the user gave.
+
+    Raises:
+        BackendError: It cannot be read.
+    """
+    try:
+        return stream.read(size)
+    except OSError as error:
+        raise BackendError(f"cannot read {what}: {error.strerror}") from error
+
+
 def read_paths(stream: "BinaryIO", separator: bytes) -> "Iterator[str]":
     """Yields the paths that a stream lists, each ended by `separator`.
 
     Raises:
         UsageError: One is empty.
+        BackendError: The stream cannot be read.
     """
     carry = b""
-    while chunk := stream.read(_CHUNK):
+    while chunk := read_input(stream, _CHUNK, "standard input"):
         *paths, carry = (carry + chunk).split(separator)
         for path in paths:
             if not path:
@@ -130,11 +143,17 @@ def read_to_file(repo: "Repository", digest: str, path: str) -> None:
         BackendError: The file cannot be written.
     """
     whole = repo.resolve_digest(digest)
-    with repo.blobs.open(whole) as stream:
-        try:
-            _replace_file(path, stream)
-        except OSError as error:
-            raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
+    try:
+        mode = _mode_of(path)
+        if mode is None or S_ISREG(mode):
+            with repo.blobs.open(whole) as stream:
+                _replace_file(os.path.realpath(path), stream, mode)
+        else:  # a pipe or a device cannot be replaced, only written to
+            with open(path, "wb", buffering=0) as out:
+                for chunk in read(repo, whole):
+                    _write_all(out.fileno(), chunk)
+    except OSError as error:
+        raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
 
 
 def has(repo: "Repository", digests: "Sequence[str]") -> "Iterator[tuple[str, bool]]":
@@ -204,28 +223,30 @@ def _read_full(stream: "BinaryIO") -> bytes:
     return data
 
 
-def _replace_file(path: str, stream: "BinaryIO") -> None:
+def _mode_of(path: str) -> "int | None":
+    """The mode of a file that is to be written, None if there is none yet."""
     try:
-        kind = os.stat(path).st_mode & 0o170000
+        mode = os.stat(path).st_mode
     except FileNotFoundError:
-        kind = 0o100000
-    if kind == 0o040000:
+        return None
+    if S_ISDIR(mode):
         raise UsageError(f"{path!a} is a folder; name a file")
-    if kind != 0o100000:  # a pipe or a device cannot be replaced, only written to
-        with open(path, "wb", buffering=0) as out:
-            while chunk := stream.read(_CHUNK):
-                _write_all(out.fileno(), chunk)
-        return
+    return mode
+
+
+def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:
     temporary = f"{path}.{os.urandom(4).hex()}.aivcs-tmp"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:
+            if mode is not None:
+                os.fchmod(fd, mode & 0o777)
             while chunk := stream.read(_CHUNK):
                 _write_all(fd, chunk)
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(temporary, os.path.realpath(path))
+        os.rename(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise

@@ -11,9 +11,15 @@ import select
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from aivcs.errors import AivcsError, SerializationError, StorageError, UsageError
-from aivcs.log.fault import find_byte_fault
-from aivcs.log.jsontext import parse
+from aivcs.errors import (
+    AivcsError,
+    BackendError,
+    SerializationError,
+    StorageError,
+    UsageError,
+)
+from aivcs.log.fault import find_byte_fault, find_fault
+from aivcs.log.jsontext import encode, parse
 from aivcs.log.run import too_large
 from aivcs.model import RunEvent
 
@@ -55,11 +61,14 @@ def append_stream(
         StorageError: As `RunLedger.append_events`, with the same added.
     """
     runs.get_run(run_id)
-    writer = _Writer(runs, run_id, stored)
+    writer = _Writer(runs, run_id, stored, atomic=atomic)
     try:
         for number, line in _lines(stream, limit, None if atomic else writer.flush):
             if line.strip(b" \t\r\n"):
-                writer.add(number, _event(line), len(line))
+                event = _event(line)
+                if atomic:
+                    _require_storable(event, line, limit)
+                writer.add(number, line, event)
                 if not atomic and writer.size >= _BATCH:
                     writer.flush()
             else:
@@ -82,19 +91,22 @@ class _BadLineError(Exception):
 class _Writer:
     """Collects events and stores them in batches; knows which line each came from."""
 
-    def __init__(self, runs: RunLedger, run_id: str, stored: Callable[[list[int]], None]) -> None:
+    def __init__(
+        self, runs: RunLedger, run_id: str, stored: Callable[[list[int]], None], *, atomic: bool
+    ) -> None:
         self._runs = runs
         self._run_id = run_id
         self._report = stored
-        self._pending: list[tuple[int, RunEvent]] = []
+        self._atomic = atomic
+        self._pending: list[tuple[int, bytes, RunEvent]] = []
         self.lines = 0
         self.size = 0
         self.stored = 0
 
-    def add(self, number: int, event: RunEvent, size: int) -> None:
-        self._pending.append((number, event))
+    def add(self, number: int, line: bytes, event: RunEvent) -> None:
+        self._pending.append((number, line, event))
         self.lines = number
-        self.size += size
+        self.size += len(line)
 
     def add_blank(self) -> None:
         self.lines += 1
@@ -104,25 +116,27 @@ class _Writer:
         if not pending:
             return
         try:
-            self._store([event for _, event in pending])
+            self._store([event for _, _, event in pending])
         except StorageError as error:
-            if len(pending) > 1 and not _is_fatal(error):
-                self._store_singly(pending)
-                return
-            raise _located(error, pending[0][0], self.stored) from error
+            if len(pending) == 1 or (_is_fatal(error) and not self._atomic):
+                raise _located(error, *pending[0][:2], self.stored) from error
+            if self._atomic:  # every line is an event: together they cannot be stored
+                error.args = (f"{error}; 0 stored",)
+                raise
+            self._store_singly(pending)
 
     def _store(self, events: list[RunEvent]) -> None:
         seqs = self._runs.append_events(self._run_id, events)
         self.stored += len(seqs)
         self._report(seqs)
 
-    def _store_singly(self, pending: list[tuple[int, RunEvent]]) -> None:
+    def _store_singly(self, pending: list[tuple[int, bytes, RunEvent]]) -> None:
         """Stores what can be stored of a batch that was refused, up to the line to blame."""
-        for number, event in pending:
+        for number, line, event in pending:
             try:
                 self._store([event])
             except StorageError as error:
-                raise _located(error, number, self.stored) from error
+                raise _located(error, number, line, self.stored) from error
 
 
 def _is_fatal(error: StorageError) -> bool:
@@ -132,9 +146,22 @@ def _is_fatal(error: StorageError) -> bool:
     return not isinstance(error, (ConflictError, SerializationError))
 
 
-def _located(error: StorageError, number: int, stored: int) -> AivcsError:
-    error.args = (f"line {number}: {error}; {stored} stored",)
+def _located(error: StorageError, number: int, line: bytes, stored: int) -> AivcsError:
+    fault = find_fault(line.decode()) if isinstance(error, SerializationError) else None
+    where = f"line {number}{fault.removeprefix('line 1')}" if fault else f"line {number}: {error}"
+    error.args = (f"{where}; {stored} stored",)
     return error
+
+
+def _require_storable(event: RunEvent, line: bytes, limit: int) -> None:
+    """Refuses before anything is stored what storing would refuse."""
+    try:
+        size = len(encode(event.payload).encode())
+    except SerializationError as error:
+        fault = find_fault(line.decode())
+        raise _BadLineError(fault.removeprefix("line 1") if fault else f": {error}") from error
+    if size > limit:
+        raise _BadLineError(f": {too_large(size, limit)}")
 
 
 def _event(line: bytes) -> RunEvent:
@@ -185,7 +212,10 @@ def _lines(
             if remaining <= 0 or not select.select([descriptor], [], [], remaining)[0]:
                 idle()
                 deadline = None
-        chunk = os.read(descriptor, _BATCH)
+        try:
+            chunk = os.read(descriptor, _BATCH)
+        except OSError as error:
+            raise BackendError(f"cannot read standard input: {error.strerror}") from error
         if not chunk:
             break
         if deadline is None:

@@ -1,7 +1,7 @@
 """Payloads from the command line: one JSON value, or words that make an object."""
 
 from aivcs.errors import SerializationError, UsageError
-from aivcs.log.jsontext import parse
+from aivcs.log.jsontext import encode_trusted, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ def parse_json(text: str, what: str) -> "Any":
         UsageError: It is not acceptable JSON; the message says where and why.
     """
     try:
-        return parse(text)
+        value = parse(text)
+        encode_trusted(value)  # what parsing lets pass: half a surrogate pair, a number too great
     except SerializationError as error:
-        raise UsageError(f"{what} is no JSON: {error}") from error
+        from aivcs.log.fault import find_fault
+
+        raise UsageError(f"{what} is no JSON: {find_fault(text) or error}") from error
+    return value

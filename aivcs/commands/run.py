@@ -107,11 +107,16 @@ def log(
         payload = parse_json(_read_text(stdin, _limit(repo), "standard input"), "standard input")
     else:
         payload = parse_payload(words)
-    if files or blobs:
-        if not isinstance(payload, dict):
-            raise UsageError("--file and --blob add to an object; this PAYLOAD is none")
-        _add_files(repo, payload, files, blobs)
+    if not files and not blobs:
+        event = RunEvent(kind, payload, seq=seq, timestamp=timestamp)
+        return repo.runs.append_event(run_id, event)
+    if not isinstance(payload, dict):
+        raise UsageError("--file and --blob add to an object; this PAYLOAD is none")
     event = RunEvent(kind, payload, seq=seq, timestamp=timestamp)
+    record = repo.runs.get_run(run_id)
+    if record.status.is_terminal:  # before anything is stored for nothing
+        raise InvalidRunStateError(run_id, record.status, "RUNNING")
+    _add_files(repo, payload, files, blobs)
     return repo.runs.append_event(run_id, event)
 
 
@@ -331,10 +336,11 @@ def _limit(repo: "Repository") -> int:
 
 def _read_text(stream: "BinaryIO", limit: int, what: str) -> str:
     """Reads all of a stream that must hold a payload, refusing it as soon as it is too long."""
+    from aivcs.commands.blob import read_input
     from aivcs.log.run import too_large
 
     data = b""
-    while chunk := stream.read(limit + 65536 - len(data) + 1):
+    while chunk := read_input(stream, limit + 65536 - len(data) + 1, what):
         data += chunk
         if len(data) > limit + 65536:
             raise too_large(len(data), limit)

@@ -8,6 +8,16 @@ from typing import Any
 import typer
 
 from aivcs.cli.app import app
+from aivcs.config import KEYS
+
+_TAKES = {
+    "FILE": "file",
+    "FILE...": "file",
+    "DIR": "folder",
+    "PATH": "folder",  # of --store
+    "KEY=PATH": "assignment",
+}
+"""What a value is by its metavar, where a shell can complete it from the file system."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,10 @@ class Parameter:
         help: What it is.
         default: Its value when it is not given.
         required: Whether it must be given.
-        many: Whether a positional takes any number of words.
+        many: Whether it takes any number of words, or may be given any number of times.
+        takes: `file`, `folder`, or `assignment` (a file behind `KEY=`) if its value is one; else
+            empty.
+        suggestions: What its value may be, as far as that is known beforehand.
     """
 
     name: str
@@ -35,6 +48,22 @@ class Parameter:
     default: Any
     required: bool
     many: bool
+    takes: str = ""
+    suggestions: tuple[str, ...] = ()
+
+
+HELP = Parameter(
+    name="help",
+    spellings=("-h", "--help"),
+    kind="flag",
+    choices=(),
+    metavar="",
+    help="Print help.",
+    default=False,
+    required=False,
+    many=False,
+)
+"""The option that every command has and no declaration names."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +90,13 @@ class Command:
 
     @property
     def summary(self) -> str:
-        """The first sentence of the help."""
-        return self.help.split("\n\n")[0].replace("\n", " ")
+        """The first sentence of the help, without its full stop."""
+        return self.help.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
+
+    @property
+    def name(self) -> str:
+        """What one types: `aivcs run log`."""
+        return " ".join(("aivcs", *self.path))
 
 
 def walk() -> Command:
@@ -77,6 +111,11 @@ def leaves(command: Command) -> list[Command]:
     return [leaf for child in command.children for leaf in leaves(child)]
 
 
+def every(command: Command) -> list[Command]:
+    """Returns a command and all below it, groups included, in order."""
+    return [command, *(below for child in command.children for below in every(child))]
+
+
 def _command(click_command: Any, path: tuple[str, ...]) -> Command:
     parameters = [_parameter(p) for p in click_command.params]
     return Command(
@@ -85,7 +124,9 @@ def _command(click_command: Any, path: tuple[str, ...]) -> Command:
         help=(click_command.help or "").strip(),
         options=tuple(p for p in parameters if p.spellings),
         positionals=tuple(p for p in parameters if not p.spellings),
-        interspersed=click_command.context_settings.get("allow_interspersed_args", True),
+        # A group's options stand before the word that chooses below it.
+        interspersed=not getattr(click_command, "commands", {})
+        and click_command.context_settings.get("allow_interspersed_args", True),
         children=tuple(
             _command(child, (*path, name))
             for name, child in getattr(click_command, "commands", {}).items()
@@ -108,6 +149,7 @@ def _parameter(parameter: Any) -> Parameter:
         kind = {"IntParamType": "integer", "FloatParamType": "number"}.get(
             type(parameter.type).__name__, "text"
         )
+    metavar = parameter.metavar or ("|".join(choices) if choices else parameter.name.upper())
     default = parameter.default
     if kind == "flag":
         default = bool(default)
@@ -120,9 +162,11 @@ def _parameter(parameter: Any) -> Parameter:
         spellings=tuple(parameter.opts) if is_option else (),
         kind=kind,
         choices=choices,
-        metavar=parameter.metavar or ("|".join(choices) if choices else parameter.name.upper()),
+        metavar=metavar,
         help=parameter.help or "",
         default=default,
         required=bool(parameter.required),
         many=is_many,
+        takes=_TAKES.get(metavar, ""),
+        suggestions=choices or (tuple(KEYS) if metavar == "KEY" else ()),
     )

@@ -1,5 +1,7 @@
 """`aivcs blob` at the terminal."""
 
+import os
+
 from aivcs.commands import blob
 from aivcs.errors import UsageError
 
@@ -43,8 +45,8 @@ def has(context: "Context", digests: "list[str]", as_json: bool) -> int:
     """Answers by the exit code: 0 if all are there, 1 if not."""
     answers = blob.has(context.repository(), digests)
     if not as_json:
-        # A list, so that every digest is checked for being one.
-        return 0 if all([present for _, present in answers]) else 1
+        # To the end, so that every digest is checked for being one.
+        return int(sum(not present for _, present in answers) > 0)
     from aivcs.cli.render import json_line
 
     missing = False
@@ -65,8 +67,9 @@ def ls(context: "Context", prefix: str, as_json: bool) -> None:
         context.write(f'{{"digest":"{digest}"}}\n' if as_json else f"{digest}\n")
 
 
-def _sum_line(digest: str, path: str) -> str:
+def _sum_line(digest: str, path: str) -> bytes:
     """A line as sha256sum writes it: names with a newline or backslash are escaped and marked."""
-    escaped = path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    mark = "" if escaped == path else "\\"
-    return f"{mark}{digest}  {escaped}\n"
+    name = os.fsencode(path)  # the name's own bytes, whatever the locale made of them
+    escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    mark = b"" if escaped == name else b"\\"
+    return b"".join((mark, digest.encode(), b"  ", escaped, b"\n"))

@@ -64,6 +64,11 @@ def log(
         return
     if kind is None:
         raise UsageError("KIND is missing: aivcs run log RUN KIND [PAYLOAD…]")
+    if kind[:1] == "-":
+        raise UsageError(
+            f"KIND {kind[:60]!a} reads as an option; options stand before RUN: "
+            "aivcs run log [OPTIONS] RUN KIND [PAYLOAD…]"
+        )
     if atomic:
         raise UsageError("--atomic goes with --stdin")
     number = commands.log(
@@ -145,6 +150,7 @@ def list_(
 ) -> int:
     """Prints the runs that fit, newest first; 14 if there are some that cannot be read."""
     from aivcs.cli import render
+    from aivcs.cli.exits import report
     from aivcs.cli.moments import parse_since
     from aivcs.model import RunStatus
 
@@ -164,5 +170,5 @@ def list_(
         render.table(context, render.RUN_COLUMNS, map(render.run_row, records))
     context.flush()
     for error in damaged:
-        context.tell(f"aivcs: {render.escape(str(error))}")
+        report(context, error)
     return 14 if damaged else 0

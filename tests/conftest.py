@@ -1,0 +1,278 @@
+"""The real command as a process, in an environment that the machine around cannot reach."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SECONDS = 60
+"""How long a command may take before a test calls it stuck."""
+_BESIDE = Path(sys.executable).with_name("aivcs")
+COMMAND = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "aivcs"]
+
+
+class Done:
+    """What a command did: its exit code and the bytes it wrote."""
+
+    def __init__(self, code, out, err):
+        self.code = code
+        self.out = out
+        self.err = err
+
+    @property
+    def text(self):
+        """Standard output without its last newline."""
+        return self.out.decode().removesuffix("\n")
+
+    @property
+    def lines(self):
+        """The lines of standard output, which must end with a newline."""
+        assert not self.out or self.out.endswith(b"\n")
+        return self.out.decode().split("\n")[:-1]
+
+    @property
+    def json(self):
+        """Standard output as one JSON value on one line."""
+        (line,) = self.lines
+        return json.loads(line)
+
+    @property
+    def json_lines(self):
+        """Standard output as JSON Lines."""
+        return [json.loads(line) for line in self.lines]
+
+    @property
+    def complaint(self):
+        """The one line on standard error; a line of usage may follow it."""
+        lines = self.err.decode().split("\n")
+        assert lines.pop() == "", self.err
+        assert lines, "nothing on standard error"
+        assert all(line.startswith("usage: ") for line in lines[1:]), self.err
+        assert lines[0].startswith("aivcs: "), self.err
+        return lines[0].removeprefix("aivcs: ")
+
+    def __repr__(self):
+        return f"exit {self.code}\nstdout: {self.out[-2000:]!r}\nstderr: {self.err[-2000:]!r}"
+
+
+class Aivcs:
+    """Calls the command; by default in a folder that has a store."""
+
+    def __init__(self, folder, home):
+        self.folder = folder
+        self.home = home
+        self.store = folder / ".aivcs"
+
+    def environment(self, **changes):
+        """What every command gets: no configuration, no CI system, a plain locale."""
+        values = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "USER": "tester",
+            "LC_ALL": "C.UTF-8",
+            "TERM": "dumb",
+            **changes,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def __call__(self, *arguments, stdin=b"", cwd=None, code=None, env=None, **options):
+        """Runs a command; checks its exit code if one is given."""
+        if isinstance(stdin, str):
+            stdin = stdin.encode()
+        if stdin is not None:
+            options["input"] = stdin
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=cwd or self.folder,
+            env=self.environment(**(env or {})),
+            stdout=options.pop("stdout", subprocess.PIPE),
+            stderr=options.pop("stderr", subprocess.PIPE),
+            timeout=SECONDS,
+            check=False,
+            **options,
+        )
+        result = Done(done.returncode, done.stdout or b"", done.stderr or b"")
+        assert b"Traceback" not in result.err, result
+        assert result.code != 70, result
+        if code is not None:
+            assert result.code == code, result
+        return result
+
+    def ok(self, *arguments, **options):
+        """Runs a command that must succeed."""
+        return self(*arguments, code=0, **options)
+
+    def start(self, *arguments, **options):
+        """Starts a command without waiting for it."""
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=options.pop("cwd", self.folder),
+            env=self.environment(**options.pop("env", {})),
+            **options,
+        )
+
+    def shell(self, script, *arguments, env=None, **options):
+        """Runs a script in bash, where "$aivcs" is the command; $1 … are the arguments."""
+        done = subprocess.run(
+            ["bash", "-c", f"aivcs() {{ {' '.join(COMMAND)} \"$@\"; }}\n{script}", "-", *arguments],
+            cwd=options.pop("cwd", self.folder),
+            env=self.environment(**(env or {})),
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            **options,
+        )
+        result = Done(done.returncode, done.stdout, done.stderr)
+        assert b"Traceback" not in result.err, result
+        assert b"internal error" not in result.err, result
+        return result
+
+    def put(self, content):
+        """Stores a content and returns its digest."""
+        digest = self.ok("blob", "put", "-", stdin=content).text
+        assert digest == sha256(content)
+        return digest
+
+    def begin(self, agent="bot", content=b"a spec\n", *arguments):
+        """Starts a run and returns its id."""
+        return self.ok(
+            "run", "start", "--agent", agent, "--spec", self.put(content), *arguments
+        ).text
+
+    def events(self, run):
+        """The events of a run, as JSON."""
+        return self.ok("run", "events", run, "--json").json_lines
+
+    def record(self, run):
+        """The record of a run, as JSON."""
+        return self.ok("run", "show", run, "--json").json
+
+    def run_log(self, run):
+        """The file of a run."""
+        return self.store / "runs" / run[:2] / f"{run}.jsonl"
+
+    def release_log(self, name):
+        """The file of a release name."""
+        return self.store / "releases" / f"{name}.jsonl"
+
+    def object(self, digest):
+        """The file of a blob."""
+        return self.store / "objects" / digest[:2] / digest[2:]
+
+
+def sha256(data):
+    if isinstance(data, str):
+        data = data.encode()
+    return hashlib.sha256(data).hexdigest()
+
+
+def seal(entries):
+    """The bytes of a log with these entries, chained as the file format says."""
+    previous, lines = "", []
+    for entry in entries:
+        body = json.dumps(entry, separators=(",", ":"), ensure_ascii=False)[:-1]
+        previous = sha256(previous.encode() + body.encode())
+        lines.append(f'{body},"hash":"{previous}"}}\n')
+    return "".join(lines).encode()
+
+
+def read_chain(path):
+    """The entries of a log, each line's hash computed anew and compared."""
+    data = path.read_bytes()
+    assert data.endswith(b"\n")
+    previous, entries = "", []
+    for line in data[:-1].split(b"\n"):
+        body, mark, rest = line.rpartition(b',"hash":"')
+        assert mark, line
+        link = sha256(previous.encode() + body)
+        assert rest == link.encode() + b'"}', line
+        entries.append(json.loads(line))
+        previous = link
+    return entries
+
+
+def snapshot(folder):
+    """Everything below a folder: each path's mode and, of a file, its bytes."""
+    found = {}
+    for path in sorted([folder, *folder.rglob("*")]):
+        mode = path.lstat().st_mode
+        found[str(path)] = (mode, path.read_bytes() if path.is_file() else None)
+    return found
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """The command in a folder without a store."""
+    folder, home = tmp_path / "project", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    return Aivcs(folder, home)
+
+
+@pytest.fixture
+def aivcs(outside):
+    """The command in a folder with a new store."""
+    outside.ok("init")
+    return outside
+
+
+@pytest.fixture
+def unchanged(aivcs):
+    """A block after which the store must be byte for byte as before."""
+    return Unchanged(aivcs.store)
+
+
+class Unchanged:
+    def __init__(self, store):
+        self._store = store
+
+    def __enter__(self):
+        self._before = snapshot(self._store)
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            assert snapshot(self._store) == self._before
+
+
+class Files:
+    """What of the file format tests compute for themselves."""
+
+    sha256 = staticmethod(sha256)
+    seal = staticmethod(seal)
+    read_chain = staticmethod(read_chain)
+    snapshot = staticmethod(snapshot)
+
+
+@pytest.fixture(scope="session")
+def files():
+    return Files
+
+
+@pytest.fixture(scope="session")
+def latin1(tmp_path_factory):
+    """The environment of a locale whose characters are not UTF-8."""
+    if shutil.which("localedef") is None:
+        pytest.skip("there is no localedef to make a Latin-1 locale with")
+    folder = tmp_path_factory.mktemp("locales")
+    name = "de_DE.ISO-8859-1"
+    subprocess.run(
+        ["localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(folder / name)],
+        capture_output=True,
+        check=False,
+    )
+    environment = {"LOCPATH": str(folder), "LC_ALL": name}
+    asked = subprocess.run(
+        [sys.executable, "-c", "import sys; print(sys.getfilesystemencoding())"],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.stdout.strip() != "iso8859-1":
+        pytest.skip("a Latin-1 locale cannot be made here")
+    return environment
