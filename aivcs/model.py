@@ -212,7 +212,7 @@ for _name in ("RUNNING", "COMPLETED", "FAILED", "CANCELLED"):
     setattr(RunStatus, _name, _STATUSES[_name])
 
 
-class _Record:
+class Record:
     """An immutable value with the fields in `__slots__`."""
 
     __slots__: "tuple[str, ...]" = ()
@@ -245,17 +245,17 @@ class _Record:
         fields = {}
         for name in self.__slots__:
             value = getattr(self, name)
-            fields[name] = value.to_json() if isinstance(value, _Record) else value
+            fields[name] = value.to_json() if isinstance(value, Record) else value
         return fields
 
 
-def _rebuild(kind: "type[_Record]", values: "tuple[object, ...]") -> _Record:
+def _rebuild(kind: "type[Record]", values: "tuple[object, ...]") -> Record:
     record = object.__new__(kind)
     record._fill(*values)
     return record
 
 
-class RunMetadata(_Record):
+class RunMetadata(Record):
     """Where a run comes from.
 
     Attributes:
@@ -282,7 +282,7 @@ class RunMetadata(_Record):
         self._fill(git_sha, agent_name, {} if tags is None else tags)
 
 
-class RunEvent(_Record):
+class RunEvent(Record):
     """One thing that happened in a run.
 
     Attributes:
@@ -325,7 +325,7 @@ class RunEvent(_Record):
         self._fill(seq, kind, payload, timestamp)
 
 
-class RunSummary(_Record):
+class RunSummary(Record):
     """How a run ended.
 
     Attributes:
@@ -372,7 +372,7 @@ class RunSummary(_Record):
         return fields
 
 
-class RunRecord(_Record):
+class RunRecord(Record):
     """A run as it stands.
 
     Attributes:
@@ -411,7 +411,7 @@ class RunRecord(_Record):
         self._fill(run_id, spec_digest, metadata, status, summary, created_at, completed_at)
 
 
-class ReleaseMetadata(_Record):
+class ReleaseMetadata(Record):
     """Who released, and why.
 
     Attributes:
@@ -445,7 +445,7 @@ class ReleaseMetadata(_Record):
         self._fill(version_label, promoted_by, notes)
 
 
-class ReleaseRecord(_Record):
+class ReleaseRecord(Record):
     """One entry of a release log: what became live under a name, and where it stands.
 
     Attributes:
@@ -490,7 +490,7 @@ class ReleaseRecord(_Record):
         )  # fmt: skip
 
 
-class Head(_Record):
+class Head(Record):
     """The head of a log: what must be at this line in every later state of the log.
 
     Attributes:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from subprocess import Popen
 
+    from aivcs.backends.fs.verify import Finding
     from aivcs.cli.context import Context
     from aivcs.model import ReleaseRecord
 
@@ -189,18 +190,25 @@ def _draw(
     from rich.table import Table
     from rich.text import Text
 
+    screen = shutil.get_terminal_size().columns
+    widest = [
+        max([len(column.title), *(cell_len(escape(row[number].shown)) for row in rows)])
+        for number, column in enumerate(columns)
+    ]
+    least = [
+        min(width, _LEAST) if column.wraps else width
+        for width, column in zip(widest, columns, strict=True)
+    ]
+    # Where not even that fits, nothing is folded: the terminal breaks lines where it must.
+    narrow = sum(least) + 2 * len(least) > screen
     drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    needed = 0
     for number, column in enumerate(columns):
-        widest = max((cell_len(escape(row[number].shown)) for row in rows), default=0)
-        least = _LEAST if column.wraps else max(widest, len(column.title))
-        needed += least + 2
         drawn.add_column(
             column.title,
-            no_wrap=not column.wraps,
+            no_wrap=narrow or not column.wraps,
             overflow="fold",
             justify="right" if column.right else "left",
-            min_width=min(least, max(widest, len(column.title))),
+            min_width=widest[number] if narrow else least[number],
         )
     for row in rows:
         drawn.add_row(*(Text(escape(cell.shown), style=cell.style) for cell in row))
@@ -208,7 +216,7 @@ def _draw(
         force_terminal=True,
         no_color=not color,
         color_system="standard" if color else None,
-        width=max(shutil.get_terminal_size().columns, needed),
+        width=sum(widest) + 2 * len(widest) if narrow else screen,
         markup=False,
         emoji=False,
         highlight=False,
@@ -243,6 +251,13 @@ def event_line(out: Output, event: RunEvent) -> str:
     if out.color:
         return f"\x1b[2m{event.seq:>5}  {clock}\x1b[0m  \x1b[1m{kind}\x1b[0m  {payload}\n"
     return f"{event.seq:>5}  {clock}  {kind}  {payload}\n"
+
+
+def finding_line(finding: Finding) -> str:
+    """Returns what is wrong as a line: severity, place, problem, remedy."""
+    place = finding.where + (f" line {finding.line}" if finding.line else "")
+    cells = (finding.severity, place, finding.problem, finding.remedy)
+    return "\t".join(map(escape, cells)) + "\n"
 
 
 def run_row(record: RunRecord) -> list[Cell | str]:

@@ -8,7 +8,7 @@ from aivcs.errors import UsageError
 from aivcs.repository import Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aivcs.backends.fs.verify import Finding
     from aivcs.model import ReleaseRecord
@@ -63,11 +63,14 @@ def status(repo: Repository) -> Status:
     )
 
 
-def verify(repo: Repository, parts: frozenset[str]) -> Iterator[Finding]:
+def verify(
+    repo: Repository, parts: frozenset[str], progress: Callable[[str, int], None]
+) -> Iterator[Finding]:
     """Reads all of some parts of a store and yields what is wrong with them.
 
     Args:
         repo: What to read.
         parts: Any of `blobs`, `runs` and `releases`.
+        progress: Told the part and the bytes of each object and log that was read.
     """
-    return repo.backend.verify(parts)
+    return repo.backend.verify(parts, progress)

@@ -92,8 +92,8 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
     The rule: a whole right line that lacks only its newline, followed by nothing or by NULs alone,
     gets its newline; the same followed by any other byte is corruption; other bytes behind the last
     newline, and anything behind the last right line that contains NULs (what file systems leave of
-    an unfinished write after a power cut), are torn; a line with its newline that is not right is
-    corruption.
+    an unfinished write after a power cut), are torn, unless a later line shows by its own hash that
+    the line before it was whole; a line with its newline that is not right is corruption.
 
     Args:
         block: The bytes of the file from the offset `start` to its end.
@@ -128,10 +128,24 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
         after = rest[whole:]
         if not after.strip(b"\0"):
             return Tail(rest[:whole], start + end + whole, after, unended=True)
-    elif b"\0" in rest or b"\n" not in rest:
+    elif b"\n" not in rest or (b"\0" in rest and not _goes_on(rest, head)):
         return Tail(last, start + end, rest)
     bad = rest.split(b"\n", 1)[0]
     raise IntegrityError(hash_of(bad), expected_hash(bad, head), str(start + end))
+
+
+def _goes_on(rest: bytes, previous: str) -> bool:
+    """Whether a line behind the first one of `rest` is right but for the hash that one bears.
+
+    Then the first one was whole once and has been damaged since: no write was interrupted there.
+    """
+    first = True
+    for line in rest.split(b"\n")[:-1]:
+        if not first and is_right(line, previous):
+            return True
+        previous = expected_hash(line, previous)
+        first = False
+    return False
 
 
 def _hash_before(block: bytes, begin: int) -> "str | None":

@@ -69,6 +69,6 @@ class TakingTurns:
 
 
 TestInMemory = InMemory.TestCase
-TestInMemory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestInMemory.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestEverywhere = Everywhere.TestCase
-TestEverywhere.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestEverywhere.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

@@ -472,7 +472,11 @@ def _backwards(fd: int, name: str, end: int) -> "Iterator[bytes]":
             if stop < 0 or (start and begin < chain.LINK_BYTES + 1):
                 break
             line = block[begin:stop]
-            previous = chain.hash_of(block[: begin - 1][-chain.LINK_BYTES :]) if begin else ""
+            previous = (
+                chain.hash_of(block[max(0, begin - 1 - chain.LINK_BYTES) : begin - 1])
+                if begin
+                else ""
+            )
             if previous is None or not chain.is_right(line, previous):
                 raise damaged_at(fd, name, start + begin)
             yield line

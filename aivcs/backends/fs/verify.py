@@ -28,7 +28,7 @@ from aivcs.errors import (
 )
 from aivcs.log import verify as rules
 from aivcs.log.verify import DAMAGE, NOTICE
-from aivcs.model import RunId, _Record, check_release_name
+from aivcs.model import RunId, Record, check_release_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _READ = "check owner, permissions and disk, then verify again"
 _EMPTY = "a crash left it before its first line: it counts as absent, and may be removed"
 
 
-class Finding(_Record):
+class Finding(Record):
     """One thing that is wrong with a store, or worth knowing.
 
     Attributes:

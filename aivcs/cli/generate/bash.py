@@ -39,17 +39,19 @@ _aivcs_offer() {
     done
 }
 
-# Offers files that begin with $1, behind $2: readline's own completion, which knows about quotes.
+# Offers files that begin with $1, behind $2, or folders if $3 is folder. Where nothing stands before
+# them that is left to readline, which knows about quotes.
 _aivcs_files() {
-    local name
+    local name readline=default action='file'
+    [[ $3 == folder ]] && readline=dirnames action=directory
     type compopt &>/dev/null || return 0 # before bash 4; see the end
     if [[ -z $2 ]]; then
-        compopt -o default
+        compopt -o "$readline"
     else
         compopt -o filenames
         while IFS='' read -r name; do
             COMPREPLY+=("$2$name")
-        done < <(compgen -f -- "$1")
+        done < <(compgen -A "$action" -- "$1")
     fi
 }
 
@@ -61,20 +63,13 @@ _aivcs_value() {
         [[ $value == *=* ]] || return 0
         before=$before${value%%=*}=
         value=${value#*=}
-        kind=file
+        kind='file'
     fi
     # As a rule readline breaks words at = and replaces only what follows.
     [[ $4 == "$before"* ]] || before=''
     case $kind in
     '' | text) ;;
-    file) _aivcs_files "$value" "$before" ;;
-    folder)
-        if [[ -n $before ]]; then
-            _aivcs_files "$value" "$before"
-        elif type compopt &>/dev/null; then
-            compopt -o dirnames
-        fi
-        ;;
+    file | folder) _aivcs_files "$value" "$before" "$kind" ;;
     *) _aivcs_offer "${kind//|/ }" "${value#[\"\']}" "$before" ;;
     esac
 }
@@ -96,7 +91,7 @@ _aivcs() {
         if [[ $part == *[\<\>]* && $part != *[!\<\>\&\|0-9]* ]]; then
             skips=next # a redirection is no word of the command, nor is the file it names
         elif [[ -n $skips && ($skips == next || -z $gap) ]]; then
-            skips=file
+            skips='file'
         elif ((i == 0)) || [[ -n $gap || -n $skips ]]; then
             skips=''
             words+=("$part")
@@ -105,7 +100,7 @@ _aivcs() {
         fi
     done
     if [[ -n $skips ]]; then
-        _aivcs_files '' ''
+        _aivcs_files '' '' file
         return 0
     fi
 

@@ -101,7 +101,7 @@ def _option(option: Parameter) -> str:
     words = [f"-l {s[2:]}" if s.startswith("--") else f"-s {s[1:]}" for s in option.spellings]
     if option.kind != "flag":
         words.append(f"-r {_values(option)}" if option.takes == "file" else f"-x {_values(option)}")
-    words.append(f"-d {_quote(option.help)}")
+    words.append(f"-d {_quote(option.summary)}")
     return " ".join(word.rstrip() for word in words)
 
 

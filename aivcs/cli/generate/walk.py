@@ -51,6 +51,11 @@ class Parameter:
     takes: str = ""
     suggestions: tuple[str, ...] = ()
 
+    @property
+    def summary(self) -> str:
+        """The first sentence of the help, without its full stop."""
+        return self.help.split(". ")[0].rstrip(".")
+
 
 HELP = Parameter(
     name="help",

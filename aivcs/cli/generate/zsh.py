@@ -39,11 +39,13 @@ def script(root: Command) -> str:
 
 def _function(command: Command) -> str:
     specs = [spec for option in command.options for spec in _option(option)]
-    specs += [f"'(- : *)'{{-h,--help}}{_quote(f'[{_bracketed(HELP.help)}]')}"]
+    specs += [f"'(- : *)'{{-h,--help}}{_quote(f'[{_bracketed(HELP.summary)}]')}"]
     if command.children:
         specs += ["'1: :->command'", "'*:: :->rest'"]
     specs += [
-        _quote(f"{_position(positional, number)}:{_colons(positional.metavar)}:{_action(positional)}")
+        _quote(
+            f"{_position(positional, number)}:{_colons(positional.metavar)}:{_action(positional)}"
+        )
         for number, positional in enumerate(command.positionals, 1)
     ]
     # Short flags can be joined; what a group or `run log` has before its operands ends with them.
@@ -58,7 +60,8 @@ def _function(command: Command) -> str:
         for child in command.children
     )
     cases = "\n".join(
-        f"        {child.path[-1]}) {_function_name(child)} && ret=0 ;;" for child in command.children
+        f"        {child.path[-1]}) {_function_name(child)} && ret=0 ;;"
+        for child in command.children
     )
     return f"""
 {name}() {{
@@ -86,7 +89,7 @@ def _function(command: Command) -> str:
 
 
 def _option(option: Parameter) -> list[str]:
-    what = f"[{_bracketed(option.help)}]"
+    what = f"[{_bracketed(option.summary)}]"
     if option.kind != "flag":
         what += f":{_colons(option.metavar)}:{_action(option)}"
     others = f"({' '.join(option.spellings)})" if len(option.spellings) > 1 else ""

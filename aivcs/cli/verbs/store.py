@@ -43,27 +43,25 @@ def status(context: Context, as_json: bool) -> None:
 
 def verify(context: Context, as_json: bool, parts: str = "blobs runs releases") -> int:
     """Prints what is wrong with a store; 14 if anything is damaged."""
-    damages = notices = 0
-    for finding in store.verify(context.repository(), frozenset(parts.split())):
-        is_damage = finding.severity == "damage"
-        damages += is_damage
-        notices += not is_damage
+    checked = dict.fromkeys(parts.split(), 0)
+    found = {"damage": 0, "notice": 0}
+
+    def count(part: str, _size: int) -> None:
+        checked[part] += 1
+
+    for finding in store.verify(context.repository(), frozenset(checked), count):
+        found[finding.severity] += 1
         if as_json:
             context.write(render.json_line(finding.to_json()))
         else:
-            place = finding.where + (f" line {finding.line}" if finding.line else "")
-            context.write(
-                f"{finding.severity}\t{render.escape(place)}\t"
-                f"{render.escape(finding.problem)}\t{render.escape(finding.remedy)}\n"
-            )
+            context.write(render.finding_line(finding))
         context.flush()
     if not as_json:
-        context.tell(
-            "no damage found" + (f", {notices} notices" if notices else "")
-            if not damages
-            else f"{damages} damaged" + (f", {notices} notices" if notices else "")
-        )
-    return 14 if damages else 0
+        verdict = f"{found['damage']} damaged" if found["damage"] else "no damage found"
+        notices = f", {found['notice']} notices" if found["notice"] else ""
+        read = ", ".join(f"{number} {part}" for part, number in checked.items())
+        context.tell(f"read {read}: {verdict}{notices}")
+    return 14 if found["damage"] else 0
 
 
 def verify_blobs(context: Context, as_json: bool) -> int:
