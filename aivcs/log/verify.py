@@ -27,7 +27,7 @@ from bisect import bisect_right
 from aivcs.errors import IntegrityError, SerializationError, StorageError, UnsupportedFormatError
 from aivcs.log import chain, release, run
 from aivcs.log.jsontext import MAX_DEPTH, encode, encode_trusted
-from aivcs.model import Timestamp, Record
+from aivcs.model import Record, Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from aivcs.errors import (
 )
 from aivcs.log import verify as rules
 from aivcs.log.verify import DAMAGE, NOTICE
-from aivcs.model import RunId, Record, check_release_name
+from aivcs.model import Record, RunId, check_release_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

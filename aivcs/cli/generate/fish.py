@@ -51,9 +51,11 @@ function __aivcs_folders --description 'Print the folders that begin with what i
 end
 
 function __aivcs_assignments --description 'Print KEY=FILE for the files that begin with what is typed'
-    set -l parts (string split -m 1 -- = (__aivcs_value))
+    # A quote that opens before the key is one that opens before the file.
+    set -l value (__aivcs_value | string replace -r -- '^(["\'])([^=]*=)' '$2$1')
+    set -l parts (string split -m 1 -- = $value)
     set -q parts[2]; or return
-    for file in (__fish_complete_path $parts[2] '')
+    for file in (complete --do-complete "'' $parts[2]")
         printf '%s=%s\n' $parts[1] $file
     end
 end
