@@ -1,4 +1,4 @@
-"""What of a store's behaviour can be set, and the defaults.
+"""The limits of what is stored, and what of a store's behaviour can be set.
 
 Where a setting comes from (flag, environment, file) is the command line's business; here are only
 the values that count.
@@ -6,6 +6,12 @@ the values that count.
 
 from aivcs.errors import UsageError
 
+MAX_DEPTH = 200
+"""Arrays and objects of a JSON value inside one another, at most."""
+MAX_DIGITS = 4300
+"""Digits of an integer, at most: what CPython converts by default, so on every version alike."""
+MAX_EVENT = 1 << 20
+"""Bytes of one event's payload as stored, unless configured otherwise."""
 DURABILITIES = ("full", "batch", "none")
 """full: everything acknowledged survives a power cut. batch: so does everything but the events of
 runs that have not ended; ending a run makes them durable. none: the operating system decides."""
@@ -23,7 +29,7 @@ class Settings:
     __slots__ = ("durability", "lock_timeout", "max_event")
 
     def __init__(
-        self, *, durability: str = "full", lock_timeout: float = 30.0, max_event: int = 1 << 20
+        self, *, durability: str = "full", lock_timeout: float = 30.0, max_event: int = MAX_EVENT
     ) -> None:
         """Checks the values.
 

@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 import aivcs
 from aivcs.cli.context import Context, OutputError
-from aivcs.cli.main import invoke
+from aivcs.cli.verbs import invoke
 
 Status = Literal["completed", "failed", "cancelled"]
 AnyStatus = Literal["running", "completed", "failed", "cancelled"]

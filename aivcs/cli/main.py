@@ -9,11 +9,12 @@ import sys
 
 from aivcs.cli.context import Context
 from aivcs.cli.dispatch import parse
+from aivcs.cli.verbs import invoke
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 
 def run() -> "NoReturn":
@@ -58,15 +59,6 @@ def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
     context.json = bool(parameters.get("as_json"))
     context.configure(**options)
     return invoke(context, target, parameters)
-
-
-def invoke(context: Context, target: str, parameters: "dict[str, Any]") -> int:
-    """Calls a verb, "module:function" below `aivcs.cli.verbs`, and returns its exit code."""
-    context.json = bool(parameters.get("as_json"))
-    module, _, function = target.partition(":")
-    verbs = __import__(f"aivcs.cli.verbs.{module}", fromlist=[function])
-    code = getattr(verbs, function)(context, **parameters)
-    return 0 if code is None else int(code)
 
 
 def _occupy_standard_descriptors() -> None:

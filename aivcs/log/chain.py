@@ -9,7 +9,8 @@ unless a name says otherwise; "right" means that a line parses as a link of the 
 """
 
 from aivcs.errors import IntegrityError, SerializationError, UnsupportedFormatError
-from aivcs.log.jsontext import MAX_DEPTH, parse
+from aivcs.log.jsontext import parse
+from aivcs.settings import MAX_DEPTH
 from aivcs.sha256 import hex_digest
 
 TYPE_CHECKING = False

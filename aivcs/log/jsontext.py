@@ -10,16 +10,12 @@ Python. Where the C code says no, `aivcs.log.fault` finds out why.
 """
 
 from aivcs.errors import SerializationError
+from aivcs.settings import MAX_DEPTH, MAX_DIGITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-MAX_DEPTH = 200
-"""Arrays and objects inside one another, at most."""
-MAX_DIGITS = 4300
-"""Digits of an integer, at most: what CPython converts by default, so on every version alike."""
 
 
 class _DuplicateError(ValueError):

@@ -29,14 +29,12 @@ from aivcs.model import (
     RunSummary,
     Timestamp,
 )
+from aivcs.settings import MAX_EVENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
-
-MAX_EVENT = 1 << 20
-"""Bytes of one event's payload as stored, unless configured otherwise."""
 
 
 def header(record: RunRecord) -> "tuple[bytes, str]":

@@ -26,8 +26,9 @@ from bisect import bisect_right
 
 from aivcs.errors import IntegrityError, SerializationError, StorageError, UnsupportedFormatError
 from aivcs.log import chain, release, run
-from aivcs.log.jsontext import MAX_DEPTH, encode, encode_trusted
+from aivcs.log.jsontext import encode, encode_trusted
 from aivcs.model import Record, Timestamp
+from aivcs.settings import MAX_DEPTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
