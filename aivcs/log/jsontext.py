@@ -155,7 +155,7 @@ def encode_trusted(value: "Any") -> str:
             f"a text holds {value_excerpt(error.object[error.start])}, which is no character "
             "(a lone surrogate, or a byte that is not UTF-8)"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise SerializationError(f"not a JSON value: {error}") from error
     return encoded
 

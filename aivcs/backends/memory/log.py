@@ -53,14 +53,9 @@ class MemoryLog:
         Raises:
             IntegrityError: One is damaged.
         """
-        following = 1
         with self.naming():
-            for number, line in chain.right_lines(self.lines):
+            for _, line in chain.right_lines(self.lines):
                 yield line
-                following = number + 1
-        # Memory is never torn by a power cut, so what would pass for that in a file is damage.
-        if following <= len(self.lines):
-            self.line(following)
 
     def find(self, fits: Callable[[bytes], bool]) -> bytes | None:
         """Returns the last line that fits, checked, or None.

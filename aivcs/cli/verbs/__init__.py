@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
 
 
-def invoke(context: Context, target: str, parameters: "dict[str, Any]") -> int:
+def invoke(context: "Context", target: str, parameters: "dict[str, Any]") -> int:
     """Calls a verb, "module:function" below `aivcs.cli.verbs`, and returns its exit code."""
     context.json = bool(parameters.get("as_json"))
     module, _, function = target.partition(":")
