@@ -12,6 +12,7 @@ import os
 from time import monotonic, sleep
 
 from aivcs.backends.fs import files
+from aivcs.backends.fs.lines import LogLines
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -23,16 +24,11 @@ from aivcs.log import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from aivcs.backends.fs.folder import Folder
+    from aivcs.backends.fs.lines import SeqOf
 
-    SeqOf = Callable[[bytes], int]
-
-_FIRST_LOOK = 1 << 13
-"""Bytes read from the end of a log at first: more than a few lines."""
-_CHUNK = 1 << 18
-"""Bytes read at once when all of a log is read."""
 _BATCH = 1 << 20
 """Bytes written and made durable at once, at most."""
 
@@ -44,14 +40,15 @@ class LockedLog:
         tail: Where the log ends; kept up to date by `append`.
     """
 
-    __slots__ = ("_fd", "_folder", "_name", "tail")
+    __slots__ = ("_fd", "_folder", "_lines", "_name", "tail")
 
     def __init__(self, folder: "Folder", name: str, fd: int) -> None:
         """Takes a descriptor that is locked already; use `lock` or `create`."""
         self._folder = folder
         self._name = name
         self._fd = fd
-        self.tail = tail_of(fd, name)
+        self._lines = LogLines(fd, name)
+        self.tail = self._lines.tail()
         if not self.tail.is_clean:
             self._mend()
 
@@ -161,15 +158,15 @@ class LockedLog:
 
     def first(self) -> bytes:
         """Returns the first line, checked."""
-        return _first(self._fd, self._name)
+        return self._lines.first()
 
     def backwards(self) -> "Iterator[bytes]":
         """Yields the lines from the last to the first, each checked as a link of the chain."""
-        return _backwards(self._fd, self._name, self.tail.end)
+        return self._lines.backwards(self.tail.end)
 
     def find_numbered(self, seq: int, seq_of: "SeqOf") -> "bytes | None":
-        """As the function `find_numbered`, in this log."""
-        return find_numbered(self._fd, self._name, self.tail.end, seq, seq_of)
+        """As `LogLines.find_numbered`."""
+        return self._lines.find_numbered(seq, seq_of, self.tail.end)
 
     def _mend(self) -> None:
         """Brings a torn end in order: what is cut is kept aside first."""
@@ -202,11 +199,12 @@ class LockedLog:
 class LogReader:
     """A log as it stands, for reading without a lock; a context manager that closes it."""
 
-    __slots__ = ("_fd", "_name", "_path", "_tail")
+    __slots__ = ("_fd", "_lines", "_name", "_path", "_tail")
 
     def __init__(self, folder: "Folder", name: str, fd: int) -> None:
         """Takes an open descriptor; use `open`."""
         self._fd = fd
+        self._lines = LogLines(fd, name)
         self._name = name
         self._path = folder.path(name)
         self._tail: chain.Tail | None = None
@@ -249,43 +247,33 @@ class LogReader:
         """The end of the log when it was first asked for."""
         if self._tail is None:
             with files.doing("read", self._path):
-                self._tail = tail_of(self._fd, self._name)
+                self._tail = self._lines.tail()
         return self._tail
 
     def first(self) -> bytes:
         """Returns the first line, checked."""
         with files.doing("read", self._path):
-            return _first(self._fd, self._name)
+            return self._lines.first()
 
     def backwards(self) -> "Iterator[bytes]":
         """Yields the lines from the last to the first, each checked as a link of the chain."""
         with files.doing("read", self._path):
-            yield from _backwards(self._fd, self._name, self.tail.end)
+            yield from self._lines.backwards(self.tail.end)
 
     def forwards(self) -> "Iterator[bytes]":
         """Yields the lines from the first to the last, each checked as a link of the chain."""
         with files.doing("read", self._path):
-            try:
-                for _, line in chain.right_lines(lines_before(self._fd, self.tail.end)):
-                    yield line
-            except IntegrityError as error:
-                raise _at_line(self._name, int(error.where), error) from error
+            yield from self._lines.forwards(self.tail.end)
 
     def contains(self, text: bytes) -> bool:
         """Tells whether the log contains some bytes anywhere."""
         with files.doing("read", self._path):
-            offset, carry = 0, b""
-            while chunk := os.pread(self._fd, _CHUNK, offset):
-                if text in carry + chunk:
-                    return True
-                carry = chunk[-len(text) :]
-                offset += len(chunk)
-        return False
+            return self._lines.contains(text)
 
     def find_numbered(self, seq: int, seq_of: "SeqOf") -> "bytes | None":
-        """As the function `find_numbered`, in this log."""
+        """As `LogLines.find_numbered`."""
         with files.doing("read", self._path):
-            return find_numbered(self._fd, self._name, self.tail.end, seq, seq_of)
+            return self._lines.find_numbered(seq, seq_of, self.tail.end)
 
 
 def first_line(folder: "Folder", name: str) -> "bytes | None":
@@ -300,73 +288,9 @@ def first_line(folder: "Folder", name: str) -> "bytes | None":
         return None
     try:
         with files.doing("read", folder.path(name)):
-            size = os.fstat(fd).st_size
-            line, following = _line_at(fd, 0, size)
-            return line if following <= size else None
+            return LogLines(fd, name).first_unchecked()
     finally:
         os.close(fd)
-
-
-def find_numbered(fd: int, name: str, end: int, seq: int, seq_of: "SeqOf") -> "bytes | None":
-    """Returns the line with a seq from a log whose lines have ascending seqs, or None.
-
-    Halves the file again and again, so it reads a few blocks however long the log is.
-
-    Args:
-        fd: The open log.
-        name: Its path below the store, for messages.
-        end: Where it ends.
-        seq: What to find.
-        seq_of: Tells the seq of a line.
-
-    Raises:
-        IntegrityError: The line found is not right.
-    """
-    low, high = 0, end  # the line wanted begins at or behind low, a line's start, and before high
-    while low < high:
-        middle = (low + high) // 2
-        begin = _line_start(fd, middle, high) if middle > low else low
-        if begin >= high:
-            high = middle
-            continue
-        line, following = _line_at(fd, begin, end)
-        found = seq_of(line)
-        if found < seq:
-            low = following
-        elif found > seq:
-            high = middle
-        else:
-            if not chain.is_right(line, _hash_before(fd, begin)):
-                raise damaged_at(fd, name, begin)
-            return line
-    return None
-
-
-def _line_start(fd: int, offset: int, end: int) -> int:
-    """The first offset from `offset` on at which a line begins; `end` if there is none before."""
-    offset -= 1
-    while offset < end:
-        block = os.pread(fd, _FIRST_LOOK, offset)
-        at = block.find(b"\n")
-        if at >= 0:
-            return min(offset + at + 1, end)
-        if not block:
-            return end
-        offset += len(block)
-    return end
-
-
-def _line_at(fd: int, begin: int, end: int) -> "tuple[bytes, int]":
-    """The line that begins at an offset, and where the next one begins."""
-    size = _FIRST_LOOK
-    while True:
-        block = os.pread(fd, min(size, end - begin), begin)
-        at = block.find(b"\n")
-        if at >= 0:
-            return block[:at], begin + at + 1
-        if begin + len(block) >= end or len(block) < size:
-            return block, begin + len(block) + 1
-        size *= 8
 
 
 def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> None:
@@ -402,93 +326,6 @@ def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> No
             raise BackendError(f"cannot lock {path}: {error.strerror}") from error
 
 
-def tail_of(fd: int, name: str) -> chain.Tail:
-    """Returns the end of an open log.
-
-    Raises:
-        IntegrityError: It is damaged; the message names file and line.
-        OSError: It cannot be read.
-    """
-    end = os.fstat(fd).st_size
-    size = _FIRST_LOOK
-    while True:
-        start = max(0, end - size)
-        block = _read(fd, start, end)
-        try:
-            tail = chain.read_tail(block, start)
-        except IntegrityError as error:
-            raise _at_line(name, _count_lines(fd, int(error.where)) + 1, error) from error
-        if tail is not None:
-            return tail
-        size *= 8
-
-
-def _read(fd: int, start: int, end: int) -> bytes:
-    block = os.pread(fd, end - start, start)
-    while len(block) < end - start:
-        more = os.pread(fd, end - start - len(block), start + len(block))
-        if not more:
-            break
-        block += more
-    return block
-
-
-def _first(fd: int, name: str) -> bytes:
-    """The first line of an open log, checked."""
-    line, _ = _line_at(fd, 0, os.fstat(fd).st_size)
-    if not chain.is_right(line, ""):
-        raise damaged_at(fd, name, 0)
-    return line
-
-
-def lines_before(fd: int, end: int) -> "Iterator[bytes]":
-    """Yields the lines before an offset with their newlines; the last one may have none.
-
-    Bytes behind the offset are never looked at: a writer may be cutting or replacing them.
-    """
-    offset, carry = 0, b""
-    while chunk := os.pread(fd, min(_CHUNK, end - offset), offset):
-        offset += len(chunk)
-        at = chunk.rfind(b"\n") + 1
-        if not at:
-            carry += chunk
-            continue
-        for line in (carry + chunk[: at - 1]).split(b"\n"):
-            yield line + b"\n"
-        carry = chunk[at:]
-    if carry:
-        yield carry
-
-
-def _backwards(fd: int, name: str, end: int) -> "Iterator[bytes]":
-    """Yields the lines before the offset `end`, last to first, each checked."""
-    size = _FIRST_LOOK
-    block, start = b"", end
-    while True:
-        # Of what is at hand, every line but the first can be checked against the one before it.
-        while True:
-            stop = len(block) - 1
-            begin = block.rfind(b"\n", 0, stop) + 1 if stop >= 0 else 0
-            if stop < 0 or (start and begin < chain.LINK_BYTES + 1):
-                break
-            line = block[begin:stop]
-            previous = (
-                chain.hash_of(block[max(0, begin - 1 - chain.LINK_BYTES) : begin - 1])
-                if begin
-                else ""
-            )
-            if previous is None or not chain.is_right(line, previous):
-                raise damaged_at(fd, name, start + begin)
-            yield line
-            block = block[:begin]
-        if not start:
-            return
-        more = min(size, start)
-        block = _read(fd, start - more, start) + block
-        start -= more
-        size = min(size * 4, _CHUNK)
-
-
 def _batches(lines: "list[bytes]") -> "Iterator[bytes]":
     """Joins lines to writes of at most `_BATCH` bytes; a longer line is a write of its own."""
     if sum(map(len, lines)) <= _BATCH:
@@ -504,44 +341,6 @@ def _batches(lines: "list[bytes]") -> "Iterator[bytes]":
         batch.append(line)
         size += len(line)
     yield b"".join(batch)
-
-
-def _hash_before(fd: int, offset: int) -> str:
-    """The hash of the line that ends just before the line at an offset; empty for the first."""
-    if not offset:
-        return ""
-    return chain.hash_of(os.pread(fd, chain.LINK_BYTES, offset - 1 - chain.LINK_BYTES)) or ""
-
-
-def damaged_at(fd: int, name: str, offset: int) -> IntegrityError:
-    """Returns the error for the line of an open log that begins at an offset."""
-    number = _count_lines(fd, offset) + 1
-    line, _ = _line_at(fd, offset, os.fstat(fd).st_size)
-    actual = chain.expected_hash(line, _hash_before(fd, offset))
-    return _at_line(name, number, IntegrityError(chain.hash_of(line), actual, ""))
-
-
-def _count_lines(fd: int, end: int) -> int:
-    count = offset = 0
-    while offset < end:
-        chunk = os.pread(fd, min(_CHUNK, end - offset), offset)
-        if not chunk:
-            break
-        count += chunk.count(b"\n")
-        offset += len(chunk)
-    return count
-
-
-def _at_line(name: str, number: int, error: IntegrityError) -> IntegrityError:
-    """Returns an integrity error with its place filled in."""
-    where = f"{name} line {number}"
-    return IntegrityError(
-        error.expected,
-        error.actual,
-        where,
-        f"{where} is damaged: its hash is {error.expected or 'missing'}, its content and the line "
-        f"before it give {error.actual}; aivcs verify tells what can be done",
-    )
 
 
 def _name_error(name: str, error: "BaseException | None") -> None:

@@ -18,7 +18,8 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.blobs import hash_file
-from aivcs.backends.fs.logfile import lines_before, lock_file, tail_of
+from aivcs.backends.fs.lines import LogLines
+from aivcs.backends.fs.logfile import lock_file
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -283,20 +284,21 @@ class _Verifier:
         self, name: str, fd: int, check: "Rules", timeout: "float | None" = None
     ) -> "Iterator[Finding]":
         """Judges an open log; with a timeout, up to where it ends while nobody appends."""
+        lines = LogLines(fd, name)
         tail: Tail | None = None
         corrupt = ""
         if timeout is not None:
             self._lock(fd, name, timeout)
         try:
-            end = os.fstat(fd).st_size
-            tail = tail_of(fd, name)
+            end = lines.size()
+            tail = lines.tail()
             end = tail.end
         except IntegrityError as error:
             corrupt = str(error)
         finally:
             if timeout is not None:
                 _unlock(fd)
-        links = rules.Links(lines_before(fd, end))
+        links = rules.Links(lines.before(end))
         for found in check(links):
             yield Finding(found.severity, name, found.line, found.problem, found.remedy)
         broken = links.break_found()

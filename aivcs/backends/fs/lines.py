@@ -1,0 +1,236 @@
+"""The lines of an open log file, read from either end and from the middle; never written.
+
+Everything is read by position, so a descriptor that is shared with a writer stays where it is.
+"""
+
+import os
+
+from aivcs.errors import IntegrityError
+from aivcs.log import chain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    SeqOf = Callable[[bytes], int]
+
+_FIRST_LOOK = 1 << 13
+"""Bytes read at first where a few lines are wanted."""
+_CHUNK = 1 << 18
+"""Bytes read at once where many are."""
+
+
+class LogLines:
+    """The lines of an open log.
+
+    All methods raise `OSError` where the file cannot be read, and `IntegrityError`, naming file and
+    line, where a line is not the link of the chain that it should be.
+    """
+
+    __slots__ = ("_fd", "_name")
+
+    def __init__(self, fd: int, name: str) -> None:
+        """Reads from a descriptor, which stays the caller's.
+
+        Args:
+            fd: The open log.
+            name: Its path below the store, for messages.
+        """
+        self._fd = fd
+        self._name = name
+
+    def tail(self) -> chain.Tail:
+        """Returns the end of the log, as `chain.read_tail` judges it."""
+        end = self.size()
+        length = _FIRST_LOOK
+        while True:
+            start = max(0, end - length)
+            block = self._read(start, end)
+            try:
+                tail = chain.read_tail(block, start)
+            except IntegrityError as error:
+                raise self._at_line(int(error.where), error) from error
+            if tail is not None:
+                return tail
+            length *= 8
+
+    def size(self) -> int:
+        """Returns the bytes of the file."""
+        return os.fstat(self._fd).st_size
+
+    def first(self) -> bytes:
+        """Returns the first line."""
+        line, _ = self._line_at(0, self.size())
+        if not chain.is_right(line, ""):
+            raise self._damaged_at(0)
+        return line
+
+    def first_unchecked(self) -> "bytes | None":
+        """Returns the first line, right or not; None if there is no whole one yet."""
+        size = self.size()
+        line, following = self._line_at(0, size)
+        return line if following <= size else None
+
+    def forwards(self, end: int) -> "Iterator[bytes]":
+        """Yields the lines before an offset, first to last, each checked."""
+        try:
+            for _, line in chain.right_lines(self.before(end)):
+                yield line
+        except IntegrityError as error:
+            raise self._at_number(int(error.where), error) from error
+
+    def before(self, end: int) -> "Iterator[bytes]":
+        """Yields the lines before an offset with their newlines, unchecked; the last may have none.
+
+        Bytes behind the offset are never looked at: a writer may be cutting or replacing them.
+        """
+        offset, carry = 0, b""
+        while chunk := os.pread(self._fd, min(_CHUNK, end - offset), offset):
+            offset += len(chunk)
+            at = chunk.rfind(b"\n") + 1
+            if not at:
+                carry += chunk
+                continue
+            for line in (carry + chunk[: at - 1]).split(b"\n"):
+                yield line + b"\n"
+            carry = chunk[at:]
+        if carry:
+            yield carry
+
+    def backwards(self, end: int) -> "Iterator[bytes]":
+        """Yields the lines before an offset, last to first, each checked."""
+        length = _FIRST_LOOK
+        block, start = b"", end
+        while True:
+            # Of what is at hand, every line but the first has the one before it to be checked by.
+            stop = len(block)
+            while stop:
+                begin = block.rfind(b"\n", 0, stop - 1) + 1
+                if start and begin < chain.LINK_BYTES + 1:
+                    break
+                line = block[begin : stop - 1]
+                previous = (
+                    chain.hash_of(block[max(0, begin - 1 - chain.LINK_BYTES) : begin - 1])
+                    if begin
+                    else ""
+                )
+                if previous is None or not chain.is_right(line, previous):
+                    raise self._damaged_at(start + begin)
+                yield line
+                stop = begin
+            if not start:
+                return
+            more = min(length, start)
+            block = self._read(start - more, start) + block[:stop]
+            if start == end and not block.endswith(b"\n"):
+                block += b"\n"  # a whole line that lost its newline is a line
+            start -= more
+            length = min(length * 4, _CHUNK)
+
+    def find_numbered(self, seq: int, seq_of: "SeqOf", end: int) -> "bytes | None":
+        """Returns the line with a seq from a log whose lines have ascending seqs, or None.
+
+        Halves the file again and again, so it reads a few blocks however long the log is.
+
+        Args:
+            seq: What to find.
+            seq_of: Tells the seq of a line.
+            end: Where the log ends.
+        """
+        # The line wanted begins at or behind low, which is a line's start, and before high.
+        low, high = 0, end
+        while low < high:
+            middle = (low + high) // 2
+            begin = self._line_start(middle, high) if middle > low else low
+            if begin >= high:
+                high = middle
+                continue
+            line, following = self._line_at(begin, end)
+            found = seq_of(line)
+            if found < seq:
+                low = following
+            elif found > seq:
+                high = middle
+            else:
+                if not chain.is_right(line, self._hash_before(begin)):
+                    raise self._damaged_at(begin)
+                return line
+        return None
+
+    def contains(self, text: bytes) -> bool:
+        """Tells whether the log contains some bytes anywhere."""
+        offset, carry = 0, b""
+        while chunk := os.pread(self._fd, _CHUNK, offset):
+            if text in carry + chunk:
+                return True
+            carry = chunk[-len(text) :]
+            offset += len(chunk)
+        return False
+
+    def _line_start(self, offset: int, end: int) -> int:
+        """The first offset from `offset` on at which a line begins; `end` if there is none."""
+        offset -= 1
+        while offset < end:
+            block = os.pread(self._fd, _FIRST_LOOK, offset)
+            at = block.find(b"\n")
+            if at >= 0:
+                return min(offset + at + 1, end)
+            if not block:
+                return end
+            offset += len(block)
+        return end
+
+    def _line_at(self, begin: int, end: int) -> "tuple[bytes, int]":
+        """The line that begins at an offset, and where the next one begins."""
+        length = _FIRST_LOOK
+        while True:
+            block = os.pread(self._fd, min(length, end - begin), begin)
+            at = block.find(b"\n")
+            if at >= 0:
+                return block[:at], begin + at + 1
+            if begin + len(block) >= end or len(block) < length:
+                return block, begin + len(block) + 1
+            length *= 8
+
+    def _read(self, start: int, end: int) -> bytes:
+        block = os.pread(self._fd, end - start, start)
+        while len(block) < end - start:
+            more = os.pread(self._fd, end - start - len(block), start + len(block))
+            if not more:
+                break
+            block += more
+        return block
+
+    def _hash_before(self, offset: int) -> str:
+        """The hash of the line that ends just before the line at an offset; empty for the first."""
+        if not offset:
+            return ""
+        link = os.pread(self._fd, chain.LINK_BYTES, offset - 1 - chain.LINK_BYTES)
+        return chain.hash_of(link) or ""
+
+    def _damaged_at(self, offset: int) -> IntegrityError:
+        """The error for the line that begins at an offset."""
+        line, _ = self._line_at(offset, self.size())
+        actual = chain.expected_hash(line, self._hash_before(offset))
+        return self._at_line(offset, IntegrityError(chain.hash_of(line), actual, ""))
+
+    def _at_line(self, offset: int, error: IntegrityError) -> IntegrityError:
+        """An error about the line at an offset, with its place filled in."""
+        count = position = 0
+        while position < offset:
+            chunk = os.pread(self._fd, min(_CHUNK, offset - position), position)
+            if not chunk:
+                break
+            count += chunk.count(b"\n")
+            position += len(chunk)
+        return self._at_number(count + 1, error)
+
+    def _at_number(self, number: int, error: IntegrityError) -> IntegrityError:
+        where = f"{self._name} line {number}"
+        return IntegrityError(
+            error.expected,
+            error.actual,
+            where,
+            f"{where} is damaged: its hash is {error.expected or 'missing'}, its content and the "
+            f"line before it give {error.actual}; aivcs verify tells what can be done",
+        )
