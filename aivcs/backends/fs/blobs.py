@@ -9,7 +9,7 @@ import io
 import os
 
 from aivcs.backends.fs import files
-from aivcs.errors import IntegrityError, NotFoundError, SerializationError
+from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
 from aivcs.model import ContentDigest
 from aivcs.sha256 import hex_digest, long_hasher
 
@@ -39,6 +39,7 @@ class FileCasStore:
         """As `CasStore.put`."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise SerializationError(f"a blob is made of bytes, not of {type(data).__name__}")
+        data = data if isinstance(data, bytes) else bytes(data)
         digest = ContentDigest.from_bytes(data)
         if not self._refresh(digest):
             fd, temporary = self._folder.create_temporary()
@@ -48,8 +49,7 @@ class FileCasStore:
 
     def put_stream(self, readable: "BinaryIO") -> ContentDigest:
         """As `CasStore.put_stream`."""
-        with files.doing("read", "the input"):
-            chunk = _read_chunk(readable)
+        chunk = _read_chunk(readable)
         if len(chunk) < _CHUNK:
             return self.put(chunk)
         hasher = long_hasher()
@@ -58,8 +58,7 @@ class FileCasStore:
             hasher.update(chunk)
             self._fill(fd, temporary, chunk)
             try:
-                with files.doing("read", "the input"):
-                    chunk = _read_chunk(readable)
+                chunk = _read_chunk(readable)
             except BaseException:
                 self._abandon(fd, temporary)
                 raise
@@ -234,12 +233,21 @@ def hash_file(fd: int) -> str:
 
 def _read_chunk(readable: "BinaryIO") -> bytes:
     """Reads `_CHUNK` bytes, or what is left before the end, from a stream that may give less."""
-    chunk = readable.read(_CHUNK)
-    while 0 < len(chunk) < _CHUNK:
-        more = readable.read(_CHUNK - len(chunk))
-        if not more:
-            break
-        chunk += more
+    chunk = b""
+    try:
+        while len(chunk) < _CHUNK:
+            more = readable.read(_CHUNK - len(chunk))
+            if more is None:
+                raise BackendError("the input has no data yet and does not wait for it")
+            if not isinstance(more, bytes):
+                raise SerializationError(f"a blob is made of bytes, not of {type(more).__name__}")
+            if not more:
+                break
+            chunk = chunk + more if chunk else more
+    except OSError as error:
+        raise BackendError(f"cannot read the input: {error.strerror or error}") from error
+    except ValueError as error:  # the stream is closed
+        raise BackendError(f"cannot read the input: {error}") from error
     return chunk
 
 
