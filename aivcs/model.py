@@ -48,7 +48,7 @@ class ContentDigest(str):
         return str.__new__(cls, lowered)
 
     @classmethod
-    def from_bytes(cls, data: "bytes | memoryview") -> "ContentDigest":
+    def from_bytes(cls, data: bytes) -> "ContentDigest":
         """Returns the digest of a content."""
         return str.__new__(cls, hex_digest(data))
 
@@ -575,8 +575,9 @@ def _is_safe(text: object) -> bool:
 def _is_text(text: str) -> bool:
     """Whether a text can be written as UTF-8: whether it is free of lone surrogates."""
     try:
-        return bool(text.encode()) or not text
-    except UnicodeEncodeError:
+        text.encode()
+        return isinstance(text, str)
+    except (UnicodeEncodeError, AttributeError):
         return False
 
 

@@ -19,25 +19,18 @@ else:
             from hashlib import sha256 as _builtin
 
 _LONG = 1 << 18
-"""Bytes from which loading OpenSSL pays for itself."""
+"""Bytes of content from which loading OpenSSL pays for itself."""
 
 
-def hex_digest(data: "bytes | memoryview") -> str:
+def hex_digest(data: bytes) -> str:
     """Returns the SHA-256 of `data` as 64 lower-case hexadecimal characters."""
-    if len(data) >= _LONG:
-        hasher = long_hasher()
-        hasher.update(data)
-        return hasher.hexdigest()
-    return _builtin(data).hexdigest()
+    return hasher(len(data), data).hexdigest()
 
 
-def short_hasher() -> "_Hash":
-    """Returns a hasher that costs nothing to get; for input up to some hundred kilobytes."""
-    return _builtin()
-
-
-def long_hasher() -> "_Hash":
-    """Returns the fastest hasher there is; for long input."""
+def hasher(size: int, data: bytes = b"") -> "_Hash":
+    """Returns the cheapest hasher for a content of about `size` bytes, having hashed `data`."""
+    if size < _LONG:
+        return _builtin(data)
     from hashlib import sha256
 
-    return sha256(usedforsecurity=False)
+    return sha256(data, usedforsecurity=False)

@@ -207,11 +207,16 @@ def find_release(
     Args:
         name: The name, for messages.
         releases: Entries, newest first.
-        wanted: A seq, a `ContentDigest`, or a label.
+        wanted: A seq, a digest, or a label (which is never 64 characters of hexadecimal).
 
     Raises:
         ReleaseNotFoundError: None of them fits.
     """
+    if isinstance(wanted, str) and len(wanted) == 64:
+        try:
+            wanted = ContentDigest(wanted)
+        except InvalidDigestError:
+            pass  # a long label
     for record in releases:
         if isinstance(wanted, int):
             fits = record.seq == wanted

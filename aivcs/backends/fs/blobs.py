@@ -11,7 +11,7 @@ import os
 from aivcs.backends.fs import files
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
 from aivcs.model import ContentDigest
-from aivcs.sha256 import hex_digest, long_hasher
+from aivcs.sha256 import hasher, hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,17 +52,17 @@ class FileCasStore:
         chunk = _read_chunk(readable)
         if len(chunk) < _CHUNK:
             return self.put(chunk)
-        hasher = long_hasher()
+        hashed = hasher(len(chunk))
         fd, temporary = self._folder.create_temporary()
         while chunk:
-            hasher.update(chunk)
+            hashed.update(chunk)
             self._fill(fd, temporary, chunk)
             try:
                 chunk = _read_chunk(readable)
             except BaseException:
                 self._abandon(fd, temporary)
                 raise
-        digest = ContentDigest(hasher.hexdigest())
+        digest = ContentDigest(hashed.hexdigest())
         try:
             there = self._refresh(digest)
         except BaseException:
@@ -179,7 +179,7 @@ class _VerifiedStream(io.RawIOBase):
     def __init__(self, digest: ContentDigest, fd: int) -> None:
         self._digest = digest
         self._fd = fd
-        self._hasher = long_hasher()
+        self._hasher = hasher(os.fstat(fd).st_size)
 
     def readable(self) -> bool:
         return True
@@ -224,11 +224,10 @@ def hash_file(fd: int) -> str:
     data = os.read(fd, _CHUNK)
     if len(data) < _CHUNK:
         return hex_digest(data)
-    hasher = long_hasher()
-    while data:
-        hasher.update(data)
-        data = os.read(fd, _CHUNK)
-    return hasher.hexdigest()
+    hashed = hasher(len(data), data)
+    while data := os.read(fd, _CHUNK):
+        hashed.update(data)
+    return hashed.hexdigest()
 
 
 def _read_chunk(readable: "BinaryIO") -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
 from aivcs.model import ContentDigest
-from aivcs.sha256 import long_hasher
+from aivcs.sha256 import hasher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ class _VerifiedBytes(RawIOBase):
         super().__init__()
         self._digest = digest
         self._rest = memoryview(content)
-        self._hasher = long_hasher()
+        self._hasher = hasher(len(content))
 
     def readable(self) -> bool:
         return True
