@@ -188,11 +188,14 @@ def _event_of(value: Any) -> RunEvent:
         raise SerializationError(
             f"an event has no member {strange[:40]!r}; put it into the payload"
         )
+    timestamp = value.get("timestamp")
+    if timestamp is not None and not isinstance(timestamp, str):
+        raise SerializationError("an event's timestamp is a text: a time as RFC 3339 writes it")
     return RunEvent(
         value["kind"],
         value.get("payload", {}),
         seq=value.get("seq"),
-        timestamp=value.get("timestamp"),
+        timestamp=timestamp,
     )
 
 

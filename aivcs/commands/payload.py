@@ -40,6 +40,7 @@ def split_word(word: str) -> "tuple[str, Any] | None":
 
     Raises:
         UsageError: What stands behind `:=` is not JSON.
+        SerializationError: What stands behind `=` is no text (not UTF-8).
     """
     key, mark, text = word.partition("=")
     if not mark:
@@ -49,7 +50,11 @@ def split_word(word: str) -> "tuple[str, Any] | None":
         key = key[:-1]
     if not key or key[0] not in _FIRST or not _REST.issuperset(key):
         return None
-    return key, parse_json(text, key) if is_json else text
+    if is_json:
+        return key, parse_json(text, key)
+    if not text.isascii():
+        encode_trusted(text)  # before anything is stored for nothing
+    return key, text
 
 
 def split_assignment(option: str, word: str) -> "tuple[str, str]":

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 COMPLETIONS = Path(__file__).parents[2] / "completions"
-PATIENCE = 30
+PATIENCE = 10
 """Seconds that a shell may take to answer."""
 
 WORDS = [

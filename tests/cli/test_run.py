@@ -16,6 +16,12 @@ ABSENT = "0" * 64
 NO_RUN = "00000000-0000-4000-8000-000000000000"
 
 
+def line_of(pipe):
+    """The next line of a pipe; not waited for longer than anything could take."""
+    assert select.select([pipe], [], [], 20)[0], "nothing came"
+    return pipe.readline()
+
+
 class TestStart:
     def test_prints_a_random_uuid_and_nothing_else(self, aivcs):
         spec = aivcs.put(b"spec")
@@ -552,7 +558,7 @@ class TestStream:
     def test_may_be_given_again_when_its_lines_bear_numbers(self, aivcs):
         run = aivcs.begin()
         lines = "".join(f'{{"kind":"a","seq":{seq}}}\n' for seq in range(1, 6))
-        aivcs.ok("run", "log", "--stdin", run, stdin=lines[:30])
+        aivcs.ok("run", "log", "--stdin", run, stdin=lines[:42])
         aivcs.ok("run", "log", "--stdin", run, stdin=lines)
         aivcs.ok("run", "log", "--stdin", run, stdin=lines)
         assert [e["seq"] for e in aivcs.events(run)] == [1, 2, 3, 4, 5]
@@ -572,8 +578,7 @@ class TestStream:
             for number in range(1, 4):
                 writer.stdin.write(b'{"kind":"k"}\n')
                 writer.stdin.flush()
-                assert select.select([writer.stdout], [], [], 20)[0], "nothing came"
-                assert writer.stdout.readline() == b"%d\n" % number
+                assert line_of(writer.stdout) == b"%d\n" % number
                 assert len(aivcs.events(run)) == number
                 # The lock is free while nothing comes.
             assert aivcs.ok("--lock-timeout", "0", "run", "log", "--print-seq", run, "b").text == "4"
@@ -590,7 +595,7 @@ class TestStream:
         )  # fmt: skip
         writer.stdin.write(b'{"kind":"k"}\n')
         writer.stdin.flush()
-        assert writer.stdout.readline() == b"1\n"
+        assert line_of(writer.stdout) == b"1\n"
         writer.send_signal(signal.SIGINT)
         out, err = writer.communicate(timeout=20)
         assert (writer.returncode, out, err) == (130, b"", b"")
@@ -778,9 +783,9 @@ class TestEvents:
         aivcs.ok("run", "log", run, "one")
         follower = aivcs.start("run", "events", "--follow", run, "--json", stdout=subprocess.PIPE)
         try:
-            assert json.loads(follower.stdout.readline())["kind"] == "one"
+            assert json.loads(line_of(follower.stdout))["kind"] == "one"
             aivcs.ok("run", "log", run, "two")
-            assert json.loads(follower.stdout.readline())["kind"] == "two"
+            assert json.loads(line_of(follower.stdout))["kind"] == "two"
             assert follower.poll() is None
             aivcs.ok("run", "log", run, "three")
             aivcs.ok("run", "finish", run)
@@ -796,7 +801,7 @@ class TestEvents:
         aivcs.ok("run", "log", run, "one")
         follower = aivcs.start("run", "events", "-f", run, stdout=subprocess.PIPE)
         try:
-            assert b"\tone\t" in follower.stdout.readline()
+            assert b"\tone\t" in line_of(follower.stdout)
             aivcs.ok("run", "finish", run)
             assert follower.wait(20) == 0
         finally:
@@ -810,7 +815,7 @@ class TestEvents:
         follower = aivcs.start(
             "run", "events", "-f", run, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        assert follower.stdout.readline()
+        assert line_of(follower.stdout)
         follower.send_signal(signal.SIGINT)
         _, err = follower.communicate(timeout=20)
         assert (follower.returncode, err) == (130, b"")

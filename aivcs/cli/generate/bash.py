@@ -58,7 +58,7 @@ _aivcs_files() {
 # Offers values of the kind $1 that begin with $2; $3 is what stands before them in the same word,
 # and $4 what readline replaces.
 _aivcs_value() {
-    local kind=$1 value=$2 before=$3
+    local kind=$1 value=${2#[\"\']} before=$3
     if [[ $kind == assignment ]]; then
         [[ $value == *=* ]] || return 0
         before=$before${value%%=*}=
@@ -70,7 +70,7 @@ _aivcs_value() {
     case $kind in
     '' | text) ;;
     file | folder) _aivcs_files "$value" "$before" "$kind" ;;
-    *) _aivcs_offer "${kind//|/ }" "${value#[\"\']}" "$before" ;;
+    *) _aivcs_offer "${kind//|/ }" "$value" "$before" ;;
     esac
 }
 

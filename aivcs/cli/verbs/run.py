@@ -136,6 +136,8 @@ def events(context: "Context", run: str, kind: "str | None", follow: bool, as_js
     with render.output(context, streaming=follow) as out:
         for event in found:
             out.write(render.event_line(out, event))
+            if follow:
+                context.flush()
 
 
 def list_(

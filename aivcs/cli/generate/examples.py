@@ -1,0 +1,230 @@
+"""The examples of the man pages, by command. A test runs every one of them.
+
+They are written for a store where the agent `reviewer` was released twice (v1.0, v1.1), `digest`
+and `spec` name blobs, and AIVCS_RUN the run that goes on; the files they read are there as well.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Example(NamedTuple):
+    """An example.
+
+    Attributes:
+        about: What it is for, up to a colon.
+        script: What one types.
+    """
+
+    about: str
+    script: str
+
+
+EXAMPLES: dict[str, list[Example]] = {
+    "aivcs": [
+        Example(
+            "From a prompt to a release, and the record of a run",
+            """\
+aivcs init
+spec=$(aivcs blob put prompt.md)
+aivcs release promote reviewer "$spec" --label v1.2
+export AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current)
+trap 'aivcs run finish @ --exit-code $?' EXIT
+aivcs run log @ tool_called name=search results:=12""",
+        ),
+    ],
+    "aivcs init": [
+        Example("Make a store in this folder", "aivcs init"),
+        Example("Make one that the group of a folder writes to", "aivcs init --shared agents"),
+    ],
+    "aivcs status": [Example("How much there is, and what is live", "aivcs status")],
+    "aivcs verify": [
+        Example(
+            "Check a store in a nightly job, and keep what was found",
+            "aivcs verify --json > findings.jsonl",
+        ),
+    ],
+    "aivcs blob": [
+        Example(
+            "Store a file, and read it back by its digest",
+            'digest=$(aivcs blob put prompt.md)\naivcs blob get "$digest"',
+        ),
+    ],
+    "aivcs blob put": [
+        Example("Store a file", "digest=$(aivcs blob put prompt.md)"),
+        Example("Store what a command prints", "date | aivcs blob put -"),
+        Example(
+            "Store many files, and check them against their digests later",
+            """\
+find prompts -type f -print0 > names
+aivcs blob put --stdin-paths -z --sums < names > sums
+sha256sum -c sums""",
+        ),
+    ],
+    "aivcs blob get": [
+        Example(
+            "See how what is live differs from a file",
+            'aivcs blob get "$(aivcs release current reviewer)" | diff - prompt.md || true',
+        ),
+        Example("Write a blob to a file", 'aivcs blob get "$digest" -o restored.md'),
+    ],
+    "aivcs blob has": [
+        Example(
+            "Ask whether a blob is stored",
+            """if aivcs blob has "$digest"; then echo 'it is there'; fi""",
+        ),
+    ],
+    "aivcs blob rm": [
+        Example(
+            "Remove what was stored by mistake",
+            'digest=$(aivcs blob put notes.md)\naivcs blob rm "$digest"',
+        ),
+    ],
+    "aivcs blob ls": [
+        Example("Count the blobs", "aivcs blob ls | wc -l"),
+        Example("List those that begin with 3f", "aivcs blob ls 3f"),
+    ],
+    "aivcs blob verify": [Example("Check all blobs", "aivcs blob verify")],
+    "aivcs run": [
+        Example(
+            "Record a run",
+            """\
+export AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current)
+aivcs run log @ file_read path=main.py lines:=120
+aivcs run finish @ --status completed""",
+        ),
+    ],
+    "aivcs run start": [
+        Example(
+            "Start a run of what is live, for the commands that follow",
+            "export AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current)",
+        ),
+        Example(
+            "Start a run of a spec in a file, with tags",
+            "aivcs run start --agent reviewer --spec-file spec.json \\\n"
+            "    --tag ticket=OPS-7 --tag priority:=2",
+        ),
+    ],
+    "aivcs run log": [
+        Example(
+            "Log an event with a few members",
+            "aivcs run log @ tool_called name=search results:=12",
+        ),
+        Example(
+            "Log a JSON value as it is",
+            """aivcs run log @ tool_called '{"name": "search", "results": 12}'""",
+        ),
+        Example(
+            "Log an event with the text of a file, and store another as a blob",
+            "aivcs run log --file prompt=prompt.md --blob answer=answer.json @ answered",
+        ),
+        Example("Log the JSON in a file", "aivcs run log @ answered - < answer.json"),
+        Example(
+            "Log many events with one process",
+            "aivcs run log --stdin --print-seq @ < events.jsonl",
+        ),
+        Example(
+            "Log an event once, however often this is tried",
+            "aivcs run log --seq 17 @ step_done step=build",
+        ),
+    ],
+    "aivcs run finish": [
+        Example(
+            "End a run however its script ends",
+            "trap 'aivcs run finish @ --if-running --exit-code $?' EXIT",
+        ),
+        Example(
+            "End a run with the state it left",
+            "aivcs run finish @ --status completed --state-file answer.json",
+        ),
+    ],
+    "aivcs run show": [Example("Show the run in AIVCS_RUN", "aivcs run show @")],
+    "aivcs run events": [
+        Example("Print the events of one kind", "aivcs run events @ --kind tool_called --json"),
+        Example("Watch a run until it ends", "aivcs run events @ --follow"),
+    ],
+    "aivcs run list": [
+        Example(
+            "List what failed since yesterday",
+            "aivcs run list --agent reviewer --status failed --since 1d",
+        ),
+        Example(
+            "Show the last run of an agent",
+            "aivcs run list --agent reviewer -n 1 | cut -f 1 | xargs aivcs run show",
+        ),
+    ],
+    "aivcs run verify": [Example("Check all runs", "aivcs run verify")],
+    "aivcs release": [
+        Example(
+            "Make a spec live, see it, and take it back",
+            """\
+aivcs release promote reviewer "$spec" --label v1.2
+aivcs release current reviewer
+aivcs release rollback reviewer --reason 'too many false alarms'""",
+        ),
+    ],
+    "aivcs release promote": [
+        Example(
+            "Make a spec live under a label",
+            "aivcs release promote reviewer \"$spec\" --label v1.2 --notes 'shorter prompt'",
+        ),
+        Example(
+            "Make it live only if nobody released anything meanwhile",
+            """\
+live=$(aivcs release current reviewer --default none)
+aivcs release promote reviewer "$spec" --expect "$live\"""",
+        ),
+        Example(
+            "Make live in production what is live in staging",
+            "aivcs release promote reviewer/production reviewer@current",
+        ),
+    ],
+    "aivcs release rollback": [
+        Example(
+            "Return to the release before",
+            "aivcs release rollback reviewer --reason 'too many false alarms'",
+        ),
+        Example("Return to a release by its label", "aivcs release rollback reviewer --to v1.0"),
+    ],
+    "aivcs release current": [
+        Example("Print the spec that is live", 'aivcs blob get "$(aivcs release current reviewer)"'),
+        Example(
+            "Go on where nothing was ever released",
+            'live=$(aivcs release current newcomer --default "$spec")',
+        ),
+    ],
+    "aivcs release history": [
+        Example("Show the last five entries", "aivcs release history reviewer -n 5"),
+    ],
+    "aivcs release list": [
+        Example(
+            "Show what is live under every name",
+            "aivcs release list | xargs -n 1 aivcs release current",
+        ),
+    ],
+    "aivcs release verify": [Example("Check all releases", "aivcs release verify")],
+    "aivcs config": [
+        Example("See all settings, and where they come from", "aivcs config list --show-origin"),
+    ],
+    "aivcs config get": [
+        Example("Print a setting", "aivcs config get core.durability"),
+    ],
+    "aivcs config set": [
+        Example(
+            "Make events durable when their run ends, instead of each at once",
+            "aivcs config set core.durability batch",
+        ),
+        Example(
+            "Trust a store that belongs to somebody else",
+            "aivcs config set --user safe.directory /srv/agents/.aivcs",
+        ),
+    ],
+    "aivcs config unset": [
+        Example("Return to the default", "aivcs config unset core.durability"),
+    ],
+    "aivcs config list": [
+        Example("Print all settings as JSON", "aivcs config list --json"),
+    ],
+}
+"""What one types, by command; every command and group has at least one."""
