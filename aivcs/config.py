@@ -39,6 +39,8 @@ KEYS: dict[str, Key] = {
 
 Config = dict[str, Any]
 """Values by dotted key."""
+_UNREADABLE = (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError)
+"""What reading TOML ends with: no TOML, no text, or tables nested beyond all measure."""
 
 
 def parse_config(text: bytes, where: str, *, is_user: bool = False) -> Config:
@@ -53,11 +55,11 @@ def parse_config(text: bytes, where: str, *, is_user: bool = False) -> Config:
         UsageError: It is no TOML, a value is of the wrong type, or a key must not stand there.
     """
     try:
-        tables = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        found = _flatten(tomllib.loads(text.decode()))
+    except _UNREADABLE as error:
         raise UsageError(f"{where} is no valid TOML: {error}") from error
     values = {}
-    for dotted, value in _flatten(tables):
+    for dotted, value in found:
         key = KEYS.get(dotted)
         if key is None:
             continue
@@ -155,7 +157,7 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
 
     try:
         tables = tomllib.loads((text or b"").decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise UsageError(f"the configuration is no valid TOML: {error}") from error
     *path, last = dotted.split(".")
     table = tables

@@ -182,16 +182,16 @@ _aivcs_offer() {
     done
 }
 
-# Offers files that begin with $1, behind $2, or folders if $3 is folder. Where nothing stands before
-# them that is left to readline, which knows about quotes.
+# Offers files that begin with $1, behind $2, or folders if $3 is folder. Where nothing stands
+# before them that is left to readline, which knows about quotes.
 _aivcs_files() {
     local name readline=default action='file'
     [[ $3 == folder ]] && readline=dirnames action=directory
-    type compopt &>/dev/null || return 0 # before bash 4; see the end
+    # Before bash 4 there is no compopt, and no way to suppress files either; see the end.
     if [[ -z $2 ]]; then
-        compopt -o "$readline"
+        compopt -o "$readline" 2>/dev/null
     else
-        compopt -o filenames
+        compopt -o filenames 2>/dev/null
         while IFS='' read -r name; do
             COMPREPLY+=("$2$name")
         done < <(compgen -A "$action" -- "$1")

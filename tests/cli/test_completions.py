@@ -85,7 +85,7 @@ PATHS = [
     ("aivcs --store fo", "--store folder"),
     ("aivcs --store=fo", "--store=folder"),
 ]
-"""What is typed, and the arguments that come of it: separated by spaces, or by | if there is any."""
+"""What is typed, and the arguments that come of it, separated by spaces; by | before the last."""
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def folder(tmp_path_factory):
 
 
 class Terminal:
-    """A shell that believes a person types; it reports on a pipe what it offers and what it runs."""
+    """A shell that believes a person types; a pipe reports what it offers and what it runs."""
 
     def __init__(self, command, folder, setup, environment=()):
         master, slave = pty.openpty()
@@ -218,6 +218,12 @@ def unbroken(start_bash):
     return start_bash("COMP_WORDBREAKS=${COMP_WORDBREAKS//[=:]/}")
 
 
+@pytest.fixture(scope="module")
+def old(start_bash):
+    """A bash that lacks what version 4 brought."""
+    return start_bash("enable -n compopt; complete -o default -F reporting aivcs")
+
+
 class TestBash:
     @pytest.mark.parametrize(("line", "words"), WORDS)
     def test_words_are_offered(self, bash, line, words):
@@ -230,6 +236,10 @@ class TestBash:
     @pytest.mark.parametrize(("line", "wanted"), PATHS)
     def test_paths_are_completed_where_words_do_not_break_at_equals(self, unbroken, line, wanted):
         assert unbroken.completed(line) == arguments(wanted)
+
+    @pytest.mark.parametrize(("line", "wanted"), [p for p in PATHS if p[0].startswith("aivcs b")])
+    def test_paths_are_completed_by_a_bash_too_old_for_compopt(self, old, line, wanted):
+        assert old.completed(line) == arguments(wanted)
 
     def test_a_choice_is_completed_in_place(self, bash, unbroken):
         for terminal in (bash, unbroken):
@@ -256,8 +266,8 @@ class TestBash:
 
 
 ZSH = """
-PS1='' RPS1='' HISTFILE=''; unsetopt beep auto_menu list_beep auto_list zle_bracketed_paste 2>/dev/null
-unset zle_bracketed_paste
+PS1='' RPS1='' HISTFILE=''; unset zle_bracketed_paste
+unsetopt beep list_beep auto_menu auto_list
 bindkey -e; bindkey '^I' complete-word
 fpath=('{completions}' $fpath)
 autoload -Uz compinit; compinit -D -u

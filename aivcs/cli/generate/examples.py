@@ -188,7 +188,10 @@ aivcs release promote reviewer "$spec" --expect "$live\"""",
         Example("Return to a release by its label", "aivcs release rollback reviewer --to v1.0"),
     ],
     "aivcs release current": [
-        Example("Print the spec that is live", 'aivcs blob get "$(aivcs release current reviewer)"'),
+        Example(
+            "Print the spec that is live",
+            'aivcs blob get "$(aivcs release current reviewer)"',
+        ),
         Example(
             "Go on where nothing was ever released",
             'live=$(aivcs release current newcomer --default "$spec")',

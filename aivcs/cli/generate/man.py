@@ -75,19 +75,16 @@ def _synopsis(command: Command) -> list[str]:
 
 
 def _description(command: Command) -> list[str]:
-    lines = _paragraphs(command.help.split("\n\n"))
+    lines = _paragraphs(command.help)
     items = [(_operand(p), _text(p.help)) for p in command.positionals]
     if items:
         lines += [".Pp", "It takes:", *_list(items)]
-    items = [
-        (f"Xr {_title(child)} 1", _text(child.summary + "."))
-        for child in command.children
-    ]
+    items = [(f"Xr {_title(child)} 1", _text(child.summary + ".")) for child in command.children]
     if items:
         lines += [".Pp", "The commands are:", *_list(items)]
     if not command.path:
-        for heading, paragraphs in DESCRIPTION:
-            lines += [f".Ss {heading}", *_paragraphs(paragraphs)]
+        for heading, text in DESCRIPTION.items():
+            lines += [f".Ss {heading}", *_paragraphs(text)]
     return lines
 
 
@@ -132,9 +129,9 @@ def _exit_status(command: Command) -> list[str]:
 def _examples(command: Command) -> list[str]:
     lines: list[str] = []
     for example in EXAMPLES[command.name]:
-        script = [_initial(_escape(line).replace("'", "\\(aq")) for line in example.script.split("\n")]
+        script = [_escape(line).replace("'", "\\(aq") for line in example.script.split("\n")]
         lines += [*([".Pp"] if lines else []), *_text(f"{example.about}:")]
-        lines += [".Bd -literal -offset indent", *script, ".Ed"]
+        lines += [".Bd -literal -offset indent", *map(_initial, script), ".Ed"]
     return lines
 
 
@@ -142,9 +139,7 @@ def _see_also(command: Command, root: Command) -> list[str]:
     parent = next((c for c in every(root) if c.path == command.path[:-1]), root)
     related = {_title(c) for c in (root, parent, *parent.children, *command.children)}
     titles = sorted(related - {_title(command)})
-    return [
-        f".Xr {title} 1{'' if title == titles[-1] else ' ,'}" for title in titles
-    ]
+    return [f".Xr {title} 1{'' if title == titles[-1] else ' ,'}" for title in titles]
 
 
 def _list(items: Iterable[tuple[str, list[str]]]) -> list[str]:
@@ -154,9 +149,9 @@ def _list(items: Iterable[tuple[str, list[str]]]) -> list[str]:
     return [*lines, ".El"]
 
 
-def _paragraphs(paragraphs: Iterable[str]) -> list[str]:
+def _paragraphs(text: str) -> list[str]:
     lines: list[str] = []
-    for paragraph in paragraphs:
+    for paragraph in text.split("\n\n"):
         lines += [*([".Pp"] if lines else []), *_text(paragraph)]
     return lines
 
@@ -176,9 +171,7 @@ def _initial(line: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return "".join(
-        _SPECIAL.get(c) or (c if c.isascii() else f"\\[u{ord(c):04X}]") for c in text
-    )
+    return "".join(_SPECIAL.get(c) or (c if c.isascii() else f"\\[u{ord(c):04X}]") for c in text)
 
 
 def _argument(text: str) -> str:

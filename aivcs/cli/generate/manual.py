@@ -5,43 +5,37 @@ from __future__ import annotations
 DATE = "November 23, 2026"
 """When what the pages say was last looked through; a page must bear a date, and not today's."""
 
-DESCRIPTION: list[tuple[str, list[str]]] = [
-    (
-        "The store",
-        [
-            "A store is a folder named .aivcs, made by aivcs init. It is found by walking up from "
-            "the working directory, as git finds its own. A store that belongs to another user is "
-            "used only if it is named, by --store or AIVCS_STORE, or listed in the setting "
-            "safe.directory of one's own configuration.",
-            "A setting holds from the first of these places that has it: an option, a variable of "
-            "the environment, the store's configuration, the user's.",
-        ],
-    ),
-    (
-        "Names of things",
-        [
-            "DIGEST is the SHA-256 of a blob in hexadecimal, or a prefix of at least 4 characters "
-            "that only one blob has.",
-            "RUN is the id of a run, a prefix of at least 4 characters that only one run has, or "
-            "@ for the run in AIVCS_RUN.",
-            "SPEC is a DIGEST; or NAME@current for what is live under a name, NAME@SEQ for an "
-            "entry of its history, NAME@LABEL for a label.",
-            "NAME is made of letters, digits, dots, dashes, underscores and slashes.",
-            "None of them may be empty, so that an unset variable means nothing by accident.",
-        ],
-    ),
-    (
-        "Output",
-        [
-            "Data goes to standard output, and everything else to standard error. On a terminal "
-            "lists are tables, in colour and through a pager; anywhere else they are lines of "
-            "fields separated by tabs, with whole ids and times in UTC. With --json every answer "
-            "is a line of JSON, and an error as well. Control characters in data are escaped, "
-            "except by blob get and in JSON.",
-        ],
-    ),
-]
-"""Parts of the description of aivcs(1)."""
+DESCRIPTION = {
+    "The store": """
+A store is a folder named .aivcs, made by aivcs init. It is found by walking up from the working
+directory, as git finds its own. A store that belongs to another user is used only if it is named,
+by --store or AIVCS_STORE, or listed in the setting safe.directory of one's own configuration.
+
+A setting holds from the first of these places that has it: an option, a variable of the
+environment, the store's configuration, the user's.
+""",
+    "Names of things": """
+DIGEST is the SHA-256 of a blob in hexadecimal, or a prefix of at least 4 characters that only one
+blob has.
+
+RUN is the id of a run, a prefix of at least 4 characters that only one run has, or @ for the run in
+AIVCS_RUN.
+
+SPEC is a DIGEST; or NAME@current for what is live under a name, NAME@SEQ for an entry of its
+history, NAME@LABEL for a label.
+
+NAME is made of letters, digits, dots, dashes, underscores and slashes.
+
+None of them may be empty, so that an unset variable means nothing by accident.
+""",
+    "Output": """
+Data goes to standard output, and everything else to standard error. On a terminal lists are tables,
+in colour and through a pager; anywhere else they are lines of fields separated by tabs, with whole
+ids and times in UTC. With --json every answer is a line of JSON, and an error as well. Control
+characters in data are escaped, except by blob get and in JSON.
+""",
+}
+"""Parts of the description of aivcs(1), by their headings."""
 
 ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
     (("AIVCS_STORE",), "The store, unless --store names one."),
@@ -51,13 +45,13 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
             "AIVCS_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID", "CIRCLE_USERNAME",
             "BUILDKITE_BUILD_CREATOR",
         ),
-        "Who promotes or rolls back, unless --by says it. The first that is set counts; if none "
-        "is, git's user.name and user.email, else the user's name and the host's.",
+        ("Who promotes or rolls back, unless --by says it. The first that is set counts; if none "
+        "is, git's user.name and user.email, else the user's name and the host's."),
     ),
     (
         ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT"),
-        "The commit of the code that runs, unless --git-sha says it. The first that is set "
-        "counts; if none is, HEAD of the git repository around.",
+        ("The commit of the code that runs, unless --git-sha says it. The first that is set "
+        "counts; if none is, HEAD of the git repository around."),
     ),
     (
         ("AIVCS_LOCK_TIMEOUT",),
@@ -65,8 +59,8 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         ("AIVCS_PAGER", "PAGER"),
-        "The pager for long output on a terminal; the first that is set counts. Default: less. "
-        "Empty or cat means none.",
+        ("The pager for long output on a terminal; the first that is set counts. Default: less. "
+        "Empty or cat means none."),
     ),
     (("NO_COLOR",), "If it is not empty, no colour is used, unless --color says otherwise."),
     (("TERM",), "If it is dumb, neither colour nor a pager is used."),
@@ -84,8 +78,10 @@ FILES: list[tuple[str, str]] = [
     (".aivcs/config.toml", "The settings of the store, if it has any."),
     (
         "~/.config/aivcs/config.toml",
-        "The user's own settings: on Linux here, or below XDG_CONFIG_HOME if it is set; elsewhere "
-        "where the system keeps such files.",
+        (
+            "The user's own settings: on Linux here, or below XDG_CONFIG_HOME if it is set; "
+            "elsewhere where the system keeps such files."
+        ),
     ),
 ]
 """The files that commands read and write."""

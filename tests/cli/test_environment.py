@@ -1,0 +1,552 @@
+"""What surrounds a command must not change what it does: home, locale, streams, users, folders."""
+
+import json
+import os
+import pty
+import shutil
+import socket
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.geteuid() == 0
+
+
+class TestHome:
+    @pytest.mark.parametrize(
+        "env",
+        [{"HOME": None}, {"HOME": ""}, {"HOME": "/nonexistent"}, {"HOME": "/dev/null"}],
+        ids=str,
+    )
+    def test_need_not_be_there(self, aivcs, env):
+        spec = aivcs.ok("blob", "put", "-", stdin="x", env=env).text
+        run = aivcs.ok("run", "start", "--agent", "a", "--spec", spec, env=env).text
+        aivcs.ok("run", "log", run, "k", env=env)
+        aivcs.ok("run", "finish", run, env=env)
+        assert aivcs.ok("release", "promote", "bot", spec, env=env).text == spec
+        aivcs.ok("config", "list", env=env)
+
+    def test_its_configuration_counts(self, aivcs):
+        config = aivcs.home / ".config" / "aivcs" / "config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text("[limits]\nevent_bytes = 1024\n")
+        run = aivcs.begin()
+        assert aivcs("run", "log", run, "k", "a=" + "x" * 2000, code=2).complaint
+        other = {"XDG_CONFIG_HOME": str(aivcs.home / "other")}
+        aivcs.ok("run", "log", run, "k", "a=" + "x" * 2000, env=other)
+
+    def test_its_broken_configuration_is_named(self, aivcs):
+        config = aivcs.home / ".config" / "aivcs" / "config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text("[limits")
+        assert str(config) in aivcs("blob", "ls", code=2).complaint
+
+
+class TestWorkingDirectory:
+    def test_may_be_gone_when_the_store_is_named(self, aivcs):
+        spec = aivcs.put(b"x")
+        done = aivcs.shell(
+            'mkdir gone && cd gone && rmdir ../gone && export AIVCS_STORE="$1"\n'
+            'set -e; aivcs blob get $2; run=$(aivcs run start --agent a --spec $2)\n'
+            "aivcs run log $run k; aivcs run finish $run; aivcs release promote bot $2",
+            str(aivcs.store), spec,
+        )  # fmt: skip
+        assert done.code == 0, done
+        assert done.out == f"x{spec}\n".encode()
+
+    def test_is_missed_when_the_store_is_to_be_found_from_it(self, aivcs):
+        done = aivcs.shell("mkdir gone && cd gone && rmdir ../gone && aivcs blob ls")
+        assert done.code == 2
+        assert "working directory" in done.complaint
+
+
+class TestCommit:
+    @pytest.fixture
+    def git(self, aivcs):
+        if shutil.which("git") is None:
+            pytest.skip("there is no git")
+
+        def git(*arguments, cwd=None):
+            return subprocess.run(
+                ["git", "-c", "user.name=G", "-c", "user.email=g@x", *arguments],
+                cwd=cwd or aivcs.folder,
+                env=aivcs.environment(GIT_CONFIG_NOSYSTEM="1"),
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.strip()
+
+        git("init", "-q", "-b", "main")
+        git("commit", "-q", "--allow-empty", "-m", "one")
+        return git
+
+    def recorded(self, aivcs, *arguments, **options):
+        spec = aivcs.put(b"spec")
+        run = aivcs.ok("run", "start", "--agent", "a", "--spec", spec, *arguments, **options).text
+        return aivcs.record(run)["metadata"]["git_sha"]
+
+    def test_is_the_head_of_a_branch(self, aivcs, git):
+        assert self.recorded(aivcs) == git("rev-parse", "HEAD")
+
+    def test_is_found_without_git(self, aivcs, git, tmp_path):
+        (tmp_path / "bin").mkdir()
+        for tool in ("bash", "env"):
+            (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+        assert self.recorded(aivcs, env={"PATH": str(tmp_path / "bin")}) == git("rev-parse", "HEAD")
+
+    def test_is_the_head_of_a_nested_branch(self, aivcs, git):
+        git("checkout", "-q", "-b", "feature/x/y")
+        git("commit", "-q", "--allow-empty", "-m", "two")
+        assert self.recorded(aivcs) == git("rev-parse", "HEAD")
+
+    def test_is_found_among_packed_references(self, aivcs, git):
+        git("pack-refs", "--all")
+        git("branch", "other")
+        assert not (aivcs.folder / ".git" / "refs" / "heads" / "main").exists()
+        assert self.recorded(aivcs) == git("rev-parse", "HEAD")
+
+    def test_is_a_detached_head(self, aivcs, git):
+        git("commit", "-q", "--allow-empty", "-m", "two")
+        git("checkout", "-q", "--detach", "HEAD~1")
+        assert self.recorded(aivcs) == git("rev-parse", "HEAD")
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_is_that_of_the_worktree(self, aivcs, git, packed):
+        git("worktree", "add", "-q", "-b", "tree", "tree")
+        tree = aivcs.folder / "tree"
+        git("commit", "-q", "--allow-empty", "-m", "in the tree", cwd=tree)
+        if packed:
+            git("pack-refs", "--all")
+        assert self.recorded(aivcs, cwd=tree) == git("rev-parse", "HEAD", cwd=tree)
+        assert self.recorded(aivcs) == git("rev-parse", "HEAD")
+        assert git("rev-parse", "HEAD", cwd=tree) != git("rev-parse", "HEAD")
+
+    def test_is_found_from_a_folder_below(self, aivcs, git):
+        (aivcs.folder / "a" / "b").mkdir(parents=True)
+        assert self.recorded(aivcs, cwd=aivcs.folder / "a" / "b") == git("rev-parse", "HEAD")
+
+    def test_is_null_before_the_first_commit_and_without_a_checkout(self, aivcs):
+        assert self.recorded(aivcs) is None
+        if shutil.which("git"):
+            subprocess.run(["git", "init", "-q"], cwd=aivcs.folder, env=aivcs.environment(), check=True)
+            assert self.recorded(aivcs) is None
+
+    def test_is_null_when_the_checkout_is_broken(self, aivcs, git):
+        for content in (b"", b"\xff\xfe", b"ref: ", b"ref: ../../../etc/passwd", b"junk"):
+            (aivcs.folder / ".git" / "HEAD").write_bytes(content)
+            assert self.recorded(aivcs) is None
+
+    def test_is_the_ci_systems_first_and_the_options_before_all(self, aivcs, git):
+        env = {"GIT_COMMIT": "c" * 40}
+        assert self.recorded(aivcs, env=env) == "c" * 40
+        env["CI_COMMIT_SHA"] = "b" * 40
+        assert self.recorded(aivcs, env=env) == "b" * 40
+        env["GITHUB_SHA"] = "a" * 40
+        assert self.recorded(aivcs, env=env) == "a" * 40
+        assert self.recorded(aivcs, "--git-sha", "mine", env=env) == "mine"
+        assert self.recorded(aivcs, env={"GITHUB_SHA": ""}) == git("rev-parse", "HEAD")
+
+
+class TestActor:
+    def recorded(self, aivcs, *arguments, **options):
+        aivcs.ok("release", "promote", "bot", aivcs.put(b"spec"), *arguments, **options)
+        return aivcs.ok("release", "current", "bot", "--json").json["metadata"]["promoted_by"]
+
+    def test_is_user_and_host_where_nothing_says_more(self, aivcs):
+        assert self.recorded(aivcs) == f"tester@{socket.gethostname()}"
+        nobody = {"USER": None, "LOGNAME": None}
+        assert self.recorded(aivcs, env=nobody).endswith(f"@{socket.gethostname()}")
+
+    @pytest.mark.parametrize(
+        ("text", "actor"),
+        [
+            ("[user]\n\tname = Jane Doe\n\temail = jane@x.org\n", "Jane Doe <jane@x.org>"),
+            ("[user]\nname=Jane\n", "Jane"),
+            ("[USER]\n  Email = jane@x.org\n[core]\n  name = no\n", "jane@x.org"),
+            ('[user]\n\tname = "Jane  Doe" ; comment\n', "Jane  Doe"),
+            ("[user]\n\tname = Jane # comment\n", "Jane"),
+            ("[user] name = Jane\n", "Jane"),
+            ("[include]\n\tpath = other\n", "Included"),
+        ],
+    )
+    def test_is_gits_user_as_git_reads_it(self, aivcs, text, actor):
+        (aivcs.home / ".gitconfig").write_text(text)
+        (aivcs.home / "other").write_text("[user]\n\tname = Included\n")
+        assert self.recorded(aivcs) == actor
+
+    def test_is_the_checkouts_user_before_ones_own(self, aivcs):
+        (aivcs.home / ".gitconfig").write_text("[user]\n\tname = Home\n\temail = h@x\n")
+        aivcs.shell(
+            "git init -q -b main . && git config user.name Here && "
+            "git commit -q --allow-empty -m x && git worktree add -q tree"
+        )
+        assert self.recorded(aivcs) == "Here <h@x>"
+        assert self.recorded(aivcs, cwd=aivcs.folder / "tree") == "Here <h@x>"
+
+    def test_is_the_ci_systems_before_gits_and_the_options_before_all(self, aivcs):
+        (aivcs.home / ".gitconfig").write_text("[user]\n\tname = Home\n")
+        env = {"GITLAB_USER_LOGIN": "lab"}
+        assert self.recorded(aivcs, env=env) == "lab"
+        env["GITHUB_ACTOR"] = "hub"
+        assert self.recorded(aivcs, env=env) == "hub"
+        env["AIVCS_ACTOR"] = "me"
+        assert self.recorded(aivcs, env=env) == "me"
+        assert self.recorded(aivcs, "--by", "you", env=env) == "you"
+
+    def test_needs_no_git_program(self, aivcs, tmp_path):
+        (tmp_path / "bin").mkdir()
+        (aivcs.home / ".gitconfig").write_text('[user]\n\tname = "Jane"\n')
+        assert self.recorded(aivcs, env={"PATH": str(tmp_path / "bin")}).startswith("tester@")
+
+
+class TestLocale:
+    @pytest.mark.parametrize(
+        "env",
+        [
+            {"LC_ALL": "C"},
+            {"LC_ALL": "POSIX"},
+            {"LC_ALL": None},
+            {"LC_ALL": "nonsense"},
+            {"LC_ALL": "C.UTF-8"},
+            {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1"},
+        ],
+        ids=str,
+    )
+    def test_does_not_change_what_is_stored_or_printed(self, aivcs, env):
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "küche", "a=☃ü", env=env)
+        aivcs.ok("run", "log", run, "k", "-", stdin='"☃ü"', env=env)
+        out = aivcs.ok("run", "events", run, "--json", env=env).out.decode()
+        first, second = map(json.loads, out.splitlines())
+        assert (first["kind"], first["payload"]) == ("küche", {"a": "☃ü"})
+        assert second["payload"] == "☃ü"
+        assert "☃" in out
+        assert "☃ü" in aivcs.ok("run", "events", run, env=env).text
+
+    def test_of_another_encoding_does_not_change_what_comes_through_streams(self, aivcs, latin1):
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "k", "-", stdin='"☃ü"', env=latin1)
+        aivcs.ok("run", "log", "--stdin", run, stdin='{"kind":"☃"}', env=latin1)
+        lines = aivcs.ok("run", "events", run, "--json", env=latin1).json_lines
+        assert [(e["kind"], e["payload"]) for e in lines] == [("k", "☃ü"), ("☃", {})]
+        # Words of a command line are what the locale says they are.
+        aivcs.ok("run", "log", run, "k", b"a=\xfc", env=latin1)
+        assert aivcs.events(run)[2]["payload"] == {"a": "ü"}
+
+
+class TestStreams:
+    @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+    def test_closed_at_start_put_no_message_into_a_log(self, aivcs, files, closed):
+        run = aivcs.begin()
+        spec = aivcs.put(b"a spec\n")
+        aivcs.shell(
+            f"aivcs run log $1 k a=1 {closed}\naivcs run log --print-seq $1 k a=2 {closed}\n"
+            f"aivcs run log $1 k - {closed}\naivcs run log --stdin $1 {closed}\n"
+            f"aivcs run log $1 k nonsense {closed}\n"
+            f"aivcs release promote bot $2 {closed}\naivcs release rollback bot {closed}\n"
+            f"aivcs nonsense {closed}\naivcs --help {closed}\naivcs blob put - {closed}\n"
+            f"aivcs blob get $2 {closed}\naivcs run finish $1 {closed}\n",
+            run, spec, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        kinds = [entry["type"] for entry in files.read_chain(aivcs.run_log(run))]
+        assert kinds[0] == "run"
+        assert kinds.count("event") == 2
+        assert kinds[-1] == "end"
+        assert len(files.read_chain(aivcs.release_log("bot"))) == 1
+        aivcs.ok("verify")
+
+    def test_without_standard_input_reading_it_fails(self, aivcs, unchanged):
+        run = aivcs.begin()
+        with unchanged:
+            for command in (
+                "run log $1 k -", "run log --stdin $1", "run log --stdin --atomic $1",
+                "blob put -", "blob put --stdin-paths",
+            ):  # fmt: skip
+                done = aivcs.shell(f"aivcs {command} 0<&-", run)
+                assert done.code == 16, done
+                assert done.complaint
+
+    def test_without_standard_output_printing_fails(self, aivcs):
+        digest = aivcs.put(b"x")
+        run = aivcs.begin()
+        for command in (f"blob get {digest}", "blob ls", f"run show {run}", "status"):
+            done = aivcs.shell(f"aivcs {command} 1>&-")
+            assert done.code == 16, done
+            assert "standard output" in done.complaint
+        assert aivcs.shell(f"aivcs run log {run} k 1>&-").code == 0
+
+    def test_a_full_output_is_no_success(self, aivcs):
+        digest = aivcs.put(b"x" * 100_000)
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "k")
+        aivcs.ok("release", "promote", "bot", digest)
+        for command in (
+            ("blob", "get", digest), ("blob", "ls"), ("blob", "put", "-"), ("run", "list"),
+            ("run", "show", run), ("run", "events", run), ("release", "current", "bot"),
+            ("release", "history", "bot"), ("release", "list"), ("status",), ("config", "list"),
+            ("--version",), ("--help",), ("run", "--help"), ("blob", "get", "--help"),
+        ):  # fmt: skip
+            with open("/dev/full", "wb") as full:
+                done = aivcs(*command, stdout=full)
+            assert done.code == 16, (command, done)
+            assert "standard output" in done.complaint
+
+    def test_a_reader_that_goes_away_ends_it_quietly(self, aivcs):
+        run = aivcs.begin()
+        lines = '{"kind":"k","payload":"%s"}\n' % ("x" * 500) * 2000
+        aivcs.ok("run", "log", "--stdin", run, stdin=lines)
+        digest = aivcs.put(os.urandom(2_000_000))
+        for command in (
+            f"run events {run}", f"run events {run} --json", f"blob get {digest}",
+        ):  # fmt: skip
+            done = aivcs.shell(f"aivcs {command} | head -c 10 >/dev/null; exit ${{PIPESTATUS[0]}}")
+            assert (done.code, done.err) == (141, b""), (command, done)
+
+    def test_help_whose_reader_went_away_ends_quietly(self, aivcs):
+        for command in ("--help", "run log --help", "--version", "blob ls --json"):
+            reader, writer = os.pipe()
+            os.close(reader)
+            aivcs.put(b"x")
+            done = aivcs(*command.split(), stdout=writer)
+            os.close(writer)
+            assert (done.code, done.err) == (141, b""), (command, done)
+
+
+class TestTerminal:
+    def on_a_terminal(self, aivcs, *arguments, columns=80, **env):
+        """What a command prints on a terminal of some width."""
+        master, slave = pty.openpty()
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = aivcs.start(
+            *arguments, stdin=slave, stdout=slave, stderr=slave,
+            env={"TERM": "xterm-256color", "PAGER": "cat", **env},
+        )  # fmt: skip
+        os.close(slave)
+        out = b""
+        while True:
+            try:
+                chunk = os.read(master, 65536)
+            except OSError:  # how Linux ends a terminal whose last user is gone
+                break
+            if not chunk:
+                break
+            out += chunk
+        os.close(master)
+        assert process.wait(30) == 0, out
+        return out.decode().replace("\r\n", "\n")
+
+    @pytest.fixture
+    def busy(self, aivcs):
+        """A store in which there is something to show of everything."""
+        one, two = aivcs.put(b"one"), aivcs.put(b"two")
+        aivcs.ok("release", "promote", "bot", one, "--notes", "evil \x1b[31m\u202e\x9b0m text")
+        aivcs.ok("release", "promote", "bot", two, "--label", "v2", "--notes", "word " * 20)
+        run = aivcs.begin("a rather long name of an agent")
+        aivcs.ok("run", "log", run, "k", "evil=\x1b[31m\u202e\x9b0m")
+        aivcs.ok("run", "finish", run)
+        return run
+
+    COMMANDS = (
+        ("run", "list"), ("run", "show", "@"), ("run", "events", "@"), ("release", "list"),
+        ("release", "history", "bot"), ("release", "current", "bot"), ("status",),
+        ("config", "list"), ("blob", "ls"),
+    )  # fmt: skip
+
+    @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+    def test_of_any_width_gets_no_control_character_of_the_data(self, aivcs, busy, command):
+        for columns in (40, 200):
+            text = self.on_a_terminal(
+                aivcs, *command, columns=columns, NO_COLOR="1", AIVCS_RUN=busy
+            )
+            assert text.strip()
+            assert "\x1b" not in text
+            assert "\u202e" not in text
+            assert "\x9b" not in text
+
+    def test_of_40_columns_loses_nothing_that_a_wide_one_shows(self, aivcs, busy):
+        for command in (("run", "list"), ("release", "history", "bot"), ("release", "list")):
+            shown = [
+                self.on_a_terminal(aivcs, *command, columns=columns, NO_COLOR="1").split()
+                for columns in (40, 300)
+            ]
+            for words in shown:
+                # How long ago is not what the width decides.
+                words[:] = [word for word in words if not word.isdigit()]
+            assert sorted(shown[0]) == sorted(shown[1])
+
+    def test_gets_a_header_and_short_ids(self, aivcs, busy):
+        text = self.on_a_terminal(aivcs, "run", "list", columns=200, NO_COLOR="1")
+        assert text.splitlines()[0].split()[:3] == ["RUN", "AGENT", "STATUS"]
+        assert busy[:8] in text
+        assert busy not in text
+
+    @pytest.mark.parametrize(
+        ("options", "env", "colored"),
+        [
+            ((), {}, True),
+            ((), {"NO_COLOR": "1"}, False),
+            ((), {"TERM": "dumb"}, False),
+            (("--color", "never"), {}, False),
+            (("--color", "always"), {"NO_COLOR": "1"}, True),
+            (("--color", "auto"), {"NO_COLOR": "1"}, False),
+        ],
+        ids=str,
+    )
+    def test_gets_colour_only_if_it_is_wanted(self, aivcs, busy, options, env, colored):
+        for command in (("run", "list"), ("release", "history", "bot"), ("run", "events", busy)):
+            text = self.on_a_terminal(aivcs, *options, *command, **env)
+            assert ("\x1b[" in text) is colored, (command, text)
+
+    def test_is_what_a_pipe_is_not(self, aivcs, busy):
+        for command in self.COMMANDS:
+            done = aivcs.ok(*command, env={"AIVCS_RUN": busy, "TERM": "xterm", "COLUMNS": "20"})
+            assert b"\x1b" not in done.out
+            if command == ("run", "list"):
+                assert busy in done.text
+
+
+class TestStrangers:
+    @pytest.mark.skipif(not ROOT, reason="only root can give a store to another user")
+    def test_a_store_of_another_user_is_refused_unless_it_is_named(self, aivcs, unchanged):
+        digest = aivcs.put(b"x")
+        os.chown(aivcs.store, 12345, 12345)
+        with unchanged:
+            for command in (("blob", "get", digest), ("blob", "put", "-"), ("status",)):
+                done = aivcs(*command, code=16)
+                assert "another user" in done.complaint
+                assert done.out == b""
+        assert aivcs.ok("--store", ".aivcs", "blob", "get", digest).out == b"x"
+        env = {"AIVCS_STORE": str(aivcs.store)}
+        assert aivcs.ok("blob", "get", digest, env=env).out == b"x"
+
+    @pytest.mark.skipif(not ROOT, reason="only root can give a store to another user")
+    def test_the_user_can_say_that_it_is_safe_and_the_store_cannot(self, aivcs):
+        os.chown(aivcs.store, 12345, 12345)
+        (aivcs.store / "config.toml").write_text('[safe]\ndirectory = ["*"]\n')
+        assert "another user" in aivcs("status", code=16).complaint
+        (aivcs.store / "config.toml").unlink()
+        aivcs.ok("config", "set", "--user", "safe.directory", str(aivcs.store), cwd=aivcs.home)
+        aivcs.ok("status")
+
+    @pytest.mark.skipif(
+        not ROOT or shutil.which("setpriv") is None, reason="takes root and setpriv to arrange"
+    )
+    def test_a_store_that_is_read_only_can_be_read_and_refuses_the_rest(self, aivcs, unchanged):
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "k")
+        digest = aivcs.put(b"x")
+        aivcs.ok("release", "promote", "bot", digest)
+        for path in (aivcs.store, *aivcs.store.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        capless = [
+            "setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all",
+        ]  # fmt: skip
+
+        def call(*arguments):
+            return subprocess.run(
+                [*capless, sys.executable, "-m", "aivcs", *arguments],
+                cwd=aivcs.folder, env=aivcs.environment(), input=b"new", capture_output=True,
+                timeout=60, check=False,
+            )  # fmt: skip
+
+        with unchanged:
+            for command in (
+                ("blob", "get", digest), ("run", "show", run), ("run", "events", run),
+                ("run", "list"), ("release", "current", "bot"), ("release", "history", "bot"),
+                ("verify",), ("status",), ("blob", "has", digest),
+            ):  # fmt: skip
+                assert call(*command).returncode == 0, call(*command)
+            for command in (
+                ("blob", "put", "-"), ("run", "log", run, "k"), ("run", "finish", run),
+                ("run", "start", "--agent", "a", "--spec", digest),
+                ("release", "promote", "bot", digest), ("release", "promote", "new", digest),
+                ("release", "rollback", "bot"), ("blob", "rm", "--force", digest),
+                ("config", "set", "core.durability", "none"),
+            ):  # fmt: skip
+                done = call(*command)
+                assert done.returncode == 16, (command, done)
+                assert done.stderr.count(b"\n") == 1, done
+                assert b"Traceback" not in done.stderr
+                assert done.stdout == b""
+
+
+class TestStrangeFiles:
+    def test_a_store_that_is_a_link_is_refused_when_found_and_fine_when_named(self, aivcs):
+        digest = aivcs.put(b"x")
+        aivcs.store.rename(aivcs.folder / "real")
+        aivcs.store.symlink_to("real")
+        assert "symbolic link" in aivcs("blob", "get", digest, code=16).complaint
+        assert aivcs.ok("--store", ".aivcs", "blob", "get", digest).out == b"x"
+
+    def test_a_file_in_the_place_of_the_store_is_refused(self, outside):
+        outside.store.write_text("mine")
+        assert outside("blob", "ls", code=16).complaint
+        assert outside.store.read_text() == "mine"
+
+    def paths(self, aivcs, run, digest):
+        return {
+            "object": aivcs.object(digest),
+            "shard": aivcs.object(digest).parent,
+            "objects": aivcs.store / "objects",
+            "run": aivcs.run_log(run),
+            "runs": aivcs.store / "runs",
+            "release": aivcs.release_log("bot"),
+            "format": aivcs.store / "format",
+            "config": aivcs.store / "config.toml",
+        }
+
+    def commands(self, what, run, digest):
+        blob = [("blob", "get", digest), ("blob", "put", "-"), ("blob", "has", digest)]
+        on_run = [("run", "show", run), ("run", "log", run, "k"), ("run", "events", run),
+                  ("run", "finish", run)]  # fmt: skip
+        on_release = [("release", "current", "bot"), ("release", "promote", "bot", digest),
+                      ("release", "history", "bot"), ("release", "rollback", "bot")]  # fmt: skip
+        return {
+            "object": blob, "shard": blob, "objects": blob, "run": on_run, "runs": on_run,
+            "release": on_release,
+        }.get(what, [*blob[:2], *on_run[:2], *on_release[:2]])  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "what", ["object", "shard", "objects", "run", "runs", "release", "format", "config"]
+    )
+    def test_a_link_in_the_store_is_refused(self, aivcs, what):
+        digest = aivcs.put(b"content")
+        run = aivcs.begin("bot", b"content")
+        aivcs.ok("release", "promote", "bot", digest)
+        aivcs.ok("config", "set", "core.durability", "batch")
+        path = self.paths(aivcs, run, digest)[what]
+        target = aivcs.folder / "elsewhere"
+        path.rename(target)
+        path.symlink_to(target)
+        before = target.read_bytes() if target.is_file() else sorted(os.listdir(target))
+        for command in self.commands(what, run, digest):
+            done = aivcs(*command, stdin=b"content", code=16)
+            assert "link" in done.complaint, command
+            assert done.out == b""
+        assert before == (target.read_bytes() if target.is_file() else sorted(os.listdir(target)))
+
+    @pytest.mark.parametrize("what", ["object", "run", "release", "format", "config"])
+    @pytest.mark.parametrize("kind", ["fifo", "folder"])
+    def test_what_is_no_file_is_refused_without_waiting(self, aivcs, what, kind):
+        digest = aivcs.put(b"content")
+        run = aivcs.begin("bot", b"content")
+        aivcs.ok("release", "promote", "bot", digest)
+        aivcs.ok("config", "set", "core.durability", "batch")
+        path = self.paths(aivcs, run, digest)[what]
+        path.unlink()
+        os.mkfifo(path) if kind == "fifo" else path.mkdir()
+        for command in self.commands(what, run, digest):
+            done = aivcs(*command, stdin=b"content", code=16)
+            assert done.complaint
+            assert done.out == b""
+
+
+def test_without_a_terminal_type_everything_works(aivcs):
+    for env in ({"TERM": None}, {"TERM": ""}, {"TERM": "dumb"}):
+        assert aivcs.ok("--help", env=env).out
+        aivcs.ok("status", env=env)

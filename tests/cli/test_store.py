@@ -1,0 +1,365 @@
+"""`aivcs init`, `status`, `config`, `verify`, and how a command finds its store."""
+
+import fcntl
+import json
+import os
+
+import pytest
+
+
+class TestInit:
+    def test_prints_the_path_of_the_new_store(self, outside):
+        done = outside.ok("init")
+        assert done.text == str(outside.store)
+        assert done.err == b""
+        assert (outside.store / "format").read_bytes() == b"1\n"
+
+    def test_makes_the_folder_it_is_told(self, outside):
+        assert outside.ok("init", "a/b").text == str(outside.folder / "a" / "b" / ".aivcs")
+        assert outside.ok("-C", "a", "init").text == str(outside.folder / "a" / ".aivcs")
+
+    def test_is_harmless_again(self, aivcs, unchanged):
+        aivcs.begin()
+        with unchanged:
+            assert aivcs.ok("init").text == str(aivcs.store)
+
+    def test_completes_a_store_that_was_left_half_made(self, aivcs):
+        digest = aivcs.put(b"x")
+        (aivcs.store / "format").unlink()
+        (aivcs.store / "tmp").rmdir()
+        assert aivcs("status").code == 10
+        aivcs.ok("init")
+        assert aivcs.ok("blob", "get", digest).out == b"x"
+
+    def test_keeps_a_store_out_of_git(self, aivcs):
+        done = aivcs.shell("git init -q . && aivcs blob put - <<< x >/dev/null && git status -s")
+        assert (done.code, done.out) == (0, b"")
+        assert (aivcs.store / ".gitattributes").read_text() == "* -text\n"
+
+    @pytest.mark.parametrize("umask", [0o000, 0o077])
+    def test_has_the_same_modes_under_any_umask(self, outside, umask):
+        outside.ok("init", preexec_fn=lambda: os.umask(umask))
+        outside("blob", "put", "-", stdin="x", preexec_fn=lambda: os.umask(umask), code=0)
+        run = outside.begin()
+        outside.ok("release", "promote", "a/b", run and outside.put(b"x"))
+        modes = {
+            path.stat().st_mode & 0o7777
+            for path in (outside.store, *outside.store.rglob("*"))
+            if path.is_dir()
+        }
+        assert modes == {0o755}
+        modes = {p.stat().st_mode & 0o7777 for p in outside.store.rglob("*") if p.is_file()}
+        assert modes == {0o644}
+
+    @pytest.mark.parametrize("umask", [0o000, 0o077])
+    def test_lets_the_group_write_when_it_is_shared(self, outside, umask):
+        def narrow():
+            os.umask(umask)
+
+        outside.ok("init", "--shared", preexec_fn=narrow)
+        spec = outside.ok("blob", "put", "-", stdin="x", preexec_fn=narrow).text
+        outside.ok("run", "start", "--agent", "a", "--spec", spec, preexec_fn=narrow)
+        outside.ok("release", "promote", "a/b", spec, preexec_fn=narrow)
+        for path in (outside.store, *outside.store.rglob("*")):
+            expected = 0o2775 if path.is_dir() else 0o664
+            assert path.stat().st_mode & 0o7777 == expected, path
+
+    @pytest.mark.parametrize(
+        ("arguments", "code"), [(("",), 2), (("file",), 16), (("file/x",), 16), (("a", "b"), 2)]
+    )
+    def test_refuses_what_is_no_folder(self, outside, arguments, code):
+        (outside.folder / "file").write_text("x")
+        assert outside("init", *arguments, code=code).complaint
+        assert os.listdir(outside.folder) == ["file"]
+
+    def test_refuses_a_file_in_the_place_of_the_store(self, outside):
+        outside.store.write_text("mine")
+        assert outside("init", code=16).complaint
+        assert outside.store.read_text() == "mine"
+
+    def test_refuses_a_store_of_a_later_format(self, aivcs, unchanged):
+        (aivcs.store / "format").write_text("2\n")
+        with unchanged:
+            for command in (("init",), ("status",), ("blob", "put", "-")):
+                assert "newer aivcs" in aivcs(*command, code=16).complaint
+
+
+class TestDiscovery:
+    def test_walks_up_to_the_nearest_store(self, aivcs):
+        digest = aivcs.put(b"outer")
+        deep = aivcs.folder / "a" / "b"
+        deep.mkdir(parents=True)
+        aivcs.ok("blob", "has", digest, cwd=deep)
+        aivcs.ok("init", "a")
+        aivcs("blob", "has", digest, cwd=deep, code=1)
+        aivcs.ok("blob", "has", digest)
+
+    def test_exits_10_where_there_is_none(self, outside):
+        for command in (
+            ("status",), ("blob", "put", "-"), ("run", "list"), ("release", "list"), ("verify",),
+        ):  # fmt: skip
+            done = outside(*command, code=10)
+            assert "aivcs init" in done.complaint
+            assert done.out == b""
+        assert os.listdir(outside.folder) == []
+
+    def test_a_flag_outdoes_the_environment_which_outdoes_the_folder(self, aivcs):
+        here = aivcs.put(b"here")
+        there, elsewhere = aivcs.folder / "there", aivcs.folder / "elsewhere"
+        stores = {}
+        for folder in (there, elsewhere):
+            aivcs.ok("init", str(folder))
+            stores[folder] = aivcs.ok("blob", "put", "-", cwd=folder, stdin=folder.name).text
+        env = {"AIVCS_STORE": str(there / ".aivcs")}
+        assert aivcs.ok("blob", "ls").text == here
+        assert aivcs.ok("blob", "ls", env=env).text == stores[there]
+        found = aivcs.ok("--store", "elsewhere/.aivcs", "blob", "ls", env=env).text
+        assert found == stores[elsewhere]
+        assert aivcs.ok("-C", "there", "blob", "ls").text == stores[there]
+        assert aivcs.ok("-C", "there", "--store", "../elsewhere/.aivcs", "blob", "ls").text == (
+            stores[elsewhere]
+        )
+        url = f"file://{there}/.aivcs"
+        assert aivcs.ok("--store", url, "blob", "ls").text == stores[there]
+
+    @pytest.mark.parametrize(
+        ("options", "code"),
+        [
+            (("--store", ""), 2),
+            (("--store", "."), 10),
+            (("--store", "absent"), 10),
+            (("--store", "file"), 10),
+            (("--store", "s3://bucket/x"), 2),
+            (("--store", "postgresql://host/db"), 2),
+            (("-C", ""), 2),
+            (("-C", "absent"), 2),
+            (("-C", "file"), 2),
+        ],
+        ids=str,
+    )
+    def test_refuses_what_is_no_store(self, aivcs, options, code):
+        (aivcs.folder / "file").write_text("x")
+        done = aivcs(*options, "blob", "ls", code=code)
+        assert done.complaint
+        done = aivcs(*options, "blob", "ls", "--json", code=code)
+        assert json.loads(done.err)["exit_code"] == code
+
+
+class TestStatus:
+    def test_counts_what_there_is(self, aivcs):
+        spec = aivcs.put(b"a spec\n")
+        for status in ("completed", "failed", "failed"):
+            aivcs.ok("run", "finish", aivcs.begin(), "--status", status)
+        aivcs.begin()
+        aivcs.ok("release", "promote", "bot", spec)
+        shown = dict(line.split("\t") for line in aivcs.ok("status").lines)
+        assert shown["store"] == str(aivcs.store)
+        assert shown["durability"] == "full"
+        assert shown["blobs"] == "1"
+        assert shown["runs"].startswith("4 ")
+        assert "2 failed" in shown["runs"]
+        assert shown["releases"] == "1"
+        found = aivcs.ok("status", "--json").json
+        assert found["runs"] == {"RUNNING": 1, "COMPLETED": 1, "FAILED": 2, "CANCELLED": 0}
+        assert (found["store"], found["blobs"]) == (str(aivcs.store), 1)
+        assert [record["spec_digest"] for record in found["releases"]] == [spec]
+
+    def test_says_that_runs_are_damaged(self, aivcs):
+        aivcs.run_log(aivcs.begin()).write_bytes(b"garbage\n")
+        assert "damaged\t1 " in aivcs.ok("status").text
+
+
+class TestVerify:
+    def test_finds_nothing_in_a_sound_store(self, aivcs):
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "k")
+        aivcs.ok("release", "promote", "bot", aivcs.put(b"a spec\n"))
+        for command in (("verify",), ("blob", "verify"), ("run", "verify"), ("release", "verify")):
+            done = aivcs.ok(*command)
+            assert done.out == b""
+            assert aivcs.ok(*command, "--json").out == b""
+
+    def test_names_what_is_damaged_and_exits_14(self, aivcs):
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "k")
+        digest = aivcs.put(b"a spec\n")
+        aivcs.ok("release", "promote", "bot", digest)
+        places = {
+            "blob": (aivcs.object(digest), digest[2:]),
+            "run": (aivcs.run_log(run), run),
+            "release": (aivcs.release_log("bot"), "bot.jsonl"),
+        }
+        for noun, (path, mention) in places.items():
+            before = path.read_bytes()
+            at = len(before) // 3
+            path.write_bytes(before[:at] + bytes([before[at] ^ 1]) + before[at + 1 :])
+            for command in (("verify",), (noun, "verify")):
+                (line,) = aivcs(*command, code=14).lines
+                assert line.startswith("damage\t")
+                assert mention in line
+                (finding,) = aivcs(*command, "--json", code=14).json_lines
+                assert mention in finding["where"]
+            for other in places.keys() - {noun}:
+                aivcs.ok(other, "verify")
+            path.write_bytes(before)
+        aivcs.ok("verify")
+
+    def test_changes_nothing(self, aivcs, unchanged):
+        run = aivcs.begin()
+        log = aivcs.run_log(run)
+        log.write_bytes(log.read_bytes() + b'{"type":"event","torn')
+        with unchanged:
+            aivcs("verify")
+
+
+class TestConfig:
+    def test_gives_defaults(self, aivcs):
+        assert aivcs.ok("config", "get", "core.durability").text == "full"
+        assert aivcs.ok("config", "get", "core.lock_timeout", "--json").json == 30
+        assert dict(line.split("\t") for line in aivcs.ok("config", "list").lines) == {
+            "core.durability": "full",
+            "core.lock_timeout": "30",
+            "limits.event_bytes": "1048576",
+            "safe.directory": "",
+        }
+
+    def test_works_outside_a_store_for_the_users_own(self, outside):
+        outside.ok("config", "set", "--user", "core.lock_timeout", "5")
+        assert outside.ok("config", "get", "core.lock_timeout").text == "5"
+        assert outside("config", "set", "core.lock_timeout", "5", code=10).complaint
+
+    def test_the_nearer_place_outdoes_the_farther(self, aivcs):
+        get = ("config", "get", "core.lock_timeout")
+        aivcs.ok("config", "set", "--user", "core.lock_timeout", "1")
+        assert aivcs.ok(*get).text == "1"
+        aivcs.ok("config", "set", "core.lock_timeout", "2.5")
+        assert aivcs.ok(*get).text == "2.5"
+        env = {"AIVCS_LOCK_TIMEOUT": "3"}
+        assert aivcs.ok(*get, env=env).text == "3"
+        assert aivcs.ok("--lock-timeout", "4", *get, env=env).text == "4"
+        origins = {
+            entry["key"]: entry["origin"]
+            for entry in aivcs.ok("config", "list", "--show-origin", "--json").json_lines
+        }
+        assert origins["core.lock_timeout"] == str(aivcs.store / "config.toml")
+        assert origins["core.durability"] == "default"
+        aivcs.ok("config", "unset", "core.lock_timeout")
+        assert aivcs.ok(*get).text == "1"
+        aivcs.ok("config", "unset", "--user", "core.lock_timeout")
+        assert aivcs.ok(*get).text == "30"
+        assert not (aivcs.store / "config.toml").exists()
+
+    @pytest.mark.parametrize("durability", ["full", "batch", "none"])
+    def test_stores_with_every_durability(self, aivcs, files, durability):
+        aivcs.ok("config", "set", "core.durability", durability)
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "k")
+        aivcs.ok("run", "finish", run)
+        assert len(files.read_chain(aivcs.run_log(run))) == 3
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("core.durability", "fast"),
+            ("core.durability", ""),
+            ("core.lock_timeout", "-1"),
+            ("core.lock_timeout", "nan"),
+            ("core.lock_timeout", "soon"),
+            ("limits.event_bytes", "1"),
+            ("limits.event_bytes", "1.5"),
+            ("core.durabilty", "full"),
+            ("", "full"),
+            ("safe.directory", "/x"),
+        ],
+    )
+    def test_refuses_what_is_no_setting(self, aivcs, unchanged, key, value):
+        with unchanged:
+            assert aivcs("config", "set", "--", key, value, code=2).complaint
+
+    def test_names_the_key_that_was_meant(self, aivcs):
+        assert "core.durability" in aivcs("config", "get", "core.durabilty", code=2).complaint
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"[core",
+            b"\xff",
+            b"[core]\ndurability = 5\n",
+            b'[core]\ndurability = "fast"\n',
+            b'[core]\nlock_timeout = "30"\n',
+            b"[core]\nlock_timeout = nan\n",
+            b"[core]\nlock_timeout = true\n",
+            b"[limits]\nevent_bytes = 5\n",
+            b'[safe]\ndirectory = ["*"]\n',
+            b"a = " + b"[" * 5000 + b"]" * 5000 + b"\n",
+        ],
+        ids=lambda text: repr(text[:30]),
+    )
+    def test_a_broken_file_is_named_and_stops_everything(self, aivcs, unchanged, text):
+        digest = aivcs.put(b"x")
+        (aivcs.store / "config.toml").write_bytes(text)
+        with unchanged:
+            for command in (("blob", "get", digest), ("blob", "put", "-"), ("status",)):
+                done = aivcs(*command, code=2)
+                assert "config.toml" in done.complaint
+                assert done.out == b""
+
+    def test_ignores_keys_of_later_versions(self, aivcs):
+        (aivcs.store / "config.toml").write_text("[core]\nfuture = 1\n[other]\nx = [1]\n")
+        assert aivcs.put(b"x")
+        aivcs.ok("config", "set", "core.durability", "batch")
+        assert "future = 1" in (aivcs.store / "config.toml").read_text()
+
+
+class TestLocks:
+    @pytest.fixture
+    def held(self, aivcs):
+        """A run and a release whose logs another process has locked."""
+        run = aivcs.begin()
+        aivcs.ok("release", "promote", "bot", aivcs.put(b"a spec\n"))
+        logs = [aivcs.run_log(run).open("rb"), aivcs.release_log("bot").open("rb")]
+        for log in logs:
+            fcntl.flock(log, fcntl.LOCK_EX)
+        yield run
+        for log in logs:
+            log.close()
+
+    @pytest.mark.parametrize(
+        ("options", "env"),
+        [
+            (("--lock-timeout", "0"), {}),
+            (("--lock-timeout", "0.05"), {}),
+            ((), {"AIVCS_LOCK_TIMEOUT": "0.05"}),
+            (("--lock-timeout", "0.05"), {"AIVCS_LOCK_TIMEOUT": "600"}),
+        ],
+        ids=str,
+    )
+    def test_end_waiting_with_11_and_nothing_done(self, aivcs, held, unchanged, options, env):
+        spec = aivcs.put(b"a spec\n")
+        with unchanged:
+            for command in (
+                ("run", "log", held, "k"),
+                ("run", "finish", held),
+                ("release", "promote", "bot", spec),
+                ("release", "rollback", "bot"),
+            ):
+                done = aivcs(*options, *command, env=env, code=11)
+                assert "--lock-timeout" in done.complaint
+                assert done.out == b""
+
+    def test_end_waiting_as_the_store_is_configured(self, aivcs, held):
+        aivcs.ok("config", "set", "core.lock_timeout", "0.05")
+        assert aivcs("run", "log", held, "k", code=11).complaint
+
+    def test_do_not_keep_anybody_from_reading(self, aivcs, held):
+        for command in (
+            ("run", "show", held), ("run", "events", held), ("run", "list"), ("status",),
+            ("release", "current", "bot"), ("release", "history", "bot"), ("verify",),
+        ):  # fmt: skip
+            aivcs.ok("--lock-timeout", "0", *command)
+
+    @pytest.mark.parametrize("text", ["x", "-1", "nan", "1e9", ""])
+    def test_refuse_a_time_limit_that_is_none(self, aivcs, held, text):
+        if text:  # an empty variable is an unset one
+            assert aivcs("run", "show", held, env={"AIVCS_LOCK_TIMEOUT": text}, code=2).complaint
+        assert aivcs(f"--lock-timeout={text}", "run", "show", held, code=2).complaint
