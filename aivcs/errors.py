@@ -7,7 +7,20 @@ Backends raise `StorageError` and its subclasses, and nothing else.
 
 
 class AivcsError(Exception):
-    """Base of every error that aivcs raises on purpose."""
+    """Base of every error that aivcs raises on purpose; survives being sent to another process."""
+
+    def __reduce__(self) -> "tuple[object, ...]":
+        """Rebuilds the error from what it holds, not from what it was made of."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(
+    kind: "type[AivcsError]", args: "tuple[object, ...]", state: "dict[str, object]"
+) -> "AivcsError":
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(AivcsError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _HEX = frozenset("0123456789abcdef")
 _DIGITS = frozenset("0123456789")
+_ZEROS = dict.fromkeys(map(ord, "123456789"), "0")
 _ALNUM = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _SAFE = _ALNUM | frozenset("._-")
 
@@ -115,10 +116,10 @@ class Timestamp(str):
 
         try:
             moment = datetime.fromisoformat(text)
-            if moment.tzinfo is None or len(text) < 20 or text[10] not in "Tt ":
+            if moment.tzinfo is None or text[4] != "-" or text[7] != "-" or text[10] not in "Tt ":
                 raise ValueError(text)
             return cls.from_datetime(moment)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise SerializationError(
                 f"{_shown(text)} is not a time: RFC 3339 with an offset is needed, "
                 "as in 2026-01-31T12:00:00Z"
@@ -141,17 +142,20 @@ class Timestamp(str):
         Raises:
             SerializationError: The datetime is naive.
         """
-        from datetime import UTC
+        from datetime import UTC, datetime
 
-        if moment.tzinfo is None:
-            raise SerializationError("a datetime without a time zone does not name a moment")
-        text = moment.astimezone(UTC).isoformat(timespec="microseconds")
+        if not isinstance(moment, datetime) or moment.tzinfo is None:
+            raise SerializationError(f"{moment!r} is no datetime with a time zone")
+        try:
+            text = moment.astimezone(UTC).isoformat(timespec="microseconds")
+        except OverflowError as error:
+            raise SerializationError(f"{moment} is outside of what dates can say") from error
         return str.__new__(cls, text[:26] + "Z")
 
     @classmethod
-    def _stored(cls, text: str) -> "Timestamp":
+    def stored(cls, text: str) -> "Timestamp":
         """Takes a text from a log, where it is in the one form already."""
-        if not isinstance(text, str) or len(text) != 27 or text[10] != "T" or text[26] != "Z":
+        if not isinstance(text, str) or text.translate(_ZEROS) != "0000-00-00T00:00:00.000000Z":
             return cls(text)
         return str.__new__(cls, text)
 
@@ -338,7 +342,7 @@ class RunSummary(Record):
 
     Raises:
         InvalidDigestError: The final state is not a digest.
-        SerializationError: A number is negative.
+        SerializationError: A number is negative, or no whole number.
     """
 
     __slots__ = ("total_events", "final_state_digest", "duration_ms", "success", "exit_code")  # noqa: RUF023
@@ -361,6 +365,8 @@ class RunSummary(Record):
         for name, number in (("total_events", total_events), ("duration_ms", duration_ms)):
             if number is not None and (type(number) is not int or not 0 <= number <= MAX_SEQ):
                 raise SerializationError(f"{name} must be a whole number, not {number!r}")
+        if exit_code is not None and type(exit_code) is not int:
+            raise SerializationError(f"exit_code must be a whole number, not {exit_code!r}")
         state = None if final_state_digest is None else ContentDigest(final_state_digest)
         self._fill(total_events, state, duration_ms, bool(success), exit_code)
 

@@ -10,6 +10,8 @@ Knows no file and no backend's inside: a store is opened by the scheme of its na
 the contracts alone.
 """
 
+import os
+
 from aivcs.backends.fs import FileBackend
 from aivcs.errors import (
     AmbiguousError,
@@ -55,7 +57,11 @@ class Repository:
 
     @classmethod
     def init(
-        cls, folder: str, *, shared: bool = False, settings: "Settings | None" = None
+        cls,
+        folder: "str | os.PathLike[str]",
+        *,
+        shared: bool = False,
+        settings: "Settings | None" = None,
     ) -> "Repository":
         """Makes a store in a folder, `FOLDER/.aivcs`; doing it again is harmless.
 
@@ -69,11 +75,16 @@ class Repository:
         """
         from aivcs.backends.fs.backend import STORE
 
-        path = f"{str(folder).rstrip('/')}/{STORE}"
-        return cls(FileBackend.init(path, shared=shared, settings=settings))
+        path = os.path.join(_absolute(folder), STORE)
+        backend = FileBackend.init(path, shared=shared, settings=settings)
+        if settings is None:
+            backend.settings = stored_settings(backend)
+        return cls(backend)
 
     @classmethod
-    def open(cls, store: str, settings: "Settings | None" = None) -> "Repository":
+    def open(
+        cls, store: "str | os.PathLike[str]", settings: "Settings | None" = None
+    ) -> "Repository":
         """Opens a store by its path, the folder that holds `format`.
 
         Args:
@@ -85,28 +96,29 @@ class Repository:
             UnsupportedFormatError: It was made by a later version.
             UsageError: The scheme is unknown, or the store's configuration is invalid.
         """
-        store = str(store)
-        scheme, mark, _ = store.partition("://")
-        if mark:
-            if scheme != "file":
-                raise UsageError(
-                    f"{store}: this version keeps stores in folders only, not at {scheme}://; "
-                    "give the path of a folder"
-                )
-            store = store[len("file://") :]
-        backend = FileBackend.open(store, settings)
+        scheme, mark, rest = os.fspath(store).partition("://")
+        if mark and scheme != "file":
+            raise UsageError(
+                f"{store}: this version keeps stores in folders only, not at {scheme}://; "
+                "give the path of a folder"
+            )
+        backend = FileBackend.open(_absolute(rest if mark else store), settings)
         if settings is None:
             backend.settings = stored_settings(backend)
         return cls(backend)
 
     @classmethod
-    def discover(cls, start: str = ".", settings: "Settings | None" = None) -> "Repository":
+    def discover(
+        cls, start: "str | os.PathLike[str]" = ".", settings: "Settings | None" = None
+    ) -> "Repository":
         """Opens the store that a folder belongs to: its own `.aivcs`, or the nearest above it.
+
+        Whose store that is, is the caller's to check (`backend.owner`); the command line does.
 
         Raises:
             NoRepositoryError: There is none.
         """
-        return cls.open(FileBackend.discover(str(start)), settings)
+        return cls.open(FileBackend.discover(_absolute(start)), settings)
 
     @property
     def path(self) -> str:
@@ -170,10 +182,10 @@ class Repository:
         lowered = text.lower()
         if not MIN_PREFIX <= len(text) < 64 or lowered.strip("0123456789abcdef"):
             raise InvalidDigestError(text)
-        return ContentDigest(
-            _only("digest", text, self.blobs.list_digests(lowered))
-            or _absent(NotFoundError(text, f"no blob begins with {text}; see: aivcs blob ls"))
-        )
+        found = _only("digest", text, self.blobs.list_digests(lowered))
+        if found is None:
+            raise NotFoundError(text, f"no blob begins with {text}; see: aivcs blob ls")
+        return ContentDigest(found)
 
     def resolve_run(self, text: str) -> RunId:
         """Returns the run id that a text names: all of it, or a unique prefix.
@@ -190,9 +202,10 @@ class Repository:
         if len(text) < MIN_PREFIX:
             raise UsageError(f"RUN {text!r} is too short: give at least {MIN_PREFIX} characters")
         run_id = _run_id(text)
-        return RunId(
-            _only("run", text, self.runs.list_run_ids(run_id)) or _absent(RunNotFoundError(text))
-        )
+        found = _only("run", text, self.runs.list_run_ids(run_id))
+        if found is None:
+            raise RunNotFoundError(text)
+        return RunId(found)
 
     def resolve_spec(self, text: str, *, allow_missing: bool = False) -> ContentDigest:
         """Returns the digest of a spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
@@ -238,23 +251,23 @@ class Repository:
         """
         if not text:
             raise UsageError("the target is empty; is a variable unset?")
-        if text[0] == "@" and text[1:].isdecimal() and text.isascii():
-            return int(text[1:])
+        if text[0] == "@":
+            seq = _seq_of(text[1:])
+            if seq is None:
+                raise UsageError(f"{text[:80]!r} is no target: write @SEQ, a label or a digest")
+            return seq
         lowered = text.lower()
         if not MIN_PREFIX <= len(text) <= 64 or lowered.strip("0123456789abcdef"):
             return text
         seen = sorted({record.spec_digest for record in self.releases.iter_history(name)})
         found = _only("digest", text, (digest for digest in seen if digest.startswith(lowered)))
-        return ContentDigest(
-            found
-            or _absent(
-                ReleaseNotFoundError(
-                    name,
-                    f"{name} has no release {text}; see: aivcs release history {name}, "
-                    f"or make it one: aivcs release promote {name} {text}",
-                )
+        if found is None:
+            raise ReleaseNotFoundError(
+                name,
+                f"{name} has no release {text}; see: aivcs release history {name}, "
+                f"or make it one: aivcs release promote {name} {text}",
             )
-        )
+        return ContentDigest(found)
 
     def resolve_expectation(self, text: str) -> "ContentDigest | int | str":
         """Returns what `--expect` names: @SEQ, `none`, or a digest or its prefix.
@@ -266,8 +279,9 @@ class Repository:
         """
         if text == "none":
             return text
-        if text[:1] == "@" and text[1:].isdecimal() and text.isascii():
-            return int(text[1:])
+        seq = _seq_of(text[1:]) if text[:1] == "@" else None
+        if seq is not None:
+            return seq
         try:
             return self.resolve_digest(text)
         except InvalidDigestError as error:
@@ -285,8 +299,21 @@ class Repository:
             return record.spec_digest
         from aivcs.log.release import find_release
 
-        wanted = int(selector) if selector.isdecimal() and selector.isascii() else selector
+        seq = _seq_of(selector)
+        wanted = selector if seq is None else seq
         return find_release(name, self.releases.iter_history(name), wanted).spec_digest
+
+
+def _absolute(path: "str | os.PathLike[str]") -> str:
+    """A path that stays the same place when the working directory changes."""
+    if not os.fspath(path):
+        raise UsageError("the path of the store is empty; is a variable unset?")
+    return os.path.abspath(path)
+
+
+def _seq_of(text: str) -> "int | None":
+    """The sequence number that a text is; None if it is none, or longer than one can be."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 16 else None
 
 
 def stored_settings(backend: FileBackend) -> Settings:
@@ -324,7 +351,3 @@ def _only(what: str, prefix: str, found: "Iterable[str]") -> "str | None":
     if len(candidates) > 1:
         raise AmbiguousError(what, prefix, candidates[:_SHOWN])
     return candidates[0] if candidates else None
-
-
-def _absent(error: Exception) -> str:
-    raise error

@@ -119,7 +119,7 @@ class Aivcs:
     def shell(self, script, *arguments, env=None, **options):
         """Runs a script in bash, where "$aivcs" is the command; $1 … are the arguments."""
         done = subprocess.run(
-            ["bash", "-c", f"aivcs() {{ {' '.join(COMMAND)} \"$@\"; }}\n{script}", "-", *arguments],
+            ["bash", "-c", f'aivcs() {{ {" ".join(COMMAND)} "$@"; }}\n{script}', "-", *arguments],
             cwd=options.pop("cwd", self.folder),
             env=self.environment(**(env or {})),
             capture_output=True,
@@ -214,10 +214,19 @@ def outside(tmp_path):
     return Aivcs(folder, home)
 
 
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory):
+    """A store as `init` makes it, to be copied: cheaper than a process for every test."""
+    folder = tmp_path_factory.mktemp("new")
+    command = Aivcs(folder, folder)
+    command.ok("init")
+    return command.store
+
+
 @pytest.fixture
-def aivcs(outside):
+def aivcs(outside, new_store):
     """The command in a folder with a new store."""
-    outside.ok("init")
+    shutil.copytree(new_store, outside.store)
     return outside
 
 

@@ -22,6 +22,7 @@ from aivcs.log.fault import find_byte_fault, find_fault
 from aivcs.log.jsontext import encode, parse
 from aivcs.log.run import too_large
 from aivcs.model import RunEvent
+from aivcs.settings import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ _BATCH = 1 << 20
 """Bytes of lines stored at once, at most (but for one longer line)."""
 _SLACK = 1 << 16
 """Bytes a line may have beyond the limit of its payload."""
+_LINE_DEPTH = MAX_DEPTH + 1
+"""A line puts one level around its payload, which may use all of `MAX_DEPTH`."""
 _MEMBERS = {"kind", "payload", "seq", "timestamp"}
 
 
@@ -171,7 +174,7 @@ def _event(line: bytes) -> RunEvent:
         fault = find_byte_fault(line) or ""
         raise _BadLineError(fault.removeprefix("line 1")) from error
     try:
-        value = parse(text)
+        value = parse(text, max_depth=_LINE_DEPTH)
     except SerializationError as error:
         raise _BadLineError(str(error).removeprefix("line 1")) from error
     try:

@@ -11,7 +11,7 @@ unless a name says otherwise; "right" means that a line parses as a link of the 
 from aivcs.errors import IntegrityError, SerializationError, UnsupportedFormatError
 from aivcs.log.jsontext import parse
 from aivcs.settings import MAX_DEPTH
-from aivcs.sha256 import hex_digest
+from aivcs.sha256 import hasher, hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _KEY = b',"hash":"'
 _CLOSE = b'"}'
 LINK_BYTES = len(_KEY) + 64 + len(_CLOSE)
 """How many bytes the hash member and the closing brace take at the end of a line."""
+_SECTOR = 512
+"""Bytes that storage writes at once, at least: holes are made of whole ones."""
 _HEX = frozenset(b"0123456789abcdef")
 _LINE_DEPTH = MAX_DEPTH + 2
 """A line puts one level around a payload, two around tags; both may use all of `MAX_DEPTH`."""
@@ -92,9 +94,9 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
 
     The rule: a whole right line that lacks only its newline, followed by nothing or by NULs alone,
     gets its newline; the same followed by any other byte is corruption; other bytes behind the last
-    newline, and anything behind the last right line that contains NULs (what file systems leave of
-    an unfinished write after a power cut), are torn, unless a later line shows by its own hash that
-    the line before it was whole; a line with its newline that is not right is corruption.
+    newline are torn, and so is everything behind the last right line if it has holes, NULs as file
+    systems leave them of a write that a power cut stopped; any other line with its newline that is
+    not right is corruption.
 
     Args:
         block: The bytes of the file from the offset `start` to its end.
@@ -129,24 +131,29 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
         after = rest[whole:]
         if not after.strip(b"\0"):
             return Tail(rest[:whole], start + end + whole, after, unended=True)
-    elif b"\n" not in rest or (b"\0" in rest and not _goes_on(rest, head)):
+    elif b"\n" not in rest or _is_holed(rest, start + end):
         return Tail(last, start + end, rest)
     bad = rest.split(b"\n", 1)[0]
     raise IntegrityError(hash_of(bad), expected_hash(bad, head), str(start + end))
 
 
-def _goes_on(rest: bytes, previous: str) -> bool:
-    """Whether a line behind the first one of `rest` is right but for the hash that one bears.
+def _is_holed(rest: bytes, offset: int) -> bool:
+    """Whether `rest` has NULs where a file system leaves them of a write that was cut short.
 
-    Then the first one was whole once and has been damaged since: no write was interrupted there.
+    A hole begins where the file ended before, which is where a line begins, or where a sector
+    begins, and it ends where a sector or the file ends. A NUL anywhere else was put there later.
     """
-    first = True
-    for line in rest.split(b"\n")[:-1]:
-        if not first and is_right(line, previous):
-            return True
-        previous = expected_hash(line, previous)
-        first = False
-    return False
+    at = rest.find(b"\0")
+    if at < 0:
+        return False
+    while at >= 0:
+        stop = len(rest) - len(rest[at:].lstrip(b"\0"))
+        begins = at == 0 or rest[at - 1 : at] == b"\n" or (offset + at) % _SECTOR == 0
+        ends = stop == len(rest) or (offset + stop) % _SECTOR == 0
+        if not (begins and ends):
+            return False
+        at = rest.find(b"\0", stop)
+    return True
 
 
 def _hash_before(block: bytes, begin: int) -> "str | None":
@@ -160,13 +167,24 @@ def _whole_line(rest: bytes, previous: str) -> int:
     """The length, newline excluded, of the right line that `rest` begins with; 0 without one."""
     limit = rest.find(b"\n")
     limit = len(rest) if limit < 0 else limit
-    at = rest.find(_KEY)
-    while 0 <= at < limit:
+    hashed = hasher(limit, previous.encode())
+    begin, at = 0, rest.find(_KEY)
+    while 0 <= at <= limit - LINK_BYTES:
+        hashed.update(rest[begin:at])
         stop = at + LINK_BYTES
-        if stop <= limit and is_right(rest[:stop], previous):
+        # A payload may contain what looks like the end of its line, so it must be JSON as well.
+        if hash_of(rest[:stop]) == hashed.copy().hexdigest() and _is_json(rest[:stop]):
             return stop
-        at = rest.find(_KEY, at + 1)
+        begin, at = at, rest.find(_KEY, at + 1)
     return 0
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        parse(line.decode(), max_depth=_LINE_DEPTH)
+    except (SerializationError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def right_lines(
@@ -214,3 +232,26 @@ def members(line: bytes) -> "dict[str, Any]":
             f"format {entry['format']!r} of a log needs a newer aivcs; this one reads {FORMAT}"
         )
     return entry
+
+
+def require_name(found: object, wanted: "str | None") -> None:
+    """Refuses an entry of another log: a log that was copied over this one is whole, but not this.
+
+    Raises:
+        IntegrityError: `found` is not the name that is wanted.
+    """
+    if wanted is not None and found != wanted:
+        raise IntegrityError(None, None, "", f"holds the log of {found!r}, not of {wanted!r}")
+
+
+def integer(entry: "dict[str, Any]", key: str, low: int, high: int) -> int:
+    """Returns a member that must be a whole number within bounds.
+
+    Raises:
+        KeyError: There is none.
+        ValueError: It is something else.
+    """
+    value = entry[key]
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{key} is {value!r}")
+    return value

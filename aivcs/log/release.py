@@ -26,7 +26,7 @@ from aivcs.errors import (
 )
 from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import ContentDigest, ReleaseMetadata, ReleaseRecord, Timestamp
+from aivcs.model import MAX_SEQ, ContentDigest, ReleaseMetadata, ReleaseRecord, Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,8 +62,12 @@ def seq_of(line: bytes) -> int:
     return seq
 
 
-def record_of(line: bytes) -> "ReleaseRecord | None":
+def record_of(line: bytes, name: "str | None" = None) -> "ReleaseRecord | None":
     """Returns the release that a line holds, or None if it is a mark.
+
+    Args:
+        line: The line.
+        name: The name that the release must be of.
 
     Raises:
         IntegrityError: It is no entry of a release log.
@@ -76,9 +80,14 @@ def record_of(line: bytes) -> "ReleaseRecord | None":
         what = entry["type"] if entry["type"] != "release" else entry.get("action")
         raise UnsupportedFormatError(f"an entry of type {what!r} needs a newer aivcs")
     try:
+        chain.require_name(entry["name"], name)
         metadata = entry["metadata"]
+        seq = chain.integer(entry, "seq", 1, MAX_SEQ)
+        target = chain.integer(entry, "target_seq", 1, MAX_SEQ)
+        if entry["parent_seq"] is not None:
+            chain.integer(entry, "parent_seq", 1, MAX_SEQ)
         return ReleaseRecord(
-            seq=entry["seq"],
+            seq=seq,
             action=entry["action"],
             name=entry["name"],
             spec_digest=ContentDigest(entry["spec_digest"]),
@@ -87,11 +96,11 @@ def record_of(line: bytes) -> "ReleaseRecord | None":
                 version_label=metadata["version_label"],
                 notes=metadata["notes"],
             ),
-            target_seq=entry["target_seq"],
+            target_seq=target,
             parent_seq=entry["parent_seq"],
-            created_at=Timestamp._stored(entry["created_at"]),
+            created_at=Timestamp.stored(entry["created_at"]),
         )
-    except (KeyError, TypeError, SerializationError, InvalidDigestError) as error:
+    except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
         raise IntegrityError(
             None, None, "", f"is no release: {error or type(error).__name__}"
         ) from error
@@ -178,7 +187,7 @@ def pop(
         raise ReleaseNotFoundError(name)
     if top.parent_seq is None:
         raise NoPreviousReleaseError(name)
-    return _return_to(find(top.parent_seq), seq, metadata)
+    return _return_to(_below(top, find), seq, metadata)
 
 
 def pop_to(
@@ -192,11 +201,21 @@ def pop_to(
     digest = target.spec_digest
     element = top
     while element.spec_digest != digest and element.parent_seq is not None:
-        element = find(element.parent_seq)
+        element = _below(element, find)
     if element.spec_digest == digest and element is not top:
         return _return_to(element, seq, metadata)
     pushed = promotion(top.name, top, seq, digest, target.metadata)
     return _rollback(pushed, seq, pushed.target_seq, pushed.parent_seq, metadata)
+
+
+def _below(element: ReleaseRecord, find: "Callable[[int], ReleaseRecord]") -> ReleaseRecord:
+    """The element below one on the stack, which was there first."""
+    parent = element.parent_seq
+    if parent is None or parent >= element.seq:
+        raise IntegrityError(
+            None, None, "", f"has an entry {element.seq} whose parent is {parent}, not before it"
+        )
+    return find(parent)
 
 
 def find_release(

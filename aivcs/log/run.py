@@ -79,10 +79,13 @@ class Position:
                 case "run":
                     self.highest = self.count = 0
                 case "event":
-                    self.highest, self.count = entry.get("high", (entry["seq"],) * 2)
+                    seq = chain.integer(entry, "seq", 0, MAX_SEQ)
+                    self.highest, self.count = entry.get("high", (seq, seq))
+                    if type(self.highest) is not int or type(self.count) is not int:
+                        raise ValueError(f"high is {entry['high']!r}")
                 case "end":
                     self.status = RunStatus(entry["status"])
-                    self.highest = self.count = entry["summary"]["total_events"]
+                    self.highest = self.count = 0  # nothing goes on from here
                 case other:
                     raise _newer(other)
         except (KeyError, TypeError, ValueError, InvalidDigestError, SerializationError) as error:
@@ -231,13 +234,18 @@ def origin(first: bytes) -> "tuple[Timestamp, ContentDigest]":
     """
     entry = chain.members(first)
     try:
-        return Timestamp._stored(entry["created_at"]), ContentDigest(entry["spec_digest"])
+        return Timestamp.stored(entry["created_at"]), ContentDigest(entry["spec_digest"])
     except (KeyError, StorageError) as error:
         raise _misshapen(entry, error) from error
 
 
-def fold(first: bytes, last: bytes) -> RunRecord:
+def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
     """Returns the record of a run from the first and the last line of its log.
+
+    Args:
+        first: The first line.
+        last: The last line; the same if there is no other.
+        run_id: The run that the log must be of.
 
     Raises:
         IntegrityError: These are not lines of a run's log.
@@ -247,6 +255,7 @@ def fold(first: bytes, last: bytes) -> RunRecord:
     try:
         if entry["type"] != "run":
             raise IntegrityError(None, None, "", "does not begin with the entry of a run")
+        chain.require_name(entry["run_id"], run_id)
         metadata = entry["metadata"]
         status, summary, completed_at = RunStatus.RUNNING, None, None
         closing = chain.members(last)
@@ -260,7 +269,7 @@ def fold(first: bytes, last: bytes) -> RunRecord:
                 success=ending["success"],
                 exit_code=ending.get("exit_code"),
             )
-            completed_at = Timestamp._stored(closing["completed_at"])
+            completed_at = Timestamp.stored(closing["completed_at"])
         elif closing["type"] not in {"run", "event"}:
             raise _newer(closing["type"])
         return RunRecord(
@@ -271,7 +280,7 @@ def fold(first: bytes, last: bytes) -> RunRecord:
             ),
             status=status,
             summary=summary,
-            created_at=Timestamp._stored(entry["created_at"]),
+            created_at=Timestamp.stored(entry["created_at"]),
             completed_at=completed_at,
         )
     except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
@@ -294,56 +303,67 @@ def event_of(line: bytes) -> "RunEvent | None":
         return RunEvent(
             entry["kind"],
             entry["payload"],
-            seq=entry["seq"],
-            timestamp=Timestamp._stored(entry["timestamp"]),
+            seq=chain.integer(entry, "seq", 0, MAX_SEQ),
+            timestamp=Timestamp.stored(entry["timestamp"]),
         )
-    except (KeyError, SerializationError) as error:
+    except (KeyError, ValueError, SerializationError) as error:
         raise _misshapen(entry, error) from error
 
 
-ZEROTH = b'{"type":"event","seq":0,'
-"""How the line of an event with the seq 0 begins: the one that may come in front of the first."""
+_OPENING = b'{"type":"event","seq":'
 
 
-def events_in_order(lines: "Iterable[bytes]", *, has_zeroth: bool) -> "Iterator[RunEvent]":
+def opening_of(seq: int) -> bytes:
+    """Returns how the line of the event with a seq begins, whatever is in it."""
+    return b"%s%d," % (_OPENING, seq)
+
+
+def opening_in(line: bytes) -> bytes:
+    """Returns that beginning of an event's line, as `opening_of` makes it."""
+    return line[: line.find(b",", len(_OPENING)) + 1]
+
+
+def is_ascending(lines: "Iterable[bytes]") -> bool:
+    """Tells whether the events of a log stand in it in the order of their seqs, none twice."""
+    highest = -1
+    for line in lines:
+        if line.startswith(_OPENING):
+            try:
+                seq = int(line[len(_OPENING) : line.find(b",", len(_OPENING))])
+            except ValueError:
+                return False
+            if seq <= highest:
+                return False
+            highest = seq
+    return True
+
+
+def events_in_order(lines: "Iterable[bytes]", *, ascending: bool) -> "Iterator[RunEvent]":
     """Yields the events of a log ordered by seq, whatever order they were appended in.
 
-    Holds back only what arrived early: a log without gaps passes through in constant memory.
-
     Args:
-        lines: The lines of the log, in order.
-        has_zeroth: Whether a line of the log begins with `ZEROTH`.
+        lines: The lines of the log.
+        ascending: What `is_ascending` says of them. If so they pass through, in constant memory;
+            else all are held to be sorted.
 
     Raises:
         IntegrityError: A seq is there twice.
     """
-    from heapq import heappop, heappush
-
-    early: list[tuple[int, int, RunEvent]] = []  # seq, order of arrival, event
-    following = 0 if has_zeroth else 1
-    for number, line in enumerate(lines):
-        event = event_of(line)
-        if event is None:
-            continue
-        assert event.seq is not None
-        if event.seq < following:
-            raise _repeated(event.seq)
-        if event.seq == following:
-            yield event
-            following += 1
-            while early and early[0][0] <= following:
-                if early[0][0] < following:
-                    raise _repeated(following - 1)
-                yield heappop(early)[2]
-                following += 1
-        else:
-            heappush(early, (event.seq, number, event))
-    while early:
-        seq, _, event = heappop(early)
-        if seq < following:
-            raise _repeated(seq)
+    events = (event for line in lines if (event := event_of(line)) is not None)
+    if ascending:
+        yield from events
+        return
+    previous = -1
+    for event in sorted(events, key=_seq):
+        if _seq(event) == previous:
+            raise _repeated(previous)
         yield event
-        following = seq + 1
+        previous = _seq(event)
+
+
+def _seq(event: RunEvent) -> int:
+    assert event.seq is not None
+    return event.seq
 
 
 def _repeated(seq: int) -> IntegrityError:

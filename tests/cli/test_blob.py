@@ -16,9 +16,7 @@ class TestPut:
     def test_prints_the_sha256_of_the_content(self, aivcs):
         (aivcs.folder / "f").write_bytes(b"hello\n")
         done = aivcs.ok("blob", "put", "f")
-        assert done.out == (
-            b"5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n"
-        )
+        assert done.out == (b"5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n")
         assert done.err == b""
 
     def test_keeps_the_raw_bytes_under_their_own_digest(self, aivcs, files):
@@ -83,9 +81,7 @@ class TestPut:
         ],
         ids=lambda arguments: " ".join(arguments)[:20] or "nothing",
     )
-    def test_refuses_what_is_no_list_of_files_and_stores_nothing(
-        self, aivcs, unchanged, arguments
-    ):
+    def test_refuses_what_is_no_list_of_files_and_stores_nothing(self, aivcs, unchanged, arguments):
         (aivcs.folder / "f").write_text("f")
         (aivcs.folder / "folder").mkdir()
         with unchanged:

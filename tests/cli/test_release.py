@@ -70,7 +70,14 @@ class TestPromote:
 
     def test_takes_a_spec_in_every_form(self, aivcs, specs):
         aivcs.ok("release", "promote", "other", specs[0], "--label", "v1")
-        for text in (specs[0], specs[0].upper(), specs[0][:5], "other@current", "other@1", "other@v1"):
+        for text in (
+            specs[0],
+            specs[0].upper(),
+            specs[0][:5],
+            "other@current",
+            "other@1",
+            "other@v1",
+        ):
             assert aivcs.ok("release", "promote", "bot", text).text == specs[0]
 
     def test_refuses_a_prefix_that_fits_two_blobs(self, aivcs, same_beginning, unchanged):
@@ -137,7 +144,9 @@ class TestPromote:
 
     def test_refuses_notes_that_are_no_text(self, aivcs, specs, unchanged):
         with unchanged:
-            assert aivcs("release", "promote", "bot", specs[0], "--notes", b"\xff", code=2).complaint
+            assert aivcs(
+                "release", "promote", "bot", specs[0], "--notes", b"\xff", code=2
+            ).complaint
 
 
 class TestExpect:
@@ -179,7 +188,7 @@ class TestExpect:
             aivcs("release", "promote", "new", specs[0], "--expect", "@1", code=15)
 
     def test_lets_one_of_two_win(self, aivcs, specs):
-        one, two, three = specs
+        _one, two, _three = specs
         for spec in specs:
             aivcs.ok("release", "promote", "bot", spec)
         racers = [
@@ -195,7 +204,7 @@ class TestExpect:
 
 class TestRollback:
     def test_steps_back_and_then_further_back(self, aivcs, specs, files):
-        one, two, three = specs
+        one, two, _three = specs
         for spec in specs:
             aivcs.ok("release", "promote", "bot", spec, "--by", "alice")
         done = aivcs.ok("release", "rollback", "bot", "--by", "bob", "--reason", "slow")
@@ -235,7 +244,7 @@ class TestRollback:
 
     @pytest.mark.parametrize("form", ["@SEQ", "label", "digest", "prefix", "upper"])
     def test_goes_to_a_target(self, aivcs, specs, form):
-        one, two, three = specs
+        one, _two, _three = specs
         for number, spec in enumerate(specs, 1):
             aivcs.ok("release", "promote", "bot", spec, "--label", f"v{number}")
         text = {
@@ -249,7 +258,7 @@ class TestRollback:
 
     @pytest.mark.parametrize(
         ("target", "code"),
-        [("", 2), ("@9", 12), ("@0", 12), ("v9", 12), (ABSENT, 12), ("0000", 12), ("@x", 12)],
+        [("", 2), ("@9", 12), ("@0", 12), ("v9", 12), (ABSENT, 12), ("0000", 12), ("@x", 2)],
     )
     def test_refuses_a_target_that_never_was_live(self, aivcs, specs, unchanged, target, code):
         aivcs.ok("release", "promote", "bot", specs[0])
@@ -381,10 +390,10 @@ def test_a_chain_of_releases_can_be_checked_with_sha256sum_alone(aivcs, specs):
     for spec in specs:
         aivcs.ok("release", "promote", "bot", spec)
     done = aivcs.shell(
-        'previous=\nwhile IFS= read -r line; do\n'
+        "previous=\nwhile IFS= read -r line; do\n"
         'body=${line%,\\"hash\\":*}\n'
         'link=$(printf %s%s "$previous" "$body" | sha256sum | cut -c1-64)\n'
         'test "$line" = "$body,\\"hash\\":\\"$link\\"}" && echo right\n'
-        'previous=$link\ndone < .aivcs/releases/bot.jsonl'
+        "previous=$link\ndone < .aivcs/releases/bot.jsonl"
     )
     assert done.lines == ["right"] * 3, done

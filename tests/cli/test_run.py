@@ -523,9 +523,7 @@ class TestStream:
         assert [e["kind"] for e in aivcs.events(run)] == ["a", "a"]
 
     @pytest.mark.parametrize(("bad", "mentions"), BAD, ids=[str(bad)[:30] for bad, _ in BAD])
-    def test_stores_none_of_an_atomic_stream_with_a_bad_line(
-        self, aivcs, unchanged, bad, mentions
-    ):
+    def test_stores_none_of_an_atomic_stream_with_a_bad_line(self, aivcs, unchanged, bad, mentions):
         run = aivcs.begin()
         bad = bad.encode() if isinstance(bad, str) else bad
         lines = b'{"kind":"a"}\n\n{"kind":"a"}\n' + bad + b'\n{"kind":"never"}\n'
@@ -581,7 +579,9 @@ class TestStream:
                 assert line_of(writer.stdout) == b"%d\n" % number
                 assert len(aivcs.events(run)) == number
                 # The lock is free while nothing comes.
-            assert aivcs.ok("--lock-timeout", "0", "run", "log", "--print-seq", run, "b").text == "4"
+            assert (
+                aivcs.ok("--lock-timeout", "0", "run", "log", "--print-seq", run, "b").text == "4"
+            )
         finally:
             writer.stdin.close()
             assert writer.wait(20) == 0
@@ -879,11 +879,13 @@ class TestList:
         ids=str,
     )
     def test_picks(self, aivcs, runs, arguments, expected):
-        found = [record["run_id"] for record in aivcs.ok("run", "list", *arguments, "--json").json_lines]
+        found = [
+            record["run_id"] for record in aivcs.ok("run", "list", *arguments, "--json").json_lines
+        ]
         assert found == [runs[at] for at in expected]
 
     def test_picks_a_spec(self, aivcs, runs, files):
-        one, two, three = runs
+        one, _two, three = runs
         digest = files.sha256("spec one")
         for text in (digest, digest[:8]):
             rows = aivcs.ok("run", "list", "--spec", text).lines
@@ -980,7 +982,10 @@ class TestManyWriters:
 def test_a_log_can_be_read_with_jq_alone(aivcs):
     run = aivcs.begin()
     aivcs.ok("run", "log", run, "k", "a=1")
-    done = aivcs.shell("command -v jq >/dev/null || exit 99; tail -1 $1 | jq -r .payload.a", str(aivcs.run_log(run)))
+    done = aivcs.shell(
+        "command -v jq >/dev/null || exit 99; tail -1 $1 | jq -r .payload.a",
+        str(aivcs.run_log(run)),
+    )
     if done.code == 99:
         pytest.skip("there is no jq")
     assert done.text == "1"

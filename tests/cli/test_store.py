@@ -116,8 +116,9 @@ class TestDiscovery:
         found = aivcs.ok("--store", "elsewhere/.aivcs", "blob", "ls", env=env).text
         assert found == stores[elsewhere]
         assert aivcs.ok("-C", "there", "blob", "ls").text == stores[there]
-        assert aivcs.ok("-C", "there", "--store", "../elsewhere/.aivcs", "blob", "ls").text == (
-            stores[elsewhere]
+        assert (
+            aivcs.ok("-C", "there", "--store", "../elsewhere/.aivcs", "blob", "ls").text
+            == (stores[elsewhere])
         )
         url = f"file://{there}/.aivcs"
         assert aivcs.ok("--store", url, "blob", "ls").text == stores[there]

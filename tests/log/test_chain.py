@@ -1,5 +1,6 @@
 """The chain: what a hash vouches for, and what the end of a log is taken for."""
 
+import re
 from hashlib import sha256
 
 import pytest
@@ -143,11 +144,24 @@ def test_a_byte_changed_in_the_last_line_is_corruption():
             assert judge(changed) is IntegrityError, (at, byte)
 
 
-def test_a_nul_in_the_last_line_is_taken_for_an_unfinished_write():
+def test_a_nul_in_the_last_line_is_corruption():
     for at in range(len(BEFORE), len(LOG) - 1):
-        changed = LOG[:at] + b"\0" + LOG[at + 1 :]
-        last, head, end, _, _ = clean(LINES[:-1])
-        assert judge(changed) == (last, head, end, changed[end:], False), at
+        assert judge(LOG[:at] + b"\0" + LOG[at + 1 :]) is IntegrityError, at
+
+
+def test_a_hole_of_whole_sectors_is_an_unfinished_write():
+    # Lines of 1,000 bytes behind a right one, the sectors in the middle of them never written.
+    filler = b"".join(b"%0999d\n" % number for number in range(4))
+    start = -(-len(LOG) // 512) * 512 + 512
+    whole = LOG + filler
+    for size in (512, 1024, 1536):
+        holed = whole[:start] + b"\0" * size + whole[start + size :]
+        last, head, end, _, _ = clean(LINES)
+        assert judge(holed) == (last, head, end, holed[end:], False)
+        assert judge(holed[:-300] + b"\0" + holed[-299:]) is IntegrityError
+    # From where the file ended before to where a sector does.
+    holed = LOG + b"\0" * (start - len(LOG)) + whole[start:]
+    assert judge(holed) == (*clean(LINES)[:3], holed[len(LOG) :], False)
 
 
 def test_a_nul_for_the_last_newline_is_not():
@@ -170,7 +184,20 @@ def test_a_byte_changed_further_up_never_costs_a_right_line():
 @given(st.binary(min_size=1, max_size=200))
 def test_whatever_is_behind_the_last_newline_it_is_torn_or_corrupt(rest):
     said = judge(LOG + rest)
-    if b"\n" in rest and b"\0" not in rest:
+    holes = list(re.finditer(rb"\0+", rest))
+    is_torn = b"\n" not in rest or (
+        bool(holes)
+        and all(
+            (
+                hole.start() == 0
+                or rest[hole.start() - 1] == 10
+                or not (len(LOG) + hole.start()) % 512
+            )
+            and (hole.end() == len(rest) or not (len(LOG) + hole.end()) % 512)
+            for hole in holes
+        )
+    )
+    if not is_torn:
         assert said is IntegrityError
     else:
         last, head, end, _, _ = clean(LINES)

@@ -57,15 +57,14 @@ class FileBackend:
         found = _read_format(path)
         if found is not None:
             _require_format(path, found)
-            shared = shared or _is_shared(path)
-        folder = Folder(path, settings or Settings(), shared=shared)
+        was_shared = found is not None and _is_shared(path)
+        folder = Folder(path, settings or Settings(), shared=shared or was_shared)
         with files.doing("make", path):
-            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            if not files.make_folder(path, folder.folder_mode) and shared:
-                os.chmod(path, folder.folder_mode)
-            for part in _PARTS:
-                if not files.make_folder(folder.path(part), folder.folder_mode) and shared:
-                    os.chmod(folder.path(part), folder.folder_mode)
+            _make_above(os.path.dirname(os.path.abspath(path)))
+            for part in ("", *(f"/{part}" for part in _PARTS)):
+                files.make_folder(path + part, folder.folder_mode)
+            if shared and not was_shared:
+                _share(folder)
             for name, content in (
                 # Neither committed by accident nor, when added on purpose, rewritten on checkout.
                 (".gitignore", b"*\n"),
@@ -76,6 +75,8 @@ class FileBackend:
             if found is None:
                 # Last: until it is there, the folder is no store.
                 folder.write_file("format", FORMAT.encode() + b"\n")
+            # Also when it was there: whoever made it may not have come to sync it.
+            files.sync_folder(path)
             files.sync_folder(os.path.dirname(os.path.abspath(path)))
         return cls(folder)
 
@@ -236,6 +237,30 @@ class FileBackend:
         from aivcs.backends.fs.verify import verify
 
         return verify(self._folder, parts, progress)
+
+
+def _make_above(path: str) -> None:
+    """Makes a folder and those above it that are missing, each durable in the one above it."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            pass  # another process makes the same
+        files.sync_folder(os.path.dirname(folder))
+
+
+def _share(folder: Folder) -> None:
+    """Gives what is in a store the modes of a shared one, where they are ours to give."""
+    for path, _, names in os.walk(folder.root):
+        for target, mode in [(path, folder.folder_mode)] + [
+            (f"{path}/{name}", folder.file_mode) for name in names
+        ]:
+            if os.lstat(target).st_uid == os.geteuid() and not os.path.islink(target):
+                os.chmod(target, mode)
 
 
 def _read_format(path: str) -> "str | None":

@@ -80,10 +80,10 @@ class FileCasStore:
         fd = self._open(digest)
         try:
             with files.doing("read", _name(digest)):
-                size = os.fstat(fd).st_size
-                data = os.read(fd, size + 1)
-                while more := os.read(fd, _CHUNK):
-                    data += more
+                pieces = []
+                while piece := os.read(fd, _CHUNK):
+                    pieces.append(piece)
+                data = b"".join(pieces)
         finally:
             os.close(fd)
         _verify(digest, hex_digest(data))
@@ -152,9 +152,15 @@ class FileCasStore:
             with files.doing("read", name):
                 if hash_file(fd) != digest:
                     return False
-                os.utime(fd)
+                try:
+                    os.utime(fd)
+                except PermissionError:
+                    return False  # another user's: one of our own takes its place
+            # It may have been put by a process that did not wait for the disk.
+            if self._folder.is_durable:
+                files.sync_file(fd, name)
         finally:
-            os.close(fd)
+            files.close(fd)
         # Another process may have put it a moment ago, and not come to make its name durable yet.
         self._folder.sync_parents(name)
         return True
@@ -179,7 +185,8 @@ class _VerifiedStream(io.RawIOBase):
     def __init__(self, digest: ContentDigest, fd: int) -> None:
         self._digest = digest
         self._fd = fd
-        self._hasher = hasher(os.fstat(fd).st_size)
+        self._left = os.fstat(fd).st_size
+        self._hasher = hasher(self._left)
 
     def readable(self) -> bool:
         return True
@@ -188,9 +195,10 @@ class _VerifiedStream(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         with files.doing("read", _name(self._digest)):
             count = os.readv(self._fd, [view])
-        if count:
-            self._hasher.update(view[:count])
-        elif len(view):
+        self._hasher.update(view[:count])
+        self._left -= count
+        # With the last bytes, not after them: who reads exactly the size never asks again.
+        if self._left <= 0 or (not count and len(view)):
             _verify(self._digest, self._hasher.hexdigest())
         return count
 

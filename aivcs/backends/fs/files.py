@@ -56,6 +56,8 @@ def open_file(path: str, flags: int) -> "int | None":
         if error.errno == ELOOP:
             raise BackendError(f"{path} is a symbolic link; a store holds none") from error
         raise BackendError(f"cannot open {path}: {error.strerror}") from error
+    except ValueError as error:  # a NUL, or what is no text
+        raise BackendError(f"{path!a} cannot be a path: {error}") from error
     if not S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise BackendError(f"{path} is no regular file; a store holds nothing else")
@@ -74,9 +76,22 @@ def create_file(path: str, flags: int, mode: int) -> "int | None":
         if error.errno == EEXIST:
             return None
         raise
-    # The mode given to open is cut by the umask of whoever happens to run.
-    os.fchmod(fd, mode)
+    try:
+        # The mode given to open is cut by the umask of whoever happens to run.
+        os.fchmod(fd, mode)
+    except BaseException:
+        close(fd)
+        os.unlink(path)
+        raise
     return fd
+
+
+def close(fd: int) -> None:
+    """Closes a descriptor; what had to be durable was synced before, so it cannot fail any more."""
+    try:
+        os.close(fd)
+    except OSError:
+        pass
 
 
 def make_folder(path: str, mode: int) -> bool:
@@ -86,7 +101,8 @@ def make_folder(path: str, mode: int) -> bool:
         OSError: It cannot be made, or something else is there.
     """
     try:
-        os.mkdir(path)
+        # Never wider than it is to be, not even for a moment, or for ever after a crash.
+        os.mkdir(path, mode)
     except FileExistsError:
         require_folder(path)
         return False

@@ -68,7 +68,7 @@ class Folder:
             at = name.find("/", at + 1)
 
     def sync_parents(self, name: str) -> None:
-        """Makes durable the entries of all folders on the way to a part, innermost first.
+        """Makes durable the entries of all folders on the way to a part, the root's last.
 
         All of them, always: one may have been made a moment ago by a process that has not come to
         make it durable yet.
@@ -79,6 +79,7 @@ class Folder:
         while at >= 0:
             files.sync_folder(f"{self.root}/{name[:at]}")
             at = name.rfind("/", 0, at)
+        files.sync_folder(self.root)
 
     def create_temporary(self) -> "tuple[int, str]":
         """Creates an empty temporary file; returns its descriptor and path.
@@ -111,7 +112,7 @@ class Folder:
                 if self.is_durable:
                     files.sync_file(fd, temporary)
             finally:
-                os.close(fd)
+                files.close(fd)
             path = self.path(name)
             with files.doing("store", path):
                 try:
@@ -146,8 +147,6 @@ class Folder:
             self.discard(temporary)
             raise
         self.publish(fd, temporary, name)
-        if "/" not in name and self.is_durable:
-            files.sync_folder(self.root)
 
     def keep_aside(self, name: str, data: bytes) -> None:
         """Keeps bytes that are about to be cut, in `damaged/`; doing it twice keeps them once."""

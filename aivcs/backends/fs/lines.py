@@ -84,18 +84,19 @@ class LogLines:
 
         Bytes behind the offset are never looked at: a writer may be cutting or replacing them.
         """
-        offset, carry = 0, b""
+        offset = 0
+        begun: list[bytes] = []  # the pieces of a line whose end is still to come
         while chunk := os.pread(self._fd, min(_CHUNK, end - offset), offset):
             offset += len(chunk)
             at = chunk.rfind(b"\n") + 1
-            if not at:
-                carry += chunk
-                continue
-            for line in (carry + chunk[: at - 1]).split(b"\n"):
-                yield line + b"\n"
-            carry = chunk[at:]
-        if carry:
-            yield carry
+            if at:
+                for line in b"".join([*begun, chunk[: at - 1]]).split(b"\n"):
+                    yield line + b"\n"
+                begun = []
+            if at < len(chunk):
+                begun.append(chunk[at:])
+        if begun:
+            yield b"".join(begun)
 
     def backwards(self, end: int) -> "Iterator[bytes]":
         """Yields the lines before an offset, last to first, each checked."""
@@ -156,16 +157,6 @@ class LogLines:
                     raise self._damaged_at(begin)
                 return line
         return None
-
-    def contains(self, text: bytes) -> bool:
-        """Tells whether the log contains some bytes anywhere."""
-        offset, carry = 0, b""
-        while chunk := os.pread(self._fd, _CHUNK, offset):
-            if text in carry + chunk:
-                return True
-            carry = chunk[-len(text) :]
-            offset += len(chunk)
-        return False
 
     def _line_start(self, offset: int, end: int) -> int:
         """The first offset from `offset` on at which a line begins; `end` if there is none."""

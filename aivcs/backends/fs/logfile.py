@@ -66,14 +66,17 @@ class LockedLog:
             BackendError: It cannot be opened or read.
         """
         folder.require_parents(name)
-        fd = files.open_file(folder.path(name), os.O_RDWR | os.O_APPEND)
-        if fd is None:
+        while True:
+            fd = files.open_file(folder.path(name), os.O_RDWR | os.O_APPEND)
+            if fd is None:
+                return None
+            log = cls._locked(folder, name, fd)
+            if log is None:
+                continue
+            if log.tail.last:
+                return log
+            log.close()
             return None
-        log = cls._locked(folder, name, fd)
-        if log.tail.last:
-            return log
-        log.close()
-        return None
 
     @classmethod
     def create(cls, folder: "Folder", name: str) -> "LockedLog":
@@ -85,14 +88,15 @@ class LockedLog:
             BackendError: It cannot be created, opened or read.
         """
         path = folder.path(name)
-        with files.doing("create", path):
-            folder.make_parents(name)
-            fd = files.create_file(path, os.O_RDWR | os.O_APPEND, folder.file_mode)
-        if fd is None:
-            fd = files.open_file(path, os.O_RDWR | os.O_APPEND)
+        log = None
+        while log is None:
+            with files.doing("create", path):
+                folder.make_parents(name)
+                fd = files.create_file(path, os.O_RDWR | os.O_APPEND, folder.file_mode)
             if fd is None:
-                raise BackendError(f"{path} vanished while it was being opened")
-        log = cls._locked(folder, name, fd)
+                fd = files.open_file(path, os.O_RDWR | os.O_APPEND)
+            if fd is not None:
+                log = cls._locked(folder, name, fd)
         if not log.tail.last:
             try:
                 folder.sync_parents(name)
@@ -102,25 +106,30 @@ class LockedLog:
         return log
 
     @classmethod
-    def _locked(cls, folder: "Folder", name: str, fd: int) -> "LockedLog":
+    def _locked(cls, folder: "Folder", name: str, fd: int) -> "LockedLog | None":
+        """Waits for the lock; None if the file has meanwhile been replaced by another."""
+        path = folder.path(name)
         try:
-            lock_file(fd, folder.path(name), folder.settings.lock_timeout)
-            with files.doing("read", folder.path(name)):
-                return cls(folder, name, fd)
+            lock_file(fd, path, folder.settings.lock_timeout)
+            with files.doing("read", path):
+                if _is_at(path, fd):
+                    return cls(folder, name, fd)
         except BaseException:
-            os.close(fd)
+            files.close(fd)
             raise
+        files.close(fd)
+        return None
 
     def __enter__(self) -> "LockedLog":
         return self
 
     def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
         self.close()
-        _name_error(self._name, error)
+        name_error(self._name, error)
 
     def close(self) -> None:
         """Lets go of the lock."""
-        os.close(self._fd)
+        files.close(self._fd)
 
     def append(self, lines: "list[bytes]", *, sync: bool = True) -> None:
         """Appends sealed lines, all or none, and returns when they are durable.
@@ -137,24 +146,34 @@ class LockedLog:
             OutcomeUnknownError: Whether they are durable cannot be known.
         """
         path = self._folder.path(self._name)
-        sync = sync and self._folder.settings.durability != "none"
-        start = self.tail.end
-        end = start
+        sync = sync and self._folder.is_durable
+        end = self.tail.end
         try:
             for batch in _batches(lines):
                 files.write_all(self._fd, batch)
                 end += len(batch)
                 if sync:
                     files.sync_file(self._fd, path)
+            if sync and not lines:
+                files.sync_file(self._fd, path)
+        except OutcomeUnknownError:
+            # What the system has lost it may hold for written. So that no later line stands on it,
+            # and a retry writes anew, it is cut; the answer stays that nobody knows.
+            try:
+                os.ftruncate(self._fd, self.tail.end)
+            except OSError:
+                pass
+            raise
         except OSError as error:
-            self._cut_back(start, sync=sync)
+            self._cut_back(sync=sync)
             raise BackendError(
                 f"cannot append to {path}: {error.strerror or error}; nothing was stored"
             ) from error
+        except BaseException:  # interrupted between two batches
+            self._cut_back(sync=sync)
+            raise
         if lines:
             self.tail = chain.Tail(lines[-1][:-1], end, b"")
-        elif sync:
-            files.sync_file(self._fd, path)
 
     def first(self) -> bytes:
         """Returns the first line, checked."""
@@ -183,10 +202,10 @@ class LockedLog:
         files.sync_file(self._fd, path)
         self.tail = chain.Tail(tail.last, tail.end + tail.unended, b"")
 
-    def _cut_back(self, end: int, *, sync: bool) -> None:
-        """Removes what a failed write left behind `end`."""
+    def _cut_back(self, *, sync: bool) -> None:
+        """Removes what a failed write left behind the end."""
         try:
-            os.ftruncate(self._fd, end)
+            os.ftruncate(self._fd, self.tail.end)
         except OSError as error:
             raise OutcomeUnknownError(
                 f"a write to {self._folder.path(self._name)} failed and could not be taken back "
@@ -236,11 +255,11 @@ class LogReader:
 
     def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
         self.close()
-        _name_error(self._name, error)
+        name_error(self._name, error)
 
     def close(self) -> None:
         """Closes the file."""
-        os.close(self._fd)
+        files.close(self._fd)
 
     @property
     def tail(self) -> chain.Tail:
@@ -265,15 +284,25 @@ class LogReader:
         with files.doing("read", self._path):
             yield from self._lines.forwards(self.tail.end)
 
-    def contains(self, text: bytes) -> bool:
-        """Tells whether the log contains some bytes anywhere."""
+    def unchecked(self) -> "Iterator[bytes]":
+        """Yields the lines from the first to the last as they are, with their newlines."""
         with files.doing("read", self._path):
-            return self._lines.contains(text)
+            yield from self._lines.before(self.tail.end)
 
     def find_numbered(self, seq: int, seq_of: "SeqOf") -> "bytes | None":
         """As `LogLines.find_numbered`."""
         with files.doing("read", self._path):
             return self._lines.find_numbered(seq, seq_of, self.tail.end)
+
+
+def _is_at(path: str, fd: int) -> bool:
+    """Whether an open file is still the one with this path."""
+    mine = os.fstat(fd)
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
 
 
 def first_line(folder: "Folder", name: str) -> "bytes | None":
@@ -343,7 +372,7 @@ def _batches(lines: "list[bytes]") -> "Iterator[bytes]":
     yield b"".join(batch)
 
 
-def _name_error(name: str, error: "BaseException | None") -> None:
+def name_error(name: str, error: "BaseException | None") -> None:
     """Completes an error about an entry, raised by the rules, with the file it stands in."""
     if isinstance(error, IntegrityError) and not error.where:
         raise IntegrityError(error.expected, error.actual, name, f"{name} {error}") from error

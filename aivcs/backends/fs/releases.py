@@ -2,7 +2,12 @@
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
-from aivcs.errors import IntegrityError, ReleaseNotFoundError
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    InvalidNameError,
+    ReleaseNotFoundError,
+)
 from aivcs.log import release as rules
 from aivcs.model import (
     ContentDigest,
@@ -42,7 +47,7 @@ class FileReleaseRegistry:
         if expect not in {None, "none"} and self.current(name) is None:
             rules.require_expected(name, None, expect)  # before a log is created for nothing
         with LockedLog.create(self._folder, file) as log:
-            top, seq = _top(log), _next_seq(log)
+            top, seq = _top(name, log), _next_seq(log)
             rules.require_expected(name, top, expect)
             record = rules.promotion(name, top, seq, digest, metadata)
             log.append([rules.line_of(record, log.tail.head)[0]])
@@ -61,7 +66,7 @@ class FileReleaseRegistry:
         if log is None:
             raise ReleaseNotFoundError(name)
         with log:
-            top, seq = _top(log), _next_seq(log)
+            top, seq = _top(name, log), _next_seq(log)
             rules.require_expected(name, top, expect)
             if top is None:
                 raise ReleaseNotFoundError(name)
@@ -69,7 +74,7 @@ class FileReleaseRegistry:
             if to is None:
                 record = rules.pop(name, top, seq, find, metadata)
             else:
-                target = rules.find_release(name, _releases(log), to)
+                target = rules.find_release(name, _releases(name, log), to)
                 record = rules.pop_to(top, seq, target, find, metadata)
             log.append([rules.line_of(record, log.tail.head)[0]])
             return record
@@ -80,7 +85,7 @@ class FileReleaseRegistry:
         if log is None:
             return None
         with log:
-            return _top(log)
+            return _top(name, log)
 
     def history(self, name: str) -> "list[ReleaseRecord]":
         """As `ReleaseRegistry.history`."""
@@ -92,27 +97,39 @@ class FileReleaseRegistry:
         if log is None:
             return
         with log:
-            yield from _releases(log)
+            yield from _releases(name, log)
 
     def list_names(self) -> "Iterator[str]":
         """As `ReleaseRegistry.list_names`."""
-        import os
-
-        root = self._folder.path("releases")
-        self._folder.require_parents("releases/")
-        names = []
-        with files.doing("list", "releases"):
-            for folder, _, entries in os.walk(root):
-                below = folder[len(root) + 1 :]
-                names += [
-                    f"{below}/{entry}"[:-6] if below else entry[:-6]
-                    for entry in entries
-                    if entry.endswith(".jsonl")
-                ]
-        for name in sorted(names):
+        for name in sorted(self._find_names("")):
             # Without a first line it is a name that a crash kept from its first release.
-            if first_line(self._folder, f"releases/{name}.jsonl") is not None:
+            try:
+                there = first_line(self._folder, f"releases/{name}.jsonl") is not None
+            except BackendError:
+                there = True  # who asks for it will be told
+            if there:
                 yield name
+
+    def _find_names(self, below: str) -> "Iterator[str]":
+        """Yields what the names of the files below a folder say, whatever is in them."""
+        from os import scandir
+
+        self._folder.require_parents(f"releases/{below}")
+        with files.doing("list", f"releases/{below}"):
+            try:
+                with scandir(self._folder.path(f"releases/{below}")) as found:
+                    entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+            except FileNotFoundError:
+                return
+        for entry, is_folder in entries:
+            if is_folder:
+                yield from self._find_names(f"{below}{entry}/")
+            elif entry.endswith(".jsonl"):
+                try:
+                    check_release_name(below + entry[:-6])
+                except InvalidNameError:
+                    continue  # a stray file; verify reports it
+                yield below + entry[:-6]
 
     def head(self, name: str) -> Head:
         """As `ReleaseRegistry.head`; reads and checks the whole log."""
@@ -129,20 +146,20 @@ def _name(name: str) -> str:
     return f"releases/{name}.jsonl"
 
 
-def _top(log: "LockedLog | LogReader") -> "ReleaseRecord | None":
+def _top(name: str, log: "LockedLog | LogReader") -> "ReleaseRecord | None":
     """The last release of a log; behind it there may be marks."""
     if not log.tail.last:
         return None
-    return rules.record_of(log.tail.last) or next(_releases(log), None)
+    return rules.record_of(log.tail.last, name) or next(_releases(name, log), None)
 
 
 def _next_seq(log: LockedLog) -> int:
     return rules.seq_of(log.tail.last) + 1 if log.tail.last else 1
 
 
-def _releases(log: "LockedLog | LogReader") -> "Iterator[ReleaseRecord]":
+def _releases(name: str, log: "LockedLog | LogReader") -> "Iterator[ReleaseRecord]":
     for line in log.backwards():
-        record = rules.record_of(line)
+        record = rules.record_of(line, name)
         if record is not None:
             yield record
 
@@ -150,7 +167,7 @@ def _releases(log: "LockedLog | LogReader") -> "Iterator[ReleaseRecord]":
 def _finder(name: str, log: LockedLog) -> "Callable[[int], ReleaseRecord]":
     def find(seq: int) -> ReleaseRecord:
         line = log.find_numbered(seq, rules.seq_of)
-        record = rules.record_of(line) if line else None
+        record = rules.record_of(line, name) if line else None
         if record is None:
             where = _name(name)
             raise IntegrityError(

@@ -1,8 +1,9 @@
 """Runs in files: one chained log per run, `runs/ab/<run-id>.jsonl`, sealed by its last line."""
 
 from aivcs.backends.fs import files
-from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
-from aivcs.errors import InvalidNameError, RunNotFoundError
+from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line, name_error
+from aivcs.errors import BackendError, InvalidNameError, RunNotFoundError, StorageError
+from aivcs.log import chain
 from aivcs.log import run as rules
 from aivcs.model import (
     ContentDigest,
@@ -55,11 +56,13 @@ class FileRunLedger:
     def append_events(self, run_id: str, events: "Iterable[RunEvent]") -> list[int]:
         """As `RunLedger.append_events`; locks the log once."""
         settings = self._folder.settings
+        # Before the log is locked: the caller's iterator may be slow, or use this store itself.
+        batch = list(events)
         with self._lock(run_id) as log:
             extension = rules.Extension(
                 run_id, log.tail.last, _Seen(log).find, max_event=settings.max_event
             )
-            for event in events:
+            for event in batch:
                 extension.add(event)
             log.append(extension.lines, sync=settings.durability == "full")
             return extension.seqs
@@ -79,7 +82,7 @@ class FileRunLedger:
     def get_run(self, run_id: str) -> RunRecord:
         """As `RunLedger.get_run`; reads the first and the last line."""
         with self._read(run_id) as log:
-            return rules.fold(log.first(), log.tail.last)
+            return rules.fold(log.first(), log.tail.last, run_id)
 
     def get_events(self, run_id: str) -> "list[RunEvent]":
         """As `RunLedger.get_events`."""
@@ -88,9 +91,9 @@ class FileRunLedger:
     def iter_events(self, run_id: str) -> "Iterator[RunEvent]":
         """As `RunLedger.iter_events`; checks the whole chain on the way."""
         with self._read(run_id) as log:
-            yield from rules.events_in_order(
-                log.forwards(), has_zeroth=log.contains(b"\n" + rules.ZEROTH)
-            )
+            chain.require_name(chain.members(log.first()).get("run_id"), run_id)
+            ascending = rules.is_ascending(log.unchecked())
+            yield from rules.events_in_order(log.forwards(), ascending=ascending)
 
     def list_runs(self, spec_digest: "ContentDigest | None" = None) -> "list[RunRecord]":
         """As `RunLedger.list_runs`."""
@@ -103,7 +106,11 @@ class FileRunLedger:
         for run_id in self._list_files(""):
             first = first_line(self._folder, _name(run_id))
             if first is not None:  # else a run that a crash kept from being created
-                created_at, spec = rules.origin(first)
+                try:
+                    created_at, spec = rules.origin(first)
+                except StorageError as error:
+                    name_error(_name(run_id), error)
+                    raise
                 if wanted in {None, spec}:
                     keys.append((created_at, run_id))
         keys.sort(reverse=True)
@@ -113,7 +120,11 @@ class FileRunLedger:
     def list_run_ids(self, prefix: str = "") -> "Iterator[RunId]":
         """As `RunLedger.list_run_ids`."""
         for run_id in self._list_files(prefix):
-            if first_line(self._folder, _name(run_id)) is not None:
+            try:
+                there = first_line(self._folder, _name(run_id)) is not None
+            except BackendError:
+                there = True  # who asks for it will be told
+            if there:
                 yield run_id
 
     def _list_files(self, prefix: str) -> "Iterator[RunId]":
@@ -150,8 +161,8 @@ class FileRunLedger:
         with self._lock(run_id) as log:
             position = rules.Position(log.tail.last)
             position.require_running(run_id)
-            started, _ = rules.origin(log.first())
-            line, _ = rules.end(status, summary, position, started, log.tail.head)
+            record = rules.fold(log.first(), log.tail.last, run_id)
+            line, _ = rules.end(status, summary, position, record.created_at, log.tail.head)
             log.append([line])
 
     def _lock(self, run_id: str) -> LockedLog:
@@ -170,24 +181,25 @@ class FileRunLedger:
 class _Seen:
     """Finds stored events by seq, from the end of the log on, each line read once at most."""
 
-    __slots__ = ("_events", "_lines", "_log")
+    __slots__ = ("_lines", "_log", "_passed")
 
     def __init__(self, log: LockedLog) -> None:
         self._log = log
         self._lines: Iterator[bytes] | None = None
-        self._events: dict[int, RunEvent] = {}
+        self._passed: dict[bytes, bytes] = {}
 
     def find(self, seq: int) -> "RunEvent | None":
-        if self._lines is None:
-            self._lines = self._log.backwards()
-        while seq not in self._events:
-            line = next(self._lines, None)
-            if line is None:
-                return None
-            event = rules.event_of(line)
-            if event is not None and event.seq is not None:
-                self._events[event.seq] = event
-        return self._events[seq]
+        opening = rules.opening_of(seq)
+        found = self._passed.get(opening)
+        if found is None:
+            if self._lines is None:
+                self._lines = self._log.backwards()
+            for line in self._lines:
+                self._passed[rules.opening_in(line)] = line
+                if line.startswith(opening):
+                    found = line
+                    break
+        return None if found is None else rules.event_of(found)
 
 
 def _name(run_id: str) -> str:

@@ -200,13 +200,12 @@ def _fold(log: MemoryLog) -> RunRecord:
 
 
 def _events(log: MemoryLog) -> Iterator[RunEvent]:
-    has_zeroth = any(line.startswith(run.ZEROTH) for line in log.lines)
     with log.naming():
-        yield from run.events_in_order(log.all_lines(), has_zeroth=has_zeroth)
+        yield from run.events_in_order(log.all_lines(), ascending=run.is_ascending(log.lines))
 
 
 def _find_event(log: MemoryLog, seq: int) -> RunEvent | None:
     """The stored event with a seq."""
-    opening = b'{"type":"event","seq":%d,' % seq
+    opening = run.opening_of(seq)
     line = log.find(lambda line: line.startswith(opening))
     return run.event_of(line) if line is not None else None

@@ -1,0 +1,180 @@
+"""The Python API: a repository, its stores, and a run that ends with its block."""
+
+import subprocess
+import sys
+
+import pytest
+
+import aivcs
+from aivcs.backends.fs import FileBackend
+
+HOT_FORBIDDEN = {
+    "json", "re", "typing", "dataclasses", "enum", "pathlib", "hashlib", "asyncio", "datetime",
+    "rich", "typer", "subprocess", "tomllib", "contextlib", "functools", "collections",
+    "platformdirs", "argparse", "tempfile", "shutil",
+}  # fmt: skip
+
+
+@pytest.fixture
+def repo(tmp_path):
+    return aivcs.Repository.init(str(tmp_path))
+
+
+@pytest.fixture
+def spec(repo):
+    return repo.blobs.put(b"You are a careful engineer.")
+
+
+class TestRepository:
+    def test_is_made_opened_and_discovered(self, tmp_path, repo, spec):
+        below = tmp_path / "a" / "b"
+        below.mkdir(parents=True)
+        for found in (
+            aivcs.Repository.open(f"{tmp_path}/.aivcs"),
+            aivcs.Repository.open(tmp_path / ".aivcs"),
+            aivcs.Repository.open(f"file://{tmp_path}/.aivcs"),
+            aivcs.Repository.discover(str(below)),
+            aivcs.Repository.discover(below),
+            aivcs.Repository.init(tmp_path),
+        ):
+            assert found.path == f"{tmp_path}/.aivcs"
+            assert found.blobs.get(spec) == b"You are a careful engineer."
+
+    def test_is_not_found_where_there_is_none(self, tmp_path):
+        with pytest.raises(aivcs.NoRepositoryError):
+            aivcs.Repository.open(str(tmp_path))
+        with pytest.raises(aivcs.NoRepositoryError):
+            aivcs.Repository.discover(str(tmp_path))
+        with pytest.raises(aivcs.UsageError, match="s3"):
+            aivcs.Repository.open("s3://bucket/store")
+
+    def test_keeps_to_its_own_configuration(self, tmp_path, repo, spec):
+        FileBackend.open(repo.path).write_config(b"[limits]\nevent_bytes = 1024\n")
+        run = aivcs.Repository.open(repo.path).start_run(spec, agent_name="a")
+        with pytest.raises(aivcs.SerializationError):
+            run.log("k", "x" * 2000)
+
+    def test_promotes_and_rolls_back(self, repo, spec):
+        other = repo.blobs.put(b"other")
+        for digest in (spec, other):
+            repo.releases.promote("bot", digest, aivcs.ReleaseMetadata("alice"))
+        assert repo.resolve_spec("bot@current") == other
+        repo.releases.rollback("bot")
+        assert repo.resolve_spec("bot@current") == spec
+
+    def test_everything_public_is_there(self):
+        for name in dir(aivcs):
+            assert getattr(aivcs, name) is not None
+        with pytest.raises(AttributeError):
+            aivcs.nonsense  # noqa: B018
+
+
+class TestActiveRun:
+    def test_completes_with_its_block(self, repo, spec):
+        with repo.start_run(spec, agent_name="bot", tags={"k": 1}) as run:
+            assert run.log("a") == 1
+            assert run.log("b", {"n": 2}) == 2
+            assert run.record().status == aivcs.RunStatus.RUNNING
+            run.final_state = repo.blobs.put(b"state")
+        record = repo.runs.get_run(run.run_id)
+        assert record.status == aivcs.RunStatus.COMPLETED
+        assert record.summary.success
+        assert record.summary.total_events == 2
+        assert record.summary.final_state_digest == run.final_state
+        assert [event.payload for event in repo.runs.get_events(run.run_id)] == [{}, {"n": 2}]
+
+    def test_fails_with_the_exception_as_last_event(self, repo, spec):
+        with (
+            pytest.raises(ZeroDivisionError),
+            repo.start_run(spec, agent_name="bot") as run,
+        ):
+            raise ZeroDivisionError("by zero \udcff")
+        record = run.record()
+        assert record.status == aivcs.RunStatus.FAILED
+        assert not record.summary.success
+        last = repo.runs.get_events(run.run_id)[-1]
+        assert last.kind == "exception"
+        assert last.payload["type"] == "ZeroDivisionError"
+        assert last.payload["message"].startswith("by zero")
+        assert "raise ZeroDivisionError" in last.payload["traceback"]
+
+    def test_fails_where_the_limit_is_too_small_for_the_exception(self, repo, spec):
+        repo.backend.settings.max_event = 1024
+        with (
+            pytest.raises(RuntimeError, match="xxx"),
+            repo.start_run(spec, agent_name="bot") as run,
+        ):
+            raise RuntimeError("x" * 5000)
+        assert run.record().status == aivcs.RunStatus.FAILED
+        assert repo.runs.get_events(run.run_id)[-1].kind == "exception"
+
+    def test_is_cancelled_by_an_interrupt(self, repo, spec):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            repo.start_run(spec, agent_name="bot") as run,
+        ):
+            raise KeyboardInterrupt
+        assert run.record().status == aivcs.RunStatus.CANCELLED
+        assert repo.runs.get_events(run.run_id) == []
+
+    @pytest.mark.parametrize(
+        ("end", "status"), [("complete", "COMPLETED"), ("fail", "FAILED"), ("cancel", "CANCELLED")]
+    )
+    def test_stays_as_the_block_ended_it(self, repo, spec, end, status):
+        with repo.start_run(spec, agent_name="bot") as run:
+            getattr(run, end)()
+        assert run.record().status == status
+        with pytest.raises(aivcs.InvalidRunStateError):
+            run.log("late")
+
+    def test_needs_a_spec_that_is_stored(self, repo):
+        with pytest.raises(aivcs.NotFoundError):
+            repo.start_run("0" * 64, agent_name="bot")
+
+
+def modules_of(code, *arguments, cwd, environment):
+    """The modules that a fresh interpreter has after running some code."""
+    script = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=cwd, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stderr.splitlines()[-1].split())
+
+
+class TestStartUp:
+    def test_import_aivcs_imports_nothing_heavy(self, outside):
+        where = {"cwd": outside.folder, "environment": outside.environment()}
+        bare = modules_of("", **where)
+        found = modules_of("import aivcs", **where) - bare
+        assert found == {"aivcs"}
+
+    def test_the_commands_of_loops_import_nothing_heavy(self, aivcs):
+        where = {"cwd": aivcs.folder, "environment": aivcs.environment()}
+        bare = modules_of("", **where)
+        one, two = aivcs.put(b"one"), aivcs.put(b"two")
+        (aivcs.folder / "f").write_text("f")
+        run = aivcs.begin()
+        call = "from aivcs.cli.main import main\nassert main(sys.argv[1:]) == 0"
+        for command in (
+            ("blob", "put", "f"),
+            ("blob", "put", "--sums", "f"),
+            ("blob", "get", one),
+            ("blob", "get", one[:8]),
+            ("blob", "has", one),
+            ("run", "start", "--agent", "a", "--spec", one, "--tag", "k=v"),
+            ("run", "log", run, "k", '{"a":[1,2.5,"ü"]}'),
+            ("run", "log", run, "k", "a=1", "b:=2"),
+            ("run", "log", "--print-seq", run[:8], "k"),
+            ("run", "finish", run, "--exit-code", "0"),
+            ("release", "promote", "bot", one, "--label", "v1"),
+            ("release", "promote", "bot", two, "--by", "me", "--expect", one),
+            ("release", "rollback", "bot", "--reason", "x"),
+            ("release", "rollback", "bot", "--to", "@2"),
+            ("release", "current", "bot"),
+            ("release", "current", "new", "--default", "x"),
+            ("release", "history", "bot"),
+        ):
+            found = modules_of(call, *command, **where) - bare
+            heavy = {name for name in found if name.partition(".")[0] in HOT_FORBIDDEN}
+            assert not heavy, (command, heavy)
