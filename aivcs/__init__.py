@@ -104,6 +104,7 @@ if TYPE_CHECKING:
         Timestamp as Timestamp,
     )
     from aivcs.repository import Repository as Repository
+    from aivcs.settings import Settings as Settings
     from aivcs.storage import (
         CasStore as CasStore,
     )
@@ -122,7 +123,9 @@ _HOMES = {
     "UnsupportedFormatError UsageError",
     "aivcs.model": "ContentDigest Head ReleaseMetadata ReleaseRecord RunEvent RunId RunMetadata "
     "RunRecord RunStatus RunSummary Timestamp",
+    "aivcs.active_run": "ActiveRun",
     "aivcs.repository": "Repository",
+    "aivcs.settings": "Settings",
     "aivcs.storage": "CasStore ReleaseRegistry RunLedger",
 }
 

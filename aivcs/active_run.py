@@ -1,6 +1,6 @@
 """A run that is being executed by this Python process."""
 
-from aivcs.errors import SerializationError
+from aivcs.errors import StorageError
 from aivcs.model import RunEvent, RunRecord, RunSummary
 
 TYPE_CHECKING = False
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class ActiveRun:
     """A run to log to; as a context manager it ends with the block.
 
-    The run is COMPLETED when the block ends, CANCELLED when a KeyboardInterrupt leaves it, and
-    FAILED when any other exception does, which is then its last event, of kind `exception`. The
-    exception goes on. A run that the block itself finished stays as it is.
+    The run is COMPLETED when the block ends or leaves the process with exit code 0, CANCELLED when
+    a KeyboardInterrupt or the cancellation of a task leaves it, and FAILED when any other exception
+    does, which is then its last event, of kind `exception`. The exception goes on. A run that the
+    block itself finished stays as it is.
 
     Attributes:
         run_id: The run's id.
@@ -41,7 +42,9 @@ class ActiveRun:
         seq: "int | None" = None,
         timestamp: "Timestamp | datetime | str | None" = None,
     ) -> int:
-        """Appends an event, by default with the payload {}, and returns its seq; it is durable.
+        """Appends an event, by default with the payload {}, and returns its seq.
+
+        It is as durable as the store's settings say.
 
         Raises:
             InvalidRunStateError: The run is over.
@@ -77,19 +80,27 @@ class ActiveRun:
         traceback: "TracebackType | None",
     ) -> None:
         """Ends the run as the block ended."""
-        if self.record().status.is_terminal:
-            return
         if error is None:
+            if not self.record().status.is_terminal:
+                self.complete()
+            return
+        try:
+            if not self.record().status.is_terminal:
+                self._end_with(error)
+        except StorageError as failure:
+            # What went wrong in the block is what its caller must see.
+            error.add_note(f"and run {self.run_id} could not be ended: {failure}")
+
+    def _end_with(self, error: BaseException) -> None:
+        if isinstance(error, SystemExit) and error.code in {None, 0}:
             self.complete()
-        elif isinstance(error, KeyboardInterrupt):
-            self.cancel()
+        elif isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
+            self.cancel()  # asyncio's too, without importing asyncio to name it
         else:
-            description = _described(error)
             try:
-                self.log("exception", description)
-            except SerializationError:  # over the store's limit of an event
-                self.log("exception", {key: text[-100:] for key, text in description.items()})
-            self.fail()
+                self.log("exception", _described(error))
+            finally:
+                self.fail()
 
     def _summary(self, *, success: bool) -> RunSummary:
         return RunSummary(success=success, final_state_digest=self.final_state)

@@ -150,6 +150,8 @@ def settings_of(layers: list[Config]) -> Settings:
 def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     """Returns a configuration file with one key set, or removed if the value is None.
 
+    A list is added to what is there. Comments are not kept.
+
     Raises:
         UsageError: The file is no valid TOML.
     """
@@ -163,8 +165,14 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     table = tables
     for part in path:
         table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"the configuration has {part} as a value, not as a table; mend it")
     if value is None:
         table.pop(last, None)
+    elif isinstance(value, list):
+        before = table.get(last)
+        kept = before if isinstance(before, list) else []
+        table[last] = kept + [item for item in value if item not in kept]
     else:
         table[last] = value
     for part in [part for part, content in tables.items() if content == {}]:

@@ -33,7 +33,8 @@ def put(
     """
     if isinstance(paths, (list, tuple)):
         for path in paths:
-            require_file(path)
+            if path != "-":
+                require_file(path)
     for path in paths:
         if path == "-":
             yield repo.blobs.put_stream(stdin), path
@@ -48,8 +49,6 @@ def require_file(path: str) -> None:
     Raises:
         UsageError: It is empty, is not there, or is a folder.
     """
-    if path == "-":
-        return
     if not path:
         raise UsageError("FILE is empty; is a variable unset?")
     try:
@@ -106,9 +105,14 @@ def read_paths(stream: "BinaryIO", separator: bytes) -> "Iterator[str]":
         for path in paths:
             if not path:
                 raise UsageError("an empty path on standard input")
-            yield os.fsdecode(path)
+            yield _listed(path)
     if carry:
-        yield os.fsdecode(carry)
+        yield _listed(carry)
+
+
+def _listed(path: bytes) -> str:
+    """A path from a list, where `-` is a file of that name and not standard input."""
+    return "./-" if path == b"-" else os.fsdecode(path)
 
 
 def read(repo: "Repository", digest: str) -> "Iterator[bytes]":

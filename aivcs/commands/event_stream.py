@@ -77,6 +77,11 @@ def append_stream(
             else:
                 writer.add_blank()
         writer.flush()
+    except BackendError as error:
+        if atomic or error.args[0].startswith("line "):
+            raise
+        writer.flush()
+        raise BackendError(f"{error}; {writer.stored} stored") from error
     except _BadLineError as error:
         if not atomic:
             writer.flush()
@@ -220,6 +225,9 @@ def _lines(
                 deadline = None
         try:
             chunk = os.read(descriptor, _BATCH)
+        except BlockingIOError:  # some parents hand down a pipe that does not wait
+            select.select([descriptor], [], [], None if deadline is None else _PATIENCE)
+            continue
         except OSError as error:
             raise BackendError(f"cannot read standard input: {error.strerror}") from error
         if not chunk:

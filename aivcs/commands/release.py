@@ -1,6 +1,6 @@
 """`aivcs release`: what is live under each name."""
 
-from aivcs.errors import ReleaseNotFoundError, UsageError
+from aivcs.errors import ReleaseNotFoundError, StorageError, UsageError
 from aivcs.model import ReleaseMetadata, check_release_name
 
 TYPE_CHECKING = False
@@ -43,8 +43,8 @@ def promote(
     metadata = ReleaseMetadata(by, version_label=label, notes=notes)
     digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
     expected = None if expect is None else repo.resolve_expectation(expect)
-    before = repo.releases.current(name)
-    return before, repo.releases.promote(name, digest, metadata, expect=expected)
+    after = repo.releases.promote(name, digest, metadata, expect=expected)
+    return _before(repo, after), after
 
 
 def rollback(
@@ -73,12 +73,18 @@ def rollback(
     """
     check_release_name(name)
     metadata = ReleaseMetadata(by, notes=reason)
-    before = repo.releases.current(name)
-    if before is None:
-        raise ReleaseNotFoundError(name)
     target = None if to is None else repo.resolve_target(name, to)
     expected = None if expect is None else repo.resolve_expectation(expect)
-    return before, repo.releases.rollback(name, to=target, metadata=metadata, expect=expected)
+    after = repo.releases.rollback(name, to=target, metadata=metadata, expect=expected)
+    return _before(repo, after), after
+
+
+def _before(repo: "Repository", after: "ReleaseRecord") -> "ReleaseRecord | None":
+    """What was live when an entry was made: the one before it, whatever has come since."""
+    for record in repo.releases.iter_history(after.name):
+        if record.seq < after.seq:
+            return record
+    return None
 
 
 def current(repo: "Repository", name: str) -> "ReleaseRecord":
@@ -114,13 +120,16 @@ def history(
         raise ReleaseNotFoundError(name)
 
 
-def list_(repo: "Repository") -> "Iterator[ReleaseRecord]":
-    """Yields what is live under each name, in the order of the names.
-
-    Raises:
-        IntegrityError: What is stored is damaged.
-    """
+def list_(repo: "Repository") -> "tuple[list[ReleaseRecord], list[StorageError]]":
+    """Returns what is live under each name, by name, and what is wrong where it cannot be read."""
+    records: list[ReleaseRecord] = []
+    damaged: list[StorageError] = []
     for name in repo.releases.list_names():
-        record = repo.releases.current(name)
+        try:
+            record = repo.releases.current(name)
+        except StorageError as error:
+            damaged.append(error)
+            continue
         if record is not None:
-            yield record
+            records.append(record)
+    return records, damaged

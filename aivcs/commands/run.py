@@ -8,10 +8,10 @@ from aivcs.commands.payload import (
     split_word,
 )
 from aivcs.errors import (
-    IntegrityError,
     InvalidRunStateError,
     NotFoundError,
     RunNotFoundError,
+    StorageError,
     UsageError,
 )
 from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary
@@ -243,7 +243,7 @@ def list_(
     tags: "Sequence[str]" = (),
     since: "Timestamp | None" = None,
     limit: "int | None" = None,
-) -> "tuple[list[RunRecord], list[IntegrityError]]":
+) -> "tuple[list[RunRecord], list[StorageError]]":
     """Returns the runs that fit, newest first, and what is wrong with those that cannot be read.
 
     Args:
@@ -264,16 +264,16 @@ def list_(
         raise UsageError("-n takes a number of runs, 0 or more")
     digest = None if spec is None else repo.resolve_spec(spec, allow_missing=True)
     wanted = dict(_tag(word) for word in tags)
-    damaged: list[IntegrityError] = []
+    damaged: list[StorageError] = []
 
     def fitting() -> "Iterator[RunRecord]":
         for run_id in repo.runs.list_run_ids():
             try:
                 record = repo.runs.get_run(run_id)
-            except IntegrityError as error:
-                damaged.append(error)
-                continue
             except RunNotFoundError:
+                continue
+            except StorageError as error:
+                damaged.append(error)
                 continue
             own = record.metadata.tags
             if (

@@ -23,7 +23,7 @@ class Status(NamedTuple):
         blobs: How many blobs there are.
         runs: How many runs there are, by status.
         releases: What is live under each name.
-        damaged: How many runs cannot be read.
+        damaged: How many runs and releases cannot be read.
     """
 
     store: str
@@ -51,6 +51,7 @@ def status(repo: Repository) -> Status:
 
     counts = dict.fromkeys(("RUNNING", "COMPLETED", "FAILED", "CANCELLED"), 0)
     records, damaged = run.list_(repo)
+    releases, unreadable = release.list_(repo)
     for record in records:
         counts[record.status] += 1
     return Status(
@@ -58,8 +59,8 @@ def status(repo: Repository) -> Status:
         durability=repo.backend.settings.durability,
         blobs=sum(1 for _ in repo.blobs.list_digests()),
         runs=counts,
-        releases=list(release.list_(repo)),
-        damaged=len(damaged),
+        releases=releases,
+        damaged=len(damaged) + len(unreadable),
     )
 
 

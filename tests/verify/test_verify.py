@@ -533,7 +533,7 @@ def test_a_spec_or_state_that_is_not_stored_is_a_notice(store: FileBackend) -> N
         ([entry(1, SPEC, 1, None), entry(2, OTHER, 2, None)], 2, "give [2,1]"),
         ([entry(1, SPEC, 1, None), entry(2, SPEC, 2, 1)], 2, "give [2,null]"),
         ([entry(1, SPEC, 1, None), entry(2, SPEC, 1, None)], 2, "give [2,null]"),
-        ([entry(1, SPEC, True, None)], 1, "give [1,null]"),
+        ([entry(1, SPEC, True, None)], 1, "target_seq is True"),
         ([entry(1, SPEC, 1, None, action="rollback")], 1, "never released"),
         (
             [entry(1, SPEC, 1, None), entry(2, OTHER, 2, 1),

@@ -330,7 +330,7 @@ class _Verifier:
         path = self._folder.path(name)
         try:
             files.require_folder(path)
-            os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            os.listdir(path)  # what cannot be listed must not pass for empty
         except FileNotFoundError:
             return None
         except BackendError as error:
@@ -349,8 +349,10 @@ class _Verifier:
         for entry in names:
             try:
                 mode = os.lstat(f"{path}/{entry}").st_mode
-            except OSError:
+            except FileNotFoundError:
                 continue  # gone since
+            except OSError:
+                mode = 0  # of no kind that a store has
             yield entry, mode
 
 

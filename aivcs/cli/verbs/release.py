@@ -89,11 +89,11 @@ def history(context: "Context", name: str, limit: "int | None", as_json: bool) -
         )
 
 
-def list_(context: "Context", as_json: bool) -> None:
-    """Prints the names; on a terminal also what is live under each."""
+def list_(context: "Context", as_json: bool) -> int:
+    """Prints the names, on a terminal also what is live; 14 if some cannot be read."""
     from aivcs.cli import render
 
-    records = release.list_(context.repository())
+    records, damaged = release.list_(context.repository())
     if as_json:
         for record in records:
             context.write(render.json_line(record.to_json()))
@@ -102,6 +102,7 @@ def list_(context: "Context", as_json: bool) -> None:
     else:
         for record in records:
             context.write(f"{record.name}\n")
+    return render.damages(context, damaged)
 
 
 def _actor(context: "Context", by: "str | None") -> str:

@@ -152,7 +152,6 @@ def list_(
 ) -> int:
     """Prints the runs that fit, newest first; 14 if there are some that cannot be read."""
     from aivcs.cli import render
-    from aivcs.cli.exits import report
     from aivcs.cli.moments import parse_since
     from aivcs.model import RunStatus
 
@@ -170,7 +169,4 @@ def list_(
             context.write(render.json_line(record.to_json()))
     else:
         render.table(context, render.RUN_COLUMNS, map(render.run_row, records))
-    context.flush()
-    for error in damaged:
-        report(context, error)
-    return 14 if damaged else 0
+    return render.damages(context, damaged)

@@ -37,7 +37,7 @@ def status(context: Context, as_json: bool) -> None:
         ("releases", str(len(found.releases))),
     ]
     if found.damaged:
-        pairs.append(("damaged", f"{found.damaged} runs cannot be read; see: aivcs verify"))
+        pairs.append(("damaged", f"{found.damaged} logs cannot be read; see: aivcs verify"))
     render.fields(context, pairs)
 
 
