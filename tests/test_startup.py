@@ -1,0 +1,58 @@
+"""What start-up may load: every import of a command that scripts call in a loop is counted."""
+
+import subprocess
+import sys
+
+HOT_FORBIDDEN = {
+    "json", "re", "typing", "dataclasses", "enum", "pathlib", "hashlib", "asyncio", "datetime",
+    "rich", "typer", "subprocess", "tomllib", "contextlib", "functools", "collections",
+    "platformdirs", "argparse", "tempfile", "shutil",
+}  # fmt: skip
+
+
+def modules_of(code, *arguments, cwd, environment):
+    """The modules that a fresh interpreter has after running some code."""
+    script = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=cwd, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stderr.splitlines()[-1].split())
+
+
+class TestStartUp:
+    def test_import_aivcs_imports_nothing_heavy(self, outside):
+        where = {"cwd": outside.folder, "environment": outside.environment()}
+        bare = modules_of("", **where)
+        found = modules_of("import aivcs", **where) - bare
+        assert found == {"aivcs"}
+
+    def test_the_commands_of_loops_import_nothing_heavy(self, aivcs):
+        where = {"cwd": aivcs.folder, "environment": aivcs.environment()}
+        bare = modules_of("", **where)
+        one, two = aivcs.put(b"one"), aivcs.put(b"two")
+        (aivcs.folder / "f").write_text("f")
+        run = aivcs.begin()
+        call = "from aivcs.cli.main import main\nassert main(sys.argv[1:]) == 0"
+        for command in (
+            ("blob", "put", "f"),
+            ("blob", "put", "--sums", "f"),
+            ("blob", "get", one),
+            ("blob", "get", one[:8]),
+            ("blob", "has", one),
+            ("run", "start", "--agent", "a", "--spec", one, "--tag", "k=v"),
+            ("run", "log", run, "k", '{"a":[1,2.5,"ü"]}'),
+            ("run", "log", run, "k", "a=1", "b:=2"),
+            ("run", "log", "--print-seq", run[:8], "k"),
+            ("run", "finish", run, "--exit-code", "0"),
+            ("release", "promote", "bot", one, "--label", "v1"),
+            ("release", "promote", "bot", two, "--by", "me", "--expect", one),
+            ("release", "rollback", "bot", "--reason", "x"),
+            ("release", "rollback", "bot", "--to", "@2"),
+            ("release", "current", "bot"),
+            ("release", "current", "new", "--default", "x"),
+            ("release", "history", "bot"),
+        ):
+            found = modules_of(call, *command, **where) - bare
+            heavy = {name for name in found if name.partition(".")[0] in HOT_FORBIDDEN}
+            assert not heavy, (command, heavy)
