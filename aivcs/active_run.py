@@ -1,6 +1,6 @@
 """A run that is being executed by this Python process."""
 
-from aivcs.errors import StorageError
+from aivcs.errors import SerializationError, StorageError
 from aivcs.model import RunEvent, RunRecord, RunSummary
 
 TYPE_CHECKING = False
@@ -98,9 +98,16 @@ class ActiveRun:
             self.cancel()  # asyncio's too, without importing asyncio to name it
         else:
             try:
-                self.log("exception", _described(error))
+                self._log_exception(error)
             finally:
                 self.fail()
+
+    def _log_exception(self, error: BaseException) -> None:
+        described = _described(error)
+        try:
+            self.log("exception", described)
+        except SerializationError:  # over the store's limit of an event
+            self.log("exception", {"type": described["type"]})
 
     def _summary(self, *, success: bool) -> RunSummary:
         return RunSummary(success=success, final_state_digest=self.final_state)

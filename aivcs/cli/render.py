@@ -256,10 +256,12 @@ def event_line(out: Output, event: RunEvent) -> str:
 
 def damages(context: Context, errors: Iterable[StorageError]) -> int:
     """Says what could not be read beside what could; returns the exit code of both together."""
+    from aivcs.cli.exits import report
+
     context.flush()
     code = 0
     for error in errors:
-        context.tell(f"aivcs: {escape(str(error))}")
+        report(context, error)
         code = 14
     return code
 
