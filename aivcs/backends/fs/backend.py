@@ -114,7 +114,8 @@ class FileBackend:
                 files.require_folder(path)
             except (FileNotFoundError, NotADirectoryError):
                 pass
-            except PermissionError as error:
+            except OSError as error:
+                # Not to be taken for absent: a store further up is another store.
                 raise BackendError(
                     f"cannot look for a store in {folder}: {error.strerror}"
                 ) from error
