@@ -201,6 +201,7 @@ class FileBackend:
 
         Raises:
             BackendError: It cannot be written.
+            OutcomeUnknownError: Whether it is durable cannot be known.
         """
         if data:
             self._folder.write_file("config.toml", data)
@@ -210,6 +211,8 @@ class FileBackend:
                 os.unlink(self._folder.path("config.toml"))
             except FileNotFoundError:
                 pass
+        if self._folder.is_durable:
+            files.sync_folder(self._folder.root)
 
     def pins(self) -> "Iterator[str]":
         """Yields the names in `pins/`: digests that are to be kept."""
