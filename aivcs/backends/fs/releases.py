@@ -102,7 +102,7 @@ class FileReleaseRegistry:
         self._folder.require_parents("releases/")
         names = []
         with files.doing("list", "releases"):
-            for folder, _, entries in os.walk(root):
+            for folder, _, entries in os.walk(root, onerror=_require_absent):
                 below = folder[len(root) + 1 :]
                 names += [
                     f"{below}/{entry}"[:-6] if below else entry[:-6]
@@ -122,6 +122,16 @@ class FileReleaseRegistry:
         with log:
             lines = sum(1 for _ in log.forwards())
             return Head(lines, log.tail.head)
+
+
+def _require_absent(error: OSError) -> None:
+    """Refuses to pass over a folder that is there: what it holds would seem to be released nowhere.
+
+    Raises:
+        OSError: It cannot be listed.
+    """
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _name(name: str) -> str:
