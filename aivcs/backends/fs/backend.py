@@ -268,7 +268,5 @@ def _require_format(path: str, found: str) -> None:
 
 def _is_shared(path: str) -> bool:
     """Whether the folder's group may write: what `init --shared` made of it."""
-    try:
+    with files.doing("look at", path):
         return bool(os.stat(path).st_mode & 0o020)
-    except OSError:
-        return False
