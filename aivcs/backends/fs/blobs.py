@@ -153,6 +153,9 @@ class FileCasStore:
                 if hash_file(fd) != digest:
                     return False
                 os.utime(fd)
+            if self._folder.is_durable:
+                # Whoever stored it may have been told not to wait for that.
+                files.sync_file(fd, self._folder.path(name))
         finally:
             os.close(fd)
         # Another process may have put it a moment ago, and not come to make its name durable yet.
