@@ -478,3 +478,18 @@ def test_stopped_at_a_random_time_a_stream_has_stored_what_it_acknowledged(lived
         assert process.returncode in {-stop, 128 + stop}, (process.returncode, err)
         acknowledged = max([acknowledged, *map(int, out.split(b"\n")[:-1])])
         assert len(judge(aivcs.store).events(run)) >= acknowledged
+
+
+def test_init_syncs_every_folder_it_makes_before_it_makes_the_store(outside):
+    calls, _ = Tracer(outside).calls("init", "a/b")
+    named = next(
+        at for at, call in enumerate(calls) if call.name == "rename" and "format" in call.text
+    )
+    synced = {
+        call.text.partition("<")[2].partition(">")[0]
+        for call in calls[:named]
+        if call.name == "fsync"
+    }
+    project = str(outside.folder)
+    made = [f"{project}/a/b/.aivcs", f"{project}/a/b", f"{project}/a", project]
+    assert set(made) <= synced

@@ -60,7 +60,7 @@ class FileBackend:
             shared = shared or _is_shared(path)
         folder = Folder(path, settings or Settings(), shared=shared)
         with files.doing("make", path):
-            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            above = _make_above(path)
             if not files.make_folder(path, folder.folder_mode) and shared:
                 os.chmod(path, folder.folder_mode)
             for part in _PARTS:
@@ -73,10 +73,13 @@ class FileBackend:
             ):
                 if not os.path.lexists(folder.path(name)):
                     folder.write_file(name, content)
+            # Before it is a store, since as soon as it is one somebody may rely on finding it.
+            files.sync_folder(path)
+            for parent in above:
+                files.sync_folder(parent)
             if found is None:
                 # Last: until it is there, the folder is no store.
                 folder.write_file("format", FORMAT.encode() + b"\n")
-            files.sync_folder(os.path.dirname(os.path.abspath(path)))
         return cls(folder)
 
     @classmethod
@@ -240,6 +243,21 @@ class FileBackend:
         from aivcs.backends.fs.verify import verify
 
         return verify(self._folder, parts, progress)
+
+
+def _make_above(path: str) -> "list[str]":
+    """Makes the folders above a path; returns those whose entries changed or may have, inner first.
+
+    Raises:
+        OSError: One cannot be made.
+    """
+    parent = os.path.dirname(os.path.abspath(path))
+    changed = [parent]
+    while not os.path.isdir(parent) and os.path.dirname(parent) != parent:
+        parent = os.path.dirname(parent)
+        changed.append(parent)
+    os.makedirs(changed[0], exist_ok=True)
+    return changed
 
 
 def _read_format(path: str) -> "str | None":
