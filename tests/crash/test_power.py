@@ -215,6 +215,24 @@ def test_what_was_stored_without_waiting_is_synced_by_who_promises_more(disk, on
     disk.after_power_cut(disk.copy("copy"), look)
 
 
+def test_raising_the_durability_makes_durable_what_was_stored_before(disk, on_disk):
+    aivcs = on_disk
+    aivcs.ok("init")
+    aivcs.ok("config", "set", "core.durability", "none")
+    run("sync", "-f", aivcs.folder)
+    spec = aivcs.put(b"spec one\n")
+    run_id = aivcs.begin()
+    aivcs.ok("config", "unset", "core.durability")
+    aivcs.ok("run", "log", run_id, "k")
+    aivcs.ok("release", "promote", "bot", spec)
+    before = judge(aivcs.store)
+
+    def look(root):
+        assert judge(root / "project/.aivcs") == before
+
+    disk.after_power_cut(disk.copy("copy"), look)
+
+
 def test_batched_events_are_there_once_the_run_is_finished(disk, on_disk):
     aivcs = on_disk
     aivcs.ok("init")

@@ -121,6 +121,10 @@ def config_set(context: Context, key: str, value: str, user: bool) -> None:
     if require_key(key).user_only and not user:
         raise UsageError(f"{key} stands in your own configuration only: add --user")
     _change(context, key, parsed, user=user)
+    if key == "core.durability" and parsed != "none":
+        import os
+
+        os.sync()  # what is stored from now on may refer to what was stored without waiting
 
 
 def config_unset(context: Context, key: str, user: bool) -> None:
@@ -129,6 +133,10 @@ def config_unset(context: Context, key: str, user: bool) -> None:
 
     require_key(key)
     _change(context, key, None, user=user)
+    if key == "core.durability":
+        import os
+
+        os.sync()
 
 
 def _change(context: Context, key: str, value: object, *, user: bool) -> None:
@@ -151,6 +159,8 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
         after = render_config(before, key, value)
         with open(f"{path}.new", "wb") as file:
             file.write(after)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut leaves an empty file, which means the defaults
         os.replace(f"{path}.new", path)
     except OSError as error:
         from aivcs.errors import BackendError
