@@ -121,10 +121,6 @@ def config_set(context: Context, key: str, value: str, user: bool) -> None:
     if require_key(key).user_only and not user:
         raise UsageError(f"{key} stands in your own configuration only: add --user")
     _change(context, key, parsed, user=user)
-    if key == "core.durability" and parsed != "none":
-        import os
-
-        os.sync()  # what is stored from now on may refer to what was stored without waiting
 
 
 def config_unset(context: Context, key: str, user: bool) -> None:
@@ -133,20 +129,26 @@ def config_unset(context: Context, key: str, user: bool) -> None:
 
     require_key(key)
     _change(context, key, None, user=user)
-    if key == "core.durability":
-        import os
-
-        os.sync()
 
 
 def _change(context: Context, key: str, value: object, *, user: bool) -> None:
-    from aivcs.config import render_config
+    import os
 
-    if not user:
+    if user:
+        _change_own(context, key, value)
+    else:
+        from aivcs.config import render_config
+
         backend = context.repository().backend
         backend.write_config(render_config(backend.read_config(), key, value))
-        return
+    if key == "core.durability" and value != "none":
+        os.sync()  # what is stored from now on may refer to what was stored without waiting
+
+
+def _change_own(context: Context, key: str, value: object) -> None:
     import os
+
+    from aivcs.config import render_config
 
     path = context.user_config_path()
     try:
