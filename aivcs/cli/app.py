@@ -8,6 +8,7 @@ completion files and the man pages; Typer itself answers `--help` and explains m
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, get_args
 
@@ -534,6 +535,9 @@ def run_typer(context: Context, arguments: Sequence[str]) -> int:
     global _context  # noqa: PLW0603 the declarations are made once, and called in one process once
     _context = context
     context.json = "--json" in arguments
+    if sys.stdout is None:
+        # Closed. Typer would print its help nowhere and be content; writing to this fails.
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
     try:
         result = typer.main.get_command(app).main(
             list(arguments), prog_name="aivcs", standalone_mode=False

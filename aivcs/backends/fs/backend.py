@@ -72,12 +72,13 @@ class FileBackend:
             ):
                 if not os.path.lexists(folder.path(name)):
                     folder.write_file(name, content)
+            # Before it is a store, since as soon as it is one somebody may rely on finding it; and
+            # also when it was one already: whoever made it may not have come to sync it.
+            files.sync_folder(path)
+            files.sync_folder(os.path.dirname(os.path.abspath(path)))
             if found is None:
                 # Last: until it is there, the folder is no store.
                 folder.write_file("format", FORMAT.encode() + b"\n")
-            # Also when it was there: whoever made it may not have come to sync it.
-            files.sync_folder(path)
-            files.sync_folder(os.path.dirname(os.path.abspath(path)))
         return cls(folder)
 
     @classmethod
@@ -115,7 +116,8 @@ class FileBackend:
                 files.require_folder(path)
             except (FileNotFoundError, NotADirectoryError):
                 pass
-            except PermissionError as error:
+            except OSError as error:
+                # Not to be taken for absent: a store further up is another store.
                 raise BackendError(
                     f"cannot look for a store in {folder}: {error.strerror}"
                 ) from error
@@ -201,6 +203,7 @@ class FileBackend:
 
         Raises:
             BackendError: It cannot be written.
+            OutcomeUnknownError: Whether it is durable cannot be known.
         """
         if data:
             self._folder.write_file("config.toml", data)
@@ -210,6 +213,8 @@ class FileBackend:
                 os.unlink(self._folder.path("config.toml"))
             except FileNotFoundError:
                 pass
+        if self._folder.is_durable:
+            files.sync_folder(self._folder.root)
 
     def pins(self) -> "Iterator[str]":
         """Yields the names in `pins/`: digests that are to be kept."""
@@ -289,7 +294,5 @@ def _require_format(path: str, found: str) -> None:
 
 def _is_shared(path: str) -> bool:
     """Whether the folder's group may write: what `init --shared` made of it."""
-    try:
+    with files.doing("look at", path):
         return bool(os.stat(path).st_mode & 0o020)
-    except OSError:
-        return False

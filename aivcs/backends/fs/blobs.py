@@ -156,9 +156,9 @@ class FileCasStore:
                     os.utime(fd)
                 except PermissionError:
                     return False  # another user's: one of our own takes its place
-            # It may have been put by a process that did not wait for the disk.
             if self._folder.is_durable:
-                files.sync_file(fd, name)
+                # Whoever stored it may have been told not to wait for that.
+                files.sync_file(fd, self._folder.path(name))
         finally:
             files.close(fd)
         # Another process may have put it a moment ago, and not come to make its name durable yet.

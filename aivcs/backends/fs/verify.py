@@ -105,11 +105,13 @@ def verify(
 class _Verifier:
     """One pass over a store."""
 
-    __slots__ = ("_folder", "_progress")
+    __slots__ = ("_folder", "_progress", "_unread")
 
     def __init__(self, folder: "Folder", progress: "Progress") -> None:
         self._folder = folder
         self._progress = progress
+        # What could not be looked at where there is no way to say it at once.
+        self._unread: list[Finding] = []
 
     def parts(self, parts: "frozenset[str]") -> "Iterator[Finding]":
         if "blobs" in parts:
@@ -119,6 +121,7 @@ class _Verifier:
             yield from self._runs()
         if "releases" in parts:
             yield from self._releases("releases")
+        yield from self._unread
 
     def _temporaries(self) -> "Iterator[Finding]":
         problem = self._unusable("tmp")
@@ -318,12 +321,14 @@ class _Verifier:
             pass  # then as it stands: better said too much than nothing
 
     def _has_blob(self, digest: str) -> bool:
+        name = f"objects/{digest[:2]}/{digest[2:]}"
         try:
-            return S_ISREG(
-                os.lstat(self._folder.path(f"objects/{digest[:2]}/{digest[2:]}")).st_mode
-            )
-        except OSError:
+            return S_ISREG(os.lstat(self._folder.path(name)).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            self._unread.append(_unreadable(digest, error))
+            return True  # which is not to say that it is absent
 
     def _unusable(self, name: str) -> "Finding | None":
         """What keeps a folder from being read; one that is absent is as good as an empty one."""
@@ -344,15 +349,19 @@ class _Verifier:
         path = self._folder.path(name)
         try:
             names = sorted(os.listdir(path))
-        except OSError:
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._unread.append(_unreadable(name, error))
             return
         for entry in names:
             try:
                 mode = os.lstat(f"{path}/{entry}").st_mode
             except FileNotFoundError:
                 continue  # gone since
-            except OSError:
-                mode = 0  # of no kind that a store has
+            except OSError as error:
+                self._unread.append(_unreadable(f"{name}/{entry}", error))
+                continue
             yield entry, mode
 
 

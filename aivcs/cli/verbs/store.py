@@ -132,13 +132,23 @@ def config_unset(context: Context, key: str, user: bool) -> None:
 
 
 def _change(context: Context, key: str, value: object, *, user: bool) -> None:
-    from aivcs.config import render_config
+    import os
 
-    if not user:
+    if user:
+        _change_own(context, key, value)
+    else:
+        from aivcs.config import render_config
+
         backend = context.repository().backend
         backend.write_config(render_config(backend.read_config(), key, value))
-        return
+    if key == "core.durability" and value != "none":
+        os.sync()  # what is stored from now on may refer to what was stored without waiting
+
+
+def _change_own(context: Context, key: str, value: object) -> None:
     import os
+
+    from aivcs.config import render_config
 
     path = context.user_config_path()
     try:
@@ -151,6 +161,8 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
         after = render_config(before, key, value)
         with open(f"{path}.new", "wb") as file:
             file.write(after)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut leaves an empty file, which means the defaults
         os.replace(f"{path}.new", path)
     except OSError as error:
         from aivcs.errors import BackendError

@@ -1,0 +1,345 @@
+"""The power fails: what was not synced is gone, and what was acknowledged is not.
+
+The store is on a file system in an image that is mounted through a loop device. What the kernel
+still holds in memory is not in the image, so a copy of it is what a disk would hold if the power
+failed at that moment; the copy is mounted, with the file system's own recovery, and read. ext2,
+which has no journal, shows a missing sync of a folder that journals hide.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from crash.harness import COMMAND, Tracer, judge, require, require_strace
+
+FILE_SYSTEMS = {
+    "ext4": (["mkfs.ext4", "-q", "-F"], "16M", "noatime,commit=300"),
+    "ext2": (["mkfs.ext2", "-q", "-F"], "16M", "noatime"),
+    "xfs": (["mkfs.xfs", "-q", "-f"], "320M", "noatime"),
+    "btrfs": (["mkfs.btrfs", "-q", "-f"], "128M", "noatime,commit=300"),
+}
+"""By name: what makes it, the size of its image, how it is mounted (without periodic commits)."""
+
+
+class Disk:
+    """A file system in an image, mounted; its power can be cut."""
+
+    def __init__(self, kind, folder):
+        make, size, self.options = FILE_SYSTEMS[kind]
+        self.kind = kind
+        self.folder = folder
+        self.image = folder / "image"
+        self.root = folder / "disk"
+        self.root.mkdir()
+        self._mounted = []
+        run("truncate", "-s", size, self.image)
+        run(*make, self.image)
+        self.mount(self.image, self.root)
+
+    def mount(self, image, root):
+        done = subprocess.run(
+            ["mount", "-t", self.kind, "-o", f"loop,{self.options}", str(image), str(root)],
+            capture_output=True,
+            check=False,
+        )
+        require(done.returncode == 0, f"{self.kind} cannot be mounted: {done.stderr!r}")
+        self._mounted.append(root)
+
+    def copy(self, name):
+        """What is on the disk now, and would be after a power cut."""
+        copy = self.folder / name
+        run("cp", "--sparse=always", self.image, copy)
+        return copy
+
+    def after_power_cut(self, copy, look):
+        """Mounts a copy, recovered as at a start, and calls `look` with its root."""
+        if self.kind == "ext2":
+            checked = subprocess.run(["e2fsck", "-fy", str(copy)], capture_output=True, check=False)
+            assert checked.returncode in {0, 1}, checked
+        root = copy.with_name(copy.name + "-disk")
+        root.mkdir()
+        self.mount(copy, root)
+        try:
+            look(root)
+        finally:
+            self.unmount(root)
+            copy.unlink()
+
+    def unmount(self, root):
+        run("umount", root)
+        self._mounted.remove(root)
+
+    def close(self):
+        for root in reversed(self._mounted):
+            subprocess.run(["umount", "-l", str(root)], check=False)
+
+
+def run(*words):
+    done = subprocess.run([str(word) for word in words], capture_output=True, check=False)
+    assert done.returncode == 0, done
+
+
+@pytest.fixture(params=FILE_SYSTEMS)
+def disk(request, tmp_path):
+    require(os.geteuid() == 0, "mounting needs root")
+    require(Path("/dev/loop-control").exists(), "there are no loop devices")
+    if request.param not in {"ext4", "ext2"} and not shutil.which(f"mkfs.{request.param}"):
+        pytest.skip(f"there is no mkfs.{request.param}")
+    found = Disk(request.param, tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def on_disk(disk, outside):
+    """The command in a folder on the disk, which is there for good."""
+    folder = disk.root / "project"
+    folder.mkdir()
+    run("sync", "-f", folder)
+    return type(outside)(folder, outside.home)
+
+
+def test_what_was_acknowledged_is_there_after_a_power_cut(disk, on_disk):
+    aivcs = on_disk
+    steps = iter(range(100))
+
+    def survives(where="."):
+        """Cuts the power now; what is found then is what was there."""
+        copy = disk.copy(f"copy-{next(steps)}")
+        before = judge(aivcs.folder / where / ".aivcs")
+
+        def look(root):
+            other = type(aivcs)(root / "project" / where, aivcs.home)
+            assert judge(other.store) == before
+            if before.runs:
+                other("run", "log", next(iter(before.runs)), "after")
+            other.ok("blob", "put", "-", stdin=b"after")
+            other.ok("verify")
+
+        disk.after_power_cut(copy, look)
+
+    aivcs.ok("init", "a/b/c")
+    survives("a/b/c")
+    aivcs.ok("init")
+    survives()
+    spec = aivcs.put(b"spec one\n")
+    survives()
+    aivcs.put(bytes(range(256)) * 5000)
+    survives()
+    run_id = aivcs.ok("run", "start", "--agent", "bot", "--spec", spec).text
+    survives()
+    aivcs.ok("run", "log", run_id, "k", "a=1")
+    survives()
+    aivcs.ok("run", "log", "--stdin", run_id, stdin=b'{"kind":"k"}\n' * 3000)
+    survives()
+    aivcs.ok("run", "finish", run_id)
+    survives()
+    aivcs.ok("release", "promote", "a/team/bot", spec)
+    survives()
+    aivcs.ok("release", "promote", "a/team/bot", aivcs.put(b"spec two\n"))
+    survives()
+    aivcs.ok("release", "rollback", "a/team/bot")
+    survives()
+    aivcs.ok("config", "set", "core.lock_timeout", "5")
+    survives()
+    aivcs.ok("config", "unset", "core.lock_timeout")
+    survives()
+    aivcs.ok("blob", "rm", aivcs.put(b"gone"))
+    survives()
+
+
+def test_what_a_killed_process_left_unsynced_is_synced_by_who_acknowledges_it(disk, on_disk):
+    require_strace()
+    aivcs = on_disk
+    aivcs.ok("init")
+    spec = aivcs.put(b"spec one\n")
+    run("sync", "-f", aivcs.folder)
+    tracer = Tracer(aivcs)
+
+    # The object has its name, and its folder is not synced yet: as good as nothing.
+    calls, _ = tracer.calls("blob", "put", "-", stdin=b"traced")
+    first = next(call for call in calls if call.name == "fsync")
+    assert tracer.kill(first, "blob", "put", "-", stdin=b"killed")
+    aivcs.put(b"killed")
+    # The log of a name is there, its folders are not synced yet.
+    calls, _ = tracer.calls("release", "promote", "traced/bot", spec)
+    first = next(call for call in calls if call.name == "fsync")
+    assert tracer.kill(first, "release", "promote", "killed/bot", spec)
+    aivcs.ok("release", "promote", "killed/bot", spec)
+    before = judge(aivcs.store)
+
+    def look(root):
+        assert judge(root / "project/.aivcs") == before
+
+    disk.after_power_cut(disk.copy("copy"), look)
+
+
+def test_a_store_whose_init_was_killed_at_its_last_step_keeps_what_is_put_into_it(disk, on_disk):
+    require_strace()
+    aivcs = on_disk
+    tracer = Tracer(aivcs)
+    calls, _ = tracer.calls("init", "first/one")
+    named = next(
+        at
+        for at, call in enumerate(calls)
+        if call.name == "rename" and '.aivcs/format"' in call.text
+    )
+    following = next(call for call in calls[named:] if call.name == "fsync")
+    assert tracer.kill(following, "init", "other/one")
+    store = aivcs.folder / "other/one/.aivcs"
+    aivcs.ok("--store", str(store), "blob", "put", "-", stdin=b"content")
+
+    def look(root):
+        assert judge(root / "project/other/one/.aivcs").blobs == judge(store).blobs
+
+    disk.after_power_cut(disk.copy("copy"), look)
+
+
+def test_what_was_stored_without_waiting_is_synced_by_who_promises_more(disk, on_disk, files):
+    aivcs = on_disk
+    aivcs.ok("init")
+    aivcs.ok("config", "set", "core.durability", "none")
+    run("sync", "-f", aivcs.folder)
+    aivcs.put(b"content")
+    aivcs.ok("config", "set", "core.durability", "full")
+    aivcs.put(b"content")
+
+    def look(root):
+        assert judge(root / "project/.aivcs").blobs == {files.sha256(b"content")}
+
+    disk.after_power_cut(disk.copy("copy"), look)
+
+
+def test_raising_the_durability_makes_durable_what_was_stored_before(disk, on_disk):
+    aivcs = on_disk
+    aivcs.ok("init")
+    aivcs.ok("config", "set", "core.durability", "none")
+    run("sync", "-f", aivcs.folder)
+    spec = aivcs.put(b"spec one\n")
+    run_id = aivcs.begin()
+    aivcs.ok("config", "unset", "core.durability")
+    aivcs.ok("run", "log", run_id, "k")
+    aivcs.ok("release", "promote", "bot", spec)
+    before = judge(aivcs.store)
+
+    def look(root):
+        assert judge(root / "project/.aivcs") == before
+
+    disk.after_power_cut(disk.copy("copy"), look)
+
+
+def test_batched_events_are_there_once_the_run_is_finished(disk, on_disk):
+    aivcs = on_disk
+    aivcs.ok("init")
+    aivcs.ok("config", "set", "core.durability", "batch")
+    run_id = aivcs.begin()
+    run("sync", "-f", aivcs.folder)
+    for number in range(3):
+        aivcs.ok("run", "log", run_id, "k", f"n={number}")
+    early = disk.copy("early")
+    aivcs.ok("run", "finish", run_id)
+    late = disk.copy("late")
+    before = judge(aivcs.store)
+    # Of the events some may be missing, from the end; nothing is damaged.
+    disk.after_power_cut(early, lambda root: judge(root / "project/.aivcs"))
+
+    def look(root):
+        assert judge(root / "project/.aivcs") == before
+
+    disk.after_power_cut(late, look)
+
+
+SERIES = r"""
+n=0
+while :; do
+  n=$((n + 1))
+  spec=$(head -c $((n % 7 * 300000 + n)) /dev/zero | tr '\0' x | aivcs blob put -) || exit 1
+  echo "blob $spec" >>"$ACKS"
+  run=$(aivcs run start --agent "bot-$((n % 3))" --spec "$spec") || exit 1
+  echo "run $run" >>"$ACKS"
+  for i in 1 2 3; do
+    aivcs run log "$run" step i:=$i || exit 1
+    echo "event $run $i" >>"$ACKS"
+  done
+  yes '{"kind":"many","payload":{"text":"some words to fill the line"}}' | head -n 200 |
+    aivcs run log --stdin "$run" || exit 1
+  echo "event $run 203" >>"$ACKS"
+  aivcs release promote "team/bot-$((n % 3))" "$spec" >/dev/null 2>&1 || exit 1
+  echo "release team/bot-$((n % 3)) $spec" >>"$ACKS"
+  aivcs run finish "$run" || exit 1
+  echo "end $run" >>"$ACKS"
+done
+"""
+
+
+@pytest.mark.parametrize("cuts", [5, pytest.param(60, marks=pytest.mark.slow)])
+def test_power_cuts_at_random_moments_damage_nothing_and_lose_nothing(disk, on_disk, outside, cuts):
+    aivcs = on_disk
+    aivcs.ok("init")
+    acks = outside.home / "acks"
+    acks.touch()
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    command = " ".join(COMMAND)
+    series = subprocess.Popen(
+        ["bash", "-c", f'aivcs() {{ {command} "$@"; }}\n{SERIES}'],
+        cwd=aivcs.folder,
+        env=aivcs.environment(ACKS=str(acks)),
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        for cut in range(cuts):
+            time.sleep(chance.uniform(0.05, 0.6))
+            assert series.poll() is None, series.stderr.read()
+            os.killpg(series.pid, signal.SIGSTOP)
+            wait_until_stopped(series.pid)
+            copy = disk.copy(f"copy-{cut}")
+            acknowledged = acks.read_text().splitlines()
+            os.killpg(series.pid, signal.SIGCONT)
+            disk.after_power_cut(copy, lambda root, acks=acknowledged: has_all(root, acks))
+            if shutil.disk_usage(disk.root).free < 4 << 20:
+                break
+    finally:
+        os.killpg(series.pid, signal.SIGKILL)
+        series.wait()
+        series.stderr.close()
+    assert acks.read_text()
+
+
+def wait_until_stopped(group):
+    """Waits until no process of a group runs or waits for the disk any more."""
+    while True:
+        states = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[2]) == group:
+                states.append(fields[0])
+        if set(states) <= {"T", "Z"}:
+            return
+        time.sleep(0.001)
+
+
+def has_all(root, acknowledged):
+    found = judge(root / "project/.aivcs")
+    for line in acknowledged:
+        what, name, *more = line.split()
+        if what == "blob":
+            assert name in found.blobs, line
+        elif what == "run":
+            assert name in found.runs, line
+        elif what == "event":
+            assert len(found.events(name)) >= int(more[0]), line
+        elif what == "end":
+            assert found.ended(name), line
+        else:
+            assert more[0] in {spec for _, _, spec in found.history(name)}, line
