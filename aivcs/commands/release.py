@@ -41,10 +41,11 @@ def promote(
     """
     check_release_name(name)
     metadata = ReleaseMetadata(by, version_label=label, notes=notes)
-    digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
-    expected = None if expect is None else repo.resolve_expectation(expect)
-    before = repo.releases.current(name)
-    return before, repo.releases.promote(name, digest, metadata, expect=expected)
+    with repo.hold():
+        digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
+        expected = None if expect is None else repo.resolve_expectation(expect)
+        before = repo.releases.current(name)
+        return before, repo.releases.promote(name, digest, metadata, expect=expected)
 
 
 def rollback(
@@ -73,12 +74,13 @@ def rollback(
     """
     check_release_name(name)
     metadata = ReleaseMetadata(by, notes=reason)
-    before = repo.releases.current(name)
-    if before is None:
-        raise ReleaseNotFoundError(name)
-    target = None if to is None else repo.resolve_target(name, to)
-    expected = None if expect is None else repo.resolve_expectation(expect)
-    return before, repo.releases.rollback(name, to=target, metadata=metadata, expect=expected)
+    with repo.hold():
+        before = repo.releases.current(name)
+        if before is None:
+            raise ReleaseNotFoundError(name)
+        target = None if to is None else repo.resolve_target(name, to)
+        expected = None if expect is None else repo.resolve_expectation(expect)
+        return before, repo.releases.rollback(name, to=target, metadata=metadata, expect=expected)
 
 
 def current(repo: "Repository", name: str) -> "ReleaseRecord":
