@@ -26,9 +26,11 @@ _CHUNK = 1 << 20
 _QUOTED = re.compile(rb'"([0-9a-fA-F]{64})"')
 """A string of JSON that reads as a digest; found in what is not quite JSON too, to be safe."""
 _ESCAPED = re.compile(rb'"((?:[0-9a-fA-F]|\\u00(?:3[0-9]|[46][1-6])){64})"')
-"""The same, with any of its characters escaped; JSON has no other escape for a digit or a letter."""
+"""The same, with any of its characters escaped; JSON has no other escape for these."""
 _LONGEST = 64 * 6 + 2
 """Bytes of such a string, at most."""
+_MARK = b"\xef\xbb\xbf"
+"""A byte order mark, which JSON should not begin with, and sometimes does."""
 _SEQ = re.compile(rb'\{"type":"event","seq":(\d+),')
 
 
@@ -112,17 +114,13 @@ class References:
             return
         self._searched.add(digest)
         with self._repo.blobs.open(digest) as stream:
-            block = stream.read(_CHUNK)
-            # What begins otherwise is no JSON that could hold a string; but it must be sound, or
-            # its beginning may have been another.
-            is_json = block.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1] in {
-                b"{", b"[", b'"',
-            }  # fmt: skip
-            while block:
-                if is_json:
-                    yield from digests_in(block)
-                more = stream.read(_CHUNK)
-                block = block[1 - _LONGEST :] + more if more else b""
+            carry, begins = b"", b""
+            # To the end, also where no JSON begins: damage may have changed just that.
+            while block := stream.read(_CHUNK):
+                begins = begins or block.removeprefix(_MARK).lstrip(b" \t\r\n")[:1]
+                if begins in {b"{", b"[", b'"'}:
+                    yield from digests_in(carry + block)
+                    carry = (carry + block)[1 - _LONGEST :]
 
 
 def digests_in(text: bytes) -> Iterator[ContentDigest]:

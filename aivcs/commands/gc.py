@@ -42,9 +42,7 @@ class Removed(NamedTuple):
     size: int
 
 
-def collect(
-    repo: Repository, *, grace: float = GRACE, dry_run: bool = False
-) -> Iterator[Removed]:
+def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) -> Iterator[Removed]:
     """Removes the blobs that may go, and yields them in order, each after it is gone.
 
     Args:
@@ -54,7 +52,7 @@ def collect(
 
     Raises:
         UsageError: The grace period is negative.
-        IntegrityError: A log or a blob that counts is damaged, so what it refers to cannot be known.
+        IntegrityError: A log or a blob that counts is damaged: it could refer to anything.
         LockTimeoutError: Others are in the way for too long.
         BackendError: Something cannot be read or removed.
     """
@@ -87,10 +85,11 @@ def collect(
                         gone.append(blob)
         except LockTimeoutError as error:
             if count:
-                error.args = (
-                    f"{error.what} is in use without a pause of {error.seconds:g} s; "
-                    f"{count} blobs were deleted. Run it again when less is going on",
+                message = (
+                    f"others were in {error.what} all the time for {error.seconds:g} s; "
+                    f"{count} blobs were deleted before. Run it again when less is going on"
                 )
+                error.args = (message,)
             raise
         count += len(gone)
         yield from gone
