@@ -113,14 +113,25 @@ class References:
         if digest in self._searched or not self._repo.blobs.contains(digest):
             return
         self._searched.add(digest)
-        with self._repo.blobs.open(digest) as stream:
-            carry, begins = b"", b""
-            # To the end, also where no JSON begins: damage may have changed just that.
-            while block := stream.read(_CHUNK):
-                begins = begins or block.removeprefix(_MARK).lstrip(b" \t\r\n")[:1]
-                if begins in {b"{", b"[", b'"'}:
-                    yield from digests_in(carry + block)
-                    carry = (carry + block)[1 - _LONGEST :]
+        yield from digests_in_blob(self._repo, digest)
+
+
+def digests_in_blob(repo: Repository, digest: ContentDigest) -> Iterator[ContentDigest]:
+    """Yields every string in a blob that reads as a digest, if it begins as JSON does.
+
+    The whole blob is read, whatever it is, for damage may have changed just its beginning.
+
+    Raises:
+        NotFoundError: No blob has this digest.
+        IntegrityError: It is damaged.
+    """
+    carry, begins = b"", b""
+    with repo.blobs.open(digest) as stream:
+        while block := stream.read(_CHUNK):
+            begins = begins or block.removeprefix(_MARK).lstrip(b" \t\r\n")[:1]
+            if begins in {b"{", b"[", b'"'}:
+                yield from digests_in(carry + block)
+                carry = (carry + block)[1 - _LONGEST :]
 
 
 def digests_in(text: bytes) -> Iterator[ContentDigest]:

@@ -6,7 +6,8 @@ before anything refers to it.
 
 First everything is read, while the others go on. Then, batch by batch, they are kept out for a
 moment, in which is read what they wrote meanwhile, and what is garbage still is removed. Others
-check for a blob and refer to it in one hold, so they find it there for good, or gone. Whenever this
+check for a blob and refer to it in one hold, so they find it there for good, or gone. A blob goes
+before those that it names, so that one which is there still has all of its parts. Whenever this
 ends, by itself or not, nothing was removed that anything referred to.
 """
 
@@ -15,8 +16,8 @@ from __future__ import annotations
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.errors import LockTimeoutError, UsageError
-from aivcs.reachability import References
+from aivcs.errors import IntegrityError, LockTimeoutError, NotFoundError, UsageError
+from aivcs.reachability import References, digests_in_blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ class Removed(NamedTuple):
 
 
 def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) -> Iterator[Removed]:
-    """Removes the blobs that may go, and yields them in order, each after it is gone.
+    """Removes the blobs that may go, and yields them, each after it is gone.
 
     Args:
         repo: Where.
@@ -59,13 +60,13 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
     moment = before(grace)
     references = References(repo)
     _read(references)
-    garbage = []
+    garbage: list[Removed] = []
     for digest, size, put in repo.backend.stored_blobs():
         if put < moment:
             garbage.append(Removed(digest, size))
         else:
             references.search(digest)
-    garbage = sorted((blob for blob in garbage if blob.digest not in references), reverse=True)
+    garbage = _parents_last(repo, [blob for blob in garbage if blob.digest not in references])
     if dry_run:
         yield from reversed(garbage)
         return
@@ -83,6 +84,8 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
                         continue
                     if repo.backend.delete_older(blob.digest, moment):
                         gone.append(blob)
+                    else:  # put again meanwhile: then what it names is wanted again, too
+                        references.search(blob.digest)
         except LockTimeoutError as error:
             if count:
                 message = (
@@ -119,6 +122,31 @@ def before(grace: float) -> float:
     if grace < 0:
         raise UsageError("a grace period is not negative")
     return time() - grace
+
+
+def _parents_last(repo: Repository, garbage: list[Removed]) -> list[Removed]:
+    """Returns some blobs so that each stands behind those that it names, else last digest first.
+
+    A damaged one goes all the same, so what it named matters no more.
+    """
+    blobs = {blob.digest: blob for blob in garbage}
+    opened: set[ContentDigest] = set()
+    order: list[Removed] = []
+    for top in sorted(blobs, reverse=True):
+        waiting = [(top, False)]
+        while waiting:
+            digest, is_done = waiting.pop()
+            if is_done:
+                order.append(blobs[digest])
+            elif digest not in opened:
+                opened.add(digest)
+                waiting.append((digest, True))
+                try:
+                    named = [d for d in digests_in_blob(repo, digest) if d in blobs]
+                except (IntegrityError, NotFoundError):
+                    continue
+                waiting += [(d, False) for d in named if d not in opened]
+    return order
 
 
 def _read(references: References) -> None:
