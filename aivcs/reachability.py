@@ -45,6 +45,7 @@ class References:
         self._repo = repo
         self._found: set[str] = set()
         self._searched: set[str] = set()
+        self._absent: set[ContentDigest] = set()
         self._logs: dict[str, LogCursor] = {}
 
     def __contains__(self, digest: ContentDigest) -> bool:
@@ -61,6 +62,7 @@ class References:
             StorageError: One cannot be read.
         """
         backend = self._repo.backend
+        absent = list(self._absent)
         for pin in backend.pins():
             yield from self._follow(digests_in(b'"%b"' % pin.encode(errors="replace")), "", pin)
         for name in backend.list_logs():
@@ -71,6 +73,8 @@ class References:
                 # The hash that closes a line is of lines, not of a blob.
                 found = digests_in(line[: -chain.LINK_BYTES])
                 yield from self._follow(found, name, line)
+        for digest in absent:  # it may have been put since, and name others itself
+            yield from self._follow(self._digests_in_blob(digest), "blob", digest)
 
     def search(self, digest: ContentDigest) -> None:
         """Counts what a blob refers to, and so on, though nothing may refer to the blob itself.
@@ -110,8 +114,12 @@ class References:
 
     def _digests_in_blob(self, digest: ContentDigest) -> Iterator[ContentDigest]:
         """Yields what a blob refers to, the first time it is asked; the whole blob is verified."""
-        if digest in self._searched or not self._repo.blobs.contains(digest):
+        if digest in self._searched:
             return
+        if not self._repo.blobs.contains(digest):
+            self._absent.add(digest)
+            return
+        self._absent.discard(digest)
         self._searched.add(digest)
         yield from digests_in_blob(self._repo, digest)
 

@@ -19,7 +19,7 @@ import pytest
 from aivcs.backends.fs import FileBackend
 from aivcs.commands import blob, gc, release, run
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
-from aivcs.model import RunEvent
+from aivcs.model import RunEvent, RunMetadata
 from aivcs.repository import Repository
 from aivcs.settings import Settings
 from aivcs.testing.race import race
@@ -157,6 +157,14 @@ class TestBetweenMarkingAndDeleting:
         put_long_ago(repo, text)
         meanwhile(lambda other: other.blobs.put(text))
         assert collect(repo) == [garbage]
+        assert repo.blobs.get(prompt) == b"prompt"
+
+    def test_what_was_referred_to_before_it_was_put_keeps_what_it_names(self, repo, meanwhile):
+        [prompt] = put_long_ago(repo, b"prompt")
+        text = f'["{prompt}"]'.encode()
+        repo.runs.create_run(sha256(text).hexdigest(), RunMetadata("bot"))
+        meanwhile(lambda other: other.blobs.put(text))
+        assert collect(repo) == []
         assert repo.blobs.get(prompt) == b"prompt"
 
     def test_damage_that_appears_stops_it(self, repo, meanwhile):
