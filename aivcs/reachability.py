@@ -1,87 +1,152 @@
 """What refers to a blob: the one rule by which a blob may be removed.
 
 The rule is conservative: every string of exactly 64 hexadecimal digits counts as a reference,
-wherever it stands in a run, a release, a pin, or a blob that is itself referred to and is JSON.
+wherever it stands in a line of a log (of a run or a release, in members that are not known yet
+too), as a pin, or in a blob that is itself referred to and begins as JSON does. What cannot be read
+could say anything, so damage to a log or to such a blob is an error, not an absence of references.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
-from aivcs.errors import ConflictError, InvalidDigestError
+from aivcs.log import chain
 from aivcs.model import ContentDigest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from aivcs.backends.fs.logs import LogCursor
     from aivcs.repository import Repository
 
-MAX_JSON = 64 << 20
-"""Bytes of a JSON blob that is searched for references, at most."""
+_CHUNK = 1 << 20
+"""Bytes of a blob searched at once."""
 _QUOTED = re.compile(rb'"([0-9a-fA-F]{64})"')
 """A string of JSON that reads as a digest; found in what is not quite JSON too, to be safe."""
+_ESCAPED = re.compile(rb'"((?:[0-9a-fA-F]|\\u00(?:3[0-9]|[46][1-6])){64})"')
+"""The same, with any of its characters escaped; JSON has no other escape for these."""
+_LONGEST = 64 * 6 + 2
+"""Bytes of such a string, at most."""
+_MARK = b"\xef\xbb\xbf"
+"""A byte order mark, which JSON should not begin with, and sometimes does."""
+_SEQ = re.compile(rb'\{"type":"event","seq":(\d+),')
 
 
-def references(repo: Repository) -> Iterator[tuple[ContentDigest, str]]:
-    """Yields every digest that something refers to, once, and what refers to it.
+class References:
+    """The digests that a store refers to, as far as it was read.
+
+    `digest in references` tells whether one was found.
+    """
+
+    def __init__(self, repo: Repository) -> None:
+        """Takes a store; nothing is read yet."""
+        self._repo = repo
+        self._found: set[str] = set()
+        self._searched: set[str] = set()
+        self._absent: set[ContentDigest] = set()
+        self._logs: dict[str, LogCursor] = {}
+
+    def __contains__(self, digest: ContentDigest) -> bool:
+        """Whether anything that was read refers to a digest."""
+        return digest in self._found
+
+    def catch_up(self) -> Iterator[tuple[ContentDigest, str]]:
+        """Reads what was not read yet; yields every digest found, once, and what refers to it.
+
+        Called again it costs little more than a look at each log. It must be read to its end.
+
+        Raises:
+            IntegrityError: A log or a blob is damaged, so what it refers to cannot be known.
+            StorageError: One cannot be read.
+        """
+        backend = self._repo.backend
+        absent = list(self._absent)
+        for pin in backend.pins():
+            yield from self._follow(digests_in(b'"%b"' % pin.encode(errors="replace")), "", pin)
+        for name in backend.list_logs():
+            log = self._logs.get(name)
+            if log is None:
+                log = self._logs[name] = backend.read_log(name)
+            for line in log.more():
+                # The hash that closes a line is of lines, not of a blob.
+                found = digests_in(line[: -chain.LINK_BYTES])
+                yield from self._follow(found, name, line)
+        for digest in absent:  # it may have been put since, and name others itself
+            yield from self._follow(self._digests_in_blob(digest), "blob", digest)
+
+    def search(self, digest: ContentDigest) -> None:
+        """Counts what a blob refers to, and so on, though nothing may refer to the blob itself.
+
+        Raises:
+            IntegrityError: It is damaged.
+            StorageError: It cannot be read.
+        """
+        for _ in self._follow(self._digests_in_blob(digest), "blob", digest):
+            pass
+
+    def _follow(
+        self, digests: Iterable[ContentDigest], name: str, source: object
+    ) -> Iterator[tuple[ContentDigest, str]]:
+        for first in digests:
+            if first in self._found:
+                continue
+            waiting = [(first, self._describe(name, source))]
+            while waiting:
+                digest, why = waiting.pop()
+                if digest in self._found:
+                    continue
+                self._found.add(digest)
+                yield digest, why
+                waiting += [(d, f"blob {digest}") for d in self._digests_in_blob(digest)]
+
+    def _describe(self, name: str, source: object) -> str:
+        if not name:
+            return f"the pin {source}"
+        if name == "blob":
+            return f"blob {source}"
+        kind, _, rest = name.partition("/")
+        if kind == "release":
+            return f"release {rest}@{self._logs[name].lines}"
+        event = _SEQ.match(source) if isinstance(source, bytes) else None
+        return f"event {int(event[1])} of run {rest}" if event else f"run {rest}"
+
+    def _digests_in_blob(self, digest: ContentDigest) -> Iterator[ContentDigest]:
+        """Yields what a blob refers to, the first time it is asked; the whole blob is verified."""
+        if digest in self._searched:
+            return
+        if not self._repo.blobs.contains(digest):
+            self._absent.add(digest)
+            return
+        self._absent.discard(digest)
+        self._searched.add(digest)
+        yield from digests_in_blob(self._repo, digest)
+
+
+def digests_in_blob(repo: Repository, digest: ContentDigest) -> Iterator[ContentDigest]:
+    """Yields every string in a blob that reads as a digest, if it begins as JSON does.
+
+    The whole blob is read, whatever it is, for damage may have changed just its beginning.
 
     Raises:
-        ConflictError: A JSON blob is too large to be searched.
-        IntegrityError: A log or a blob is damaged, so what it refers to cannot be known.
+        NotFoundError: No blob has this digest.
+        IntegrityError: It is damaged.
     """
-    seen: set[ContentDigest] = set()
-    for source, value in _roots(repo):
-        waiting = [(digest, source) for digest in digests_in(value)]
-        while waiting:
-            digest, why = waiting.pop()
-            if digest in seen:
-                continue
-            seen.add(digest)
-            yield digest, why
-            waiting += [(found, f"blob {digest}") for found in _digests_in_blob(repo, digest)]
-
-
-def digests_in(value: object) -> Iterator[ContentDigest]:
-    """Yields every string of a JSON value, keys included, that reads as a digest."""
-    waiting = [value]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, str):
-            if len(node) == 64:
-                try:
-                    yield ContentDigest(node)
-                except InvalidDigestError:
-                    continue
-        elif isinstance(node, dict):
-            waiting += node.keys()
-            waiting += node.values()
-        elif isinstance(node, (list, tuple)):
-            waiting += node
-
-
-def _roots(repo: Repository) -> Iterator[tuple[str, object]]:
-    for name in repo.backend.pins():
-        yield f"the pin {name}", name
-    for name in repo.releases.list_names():
-        for record in repo.releases.iter_history(name):
-            yield f"release {name}@{record.seq}", record.to_json()
-    for run_id in repo.runs.list_run_ids():
-        yield f"run {run_id}", repo.runs.get_run(run_id).to_json()
-        for event in repo.runs.iter_events(run_id):
-            yield f"event {event.seq} of run {run_id}", [event.kind, event.payload]
-
-
-def _digests_in_blob(repo: Repository, digest: ContentDigest) -> list[ContentDigest]:
-    if not repo.blobs.contains(digest):
-        return []
+    carry, begins = b"", b""
     with repo.blobs.open(digest) as stream:
-        data = stream.read(MAX_JSON + 1)
-    if data.lstrip(b" \t\r\n")[:1] not in {b"{", b"[", b'"'}:
-        return []
-    if len(data) > MAX_JSON:
-        raise ConflictError(
-            f"blob {digest} may be JSON but has over {MAX_JSON} bytes, so what it refers to "
-            "cannot be known; nothing was removed"
-        )
-    return [ContentDigest(found.decode()) for found in _QUOTED.findall(data)]
+        while block := stream.read(_CHUNK):
+            begins = begins or block.removeprefix(_MARK).lstrip(b" \t\r\n")[:1]
+            if begins in {b"{", b"[", b'"'}:
+                yield from digests_in(carry + block)
+                carry = (carry + block)[1 - _LONGEST :]
+
+
+def digests_in(text: bytes) -> Iterator[ContentDigest]:
+    """Yields every string in some JSON that reads as a digest, keys included; some maybe twice."""
+    if rb"\u00" not in text:
+        for found in _QUOTED.findall(text):
+            yield ContentDigest(found.decode())
+        return
+    for found in _ESCAPED.findall(text):
+        yield ContentDigest(json.loads(b'"%b"' % found))

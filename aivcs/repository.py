@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.active_run import ActiveRun
+    from aivcs.backends.fs.folder import Hold
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
 
 MIN_PREFIX = 4
@@ -162,7 +163,22 @@ class Repository:
         from aivcs.active_run import ActiveRun
 
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=tags)
-        return ActiveRun(self.runs, self.runs.create_run(self.resolve_spec(spec), metadata))
+        with self.hold():
+            return ActiveRun(self.runs, self.runs.create_run(self.resolve_spec(spec), metadata))
+
+    def hold(self, *, later: bool = False) -> "Hold":
+        """Returns a block in which no blob vanishes that is found or put in it.
+
+        Who looks whether a blob is there and then refers to it does both in one hold, so that a
+        collector of garbage cannot come between.
+
+        Args:
+            later: Whether it begins only with the first blob that is put in it.
+
+        Raises:
+            LockTimeoutError: From the block's beginning: blobs are being removed for too long.
+        """
+        return self.backend.hold(later=later)
 
     def resolve_digest(self, text: str) -> ContentDigest:
         """Returns the digest that a text names: all of it, or a unique prefix.
@@ -186,6 +202,23 @@ class Repository:
         if found is None:
             raise NotFoundError(text, f"no blob begins with {text}; see: aivcs blob ls")
         return ContentDigest(found)
+
+    def resolve_pin(self, text: str) -> ContentDigest:
+        """Returns the digest that a text names as `resolve_digest` does, but among pins first.
+
+        Raises:
+            UsageError: The text is empty.
+            InvalidDigestError: It is no prefix of a digest.
+            NotFoundError: Neither a pin nor a blob begins with it.
+            AmbiguousError: Several pins do; or no pin, and several blobs.
+        """
+        if MIN_PREFIX <= len(text) < 64:
+            lowered = text.lower()
+            pins = (pin for pin in self.backend.pins() if len(pin) == 64)
+            found = _only("pin", text, (pin for pin in pins if pin.startswith(lowered)))
+            if found:
+                return ContentDigest(found)
+        return self.resolve_digest(text)
 
     def resolve_run(self, text: str) -> RunId:
         """Returns the run id that a text names: all of it, or a unique prefix.

@@ -8,7 +8,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify blob run release config'
+        below='init status verify gc head blob run release config'
         options='-C --store --lock-timeout --color --no-pager --version -h --help'
         ;;
     'aivcs init')
@@ -19,10 +19,16 @@ _aivcs_command() {
         options='--json -h --help'
         ;;
     'aivcs verify')
+        options='--head --json -h --help'
+        ;;
+    'aivcs gc')
+        options='--grace --dry-run --json -h --help'
+        ;;
+    'aivcs head')
         options='--json -h --help'
         ;;
     'aivcs blob')
-        below='put get has rm ls verify'
+        below='put get has rm pin unpin ls verify'
         options='-h --help'
         ;;
     'aivcs blob put')
@@ -41,6 +47,16 @@ _aivcs_command() {
         ;;
     'aivcs blob rm')
         options='--force -h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs blob pin')
+        options='-h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs blob unpin')
+        options='-h --help'
         operands='text'
         repeats=yes
         ;;
@@ -138,6 +154,8 @@ _aivcs_takes() {
     'aivcs --store') takes='folder' ;;
     'aivcs --lock-timeout') takes='text' ;;
     'aivcs --color') takes='auto|always|never' ;;
+    'aivcs verify --head') takes='text' ;;
+    'aivcs gc --grace') takes='text' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs run start --agent') takes='text' ;;
     'aivcs run start --spec') takes='text' ;;

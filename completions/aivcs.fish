@@ -6,6 +6,8 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs --store' \
         'aivcs --lock-timeout' \
         'aivcs --color' \
+        'aivcs verify --head' \
+        'aivcs gc --grace' \
         'aivcs blob get -o' \
         'aivcs blob get --output' \
         'aivcs run start --agent' \
@@ -90,6 +92,8 @@ complete -c aivcs -f
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a init -d 'Make a store, and print its path'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a status -d 'Show a store at a glance: blobs, runs by status, releases'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a verify -d 'Read all of the store and print what is damaged (exit 14), or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a gc -d 'Delete old blobs that nothing refers to, and print their digests and sizes'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print a digest that stands for all logs as they are now'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a blob -d 'Contents by their SHA-256: specs, prompts, configs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a run -d 'The ledger of executions: what an agent did'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a release -d 'What is live under each name, and its history'
@@ -109,13 +113,24 @@ complete -c aivcs -n "__aivcs_at 'aivcs init' 0" -a '(__aivcs_folders)'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head -x -d 'Require what aivcs head printed once: every log must still have the line it had, and may have grown'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l grace -x -d 'Keep what was put since: 0s, 30m, 12h, 2d, 2w'
+complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l dry-run -d 'Print what would be deleted, and delete nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs gc'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs head'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs head'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each once it is durable'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the bytes of a blob, verified'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a has -d 'Exit 0 if all of some blobs are stored, 1 if not'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a rm -d 'Remove blobs that nothing refers to'
+complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a pin -d 'Keep blobs, though nothing may refer to them'
+complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a unpin -d 'Take pins away; that a blob is not pinned is no error'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a ls -d 'List digests, in order'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a verify -d 'Read all blobs and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -s h -l help -d 'Print help'
@@ -134,6 +149,10 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l force -d 'Remove what is referred to, and ignore what is absent'
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs blob pin'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -s h -l help -d 'Print help'

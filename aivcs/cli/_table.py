@@ -34,6 +34,27 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'verify': (
         'store:verify',
         {
+            '--head': ('heads', 'texts'),
+            '--json': ('as_json', 'flag'),
+        },
+        [],
+        {'heads': [], 'as_json': False},
+        True,
+    ),
+    'gc': (
+        'store:gc',
+        {
+            '--grace': ('grace', 'text'),
+            '--dry-run': ('dry_run', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [],
+        {'grace': None, 'dry_run': False, 'as_json': False},
+        True,
+    ),
+    'head': (
+        'store:head',
+        {
             '--json': ('as_json', 'flag'),
         },
         [],
@@ -78,6 +99,22 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         },
         [('digests', 'some')],
         {'digests': [], 'force': False},
+        True,
+    ),
+    'blob pin': (
+        'blob:pin',
+        {
+        },
+        [('digests', 'some')],
+        {'digests': []},
+        True,
+    ),
+    'blob unpin': (
+        'blob:unpin',
+        {
+        },
+        [('digests', 'some')],
+        {'digests': []},
         True,
     ),
     'blob ls': (

@@ -168,8 +168,52 @@ def status(as_json: Json = False) -> None:
 
 @app.command()
 @_calls("store:verify")
-def verify(as_json: Json = False) -> None:
+def verify(
+    heads: Annotated[
+        list[str] | None,
+        Option(
+            "--head",
+            metavar="DIGEST",
+            help="Require what aivcs head printed once: every log must still have the line it had, "
+            "and may have grown. Repeatable.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Read all of the store and print what is damaged (exit 14), or nothing."""
+
+
+@app.command()
+@_calls("store:gc")
+def gc(
+    grace: Annotated[
+        str | None,
+        Option(
+            "--grace",
+            metavar="DURATION",
+            help="Keep what was put since: 0s, 30m, 12h, 2d, 2w. Default: 2w.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Print what would be deleted, and delete nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete old blobs that nothing refers to, and print their digests and sizes.
+
+    What a run, a release, a pin or a blob that counts itself mentions is kept, and so is what was
+    put a short while ago.
+    """
+
+
+@app.command()
+@_calls("store:head")
+def head(as_json: Json = False) -> None:
+    """Print a digest that stands for all logs as they are now.
+
+    It is of a manifest that is stored and pinned. Kept elsewhere, it lets aivcs verify --head find
+    out whether a log was cut short or written anew since.
+    """
 
 
 @blob_app.command("put")
@@ -226,6 +270,26 @@ def blob_rm(
     ] = False,
 ) -> None:
     """Remove blobs that nothing refers to."""
+
+
+@blob_app.command("pin")
+@_calls("blob:pin")
+def blob_pin(
+    digests: Annotated[
+        list[str], Argument(metavar="DIGEST...", help="Digests, or unique prefixes.")
+    ],
+) -> None:
+    """Keep blobs, though nothing may refer to them."""
+
+
+@blob_app.command("unpin")
+@_calls("blob:unpin")
+def blob_unpin(
+    digests: Annotated[
+        list[str], Argument(metavar="DIGEST...", help="Digests, or unique prefixes.")
+    ],
+) -> None:
+    """Take pins away; that a blob is not pinned is no error."""
 
 
 @blob_app.command("ls")

@@ -33,6 +33,18 @@ def parse_since(text: str) -> Timestamp:
         raise UsageError(f"--since: {error}; or write 30m, 12h, 2d, 1w") from error
 
 
+def parse_duration(option: str, text: str) -> int:
+    """Returns the seconds that a text means: `0s`, `30m`, `12h`, `2d`, `2w`.
+
+    Raises:
+        UsageError: It means none.
+    """
+    match = _AGO.fullmatch(text.strip())
+    if match is None or not text.isascii():
+        raise UsageError(f"{option} {text[:40]!a} is no duration: write 0s, 30m, 12h, 2d or 2w")
+    return round(timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds())
+
+
 def ago(moment: Timestamp) -> str:
     """Returns how long ago a moment was, for a person; the moment itself if it is to come."""
     seconds = (datetime.now(UTC) - moment.as_datetime()).total_seconds()

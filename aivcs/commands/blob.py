@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
 
+    from aivcs.reachability import References
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 20
@@ -189,20 +190,66 @@ def remove(repo: "Repository", digests: "Sequence[str]", *, force: bool = False)
         if len(text) != 64:
             raise UsageError(f"{text[:64]!a}: rm takes whole digests of 64 characters only")
         wanted.append(ContentDigest(text))
-    if not force:
-        from aivcs.reachability import references
+    if force:
+        with repo.backend.exclusive():
+            for digest in wanted:
+                repo.blobs.delete(digest)
+        return
+    from aivcs.reachability import References
 
+    references = References(repo)
+    _require_removable(repo, wanted, references)  # all of the reading, while nobody has to wait
+    with repo.backend.exclusive():
+        _require_removable(repo, wanted, references)
+        for digest in wanted:
+            repo.blobs.delete(digest)
+
+
+def _require_removable(
+    repo: "Repository", digests: "list[ContentDigest]", references: "References"
+) -> None:
+    for digest in digests:
+        if not repo.blobs.contains(digest):
+            raise NotFoundError(digest)
+    for digest, source in references.catch_up():
+        if digest in digests:
+            raise ConflictError(
+                f"blob {digest} is referred to by {source}; nothing was removed. "
+                "--force removes it all the same"
+            )
+
+
+def pin(repo: "Repository", digests: "Sequence[str]") -> None:
+    """Pins blobs: they are kept although nothing may refer to them, until they are unpinned.
+
+    All are checked before any is pinned; pinning again is harmless.
+
+    Raises:
+        InvalidDigestError: One is no digest.
+        NotFoundError: One is not there.
+        AmbiguousError: A prefix fits several blobs.
+    """
+    with repo.hold():
+        wanted = [repo.resolve_digest(text) for text in digests]
         for digest in wanted:
             if not repo.blobs.contains(digest):
                 raise NotFoundError(digest)
-        for digest, source in references(repo):
-            if digest in wanted:
-                raise ConflictError(
-                    f"blob {digest} is referred to by {source}; nothing was removed. "
-                    "--force removes it all the same"
-                )
-    for digest in wanted:
-        repo.blobs.delete(digest)
+        for digest in wanted:
+            repo.backend.pin(digest)
+
+
+def unpin(repo: "Repository", digests: "Sequence[str]") -> None:
+    """Takes pins away; a blob that is not pinned is as it should be, so that is no error.
+
+    A prefix may be of a pin or, if it fits none, of a blob.
+
+    Raises:
+        InvalidDigestError: One is no digest.
+        NotFoundError: A prefix fits neither a pin nor a blob.
+        AmbiguousError: A prefix fits several.
+    """
+    for digest in [repo.resolve_pin(text) for text in digests]:
+        repo.backend.unpin(digest)
 
 
 def list_(repo: "Repository", prefix: str = "") -> "Iterator[ContentDigest]":

@@ -41,9 +41,10 @@ def promote(
     """
     check_release_name(name)
     metadata = ReleaseMetadata(by, version_label=label, notes=notes)
-    digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
-    expected = None if expect is None else repo.resolve_expectation(expect)
-    after = repo.releases.promote(name, digest, metadata, expect=expected)
+    with repo.hold():
+        digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
+        expected = None if expect is None else repo.resolve_expectation(expect)
+        after = repo.releases.promote(name, digest, metadata, expect=expected)
     return _before(repo, after), after
 
 
@@ -73,9 +74,10 @@ def rollback(
     """
     check_release_name(name)
     metadata = ReleaseMetadata(by, notes=reason)
-    target = None if to is None else repo.resolve_target(name, to)
-    expected = None if expect is None else repo.resolve_expectation(expect)
-    after = repo.releases.rollback(name, to=target, metadata=metadata, expect=expected)
+    with repo.hold():
+        target = None if to is None else repo.resolve_target(name, to)
+        expected = None if expect is None else repo.resolve_expectation(expect)
+        after = repo.releases.rollback(name, to=target, metadata=metadata, expect=expected)
     return _before(repo, after), after
 
 

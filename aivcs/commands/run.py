@@ -62,12 +62,13 @@ def start(
             raise UsageError(f"--tag {word[:60]!a}: KEY=TEXT or KEY:=JSON is needed")
         add_member(values, *pair)
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
-    if spec is not None:
-        digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
-    else:
-        assert spec_file is not None
-        digest = _store_file(repo, spec_file)
-    return repo.runs.create_run(digest, metadata)
+    with repo.hold(later=spec is None):
+        if spec is not None:
+            digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
+        else:
+            assert spec_file is not None
+            digest = _store_file(repo, spec_file)
+        return repo.runs.create_run(digest, metadata)
 
 
 def log(
@@ -116,8 +117,9 @@ def log(
     record = repo.runs.get_run(run_id)
     if record.status.is_terminal:  # before anything is stored for nothing
         raise InvalidRunStateError(run_id, record.status, "RUNNING")
-    _add_files(repo, payload, files, blobs)
-    return repo.runs.append_event(run_id, event)
+    with repo.hold(later=True):
+        _add_files(repo, payload, files, blobs)
+        return repo.runs.append_event(run_id, event)
 
 
 def log_stream(
@@ -182,31 +184,23 @@ def finish(
         status = _status_of(exit_code or 0)
     if if_running and repo.runs.get_run(run_id).status.is_terminal:
         return
-    digest: ContentDigest | None = None
-    if state is not None:
-        digest = repo.resolve_digest(state)
-        if not repo.blobs.contains(digest):
-            raise NotFoundError(digest)
-    elif state_file is not None:
-        if repo.runs.get_run(run_id).status.is_terminal:  # before anything is stored for nothing
-            raise InvalidRunStateError(run_id, repo.runs.get_run(run_id).status, "RUNNING")
-        digest = _store_file(repo, state_file)
-    summary = RunSummary(
-        success=status == "completed",
-        final_state_digest=digest,
-        duration_ms=duration_ms,
-        exit_code=exit_code,
-    )
     end = {
         "completed": repo.runs.complete_run,
         "failed": repo.runs.fail_run,
         "cancelled": repo.runs.cancel_run,
     }[status]
-    try:
-        end(run_id, summary)
-    except InvalidRunStateError:
-        if not if_running:
-            raise
+    with repo.hold(later=state is None):
+        summary = RunSummary(
+            success=status == "completed",
+            final_state_digest=_final_state(repo, run_id, state, state_file),
+            duration_ms=duration_ms,
+            exit_code=exit_code,
+        )
+        try:
+            end(run_id, summary)
+        except InvalidRunStateError:
+            if not if_running:
+                raise
 
 
 def show(repo: "Repository", run: str) -> "RunRecord":
@@ -304,6 +298,21 @@ def _status_of(exit_code: int) -> str:
     if exit_code == 0:
         return "completed"
     return "cancelled" if exit_code in _CANCELLED else "failed"
+
+
+def _final_state(
+    repo: "Repository", run_id: RunId, state: "str | None", state_file: "str | None"
+) -> "ContentDigest | None":
+    if state is not None:
+        digest = repo.resolve_digest(state)
+        if not repo.blobs.contains(digest):
+            raise NotFoundError(digest)
+        return digest
+    if state_file is None:
+        return None
+    if repo.runs.get_run(run_id).status.is_terminal:  # before anything is stored for nothing
+        raise InvalidRunStateError(run_id, repo.runs.get_run(run_id).status, "RUNNING")
+    return _store_file(repo, state_file)
 
 
 def _store_file(repo: "Repository", path: str) -> "ContentDigest":

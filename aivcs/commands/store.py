@@ -8,7 +8,7 @@ from aivcs.errors import UsageError
 from aivcs.repository import Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.backends.fs.verify import Finding
     from aivcs.model import ReleaseRecord
@@ -65,7 +65,10 @@ def status(repo: Repository) -> Status:
 
 
 def verify(
-    repo: Repository, parts: frozenset[str], progress: Callable[[str, int], None]
+    repo: Repository,
+    parts: frozenset[str],
+    progress: Callable[[str, int], None],
+    heads: Iterable[str] = (),
 ) -> Iterator[Finding]:
     """Reads all of some parts of a store and yields what is wrong with them.
 
@@ -73,5 +76,17 @@ def verify(
         repo: What to read.
         parts: Any of `blobs`, `runs` and `releases`.
         progress: Told the part and the bytes of each object and log that was read.
+        heads: Manifests of heads that it must agree with, too, as digests or prefixes.
+
+    Raises:
+        UsageError: One is no such manifest.
+        NotFoundError: A prefix fits no blob.
     """
-    return repo.backend.verify(parts, progress)
+    found = repo.backend.verify(parts, progress)
+    if not heads:
+        return found
+    from itertools import chain
+
+    from aivcs.commands.head import verify as verify_heads
+
+    return chain(found, verify_heads(repo, heads))

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from aivcs.backends.fs import FileBackend
-from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.commands.head import take
+from aivcs.log.chain import hash_of
+from aivcs.log.heads import manifest
+from aivcs.model import Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.repository import Repository
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 TEXT = FORMAT.read_text("utf-8")
@@ -120,6 +124,34 @@ def test_the_head_is_what_aivcs_says(store: Path) -> None:
     backend = FileBackend.open(str(store))
     head = shell(command("jq -r .hash"), store, store / "releases/team/agent.jsonl")
     assert head.strip() == backend.releases.head("team/agent").hash
+
+
+def test_the_check_of_a_manifest_names_the_log_that_was_cut(store: Path) -> None:
+    repo = Repository(FileBackend.open(str(store)))
+    file = store / "manifest"
+    file.write_bytes(repo.blobs.get(take(repo).digest))
+    check = f"MANIFEST={file}\n{command('MANIFEST')}"
+    assert shell(check, store) == shell(check, store, program="sh") == ""
+    log = store / "releases/team/agent.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:-1]))
+    assert shell(check, store) == f"release/team/agent: not line {len(lines)}\n"
+    log.write_bytes(b"".join(lines))
+    [run_id] = repo.runs.list_run_ids()
+    (store / "runs" / run_id[:2] / f"{run_id}.jsonl").unlink()
+    assert f"run/{run_id}: not line" in shell(check, store)
+
+
+def test_the_example_of_a_manifest_is_of_the_other_examples() -> None:
+    [example] = re.findall(r"^```json\n(.*)\n```$", TEXT, re.MULTILINE)
+    heads = [
+        (name, Head(len(log.splitlines()), hash_of(log.splitlines()[-1]) or ""))
+        for name, log in (
+            ("run/dcd10a49-0d5a-48e7-95c6-1f8dbc8d0775", EXAMPLES[0]),
+            ("release/support/triage", EXAMPLES[1]),
+        )
+    ]
+    assert manifest(heads) == example.encode()
 
 
 def test_the_check_of_objects_finds_the_damaged_one(store: Path) -> None:

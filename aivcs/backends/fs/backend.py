@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.backends.fs.blobs import FileCasStore
+    from aivcs.backends.fs.folder import Hold
+    from aivcs.backends.fs.garbage import Exclusive
+    from aivcs.backends.fs.logs import LogCursor
     from aivcs.backends.fs.releases import FileReleaseRegistry
     from aivcs.backends.fs.runs import FileRunLedger
     from aivcs.backends.fs.verify import Finding
+    from aivcs.model import ContentDigest
 
 FORMAT = "1"
 STORE = ".aivcs"
@@ -225,6 +229,114 @@ class FileBackend:
                 return
         yield from names
 
+    def pin(self, digest: "ContentDigest") -> None:
+        """Keeps a blob although nothing may refer to it; durable on return, harmless if repeated.
+
+        Raises:
+            BackendError: It cannot be recorded.
+        """
+        self._folder.write_file(f"pins/{_checked(digest)}", b"")
+        if self._folder.is_durable:  # the folder itself may be new: where empty ones get lost
+            files.sync_folder(self.path)
+
+    def unpin(self, digest: "ContentDigest") -> bool:
+        """Takes a pin away; tells whether there was one.
+
+        Raises:
+            BackendError: It cannot be removed.
+        """
+        name = f"pins/{_checked(digest)}"
+        self._folder.require_parents(name)
+        with files.doing("remove", self._folder.path(name)):
+            try:
+                os.unlink(self._folder.path(name))
+            except FileNotFoundError:
+                return False
+        self._folder.sync_parents(name)
+        return True
+
+    def hold(self, *, later: bool = False) -> "Hold":
+        """Returns a block in which no blob vanishes that is found or put in it.
+
+        Who checks that a blob is there and then names it in a log or a pin does both in one hold.
+
+        Args:
+            later: Whether it begins only with the first blob that is put in it (or a hold inside
+                it), so that nobody waits for whoever reads a slow input first.
+
+        Raises:
+            LockTimeoutError: From the block's beginning: blobs are being removed for too long.
+        """
+        return self._folder.hold(later=later)
+
+    def exclusive(self) -> "Exclusive":
+        """Returns a block in which nobody else is in a hold: where blobs may be removed.
+
+        Raises:
+            LockTimeoutError: From the block's beginning: others are in holds for too long.
+        """
+        from aivcs.backends.fs.garbage import Exclusive
+
+        return Exclusive(self._folder)
+
+    def list_logs(self) -> "Iterator[str]":
+        """Yields the names of all logs, `run/<id>` and `release/<name>`, in no certain order.
+
+        Raises:
+            BackendError: A part of the store cannot be looked into.
+            IntegrityError: A log stands in the wrong place.
+        """
+        from aivcs.backends.fs.logs import list_logs
+
+        return list_logs(self._folder)
+
+    def read_log(self, name: str) -> "LogCursor":
+        """Returns a cursor at the beginning of a log, which need not be there.
+
+        Raises:
+            InvalidNameError: No log can have this name.
+        """
+        from aivcs.backends.fs.logs import LogCursor
+
+        return LogCursor(self._folder, name)
+
+    def stored_blobs(self) -> "Iterator[tuple[ContentDigest, int, float]]":
+        """Yields digest, bytes, and the time of the last put (POSIX seconds) of every blob.
+
+        Raises:
+            BackendError: A part of the store cannot be looked into.
+        """
+        from aivcs.backends.fs.garbage import stored
+
+        return stored(self._folder)
+
+    def delete_older(self, digest: "ContentDigest", moment: float) -> bool:
+        """Removes a blob unless it was put since a moment; to be called in `exclusive` only.
+
+        Returns:
+            Whether it was removed.
+
+        Raises:
+            BackendError: It cannot be removed.
+        """
+        from aivcs.backends.fs.garbage import delete_older
+
+        return delete_older(self._folder, digest, moment)
+
+    def leftovers(self, moment: float, *, delete: bool) -> int:
+        """Counts, and removes if asked to, what processes that are gone left unfinished.
+
+        Args:
+            moment: Only what was last written before it (POSIX seconds).
+            delete: Whether it is removed.
+
+        Raises:
+            BackendError: It cannot be removed.
+        """
+        from aivcs.backends.fs.garbage import leftovers
+
+        return leftovers(self._folder, moment, delete=delete)
+
     def verify(
         self,
         parts: "frozenset[str]",
@@ -266,6 +378,12 @@ def _share(folder: Folder) -> None:
         ]:
             if os.lstat(target).st_uid == os.geteuid() and not os.path.islink(target):
                 os.chmod(target, mode)
+
+
+def _checked(digest: str) -> str:
+    from aivcs.model import ContentDigest
+
+    return ContentDigest(digest)
 
 
 def _read_format(path: str) -> "str | None":

@@ -41,10 +41,11 @@ class FileCasStore:
             raise SerializationError(f"a blob is made of bytes, not of {type(data).__name__}")
         data = data if isinstance(data, bytes) else bytes(data)
         digest = ContentDigest.from_bytes(data)
-        if not self._refresh(digest):
-            fd, temporary = self._folder.create_temporary()
-            self._fill(fd, temporary, data)
-            self._folder.publish(fd, temporary, _name(digest))
+        with self._folder.hold():
+            if not self._refresh(digest):
+                fd, temporary = self._folder.create_temporary()
+                self._fill(fd, temporary, data)
+                self._folder.publish(fd, temporary, _name(digest))
         return digest
 
     def put_stream(self, readable: "BinaryIO") -> ContentDigest:
@@ -64,14 +65,15 @@ class FileCasStore:
                 raise
         digest = ContentDigest(hashed.hexdigest())
         try:
-            there = self._refresh(digest)
+            # Only now: a slow input should keep nobody waiting.
+            self._folder.begin_hold(later=False)
         except BaseException:
             self._abandon(fd, temporary)
             raise
-        if there:
-            self._abandon(fd, temporary)
-        else:
-            self._folder.publish(fd, temporary, _name(digest))
+        try:
+            self._publish_unless_there(fd, temporary, digest)
+        finally:
+            self._folder.end_hold()
         return digest
 
     def get(self, digest: ContentDigest) -> bytes:
@@ -143,7 +145,10 @@ class FileCasStore:
         return fd
 
     def _refresh(self, digest: ContentDigest) -> bool:
-        """Tells whether the object is there undamaged; if so it is as good as put just now."""
+        """Tells whether the object is there undamaged; if so it is as good as put just now.
+
+        To be called in a hold: a collector of garbage must not come between look and refresh.
+        """
         fd = self._find(digest)
         if fd is None:
             return False
@@ -164,6 +169,17 @@ class FileCasStore:
         # Another process may have put it a moment ago, and not come to make its name durable yet.
         self._folder.sync_parents(name)
         return True
+
+    def _publish_unless_there(self, fd: int, temporary: str, digest: ContentDigest) -> None:
+        try:
+            there = self._refresh(digest)
+        except BaseException:
+            self._abandon(fd, temporary)
+            raise
+        if there:
+            self._abandon(fd, temporary)
+        else:
+            self._folder.publish(fd, temporary, _name(digest))
 
     def _fill(self, fd: int, temporary: str, data: "bytes | memoryview") -> None:
         """Writes to a temporary file, which is gone if that fails."""

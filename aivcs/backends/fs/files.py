@@ -7,8 +7,9 @@ either was put there by somebody else.
 import os
 from errno import EEXIST, EINVAL, ELOOP, ENOENT, ENOTSUP
 from stat import S_ISREG
+from time import monotonic, sleep
 
-from aivcs.errors import BackendError, OutcomeUnknownError
+from aivcs.errors import BackendError, LockTimeoutError, OutcomeUnknownError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,6 +122,70 @@ def require_folder(path: str) -> None:
     if mode & 0o170000 != 0o040000:
         what = "a symbolic link" if mode & 0o170000 == 0o120000 else "no folder"
         raise BackendError(f"{path} is {what}; a store is made of real folders only")
+
+
+def open_folder(path: str) -> int:
+    """Opens a real folder and returns its descriptor.
+
+    Raises:
+        BackendError: It is a symbolic link or a file, or cannot be opened.
+        FileNotFoundError: There is nothing.
+    """
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        require_folder(path)
+        raise BackendError(f"cannot open {path}: {error.strerror}") from error
+
+
+def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> None:
+    """Waits for the lock on an open file or folder, for `timeout` seconds at most.
+
+    The system frees it when the descriptor is closed, so also when its holder dies.
+
+    Args:
+        fd: What is to be locked.
+        path: Its path, for messages.
+        timeout: Seconds.
+        shared: Whether others may have the lock shared at the same time.
+
+    Raises:
+        LockTimeoutError: Somebody else held it for all that time.
+        BackendError: The system has no such lock here.
+    """
+    # Here, not above: commands that lock nothing should not pay for it.
+    import fcntl
+
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    deadline = None
+    pause = 0.001
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            now = monotonic()
+            if deadline is None:
+                deadline = now + timeout
+            if now >= deadline:
+                raise LockTimeoutError(path, timeout) from None
+            # Unequal pauses, or many writers that wait would all come back at once.
+            sleep(min(pause * (0.5 + os.urandom(1)[0] / 256), deadline - now + 0.0001))
+            pause = min(pause * 1.5, 0.05)
+        except OSError as error:
+            raise BackendError(f"cannot lock {path}: {error.strerror}") from error
+
+
+def unlock_file(fd: int) -> None:
+    """Lets go of the lock on an open file."""
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    except OSError:
+        pass  # closing it will
 
 
 def write_all(fd: int, data: "bytes | memoryview") -> None:

@@ -1,6 +1,7 @@
 """The folder of a store: its paths, its modes, its temporaries, and what repair sets aside."""
 
 import os
+from _thread import get_ident
 
 from aivcs.backends.fs import files
 from aivcs.errors import BackendError
@@ -21,7 +22,7 @@ class Folder:
         folder_mode: The mode of every folder in it.
     """
 
-    __slots__ = ("file_mode", "folder_mode", "root", "settings")
+    __slots__ = ("_holds", "file_mode", "folder_mode", "root", "settings")
 
     def __init__(self, root: str, settings: "Settings", *, shared: bool) -> None:
         """Takes the path as it is."""
@@ -30,6 +31,8 @@ class Folder:
         self.file_mode = 0o664 if shared else 0o644
         # The set-group-id bit hands the folder's group on to what is made in it.
         self.folder_mode = 0o2775 if shared else 0o755
+        # Of each thread that is in a hold: how many deep, and the descriptor that is locked.
+        self._holds: dict[int, list[int]] = {}
 
     @property
     def is_durable(self) -> bool:
@@ -80,6 +83,66 @@ class Folder:
             files.sync_folder(f"{self.root}/{name[:at]}")
             at = name.rfind("/", 0, at)
         files.sync_folder(self.root)
+
+    def hold(self, *, later: bool = False) -> "Hold":
+        """Returns a block in which no object vanishes that is found or put in it.
+
+        Args:
+            later: Whether the lock is taken only when something inside asks for a hold, as putting
+                does: so nobody waits for whoever reads a slow input first.
+        """
+        return Hold(self, later=later)
+
+    def lock_objects(self, *, shared: bool) -> int:
+        """Locks the objects as a whole, and returns the descriptor whose closing frees them.
+
+        Who relies on an object that is there has the lock shared, who removes objects has it alone.
+
+        Raises:
+            LockTimeoutError: Somebody else holds it for too long.
+            BackendError: It cannot be locked.
+        """
+        path = f"{self.root}/objects"
+        with files.doing("lock", path):
+            try:
+                fd = files.open_folder(path)
+            except FileNotFoundError:  # a store need not have folders that are empty
+                files.make_folder(path, self.folder_mode)
+                fd = files.open_folder(path)
+        try:
+            files.lock_file(fd, path, self.settings.lock_timeout, shared=shared)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def begin_hold(self, *, later: bool) -> None:
+        """Enters a hold of this thread, which may be in one already.
+
+        Raises:
+            LockTimeoutError: Objects are being removed for too long.
+            BackendError: The objects cannot be locked.
+        """
+        thread = get_ident()
+        held = self._holds.setdefault(thread, [0, -1])
+        try:
+            if not later and held[1] < 0:
+                held[1] = self.lock_objects(shared=True)
+        except BaseException:
+            if not held[0]:
+                del self._holds[thread]
+            raise
+        held[0] += 1
+
+    def end_hold(self) -> None:
+        """Leaves the hold entered last; leaving the outermost frees the lock."""
+        thread = get_ident()
+        held = self._holds[thread]
+        held[0] -= 1
+        if not held[0]:
+            del self._holds[thread]
+            if held[1] >= 0:
+                os.close(held[1])
 
     def create_temporary(self) -> "tuple[int, str]":
         """Creates an empty temporary file; returns its descriptor and path.
@@ -151,3 +214,44 @@ class Folder:
     def keep_aside(self, name: str, data: bytes) -> None:
         """Keeps bytes that are about to be cut, in `damaged/`; doing it twice keeps them once."""
         self.write_file(f"damaged/{name}.{hex_digest(data)[:12]}", data)
+
+
+class Hold:
+    """A block in which no object vanishes that is found or put in it; may stand in another."""
+
+    __slots__ = ("_folder", "_later")
+
+    def __init__(self, folder: Folder, *, later: bool) -> None:
+        """Takes the folder; see `Folder.hold`."""
+        self._folder = folder
+        self._later = later
+
+    def __enter__(self) -> None:
+        """Takes the lock, shared, unless that is for later.
+
+        Raises:
+            LockTimeoutError: Objects are being removed for too long.
+            BackendError: The objects cannot be locked.
+        """
+        self._folder.begin_hold(later=self._later)
+
+    def __exit__(self, *_: object) -> None:
+        """Frees the lock, unless a block around this one goes on."""
+        self._folder.end_hold()
+
+
+def is_abandoned(name: str) -> bool:
+    """Tells whether the process that a temporary file is named for is gone, as far as one can see.
+
+    A name that is not of aivcs's making tells of no process, so nobody is writing.
+    """
+    pid = name.partition("-")[0]
+    if not pid.isdecimal() or not pid.isascii() or not 0 < int(pid) < 1 << 31:
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # somebody else's process
+    return False

@@ -71,20 +71,31 @@ class LogLines:
         line, following = self._line_at(0, size)
         return line if following <= size else None
 
-    def forwards(self, end: int) -> "Iterator[bytes]":
-        """Yields the lines before an offset, first to last, each checked."""
+    def forwards(
+        self, end: int, start: int = 0, previous: str = "", number: int = 0
+    ) -> "Iterator[bytes]":
+        """Yields the lines before an offset, first to last, each checked.
+
+        Args:
+            end: The offset.
+            start: Where a line begins from which reading goes on.
+            previous: The hash of the line before that one.
+            number: How many lines stand before it.
+        """
         try:
-            for _, line in chain.right_lines(self.before(end)):
+            for _, line in chain.right_lines(self.before(end, start), previous, number):
                 yield line
         except IntegrityError as error:
             raise self._at_number(int(error.where), error) from error
 
-    def before(self, end: int) -> "Iterator[bytes]":
-        """Yields the lines before an offset with their newlines, unchecked; the last may have none.
+    def before(self, end: int, start: int = 0) -> "Iterator[bytes]":
+        """Yields the lines from one offset to another with their newlines, unchecked.
+
+        The last may have none.
 
         Bytes behind the offset are never looked at: a writer may be cutting or replacing them.
         """
-        offset = 0
+        offset = start
         begun: list[bytes] = []  # the pieces of a line whose end is still to come
         while chunk := os.pread(self._fd, min(_CHUNK, end - offset), offset):
             offset += len(chunk)

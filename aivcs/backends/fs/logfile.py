@@ -7,16 +7,13 @@ whole lines only. A log is created empty and its folder made durable before the 
 a log one can read never vanishes with a power cut; an empty log is no log.
 """
 
-import fcntl
 import os
-from time import monotonic, sleep
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.lines import LogLines
 from aivcs.errors import (
     BackendError,
     IntegrityError,
-    LockTimeoutError,
     OutcomeUnknownError,
     UnsupportedFormatError,
 )
@@ -110,7 +107,7 @@ class LockedLog:
         """Waits for the lock; None if the file has meanwhile been replaced by another."""
         path = folder.path(name)
         try:
-            lock_file(fd, path, folder.settings.lock_timeout)
+            files.lock_file(fd, path, folder.settings.lock_timeout)
             with files.doing("read", path):
                 if _is_at(path, fd):
                     return cls(folder, name, fd)
@@ -320,39 +317,6 @@ def first_line(folder: "Folder", name: str) -> "bytes | None":
             return LogLines(fd, name).first_unchecked()
     finally:
         os.close(fd)
-
-
-def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> None:
-    """Waits for the lock on an open file, for `timeout` seconds at most.
-
-    Args:
-        fd: The open file.
-        path: Its path, for messages.
-        timeout: Seconds.
-        shared: Whether others may have the lock shared at the same time.
-
-    Raises:
-        LockTimeoutError: Somebody else held it for all that time.
-        BackendError: The system has no such lock here.
-    """
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    deadline = None
-    pause = 0.001
-    while True:
-        try:
-            fcntl.flock(fd, kind | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            now = monotonic()
-            if deadline is None:
-                deadline = now + timeout
-            if now >= deadline:
-                raise LockTimeoutError(path, timeout) from None
-            # Unequal pauses, or many writers that wait would all come back at once.
-            sleep(min(pause * (0.5 + os.urandom(1)[0] / 256), deadline - now + 0.0001))
-            pause = min(pause * 1.5, 0.05)
-        except OSError as error:
-            raise BackendError(f"cannot lock {path}: {error.strerror}") from error
 
 
 def _batches(lines: "list[bytes]") -> "Iterator[bytes]":

@@ -18,8 +18,8 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.blobs import hash_file
+from aivcs.backends.fs.folder import is_abandoned
 from aivcs.backends.fs.lines import LogLines
-from aivcs.backends.fs.logfile import lock_file
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -145,18 +145,12 @@ class _Verifier:
         """Whether a temporary file, named for its process, may be of one that is still writing."""
         from time import time
 
-        pid = name.partition("-")[0]
-        if not pid.isdecimal() or not 0 < int(pid) < 1 << 31:
-            return False
         try:
             if time() - os.lstat(self._folder.path(f"tmp/{name}")).st_mtime > _IN_USE:
                 return False
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return False
         except OSError:
-            pass  # somebody else's process, or a file that is gone already
-        return True
+            return True  # it is gone already
+        return not is_abandoned(name)
 
     def _objects(self) -> "Iterator[Finding]":
         problem = self._unusable("objects")
@@ -300,7 +294,7 @@ class _Verifier:
             corrupt = str(error)
         finally:
             if timeout is not None:
-                _unlock(fd)
+                files.unlock_file(fd)
         links = rules.Links(lines.before(end))
         for found in check(links):
             yield Finding(found.severity, name, found.line, found.problem, found.remedy)
@@ -316,7 +310,7 @@ class _Verifier:
 
     def _lock(self, fd: int, name: str, timeout: float) -> None:
         try:
-            lock_file(fd, self._folder.path(name), timeout, shared=True)
+            files.lock_file(fd, self._folder.path(name), timeout, shared=True)
         except (LockTimeoutError, BackendError):
             pass  # then as it stands: better said too much than nothing
 
@@ -404,15 +398,6 @@ def _out_of_place(where: str, mode: int) -> Finding:
 def _unreadable(where: str, error: "OSError | BackendError") -> Finding:
     reason = error.strerror if isinstance(error, OSError) else error
     return Finding(DAMAGE, where, None, f"it cannot be read: {reason}", _READ)
-
-
-def _unlock(fd: int) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(fd, fcntl.LOCK_UN)
-    except OSError:
-        pass
 
 
 def _is_run_id(text: str) -> bool:

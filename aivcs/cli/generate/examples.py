@@ -44,6 +44,22 @@ aivcs run log @ tool_called name=search results:=12""",
             "Check a store in a nightly job, and keep what was found",
             "aivcs verify --json > findings.jsonl",
         ),
+        Example(
+            "Note today what the logs are, and hold the store to it later",
+            """\
+head=$(aivcs head)
+aivcs verify --head "$head\"""",
+        ),
+    ],
+    "aivcs gc": [
+        Example("See what could go", "aivcs gc --dry-run"),
+        Example("Delete what nobody has needed for three months", "aivcs gc --grace 90d"),
+    ],
+    "aivcs head": [
+        Example(
+            "Keep what stands for the whole history where nobody can change it with the store",
+            'aivcs blob get "$(aivcs head)" > ../heads.json',
+        ),
     ],
     "aivcs blob": [
         Example(
@@ -80,6 +96,15 @@ sha256sum -c sums""",
             "Remove what was stored by mistake",
             'digest=$(aivcs blob put notes.md)\naivcs blob rm "$digest"',
         ),
+    ],
+    "aivcs blob pin": [
+        Example(
+            "Keep a blob that nothing refers to",
+            'digest=$(aivcs blob put notes.md)\naivcs blob pin "$digest"',
+        ),
+    ],
+    "aivcs blob unpin": [
+        Example("Let a blob go with the next gc", 'aivcs blob unpin "$digest"'),
     ],
     "aivcs blob ls": [
         Example("Count the blobs", "aivcs blob ls | wc -l"),

@@ -61,6 +61,16 @@ def rm(context: "Context", digests: "list[str]", force: bool) -> None:
     blob.remove(context.repository(), digests, force=force)
 
 
+def pin(context: "Context", digests: "list[str]") -> None:
+    """Pins blobs, and prints nothing."""
+    blob.pin(context.repository(), digests)
+
+
+def unpin(context: "Context", digests: "list[str]") -> None:
+    """Takes pins away, and prints nothing."""
+    blob.unpin(context.repository(), digests)
+
+
 def ls(context: "Context", prefix: str, as_json: bool) -> None:
     """Prints digests, a line each."""
     for digest in blob.list_(context.repository(), prefix):

@@ -1,4 +1,4 @@
-"""`aivcs init`, `status`, `verify` and `config` at the terminal."""
+"""`aivcs init`, `status`, `verify`, `gc`, `head` and `config` at the terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from aivcs.commands import store
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aivcs.cli.context import Context
 
 
@@ -41,15 +43,20 @@ def status(context: Context, as_json: bool) -> None:
     render.fields(context, pairs)
 
 
-def verify(context: Context, as_json: bool, parts: str = "blobs runs releases") -> int:
-    """Prints what is wrong with a store; 14 if anything is damaged."""
+def verify(context: Context, heads: list[str], as_json: bool) -> int:
+    """Prints what is wrong with a store, or not what some heads say; 14 if anything is damaged."""
+    return _verify(context, "blobs runs releases", as_json, heads)
+
+
+def _verify(context: Context, parts: str, as_json: bool, heads: Sequence[str] = ()) -> int:
+    repo = context.repository()
     checked = dict.fromkeys(parts.split(), 0)
     found = {"damage": 0, "notice": 0}
 
     def count(part: str, _size: int) -> None:
         checked[part] += 1
 
-    for finding in store.verify(context.repository(), frozenset(checked), count):
+    for finding in store.verify(repo, frozenset(checked), count, heads):
         found[finding.severity] += 1
         if as_json:
             context.write(render.json_line(finding.to_json()))
@@ -60,23 +67,56 @@ def verify(context: Context, as_json: bool, parts: str = "blobs runs releases") 
         verdict = f"{found['damage']} damaged" if found["damage"] else "no damage found"
         notices = f", {found['notice']} notices" if found["notice"] else ""
         read = ", ".join(f"{number} {part}" for part, number in checked.items())
-        context.tell(f"read {read}: {verdict}{notices}")
+        compared = f", compared with {len(heads)} heads" if heads else ""
+        context.tell(f"read {read}{compared}: {verdict}{notices}")
     return 14 if found["damage"] else 0
+
+
+def head(context: Context, as_json: bool) -> None:
+    """Prints the digest of a new manifest of the heads of all logs."""
+    from aivcs.commands.head import take
+
+    taken = take(context.repository())
+    context.write(render.json_line(taken._asdict()) if as_json else f"{taken.digest}\n")
+
+
+def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> None:
+    """Prints a line for each blob that goes, and on stderr how much that is."""
+    from aivcs.cli.moments import parse_duration
+    from aivcs.commands.gc import GRACE, clear_leftovers, collect
+
+    seconds = GRACE if grace is None else parse_duration("--grace", grace)
+    repo = context.repository()
+    count = size = 0
+    for blob in collect(repo, grace=seconds, dry_run=dry_run):
+        count += 1
+        size += blob.size
+        if as_json:
+            context.write(render.json_line(blob._asdict()))
+        else:
+            context.write(f"{blob.digest}\t{blob.size}\n")
+    leftovers = clear_leftovers(repo, grace=seconds, dry_run=dry_run)
+    context.flush()
+    if as_json:
+        return
+    also = f", {leftovers} unfinished files of crashes" if leftovers else ""
+    done = "would delete" if dry_run else "deleted"
+    context.tell(f"{done} {count} blobs of {size} bytes{also}")
 
 
 def verify_blobs(context: Context, as_json: bool) -> int:
     """As `verify`, for blobs only."""
-    return verify(context, as_json, "blobs")
+    return _verify(context, "blobs", as_json)
 
 
 def verify_runs(context: Context, as_json: bool) -> int:
     """As `verify`, for runs only."""
-    return verify(context, as_json, "runs")
+    return _verify(context, "runs", as_json)
 
 
 def verify_releases(context: Context, as_json: bool) -> int:
     """As `verify`, for releases only."""
-    return verify(context, as_json, "releases")
+    return _verify(context, "releases", as_json)
 
 
 def config_get(context: Context, key: str, as_json: bool) -> None:

@@ -1,0 +1,144 @@
+"""`aivcs head` and `aivcs verify --head`: what proves that no log was cut short or written anew.
+
+A chain vouches for the lines that are there. That none is missing at the end, and that the whole
+was not replaced, shows only a head kept elsewhere; the digest of one manifest stands for all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.backends.fs.verify import Finding
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    NotFoundError,
+    SerializationError,
+    UsageError,
+)
+from aivcs.log.heads import heads_in, manifest
+from aivcs.log.verify import DAMAGE
+from aivcs.model import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.model import ContentDigest
+    from aivcs.repository import Repository
+
+_ABSENT = (
+    "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
+    "not the store it was taken of, or a copy from before"
+)
+_LOST = "restore the log from a copy that has this line; find out who cut it, or what lost it"
+_REWRITTEN = (
+    "this log is not the one the head was taken of: restore it from a copy that has this line"
+)
+
+
+class Taken(NamedTuple):
+    """A manifest that was taken.
+
+    Attributes:
+        digest: The digest of its blob.
+        logs: How many logs it names.
+    """
+
+    digest: ContentDigest
+    logs: int
+
+
+def take(repo: Repository) -> Taken:
+    """Stores and pins a manifest of the heads of all logs; what it names is durable.
+
+    Each log is read beside its writers, up to where it ends between two of their writes.
+
+    Raises:
+        IntegrityError: A log is damaged.
+        BackendError: One cannot be read, or the manifest not stored.
+        LockTimeoutError: A writer holds a log for too long.
+    """
+    heads = []
+    for name in repo.backend.list_logs():
+        log = repo.backend.read_log(name)
+        for _ in log.more(settled=True):
+            pass
+        if log.lines:
+            heads.append((name, Head(log.lines, log.hash)))
+    data = manifest(heads)
+    with repo.hold():
+        digest = repo.blobs.put(data)
+        repo.backend.pin(digest)
+    return Taken(digest, len(heads))
+
+
+def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
+    """Yields in which logs a store does not agree with some manifests; a store that grew does.
+
+    Args:
+        repo: The store.
+        digests: The manifests, as digests or prefixes.
+
+    Raises:
+        UsageError: A blob is no manifest.
+        NotFoundError: A prefix fits no blob.
+        UnsupportedFormatError: A manifest is of a later format.
+    """
+    # At once, not when the first finding is wanted: a mistake should not wait for the reading.
+    wanted: dict[str, dict[int, set[str]]] = {}
+    absent = []
+    for digest in [repo.resolve_digest(text) for text in digests]:
+        try:
+            data = repo.blobs.get(digest)
+        except NotFoundError:
+            absent.append(_missing(digest))
+            continue
+        except IntegrityError as error:
+            absent.append(Finding(DAMAGE, digest, None, str(error), _ABSENT))
+            continue
+        try:
+            heads = heads_in(data)
+        except SerializationError as error:
+            raise UsageError(f"blob {digest} is no manifest of heads: {error}") from error
+        for name, head in heads:
+            wanted.setdefault(name, {}).setdefault(head.lines, set()).add(head.hash)
+    return _disagreements(repo, absent, wanted)
+
+
+def _disagreements(
+    repo: Repository, absent: list[Finding], wanted: dict[str, dict[int, set[str]]]
+) -> Iterator[Finding]:
+    yield from absent
+    for name, heads in sorted(wanted.items()):
+        yield from _compare(repo, name, heads)
+
+
+def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterator[Finding]:
+    """Reads a log as far as heads name it, and yields which lines are not what they say."""
+    log = repo.backend.read_log(name)
+    last = max(heads)
+    try:
+        for _ in log.more():
+            for link in sorted(heads.get(log.lines, set()) - {log.hash}):
+                problem = (
+                    f"the line bears the hash {log.hash}, but the head that was kept is {link}"
+                )
+                yield Finding(DAMAGE, name, log.lines, problem, _REWRITTEN)
+            if log.lines == last:
+                return
+    except (IntegrityError, BackendError) as error:
+        problem = f"a head that was kept is of this line, which cannot be reached: {error}"
+        yield Finding(DAMAGE, name, last, problem, _LOST)
+        return
+    what = f"the log ends at line {log.lines}" if log.lines else "the log is missing"
+    for number in sorted(number for number in heads if number > log.lines):
+        yield Finding(
+            DAMAGE, name, number, f"a head that was kept is of this line, but {what}", _LOST
+        )
+
+
+def _missing(digest: str) -> Finding:
+    return Finding(
+        DAMAGE, digest, None, "this manifest of heads is not in the store, though it is pinned "
+        "where it is taken", _ABSENT,
+    )  # fmt: skip

@@ -1,0 +1,329 @@
+"""`aivcs head`, and `aivcs verify --head`: a log cut short or written anew is found out."""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from aivcs.backends.fs import FileBackend
+from aivcs.commands import head
+from aivcs.errors import IntegrityError
+from aivcs.log import chain
+from aivcs.log.heads import heads_in, manifest
+from aivcs.model import Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.repository import Repository
+from aivcs.settings import Settings
+
+
+@pytest.fixture
+def run(aivcs):
+    """A run of three lines beside a release log of two."""
+    run = aivcs.begin()
+    aivcs.ok("run", "log", run, "one")
+    aivcs.ok("run", "log", run, "two")
+    for content in (b"v1", b"v2"):
+        aivcs.ok("release", "promote", "team/bot", aivcs.put(content))
+    return run
+
+
+def damage(aivcs, *digests):
+    """Where and at which lines the store does not agree with some heads."""
+    options = [word for digest in digests for word in ("--head", digest)]
+    done = aivcs("verify", "--json", *options, code=14)
+    return [(found["where"], found["line"]) for found in done.json_lines]
+
+
+class TestTheManifest:
+    def test_names_every_log_with_its_lines_and_its_hash(self, aivcs, run, files):
+        digest = aivcs.ok("head").text
+        content = aivcs.ok("blob", "get", digest).out
+        assert files.sha256(content) == digest
+        expected = {
+            "type": "heads",
+            "format": 1,
+            "logs": [
+                {
+                    "log": name,
+                    "lines": lines,
+                    "hash": files.read_chain(path)[-1]["hash"],
+                }
+                for name, lines, path in [
+                    ("release/team/bot", 2, aivcs.release_log("team/bot")),
+                    (f"run/{run}", 3, aivcs.run_log(run)),
+                ]
+            ],
+        }
+        assert content == json.dumps(expected, separators=(",", ":")).encode()
+
+    def test_is_the_same_for_the_same_logs(self, aivcs, run):
+        digest = aivcs.ok("head").text
+        aivcs.put(b"more blobs are nothing to the logs")
+        assert aivcs.ok("head").text == digest
+        aivcs.ok("run", "log", run, "three")
+        assert aivcs.ok("head").text != digest
+
+    def test_is_pinned(self, aivcs, run):
+        digest = aivcs.ok("head").text
+        assert (aivcs.store / "pins" / digest).exists()
+        assert "pin" in aivcs("blob", "rm", digest, code=15).complaint
+
+    def test_prints_json(self, aivcs, run):
+        assert aivcs.ok("head", "--json").json == {"digest": aivcs.ok("head").text, "logs": 2}
+
+    def test_may_be_of_nothing(self, aivcs):
+        digest = aivcs.ok("head").text
+        assert aivcs.ok("blob", "get", digest).out == b'{"type":"heads","format":1,"logs":[]}'
+        aivcs.ok("verify", "--head", digest)
+
+    def test_leaves_out_a_log_without_a_line(self, aivcs):
+        aivcs.release_log("bot").touch()
+        assert aivcs.ok("head", "--json").json["logs"] == 0
+
+    def test_is_not_taken_of_a_damaged_log(self, aivcs, run, unchanged):
+        log = aivcs.run_log(run)
+        log.write_bytes(log.read_bytes().replace(b'"one"', b'"ONE"'))
+        with unchanged:
+            complaint = aivcs("head", code=14).complaint
+        assert f"{run}.jsonl line 2" in complaint
+
+    def test_leaves_out_a_torn_end(self, aivcs, run):
+        with aivcs.run_log(run).open("ab") as log:
+            log.write(b'{"type":"event"')
+        digest = aivcs.ok("head").text
+        aivcs.ok("run", "log", run, "three")
+        aivcs.ok("verify", "--head", digest)
+
+
+class TestVerify:
+    def test_accepts_a_store_that_grew(self, aivcs, run):
+        first = aivcs.ok("head").text
+        aivcs.ok("run", "log", run, "three")
+        second = aivcs.ok("head").text
+        aivcs.ok("run", "finish", run)
+        aivcs.begin()
+        aivcs.ok("release", "rollback", "team/bot")
+        done = aivcs.ok("verify", "--head", first, "--head", second[:10])
+        assert done.out == b""
+        assert b"compared with 2 heads: no damage found" in done.err
+
+    def test_catches_a_log_cut_at_a_line(self, aivcs, run):
+        digest = aivcs.ok("head").text
+        log = aivcs.run_log(run)
+        log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
+        assert aivcs.ok("verify").out == b""  # by itself it is a whole log
+        assert damage(aivcs, digest) == [(f"run/{run}", 3)]
+        done = aivcs("verify", "--head", digest, code=14)
+        assert f"run/{run} line 3" in done.text
+        assert "ends at line 2" in done.text
+
+    def test_catches_a_log_cut_that_grew_again(self, aivcs, run):
+        digest = aivcs.ok("head").text
+        log = aivcs.run_log(run)
+        log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
+        for kind in ("two", "three"):
+            aivcs.ok("run", "log", run, kind)
+        assert damage(aivcs, digest) == [(f"run/{run}", 3)]
+
+    def test_catches_a_log_written_anew(self, aivcs, run, files):
+        digest = aivcs.ok("head").text
+        log = aivcs.release_log("team/bot")
+        entries = [{k: v for k, v in e.items() if k != "hash"} for e in files.read_chain(log)]
+        entries[0]["metadata"]["promoted_by"] = "somebody else"
+        log.write_bytes(files.seal(entries))
+        assert aivcs.ok("verify").out == b""
+        assert damage(aivcs, digest) == [("release/team/bot", 2)]
+
+    @pytest.mark.parametrize("which", ["run", "release"])
+    def test_catches_a_log_deleted(self, aivcs, run, which):
+        digest = aivcs.ok("head").text
+        log = aivcs.run_log(run) if which == "run" else aivcs.release_log("team/bot")
+        log.unlink()
+        name, line = (f"run/{run}", 3) if which == "run" else ("release/team/bot", 2)
+        assert damage(aivcs, digest) == [(name, line)]
+        assert "missing" in aivcs("verify", "--head", digest, code=14).text
+
+    def test_catches_a_store_restored_from_before(self, aivcs, run):
+        shutil.copytree(aivcs.store, aivcs.folder / "backup")
+        aivcs.ok("run", "log", run, "three")
+        aivcs.ok("release", "promote", "team/bot", aivcs.put(b"v3"))
+        later = aivcs.begin("another")
+        digest = aivcs.ok("head").text
+        kept = aivcs.ok("blob", "get", digest).out
+        shutil.rmtree(aivcs.store)
+        (aivcs.folder / "backup").rename(aivcs.store)
+        # The backup is from before the manifest, too: that alone tells.
+        assert damage(aivcs, digest) == [(digest, None)]
+        # Kept elsewhere, it tells more.
+        assert aivcs.put(kept) == digest
+        assert damage(aivcs, digest) == [
+            ("release/team/bot", 3),
+            *sorted([(f"run/{run}", 4), (f"run/{later}", 1)]),
+        ]
+
+    def test_says_of_a_broken_chain_that_the_line_cannot_be_reached(self, aivcs, run):
+        digest = aivcs.ok("head").text
+        log = aivcs.run_log(run)
+        log.write_bytes(log.read_bytes().replace(b'"one"', b'"ONE"'))
+        assert (f"run/{run}", 3) in damage(aivcs, digest)
+
+    def test_does_not_mind_damage_behind_the_line(self, aivcs, run):
+        digest = aivcs.ok("head").text
+        for kind in ("three", "four"):
+            aivcs.ok("run", "log", run, kind)
+        log = aivcs.run_log(run)
+        log.write_bytes(log.read_bytes().replace(b'"three"', b'"THREE"'))
+        [(where, line)] = damage(aivcs, digest)
+        assert where.endswith(".jsonl")  # the chain's own finding
+        assert line == 4
+
+    def test_catches_a_damaged_manifest(self, aivcs, run):
+        digest = aivcs.ok("head").text
+        aivcs.object(digest).write_bytes(b"{}")
+        assert set(damage(aivcs, digest)) == {(digest, None)}
+
+    def test_refuses_what_is_no_manifest(self, aivcs, files):
+        for content in (
+            b"", b"\xff", b"[]", b'{"type":"heads"}', b'{"type":"other","format":1,"logs":[]}',
+            b'{"type":"heads","format":1,"logs":{}}', b'{"type":"heads","format":1,"logs":[1]}',
+            manifest([("run/../../etc/passwd", Head(1, "0" * 64))]),
+            manifest([("release/../x", Head(1, "0" * 64))]),
+            manifest([("other/x", Head(1, "0" * 64))]),
+            manifest([("run/abcd", Head(0, "0" * 64))]),
+            manifest([("run/abcd", Head(1, "0" * 63))]),
+        ):  # fmt: skip
+            code = 16 if content == b'{"type":"heads"}' else 2
+            assert aivcs("verify", "--head", aivcs.put(content), code=code).complaint
+        aivcs("verify", "--head", "", code=2)
+        aivcs("verify", "--head", "0000", code=12)
+        aivcs("verify", "--head", aivcs.put(b'{"type":"heads","format":2,"logs":[]}'), code=16)
+
+    def test_changes_nothing(self, aivcs, run, unchanged):
+        digest = aivcs.ok("head").text
+        with unchanged:
+            aivcs.ok("verify", "--head", digest)
+
+
+def test_a_manifest_is_read_as_it_was_written():
+    heads = [("run/bb", Head(2, "1" * 64)), ("release/a/b", Head(1, "0" * 64))]
+    assert heads_in(manifest(heads)) == sorted(heads)
+
+
+def test_heads_of_the_contracts_are_those_of_the_manifest(tmp_path):
+    """So that another backend, which has no files, can check the same manifest."""
+    backend = FileBackend.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
+    repo = Repository(backend)
+    spec = repo.blobs.put(b"spec")
+    run_id = repo.start_run(spec, agent_name="bot").run_id
+    repo.runs.append_event(run_id, RunEvent("k"))
+    repo.runs.complete_run(run_id, RunSummary(success=True))
+    repo.releases.promote("bot", spec, ReleaseMetadata("me"))
+    taken = head.take(repo)
+    assert heads_in(repo.blobs.get(taken.digest)) == [
+        ("release/bot", repo.releases.head("bot")),
+        (f"run/{run_id}", repo.runs.head(run_id)),
+    ]
+
+
+def test_beside_writers_it_names_only_what_stays(tmp_path):
+    path = str(tmp_path / ".aivcs")
+    FileBackend.init(path)
+
+    def open_repo():
+        return Repository(FileBackend.open(path, Settings(durability="none")))
+
+    repo = open_repo()
+    runs = [repo.runs.create_run(repo.blobs.put(b"s"), RunMetadata("bot")) for _ in range(3)]
+    stop = threading.Event()
+
+    def write(run_id):
+        other = open_repo()
+        while not stop.is_set():
+            other.runs.append_events(run_id, [RunEvent("k", {"x": "y" * 300})] * 3)
+
+    threads = [threading.Thread(target=write, args=(run_id,)) for run_id in runs]
+    for thread in threads:
+        thread.start()
+    try:
+        ends = time.monotonic() + 2
+        taken = []
+        while time.monotonic() < ends:
+            taken.append(head.take(repo).digest)
+            assert list(head.verify(repo, taken[-1:])) == []
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert len(set(taken)) > 1
+    assert list(head.verify(repo, taken)) == []
+
+
+class TestReadingALogAsItGrows:
+    @pytest.fixture
+    def repo(self, tmp_path):
+        settings = Settings(durability="none")
+        return Repository(FileBackend.init(str(tmp_path / ".aivcs"), settings=settings))
+
+    @pytest.fixture
+    def run_id(self, repo):
+        return repo.runs.create_run(repo.blobs.put(b"spec"), RunMetadata("bot"))
+
+    def log_of(self, repo, run_id):
+        return Path(repo.path, "runs", run_id[:2], f"{run_id}.jsonl")
+
+    def test_gives_each_line_once(self, repo, run_id):
+        cursor = repo.backend.read_log(f"run/{run_id}")
+        assert len(list(cursor.more())) == 1
+        assert list(cursor.more()) == []
+        repo.runs.append_events(run_id, [RunEvent("k")] * 3)
+        lines = list(cursor.more())
+        assert len(lines) == 3
+        assert cursor.lines == 4
+        assert cursor.hash == chain.hash_of(lines[-1]) == repo.runs.head(run_id).hash
+
+    def test_goes_on_where_it_was_left(self, repo, run_id):
+        repo.runs.append_events(run_id, [RunEvent("k")] * 3)
+        cursor = repo.backend.read_log(f"run/{run_id}")
+        assert b'"run"' in next(cursor.more())
+        assert cursor.lines == 1
+        assert len(list(cursor.more())) == 3
+
+    def test_begins_anew_when_the_log_was_cut(self, repo, run_id):
+        repo.runs.append_events(run_id, [RunEvent("k")] * 3)
+        cursor = repo.backend.read_log(f"run/{run_id}")
+        list(cursor.more())
+        log = self.log_of(repo, run_id)
+        log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
+        assert len(list(cursor.more())) == cursor.lines == 1
+
+    def test_begins_anew_when_the_log_went_and_came_back(self, repo, run_id):
+        cursor = repo.backend.read_log(f"run/{run_id}")
+        list(cursor.more())
+        log = self.log_of(repo, run_id)
+        content = log.read_bytes()
+        log.unlink()
+        assert list(cursor.more()) == []
+        assert (cursor.lines, cursor.hash) == (0, "")
+        log.write_bytes(content)
+        assert len(list(cursor.more())) == 1
+
+    def test_refuses_a_line_that_does_not_follow(self, repo, run_id):
+        cursor = repo.backend.read_log(f"run/{run_id}")
+        list(cursor.more())
+        other = repo.runs.create_run(repo.blobs.put(b"other spec"), RunMetadata("bot"))
+        repo.runs.append_event(other, RunEvent("k"))
+        with self.log_of(repo, run_id).open("ab") as log:
+            log.write(self.log_of(repo, other).read_bytes().splitlines(keepends=True)[1])
+        with pytest.raises(IntegrityError, match="line 2"):
+            list(cursor.more())
+
+    def test_reads_a_line_that_lost_its_newline(self, repo, run_id):
+        log = self.log_of(repo, run_id)
+        log.write_bytes(log.read_bytes()[:-1])
+        cursor = repo.backend.read_log(f"run/{run_id}")
+        assert len(list(cursor.more())) == 1
+        repo.runs.append_event(run_id, RunEvent("k"))
+        list(cursor.more())
+        assert cursor.lines == 2
