@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.active_run import ActiveRun
+    from aivcs.model import RunOwner
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
 
 MIN_PREFIX = 4
@@ -135,6 +136,7 @@ class Repository:
         agent_name: str,
         git_sha: "str | None" = None,
         tags: "Any" = None,
+        owner: "RunOwner | None" = None,
     ) -> "ActiveRun":
         """Starts a run; as a context manager, the run ends with the block.
 
@@ -143,6 +145,7 @@ class Repository:
             agent_name: Which agent runs.
             git_sha: The commit of its code.
             tags: Any JSON value.
+            owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
 
         Raises:
             NotFoundError: The spec is not in the store.
@@ -150,7 +153,8 @@ class Repository:
         from aivcs.active_run import ActiveRun
 
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=tags)
-        return ActiveRun(self.runs, self.runs.create_run(self.resolve_spec(spec), metadata))
+        run_id = self.runs.create_run(self.resolve_spec(spec), metadata, owner=owner)
+        return ActiveRun(self.runs, run_id)
 
     def resolve_digest(self, text: str) -> ContentDigest:
         """Returns the digest that a text names: all of it, or a unique prefix.
