@@ -13,6 +13,7 @@ function __aivcs_line --description 'Print the command before the cursor, and ho
         'aivcs run start --spec-file' \
         'aivcs run start --git-sha' \
         'aivcs run start --tag' \
+        'aivcs run start --owner-pid' \
         'aivcs run log --seq' \
         'aivcs run log --timestamp' \
         'aivcs run log --file' \
@@ -29,6 +30,7 @@ function __aivcs_line --description 'Print the command before the cursor, and ho
         'aivcs run list --tag' \
         'aivcs run list --since' \
         'aivcs run list -n' \
+        'aivcs run reap --older-than' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
         'aivcs release promote --by' \
@@ -147,6 +149,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a finish -d 'End a run; afterward
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a show -d 'Show a run as it stands'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a events -d 'Print the events of a run, in order'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a list -d 'List runs, newest first'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner (--owner-pid) is gone as failed, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Read all runs and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
@@ -156,6 +159,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec-file -r -F -d 'Or a 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l git-sha -x -d 'The commit of the code'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l owner-pid -x -d 'The process that the run belongs to: the shell\'s $$'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, a line each: {"kind": …, "payload": …} with optional seq and timestamp'
@@ -191,6 +195,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l older-than -x -d 'Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or before a date'
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l dry-run -d 'Only say which runs would be ended, and why'
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -s h -l help -d 'Print help'

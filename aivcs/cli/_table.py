@@ -107,9 +107,10 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--git-sha': ('git_sha', 'text'),
             '--tag': ('tags', 'texts'),
             '--allow-missing-spec': ('allow_missing_spec', 'flag'),
+            '--owner-pid': ('owner_pid', 'integer'),
         },
         [],
-        {'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False},
+        {'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'owner_pid': None},
         True,
     ),
     'run log': (
@@ -175,6 +176,17 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         },
         [],
         {'agent': None, 'spec': None, 'status': None, 'tags': [], 'since': None, 'limit': None, 'as_json': False},
+        True,
+    ),
+    'run reap': (
+        'run:reap',
+        {
+            '--older-than': ('older_than', 'text'),
+            '--dry-run': ('dry_run', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('runs', 'many')],
+        {'runs': [], 'older_than': None, 'dry_run': False, 'as_json': False},
         True,
     ),
     'run verify': (

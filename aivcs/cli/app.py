@@ -274,6 +274,15 @@ def run_start(
         Option("--tag", metavar="K=V", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable."),
     ] = None,
     allow_missing_spec: AllowMissing = False,
+    owner_pid: Annotated[
+        int | None,
+        Option(
+            "--owner-pid",
+            metavar="PID",
+            help="The process that the run belongs to: the shell's $$. When it is gone, "
+            "aivcs run reap ends the run.",
+        ),
+    ] = None,
 ) -> None:
     """Start a run, and print its id."""
 
@@ -414,6 +423,33 @@ def run_list(
     as_json: Json = False,
 ) -> None:
     """List runs, newest first."""
+
+
+@run_app.command("reap")
+@_calls("run:reap")
+def run_reap(
+    runs: Annotated[
+        list[str] | None,
+        Argument(metavar="RUN...", help="Only these; a run that is named needs no proof."),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        Option(
+            "--older-than",
+            metavar="TIME",
+            help="Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or "
+            "before a date.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Only say which runs would be ended, and why.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """End runs whose owner (--owner-pid) is gone as failed, and print their ids.
+
+    A run whose owner is alive is never ended.
+    """
 
 
 @run_app.command("verify")

@@ -287,6 +287,8 @@ def run_fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
         ("created", record.created_at),
         ("completed", record.completed_at or "-"),
     ]
+    if record.owner is not None:
+        pairs.append(("owner", f"process {record.owner.pid} on {record.owner.host}"))
     summary = record.summary
     if summary is not None:
         milliseconds = str(summary.duration_ms)

@@ -105,6 +105,10 @@ aivcs run finish @ --status completed""",
             "aivcs run start --agent reviewer --spec-file spec.json \\\n"
             "    --tag ticket=OPS-7 --tag priority:=2",
         ),
+        Example(
+            "Start a run that is known to be over when this shell is",
+            "AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current --owner-pid $$)",
+        ),
     ],
     "aivcs run log": [
         Example(
@@ -154,6 +158,13 @@ aivcs run finish @ --status completed""",
             "aivcs run list --agent reviewer -n 1 | cut -f 1 | xargs aivcs run show",
         ),
     ],
+    "aivcs run reap": [
+        Example("End the runs of processes that were killed", "aivcs run reap"),
+        Example(
+            "See which runs would end that nothing was heard of for two days",
+            "aivcs run reap --older-than 2d --dry-run",
+        ),
+    ],
     "aivcs run verify": [Example("Check all runs", "aivcs run verify")],
     "aivcs release": [
         Example(
@@ -188,7 +199,9 @@ aivcs release promote reviewer "$spec" --expect "$live\"""",
         Example("Return to a release by its label", "aivcs release rollback reviewer --to v1.0"),
     ],
     "aivcs release current": [
-        Example("Print the spec that is live", 'aivcs blob get "$(aivcs release current reviewer)"'),
+        Example(
+            "Print the spec that is live", 'aivcs blob get "$(aivcs release current reviewer)"'
+        ),
         Example(
             "Go on where nothing was ever released",
             'live=$(aivcs release current newcomer --default "$spec")',
