@@ -223,19 +223,28 @@ class FileBackend:
         self,
         parts: "frozenset[str]",
         progress: "Callable[[str, int], None] | None" = None,
+        *,
+        repair: bool = False,
     ) -> "Iterator[Finding]":
-        """Reads all of some parts of the store and yields what is wrong; changes nothing.
+        """Reads all of some parts of the store and yields what is wrong.
 
         Args:
             parts: Any of `blobs`, `runs` and `releases`.
             progress: Called with the part and the number of bytes for each object and log read.
+            repair: Whether to repair what can be repaired without a doubt; else nothing is changed.
 
         Raises:
             UsageError: There is no such part.
         """
         from aivcs.backends.fs.verify import verify
 
-        return verify(self._folder, parts, progress)
+        return verify(self._folder, parts, progress, mend=repair)
+
+    def measure(self, parts: "frozenset[str]") -> int:
+        """Returns about how many bytes there are to be read of some parts of the store."""
+        from aivcs.backends.fs.verify import measure
+
+        return measure(self._folder, parts)
 
 
 def _read_format(path: str) -> "str | None":

@@ -107,7 +107,8 @@ aivcs run finish @ --status completed""",
         ),
         Example(
             "Start a run that is known to be over when this shell is",
-            "AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current --owner-pid $$)",
+            "AIVCS_RUN=$(aivcs run start --agent reviewer \\\n"
+            "    --spec reviewer@current --owner-pid $$)",
         ),
     ],
     "aivcs run log": [
