@@ -19,7 +19,7 @@ _aivcs_command() {
         options='--json -h --help'
         ;;
     'aivcs verify')
-        options='--json -h --help'
+        options='--repair --json -h --help'
         ;;
     'aivcs blob')
         below='put get has rm ls verify'
@@ -49,7 +49,7 @@ _aivcs_command() {
         operands='text'
         ;;
     'aivcs blob verify')
-        options='--json -h --help'
+        options='--repair --json -h --help'
         ;;
     'aivcs run')
         below='start log finish show events list reap verify'
@@ -85,7 +85,7 @@ _aivcs_command() {
         repeats=yes
         ;;
     'aivcs run verify')
-        options='--json -h --help'
+        options='--repair --json -h --help'
         ;;
     'aivcs release')
         below='promote rollback current history list verify'
@@ -111,7 +111,7 @@ _aivcs_command() {
         options='--json -h --help'
         ;;
     'aivcs release verify')
-        options='--json -h --help'
+        options='--repair --json -h --help'
         ;;
     'aivcs config')
         below='get set unset list'

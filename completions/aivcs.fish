@@ -111,6 +111,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs init' 0" -a '(__aivcs_folders)'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -s h -l help -d 'Print help'
 
@@ -140,6 +141,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -s h -l help -d 'Print help'
 
@@ -201,6 +203,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l dry-run -d 'Only say which
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -s h -l help -d 'Print help'
 
@@ -236,6 +239,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -s h -l help -d 'Print help'
 

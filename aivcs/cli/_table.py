@@ -34,10 +34,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'verify': (
         'store:verify',
         {
+            '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'repair': False, 'as_json': False},
         True,
     ),
     'blob put': (
@@ -92,10 +93,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'blob verify': (
         'store:verify_blobs',
         {
+            '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'repair': False, 'as_json': False},
         True,
     ),
     'run start': (
@@ -192,10 +194,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'run verify': (
         'store:verify_runs',
         {
+            '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'repair': False, 'as_json': False},
         True,
     ),
     'release promote': (
@@ -255,10 +258,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'release verify': (
         'store:verify_releases',
         {
+            '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'repair': False, 'as_json': False},
         True,
     ),
     'config get': (

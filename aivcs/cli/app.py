@@ -29,6 +29,14 @@ Spec = Annotated[
     str,
     Argument(metavar="SPEC", help="A digest, or NAME@current, NAME@SEQ or NAME@LABEL."),
 ]
+Repair = Annotated[
+    bool,
+    Option(
+        "--repair",
+        help="Repair what can be repaired without a doubt. What has to give way is kept in "
+        "damaged/; a log whose chain is broken is left as it is.",
+    ),
+]
 AllowMissing = Annotated[
     bool,
     Option("--allow-missing-spec", help="Accept a whole digest that is not in the store."),
@@ -167,7 +175,7 @@ def status(as_json: Json = False) -> None:
 
 @app.command()
 @_calls("store:verify")
-def verify(as_json: Json = False) -> None:
+def verify(repair: Repair = False, as_json: Json = False) -> None:
     """Read all of the store and print what is damaged (exit 14), or nothing."""
 
 
@@ -240,7 +248,7 @@ def blob_ls(
 
 @blob_app.command("verify")
 @_calls("store:verify_blobs")
-def blob_verify(as_json: Json = False) -> None:
+def blob_verify(repair: Repair = False, as_json: Json = False) -> None:
     """Read all blobs and print what is damaged (exit 14), or nothing."""
 
 
@@ -454,7 +462,7 @@ def run_reap(
 
 @run_app.command("verify")
 @_calls("store:verify_runs")
-def run_verify(as_json: Json = False) -> None:
+def run_verify(repair: Repair = False, as_json: Json = False) -> None:
     """Read all runs and print what is damaged (exit 14), or nothing."""
 
 
@@ -524,7 +532,7 @@ def release_list(as_json: Json = False) -> None:
 
 @release_app.command("verify")
 @_calls("store:verify_releases")
-def release_verify(as_json: Json = False) -> None:
+def release_verify(repair: Repair = False, as_json: Json = False) -> None:
     """Read all releases and print what is damaged (exit 14), or nothing."""
 
 

@@ -254,9 +254,10 @@ def event_line(out: Output, event: RunEvent) -> str:
 
 
 def finding_line(finding: Finding) -> str:
-    """Returns what is wrong as a line: severity, place, problem, remedy."""
+    """Returns what is wrong as a line: severity, place, problem, and the remedy or the repair."""
     place = finding.where + (f" line {finding.line}" if finding.line else "")
-    cells = (finding.severity, place, finding.problem, finding.remedy)
+    done = finding.remedy if finding.repaired is None else f"repaired: {finding.repaired}"
+    cells = (finding.severity, place, finding.problem, done)
     return "\t".join(map(escape, cells)) + "\n"
 
 

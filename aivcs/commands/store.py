@@ -45,6 +45,17 @@ def init(folder: str, *, shared: bool = False) -> Repository:
     return Repository.init(folder, shared=shared)
 
 
+def doubts(repo: Repository) -> Iterator[str]:
+    """Yields what may keep a store from keeping its promises where it is."""
+    network = repo.backend.network
+    if network is not None:
+        yield (
+            f"{repo.path} is on a network file system ({network}): what is stored is as durable, "
+            "and locks exclude as well, as the server and all its clients see to it. "
+            "A local disk is safer"
+        )
+
+
 def status(repo: Repository) -> Status:
     """Counts what is in a store."""
     from aivcs.commands import release, run
@@ -64,7 +75,11 @@ def status(repo: Repository) -> Status:
 
 
 def verify(
-    repo: Repository, parts: frozenset[str], progress: Callable[[str, int], None]
+    repo: Repository,
+    parts: frozenset[str],
+    progress: Callable[[str, int], None],
+    *,
+    repair: bool = False,
 ) -> Iterator[Finding]:
     """Reads all of some parts of a store and yields what is wrong with them.
 
@@ -72,5 +87,6 @@ def verify(
         repo: What to read.
         parts: Any of `blobs`, `runs` and `releases`.
         progress: Told the part and the bytes of each object and log that was read.
+        repair: Whether to repair what can be repaired without a doubt.
     """
-    return repo.backend.verify(parts, progress)
+    return repo.backend.verify(parts, progress, repair=repair)

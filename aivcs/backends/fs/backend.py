@@ -51,9 +51,11 @@ class FileBackend:
             settings: How the store behaves.
 
         Raises:
-            BackendError: It cannot be made.
+            BackendError: It cannot be made, or the file system has no locks that exclude.
             UnsupportedFormatError: There is a store of a later format.
         """
+        from aivcs.backends.fs.filesystem import require_locks
+
         found = _read_format(path)
         if found is not None:
             _require_format(path, found)
@@ -61,11 +63,18 @@ class FileBackend:
         folder = Folder(path, settings or Settings(), shared=shared)
         with files.doing("make", path):
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            if not files.make_folder(path, folder.folder_mode) and shared:
+            is_new = files.make_folder(path, folder.folder_mode)
+            if not is_new and shared:
                 os.chmod(path, folder.folder_mode)
             for part in _PARTS:
                 if not files.make_folder(folder.path(part), folder.folder_mode) and shared:
                     os.chmod(folder.path(part), folder.folder_mode)
+            try:
+                require_locks(folder)
+            except BackendError:
+                if is_new:
+                    _unmake(folder)
+                raise
             for name, content in (
                 # Neither committed by accident nor, when added on purpose, rewritten on checkout.
                 (".gitignore", b"*\n"),
@@ -141,6 +150,14 @@ class FileBackend:
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self._folder.settings = settings
+
+    @property
+    def network(self) -> "str | None":
+        """The type of the network file system that the store is on; None if it is on none."""
+        from aivcs.backends.fs.filesystem import NETWORK, find_type
+
+        kind = find_type(self.path)
+        return kind if kind in NETWORK else None
 
     @property
     def owner(self) -> int:
@@ -269,6 +286,15 @@ def _require_format(path: str, found: str) -> None:
             f"{path} is a store of format {found!a}, which needs a newer aivcs; "
             f"this one knows format {FORMAT}"
         )
+
+
+def _unmake(folder: Folder) -> None:
+    """Removes the folders of a store that could not be made."""
+    for path in (*map(folder.path, _PARTS), folder.root):
+        try:
+            os.rmdir(path)
+        except OSError:
+            return
 
 
 def _is_shared(path: str) -> bool:

@@ -65,7 +65,10 @@ _TASK_ITEMS = 64
 _STRAY = "aivcs ignores it; move it out of the store, or aivcs verify --repair moves it to damaged/"
 _FOLDER = "aivcs ignores it; move it out of the store"
 _FOREIGN = "find out who put it there, then replace it by the content, or remove it"
-_HEAL = "put the same content again, which replaces it, or restore it from a copy"
+_HEAL = (
+    "put the same content again, which replaces it, or restore it from a copy; "
+    "aivcs verify --repair moves it to damaged/, so that it is absent"
+)
 _READ = "check owner, permissions and disk, then verify again"
 _EMPTY = "a crash left it before its first line: it counts as absent, and may be removed"
 

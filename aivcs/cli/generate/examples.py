@@ -44,6 +44,7 @@ aivcs run log @ tool_called name=search results:=12""",
             "Check a store in a nightly job, and keep what was found",
             "aivcs verify --json > findings.jsonl",
         ),
+        Example("Tidy up after a crash", "aivcs verify --repair"),
     ],
     "aivcs blob": [
         Example(

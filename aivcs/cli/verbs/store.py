@@ -18,6 +18,9 @@ def init(context: Context, folder: str, shared: bool) -> None:
     import os
 
     context.write(f"{os.path.abspath(repo.path)}\n")
+    context.flush()
+    for doubt in store.doubts(repo):
+        context.tell(f"aivcs: warning: {render.escape(doubt)}")
 
 
 def status(context: Context, as_json: bool) -> None:
@@ -41,42 +44,63 @@ def status(context: Context, as_json: bool) -> None:
     render.fields(context, pairs)
 
 
-def verify(context: Context, as_json: bool, parts: str = "blobs runs releases") -> int:
-    """Prints what is wrong with a store; 14 if anything is damaged."""
+def verify(
+    context: Context, repair: bool, as_json: bool, parts: str = "blobs runs releases"
+) -> int:
+    """Prints what is wrong with a store; 14 if anything is damaged and was not repaired."""
+    from aivcs.cli.progress import Bar
+
     checked = dict.fromkeys(parts.split(), 0)
-    found = {"damage": 0, "notice": 0}
+    found = {"damage": 0, "notice": 0, "repaired": 0}
+    repo = context.repository()
+    names = frozenset(checked)
+    with Bar(context, "verifying", lambda: repo.backend.measure(names)) as bar:
 
-    def count(part: str, _size: int) -> None:
-        checked[part] += 1
+        def count(part: str, size: int) -> None:
+            checked[part] += 1
+            bar.advance(size)
 
-    for finding in store.verify(context.repository(), frozenset(checked), count):
-        found[finding.severity] += 1
-        if as_json:
-            context.write(render.json_line(finding.to_json()))
-        else:
-            context.write(render.finding_line(finding))
-        context.flush()
+        for finding in store.verify(repo, names, count, repair=repair):
+            found["repaired" if finding.repaired is not None else finding.severity] += 1
+            bar.clear()
+            if as_json:
+                context.write(render.json_line(finding.to_json()))
+            else:
+                context.write(render.finding_line(finding))
+            context.flush()
     if not as_json:
-        verdict = f"{found['damage']} damaged" if found["damage"] else "no damage found"
-        notices = f", {found['notice']} notices" if found["notice"] else ""
-        read = ", ".join(f"{number} {part}" for part, number in checked.items())
-        context.tell(f"read {read}: {verdict}{notices}")
+        context.tell(f"read {_counted(checked)}: {_verdict(found)}")
     return 14 if found["damage"] else 0
 
 
-def verify_blobs(context: Context, as_json: bool) -> int:
+def verify_blobs(context: Context, repair: bool, as_json: bool) -> int:
     """As `verify`, for blobs only."""
-    return verify(context, as_json, "blobs")
+    return verify(context, repair, as_json, "blobs")
 
 
-def verify_runs(context: Context, as_json: bool) -> int:
+def verify_runs(context: Context, repair: bool, as_json: bool) -> int:
     """As `verify`, for runs only."""
-    return verify(context, as_json, "runs")
+    return verify(context, repair, as_json, "runs")
 
 
-def verify_releases(context: Context, as_json: bool) -> int:
+def verify_releases(context: Context, repair: bool, as_json: bool) -> int:
     """As `verify`, for releases only."""
-    return verify(context, as_json, "releases")
+    return verify(context, repair, as_json, "releases")
+
+
+def _counted(checked: dict[str, int]) -> str:
+    return ", ".join(f"{number} {part}" for part, number in checked.items())
+
+
+def _verdict(found: dict[str, int]) -> str:
+    parts = [f"{found['repaired']} repaired"] if found["repaired"] else []
+    if found["damage"]:
+        parts.append(f"{found['damage']} damaged")
+    elif not parts:
+        parts.append("no damage found")
+    if found["notice"]:
+        parts.append(f"{found['notice']} notices")
+    return ", ".join(parts)
 
 
 def config_get(context: Context, key: str, as_json: bool) -> None:
