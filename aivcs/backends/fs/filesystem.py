@@ -17,12 +17,13 @@ from aivcs.errors import BackendError
 if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
 
-NETWORK = frozenset(
+_NETWORK = (
     "9p acfs afs beegfs ceph cifs coda fuse.ceph fuse.ceph-fuse fuse.cephfs fuse.glusterfs "
     "fuse.juicefs fuse.mfs fuse.moosefs fuse.rclone fuse.s3fs fuse.sshfs gcsfuse fuse.gcsfuse "
     "glusterfs gfs2 gpfs lustre ncpfs nfs nfs3 nfs4 ocfs2 orangefs pvfs2 smb2 smb3 smbfs "
-    "vboxsf virtiofs wekafs".split()
+    "vboxsf virtiofs wekafs"
 )
+NETWORK = frozenset(_NETWORK.split())
 """Types of file systems, as Linux names them, that are on another machine or shared with one."""
 
 

@@ -233,6 +233,10 @@ class _Verifier:
     def items(self, parts: "frozenset[str]") -> "Iterator[Item]":
         """Yields all there is to look at, in order: how many bytes it has, and how it is judged."""
         if "blobs" in parts:
+            for name in ("damaged", "pins"):
+                problem = self._unusable(name)
+                if problem:
+                    yield _saying(problem)
             yield from self._temporaries()
             yield from self._kept()
             yield from self._objects()
