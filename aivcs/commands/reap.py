@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.errors import (
     AivcsError,
     ConflictError,
-    IntegrityError,
     InvalidRunStateError,
+    OutcomeUnknownError,
     RunNotFoundError,
+    StorageError,
 )
 from aivcs.model import RunEvent, RunStatus, RunSummary
 from aivcs.orphans import GONE, LEAVE, Verdict, judge_owner, judge_run
@@ -86,10 +87,12 @@ def _outcomes(
             outcome = _look_at(
                 repo, run_id, place, older_than, is_named=bool(named), dry_run=dry_run
             )
-        except (IntegrityError, InvalidRunStateError) as error:
-            outcome = Outcome(run_id, False, False, str(error), error)
         except RunNotFoundError:
             continue  # gone since
+        except OutcomeUnknownError:
+            raise
+        except StorageError as error:  # one run that cannot be read or locked is not all of them
+            outcome = Outcome(run_id, False, False, str(error), error)
         if outcome is not None:
             yield outcome
 

@@ -101,6 +101,19 @@ class TestInit:
         assert list(outside.folder.iterdir()) == []
         outside.ok("init")
 
+    def test_is_harmless_where_a_store_can_only_be_read(self, aivcs):
+        script = (
+            'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && cd "$1" && '
+            'exec "$2" -m aivcs init'
+        )
+        command = ["unshare", "-m", "sh", "-c", script, "-", str(aivcs.folder), sys.executable]
+        if os.geteuid() != 0 or shutil.which("unshare") is None:
+            pytest.skip("only root can make a folder read-only for itself")
+        done = subprocess.run(command, env=aivcs.environment(), capture_output=True, check=False)
+        if b"mount" in done.stderr:
+            pytest.skip("nothing can be mounted here")
+        assert (done.returncode, done.stdout) == (0, f"{aivcs.store}\n".encode()), done.stderr
+
     def test_leaves_nothing_behind_when_it_tries_the_locks(self, aivcs):
         aivcs.ok("init")
         assert list((aivcs.store / "tmp").iterdir()) == []

@@ -246,6 +246,23 @@ class TestReap:
         assert done.lines == [run]
         assert "is alive" in done.err.decode().split("\n")[0]
 
+    def test_says_of_each_that_is_refused_why(self, aivcs, sleeper, owned):
+        over = aivcs.begin()
+        aivcs.ok("run", "finish", over)
+        lines = aivcs("run", "reap", owned, over, code=15).err.decode().splitlines()
+        assert [owned in lines[0], "is alive" in lines[0]] == [True, True]
+        assert [over in lines[1], "is COMPLETED" in lines[1]] == [True, True]
+
+    def test_goes_on_behind_one_that_somebody_holds(self, aivcs, sleeper):
+        import fcntl
+
+        runs = [aivcs.begin("bot", b"a spec\n", "--owner-pid", str(sleeper.pid)) for _ in "ab"]
+        end(sleeper)
+        with aivcs.run_log(min(runs)).open("rb") as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            done = aivcs("--lock-timeout", "0.1", "run", "reap", code=11)
+        assert done.lines == [max(runs)]
+
     def test_goes_on_behind_one_that_is_damaged(self, aivcs, sleeper, owned):
         damaged = aivcs.begin()
         log = aivcs.run_log(damaged)

@@ -70,7 +70,9 @@ class FileBackend:
                 if not files.make_folder(folder.path(part), folder.folder_mode) and shared:
                     os.chmod(folder.path(part), folder.folder_mode)
             try:
-                require_locks(folder)
+                # A store that is there may be read-only, and is then as good as it was.
+                if found is None or os.access(folder.path("tmp"), os.W_OK):
+                    require_locks(folder)
             except BackendError:
                 if is_new:
                     _unmake(folder)

@@ -195,7 +195,8 @@ def reap(
         dry_run=dry_run,
     ):
         if outcome.error is not None:
-            code = code or report(context, outcome.error)
+            failed = report(context, outcome.error)
+            code = code or failed
         elif not outcome.is_orphan:
             left += 1
         elif as_json:
