@@ -92,6 +92,9 @@ if TYPE_CHECKING:
         RunMetadata as RunMetadata,
     )
     from aivcs.model import (
+        RunOwner as RunOwner,
+    )
+    from aivcs.model import (
         RunRecord as RunRecord,
     )
     from aivcs.model import (
@@ -122,7 +125,7 @@ _HOMES = {
     "ReleaseNotFoundError RunNotFoundError SerializationError StorageError "
     "UnsupportedFormatError UsageError",
     "aivcs.model": "ContentDigest Head ReleaseMetadata ReleaseRecord RunEvent RunId RunMetadata "
-    "RunRecord RunStatus RunSummary Timestamp",
+    "RunOwner RunRecord RunStatus RunSummary Timestamp",
     "aivcs.active_run": "ActiveRun",
     "aivcs.repository": "Repository",
     "aivcs.settings": "Settings",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         RunEvent,
         RunId,
         RunMetadata,
+        RunOwner,
         RunRecord,
         RunSummary,
     )
@@ -106,7 +107,13 @@ class CasStore(Protocol):
 class RunLedger(Protocol):
     """The async twin of `aivcs.storage.RunLedger`."""
 
-    async def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+    async def create_run(
+        self,
+        spec_digest: ContentDigest,
+        metadata: RunMetadata,
+        *,
+        owner: RunOwner | None = None,
+    ) -> RunId:
         """As `aivcs.storage.RunLedger.create_run`."""
         ...
 
@@ -122,7 +129,14 @@ class RunLedger(Protocol):
         """As `aivcs.storage.RunLedger.complete_run`."""
         ...
 
-    async def fail_run(self, run_id: str, summary: RunSummary) -> None:
+    async def fail_run(
+        self,
+        run_id: str,
+        summary: RunSummary,
+        *,
+        event: RunEvent | None = None,
+        expect: Head | None = None,
+    ) -> None:
         """As `aivcs.storage.RunLedger.fail_run`."""
         ...
 
@@ -293,8 +307,14 @@ class _AsyncRunLedger:
     def __init__(self, store: Any) -> None:
         self._store: storage.RunLedger = store
 
-    async def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
-        return await to_thread(self._store.create_run, spec_digest, metadata)
+    async def create_run(
+        self,
+        spec_digest: ContentDigest,
+        metadata: RunMetadata,
+        *,
+        owner: RunOwner | None = None,
+    ) -> RunId:
+        return await to_thread(self._store.create_run, spec_digest, metadata, owner=owner)
 
     async def append_event(self, run_id: str, event: RunEvent) -> int:
         return await to_thread(self._store.append_event, run_id, event)
@@ -305,8 +325,15 @@ class _AsyncRunLedger:
     async def complete_run(self, run_id: str, summary: RunSummary) -> None:
         await to_thread(self._store.complete_run, run_id, summary)
 
-    async def fail_run(self, run_id: str, summary: RunSummary) -> None:
-        await to_thread(self._store.fail_run, run_id, summary)
+    async def fail_run(
+        self,
+        run_id: str,
+        summary: RunSummary,
+        *,
+        event: RunEvent | None = None,
+        expect: Head | None = None,
+    ) -> None:
+        await to_thread(self._store.fail_run, run_id, summary, event=event, expect=expect)
 
     async def cancel_run(self, run_id: str, summary: RunSummary) -> None:
         await to_thread(self._store.cancel_run, run_id, summary)

@@ -378,6 +378,56 @@ class RunSummary(Record):
         return fields
 
 
+class RunOwner(Record):
+    """The process that a run belongs to, told apart from every other that there ever was.
+
+    A number alone says little: it is given again, and counted anew in every container and after
+    every start of the machine. What the system would not say is None, and then nothing can be
+    proved of the process.
+
+    Attributes:
+        host: The name of the host.
+        machine_id: A text that no other machine has.
+        boot_id: A text that no other start of a machine has.
+        pid_namespace: Which counting of processes `pid` is of, as Linux names it.
+        pid: The number of the process.
+        start_time: When it started, in clock ticks since the machine did.
+    """
+
+    __slots__ = ("host", "machine_id", "boot_id", "pid_namespace", "pid", "start_time")  # noqa: RUF023
+    host: str
+    machine_id: "str | None"
+    boot_id: "str | None"
+    pid_namespace: "str | None"
+    pid: int
+    start_time: "int | None"
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        pid: int,
+        machine_id: "str | None" = None,
+        boot_id: "str | None" = None,
+        pid_namespace: "str | None" = None,
+        start_time: "int | None" = None,
+    ) -> None:
+        """Checks that the fields are texts and numbers.
+
+        Raises:
+            InvalidNameError: A text is empty, too long or unprintable.
+            SerializationError: A number is none, or negative.
+        """
+        check_text("host name", host)
+        for text in (machine_id, boot_id, pid_namespace):
+            if text is not None:
+                check_text("id", text)
+        for number in (pid, 0 if start_time is None else start_time):
+            if type(number) is not int or not 0 <= number <= MAX_SEQ:
+                raise SerializationError(f"a process has whole numbers, not {_shown(number)}")
+        self._fill(host, machine_id, boot_id, pid_namespace, pid, start_time)
+
+
 class RunRecord(Record):
     """A run as it stands.
 
@@ -389,10 +439,13 @@ class RunRecord(Record):
         summary: How it ended, or None while it runs.
         created_at: When it was started.
         completed_at: When it ended, or None while it runs.
+        owner: The process it belongs to, where one was named; else None, and then it is not part
+            of the JSON form.
     """
 
     __slots__ = (  # noqa: RUF023 the order of the file format
         "run_id", "spec_digest", "metadata", "status", "summary", "created_at", "completed_at",
+        "owner",
     )  # fmt: skip
     run_id: RunId
     spec_digest: ContentDigest
@@ -401,6 +454,7 @@ class RunRecord(Record):
     summary: "RunSummary | None"
     created_at: Timestamp
     completed_at: "Timestamp | None"
+    owner: "RunOwner | None"
 
     def __init__(
         self,
@@ -412,9 +466,17 @@ class RunRecord(Record):
         summary: "RunSummary | None",
         created_at: Timestamp,
         completed_at: "Timestamp | None",
+        owner: "RunOwner | None" = None,
     ) -> None:
         """Takes the fields as they are."""
-        self._fill(run_id, spec_digest, metadata, status, summary, created_at, completed_at)
+        self._fill(run_id, spec_digest, metadata, status, summary, created_at, completed_at, owner)
+
+    def to_json(self) -> "dict[str, Any]":
+        """Returns the fields by name; `owner` only where there is one."""
+        fields = super().to_json()
+        if self.owner is None:
+            del fields["owner"]
+        return fields
 
 
 class ReleaseMetadata(Record):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from aivcs.active_run import ActiveRun
     from aivcs.backends.fs.folder import Hold
+    from aivcs.model import RunOwner
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
 
 MIN_PREFIX = 4
@@ -148,6 +149,7 @@ class Repository:
         agent_name: str,
         git_sha: "str | None" = None,
         tags: "Any" = None,
+        owner: "RunOwner | None" = None,
     ) -> "ActiveRun":
         """Starts a run; as a context manager, the run ends with the block.
 
@@ -156,6 +158,7 @@ class Repository:
             agent_name: Which agent runs.
             git_sha: The commit of its code.
             tags: Any JSON value.
+            owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
 
         Raises:
             NotFoundError: The spec is not in the store.
@@ -164,7 +167,8 @@ class Repository:
 
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=tags)
         with self.hold():
-            return ActiveRun(self.runs, self.runs.create_run(self.resolve_spec(spec), metadata))
+            run_id = self.runs.create_run(self.resolve_spec(spec), metadata, owner=owner)
+        return ActiveRun(self.runs, run_id)
 
     def hold(self, *, later: bool = False) -> "Hold":
         """Returns a block in which no blob vanishes that is found or put in it.

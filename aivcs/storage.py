@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         RunEvent,
         RunId,
         RunMetadata,
+        RunOwner,
         RunRecord,
         RunSummary,
     )
@@ -82,8 +83,19 @@ class CasStore(Protocol):
 class RunLedger(Protocol):
     """Runs and what happened in them: appended, numbered, and sealed when they end."""
 
-    def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+    def create_run(
+        self,
+        spec_digest: ContentDigest,
+        metadata: RunMetadata,
+        *,
+        owner: RunOwner | None = None,
+    ) -> RunId:
         """Starts a run, `RUNNING`, with a new random id.
+
+        Args:
+            spec_digest: What runs; whether it is stored is the caller's to check.
+            metadata: Where it comes from.
+            owner: The process it belongs to, which is recorded; None if it belongs to none.
 
         Raises:
             SerializationError: The tags are no JSON value.
@@ -120,8 +132,28 @@ class RunLedger(Protocol):
         """
         ...
 
-    def fail_run(self, run_id: str, summary: RunSummary) -> None:
-        """Ends a run as `FAILED`; else as `complete_run`."""
+    def fail_run(
+        self,
+        run_id: str,
+        summary: RunSummary,
+        *,
+        event: RunEvent | None = None,
+        expect: Head | None = None,
+    ) -> None:
+        """Ends a run as `FAILED`; else as `complete_run`.
+
+        Args:
+            run_id: The run.
+            summary: How it ended; an event that is given counts.
+            event: A last event to append: it and the end, or neither, with nothing between them.
+            expect: The run is ended only if this is the head of its log.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            InvalidRunStateError: It is over already.
+            ConflictError: Its log has another head, or the event cannot be appended.
+            SerializationError: The event's payload is no JSON value, or too large.
+        """
         ...
 
     def cancel_run(self, run_id: str, summary: RunSummary) -> None:

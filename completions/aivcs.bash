@@ -19,7 +19,7 @@ _aivcs_command() {
         options='--json -h --help'
         ;;
     'aivcs verify')
-        options='--head --json -h --help'
+        options='--head --repair --json -h --help'
         ;;
     'aivcs gc')
         options='--grace --dry-run --json -h --help'
@@ -65,14 +65,14 @@ _aivcs_command() {
         operands='text'
         ;;
     'aivcs blob verify')
-        options='--json -h --help'
+        options='--repair --json -h --help'
         ;;
     'aivcs run')
-        below='start log finish show events list verify'
+        below='start log finish show events list reap verify'
         options='-h --help'
         ;;
     'aivcs run start')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid -h --help'
         ;;
     'aivcs run log')
         options='--stdin --atomic --print-seq --seq --timestamp --file --blob -h --help'
@@ -95,8 +95,13 @@ _aivcs_command() {
     'aivcs run list')
         options='--agent --spec --status --tag --since -n --json -h --help'
         ;;
+    'aivcs run reap')
+        options='--older-than --dry-run --json -h --help'
+        operands='text'
+        repeats=yes
+        ;;
     'aivcs run verify')
-        options='--json -h --help'
+        options='--repair --json -h --help'
         ;;
     'aivcs release')
         below='promote rollback current history list verify'
@@ -122,7 +127,7 @@ _aivcs_command() {
         options='--json -h --help'
         ;;
     'aivcs release verify')
-        options='--json -h --help'
+        options='--repair --json -h --help'
         ;;
     'aivcs config')
         below='get set unset list'
@@ -162,6 +167,7 @@ _aivcs_takes() {
     'aivcs run start --spec-file') takes='file' ;;
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
+    'aivcs run start --owner-pid') takes='text' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;
     'aivcs run log --file') takes='assignment' ;;
@@ -178,6 +184,7 @@ _aivcs_takes() {
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n') takes='text' ;;
+    'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;

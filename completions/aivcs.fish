@@ -15,6 +15,7 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run start --spec-file' \
         'aivcs run start --git-sha' \
         'aivcs run start --tag' \
+        'aivcs run start --owner-pid' \
         'aivcs run log --seq' \
         'aivcs run log --timestamp' \
         'aivcs run log --file' \
@@ -31,6 +32,7 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run list --tag' \
         'aivcs run list --since' \
         'aivcs run list -n' \
+        'aivcs run reap --older-than' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
         'aivcs release promote --by' \
@@ -114,6 +116,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs status'" -l json -d 'Print JSON: one obj
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head -x -d 'Require what aivcs head printed once: every log must still have the line it had, and may have grown'
+complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -s h -l help -d 'Print help'
 
@@ -157,6 +160,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -s h -l help -d 'Print help
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -s h -l help -d 'Print help'
 
@@ -166,6 +170,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a finish -d 'End a run; afterward
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a show -d 'Show a run as it stands'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a events -d 'Print the events of a run, in order'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a list -d 'List runs, newest first'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner (--owner-pid) is gone as failed, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Read all runs and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
@@ -175,6 +180,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec-file -r -F -d 'Or a 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l git-sha -x -d 'The commit of the code'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l owner-pid -x -d 'The process that the run belongs to: the shell\'s $$'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, a line each: {"kind": …, "payload": …} with optional seq and timestamp'
@@ -211,6 +217,12 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l older-than -x -d 'Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or before a date'
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l dry-run -d 'Only say which runs would be ended, and why'
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -s h -l help -d 'Print help'
 
@@ -246,6 +258,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -s h -l help -d 'Print help'
 

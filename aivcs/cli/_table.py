@@ -35,10 +35,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         'store:verify',
         {
             '--head': ('heads', 'texts'),
+            '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'heads': [], 'as_json': False},
+        {'heads': [], 'repair': False, 'as_json': False},
         True,
     ),
     'gc': (
@@ -129,10 +130,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'blob verify': (
         'store:verify_blobs',
         {
+            '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'repair': False, 'as_json': False},
         True,
     ),
     'run start': (
@@ -144,9 +146,10 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--git-sha': ('git_sha', 'text'),
             '--tag': ('tags', 'texts'),
             '--allow-missing-spec': ('allow_missing_spec', 'flag'),
+            '--owner-pid': ('owner_pid', 'integer'),
         },
         [],
-        {'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False},
+        {'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'owner_pid': None},
         True,
     ),
     'run log': (
@@ -214,13 +217,25 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'agent': None, 'spec': None, 'status': None, 'tags': [], 'since': None, 'limit': None, 'as_json': False},
         True,
     ),
+    'run reap': (
+        'run:reap',
+        {
+            '--older-than': ('older_than', 'text'),
+            '--dry-run': ('dry_run', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('runs', 'many')],
+        {'runs': [], 'older_than': None, 'dry_run': False, 'as_json': False},
+        True,
+    ),
     'run verify': (
         'store:verify_runs',
         {
+            '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'repair': False, 'as_json': False},
         True,
     ),
     'release promote': (
@@ -280,10 +295,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'release verify': (
         'store:verify_releases',
         {
+            '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'repair': False, 'as_json': False},
         True,
     ),
     'config get': (

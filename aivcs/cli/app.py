@@ -30,6 +30,14 @@ Spec = Annotated[
     str,
     Argument(metavar="SPEC", help="A digest, or NAME@current, NAME@SEQ or NAME@LABEL."),
 ]
+Repair = Annotated[
+    bool,
+    Option(
+        "--repair",
+        help="Repair what can be repaired without a doubt. What has to give way is kept in "
+        "damaged/; a log whose chain is broken is left as it is.",
+    ),
+]
 AllowMissing = Annotated[
     bool,
     Option("--allow-missing-spec", help="Accept a whole digest that is not in the store."),
@@ -178,6 +186,7 @@ def verify(
             "and may have grown. Repeatable.",
         ),
     ] = None,
+    repair: Repair = False,
     as_json: Json = False,
 ) -> None:
     """Read all of the store and print what is damaged (exit 14), or nothing."""
@@ -305,7 +314,7 @@ def blob_ls(
 
 @blob_app.command("verify")
 @_calls("store:verify_blobs")
-def blob_verify(as_json: Json = False) -> None:
+def blob_verify(repair: Repair = False, as_json: Json = False) -> None:
     """Read all blobs and print what is damaged (exit 14), or nothing."""
 
 
@@ -339,6 +348,15 @@ def run_start(
         Option("--tag", metavar="K=V", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable."),
     ] = None,
     allow_missing_spec: AllowMissing = False,
+    owner_pid: Annotated[
+        int | None,
+        Option(
+            "--owner-pid",
+            metavar="PID",
+            help="The process that the run belongs to: the shell's $$. When it is gone, "
+            "aivcs run reap ends the run.",
+        ),
+    ] = None,
 ) -> None:
     """Start a run, and print its id."""
 
@@ -481,9 +499,36 @@ def run_list(
     """List runs, newest first."""
 
 
+@run_app.command("reap")
+@_calls("run:reap")
+def run_reap(
+    runs: Annotated[
+        list[str] | None,
+        Argument(metavar="RUN...", help="Only these; a run that is named needs no proof."),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        Option(
+            "--older-than",
+            metavar="TIME",
+            help="Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or "
+            "before a date.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Only say which runs would be ended, and why.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """End runs whose owner (--owner-pid) is gone as failed, and print their ids.
+
+    A run whose owner is alive is never ended.
+    """
+
+
 @run_app.command("verify")
 @_calls("store:verify_runs")
-def run_verify(as_json: Json = False) -> None:
+def run_verify(repair: Repair = False, as_json: Json = False) -> None:
     """Read all runs and print what is damaged (exit 14), or nothing."""
 
 
@@ -553,7 +598,7 @@ def release_list(as_json: Json = False) -> None:
 
 @release_app.command("verify")
 @_calls("store:verify_releases")
-def release_verify(as_json: Json = False) -> None:
+def release_verify(repair: Repair = False, as_json: Json = False) -> None:
     """Read all releases and print what is damaged (exit 14), or nothing."""
 
 

@@ -12,8 +12,12 @@ _AGO = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def parse_since(text: str) -> Timestamp:
+def parse_since(text: str, option: str = "--since") -> Timestamp:
     """Returns the moment that a text means: `2d` (s, m, h, d, w ago), a date in UTC, or RFC 3339.
+
+    Args:
+        text: What was given.
+        option: To what, for the message.
 
     Raises:
         UsageError: It means none.
@@ -30,7 +34,7 @@ def parse_since(text: str) -> Timestamp:
     try:
         return Timestamp(text)
     except SerializationError as error:
-        raise UsageError(f"--since: {error}; or write 30m, 12h, 2d, 1w") from error
+        raise UsageError(f"{option}: {error}; or write 30m, 12h, 2d, 1w") from error
 
 
 def parse_duration(option: str, text: str) -> int:

@@ -267,9 +267,10 @@ def damages(context: Context, errors: Iterable[StorageError]) -> int:
 
 
 def finding_line(finding: Finding) -> str:
-    """Returns what is wrong as a line: severity, place, problem, remedy."""
+    """Returns what is wrong as a line: severity, place, problem, and the remedy or the repair."""
     place = finding.where + (f" line {finding.line}" if finding.line else "")
-    cells = (finding.severity, place, finding.problem, finding.remedy)
+    done = finding.remedy if finding.repaired is None else f"repaired: {finding.repaired}"
+    cells = (finding.severity, place, finding.problem, done)
     return "\t".join(map(escape, cells)) + "\n"
 
 
@@ -300,6 +301,8 @@ def run_fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
         ("created", record.created_at),
         ("completed", record.completed_at or "-"),
     ]
+    if record.owner is not None:
+        pairs.append(("owner", f"process {record.owner.pid} on {record.owner.host}"))
     summary = record.summary
     if summary is not None:
         milliseconds = str(summary.duration_ms)

@@ -37,6 +37,7 @@ def start(
     git_sha: "str | None",
     tags: "Sequence[str]",
     allow_missing_spec: bool,
+    owner_pid: "int | None" = None,
 ) -> RunId:
     """Starts a run and returns its id.
 
@@ -48,9 +49,11 @@ def start(
         git_sha: The commit of its code.
         tags: Words `key=text` or `key:=json`.
         allow_missing_spec: Whether the spec need not be stored.
+        owner_pid: The number of the process that the run belongs to, or None for no owner.
 
     Raises:
-        UsageError: There is not exactly one of spec and file, or a word is wrong.
+        UsageError: There is not exactly one of spec and file, a word is wrong, or there is no such
+            process.
         NotFoundError: The spec is not in the store.
     """
     if (spec is None) == (spec_file is None):
@@ -62,13 +65,18 @@ def start(
             raise UsageError(f"--tag {word[:60]!a}: KEY=TEXT or KEY:=JSON is needed")
         add_member(values, *pair)
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
+    owner = None
+    if owner_pid is not None:
+        from aivcs.processes import owner_of
+
+        owner = owner_of(owner_pid)
     with repo.hold(later=spec is None):
         if spec is not None:
             digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
         else:
             assert spec_file is not None
             digest = _store_file(repo, spec_file)
-        return repo.runs.create_run(digest, metadata)
+        return repo.runs.create_run(digest, metadata, owner=owner)
 
 
 def log(

@@ -45,6 +45,17 @@ def init(folder: str, *, shared: bool = False) -> Repository:
     return Repository.init(folder, shared=shared)
 
 
+def doubts(repo: Repository) -> Iterator[str]:
+    """Yields what may keep a store from keeping its promises where it is."""
+    network = repo.backend.network
+    if network is not None:
+        yield (
+            f"{repo.path} is on a network file system ({network}): what is stored is as durable, "
+            "and locks exclude as well, as the server and all its clients see to it. "
+            "A local disk is safer"
+        )
+
+
 def status(repo: Repository) -> Status:
     """Counts what is in a store."""
     from aivcs.commands import release, run
@@ -69,6 +80,8 @@ def verify(
     parts: frozenset[str],
     progress: Callable[[str, int], None],
     heads: Iterable[str] = (),
+    *,
+    repair: bool = False,
 ) -> Iterator[Finding]:
     """Reads all of some parts of a store and yields what is wrong with them.
 
@@ -77,12 +90,13 @@ def verify(
         parts: Any of `blobs`, `runs` and `releases`.
         progress: Told the part and the bytes of each object and log that was read.
         heads: Manifests of heads that it must agree with, too, as digests or prefixes.
+        repair: Whether to repair what can be repaired without a doubt.
 
     Raises:
         UsageError: One is no such manifest.
         NotFoundError: A prefix fits no blob.
     """
-    found = repo.backend.verify(parts, progress)
+    found = repo.backend.verify(parts, progress, repair=repair)
     if not heads:
         return found
     from itertools import chain

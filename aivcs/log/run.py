@@ -24,6 +24,7 @@ from aivcs.model import (
     RunEvent,
     RunId,
     RunMetadata,
+    RunOwner,
     RunRecord,
     RunStatus,
     RunSummary,
@@ -51,6 +52,8 @@ def header(record: RunRecord) -> "tuple[bytes, str]":
         f'"agent_name":{encode(metadata.agent_name)},"tags":{encode(metadata.tags)}}},'
         f'"created_at":"{record.created_at}"'
     )
+    if record.owner is not None:
+        body += f',"owner":{encode(record.owner.to_json())}'
     return chain.seal(body, "")
 
 
@@ -108,9 +111,10 @@ class Extension:
         lines: The lines to append, in order; an event that was there already adds none.
         seqs: The seq of every event given, in order.
         head: The hash of the last line.
+        position: Where the run stands after it.
     """
 
-    __slots__ = ("_added", "_find", "_position", "_run_id", "head", "lines", "max_event", "seqs")
+    __slots__ = ("_added", "_find", "_run_id", "head", "lines", "max_event", "position", "seqs")
 
     def __init__(
         self,
@@ -134,8 +138,8 @@ class Extension:
             IntegrityError: The line is no entry of a run's log.
         """
         self._run_id = run_id
-        self._position = Position(last)
-        self._position.require_running(run_id)
+        self.position = Position(last)
+        self.position.require_running(run_id)
         self._find = find
         self._added: dict[int, bytes] = {}
         self.max_event = max_event
@@ -153,7 +157,7 @@ class Extension:
         payload = encode(event.payload)
         if len(payload) > self.max_event // 4 and len(payload.encode()) > self.max_event:
             raise too_large(len(payload.encode()), self.max_event)
-        position = self._position
+        position = self.position
         seq = position.highest + 1 if event.seq is None else event.seq
         if seq > MAX_SEQ:
             raise ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
@@ -282,9 +286,22 @@ def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
             summary=summary,
             created_at=Timestamp.stored(entry["created_at"]),
             completed_at=completed_at,
+            owner=_owner_of(entry.get("owner")),
         )
     except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
         raise _misshapen(entry, error) from error
+
+
+def _owner_of(value: "Any") -> "RunOwner | None":
+    """The owner that a first line names; None if what stands there is something else.
+
+    Another program may have put a member of that name there. Who cannot be understood proves
+    nothing, so such a run is as good as one without an owner.
+    """
+    try:
+        return RunOwner(**{name: value[name] for name in RunOwner.__slots__})
+    except (KeyError, TypeError, SerializationError):
+        return None
 
 
 def event_of(line: bytes) -> "RunEvent | None":

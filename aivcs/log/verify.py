@@ -50,7 +50,7 @@ _WRITER = "the chain is whole, so it was written this way: look for the program 
 _UPDATE = "install a newer aivcs and verify again; this one cannot judge the rest of the log"
 
 _MEMBERS = {
-    "run": ("type", "format", "run_id", "spec_digest", "metadata", "created_at", "hash"),
+    "run": ("type", "format", "run_id", "spec_digest", "metadata", "created_at", "owner", "hash"),
     "event": ("type", "seq", "kind", "payload", "timestamp", "high", "hash"),
     "end": ("type", "status", "summary", "completed_at", "hash"),
     "release": (

@@ -27,6 +27,7 @@ from aivcs.model import (
     RunEvent,
     RunId,
     RunMetadata,
+    RunOwner,
     RunRecord,
     RunStatus,
     RunSummary,
@@ -714,6 +715,96 @@ class RunLedgerContract:
         assert caught.value.expected == "RUNNING"
         assert open_store().get_run(told) == before
         assert open_store().head(told) == head
+
+    def test_a_run_keeps_its_owner(self, open_store: OpenStore, ledger: RunLedger) -> None:
+        owner = RunOwner(
+            host="here",
+            machine_id="m",
+            boot_id="b",
+            pid_namespace="pid:[1]",
+            pid=4711,
+            start_time=99,
+        )
+        run = ledger.create_run(SPEC, META, owner=owner)
+        assert open_store().get_run(run).owner == owner
+        ledger.append_event(run, RunEvent("one", {}))
+        ledger.complete_run(run, DONE)
+        record = open_store().get_run(run)
+        assert record.owner == owner
+        assert list(record.to_json())[-1] == "owner"
+
+    def test_an_owner_of_whom_little_is_known_is_kept_as_well(
+        self, open_store: OpenStore, ledger: RunLedger
+    ) -> None:
+        owner = RunOwner(host="here", pid=1)
+        assert open_store().get_run(ledger.create_run(SPEC, META, owner=owner)).owner == owner
+
+    def test_a_run_without_an_owner_has_none(self, ledger: RunLedger, run: RunId) -> None:
+        record = ledger.get_run(run)
+        assert record.owner is None
+        assert "owner" not in record.to_json()
+
+    def test_a_run_can_fail_with_a_last_event(self, open_store: OpenStore, told: RunId) -> None:
+        store = open_store()
+        before = store.get_events(told)
+        lines = store.head(told).lines
+        last = RunEvent("orphaned", {"reason": "gone"})
+        store.fail_run(told, RunSummary(success=False), event=last)
+        record, events = open_store().get_run(told), open_store().get_events(told)
+        assert record.status is RunStatus.FAILED
+        assert record.summary is not None
+        assert record.summary.total_events == len(events) == len(before) + 1
+        assert (events[-1].kind, events[-1].payload) == ("orphaned", {"reason": "gone"})
+        assert open_store().head(told).lines == lines + 2
+
+    @pytest.mark.parametrize("payload", [float("nan"), object()], ids=["nan", "an object"])
+    def test_a_run_does_not_fail_if_its_last_event_is_refused(
+        self, open_store: OpenStore, told: RunId, payload: object
+    ) -> None:
+        head = open_store().head(told)
+        with pytest.raises(SerializationError):
+            open_store().fail_run(told, DONE, event=RunEvent("orphaned", payload))
+        assert open_store().head(told) == head
+        assert open_store().get_run(told).status is RunStatus.RUNNING
+
+    def test_a_run_does_not_fail_if_the_seq_of_its_last_event_is_taken(
+        self, open_store: OpenStore, run: RunId
+    ) -> None:
+        open_store().append_event(run, RunEvent("one", {}, seq=1))
+        with pytest.raises(ConflictError):
+            open_store().fail_run(run, DONE, event=RunEvent("other", {}, seq=1))
+        assert open_store().get_run(run).status is RunStatus.RUNNING
+
+    def test_a_run_that_is_over_gets_no_last_event(self, open_store: OpenStore, run: RunId) -> None:
+        open_store().complete_run(run, DONE)
+        head = open_store().head(run)
+        with pytest.raises(InvalidRunStateError):
+            open_store().fail_run(run, DONE, event=RunEvent("late", {}), expect=head)
+        assert open_store().head(run) == head
+
+    def test_an_unknown_run_cannot_fail_with_an_event(self, ledger: RunLedger) -> None:
+        with pytest.raises(RunNotFoundError):
+            ledger.fail_run(NO_RUNS[0], DONE, event=RunEvent("late", {}))
+
+    def test_a_run_fails_only_with_the_head_that_is_expected(
+        self, open_store: OpenStore, told: RunId
+    ) -> None:
+        head = open_store().head(told)
+        open_store().append_event(told, RunEvent("a sign of life", {}))
+        now = open_store().head(told)
+        with pytest.raises(ConflictError):
+            open_store().fail_run(told, DONE, event=RunEvent("late", {}), expect=head)
+        assert open_store().head(told) == now
+        open_store().fail_run(told, DONE, expect=now)
+        assert open_store().get_run(told).status is RunStatus.FAILED
+
+    def test_of_racing_last_events_one_is_stored(self, open_store: OpenStore, run: RunId) -> None:
+        outcomes = race(
+            8, lambda number: open_store().fail_run(run, DONE, event=RunEvent("last", number))
+        )
+        assert len(outcomes.returned) == 1
+        assert {type(error) for error in outcomes.raised} == {InvalidRunStateError}
+        assert len(open_store().get_events(run)) == 1
 
     @every_ending
     @pytest.mark.parametrize(

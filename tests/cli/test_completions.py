@@ -18,7 +18,7 @@ PATIENCE = 10
 WORDS = [
     ("aivcs ", "init status verify blob run release config"),
     ("aivcs r", "run release"),
-    ("aivcs run ", "start log finish show events list verify"),
+    ("aivcs run ", "start log finish show events list reap verify"),
     ("aivcs run f", "finish"),
     ("aivcs config un", "unset"),
     ("aivcs --st", "--store"),

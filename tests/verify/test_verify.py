@@ -230,6 +230,7 @@ def test_a_finding_is_a_value_with_a_json_form() -> None:
         "line": 3,
         "problem": "p",
         "remedy": "r",
+        "repaired": None,
     }
     assert finding == Finding("damage", "a\udcffb", 3, "p", "r")
 

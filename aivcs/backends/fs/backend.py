@@ -55,9 +55,11 @@ class FileBackend:
             settings: How the store behaves.
 
         Raises:
-            BackendError: It cannot be made.
+            BackendError: It cannot be made, or the file system has no locks that exclude.
             UnsupportedFormatError: There is a store of a later format.
         """
+        from aivcs.backends.fs.filesystem import require_locks
+
         found = _read_format(path)
         if found is not None:
             _require_format(path, found)
@@ -65,10 +67,19 @@ class FileBackend:
         folder = Folder(path, settings or Settings(), shared=shared or was_shared)
         with files.doing("make", path):
             _make_above(os.path.dirname(os.path.abspath(path)))
-            for part in ("", *(f"/{part}" for part in _PARTS)):
-                files.make_folder(path + part, folder.folder_mode)
+            is_new = files.make_folder(path, folder.folder_mode)
+            for part in _PARTS:
+                files.make_folder(folder.path(part), folder.folder_mode)
             if shared and not was_shared:
                 _share(folder)
+            try:
+                # A store that is there may be read-only, and is then as good as it was.
+                if found is None or os.access(folder.path("tmp"), os.W_OK):
+                    require_locks(folder)
+            except BackendError:
+                if is_new:
+                    _unmake(folder)
+                raise
             for name, content in (
                 # Neither committed by accident nor, when added on purpose, rewritten on checkout.
                 (".gitignore", b"*\n"),
@@ -148,6 +159,14 @@ class FileBackend:
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self._folder.settings = settings
+
+    @property
+    def network(self) -> "str | None":
+        """The type of the network file system that the store is on; None if it is on none."""
+        from aivcs.backends.fs.filesystem import NETWORK, find_type
+
+        kind = find_type(self.path)
+        return kind if kind in NETWORK else None
 
     @property
     def owner(self) -> int:
@@ -341,19 +360,28 @@ class FileBackend:
         self,
         parts: "frozenset[str]",
         progress: "Callable[[str, int], None] | None" = None,
+        *,
+        repair: bool = False,
     ) -> "Iterator[Finding]":
-        """Reads all of some parts of the store and yields what is wrong; changes nothing.
+        """Reads all of some parts of the store and yields what is wrong.
 
         Args:
             parts: Any of `blobs`, `runs` and `releases`.
             progress: Called with the part and the number of bytes for each object and log read.
+            repair: Whether to repair what can be repaired without a doubt; else nothing is changed.
 
         Raises:
             UsageError: There is no such part.
         """
         from aivcs.backends.fs.verify import verify
 
-        return verify(self._folder, parts, progress)
+        return verify(self._folder, parts, progress, mend=repair)
+
+    def measure(self, parts: "frozenset[str]") -> int:
+        """Returns about how many bytes there are to be read of some parts of the store."""
+        from aivcs.backends.fs.verify import measure
+
+        return measure(self._folder, parts)
 
 
 def _make_above(path: str) -> None:
@@ -408,6 +436,15 @@ def _require_format(path: str, found: str) -> None:
             f"{path} is a store of format {found!a}, which needs a newer aivcs; "
             f"this one knows format {FORMAT}"
         )
+
+
+def _unmake(folder: Folder) -> None:
+    """Removes the folders of a store that could not be made."""
+    for path in (*map(folder.path, _PARTS), folder.root):
+        try:
+            os.rmdir(path)
+        except OSError:
+            return
 
 
 def _is_shared(path: str) -> bool:

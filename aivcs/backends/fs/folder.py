@@ -150,6 +150,7 @@ class Folder:
         Raises:
             BackendError: It cannot be created.
         """
+        self.require_parents("tmp/")
         path = f"{self.root}/tmp/{os.getpid()}-{os.urandom(6).hex()}"
         with files.doing("create", path):
             try:
@@ -213,6 +214,7 @@ class Folder:
 
     def keep_aside(self, name: str, data: bytes) -> None:
         """Keeps bytes that are about to be cut, in `damaged/`; doing it twice keeps them once."""
+        self.require_parents("damaged/")
         self.write_file(f"damaged/{name}.{hex_digest(data)[:12]}", data)
 
 

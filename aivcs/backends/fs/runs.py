@@ -2,7 +2,13 @@
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line, name_error
-from aivcs.errors import BackendError, InvalidNameError, RunNotFoundError, StorageError
+from aivcs.errors import (
+    BackendError,
+    ConflictError,
+    InvalidNameError,
+    RunNotFoundError,
+    StorageError,
+)
 from aivcs.log import chain
 from aivcs.log import run as rules
 from aivcs.model import (
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from aivcs.backends.fs.folder import Folder
+    from aivcs.model import RunOwner
 
 
 class FileRunLedger:
@@ -33,7 +40,13 @@ class FileRunLedger:
         """Takes the store's folder."""
         self._folder = folder
 
-    def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+    def create_run(
+        self,
+        spec_digest: ContentDigest,
+        metadata: RunMetadata,
+        *,
+        owner: "RunOwner | None" = None,
+    ) -> RunId:
         """As `RunLedger.create_run`."""
         record = RunRecord(
             run_id=RunId.random(),
@@ -43,6 +56,7 @@ class FileRunLedger:
             summary=None,
             created_at=Timestamp.now(),
             completed_at=None,
+            owner=owner,
         )
         line, _ = rules.header(record)
         with LockedLog.create(self._folder, _name(record.run_id)) as log:
@@ -71,9 +85,32 @@ class FileRunLedger:
         """As `RunLedger.complete_run`."""
         self._end(run_id, RunStatus.COMPLETED, summary)
 
-    def fail_run(self, run_id: str, summary: RunSummary) -> None:
-        """As `RunLedger.fail_run`."""
-        self._end(run_id, RunStatus.FAILED, summary)
+    def fail_run(
+        self,
+        run_id: str,
+        summary: RunSummary,
+        *,
+        event: "RunEvent | None" = None,
+        expect: "Head | None" = None,
+    ) -> None:
+        """As `RunLedger.fail_run`; both lines are one write."""
+        if event is None and expect is None:
+            self._end(run_id, RunStatus.FAILED, summary)
+            return
+        with self._lock(run_id) as log:
+            extension = rules.Extension(
+                run_id, log.tail.last, _Seen(log).find, max_event=self._folder.settings.max_event
+            )
+            # The hash alone will do: it stands for every line before it, so for their number too.
+            if expect is not None and log.tail.head != expect.hash:
+                raise ConflictError(f"run {run_id} has gone on meanwhile; it was left as it is")
+            if event is not None:
+                extension.add(event)
+            started, _ = rules.origin(log.first())
+            line, _ = rules.end(
+                RunStatus.FAILED, summary, extension.position, started, extension.head
+            )
+            log.append([*extension.lines, line])
 
     def cancel_run(self, run_id: str, summary: RunSummary) -> None:
         """As `RunLedger.cancel_run`."""

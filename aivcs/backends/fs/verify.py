@@ -1,13 +1,17 @@
 """Reads all of a store and says what is wrong with it: bytes, places, and the rules of the logs.
 
-Nothing is believed for its name, and nothing is changed: no file, no time stamp, and a lock is
-only ever taken shared and for a moment. Writers may go on meanwhile. A log is judged up to where it
-ended when it was opened; if anything seems wrong with it, it is judged a second time up to where it
-ended while no writer was in the middle of something, and only that counts. What is deleted before
-it is reached is passed over.
+Nothing is believed for its name, and nothing is changed unless that is asked for: no file, no time
+stamp, and a lock is only ever taken shared and for a moment. Writers may go on meanwhile. A log is
+judged up to where it ended when it was opened; if anything seems wrong with it, it is judged a
+second time up to where it ended while no writer was in the middle of something, and only that
+counts. What is deleted before it is reached is passed over.
 
-Memory is bounded by the longest line, by the number of names in one folder, and by the gaps in the
-seqs of one run. Nothing is opened that is no regular file, so nothing can block.
+Several threads read at once (`workers`); findings come in the order of the places all the same, and
+repairs (`repair`) are made one after the other, as their findings are handed out.
+
+Memory is bounded by the longest line, by the number of names in one folder, by the gaps in the seqs
+of one run, and by `_MOST` findings of one log, for each processor. Nothing is opened that is no
+regular file, so nothing can block.
 
 What cannot be found here: a log cut at the end of a line, or written anew as a whole. Both are
 whole logs; only a head kept elsewhere tells.
@@ -16,15 +20,18 @@ whole logs; only a head kept elsewhere tells.
 import os
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from aivcs.backends.fs import files
+from aivcs.backends.fs import files, repair
 from aivcs.backends.fs.blobs import hash_file
 from aivcs.backends.fs.folder import is_abandoned
 from aivcs.backends.fs.lines import LogLines
+from aivcs.backends.fs.workers import in_order
 from aivcs.errors import (
     BackendError,
     IntegrityError,
     InvalidNameError,
     LockTimeoutError,
+    OutcomeUnknownError,
+    StorageError,
     UsageError,
 )
 from aivcs.log import verify as rules
@@ -40,6 +47,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int], None]
     Rules = Callable[[Iterable[tuple[int, bytes]]], Iterator[rules.Problem]]
+    Mend = Callable[[], str]
+    Item = tuple[int, Callable[["_Report"], None]]
 
 PARTS = ("blobs", "runs", "releases")
 """What `verify` can be asked to read."""
@@ -47,10 +56,19 @@ PARTS = ("blobs", "runs", "releases")
 _HEX = frozenset("0123456789abcdef")
 _IN_USE = 86_400
 """Seconds after which a temporary file is taken for a leftover, even if its process seems alive."""
+_MOST = 1000
+"""Problems of one log that are said one by one; how many more there are is said in one."""
+_TASK_BYTES = 4 << 20
+_TASK_ITEMS = 64
+"""What one thread reads before it hands over what it found, at least, unless there is less."""
 
-_STRAY = "aivcs ignores it; move it out of the store"
+_STRAY = "aivcs ignores it; move it out of the store, or aivcs verify --repair moves it to damaged/"
+_FOLDER = "aivcs ignores it; move it out of the store"
 _FOREIGN = "find out who put it there, then replace it by the content, or remove it"
-_HEAL = "put the same content again, which replaces it, or restore it from a copy"
+_HEAL = (
+    "put the same content again, which replaces it, or restore it from a copy; "
+    "aivcs verify --repair moves it to damaged/, so that it is absent"
+)
 _READ = "check owner, permissions and disk, then verify again"
 _EMPTY = "a crash left it before its first line: it counts as absent, and may be removed"
 
@@ -64,26 +82,43 @@ class Finding(Record):
         line: The number of the line in a log, from 1; None where it is not about one.
         problem: What is wrong, in one sentence.
         remedy: What can be done.
+        repaired: What was done to repair it, or None if nothing was.
     """
 
-    __slots__ = ("severity", "where", "line", "problem", "remedy")  # noqa: RUF023 as one reads them
+    __slots__ = ("severity", "where", "line", "problem", "remedy", "repaired")  # noqa: RUF023 as one reads them
     severity: str
     where: str
     line: "int | None"
     problem: str
     remedy: str
+    repaired: "str | None"
 
     def __init__(
-        self, severity: str, where: str, line: "int | None", problem: str, remedy: str
+        self,
+        severity: str,
+        where: str,
+        line: "int | None",
+        problem: str,
+        remedy: str,
+        repaired: "str | None" = None,
     ) -> None:
         """Takes the fields as they are."""
         # A file's name may be no text at all.
         where = os.fsencode(where).decode(errors="backslashreplace")
-        self._fill(severity, where, line, problem, remedy)
+        self._fill(severity, where, line, problem, remedy, repaired)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is damage that is still there."""
+        return self.severity == DAMAGE and self.repaired is None
 
 
 def verify(
-    folder: "Folder", parts: "frozenset[str]", progress: "Progress | None" = None
+    folder: "Folder",
+    parts: "frozenset[str]",
+    progress: "Progress | None" = None,
+    *,
+    mend: bool = False,
 ) -> "Iterator[Finding]":
     """Reads everything of some parts of a store and yields what is wrong.
 
@@ -91,92 +126,224 @@ def verify(
         folder: The store's folder.
         parts: Any of `PARTS`; temporaries and what replaces objects belong to `blobs`.
         progress: Called with the part and the number of bytes for each object and each log that was
-            read, whether or not anything was found.
+            read, whether or not anything was found; in the caller's thread.
+        mend: Whether to repair what can be repaired without a doubt; a finding then says what was
+            done.
 
     Raises:
         UsageError: There is no such part.
+        OutcomeUnknownError: While it is read: whether a repair is durable cannot be known.
     """
     unknown = parts.difference(PARTS)
     if unknown:
         raise UsageError(f"a store has no part {', '.join(sorted(unknown))}: {', '.join(PARTS)}")
-    return _Verifier(folder, progress or _no_progress).parts(parts)
+    return _findings(_Verifier(folder), parts, progress, mend=mend)
+
+
+def measure(folder: "Folder", parts: "frozenset[str]") -> int:
+    """Returns about how many bytes `verify` is going to read, without reading them."""
+    total = 0
+    for part, name in zip(PARTS, ("objects", "runs", "releases"), strict=True):
+        if part in parts:
+            for at, _, names in os.walk(folder.path(name)):
+                for entry in names:
+                    try:
+                        total += os.lstat(f"{at}/{entry}").st_size
+                    except OSError:
+                        continue  # gone since
+    return total
+
+
+def _findings(
+    verifier: "_Verifier", parts: "frozenset[str]", progress: "Progress | None", *, mend: bool
+) -> "Iterator[Finding]":
+    for report in in_order(_tasks(verifier.items(parts))):
+        if progress is not None:
+            for part, size in report.read:
+                progress(part, size)
+        for finding, how in report.found:
+            yield _mended(finding, how) if mend and how is not None else finding
+    yield from verifier.unread
+
+
+def _mended(finding: Finding, how: "Mend") -> Finding:
+    try:
+        repaired, remedy = how(), finding.remedy
+    except OutcomeUnknownError:
+        raise
+    except (StorageError, OSError) as error:
+        repaired, remedy = None, f"it could not be repaired: {error}; {finding.remedy}"
+    return Finding(finding.severity, finding.where, finding.line, finding.problem, remedy, repaired)
+
+
+class _Report:
+    """What one task read and found.
+
+    Attributes:
+        read: The part and the bytes of each object and log.
+        found: What is wrong, each with how to repair it, if that is known.
+    """
+
+    __slots__ = ("found", "read")
+
+    def __init__(self) -> None:
+        self.read: list[tuple[str, int]] = []
+        self.found: list[tuple[Finding, Mend | None]] = []
+
+    def add(self, finding: Finding, how: "Mend | None" = None) -> None:
+        self.found.append((finding, how))
+
+
+def _tasks(items: "Iterable[Item]") -> "Iterator[Callable[[], _Report]]":
+    """Joins items, which may be tiny, to tasks that are worth a thread's while."""
+    batch: list[Callable[[_Report], None]] = []
+    size = 0
+    for weight, item in items:
+        batch.append(item)
+        size += weight
+        if size >= _TASK_BYTES or len(batch) >= _TASK_ITEMS:
+            yield _task(batch)
+            batch, size = [], 0
+    if batch:
+        yield _task(batch)
+
+
+def _task(batch: "list[Callable[[_Report], None]]") -> "Callable[[], _Report]":
+    def run() -> _Report:
+        report = _Report()
+        for item in batch:
+            item(report)
+        return report
+
+    return run
+
+
+def _saying(finding: Finding, how: "Mend | None" = None) -> "Item":
+    """An item that was judged already."""
+    return 0, lambda report: report.add(finding, how)
 
 
 class _Verifier:
     """One pass over a store."""
 
-    __slots__ = ("_folder", "_progress", "_unread")
+    __slots__ = ("_folder", "unread")
 
-    def __init__(self, folder: "Folder", progress: "Progress") -> None:
+    def __init__(self, folder: "Folder") -> None:
         self._folder = folder
-        self._progress = progress
         # What could not be looked at where there is no way to say it at once.
-        self._unread: list[Finding] = []
+        self.unread: list[Finding] = []
 
-    def parts(self, parts: "frozenset[str]") -> "Iterator[Finding]":
+    def items(self, parts: "frozenset[str]") -> "Iterator[Item]":
+        """Yields all there is to look at, in order: how many bytes it has, and how it is judged."""
         if "blobs" in parts:
+            for name in ("damaged", "pins"):
+                problem = self._unusable(name)
+                if problem:
+                    yield _saying(problem)
             yield from self._temporaries()
+            yield from self._kept()
             yield from self._objects()
         if "runs" in parts:
             yield from self._runs()
         if "releases" in parts:
             yield from self._releases("releases")
-        yield from self._unread
 
-    def _temporaries(self) -> "Iterator[Finding]":
+    def _temporaries(self) -> "Iterator[Item]":
         problem = self._unusable("tmp")
         if problem:
-            yield problem
+            yield _saying(problem)
             return
-        for name, mode in self._entries("tmp"):
+        for name, status in self._entries("tmp"):
             where = f"tmp/{name}"
-            if not S_ISREG(mode):
-                yield _out_of_place(where, mode)
-            elif not self._is_in_use(name):
-                yield Finding(
-                    NOTICE,
-                    where,
-                    None,
-                    "a temporary file was left by a process that was interrupted",
-                    "it holds nothing that was acknowledged: remove it",
+            pid = name.partition("-")[0]
+            if not S_ISREG(status.st_mode):
+                yield self._out_of_place(where, status.st_mode)
+            elif not pid.isdecimal() or not pid.isascii():
+                yield _saying(_leftover(where), self._mending(repair.set_stray_aside, where))
+            elif is_abandoned(name):
+                yield _saying(_leftover(where), self._mending(repair.remove_leftover, where))
+            elif _age(status) > _IN_USE:
+                # By now its number may be another's, but that is not known.
+                yield _saying(_leftover(where))
+
+    def _kept(self) -> "Iterator[Item]":
+        """Looks for objects that are only in `damaged/` because a repair was interrupted."""
+        if self._unusable("damaged") or self._unusable("objects"):
+            return
+        for name, status in self._entries("damaged"):
+            _, shard, rest, *_ = f"{name}---".split("-", 3)
+            digest = shard + rest[:62]
+            if (
+                S_ISREG(status.st_mode)
+                and name.startswith(f"objects-{shard}-{rest[:62]}.")
+                and len(digest) == 64
+                and _HEX.issuperset(digest)
+            ):
+                yield status.st_size, self._judging_kept(f"damaged/{name}", digest)
+
+    def _judging_kept(self, name: str, digest: str) -> "Callable[[_Report], None]":
+        def judge(report: _Report) -> None:
+            if self._has_blob(digest):
+                return
+            try:
+                fd = files.open_file(self._folder.path(name), os.O_RDONLY)
+                if fd is None:
+                    return
+                try:
+                    is_whole = hash_file(fd) == digest
+                finally:
+                    os.close(fd)
+            except (BackendError, OSError):
+                return  # what cannot be read is no object
+            if is_whole and not self._has_blob(digest):
+                report.add(
+                    Finding(
+                        DAMAGE,
+                        digest,
+                        None,
+                        f"it is whole, but stands in {name}: a repair was interrupted",
+                        f"move it to {repair.object_name(digest)}, as aivcs verify --repair does",
+                    ),
+                    self._mending(repair.restore_object, name, digest),
                 )
 
-    def _is_in_use(self, name: str) -> bool:
-        """Whether a temporary file, named for its process, may be of one that is still writing."""
-        from time import time
+        return judge
 
-        try:
-            if time() - os.lstat(self._folder.path(f"tmp/{name}")).st_mtime > _IN_USE:
-                return False
-        except OSError:
-            return True  # it is gone already
-        return not is_abandoned(name)
+    def _mending(self, how: "Callable[..., str]", *arguments: object) -> "Mend":
+        return lambda: how(self._folder, *arguments)
 
-    def _objects(self) -> "Iterator[Finding]":
+    def _out_of_place(self, where: str, mode: int) -> "Item":
+        how = self._mending(repair.set_stray_aside, where) if S_ISREG(mode) else None
+        return _saying(_misfit(where, mode), how)
+
+    def _objects(self) -> "Iterator[Item]":
         problem = self._unusable("objects")
         if problem:
-            yield problem
+            yield _saying(problem)
             return
-        for shard, mode in self._entries("objects"):
+        for shard, status in self._entries("objects"):
             where = f"objects/{shard}"
-            if not S_ISDIR(mode) or len(shard) != 2 or not _HEX.issuperset(shard):
-                yield _out_of_place(where, mode)
+            if not S_ISDIR(status.st_mode) or len(shard) != 2 or not _HEX.issuperset(shard):
+                yield self._out_of_place(where, status.st_mode)
                 continue
             problem = self._unusable(where)
             if problem:
-                yield problem
+                yield _saying(problem)
                 continue
-            for rest, mode in self._entries(where):
-                if not S_ISREG(mode) or len(rest) != 62 or not _HEX.issuperset(rest):
-                    yield _out_of_place(f"{where}/{rest}", mode)
+            for rest, status in self._entries(where):
+                if not S_ISREG(status.st_mode) or len(rest) != 62 or not _HEX.issuperset(rest):
+                    yield self._out_of_place(f"{where}/{rest}", status.st_mode)
                 else:
-                    yield from self._object(f"{where}/{rest}", shard + rest)
+                    yield status.st_size, self._judging_object(f"{where}/{rest}", shard + rest)
 
-    def _object(self, name: str, digest: str) -> "Iterator[Finding]":
+    def _judging_object(self, name: str, digest: str) -> "Callable[[_Report], None]":
+        return lambda report: self._object(report, name, digest)
+
+    def _object(self, report: _Report, name: str, digest: str) -> None:
         try:
             fd = files.open_file(self._folder.path(name), os.O_RDONLY)
         except BackendError as error:
-            yield _unreadable(digest, error)
+            report.add(_unreadable(digest, error))
             return
         if fd is None:
             return
@@ -184,74 +351,84 @@ class _Verifier:
             actual = hash_file(fd)
             size = os.lseek(fd, 0, os.SEEK_CUR)
         except OSError as error:
-            yield _unreadable(digest, error)
+            report.add(_unreadable(digest, error))
             return
         finally:
             os.close(fd)
-        self._progress("blobs", size)
+        report.read.append(("blobs", size))
         if actual == digest:
             return
         if actual[2:] == digest[2:]:
-            yield Finding(
-                DAMAGE,
-                digest,
-                None,
-                f"{name} holds the content {actual}, so it stands in the wrong folder",
-                f"move it to objects/{actual[:2]}/",
+            report.add(
+                Finding(
+                    DAMAGE,
+                    digest,
+                    None,
+                    f"{name} holds the content {actual}, so it stands in the wrong folder",
+                    f"move it to objects/{actual[:2]}/, as aivcs verify --repair does",
+                ),
+                self._mending(repair.move_object, name, digest),
             )
-        elif not size:
-            yield Finding(DAMAGE, digest, None, f"{name} is empty", _HEAL)
-        else:
-            yield Finding(DAMAGE, digest, None, f"the bytes of {name} hash to {actual}", _HEAL)
+            return
+        problem = f"the bytes of {name} hash to {actual}" if size else f"{name} is empty"
+        report.add(
+            Finding(DAMAGE, digest, None, problem, _HEAL),
+            self._mending(repair.set_object_aside, name, digest),
+        )
 
-    def _runs(self) -> "Iterator[Finding]":
+    def _runs(self) -> "Iterator[Item]":
         problem = self._unusable("runs")
         if problem:
-            yield problem
+            yield _saying(problem)
             return
-        for shard, mode in self._entries("runs"):
+        for shard, status in self._entries("runs"):
             where = f"runs/{shard}"
-            if not S_ISDIR(mode) or len(shard) != 2:
-                yield _out_of_place(where, mode)
+            if not S_ISDIR(status.st_mode) or len(shard) != 2:
+                yield self._out_of_place(where, status.st_mode)
                 continue
             problem = self._unusable(where)
             if problem:
-                yield problem
+                yield _saying(problem)
                 continue
-            for file, mode in self._entries(where):
+            for file, status in self._entries(where):
                 run_id = file.removesuffix(".jsonl")
-                if not S_ISREG(mode) or run_id == file or not _is_run_id(run_id):
-                    yield _out_of_place(f"{where}/{file}", mode)
+                if not S_ISREG(status.st_mode) or run_id == file or not _is_run_id(run_id):
+                    yield self._out_of_place(f"{where}/{file}", status.st_mode)
                     continue
                 if run_id[:2] != shard:
-                    yield Finding(
-                        DAMAGE,
-                        f"{where}/{file}",
-                        None,
-                        "the log stands in the wrong folder, where it is not looked for",
-                        f"move it to runs/{run_id[:2]}/",
+                    yield _saying(
+                        Finding(
+                            DAMAGE,
+                            f"{where}/{file}",
+                            None,
+                            "the log stands in the wrong folder, where it is not looked for",
+                            f"move it to runs/{run_id[:2]}/",
+                        )
                     )
-                yield from self._log("runs", f"{where}/{file}", self._rules_of_run(run_id))
+                yield (
+                    status.st_size,
+                    self._judging_log("runs", f"{where}/{file}", self._rules_of_run(run_id)),
+                )
 
-    def _releases(self, where: str) -> "Iterator[Finding]":
+    def _releases(self, where: str) -> "Iterator[Item]":
         problem = self._unusable(where)
         if problem:
-            yield problem
+            yield _saying(problem)
             return
-        for entry, mode in self._entries(where):
+        for entry, status in self._entries(where):
             path = f"{where}/{entry}"
             name = path.removeprefix("releases/")
-            if S_ISDIR(mode) and _is_release_name(name):
+            if S_ISDIR(status.st_mode) and _is_release_name(name):
                 yield from self._releases(path)
             elif (
-                S_ISREG(mode)
+                S_ISREG(status.st_mode)
                 and name.endswith(".jsonl")
                 and _is_release_name(name.removesuffix(".jsonl"))
             ):
-                name = name.removesuffix(".jsonl")
-                yield from self._log("releases", path, self._rules_of_release(name))
+                check = self._rules_of_release(name.removesuffix(".jsonl"))
+                yield status.st_size, self._judging_log("releases", path, check)
             else:
-                yield _out_of_place(path, mode)
+                yield self._out_of_place(path, status.st_mode)
 
     def _rules_of_run(self, run_id: str) -> "Rules":
         return lambda lines: rules.run_problems(lines, run_id, self._has_blob)
@@ -259,28 +436,63 @@ class _Verifier:
     def _rules_of_release(self, name: str) -> "Rules":
         return lambda lines: rules.release_problems(lines, name, self._has_blob)
 
-    def _log(self, part: str, name: str, check: "Rules") -> "Iterator[Finding]":
+    def _judging_log(self, part: str, name: str, check: "Rules") -> "Callable[[_Report], None]":
+        return lambda report: self._log(report, part, name, check)
+
+    def _log(self, report: _Report, part: str, name: str, check: "Rules") -> None:
         try:
             fd = files.open_file(self._folder.path(name), os.O_RDONLY)
         except BackendError as error:
-            yield _unreadable(name, error)
+            report.add(_unreadable(name, error))
             return
         if fd is None:
             return
         try:
-            self._progress(part, os.fstat(fd).st_size)
+            report.read.append((part, os.fstat(fd).st_size))
             # Seen from beside, a write in progress or being taken back looks like damage.
             if any(True for _ in self._judge(name, fd, check)):
-                yield from self._judge(name, fd, check, timeout=self._folder.settings.lock_timeout)
+                timeout = self._folder.settings.lock_timeout
+                self._report_log(report, name, check, self._judge(name, fd, check, timeout=timeout))
         except OSError as error:
-            yield _unreadable(name, error)
+            report.add(_unreadable(name, error))
         finally:
             os.close(fd)
 
+    def _report_log(
+        self, report: _Report, name: str, check: "Rules", found: "Iterator[tuple[Finding, bool]]"
+    ) -> None:
+        """Adds what is wrong with a log; its end can be mended if all before it is right."""
+        further = 0
+        severity = NOTICE
+        for number, (finding, is_torn) in enumerate(found):
+            if is_torn:
+                # A torn end comes last: by now it is known what stands before it.
+                how = self._mending(repair.mend_log, name, check) if severity != DAMAGE else None
+                report.add(finding, how)
+                continue
+            severity = DAMAGE if finding.severity == DAMAGE else severity
+            if number < _MOST:
+                report.add(finding)
+            else:
+                further += 1
+        if further:
+            report.add(
+                Finding(
+                    severity,
+                    name,
+                    None,
+                    f"there are {further} further problems in this log",
+                    "look at the first ones; the others may follow from them",
+                )
+            )
+
     def _judge(
         self, name: str, fd: int, check: "Rules", timeout: "float | None" = None
-    ) -> "Iterator[Finding]":
-        """Judges an open log; with a timeout, up to where it ends while nobody appends."""
+    ) -> "Iterator[tuple[Finding, bool]]":
+        """Judges an open log; with a timeout, up to where it ends while nobody appends.
+
+        Yields what is wrong, and whether that is the torn end.
+        """
         lines = LogLines(fd, name)
         tail: Tail | None = None
         corrupt = ""
@@ -297,16 +509,16 @@ class _Verifier:
                 files.unlock_file(fd)
         links = rules.Links(lines.before(end))
         for found in check(links):
-            yield Finding(found.severity, name, found.line, found.problem, found.remedy)
+            yield Finding(found.severity, name, found.line, found.problem, found.remedy), False
         broken = links.break_found()
         if broken is not None:
-            yield Finding(broken.severity, name, broken.line, broken.problem, broken.remedy)
+            yield Finding(broken.severity, name, broken.line, broken.problem, broken.remedy), False
         elif corrupt:
-            yield Finding(DAMAGE, name, links.count, corrupt, _READ)
+            yield Finding(DAMAGE, name, links.count, corrupt, _READ), False
         if tail is not None and not tail.is_clean:
-            yield _torn(name, links.count, tail)
+            yield _torn(name, links.count, tail), True
         elif tail is not None and not end:
-            yield Finding(NOTICE, name, None, "the log is empty", _EMPTY)
+            yield Finding(NOTICE, name, None, "the log is empty", _EMPTY), False
 
     def _lock(self, fd: int, name: str, timeout: float) -> None:
         try:
@@ -321,7 +533,7 @@ class _Verifier:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            self._unread.append(_unreadable(digest, error))
+            self.unread.append(_unreadable(digest, error))
             return True  # which is not to say that it is absent
 
     def _unusable(self, name: str) -> "Finding | None":
@@ -338,25 +550,25 @@ class _Verifier:
             return _unreadable(name, error)
         return None
 
-    def _entries(self, name: str) -> "Iterator[tuple[str, int]]":
-        """Yields name and mode of all that is in a folder, in order; nothing if there is none."""
+    def _entries(self, name: str) -> "Iterator[tuple[str, os.stat_result]]":
+        """Yields name and status of all that is in a folder, in order; nothing if there is none."""
         path = self._folder.path(name)
         try:
             names = sorted(os.listdir(path))
         except FileNotFoundError:
             return
         except OSError as error:
-            self._unread.append(_unreadable(name, error))
+            self.unread.append(_unreadable(name, error))
             return
         for entry in names:
             try:
-                mode = os.lstat(f"{path}/{entry}").st_mode
+                status = os.lstat(f"{path}/{entry}")
             except FileNotFoundError:
                 continue  # gone since
             except OSError as error:
-                self._unread.append(_unreadable(f"{name}/{entry}", error))
+                self.unread.append(_unreadable(f"{name}/{entry}", error))
                 continue
-            yield entry, mode
+            yield entry, status
 
 
 def _torn(name: str, lines: int, tail: "Tail") -> Finding:
@@ -382,12 +594,29 @@ def _torn(name: str, lines: int, tail: "Tail") -> Finding:
     )
 
 
-def _out_of_place(where: str, mode: int) -> Finding:
+def _leftover(where: str) -> Finding:
+    return Finding(
+        NOTICE,
+        where,
+        None,
+        "a temporary file was left by a process that was interrupted",
+        "it holds nothing that was acknowledged: remove it, as aivcs verify --repair does",
+    )
+
+
+def _age(status: os.stat_result) -> float:
+    """Seconds since something was last written to a file."""
+    from time import time
+
+    return time() - status.st_mtime
+
+
+def _misfit(where: str, mode: int) -> Finding:
     """The finding for what a store does not hold: not here, or not of this kind."""
     if S_ISLNK(mode):
         return Finding(DAMAGE, where, None, "it is a symbolic link; a store holds none", _FOREIGN)
     if S_ISDIR(mode):
-        return Finding(NOTICE, where, None, "this folder is no part of a store", _STRAY)
+        return Finding(NOTICE, where, None, "this folder is no part of a store", _FOLDER)
     if S_ISREG(mode):
         return Finding(NOTICE, where, None, "this file is no part of a store", _STRAY)
     return Finding(
@@ -413,7 +642,3 @@ def _is_release_name(text: str) -> bool:
     except InvalidNameError:
         return False
     return True
-
-
-def _no_progress(part: str, size: int) -> None:
-    """Tells nobody."""

@@ -6,14 +6,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from aivcs.backends.memory.log import MemoryLog
-from aivcs.errors import RunNotFoundError
+from aivcs.errors import ConflictError, RunNotFoundError
 from aivcs.log import chain, run
 from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aivcs.model import Head, RunEvent, RunMetadata, RunSummary
+    from aivcs.model import Head, RunEvent, RunMetadata, RunOwner, RunSummary
 
 
 class MemoryRunLedger:
@@ -29,7 +29,13 @@ class MemoryRunLedger:
         self.logs: dict[str, MemoryLog] = {}
         self._lock = Lock()
 
-    def create_run(self, spec_digest: ContentDigest, metadata: RunMetadata) -> RunId:
+    def create_run(
+        self,
+        spec_digest: ContentDigest,
+        metadata: RunMetadata,
+        *,
+        owner: RunOwner | None = None,
+    ) -> RunId:
         """Starts a run, `RUNNING`, with a new random id.
 
         Raises:
@@ -47,6 +53,7 @@ class MemoryRunLedger:
                 summary=None,
                 created_at=Timestamp.now(),
                 completed_at=None,
+                owner=owner,
             )
             line, _ = run.header(record)
             self.logs[record.run_id] = MemoryLog(f"run {record.run_id}", [line])
@@ -92,13 +99,34 @@ class MemoryRunLedger:
         """
         self._finish(run_id, RunStatus.COMPLETED, summary)
 
-    def fail_run(self, run_id: str, summary: RunSummary) -> None:
-        """Ends a run as `FAILED`; else as `complete_run`.
+    def fail_run(
+        self,
+        run_id: str,
+        summary: RunSummary,
+        *,
+        event: RunEvent | None = None,
+        expect: Head | None = None,
+    ) -> None:
+        """Ends a run as `FAILED`, after a last event if one is given; else as `complete_run`.
 
         Raises:
-            StorageError: As `complete_run`.
+            ConflictError: Its log has not the head that is expected, or the event's seq is taken.
+            StorageError: As `append_event` and `complete_run`.
         """
-        self._finish(run_id, RunStatus.FAILED, summary)
+        with self._lock:
+            log = self._log(run_id)
+            first, last = log.line(1), log.line(-1)
+            with log.naming(len(log.lines)):
+                extension = run.Extension(run_id, last, lambda seq: _find_event(log, seq))
+                created_at, _ = run.origin(first)
+            if expect is not None and chain.hash_of(last) != expect.hash:
+                raise ConflictError(f"run {run_id} has gone on meanwhile; it was left as it is")
+            if event is not None:
+                extension.add(event)
+            line, _ = run.end(
+                RunStatus.FAILED, summary, extension.position, created_at, extension.head
+            )
+            log.lines += [*extension.lines, line]
 
     def cancel_run(self, run_id: str, summary: RunSummary) -> None:
         """Ends a run as `CANCELLED`; else as `complete_run`.

@@ -50,6 +50,7 @@ aivcs run log @ tool_called name=search results:=12""",
 head=$(aivcs head)
 aivcs verify --head "$head\"""",
         ),
+        Example("Tidy up after a crash", "aivcs verify --repair"),
     ],
     "aivcs gc": [
         Example("See what could go", "aivcs gc --dry-run"),
@@ -130,6 +131,11 @@ aivcs run finish @ --status completed""",
             "aivcs run start --agent reviewer --spec-file spec.json \\\n"
             "    --tag ticket=OPS-7 --tag priority:=2",
         ),
+        Example(
+            "Start a run that is known to be over when this shell is",
+            "AIVCS_RUN=$(aivcs run start --agent reviewer \\\n"
+            "    --spec reviewer@current --owner-pid $$)",
+        ),
     ],
     "aivcs run log": [
         Example(
@@ -177,6 +183,13 @@ aivcs run finish @ --status completed""",
         Example(
             "Show the last run of an agent",
             "aivcs run list --agent reviewer -n 1 | cut -f 1 | xargs aivcs run show",
+        ),
+    ],
+    "aivcs run reap": [
+        Example("End the runs of processes that were killed", "aivcs run reap"),
+        Example(
+            "See which runs would end that nothing was heard of for two days",
+            "aivcs run reap --older-than 2d --dry-run",
         ),
     ],
     "aivcs run verify": [Example("Check all runs", "aivcs run verify")],

@@ -16,6 +16,7 @@ def start(
     git_sha: "str | None",
     tags: "list[str]",
     allow_missing_spec: bool,
+    owner_pid: "int | None",
 ) -> None:
     """Prints the id of the new run."""
     if git_sha is None:
@@ -30,6 +31,7 @@ def start(
         git_sha=git_sha,
         tags=tags,
         allow_missing_spec=allow_missing_spec,
+        owner_pid=owner_pid,
     )
     context.write(f"{run_id}\n")
 
@@ -170,3 +172,43 @@ def list_(
     else:
         render.table(context, render.RUN_COLUMNS, map(render.run_row, records))
     return render.damages(context, damaged)
+
+
+def reap(
+    context: "Context", runs: "list[str]", older_than: "str | None", dry_run: bool, as_json: bool
+) -> int:
+    """Prints the ids of the runs that were reaped, and says why; 15 or 14 if one was refused."""
+    from aivcs.cli import render
+    from aivcs.cli.exits import report
+    from aivcs.cli.moments import parse_since
+    from aivcs.commands.reap import reap
+
+    code = left = 0
+    for outcome in reap(
+        context.repository(),
+        [context.run_operand(run) for run in runs],
+        older_than=None if older_than is None else parse_since(older_than, "--older-than"),
+        dry_run=dry_run,
+    ):
+        if outcome.error is not None:
+            failed = report(context, outcome.error)
+            code = code or failed
+        elif not outcome.is_orphan:
+            left += 1
+        elif as_json:
+            fields = {
+                "run_id": outcome.run_id,
+                "reaped": outcome.is_reaped,
+                "reason": outcome.reason,
+            }
+            context.write(render.json_line(fields))
+        else:
+            context.write(f"{outcome.run_id}\n")
+            context.flush()
+            context.tell(render.escape(f"{outcome.run_id}: {outcome.reason}"))
+    if left and not as_json:
+        context.tell(
+            f"{left} running {'run' if left == 1 else 'runs'} left alone: nothing proves that "
+            f"{'it is an orphan' if left == 1 else 'they are orphans'}"
+        )
+    return code

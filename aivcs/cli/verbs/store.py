@@ -20,6 +20,9 @@ def init(context: Context, folder: str, shared: bool) -> None:
     import os
 
     context.write(f"{os.path.abspath(repo.path)}\n")
+    context.flush()
+    for doubt in store.doubts(repo):
+        context.tell(f"aivcs: warning: {render.escape(doubt)}")
 
 
 def status(context: Context, as_json: bool) -> None:
@@ -43,32 +46,38 @@ def status(context: Context, as_json: bool) -> None:
     render.fields(context, pairs)
 
 
-def verify(context: Context, heads: list[str], as_json: bool) -> int:
-    """Prints what is wrong with a store, or not what some heads say; 14 if anything is damaged."""
-    return _verify(context, "blobs runs releases", as_json, heads)
+def verify(context: Context, heads: list[str], repair: bool, as_json: bool) -> int:
+    """Prints what is wrong with a store, or not what some heads say; 14 if damage remains."""
+    return _verify(context, "blobs runs releases", repair, as_json, heads)
 
 
-def _verify(context: Context, parts: str, as_json: bool, heads: Sequence[str] = ()) -> int:
+def _verify(
+    context: Context, parts: str, repair: bool, as_json: bool, heads: Sequence[str] = ()
+) -> int:
+    from aivcs.cli.progress import Bar
+
     repo = context.repository()
     checked = dict.fromkeys(parts.split(), 0)
-    found = {"damage": 0, "notice": 0}
+    found = {"damage": 0, "notice": 0, "repaired": 0}
+    repo = context.repository()
+    names = frozenset(checked)
+    with Bar(context, "verifying", lambda: repo.backend.measure(names)) as bar:
 
-    def count(part: str, _size: int) -> None:
-        checked[part] += 1
+        def count(part: str, size: int) -> None:
+            checked[part] += 1
+            bar.advance(size)
 
-    for finding in store.verify(repo, frozenset(checked), count, heads):
-        found[finding.severity] += 1
-        if as_json:
-            context.write(render.json_line(finding.to_json()))
-        else:
-            context.write(render.finding_line(finding))
-        context.flush()
+        for finding in store.verify(repo, names, count, heads, repair=repair):
+            found["repaired" if finding.repaired is not None else finding.severity] += 1
+            bar.clear()
+            if as_json:
+                context.write(render.json_line(finding.to_json()))
+            else:
+                context.write(render.finding_line(finding))
+            context.flush()
     if not as_json:
-        verdict = f"{found['damage']} damaged" if found["damage"] else "no damage found"
-        notices = f", {found['notice']} notices" if found["notice"] else ""
-        read = ", ".join(f"{number} {part}" for part, number in checked.items())
         compared = f", compared with {len(heads)} heads" if heads else ""
-        context.tell(f"read {read}{compared}: {verdict}{notices}")
+        context.tell(f"read {_counted(checked)}{compared}: {_verdict(found)}")
     return 14 if found["damage"] else 0
 
 
@@ -104,19 +113,34 @@ def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> Non
     context.tell(f"{done} {count} blobs of {size} bytes{also}")
 
 
-def verify_blobs(context: Context, as_json: bool) -> int:
+def verify_blobs(context: Context, repair: bool, as_json: bool) -> int:
     """As `verify`, for blobs only."""
-    return _verify(context, "blobs", as_json)
+    return _verify(context, "blobs", repair, as_json)
 
 
-def verify_runs(context: Context, as_json: bool) -> int:
+def verify_runs(context: Context, repair: bool, as_json: bool) -> int:
     """As `verify`, for runs only."""
-    return _verify(context, "runs", as_json)
+    return _verify(context, "runs", repair, as_json)
 
 
-def verify_releases(context: Context, as_json: bool) -> int:
+def verify_releases(context: Context, repair: bool, as_json: bool) -> int:
     """As `verify`, for releases only."""
-    return _verify(context, "releases", as_json)
+    return _verify(context, "releases", repair, as_json)
+
+
+def _counted(checked: dict[str, int]) -> str:
+    return ", ".join(f"{number} {part}" for part, number in checked.items())
+
+
+def _verdict(found: dict[str, int]) -> str:
+    parts = [f"{found['repaired']} repaired"] if found["repaired"] else []
+    if found["damage"]:
+        parts.append(f"{found['damage']} damaged")
+    elif not parts:
+        parts.append("no damage found")
+    if found["notice"]:
+        parts.append(f"{found['notice']} notices")
+    return ", ".join(parts)
 
 
 def config_get(context: Context, key: str, as_json: bool) -> None:

@@ -1,0 +1,101 @@
+"""What lies below a store: whether its file system can keep what a store promises.
+
+Everything rests on `flock` and `fsync`. A file system where a lock excludes nobody loses events
+without anybody's noticing, so it is refused; one that is on another machine keeps what that machine
+keeps, which is worth a warning.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from aivcs.backends.fs import files
+from aivcs.errors import BackendError
+
+if TYPE_CHECKING:
+    from aivcs.backends.fs.folder import Folder
+
+_NETWORK = (
+    "9p acfs afs beegfs ceph cifs coda fuse.ceph fuse.ceph-fuse fuse.cephfs fuse.glusterfs "
+    "fuse.juicefs fuse.mfs fuse.moosefs fuse.rclone fuse.s3fs fuse.sshfs gcsfuse fuse.gcsfuse "
+    "glusterfs gfs2 gpfs lustre ncpfs nfs nfs3 nfs4 ocfs2 orangefs pvfs2 smb2 smb3 smbfs "
+    "vboxsf virtiofs wekafs"
+)
+NETWORK = frozenset(_NETWORK.split())
+"""Types of file systems, as Linux names them, that are on another machine or shared with one."""
+
+
+def type_of(mounts: str, path: str) -> str | None:
+    """Returns the type of the file system that a path is on, or None if that is not said.
+
+    Args:
+        mounts: What /proc/self/mountinfo says (proc_pid_mountinfo(5)).
+        path: An absolute path without links.
+    """
+    best, found = -1, None
+    for line in mounts.splitlines():
+        mount, _, source = line.partition(" - ")
+        fields = mount.split(" ")
+        if len(fields) < 5 or not source:
+            continue
+        point = _unescape(fields[4])
+        inside = point == "/" or path == point or path.startswith(f"{point}/")
+        # Of two mounts on one folder the later one hides the earlier.
+        if inside and len(point) >= best:
+            best, found = len(point), source.split(" ")[0]
+    return found
+
+
+def find_type(path: str) -> str | None:
+    """Returns the type of the file system that a path is on, or None if that cannot be known."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return type_of(file.read(), os.path.realpath(path))
+    except OSError:
+        return None
+
+
+def require_locks(folder: Folder) -> None:
+    """Refuses a store where a lock on a file does not keep a second one out.
+
+    Raises:
+        BackendError: There are no locks, or they exclude nobody.
+    """
+    fd, temporary = folder.create_temporary()
+    other = None
+    try:
+        other = files.open_file(temporary, os.O_RDWR)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise _unusable(folder, f"has no locks (flock: {error.strerror})") from error
+        try:
+            if other is not None:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise _unusable(folder, f"has no locks (flock: {error.strerror})") from error
+        raise _unusable(folder, "gives one lock (flock) to two at once")
+    finally:
+        os.close(fd)
+        if other is not None:
+            os.close(other)
+        folder.discard(temporary)
+
+
+def _unusable(folder: Folder, what: str) -> BackendError:
+    kind = find_type(folder.root)
+    return BackendError(
+        f"the file system{f' ({kind})' if kind else ''} of {folder.root} {what}, so writers would "
+        "overwrite each other; keep the store on a local disk"
+    )
+
+
+def _unescape(text: str) -> str:
+    r"""A mount point as it is: the kernel writes space, tab, newline and \ as octal numbers."""
+    for number in ("040", "011", "012", "134"):
+        text = text.replace(f"\\{number}", chr(int(number, 8)))
+    return text
