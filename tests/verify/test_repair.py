@@ -69,7 +69,7 @@ def put_in_wrong_folder(store, content):
 
 
 class TestLogs:
-    @pytest.mark.parametrize("torn", [b"{", b'{"type":"event","seq":3', b"x\0\n\0", b"\0" * 50])
+    @pytest.mark.parametrize("torn", [b"{", b'{"type":"event","seq":3', b"\0" * 50])
     def test_a_torn_end_is_cut_and_kept(self, store, torn):
         run = begin(store)
         log = log_of(store, run)
