@@ -7,7 +7,6 @@ either was put there by somebody else.
 import os
 from errno import EEXIST, EINVAL, ELOOP, ENOENT, ENOTSUP
 from stat import S_ISREG
-from time import monotonic, sleep
 
 from aivcs.errors import BackendError, LockTimeoutError, OutcomeUnknownError
 
@@ -157,6 +156,7 @@ def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> No
     """
     # Here, not above: commands that lock nothing should not pay for it.
     import fcntl
+    from time import monotonic, sleep
 
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     deadline = None
