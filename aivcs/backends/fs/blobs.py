@@ -182,7 +182,8 @@ class _VerifiedStream(io.RawIOBase):
     def __init__(self, digest: ContentDigest, fd: int) -> None:
         self._digest = digest
         self._fd = fd
-        self._hasher = hasher(os.fstat(fd).st_size)
+        with files.doing("look at", _name(digest)):
+            self._hasher = hasher(os.fstat(fd).st_size)
 
     def readable(self) -> bool:
         return True

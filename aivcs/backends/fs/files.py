@@ -56,7 +56,12 @@ def open_file(path: str, flags: int) -> "int | None":
         if error.errno == ELOOP:
             raise BackendError(f"{path} is a symbolic link; a store holds none") from error
         raise BackendError(f"cannot open {path}: {error.strerror}") from error
-    if not S_ISREG(os.fstat(fd).st_mode):
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError as error:
+        os.close(fd)
+        raise BackendError(f"cannot look at {path}: {error.strerror}") from error
+    if not S_ISREG(mode):
         os.close(fd)
         raise BackendError(f"{path} is no regular file; a store holds nothing else")
     return fd
