@@ -18,8 +18,8 @@ import pytest
 from crash.harness import COMMAND, Tracer, judge, require, require_strace
 
 FILE_SYSTEMS = {
-    "ext4": (["mkfs.ext4", "-q", "-F"], "16M", "noatime,commit=300"),
-    "ext2": (["mkfs.ext2", "-q", "-F"], "16M", "noatime"),
+    "ext4": (["mkfs.ext4", "-q", "-F"], "64M", "noatime,commit=300"),
+    "ext2": (["mkfs.ext2", "-q", "-F"], "64M", "noatime"),
     "xfs": (["mkfs.xfs", "-q", "-f"], "320M", "noatime"),
     "btrfs": (["mkfs.btrfs", "-q", "-f"], "128M", "noatime,commit=300"),
 }
