@@ -18,8 +18,8 @@ import pytest
 from crash.harness import COMMAND, Tracer, judge, require, require_strace
 
 FILE_SYSTEMS = {
-    "ext4": (["mkfs.ext4", "-q", "-F"], "16M", "noatime,commit=300"),
-    "ext2": (["mkfs.ext2", "-q", "-F"], "16M", "noatime"),
+    "ext4": (["mkfs.ext4", "-q", "-F"], "64M", "noatime,commit=300"),
+    "ext2": (["mkfs.ext2", "-q", "-F"], "64M", "noatime"),
     "xfs": (["mkfs.xfs", "-q", "-f"], "320M", "noatime"),
     "btrfs": (["mkfs.btrfs", "-q", "-f"], "128M", "noatime,commit=300"),
 }
@@ -108,7 +108,7 @@ def test_what_was_acknowledged_is_there_after_a_power_cut(disk, on_disk):
     aivcs = on_disk
     steps = iter(range(100))
 
-    def survives(where="."):
+    def survives(where=".", *, goes_on=False):
         """Cuts the power now; what is found then is what was there."""
         copy = disk.copy(f"copy-{next(steps)}")
         before = judge(aivcs.folder / where / ".aivcs")
@@ -116,10 +116,10 @@ def test_what_was_acknowledged_is_there_after_a_power_cut(disk, on_disk):
         def look(root):
             other = type(aivcs)(root / "project" / where, aivcs.home)
             assert judge(other.store) == before
-            if before.runs:
-                other("run", "log", next(iter(before.runs)), "after")
-            other.ok("blob", "put", "-", stdin=b"after")
-            other.ok("verify")
+            if goes_on:
+                other.ok("blob", "put", "-", stdin=b"after")
+                other.ok("release", "promote", "a/team/bot", spec)
+                other.ok("verify")
 
         disk.after_power_cut(copy, look)
 
@@ -150,7 +150,7 @@ def test_what_was_acknowledged_is_there_after_a_power_cut(disk, on_disk):
     aivcs.ok("config", "unset", "core.lock_timeout")
     survives()
     aivcs.ok("blob", "rm", aivcs.put(b"gone"))
-    survives()
+    survives(goes_on=True)
 
 
 def test_what_a_killed_process_left_unsynced_is_synced_by_who_acknowledges_it(disk, on_disk):
@@ -258,7 +258,7 @@ SERIES = r"""
 n=0
 while :; do
   n=$((n + 1))
-  spec=$(head -c $((n % 7 * 300000 + n)) /dev/zero | tr '\0' x | aivcs blob put -) || exit 1
+  spec=$(head -c $((n % 7 * 20000 + n)) /dev/zero | tr '\0' x | aivcs blob put -) || exit 1
   echo "blob $spec" >>"$ACKS"
   run=$(aivcs run start --agent "bot-$((n % 3))" --spec "$spec") || exit 1
   echo "run $run" >>"$ACKS"
@@ -304,12 +304,14 @@ def test_power_cuts_at_random_moments_damage_nothing_and_lose_nothing(disk, on_d
             acknowledged = acks.read_text().splitlines()
             os.killpg(series.pid, signal.SIGCONT)
             disk.after_power_cut(copy, lambda root, acks=acknowledged: has_all(root, acks))
-            if shutil.disk_usage(disk.root).free < 4 << 20:
-                break
     finally:
-        os.killpg(series.pid, signal.SIGKILL)
+        try:
+            os.killpg(series.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended by itself, which the test has complained about
         series.wait()
         series.stderr.close()
+    print(f"{cuts} power cuts on {disk.kind}, {len(acks.read_text().splitlines())} answers")
     assert acks.read_text()
 
 

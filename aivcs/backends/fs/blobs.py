@@ -201,7 +201,8 @@ class _VerifiedStream(io.RawIOBase):
     def __init__(self, digest: ContentDigest, fd: int) -> None:
         self._digest = digest
         self._fd = fd
-        self._left = os.fstat(fd).st_size
+        with files.doing("look at", _name(digest)):
+            self._left = os.fstat(fd).st_size
         self._hasher = hasher(self._left)
 
     def readable(self) -> bool:

@@ -58,7 +58,12 @@ def open_file(path: str, flags: int) -> "int | None":
         raise BackendError(f"cannot open {path}: {error.strerror}") from error
     except ValueError as error:  # a NUL, or what is no text
         raise BackendError(f"{path!a} cannot be a path: {error}") from error
-    if not S_ISREG(os.fstat(fd).st_mode):
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError as error:
+        os.close(fd)
+        raise BackendError(f"cannot look at {path}: {error.strerror}") from error
+    if not S_ISREG(mode):
         os.close(fd)
         raise BackendError(f"{path} is no regular file; a store holds nothing else")
     return fd
