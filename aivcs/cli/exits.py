@@ -8,6 +8,8 @@ from aivcs import errors
 from aivcs.cli.context import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aivcs.cli.context import Context
 
 CODES: dict[type[Exception], int] = {
@@ -69,6 +71,16 @@ def report(context: Context, error: Exception) -> int:
     else:
         message = str(error)
     say(context, type(error).__name__, message, code)
+    return code
+
+
+def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> int:
+    """Says what could not be read beside what was printed; returns the exit code of both."""
+    context.flush()
+    code = 0
+    for error in unread:
+        report(context, error)
+        code = 14
     return code
 
 

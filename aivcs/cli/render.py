@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.verify import Finding
     from aivcs.cli.context import Context
-    from aivcs.errors import StorageError
     from aivcs.model import ReleaseRecord
 
 _JOINERS = frozenset("\u200c\u200d")
@@ -252,18 +251,6 @@ def event_line(out: Output, event: RunEvent) -> str:
     if out.color:
         return f"\x1b[2m{event.seq:>5}  {clock}\x1b[0m  \x1b[1m{kind}\x1b[0m  {payload}\n"
     return f"{event.seq:>5}  {clock}  {kind}  {payload}\n"
-
-
-def damages(context: Context, errors: Iterable[StorageError]) -> int:
-    """Says what could not be read beside what could; returns the exit code of both together."""
-    from aivcs.cli.exits import report
-
-    context.flush()
-    code = 0
-    for error in errors:
-        report(context, error)
-        code = 14
-    return code
 
 
 def finding_line(finding: Finding) -> str:

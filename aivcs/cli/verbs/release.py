@@ -92,6 +92,7 @@ def history(context: "Context", name: str, limit: "int | None", as_json: bool) -
 def list_(context: "Context", as_json: bool) -> int:
     """Prints the names, on a terminal also what is live; 14 if some cannot be read."""
     from aivcs.cli import render
+    from aivcs.cli.exits import report_unread
 
     records, damaged = release.list_(context.repository())
     if as_json:
@@ -102,7 +103,7 @@ def list_(context: "Context", as_json: bool) -> int:
     else:
         for record in records:
             context.write(f"{record.name}\n")
-    return render.damages(context, damaged)
+    return report_unread(context, damaged)
 
 
 def _actor(context: "Context", by: "str | None") -> str:

@@ -154,6 +154,7 @@ def list_(
 ) -> int:
     """Prints the runs that fit, newest first; 14 if there are some that cannot be read."""
     from aivcs.cli import render
+    from aivcs.cli.exits import report_unread
     from aivcs.cli.moments import parse_since
     from aivcs.model import RunStatus
 
@@ -171,7 +172,7 @@ def list_(
             context.write(render.json_line(record.to_json()))
     else:
         render.table(context, render.RUN_COLUMNS, map(render.run_row, records))
-    return render.damages(context, damaged)
+    return report_unread(context, damaged)
 
 
 def reap(
