@@ -79,8 +79,8 @@ def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> in
     context.flush()
     code = 0
     for error in unread:
-        report(context, error)
-        code = 14
+        # Damage outweighs what could not be read, which may be read another time.
+        code = max(code, report(context, error), key=lambda code: (code == 14, code))
     return code
 
 

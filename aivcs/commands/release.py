@@ -44,8 +44,9 @@ def promote(
     with repo.hold():
         digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
         expected = None if expect is None else repo.resolve_expectation(expect)
+        seen = repo.releases.current(name)
         after = repo.releases.promote(name, digest, metadata, expect=expected)
-    return _before(repo, after), after
+    return _before(repo, seen, after), after
 
 
 def rollback(
@@ -77,16 +78,24 @@ def rollback(
     with repo.hold():
         target = None if to is None else repo.resolve_target(name, to)
         expected = None if expect is None else repo.resolve_expectation(expect)
+        seen = repo.releases.current(name)
         after = repo.releases.rollback(name, to=target, metadata=metadata, expect=expected)
-    return _before(repo, after), after
+    return _before(repo, seen, after), after
 
 
-def _before(repo: "Repository", after: "ReleaseRecord") -> "ReleaseRecord | None":
-    """What was live when an entry was made: the one before it, whatever has come since."""
-    for record in repo.releases.iter_history(after.name):
-        if record.seq < after.seq:
-            return record
-    return None
+def _before(
+    repo: "Repository", seen: "ReleaseRecord | None", after: "ReleaseRecord"
+) -> "ReleaseRecord | None":
+    """What was live when an entry was made, given what was seen to be live just before.
+
+    The change is made: that it cannot be told exactly what it replaced must not look like failure.
+    """
+    if after.seq == (seen.seq if seen else 0) + 1:
+        return seen
+    try:
+        return next((r for r in repo.releases.iter_history(after.name) if r.seq < after.seq), None)
+    except StorageError:
+        return seen
 
 
 def current(repo: "Repository", name: str) -> "ReleaseRecord":

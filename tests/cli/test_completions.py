@@ -257,7 +257,7 @@ class TestBash:
         assert bash.completed("aivcs blob get 1234 >zeb") == ["blob", "get", "1234"]
         assert (folder / "zebra").read_bytes() == b"", "it went elsewhere"
         assert bash.completed("aivcs blob put - < no") == ["blob", "put", "-"]
-        assert bash.offered("aivcs blob < notes.txt p") == ["put"]
+        assert bash.offered("aivcs blob < notes.txt pu") == ["put"]
 
     def test_what_stands_behind_the_cursor_is_not_read(self, bash):
         bash.type("aivcs run list --status=fanny\x1b[D\x1b[D\x1b[D\x1b[D\t")

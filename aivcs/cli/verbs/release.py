@@ -90,7 +90,7 @@ def history(context: "Context", name: str, limit: "int | None", as_json: bool) -
 
 
 def list_(context: "Context", as_json: bool) -> int:
-    """Prints the names, on a terminal also what is live; 14 if some cannot be read."""
+    """Prints the names, on a terminal also what is live; not 0 if some cannot be read."""
     from aivcs.cli import render
     from aivcs.cli.exits import report_unread
 

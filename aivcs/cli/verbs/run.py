@@ -152,7 +152,7 @@ def list_(
     limit: "int | None",
     as_json: bool,
 ) -> int:
-    """Prints the runs that fit, newest first; 14 if there are some that cannot be read."""
+    """Prints the runs that fit, newest first; not 0 if some cannot be read."""
     from aivcs.cli import render
     from aivcs.cli.exits import report_unread
     from aivcs.cli.moments import parse_since
