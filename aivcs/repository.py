@@ -200,8 +200,10 @@ class Repository:
         if not text:
             raise UsageError("DIGEST is empty; is a variable unset?")
         lowered = text.lower()
-        if not MIN_PREFIX <= len(text) < 64 or lowered.strip("0123456789abcdef"):
+        if lowered.strip("0123456789abcdef") or len(text) > 64:
             raise InvalidDigestError(text)
+        if len(text) < MIN_PREFIX:
+            raise UsageError(f"DIGEST {text} is too short: give at least {MIN_PREFIX} characters")
         found = _only("digest", text, self.blobs.list_digests(lowered))
         if found is None:
             raise NotFoundError(text, f"no blob begins with {text}; see: aivcs blob ls")

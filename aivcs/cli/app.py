@@ -161,7 +161,12 @@ def root(
 @_calls("store:init")
 def init(
     folder: Annotated[
-        str, Argument(metavar="DIR", help="The folder that gets a store, DIR/.aivcs.")
+        str,
+        Argument(
+            metavar="DIR",
+            help="The folder that gets a store, DIR/.aivcs. Default: here, or where --store or "
+            "$AIVCS_STORE says that it is.",
+        ),
     ] = ".",
     shared: Annotated[bool, Option("--shared", help="Let the folder's group write.")] = False,
 ) -> None:

@@ -76,7 +76,7 @@ class Context:
         from aivcs.repository import Repository
         from aivcs.settings import Settings
 
-        named = self._store or self.environment.get("AIVCS_STORE", "")
+        named = self.named_store()
         if named:
             repo = Repository.open(named, Settings())
         else:
@@ -87,6 +87,10 @@ class Context:
         if settings is not None:
             repo.backend.settings = settings
         return repo
+
+    def named_store(self) -> str:
+        """Returns the store that `--store` or AIVCS_STORE names; empty if neither does."""
+        return self._store or self.environment.get("AIVCS_STORE", "")
 
     def working_directory(self) -> str:
         """Returns the working directory.
@@ -231,7 +235,10 @@ class Context:
 
         trusted: list[str] = []
         path = self.user_config_path()
-        text = _read_file(path)
+        try:
+            text = _read_file(path)
+        except BackendError:
+            text = None  # somebody else's home: nobody here is said to be trusted
         if text is not None:
             from aivcs.config import parse_config
 

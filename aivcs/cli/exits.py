@@ -44,7 +44,8 @@ MEANINGS = {
     13: "ambiguous: a prefix fits several things",
     14: "integrity: stored data is damaged",
     15: "conflict: the run is over, the race was lost, the expectation not met, the change refused",
-    16: "input/output or permission failure; nothing was changed",
+    16: "input/output or permission failure; nothing was changed, unless it is the answer that "
+    "could not be printed",
     17: "the outcome is unknown: the system could not confirm that data is durable",
     70: "internal error",
     130: "interrupted",

@@ -217,6 +217,7 @@ def _draw(
         no_color=not color,
         color_system="standard" if color else None,
         width=sum(widest) + 2 * len(widest) if narrow else screen,
+        height=25,  # without it, a dumb terminal is taken to be 80 columns wide
         markup=False,
         emoji=False,
         highlight=False,

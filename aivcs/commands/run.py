@@ -229,6 +229,8 @@ def events(
         RunNotFoundError: There is no such run.
         IntegrityError: What is stored is damaged.
     """
+    if kind == "":
+        raise UsageError("KIND is empty; is a variable unset?")
     run_id = repo.resolve_run(run)
     found = _follow(repo, run_id) if follow else repo.runs.iter_events(run_id)
     for event in found:
@@ -264,6 +266,8 @@ def list_(
 
     if limit is not None and limit < 0:
         raise UsageError("-n takes a number of runs, 0 or more")
+    if agent == "":
+        raise UsageError("the NAME of --agent is empty; is a variable unset?")
     digest = None if spec is None else repo.resolve_spec(spec, allow_missing=True)
     wanted = dict(_tag(word) for word in tags)
     damaged: list[StorageError] = []

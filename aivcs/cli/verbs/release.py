@@ -49,7 +49,10 @@ def rollback(
 
 def current(context: "Context", name: str, default: "str | None", as_json: bool) -> None:
     """Prints the digest that is live."""
-    from aivcs.errors import ReleaseNotFoundError
+    from aivcs.errors import ReleaseNotFoundError, UsageError
+
+    if as_json and default is not None:
+        raise UsageError("--default is a text, and --json prints an object; give one of them")
 
     try:
         record = release.current(context.repository(), name)

@@ -16,8 +16,19 @@ if TYPE_CHECKING:
 
 def init(context: Context, folder: str, shared: bool) -> None:
     """Prints the path of the store."""
-    repo = store.init(folder, shared=shared)
     import os
+
+    from aivcs.errors import UsageError
+
+    named = context.named_store()
+    if named and folder == ".":
+        folder, name = os.path.split(os.path.abspath(named))
+        if name != ".aivcs":
+            raise UsageError(
+                f"init makes a folder named .aivcs, and {named!a} is named as the store; "
+                "give the DIR that is to have one"
+            )
+    repo = store.init(folder, shared=shared)
 
     context.write(f"{os.path.abspath(repo.path)}\n")
     context.flush()
