@@ -36,14 +36,14 @@ def init(context: Context, folder: str, shared: bool) -> None:
         context.tell(f"aivcs: warning: {render.escape(doubt)}")
 
 
-def status(context: Context, as_json: bool) -> None:
-    """Prints a store at a glance."""
+def status(context: Context, as_json: bool) -> int:
+    """Prints a store at a glance; 14 if some of it cannot be read."""
     found = store.status(context.repository())
     if as_json:
         fields = found._asdict()
         fields["releases"] = [record.to_json() for record in found.releases]
         context.write(render.json_line(fields))
-        return
+        return 14 if found.damaged else 0
     runs = ", ".join(f"{count} {status.lower()}" for status, count in found.runs.items() if count)
     pairs = [
         ("store", found.store),
@@ -55,6 +55,7 @@ def status(context: Context, as_json: bool) -> None:
     if found.damaged:
         pairs.append(("damaged", f"{found.damaged} logs cannot be read; see: aivcs verify"))
     render.fields(context, pairs)
+    return 14 if found.damaged else 0
 
 
 def verify(context: Context, heads: list[str], repair: bool, as_json: bool) -> int:
