@@ -167,7 +167,7 @@ class TestStatus:
 
     def test_says_that_runs_are_damaged(self, aivcs):
         aivcs.run_log(aivcs.begin()).write_bytes(b"garbage\n")
-        assert "damaged\t1 " in aivcs.ok("status").text
+        assert "damaged\t1 " in aivcs("status", code=14).text
 
 
 class TestVerify:
