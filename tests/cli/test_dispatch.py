@@ -8,14 +8,15 @@ import typer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aivcs.cli import app
+from aivcs.cli.app import app
 from aivcs.cli.context import Context
+from aivcs.cli.declarations import shared
 from aivcs.cli.dispatch import parse
 from aivcs.cli.generate.walk import every, leaves, walk
 
 ROOT = walk()
 COMMANDS = leaves(ROOT)
-TYPER = typer.main.get_command(app.app)
+TYPER = typer.main.get_command(app)
 DEFAULTS = {
     "directory": None, "store": None, "lock_timeout": None, "color": None, "no_pager": False,
 }  # fmt: skip
@@ -42,7 +43,7 @@ def ask_typer():
 
     def ask(arguments):
         recorder = Recorder()
-        app._context = recorder
+        shared.use(recorder)
         try:
             with redirect_stdout(io.StringIO()):
                 TYPER.main(list(arguments), prog_name="aivcs", standalone_mode=False)
@@ -61,8 +62,8 @@ def ask_typer():
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "invoke", invoke)
-        patch.setattr(app, "_context", None)
+        patch.setattr(shared, "invoke", invoke)
+        patch.setattr(shared, "_context", None)
         yield ask
 
 

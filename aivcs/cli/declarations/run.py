@@ -1,0 +1,226 @@
+"""The declarations of `aivcs run`."""
+
+from typing import Annotated, Literal
+
+from typer import Argument, Option
+
+from aivcs.cli.declarations.shared import AllowMissing, Json, Repair, Run, calls, noun
+
+Status = Literal["completed", "failed", "cancelled"]
+AnyStatus = Literal["running", "completed", "failed", "cancelled"]
+
+app = noun()
+
+
+@app.command("start")
+@calls("run:start")
+def run_start(
+    agent: Annotated[str, Option("--agent", metavar="NAME", help="Which agent runs.")],
+    spec: Annotated[
+        str | None,
+        Option(
+            "--spec",
+            metavar="SPEC",
+            help="What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.",
+        ),
+    ] = None,
+    spec_file: Annotated[
+        str | None,
+        Option("--spec-file", metavar="FILE", help="Or a file, which is stored and is the spec."),
+    ] = None,
+    git_sha: Annotated[
+        str | None,
+        Option(
+            "--git-sha",
+            metavar="SHA",
+            help="The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA, $GIT_COMMIT, or "
+            "HEAD of the git repository around.",
+        ),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        Option("--tag", metavar="K=V", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable."),
+    ] = None,
+    allow_missing_spec: AllowMissing = False,
+    owner_pid: Annotated[
+        int | None,
+        Option(
+            "--owner-pid",
+            metavar="PID",
+            help="The process that the run belongs to: the shell's $$. When it is gone, "
+            "aivcs run reap ends the run.",
+        ),
+    ] = None,
+) -> None:
+    """Start a run, and print its id."""
+
+
+@app.command("log", context_settings={"allow_interspersed_args": False})
+@calls("run:log")
+def run_log(
+    run: Run,
+    kind: Annotated[
+        str | None, Argument(metavar="KIND", help="What happened, as in tool_called.")
+    ] = None,
+    payload: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="PAYLOAD...",
+            help="One JSON value; or words KEY=TEXT and KEY:=JSON that make an object; or - for "
+            "standard input; or nothing for {}.",
+        ),
+    ] = None,
+    stdin: Annotated[
+        bool,
+        Option(
+            "--stdin",
+            help='Read events from standard input, a line each: {"kind": …, "payload": …} with '
+            "optional seq and timestamp. Stored as they come; a bad line stops it.",
+        ),
+    ] = False,
+    atomic: Annotated[
+        bool,
+        Option("--atomic", help="With --stdin: read and check all before storing any."),
+    ] = False,
+    print_seq: Annotated[
+        bool, Option("--print-seq", help="Print the sequence number of each event stored.")
+    ] = False,
+    seq: Annotated[
+        int | None,
+        Option("--seq", metavar="N", help="Use this number; the same event again is accepted."),
+    ] = None,
+    timestamp: Annotated[
+        str | None,
+        Option("--timestamp", metavar="TIME", help="When it happened (RFC 3339). Default: now."),
+    ] = None,
+    files: Annotated[
+        list[str] | None,
+        Option("--file", metavar="KEY=PATH", help="Add a member: the text of a file. Repeatable."),
+    ] = None,
+    blobs: Annotated[
+        list[str] | None,
+        Option(
+            "--blob",
+            metavar="KEY=PATH",
+            help='Store a file and add a member {"$blob": DIGEST}. Repeatable.',
+        ),
+    ] = None,
+) -> None:
+    """Append an event to a run, or many.
+
+    Options stand before RUN; after it nothing is an option.
+    """
+
+
+@app.command("finish")
+@calls("run:finish")
+def run_finish(
+    run: Run,
+    status: Annotated[
+        Status | None, Option("--status", help="How it ended. Default: by --exit-code.")
+    ] = None,
+    exit_code: Annotated[
+        int | None,
+        Option(
+            "--exit-code",
+            metavar="N",
+            help="The exit code of what ran, recorded: 0 is completed, 130 and 143 cancelled, "
+            "others failed. In a trap: --exit-code $?",
+        ),
+    ] = None,
+    if_running: Annotated[
+        bool, Option("--if-running", help="Do nothing if the run is over already.")
+    ] = False,
+    state: Annotated[
+        str | None, Option("--state", metavar="DIGEST", help="The blob of its final state.")
+    ] = None,
+    state_file: Annotated[
+        str | None,
+        Option("--state-file", metavar="FILE", help="Or a file, which is stored and is the state."),
+    ] = None,
+    duration_ms: Annotated[
+        int | None,
+        Option("--duration-ms", metavar="N", help="How long it took. Default: since its start."),
+    ] = None,
+) -> None:
+    """End a run; afterwards it never changes again."""
+
+
+@app.command("show")
+@calls("run:show")
+def run_show(run: Run, as_json: Json = False) -> None:
+    """Show a run as it stands."""
+
+
+@app.command("events")
+@calls("run:events")
+def run_events(
+    run: Run,
+    kind: Annotated[
+        str | None, Option("--kind", metavar="K", help="Only events of this kind.")
+    ] = None,
+    follow: Annotated[
+        bool, Option("--follow", "-f", help="Go on with new events until the run ends.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the events of a run, in order."""
+
+
+@app.command("list")
+@calls("run:list_")
+def run_list(
+    agent: Annotated[
+        str | None, Option("--agent", metavar="NAME", help="Only this agent's.")
+    ] = None,
+    spec: Annotated[
+        str | None, Option("--spec", metavar="SPEC", help="Only those of this spec.")
+    ] = None,
+    status: Annotated[
+        AnyStatus | None, Option("--status", help="Only those that are this.")
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        Option("--tag", metavar="K=V", help="Only those with this tag. Repeatable."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        Option("--since", metavar="TIME", help="Only since 30m, 12h, 2d, 1w ago, or a date."),
+    ] = None,
+    limit: Annotated[int | None, Option("-n", metavar="N", help="At most N.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first."""
+
+
+@app.command("reap")
+@calls("run:reap")
+def run_reap(
+    runs: Annotated[
+        list[str] | None,
+        Argument(metavar="RUN...", help="Only these; a run that is named needs no proof."),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        Option(
+            "--older-than",
+            metavar="TIME",
+            help="Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or "
+            "before a date.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Only say which runs would be ended, and why.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """End runs whose owner (--owner-pid) is gone as failed, and print their ids.
+
+    A run whose owner is alive is never ended.
+    """
+
+
+@app.command("verify")
+@calls("store:verify_runs")
+def run_verify(repair: Repair = False, as_json: Json = False) -> None:
+    """Read all runs and print what is damaged (exit 14), or nothing."""

@@ -1,0 +1,100 @@
+"""What the declarations of all nouns share: parameters, settings, and the way to the verbs."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from typing import Annotated, Any, get_args
+
+import typer
+from typer import Argument, Option
+
+from aivcs.cli.context import Context
+from aivcs.cli.verbs import invoke
+
+Json = Annotated[bool, Option("--json", help="Print JSON: one object, or one a line for a list.")]
+Run = Annotated[
+    str, Argument(metavar="RUN", help="A run id, a unique prefix of it, or @ for $AIVCS_RUN.")
+]
+Name = Annotated[str, Argument(metavar="NAME", help="The agent's name.")]
+Spec = Annotated[
+    str,
+    Argument(metavar="SPEC", help="A digest, or NAME@current, NAME@SEQ or NAME@LABEL."),
+]
+Repair = Annotated[
+    bool,
+    Option(
+        "--repair",
+        help="Repair what can be repaired without a doubt. What has to give way is kept in "
+        "damaged/; a log whose chain is broken is left as it is.",
+    ),
+]
+AllowMissing = Annotated[
+    bool,
+    Option("--allow-missing-spec", help="Accept a whole digest that is not in the store."),
+]
+Actor = Annotated[
+    str | None,
+    Option(
+        "--by",
+        metavar="WHO",
+        help="Who does this. Default: $AIVCS_ACTOR, the CI system's actor, git's user, user@host.",
+    ),
+]
+Expect = Annotated[
+    str | None,
+    Option(
+        "--expect",
+        metavar="WHAT",
+        help="Do it only if this is live now: a digest, @SEQ, or none. Else exit 15.",
+    ),
+]
+
+_SETTINGS: dict[str, Any] = {
+    "add_completion": False,
+    "no_args_is_help": True,
+    "pretty_exceptions_enable": False,
+    # Boxes and colour for a person; where output goes to a file they only cost time.
+    "rich_markup_mode": "rich" if os.isatty(1) and os.environ.get("TERM") != "dumb" else None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
+_context = Context()
+
+
+def noun() -> typer.Typer:
+    """Returns an empty group of commands."""
+    return typer.Typer(**_SETTINGS)
+
+
+def context() -> Context:
+    """Returns the context of the call that Typer is parsing."""
+    return _context
+
+
+def use(current: Context) -> None:
+    """Sets the context of the call that Typer is about to parse: one call in one process."""
+    global _context  # noqa: PLW0603 the declarations are made once, without a context
+    _context = current
+
+
+def calls(target: str) -> Callable[[Callable[..., None]], Callable[..., int]]:
+    """Makes of a declaration a function that calls the verb `target` with the same parameters."""
+
+    def wrap(declaration: Callable[..., None]) -> Callable[..., int]:
+        lists = [
+            name
+            for name, parameter in inspect.signature(declaration).parameters.items()
+            if get_args(parameter.annotation)[0] == list[str] | None
+        ]
+
+        @functools.wraps(declaration)
+        def call(**parameters: Any) -> int:
+            for name in lists:  # None where nothing was given; to a verb that is an empty list
+                parameters[name] = parameters[name] or []
+            return invoke(_context, target, parameters)
+
+        call.target = target  # type: ignore[attr-defined]
+        return call
+
+    return wrap
