@@ -7,6 +7,7 @@ the other. Both compute FIPS 180-4, so no result depends on the choice.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from hashlib import _Hash
     from hashlib import sha256 as _builtin
 else:
@@ -29,8 +30,13 @@ def hex_digest(data: bytes) -> str:
 
 def hasher(size: int, data: bytes = b"") -> "_Hash":
     """Returns the cheapest hasher for a content of about `size` bytes, having hashed `data`."""
+    return algorithm(size)(data)
+
+
+def algorithm(size: int) -> "Callable[[bytes], _Hash]":
+    """Returns what makes a hasher, the cheapest where about `size` bytes are to be hashed."""
     if size < _LONG:
-        return _builtin(data)
+        return _builtin
     from hashlib import sha256
 
-    return sha256(data, usedforsecurity=False)
+    return sha256

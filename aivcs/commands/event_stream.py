@@ -8,6 +8,7 @@ of streams can feed one run.
 from __future__ import annotations
 
 import select
+from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +19,7 @@ from aivcs.errors import (
     StorageError,
     UsageError,
 )
+from aivcs.log.encoded import EncodedEvents, parse_events
 from aivcs.log.fault import find_byte_fault, find_fault
 from aivcs.log.jsontext import encode, parse
 from aivcs.log.run import too_large
@@ -64,18 +66,10 @@ def append_stream(
         StorageError: As `RunLedger.append_events`, with the same added.
     """
     runs.get_run(run_id)
-    writer = _Writer(runs, run_id, stored, atomic=atomic)
+    writer = _Writer(runs, run_id, stored, limit, atomic=atomic)
     try:
-        for number, line in _lines(stream, limit, None if atomic else writer.flush):
-            if line.strip(b" \t\r\n"):
-                event = _event(line)
-                if atomic:
-                    _require_storable(event, line, limit)
-                writer.add(number, line, event)
-                if not atomic and writer.size >= _BATCH:
-                    writer.flush()
-            else:
-                writer.add_blank()
+        for number, lines in _blocks(stream, limit, None if atomic else writer.flush):
+            writer.add(number, lines)
         writer.flush()
     except BackendError as error:
         if atomic or error.args[0].startswith("line "):
@@ -85,9 +79,7 @@ def append_stream(
     except _BadLineError as error:
         if not atomic:
             writer.flush()
-        raise UsageError(
-            f"line {error.number or writer.lines + 1}{error}; {writer.stored} stored"
-        ) from error.__cause__
+        raise UsageError(f"line {error.number}{error}; {writer.stored} stored") from error.__cause__
 
 
 class _BadLineError(Exception):
@@ -96,55 +88,98 @@ class _BadLineError(Exception):
     number = 0
 
 
+_Block = tuple[int, list[bytes], "EncodedEvents | list[RunEvent]"]
+"""Lines that follow each other, none of them blank: the number of the first, and their events."""
+
+
 class _Writer:
     """Collects events and stores them in batches; knows which line each came from."""
 
     def __init__(
-        self, runs: RunLedger, run_id: str, stored: Callable[[list[int]], None], *, atomic: bool
+        self,
+        runs: RunLedger,
+        run_id: str,
+        stored: Callable[[list[int]], None],
+        limit: int,
+        *,
+        atomic: bool,
     ) -> None:
         self._runs = runs
         self._run_id = run_id
         self._report = stored
+        self._limit = limit
         self._atomic = atomic
-        self._pending: list[tuple[int, bytes, RunEvent]] = []
-        self.lines = 0
-        self.size = 0
+        self._pending: list[_Block] = []
+        self._size = 0
         self.stored = 0
 
-    def add(self, number: int, line: bytes, event: RunEvent) -> None:
-        self._pending.append((number, line, event))
-        self.lines = number
-        self.size += len(line)
+    def add(self, number: int, lines: list[bytes]) -> None:
+        """Takes some lines, the first of which has this number.
 
-    def add_blank(self) -> None:
-        self.lines += 1
+        Raises:
+            _BadLineError: One is no event; those before it were taken.
+        """
+        events = parse_events(lines, self._limit)
+        if events is not None:
+            self._take(number, lines, events)
+            return
+        for at, line in enumerate(lines, number):
+            if not line.strip(b" \t\r\n"):
+                continue
+            try:
+                event = _event(line)
+                if self._atomic:
+                    _require_storable(event, line, self._limit)
+            except _BadLineError as error:
+                error.number = at
+                raise
+            self._take(at, [line], [event])
+
+    def _take(
+        self, number: int, lines: list[bytes], events: EncodedEvents | list[RunEvent]
+    ) -> None:
+        self._pending.append((number, lines, events))
+        self._size += sum(map(len, lines))
+        if self._size >= _BATCH and not self._atomic:
+            self.flush()
 
     def flush(self) -> None:
-        pending, self._pending, self.size = self._pending, [], 0
+        """Stores what was taken."""
+        pending, self._pending, self._size = self._pending, [], 0
         if not pending:
             return
         try:
-            self._store([event for _, _, event in pending])
+            self._store(_together([events for _, _, events in pending]))
         except StorageError as error:
-            if len(pending) == 1 or (_is_fatal(error) and not self._atomic):
-                raise _located(error, *pending[0][:2], self.stored) from error
+            number, (line, *more), _ = pending[0]
+            if not (more or pending[1:]) or (_is_fatal(error) and not self._atomic):
+                raise _located(error, number, line, self.stored) from error
             if self._atomic:  # every line is an event: together they cannot be stored
                 error.args = (f"{error}; 0 stored",)
                 raise
             self._store_singly(pending)
 
-    def _store(self, events: list[RunEvent]) -> None:
+    def _store(self, events: EncodedEvents | list[RunEvent]) -> None:
         seqs = self._runs.append_events(self._run_id, events)
         self.stored += len(seqs)
         self._report(seqs)
 
-    def _store_singly(self, pending: list[tuple[int, bytes, RunEvent]]) -> None:
+    def _store_singly(self, pending: list[_Block]) -> None:
         """Stores what can be stored of a batch that was refused, up to the line to blame."""
-        for number, line, event in pending:
-            try:
-                self._store([event])
-            except StorageError as error:
-                raise _located(error, number, line, self.stored) from error
+        for first, lines, events in pending:
+            for number, line, event in zip(count(first), lines, events, strict=False):
+                try:
+                    self._store([event])
+                except StorageError as error:
+                    raise _located(error, number, line, self.stored) from error
+
+
+def _together(blocks: list[EncodedEvents | list[RunEvent]]) -> EncodedEvents | list[RunEvent]:
+    """Joins events, encoded ones as such if all are."""
+    encoded = [events for events in blocks if isinstance(events, EncodedEvents)]
+    if len(encoded) == len(blocks):
+        return EncodedEvents([text for events in encoded for text in events.texts])
+    return [event for events in blocks for event in events]
 
 
 def _is_fatal(error: StorageError) -> bool:
@@ -207,15 +242,18 @@ def _event_of(value: Any) -> RunEvent:
     )
 
 
-def _lines(
+def _blocks(
     stream: BinaryIO, limit: int, idle: Callable[[], None] | None
-) -> Iterator[tuple[int, bytes]]:
-    """Yields numbered lines as they come; calls `idle` when what came has waited long enough."""
+) -> Iterator[tuple[int, list[bytes]]]:
+    """Yields lines as they come, all that came at once together, with the number of the first.
+
+    Calls `idle` when what came has waited long enough.
+    """
     import os
 
     descriptor = stream.fileno()
     carry = b""
-    number = 0
+    number = 1
     deadline: float | None = None
     while True:
         if idle is not None and deadline is not None:
@@ -235,15 +273,14 @@ def _lines(
         if deadline is None:
             deadline = monotonic() + _PATIENCE
         *lines, carry = (carry + chunk).split(b"\n")
-        for line in lines:
-            number += 1
+        for at, line in enumerate([*lines, carry]):
             if len(line) > limit + _SLACK:
-                raise _too_long(number, len(line), limit)
-            yield number, line
-        if len(carry) > limit + _SLACK:
-            raise _too_long(number + 1, len(carry), limit)
+                yield number, lines[:at]
+                raise _too_long(number + at, len(line), limit)
+        yield number, lines
+        number += len(lines)
     if carry:
-        yield number + 1, carry
+        yield number, [carry]
 
 
 def _too_long(number: int, size: int, limit: int) -> _BadLineError:

@@ -11,7 +11,7 @@ unless a name says otherwise; "right" means that a line parses as a link of the 
 from aivcs.errors import IntegrityError, SerializationError, UnsupportedFormatError
 from aivcs.log.jsontext import parse
 from aivcs.settings import MAX_DEPTH
-from aivcs.sha256 import hasher, hex_digest
+from aivcs.sha256 import algorithm, hasher, hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,23 @@ def seal(body: str, previous: str) -> "tuple[bytes, str]":
     data = body.encode()
     link = hex_digest(previous.encode() + data)
     return b"".join((data, _KEY, link.encode(), _CLOSE, b"\n")), link
+
+
+def seal_all(bodies: "Iterable[bytes]", size: int, previous: str) -> "tuple[list[bytes], str]":
+    """Closes many lines as `seal` does; returns them, and the hash of the last.
+
+    Args:
+        bodies: As for `seal`, in UTF-8.
+        size: About how many bytes they have together.
+        previous: The hash of the line before the first.
+    """
+    link = previous.encode()
+    sha256 = algorithm(size)
+    lines = []
+    for body in bodies:
+        link = sha256(link + body).hexdigest().encode()
+        lines.append(b'%b,"hash":"%b"}\n' % (body, link))
+    return lines, link.decode()
 
 
 def hash_of(line: bytes) -> "str | None":

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from aivcs.log.encoded import EncodedEvents
+
 
 def header(record: RunRecord) -> "tuple[bytes, str]":
     """Returns the first line of a run's log, and its hash.
@@ -160,7 +162,7 @@ class Extension:
         position = self.position
         seq = position.highest + 1 if event.seq is None else event.seq
         if seq > MAX_SEQ:
-            raise ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
+            raise self._used_up()
         if event.seq is not None and (
             seq < position.highest or (position.count and seq == position.highest)
         ):
@@ -186,6 +188,38 @@ class Extension:
         self._added[seq] = line[:-1]
         return seq
 
+    def add_all(self, events: "EncodedEvents | Iterable[RunEvent]") -> None:
+        """Numbers and seals some events, as `add` does each.
+
+        Raises:
+            ConflictError: As `add`.
+            SerializationError: As `add`.
+        """
+        texts = getattr(events, "texts", None)
+        if texts is None:
+            for event in events:
+                self.add(event)
+            return
+        position = self.position
+        if position.highest + len(texts) > MAX_SEQ:
+            raise self._used_up()
+        first = position.highest + 1
+        ahead = position.highest - position.count
+        bodies = (
+            b'{"type":"event","seq":%d,%b,"high":[%d,%d]' % (seq, text, seq, seq - ahead)
+            if ahead
+            else b'{"type":"event","seq":%d,%b' % (seq, text)
+            for seq, text in enumerate(texts, first)
+        )
+        lines, self.head = chain.seal_all(bodies, sum(map(len, texts)), self.head)
+        self.lines += lines
+        self.seqs += range(first, first + len(texts))
+        position.highest += len(texts)
+        position.count += len(texts)
+
+    def _used_up(self) -> ConflictError:
+        return ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
+
     def _require_same(self, event: RunEvent, stored: RunEvent, seq: int) -> None:
         if (
             event.kind != stored.kind
@@ -196,6 +230,17 @@ class Extension:
                 f"run {self._run_id} has another event with seq {seq} ({stored.kind}); "
                 "leave the seq out to append, or give the identical event to retry"
             )
+
+
+def collect(events: "EncodedEvents | Iterable[RunEvent]") -> "EncodedEvents | list[RunEvent]":
+    """Returns all of some events, as `Extension.add_all` takes them.
+
+    Reads an iterator to its end: to be called before a log is locked, for the iterator may be slow,
+    or use the same store itself.
+    """
+    if hasattr(events, "texts"):
+        return events  # type: ignore[return-value]
+    return list(events)
 
 
 def too_large(size: int, limit: int) -> SerializationError:

@@ -22,6 +22,7 @@ from aivcs.errors import (
     SerializationError,
     UnsupportedFormatError,
 )
+from aivcs.log.encoded import parse_events
 from aivcs.model import (
     ContentDigest,
     RunEvent,
@@ -631,6 +632,35 @@ class RunLedgerContract:
         assert open_store().append_events(run, batch) == [4, 0, 2]
         assert open_store().append_events(run, batch) == [4, 0, 2]
         assert [event.payload for event in open_store().get_events(run)] == [0, 2, 4]
+
+    @pytest.mark.parametrize("before", [[], [4], [9, 2]], ids=str)
+    def test_a_batch_of_lines_is_what_its_events_are(
+        self, open_store: OpenStore, run: RunId, before: list[int]
+    ) -> None:
+        earlier = [RunEvent("earlier", seq=seq) for seq in before]
+        open_store().append_events(run, earlier)
+        lines = [
+            b'{"kind": "one", "payload": {"b": "\xc3\xbc", "a": [1.50, null]}}',
+            b'{"payload": 2, "kind": "two", "timestamp": "2026-01-31T12:00:00Z"}',
+            b'{"kind": "three"}',
+        ]
+        batch = parse_events(lines, 1 << 20)
+        assert batch is not None
+        seqs = open_store().append_events(run, batch)
+        highest = max(before, default=0)
+        assert seqs == [highest + 1, highest + 2, highest + 3]
+        events = open_store().get_events(run)[-3:]
+        assert [(event.seq, event.kind, event.payload) for event in events] == [
+            (highest + 1, "one", {"b": "ü", "a": [1.5, None]}),
+            (highest + 2, "two", 2),
+            (highest + 3, "three", {}),
+        ]
+        assert events[1].timestamp == "2026-01-31T12:00:00.000000Z"
+        assert open_store().append_event(run, RunEvent("next")) == highest + 4
+        open_store().complete_run(run, DONE)
+        summary = open_store().get_run(run).summary
+        assert summary is not None
+        assert summary.total_events == len(before) + 4
 
     # the end of a run
 

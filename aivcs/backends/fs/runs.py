@@ -70,14 +70,12 @@ class FileRunLedger:
     def append_events(self, run_id: str, events: "Iterable[RunEvent]") -> list[int]:
         """As `RunLedger.append_events`; locks the log once."""
         settings = self._folder.settings
-        # Before the log is locked: the caller's iterator may be slow, or use this store itself.
-        batch = list(events)
+        batch = rules.collect(events)
         with self._lock(run_id) as log:
             extension = rules.Extension(
                 run_id, log.tail.last, _Seen(log).find, max_event=settings.max_event
             )
-            for event in batch:
-                extension.add(event)
+            extension.add_all(batch)
             log.append(extension.lines, sync=settings.durability == "full")
             return extension.seqs
 

@@ -77,15 +77,13 @@ class MemoryRunLedger:
         Raises:
             StorageError: As `append_event`.
         """
-        # Before the lock is taken: the caller's iterator may well use this store.
-        batch = list(events)
+        batch = run.collect(events)
         with self._lock:
             log = self._log(run_id)
             last = log.line(-1)
             with log.naming(len(log.lines)):
                 extension = run.Extension(run_id, last, lambda seq: _find_event(log, seq))
-            for event in batch:
-                extension.add(event)
+            extension.add_all(batch)
             log.lines.extend(extension.lines)
         return extension.seqs
 
