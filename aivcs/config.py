@@ -5,14 +5,19 @@ only: a key marked so is refused in a store's file, because whoever can write to
 able to decide whom its readers trust.
 """
 
-import tomllib
-from typing import Any, NamedTuple
-
 from aivcs.errors import UsageError
 from aivcs.settings import DURABILITIES, Settings
+from aivcs.toml import TomlError, parse_toml
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Config = dict[str, Any]
+    """Values by dotted key."""
 
 
-class Key(NamedTuple):
+class Key:
     """A key of the configuration.
 
     Attributes:
@@ -22,10 +27,14 @@ class Key(NamedTuple):
         user_only: Whether only the user's file may set it.
     """
 
-    kind: type
-    default: object
-    about: str
-    user_only: bool = False
+    __slots__ = ("about", "default", "kind", "user_only")
+
+    def __init__(self, kind: type, default: object, about: str, *, user_only: bool = False) -> None:
+        """Takes the attributes as they are."""
+        self.kind = kind
+        self.default = default
+        self.about = about
+        self.user_only = user_only
 
 
 KEYS: dict[str, Key] = {
@@ -37,13 +46,8 @@ KEYS: dict[str, Key] = {
     ),
 }
 
-Config = dict[str, Any]
-"""Values by dotted key."""
-_UNREADABLE = (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError)
-"""What reading TOML ends with: no TOML, no text, or tables nested beyond all measure."""
 
-
-def parse_config(text: bytes, where: str, *, is_user: bool = False) -> Config:
+def parse_config(text: bytes, where: str, *, is_user: bool = False) -> "Config":
     """Returns the known keys of a configuration file; unknown ones are left out.
 
     Args:
@@ -55,8 +59,8 @@ def parse_config(text: bytes, where: str, *, is_user: bool = False) -> Config:
         UsageError: It is no TOML, a value is of the wrong type, or a key must not stand there.
     """
     try:
-        found = _flatten(tomllib.loads(text.decode()))
-    except _UNREADABLE as error:
+        found = _flatten(parse_toml(text))
+    except TomlError as error:
         raise UsageError(f"{where} is no valid TOML: {error}") from error
     values = {}
     for dotted, value in found:
@@ -74,10 +78,10 @@ def parse_config(text: bytes, where: str, *, is_user: bool = False) -> Config:
 
 def unknown_keys(text: bytes) -> list[str]:
     """Returns the keys of a valid configuration file that mean nothing, for a warning."""
-    return [dotted for dotted, _ in _flatten(tomllib.loads(text.decode())) if dotted not in KEYS]
+    return [dotted for dotted, _ in _flatten(parse_toml(text)) if dotted not in KEYS]
 
 
-def check_value(dotted: str, value: object, where: str) -> Any:
+def check_value(dotted: str, value: object, where: str) -> "Any":
     """Returns a value in the type of its key.
 
     Raises:
@@ -97,7 +101,7 @@ def check_value(dotted: str, value: object, where: str) -> Any:
     return value
 
 
-def parse_value(dotted: str, text: str) -> Any:
+def parse_value(dotted: str, text: str) -> "Any":
     """Returns the value that a text on the command line means for a key.
 
     Raises:
@@ -131,13 +135,13 @@ def require_key(dotted: str) -> Key:
     raise UsageError(f"no configuration key {dotted!r}; {hint}")
 
 
-def settings_of(layers: list[Config]) -> Settings:
+def settings_of(layers: "list[Config]") -> Settings:
     """Returns the settings that some layers of configuration give, the first that speaks winning.
 
     Raises:
         UsageError: A value is out of range.
     """
-    merged: Config = {}
+    merged: "Config" = {}
     for layer in reversed(layers):
         merged.update(layer)
     return Settings(
@@ -158,8 +162,8 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     import tomli_w
 
     try:
-        tables = tomllib.loads((text or b"").decode())
-    except _UNREADABLE as error:
+        tables = parse_toml(text or b"")
+    except TomlError as error:
         raise UsageError(f"the configuration is no valid TOML: {error}") from error
     *path, last = dotted.split(".")
     table = tables
@@ -183,7 +187,7 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
 _NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
 
 
-def _flatten(tables: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def _flatten(tables: "dict[str, Any]", prefix: str = "") -> "list[tuple[str, Any]]":
     pairs: list[tuple[str, Any]] = []
     for name, value in tables.items():
         if isinstance(value, dict):

@@ -1,6 +1,6 @@
 """What the commands that scripts call in a loop cost, against the start of the bare interpreter.
 
-    python benchmarks/startup.py [--rounds N] [--json] [BIN]
+    python benchmarks/startup.py [--rounds N] [--config] [--json] [BIN]
 
 BIN is the folder of an environment that has aivcs installed by pip; by default, this one's. Each
 round runs every command once, in turn, so that whatever else the machine does hits all alike;
@@ -25,9 +25,12 @@ def main() -> None:
     parser.add_argument("bin", nargs="?", type=Path, default=Path(sys.executable).parent)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--config", action="store_true", help="in a store with a config.toml")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        times = measure(arguments.bin.absolute(), Path(folder), arguments.rounds)
+        times = measure(
+            arguments.bin.absolute(), Path(folder), arguments.rounds, config=arguments.config
+        )
     floor = statistics.median(times["python -c pass"])
     rows = [
         (name, statistics.median(taken) * 1000, statistics.median(taken) / floor)
@@ -40,7 +43,7 @@ def main() -> None:
         print(f"{name:<20} {milliseconds:7.1f} ms {ratio:6.2f} x")
 
 
-def measure(programs: Path, folder: Path, rounds: int) -> dict[str, list[float]]:
+def measure(programs: Path, folder: Path, rounds: int, *, config: bool) -> dict[str, list[float]]:
     """Returns the seconds that each command took in each round."""
     environment = {"HOME": str(folder), "PATH": os.environ["PATH"]}
     aivcs = str(programs / "aivcs")
@@ -54,6 +57,8 @@ def measure(programs: Path, folder: Path, rounds: int) -> dict[str, list[float]]
         return time.perf_counter() - began, done.stdout.strip()
 
     run(aivcs, "init")
+    if config:
+        run(aivcs, "config", "set", "core.lock_timeout", "20")
     (folder / "one").write_bytes(b"1" * 1024)
     (folder / "two").write_bytes(b"2" * 1024)
     one, two = (run(aivcs, "blob", "put", name)[1] for name in ("one", "two"))

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 HOT_FORBIDDEN = {
     "json", "re", "typing", "dataclasses", "enum", "pathlib", "hashlib", "asyncio", "datetime",
     "rich", "typer", "subprocess", "tomllib", "contextlib", "functools", "collections",
@@ -27,7 +29,10 @@ class TestStartUp:
         found = modules_of("import aivcs", **where) - bare
         assert found == {"aivcs"}
 
-    def test_the_commands_of_loops_import_nothing_heavy(self, aivcs):
+    @pytest.mark.parametrize("config", [None, '# ours\n[core]\ndurability = "batch"\n'])
+    def test_the_commands_of_loops_import_nothing_heavy(self, aivcs, config):
+        if config:
+            (aivcs.store / "config.toml").write_text(config)
         where = {"cwd": aivcs.folder, "environment": aivcs.environment()}
         bare = modules_of("", **where)
         one, two = aivcs.put(b"one"), aivcs.put(b"two")
