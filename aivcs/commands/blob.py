@@ -154,9 +154,11 @@ def read_to_file(repo: "Repository", digest: str, path: str) -> None:
             with repo.blobs.open(whole) as stream:
                 _replace_file(os.path.realpath(path), stream, mode)
         else:  # a pipe or a device cannot be replaced, only written to
+            from aivcs.writing import write_all
+
             with open(path, "wb", buffering=0) as out:
                 for chunk in read(repo, whole):
-                    _write_all(out.fileno(), chunk)
+                    write_all(out.fileno(), chunk)
     except OSError as error:
         raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
 
@@ -292,8 +294,7 @@ def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:
         try:
             if mode is not None:
                 os.fchmod(fd, mode & 0o777)
-            while chunk := stream.read(_CHUNK):
-                _write_all(fd, chunk)
+            _copy(stream, fd)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -303,7 +304,21 @@ def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:
         raise
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def _copy(stream: "BinaryIO", fd: int) -> None:
+    """Writes all of a stream to a file; a long one is read and written at once."""
+    from aivcs.writing import LONG, BackgroundWriter, write_all
+
+    written = 0
+    while written < LONG and (chunk := stream.read(_CHUNK)):
+        write_all(fd, chunk)
+        written += len(chunk)
+    if written < LONG:
+        return
+    writer = BackgroundWriter(fd, sync=True)
+    try:
+        while chunk := stream.read(_CHUNK):
+            writer.write(chunk)
+        writer.finish()
+    except BaseException:
+        writer.abandon()
+        raise

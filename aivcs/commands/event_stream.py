@@ -245,15 +245,28 @@ def _event_of(value: Any) -> RunEvent:
 def _blocks(
     stream: BinaryIO, limit: int, idle: Callable[[], None] | None
 ) -> Iterator[tuple[int, list[bytes]]]:
-    """Yields lines as they come, all that came at once together, with the number of the first.
+    """Yields lines as they come, all that came at once together, with the number of the first."""
+    carry = b""
+    number = 1
+    for chunk in _chunks(stream, idle):
+        *lines, carry = (carry + chunk).split(b"\n")
+        for at, line in enumerate([*lines, carry]):
+            if len(line) > limit + _SLACK:
+                if at:
+                    yield number, lines[:at]
+                raise _too_long(number + at, len(line), limit)
+        if lines:
+            yield number, lines
+            number += len(lines)
+    if carry:
+        yield number, [carry]
 
-    Calls `idle` when what came has waited long enough.
-    """
+
+def _chunks(stream: BinaryIO, idle: Callable[[], None] | None) -> Iterator[bytes]:
+    """Yields bytes as they come; calls `idle` when what came has waited long enough."""
     import os
 
     descriptor = stream.fileno()
-    carry = b""
-    number = 1
     deadline: float | None = None
     while True:
         if idle is not None and deadline is not None:
@@ -269,18 +282,10 @@ def _blocks(
         except OSError as error:
             raise BackendError(f"cannot read standard input: {error.strerror}") from error
         if not chunk:
-            break
+            return
         if deadline is None:
             deadline = monotonic() + _PATIENCE
-        *lines, carry = (carry + chunk).split(b"\n")
-        for at, line in enumerate([*lines, carry]):
-            if len(line) > limit + _SLACK:
-                yield number, lines[:at]
-                raise _too_long(number + at, len(line), limit)
-        yield number, lines
-        number += len(lines)
-    if carry:
-        yield number, [carry]
+        yield chunk
 
 
 def _too_long(number: int, size: int, limit: int) -> _BadLineError:

@@ -116,6 +116,28 @@ def test_at_the_limit_of_a_file_s_size_nothing_is_stored(victim):
         victim.require_unharmed(done, code=16)
 
 
+def test_a_long_content_that_the_disk_refuses_on_the_way_is_not_there(victim):
+    aivcs = victim.aivcs
+    (aivcs.folder / "long").write_bytes(bytes(40 << 20))
+    for limit in (12 << 20, 30 << 20, (40 << 20) - 1):
+        refused = completed(
+            aivcs, "blob", "put", "long", preexec_fn=limited(resource.RLIMIT_FSIZE, limit)
+        )
+        assert b"File too large" in refused.stderr
+        victim.require_unharmed(refused, code=16)
+    digest = aivcs.ok("blob", "put", "long").text
+    for limit in (12 << 20, 30 << 20, (40 << 20) - 1):
+        refused = completed(
+            aivcs, *("blob", "get", digest, "-o", "out"),
+            preexec_fn=limited(resource.RLIMIT_FSIZE, limit),
+        )  # fmt: skip
+        assert refused.returncode == 16
+        assert b"File too large" in refused.stderr
+        assert not [path for path in aivcs.folder.iterdir() if path.name.startswith("out")]
+    aivcs.ok("blob", "get", digest, "-o", "out")
+    assert (aivcs.folder / "out").read_bytes() == bytes(40 << 20)
+
+
 @pytest.mark.parametrize("name", ["blob put", "run log", "release promote (first)", "run events"])
 def test_with_any_number_of_descriptors_a_command_is_done_or_not_begun(name, victim):
     arguments = victim.arguments({**WRITERS, **READERS}[name])

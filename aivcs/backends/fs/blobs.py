@@ -16,6 +16,7 @@ from aivcs.sha256 import hasher, hex_digest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from hashlib import _Hash
     from typing import BinaryIO
 
     from _typeshed import WriteableBuffer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
 
 _CHUNK = 1 << 20
-"""Bytes moved at once, so the memory needed for any content."""
+"""Bytes moved at once."""
 
 
 class FileCasStore:
@@ -53,16 +54,23 @@ class FileCasStore:
         chunk = _read_chunk(readable)
         if len(chunk) < _CHUNK:
             return self.put(chunk)
-        hashed = hasher(len(chunk))
+        from aivcs.writing import LONG
+
+        hashed = hasher(len(chunk), chunk)
         fd, temporary = self._folder.create_temporary()
-        while chunk:
-            hashed.update(chunk)
-            self._fill(fd, temporary, chunk)
-            try:
-                chunk = _read_chunk(readable)
-            except BaseException:
-                self._abandon(fd, temporary)
-                raise
+        self._fill(fd, temporary, chunk)
+        try:
+            written = len(chunk)
+            while written < LONG and (chunk := _read_chunk(readable)):
+                hashed.update(chunk)
+                with files.doing("write", temporary):
+                    files.write_all(fd, chunk)
+                written += len(chunk)
+            if written >= LONG:
+                self._fill_from(fd, temporary, readable, hashed)
+        except BaseException:
+            self._abandon(fd, temporary)
+            raise
         digest = ContentDigest(hashed.hexdigest())
         try:
             # Only now: a slow input should keep nobody waiting.
@@ -188,6 +196,22 @@ class FileCasStore:
                 files.write_all(fd, data)
         except BaseException:
             self._abandon(fd, temporary)
+            raise
+
+    def _fill_from(self, fd: int, temporary: str, readable: "BinaryIO", hashed: "_Hash") -> None:
+        """Writes the rest of a stream to a temporary file while it is hashed."""
+        from aivcs.writing import BackgroundWriter
+
+        writer = BackgroundWriter(fd, sync=self._folder.is_durable)
+        try:
+            while chunk := _read_chunk(readable):
+                with files.doing("write", temporary):
+                    writer.write(chunk)
+                hashed.update(chunk)
+            with files.doing("write", temporary):
+                writer.finish()
+        except BaseException:
+            writer.abandon()
             raise
 
     def _abandon(self, fd: int, temporary: str) -> None:
