@@ -11,6 +11,7 @@ from aivcs.toml import TomlError, parse_toml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     Config = dict[str, Any]
@@ -47,13 +48,20 @@ KEYS: dict[str, Key] = {
 }
 
 
-def parse_config(text: bytes, where: str, *, is_user: bool = False) -> "Config":
+def parse_config(
+    text: bytes,
+    where: str,
+    *,
+    is_user: bool = False,
+    warn: "Callable[[str], None] | None" = None,
+) -> "Config":
     """Returns the known keys of a configuration file; unknown ones are left out.
 
     Args:
         text: TOML.
         where: The file, for messages.
         is_user: Whether it is the user's own file.
+        warn: Told of each key that means nothing.
 
     Raises:
         UsageError: It is no TOML, a value is of the wrong type, or a key must not stand there.
@@ -66,6 +74,8 @@ def parse_config(text: bytes, where: str, *, is_user: bool = False) -> "Config":
     for dotted, value in found:
         key = KEYS.get(dotted)
         if key is None:
+            if warn is not None:
+                warn(f"{where} sets {_shown(dotted)}, which means nothing; {_nearest(dotted)}")
             continue
         if key.user_only and not is_user:
             raise UsageError(
@@ -74,11 +84,6 @@ def parse_config(text: bytes, where: str, *, is_user: bool = False) -> "Config":
             )
         values[dotted] = check_value(dotted, value, where)
     return values
-
-
-def unknown_keys(text: bytes) -> list[str]:
-    """Returns the keys of a valid configuration file that mean nothing, for a warning."""
-    return [dotted for dotted, _ in _flatten(parse_toml(text)) if dotted not in KEYS]
 
 
 def check_value(dotted: str, value: object, where: str) -> "Any":
@@ -128,11 +133,18 @@ def require_key(dotted: str) -> Key:
     """
     if dotted in KEYS:
         return KEYS[dotted]
+    raise UsageError(f"no configuration key {_shown(dotted)}; {_nearest(dotted)}")
+
+
+def _nearest(dotted: str) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(dotted, KEYS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
-    raise UsageError(f"no configuration key {dotted!r}; {hint}")
+    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
+
+
+def _shown(dotted: str) -> str:
+    return ascii(dotted if len(dotted) <= 60 else f"{dotted[:60]}…")
 
 
 def settings_of(layers: "list[Config]") -> Settings:

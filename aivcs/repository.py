@@ -296,6 +296,8 @@ class Repository:
                 raise UsageError(f"{text[:80]!r} is no target: write @SEQ, a label or a digest")
             return seq
         lowered = text.lower()
+        if _seq_of(text) is not None and len(text) < MIN_PREFIX:
+            raise UsageError(f"{text} is no target: write @{text} for the entry with that number")
         if not MIN_PREFIX <= len(text) <= 64 or lowered.strip("0123456789abcdef"):
             return text
         seen = sorted({record.spec_digest for record in self.releases.iter_history(name)})

@@ -32,6 +32,7 @@ class Context:
         self._folder = ""
         self._store = ""
         self._lock_timeout: float | None = None
+        self._warned: set[str] = set()
 
     def configure(
         self,
@@ -131,12 +132,18 @@ class Context:
         own = repo.backend.read_config() if repo is not None else None
         if repo is not None and own is not None:
             path = f"{repo.path}/config.toml"
-            layers.append((path, parse_config(own, path)))
+            layers.append((path, parse_config(own, path, warn=self._warn)))
         path = self.user_config_path()
         text = _read_file(path)
         if text is not None:
-            layers.append((path, parse_config(text, path, is_user=True)))
+            layers.append((path, parse_config(text, path, is_user=True, warn=self._warn)))
         return layers
+
+    def _warn(self, message: str) -> None:
+        """Says something once, however often it is found out."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self.tell(f"aivcs: warning: {message}")
 
     def user_config_path(self) -> str:
         """Returns where the user's configuration file is, or would be."""

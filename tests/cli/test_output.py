@@ -131,3 +131,15 @@ def test_the_same_command_runs_as_a_module(aivcs):
         cwd=aivcs.folder, env=aivcs.environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == f"{digest}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["run", "start", "--agent"], "aivcs run start --help"),
+        (["blob", "get", "0123", "-o"], "aivcs blob get --help"),
+        (["-C"], "aivcs --help"),
+    ],
+)
+def test_a_mistake_names_the_help_of_the_command_it_was_made_in(aivcs, words, command):
+    assert f"(see: {command})" in aivcs(*words, code=2).complaint

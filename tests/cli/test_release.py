@@ -266,6 +266,11 @@ class TestRollback:
             done = aivcs("release", "rollback", "bot", "--to", target, code=code)
         assert done.complaint
 
+    def test_a_bare_number_is_no_target(self, aivcs, specs, unchanged):
+        aivcs.ok("release", "promote", "bot", specs[0])
+        with unchanged:
+            assert "write @1" in aivcs("release", "rollback", "bot", "--to", "1", code=2).complaint
+
     def test_refuses_a_stored_blob_that_was_never_released(self, aivcs, specs, unchanged):
         aivcs.ok("release", "promote", "bot", specs[0])
         with unchanged:

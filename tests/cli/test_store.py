@@ -311,6 +311,16 @@ class TestConfig:
         aivcs.ok("config", "set", "core.durability", "batch")
         assert "future = 1" in (aivcs.store / "config.toml").read_text()
 
+    def test_warns_of_keys_that_mean_nothing_and_goes_on(self, aivcs):
+        (aivcs.store / "config.toml").write_text('[core]\ndurabilty = "batch"\n[a]\nb = 1\n')
+        done = aivcs("blob", "put", "-", stdin=b"x", code=0)
+        first, second = done.err.decode().splitlines()
+        assert "warning" in first
+        assert "core.durabilty" in first
+        assert "core.durability" in first
+        assert "a.b" in second
+        assert aivcs.ok("config", "get", "core.durability").text == "full"
+
 
 class TestLocks:
     @pytest.fixture
