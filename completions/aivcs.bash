@@ -8,7 +8,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head blob run release config'
+        below='init status verify gc head shell-init blob run release config'
         options='-C --store --lock-timeout --color --no-pager --version -h --help'
         ;;
     'aivcs init')
@@ -26,6 +26,10 @@ _aivcs_command() {
         ;;
     'aivcs head')
         options='--json -h --help'
+        ;;
+    'aivcs shell-init')
+        options='-h --help'
+        operands='text'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'

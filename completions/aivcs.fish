@@ -96,6 +96,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a status -d 'Show a store at a glance
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a verify -d 'Read all of the store and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a gc -d 'Delete old blobs that nothing refers to, and print their digests and sizes'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print a digest that stands for all logs as they are now'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without a process for each'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a blob -d 'Contents by their SHA-256: specs, prompts, configs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a run -d 'The ledger of executions: what an agent did'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a release -d 'What is live under each name, and its history'
@@ -127,6 +128,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs gc'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs shell-init'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each once it is durable'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the bytes of a blob, verified'

@@ -62,6 +62,22 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'as_json': False},
         True,
     ),
+    'shell-init': (
+        'shell:init',
+        {
+        },
+        [('shell', 'maybe')],
+        {'shell': None},
+        True,
+    ),
+    'shell-session': (
+        'shell:session',
+        {
+        },
+        [('folder', 'one'), ('first', 'one'), ('shell', 'one'), ('run', 'one')],
+        {'folder': None, 'first': None, 'shell': None, 'run': None},
+        True,
+    ),
     'blob put': (
         'blob:put',
         {

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from aivcs.cli.context import Context, OutputError
-from aivcs.cli.declarations import blob, config, release, run, store
+from aivcs.cli.declarations import blob, config, release, run, shell, store
 from aivcs.cli.declarations.shared import use
 
 app = store.app
@@ -18,6 +18,7 @@ app.add_typer(blob.app, name="blob", help="Contents by their SHA-256: specs, pro
 app.add_typer(run.app, name="run", help="The ledger of executions: what an agent did.")
 app.add_typer(release.app, name="release", help="What is live under each name, and its history.")
 app.add_typer(config.app, name="config", help="Settings of a store, and yours.")
+shell.declare(app)
 
 
 def run_typer(context: Context, arguments: Sequence[str]) -> int:

@@ -53,11 +53,8 @@ class Context:
         if directory is not None:
             if not directory:
                 raise UsageError("the DIR of -C is empty; is a variable unset?")
-            try:
-                os.chdir(directory)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or "no path"
-                raise UsageError(f"cannot go to {directory!a}: {reason}") from error
+            self.enter(directory)
+            self._folder = self.working_directory()
         if store is not None:
             if not store:
                 raise UsageError("the PATH of --store is empty; is a variable unset?")
@@ -65,6 +62,31 @@ class Context:
         self._lock_timeout = lock_timeout
         self.color = color or "auto"
         self.pager = not no_pager
+
+    def enter(self, folder: str) -> None:
+        """Makes a folder the working directory, or the one of `-C` if that was given.
+
+        Raises:
+            UsageError: It cannot be entered.
+        """
+        folder = self._folder or folder
+        try:
+            os.chdir(folder)
+        except (OSError, ValueError) as error:
+            from aivcs.errors import UsageError
+
+            reason = getattr(error, "strerror", None) or "no path"
+            raise UsageError(f"cannot go to {folder!a}: {reason}") from error
+
+    def given(self) -> "list[str]":
+        """Returns the options that lead to the store as they were given, for another process."""
+        words = ["-C", self._folder] if self._folder else []
+        if self._store:
+            store = self._store if "://" in self._store else os.path.abspath(self._store)
+            words += ["--store", store]
+        if self._lock_timeout is not None:
+            words += ["--lock-timeout", f"{self._lock_timeout:g}"]
+        return words
 
     def repository(self) -> "Repository":
         """Opens the store: by `--store`, by AIVCS_STORE, or found from the working directory up.

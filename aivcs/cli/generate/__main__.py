@@ -13,11 +13,10 @@ _MAKERS = ("table", "completions", "man")
 
 def generated() -> dict[str, str]:
     """Returns the content of every generated file by its path below the project."""
-    root = walk()
     found: dict[str, str] = {}
     for maker in _MAKERS:
         module = importlib.import_module(f"aivcs.cli.generate.{maker}")
-        found.update(module.files(root))
+        found.update(module.files(walk(hidden=maker == "table")))
     return found
 
 

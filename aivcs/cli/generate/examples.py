@@ -62,6 +62,17 @@ aivcs verify --head "$head\"""",
             'aivcs blob get "$(aivcs head)" > ../heads.json',
         ),
     ],
+    "aivcs shell-init": [
+        Example(
+            "Log every step of a script, without a process for each, and end the run with it",
+            """\
+eval "$(aivcs shell-init)"
+export AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current)
+trap 'aivcs_finish --exit-code $?' EXIT
+for file in *.md; do aivcs_log file_read path="$file" bytes:="$(wc -c < "$file")"; done
+aivcs_flush""",
+        ),
+    ],
     "aivcs blob": [
         Example(
             "Store a file, and read it back by its digest",

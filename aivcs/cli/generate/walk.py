@@ -104,9 +104,9 @@ class Command:
         return " ".join(("aivcs", *self.path))
 
 
-def walk() -> Command:
-    """Returns the root command with everything below it."""
-    return _command(typer.main.get_command(app), ())
+def walk(*, hidden: bool = False) -> Command:
+    """Returns the root command with everything below it, if asked also what only programs call."""
+    return _command(typer.main.get_command(app), (), hidden=hidden)
 
 
 def leaves(command: Command) -> list[Command]:
@@ -121,7 +121,7 @@ def every(command: Command) -> list[Command]:
     return [command, *(below for child in command.children for below in every(child))]
 
 
-def _command(click_command: Any, path: tuple[str, ...]) -> Command:
+def _command(click_command: Any, path: tuple[str, ...], *, hidden: bool) -> Command:
     parameters = [_parameter(p) for p in click_command.params]
     return Command(
         path=path,
@@ -133,9 +133,9 @@ def _command(click_command: Any, path: tuple[str, ...]) -> Command:
         interspersed=not getattr(click_command, "commands", {})
         and click_command.context_settings.get("allow_interspersed_args", True),
         children=tuple(
-            _command(child, (*path, name))
+            _command(child, (*path, name), hidden=hidden)
             for name, child in getattr(click_command, "commands", {}).items()
-            if not child.hidden
+            if hidden or not child.hidden
         ),
     )
 

@@ -1,0 +1,38 @@
+"""The declarations of what shells use in place of a process for each event."""
+
+from typing import Annotated
+
+import typer
+from typer import Argument
+
+from aivcs.cli.declarations.shared import calls
+
+
+def declare(app: typer.Typer) -> None:
+    """Adds the commands to the root."""
+
+    @app.command("shell-init")
+    @calls("shell:init")
+    def shell_init(
+        shell: Annotated[
+            str | None,
+            Argument(metavar="SHELL", help="bash or zsh; the text serves both."),
+        ] = None,
+    ) -> None:
+        """Print shell functions that log events without a process for each.
+
+        After eval "$(aivcs shell-init)", aivcs_log KIND PAYLOAD... hands an event of the run in
+        $AIVCS_RUN to a background process. aivcs_flush returns 0 once everything handed over is
+        durable, and fails naming the event if one was refused; the end of the script does the
+        same. aivcs_finish OPTIONS... flushes and ends the run: put it into an EXIT trap.
+        """
+
+    @app.command("shell-session", hidden=True)
+    @calls("shell:session")
+    def shell_session(
+        folder: Annotated[str, Argument(metavar="DIR", help="The private folder.")],
+        first: Annotated[str, Argument(metavar="PID", help="The first shell of the script.")],
+        shell: Annotated[str, Argument(metavar="SHELL_PID", help="The shell that calls.")],
+        run: Annotated[str, Argument(metavar="RUN", help="A run to look for, or nothing.")],
+    ) -> None:
+        """Start the background process of a script; aivcs_log calls this."""

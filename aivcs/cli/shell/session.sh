@@ -1,0 +1,179 @@
+# Events of a script without a process for each: functions for bash (4.4 or later) and zsh (5.8 or
+# later). They write to a pipe that one background process reads; it stores the events of all shells
+# of the script, and ends when these are gone. Set up by:  eval "$(aivcs shell-init)"
+#
+#   aivcs_log KIND [PAYLOAD...]   hands an event of the run in $AIVCS_RUN over; the words mean what
+#                                 they mean to aivcs run log
+#   aivcs_flush                   returns 0 when everything handed over before is durable; fails, and
+#                                 says which event, if one was refused
+#   aivcs_finish [OPTION...]      flushes, then ends the run: aivcs run finish
+#
+# The end of the script flushes, too, unless it has an EXIT trap of its own; then put aivcs_flush or
+# aivcs_finish there. Everything else below is named _aivcs_...; no trap is ever replaced.
+
+# How this text was asked for; shell-init writes itself here.
+_aivcs_command=(aivcs)
+
+# A private folder, made when the first event is handed over: the pipe `in`, the number of the
+# background process in `pid`, and a pipe for answers to each shell that asks. Its name is settled
+# here, so that subshells find it whoever made it. A shell that was started by this one and inherited
+# the variables gets a name of its own.
+if [[ ${_aivcs_folder-} != */"$$"-* ]]; then
+    _aivcs_folder=${XDG_RUNTIME_DIR-}
+    [[ -n $_aivcs_folder && -d $_aivcs_folder && -w $_aivcs_folder ]] ||
+        _aivcs_folder=${TMPDIR:-/tmp}
+    _aivcs_folder=$_aivcs_folder/aivcs-$EUID/$$-$RANDOM$RANDOM$RANDOM
+    _aivcs_server=
+    _aivcs_asked=0
+    _aivcs_written=0
+fi
+if [[ -n ${ZSH_VERSION-} ]]; then
+    \builtin zmodload zsh/system # sysparams[pid], which is what BASHPID is in bash
+fi
+
+aivcs_log() {
+    if [[ -z ${1-} ]]; then
+        _aivcs_tell 'KIND is missing or empty: aivcs_log KIND [PAYLOAD...]'
+        \builtin return 2
+    fi
+    if [[ -z ${AIVCS_RUN-} ]]; then
+        # shellcheck disable=SC2016 # it is to be typed
+        _aivcs_tell 'AIVCS_RUN is not set: export AIVCS_RUN=$(aivcs run start ...)'
+        \builtin return 2
+    fi
+    # The process is there if it has the pipe open: a number may be another's by now, and a zombie
+    # still has its number.
+    if [[ ! /proc/$_aivcs_server/fd/0 -ef $_aivcs_folder/in ]]; then
+        _aivcs_reach || \builtin return
+    fi
+    if [[ $# -eq 2 && $2 == - ]]; then # the payload is on standard input, which is ours alone
+        _aivcs_ask sync || \builtin return
+        "${_aivcs_command[@]}" run log "$AIVCS_RUN" "$1" -
+        \builtin return
+    fi
+    \builtin local me="${BASHPID:-${sysparams[pid]-}}"
+    \builtin local all="$AIVCS_RUN${AIVCS_STORE-}$PWD$*"
+    \builtin local size="$((${#all} + $#))"
+    if [[ -n ${ZSH_VERSION-} && $all == *$'\0'* ]]; then
+        _aivcs_tell "event $1 was not handed over: it contains a NUL; in JSON that is \\u0000"
+        \builtin return 2
+    fi
+    # A message must go down the pipe in one piece, or it could be mixed with those of other shells.
+    # bash writes at every newline, and every 1024 bytes if its first output went to a terminal; a
+    # character has four bytes at most. What could be cut goes through a file.
+    if [[ $size -le 960 && $all != *$'\n'* && ($size -le 240 || $all != *[![:ascii:]]*) ]]; then
+        _aivcs_write event "$me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@"
+        \builtin return
+    fi
+    \builtin local name="$me.$((_aivcs_written += 1)).$RANDOM"
+    if ! \builtin printf '\0%s' event "$me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@" '' \
+        >|"$_aivcs_folder/$name"; then
+        _aivcs_tell "event $1 was not handed over: $_aivcs_folder cannot take it"
+        \builtin return 16
+    fi
+    _aivcs_write file "$me" "$name" || \builtin return
+    if [[ $size -gt 65536 ]]; then # the pipe fills with names only, so it would not slow us down
+        _aivcs_ask taken
+    fi
+}
+
+aivcs_flush() {
+    _aivcs_ask flush
+}
+
+aivcs_finish() {
+    \builtin local code=0
+    aivcs_flush || code=$?
+    "${_aivcs_command[@]}" run finish "$@" "${AIVCS_RUN:-@}" || \builtin return
+    \builtin return "$code"
+}
+
+_aivcs_tell() {
+    \builtin printf 'aivcs: %s\n' "$1" >&2
+}
+
+# Writes one message. Opened for reading as well, the pipe never kills us for want of a reader.
+_aivcs_write() {
+    # A signal with a trap may interrupt a write that waits, before anything was written.
+    if ! \builtin printf '\0%s' "$@" $'\n' 1<>"$_aivcs_folder/in" 2>/dev/null &&
+        ! \builtin printf '\0%s' "$@" $'\n' 1<>"$_aivcs_folder/in"; then
+        _aivcs_tell 'the event was not handed over'
+        \builtin return 16
+    fi
+}
+
+# Whether the background process is there.
+_aivcs_is_there() {
+    if [[ -d /proc/self/fd ]]; then
+        [[ /proc/$_aivcs_server/fd/0 -ef $_aivcs_folder/in ]]
+    else
+        [[ -n $_aivcs_server ]] && \builtin kill -0 "$_aivcs_server" 2>/dev/null
+    fi
+}
+
+# Finds the background process, or starts it; fails for ever if it has died.
+_aivcs_reach() {
+    if [[ -n $_aivcs_server && ! -e $_aivcs_folder ]] && ! \builtin kill -0 "$$" 2>/dev/null; then
+        _aivcs_server= # it ended with the script's first shell, which we have outlived
+    fi
+    if [[ -z $_aivcs_server ]]; then
+        if [[ ! -s $_aivcs_folder/pid ]]; then
+            "${_aivcs_command[@]}" shell-session "$_aivcs_folder" "$$" \
+                "${BASHPID:-${sysparams[pid]-}}" "${AIVCS_RUN-}" </dev/null || \builtin return
+        fi
+        IFS= \builtin read -r _aivcs_server <"$_aivcs_folder/pid" || _aivcs_server=-
+    fi
+    _aivcs_is_there && \builtin return
+    _aivcs_tell 'the background process of aivcs_log has died; what was handed over since the last aivcs_flush may be missing from: aivcs run events'
+    \builtin return 17
+}
+
+# Asks for something and waits for the answer: `flush`; `sync`, which is the same but leaves refusals
+# untold; `taken`, which only waits until everything was read.
+_aivcs_ask() {
+    if [[ -z $_aivcs_server && ! -e $_aivcs_folder ]]; then
+        \builtin return 0 # nothing was handed over
+    fi
+    _aivcs_is_there || _aivcs_reach || \builtin return
+    \builtin local me="${BASHPID:-${sysparams[pid]-}}" answer='' code
+    \builtin local answers="$_aivcs_folder/answers.$me"
+    if [[ ! -p $answers ]] && ! \builtin command mkfifo -m 600 "$answers"; then
+        \builtin return 16
+    fi
+    \builtin local asked="$((_aivcs_asked += 1))"
+    {
+        _aivcs_write "$1" "$me" "$asked" || \builtin return
+        # An answer to something asked before and given up is passed over.
+        while [[ ${answer%% *} != "$asked" ]]; do
+            answer=
+            if ! IFS= \builtin read -r -d '' -t 1 answer && ! _aivcs_is_there; then
+                _aivcs_reach
+                \builtin return
+            fi
+        done
+    } 0<>"$answers" || \builtin return
+    answer=${answer#* }
+    code=${answer%% *}
+    if [[ -n ${answer#* } ]]; then
+        \builtin printf '%s\n' "${answer#* }" >&2
+    fi
+    \builtin return "$code"
+}
+
+# At the end of the script: its exit code, unless that is 0 and the flush fails.
+_aivcs_exit() {
+    \builtin local code=0
+    aivcs_flush || code=$?
+    if [[ $1 -eq 0 && $code -ne 0 ]]; then
+        \builtin exit "$code"
+    fi
+}
+
+if [[ -n ${ZSH_VERSION-} ]]; then
+    _aivcs_zshexit() { _aivcs_exit "$?"; }
+    if [[ " ${zshexit_functions[*]-} " != *' _aivcs_zshexit '* ]]; then
+        zshexit_functions+=(_aivcs_zshexit)
+    fi
+elif [[ -z $(\builtin trap -p EXIT) ]]; then
+    \builtin trap '_aivcs_exit "$?"' EXIT
+fi
