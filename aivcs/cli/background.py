@@ -3,8 +3,8 @@
 There are two processes. The *server* reads the pipe `in` as its standard input and stores events.
 Its parent, the *keeper*, waits: when the server was killed it goes on reading, so that no shell
 hangs that writes to a full pipe, and when the script is gone it removes the folder. Neither is a
-job of the shell, which may `wait`, nor in its process group, which Ctrl-C ends, nor keeps any of its
-files open.
+job of the shell, which may `wait`, nor in its process group, which Ctrl-C ends, nor keeps any of
+its files open.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import select
 import shutil
 import signal
 import stat
-import sys
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NoReturn
 
@@ -201,23 +200,26 @@ def _keep(
     folder: str, first: int, session: Callable[[], ShellSession], lock: int, done: int
 ) -> NoReturn:
     """Starts the server, and tidies up after it."""
+    # Until the server is ready for it: it may be told to end before it has begun.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     server = os.fork()
     if not server:
         os.close(done)
         try:
             serve(folder, first, session())
-        except BaseException:
+        except BaseException:  # noqa: BLE001 nothing of this process goes on behind the fork
             if os.environ.get("AIVCS_DEBUG"):
                 import traceback
 
                 traceback.print_exc()
             os._exit(70)
         os._exit(0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    watch = _Watch(first)
     os.write(lock, b"%d\n" % server)
     os.write(done, b"+")
     os.close(done)
     os.waitpid(server, 0)
-    watch = _Watch(first)
     while os.path.exists(folder):
         is_over = watch.is_over()
         arrived = watch.wait(_LOOK if is_over else None)
@@ -229,7 +231,7 @@ def _keep(
 
 
 def serve(folder: str, first: int, session: ShellSession) -> None:
-    """Serves until every shell that ever spoke has gone, or until SIGTERM; stores what it was given.
+    """Serves until every shell that spoke has gone, or until SIGTERM; stores what it was given.
 
     Args:
         folder: The private folder; removed unless a signal is the reason.
@@ -242,6 +244,7 @@ def serve(folder: str, first: int, session: ShellSession) -> None:
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     watch.add(wake)
     while not stopped:
         is_over = watch.is_over()

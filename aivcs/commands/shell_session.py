@@ -1,4 +1,4 @@
-"""Events that the shells of one script hand over to one process: what is said, stored and answered.
+r"""What the shells of one script say to the process that stores their events, and what it answers.
 
 A message is a line of words, each with a NUL before it and none behind the last:
 
@@ -10,8 +10,8 @@ A message is a line of words, each with a NUL before it and none behind the last
 
 SHELL is the process number of the shell that speaks, ASKED the text by which it knows the answer.
 An event that cannot be stored is refused and remembered; the others are stored all the same, and in
-order. A refusal is told to the shell that handed the event over when that one flushes; until it has,
-to the script's first shell as well, so none is lost that a subshell did not ask for.
+order. A refusal is told to the shell that handed the event over when that one flushes; until it
+has, to the script's first shell as well, so none is lost that a subshell did not ask for.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ if [[ ${_aivcs_folder-} != */"$$"-* ]]; then
     _aivcs_asked=0
     _aivcs_written=0
 fi
+\builtin printf -v _aivcs_nul '\0' # empty in bash, whose values have none
 if [[ -n ${ZSH_VERSION-} ]]; then
     \builtin zmodload zsh/system # sysparams[pid], which is what BASHPID is in bash
 fi
@@ -44,26 +45,28 @@ aivcs_log() {
     # The process is there if it has the pipe open: a number may be another's by now, and a zombie
     # still has its number.
     if [[ ! /proc/$_aivcs_server/fd/0 -ef $_aivcs_folder/in ]]; then
-        _aivcs_reach || \builtin return
+        _aivcs_reach || \builtin return "$?"
     fi
     if [[ $# -eq 2 && $2 == - ]]; then # the payload is on standard input, which is ours alone
-        _aivcs_ask sync || \builtin return
+        _aivcs_ask sync || \builtin return "$?"
         "${_aivcs_command[@]}" run log "$AIVCS_RUN" "$1" -
-        \builtin return
+        \builtin return "$?"
     fi
-    \builtin local me="${BASHPID:-${sysparams[pid]-}}"
-    \builtin local all="$AIVCS_RUN${AIVCS_STORE-}$PWD$*"
-    \builtin local size="$((${#all} + $#))"
-    if [[ -n ${ZSH_VERSION-} && $all == *$'\0'* ]]; then
+    \builtin local me="${BASHPID:-${sysparams[pid]-}}" all="$AIVCS_RUN${AIVCS_STORE-}$PWD$*"
+    if [[ -n $_aivcs_nul && $all == *"$_aivcs_nul"* ]]; then
         _aivcs_tell "event $1 was not handed over: it contains a NUL; in JSON that is \\u0000"
         \builtin return 2
     fi
     # A message must go down the pipe in one piece, or it could be mixed with those of other shells.
     # bash writes at every newline, and every 1024 bytes if its first output went to a terminal; a
     # character has four bytes at most. What could be cut goes through a file.
-    if [[ $size -le 960 && $all != *$'\n'* && ($size -le 240 || $all != *[![:ascii:]]*) ]]; then
+    if [[ ${#all} -le 900 && $# -le 100 && $all != *$'\n'* &&
+        (${#all} -le 225 || $all != *[![:ascii:]]*) ]]; then
+        # Opened for reading as well, the pipe never kills us for want of a reader.
+        \builtin printf '\0%s' event "$me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@" $'\n' \
+            1<>"$_aivcs_folder/in" && \builtin return "$?"
         _aivcs_write event "$me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@"
-        \builtin return
+        \builtin return "$?"
     fi
     \builtin local name="$me.$((_aivcs_written += 1)).$RANDOM"
     if ! \builtin printf '\0%s' event "$me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@" '' \
@@ -71,8 +74,8 @@ aivcs_log() {
         _aivcs_tell "event $1 was not handed over: $_aivcs_folder cannot take it"
         \builtin return 16
     fi
-    _aivcs_write file "$me" "$name" || \builtin return
-    if [[ $size -gt 65536 ]]; then # the pipe fills with names only, so it would not slow us down
+    _aivcs_write file "$me" "$name" || \builtin return "$?"
+    if [[ ${#all} -gt 65536 ]]; then # the pipe fills with names only, so it would not slow us down
         _aivcs_ask taken
     fi
 }
@@ -84,7 +87,7 @@ aivcs_flush() {
 aivcs_finish() {
     \builtin local code=0
     aivcs_flush || code=$?
-    "${_aivcs_command[@]}" run finish "$@" "${AIVCS_RUN:-@}" || \builtin return
+    "${_aivcs_command[@]}" run finish "$@" "${AIVCS_RUN:-@}" || \builtin return "$?"
     \builtin return "$code"
 }
 
@@ -92,14 +95,16 @@ _aivcs_tell() {
     \builtin printf 'aivcs: %s\n' "$1" >&2
 }
 
-# Writes one message. Opened for reading as well, the pipe never kills us for want of a reader.
+# Writes a message, also where a signal that has a trap interrupts a write that waits: then nothing
+# was written.
 _aivcs_write() {
-    # A signal with a trap may interrupt a write that waits, before anything was written.
-    if ! \builtin printf '\0%s' "$@" $'\n' 1<>"$_aivcs_folder/in" 2>/dev/null &&
-        ! \builtin printf '\0%s' "$@" $'\n' 1<>"$_aivcs_folder/in"; then
-        _aivcs_tell 'the event was not handed over'
-        \builtin return 16
-    fi
+    \builtin local tries
+    for tries in 1 2 3 4 5; do
+        \builtin printf '\0%s' "$@" $'\n' 1<>"$_aivcs_folder/in" && \builtin return "$?"
+        _aivcs_is_there || \builtin break
+    done
+    _aivcs_tell "the event was not handed over (tried $tries times)"
+    \builtin return 16
 }
 
 # Whether the background process is there.
@@ -119,11 +124,11 @@ _aivcs_reach() {
     if [[ -z $_aivcs_server ]]; then
         if [[ ! -s $_aivcs_folder/pid ]]; then
             "${_aivcs_command[@]}" shell-session "$_aivcs_folder" "$$" \
-                "${BASHPID:-${sysparams[pid]-}}" "${AIVCS_RUN-}" </dev/null || \builtin return
+                "${BASHPID:-${sysparams[pid]-}}" "${AIVCS_RUN-}" </dev/null || \builtin return "$?"
         fi
         IFS= \builtin read -r _aivcs_server <"$_aivcs_folder/pid" || _aivcs_server=-
     fi
-    _aivcs_is_there && \builtin return
+    _aivcs_is_there && \builtin return "$?"
     _aivcs_tell 'the background process of aivcs_log has died; what was handed over since the last aivcs_flush may be missing from: aivcs run events'
     \builtin return 17
 }
@@ -134,7 +139,7 @@ _aivcs_ask() {
     if [[ -z $_aivcs_server && ! -e $_aivcs_folder ]]; then
         \builtin return 0 # nothing was handed over
     fi
-    _aivcs_is_there || _aivcs_reach || \builtin return
+    _aivcs_is_there || _aivcs_reach || \builtin return "$?"
     \builtin local me="${BASHPID:-${sysparams[pid]-}}" answer='' code
     \builtin local answers="$_aivcs_folder/answers.$me"
     if [[ ! -p $answers ]] && ! \builtin command mkfifo -m 600 "$answers"; then
@@ -142,16 +147,16 @@ _aivcs_ask() {
     fi
     \builtin local asked="$((_aivcs_asked += 1))"
     {
-        _aivcs_write "$1" "$me" "$asked" || \builtin return
+        _aivcs_write "$1" "$me" "$asked" || \builtin return "$?"
         # An answer to something asked before and given up is passed over.
         while [[ ${answer%% *} != "$asked" ]]; do
             answer=
             if ! IFS= \builtin read -r -d '' -t 1 answer && ! _aivcs_is_there; then
                 _aivcs_reach
-                \builtin return
+                \builtin return "$?"
             fi
         done
-    } 0<>"$answers" || \builtin return
+    } 0<>"$answers" || \builtin return "$?"
     answer=${answer#* }
     code=${answer%% *}
     if [[ -n ${answer#* } ]]; then

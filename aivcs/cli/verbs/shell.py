@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from aivcs.errors import UsageError
 
-
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.commands.shell_session import Refusal, ShellSession
@@ -86,12 +85,16 @@ def _answer(asked: str, refused: list[Refusal], count: int) -> bytes:
     from aivcs.cli.exits import exit_code
     from aivcs.cli.render import escape
 
+    code = exit_code(refused[0].error) if refused else 0
     lines = [
         f"aivcs: event {number} ({escape(kind)}) was refused: {escape(str(error))}"
         for number, kind, error in refused
     ]
-    if count > len(refused):
-        lines.append(f"aivcs: and {count - len(refused)} more were refused")
-    code = exit_code(refused[0].error) if refused else 0
-    text = f"{asked} {code} " + "\n".join(lines)
-    return text.encode("utf-8", "backslashreplace")[:_ANSWER] + b"\0"
+    while True:
+        more = count - len(lines)
+        last = [f"aivcs: and {more} more refused"] if more else []
+        text = f"{asked} {code} " + "\n".join(lines + last)
+        data = text.encode("utf-8", "backslashreplace")
+        if len(data) < _ANSWER or not lines:
+            return data[:_ANSWER] + b"\0"
+        lines.pop()
