@@ -246,11 +246,13 @@ def serve(folder: str, first: int, session: ShellSession) -> None:
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     watch.add(wake)
+    look = 0.0
     while not stopped:
         is_over = watch.is_over()
         remaining = session.remaining
         if is_over:
-            remaining = min(_LOOK, _LOOK if remaining is None else remaining)
+            remaining = look if remaining is None else min(look, remaining)
+            look = _LOOK
         if not watch.wait(remaining):
             if session.remaining == 0:
                 session.store()

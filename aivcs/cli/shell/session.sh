@@ -52,30 +52,32 @@ aivcs_log() {
         "${_aivcs_command[@]}" run log "$AIVCS_RUN" "$1" -
         \builtin return "$?"
     fi
-    \builtin local me="${BASHPID:-${sysparams[pid]-}}" all="$AIVCS_RUN${AIVCS_STORE-}$PWD$*"
-    if [[ -n $_aivcs_nul && $all == *"$_aivcs_nul"* ]]; then
+    # Locals are named like this because a variable of the script may be read-only.
+    \builtin local _aivcs_me="${BASHPID:-${sysparams[pid]-}}" \
+        _aivcs_all="$AIVCS_RUN${AIVCS_STORE-}$PWD$*"
+    if [[ -n $_aivcs_nul && $_aivcs_all == *"$_aivcs_nul"* ]]; then
         _aivcs_tell "event $1 was not handed over: it contains a NUL; in JSON that is \\u0000"
         \builtin return 2
     fi
     # A message must go down the pipe in one piece, or it could be mixed with those of other shells.
     # bash writes at every newline, and every 1024 bytes if its first output went to a terminal; a
     # character has four bytes at most. What could be cut goes through a file.
-    if [[ ${#all} -le 900 && $# -le 100 && $all != *$'\n'* &&
-        (${#all} -le 225 || $all != *[![:ascii:]]*) ]]; then
+    if [[ ${#_aivcs_all} -le 900 && $# -le 100 && $_aivcs_all != *$'\n'* &&
+        (${#_aivcs_all} -le 225 || $_aivcs_all != *[![:ascii:]]*) ]]; then
         # Opened for reading as well, the pipe never kills us for want of a reader.
-        \builtin printf '\0%s' event "$me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@" $'\n' \
-            1<>"$_aivcs_folder/in" && \builtin return "$?"
-        _aivcs_write event "$me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@"
+        \builtin printf '\0%s' event "$_aivcs_me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@" \
+            $'\n' 1<>"$_aivcs_folder/in" && \builtin return 0
+        _aivcs_write event "$_aivcs_me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@"
         \builtin return "$?"
     fi
-    \builtin local name="$me.$((_aivcs_written += 1)).$RANDOM"
-    if ! \builtin printf '\0%s' event "$me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" "$@" '' \
-        >|"$_aivcs_folder/$name"; then
+    \builtin local _aivcs_name="$_aivcs_me.$((_aivcs_written += 1)).$RANDOM"
+    if ! \builtin printf '\0%s' event "$_aivcs_me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" \
+        "$@" '' >|"$_aivcs_folder/$_aivcs_name"; then
         _aivcs_tell "event $1 was not handed over: $_aivcs_folder cannot take it"
         \builtin return 16
     fi
-    _aivcs_write file "$me" "$name" || \builtin return "$?"
-    if [[ ${#all} -gt 65536 ]]; then # the pipe fills with names only, so it would not slow us down
+    _aivcs_write file "$_aivcs_me" "$_aivcs_name" || \builtin return "$?"
+    if [[ ${#_aivcs_all} -gt 65536 ]]; then # names alone do not fill the pipe and slow us down
         _aivcs_ask taken
     fi
 }
@@ -85,10 +87,10 @@ aivcs_flush() {
 }
 
 aivcs_finish() {
-    \builtin local code=0
-    aivcs_flush || code=$?
+    \builtin local _aivcs_code=0
+    aivcs_flush || _aivcs_code=$?
     "${_aivcs_command[@]}" run finish "$@" "${AIVCS_RUN:-@}" || \builtin return "$?"
-    \builtin return "$code"
+    \builtin return "$_aivcs_code"
 }
 
 _aivcs_tell() {
@@ -98,12 +100,12 @@ _aivcs_tell() {
 # Writes a message, also where a signal that has a trap interrupts a write that waits: then nothing
 # was written.
 _aivcs_write() {
-    \builtin local tries
-    for tries in 1 2 3 4 5; do
+    \builtin local _aivcs_tries
+    for _aivcs_tries in 1 2 3 4 5; do
         \builtin printf '\0%s' "$@" $'\n' 1<>"$_aivcs_folder/in" && \builtin return "$?"
         _aivcs_is_there || \builtin break
     done
-    _aivcs_tell "the event was not handed over (tried $tries times)"
+    _aivcs_tell "the event was not handed over (tried $_aivcs_tries times)"
     \builtin return 16
 }
 
@@ -124,7 +126,8 @@ _aivcs_reach() {
     if [[ -z $_aivcs_server ]]; then
         if [[ ! -s $_aivcs_folder/pid ]]; then
             "${_aivcs_command[@]}" shell-session "$_aivcs_folder" "$$" \
-                "${BASHPID:-${sysparams[pid]-}}" "${AIVCS_RUN-}" </dev/null || \builtin return "$?"
+                "${BASHPID:-${sysparams[pid]-}}" "${AIVCS_RUN-}" </dev/null ||
+                \builtin return "$?"
         fi
         IFS= \builtin read -r _aivcs_server <"$_aivcs_folder/pid" || _aivcs_server=-
     fi
@@ -140,37 +143,37 @@ _aivcs_ask() {
         \builtin return 0 # nothing was handed over
     fi
     _aivcs_is_there || _aivcs_reach || \builtin return "$?"
-    \builtin local me="${BASHPID:-${sysparams[pid]-}}" answer='' code
-    \builtin local answers="$_aivcs_folder/answers.$me"
-    if [[ ! -p $answers ]] && ! \builtin command mkfifo -m 600 "$answers"; then
+    \builtin local _aivcs_me="${BASHPID:-${sysparams[pid]-}}" _aivcs_answer='' _aivcs_code
+    \builtin local _aivcs_answers="$_aivcs_folder/answers.$_aivcs_me"
+    if [[ ! -p $_aivcs_answers ]] && ! \builtin command mkfifo -m 600 "$_aivcs_answers"; then
         \builtin return 16
     fi
-    \builtin local asked="$((_aivcs_asked += 1))"
+    \builtin local _aivcs_number="$((_aivcs_asked += 1))"
     {
-        _aivcs_write "$1" "$me" "$asked" || \builtin return "$?"
+        _aivcs_write "$1" "$_aivcs_me" "$_aivcs_number" || \builtin return "$?"
         # An answer to something asked before and given up is passed over.
-        while [[ ${answer%% *} != "$asked" ]]; do
-            answer=
-            if ! IFS= \builtin read -r -d '' -t 1 answer && ! _aivcs_is_there; then
+        while [[ ${_aivcs_answer%% *} != "$_aivcs_number" ]]; do
+            _aivcs_answer=
+            if ! IFS= \builtin read -r -d '' -t 1 _aivcs_answer && ! _aivcs_is_there; then
                 _aivcs_reach
                 \builtin return "$?"
             fi
         done
-    } 0<>"$answers" || \builtin return "$?"
-    answer=${answer#* }
-    code=${answer%% *}
-    if [[ -n ${answer#* } ]]; then
-        \builtin printf '%s\n' "${answer#* }" >&2
+    } 0<>"$_aivcs_answers" || \builtin return "$?"
+    _aivcs_answer=${_aivcs_answer#* }
+    _aivcs_code=${_aivcs_answer%% *}
+    if [[ -n ${_aivcs_answer#* } ]]; then
+        \builtin printf '%s\n' "${_aivcs_answer#* }" >&2
     fi
-    \builtin return "$code"
+    \builtin return "$_aivcs_code"
 }
 
 # At the end of the script: its exit code, unless that is 0 and the flush fails.
 _aivcs_exit() {
-    \builtin local code=0
-    aivcs_flush || code=$?
-    if [[ $1 -eq 0 && $code -ne 0 ]]; then
-        \builtin exit "$code"
+    \builtin local _aivcs_code=0
+    aivcs_flush || _aivcs_code=$?
+    if [[ $1 -eq 0 && $_aivcs_code -ne 0 ]]; then
+        \builtin exit "$_aivcs_code"
     fi
 }
 
