@@ -16,7 +16,7 @@ PATIENCE = 10
 """Seconds that a shell may take to answer."""
 
 WORDS = [
-    ("aivcs ", "init status verify gc head blob run release config"),
+    ("aivcs ", "init status verify gc head shell-init blob run release config"),
     ("aivcs r", "run release"),
     ("aivcs run ", "start log finish show events list reap verify"),
     ("aivcs run f", "finish"),

@@ -69,7 +69,7 @@ aivcs verify --head "$head\"""",
 eval "$(aivcs shell-init)"
 export AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current)
 trap 'aivcs_finish --exit-code $?' EXIT
-for file in *.md; do aivcs_log file_read path="$file" bytes:="$(wc -c < "$file")"; done
+for file in *.md; do aivcs_log file_read path="$file"; done
 aivcs_flush""",
         ),
     ],
