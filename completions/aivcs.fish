@@ -153,7 +153,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob get'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l force -d 'Remove what is referred to, and ignore what is absent'
+complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l force -d 'Remove what is referred to or pinned, with its pin; ignore what is absent'
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob pin'" -s h -l help -d 'Print help'

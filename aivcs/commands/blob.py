@@ -182,6 +182,8 @@ def has(repo: "Repository", digests: "Sequence[str]") -> "Iterator[tuple[str, bo
 def remove(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> None:
     """Removes blobs; all are checked before any is removed.
 
+    Forced, it takes the pins of these blobs away as well, which would ask for what is gone.
+
     Raises:
         UsageError: One is not a whole digest.
         NotFoundError: One is not there, unless forced.
@@ -195,6 +197,7 @@ def remove(repo: "Repository", digests: "Sequence[str]", *, force: bool = False)
     if force:
         with repo.backend.exclusive():
             for digest in wanted:
+                repo.backend.unpin(digest)
                 repo.blobs.delete(digest)
         return
     from aivcs.reachability import References

@@ -85,6 +85,8 @@ def verify(
 ) -> Iterator[Finding]:
     """Reads all of some parts of a store and yields what is wrong with them.
 
+    Of a whole store, also what live specs name and is not there.
+
     Args:
         repo: What to read.
         parts: Any of `blobs`, `runs` and `releases`.
@@ -97,6 +99,10 @@ def verify(
         NotFoundError: A prefix fits no blob.
     """
     found = repo.backend.verify(parts, progress, repair=repair)
+    if parts == {"blobs", "runs", "releases"}:
+        from aivcs.commands.missing import verify as verify_parts
+
+        found = verify_parts(repo, found)
     if not heads:
         return found
     from itertools import chain

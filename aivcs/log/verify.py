@@ -24,10 +24,16 @@ cut at the end of a line, or written anew as a whole: that takes its head, kept 
 
 from bisect import bisect_right
 
-from aivcs.errors import IntegrityError, SerializationError, StorageError, UnsupportedFormatError
+from aivcs.errors import (
+    IntegrityError,
+    InvalidDigestError,
+    SerializationError,
+    StorageError,
+    UnsupportedFormatError,
+)
 from aivcs.log import chain, release, run
 from aivcs.log.jsontext import encode, encode_trusted
-from aivcs.model import Record, Timestamp
+from aivcs.model import ContentDigest, Record, Timestamp
 from aivcs.settings import MAX_DEPTH
 
 TYPE_CHECKING = False
@@ -236,6 +242,10 @@ class _RunCheck:
         _require_form(entry, "timestamp")
         if not line.startswith(b'{"type":"event","seq":%d,' % event.seq):
             yield _wrong(number, "the line does not begin with type and seq")
+        if b'"$blob"' in line:
+            for digest in _blobs_in(event.payload):
+                if not self._has_blob(digest):
+                    yield _absent(number, digest)
         if not self._seqs.add(event.seq):
             self._is_sure = False
             yield _wrong(number, f"another event has the seq {event.seq}")
@@ -404,6 +414,22 @@ def _require_form(entry: "dict[str, Any]", *names: str) -> None:
             is_right = False
         if not is_right:
             raise IntegrityError(None, None, "", f"has {text!a} as {name}, which is not its form")
+
+
+def _blobs_in(value: "Any") -> "Iterator[str]":
+    """Yields the digest of every `{"$blob": DIGEST}` in a payload."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += reversed(value)
+        elif isinstance(value, dict):
+            waiting += reversed(value.values())
+            try:
+                if list(value) == ["$blob"]:
+                    yield ContentDigest(value["$blob"])
+            except InvalidDigestError:
+                continue
 
 
 def _pair(value: "Any") -> "tuple[int, int] | None":

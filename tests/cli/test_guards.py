@@ -225,7 +225,8 @@ class TestDevices:
             else:
                 os.mknod(path, stat.S_IFSOCK | 0o644)
             aivcs(*command, code=16)
-        aivcs("verify", code=0 if kind == "folder" else 14)
+        found = aivcs("verify", code=14).lines
+        assert [line.split("\t")[0] for line in found] == ["damage"] * 3
         for path in commands:
             assert not path.is_file()
 

@@ -375,9 +375,16 @@ class TestPins:
     def test_are_taken_away_by_prefix_though_the_blob_is_gone(self, aivcs):
         digest = aivcs.put(b"one")
         aivcs.ok("blob", "pin", digest)
-        aivcs.ok("blob", "rm", "--force", digest)
+        aivcs.object(digest).unlink()
         aivcs.ok("blob", "unpin", digest[:6])
         assert list((aivcs.store / "pins").iterdir()) == []
+
+    def test_go_with_a_blob_that_is_removed_by_force(self, aivcs):
+        digest, other = aivcs.put(b"one"), aivcs.put(b"two")
+        aivcs.ok("blob", "pin", digest, other)
+        aivcs.ok("blob", "rm", "--force", digest)
+        assert [pin.name for pin in (aivcs.store / "pins").iterdir()] == [other]
+        assert aivcs.ok("verify").out == b""
 
     def test_protect_from_rm(self, aivcs):
         digest = aivcs.put(b"one")

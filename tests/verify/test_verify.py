@@ -636,7 +636,7 @@ STRAYS = [
     "runs/abc/abc.jsonl",
     "releases/README",
     "releases/.hidden.jsonl",
-    "releases/a.jsonl/b.jsonl",
+    "releases/a..b/.jsonl/b.jsonl",
 ]
 
 
@@ -652,6 +652,16 @@ def test_a_stray_file_is_reported_and_not_read(store: FileBackend, name: str) ->
 def test_a_stray_folder_is_reported(store: FileBackend, name: str) -> None:
     Path(store.path, name).mkdir(parents=True)
     assert [f.severity for f in found(store)] == ["notice"]
+
+
+@pytest.mark.parametrize(
+    "name", [f"objects/ab/{'0' * 62}", "runs/ru/run-1.jsonl", "releases/a.jsonl/b.jsonl"]
+)
+def test_a_folder_in_the_place_of_an_object_or_a_log_is_damage(
+    store: FileBackend, name: str
+) -> None:
+    Path(store.path, name).mkdir(parents=True)
+    assert [f.severity for f in found(store)] == ["damage"]
 
 
 PLACES = [

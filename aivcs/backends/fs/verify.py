@@ -163,6 +163,10 @@ def _findings(
                 progress(part, size)
         for finding, how in report.found:
             yield _mended(finding, how) if mend and how is not None else finding
+    if "blobs" in parts:
+        # When all repairs are made: what was set aside is missing by now.
+        for finding, how in verifier.pins():
+            yield _mended(finding, how) if mend and how is not None else finding
     yield from verifier.unread
 
 
@@ -226,23 +230,27 @@ def _saying(finding: Finding, how: "Mend | None" = None) -> "Item":
 class _Verifier:
     """One pass over a store."""
 
-    __slots__ = ("_folder", "unread")
+    __slots__ = ("_folder", "_has_pins", "unread")
 
     def __init__(self, folder: "Folder") -> None:
         self._folder = folder
+        self._has_pins = False
         # What could not be looked at where there is no way to say it at once.
         self.unread: list[Finding] = []
 
     def items(self, parts: "frozenset[str]") -> "Iterator[Item]":
         """Yields all there is to look at, in order: how many bytes it has, and how it is judged."""
         if "blobs" in parts:
-            for name in ("damaged", "pins"):
-                problem = self._unusable(name)
+            unusable = {name: self._unusable(name) for name in ("damaged", "pins", "objects")}
+            for problem in unusable.values():
                 if problem:
                     yield _saying(problem)
+            self._has_pins = not unusable["pins"]
             yield from self._temporaries()
-            yield from self._kept()
-            yield from self._objects()
+            if not unusable["objects"]:
+                if not unusable["damaged"]:
+                    yield from self._kept()
+                yield from self._objects()
         if "runs" in parts:
             yield from self._runs()
         if "releases" in parts:
@@ -268,8 +276,6 @@ class _Verifier:
 
     def _kept(self) -> "Iterator[Item]":
         """Looks for objects that are only in `damaged/` because a repair was interrupted."""
-        if self._unusable("damaged") or self._unusable("objects"):
-            return
         for name, status in self._entries("damaged"):
             _, shard, rest, *_ = f"{name}---".split("-", 3)
             digest = shard + rest[:62]
@@ -293,8 +299,9 @@ class _Verifier:
                     is_whole = hash_file(fd) == digest
                 finally:
                     os.close(fd)
-            except (BackendError, OSError):
-                return  # what cannot be read is no object
+            except (BackendError, OSError) as error:
+                report.add(_unreadable(name, error))
+                return
             if is_whole and not self._has_blob(digest):
                 report.add(
                     Finding(
@@ -312,15 +319,11 @@ class _Verifier:
     def _mending(self, how: "Callable[..., str]", *arguments: object) -> "Mend":
         return lambda: how(self._folder, *arguments)
 
-    def _out_of_place(self, where: str, mode: int) -> "Item":
+    def _out_of_place(self, where: str, mode: int, *, is_place: bool = False) -> "Item":
         how = self._mending(repair.set_stray_aside, where) if S_ISREG(mode) else None
-        return _saying(_misfit(where, mode), how)
+        return _saying(_misfit(where, mode, is_place=is_place), how)
 
     def _objects(self) -> "Iterator[Item]":
-        problem = self._unusable("objects")
-        if problem:
-            yield _saying(problem)
-            return
         for shard, status in self._entries("objects"):
             where = f"objects/{shard}"
             if not S_ISDIR(status.st_mode) or len(shard) != 2 or not _HEX.issuperset(shard):
@@ -331,8 +334,9 @@ class _Verifier:
                 yield _saying(problem)
                 continue
             for rest, status in self._entries(where):
-                if not S_ISREG(status.st_mode) or len(rest) != 62 or not _HEX.issuperset(rest):
-                    yield self._out_of_place(f"{where}/{rest}", status.st_mode)
+                is_place = len(rest) == 62 and _HEX.issuperset(rest)
+                if not S_ISREG(status.st_mode) or not is_place:
+                    yield self._out_of_place(f"{where}/{rest}", status.st_mode, is_place=is_place)
                 else:
                     yield status.st_size, self._judging_object(f"{where}/{rest}", shard + rest)
 
@@ -376,6 +380,30 @@ class _Verifier:
             self._mending(repair.set_object_aside, name, digest),
         )
 
+    def pins(self) -> "Iterator[tuple[Finding, Mend | None]]":
+        """Yields what is wrong with the pins: what one of them keeps must be there.
+
+        To be called when `items` was read to its end.
+        """
+        for name, status in self._entries("pins") if self._has_pins else ():
+            where = f"pins/{name}"
+            digest = name.lower()
+            if not S_ISREG(status.st_mode):
+                yield _misfit(where, status.st_mode), None
+            elif len(digest) != 64 or not _HEX.issuperset(digest):
+                how = self._mending(repair.set_stray_aside, where)
+                yield _misfit(where, status.st_mode), how
+            # Who takes a pin away may remove the blob at once.
+            elif not self._has_blob(digest) and os.path.lexists(self._folder.path(where)):
+                yield _unkept(digest, self._aside(digest)), None
+
+    def _aside(self, digest: str) -> "list[str]":
+        """Where a repair put bytes that had stood in the place of a blob."""
+        flat = repair.object_name(digest).replace("/", "-")
+        return [
+            f"damaged/{name}" for name, _ in self._entries("damaged") if name.startswith(f"{flat}.")
+        ]
+
     def _runs(self) -> "Iterator[Item]":
         problem = self._unusable("runs")
         if problem:
@@ -392,8 +420,9 @@ class _Verifier:
                 continue
             for file, status in self._entries(where):
                 run_id = file.removesuffix(".jsonl")
-                if not S_ISREG(status.st_mode) or run_id == file or not _is_run_id(run_id):
-                    yield self._out_of_place(f"{where}/{file}", status.st_mode)
+                is_place = run_id != file and _is_run_id(run_id)
+                if not S_ISREG(status.st_mode) or not is_place:
+                    yield self._out_of_place(f"{where}/{file}", status.st_mode, is_place=is_place)
                     continue
                 if run_id[:2] != shard:
                     yield _saying(
@@ -418,17 +447,14 @@ class _Verifier:
         for entry, status in self._entries(where):
             path = f"{where}/{entry}"
             name = path.removeprefix("releases/")
+            is_place = name.endswith(".jsonl") and _is_release_name(name.removesuffix(".jsonl"))
             if S_ISDIR(status.st_mode) and _is_release_name(name):
                 yield from self._releases(path)
-            elif (
-                S_ISREG(status.st_mode)
-                and name.endswith(".jsonl")
-                and _is_release_name(name.removesuffix(".jsonl"))
-            ):
+            elif S_ISREG(status.st_mode) and is_place:
                 check = self._rules_of_release(name.removesuffix(".jsonl"))
                 yield status.st_size, self._judging_log("releases", path, check)
             else:
-                yield self._out_of_place(path, status.st_mode)
+                yield self._out_of_place(path, status.st_mode, is_place=is_place)
 
     def _rules_of_run(self, run_id: str) -> "Rules":
         return lambda lines: rules.run_problems(lines, run_id, self._has_blob)
@@ -594,6 +620,14 @@ def _torn(name: str, lines: int, tail: "Tail") -> Finding:
     )
 
 
+def _unkept(digest: str, aside: "list[str]") -> Finding:
+    problem = "it is pinned, so it is to be kept, but it is not in this store"
+    if aside:
+        problem += f"; the damaged bytes that stood in its place are in {', '.join(aside)}"
+    remedy = f"put the content again: aivcs blob put FILE; or let it go: aivcs blob unpin {digest}"
+    return Finding(DAMAGE, digest, None, problem, remedy)
+
+
 def _leftover(where: str) -> Finding:
     return Finding(
         NOTICE,
@@ -611,8 +645,16 @@ def _age(status: os.stat_result) -> float:
     return time() - status.st_mtime
 
 
-def _misfit(where: str, mode: int) -> Finding:
-    """The finding for what a store does not hold: not here, or not of this kind."""
+def _misfit(where: str, mode: int, *, is_place: bool = False) -> Finding:
+    """The finding for what a store does not hold: not here, or not of this kind.
+
+    Args:
+        where: Its path below the store.
+        mode: What it is.
+        is_place: Whether this is the place of an object or of a log.
+    """
+    if S_ISDIR(mode) and is_place:
+        return Finding(DAMAGE, where, None, "a folder stands in the place of this file", _FOREIGN)
     if S_ISLNK(mode):
         return Finding(DAMAGE, where, None, "it is a symbolic link; a store holds none", _FOREIGN)
     if S_ISDIR(mode):

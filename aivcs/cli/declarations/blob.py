@@ -59,7 +59,11 @@ def blob_has(
 def blob_rm(
     digests: Annotated[list[str], Argument(metavar="DIGEST...", help="Whole digests.")],
     force: Annotated[
-        bool, Option("--force", help="Remove what is referred to, and ignore what is absent.")
+        bool,
+        Option(
+            "--force",
+            help="Remove what is referred to or pinned, with its pin; ignore what is absent.",
+        ),
     ] = False,
 ) -> None:
     """Remove blobs that nothing refers to."""

@@ -102,7 +102,12 @@ def verify(
     repair: Repair = False,
     as_json: Json = False,
 ) -> None:
-    """Read all of the store and print what is damaged (exit 14), or nothing."""
+    """Read all of the store and print what is damaged (exit 14), or nothing.
+
+    Also printed, as notices that leave the exit code at 0, are what crashes left and what is
+    missing: specs that runs and releases name, files of events, and whatever is named by a spec
+    that is live, or by what that names. Missing blobs that are pinned are damage.
+    """
 
 
 @app.command()

@@ -1,0 +1,88 @@
+"""What live specs are made of, and is not there; a part of `aivcs verify`.
+
+A spec names its parts as any blob names others: by a string of 64 hexadecimal digits
+(`aivcs.reachability`). Such a string may be the digest of something that was never a blob, so what
+is missing is a notice. What must be there without a doubt is pinned, and its absence is damage.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.backends.fs.verify import Finding
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    NotFoundError,
+    StorageError,
+    UnsupportedFormatError,
+)
+from aivcs.log.verify import DAMAGE, NOTICE
+from aivcs.reachability import digests_in_blob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.model import ContentDigest, ReleaseRecord
+    from aivcs.repository import Repository
+
+_PUT = "put the content: aivcs blob put FILE; if it never was a blob, nothing is missing"
+_READ = "check owner, permissions and disk, then verify again"
+
+
+def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yields findings of a whole store, and behind them what live specs name and is missing.
+
+    A blob that is missing is said once, with the first live spec that needs it.
+    """
+    told = set()
+    for finding in found:
+        if finding.is_open:
+            told.add(finding.where)
+        yield finding
+    try:
+        # Strictly: a name that could not be listed would seem to be none.
+        logs = sorted(repo.backend.list_logs())
+    except StorageError:
+        if not told:
+            raise
+        return  # what was found must be mended first
+    seen: set[ContentDigest] = set()
+    for log in logs:
+        if log.startswith("release/"):
+            for finding in _missing_under(repo, log.removeprefix("release/"), seen):
+                if finding.where not in told:
+                    yield finding
+
+
+def _missing_under(repo: Repository, name: str, seen: set[ContentDigest]) -> Iterator[Finding]:
+    try:
+        live = repo.releases.current(name)
+    except (IntegrityError, UnsupportedFormatError):
+        return  # which was found before
+    except BackendError as error:
+        yield Finding(DAMAGE, f"release/{name}", None, f"it cannot be read: {error}", _READ)
+        return
+    if live is not None:
+        yield from _missing_of(repo, live, seen)
+
+
+def _missing_of(
+    repo: Repository, live: ReleaseRecord, seen: set[ContentDigest]
+) -> Iterator[Finding]:
+    release = f"{live.name}@{live.seq}"
+    waiting = [(live.spec_digest, f"it is what is live as {release}")]
+    while waiting:
+        digest, why = waiting.pop()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        source = f"blob {digest} names it, which belongs to what is live as {release}"
+        try:
+            waiting += [(part, source) for part in digests_in_blob(repo, digest)]
+        except NotFoundError:
+            yield Finding(NOTICE, digest, None, f"it is not in this store, but {why}", _PUT)
+        except IntegrityError:
+            continue  # which was found before
+        except BackendError as error:
+            yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
