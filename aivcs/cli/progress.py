@@ -1,4 +1,8 @@
-"""A progress bar on standard error, for a person who waits; nothing at all for anybody else."""
+"""A progress bar on standard error, for a person who waits; nothing at all for anybody else.
+
+It is drawn over itself, and the cursor is never hidden: so there is nothing to restore, however the
+process ends.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from aivcs.cli.context import Context
 
 _PAUSE = 0.1
 """Seconds between two pictures of the bar."""
+_WIPE = b"\r\x1b[2K"
+"""Empties the line that the cursor is in, and goes to its beginning."""
 
 
 class Bar:
@@ -32,6 +39,7 @@ class Bar:
         self._context = context
         self._what = what
         self._measure = measure
+        self._console: Console | None = None
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._drawn = 0.0
@@ -50,20 +58,21 @@ class Bar:
         )
 
         plain = self._context.color == "never" or bool(self._context.environment.get("NO_COLOR"))
+        self._console = Console(stderr=True, no_color=plain)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             DownloadColumn(binary_units=True),
             TimeRemainingColumn(compact=True),
-            console=Console(stderr=True, no_color=plain),
+            console=self._console,
             auto_refresh=False,
-            transient=True,
-            # What is printed goes where it always goes; `clear` keeps the two apart.
-            redirect_stdout=False,
-            redirect_stderr=False,
         )
         self._task = self._progress.add_task(self._what, total=max(1, self._measure()))
-        self._progress.start()
+        try:
+            self._draw()
+        except BaseException:  # an interrupt just now: nobody else would take the bar away
+            self.clear()
+            raise
         return self
 
     def __exit__(
@@ -73,23 +82,32 @@ class Bar:
         trace: TracebackType | None,
     ) -> None:
         """Takes the bar away."""
-        if self._progress is not None:
-            self._progress.stop()
+        self.clear()
 
     def advance(self, size: int) -> None:
         """Counts some bytes more."""
         if self._progress is None or self._task is None:
             return
         self._progress.advance(self._task, size)
-        now = monotonic()
-        if now - self._drawn >= _PAUSE:
-            self._drawn = now
-            self._progress.refresh()
+        if monotonic() - self._drawn >= _PAUSE:
+            self._draw()
 
     def clear(self) -> None:
         """Wipes the line of the bar, for something else to be printed; it comes back by itself."""
         if self._progress is not None:
-            try:
-                os.write(2, b"\r\x1b[2K")
-            except OSError:
-                pass  # then nobody sees it
+            _write(_WIPE)
+
+    def _draw(self) -> None:
+        assert self._console is not None
+        assert self._progress is not None
+        self._drawn = monotonic()
+        with self._console.capture() as picture:
+            self._console.print(self._progress.get_renderable(), end="")
+        _write(_WIPE + picture.get().rstrip("\n").encode(self._console.encoding, "replace"))
+
+
+def _write(data: bytes) -> None:
+    try:
+        os.write(2, data)
+    except OSError:
+        pass  # then nobody sees it

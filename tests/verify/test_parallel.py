@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from aivcs.backends.fs import FileBackend, verify, workers
+from aivcs.cli import progress
+from aivcs.cli.context import Context
 from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata
 from aivcs.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
@@ -214,24 +216,52 @@ class TestCommand:
         assert time.monotonic() - began < 2
         assert (process.returncode, out, err) == (130, b"", b"")
 
-    def test_shows_a_bar_on_a_terminal_and_takes_it_away(self, endless):
+    def on_a_terminal(self, endless, sent):
+        """What a terminal got from a command that was sent a signal as soon as it drew its bar."""
         ours, theirs = pty.openpty()
         process = endless.start(
             "verify", stdout=subprocess.PIPE, stderr=theirs, env={"TERM": "xterm", "COLUMNS": "80"}
         )
         os.close(theirs)
         try:
-            assert b"verifying" in wait_for(ours, b"verifying")
-            process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 130
-            # The line is wiped, and the cursor is back.
-            rest = wait_for(ours, b"\x1b[?25h", 5)
-            assert b"\x1b[2K" in rest
-            assert b"\x1b[?25h" in rest
+            seen = wait_for(ours, b"verifying")
+            process.send_signal(sent)
+            code = process.wait(10)
+            return code, seen + wait_for(ours, b"at the end of it all", 5)
         finally:
             process.kill()
             process.communicate()
             os.close(ours)
+
+    def test_shows_a_bar_on_a_terminal_and_takes_it_away(self, endless):
+        code, seen = self.on_a_terminal(endless, signal.SIGINT)
+        assert code == 130
+        assert b"verifying" in seen
+        assert seen.endswith(b"\r\x1b[2K")
+
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+    def test_never_hides_the_cursor_so_that_no_end_of_it_can(self, endless, sent):
+        code, seen = self.on_a_terminal(endless, sent)
+        assert code in {130, -sent}
+        assert b"verifying" in seen
+        assert b"\x1b[?25" not in seen
+
+    def test_takes_the_bar_away_if_interrupted_while_it_draws_the_first(self, monkeypatch):
+        written = []
+        monkeypatch.setattr(os, "isatty", lambda descriptor: True)
+        monkeypatch.setattr(progress, "_write", written.append)
+
+        def interrupt(bar):
+            written.append(b"verifying")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(progress.Bar, "_draw", interrupt)
+        with (
+            pytest.raises(KeyboardInterrupt),
+            progress.Bar(Context({"TERM": "xterm"}), "verifying", lambda: 1),
+        ):
+            pass
+        assert written == [b"verifying", b"\r\x1b[2K"]
 
     def test_keeps_what_it_found_apart_from_the_bar(self, aivcs):
         digest = aivcs.put(b"content")
