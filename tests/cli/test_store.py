@@ -64,6 +64,17 @@ class TestInit:
             expected = 0o2775 if path.is_dir() else 0o664
             assert path.stat().st_mode & 0o7777 == expected, path
 
+    def test_gives_the_modes_that_a_killed_process_did_not_come_to_give(self, outside):
+        outside.ok("init", "--shared")
+        spec = outside.put(b"x")
+        outside.ok("release", "promote", "a/b", spec)
+        outside.object(spec).parent.chmod(0o755)
+        outside.release_log("a/b").chmod(0o600)
+        outside.ok("init")
+        for path in (outside.store, *outside.store.rglob("*")):
+            expected = 0o2775 if path.is_dir() else 0o664
+            assert path.stat().st_mode & 0o7777 == expected, path
+
     @pytest.mark.parametrize(
         ("arguments", "code"), [(("",), 2), (("file",), 16), (("file/x",), 16), (("a", "b"), 2)]
     )
@@ -82,6 +93,18 @@ class TestInit:
         with unchanged:
             for command in (("init",), ("status",), ("blob", "put", "-")):
                 assert "newer aivcs" in aivcs(*command, code=16).complaint
+
+    @pytest.mark.parametrize("found", [b"", b"\n", b"\0\0", b"one\n", b"-1\n", b"\xff"])
+    def test_says_that_a_format_that_is_none_is_damaged_and_how_to_mend_it(self, aivcs, found):
+        digest = aivcs.put(b"content")
+        (aivcs.store / "format").write_bytes(found)
+        for command in (("init",), ("status",), ("blob", "put", "-")):
+            done = aivcs(*command, code=14)
+            assert "format is damaged" in done.complaint
+            assert "write the line 1 into the file" in done.complaint
+        (aivcs.store / "format").write_text("1\n")
+        assert aivcs.ok("blob", "get", digest).out == b"content"
+        aivcs.ok("verify")
 
 
 class TestDiscovery:

@@ -4,7 +4,12 @@ import os
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.folder import Folder
-from aivcs.errors import BackendError, NoRepositoryError, UnsupportedFormatError
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    NoRepositoryError,
+    UnsupportedFormatError,
+)
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
@@ -56,6 +61,7 @@ class FileBackend:
 
         Raises:
             BackendError: It cannot be made, or the file system has no locks that exclude.
+            IntegrityError: There is a store, and its format is damaged.
             UnsupportedFormatError: There is a store of a later format.
         """
         from aivcs.backends.fs.filesystem import require_locks
@@ -70,7 +76,8 @@ class FileBackend:
             is_new = files.make_folder(path, folder.folder_mode)
             for part in _PARTS:
                 files.make_folder(folder.path(part), folder.folder_mode)
-            if shared and not was_shared:
+            if shared or was_shared:
+                # Also again: a process that was killed may not have come to give a mode.
                 _share(folder)
             try:
                 # A store that is there may be read-only, and is then as good as it was.
@@ -106,6 +113,7 @@ class FileBackend:
 
         Raises:
             NoRepositoryError: There is no store.
+            IntegrityError: Its format is damaged.
             UnsupportedFormatError: It is of a later format.
         """
         found = _read_format(path)
@@ -431,6 +439,15 @@ def _read_format(path: str) -> "str | None":
 
 
 def _require_format(path: str, found: str) -> None:
+    if not (found.isascii() and found.isdecimal()):
+        raise IntegrityError(
+            None,
+            None,
+            f"{path}/format",
+            f"{path}/format is damaged: it holds {found!a}, not the number of a format. "
+            f"If this store was of format {FORMAT}, write the line {FORMAT} into the file, "
+            "then: aivcs verify",
+        )
     if found != FORMAT:
         raise UnsupportedFormatError(
             f"{path} is a store of format {found!a}, which needs a newer aivcs; "
