@@ -259,12 +259,52 @@ class Removes(Scenario):
         return before.blobs - now.blobs == {facts["gone"]} and not now.blobs - before.blobs
 
 
+class Collects(Scenario):
+    """Deletes three blobs, one of which names another."""
+
+    def prepare(self, aivcs, facts):
+        facts["part"] = aivcs.put(b"an old part")
+        facts["whole"] = aivcs.put(json.dumps([facts["part"]]).encode())
+        facts["gone"] = {facts["part"], facts["whole"], aivcs.put(b"old")}
+        for digest in facts["gone"]:
+            os.utime(aivcs.object(digest), (0, 0))
+        return ("gc",)
+
+    def done(self, before, now, facts):
+        return (
+            before.blobs - now.blobs == facts["gone"]
+            and now.blobs <= before.blobs
+            and (now.runs, now.releases) == (before.runs, before.releases)
+        )
+
+    def partly(self, before, now, facts):
+        gone = before.blobs - now.blobs
+        whole_has_its_part = facts["part"] not in gone or facts["whole"] in gone
+        return gone <= facts["gone"] and whole_has_its_part and now.runs == before.runs
+
+
+class TakesHeads(Scenario):
+    """Stores a manifest and pins it."""
+
+    def prepare(self, aivcs, facts):
+        return ("head",)
+
+    def done(self, before, now, facts):
+        return (
+            len(now.blobs - before.blobs) == 1
+            and before.blobs <= now.blobs
+            and (now.runs, now.releases) == (before.runs, before.releases)
+        )
+
+
 SCENARIOS = {
     "blob put (new)": Puts(b"new"),
     "blob put (there already)": Puts(b"old", there=True),
     "blob put (large)": Puts(LARGE),
     "blob put (large, there already)": Puts(LARGE, there=True),
     "blob rm": Removes(),
+    "gc": Collects(),
+    "head": TakesHeads(),
     "run start": Starts(),
     "run start --spec-file": StartsWithFile(),
     "run log": Logs(),
