@@ -26,9 +26,17 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+    )
 
     from aivcs import storage
+    from aivcs.errors import StorageError
     from aivcs.model import (
         ContentDigest,
         Head,
@@ -39,7 +47,9 @@ if TYPE_CHECKING:
         RunMetadata,
         RunOwner,
         RunRecord,
+        RunStatus,
         RunSummary,
+        Timestamp,
     )
 
 T = TypeVar("T")
@@ -156,12 +166,37 @@ class RunLedger(Protocol):
         """As `aivcs.storage.RunLedger.iter_events`."""
         ...
 
-    async def list_runs(self, spec_digest: ContentDigest | None = None) -> list[RunRecord]:
+    async def list_runs(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        status: RunStatus | None = None,
+        since: Timestamp | None = None,
+        tags: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> list[RunRecord]:
         """As `aivcs.storage.RunLedger.list_runs`."""
         ...
 
-    def iter_runs(self, spec_digest: ContentDigest | None = None) -> AsyncIterator[RunRecord]:
-        """As `aivcs.storage.RunLedger.iter_runs`."""
+    def iter_runs(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        status: RunStatus | None = None,
+        since: Timestamp | None = None,
+        tags: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        unreadable: Callable[[RunId, StorageError], None] | None = None,
+    ) -> AsyncIterator[RunRecord]:
+        """As `aivcs.storage.RunLedger.iter_runs`; `unreadable` is called in a thread."""
+        ...
+
+    async def count_runs(
+        self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
+    ) -> dict[RunStatus, int]:
+        """As `aivcs.storage.RunLedger.count_runs`; `unreadable` is called in a thread."""
         ...
 
     def list_run_ids(self, prefix: str = "") -> AsyncIterator[RunId]:
@@ -347,11 +382,20 @@ class _AsyncRunLedger:
     def iter_events(self, run_id: str) -> AsyncGenerator[RunEvent]:
         return _iterate(lambda: self._store.iter_events(run_id))
 
-    async def list_runs(self, spec_digest: ContentDigest | None = None) -> list[RunRecord]:
-        return await to_thread(self._store.list_runs, spec_digest)
+    async def list_runs(
+        self, spec_digest: ContentDigest | None = None, **selection: Any
+    ) -> list[RunRecord]:
+        return await to_thread(self._store.list_runs, spec_digest, **selection)
 
-    def iter_runs(self, spec_digest: ContentDigest | None = None) -> AsyncGenerator[RunRecord]:
-        return _iterate(lambda: self._store.iter_runs(spec_digest))
+    def iter_runs(
+        self, spec_digest: ContentDigest | None = None, **selection: Any
+    ) -> AsyncGenerator[RunRecord]:
+        return _iterate(lambda: self._store.iter_runs(spec_digest, **selection))
+
+    async def count_runs(
+        self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
+    ) -> dict[RunStatus, int]:
+        return await to_thread(self._store.count_runs, unreadable=unreadable)
 
     def list_run_ids(self, prefix: str = "") -> AsyncGenerator[RunId]:
         return _iterate(lambda: self._store.list_run_ids(prefix))

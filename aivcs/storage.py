@@ -6,11 +6,12 @@ raises `aivcs.errors.StorageError` and its subclasses, and nothing else; each me
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from aivcs.errors import StorageError
     from aivcs.model import (
         ContentDigest,
         Head,
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
         RunMetadata,
         RunOwner,
         RunRecord,
+        RunStatus,
         RunSummary,
+        Timestamp,
     )
 
 
@@ -181,12 +184,68 @@ class RunLedger(Protocol):
         """Yields what `get_events` returns, one by one."""
         ...
 
-    def list_runs(self, spec_digest: ContentDigest | None = None) -> list[RunRecord]:
-        """Returns all runs, or those of one spec, newest first."""
+    def list_runs(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        status: RunStatus | None = None,
+        since: Timestamp | None = None,
+        tags: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> list[RunRecord]:
+        """Returns the runs that fit, newest first; all, if nothing is asked for.
+
+        Of runs that were created at the same moment the one with the greater id comes first.
+
+        Args:
+            spec_digest: Only those of this spec.
+            agent_name: Only this agent's.
+            status: Only those that are this.
+            since: Only those created at this moment or later.
+            tags: Only those whose tags are an object with these members, equal as JSON values.
+            limit: At most so many.
+
+        Raises:
+            InvalidDigestError: The spec is no digest.
+            UsageError: The limit is negative.
+            IntegrityError: A run is damaged at its beginning or end, whether it would fit or not.
+        """
         ...
 
-    def iter_runs(self, spec_digest: ContentDigest | None = None) -> Iterator[RunRecord]:
-        """Yields what `list_runs` returns, one by one."""
+    def iter_runs(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        status: RunStatus | None = None,
+        since: Timestamp | None = None,
+        tags: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        unreadable: Callable[[RunId, StorageError], None] | None = None,
+    ) -> Iterator[RunRecord]:
+        """Yields what `list_runs` returns, one by one.
+
+        Args:
+            spec_digest: As for `list_runs`, like all others but the last.
+            agent_name: See there.
+            status: See there.
+            since: See there.
+            tags: See there.
+            limit: See there.
+            unreadable: Told of each run that cannot be read, and why, before the first is yielded;
+                the others are yielded all the same. None raises the error.
+        """
+        ...
+
+    def count_runs(
+        self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
+    ) -> dict[RunStatus, int]:
+        """Returns how many runs have each of the four statuses.
+
+        Args:
+            unreadable: As for `iter_runs`.
+        """
         ...
 
     def list_run_ids(self, prefix: str = "") -> Iterator[RunId]:

@@ -82,7 +82,10 @@ def _outcomes(
     *,
     dry_run: bool,
 ) -> Iterator[Outcome]:
-    for run_id in named or repo.runs.list_run_ids():
+    for run_id, error in ((run_id, None) for run_id in named) if named else _running(repo):
+        if error is not None:
+            yield Outcome(run_id, False, False, str(error), error)
+            continue
         try:
             outcome = _look_at(
                 repo, run_id, place, older_than, is_named=bool(named), dry_run=dry_run
@@ -95,6 +98,20 @@ def _outcomes(
             outcome = Outcome(run_id, False, False, str(error), error)
         if outcome is not None:
             yield outcome
+
+
+def _running(repo: Repository) -> Iterator[tuple[RunId, StorageError | None]]:
+    """Yields the runs that cannot be read, with the reason, and those that are not over."""
+    unread: list[tuple[RunId, StorageError]] = []
+    records = repo.runs.iter_runs(
+        status=RunStatus.RUNNING,
+        unreadable=lambda run_id, error: unread.append((run_id, error)),
+    )
+    for record in records:
+        yield from unread
+        unread.clear()
+        yield record.run_id, None
+    yield from unread
 
 
 def _look_at(

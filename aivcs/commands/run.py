@@ -10,8 +10,6 @@ from aivcs.commands.payload import (
 from aivcs.errors import (
     InvalidRunStateError,
     NotFoundError,
-    RunNotFoundError,
-    StorageError,
     UsageError,
 )
 from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, BinaryIO
 
+    from aivcs.errors import StorageError
     from aivcs.model import ContentDigest, RunRecord, RunStatus, Timestamp
     from aivcs.repository import Repository
 
@@ -247,8 +246,9 @@ def list_(
     tags: "Sequence[str]" = (),
     since: "Timestamp | None" = None,
     limit: "int | None" = None,
-) -> "tuple[list[RunRecord], list[StorageError]]":
-    """Returns the runs that fit, newest first, and what is wrong with those that cannot be read.
+    unreadable: "Callable[[RunId, StorageError], None]",
+) -> "Iterator[RunRecord]":
+    """Yields the runs that fit, newest first.
 
     Args:
         repo: Where they are.
@@ -258,45 +258,24 @@ def list_(
         tags: Only those with these tags, words as for `start`.
         since: Only those created at or after this.
         limit: At most so many.
+        unreadable: Told of each run that cannot be read, before the first is yielded.
 
     Raises:
         UsageError: A word is wrong, or the limit is negative.
     """
-    from heapq import nlargest
-
     if limit is not None and limit < 0:
         raise UsageError("-n takes a number of runs, 0 or more")
     if agent == "":
         raise UsageError("the NAME of --agent is empty; is a variable unset?")
-    digest = None if spec is None else repo.resolve_spec(spec, allow_missing=True)
-    wanted = dict(_tag(word) for word in tags)
-    damaged: list[StorageError] = []
-
-    def fitting() -> "Iterator[RunRecord]":
-        for run_id in repo.runs.list_run_ids():
-            try:
-                record = repo.runs.get_run(run_id)
-            except RunNotFoundError:
-                continue
-            except StorageError as error:
-                damaged.append(error)
-                continue
-            own = record.metadata.tags
-            if (
-                (agent is None or record.metadata.agent_name == agent)
-                and (digest is None or record.spec_digest == digest)
-                and (status is None or record.status is status)
-                and (since is None or record.created_at >= since)
-                and (not wanted or (isinstance(own, dict) and wanted.items() <= own.items()))
-            ):
-                yield record
-
-    def age(record: "RunRecord") -> "tuple[str, str]":
-        return record.created_at, record.run_id
-
-    if limit is None:
-        return sorted(fitting(), key=age, reverse=True), damaged
-    return nlargest(limit, fitting(), key=age), damaged
+    return repo.runs.iter_runs(
+        None if spec is None else repo.resolve_spec(spec, allow_missing=True),
+        agent_name=agent,
+        status=status,
+        since=since,
+        tags=dict(_tag(word) for word in tags),
+        limit=limit,
+        unreadable=unreadable,
+    )
 
 
 def _tag(word: str) -> "tuple[str, Any]":

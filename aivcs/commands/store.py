@@ -58,18 +58,16 @@ def doubts(repo: Repository) -> Iterator[str]:
 
 def status(repo: Repository) -> Status:
     """Counts what is in a store."""
-    from aivcs.commands import release, run
+    from aivcs.commands import release
 
-    counts = dict.fromkeys(("RUNNING", "COMPLETED", "FAILED", "CANCELLED"), 0)
-    records, damaged = run.list_(repo)
+    damaged: list[str] = []
+    counts = repo.runs.count_runs(unreadable=lambda run_id, _: damaged.append(run_id))
     releases, unreadable = release.list_(repo)
-    for record in records:
-        counts[record.status] += 1
     return Status(
         store=repo.path,
         durability=repo.backend.settings.durability,
         blobs=sum(1 for _ in repo.blobs.list_digests()),
-        runs=counts,
+        runs={str(status): count for status, count in counts.items()},
         releases=releases,
         damaged=len(damaged) + len(unreadable),
     )

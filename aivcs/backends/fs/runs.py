@@ -1,7 +1,7 @@
 """Runs in files: one chained log per run, `runs/ab/<run-id>.jsonl`, sealed by its last line."""
 
 from aivcs.backends.fs import files
-from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line, name_error
+from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
 from aivcs.errors import (
     BackendError,
     ConflictError,
@@ -25,7 +25,8 @@ from aivcs.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.model import RunOwner
@@ -130,27 +131,55 @@ class FileRunLedger:
             ascending = rules.is_ascending(log.unchecked())
             yield from rules.events_in_order(log.forwards(), ascending=ascending)
 
-    def list_runs(self, spec_digest: "ContentDigest | None" = None) -> "list[RunRecord]":
+    def list_runs(
+        self,
+        spec_digest: "ContentDigest | None" = None,
+        *,
+        agent_name: "str | None" = None,
+        status: "RunStatus | None" = None,
+        since: "Timestamp | None" = None,
+        tags: "Mapping[str, Any] | None" = None,
+        limit: "int | None" = None,
+    ) -> "list[RunRecord]":
         """As `RunLedger.list_runs`."""
-        return list(self.iter_runs(spec_digest))
+        return list(
+            self.iter_runs(
+                spec_digest,
+                agent_name=agent_name,
+                status=status,
+                since=since,
+                tags=tags,
+                limit=limit,
+            )
+        )
 
-    def iter_runs(self, spec_digest: "ContentDigest | None" = None) -> "Iterator[RunRecord]":
-        """As `RunLedger.iter_runs`; holds one key per run in memory."""
-        wanted = None if spec_digest is None else ContentDigest(spec_digest)
-        keys = []
-        for run_id in self._list_files(""):
-            first = first_line(self._folder, _name(run_id))
-            if first is not None:  # else a run that a crash kept from being created
-                try:
-                    created_at, spec = rules.origin(first)
-                except StorageError as error:
-                    name_error(_name(run_id), error)
-                    raise
-                if wanted in {None, spec}:
-                    keys.append((created_at, run_id))
-        keys.sort(reverse=True)
-        for _, run_id in keys:
-            yield self.get_run(run_id)
+    def iter_runs(
+        self,
+        spec_digest: "ContentDigest | None" = None,
+        *,
+        agent_name: "str | None" = None,
+        status: "RunStatus | None" = None,
+        since: "Timestamp | None" = None,
+        tags: "Mapping[str, Any] | None" = None,
+        limit: "int | None" = None,
+        unreadable: "Callable[[RunId, StorageError], None] | None" = None,
+    ) -> "Iterator[RunRecord]":
+        """As `RunLedger.iter_runs`; holds a key for each run in memory where there is no index."""
+        from aivcs.backends.fs.listing import Listing
+
+        selection = rules.Selection(
+            spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
+        )
+        rules.require_limit(limit)
+        return Listing(self._folder, self, unreadable).newest(selection, limit)
+
+    def count_runs(
+        self, *, unreadable: "Callable[[RunId, StorageError], None] | None" = None
+    ) -> "dict[RunStatus, int]":
+        """As `RunLedger.count_runs`."""
+        from aivcs.backends.fs.listing import Listing
+
+        return Listing(self._folder, self, unreadable).count()
 
     def list_run_ids(self, prefix: str = "") -> "Iterator[RunId]":
         """As `RunLedger.list_run_ids`."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aivcs.backends.memory.log import MemoryLog
-from aivcs.errors import ConflictError, RunNotFoundError
+from aivcs.errors import ConflictError, RunNotFoundError, StorageError
 from aivcs.log import chain, run
 from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus, Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aivcs.model import Head, RunEvent, RunMetadata, RunOwner, RunSummary
 
@@ -161,26 +162,68 @@ class MemoryRunLedger:
         """
         return _events(self._snapshot(run_id))
 
-    def list_runs(self, spec_digest: ContentDigest | None = None) -> list[RunRecord]:
-        """Returns all runs, or those of one spec, newest first.
+    def list_runs(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        status: RunStatus | None = None,
+        since: Timestamp | None = None,
+        tags: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> list[RunRecord]:
+        """Returns the runs that fit, newest first.
 
         Raises:
             InvalidDigestError: `spec_digest` is none.
             IntegrityError: The log of a run is damaged at the beginning or the end.
         """
-        return list(self.iter_runs(spec_digest))
+        return list(
+            self.iter_runs(
+                spec_digest,
+                agent_name=agent_name,
+                status=status,
+                since=since,
+                tags=tags,
+                limit=limit,
+            )
+        )
 
-    def iter_runs(self, spec_digest: ContentDigest | None = None) -> Iterator[RunRecord]:
-        """Yields all runs there are at this moment, or those of one spec, newest first.
+    def iter_runs(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        status: RunStatus | None = None,
+        since: Timestamp | None = None,
+        tags: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        unreadable: Callable[[RunId, StorageError], None] | None = None,
+    ) -> Iterator[RunRecord]:
+        """Yields the runs there are at this moment that fit, newest first.
 
         Raises:
             StorageError: As `list_runs`.
         """
-        wanted = None if spec_digest is None else ContentDigest(spec_digest)
-        with self._lock:
-            logs = [log.copy() for log in self.logs.values()]
-        records = (_fold(log) for log in reversed(logs))
-        return (record for record in records if wanted is None or record.spec_digest == wanted)
+        selection = run.Selection(
+            spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
+        )
+        run.require_limit(limit)
+        found = filter(selection.fits, self._records(unreadable))
+        return islice(iter(sorted(found, key=run.age, reverse=True)), limit)
+
+    def count_runs(
+        self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
+    ) -> dict[RunStatus, int]:
+        """Returns how many runs have each status, those that none has included.
+
+        Raises:
+            StorageError: As `list_runs`.
+        """
+        counts = dict.fromkeys(map(RunStatus, ("RUNNING", "COMPLETED", "FAILED", "CANCELLED")), 0)
+        for record in self._records(unreadable):
+            counts[record.status] += 1
+        return counts
 
     def list_run_ids(self, prefix: str = "") -> Iterator[RunId]:
         """Yields the ids that begin with `prefix`, in order, as they are at this moment."""
@@ -195,6 +238,21 @@ class MemoryRunLedger:
             IntegrityError: Its log is damaged.
         """
         return self._snapshot(run_id).head()
+
+    def _records(
+        self, unreadable: Callable[[RunId, StorageError], None] | None
+    ) -> Iterator[RunRecord]:
+        with self._lock:
+            logs = {run_id: log.copy() for run_id, log in self.logs.items()}
+        for run_id, log in logs.items():
+            try:
+                record = _fold(log)
+            except StorageError as error:
+                if unreadable is None:
+                    raise
+                unreadable(RunId(run_id), error)
+            else:
+                yield record
 
     def _log(self, run_id: str) -> MemoryLog:
         """The log of a run, under the lock."""

@@ -2,10 +2,14 @@
 
 from aivcs.commands import run as commands
 from aivcs.errors import UsageError
+from aivcs.log.jsontext import encode_trusted
+from aivcs.model import RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
+    from aivcs.errors import StorageError
+    from aivcs.model import RunRecord
 
 
 def start(
@@ -153,26 +157,53 @@ def list_(
     as_json: bool,
 ) -> int:
     """Prints the runs that fit, newest first; not 0 if some cannot be read."""
-    from aivcs.cli import render
-    from aivcs.cli.exits import report_unread
-    from aivcs.cli.moments import parse_since
-    from aivcs.model import RunStatus
+    unread: list[StorageError] = []
+    moment = None
+    if since is not None:
+        from aivcs.cli.moments import parse_since
 
-    records, damaged = commands.list_(
+        moment = parse_since(since)
+    records = commands.list_(
         context.repository(),
         agent=agent,
         spec=spec,
         status=None if status is None else RunStatus(status.upper()),
         tags=tags,
-        since=None if since is None else parse_since(since),
+        since=moment,
         limit=limit,
+        unreadable=lambda _, error: unread.append(error),
     )
     if as_json:
         for record in records:
-            context.write(render.json_line(record.to_json()))
+            context.write(encode_trusted(record.to_json()) + "\n")
+    elif not context.is_terminal() and context.color != "always":
+        # What scripts read: no table, and none of what it takes to draw one.
+        for record in records:
+            context.write(_run_line(record))
     else:
+        from aivcs.cli import render
+
         render.table(context, render.RUN_COLUMNS, map(render.run_row, records))
-    return report_unread(context, damaged)
+    if not unread:
+        return 0
+    from aivcs.cli.exits import report_unread
+
+    return report_unread(context, unread)
+
+
+def _run_line(record: "RunRecord") -> str:
+    summary = record.summary
+    cells = (
+        record.run_id,
+        record.metadata.agent_name,
+        record.status,
+        record.created_at,
+        record.spec_digest,
+        str(summary.total_events) if summary else "-",
+        str(summary.duration_ms) if summary else "-",
+    )
+    # The agent's name, the only text of a user's making, is printable as it is.
+    return "\t".join(cells) + "\n"
 
 
 def reap(
