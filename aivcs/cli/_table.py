@@ -186,7 +186,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'run finish': (
         'run:finish',
         {
-            '--status': ('status', ('completed', 'failed', 'cancelled')),
+            '--status': ('status', ['completed', 'failed', 'cancelled']),
             '--exit-code': ('exit_code', 'integer'),
             '--if-running': ('if_running', 'flag'),
             '--state': ('state', 'text'),
@@ -223,7 +223,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {
             '--agent': ('agent', 'text'),
             '--spec': ('spec', 'text'),
-            '--status': ('status', ('running', 'completed', 'failed', 'cancelled')),
+            '--status': ('status', ['running', 'completed', 'failed', 'cancelled']),
             '--tag': ('tags', 'texts'),
             '--since': ('since', 'text'),
             '-n': ('limit', 'integer'),

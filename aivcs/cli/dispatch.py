@@ -7,7 +7,8 @@ against each other on random command lines.
 
 A row of the table is (target, options, positionals, defaults, interspersed). `options` maps a
 spelling to (parameter, kind), `positionals` lists (parameter, how), and `kind` is one of the
-words below, or a tuple of the texts allowed. The default of an option that must be given is `...`.
+words below, a tuple of the texts allowed, or a list of those allowed in upper case, too. The default
+of an option that must be given is `...`.
 """
 
 from aivcs.cli._table import COMMANDS, GLOBALS
@@ -110,6 +111,9 @@ def _convert(kind: "Any", value: str) -> "Any":
     elif kind == NUMBER:
         if value.isascii() and value.replace(".", "", 1).isdigit():
             return float(value)
+    elif type(kind) is list:
+        if value.lower() in kind:
+            return value.lower()
     elif value in kind:
         return value
     raise _UnknownError

@@ -121,10 +121,22 @@ def everything(
     Raises:
         BackendError: A folder cannot be looked into.
     """
+
+    def read(shard: str) -> "list[Row]":
+        names = sorted(run_id for run_id, _ in _logs(folder, shard, {}))
+        return [_read(folder, run_id, get, []) for run_id in names]
+
     for shard, stamp in _folders(folder):
         folders[shard] = stamp[0], _settled(stamp[1])
-        for run_id in sorted(run_id for run_id, _ in _logs(folder, shard, {})):
-            yield _read(folder, run_id, get, [])
+    shards = list(folders)
+    if has_more_than(folder, _MANY):
+        from aivcs.backends.fs.processes import spread
+
+        found = spread(read, shards)
+    else:
+        found = map(read, shards)
+    for rows in found:
+        yield from rows
 
 
 def has_more_than(folder: "Folder", number: int) -> bool:

@@ -117,7 +117,8 @@ def run_log(
 def run_finish(
     run: Run,
     status: Annotated[
-        Status | None, Option("--status", help="How it ended. Default: by --exit-code.")
+        Status | None,
+        Option("--status", case_sensitive=False, help="How it ended. Default: by --exit-code."),
     ] = None,
     exit_code: Annotated[
         int | None,
@@ -177,7 +178,8 @@ def run_list(
         str | None, Option("--spec", metavar="SPEC", help="Only those of this spec.")
     ] = None,
     status: Annotated[
-        AnyStatus | None, Option("--status", help="Only those that are this.")
+        AnyStatus | None,
+        Option("--status", case_sensitive=False, help="Only those that are this."),
     ] = None,
     tags: Annotated[
         list[str] | None,

@@ -39,10 +39,16 @@ def files(root: Command) -> dict[str, str]:
 
 def _options(parameters: Any) -> list[str]:
     return [
-        f"    {spelling!r}: ({p.name!r}, {p.choices if p.kind == 'choice' else p.kind!r}),\n"
+        f"    {spelling!r}: ({p.name!r}, {_kind(p)!r}),\n"
         for p in parameters
         for spelling in p.spellings
     ]
+
+
+def _kind(parameter: Parameter) -> Any:
+    if parameter.kind != "choice":
+        return parameter.kind
+    return list(parameter.choices) if parameter.any_case else parameter.choices
 
 
 def _how(parameter: Parameter) -> str:

@@ -29,6 +29,7 @@ class Parameter:
         spellings: How it is written (`-n`); empty for a positional.
         kind: `flag`, `text`, `texts`, `integer`, `number`, or `choice`.
         choices: What a choice may be.
+        any_case: Whether a choice may be written in upper case, too.
         metavar: What help calls its value.
         help: What it is.
         default: Its value when it is not given.
@@ -50,6 +51,7 @@ class Parameter:
     many: bool
     takes: str = ""
     suggestions: tuple[str, ...] = ()
+    any_case: bool = False
 
     @property
     def summary(self) -> str:
@@ -174,4 +176,5 @@ def _parameter(parameter: Any) -> Parameter:
         many=is_many,
         takes=_TAKES.get(metavar, ""),
         suggestions=choices or (tuple(KEYS) if metavar == "KEY" else ()),
+        any_case=bool(choices) and not parameter.type.case_sensitive,
     )
