@@ -7,8 +7,8 @@ against each other on random command lines.
 
 A row of the table is (target, options, positionals, defaults, interspersed). `options` maps a
 spelling to (parameter, kind), `positionals` lists (parameter, how), and `kind` is one of the
-words below, a tuple of the texts allowed, or a list of those allowed in upper case, too. The default
-of an option that must be given is `...`.
+words below, a tuple of the texts allowed, or a list of those allowed in upper case, too. The
+default of an option that must be given is `...`.
 """
 
 from aivcs.cli._table import COMMANDS, GLOBALS

@@ -20,7 +20,9 @@ from aivcs.errors import (
     InvalidRunStateError,
     RunNotFoundError,
     SerializationError,
+    StorageError,
     UnsupportedFormatError,
+    UsageError,
 )
 from aivcs.log.encoded import parse_events
 from aivcs.model import (
@@ -167,6 +169,15 @@ EDITS: dict[str, Edit] = {
 }
 """Edits of a log of a header and the events one to four; each first goes wrong at line 3."""
 every_edit = pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+
+
+def at_the_same_moment(lines: list[bytes]) -> list[bytes]:
+    """A log of one line, created at a certain moment."""
+    (line,) = lines
+    body = re.sub(
+        rb'"created_at":"[^"]*"', b'"created_at":"2026-01-31T12:00:00.000000Z"', body_of(line)
+    )
+    return reseal([body])
 
 
 class RunLedgerContract:
@@ -903,6 +914,95 @@ class RunLedgerContract:
         assert [record.run_id for record in open_store().iter_runs(OTHER_SPEC)] == others[::-1]
         assert open_store().list_runs(ContentDigest("0" * 64)) == []
         assert len(open_store().list_runs(None)) == 6
+
+    def test_runs_are_listed_by_what_they_are(self, open_store: OpenStore) -> None:
+        for number in range(12):
+            metadata = RunMetadata(f"bot {number % 3}", tags={"even": number % 2 == 0, "n": number})
+            run = open_store().create_run((SPEC, OTHER_SPEC)[number % 4 == 0], metadata)
+            how = (None, "complete_run", "fail_run", "cancel_run")[number % 4]
+            if how is not None:
+                getattr(open_store(), how)(run, DONE)
+            wait_for_another_moment()
+        every = open_store().list_runs()
+        assert len(every) == 12
+        moment = every[5].created_at
+        for wanted, selection in (
+            ([r for r in every if r.metadata.agent_name == "bot 1"], {"agent_name": "bot 1"}),
+            ([r for r in every if r.status is RunStatus.FAILED], {"status": RunStatus.FAILED}),
+            ([r for r in every if r.status is RunStatus.RUNNING], {"status": RunStatus.RUNNING}),
+            ([r for r in every if r.spec_digest == OTHER_SPEC], {"spec_digest": OTHER_SPEC}),
+            (every[:6], {"since": moment}),
+            ([r for r in every if r.metadata.tags["even"]], {"tags": {"even": True}}),
+            ([], {"tags": {"even": 1}}),
+            ([r for r in every if r.metadata.tags["n"] == 7], {"tags": {"n": 7, "even": False}}),
+            ([], {"tags": {"other": None}}),
+            ([], {"agent_name": "bot"}),
+            (every[:4], {"limit": 4}),
+            ([], {"limit": 0}),
+            (every, {"limit": 100}),
+            ([r for r in every if r.metadata.agent_name == "bot 2"][:2],
+             {"agent_name": "bot 2", "limit": 2}),
+            ([r for r in every[:6] if r.spec_digest == SPEC and r.status is RunStatus.CANCELLED],
+             {"spec_digest": SPEC, "status": RunStatus.CANCELLED, "since": moment}),
+        ):  # fmt: skip
+            assert open_store().list_runs(**cast("Any", selection)) == wanted, selection
+            assert list(open_store().iter_runs(**cast("Any", selection))) == wanted, selection
+
+    def test_runs_of_the_same_moment_are_listed_by_id(
+        self, open_store: OpenStore, rewrite: Rewrite
+    ) -> None:
+        runs = [open_store().create_run(SPEC, META) for _ in range(8)]
+        for run in runs:
+            rewrite(run, at_the_same_moment)
+        listed = [record.run_id for record in open_store().list_runs()]
+        assert listed == sorted(runs, reverse=True)
+        assert [record.run_id for record in open_store().list_runs(limit=3)] == listed[:3]
+
+    def test_a_negative_number_of_runs_is_refused(self, ledger: RunLedger) -> None:
+        with pytest.raises(UsageError):
+            ledger.list_runs(limit=-1)
+
+    def test_runs_that_cannot_be_read_are_named_and_the_others_listed(
+        self, open_store: OpenStore, rewrite: Rewrite
+    ) -> None:
+        runs = [open_store().create_run(SPEC, META) for _ in range(3)]
+        rewrite(runs[1], change(b'"bot"', b'"bat"'))
+        unread: list[tuple[RunId, StorageError]] = []
+
+        def note(run_id: RunId, error: StorageError) -> None:
+            unread.append((run_id, error))
+
+        for selection in ({}, {"agent_name": "nobody"}, {"limit": 1}):
+            unread.clear()
+            listed = [
+                record.run_id
+                for record in open_store().iter_runs(**cast("Any", selection), unreadable=note)
+            ]
+            assert [run for run, _ in unread] == [runs[1]]
+            assert isinstance(unread[0][1], IntegrityError)
+            assert runs[1] not in listed
+            if not selection:
+                assert sorted(listed) == sorted((runs[0], runs[2]))
+            with pytest.raises(IntegrityError):
+                open_store().list_runs(**cast("Any", selection))
+        unread.clear()
+        counted = open_store().count_runs(unreadable=note)
+        assert counted["RUNNING"] == 2
+        assert [run for run, _ in unread] == [runs[1]]
+        with pytest.raises(IntegrityError):
+            open_store().count_runs()
+
+    def test_runs_are_counted_by_status(self, open_store: OpenStore) -> None:
+        nothing = {"RUNNING": 0, "COMPLETED": 0, "FAILED": 0, "CANCELLED": 0}
+        assert open_store().count_runs() == nothing
+        runs = [open_store().create_run(SPEC, META) for _ in range(5)]
+        assert open_store().count_runs() == {**nothing, "RUNNING": 5}
+        open_store().complete_run(runs[0], DONE)
+        open_store().complete_run(runs[3], DONE)
+        open_store().fail_run(runs[1], RunSummary(success=False))
+        counted = open_store().count_runs()
+        assert counted == {"RUNNING": 2, "COMPLETED": 2, "FAILED": 1, "CANCELLED": 0}
+        assert {type(status) for status in counted} == {RunStatus}
 
     def test_a_listed_run_is_what_it_is_now(self, ledger: RunLedger, told: RunId) -> None:
         assert [record.status for record in ledger.list_runs()] == ["RUNNING"]

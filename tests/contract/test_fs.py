@@ -2,7 +2,7 @@
 
 import pytest
 
-from aivcs.backends.fs import FileBackend
+from aivcs.backends.fs import FileBackend, listing
 from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
 
 
@@ -24,6 +24,14 @@ class TestFileRunLedger(RunLedgerContract):
     @pytest.fixture
     def rewrite(self, rewrite_run):
         return rewrite_run
+
+
+class TestFileRunLedgerWithIndex(TestFileRunLedger):
+    """The same with an index from the first run on."""
+
+    @pytest.fixture(autouse=True)
+    def always(self, monkeypatch):
+        monkeypatch.setattr(listing, "_FEW", 0)
 
 
 class TestFileReleaseRegistry(ReleaseRegistryContract):

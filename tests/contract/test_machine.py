@@ -4,9 +4,10 @@ from itertools import cycle
 from tempfile import TemporaryDirectory
 
 from hypothesis import settings
+from pytest import MonkeyPatch
 
 from aivcs import aio
-from aivcs.backends.fs import FileBackend
+from aivcs.backends.fs import FileBackend, listing
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.testing import Bridge, Stores, StoresMachine
 
@@ -32,6 +33,9 @@ class Everywhere(InMemory):
             aio.wrap(MemoryReleaseRegistry()),
         )
         self.bridge = Bridge().__enter__()
+        # An index from the first run on, or none would be made for so few.
+        self.patch = MonkeyPatch()
+        self.patch.setattr(listing, "_FEW", 0)
 
     def open_backends(self):
         # Three openings of one folder take turns: none may rely on what it remembers.
@@ -54,6 +58,7 @@ class Everywhere(InMemory):
         try:
             super().teardown()
         finally:
+            self.patch.undo()
             self.bridge.__exit__(None, None, None)
             self.folder.cleanup()
 
