@@ -23,7 +23,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from aivcs import Repository
 from aivcs.backends.fs import FileBackend
 from aivcs.log import chain
 from aivcs.log import run as rules
@@ -63,6 +62,62 @@ def main() -> None:
         return
     for name, milliseconds, ratio, to in rows:
         print(f"{name:<36} {milliseconds:9.1f} ms {ratio:7.2f} x {to}")
+
+
+def measure(
+    programs: Path, folder: Path, rounds: int, builds: int
+) -> list[tuple[str, float, float, str]]:
+    """Returns what each thing took (milliseconds), and how that compares to what."""
+    store = folder / ".aivcs"
+    environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "AIVCS_STORE": str(store)}
+    aivcs = str(programs / "aivcs")
+
+    def run(*command: str) -> float:
+        began = time.perf_counter()
+        subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            check=True,
+        )  # fmt: skip
+        return time.perf_counter() - began
+
+    floor = "python -c pass"
+    few = [aivcs, "run", "list", "-n", "20"]
+    reading = [
+        "sh",
+        "-c",
+        'find "$1" -name "*.jsonl" -print0 | xargs -0 cat',
+        "sh",
+        f"{store}/runs",
+    ]
+    everything = "cat of all logs"
+    times: dict[str, list[float]] = {everything: [], "index made from nothing": []}
+    for _ in range(builds):
+        times[everything].append(run(*reading))
+        (store / "index.sqlite").unlink(missing_ok=True)
+        times["index made from nothing"].append(run(*few))
+    commands = {
+        floor: [str(programs / "python"), "-c", "pass"],
+        "run list -n 20": few,
+        "run list -n 20 --agent": [*few, "--agent", AGENTS[6]],
+        "run list -n 20 --status": [*few, "--status", "failed"],
+        "run list -n 20 --json": [*few, "--json"],
+        "status": [aivcs, "status"],
+    }
+    for _ in range(rounds):
+        for name, command in commands.items():
+            times.setdefault(name, []).append(run(*command))
+    refresh = f"run list -n 20 after {NEW} new runs"
+    for seed in range(builds):
+        fill(folder, NEW, seed=seed + 2, since=1 / 24)
+        times.setdefault(refresh, []).append(run(*few))
+    times["run list (all)"] = [run(aivcs, "run", "list") for _ in range(builds)]
+    slow = {everything, "index made from nothing", "run list (all)"}
+    median = {name: statistics.median(taken) for name, taken in times.items()}
+    return [
+        (name, took * 1000, took / median[to], to)
+        for name, took in median.items()
+        for to in [everything if name in slow else floor]
+    ]
 
 
 def fill(folder: Path, runs: int, seed: int = 1, since: float = 365.0) -> None:

@@ -3,8 +3,8 @@
 from itertools import cycle
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import settings
-from pytest import MonkeyPatch
 
 from aivcs import aio
 from aivcs.backends.fs import FileBackend, listing
@@ -34,7 +34,7 @@ class Everywhere(InMemory):
         )
         self.bridge = Bridge().__enter__()
         # An index from the first run on, or none would be made for so few.
-        self.patch = MonkeyPatch()
+        self.patch = pytest.MonkeyPatch()
         self.patch.setattr(listing, "_FEW", 0)
 
     def open_backends(self):

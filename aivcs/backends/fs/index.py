@@ -79,7 +79,7 @@ class Index:
     Every method raises `BrokenError` where the file turns out to be no index.
     """
 
-    __slots__ = ("_database", "_fd")
+    __slots__ = ("_database", "_fd", "_path")
 
     def __init__(self, folder: "Folder") -> None:
         """Opens it.
@@ -101,6 +101,7 @@ class Index:
             os.close(fd)
             raise
         self._fd = fd
+        self._path = path
 
     def __enter__(self) -> "Index":
         return self
@@ -171,6 +172,10 @@ class Index:
         try:
             rows: list[Any] = self._database.execute(query, values).fetchall()
         except sqlite.Error as error:
+            try:
+                os.unlink(self._path)  # whole, but no index: the next one is made anew
+            except OSError:
+                pass
             raise BrokenError from error
         return rows
 

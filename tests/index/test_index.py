@@ -1,0 +1,488 @@
+"""The index costs time when something is wrong with it, never an answer and never a message."""
+
+import asyncio
+import os
+import random
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aivcs import aio
+from aivcs.backends.fs import FileBackend, index, listing, survey
+from aivcs.errors import BackendError, StorageError
+from aivcs.log import run as rules
+from aivcs.model import (
+    ContentDigest,
+    RunEvent,
+    RunMetadata,
+    RunOwner,
+    RunRecord,
+    RunStatus,
+    RunSummary,
+    Timestamp,
+)
+from aivcs.settings import Settings
+from aivcs.testing.sealing import body_of, reseal
+
+SPEC = ContentDigest("0" * 64)
+OVER = RunSummary(success=True)
+MANY = listing._FEW + 20
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A store with enough runs for an index, most of them over."""
+    path = tmp_path_factory.mktemp("filled") / ".aivcs"
+    runs = FileBackend.init(str(path), settings=Settings(durability="none")).runs
+    for number in range(MANY):
+        run = runs.create_run(SPEC, RunMetadata(f"bot {number % 3}", tags={"n": number}))
+        runs.append_event(run, RunEvent("kind"))
+        if number % 10:
+            (runs.complete_run, runs.fail_run)[number % 2](run, OVER)
+    return path
+
+
+@pytest.fixture
+def store(filled, tmp_path):
+    """A copy of it, without an index."""
+    return FileBackend.open(
+        str(shutil.copytree(filled, tmp_path / ".aivcs")), Settings(durability="none")
+    )
+
+
+def truth(store):
+    """All runs, by their logs alone."""
+    records = [store.runs.get_run(run) for run in store.runs.list_run_ids()]
+    return sorted(records, key=rules.age, reverse=True)
+
+
+def path_of(store):
+    return f"{store.path}/index.sqlite"
+
+
+def log_of(store, run):
+    return f"{store.path}/runs/{run[:2]}/{run}.jsonl"
+
+
+def is_sealed(store):
+    try:
+        with index.Index(store._folder):
+            return True
+    except index.BrokenError:
+        return False
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The ids of the runs whose logs are read."""
+    read = []
+    before = survey._read
+
+    def note(folder, run_id, *rest):
+        read.append(run_id)
+        return before(folder, run_id, *rest)
+
+    monkeypatch.setattr(survey, "_read", note)
+    return read
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """A clock by which all that was changed was changed long ago."""
+    monkeypatch.setattr(survey, "time_ns", lambda: 1 << 62)
+
+
+class TestReading:
+    def test_a_small_store_has_none(self, tmp_path):
+        store = FileBackend.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
+        run = store.runs.create_run(SPEC, RunMetadata("bot"))
+        assert [record.run_id for record in store.runs.iter_runs()] == [run]
+        assert not os.path.exists(path_of(store))
+
+    def test_a_finished_run_is_read_once(self, store, read, settled):
+        assert store.runs.list_runs() == truth(store)
+        assert set(read) >= {record.run_id for record in truth(store)}
+        read.clear()
+        assert store.runs.list_runs(limit=20) == truth(store)[:20]
+        assert read == []
+        new = store.runs.create_run(SPEC, RunMetadata("new"))
+        assert store.runs.list_runs(limit=1)[0].run_id == new
+        assert read == [new]
+
+    def test_what_happens_later_is_seen(self, store):
+        store.runs.list_runs()
+        for step in range(40):
+            running = store.runs.list_runs(status=RunStatus.RUNNING)
+            if step % 4 == 0:
+                store.runs.create_run(SPEC, RunMetadata("new"))
+            elif step % 4 == 1:
+                store.runs.cancel_run(running[step % len(running)].run_id, OVER)
+            elif step % 4 == 2:
+                store.runs.append_event(running[step % len(running)].run_id, RunEvent("kind"))
+            else:
+                os.unlink(log_of(store, truth(store)[step].run_id))
+            assert store.runs.list_runs() == truth(store)
+            counts = store.runs.count_runs()
+            assert counts["RUNNING"] == len(store.runs.list_runs(status=RunStatus.RUNNING))
+            assert sum(counts.values()) == len(truth(store))
+
+    def test_what_happens_within_a_tick_of_the_clock_is_seen(self, store):
+        store.runs.list_runs()
+        for _ in range(150):
+            new = store.runs.create_run(SPEC, RunMetadata("new"))
+            assert store.runs.list_runs(agent_name="new", limit=1)[0].run_id == new
+            store.runs.complete_run(new, OVER)
+            assert store.runs.list_runs(agent_name="new", limit=1)[0].status == "COMPLETED"
+
+    def test_a_finished_run_that_is_replaced_is_seen(self, store, settled):
+        victim = next(record for record in truth(store) if record.status.is_terminal)
+        store.runs.list_runs()
+        path = log_of(store, victim.run_id)
+        with open(path, "rb") as file:
+            first = file.readline()
+        with open(f"{store.path}/tmp/new", "wb") as file:
+            file.write(first)
+        os.rename(f"{store.path}/tmp/new", path)
+        listed = {record.run_id: record.status for record in store.runs.list_runs()}
+        assert listed[victim.run_id] == "RUNNING"
+
+    def test_a_folder_that_vanishes_and_one_that_is_new_are_seen(self, store, settled):
+        store.runs.list_runs()
+        shard = truth(store)[0].run_id[:2]
+        shutil.move(f"{store.path}/runs/{shard}", f"{store.path}/{shard}")
+        assert store.runs.list_runs() == truth(store)
+        shutil.move(f"{store.path}/{shard}", f"{store.path}/runs/{shard}")
+        assert store.runs.list_runs() == truth(store)
+
+    def test_what_cannot_be_read_is_told_every_time(self, store):
+        damaged, empty, *_ = store.runs.list_run_ids()
+        with open(log_of(store, damaged), "r+b") as file:
+            file.write(b"[")
+        with open(log_of(store, empty), "wb"):
+            pass
+        told = []
+        for _ in range(3):
+            told.clear()
+            listed = list(store.runs.iter_runs(unreadable=lambda run, _: told.append(run)))
+            assert told == [damaged]
+            assert len(listed) == MANY - 2
+            with pytest.raises(StorageError):
+                store.runs.list_runs(limit=1)
+        assert is_sealed(store)
+
+    def test_more_rows_than_are_read_at_once_come_in_order(self, store, monkeypatch):
+        monkeypatch.setattr(listing, "_CHUNK", 7)
+        assert store.runs.list_runs() == truth(store)
+        assert store.runs.list_runs(tags={"n": 3}) == [
+            record for record in truth(store) if record.metadata.tags == {"n": 3}
+        ]
+        records = store.runs.iter_runs()
+        begun = list(islice(records, 20))
+        os.unlink(path_of(store))
+        assert begun + list(records) == truth(store)
+
+    def test_a_program_with_threads_makes_one_too(self, store, monkeypatch):
+        monkeypatch.setattr(survey, "_MANY", 10)
+
+        async def run():
+            return [record async for record in aio.wrap(store.runs).iter_runs()]
+
+        assert asyncio.run(run()) == truth(store)
+        assert is_sealed(store)
+
+
+class TestProcesses:
+    @pytest.fixture(autouse=True)
+    def alone(self):
+        if threading.active_count() > 1:
+            pytest.skip("another test has left threads")
+
+    def test_several_processes_make_it(self, store, monkeypatch):
+        monkeypatch.setattr(survey, "_MANY", 10)
+        monkeypatch.setattr(os, "cpu_count", lambda: 3)
+        assert store.runs.list_runs() == truth(store)
+        assert is_sealed(store)
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+    def test_what_a_process_does_not_answer_is_read_here(self, store, monkeypatch):
+        monkeypatch.setattr(survey, "_MANY", 10)
+        before, here = survey._read, os.getpid()
+
+        def die(*arguments):
+            if os.getpid() != here and random.random() < 0.2:
+                os._exit(1)
+            return before(*arguments)
+
+        monkeypatch.setattr(survey, "_read", die)
+        assert store.runs.list_runs() == truth(store)
+        assert is_sealed(store)
+
+
+def overwrite(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+def become(make):
+    def damage(path):
+        os.unlink(path)
+        make(path)
+
+    return damage
+
+
+def of_another_version(path):
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("UPDATE meta SET version = version + 1")
+        (seal,) = database.execute("SELECT seal FROM meta").fetchone()
+    database.close()
+    os.utime(path, ns=(seal, seal))
+
+
+DAMAGES = {
+    "absent": os.unlink,
+    "empty": lambda path: overwrite(path, b""),
+    "no database": lambda path: overwrite(path, b"junk" * 5000),
+    "another database": become(lambda path: sqlite3.connect(path).execute("CREATE TABLE a (b)")),
+    "cut": lambda path: os.truncate(path, os.path.getsize(path) // 2),
+    "cut a little": lambda path: os.truncate(path, os.path.getsize(path) - 1),
+    "longer": lambda path: os.truncate(path, os.path.getsize(path) + 4096),
+    "without a seal": os.utime,
+    "of another version": of_another_version,
+    "a folder": become(os.mkdir),
+    "a link": become(lambda path: os.symlink("/etc/passwd", path)),
+    "a link to nothing": become(lambda path: os.symlink("nothing", path)),
+    "a pipe": become(os.mkfifo),
+    "not readable": lambda path: os.chmod(path, 0),
+    "somebody else's": lambda path: os.chown(path, 12345, 12345),
+}
+
+
+class TestDamage:
+    @pytest.mark.parametrize("damage", DAMAGES)
+    def test_a_damaged_one_changes_no_answer(self, aivcs, filled, damage):
+        if damage == "somebody else's" and os.geteuid() != 0:
+            pytest.skip("needs root")
+        shutil.rmtree(aivcs.store)
+        shutil.copytree(filled, aivcs.store)
+        before = aivcs.ok("run", "list", "--json")
+        some = aivcs.ok("run", "list", "-n", "20", "--agent", "bot 1", "--status", "failed")
+        DAMAGES[damage](f"{aivcs.store}/index.sqlite")
+        for _ in range(2):
+            again = aivcs.ok("run", "list", "-n", "20", "--agent", "bot 1", "--status", "failed")
+            assert (again.out, again.err) == (some.out, b"")
+            again = aivcs.ok("run", "list", "--json")
+            assert (again.out, again.err) == (before.out, b"")
+        assert is_sealed(FileBackend.open(str(aivcs.store))) is (damage != "a folder")
+        assert not os.listdir(f"{aivcs.store}/tmp")
+
+    def test_a_flipped_byte_changes_no_answer(self, store):
+        wanted = truth(store)
+        store.runs.list_runs()
+        with open(path_of(store), "rb") as file:
+            whole = file.read()
+        chance = random.Random(5)
+        for at in [*range(0, 120, 7), *(chance.randrange(len(whole)) for _ in range(80))]:
+            with open(path_of(store), "r+b") as file:
+                file.seek(at)
+                file.write(bytes([whole[at] ^ 1 << chance.randrange(8)]))
+            assert store.runs.list_runs() == wanted, at
+            assert store.runs.list_runs(agent_name="bot 2") == [
+                record for record in wanted if record.metadata.agent_name == "bot 2"
+            ]
+
+    def test_a_sealed_one_that_is_no_index_inside_changes_no_answer(self, store):
+        store.runs.list_runs()
+        size = os.path.getsize(path_of(store))
+        seal = os.stat(path_of(store)).st_mtime_ns
+        for at in range(4096, size, 4096):
+            with open(path_of(store), "r+b") as file:
+                file.seek(at)
+                kept = file.read(4096)
+                file.seek(at)
+                file.write(b"\xff" * 4096)
+            os.utime(path_of(store), ns=(seal, seal))
+            try:
+                assert len(store.runs.list_runs()) == MANY
+            finally:
+                if os.path.exists(path_of(store)):
+                    with open(path_of(store), "r+b") as file:
+                        file.seek(at)
+                        file.write(kept)
+                    os.utime(path_of(store), ns=(seal, seal))
+
+    def test_where_none_can_be_made_the_logs_are_read(self, store, monkeypatch):
+        def refuse():
+            raise BackendError("cannot create")
+
+        monkeypatch.setattr(type(store._folder), "create_temporary", lambda _: refuse())
+        assert store.runs.list_runs() == truth(store)
+        assert store.runs.list_runs(limit=3) == truth(store)[:3]
+        assert sum(store.runs.count_runs().values()) == MANY
+        assert not os.path.exists(path_of(store))
+
+    def test_a_full_disk_changes_no_answer(self, aivcs, filled):
+        shutil.rmtree(aivcs.store)
+        shutil.copytree(filled, aivcs.store)
+        wanted = aivcs.ok("run", "list").out
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+        os.unlink(f"{aivcs.store}/index.sqlite")
+        found = aivcs.ok("run", "list", preexec_fn=limit)
+        assert (found.out, found.err) == (wanted, b"")
+        assert not os.path.exists(f"{aivcs.store}/index.sqlite")
+        assert not os.listdir(f"{aivcs.store}/tmp")
+
+    def test_a_refresh_that_fails_changes_no_answer(self, aivcs, filled):
+        shutil.rmtree(aivcs.store)
+        shutil.copytree(filled, aivcs.store)
+        aivcs.ok("run", "list")
+        runs = FileBackend.open(str(aivcs.store), Settings(durability="none")).runs
+        new = {runs.create_run(SPEC, RunMetadata("new")) for _ in range(20)}
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+        for _ in range(2):
+            found = aivcs.ok("run", "list", "-n", "20", preexec_fn=limit)
+            assert {line.split("\t")[0] for line in found.lines} == new
+            assert found.err == b""
+
+    def test_nothing_else_sees_it(self, aivcs, filled):
+        shutil.rmtree(aivcs.store)
+        shutil.copytree(filled, aivcs.store)
+        aivcs.ok("run", "list")
+        overwrite(f"{aivcs.store}/index.sqlite", b"junk")
+        assert b"index" not in aivcs.ok("verify").out
+        assert b"index" not in aivcs.ok("gc", "--grace", "0s").out
+        assert (aivcs.store / "index.sqlite").read_bytes() == b"junk"
+        assert (aivcs.store / ".gitignore").read_text() == "*\n"
+
+
+class TestTogether:
+    def test_several_refresh_at_once_while_runs_come_and_go(self, aivcs, filled):
+        shutil.rmtree(aivcs.store)
+        shutil.copytree(filled, aivcs.store)
+        script = (
+            "import sys\n"
+            "from aivcs.backends.fs import FileBackend, survey\n"
+            "from aivcs.model import RunMetadata, RunSummary, ContentDigest\n"
+            "from aivcs.settings import Settings\n"
+            "survey._WORTH = 1\n"
+            "runs = FileBackend.open(sys.argv[1], Settings(durability='none')).runs\n"
+            "for _ in range(25):\n"
+            "    new = runs.create_run(ContentDigest('1' * 64), RunMetadata(sys.argv[2]))\n"
+            "    assert runs.list_runs(agent_name=sys.argv[2])[0].run_id == new\n"
+            "    runs.complete_run(new, RunSummary(success=True))\n"
+            "    assert runs.list_runs(limit=500, agent_name=sys.argv[2])[0].summary\n"
+        )
+        processes = [
+            subprocess.Popen([sys.executable, "-c", script, str(aivcs.store), f"writer {number}"])
+            for number in range(4)
+        ]
+        assert [process.wait(60) for process in processes] == [0] * 4
+        store = FileBackend.open(str(aivcs.store))
+        assert store.runs.list_runs() == truth(store)
+        assert len(truth(store)) == MANY + 100
+        assert not os.listdir(f"{aivcs.store}/tmp")
+
+    def test_who_is_not_its_owner_makes_it_one_of_his(self, store, monkeypatch):
+        store.runs.list_runs()
+        inode = os.stat(path_of(store)).st_ino
+        for _ in range(20):
+            store.runs.create_run(SPEC, RunMetadata("new"))
+        # What root may do others may not; so this process is said to be another's.
+        os.chmod(store.path, 0o775)
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+        assert store.runs.list_runs() == truth(store)
+        assert os.stat(path_of(store)).st_ino != inode
+        with index.Index(store._folder) as now:
+            assert sum(now.count(()).values()) == MANY + 20
+
+    def test_a_reader_keeps_writers_away_and_they_answer_all_the_same(self, store):
+        store.runs.list_runs()
+        with index.Index(store._folder) as reading:
+            before = reading.count(())
+            for _ in range(20):
+                store.runs.create_run(SPEC, RunMetadata("new"))
+            assert store.runs.list_runs() == truth(store)
+            assert reading.count(()) == before
+        store.runs.list_runs()
+        with index.Index(store._folder) as reading:
+            assert sum(reading.count(()).values()) == MANY + 20
+
+
+class TestUpperCase:
+    @pytest.mark.parametrize("status", ["COMPLETED", "Completed", "completed"])
+    def test_a_status_is_taken_as_json_says_it(self, aivcs, status):
+        run = aivcs.begin()
+        aivcs.ok("run", "finish", run, "--status", status)
+        assert aivcs.ok("run", "list", "--status", status, "--json").json["run_id"] == run
+        assert aivcs.ok("run", "list", f"--status={status}").lines[0].startswith(run)
+
+
+RECORDS = st.builds(
+    RunRecord,
+    run_id=st.just("abcd"),
+    spec_digest=st.just(SPEC),
+    metadata=st.builds(
+        RunMetadata,
+        st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=5),
+        git_sha=st.none() | st.just("abc"),
+        tags=st.sampled_from([None, {}, [], "x", {"a": [1, 2.5, None]}, {"ü": 10**30}]),
+    ),
+    status=st.just(RunStatus.RUNNING),
+    summary=st.none(),
+    created_at=st.just(Timestamp("2026-01-31T12:00:00Z")),
+    completed_at=st.none(),
+    owner=st.none() | st.just(RunOwner(host="h", pid=1)),
+)
+CHANGES = st.sampled_from(
+    [
+        (b"", b""), (b'"success":true', b'"success":1'), (b'"duration_ms":', b'"duration_ms":-'),
+        (b'"COMPLETED"', b'"DONE"'), (b'"run_id":"abcd"', b'"run_id":"abce"'),
+        (b'"total_events":', b'"total_events":9'), (b'"exit_code":0', b'"exit_code":99999999999'),
+        (b'"format":1', b'"format":2'), (b'"created_at":"2026', b'"created_at":"026'),
+        (b'000Z"', b'000z"'), (b'00000000"', b'0000000A"'), (b'"summary"', b'"other"'),
+        (b'"metadata"', b'"more":1,"metadata"'), (b'"agent_name":"', b'"agent_name":"\\u0007'),
+        (b'"git_sha":null', b'"git_sha":7'), (b'"type":"run"', b'"type":"other"'),
+    ]
+)  # fmt: skip
+
+
+@given(record=RECORDS, code=st.none() | st.just(0), change=CHANGES)
+def test_the_short_way_to_a_row_leads_where_the_long_one_does(record, code, change):
+    first, head = rules.header(record)
+    end, _ = rules.end(
+        RunStatus.COMPLETED,
+        RunSummary(success=True, exit_code=code),
+        rules.Position(first[:-1]),
+        record.created_at,
+        head,
+    )
+    lines = reseal(body_of(line[:-1]).replace(*change) for line in (first, end))
+    log = b"".join(line + b"\n" for line in lines)
+    row = survey.sealed_row("abcd", (1, 2, 3), log, log)
+    try:
+        wanted = rules.fold(*lines, "abcd")
+    except StorageError:
+        assert row is None
+        return
+    if row is not None:
+        assert row == index.row_of(wanted, (1, 2, 3))
+        assert index.record_of(row) == wanted
+    elif change == (b"", b""):
+        assert record.owner is not None  # the one thing that is left to the long way
+    assert index.record_of(index.row_of(wanted, (1, 2, 3))) == wanted
