@@ -987,7 +987,7 @@ class RunLedgerContract:
                 open_store().list_runs(**cast("Any", selection))
         unread.clear()
         counted = open_store().count_runs(unreadable=note)
-        assert counted["RUNNING"] == 2
+        assert counted[RunStatus.RUNNING] == 2
         assert [run for run, _ in unread] == [runs[1]]
         with pytest.raises(IntegrityError):
             open_store().count_runs()
