@@ -144,8 +144,11 @@ class Listing:
         for _, run_id in sorted(map(age, found), reverse=True):
             try:
                 record = self._ledger.get_run(run_id)
-            except StorageError:
-                continue  # it could be read a moment ago
+            except RunNotFoundError:
+                continue
+            except StorageError as error:  # though it could be read a moment ago
+                self._tell(run_id, error)
+                continue
             if selection.fits(record):
                 yield record
 
