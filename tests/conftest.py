@@ -16,6 +16,12 @@ _BESIDE = Path(sys.executable).with_name("aivcs")
 COMMAND = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "aivcs"]
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Two workers a processor, since tests mostly wait; none for tests that are picked by name."""
+    picked = config.option.keyword or any("::" in argument for argument in config.args)
+    return 0 if picked else 2 * len(os.sched_getaffinity(0))
+
+
 class Done:
     """What a command did: its exit code and the bytes it wrote."""
 

@@ -69,7 +69,9 @@ def test_the_async_contract_has_the_methods_of_the_sync_one(name):
     }
 
 
-@pytest.mark.parametrize("store", [None, object(), {}, BytesIO(), "store"], ids=ascii)
+@pytest.mark.parametrize(
+    "store", [None, object(), {}, BytesIO(), "store"], ids=lambda store: type(store).__name__
+)
 def test_what_is_no_store_cannot_be_wrapped(store):
     with pytest.raises(TypeError, match="is no CasStore, RunLedger or ReleaseRegistry"):
         aio.wrap(store)

@@ -103,7 +103,9 @@ def test_without_a_verb_it_tells_the_verbs_and_exits_2(outside, command):
     assert b"Usage" in done.err or b"usage" in done.err
 
 
-@pytest.mark.parametrize("command", [(), *{tuple(c[:2]) for c in READING if len(c) > 1}], ids=str)
+@pytest.mark.parametrize(
+    "command", [(), *dict.fromkeys(tuple(c[:2]) for c in READING if len(c) > 1)], ids=str
+)
 def test_help_goes_to_standard_output(outside, command):
     command = [word for word in command if "{" not in word]
     for flag in ("--help", "-h"):
