@@ -1,0 +1,56 @@
+"""The pages that teach are true: every command in them is typed at a terminal, in order."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from docs.walkthrough import Seen, Step, explain, follow, steps
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ["tutorial.md"]
+COMMANDS = Path(sys.executable).parent
+
+
+@pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in ("bash", "jq", "sha256sum")),
+    reason="needs bash, jq and sha256sum, as the pages do",
+)
+@pytest.mark.skipif(
+    not (COMMANDS / "aivcs").exists(), reason="needs the command installed, as the pages do"
+)
+@pytest.mark.parametrize("page", PAGES)
+def test_followed_word_for_word_no_step_surprises(page, tmp_path):
+    todo = list(steps((DOCS / page).read_text("utf-8")))
+    assert todo
+    home = tmp_path / "alice"
+    home.mkdir()
+    seen = follow(todo, home, str(COMMANDS))
+    differences = [
+        what for step, got in zip(todo, seen, strict=True) if (what := explain(step, got))
+    ]
+    assert not differences, "\n\n".join(differences)
+
+
+class TestTheComparison:
+    """It notices what it is there to notice."""
+
+    @pytest.mark.parametrize(
+        ("shown", "came", "code", "fits"),
+        [
+            (["one", "two"], ["one", "two"], 0, True),
+            (["one", "two"], ["one"], 0, False),
+            (["one"], ["one"], 1, False),
+            (["aivcs: no"], ["aivcs: no"], 15, True),
+            (["a  …  z"], ["a b c z"], 0, True),
+            (["a", "…", "z"], ["a", "b", "c", "z"], 0, True),
+            (["a", "…"], ["a", "b", "c"], 0, True),
+            (["a", "…", "z"], ["a", "b", "c"], 0, False),
+            (["5 minutes ago"], ["1 second ago"], 0, True),
+            (["16d1ec18"], ["26d1ec18"], 0, False),
+        ],
+    )
+    def test_fits_or_not(self, shown, came, code, fits):
+        assert (explain(Step("x", shown), Seen(came, code)) == "") == fits
