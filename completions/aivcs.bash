@@ -8,7 +8,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head shell-init blob run release config'
+        below='init status verify gc head shell-init blob spec run release config'
         options='-C --store --lock-timeout --color --no-pager --version -h --help'
         ;;
     'aivcs init')
@@ -70,6 +70,25 @@ _aivcs_command() {
         ;;
     'aivcs blob verify')
         options='--repair --json -h --help'
+        ;;
+    'aivcs spec')
+        below='create show checkout diff'
+        options='-h --help'
+        ;;
+    'aivcs spec create')
+        options='--prompts --tools --config --graph --git-sha --partial --json -h --help'
+        ;;
+    'aivcs spec show')
+        options='--json -h --help'
+        operands='text'
+        ;;
+    'aivcs spec checkout')
+        options='--force -h --help'
+        operands='text folder'
+        ;;
+    'aivcs spec diff')
+        options='--exit-code --json -h --help'
+        operands='text text'
         ;;
     'aivcs run')
         below='start log finish show events list reap verify'
@@ -166,6 +185,11 @@ _aivcs_takes() {
     'aivcs verify --head') takes='text' ;;
     'aivcs gc --grace') takes='text' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
+    'aivcs spec create --prompts') takes='file' ;;
+    'aivcs spec create --tools') takes='file' ;;
+    'aivcs spec create --config') takes='file' ;;
+    'aivcs spec create --graph') takes='file' ;;
+    'aivcs spec create --git-sha') takes='text' ;;
     'aivcs run start --agent') takes='text' ;;
     'aivcs run start --spec') takes='text' ;;
     'aivcs run start --spec-file') takes='file' ;;
