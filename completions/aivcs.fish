@@ -37,6 +37,7 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run list --tag' \
         'aivcs run list --since' \
         'aivcs run list -n' \
+        'aivcs run diff --ignore' \
         'aivcs run reap --older-than' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
@@ -205,6 +206,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a finish -d 'End a run; afterward
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a show -d 'Show a run as it stands'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a events -d 'Print the events of a run, in order'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a list -d 'List runs, newest first'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a diff -d 'Compare two runs: how they ended, and which tools they called differently'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner (--owner-pid) is gone as failed, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Read all runs and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
@@ -251,6 +253,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l older-than -x -d 'Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or before a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l dry-run -d 'Only say which runs would be ended, and why'

@@ -276,6 +276,17 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'agent': None, 'spec': None, 'status': None, 'tags': [], 'since': None, 'limit': None, 'as_json': False},
         True,
     ),
+    'run diff': (
+        'run:diff',
+        {
+            '--ignore': ('ignored', 'texts'),
+            '--exit-code': ('exit_code', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('before', 'one'), ('after', 'one')],
+        {'before': None, 'after': None, 'ignored': [], 'exit_code': False, 'as_json': False},
+        True,
+    ),
     'run reap': (
         'run:reap',
         {

@@ -239,6 +239,14 @@ aivcs run finish @ --status completed""",
             "aivcs run list --agent reviewer -n 1 | cut -f 1 | xargs aivcs run show",
         ),
     ],
+    "aivcs run diff": [
+        Example(
+            "Compare a run with the last one of the same agent",
+            """\
+last=$(aivcs run list --agent reviewer -n 1 | cut -f 1)
+aivcs run diff --ignore step @ "$last\"""",
+        ),
+    ],
     "aivcs run reap": [
         Example("End the runs of processes that were killed", "aivcs run reap"),
         Example(
