@@ -8,7 +8,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head shell-init blob run release config'
+        below='init status verify gc head shell-init blob spec run release config'
         options='-C --store --lock-timeout --color --no-pager --version -h --help'
         ;;
     'aivcs init')
@@ -71,8 +71,27 @@ _aivcs_command() {
     'aivcs blob verify')
         options='--repair --json -h --help'
         ;;
+    'aivcs spec')
+        below='create show checkout diff'
+        options='-h --help'
+        ;;
+    'aivcs spec create')
+        options='--prompts --tools --config --graph --git-sha --partial --json -h --help'
+        ;;
+    'aivcs spec show')
+        options='--json -h --help'
+        operands='text'
+        ;;
+    'aivcs spec checkout')
+        options='--force -h --help'
+        operands='text folder'
+        ;;
+    'aivcs spec diff')
+        options='--exit-code --json -h --help'
+        operands='text text'
+        ;;
     'aivcs run')
-        below='start log finish show events list reap verify'
+        below='start log finish show events list diff reap verify'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -98,6 +117,10 @@ _aivcs_command() {
         ;;
     'aivcs run list')
         options='--agent --spec --status --tag --since -n --json -h --help'
+        ;;
+    'aivcs run diff')
+        options='--ignore --exit-code --json -h --help'
+        operands='text text'
         ;;
     'aivcs run reap')
         options='--older-than --dry-run --json -h --help'
@@ -166,6 +189,11 @@ _aivcs_takes() {
     'aivcs verify --head') takes='text' ;;
     'aivcs gc --grace') takes='text' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
+    'aivcs spec create --prompts') takes='file' ;;
+    'aivcs spec create --tools') takes='file' ;;
+    'aivcs spec create --config') takes='file' ;;
+    'aivcs spec create --graph') takes='file' ;;
+    'aivcs spec create --git-sha') takes='text' ;;
     'aivcs run start --agent') takes='text' ;;
     'aivcs run start --spec') takes='text' ;;
     'aivcs run start --spec-file') takes='file' ;;
@@ -188,6 +216,7 @@ _aivcs_takes() {
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n') takes='text' ;;
+    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
     'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes') takes='text' ;;

@@ -153,6 +153,49 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'repair': False, 'as_json': False},
         True,
     ),
+    'spec create': (
+        'spec:create',
+        {
+            '--prompts': ('prompts', 'text'),
+            '--tools': ('tools', 'text'),
+            '--config': ('config', 'text'),
+            '--graph': ('graph', 'text'),
+            '--git-sha': ('git_sha', 'text'),
+            '--partial': ('partial', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [],
+        {'prompts': None, 'tools': None, 'config': None, 'graph': None, 'git_sha': None, 'partial': False, 'as_json': False},
+        True,
+    ),
+    'spec show': (
+        'spec:show',
+        {
+            '--json': ('as_json', 'flag'),
+        },
+        [('spec', 'one')],
+        {'spec': None, 'as_json': False},
+        True,
+    ),
+    'spec checkout': (
+        'spec:checkout',
+        {
+            '--force': ('force', 'flag'),
+        },
+        [('spec', 'one'), ('folder', 'one')],
+        {'spec': None, 'folder': None, 'force': False},
+        True,
+    ),
+    'spec diff': (
+        'spec:diff',
+        {
+            '--exit-code': ('exit_code', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('before', 'one'), ('after', 'one')],
+        {'before': None, 'after': None, 'exit_code': False, 'as_json': False},
+        True,
+    ),
     'run start': (
         'run:start',
         {
@@ -231,6 +274,17 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         },
         [],
         {'agent': None, 'spec': None, 'status': None, 'tags': [], 'since': None, 'limit': None, 'as_json': False},
+        True,
+    ),
+    'run diff': (
+        'run:diff',
+        {
+            '--ignore': ('ignored', 'texts'),
+            '--exit-code': ('exit_code', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('before', 'one'), ('after', 'one')],
+        {'before': None, 'after': None, 'ignored': [], 'exit_code': False, 'as_json': False},
         True,
     ),
     'run reap': (

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import typer
 
 from aivcs.cli.context import Context, OutputError
-from aivcs.cli.declarations import blob, config, release, run, shell, store
+from aivcs.cli.declarations import blob, config, release, run, shell, spec, store
 from aivcs.cli.declarations.shared import use
 
 app = store.app
 app.add_typer(blob.app, name="blob", help="Contents by their SHA-256: specs, prompts, configs.")
+app.add_typer(spec.app, name="spec", help="What an agent is made of.")
 app.add_typer(run.app, name="run", help="The ledger of executions: what an agent did.")
 app.add_typer(release.app, name="release", help="What is live under each name, and its history.")
 app.add_typer(config.app, name="config", help="Settings of a store, and yours.")

@@ -103,6 +103,7 @@ mkdir agents prompts
 echo 'Review this.' | tee prompt.md prompts/one.md > prompts/two.md
 echo '{"temperature": 0}' > config.json
 echo '{"prompt": "…"}' > spec.json
+echo '["search"]' | tee tools.json > graph.json
 echo '{"verdict": "fine"}' > answer.json
 echo 'to do' > notes.md
 echo '{"kind": "token", "payload": {"n": 1}}' > events.jsonl

@@ -12,16 +12,19 @@ import pytest
 
 from aivcs.backends.fs import FileBackend
 from aivcs.commands.head import take
+from aivcs.commands.spec import create
 from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
-from aivcs.model import Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.model import ContentDigest, Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
 from aivcs.repository import Repository
+from aivcs.spec import encode_spec
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 TEXT = FORMAT.read_text("utf-8")
 BLOCKS: list[tuple[str, str]] = re.findall(
     r"^```(sh|jsonl)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE
 )
+JSON: list[str] = re.findall(r"^```json\n(.*)\n```$", TEXT, re.MULTILINE)
 COMMANDS = [text for kind, text in BLOCKS if kind == "sh"]
 EXAMPLES = [text.encode() for kind, text in BLOCKS if kind == "jsonl"]
 
@@ -143,7 +146,7 @@ def test_the_check_of_a_manifest_names_the_log_that_was_cut(store: Path) -> None
 
 
 def test_the_example_of_a_manifest_is_of_the_other_examples() -> None:
-    [example] = re.findall(r"^```json\n(.*)\n```$", TEXT, re.MULTILINE)
+    [example] = [text for text in JSON if '"type":"heads"' in text]
     heads = [
         (name, Head(len(log.splitlines()), hash_of(log.splitlines()[-1]) or ""))
         for name, log in (
@@ -152,6 +155,27 @@ def test_the_example_of_a_manifest_is_of_the_other_examples() -> None:
         )
     ]
     assert manifest(heads) == example.encode()
+
+
+def test_the_digest_of_a_spec_is_what_jq_computes_and_aivcs_too(tmp_path: Path) -> None:
+    [said] = re.findall(r"^prints `([0-9a-f]{64})`", TEXT, re.MULTILINE)
+    script = command("abc123def456")
+    assert shell(script, tmp_path).split()[0] == said
+    words = re.findall(r'(\w+): "([^"]+)"', script)
+    assert ContentDigest.from_bytes(encode_spec(dict(words))) == said
+
+
+def test_the_example_of_a_folder_is_what_is_stored_of_it(tmp_path: Path) -> None:
+    [example] = [text for text in JSON if '"type":"folder"' in text]
+    folder = tmp_path / "prompts"
+    (folder / "roles").mkdir(parents=True)
+    (folder / "render.sh").write_text("exit\n")
+    (folder / "render.sh").chmod(0o700)
+    (folder / "roles" / "critic.md").write_text("Be brief.\n")
+    repo = Repository.init(tmp_path)
+    parts = dict.fromkeys(("graph", "tools", "config")) | {"prompts": str(folder)}
+    spec = create(repo, parts, None, partial=True)
+    assert repo.blobs.get(ContentDigest(spec.fields["prompts_digest"])) == example.encode()
 
 
 def test_the_check_of_objects_finds_the_damaged_one(store: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from aivcs.cli.declarations.shared import AllowMissing, Json, Repair, Run, calls, noun
+from aivcs.cli.declarations.shared import AllowMissing, ExitCode, Json, Repair, Run, calls, noun
 
 Status = Literal["completed", "failed", "cancelled"]
 AnyStatus = Literal["running", "completed", "failed", "cancelled"]
@@ -193,6 +193,30 @@ def run_list(
     as_json: Json = False,
 ) -> None:
     """List runs, newest first."""
+
+
+@app.command("diff")
+@calls("run:diff")
+def run_diff(
+    before: Annotated[str, Argument(metavar="A", help="A RUN, the one before.")],
+    after: Annotated[str, Argument(metavar="B", help="A RUN, the one after.")],
+    ignored: Annotated[
+        list[str] | None,
+        Option(
+            "--ignore",
+            metavar="KEY",
+            help="A member of the calls' payloads that does not count, as the number of a step. "
+            "Repeatable.",
+        ),
+    ] = None,
+    exit_code: ExitCode = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two runs: how they ended, and which tools they called differently.
+
+    Calls (events of kind tool_called, with payload.tool_name) are aligned; shown are those that
+    were added or removed, that moved, and that have other parameters.
+    """
 
 
 @app.command("reap")

@@ -49,6 +49,10 @@ Expect = Annotated[
         help="Do it only if this is live now: a digest, @SEQ, or none. Else exit 15.",
     ),
 ]
+ExitCode = Annotated[
+    bool,
+    Option("--exit-code", help="Exit with 1 if there are differences."),
+]
 
 _SETTINGS: dict[str, Any] = {
     "add_completion": False,

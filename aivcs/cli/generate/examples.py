@@ -123,6 +123,49 @@ sha256sum -c sums""",
         Example("List those that begin with 3f", "aivcs blob ls 3f"),
     ],
     "aivcs blob verify": [Example("Check all blobs", "aivcs blob verify")],
+    "aivcs spec": [
+        Example(
+            "Store what an agent is made of, and make it live",
+            """\
+spec=$(aivcs spec create --partial --prompts prompts --config config.json)
+aivcs release promote reviewer "$spec\"""",
+        ),
+    ],
+    "aivcs spec create": [
+        Example(
+            "Store an agent: a folder of prompts, and three files",
+            """\
+aivcs spec create --prompts prompts --tools tools.json --config config.json \\
+    --graph graph.json --git-sha 9fceb02d0ae598e95dc970b74767f19372d61af8""",
+        ),
+        Example(
+            "Store only the prompts",
+            "spec=$(aivcs spec create --partial --prompts prompts)",
+        ),
+    ],
+    "aivcs spec show": [
+        Example(
+            "See what an agent is made of",
+            """\
+spec=$(aivcs spec create --partial --prompts prompts)
+aivcs spec show "$spec\"""",
+        ),
+    ],
+    "aivcs spec checkout": [
+        Example(
+            "Get the parts of what is live back as files",
+            """\
+spec=$(aivcs spec create --partial --prompts prompts)
+aivcs release promote reviewer "$spec"
+aivcs spec checkout reviewer@current live""",
+        ),
+    ],
+    "aivcs spec diff": [
+        Example(
+            "See what is new since the first release",
+            "aivcs spec diff reviewer@v1.0 reviewer@current",
+        ),
+    ],
     "aivcs run": [
         Example(
             "Record a run",
@@ -194,6 +237,14 @@ aivcs run finish @ --status completed""",
         Example(
             "Show the last run of an agent",
             "aivcs run list --agent reviewer -n 1 | cut -f 1 | xargs aivcs run show",
+        ),
+    ],
+    "aivcs run diff": [
+        Example(
+            "Compare a run with the last one of the same agent",
+            """\
+last=$(aivcs run list --agent reviewer -n 1 | cut -f 1)
+aivcs run diff --ignore step @ "$last\"""",
         ),
     ],
     "aivcs run reap": [

@@ -15,6 +15,7 @@ _TAKES = {
     "FILE...": "file",
     "DIR": "folder",
     "PATH": "folder",  # of --store
+    "PART": "file",  # or a folder, which is on the way
     "KEY=PATH": "assignment",
 }
 """What a value is by its metavar, where a shell can complete it from the file system."""

@@ -206,6 +206,32 @@ def _run_line(record: "RunRecord") -> str:
     return "\t".join(cells) + "\n"
 
 
+def diff(
+    context: "Context",
+    before: str,
+    after: str,
+    ignored: "list[str]",
+    exit_code: bool,
+    as_json: bool,
+) -> int:
+    """Prints how two runs differ; 1 if they do and that was asked for."""
+    from aivcs.cli import render
+    from aivcs.cli.views import run_comparison as view
+    from aivcs.commands.run_comparison import compare_runs
+
+    repo = context.repository()
+    a, b = (repo.resolve_run(context.run_operand(run)) for run in (before, after))
+    found = compare_runs(repo, a, b, ignored)
+    if as_json:
+        context.write(render.json_line(view.as_json(found)))
+    else:
+        with render.output(context) as out:
+            lines = view.shown(found, color=out.color) if out.for_person else view.plain(found)
+            for line in lines:
+                out.write(f"{line}\n")
+    return int(exit_code and not found.is_equal)
+
+
 def reap(
     context: "Context", runs: "list[str]", older_than: "str | None", dry_run: bool, as_json: bool
 ) -> int:

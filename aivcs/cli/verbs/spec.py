@@ -1,0 +1,79 @@
+"""`aivcs spec` at the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.cli import render
+from aivcs.cli.views import spec as view
+from aivcs.commands import spec as commands
+
+if TYPE_CHECKING:
+    from aivcs.cli.context import Context
+    from aivcs.model import ContentDigest
+
+
+def create(
+    context: Context,
+    prompts: str | None,
+    tools: str | None,
+    config: str | None,
+    graph: str | None,
+    git_sha: str | None,
+    partial: bool,
+    as_json: bool,
+) -> None:
+    """Prints the digest of the spec."""
+    if git_sha is None and not partial:
+        from aivcs.cli.identity import commit
+
+        git_sha = commit(context)
+    made = commands.create(
+        context.repository(),
+        {"prompts": prompts, "tools": tools, "config": config, "graph": graph},
+        git_sha,
+        partial=partial,
+    )
+    if as_json:
+        context.write(render.json_line(view.fields_json(made)))
+    else:
+        context.write(f"{made.digest}\n")
+
+
+def show(context: Context, spec: str, as_json: bool) -> None:
+    """Prints the parts of a spec."""
+    repo = context.repository()
+    found = commands.read(repo, spec)
+    parts = list(commands.parts_of(repo, found))
+
+    def size_of(digest: ContentDigest) -> int | None:
+        return commands.size_of(repo, digest)
+
+    if as_json:
+        context.write(render.json_line(view.as_json(found, parts, size_of)))
+    else:
+        render.table(context, view.COLUMNS, view.rows(found, parts, size_of))
+
+
+def checkout(context: Context, spec: str, folder: str, force: bool) -> None:
+    """Prints the path of each part."""
+    from aivcs.commands.checkout import checkout
+
+    for path in checkout(context.repository(), spec, folder, force=force):
+        context.write(f"{render.escape(path)}\n")
+
+
+def diff(context: Context, before: str, after: str, exit_code: bool, as_json: bool) -> int:
+    """Prints what differs; 1 if something does and that was asked for."""
+    from aivcs.cli.views import comparison as shown
+    from aivcs.commands.comparison import compare_specs
+
+    repo = context.repository()
+    found = compare_specs(repo, repo.resolve_spec(before), repo.resolve_spec(after))
+    if as_json:
+        context.write(render.json_line(shown.as_json(found)))
+    else:
+        with render.output(context) as out:
+            for line in shown.lines(found):
+                out.write(shown.colored(line) if out.color else f"{line}\n")
+    return int(exit_code and not found.is_equal)

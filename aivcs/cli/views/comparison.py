@@ -1,0 +1,104 @@
+"""How a comparison of specs looks: like a unified diff, of JSON too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aivcs.cli.render import escape
+from aivcs.commands.comparison import MAX_TEXT
+from aivcs.difference import pointer, unified
+from aivcs.log.jsontext import encode_trusted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.commands.comparison import Comparison, FileChange
+    from aivcs.difference import Change
+
+_COLORS = {"-": "31", "+": "32", "@": "36"}
+_HEADERS = ("--- ", "+++ ", "old mode ", "new mode ")
+
+
+def lines(found: Comparison) -> Iterator[str]:
+    """Yields what differs: a line for each member of the specs, then file by file."""
+    for field in found.fields:
+        yield f"{field.field}\t{_text(field.a)}\t{_text(field.b)}"
+    for file in found.files:
+        yield from map(_escape, _file_lines(file))
+
+
+def colored(line: str) -> str:
+    """Returns a line as a terminal shows it."""
+    code = "1" if line.startswith(_HEADERS) else _COLORS.get(line[:1])
+    return f"\x1b[{code}m{line}\x1b[0m\n" if code else f"{line}\n"
+
+
+def as_json(found: Comparison) -> dict[str, Any]:
+    """Returns what differs as a JSON value."""
+    return {
+        "a": found.a,
+        "b": found.b,
+        "equal": found.is_equal,
+        "fields": [field._asdict() for field in found.fields],
+        "files": [_file_json(file) for file in found.files],
+    }
+
+
+def _file_json(file: FileChange) -> dict[str, Any]:
+    fields: dict[str, Any] = {"path": file.path, "kind": file.kind, "form": file.form}
+    for side, digest, mode in zip("ab", file.digests, file.modes, strict=True):
+        if digest is not None:
+            fields[side] = {"digest": digest} | ({"mode": mode} if mode else {})
+        else:
+            fields[side] = None
+    if file.form == "json":
+        fields["changes"] = [change.to_json() for change in file.changes]
+    if file.form == "text":
+        fields["diff"] = "".join(f"{line}\n" for line in file.diff)
+    return fields
+
+
+def _file_lines(file: FileChange) -> Iterator[str]:
+    a, b = (
+        f"{side}/{file.path}" if file.path and digest else digest or "/dev/null"
+        for side, digest in zip("ab", file.digests, strict=True)
+    )
+    old, new = file.modes
+    if old and new and old != new:
+        yield f"old mode {old} {a}"
+        yield f"new mode {new} {b}"
+    if file.form == "text":
+        yield from file.diff
+    elif file.form == "json":
+        yield f"--- {a}"
+        yield f"+++ {b}"
+        for change in file.changes:
+            yield from change_lines(change)
+    elif file.form == "binary":
+        yield f"Binary files {a} and {b} differ"
+    elif file.form == "long":
+        yield f"Files {a} and {b} differ (over {MAX_TEXT >> 20} MiB, so only their digests tell)"
+    elif file.form == "missing":
+        yield f"Files {a} and {b} differ (not all of it is in this store)"
+
+
+def change_lines(change: Change) -> Iterator[str]:
+    """Yields a difference of two JSON values, texts of several lines line by line."""
+    yield f"@@ {pointer(change.place) or '(all of it)'} @@"
+    a, b = change.a, change.b
+    if isinstance(a, str) and isinstance(b, str) and "\n" in a + b:
+        yield from list(unified(a, b, "", ""))[2:]
+        return
+    if change.op != "add":
+        yield f"-{encode_trusted(a)}"
+    if change.op != "remove":
+        yield f"+{encode_trusted(b)}"
+
+
+def _text(text: str | None) -> str:
+    return "-" if text is None else escape(text)
+
+
+def _escape(line: str) -> str:
+    """A line with everything escaped but tabs, which texts are indented with."""
+    return "\t".join(map(escape, line.split("\t")))
