@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         BackendError as BackendError,
     )
     from aivcs.errors import (
+        BlockedError as BlockedError,
+    )
+    from aivcs.errors import (
         ConflictError as ConflictError,
     )
     from aivcs.errors import (
@@ -70,8 +73,23 @@ if TYPE_CHECKING:
     from aivcs.errors import (
         UsageError as UsageError,
     )
+    from aivcs.marks import (
+        BlockMark as BlockMark,
+    )
+    from aivcs.marks import (
+        Sealed as Sealed,
+    )
+    from aivcs.marks import (
+        SignatureMark as SignatureMark,
+    )
+    from aivcs.marks import (
+        Standing as Standing,
+    )
     from aivcs.model import (
         ContentDigest as ContentDigest,
+    )
+    from aivcs.model import (
+        Evidence as Evidence,
     )
     from aivcs.model import (
         Head as Head,
@@ -119,14 +137,16 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "aivcs.errors": "AivcsError AmbiguousError BackendError ConflictError IntegrityError "
+    "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError ConflictError "
+    "IntegrityError "
     "InvalidDigestError InvalidNameError InvalidRunStateError LockTimeoutError "
     "NoPreviousReleaseError NoRepositoryError NotFoundError OutcomeUnknownError "
     "ReleaseNotFoundError RunNotFoundError SerializationError StorageError "
     "UnsupportedFormatError UsageError",
-    "aivcs.model": "ContentDigest Head ReleaseMetadata ReleaseRecord RunEvent RunId RunMetadata "
+    "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId RunMetadata "
     "RunOwner RunRecord RunStatus RunSummary Timestamp",
     "aivcs.active_run": "ActiveRun",
+    "aivcs.marks": "BlockMark Sealed SignatureMark Standing",
     "aivcs.repository": "Repository",
     "aivcs.settings": "Settings",
     "aivcs.storage": "CasStore ReleaseRegistry RunLedger",

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
     from aivcs import storage
     from aivcs.errors import StorageError
+    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import (
         ContentDigest,
+        Evidence,
         Head,
         ReleaseMetadata,
         ReleaseRecord,
@@ -218,8 +220,14 @@ class ReleaseRegistry(Protocol):
         metadata: ReleaseMetadata,
         *,
         expect: ContentDigest | int | str | None = None,
+        evidence: Iterable[Evidence] = (),
+        policy: ContentDigest | None = None,
+        forced: bool = False,
+        seen: Head | None = None,
+        sign: Callable[[str], str] | None = None,
+        dry_run: bool = False,
     ) -> ReleaseRecord:
-        """As `aivcs.storage.ReleaseRegistry.promote`."""
+        """As `aivcs.storage.ReleaseRegistry.promote`; `sign` is called in a thread."""
         ...
 
     async def rollback(
@@ -229,8 +237,48 @@ class ReleaseRegistry(Protocol):
         to: ContentDigest | int | str | None = None,
         metadata: ReleaseMetadata | None = None,
         expect: ContentDigest | int | str | None = None,
+        block: bool = False,
+        policy: ContentDigest | None = None,
+        forced: bool = False,
+        seen: Head | None = None,
+        sign: Callable[[str], str] | None = None,
+        dry_run: bool = False,
     ) -> ReleaseRecord:
-        """As `aivcs.storage.ReleaseRegistry.rollback`."""
+        """As `aivcs.storage.ReleaseRegistry.rollback`; `sign` is called in a thread."""
+        ...
+
+    async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+        """As `aivcs.storage.ReleaseRegistry.block`."""
+        ...
+
+    async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+        """As `aivcs.storage.ReleaseRegistry.unblock`."""
+        ...
+
+    async def add_signature(
+        self,
+        name: str,
+        seq: int,
+        hash: str,  # noqa: A002 the file format's word
+        signature: str,
+    ) -> SignatureMark:
+        """As `aivcs.storage.ReleaseRegistry.add_signature`."""
+        ...
+
+    async def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
+        """As `aivcs.storage.ReleaseRegistry.find_block`."""
+        ...
+
+    async def blocks(self, name: str) -> list[BlockMark]:
+        """As `aivcs.storage.ReleaseRegistry.blocks`."""
+        ...
+
+    async def standing(self, name: str) -> Standing | None:
+        """As `aivcs.storage.ReleaseRegistry.standing`."""
+        ...
+
+    async def find(self, name: str, seq: int) -> Sealed | None:
+        """As `aivcs.storage.ReleaseRegistry.find`."""
         ...
 
     async def current(self, name: str) -> ReleaseRecord | None:
@@ -243,6 +291,10 @@ class ReleaseRegistry(Protocol):
 
     def iter_history(self, name: str) -> AsyncIterator[ReleaseRecord]:
         """As `aivcs.storage.ReleaseRegistry.iter_history`."""
+        ...
+
+    def iter_log(self, name: str) -> AsyncIterator[Sealed]:
+        """As `aivcs.storage.ReleaseRegistry.iter_log`."""
         ...
 
     def list_names(self) -> AsyncIterator[str]:
@@ -411,24 +463,39 @@ class _AsyncReleaseRegistry:
         self._store: storage.ReleaseRegistry = store
 
     async def promote(
-        self,
-        name: str,
-        spec_digest: ContentDigest,
-        metadata: ReleaseMetadata,
-        *,
-        expect: ContentDigest | int | str | None = None,
+        self, name: str, spec_digest: ContentDigest, metadata: ReleaseMetadata, **terms: Any
     ) -> ReleaseRecord:
-        return await to_thread(self._store.promote, name, spec_digest, metadata, expect=expect)
+        return await to_thread(self._store.promote, name, spec_digest, metadata, **terms)
 
-    async def rollback(
+    async def rollback(self, name: str, **terms: Any) -> ReleaseRecord:
+        return await to_thread(self._store.rollback, name, **terms)
+
+    async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+        return await to_thread(self._store.block, name, digest, by=by, reason=reason)
+
+    async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+        return await to_thread(self._store.unblock, name, digest, by=by, reason=reason)
+
+    async def add_signature(
         self,
         name: str,
-        *,
-        to: ContentDigest | int | str | None = None,
-        metadata: ReleaseMetadata | None = None,
-        expect: ContentDigest | int | str | None = None,
-    ) -> ReleaseRecord:
-        return await to_thread(self._store.rollback, name, to=to, metadata=metadata, expect=expect)
+        seq: int,
+        hash: str,  # noqa: A002 the file format's word
+        signature: str,
+    ) -> SignatureMark:
+        return await to_thread(self._store.add_signature, name, seq, hash, signature)
+
+    async def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
+        return await to_thread(self._store.find_block, name, digest)
+
+    async def blocks(self, name: str) -> list[BlockMark]:
+        return await to_thread(self._store.blocks, name)
+
+    async def standing(self, name: str) -> Standing | None:
+        return await to_thread(self._store.standing, name)
+
+    async def find(self, name: str, seq: int) -> Sealed | None:
+        return await to_thread(self._store.find, name, seq)
 
     async def current(self, name: str) -> ReleaseRecord | None:
         return await to_thread(self._store.current, name)
@@ -438,6 +505,9 @@ class _AsyncReleaseRegistry:
 
     def iter_history(self, name: str) -> AsyncGenerator[ReleaseRecord]:
         return _iterate(lambda: self._store.iter_history(name))
+
+    def iter_log(self, name: str) -> AsyncGenerator[Sealed]:
+        return _iterate(lambda: self._store.iter_log(name))
 
     def list_names(self) -> AsyncGenerator[str]:
         return _iterate(self._store.list_names)

@@ -151,6 +151,39 @@ class ConflictError(StorageError):
     """The change was overtaken by another, or contradicts what is stored."""
 
 
+class BlockedError(ConflictError):
+    """What was to be live again, or at last, is marked as bad under this name.
+
+    Attributes:
+        name: The agent's name.
+        spec_digest: What is blocked.
+        by: Who blocked it.
+        created_at: When.
+        reason: Why.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec_digest: str,
+        *,
+        by: str,
+        created_at: str,
+        reason: str,
+        instead: str = "",
+    ) -> None:
+        self.name = name
+        self.spec_digest = spec_digest
+        self.by = by
+        self.created_at = created_at
+        self.reason = reason
+        super().__init__(
+            f"{name}: {spec_digest} was blocked by {by} at {created_at}: {reason}; nothing was "
+            f"changed. {instead}If it is good after all: "
+            f"aivcs release unblock {name} {spec_digest} --reason TEXT"
+        )
+
+
 class LockTimeoutError(StorageError):
     """Another process held the lock for longer than the time limit."""
 

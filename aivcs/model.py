@@ -508,7 +508,7 @@ class ReleaseMetadata(Record):
         check_text("actor (promoted_by)", promoted_by)
         if version_label is not None:
             check_label(version_label)
-        if notes is not None and not _is_text(notes):
+        if notes is not None and not is_text(notes):
             raise SerializationError("notes hold something that is no character (not UTF-8?)")
         self._fill(version_label, promoted_by, notes)
 
@@ -525,11 +525,15 @@ class ReleaseRecord(Record):
         target_seq: The entry that first put this element of the stack live.
         parent_seq: What the next rollback returns to, or None at the bottom.
         created_at: When.
+        evidence: Runs that speak for it. This and what follows are part of the JSON form only
+            where there is something to say.
+        policy: The blob that says by which rules it was judged, or None.
+        forced: Whether it was made against these rules; `metadata.notes` say why.
     """
 
     __slots__ = (  # noqa: RUF023 the order of the file format
         "seq", "action", "name", "spec_digest", "metadata", "target_seq", "parent_seq",
-        "created_at",
+        "created_at", "evidence", "policy", "forced",
     )  # fmt: skip
     seq: int
     action: str
@@ -539,6 +543,9 @@ class ReleaseRecord(Record):
     target_seq: int
     parent_seq: "int | None"
     created_at: Timestamp
+    evidence: "tuple[Evidence, ...]"
+    policy: "ContentDigest | None"
+    forced: bool
 
     def __init__(
         self,
@@ -551,11 +558,32 @@ class ReleaseRecord(Record):
         target_seq: int,
         parent_seq: "int | None",
         created_at: Timestamp,
+        evidence: "tuple[Evidence, ...]" = (),
+        policy: "ContentDigest | None" = None,
+        forced: bool = False,
     ) -> None:
         """Takes the fields as they are."""
         self._fill(
-            seq, action, name, spec_digest, metadata, target_seq, parent_seq, created_at
+            seq, action, name, spec_digest, metadata, target_seq, parent_seq, created_at, evidence,
+            policy, forced,
         )  # fmt: skip
+
+    def to_json(self) -> "dict[str, Any]":
+        """Returns the fields by name; of the last three those that say something."""
+        fields = super().to_json()
+        del fields["evidence"], fields["policy"], fields["forced"]
+        return {**fields, **self.grounds()}
+
+    def grounds(self) -> "dict[str, Any]":
+        """Returns by name what the entry rests on beside its metadata; mostly nothing."""
+        fields: dict[str, Any] = {}
+        if self.evidence:
+            fields["evidence"] = [evidence.to_json() for evidence in self.evidence]
+        if self.policy is not None:
+            fields["policy"] = self.policy
+        if self.forced:
+            fields["forced"] = True
+        return fields
 
 
 class Head(Record):
@@ -573,6 +601,34 @@ class Head(Record):
     def __init__(self, lines: int, hash: str) -> None:  # noqa: A002 the file format's word
         """Takes the fields as they are."""
         self._fill(lines, hash)
+
+
+class Evidence(Record):
+    """A run that speaks for a release, and the head that its log had: no other log will do.
+
+    Attributes:
+        run_id: The run.
+        head: The head of its log.
+
+    Raises:
+        InvalidNameError: No run can have this id.
+        InvalidDigestError: The head's hash is none.
+        SerializationError: The head is that of no line.
+    """
+
+    __slots__ = ("run_id", "head")  # noqa: RUF023 the order of the file format
+    run_id: RunId
+    head: Head
+
+    def __init__(self, run_id: str, head: Head) -> None:
+        """Checks id and head."""
+        if type(head.lines) is not int or not 1 <= head.lines <= MAX_SEQ:
+            raise SerializationError(f"a log with a head has lines, not {_shown(head.lines)}")
+        self._fill(RunId(run_id), Head(head.lines, ContentDigest(head.hash)))
+
+    def to_json(self) -> "dict[str, Any]":
+        """Returns id, `lines` and `hash`, side by side as in a manifest of heads."""
+        return {"run_id": self.run_id, **self.head.to_json()}
 
 
 def check_text(what: str, text: str) -> None:
@@ -640,8 +696,8 @@ def _is_safe(text: object) -> bool:
     )
 
 
-def _is_text(text: str) -> bool:
-    """Whether a text can be written as UTF-8: whether it is free of lone surrogates."""
+def is_text(text: str) -> bool:
+    """Tells whether a text can be written as UTF-8: whether it is free of lone surrogates."""
     try:
         text.encode()
         return isinstance(text, str)

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aivcs.errors import StorageError
+    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import (
         ContentDigest,
+        Evidence,
         Head,
         ReleaseMetadata,
         ReleaseRecord,
@@ -264,7 +266,9 @@ class RunLedger(Protocol):
 class ReleaseRegistry(Protocol):
     """What is live under each name, as a stack, and the whole history of how it came to be.
 
-    Changes to one name are linearizable; names are independent; history is append-only.
+    Changes to one name are linearizable; names are independent; history is append-only. Beside the
+    releases a log holds marks, which have seqs like them and make nothing live: blocks, which keep
+    a spec from being released under the name, and signatures.
     """
 
     def promote(
@@ -274,6 +278,12 @@ class ReleaseRegistry(Protocol):
         metadata: ReleaseMetadata,
         *,
         expect: ContentDigest | int | str | None = None,
+        evidence: Iterable[Evidence] = (),
+        policy: ContentDigest | None = None,
+        forced: bool = False,
+        seen: Head | None = None,
+        sign: Callable[[str], str] | None = None,
+        dry_run: bool = False,
     ) -> ReleaseRecord:
         """Makes a spec live, on top of what is; returns the new entry.
 
@@ -285,10 +295,24 @@ class ReleaseRegistry(Protocol):
             metadata: Who, why, and under which label.
             expect: A digest, the seq of the live entry, or "none": the change is made only if
                 that is what is live.
+            evidence: Runs that speak for it, which are recorded; what they are worth is the
+                caller's to judge.
+            policy: The blob that says by which rules the caller judged, which is recorded.
+            forced: Whether that was against the rules, which is recorded; the metadata's notes
+                must say why. It overrides no block.
+            seen: The change is made only if this is still the head of the log, so that what was
+                decided by looking at it still holds; `Head(0, "")` is that of no log.
+            sign: Returns the SSH signature of a hash, which is that of the new entry. It is called
+                before the log is locked; entry and signature are then appended as one batch if
+                the log has not moved on since, or nothing is.
+            dry_run: Whether nothing is appended: it is decided by the log as it stands, and what
+                would be the new entry is returned.
 
         Raises:
             InvalidNameError: The name breaks the rules for names.
-            ConflictError: Something else than expected is live.
+            ConflictError: Something else than expected is live, or the log has moved on.
+            BlockedError: The spec is blocked under this name; it is a `ConflictError`.
+            SerializationError: It is forced without a reason, or `sign` gives no signature.
         """
         ...
 
@@ -299,25 +323,118 @@ class ReleaseRegistry(Protocol):
         to: ContentDigest | int | str | None = None,
         metadata: ReleaseMetadata | None = None,
         expect: ContentDigest | int | str | None = None,
+        block: bool = False,
+        policy: ContentDigest | None = None,
+        forced: bool = False,
+        seen: Head | None = None,
+        sign: Callable[[str], str] | None = None,
+        dry_run: bool = False,
     ) -> ReleaseRecord:
         """Makes an earlier release live again, as a new entry with its spec and label.
+
+        A blocked release is not passed over in silence: whoever rolls back onto one is told, and
+        chooses another.
 
         Args:
             name: The agent's name.
             to: A `ContentDigest`, a seq or a label: pops down to the topmost such release, or
                 pushes it if it is not on the stack. None pops once.
             metadata: Who rolls back, and why.
-            expect: As for `promote`.
+            expect: As for `promote`, like all that follow but the next.
+            block: Whether to block the spec that was live, with actor and notes as its reason:
+                both is appended as one batch, the block first, or nothing is.
+            policy: See there.
+            forced: See there.
+            seen: See there.
+            sign: See there.
+            dry_run: See there.
 
         Raises:
             ReleaseNotFoundError: Nothing was released under the name, or never the target.
             NoPreviousReleaseError: There is nothing below the live release.
-            ConflictError: Something else than expected is live.
+            ConflictError: Something else than expected is live, the log has moved on, or what
+                is to be blocked would be live again.
+            BlockedError: What would be live is blocked under this name.
+            SerializationError: It is forced or blocks without a reason, or `sign` gives no
+                signature.
         """
+        ...
+
+    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+        """Marks a spec as bad under a name: it cannot become live there; returns the mark.
+
+        What is live may be blocked, and stays live. Blocking again is recorded: the newest mark
+        says who and why.
+
+        Args:
+            name: The agent's name.
+            digest: The spec; it need not have been released.
+            by: Who blocks it.
+            reason: Why.
+
+        Raises:
+            ReleaseNotFoundError: Nothing was released under the name.
+            SerializationError: Actor or reason is empty or no text.
+        """
+        ...
+
+    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+        """Takes a block back; returns the mark.
+
+        Raises:
+            ReleaseNotFoundError: Nothing was released under the name.
+            ConflictError: The spec is not blocked.
+            SerializationError: Actor or reason is empty or no text.
+        """
+        ...
+
+    def add_signature(
+        self,
+        name: str,
+        seq: int,
+        hash: str,  # noqa: A002 the file format's word
+        signature: str,
+    ) -> SignatureMark:
+        """Records an SSH signature of an entry; returns the mark. Who signed is not judged.
+
+        Args:
+            name: The agent's name.
+            seq: The entry.
+            hash: Its hash, which is what was signed.
+            signature: The signature in its armor.
+
+        Raises:
+            ReleaseNotFoundError: Nothing was released under the name, or not as this entry.
+            ConflictError: The entry has another hash.
+            SerializationError: It is no SSH signature.
+        """
+        ...
+
+    def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
+        """Returns the mark that blocks a spec now, or None if it is not blocked."""
+        ...
+
+    def blocks(self, name: str) -> list[BlockMark]:
+        """Returns the marks that block something now, newest first; none for an unknown name."""
         ...
 
     def current(self, name: str) -> ReleaseRecord | None:
         """Returns the entry that says what is live, or None if nothing was released."""
+        ...
+
+    def standing(self, name: str) -> Standing | None:
+        """Returns what is live and the head of the log, from one look; None if there is no log.
+
+        The head is that of the last line, which is checked; `head` checks all lines.
+        """
+        ...
+
+    def find(self, name: str, seq: int) -> Sealed | None:
+        """Returns the entry or mark with a seq, with its hash, or None if there is none.
+
+        Raises:
+            IntegrityError: What is stored is damaged.
+        """
         ...
 
     def history(self, name: str) -> list[ReleaseRecord]:
@@ -330,6 +447,14 @@ class ReleaseRegistry(Protocol):
 
     def iter_history(self, name: str) -> Iterator[ReleaseRecord]:
         """Yields what `history` returns, one by one."""
+        ...
+
+    def iter_log(self, name: str) -> Iterator[Sealed]:
+        """Yields all entries and marks of a name, with their hashes, newest first.
+
+        Raises:
+            IntegrityError: What is stored is damaged.
+        """
         ...
 
     def list_names(self) -> Iterator[str]:

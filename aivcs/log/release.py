@@ -26,18 +26,39 @@ from aivcs.errors import (
 )
 from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import MAX_SEQ, ContentDigest, ReleaseMetadata, ReleaseRecord, Timestamp
+from aivcs.model import (
+    MAX_SEQ,
+    ContentDigest,
+    Evidence,
+    Head,
+    ReleaseMetadata,
+    ReleaseRecord,
+    Timestamp,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
 UNKNOWN_ACTOR = "unknown"
 """Who rolled back when the caller does not say."""
 
 
-def line_of(record: ReleaseRecord, previous: str) -> "tuple[bytes, str]":
-    """Returns the line of an entry behind a line with the hash `previous`, and its own hash."""
+MARKS = ("block", "unblock", "signature")
+"""The kinds of marks that this version knows."""
+
+
+def line_of(
+    record: ReleaseRecord, previous: str, block_seq: "int | None" = None
+) -> "tuple[bytes, str]":
+    """Returns the line of an entry behind a line with the hash `previous`, and its own hash.
+
+    Args:
+        record: The entry.
+        previous: The hash of the line before, empty for a first line.
+        block_seq: The newest mark before it that blocks or unblocks, or None.
+    """
     opening = f'"format":{chain.FORMAT},' if record.seq == 1 else ""
     parent = "null" if record.parent_seq is None else record.parent_seq
     body = (
@@ -47,6 +68,11 @@ def line_of(record: ReleaseRecord, previous: str) -> "tuple[bytes, str]":
         f'"target_seq":{record.target_seq},"parent_seq":{parent},'
         f'"created_at":"{record.created_at}"'
     )
+    grounds = record.grounds()
+    if block_seq is not None:
+        grounds["block_seq"] = block_seq
+    if grounds:
+        body = f"{body},{encode_trusted(grounds)[1:-1]}"
     return chain.seal(body, previous)
 
 
@@ -74,11 +100,31 @@ def record_of(line: bytes, name: "str | None" = None) -> "ReleaseRecord | None":
         UnsupportedFormatError: It is one of a later format.
     """
     entry = chain.members(line)
+    return None if is_mark(entry) else record_from(entry, name)
+
+
+def is_mark(entry: "dict[str, Any]") -> bool:
+    """Tells whether the members of a line are those of a mark, not of a release.
+
+    Raises:
+        UnsupportedFormatError: They are of neither, as this version knows them.
+    """
     if entry["type"] == "mark":
-        return None
+        if entry.get("mark") not in MARKS:
+            raise UnsupportedFormatError(f"a mark {entry.get('mark')!r} needs a newer aivcs")
+        return True
     if entry["type"] != "release" or entry.get("action") not in ("promote", "rollback"):
         what = entry["type"] if entry["type"] != "release" else entry.get("action")
         raise UnsupportedFormatError(f"an entry of type {what!r} needs a newer aivcs")
+    return False
+
+
+def record_from(entry: "dict[str, Any]", name: "str | None" = None) -> ReleaseRecord:
+    """Returns the release whose line has some members.
+
+    Raises:
+        IntegrityError: They do not make a release, or one of another name.
+    """
     try:
         chain.require_name(entry["name"], name)
         metadata = entry["metadata"]
@@ -99,11 +145,40 @@ def record_of(line: bytes, name: "str | None" = None) -> "ReleaseRecord | None":
             target_seq=target,
             parent_seq=entry["parent_seq"],
             created_at=Timestamp.stored(entry["created_at"]),
+            evidence=_evidence_from(entry["evidence"]) if "evidence" in entry else (),
+            policy=ContentDigest(entry["policy"]) if "policy" in entry else None,
+            forced=_true(entry["forced"]) if "forced" in entry else False,
         )
     except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
         raise IntegrityError(
             None, None, "", f"is no release: {error or type(error).__name__}"
         ) from error
+
+
+def _evidence_from(items: "Any") -> "tuple[Evidence, ...]":
+    if type(items) is not list or not items:
+        raise ValueError("evidence is no list of runs")
+    return tuple(Evidence(item["run_id"], Head(item["lines"], item["hash"])) for item in items)
+
+
+def _true(value: object) -> bool:
+    if value is not True:
+        raise ValueError(f"forced is {value!r}; it is true, or not there")
+    return True
+
+
+def pointer(entry: "dict[str, Any]", key: str) -> "int | None":
+    """Returns the seq of an earlier line that a line points to, or None if it has no such member.
+
+    Raises:
+        IntegrityError: It does not point backwards.
+    """
+    if key not in entry:
+        return None
+    try:
+        return chain.integer(entry, key, 1, entry["seq"] - 1)
+    except (TypeError, ValueError) as error:
+        raise IntegrityError(None, None, "", f"points to no earlier line: {error}") from error
 
 
 def require_expected(
@@ -187,7 +262,8 @@ def pop(
         raise ReleaseNotFoundError(name)
     if top.parent_seq is None:
         raise NoPreviousReleaseError(name)
-    return _return_to(_below(top, find), seq, metadata)
+    element = _below(top, find)
+    return _return_to(element, seq, element.metadata.version_label, metadata)
 
 
 def pop_to(
@@ -197,15 +273,17 @@ def pop_to(
     find: "Callable[[int], ReleaseRecord]",
     metadata: "ReleaseMetadata | None",
 ) -> ReleaseRecord:
-    """Returns the entry that makes the spec of `target`, an earlier entry, live again."""
+    """Returns the entry that makes the spec of `target`, an earlier entry, live again.
+
+    It bears the label of the target, which may not be that of the element it is on the stack.
+    """
     digest = target.spec_digest
     element = top
     while element.spec_digest != digest and element.parent_seq is not None:
         element = _below(element, find)
-    if element.spec_digest == digest and element is not top:
-        return _return_to(element, seq, metadata)
-    pushed = promotion(top.name, top, seq, digest, target.metadata)
-    return _rollback(pushed, seq, pushed.target_seq, pushed.parent_seq, metadata)
+    if element.spec_digest != digest or element is top:
+        element = promotion(top.name, top, seq, digest, target.metadata)
+    return _return_to(element, seq, target.metadata.version_label, metadata)
 
 
 def _below(element: ReleaseRecord, find: "Callable[[int], ReleaseRecord]") -> ReleaseRecord:
@@ -252,19 +330,12 @@ def find_release(
 
 
 def _return_to(
-    element: ReleaseRecord, seq: int, metadata: "ReleaseMetadata | None"
-) -> ReleaseRecord:
-    return _rollback(element, seq, element.target_seq, element.parent_seq, metadata)
-
-
-def _rollback(
     element: ReleaseRecord,
     seq: int,
-    target_seq: int,
-    parent_seq: "int | None",
+    label: "str | None",
     metadata: "ReleaseMetadata | None",
 ) -> ReleaseRecord:
-    label = element.metadata.version_label
+    """The entry that makes an element of the stack its top, under a label."""
     if metadata is not None and metadata.version_label is not None:
         label = metadata.version_label
     return ReleaseRecord(
@@ -277,7 +348,7 @@ def _rollback(
             version_label=label,
             notes=metadata.notes if metadata else None,
         ),
-        target_seq=target_seq,
-        parent_seq=parent_seq,
+        target_seq=element.target_seq,
+        parent_seq=element.parent_seq,
         created_at=Timestamp.now(),
     )

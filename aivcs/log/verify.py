@@ -15,7 +15,10 @@ Of a run's log:
 Of a release log:
 
 - all entries have the seqs 1, 2, 3 … and the name of the log;
-- `target_seq` and `parent_seq` are what the rule of the stack gives for the entries before.
+- `target_seq` and `parent_seq` are what the rule of the stack gives for the entries before;
+- nothing became live that was blocked, and nothing was unblocked that was not;
+- what a signature signs is an entry before it, with that hash;
+- `release_seq`, `block_seq` and `path` point to what they should.
 
 What a later format may add (other types, other actions) is not judged: from there on the log is
 beyond this version, and the finding says so. What cannot be seen from a log alone is that it was
@@ -33,6 +36,8 @@ from aivcs.errors import (
 )
 from aivcs.log import chain, release, run
 from aivcs.log.jsontext import encode, encode_trusted
+from aivcs.log.marks import mark_from
+from aivcs.log.refold import Marks
 from aivcs.model import ContentDigest, Record, Timestamp
 from aivcs.settings import MAX_DEPTH
 
@@ -55,15 +60,20 @@ _RESTORE = (
 _WRITER = "the chain is whole, so it was written this way: look for the program that wrote it"
 _UPDATE = "install a newer aivcs and verify again; this one cannot judge the rest of the log"
 
+_DIGESTS = {"spec_digest", "policy"}
 _MEMBERS = {
     "run": ("type", "format", "run_id", "spec_digest", "metadata", "created_at", "owner", "hash"),
     "event": ("type", "seq", "kind", "payload", "timestamp", "high", "hash"),
     "end": ("type", "status", "summary", "completed_at", "hash"),
     "release": (
         "type", "format", "seq", "action", "name", "spec_digest", "metadata", "target_seq",
-        "parent_seq", "created_at", "hash",
+        "parent_seq", "created_at", "evidence", "policy", "forced", "block_seq", "hash",
     ),
-    "mark": ("type", "format", "seq", "hash"),
+    "mark": (
+        "type", "format", "seq", "mark", "name", "spec_digest", "by", "reason", "signed_seq",
+        "signed_hash", "signature", "fingerprint", "created_at", "release_seq", "block_seq", "path",
+        "hash",
+    ),
 }  # fmt: skip
 
 
@@ -297,14 +307,14 @@ class _ReleaseCheck:
         self._seq = 0
         self._stack: list[tuple[int, str]] = []  # target_seq and spec of each element
         self._released: set[str] = set()
+        self._marks = Marks()
         self._is_replaying = True
 
     def check(self, number: int, line: bytes) -> "Iterator[Problem]":
         # Whatever is wrong with one entry, the stack behind it cannot be known.
         is_replaying, self._is_replaying = self._is_replaying, False
         entry = _entry(number, line)
-        if entry["type"] not in {"release", "mark"}:
-            raise UnsupportedFormatError(f"an entry of type {entry['type']!r} needs a newer aivcs")
+        release.is_mark(entry)  # what is of neither kind cannot be judged further
         seq = release.seq_of(line)
         if type(seq) is not int or seq != self._seq + 1:
             yield _wrong(number, f"its seq is {seq}, not {self._seq + 1}")
@@ -312,19 +322,31 @@ class _ReleaseCheck:
         self._seq = seq
         if entry.get("name", self._name) != self._name:
             yield _wrong(number, f"it is of {entry['name']!a}, the log of {self._name}")
-        record = release.record_of(line)
-        if record is None:
-            self._is_replaying = is_replaying
-            return
-        _require_form(entry, "spec_digest", "created_at")
+        if release.is_mark(entry):
+            _require_form(entry, "created_at", *{"spec_digest"}.intersection(entry))
+            mark = mark_from(entry)
+            problem = self._marks.take_mark(entry, mark) if is_replaying else ""
+        else:
+            record = release.record_from(entry)
+            yield from self._check_form(number, entry, record)
+            problem = ""
+            if is_replaying:
+                problem = self._step(record) or self._marks.take_release(entry, record)
+            self._released.add(record.spec_digest)
+        if problem:
+            yield _wrong(number, problem)
+        self._is_replaying = is_replaying and not problem
+
+    def _check_form(
+        self, number: int, entry: "dict[str, Any]", record: "ReleaseRecord"
+    ) -> "Iterator[Problem]":
+        _require_form(entry, "spec_digest", "created_at", *{"policy"}.intersection(entry))
+        if any(run["hash"] != run["hash"].lower() for run in entry.get("evidence", ())):
+            raise IntegrityError(None, None, "", "has evidence whose hash is not in its form")
         if record.spec_digest not in self._released and not self._has_blob(record.spec_digest):
             yield _absent(number, record.spec_digest)
-        if is_replaying:
-            problem = self._step(record)
-            if problem:
-                yield _wrong(number, problem)
-            self._is_replaying = not problem
-        self._released.add(record.spec_digest)
+        if record.policy is not None and not self._has_blob(record.policy):
+            yield _absent(number, record.policy)
 
     def _step(self, record: "ReleaseRecord") -> str:
         """Applies an entry to the stack; returns what it says wrongly about the outcome."""
@@ -408,7 +430,7 @@ def _require_form(entry: "dict[str, Any]", *names: str) -> None:
         text = entry[name]
         try:
             is_right = (
-                text == text.lower() if name.endswith("digest") else str(Timestamp(text[:])) == text
+                text == text.lower() if name in _DIGESTS else str(Timestamp(text[:])) == text
             )
         except (StorageError, ValueError):
             is_right = False

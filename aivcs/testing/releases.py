@@ -19,6 +19,7 @@ from aivcs.errors import (
     UnsupportedFormatError,
 )
 from aivcs.model import ContentDigest, ReleaseMetadata, ReleaseRecord, Timestamp
+from aivcs.testing.desk import DeskContract
 from aivcs.testing.race import race
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 
@@ -97,7 +98,7 @@ def told(record: ReleaseRecord) -> tuple[int, str, str, int, int | None]:
     )
 
 
-class ReleaseRegistryContract:
+class ReleaseRegistryContract(DeskContract):
     """The guarantees of a `ReleaseRegistry`; subclass it and override `open_store`."""
 
     @pytest.fixture
@@ -660,22 +661,6 @@ class ReleaseRegistryContract:
         rewrite("bot", lambda lines: reseal(body_of(line) + b',"new":[{}]' for line in lines))
         assert open_store().history("bot") == before
         assert told(open_store().rollback("bot")) == (3, "rollback", "v1", 1, None)
-
-    def test_marks_share_the_numbers_and_are_no_part_of_history(
-        self, open_store: OpenStore, rewrite: Rewrite, promote: Callable[..., list[ReleaseRecord]]
-    ) -> None:
-        promote(V1)
-        mark = {"type": "mark", "seq": 2, "what": "blocked"}
-        rewrite("bot", lambda lines: [*lines, seal(mark, hash_of(lines[-1]))])
-        current = open_store().current("bot")
-        assert current is not None
-        assert told(current) == (1, "promote", "v1", 1, None)
-        assert told(promote(V2)[0]) == (3, "promote", "v2", 3, 1)
-        assert [record.seq for record in open_store().history("bot")] == [3, 1]
-        assert told(open_store().rollback("bot", expect=3)) == (4, "rollback", "v1", 1, None)
-        with pytest.raises(ReleaseNotFoundError):
-            open_store().rollback("bot", to=2)
-        assert open_store().head("bot").lines == 4
 
     @pytest.mark.parametrize(
         "entry",

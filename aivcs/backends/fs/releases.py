@@ -2,13 +2,9 @@
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
-from aivcs.errors import (
-    BackendError,
-    IntegrityError,
-    InvalidNameError,
-    ReleaseNotFoundError,
-)
+from aivcs.errors import BackendError, InvalidNameError, ReleaseNotFoundError
 from aivcs.log import release as rules
+from aivcs.log.desk import Desk, sealed
 from aivcs.model import (
     ContentDigest,
     Head,
@@ -19,9 +15,14 @@ from aivcs.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
 
     from aivcs.backends.fs.folder import Folder
+    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
+    from aivcs.model import Evidence
+
+    T = TypeVar("T")
 
 
 class FileReleaseRegistry:
@@ -40,18 +41,22 @@ class FileReleaseRegistry:
         metadata: ReleaseMetadata,
         *,
         expect: "ContentDigest | int | str | None" = None,
+        evidence: "Iterable[Evidence]" = (),
+        policy: "ContentDigest | None" = None,
+        forced: bool = False,
+        seen: "Head | None" = None,
+        sign: "Callable[[str], str] | None" = None,
+        dry_run: bool = False,
     ) -> ReleaseRecord:
         """As `ReleaseRegistry.promote`; reads the end of the log."""
-        digest = ContentDigest(spec_digest)
-        file = _name(name)
-        if expect not in {None, "none"} and self.current(name) is None:
-            rules.require_expected(name, None, expect)  # before a log is created for nothing
-        with LockedLog.create(self._folder, file) as log:
-            top, seq = _top(name, log), _next_seq(log)
-            rules.require_expected(name, top, expect)
-            record = rules.promotion(name, top, seq, digest, metadata)
-            log.append([rules.line_of(record, log.tail.head)[0]])
-            return record
+        digest, runs = ContentDigest(spec_digest), tuple(evidence)
+
+        def promote(desk: Desk) -> ReleaseRecord:
+            return desk.promote(
+                digest, metadata, expect=expect, evidence=runs, policy=policy, forced=forced
+            )
+
+        return self._change(name, promote, seen=seen, sign=sign, dry_run=dry_run)
 
     def rollback(
         self,
@@ -60,32 +65,67 @@ class FileReleaseRegistry:
         to: "ContentDigest | int | str | None" = None,
         metadata: "ReleaseMetadata | None" = None,
         expect: "ContentDigest | int | str | None" = None,
+        block: bool = False,
+        policy: "ContentDigest | None" = None,
+        forced: bool = False,
+        seen: "Head | None" = None,
+        sign: "Callable[[str], str] | None" = None,
+        dry_run: bool = False,
     ) -> ReleaseRecord:
         """As `ReleaseRegistry.rollback`; finds its target by halving, however long the log is."""
-        log = LockedLog.lock(self._folder, _name(name))
-        if log is None:
-            raise ReleaseNotFoundError(name)
-        with log:
-            top, seq = _top(name, log), _next_seq(log)
-            rules.require_expected(name, top, expect)
-            if top is None:
-                raise ReleaseNotFoundError(name)
-            find = _finder(name, log)
-            if to is None:
-                record = rules.pop(name, top, seq, find, metadata)
-            else:
-                target = rules.find_release(name, _releases(name, log), to)
-                record = rules.pop_to(top, seq, target, find, metadata)
-            log.append([rules.line_of(record, log.tail.head)[0]])
-            return record
+
+        def roll_back(desk: Desk) -> ReleaseRecord:
+            return desk.rollback(
+                to, metadata, expect=expect, block=block, policy=policy, forced=forced
+            )
+
+        return self._change(name, roll_back, seen=seen, sign=sign, dry_run=dry_run)
+
+    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
+        """As `ReleaseRegistry.block`."""
+        bad = ContentDigest(digest)
+        return self._change(name, lambda desk: desk.block(bad, by=by, reason=reason))
+
+    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
+        """As `ReleaseRegistry.unblock`."""
+        good = ContentDigest(digest)
+        return self._change(name, lambda desk: desk.unblock(good, by=by, reason=reason))
+
+    def add_signature(
+        self,
+        name: str,
+        seq: int,
+        hash: str,  # noqa: A002 the file format's word
+        signature: str,
+    ) -> "SignatureMark":
+        """As `ReleaseRegistry.add_signature`."""
+        return self._change(name, lambda desk: desk.add_signature(seq, hash, signature))
+
+    def find_block(self, name: str, digest: ContentDigest) -> "BlockMark | None":
+        """As `ReleaseRegistry.find_block`; reads the end of the log, and a few marks."""
+        wanted = ContentDigest(digest)
+        return self._look(name, lambda desk: desk.find_block(wanted))
+
+    def blocks(self, name: str) -> "list[BlockMark]":
+        """As `ReleaseRegistry.blocks`; reads the newest mark about each digest ever marked."""
+        return self._look(name, Desk.blocks)
 
     def current(self, name: str) -> "ReleaseRecord | None":
         """As `ReleaseRegistry.current`; reads the end of the log."""
+        return self._look(name, lambda desk: desk.live)
+
+    def standing(self, name: str) -> "Standing | None":
+        """As `ReleaseRegistry.standing`; reads the end of the log."""
+        return self._look(name, Desk.standing)
+
+    def find(self, name: str, seq: int) -> "Sealed | None":
+        """As `ReleaseRegistry.find`; halves the log."""
         log = LogReader.open(self._folder, _name(name))
         if log is None:
             return None
         with log:
-            return _top(name, log)
+            line = log.find_numbered(seq, rules.seq_of)
+            return None if line is None else sealed(line, name)
 
     def history(self, name: str) -> "list[ReleaseRecord]":
         """As `ReleaseRegistry.history`."""
@@ -98,6 +138,15 @@ class FileReleaseRegistry:
             return
         with log:
             yield from _releases(name, log)
+
+    def iter_log(self, name: str) -> "Iterator[Sealed]":
+        """As `ReleaseRegistry.iter_log`; reads from the end, and only as far as is asked."""
+        log = LogReader.open(self._folder, _name(name))
+        if log is None:
+            return
+        with log:
+            for line in log.backwards():
+                yield sealed(line, name)
 
     def list_names(self) -> "Iterator[str]":
         """As `ReleaseRegistry.list_names`."""
@@ -140,21 +189,61 @@ class FileReleaseRegistry:
             lines = sum(1 for _ in log.forwards())
             return Head(lines, log.tail.head)
 
+    def _look(self, name: str, question: "Callable[[Desk], T]") -> "T":
+        """Answers a question about a log as it stands, from beside its writers."""
+        log = LogReader.open(self._folder, _name(name))
+        if log is None:
+            return question(Desk.empty(name))
+        with log:
+            return question(_desk(name, log))
+
+    def _change(
+        self,
+        name: str,
+        change: "Callable[[Desk], T]",
+        *,
+        seen: "Head | None" = None,
+        sign: "Callable[[str], str] | None" = None,
+        dry_run: bool = False,
+    ) -> "T":
+        """Makes a change under the lock, or one that was signed before if nothing came between."""
+
+        def decide(desk: Desk) -> "tuple[Desk, T]":
+            desk.require_head(seen)
+            return desk, change(desk)
+
+        file = _name(name)
+        ready = self._look(name, decide) if sign is not None or dry_run else None
+        if ready is not None and dry_run:
+            return ready[1]
+        if ready is not None and sign is not None:
+            ready[0].sign(sign)
+            seen = ready[0].start
+        log = LockedLog.lock(self._folder, file)
+        if log is None:
+            decide(Desk.empty(name))  # what is refused must not create a log
+            log = LockedLog.create(self._folder, file)
+        with log:
+            now = _desk(name, log)
+            now.require_head(seen)
+            desk, outcome = ready or decide(now)
+            log.append(desk.lines)
+            return outcome
+
 
 def _name(name: str) -> str:
     check_release_name(name)
     return f"releases/{name}.jsonl"
 
 
-def _top(name: str, log: "LockedLog | LogReader") -> "ReleaseRecord | None":
-    """The last release of a log; behind it there may be marks."""
-    if not log.tail.last:
-        return None
-    return rules.record_of(log.tail.last, name) or next(_releases(name, log), None)
-
-
-def _next_seq(log: LockedLog) -> int:
-    return rules.seq_of(log.tail.last) + 1 if log.tail.last else 1
+def _desk(name: str, log: "LockedLog | LogReader") -> Desk:
+    """The desk of an open log."""
+    return Desk(
+        name,
+        log.tail.last,
+        lambda seq: log.find_numbered(seq, rules.seq_of),
+        lambda: _releases(name, log),
+    )
 
 
 def _releases(name: str, log: "LockedLog | LogReader") -> "Iterator[ReleaseRecord]":
@@ -162,17 +251,3 @@ def _releases(name: str, log: "LockedLog | LogReader") -> "Iterator[ReleaseRecor
         record = rules.record_of(line, name)
         if record is not None:
             yield record
-
-
-def _finder(name: str, log: LockedLog) -> "Callable[[int], ReleaseRecord]":
-    def find(seq: int) -> ReleaseRecord:
-        line = log.find_numbered(seq, rules.seq_of)
-        record = rules.record_of(line, name) if line else None
-        if record is None:
-            where = _name(name)
-            raise IntegrityError(
-                None, None, where, f"{where} has no release @{seq}, which it names"
-            )
-        return record
-
-    return find
