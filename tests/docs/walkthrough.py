@@ -27,6 +27,8 @@ SECONDS = 120
 """How long a page may take."""
 ROWS, COLUMNS = 50, 100
 _MARK = "\x1e"
+_OVERWRITTEN = re.compile(r".*\x1b\[2K|.*\r")
+"""What a progress bar leaves on its line, which nobody sees afterwards."""
 
 _BLOCK = re.compile(r"^```(console|sh|bash)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _VARYING = (
@@ -150,7 +152,7 @@ def _read_all(terminal: int) -> str:
 
 
 def _plain(lines: list[str]) -> str:
-    text = "\n".join(line.rstrip() for line in lines)
+    text = "\n".join(_OVERWRITTEN.sub("", line).rstrip() for line in lines)
     for varying, word in _VARYING:
         text = varying.sub(word, text)
     return text.strip("\n")
