@@ -98,7 +98,7 @@ def read(repo: Repository, text: str) -> Spec:
         NotFoundError: It is not in the store.
         IntegrityError: It is damaged.
     """
-    digest = repo.resolve_spec(text)
+    digest = repo.resolve_spec(text, allow_missing=True)
     fields = find(repo, digest)
     if fields is None:
         raise UsageError(

@@ -69,11 +69,13 @@ def diff(context: Context, before: str, after: str, exit_code: bool, as_json: bo
     from aivcs.commands.comparison import compare_specs
 
     repo = context.repository()
-    found = compare_specs(repo, repo.resolve_spec(before), repo.resolve_spec(after))
+    found = compare_specs(
+        repo, *(repo.resolve_spec(spec, allow_missing=True) for spec in (before, after))
+    )
     if as_json:
         context.write(render.json_line(shown.as_json(found)))
     else:
         with render.output(context) as out:
             for line in shown.lines(found):
-                out.write(shown.colored(line) if out.color else f"{line}\n")
+                out.write(f"{shown.colored(line) if out.color else line}\n")
     return int(exit_code and not found.is_equal)

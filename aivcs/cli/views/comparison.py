@@ -30,7 +30,7 @@ def lines(found: Comparison) -> Iterator[str]:
 def colored(line: str) -> str:
     """Returns a line as a terminal shows it."""
     code = "1" if line.startswith(_HEADERS) else _COLORS.get(line[:1])
-    return f"\x1b[{code}m{line}\x1b[0m\n" if code else f"{line}\n"
+    return f"\x1b[{code}m{line}\x1b[0m" if code else line
 
 
 def as_json(found: Comparison) -> dict[str, Any]:
@@ -90,9 +90,17 @@ def change_lines(change: Change) -> Iterator[str]:
         yield from list(unified(a, b, "", ""))[2:]
         return
     if change.op != "add":
-        yield f"-{encode_trusted(a)}"
+        yield from _value_lines("-", a)
     if change.op != "remove":
-        yield f"+{encode_trusted(b)}"
+        yield from _value_lines("+", b)
+
+
+def _value_lines(sign: str, value: Any) -> Iterator[str]:
+    """A value as JSON; a text of several lines as it is, since a person is to read it."""
+    if isinstance(value, str) and "\n" in value:
+        yield from (sign + line for line in value.removesuffix("\n").split("\n"))
+    else:
+        yield sign + encode_trusted(value)
 
 
 def _text(text: str | None) -> str:
