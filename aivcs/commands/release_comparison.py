@@ -99,14 +99,14 @@ def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
     The newest of those that spoke for it; else the newest completed one of that agent with that
     spec, or of any agent, since what runs is the spec.
     """
-    evidence: list[RunRecord] = []
-    for run in getattr(record, "evidence", ()):
+    speaking: list[RunRecord] = []
+    for evidence in record.evidence:
         try:
-            evidence.append(repo.runs.get_run(run.run_id))
+            speaking.append(repo.runs.get_run(evidence.run_id))
         except RunNotFoundError:
             continue  # it may be kept elsewhere; another run tells as well what the spec does
-    if evidence:
-        return max(evidence, key=lambda run: run.created_at).run_id
+    if speaking:
+        return max(speaking, key=lambda run: run.created_at).run_id
     for agent in (record.name, None):
         for run in repo.runs.iter_runs(
             record.spec_digest, agent_name=agent, status=RunStatus.COMPLETED, limit=1

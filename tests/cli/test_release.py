@@ -5,6 +5,9 @@ import subprocess
 
 import pytest
 
+from aivcs.model import ContentDigest, Evidence, ReleaseMetadata
+from aivcs.repository import Repository
+
 ABSENT = "0" * 64
 BAD_NAMES = [
     "", ".", "..", "../x", "/x", "x/", "a//b", "a/../b", "a/./b", ".a", "_a", "a b", "a\nb", "a\tb",
@@ -500,6 +503,20 @@ def test_diff_takes_the_newest_completed_run_of_the_agent(aivcs, released):
     found = aivcs("release", "diff", "bot", "--json", "--exit-code", code=1).json
     assert [found["runs"][side]["run_id"] for side in "ab"] == newest
     assert found["runs"]["equal"] is True
+
+
+def test_diff_takes_the_run_that_spoke_for_a_release(aivcs, released):
+    spoke, later = (call_of(aivcs, "bot@v2", "bot", query=n) for n in range(2))
+    repo = Repository.open(aivcs.store)
+    gone = Evidence("gone-elsewhere", repo.runs.head(spoke))
+    repo.releases.promote(
+        "bot",
+        ContentDigest(released[1]),
+        ReleaseMetadata("ci"),
+        evidence=[gone, Evidence(spoke, repo.runs.head(spoke))],
+    )
+    found = aivcs.ok("release", "diff", "bot", "@2", "@3", "--json").json
+    assert (found["runs"]["a"]["run_id"], found["runs"]["b"]["run_id"]) == (later, spoke)
 
 
 def test_diff_says_when_there_is_no_run_to_compare(aivcs, released):

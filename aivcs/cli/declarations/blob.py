@@ -47,8 +47,7 @@ def blob_get(
 @calls("blob:has")
 def blob_has(
     digests: Annotated[
-        list[str],
-        Argument(metavar="DIGEST...", help="Digests, or unique prefixes."),
+        list[str], Argument(metavar="DIGEST...", help="Digests, or unique prefixes.")
     ],
     as_json: Json = False,
 ) -> None:
