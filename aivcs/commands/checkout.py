@@ -55,6 +55,8 @@ def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -
             _write(repo, folder, wanted)
     except ValueError:
         raise UsageError(f"DIR {folder!a} cannot be a path") from None
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"DIR {folder!a} is a file, or below one; name a folder") from None
     except OSError as error:
         raise BackendError(f"cannot write to {folder!a}: {error.strerror}") from error
     return [place for _, place in places]

@@ -55,8 +55,8 @@ def compare_releases(
     Args:
         repo: Where they are.
         name: The agent's name.
-        before: The one, as for `Repository.resolve_target`; None is what the live release replaced,
-            to which a rollback would return.
+        before: The one, as for `Repository.resolve_target`, or `current`; None is what the live
+            release replaced, to which a rollback would return.
         after: The other; None is what is live.
         ignored: Members of the calls' payloads that do not count.
 
@@ -90,6 +90,8 @@ def compare_releases(
 
 
 def _find(repo: Repository, name: str, text: str) -> ReleaseRecord:
+    if text == "current":  # what NAME@current is called elsewhere; no label
+        return current(repo, name)
     return find_release(name, repo.releases.iter_history(name), repo.resolve_target(name, text))
 
 

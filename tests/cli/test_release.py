@@ -486,6 +486,7 @@ def test_diff_takes_the_releases_that_are_named(aivcs, released):
     for words, seqs in [
         (["v2"], (2, 3)),
         (["@1", "v2"], (1, 2)),
+        (["v2", "current"], (2, 3)),
         ([released[1][:8], "@1"], (2, 1)),
         (["@3", "@3"], (3, 3)),
     ]:

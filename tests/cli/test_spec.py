@@ -238,7 +238,7 @@ def test_checkout_of_a_damaged_part_leaves_everything_as_it_was(aivcs, spec):
     assert list((aivcs.folder / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("folder", ["", "config.json/x", "/proc/x"])
+@pytest.mark.parametrize("folder", ["", "config.json", "config.json/x", "/proc/x"])
 def test_checkout_to_where_nothing_can_be_written_is_refused(aivcs, agent, spec, folder):
     assert aivcs("spec", "checkout", spec, folder, cwd=agent).code in {2, 16}
 

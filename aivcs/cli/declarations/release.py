@@ -87,7 +87,7 @@ def release_diff(
         str | None,
         Argument(
             metavar="A",
-            help="The release before: @SEQ, a label or a digest. "
+            help="The release before: @SEQ, a label, a digest or current. "
             "Default: what the live one replaced.",
         ),
     ] = None,
