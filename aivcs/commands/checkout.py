@@ -55,8 +55,6 @@ def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -
             _write(repo, folder, wanted)
     except ValueError:
         raise UsageError(f"DIR {folder!a} cannot be a path") from None
-    except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"DIR {folder!a} is a file, or below one; name a folder") from None
     except OSError as error:
         raise BackendError(f"cannot write to {folder!a}: {error.strerror}") from error
     return [place for _, place in places]
@@ -115,13 +113,20 @@ def _write(repo: Repository, folder: str, wanted: list[tuple[Part, str]]) -> Non
 
 
 def _make_folders(folder: str) -> list[str]:
-    """Makes a folder and those above it; returns the new ones, innermost first."""
+    """Makes a folder and those above it; returns the new ones, innermost first.
+
+    Raises:
+        UsageError: A file is in the way.
+    """
     missing = []
     path = os.path.abspath(folder)
     while not os.path.isdir(path):
+        if os.path.lexists(path):
+            raise UsageError(f"DIR {folder!a}: {path!a} is no folder; name another")
         missing.append(path)
         path = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
+    if missing:
+        os.makedirs(folder)
     return missing
 
 
@@ -133,7 +138,8 @@ def _write_part(repo: Repository, part: Part, path: str) -> None:
     os.mkdir(path)
     for file in part.files:
         below = os.path.join(os.fsencode(path), file.path.encode())
-        os.makedirs(os.path.dirname(below), exist_ok=True)
+        if not os.path.isdir(os.path.dirname(below)):
+            os.makedirs(os.path.dirname(below))
         _write_file(repo, file.digest, below, int(file.mode, 8))
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 4 << 20
 """Bytes of a file that is compared by its content, at most."""
+MAX_LINES = 100_000
+"""Lines of such a file, or members and items of JSON, at most: some seconds of work."""
 
 
 class FieldChange(NamedTuple):
@@ -46,7 +48,8 @@ class FileChange(NamedTuple):
             that are no specs, empty.
         kind: `added`, `removed` or `changed`.
         form: How its content was compared: `json`, `text`, or not at all: `binary`, `long`
-            (beyond `MAX_TEXT`), `missing` (not in the store), `same` (only its mode differs).
+            (beyond `MAX_TEXT` or `MAX_LINES`), `missing` (not in the store), `same` (only its mode
+            differs).
         digests: Of both sides; None where there is no file.
         modes: Of both sides; None where there is no file, or where it is not kept.
         changes: What differs by structure, if the form is `json`.
@@ -160,6 +163,8 @@ def _compare_contents(
         return "binary", [], []
     if "\0" in text_a or "\0" in text_b:
         return "binary", [], []
+    if max(text_a.count("\n"), text_b.count("\n")) > MAX_LINES:
+        return "long", [], []
     if a is not None and b is not None:
         values = _structure(text_a), _structure(text_b)
         changes = compare_json(*values) if type(values[0]) is type(values[1]) else []
@@ -184,7 +189,7 @@ def _content(repo: Repository, digest: ContentDigest | None) -> bytes | str:
 
 def _structure(text: str) -> Any:
     """The value of a JSON object or array; None of any other text."""
-    if text.lstrip()[:1] not in {"{", "["}:
+    if text.lstrip()[:1] not in {"{", "["} or text.count(",") > MAX_LINES:
         return None
     try:
         return parse(text)

@@ -288,6 +288,15 @@ def test_diff_in_json_names_places_by_pointers(aivcs, spec, changed):
     }
 
 
+def test_what_is_too_long_or_is_json_no_more_is_still_told_apart(aivcs):
+    texts = ["1\n" * 100_001, "2\n" * 100_001, '{"a": 1}', '{"a": 1', '{"a":1}', "[1]"]
+    long_a, long_b, whole, broken, compact, array = (aivcs.put(text.encode()) for text in texts)
+    assert aivcs.ok("spec", "diff", long_a, long_b, "--json").json["files"][0]["form"] == "long"
+    assert "too long" in aivcs.ok("spec", "diff", long_a, long_b).text
+    for a, b in ((whole, broken), (whole, compact), (whole, array)):
+        assert aivcs.ok("spec", "diff", a, b, "--json").json["files"][0]["form"] == "text"
+
+
 def test_the_exit_code_tells_of_differences_only_if_asked(aivcs, spec, changed):
     assert aivcs.ok("spec", "diff", spec, spec).out == b""
     aivcs("spec", "diff", "--exit-code", spec, spec, code=0)

@@ -27,8 +27,7 @@ def shown(found: ReleaseComparison, *, color: bool) -> Iterator[str]:
     for name, a, b in _entries(found):
         yield f"{name:<9}{a} → {b}"
     yield ""
-    for line in specs.lines(found.specs):
-        yield specs.colored(line) if color else line
+    yield from specs.shown(found.specs, color=color)
     if found.runs is not None:
         yield ""
         yield from runs.shown(found.runs, color=color)
