@@ -36,7 +36,7 @@ def outcome(repo, spec, out):
 def test_a_failure_at_any_step_undoes_the_others(tmp_path, parts, monkeypatch, call, is_there):
     repo = Repository.init(tmp_path)
     spec = create(repo, parts, None, partial=True).digest
-    out = tmp_path / "out"
+    out = tmp_path / "out" / "there"
     if is_there:
         (out / "prompts").mkdir(parents=True)
         (out / "prompts" / "mine.md").write_text("old\n")
