@@ -94,6 +94,19 @@ def test_the_same_parts_give_the_same_spec_from_anywhere(aivcs, agent, spec, tmp
     assert list(again) == ["spec_digest", *FIELDS]
 
 
+def test_names_are_utf8_in_every_locale(aivcs, agent, spec, latin1):
+    words = [*parts(agent), "--git-sha", "abc123def456"]
+    assert aivcs.ok("spec", "create", *words, env=latin1).text == spec
+    aivcs.ok("spec", "checkout", spec, "out", env=latin1)
+    assert tree(aivcs.folder / "out" / "prompts") == tree(agent / "prompts")
+
+
+def test_a_link_that_is_named_itself_is_followed(aivcs, agent, spec):
+    (aivcs.folder / "link").symlink_to(agent / "prompts")
+    words = [*parts(agent), "--prompts", "link", "--git-sha", "abc123def456"]
+    assert aivcs.ok("spec", "create", *words).text == spec
+
+
 def test_the_commit_is_that_of_run_start_unless_the_spec_is_partial(aivcs, agent):
     sha = "9fceb02d0ae598e95dc970b74767f19372d61af8"
     made = aivcs.ok("spec", "create", *parts(agent), "--json", env={"GITHUB_SHA": sha}).json
