@@ -131,7 +131,7 @@ _aivcs_command() {
         options='--repair --json -h --help'
         ;;
     'aivcs release')
-        below='promote rollback current history list verify'
+        below='promote rollback current history diff list verify'
         options='-h --help'
         ;;
     'aivcs release promote')
@@ -149,6 +149,10 @@ _aivcs_command() {
     'aivcs release history')
         options='-n --json -h --help'
         operands='text'
+        ;;
+    'aivcs release diff')
+        options='--ignore --exit-code --json -h --help'
+        operands='text text text'
         ;;
     'aivcs release list')
         options='--json -h --help'
@@ -228,6 +232,7 @@ _aivcs_takes() {
     'aivcs release rollback --expect') takes='text' ;;
     'aivcs release current --default') takes='text' ;;
     'aivcs release history -n') takes='text' ;;
+    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
     *) takes='' ;;
     esac
 }

@@ -48,7 +48,8 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs release rollback --by' \
         'aivcs release rollback --expect' \
         'aivcs release current --default' \
-        'aivcs release history -n'
+        'aivcs release history -n' \
+        'aivcs release diff --ignore'
     set -l command aivcs
     set -l count 0
     set -l skip no
@@ -272,6 +273,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec liv
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a current -d 'Print the digest that is live'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a history -d 'Print every release and rollback of a name, newest first'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a diff -d 'Compare two releases: their specs, as spec diff does, and a run of each, as run diff does'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a list -d 'List the names that something was released under'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a verify -d 'Read all releases and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -s h -l help -d 'Print help'
@@ -296,6 +298,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs release current'" -s h -l help -d 'Print
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -x -d 'At most N entries'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print help'

@@ -353,6 +353,17 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'name': None, 'limit': None, 'as_json': False},
         True,
     ),
+    'release diff': (
+        'release:diff',
+        {
+            '--ignore': ('ignored', 'texts'),
+            '--exit-code': ('exit_code', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('name', 'one'), ('before', 'maybe'), ('after', 'maybe')],
+        {'name': None, 'before': None, 'after': None, 'ignored': [], 'exit_code': False, 'as_json': False},
+        True,
+    ),
     'release list': (
         'release:list_',
         {

@@ -16,7 +16,7 @@ from aivcs.log.jsontext import encode_trusted
 from aivcs.model import ContentDigest, RunEvent, RunRecord, RunStatus, Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from subprocess import Popen
 
     from aivcs.backends.fs.verify import Finding
@@ -151,6 +151,13 @@ def output(context: Context, *, streaming: bool = False) -> Iterator[Output]:
                 break
             except KeyboardInterrupt:
                 continue  # a pager has its own use for it
+
+
+def lines(context: Context, plain: Iterable[str], shown: Callable[[bool], Iterable[str]]) -> None:
+    """Prints lines: `plain` for a program, `shown` for a person, who may want colour."""
+    with output(context) as out:
+        for line in shown(out.color) if out.for_person else plain:
+            out.write(f"{line}\n")
 
 
 def wants_color(context: Context) -> bool:

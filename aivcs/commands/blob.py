@@ -8,7 +8,7 @@ from aivcs.model import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from aivcs.reachability import References
@@ -227,7 +227,8 @@ def _require_removable(
 def pin(repo: "Repository", digests: "Sequence[str]") -> None:
     """Pins blobs: they are kept although nothing may refer to them, until they are unpinned.
 
-    All are checked before any is pinned; pinning again is harmless.
+    All are checked before any is pinned; pinning again is harmless. `NAME@current` and the like
+    name a spec that was released.
 
     Raises:
         InvalidDigestError: One is no digest.
@@ -235,7 +236,7 @@ def pin(repo: "Repository", digests: "Sequence[str]") -> None:
         AmbiguousError: A prefix fits several blobs.
     """
     with repo.hold():
-        wanted = [repo.resolve_digest(text) for text in digests]
+        wanted = [_resolve(repo, text) for text in digests]
         for digest in wanted:
             if not repo.blobs.contains(digest):
                 raise NotFoundError(digest)
@@ -246,15 +247,24 @@ def pin(repo: "Repository", digests: "Sequence[str]") -> None:
 def unpin(repo: "Repository", digests: "Sequence[str]") -> None:
     """Takes pins away; a blob that is not pinned is as it should be, so that is no error.
 
-    A prefix may be of a pin or, if it fits none, of a blob.
+    A prefix may be of a pin or, if it fits none, of a blob; `NAME@SEQ` and the like as for `pin`.
 
     Raises:
         InvalidDigestError: One is no digest.
         NotFoundError: A prefix fits neither a pin nor a blob.
         AmbiguousError: A prefix fits several.
     """
-    for digest in [repo.resolve_pin(text) for text in digests]:
+    for digest in [_resolve(repo, text, repo.resolve_pin) for text in digests]:
         repo.backend.unpin(digest)
+
+
+def _resolve(
+    repo: "Repository", text: str, resolve: "Callable[[str], ContentDigest] | None" = None
+) -> ContentDigest:
+    """The blob that a text names: what was released, or as `resolve` (by default any digest)."""
+    if "@" in text:
+        return repo.resolve_spec(text, allow_missing=True)
+    return (resolve or repo.resolve_digest)(text)
 
 
 def list_(repo: "Repository", prefix: str = "") -> "Iterator[ContentDigest]":

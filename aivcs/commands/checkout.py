@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 """Bytes moved at once."""
+_BEFORE = ".before"
+"""What the name of a part ends with that was there and gave way."""
 
 
 def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -> list[str]:
@@ -93,33 +95,50 @@ def _is_there(part: Part, place: str, force: bool) -> bool:
 
 
 def _write(repo: Repository, folder: str, wanted: list[tuple[Part, str]]) -> None:
-    made = _make_folders(folder)
+    missing = _missing_folders(folder)
     # Of this user alone, under a name that nobody could have prepared.
     staging = os.path.join(folder, f".aivcs-checkout-{os.urandom(6).hex()}")
     try:
+        if missing:
+            os.makedirs(folder)
         os.mkdir(staging, 0o700)
-        try:
-            for part, _ in wanted:
-                _write_part(repo, part, os.path.join(staging, part.name))
-            _place(staging, wanted)
-        finally:
-            from shutil import rmtree
-
-            rmtree(staging, ignore_errors=True)
+        for part, _ in wanted:
+            _write_part(repo, part, os.path.join(staging, part.name))
+        _place(staging, wanted)
     except BaseException:
-        for path in made:
-            os.rmdir(path)
+        _clean(staging)
+        for path in missing:
+            try:
+                os.rmdir(path)
+            except OSError:
+                continue  # it was not made, or somebody else has begun to use it
         raise
+    _clean(staging, replaced=True)
 
 
-def _make_folders(folder: str) -> list[str]:
-    """Makes a folder and those above it; returns the new ones, innermost first."""
+def _clean(staging: str, *, replaced: bool = False) -> None:
+    """Removes what was written aside; never what was replaced, unless it is to be."""
+    from shutil import rmtree
+
+    if not os.path.isdir(staging):
+        return
+    if replaced or not any(name.endswith(_BEFORE) for name in os.listdir(staging)):
+        rmtree(staging, ignore_errors=True)
+
+
+def _missing_folders(folder: str) -> list[str]:
+    """A folder and those above it that are not there, innermost first.
+
+    Raises:
+        UsageError: A file is in the way.
+    """
     missing = []
     path = os.path.abspath(folder)
     while not os.path.isdir(path):
+        if os.path.lexists(path):
+            raise UsageError(f"DIR {folder!a}: {path!a} is no folder; name another")
         missing.append(path)
         path = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
     return missing
 
 
@@ -131,7 +150,8 @@ def _write_part(repo: Repository, part: Part, path: str) -> None:
     os.mkdir(path)
     for file in part.files:
         below = os.path.join(os.fsencode(path), file.path.encode())
-        os.makedirs(os.path.dirname(below), exist_ok=True)
+        if not os.path.isdir(os.path.dirname(below)):
+            os.makedirs(os.path.dirname(below))
         _write_file(repo, file.digest, below, int(file.mode, 8))
 
 
@@ -153,7 +173,7 @@ def _place(staging: str, wanted: list[tuple[Part, str]]) -> None:
     try:
         for part, place in wanted:
             if os.path.lexists(place):
-                aside = os.path.join(staging, f"{part.name}.before")
+                aside = os.path.join(staging, part.name + _BEFORE)
                 os.rename(place, aside)
                 undo.append((aside, place))
             new = os.path.join(staging, part.name)

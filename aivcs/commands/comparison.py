@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 4 << 20
 """Bytes of a file that is compared by its content, at most."""
+MAX_LINES = 100_000
+"""Lines of such a file, or members and items of JSON, at most: some seconds of work."""
 
 
 class FieldChange(NamedTuple):
@@ -46,7 +48,8 @@ class FileChange(NamedTuple):
             that are no specs, empty.
         kind: `added`, `removed` or `changed`.
         form: How its content was compared: `json`, `text`, or not at all: `binary`, `long`
-            (beyond `MAX_TEXT`), `missing` (not in the store), `same` (only its mode differs).
+            (beyond `MAX_TEXT` or `MAX_LINES`), `missing` (not in the store), `same` (only its mode
+            differs).
         digests: Of both sides; None where there is no file.
         modes: Of both sides; None where there is no file, or where it is not kept.
         changes: What differs by structure, if the form is `json`.
@@ -146,20 +149,12 @@ def _compare_files(repo: Repository, path: str, a: _File | None, b: _File | None
 def _compare_contents(
     repo: Repository, path: str, a: ContentDigest | None, b: ContentDigest | None
 ) -> tuple[str, list[Change], list[str]]:
+    """The form, changes and diff of a `FileChange`."""
     if a == b:
         return "same", [], []
-    old, new = _content(repo, a), _content(repo, b)
-    for side in (old, new):
-        if isinstance(side, str):
-            return side, [], []
-    assert isinstance(old, bytes)
-    assert isinstance(new, bytes)
-    try:
-        text_a, text_b = old.decode(), new.decode()
-    except UnicodeDecodeError:
-        return "binary", [], []
-    if "\0" in text_a or "\0" in text_b:
-        return "binary", [], []
+    (text_a, obstacle_a), (text_b, obstacle_b) = _read_text(repo, a), _read_text(repo, b)
+    if obstacle_a or obstacle_b:
+        return obstacle_a or obstacle_b, [], []
     if a is not None and b is not None:
         values = _structure(text_a), _structure(text_b)
         changes = compare_json(*values) if type(values[0]) is type(values[1]) else []
@@ -170,21 +165,26 @@ def _compare_contents(
     return "text", [], list(unified(text_a, text_b, name_a, name_b))
 
 
-def _content(repo: Repository, digest: ContentDigest | None) -> bytes | str:
-    """The bytes of a file, none if there is no file; or why they are not compared."""
+def _read_text(repo: Repository, digest: ContentDigest | None) -> tuple[str, str]:
+    """The text of a file, empty if there is no file; and why it is not compared, if it is not."""
     if digest is None:
-        return b""
+        return "", ""
     try:
         with repo.blobs.open(digest) as stream:
             data = stream.read(MAX_TEXT + 1)
     except NotFoundError:
-        return "missing"
-    return data if len(data) <= MAX_TEXT else "long"
+        return "", "missing"
+    if len(data) > MAX_TEXT or data.count(b"\n") > MAX_LINES:
+        return "", "long"
+    try:
+        return ("", "binary") if b"\0" in data else (data.decode(), "")
+    except UnicodeDecodeError:
+        return "", "binary"
 
 
 def _structure(text: str) -> Any:
     """The value of a JSON object or array; None of any other text."""
-    if text.lstrip()[:1] not in {"{", "["}:
+    if text.lstrip()[:1] not in {"{", "["} or text.count(",") > MAX_LINES:
         return None
     try:
         return parse(text)

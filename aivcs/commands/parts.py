@@ -60,16 +60,16 @@ def find_part(path: str, what: str) -> PartOnDisk:
         BackendError: It cannot be read.
     """
     if not path:
-        raise UsageError(f"the PATH of {what} is empty; is a variable unset?")
+        raise UsageError(f"the PART of {what} is empty; is a variable unset?")
     try:
-        root = os.fsencode(os.path.realpath(path))
-        mode = os.stat(root).st_mode
+        mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{what}: no file or folder {path!a}") from None
     except ValueError:
         raise UsageError(f"{what}: {path!a} cannot be a path") from None
     except OSError as error:
         raise BackendError(f"cannot read {path!a}: {error.strerror}") from error
+    root = os.fsencode(os.path.realpath(path))
     if S_ISDIR(mode):
         return PartOnDisk(root, _list_files(root))
     if not S_ISREG(mode):

@@ -98,7 +98,7 @@ def read(repo: Repository, text: str) -> Spec:
         NotFoundError: It is not in the store.
         IntegrityError: It is damaged.
     """
-    digest = repo.resolve_spec(text)
+    digest = repo.resolve_spec(text, allow_missing=True)
     fields = find(repo, digest)
     if fields is None:
         raise UsageError(
@@ -169,16 +169,16 @@ def size_of(repo: Repository, digest: ContentDigest) -> int | None:
 
 def _require_parts(parts: Mapping[str, str | None], git_sha: str | None, *, partial: bool) -> None:
     given = [part for part in PARTS if parts.get(part) is not None]
-    missing = [f"--{part} PATH" for part in PARTS if part not in given]
+    missing = [f"--{part} PART" for part in PARTS if part not in given]
     if git_sha is None:
-        missing.append("--git-sha SHA (nothing around says which commit this is)")
+        missing.append("--git-sha SHA")
+    if not given and git_sha is None:
+        raise UsageError(f"a spec is made of something: give {', '.join(missing)}")
     if missing and not partial:
         raise UsageError(
-            f"a spec needs all of its parts: give {', '.join(missing)}; "
-            "or --partial for a spec of what is given"
+            f"a spec has all of its parts; missing: {', '.join(missing)}. "
+            "--partial makes one of what is given"
         )
-    if not given and git_sha is None:
-        raise UsageError(f"nothing is given: a spec needs at least one of {', '.join(missing)}")
 
 
 def _read_up_to(repo: Repository, digest: ContentDigest, limit: int) -> bytes | None:

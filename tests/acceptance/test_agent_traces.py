@@ -133,3 +133,37 @@ def test_the_store_verifies_until_a_byte_is_changed(aivcs, deployed):
     log = aivcs.run_log(run)
     log.write_bytes(log.read_bytes().replace(b"marshmallow", b"marshmellow", 1))
     assert run in aivcs("verify", code=14).text
+
+
+def test_what_two_configurations_did_differently_is_what_jq_finds(aivcs, deployed):
+    a, b = (deployed[name][0] for name in NAMES[:2])
+    given = [TRACES / "events" / f"{name}.jsonl" for name in NAMES[:2]]
+    # Their agents called the same tools in the same order, so call by call can be compared.
+    script = """
+        [.[] | select(.kind == "tool_called") | .payload] as $all | ($all | length / 2) as $n
+        | [range($n) | [$all[.], $all[. + $n]]]
+        | if all(.[0].tool_name == .[1].tool_name) then . else error end
+        | map(select(.[0] != .[1]) | map(.command))
+    """
+    expected = json.loads(run_tool("jq", "-cs", script, *map(str, given)))
+    assert len(expected) == 2
+    found = aivcs.ok("run", "diff", a, b, "--json").json
+    assert [
+        [change["a"], change["b"]]
+        for step in found["param_changed"]
+        for change in step["changes"]
+        if change["path"] == "command"
+    ] == expected
+    assert found["added"] == found["removed"] == found["reordered"] == []
+    assert found["tool_call_changes"] == len(expected)
+
+
+@pytest.mark.skipif(shutil.which("patch") is None, reason="there is no patch")
+def test_patch_makes_one_prompt_of_the_other(aivcs, deployed):
+    prompts = [TRACES / "events" / f"{name}.system-prompt.txt" for name in NAMES[:2]]
+    made = [
+        aivcs.ok("spec", "create", "--partial", "--prompts", str(path)).text for path in prompts
+    ]
+    text = "\n".join(aivcs.ok("spec", "diff", *made).lines[1:]) + "\n"
+    done = run_tool("patch", "-s", "-o", "-", str(prompts[0]), stdin=text.encode())
+    assert done == prompts[1].read_bytes()

@@ -16,9 +16,9 @@ PATIENCE = 10
 """Seconds that a shell may take to answer."""
 
 WORDS = [
-    ("aivcs ", "init status verify gc head shell-init blob run release config"),
+    ("aivcs ", "init status verify gc head shell-init blob spec run release config"),
     ("aivcs r", "run release"),
-    ("aivcs run ", "start log finish show events list reap verify"),
+    ("aivcs run ", "start log finish show events list diff reap verify"),
     ("aivcs run f", "finish"),
     ("aivcs config un", "unset"),
     ("aivcs --st", "--store"),

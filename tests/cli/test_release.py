@@ -5,6 +5,9 @@ import subprocess
 
 import pytest
 
+from aivcs.model import ContentDigest, Evidence, ReleaseMetadata
+from aivcs.repository import Repository
+
 ABSENT = "0" * 64
 BAD_NAMES = [
     "", ".", "..", "../x", "/x", "x/", "a//b", "a/../b", "a/./b", ".a", "_a", "a b", "a\nb", "a\tb",
@@ -402,3 +405,132 @@ def test_a_chain_of_releases_can_be_checked_with_sha256sum_alone(aivcs, specs):
         "previous=$link\ndone < .aivcs/releases/bot.jsonl"
     )
     assert done.lines == ["right"] * 3, done
+
+
+@pytest.fixture
+def released(aivcs):
+    """Two releases of an agent, v1 and v2, and the digests of their specs."""
+    specs = []
+    for label, content in (("v1", b'{"model":"small"}'), ("v2", b'{"model":"large"}')):
+        specs.append(aivcs.put(content))
+        aivcs.ok("release", "promote", "bot", specs[-1], "--label", label)
+    return specs
+
+
+@pytest.mark.parametrize(
+    ("name", "which"), [("bot@current", 1), ("bot@1", 0), ("bot@2", 1), ("bot@v1", 0)]
+)
+def test_a_release_names_a_spec_wherever_one_is_expected(aivcs, released, name, which):
+    spec = released[which]
+    run = aivcs.ok("run", "start", "--agent", "bot", "--spec", name).text
+    assert aivcs.record(run)["spec_digest"] == spec
+    assert [r["run_id"] for r in aivcs.ok("run", "list", "--spec", name, "--json").json_lines] == [
+        run
+    ]
+    assert aivcs.ok("release", "promote", "other", name).text == spec
+    assert spec in aivcs("spec", "show", name, code=2).complaint  # a blob, but none with parts
+    assert spec in aivcs("spec", "checkout", name, "out", code=2).complaint
+    assert aivcs.ok("spec", "diff", name, spec, "--exit-code").out == b""
+    aivcs.ok("blob", "pin", name)
+    assert [pin.name for pin in (aivcs.store / "pins").iterdir()] == [spec]
+    aivcs.ok("blob", "unpin", name)
+    assert list((aivcs.store / "pins").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["bot@", "bot@v9", "bot@7", "nobody@current", "@current", "bot@none"]
+)
+def test_a_release_that_is_not_there_is_no_spec(aivcs, released, unchanged, name):
+    with unchanged:
+        for words in (
+            ["run", "start", "--agent", "bot", "--spec", name],
+            ["run", "list", "--spec", name],
+            ["release", "promote", "other", name],
+            ["spec", "show", name],
+            ["spec", "checkout", name, "out"],
+            ["spec", "diff", name, "bot@current"],
+            ["blob", "pin", name],
+            ["blob", "unpin", name],
+        ):
+            assert aivcs(*words).code in {2, 12}, words
+
+
+def call_of(aivcs, spec, agent, **parameters):
+    """A completed run that called one tool."""
+    run = aivcs.ok("run", "start", "--agent", agent, "--spec", spec).text
+    words = [f"{key}={value}" for key, value in parameters.items()]
+    aivcs.ok("run", "log", run, "tool_called", "tool_name=search", *words)
+    aivcs.ok("run", "finish", run)
+    return run
+
+
+def test_diff_compares_what_is_live_with_what_it_replaced(aivcs, released):
+    runs = [call_of(aivcs, spec, "bot", query=n) for n, spec in enumerate(released)]
+    found = aivcs.ok("release", "diff", "bot", "--json").json
+    assert (found["a"]["seq"], found["b"]["seq"], found["equal"]) == (1, 2, False)
+    assert (found["specs"]["a"], found["specs"]["b"]) == tuple(released)
+    assert found["specs"]["files"][0]["changes"] == [
+        {"op": "replace", "path": "/model", "a": "small", "b": "large"}
+    ]
+    assert [found["runs"][side]["run_id"] for side in "ab"] == runs
+    (changed,) = found["runs"]["param_changed"]
+    assert changed["changes"] == [{"op": "replace", "path": "query", "a": "0", "b": "1"}]
+    lines = aivcs.ok("release", "diff", "bot").lines
+    assert lines[:3] == ["release\tbot@1\tbot@2", "label\tv1\tv2", "\t".join(["spec", *released])]
+    assert '+"large"' in lines
+    assert lines[-1] == 'param_changed\t1\t1\tsearch\tquery\t"0"\t"1"'
+
+
+def test_diff_takes_the_releases_that_are_named(aivcs, released):
+    aivcs.ok("release", "rollback", "bot")
+    for words, seqs in [
+        (["v2"], (2, 3)),
+        (["@1", "v2"], (1, 2)),
+        (["v2", "current"], (2, 3)),
+        ([released[1][:8], "@1"], (2, 1)),
+        (["@3", "@3"], (3, 3)),
+    ]:
+        found = aivcs.ok("release", "diff", "bot", *words, "--json").json
+        assert (found["a"]["seq"], found["b"]["seq"]) == seqs
+        done = aivcs("release", "diff", "bot", *words, "--exit-code")
+        assert done.code == (seqs != (3, 3))
+
+
+def test_diff_takes_the_newest_completed_run_of_the_agent(aivcs, released):
+    call_of(aivcs, "bot@v1", "bot", query="old")
+    newest = [call_of(aivcs, f"bot@{label}", "bot", query="new") for label in ("v1", "v2")]
+    call_of(aivcs, "bot@v1", "another", query="other")
+    aivcs.ok("run", "finish", aivcs.begin(content=b'{"model":"large"}'), "--exit-code", "1")
+    found = aivcs("release", "diff", "bot", "--json", "--exit-code", code=1).json
+    assert [found["runs"][side]["run_id"] for side in "ab"] == newest
+    assert found["runs"]["equal"] is True
+
+
+def test_diff_takes_the_run_that_spoke_for_a_release(aivcs, released):
+    spoke, later = (call_of(aivcs, "bot@v2", "bot", query=n) for n in range(2))
+    repo = Repository.open(aivcs.store)
+    gone = Evidence("gone-elsewhere", repo.runs.head(spoke))
+    repo.releases.promote(
+        "bot",
+        ContentDigest(released[1]),
+        ReleaseMetadata("ci"),
+        evidence=[gone, Evidence(spoke, repo.runs.head(spoke))],
+    )
+    found = aivcs.ok("release", "diff", "bot", "@2", "@3", "--json").json
+    assert (found["runs"]["a"]["run_id"], found["runs"]["b"]["run_id"]) == (later, spoke)
+
+
+def test_diff_says_when_there_is_no_run_to_compare(aivcs, released):
+    call_of(aivcs, "bot@v1", "bot", query=1)
+    done = aivcs.ok("release", "diff", "bot")
+    assert b"bot@2: no completed run" in done.err
+    assert aivcs.ok("release", "diff", "bot", "--json").json["runs"] is None
+
+
+def test_diff_of_what_is_not_there_is_refused(aivcs, released):
+    aivcs("release", "diff", "nobody", code=12)
+    assert "nope" in aivcs("release", "diff", "bot", "nope", code=12).complaint
+    aivcs.ok("release", "promote", "single", released[0])
+    assert "aivcs release diff single A" in aivcs("release", "diff", "single", code=12).complaint
+    for words in (["", "v1"], ["bot", ""], ["bot", "v1", ""], ["bot", "v1", "--ignore", ""]):
+        assert "empty" in aivcs("release", "diff", *words, code=2).complaint

@@ -109,7 +109,7 @@ def test_a_person_sees_both_side_by_side(aivcs, pair):
         assert read.count("read") == 2
         (removed,) = [line for line in lines if " edit " in line]
         assert removed.rstrip().endswith("<")
-        assert "2 calls alike 1 with other parameters (~)" in " ".join(lines).replace(",", "")
+        assert "calls: 2 alike 1 with other parameters (~)" in " ".join(lines).replace(",", "")
 
 
 def test_many_calls_alike_are_counted_not_shown(aivcs, begin):

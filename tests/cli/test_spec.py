@@ -94,6 +94,19 @@ def test_the_same_parts_give_the_same_spec_from_anywhere(aivcs, agent, spec, tmp
     assert list(again) == ["spec_digest", *FIELDS]
 
 
+def test_names_are_utf8_in_every_locale(aivcs, agent, spec, latin1):
+    words = [*parts(agent), "--git-sha", "abc123def456"]
+    assert aivcs.ok("spec", "create", *words, env=latin1).text == spec
+    aivcs.ok("spec", "checkout", spec, "out", env=latin1)
+    assert tree(aivcs.folder / "out" / "prompts") == tree(agent / "prompts")
+
+
+def test_a_link_that_is_named_itself_is_followed(aivcs, agent, spec):
+    (aivcs.folder / "link").symlink_to(agent / "prompts")
+    words = [*parts(agent), "--prompts", "link", "--git-sha", "abc123def456"]
+    assert aivcs.ok("spec", "create", *words).text == spec
+
+
 def test_the_commit_is_that_of_run_start_unless_the_spec_is_partial(aivcs, agent):
     sha = "9fceb02d0ae598e95dc970b74767f19372d61af8"
     made = aivcs.ok("spec", "create", *parts(agent), "--json", env={"GITHUB_SHA": sha}).json
@@ -238,7 +251,7 @@ def test_checkout_of_a_damaged_part_leaves_everything_as_it_was(aivcs, spec):
     assert list((aivcs.folder / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("folder", ["", "config.json/x", "/proc/x"])
+@pytest.mark.parametrize("folder", ["", "config.json", "config.json/x", "/proc/x"])
 def test_checkout_to_where_nothing_can_be_written_is_refused(aivcs, agent, spec, folder):
     assert aivcs("spec", "checkout", spec, folder, cwd=agent).code in {2, 16}
 
@@ -286,6 +299,15 @@ def test_diff_in_json_names_places_by_pointers(aivcs, spec, changed):
         "prompts/system.md": ("changed", "text"),
         "tools": ("changed", "binary"),
     }
+
+
+def test_what_is_too_long_or_is_json_no_more_is_still_told_apart(aivcs):
+    texts = ["1\n" * 100_001, "2\n" * 100_001, '{"a": 1}', '{"a": 1', '{"a":1}', "[1]"]
+    long_a, long_b, whole, broken, compact, array = (aivcs.put(text.encode()) for text in texts)
+    assert aivcs.ok("spec", "diff", long_a, long_b, "--json").json["files"][0]["form"] == "long"
+    assert "too long" in aivcs.ok("spec", "diff", long_a, long_b).text
+    for a, b in ((whole, broken), (whole, compact), (whole, array)):
+        assert aivcs.ok("spec", "diff", a, b, "--json").json["files"][0]["form"] == "text"
 
 
 def test_the_exit_code_tells_of_differences_only_if_asked(aivcs, spec, changed):

@@ -397,3 +397,18 @@ class TestPins:
         aivcs.ok("blob", "unpin", digest)
         aivcs.ok("blob", "pin", digest)
         assert (aivcs.store / "pins" / digest).exists()
+
+
+def test_all_that_a_released_spec_is_made_of_is_kept(aivcs):
+    folder = aivcs.folder / "prompts" / "roles"
+    folder.mkdir(parents=True)
+    for name in ("a.md", "roles/b.md"):
+        (aivcs.folder / "prompts" / name).write_text(f"{name}\n")
+    spec = aivcs.ok("spec", "create", "--partial", "--prompts", "prompts").text
+    held = aivcs.ok("blob", "ls").lines
+    assert len(held) == 4
+    aivcs.ok("release", "promote", "bot", spec)
+    aivcs.put(b"garbage\n")
+    aivcs.ok("gc", "--grace", "0s")
+    assert aivcs.ok("blob", "ls").lines == held
+    aivcs.ok("spec", "checkout", "bot@current", "out")

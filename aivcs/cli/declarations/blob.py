@@ -73,7 +73,8 @@ def blob_rm(
 @calls("blob:pin")
 def blob_pin(
     digests: Annotated[
-        list[str], Argument(metavar="DIGEST...", help="Digests, or unique prefixes.")
+        list[str],
+        Argument(metavar="SPEC...", help="Digests, unique prefixes, or NAME@current and the like."),
     ],
 ) -> None:
     """Keep blobs, though nothing may refer to them."""
@@ -83,7 +84,8 @@ def blob_pin(
 @calls("blob:unpin")
 def blob_unpin(
     digests: Annotated[
-        list[str], Argument(metavar="DIGEST...", help="Digests, or unique prefixes.")
+        list[str],
+        Argument(metavar="SPEC...", help="Digests, unique prefixes, or NAME@current and the like."),
     ],
 ) -> None:
     """Take pins away; that a blob is not pinned is no error."""

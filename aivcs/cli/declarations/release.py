@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from aivcs.cli.declarations.shared import (
     Actor,
     AllowMissing,
+    ExitCode,
     Expect,
+    Ignored,
     Json,
     Name,
     Repair,
@@ -75,6 +77,31 @@ def release_history(
     as_json: Json = False,
 ) -> None:
     """Print every release and rollback of a name, newest first."""
+
+
+@app.command("diff")
+@calls("release:diff")
+def release_diff(
+    name: Name,
+    before: Annotated[
+        str | None,
+        Argument(
+            metavar="A",
+            help="The release before: @SEQ, a label, a digest or current. "
+            "Default: what the live one replaced.",
+        ),
+    ] = None,
+    after: Annotated[
+        str | None, Argument(metavar="B", help="The release after. Default: what is live.")
+    ] = None,
+    ignored: Ignored = None,
+    exit_code: ExitCode = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two releases: their specs, as spec diff does, and a run of each, as run diff does.
+
+    The runs are the newest completed ones of these specs.
+    """
 
 
 @app.command("list")

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from aivcs.cli.declarations.shared import AllowMissing, ExitCode, Json, Repair, Run, calls, noun
+from aivcs.cli.declarations.shared import (
+    AllowMissing,
+    ExitCode,
+    Ignored,
+    Json,
+    Repair,
+    Run,
+    calls,
+    noun,
+)
 
 Status = Literal["completed", "failed", "cancelled"]
 AnyStatus = Literal["running", "completed", "failed", "cancelled"]
@@ -200,15 +209,7 @@ def run_list(
 def run_diff(
     before: Annotated[str, Argument(metavar="A", help="A RUN, the one before.")],
     after: Annotated[str, Argument(metavar="B", help="A RUN, the one after.")],
-    ignored: Annotated[
-        list[str] | None,
-        Option(
-            "--ignore",
-            metavar="KEY",
-            help="A member of the calls' payloads that does not count, as the number of a step. "
-            "Repeatable.",
-        ),
-    ] = None,
+    ignored: Ignored = None,
     exit_code: ExitCode = False,
     as_json: Json = False,
 ) -> None:

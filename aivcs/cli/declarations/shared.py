@@ -49,6 +49,15 @@ Expect = Annotated[
         help="Do it only if this is live now: a digest, @SEQ, or none. Else exit 15.",
     ),
 ]
+Ignored = Annotated[
+    list[str] | None,
+    Option(
+        "--ignore",
+        metavar="KEY",
+        help="A member of the calls' payloads that does not count, as the number of a step. "
+        "Repeatable.",
+    ),
+]
 ExitCode = Annotated[
     bool,
     Option("--exit-code", help="Exit with 1 if there are differences."),

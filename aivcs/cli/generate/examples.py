@@ -300,6 +300,13 @@ aivcs release promote reviewer "$spec" --expect "$live\"""",
     "aivcs release history": [
         Example("Show the last five entries", "aivcs release history reviewer -n 5"),
     ],
+    "aivcs release diff": [
+        Example("See what the live release has changed", "aivcs release diff reviewer"),
+        Example(
+            "See how a release differs from what is live",
+            "aivcs release diff reviewer v1.0",
+        ),
+    ],
     "aivcs release list": [
         Example(
             "Show what is live under every name",

@@ -92,6 +92,33 @@ def history(context: "Context", name: str, limit: "int | None", as_json: bool) -
         )
 
 
+def diff(
+    context: "Context",
+    name: str,
+    before: "str | None",
+    after: "str | None",
+    ignored: "list[str]",
+    exit_code: bool,
+    as_json: bool,
+) -> int:
+    """Prints how two releases differ; 1 if they do and that was asked for."""
+    from aivcs.cli import render
+    from aivcs.cli.views import release_comparison as view
+    from aivcs.commands.release_comparison import compare_releases
+
+    found = compare_releases(context.repository(), name, before, after, ignored)
+    if as_json:
+        context.write(render.json_line(view.as_json(found)))
+    else:
+        render.lines(context, view.plain(found), lambda color: view.shown(found, color=color))
+        for record in found.without_run:
+            context.tell(
+                f"{name}@{record.seq}: no completed run of the spec {record.spec_digest.short}, "
+                "so what it does is not compared"
+            )
+    return int(exit_code and not found.is_equal)
+
+
 def list_(context: "Context", as_json: bool) -> int:
     """Prints the names, on a terminal also what is live; not 0 if some cannot be read."""
     from aivcs.cli import render

@@ -225,10 +225,7 @@ def diff(
     if as_json:
         context.write(render.json_line(view.as_json(found)))
     else:
-        with render.output(context) as out:
-            lines = view.shown(found, color=out.color) if out.for_person else view.plain(found)
-            for line in lines:
-                out.write(f"{line}\n")
+        render.lines(context, view.plain(found), lambda color: view.shown(found, color=color))
     return int(exit_code and not found.is_equal)
 
 

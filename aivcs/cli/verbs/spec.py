@@ -65,15 +65,17 @@ def checkout(context: Context, spec: str, folder: str, force: bool) -> None:
 
 def diff(context: Context, before: str, after: str, exit_code: bool, as_json: bool) -> int:
     """Prints what differs; 1 if something does and that was asked for."""
-    from aivcs.cli.views import comparison as shown
+    from aivcs.cli.views import comparison
     from aivcs.commands.comparison import compare_specs
 
     repo = context.repository()
-    found = compare_specs(repo, repo.resolve_spec(before), repo.resolve_spec(after))
+    found = compare_specs(
+        repo, *(repo.resolve_spec(spec, allow_missing=True) for spec in (before, after))
+    )
     if as_json:
-        context.write(render.json_line(shown.as_json(found)))
+        context.write(render.json_line(comparison.as_json(found)))
     else:
-        with render.output(context) as out:
-            for line in shown.lines(found):
-                out.write(shown.colored(line) if out.color else f"{line}\n")
+        render.lines(
+            context, comparison.lines(found), lambda color: comparison.shown(found, color=color)
+        )
     return int(exit_code and not found.is_equal)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render import escape
-from aivcs.commands.comparison import MAX_TEXT
 from aivcs.difference import pointer, unified
 from aivcs.log.jsontext import encode_trusted
 
@@ -16,21 +15,32 @@ if TYPE_CHECKING:
     from aivcs.difference import Change
 
 _COLORS = {"-": "31", "+": "32", "@": "36"}
+_SHORT = 12
+"""Characters of a digest or a commit that a person is shown."""
 _HEADERS = ("--- ", "+++ ", "old mode ", "new mode ")
 
 
-def lines(found: Comparison) -> Iterator[str]:
+def lines(found: Comparison, *, for_person: bool = False) -> Iterator[str]:
     """Yields what differs: a line for each member of the specs, then file by file."""
     for field in found.fields:
-        yield f"{field.field}\t{_text(field.a)}\t{_text(field.b)}"
+        a, b = _text(field.a), _text(field.b)
+        if for_person:
+            yield f"{field.field:<16}{a[:_SHORT]} → {b[:_SHORT]}"
+        else:
+            yield f"{field.field}\t{a}\t{b}"
     for file in found.files:
         yield from map(_escape, _file_lines(file))
 
 
-def colored(line: str) -> str:
-    """Returns a line as a terminal shows it."""
+def shown(found: Comparison, *, color: bool) -> Iterator[str]:
+    """Yields the same as a person sees it."""
+    for line in lines(found, for_person=True):
+        yield _colored(line) if color else line
+
+
+def _colored(line: str) -> str:
     code = "1" if line.startswith(_HEADERS) else _COLORS.get(line[:1])
-    return f"\x1b[{code}m{line}\x1b[0m\n" if code else f"{line}\n"
+    return f"\x1b[{code}m{line}\x1b[0m" if code else line
 
 
 def as_json(found: Comparison) -> dict[str, Any]:
@@ -77,7 +87,7 @@ def _file_lines(file: FileChange) -> Iterator[str]:
     elif file.form == "binary":
         yield f"Binary files {a} and {b} differ"
     elif file.form == "long":
-        yield f"Files {a} and {b} differ (over {MAX_TEXT >> 20} MiB, so only their digests tell)"
+        yield f"Files {a} and {b} differ (too long to say where)"
     elif file.form == "missing":
         yield f"Files {a} and {b} differ (not all of it is in this store)"
 
@@ -90,9 +100,17 @@ def change_lines(change: Change) -> Iterator[str]:
         yield from list(unified(a, b, "", ""))[2:]
         return
     if change.op != "add":
-        yield f"-{encode_trusted(a)}"
+        yield from _value_lines("-", a)
     if change.op != "remove":
-        yield f"+{encode_trusted(b)}"
+        yield from _value_lines("+", b)
+
+
+def _value_lines(sign: str, value: Any) -> Iterator[str]:
+    """A value as JSON; a text of several lines as it is, since a person is to read it."""
+    if isinstance(value, str) and "\n" in value:
+        yield from (sign + line for line in value.removesuffix("\n").split("\n"))
+    else:
+        yield sign + encode_trusted(value)
 
 
 def _text(text: str | None) -> str:

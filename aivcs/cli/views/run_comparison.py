@@ -83,7 +83,7 @@ def shown(found: RunComparison, *, color: bool) -> Iterator[str]:
     counts = {kind: sum(step.kind == kind for step in found.steps) for kind in (SAME, *_KINDS)}
     yield ""
     told = [
-        f"{counts[SAME]} calls alike",
+        f"calls: {counts[SAME]} alike",
         f"{counts[CHANGED]} with other parameters (~)",
         f"{counts[MOVED]} moved (%)",
         f"{counts[REMOVED]} removed (<)",
