@@ -160,7 +160,9 @@ class Desk:
         seq = self.head.lines + (2 if block else 1)
         if to is None:
             record = release.pop(self.name, live, seq, self._release, metadata)
-            instead = f"To return to another release: aivcs release rollback {self.name} --to @SEQ. "
+            instead = (
+                f"To return to another release: aivcs release rollback {self.name} --to @SEQ. "
+            )
         else:
             target = release.find_release(self.name, self._newest_first(), to)
             record = release.pop_to(live, seq, target, self._release, metadata)
@@ -211,9 +213,7 @@ class Desk:
             created_at=Timestamp.now(),
         )
         self._append(
-            line_of(
-                mark, self.head.hash, release_seq=live.seq, block_seq=self._block_seq, path={}
-            )
+            line_of(mark, self.head.hash, release_seq=live.seq, block_seq=self._block_seq, path={})
         )
         return mark
 

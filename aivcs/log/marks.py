@@ -11,7 +11,7 @@ more bits, and about as many steps are needed as the number of blocked digests h
 from aivcs.errors import IntegrityError, InvalidDigestError, SerializationError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
-from aivcs.log.release import is_mark, pointer
+from aivcs.log.release import is_mark
 from aivcs.marks import BlockMark, SignatureMark
 from aivcs.model import MAX_SEQ, ContentDigest, Timestamp
 

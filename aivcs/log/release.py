@@ -177,7 +177,7 @@ def pointer(entry: "dict[str, Any]", key: str) -> "int | None":
         return None
     try:
         return chain.integer(entry, key, 1, entry["seq"] - 1)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(None, None, "", f"points to no earlier line: {error}") from error
 
 

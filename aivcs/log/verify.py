@@ -429,9 +429,7 @@ def _require_form(entry: "dict[str, Any]", *names: str) -> None:
     for name in names:
         text = entry[name]
         try:
-            is_right = (
-                text == text.lower() if name in _DIGESTS else str(Timestamp(text[:])) == text
-            )
+            is_right = text == text.lower() if name in _DIGESTS else str(Timestamp(text[:])) == text
         except (StorageError, ValueError):
             is_right = False
         if not is_right:

@@ -227,9 +227,7 @@ class DeskContract:
 
     # what a release rests on
 
-    def test_evidence_policy_and_force_are_recorded(
-        self, bot: OpenStore, rewrite: Rewrite
-    ) -> None:
+    def test_evidence_policy_and_force_are_recorded(self, bot: OpenStore, rewrite: Rewrite) -> None:
         other = Evidence("run-2", Head(1, V1))
         why = ReleaseMetadata("ci", notes="hotfix")
         record = bot().promote("bot", V4, why, evidence=[RUN, other], policy=V2, forced=True)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
 
 from aivcs.errors import (
+    BlockedError,
     ConflictError,
     InvalidRunStateError,
     NoPreviousReleaseError,
@@ -23,6 +24,7 @@ from aivcs.errors import (
     ReleaseNotFoundError,
     StorageError,
 )
+from aivcs.marks import BlockMark
 from aivcs.model import (
     ContentDigest,
     ReleaseMetadata,
@@ -108,59 +110,92 @@ class ModelReleases:
 
     Attributes:
         stack: What is live, on top of what a rollback returns to.
-        entries: All that happened: action, and the stack's top and the seq below it afterwards.
+        entries: All that happened: action, and the stack's top and the seq below it afterwards,
+            under the label that the entry bears; None for a mark.
+        blocked: What cannot become live.
     """
 
     def __init__(self) -> None:
         """Begins with nothing."""
         self.stack: list[Element] = []
-        self.entries: list[tuple[str, Element, int | None]] = []
+        self.entries: list[tuple[str, Element, int | None] | None] = []
+        self.blocked: set[ContentDigest] = set()
+
+    @property
+    def live_seq(self) -> int:
+        """The seq of the newest entry that is no mark; 0 without one."""
+        return max((seq for seq, entry in enumerate(self.entries, 1) if entry), default=0)
 
     def promote(self, spec: ContentDigest, label: str | None, expect: object) -> None:
         """Pushes, or replaces the top."""
         self._require(expect)
+        self._require_good(spec)
         self._put("promote", spec, label)
 
-    def rollback(self, to: object, expect: object) -> None:
-        """Pops: once, or down to a target."""
+    def rollback(self, to: object, expect: object, *, blocks: bool) -> None:
+        """Pops: once, or down to a target; and blocks what was live, if it is told to."""
         if not self.entries:
             raise ReleaseNotFoundError("")
         self._require(expect)
+        live = self.stack[-1].spec
         if to is None:
             if len(self.stack) == 1:
                 raise NoPreviousReleaseError("")
-            self.stack.pop()
-            self._record("rollback")
-            return
-        target = self._resolve(to)
-        on_stack = [depth for depth, item in enumerate(self.stack) if item.spec == target.spec]
-        if on_stack and on_stack[-1] < len(self.stack) - 1:
-            del self.stack[on_stack[-1] + 1 :]
-            self._record("rollback")
+            spec, label = self.stack[-2][1:]
         else:
-            self._put("rollback", target.spec, target.label)
+            _, spec, label = self._resolve(to)
+        self._require_good(spec)
+        if blocks:
+            if spec == live:
+                raise ConflictError("it cannot be blocked and returned to at once")
+            self.mark(live, blocks=True)
+        on_stack = [depth for depth, item in enumerate(self.stack) if item.spec == spec]
+        if to is None:
+            self.stack.pop()
+            self._record("rollback", label)
+        elif on_stack and on_stack[-1] < len(self.stack) - 1:
+            del self.stack[on_stack[-1] + 1 :]
+            self._record("rollback", label)
+        else:
+            self._put("rollback", spec, label)
+
+    def mark(self, spec: ContentDigest, *, blocks: bool) -> None:
+        """Blocks or unblocks."""
+        if not self.entries:
+            raise ReleaseNotFoundError("")
+        if blocks:
+            self.blocked.add(spec)
+        elif spec in self.blocked:
+            self.blocked.remove(spec)
+        else:
+            raise ConflictError("it is not blocked")
+        self.entries.append(None)
 
     def _resolve(self, to: object) -> Element:
         for seq in range(len(self.entries), 0, -1):
-            _, element, _ = self.entries[seq - 1]
-            if to in (seq, element.label, element.spec):
-                return element
+            entry = self.entries[seq - 1]
+            if entry and to in (seq, entry[1].label, entry[1].spec):
+                return entry[1]
         raise ReleaseNotFoundError("")
 
     def _require(self, expect: object) -> None:
-        live = (len(self.entries), self.stack[-1].spec) if self.stack else ("none",)
+        live = (self.live_seq, self.stack[-1].spec) if self.stack else ("none",)
         if expect is not None and expect not in live:
             raise ConflictError("something else is live")
+
+    def _require_good(self, spec: ContentDigest) -> None:
+        if spec in self.blocked:
+            raise BlockedError("", spec, by="", created_at="", reason="")
 
     def _put(self, action: str, spec: ContentDigest, label: str | None) -> None:
         if self.stack and self.stack[-1].spec == spec:
             self.stack.pop()
         self.stack.append(Element(len(self.entries) + 1, spec, label))
-        self._record(action)
+        self._record(action, label)
 
-    def _record(self, action: str) -> None:
+    def _record(self, action: str, label: str | None) -> None:
         below = self.stack[-2].target_seq if len(self.stack) > 1 else None
-        self.entries.append((action, self.stack[-1], below))
+        self.entries.append((action, self.stack[-1]._replace(label=label), below))
 
 
 scalars = (
@@ -201,6 +236,14 @@ class Rollback(NamedTuple):
 
     to: Any
     expect: Any
+    blocks: bool
+
+
+class Mark(NamedTuple):
+    """A block or unblock to be tried."""
+
+    spec: ContentDigest
+    blocks: bool
 
 
 # Mostly none: a step that is refused leads nowhere.
@@ -209,8 +252,13 @@ promotes = st.builds(
     Promote, st.sampled_from(SPECS), st.none() | st.sampled_from(LABELS), expectations
 )
 rollbacks = st.builds(
-    Rollback, st.none() | st.integers(0, 8) | st.sampled_from([*LABELS, *SPECS]), expectations
+    Rollback,
+    st.none() | st.integers(0, 8) | st.sampled_from([*LABELS, *SPECS]),
+    expectations,
+    # Seldom: what is blocked leads nowhere.
+    st.sampled_from([False, False, True]),
 )
+marks = st.builds(Mark, st.sampled_from(SPECS), st.sampled_from([False, True]))
 
 
 class StoresMachine(RuleBasedStateMachine):
@@ -360,12 +408,17 @@ class StoresMachine(RuleBasedStateMachine):
 
     # releases
 
-    @rule(name=st.sampled_from(NAMES), steps=st.lists(promotes | rollbacks, min_size=1, max_size=6))
-    def release(self, name: str, steps: list[Promote | Rollback]) -> None:
-        """Promotes and rolls back, where that is possible."""
+    @rule(
+        name=st.sampled_from(NAMES),
+        steps=st.lists(promotes | rollbacks | marks, min_size=1, max_size=6),
+    )
+    def release(self, name: str, steps: list[Promote | Rollback | Mark]) -> None:
+        """Promotes, rolls back, blocks and unblocks, where that is possible."""
         for step in steps:
             if isinstance(step, Promote):
                 self._promote(name, step)
+            elif isinstance(step, Mark):
+                self._mark(name, step)
             else:
                 self._roll_back(name, step)
 
@@ -410,12 +463,21 @@ class StoresMachine(RuleBasedStateMachine):
         model = self.model_releases[name]
         # Nothing there and something else expected: a backend may say either first.
         expect = _live(model, step.expect) if model.entries else None
-        wanted = _outcome(lambda: model.rollback(step.to, expect))
+        wanted = _outcome(lambda: model.rollback(step.to, expect, blocks=step.blocks))
+        terms: dict[str, Any] = {"to": step.to, "expect": expect, "block": step.blocks}
+        terms["metadata"] = ReleaseMetadata("ci", notes="bad")
         for _, _, releases in self.backends:
-            got = _outcome(
-                lambda r=releases: r.rollback(name, to=step.to, expect=expect)  # type: ignore[misc]
-            )
+            got = _outcome(lambda r=releases: r.rollback(name, **terms))  # type: ignore[misc]
             self._compare_release(name, got, wanted)
+            self._look_at_releases(name, releases)
+
+    def _mark(self, name: str, step: Mark) -> None:
+        model = self.model_releases[name]
+        wanted = _outcome(lambda: model.mark(step.spec, blocks=step.blocks))
+        for _, _, releases in self.backends:
+            call = releases.block if step.blocks else releases.unblock
+            got = _outcome(lambda c=call: c(name, step.spec, by="ci", reason="bad"))  # type: ignore[misc]
+            assert isinstance(got, BlockMark) if wanted is None else got is wanted
             self._look_at_releases(name, releases)
 
     def _compare(
@@ -453,7 +515,11 @@ class StoresMachine(RuleBasedStateMachine):
         assert list(releases.iter_history(name)) == history
         assert releases.current(name) == (history[0] if history else None)
         if wanted:
-            assert releases.head(name).lines == len(wanted)
+            assert releases.head(name).lines == len(self.model_releases[name].entries)
+        blocked = self.model_releases[name].blocked
+        assert {mark.spec_digest for mark in releases.blocks(name)} == blocked
+        for spec in SPECS:
+            assert (releases.find_block(name, spec) is not None) is (spec in blocked)
 
 
 def _is_retry(event: RunEvent, stored: RunEvent) -> bool:
@@ -470,7 +536,7 @@ def _live(model: ModelReleases, expect: Any) -> Any:
     if expect == "live":
         return model.stack[-1].spec if model.stack else "none"
     if expect == "live seq":
-        return len(model.entries) or "none"
+        return model.live_seq or "none"
     return expect
 
 
@@ -489,7 +555,9 @@ def _wanted(model: ModelReleases) -> list[tuple[object, ...]]:
     """The model's entries as `_told` tells records, newest first."""
     return [
         (seq, action, top.spec, top.label, top.target_seq, below)
-        for seq, (action, top, below) in reversed(list(enumerate(model.entries, 1)))
+        for seq, entry in reversed(list(enumerate(model.entries, 1)))
+        if entry
+        for action, top, below in [entry]
     ]
 
 

@@ -175,7 +175,7 @@ def test_a_line_has_its_members_in_the_order_of_the_format():
 
 
 def test_a_mark_is_no_release():
-    assert release.record_of(b'{"type":"mark","seq":2}') is None
+    assert release.record_of(b'{"type":"mark","seq":2,"mark":"block"}') is None
     assert release.seq_of(b'{"type":"mark","seq":2}') == 2
 
 

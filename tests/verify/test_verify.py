@@ -36,6 +36,7 @@ from aivcs.model import (
     RunSummary,
 )
 from aivcs.settings import Settings
+from aivcs.testing.desk import FINGERPRINT, SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 ALL = frozenset({"blobs", "runs", "releases"})
 SPEC = hashlib.sha256(b"spec").hexdigest()
 OTHER = hashlib.sha256(b"other").hexdigest()
+ABSENT = hashlib.sha256(b"absent").hexdigest()
 TIME = "2026-01-31T12:00:00.000000Z"
 
 
@@ -123,6 +125,12 @@ def entry(seq: int, spec: str, target: int, parent: int | None, **changes: Any) 
     )
 
 
+def block(seq: int, spec: str, release_seq: int, mark: str = "block", **more: Any) -> str:
+    members = {"type": "mark", "seq": seq, "mark": mark, "name": "agent", "spec_digest": spec}
+    members |= {"by": "me", "reason": "bad", "created_at": TIME, "release_seq": release_seq}
+    return compact(members | more)
+
+
 def place(store: FileBackend, name: str, data: bytes) -> Path:
     path = Path(store.path, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,8 +186,8 @@ def test_hand_written_logs_in_the_form_of_the_format_are_healthy(store: FileBack
             entry(2, OTHER, 2, 1),
             entry(3, SPEC, 1, None, action="rollback"),
             entry(4, OTHER, 4, 1, action="rollback"),
-            compact({"type": "mark", "seq": 5, "what": "signature"}),
-            entry(6, OTHER, 6, 1),
+            block(5, SPEC, 4),
+            entry(6, OTHER, 6, 1, block_seq=5),
         ],
     )
     assert found(store) == []
@@ -519,6 +527,109 @@ def test_a_spec_or_state_that_is_not_stored_is_a_notice(store: FileBackend) -> N
 # The rules of a release log
 
 
+def hash_at(bodies: Iterable[str], line: int) -> str:
+    """The hash that a line of a log made of some bodies bears."""
+    link_: str = json.loads(link(bodies).splitlines()[line - 1])["hash"]
+    return link_
+
+
+FIRST = [entry(1, SPEC, 1, None), entry(2, OTHER, 2, 1)]
+"""A log to be marked."""
+
+
+def signature(seq: int, **changes: Any) -> str:
+    members = {
+        "type": "mark",
+        "seq": seq,
+        "mark": "signature",
+        "name": "agent",
+        "signed_seq": 1,
+        "signed_hash": hash_at(FIRST, 1),
+        "signature": SIGNATURE,
+        "fingerprint": FINGERPRINT,
+        "created_at": TIME,
+        "release_seq": 2,
+    }
+    return compact(members | changes)
+
+
+def test_hand_written_marks_are_healthy(store: FileBackend) -> None:
+    place_release(
+        store,
+        [
+            *FIRST,
+            block(3, SPEC, 2),
+            signature(4, block_seq=3),
+            block(5, OTHER, 2, block_seq=3, path=[[_agreeing(SPEC, OTHER), 3]]),
+            block(6, SPEC, 2, "unblock", block_seq=5, path=[[_agreeing(SPEC, OTHER), 5]]),
+            entry(7, SPEC, 1, None, action="rollback", policy=SPEC, forced=True, block_seq=6),
+            entry(
+                8, SPEC, 8, None,
+                evidence=[{"run_id": "run-1", "lines": 3, "hash": OTHER, "later": 1}], block_seq=6,
+            ),
+        ],
+    )  # fmt: skip
+    assert found(store) == []
+
+
+def _agreeing(one: str, other: str) -> int:
+    """In how many bits two digests agree before they differ, told from their digits as text."""
+    pairs = zip(*(f"{int(digest, 16):0256b}" for digest in (one, other)), strict=True)
+    return next(number for number, (bit, another) in enumerate(pairs) if bit != another)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "line", "says"),
+    [
+        ([block(3, SPEC, 1)], 3, "release_seq is 1, but it should be 2"),
+        ([block(3, SPEC, 3)], 3, "no mark"),
+        ([block(3, SPEC, 2, block_seq=2)], 3, "block_seq is 2, but it should not be there"),
+        ([block(3, SPEC, 2), entry(4, OTHER, 4, 1)], 4, "block_seq is missing"),
+        ([block(3, SPEC, 2), signature(4)], 4, "block_seq is missing"),
+        ([block(3, SPEC, 2), block(4, OTHER, 2, block_seq=3)], 4, "path is []"),
+        ([block(3, SPEC, 2, path=[[0, 2]])], 3, "path is [[0,2]]"),
+        ([block(3, SPEC, 2, path=[[0, 3]])], 3, "path"),
+        ([block(3, SPEC, 2, path=[[1, 2], [0, 1]])], 3, "path"),
+        ([block(3, SPEC, 2, path=7)], 3, "path"),
+        ([block(3, SPEC, 2, "unblock")], 3, "not blocked"),
+        ([block(3, OTHER, 2), entry(4, OTHER, 4, 1, block_seq=3)], 4, "the mark @3 blocks"),
+        ([block(3, SPEC.upper(), 2)], 3, "not its form"),
+        ([block(3, SPEC, 2, reason="")], 3, "no mark"),
+        ([block(3, SPEC, 2, by=7)], 3, "no mark"),
+        ([block(3, SPEC, 2, name="other")], 3, "it is of"),
+        ([block(3, SPEC, 2, "freeze")], 3, "newer aivcs"),
+        ([signature(3, signed_hash=ABSENT)], 3, "it signs the hash"),
+        ([signature(3, signed_seq=3)], 3, "no mark"),
+        ([signature(3, signature="x")], 3, "no SSH signature"),
+        ([signature(3, fingerprint="SHA256:x")], 3, "fingerprint"),
+        ([block(3, SPEC, 2), signature(4, signed_seq=3, block_seq=3)], 4, "no release"),
+        ([entry(3, OTHER, 3, 1, forced=False)], 3, "no release"),
+        ([entry(3, OTHER, 3, 1, policy="x")], 3, "no release"),
+        ([entry(3, OTHER, 3, 1, policy=SPEC.upper())], 3, "not its form"),
+        ([entry(3, OTHER, 3, 1, evidence=[])], 3, "no release"),
+        ([entry(3, OTHER, 3, 1, evidence=[{"run_id": "r-1"}])], 3, "no release"),
+        (
+            [entry(3, OTHER, 3, 1, evidence=[{"run_id": "r1", "lines": 0, "hash": SPEC}])],
+            3, "no release",
+        ),
+    ],
+)  # fmt: skip
+def test_a_whole_chain_of_wrong_marks_is_damage(
+    store: FileBackend, bodies: list[str], line: int, says: str
+) -> None:
+    place_release(store, [*FIRST, *bodies])
+    finding = only(store)
+    assert (finding.severity, finding.line) == ("damage", line)
+    assert says in finding.problem
+
+
+def test_a_policy_that_is_not_in_the_store_is_noticed(store: FileBackend) -> None:
+    place_release(store, [entry(1, SPEC, 1, None, policy=ABSENT)])
+    finding = only(store)
+    assert (finding.severity, finding.line) == ("notice", 1)
+    assert ABSENT in finding.problem
+
+
 @pytest.mark.parametrize(
     ("bodies", "line", "says"),
     [
@@ -543,7 +654,7 @@ def test_a_spec_or_state_that_is_not_stored_is_a_notice(store: FileBackend) -> N
         ),
         ([entry(1, SPEC, 1, None, metadata={})], 1, "no release"),
         ([entry(1, SPEC, 1, None, created_at="yesterday")], 1, "no release"),
-        ([compact({"type": "mark", "format": 1, "seq": "1"})], 1, "no seq"),
+        ([compact({"type": "mark", "format": 1, "seq": "1", "mark": "block"})], 1, "no seq"),
     ],
 )  # fmt: skip
 def test_a_whole_chain_of_wrong_releases_is_damage(
