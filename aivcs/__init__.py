@@ -143,8 +143,8 @@ _HOMES = {
     "NoPreviousReleaseError NoRepositoryError NotFoundError OutcomeUnknownError "
     "ReleaseNotFoundError RunNotFoundError SerializationError StorageError "
     "UnsupportedFormatError UsageError",
-    "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId RunMetadata "
-    "RunOwner RunRecord RunStatus RunSummary Timestamp",
+    "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId "
+    "RunMetadata RunOwner RunRecord RunStatus RunSummary Timestamp",
     "aivcs.active_run": "ActiveRun",
     "aivcs.marks": "BlockMark Sealed SignatureMark Standing",
     "aivcs.repository": "Repository",

@@ -72,12 +72,13 @@ class RunNotFoundError(StorageError):
 class InvalidRunStateError(StorageError):
     """The run is not in the state that the change needs; a finished run never changes again."""
 
-    def __init__(self, run_id: str, status: str, expected: str) -> None:
+    def __init__(self, run_id: str, status: str, expected: str, message: str = "") -> None:
         self.run_id = run_id
         self.status = status
         self.expected = expected
         super().__init__(
-            f"run {run_id} is {status}, not {expected}: a finished run is sealed; "
+            message
+            or f"run {run_id} is {status}, not {expected}: a finished run is sealed; "
             "start another with: aivcs run start"
         )
 

@@ -131,24 +131,36 @@ _aivcs_command() {
         options='--repair --json -h --help'
         ;;
     'aivcs release')
-        below='promote rollback current history diff list verify'
+        below='promote rollback block unblock current history show diff list verify'
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --by --expect --allow-missing-spec -h --help'
+        options='--label --notes --by --expect --allow-missing-spec --evidence --dry-run -h --help'
         operands='text text'
         ;;
     'aivcs release rollback')
-        options='--to --reason --by --expect -h --help'
+        options='--to --reason --by --expect --block --force --dry-run -h --help'
         operands='text'
+        ;;
+    'aivcs release block')
+        options='--reason --by -h --help'
+        operands='text text'
+        ;;
+    'aivcs release unblock')
+        options='--reason --by -h --help'
+        operands='text text'
         ;;
     'aivcs release current')
         options='--default --json -h --help'
         operands='text'
         ;;
     'aivcs release history')
-        options='-n --json -h --help'
+        options='-n --since --label --json -h --help'
         operands='text'
+        ;;
+    'aivcs release show')
+        options='--json -h --help'
+        operands='text text'
         ;;
     'aivcs release diff')
         options='--ignore --exit-code --json -h --help'
@@ -226,12 +238,19 @@ _aivcs_takes() {
     'aivcs release promote --notes') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;
     'aivcs release promote --expect') takes='text' ;;
+    'aivcs release promote --evidence') takes='text' ;;
     'aivcs release rollback --to') takes='text' ;;
     'aivcs release rollback --reason') takes='text' ;;
     'aivcs release rollback --by') takes='text' ;;
     'aivcs release rollback --expect') takes='text' ;;
+    'aivcs release block --reason') takes='text' ;;
+    'aivcs release block --by') takes='text' ;;
+    'aivcs release unblock --reason') takes='text' ;;
+    'aivcs release unblock --by') takes='text' ;;
     'aivcs release current --default') takes='text' ;;
     'aivcs release history -n') takes='text' ;;
+    'aivcs release history --since') takes='text' ;;
+    'aivcs release history --label') takes='text' ;;
     'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
     *) takes='' ;;
     esac

@@ -43,12 +43,19 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs release promote --notes' \
         'aivcs release promote --by' \
         'aivcs release promote --expect' \
+        'aivcs release promote --evidence' \
         'aivcs release rollback --to' \
         'aivcs release rollback --reason' \
         'aivcs release rollback --by' \
         'aivcs release rollback --expect' \
+        'aivcs release block --reason' \
+        'aivcs release block --by' \
+        'aivcs release unblock --reason' \
+        'aivcs release unblock --by' \
         'aivcs release current --default' \
         'aivcs release history -n' \
+        'aivcs release history --since' \
+        'aivcs release history --label' \
         'aivcs release diff --ignore'
     set -l command aivcs
     set -l count 0
@@ -271,10 +278,13 @@ complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -s h -l help -d 'Print help
 
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec live, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a block -d 'Mark a spec as bad under a name: it cannot become live there'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a unblock -d 'Take a block back, and print the digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a current -d 'Print the digest that is live'
-complete -c aivcs -n "__aivcs_at 'aivcs release'" -a history -d 'Print every release and rollback of a name, newest first'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a history -d 'Print every release and rollback of a name, newest first, and what has become of it'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a show -d 'Print everything that is said about a release: evidence, blocks, signatures, policy'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a diff -d 'Compare two releases: their specs, as spec diff does, and a run of each, as run diff does'
-complete -c aivcs -n "__aivcs_at 'aivcs release'" -a list -d 'List the names that something was released under'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a list -d 'List the names that something was released under; on a terminal also what is live'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a verify -d 'Read all releases and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -s h -l help -d 'Print help'
 
@@ -283,21 +293,39 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l notes -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l evidence -x -d 'A run that speaks for it, and is over: its id and the head of its log are recorded'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l dry-run -d 'Change nothing: print what would be live, and exit 0; or 15 if it would be refused'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -d 'Which release to return to: @SEQ, a label, or a digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l reason -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l block -d 'Block what was live, so that it cannot become live again'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l force -d 'Roll back against the policies, which is recorded'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l dry-run -d 'Change nothing: print what would be live, and exit 0; or 15 if it would be refused'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l reason -x -d 'Why'
+complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l by -x -d 'Who does this'
+complete -c aivcs -n "__aivcs_at 'aivcs release block'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l reason -x -d 'Why'
+complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l by -x -d 'Who does this'
+complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l default -x -d 'Print this if nothing was ever released'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -x -d 'At most N entries'
+complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l label -x -d 'Only entries with this label'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release show'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release show'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.verify import Finding
     from aivcs.cli.context import Context
-    from aivcs.model import ReleaseRecord
 
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that words and emoji are spelled with, and that deceive nobody."""
@@ -63,14 +62,6 @@ class Cell(NamedTuple):
 RUN_COLUMNS = [
     Column("RUN"), Column("AGENT"), Column("STATUS"), Column("CREATED"), Column("SPEC"),
     Column("EVENTS", right=True), Column("DURATION", right=True),
-]  # fmt: skip
-HISTORY_COLUMNS = [
-    Column(""), Column("SEQ", right=True), Column("ACTION"), Column("SPEC"), Column("LABEL"),
-    Column("WHEN"), Column("BY", wraps=True), Column("NOTES", wraps=True),
-]  # fmt: skip
-RELEASE_COLUMNS = [
-    Column("NAME"), Column("LIVE"), Column("LABEL"), Column("SINCE"),
-    Column("BY", wraps=True),
 ]  # fmt: skip
 
 
@@ -312,42 +303,12 @@ def run_fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
     return pairs
 
 
-def history_row(record: ReleaseRecord, *, is_live: bool) -> list[Cell | str]:
-    """Returns the cells of `HISTORY_COLUMNS`."""
-    return [
-        Cell("*" if is_live else "", "●" if is_live else "", "green"),
-        str(record.seq),
-        Cell(record.action, record.action, "yellow" if record.action == "rollback" else ""),
-        _digest(record.spec_digest),
-        record.metadata.version_label or "-",
-        _moment(record.created_at),
-        _actor(record.metadata.promoted_by),
-        record.metadata.notes or "",
-    ]
-
-
-def release_row(record: ReleaseRecord) -> list[Cell | str]:
-    """Returns the cells of `RELEASE_COLUMNS`."""
-    return [
-        record.name,
-        _digest(record.spec_digest),
-        record.metadata.version_label or "-",
-        _moment(record.created_at),
-        _actor(record.metadata.promoted_by),
-    ]
-
-
 def _status(status: RunStatus) -> Cell:
     return Cell(status, status.lower(), _STATUS_STYLE[status])
 
 
 def _moment(moment: Timestamp) -> Cell:
     return Cell(moment, ago(moment), "dim")
-
-
-def _actor(actor: str) -> Cell:
-    """A person is shown without the address."""
-    return Cell(actor, actor.partition(" <")[0] or actor)
 
 
 def _digest(digest: ContentDigest) -> Cell:

@@ -1,12 +1,19 @@
 """`aivcs release`: what is live under each name."""
 
-from aivcs.errors import ReleaseNotFoundError, StorageError, UsageError
-from aivcs.model import ReleaseMetadata, check_release_name
+from aivcs.errors import (
+    InvalidDigestError,
+    InvalidRunStateError,
+    ReleaseNotFoundError,
+    StorageError,
+    UsageError,
+)
+from aivcs.model import ContentDigest, Evidence, ReleaseMetadata, check_release_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
+    from aivcs.marks import BlockMark
     from aivcs.model import ReleaseRecord
     from aivcs.repository import Repository
 
@@ -21,6 +28,8 @@ def promote(
     notes: "str | None" = None,
     expect: "str | None" = None,
     allow_missing_spec: bool = False,
+    evidence: "Sequence[str]" = (),
+    dry_run: bool = False,
 ) -> "tuple[ReleaseRecord | None, ReleaseRecord]":
     """Makes a spec live; returns what was live, and the new entry.
 
@@ -33,19 +42,26 @@ def promote(
         notes: Why.
         expect: What must be live now, as for `Repository.resolve_expectation`.
         allow_missing_spec: Whether the spec need not be stored.
+        evidence: Runs that speak for it, as for `Repository.resolve_run`; all must be over.
+        dry_run: Whether nothing is to be changed: the new entry is what would be.
 
     Raises:
         InvalidNameError: Name or label break the rules.
         NotFoundError: The spec is not in the store.
-        ConflictError: Something else than expected is live.
+        RunNotFoundError: A run that is to be evidence is not there.
+        InvalidRunStateError: It is not over, so that nobody can say what it will have shown.
+        ConflictError: Something else than expected is live, or the spec is blocked.
     """
     check_release_name(name)
     metadata = ReleaseMetadata(by, version_label=label, notes=notes)
     with repo.hold():
         digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
         expected = None if expect is None else repo.resolve_expectation(expect)
+        runs = _evidence(repo, evidence) if evidence else ()
         seen = repo.releases.current(name)
-        after = repo.releases.promote(name, digest, metadata, expect=expected)
+        after = repo.releases.promote(
+            name, digest, metadata, expect=expected, evidence=runs, dry_run=dry_run
+        )
     return _before(repo, seen, after), after
 
 
@@ -57,6 +73,9 @@ def rollback(
     to: "str | None" = None,
     reason: "str | None" = None,
     expect: "str | None" = None,
+    block: bool = False,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> "tuple[ReleaseRecord | None, ReleaseRecord]":
     """Makes an earlier release live again; returns what was live, and the new entry.
 
@@ -67,20 +86,103 @@ def rollback(
         to: What to return to, as for `Repository.resolve_target`; None is the previous release.
         reason: Why.
         expect: What must be live now, as for `Repository.resolve_expectation`.
+        block: Whether to block what was live; then a reason must be given.
+        force: Whether policies may be overridden; then a reason must be given. No block is.
+        dry_run: Whether nothing is to be changed: the new entry is what would be.
 
     Raises:
+        UsageError: A reason is missing.
         ReleaseNotFoundError: Nothing was released under the name, or never the target.
         NoPreviousReleaseError: There is nothing below the live release.
-        ConflictError: Something else than expected is live.
+        ConflictError: Something else than expected is live, or what would be is blocked.
     """
     check_release_name(name)
+    if (block or force) and not (reason or "").strip():
+        raise UsageError(f"{'--block' if block else '--force'} needs a --reason, which is recorded")
     metadata = ReleaseMetadata(by, notes=reason)
     with repo.hold():
         target = None if to is None else repo.resolve_target(name, to)
         expected = None if expect is None else repo.resolve_expectation(expect)
         seen = repo.releases.current(name)
-        after = repo.releases.rollback(name, to=target, metadata=metadata, expect=expected)
+        after = repo.releases.rollback(
+            name,
+            to=target,
+            metadata=metadata,
+            expect=expected,
+            block=block,
+            forced=force,
+            dry_run=dry_run,
+        )
     return _before(repo, seen, after), after
+
+
+def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "BlockMark":
+    """Marks a spec as bad under a name; returns the mark.
+
+    Args:
+        repo: Where.
+        name: The agent's name.
+        target: The spec, as for `resolve_released`.
+        by: Who blocks it.
+        reason: Why.
+
+    Raises:
+        ReleaseNotFoundError: Nothing was released under the name, or not the target.
+    """
+    return repo.releases.block(name, resolve_released(repo, name, target), by=by, reason=reason)
+
+
+def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "BlockMark":
+    """Takes a block back; returns the mark.
+
+    Raises:
+        ReleaseNotFoundError: Nothing was released under the name, or not the target.
+        ConflictError: It is not blocked.
+    """
+    return repo.releases.unblock(name, resolve_released(repo, name, target), by=by, reason=reason)
+
+
+def resolve_released(repo: "Repository", name: str, text: str) -> "ContentDigest":
+    """Returns the spec that @SEQ, a label, or a digest or its prefix names under a name.
+
+    A whole digest need not have been released.
+
+    Raises:
+        UsageError: The text is empty.
+        ReleaseNotFoundError: Nothing was released under the name, or not this.
+        AmbiguousError: A prefix fits several releases of the name.
+    """
+    from aivcs.log.release import find_release
+
+    check_release_name(name)
+    if len(text) == 64:
+        try:
+            return ContentDigest(text)
+        except InvalidDigestError:
+            pass  # a long label
+    current(repo, name)
+    target = repo.resolve_target(name, text)
+    if isinstance(target, ContentDigest):
+        return target
+    return find_release(name, repo.releases.iter_history(name), target).spec_digest
+
+
+def _evidence(repo: "Repository", runs: "Sequence[str]") -> "tuple[Evidence, ...]":
+    """The runs with the heads of their logs, which change no more."""
+    found: dict[str, Evidence] = {}
+    for text in runs:
+        run_id = repo.resolve_run(text)
+        record = repo.runs.get_run(run_id)
+        if not record.status.is_terminal:
+            raise InvalidRunStateError(
+                run_id,
+                record.status,
+                "over",
+                f"run {run_id} is still running, so it is no evidence yet; "
+                f"end it with: aivcs run finish {run_id}",
+            )
+        found[run_id] = Evidence(run_id, repo.runs.head(run_id))
+    return tuple(found.values())
 
 
 def _before(
@@ -108,27 +210,6 @@ def current(repo: "Repository", name: str) -> "ReleaseRecord":
     if record is None:
         raise ReleaseNotFoundError(name)
     return record
-
-
-def history(
-    repo: "Repository", name: str, *, limit: "int | None" = None
-) -> "Iterator[ReleaseRecord]":
-    """Yields the entries of a name, newest first.
-
-    Raises:
-        ReleaseNotFoundError: Nothing was released under the name.
-        UsageError: The limit is negative.
-    """
-    if limit is not None and limit < 0:
-        raise UsageError("-n takes a number of entries, 0 or more")
-    count = 0
-    for record in repo.releases.iter_history(name):
-        count += 1
-        if limit is not None and count > limit:
-            return
-        yield record
-    if not count:
-        raise ReleaseNotFoundError(name)
 
 
 def list_(repo: "Repository") -> "tuple[list[ReleaseRecord], list[StorageError]]":

@@ -82,7 +82,7 @@ class Desk:
     @classmethod
     def empty(cls, name: str) -> "Desk":
         """Returns the desk of a name that nothing was released under."""
-        return cls(name, b"", lambda seq: None, lambda: iter(()))
+        return cls(name, b"", lambda _: None, lambda: iter(()))
 
     # questions
 
@@ -180,15 +180,14 @@ class Desk:
 
     def block(self, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
         """Marks a spec as bad; as `ReleaseRegistry.block`."""
-        self._require_live()
-        return self._add_block("block", digest, by, reason)
+        return self._add_block(self._new_block("block", digest, by, reason))
 
     def unblock(self, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
         """Takes a block back; as `ReleaseRegistry.unblock`."""
-        self._require_live()
+        mark = self._new_block("unblock", digest, by, reason)
         if self.find_block(digest) is None:
             raise ConflictError(f"{self.name}: {digest} is not blocked; nothing was changed")
-        return self._add_block("unblock", digest, by, reason)
+        return self._add_block(mark)
 
     def add_signature(self, seq: int, hash: str, signature: str) -> "SignatureMark":  # noqa: A002
         """Adds a signature of an entry; as `ReleaseRegistry.add_signature`."""
@@ -247,12 +246,11 @@ class Desk:
         self.live = record
         return record
 
-    def _add_block(self, kind: str, digest: ContentDigest, by: str, reason: str) -> "BlockMark":
-        from aivcs.log.marks import line_of, path_to
+    def _new_block(self, kind: str, digest: ContentDigest, by: str, reason: str) -> "BlockMark":
         from aivcs.marks import BlockMark
 
-        live = self._require_live()
-        mark = BlockMark(
+        self._require_live()
+        return BlockMark(
             seq=self.head.lines + 1,
             mark=kind,
             name=self.name,
@@ -261,13 +259,17 @@ class Desk:
             reason=reason,
             created_at=Timestamp.now(),
         )
+
+    def _add_block(self, mark: "BlockMark") -> "BlockMark":
+        from aivcs.log.marks import line_of, path_to
+
         self._append(
             line_of(
                 mark,
                 self.head.hash,
-                release_seq=live.seq,
+                release_seq=self._require_live().seq,
                 block_seq=self._block_seq,
-                path=path_to(digest, self._block_seq, self._block),
+                path=path_to(mark.spec_digest, self._block_seq, self._block),
             )
         )
         self._block_seq = mark.seq

@@ -26,7 +26,12 @@ def live(aivcs, name="bot"):
 
 
 def history(aivcs, name="bot"):
-    return aivcs.ok("release", "history", name, "--json").json_lines
+    """The entries of a name, without what has become of them."""
+    entries = aivcs.ok("release", "history", name, "--json").json_lines
+    for entry in entries:
+        assert entry.pop("state") in {"current", "superseded", "rolled back"}
+        assert entry.pop("blocked") in {True, False}
+    return entries
 
 
 class TestPromote:
@@ -330,9 +335,10 @@ class TestHistory:
         aivcs.ok("release", "promote", "bot", two, "--by", "bob", "--notes", "a\tb\nc\u202e")
         newest, oldest = history(aivcs)
         assert [line.split("\t") for line in aivcs.ok("release", "history", "bot").lines] == [
-            ["2", "promote", two, "-", newest["created_at"], "bob", "a\\tb\\nc\\u202e"],
-            ["1", "promote", one, "v1", oldest["created_at"], "alice", ""],
-        ]
+            ["2", "promote", two, "-", newest["created_at"], "bob", "a\\tb\\nc\\u202e",
+             "current", "0"],
+            ["1", "promote", one, "v1", oldest["created_at"], "alice", "", "superseded", "0"],
+        ]  # fmt: skip
         assert newest["metadata"]["notes"] == "a\tb\nc\u202e"
 
     def test_is_cut_at_n_entries(self, aivcs, specs):

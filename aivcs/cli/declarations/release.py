@@ -20,6 +20,22 @@ from aivcs.cli.declarations.shared import (
 
 app = noun()
 
+DryRun = Annotated[
+    bool,
+    Option(
+        "--dry-run",
+        help="Change nothing: print what would be live, and exit 0; or 15 if it would be refused.",
+    ),
+]
+Target = Annotated[
+    str,
+    Argument(
+        metavar="TARGET",
+        help="A spec: its digest, or the @SEQ or label of a release, or a prefix of its digest.",
+    ),
+]
+Reason = Annotated[str, Option("--reason", metavar="TEXT", help="Why. It is recorded.")]
+
 
 @app.command("promote")
 @calls("release:promote")
@@ -33,8 +49,18 @@ def release_promote(
     by: Actor = None,
     expect: Expect = None,
     allow_missing_spec: AllowMissing = False,
+    evidence: Annotated[
+        list[str] | None,
+        Option(
+            "--evidence",
+            metavar="RUN",
+            help="A run that speaks for it, and is over: its id and the head of its log are "
+            "recorded. May be given several times.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Make a spec live, and print its digest."""
+    """Make a spec live, and print its digest. What is blocked under the name is refused."""
 
 
 @app.command("rollback")
@@ -52,8 +78,42 @@ def release_rollback(
     reason: Annotated[str | None, Option("--reason", metavar="TEXT", help="Why.")] = None,
     by: Actor = None,
     expect: Expect = None,
+    block: Annotated[
+        bool,
+        Option(
+            "--block",
+            help="Block what was live, so that it cannot become live again. Needs --reason.",
+        ),
+    ] = False,
+    force: Annotated[
+        bool,
+        Option(
+            "--force",
+            help="Roll back against the policies, which is recorded. Needs --reason. It does not "
+            "override a block: that takes release unblock.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Make an earlier release live again, and print its digest. Rolling back again goes further."""
+    """Make an earlier release live again, and print its digest. Rolling back again goes further.
+
+    A blocked release is not passed over: the rollback is refused, and --to names another.
+    """
+
+
+@app.command("block")
+@calls("release:block")
+def release_block(name: Name, target: Target, reason: Reason, by: Actor = None) -> None:
+    """Mark a spec as bad under a name: it cannot become live there. Print its digest.
+
+    What is live stays live; there is a warning.
+    """
+
+
+@app.command("unblock")
+@calls("release:unblock")
+def release_unblock(name: Name, target: Target, reason: Reason, by: Actor = None) -> None:
+    """Take a block back, and print the digest. Exit 15 if it is not blocked."""
 
 
 @app.command("current")
@@ -74,9 +134,38 @@ def release_current(
 def release_history(
     name: Name,
     limit: Annotated[int | None, Option("-n", metavar="N", help="At most N entries.")] = None,
+    since: Annotated[
+        str | None,
+        Option("--since", metavar="TIME", help="Only since 30m, 12h, 2d, 1w ago, or a date."),
+    ] = None,
+    label: Annotated[
+        str | None, Option("--label", metavar="L", help="Only entries with this label.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print every release and rollback of a name, newest first."""
+    """Print every release and rollback of a name, newest first, and what has become of it.
+
+    The columns: number, action, digest, label, time, who, why, state, number of runs that are its
+    evidence. The state is current; superseded, if it is still below what is live; rolled back;
+    or blocked.
+    """
+
+
+@app.command("show")
+@calls("release:show")
+def release_show(
+    name: Name,
+    target: Annotated[
+        str | None,
+        Argument(
+            metavar="SEQ",
+            help="An entry: its number, a label, or a digest or its prefix, which mean the newest. "
+            "Default: what is live.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print everything that is said about a release: evidence, blocks, signatures, policy."""
 
 
 @app.command("diff")
@@ -107,7 +196,7 @@ def release_diff(
 @app.command("list")
 @calls("release:list_")
 def release_list(as_json: Json = False) -> None:
-    """List the names that something was released under."""
+    """List the names that something was released under; on a terminal also what is live."""
 
 
 @app.command("verify")

@@ -286,6 +286,32 @@ aivcs release promote reviewer "$spec" --expect "$live\"""",
             "aivcs release rollback reviewer --reason 'too many false alarms'",
         ),
         Example("Return to a release by its label", "aivcs release rollback reviewer --to v1.0"),
+        Example(
+            "Return, and let nobody make it live again",
+            "aivcs release rollback reviewer --block --reason 'leaks the prompt'",
+        ),
+        Example("See where it would lead", "aivcs release rollback reviewer --dry-run"),
+    ],
+    "aivcs release block": [
+        Example(
+            "Keep a release from becoming live again",
+            "aivcs release block reviewer v1.0 --reason 'leaks the prompt'",
+        ),
+    ],
+    "aivcs release unblock": [
+        Example(
+            "Take a block back",
+            """\
+aivcs release block reviewer v1.0 --reason 'leaks the prompt'
+aivcs release unblock reviewer v1.0 --reason 'it was the logger'""",
+        ),
+    ],
+    "aivcs release show": [
+        Example("Show what is live with all that speaks for it", "aivcs release show reviewer"),
+        Example(
+            "Print the keys that signed the release v1.0",
+            "aivcs release show reviewer v1.0 --json | jq -r '.signatures[].fingerprint'",
+        ),
     ],
     "aivcs release current": [
         Example(
@@ -299,6 +325,10 @@ aivcs release promote reviewer "$spec" --expect "$live\"""",
     ],
     "aivcs release history": [
         Example("Show the last five entries", "aivcs release history reviewer -n 5"),
+        Example(
+            "Count the rollbacks of this week",
+            "aivcs release history reviewer --since 1w | cut -f 2 | grep -c rollback || true",
+        ),
     ],
     "aivcs release diff": [
         Example("See what the live release has changed", "aivcs release diff reviewer"),

@@ -17,6 +17,8 @@ def promote(
     by: "str | None",
     expect: "str | None",
     allow_missing_spec: bool,
+    evidence: "list[str]",
+    dry_run: bool,
 ) -> None:
     """Prints the digest now live; says what was live and how to undo it."""
     before, after = release.promote(
@@ -28,8 +30,13 @@ def promote(
         notes=notes,
         expect=expect,
         allow_missing_spec=allow_missing_spec,
+        evidence=[context.run_operand(run) for run in evidence],
+        dry_run=dry_run,
     )
-    _announce(context, before, after)
+    if dry_run:
+        _announce_trial(context, before, after)
+    else:
+        _announce(context, before, after)
 
 
 def rollback(
@@ -39,12 +46,51 @@ def rollback(
     reason: "str | None",
     by: "str | None",
     expect: "str | None",
+    block: bool,
+    force: bool,
+    dry_run: bool,
 ) -> None:
     """Prints the digest now live; says what was live and how to undo it."""
     before, after = release.rollback(
-        context.repository(), name, by=_actor(context, by), to=to, reason=reason, expect=expect
+        context.repository(),
+        name,
+        by=_actor(context, by),
+        to=to,
+        reason=reason,
+        expect=expect,
+        block=block,
+        force=force,
+        dry_run=dry_run,
     )
-    _announce(context, before, after)
+    if dry_run:
+        _announce_trial(context, before, after)
+    else:
+        _announce(context, before, after, blocked=block)
+
+
+def block(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
+    """Prints the digest that is blocked now; warns if it is live."""
+    repo = context.repository()
+    mark = release.block(repo, name, target, by=_actor(context, by), reason=reason)
+    context.write(f"{mark.spec_digest}\n")
+    context.flush()
+    context.tell(f"{name}: blocked {mark.spec_digest.short} (@{mark.seq})")
+    if release.current(repo, name).spec_digest == mark.spec_digest:
+        context.tell(
+            f"aivcs: warning: {mark.spec_digest.short} is live as {name}, and stays live until: "
+            f"aivcs release rollback {name}"
+        )
+    context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest} --reason TEXT")
+
+
+def unblock(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
+    """Prints the digest that is blocked no more."""
+    mark = release.unblock(
+        context.repository(), name, target, by=_actor(context, by), reason=reason
+    )
+    context.write(f"{mark.spec_digest}\n")
+    context.flush()
+    context.tell(f"{name}: unblocked {mark.spec_digest.short} (@{mark.seq})")
 
 
 def current(context: "Context", name: str, default: "str | None", as_json: bool) -> None:
@@ -69,27 +115,49 @@ def current(context: "Context", name: str, default: "str | None", as_json: bool)
         context.write(f"{record.spec_digest}\n")
 
 
-def history(context: "Context", name: str, limit: "int | None", as_json: bool) -> None:
-    """Prints the entries of a name, newest first."""
-    records = release.history(context.repository(), name, limit=limit)
+def history(
+    context: "Context",
+    name: str,
+    limit: "int | None",
+    since: "str | None",
+    label: "str | None",
+    as_json: bool,
+) -> None:
+    """Prints the entries of a name, newest first, as they are read."""
+    from aivcs.commands.release_history import history
+
+    moment = None
+    if since is not None:
+        from aivcs.cli.moments import parse_since
+
+        moment = parse_since(since)
+    entries = history(context.repository(), name, limit=limit, since=moment, label=label)
     if as_json:
         from aivcs.cli.render import json_line
 
-        for record in records:
-            context.write(json_line(record.to_json()))
-    elif not context.is_terminal() and context.color != "always":
-        # What scripts read: no table, and none of what it takes to draw one.
-        for record in records:
-            context.write(_history_line(record))
-    else:
-        from aivcs.cli import render
+        for told in entries:
+            context.write(json_line(told.to_json()))
+        return
+    from aivcs.cli.views import release as view
 
-        live = release.current(context.repository(), name).seq
-        render.table(
-            context,
-            render.HISTORY_COLUMNS,
-            (render.history_row(record, is_live=record.seq == live) for record in records),
-        )
+    if context.is_terminal():
+        view.write_history(context, entries)
+        return
+    for told in entries:
+        context.write(view.plain_history_line(told))
+
+
+def show(context: "Context", name: str, target: "str | None", as_json: bool) -> None:
+    """Prints everything that is said about an entry."""
+    from aivcs.cli import render
+    from aivcs.cli.views.release import shown_fields
+    from aivcs.commands.release_history import show
+
+    shown = show(context.repository(), name, target)
+    if as_json:
+        context.write(render.json_line(shown.to_json()))
+    else:
+        render.fields(context, shown_fields(shown))
 
 
 def diff(
@@ -123,13 +191,14 @@ def list_(context: "Context", as_json: bool) -> int:
     """Prints the names, on a terminal also what is live; not 0 if some cannot be read."""
     from aivcs.cli import render
     from aivcs.cli.exits import report_unread
+    from aivcs.cli.views import release as view
 
     records, damaged = release.list_(context.repository())
     if as_json:
         for record in records:
             context.write(render.json_line(record.to_json()))
     elif context.is_terminal():
-        render.table(context, render.RELEASE_COLUMNS, map(render.release_row, records))
+        view.write_list(context, records)
     else:
         for record in records:
             context.write(f"{record.name}\n")
@@ -144,39 +213,51 @@ def _actor(context: "Context", by: "str | None") -> str:
     return actor(context)
 
 
-def _announce(context: "Context", before: "ReleaseRecord | None", after: "ReleaseRecord") -> None:
+def _announce(
+    context: "Context",
+    before: "ReleaseRecord | None",
+    after: "ReleaseRecord",
+    *,
+    blocked: bool = False,
+) -> None:
     context.write(f"{after.spec_digest}\n")
     context.flush()
     name = after.name
-    if before is None:
-        context.tell(f"{name}: nothing was live, now {_shown(after)}")
+    context.tell(_said(before, after))
+    if before is None or before.spec_digest == after.spec_digest:
         return
-    if before.spec_digest == after.spec_digest:
-        context.tell(f"{name}: {_shown(after)} was live already; recorded as @{after.seq}")
-        return
-    context.tell(f"{name}: was {_shown(before)}, now {_shown(after)}")
     undo = "" if after.action == "promote" else f" --to @{before.seq}"
-    context.tell(f"undo with: aivcs release rollback {name}{undo}")
+    if blocked:
+        context.tell(
+            f"{before.spec_digest.short} is blocked; if it is good after all: "
+            f"aivcs release unblock {name} {before.spec_digest} --reason TEXT"
+        )
+    else:
+        context.tell(f"undo with: aivcs release rollback {name}{undo}")
+
+
+def _announce_trial(
+    context: "Context", before: "ReleaseRecord | None", after: "ReleaseRecord"
+) -> None:
+    context.write(f"{after.spec_digest}\n")
+    context.flush()
+    was = "nothing is live" if before is None else f"{_shown(before)} is live"
+    context.tell(
+        f"{after.name}: {was}; {_shown(after)} would be, and nothing stands against it. "
+        "Nothing was changed"
+    )
+
+
+def _said(before: "ReleaseRecord | None", after: "ReleaseRecord") -> str:
+    """What a change does, in a line."""
+    name = after.name
+    if before is None:
+        return f"{name}: nothing was live, now {_shown(after)}"
+    if before.spec_digest == after.spec_digest:
+        return f"{name}: {_shown(after)} was live already; recorded as @{after.seq}"
+    return f"{name}: was {_shown(before)}, now {_shown(after)}"
 
 
 def _shown(record: "ReleaseRecord") -> str:
     label = record.metadata.version_label
     return f"{f'{label} ' if label else ''}{record.spec_digest.short} (@{record.seq})"
-
-
-def _history_line(record: "ReleaseRecord") -> str:
-    metadata = record.metadata
-    cells = (
-        str(record.seq),
-        record.action,
-        record.spec_digest,
-        metadata.version_label or "-",
-        record.created_at,
-        metadata.promoted_by,
-        metadata.notes or "",
-    )
-    if all(map(str.isprintable, cells)):
-        return "\t".join(cells) + "\n"
-    from aivcs.cli.render import escape
-
-    return "\t".join(map(escape, cells)) + "\n"
