@@ -175,7 +175,10 @@ class Desk:
                     "nothing was changed"
                 )
             reason = (metadata.notes if metadata else None) or ""
-            self.block(live.spec_digest, by=record.metadata.promoted_by, reason=reason)
+            by = record.metadata.promoted_by
+            self._add_block(
+                self._new_block("block", live.spec_digest, by, reason, record.created_at)
+            )
         return self._add(_grounded(record, (), policy, forced=forced))
 
     def block(self, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
@@ -246,7 +249,14 @@ class Desk:
         self.live = record
         return record
 
-    def _new_block(self, kind: str, digest: ContentDigest, by: str, reason: str) -> "BlockMark":
+    def _new_block(
+        self,
+        kind: str,
+        digest: ContentDigest,
+        by: str,
+        reason: str,
+        created_at: "Timestamp | None" = None,
+    ) -> "BlockMark":
         from aivcs.marks import BlockMark
 
         self._require_live()
@@ -257,7 +267,7 @@ class Desk:
             spec_digest=digest,
             by=by,
             reason=reason,
-            created_at=Timestamp.now(),
+            created_at=created_at or Timestamp.now(),
         )
 
     def _add_block(self, mark: "BlockMark") -> "BlockMark":

@@ -220,7 +220,7 @@ def test_the_checks_of_a_release_log_hold_and_find_a_wrong_entry(store: Path) ->
 
 
 def test_the_examples_are_healthy_logs(store: Path) -> None:
-    run, release = EXAMPLES
+    run, release, marked = EXAMPLES
     run_id = re.findall(rb'"run_id":"([^"]*)"', run)[0].decode()
     path = store / "runs" / run_id[:2] / f"{run_id}.jsonl"
     path.parent.mkdir(exist_ok=True)
@@ -228,7 +228,9 @@ def test_the_examples_are_healthy_logs(store: Path) -> None:
     path = store / "releases/support/triage.jsonl"
     path.parent.mkdir()
     path.write_bytes(release)
+    (path.parent / "search.jsonl").write_bytes(marked)
     backend = FileBackend.open(str(store))
+    backend.blobs.put(b"min_runs = 1\n")
     assert list(backend.verify(frozenset({"blobs", "runs", "releases"}))) == []
     assert [e.seq for e in backend.runs.iter_events(run_id)] == [1, 2, 7, 10, 11]
 
@@ -247,3 +249,26 @@ def test_the_table_of_the_example_is_what_its_lines_say(store: Path) -> None:
         assert f'"target_seq":{target},"parent_seq":{parent},' in line
         elements = ["null", *stack.split()]
         assert (elements[-2], elements[-1]) == (parent, target)
+
+
+def test_the_example_of_marks_has_the_hashes_that_sha256sum_gives(store: Path) -> None:
+    log = store / "releases/marked.jsonl"
+    log.write_bytes(EXAMPLES[2])
+    assert shell(command("while IFS= read -r line"), store, log) == ""
+
+
+def test_the_checks_of_marks_hold_and_find_a_wrong_one(store: Path) -> None:
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("needs ssh-keygen")
+    log = store / "releases/marked.jsonl"
+    log.write_bytes(EXAMPLES[2])
+    script = f"SEQ=4\n{command('check-novalidate')}"
+    blocked, verdict = shell(script, store, log).splitlines()
+    assert blocked == "05479bf78b4161d3004c6dfa7caa847a010759f5673c1ad4dfc0784837dd2285"
+    (key,) = re.findall(r"^ssh-ed25519 \S+$", TEXT, re.MULTILINE)
+    (store / "key.pub").write_text(key)
+    fingerprint = shell("ssh-keygen -lf key.pub", store).split()[1]
+    assert verdict == f'Good "aivcs-release@v1" signature with ED25519 key {fingerprint}'
+    assert f'"fingerprint":"{fingerprint}"'.encode() in EXAMPLES[2]
+    log.write_bytes(EXAMPLES[2].replace(b'"seq":4,"action"', b'"seq":8,"action"'))
+    assert "Good" not in shell(script, store, log)

@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+from aivcs.model import ContentDigest
+from aivcs.repository import Repository
+
 GARBAGE = b"nobody needs this"
 
 
@@ -183,11 +186,14 @@ class TestWhatIsKept:
     def refer_by_a_pinned_manifest(self, aivcs, digest):
         aivcs.ok("blob", "pin", aivcs.put(f'["{digest}"]'))
 
-    def refer_by_a_mark(self, aivcs, digest, files):
+    def refer_by_a_block(self, aivcs, digest):
         aivcs.ok("release", "promote", "bot", aivcs.put(b"first"))
-        log = aivcs.release_log("bot")
-        mark = {"type": "mark", "seq": 2, "signature": {"of": [digest]}}
-        log.write_bytes(files.seal([*self.unsealed(files, log), mark]))
+        aivcs.ok("release", "block", "bot", digest, "--reason", "bad")
+
+    def refer_by_the_policy_of_a_release(self, aivcs, digest):
+        aivcs.ok("release", "promote", "bot", aivcs.put(b"first"))
+        releases = Repository.open(aivcs.store).releases
+        releases.rollback("bot", to=1, policy=ContentDigest(digest))
 
     def refer_by_a_member_that_is_not_known(self, aivcs, digest, files):
         run = aivcs.begin()
@@ -208,9 +214,7 @@ class TestWhatIsKept:
     )
     def test_what_is_referred_to(self, aivcs, old, files, refer):
         digest, other = aivcs.put(b"wanted"), aivcs.put(GARBAGE)
-        more = (
-            (files,) if refer in {"refer_by_a_mark", "refer_by_a_member_that_is_not_known"} else ()
-        )
+        more = (files,) if refer == "refer_by_a_member_that_is_not_known" else ()
         getattr(self, refer)(aivcs, digest, *more)
         old()
         assert gone(aivcs.ok("gc")) == {other}
