@@ -8,6 +8,7 @@ from aivcs.errors import (
     UsageError,
 )
 from aivcs.model import ContentDigest, Evidence, ReleaseMetadata, check_release_name
+from aivcs.repository import MIN_PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,11 +136,21 @@ def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -
 def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "BlockMark":
     """Takes a block back; returns the mark.
 
+    Args:
+        repo: Where.
+        name: The agent's name.
+        target: The spec, as for `resolve_released`, or the prefix of one that is blocked.
+        by: Who takes it back.
+        reason: Why.
+
     Raises:
         ReleaseNotFoundError: Nothing was released under the name, or not the target.
         ConflictError: It is not blocked.
     """
-    return repo.releases.unblock(name, resolve_released(repo, name, target), by=by, reason=reason)
+    blocked = {mark.spec_digest for mark in repo.releases.blocks(name)}
+    fitting = [d for d in blocked if len(target) >= MIN_PREFIX and d.startswith(target.lower())]
+    digest = fitting[0] if len(fitting) == 1 else resolve_released(repo, name, target)
+    return repo.releases.unblock(name, digest, by=by, reason=reason)
 
 
 def resolve_released(repo: "Repository", name: str, text: str) -> "ContentDigest":
@@ -161,7 +172,14 @@ def resolve_released(repo: "Repository", name: str, text: str) -> "ContentDigest
         except InvalidDigestError:
             pass  # a long label
     current(repo, name)
-    target = repo.resolve_target(name, text)
+    try:
+        target = repo.resolve_target(name, text)
+    except ReleaseNotFoundError as error:
+        raise ReleaseNotFoundError(
+            name,
+            f"{name} has no release {text}; "
+            "a spec that was never released is named by its whole digest",
+        ) from error
     if isinstance(target, ContentDigest):
         return target
     return find_release(name, repo.releases.iter_history(name), target).spec_digest

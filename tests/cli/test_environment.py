@@ -214,7 +214,7 @@ class TestTerminal:
     COMMANDS = (
         ("run", "list"), ("run", "show", "@"), ("run", "events", "@"), ("release", "list"),
         ("release", "history", "bot"), ("release", "current", "bot"), ("status",),
-        ("config", "list"), ("blob", "ls"),
+        ("release", "show", "bot", "1"), ("config", "list"), ("blob", "ls"),
     )  # fmt: skip
 
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -244,6 +244,28 @@ class TestTerminal:
         assert text.splitlines()[0].split()[:3] == ["RUN", "AGENT", "STATUS"]
         assert busy[:8] in text
         assert busy not in text
+
+    def test_gets_a_history_that_says_what_is_live_and_what_became_of_the_rest(self, aivcs, busy):
+        aivcs.ok("release", "rollback", "bot", "--block", "--reason", "leaks", "--by", "A <a@b>")
+        text = self.on_a_terminal(aivcs, "release", "history", "bot", NO_COLOR="1")
+        header, *rows = text.splitlines()
+        assert header.split() == [
+            "SEQ", "ACTION", "LABEL", "SPEC", "STATE", "WHEN", "BY", "RUNS", "REASON",
+        ]  # fmt: skip
+        assert [row[:1] == "●" for row in rows] == [True, False, False]
+        for row, words in zip(
+            rows,
+            (
+                ["4", "rollback", "current", " A ", "leaks"],
+                ["2", "promote", "v2", "blocked", "word word"],
+                ["1", "promote", "current", "evil"],
+            ),
+            strict=True,
+        ):
+            for word in words:
+                assert word in row
+            assert " ago " in row
+        assert "a@b" not in text
 
     @pytest.mark.parametrize(
         ("options", "env", "colored"),

@@ -66,6 +66,15 @@ class TestBlock:
             done = aivcs.ok("release", verb, "bot", text, "--reason", "x")
             assert done.text == (ABSENT if form == "missing" else one)
 
+    def test_of_what_was_never_released_takes_its_whole_digest(self, aivcs, specs, unchanged):
+        lost = aivcs.put(b"never released")
+        with unchanged:
+            done = aivcs("release", "block", "bot", lost[:8], "--reason", "x", code=12)
+            assert "whole digest" in done.complaint
+        aivcs.ok("release", "block", "bot", lost, "--reason", "x")
+        aivcs("release", "promote", "bot", lost, code=15)
+        assert aivcs.ok("release", "unblock", "bot", lost[:8], "--reason", "x").text == lost
+
     def test_of_what_is_live_warns(self, aivcs, specs):
         done = aivcs.ok("release", "block", "bot", "v3", "--reason", "leaks")
         assert b"warning" in done.err
@@ -115,6 +124,21 @@ class TestRollback:
         assert (rollback["action"], rollback["seq"], rollback["block_seq"]) == ("rollback", 5, 4)
         assert f"aivcs release unblock bot {specs[2]}" in done.err.decode()
         aivcs("release", "promote", "bot", specs[2], code=15)
+
+    def test_that_was_cut_short_by_a_crash_can_be_done_again(self, aivcs, specs):
+        log = aivcs.release_log("bot")
+        before = len(log.read_bytes())
+        command = ("release", "rollback", "bot", "--block", "--reason", "loops")
+        aivcs.ok(*command)
+        whole = log.read_bytes()
+        first_line = whole.index(b"\n", before) + 1
+        for end in (before, before + 9, first_line - 1, first_line, first_line + 9):
+            log.write_bytes(whole[:end])
+            assert live(aivcs) == specs[2]
+            # Whatever is left of it, the next release is the one before, and v3 is blocked.
+            assert aivcs.ok(*command).text == specs[1]
+            aivcs("release", "promote", "bot", specs[2], code=15)
+            aivcs.ok("verify")
 
     @pytest.mark.parametrize("flag", ["--block", "--force"])
     def test_needs_a_reason_for_what_is_out_of_the_ordinary(self, aivcs, specs, unchanged, flag):
