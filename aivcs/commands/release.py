@@ -154,7 +154,7 @@ def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str)
 
 
 def resolve_released(repo: "Repository", name: str, text: str) -> "ContentDigest":
-    """Returns the spec that @SEQ, a label, or a digest or its prefix names under a name.
+    """Returns the spec that @SEQ, a label, `current`, or a digest or its prefix names.
 
     A whole digest need not have been released.
 
@@ -171,7 +171,9 @@ def resolve_released(repo: "Repository", name: str, text: str) -> "ContentDigest
             return ContentDigest(text)
         except InvalidDigestError:
             pass  # a long label
-    current(repo, name)
+    live = current(repo, name)
+    if text == "current":
+        return live.spec_digest
     try:
         target = repo.resolve_target(name, text)
     except ReleaseNotFoundError as error:

@@ -183,7 +183,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> Shown:
     Args:
         repo: Where.
         name: The agent's name.
-        target: @SEQ or SEQ, a label, or a digest or its prefix; None is what is live.
+        target: @SEQ or SEQ, a label, or a digest or its prefix; None or `current` is what is live.
 
     Raises:
         UsageError: The target is empty.
@@ -194,7 +194,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> Shown:
     live = repo.releases.current(name)
     if live is None:
         raise ReleaseNotFoundError(name)
-    fits = _fits(repo, name, live.seq if target is None else target)
+    fits = _fits(repo, name, live.seq if target in {None, "current"} else target)
     found: Sealed | None = None
     signatures: list[SignatureMark] = []
     blocks: list[BlockMark] = []

@@ -55,12 +55,14 @@ class TestBlock:
         assert aivcs.ok("release", "rollback", "bot").text == specs[1]
         aivcs("release", "unblock", "bot", "v2", "--reason", "again", code=15)
 
-    @pytest.mark.parametrize("form", ["digest", "upper", "prefix", "label", "@", "missing"])
+    @pytest.mark.parametrize(
+        "form", ["digest", "upper", "prefix", "label", "@", "current", "missing"]
+    )
     def test_takes_a_spec_in_every_form(self, aivcs, specs, form):
-        one = specs[0]
+        one = specs[2 if form == "current" else 0]
         text = {
-            "digest": one, "upper": one.upper(), "prefix": one[:6], "label": "v1", "@": "@1",
-            "missing": ABSENT,
+            "current": "current", "digest": one, "upper": one.upper(), "prefix": one[:6],
+            "label": "v1", "@": "@1", "missing": ABSENT,
         }[form]  # fmt: skip
         for verb in ("block", "unblock"):
             done = aivcs.ok("release", verb, "bot", text, "--reason", "x")
@@ -267,7 +269,7 @@ class TestShow:
         assert told["state"] == "current, blocked"
         assert told["evidence"].split()[:2] == [run, "2"]
         assert told["block"].endswith(": leaks")
-        for target in ("4", "@4", "v4", specs[0], specs[0][:7]):
+        for target in ("4", "@4", "v4", "current", specs[0], specs[0][:7]):
             assert aivcs.ok("release", "show", "bot", target, "--json").json == shown
 
     def test_shows_marks_too(self, aivcs, specs):

@@ -31,7 +31,8 @@ Target = Annotated[
     str,
     Argument(
         metavar="TARGET",
-        help="A spec: its digest, or the @SEQ or label of a release, or a prefix of its digest.",
+        help="A spec: its digest, or the @SEQ or label of a release, a prefix of its digest, or "
+        "current.",
     ),
 ]
 Reason = Annotated[str, Option("--reason", metavar="TEXT", help="Why. It is recorded.")]
