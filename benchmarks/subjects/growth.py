@@ -43,7 +43,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         jobs[_LIST, size]()  # makes the index
 
     named = {f"{command} {size}": job for (command, size), job in jobs.items()}
-    times = bench.compare(bench.size(30, 1), {FLOOR: bench.floor, **named})
+    times = bench.compare(bench.size(60, 1), {FLOOR: bench.floor, **named})
     bench.curves[FLOOR] = {0: times[FLOOR]}
     for command, size in jobs:
         bench.curves.setdefault(command, {})[size] = times[f"{command} {size}"]

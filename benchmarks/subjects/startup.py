@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 _OTHERS = {
     "init": "", "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
-    "blob rm": "--force SPEC", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
+    "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
     "run reap": "--dry-run", "run verify": "", "release list": "", "release verify": "",
     "config get": "core.durability", "config set": "core.lock_timeout 20",
     "config unset": "core.lock_timeout", "config list": "",
 }  # fmt: skip
-"""The arguments of each command; SPEC and RUN stand for one that is in the store."""
+"""The arguments of each command; SPEC, RUN and SPARE, which nothing refers to, stand for what is
+in the store."""
 _NEVER_TYPED = {"shell-session"}
 """Commands that other commands start."""
 
@@ -55,9 +56,10 @@ class _Store:
     def __init__(self, bench: Bench, name: str) -> None:
         self.bench = bench
         self.folder: Path = bench.place(name)
-        for content in ("one", "two"):
+        for content in ("one", "two", "spare"):
             (self.folder / content).write_text(content[0] * 1024)
-        self.one, self.two = (self.call("blob", "put", name).out for name in ("one", "two"))
+        puts = (self.call("blob", "put", name).out for name in ("one", "two", "spare"))
+        self.one, self.two, self.spare = puts
         self.run_id = self.call("run", "start", "--agent", "bot", "--spec", self.one).out
         self.started = ""
         self.call("release", "promote", "bot", self.two)
@@ -90,6 +92,10 @@ class _Store:
     def _finish(self) -> Done:
         return self.call("run", "finish", self.started)
 
+    def _remove(self, remove: Callable[[], Done]) -> Done:
+        self.call("blob", "put", "spare")
+        return remove()
+
     def others(self) -> dict[str, Callable[[], Done]]:
         """All other commands, help, and a mistake."""
         jobs: dict[str, Callable[[], Done]] = {
@@ -97,6 +103,7 @@ class _Store:
             for name, arguments in _OTHERS.items()
             if name in COMMANDS
         }
+        jobs["blob rm"] = partial(self._remove, jobs["blob rm"])
         for name in sorted(COMMANDS.keys() - _OTHERS.keys() - self.hot().keys() - _NEVER_TYPED):
             self.bench.skip(f"{name}: no arguments for it are known")
         jobs["--version"] = partial(self.call, "--version")
@@ -106,4 +113,5 @@ class _Store:
         return jobs
 
     def _words(self, arguments: str) -> list[str]:
-        return arguments.replace("SPEC", self.two).replace("RUN", self.run_id).split()
+        named = {"SPEC": self.two, "RUN": self.run_id, "SPARE": self.spare}
+        return [named.get(word, word) for word in arguments.split()]
