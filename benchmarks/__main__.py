@@ -1,6 +1,6 @@
 """Measures aivcs against what the same machine does in the same run, and prints one table.
 
-    python -m benchmarks [OPTIONS] BIN
+    python -m benchmarks BIN [OPTIONS]
 
 BIN is the `bin` folder of an environment that has aivcs installed by pip. Every figure is a ratio
 to something else that was measured in turn with it; medians. Run it from a checkout: what fills the
@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import chart, report
-from benchmarks.harness import Bench
+from benchmarks.harness import Bench, JobError
 from benchmarks.subjects import SUBJECTS, peers
 
 
 def main() -> int:
-    """Measures, or shows again what was measured; returns 1 if a bar was missed."""
+    """Measures, or shows again what was measured; returns 1 if a bar was missed or a job failed."""
     parser = _parser()
     arguments = parser.parse_args()
     if arguments.install_peers:
@@ -45,14 +45,16 @@ def main() -> int:
     if arguments.markdown:
         print(report.markdown(figures))
     if arguments.json:
-        with open(arguments.json, "w") if str(arguments.json) != "-" else sys.stdout as file:
-            print(report.as_json(figures), file=file)
+        arguments.json.write_text(f"{report.as_json(figures)}\n")
+    if arguments.into:
+        page = arguments.into.read_text()
+        arguments.into.write_text(report.insert(page, figures))
     if arguments.picture:
         if not figures["curves"]:
-            sys.exit("there is no picture without the subject growth")
+            parser.error("there is no picture without the subject growth")
         arguments.picture.write_text(chart.draw(figures["curves"]))
     rows = [row for found in figures["subjects"].values() for row in found]
-    return int(any(row["verdict"] == "MISSED" for row in rows))
+    return int(bool(figures["failed"]) or any(row["verdict"] == "MISSED" for row in rows))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,8 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, metavar="NAME",
                         help=f"some of: {', '.join(SUBJECTS)}")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a smoke test; figures mean nothing")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, too (-)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--into", type=Path, metavar="FILE",
+                        help="put the tables between the marks of a Markdown page")  # fmt: skip
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw cost against size (SVG)")
     parser.add_argument("--from", dest="again", type=Path, metavar="FILE",
                         help="show figures that --json wrote, without measuring")  # fmt: skip
@@ -78,7 +82,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measures the subjects one after the other, and prints rows as they come."""
-    loud = not arguments.markdown and str(arguments.json) != "-"
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=arguments.folder) as folder:
         found = arguments.peers and arguments.peers.absolute() / "bin"
         bench = Bench(arguments.bin.absolute(), Path(folder), arguments.quick, found)
@@ -86,19 +89,23 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
             "date": time.strftime("%Y-%m-%d"),
             "machine": report.machine(bench),
             "subjects": {},
+            "failed": [],
         }
-        if loud:
+        if not arguments.markdown:
             print(report.line(report.HEADER))
         for name in arguments.only or SUBJECTS:
             print(f"... {name}", file=sys.stderr)
-            rows = []
-            for row in SUBJECTS[name](bench):
-                if bench.quick:  # nothing is judged
-                    row = replace(row, bar=None, aim=None)
-                rows.append(row.as_json())
-                if loud:
-                    print(report.line(report.cells(row)), flush=True)
-            figures["subjects"][name] = rows
+            rows = figures["subjects"][name] = []
+            try:
+                for row in SUBJECTS[name](bench):
+                    if bench.quick:  # nothing is judged
+                        row = replace(row, bar=None, aim=None)
+                    rows.append(row.as_json())
+                    if not arguments.markdown:
+                        print(report.line(report.cells(row)), flush=True)
+            except JobError as error:  # the other subjects have something to say all the same
+                figures["failed"].append(f"{name}: {error}")
+                print(f"... failed: {error}", file=sys.stderr)
     figures["machine"]["load after"] = f"{os.getloadavg()[0]:.1f}"
     figures["curves"] = bench.curves
     figures["skipped"] = bench.skipped

@@ -28,16 +28,22 @@ the system counts the memory of the process that starts another to that other: t
 than anything that is measured."""
 
 
+class JobError(Exception):
+    """Something that is to be measured did not work."""
+
+
 class Done(NamedTuple):
     """What a process did.
 
     Attributes:
         seconds: From before its start to after its end.
         out: What it printed, without the last newline.
+        err: What it said on standard error.
     """
 
     seconds: float
     out: str = ""
+    err: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,9 @@ class Bench:
             environment: What it is told beside `PATH` and a `HOME` without any configuration.
             code: The exit code it must have.
             keep: Whether its output is wanted; else it goes nowhere.
+
+        Raises:
+            JobError: It had another exit code.
         """
         path = f"{self.programs}:{os.environ['PATH']}"
         variables = {"PATH": path, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
@@ -167,26 +176,18 @@ class Bench:
             )
             seconds = perf_counter() - began
         if done.returncode != code:
-            sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stderr}")
-        return Done(seconds, (done.stdout or "").removesuffix("\n"))
+            said = done.stderr.strip()[-500:]
+            raise JobError(f"{' '.join(map(str, command))[:200]}: exit {done.returncode}: {said}")
+        return Done(seconds, (done.stdout or "").removesuffix("\n"), done.stderr)
 
     def floor(self) -> Done:
         """Starts the bare interpreter."""
         return self.run(self.python, "-c", "pass")
 
-    def memory(self, *command: str | Path, cwd: Path, stdin: Path | None = None) -> float:
+    def memory(self, *command: str | Path, cwd: Path) -> float:
         """Runs a program and returns the most memory it had resident, in MiB."""
-        with (stdin or Path(os.devnull)).open("rb") as source:
-            done = subprocess.run(
-                [self.python, "-S", "-c", _MEMORY, *map(str, command)],
-                cwd=cwd,
-                env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
-                stdin=source,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                check=True,
-            )
-        return int(done.stderr.split()[-1]) / 1024
+        done = self.run(self.python, "-S", "-c", _MEMORY, *command, cwd=cwd, keep=False)
+        return int(done.err.split()[-1]) / 1024
 
     def compare(self, rounds: int, jobs: Mapping[str, Callable[[], Done]]) -> dict[str, float]:
         """Returns the median seconds of each job.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HEADER = ("what", "measured", "against what", "ratio", "bar", "aim", "reached")
 _WIDTHS = (58, 16, 58, 7, 8, 8, 7)
+_BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 _TOOLS = ("git", "openssl", "bash", "zsh", "git-annex")
 
 
@@ -41,13 +42,25 @@ def amount(value: float, unit: str) -> str:
 
 def markdown(figures: dict[str, Any]) -> str:
     """Returns the table, by subject, and the machine it was measured on."""
-    parts = [", ".join(f"{name} {value}" for name, value in figures["machine"].items()) + "."]
+    machine = ", ".join(f"{name} {value}" for name, value in figures["machine"].items())
+    parts = [f"Measured on {figures['date']}: {machine}."]
     for subject, rows in figures["subjects"].items():
         shown = [HEADER, ("---",) * len(HEADER), *(cells(read_row(row)) for row in rows)]
         table = "\n".join(f"| {' | '.join(each)} |" for each in shown)
         parts.append(f"**{subject}**\n\n{table}" if rows else f"**{subject}**: skipped.")
     parts += [f"Skipped: {why}." for why in figures["skipped"]]
+    parts += [f"Failed: {why}." for why in figures["failed"]]
     return "\n\n".join(parts)
+
+
+def insert(text: str, figures: dict[str, Any]) -> str:
+    """Returns a page with these figures in place of those between its two marks.
+
+    Raises:
+        ValueError: The page has no marks.
+    """
+    begin, end = text.index(_BEGIN) + len(_BEGIN), text.index(_END)
+    return f"{text[:begin]}\n{markdown(figures)}\n\n{text[end:]}"
 
 
 def read_row(fields: dict[str, Any]) -> Row:

@@ -32,7 +32,7 @@ def benchmark(*arguments, code=0):
 def figures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     where = ("--folder", folder, "--json", folder / "figures.json")
-    table = benchmark("--quick", *where, PROGRAMS)
+    table = benchmark(PROGRAMS, "--quick", *where)
     assert [path.name for path in folder.iterdir()] == ["figures.json"], "nothing else is left"
     return folder / "figures.json", table
 
@@ -41,6 +41,7 @@ class TestBenchmarks:
     def test_every_row_is_a_ratio_to_something_measured_beside_it(self, figures):
         path, table = figures
         found = json.loads(path.read_text())
+        assert found["failed"] == []
         assert {"startup", "streams", "growth", "listing", "blobs", "memory"} <= {
             name for name, rows in found["subjects"].items() if rows
         }
@@ -72,3 +73,12 @@ class TestBenchmarks:
     def test_every_command_has_arguments_to_be_measured_with(self, figures):
         skipped = json.loads(figures[0].read_text())["skipped"]
         assert not [why for why in skipped if "no arguments for it" in why]
+
+    def test_its_tables_go_between_the_marks_of_a_page(self, figures, tmp_path):
+        page = tmp_path / "page.md"
+        page.write_text("before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n")
+        benchmark("--from", figures[0], "--into", page)
+        text = page.read_text()
+        assert "| blob put |" in text
+        assert "old" not in text
+        assert (text.split()[0], text.split()[-1]) == ("before", "after")
