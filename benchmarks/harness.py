@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -192,11 +193,13 @@ class Bench:
     def compare(self, rounds: int, jobs: Mapping[str, Callable[[], Done]]) -> dict[str, float]:
         """Returns the median seconds of each job.
 
-        Each round does every job once, in turn, so that whatever else the machine does hits all
-        alike.
+        Each round does every job once, so that whatever else the machine does hits all alike, and
+        in another order, since what one leaves to the disk the next may have to wait for.
         """
         times: dict[str, list[float]] = {name: [] for name in jobs}
+        order, chance = list(jobs), random.Random(1)
         for _ in range(rounds):
-            for name, job in jobs.items():
-                times[name].append(job().seconds)
+            for name in order:
+                times[name].append(jobs[name]().seconds)
+            chance.shuffle(order)
         return {name: statistics.median(taken) for name, taken in times.items()}

@@ -1,7 +1,7 @@
 """The nearest same job of other tools, each as it is meant to be used, without any network.
 
-What they do is less: none of them makes anything durable before it answers, nor chains what it
-stores. MLflow keeps its files in a folder (which it asks to be told is wanted), Weights & Biases
+What they do is less: none of them makes what it stores durable before it answers, nor chains it.
+MLflow keeps its files in a folder (which it asks to be told is wanted), Weights & Biases
 runs offline, DVC without a git repository, git-annex in a new one. Times are of whole processes,
 but for those that say "imported": there each tool measures itself from before its run starts until
 the run has ended.
@@ -94,9 +94,13 @@ class _Tool:
     def call(self, program: str, *arguments: str, stdin: Path | None = None) -> Done:
         found = self.programs / program
         command = str(found) if found.exists() else program
-        store = {"MLFLOW_TRACKING_URI": f"file:{self.folder}/mlruns"}
+        places = {
+            "MLFLOW_TRACKING_URI": f"file:{self.folder}/mlruns",
+            "DVC_SITE_CACHE_DIR": f"{self.folder}/cache",
+        }
+        environment = {**_ENVIRONMENT, **places}
         return self.bench.run(
-            command, *arguments, cwd=self.folder, stdin=stdin, environment={**_ENVIRONMENT, **store}
+            command, *arguments, cwd=self.folder, stdin=stdin, environment=environment
         )
 
     def script(self, imports: str, body: str, *arguments: str) -> Done:

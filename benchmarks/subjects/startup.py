@@ -61,36 +61,36 @@ class _Store:
         puts = (self.call("blob", "put", name).out for name in ("one", "two", "spare"))
         self.one, self.two, self.spare = puts
         self.run_id = self.call("run", "start", "--agent", "bot", "--spec", self.one).out
-        self.started = ""
         self.call("release", "promote", "bot", self.two)
 
     def call(self, *arguments: str, code: int = 0) -> Done:
         return self.bench.run(self.bench.aivcs, *arguments, cwd=self.folder, code=code)
 
     def hot(self) -> dict[str, Callable[[], Done]]:
-        """The commands that scripts call in a loop, in an order that works any number of times."""
+        """The commands that scripts call in a loop, any number of times in any order."""
         words = {
             "blob put": ["one"],
             "blob get": [self.one],
             "blob has": [self.one],
+            "run start": ["--agent", "bot", "--spec", self.one],
             "run log": [self.run_id, "tool_called", "tool_name=search", "step:=1"],
             "release promote": ["bot", self.one],
-            "release rollback": ["bot"],
             "release current": ["bot"],
             "release history": ["bot", "-n", "20"],
         }
         jobs: dict[str, Callable[[], Done]] = {
             name: partial(self.call, *name.split(), *arguments) for name, arguments in words.items()
         }
-        return {**jobs, "run start": self._start, "run finish": self._finish}
+        return {**jobs, "release rollback": self._roll_back, "run finish": self._finish}
 
-    def _start(self) -> Done:
-        done = self.call("run", "start", "--agent", "bot", "--spec", self.one)
-        self.started = done.out
-        return done
+    def _roll_back(self) -> Done:
+        for spec in (self.one, self.two):
+            self.call("release", "promote", "bot", spec)
+        return self.call("release", "rollback", "bot")
 
     def _finish(self) -> Done:
-        return self.call("run", "finish", self.started)
+        run_id = self.call("run", "start", "--agent", "bot", "--spec", self.one).out
+        return self.call("run", "finish", run_id)
 
     def _remove(self, remove: Callable[[], Done]) -> Done:
         self.call("blob", "put", "spare")
