@@ -185,6 +185,11 @@ class Bench:
         """Starts the bare interpreter."""
         return self.run(self.python, "-c", "pass")
 
+    def settle(self) -> None:
+        """Waits until nothing on the disk waits to be written, so that nobody pays for others."""
+        if not self.quick:
+            self.run("sync", "-f", self.folder)
+
     def memory(self, *command: str | Path, cwd: Path) -> float:
         """Runs a program and returns the most memory it had resident, in MiB."""
         done = self.run(self.python, "-S", "-c", _MEMORY, *command, cwd=cwd, keep=False)

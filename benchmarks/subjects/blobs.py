@@ -43,7 +43,7 @@ def _large(bench: Bench) -> Iterator[Row]:
     def anew(path: Path, *command: str) -> Done:
         """Runs a command that makes this path, where nothing is and nothing waits for the disk."""
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        bench.run("sync", "-f", folder)
+        bench.settle()
         return bench.run(*command, cwd=folder)
 
     times = bench.compare(
@@ -84,13 +84,13 @@ def _small(bench: Bench) -> Iterator[Row]:
     def ours() -> Done:
         shutil.rmtree(folder / ".aivcs")
         bench.run(bench.aivcs, "init", cwd=folder)
-        bench.run("sync", "-f", folder)
+        bench.settle()
         return bench.run(bench.aivcs, "blob", "put", "--stdin-paths", cwd=folder, stdin=names)
 
     def git() -> Done:
         shutil.rmtree(folder / "git")
         bench.run("git", "init", "-q", folder / "git")
-        bench.run("sync", "-f", folder)
+        bench.settle()
         return bench.run(*_GIT, cwd=folder / "git", stdin=names)
 
     times = bench.compare(bench.size(3, 1), {"ours": ours, "git": git})
