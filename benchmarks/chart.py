@@ -76,7 +76,8 @@ def _axes(largest: int, top: float) -> list[str]:
 
 def _level(value: float, top: float, style: str, label: str) -> list[str]:
     y = _y(value, top)
-    return [_rule(y, style), _text(_RIGHT - 6, y + 16, label, anchor="end")]
+    at = y + 16 if value == 1 else y - 5  # where the curves leave room
+    return [_rule(y, style), _text(_RIGHT - 6, at, label, anchor="end")]
 
 
 def _lines(ratios: dict[str, dict[int, float]], largest: int, top: float) -> list[str]:
