@@ -23,11 +23,13 @@ _OTHERS = {
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
     "run reap": "--dry-run", "run verify": "", "release list": "", "release verify": "",
+    "spec create": "--partial --prompts one", "spec show": "AGENT",
+    "spec checkout": "--force AGENT parts", "spec diff": "AGENT SPEC", "run diff": "RUN RUN",
     "config get": "core.durability", "config set": "core.lock_timeout 20",
     "config unset": "core.lock_timeout", "config list": "",
 }  # fmt: skip
-"""The arguments of each command; SPEC, RUN and SPARE, which nothing refers to, stand for what is
-in the store."""
+"""The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
+(a blob that nothing refers to) stand for what is in the store."""
 _NEVER_TYPED = {"shell-session"}
 """Commands that other commands start."""
 
@@ -60,6 +62,7 @@ class _Store:
             (self.folder / content).write_text(content[0] * 1024)
         puts = (self.call("blob", "put", name).out for name in ("one", "two", "spare"))
         self.one, self.two, self.spare = puts
+        self.agent = self.call("spec", "create", "--partial", "--prompts", "one").out
         self.run_id = self.call("run", "start", "--agent", "bot", "--spec", self.one).out
         self.call("release", "promote", "bot", self.two)
 
@@ -105,7 +108,7 @@ class _Store:
         }
         jobs["blob rm"] = partial(self._remove, jobs["blob rm"])
         for name in sorted(COMMANDS.keys() - _OTHERS.keys() - self.hot().keys() - _NEVER_TYPED):
-            self.bench.skip(f"{name}: no arguments for it are known")
+            self.bench.skip(f"{name}: no arguments for it are known here ({__name__})")
         jobs["--version"] = partial(self.call, "--version")
         jobs["--help"] = partial(self.call, "--help")
         jobs["run log --help"] = partial(self.call, "run", "log", "--help")
@@ -113,5 +116,7 @@ class _Store:
         return jobs
 
     def _words(self, arguments: str) -> list[str]:
-        named = {"SPEC": self.two, "RUN": self.run_id, "SPARE": self.spare}
+        named = {
+            "SPEC": self.two, "AGENT": self.agent, "RUN": self.run_id, "SPARE": self.spare,
+        }  # fmt: skip
         return [named.get(word, word) for word in arguments.split()]
