@@ -54,7 +54,7 @@ class Row:
     Attributes:
         what: What was done.
         measured: What it took.
-        unit: "s", "MiB" or "events/s".
+        unit: "s", "MiB", "MiB/s" or "events/s".
         against: What it is compared with.
         reference: What that took, in the same unit.
         bar: The ratio that it must keep; None if nothing is asked.

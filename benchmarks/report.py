@@ -9,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Row
+from benchmarks.subjects.peers import PACKAGES
 
 if TYPE_CHECKING:
     from benchmarks.harness import Bench
@@ -30,7 +31,7 @@ def cells(row: Row) -> tuple[str, ...]:
     bar, aim = ("-" if limit is None else f"{mark} {limit:g}" for limit in (row.bar, row.aim))
     against = f"{row.against}: {amount(row.reference, row.unit)}"
     measured = amount(row.measured, row.unit)
-    return row.what, measured, against, f"{row.ratio:.2f}", bar, aim, row.verdict or "-"
+    return row.what, measured, against, f"{row.ratio:.3g}", bar, aim, row.verdict or "-"
 
 
 def amount(value: float, unit: str) -> str:
@@ -89,6 +90,10 @@ def machine(bench: Bench) -> dict[str, str]:
         version = _first(tool, "version" if tool in {"openssl", "git-annex"} else "--version")
         words = [word for word in version.split() if word[0].isdigit()]
         found[tool] = words[0] if words else "not installed"
+    if bench.peers:
+        for package in PACKAGES:
+            script = f"import importlib.metadata as m; print(m.version({package!r}))"
+            found[package] = _first(str(bench.peers / "python"), "-c", script) or "not installed"
     return found
 
 
