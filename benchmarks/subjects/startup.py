@@ -23,6 +23,7 @@ _OTHERS = {
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
     "run reap": "--dry-run", "run verify": "", "release list": "", "release verify": "",
+    "release diff": "bot",
     "spec create": "--partial --prompts one", "spec show": "AGENT",
     "spec checkout": "--force AGENT parts", "spec diff": "AGENT SPEC", "run diff": "RUN RUN",
     "config get": "core.durability", "config set": "core.lock_timeout 20",
@@ -64,7 +65,8 @@ class _Store:
         self.one, self.two, self.spare = puts
         self.agent = self.call("spec", "create", "--partial", "--prompts", "one").out
         self.run_id = self.call("run", "start", "--agent", "bot", "--spec", self.one).out
-        self.call("release", "promote", "bot", self.two)
+        for spec in (self.one, self.two):
+            self.call("release", "promote", "bot", spec)
 
     def call(self, *arguments: str, code: int = 0) -> Done:
         return self.bench.run(self.bench.aivcs, *arguments, cwd=self.folder, code=code)
