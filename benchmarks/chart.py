@@ -51,8 +51,9 @@ def draw(curves: dict[str, dict[str, float]]) -> str:
             "<title>What one call costs, by how much is stored already</title>",
             f"<style>{_STYLE}</style>",
             *_axes(largest, top),
-            *_level(1, top, "floor", f"{FLOOR}: {milliseconds:.1f} ms"),
-            *_level(_BAR, top, "bar", f"the bar: {_BAR}"),
+            _rule(_y(1, top), "floor"),
+            _text(_RIGHT - 6, _y(1, top) + 16, f"{FLOOR}: {milliseconds:.1f} ms", anchor="end"),
+            _rule(_y(_BAR, top), "bar"),
             *_lines(ratios, largest, top),
             "</svg>\n",
         ]
@@ -62,7 +63,7 @@ def draw(curves: dict[str, dict[str, float]]) -> str:
 def _axes(largest: int, top: float) -> list[str]:
     parts = [
         _text(_LEFT, 24, "What one call costs, by how much is stored already", "title"),
-        _text(_LEFT, 42, f"times {FLOOR}"),
+        _text(_LEFT, 42, f"times {FLOOR}; dotted: the bar for commands in loops, {_BAR}"),
     ]
     for step in range(int(top * 2) + 1):
         y = _y(step / 2, top)
@@ -72,12 +73,6 @@ def _axes(largest: int, top: float) -> list[str]:
     caption = "events in the run, releases of the name, or runs in the store"
     parts.append(_text((_LEFT + _RIGHT) / 2, _BOTTOM + 44, caption, anchor="middle"))
     return parts
-
-
-def _level(value: float, top: float, style: str, label: str) -> list[str]:
-    y = _y(value, top)
-    at = y + 16 if value == 1 else y - 5  # where the curves leave room
-    return [_rule(y, style), _text(_RIGHT - 6, at, label, anchor="end")]
 
 
 def _lines(ratios: dict[str, dict[int, float]], largest: int, top: float) -> list[str]:

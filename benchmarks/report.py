@@ -45,6 +45,8 @@ def markdown(figures: dict[str, Any]) -> str:
     """Returns the table, by subject, and the machine it was measured on."""
     machine = ", ".join(f"{name} {value}" for name, value in figures["machine"].items())
     parts = [f"Measured on {figures['date']}: {machine}."]
+    if float(figures["machine"].get("load before", 0)) > 1:
+        parts.append("The machine was doing other things as well: times are long, ratios unsure.")
     for subject, rows in figures["subjects"].items():
         shown = [HEADER, ("---",) * len(HEADER), *(cells(read_row(row)) for row in rows)]
         table = "\n".join(f"| {' | '.join(each)} |" for each in shown)
