@@ -23,35 +23,38 @@ from benchmarks import chart, report
 from benchmarks.harness import Bench, JobError
 from benchmarks.subjects import SUBJECTS, peers
 
+_NOTHING: dict[str, Any] = {"date": "", "machine": {}, "subjects": {}, "skipped": [], "failed": []}
+
 
 def main() -> int:
     """Measures, or shows again what was measured; returns 1 if a bar was missed or a job failed."""
     parser = _parser()
     arguments = parser.parse_args()
+    try:  # before anything takes its time
+        again = arguments.again and json.loads(arguments.again.read_text())
+        page = arguments.into and arguments.into.read_text()
+        if page:
+            report.insert(page, again or _NOTHING)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     if arguments.install_peers:
         peers.install(arguments.install_peers)
         arguments.peers = arguments.install_peers
-        if not (arguments.bin or arguments.again):
+        if not (arguments.bin or again):
             return 0
-    if arguments.again:
-        figures = json.loads(arguments.again.read_text())
-        if not arguments.markdown:
-            _print_table(figures)
-    else:
-        if not arguments.bin or not (arguments.bin / "aivcs").exists():
-            parser.error("BIN must be the bin folder of an environment with aivcs")
-        # As JSON has it: read back, the names of members are texts.
-        figures = json.loads(report.as_json(_measure(arguments)))
+    if not again and (not arguments.bin or not (arguments.bin / "aivcs").exists()):
+        parser.error("BIN must be the bin folder of an environment with aivcs")
+    # As JSON has it: read back, the names of members are texts.
+    figures = again or json.loads(report.as_json(_measure(arguments)))
     if arguments.markdown:
         print(report.markdown(figures))
+    elif again:
+        _print_table(figures)
     if arguments.json:
         arguments.json.write_text(f"{report.as_json(figures)}\n")
-    if arguments.into:
-        page = arguments.into.read_text()
+    if page:
         arguments.into.write_text(report.insert(page, figures))
-    if arguments.picture:
-        if not figures["curves"]:
-            parser.error("there is no picture without the subject growth")
+    if arguments.picture and figures["curves"]:  # the subject growth leaves them
         arguments.picture.write_text(chart.draw(figures["curves"]))
     rows = [row for found in figures["subjects"].values() for row in found]
     return int(bool(figures["failed"]) or any(row["verdict"] == "MISSED" for row in rows))
@@ -69,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--into", type=Path, metavar="FILE",
                         help="put the tables between the marks of a Markdown page")  # fmt: skip
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw cost against size (SVG)")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw what growth measured (SVG)"
+    )
     parser.add_argument("--from", dest="again", type=Path, metavar="FILE",
                         help="show figures that --json wrote, without measuring")  # fmt: skip
     parser.add_argument("--peers", type=Path, metavar="DIR", help="environment of the other tools")

@@ -62,6 +62,8 @@ def insert(text: str, figures: dict[str, Any]) -> str:
     Raises:
         ValueError: The page has no marks.
     """
+    if not 0 <= text.find(_BEGIN) < text.find(_END):
+        raise ValueError(f"the page has no lines {_BEGIN.strip()} and {_END.strip()}")
     begin, end = text.index(_BEGIN) + len(_BEGIN), text.index(_END)
     return f"{text[:begin]}\n{markdown(figures)}\n\n{text[end:]}"
 

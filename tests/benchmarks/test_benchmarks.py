@@ -99,5 +99,11 @@ def test_the_picture_is_drawn_from_the_figures(figures, tmp_path):
     assert {"run log", "python -c pass: 10.0 ms", "1,000"} <= set(texts)
 
 
-def test_a_folder_without_the_command_is_refused(tmp_path):
+def test_what_cannot_be_done_is_refused_before_anything_is_measured(figures, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("no marks\n")
     benchmark(tmp_path, code=2)
+    benchmark("--from", tmp_path / "missing.json", code=2)
+    benchmark("--from", page, code=2)
+    benchmark("--from", figures, "--into", page, code=2)
+    assert page.read_text() == "no marks\n"
