@@ -7,6 +7,7 @@ the table does not know) goes to Typer, which owns every message about usage.
 import os
 import sys
 
+from aivcs import __version__
 from aivcs.cli.context import Context
 from aivcs.cli.dispatch import parse
 from aivcs.cli.verbs import invoke
@@ -49,7 +50,15 @@ def main(arguments: "Sequence[str]") -> int:
     return code
 
 
+def show_version(context: Context) -> int:
+    """Prints the version."""
+    context.write(f"aivcs {__version__}\n")
+    return 0
+
+
 def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
+    if list(arguments) == ["--version"]:
+        return show_version(context)  # as scripts ask for it; no parser is needed for that
     call = parse(arguments)
     if call is None:
         from aivcs.cli.app import run_typer

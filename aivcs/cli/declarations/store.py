@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
-import aivcs
 from aivcs.cli.declarations.shared import Json, Repair, calls, context, noun
+from aivcs.cli.main import show_version
 
 app = noun()
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        context().write(f"aivcs {aivcs.__version__}\n")
+        show_version(context())
         raise typer.Exit
 
 

@@ -1,0 +1,34 @@
+"""The subjects, in the order in which they are measured: each yields rows of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.subjects import (
+    blobs,
+    growth,
+    listing,
+    loops,
+    memory,
+    peers,
+    startup,
+    streams,
+    verify,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.harness import Bench, Row
+
+SUBJECTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "startup": startup.measure,
+    "streams": streams.measure,
+    "loops": loops.measure,
+    "growth": growth.measure,
+    "listing": listing.measure,
+    "blobs": blobs.measure,
+    "verify": verify.measure,
+    "memory": memory.measure,
+    "peers": peers.measure,
+}

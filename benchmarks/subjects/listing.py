@@ -1,0 +1,65 @@
+"""Listing runs in a store that has very many: with an index that is warm, stale, or not there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks import stores
+from benchmarks.harness import FLOOR, Done, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.harness import Bench
+
+_NEW = 100
+"""Runs that are added before each refresh."""
+_REFRESH = 30
+"""Interpreter starts that a refresh may cost: 0.3 s where one takes 10 ms."""
+_CAT = 'find "$1" -name "*.jsonl" -print0 | xargs -0 cat'
+
+
+def measure(bench: Bench) -> Iterator[Row]:
+    """Yields lists against the bare interpreter, and the making of the index against `cat`."""
+    count = bench.size(100_000, 100)
+    folder = stores.of_runs(bench, count)
+    store = folder / ".aivcs"
+    few = partial(bench.run, bench.aivcs, "run", "list", "-n", "20", cwd=folder)
+
+    def rebuild() -> Done:
+        (store / "index.sqlite").unlink(missing_ok=True)
+        return few()
+
+    def cat() -> Done:
+        return bench.run("sh", "-c", _CAT, "sh", store / "runs", keep=False)
+
+    cat()
+    slow = bench.compare(bench.size(3, 1), {"cat": cat, "rebuild": rebuild})
+    warm = bench.compare(
+        bench.size(20, 1),
+        {
+            FLOOR: bench.floor,
+            "": few,
+            " --agent": partial(few, "--agent", stores.AGENTS[6]),
+            " --status": partial(few, "--status", "failed"),
+            " --json": partial(few, "--json"),
+        },
+    )
+    for option in ("", " --agent", " --status", " --json"):
+        what = f"run list -n 20{option}, {count:,} runs"
+        yield Row(what, warm[option], "s", FLOOR, warm[FLOOR], 4, 2.5)
+    what = f"index of {count:,} runs from nothing, and list"
+    yield Row(what, slow["rebuild"], "s", "cat of the same logs", slow["cat"], 3)
+
+    seeds = iter(range(2, 100))
+
+    def refresh() -> Done:
+        stores.add_runs(folder, _NEW, seed=next(seeds), days=1 / 24)
+        return few()
+
+    jobs: dict[str, Callable[[], Done]] = {"refresh": refresh, "warm": few, FLOOR: bench.floor}
+    times = bench.compare(bench.size(5, 1), jobs)
+    more = times["refresh"] - times["warm"]
+    what = f"list after {_NEW} new runs, more than a warm one"
+    yield Row(what, more, "s", FLOOR, times[FLOOR], _REFRESH)

@@ -1,0 +1,124 @@
+"""What it costs to call a command once, against the start of the bare interpreter.
+
+Commands that scripts call in a loop, in a store with a `config.toml` and in one without; then all
+others. Whole processes, each event and blob durable (`durability = "full"`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aivcs.cli._table import COMMANDS
+from benchmarks.harness import FLOOR, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from benchmarks.harness import Bench, Done
+
+_OTHERS = {
+    "init": "", "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
+    "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
+    "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
+    "run reap": "--dry-run", "run verify": "", "release list": "", "release verify": "",
+    "release diff": "bot",
+    "spec create": "--partial --prompts one", "spec show": "AGENT",
+    "spec checkout": "--force AGENT parts", "spec diff": "AGENT SPEC", "run diff": "RUN RUN",
+    "config get": "core.durability", "config set": "core.lock_timeout 20",
+    "config unset": "core.lock_timeout", "config list": "",
+}  # fmt: skip
+"""The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
+(a blob that nothing refers to) stand for what is in the store."""
+_NEVER_TYPED = {"shell-session"}
+"""Commands that other commands start."""
+
+
+def measure(bench: Bench) -> Iterator[Row]:
+    """Yields a row for each command."""
+    plain, configured = (_Store(bench, name) for name in ("plain", "configured"))
+    bench.run(bench.aivcs, "config", "set", "core.lock_timeout", "20", cwd=configured.folder)
+    jobs: dict[str, Callable[[], Done]] = {FLOOR: bench.floor, **plain.hot()}
+    jobs |= {f"{name}, with a config.toml": job for name, job in configured.hot().items()}
+    times = bench.compare(bench.size(40, 1), jobs)
+    floor = times.pop(FLOOR)
+    for name, taken in times.items():
+        bar, aim = (2.5, 1.4) if name.endswith("config.toml") else (1.6, 1.25)
+        yield Row(name, taken, "s", FLOOR, floor, bar, aim)
+
+    times = bench.compare(bench.size(10, 1), {FLOOR: bench.floor, **plain.others()})
+    floor = times.pop(FLOOR)
+    for name, taken in times.items():
+        yield Row(name, taken, "s", FLOOR, floor, 8, 5)
+
+
+class _Store:
+    """A store with a spec, a run and a release, and the commands that are called in it."""
+
+    def __init__(self, bench: Bench, name: str) -> None:
+        self.bench = bench
+        self.folder: Path = bench.place(name)
+        for content in ("one", "two", "spare"):
+            (self.folder / content).write_text(content[0] * 1024)
+        puts = (self.call("blob", "put", name).out for name in ("one", "two", "spare"))
+        self.one, self.two, self.spare = puts
+        self.agent = self.call("spec", "create", "--partial", "--prompts", "one").out
+        self.run_id = self.call("run", "start", "--agent", "bot", "--spec", self.one).out
+        for spec in (self.one, self.two):
+            self.call("release", "promote", "bot", spec)
+
+    def call(self, *arguments: str, code: int = 0) -> Done:
+        return self.bench.run(self.bench.aivcs, *arguments, cwd=self.folder, code=code)
+
+    def hot(self) -> dict[str, Callable[[], Done]]:
+        """The commands that scripts call in a loop, any number of times in any order."""
+        words = {
+            "blob put": ["one"],
+            "blob get": [self.one],
+            "blob has": [self.one],
+            "run start": ["--agent", "bot", "--spec", self.one],
+            "run log": [self.run_id, "tool_called", "tool_name=search", "step:=1"],
+            "release promote": ["bot", self.one],
+            "release current": ["bot"],
+            "release history": ["bot", "-n", "20"],
+        }
+        jobs: dict[str, Callable[[], Done]] = {
+            name: partial(self.call, *name.split(), *arguments) for name, arguments in words.items()
+        }
+        return {**jobs, "release rollback": self._roll_back, "run finish": self._finish}
+
+    def _roll_back(self) -> Done:
+        for spec in (self.one, self.two):
+            self.call("release", "promote", "bot", spec)
+        return self.call("release", "rollback", "bot")
+
+    def _finish(self) -> Done:
+        run_id = self.call("run", "start", "--agent", "bot", "--spec", self.one).out
+        return self.call("run", "finish", run_id)
+
+    def _remove(self, remove: Callable[[], Done]) -> Done:
+        self.call("blob", "put", "spare")
+        return remove()
+
+    def others(self) -> dict[str, Callable[[], Done]]:
+        """All other commands, help, and a mistake."""
+        jobs: dict[str, Callable[[], Done]] = {
+            name: partial(self.call, *name.split(), *self._words(arguments))
+            for name, arguments in _OTHERS.items()
+            if name in COMMANDS
+        }
+        jobs["blob rm"] = partial(self._remove, jobs["blob rm"])
+        for name in sorted(COMMANDS.keys() - _OTHERS.keys() - self.hot().keys() - _NEVER_TYPED):
+            self.bench.skip(f"{name}: no arguments for it are known here ({__name__})")
+        jobs["--version"] = partial(self.call, "--version")
+        jobs["--help"] = partial(self.call, "--help")
+        jobs["run log --help"] = partial(self.call, "run", "log", "--help")
+        jobs["a usage error"] = partial(self.call, "blob", "put", "--no-such-option", code=2)
+        return jobs
+
+    def _words(self, arguments: str) -> list[str]:
+        named = {
+            "SPEC": self.two, "AGENT": self.agent, "RUN": self.run_id, "SPARE": self.spare,
+        }  # fmt: skip
+        return [named.get(word, word) for word in arguments.split()]

@@ -1,0 +1,93 @@
+"""What a call reads of a log does not grow with the log: bytes counted, on logs of real length."""
+
+import itertools
+import os
+from functools import partial
+
+import pytest
+
+from aivcs.backends.fs import FileBackend
+from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.settings import Settings
+
+BLOCK = 8192
+"""What is read at a time where few lines are wanted."""
+SHORT, LONG = 100, 5_000
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FileBackend.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
+
+
+@pytest.fixture
+def read_by(monkeypatch):
+    """The bytes that a call reads, of any file."""
+    counts = []
+
+    def counting(name):
+        original = getattr(os, name)
+
+        def read(*arguments):
+            data = original(*arguments)
+            counts.append(len(data))
+            return data
+
+        monkeypatch.setattr(os, name, read)
+
+    counting("read")
+    counting("pread")
+
+    def measure(call):
+        counts.clear()
+        call()
+        return sum(counts)
+
+    return measure
+
+
+def run_of(store, events):
+    spec = store.blobs.put(b"spec")
+    run = store.runs.create_run(spec, RunMetadata("bot"))
+    store.runs.append_events(run, [RunEvent("step", {"n": n}) for n in range(events)])
+    return run
+
+
+def released(store, times):
+    specs = [store.blobs.put(b"one"), store.blobs.put(b"two")]
+    name = f"bot-{times}"
+    for number in range(times):
+        store.releases.promote(name, specs[number % 2], ReleaseMetadata("ci"))
+    return name, specs[times % 2]
+
+
+def newest(store, name):
+    return list(itertools.islice(store.releases.iter_history(name), 20))
+
+
+@pytest.mark.parametrize("events", [SHORT, LONG])
+def test_a_run_of_any_length_is_appended_to_by_its_end_and_shown_by_both_ends(
+    store, read_by, events
+):
+    run = run_of(store, events)
+    assert read_by(partial(store.runs.append_event, run, RunEvent("step"))) == BLOCK
+    assert read_by(partial(store.runs.get_run, run)) == 2 * BLOCK
+
+
+def test_releasing_reads_as_much_after_any_number_of_releases(store, read_by):
+    metadata = ReleaseMetadata("ci")
+    costs = []
+    for times in (SHORT, LONG):
+        name, spec = released(store, times)
+        assert read_by(partial(store.releases.current, name)) == BLOCK
+        assert read_by(partial(store.releases.promote, name, spec, metadata)) == BLOCK
+        costs.append(read_by(partial(newest, store, name)))
+    assert costs[0] == costs[1] <= 3 * BLOCK
+
+
+def test_a_rollback_halves_the_log_so_many_times_as_many_cost_a_few_blocks_more(store, read_by):
+    short, long = (
+        read_by(partial(store.releases.rollback, released(store, times)[0]))
+        for times in (SHORT, LONG)
+    )
+    assert long <= short + 2 * BLOCK * (LONG // SHORT).bit_length()
