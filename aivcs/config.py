@@ -1,11 +1,14 @@
 """Configuration files: which keys there are, what they may be, and where a value comes from.
 
-A store's own file sets how that store behaves. What touches trust is read from the user's file
-only: a key marked so is refused in a store's file, because whoever can write to a store must not be
-able to decide whom its readers trust.
+A store's own file sets how that store behaves. What touches trust or identity is read from the
+user's file and the system's only: a key marked so is refused in a store's file, because whoever can
+write to a store must not be able to decide whom its readers trust. Policies (`policy.PATTERN.RULE`)
+are the other way round: they are a store's or the system's, since nobody sets rules for himself.
+What they say is looked at when something is to be released, not before.
 """
 
 from aivcs.errors import UsageError
+from aivcs.log.jsontext import parse
 from aivcs.settings import DURABILITIES, Settings
 from aivcs.toml import TomlError, parse_toml
 
@@ -25,7 +28,7 @@ class Key:
         kind: The type of its value.
         default: What holds when nobody sets it.
         about: What it does, in a sentence.
-        user_only: Whether only the user's file may set it.
+        user_only: Whether only the user's file and the system's may set it.
     """
 
     __slots__ = ("about", "default", "kind", "user_only")
@@ -45,14 +48,24 @@ KEYS: dict[str, Key] = {
     "safe.directory": Key(
         list, [], "stores of other users that may be used when found by walking up", user_only=True
     ),
+    "signing.key": Key(
+        str, "", "the SSH key that signs; its public half if ssh-agent has it", user_only=True
+    ),
+    "signing.allowed_signers": Key(
+        str, "", "the file that says whose signatures count (ssh-keygen(1))", user_only=True
+    ),
 }
+POLICY = "policy"
+"""The table of policies; its value in a `Config` is what the file says, unchecked."""
+STORE, USER, SYSTEM = "store", "user", "system"
+"""Whose file it is."""
 
 
 def parse_config(
     text: bytes,
     where: str,
     *,
-    is_user: bool = False,
+    whose: str = STORE,
     warn: "Callable[[str], None] | None" = None,
 ) -> "Config":
     """Returns the known keys of a configuration file; unknown ones are left out.
@@ -60,24 +73,29 @@ def parse_config(
     Args:
         text: TOML.
         where: The file, for messages.
-        is_user: Whether it is the user's own file.
+        whose: `STORE`, `USER` or `SYSTEM`.
         warn: Told of each key that means nothing.
 
     Raises:
         UsageError: It is no TOML, a value is of the wrong type, or a key must not stand there.
     """
     try:
-        found = _flatten(parse_toml(text))
+        tables = parse_toml(text)
     except TomlError as error:
         raise UsageError(f"{where} is no valid TOML: {error}") from error
     values = {}
+    if POLICY in tables:
+        if whose == USER:
+            raise UsageError(f"{where} has a policy: {_NO_OWN_POLICY}")
+        values[POLICY] = tables.pop(POLICY)
+    found = _flatten(tables)
     for dotted, value in found:
         key = KEYS.get(dotted)
         if key is None:
             if warn is not None:
                 warn(f"{where} sets {_shown(dotted)}, which means nothing; {_nearest(dotted)}")
             continue
-        if key.user_only and not is_user:
+        if key.user_only and whose == STORE:
             raise UsageError(
                 f"{where} sets {dotted}, which only your own configuration may: "
                 f"aivcs config set --user {dotted} …"
@@ -99,6 +117,11 @@ def check_value(dotted: str, value: object, where: str) -> "Any":
         isinstance(value, list) and not all(isinstance(item, str) for item in value)
     ):
         raise UsageError(f"{where}: {dotted} must be a {_NAMES[key.kind]}, not {value!r}")
+    if dotted in _PATHS and not str(value).startswith(("/", "~/")):
+        raise UsageError(
+            f"{where}: {dotted} must be a path that begins with / or ~/, not {value!r}: "
+            "it must not depend on the folder one is in"
+        )
     try:
         settings_of([{dotted: value}])
     except UsageError as error:
@@ -112,6 +135,9 @@ def parse_value(dotted: str, text: str) -> "Any":
     Raises:
         UsageError: There is no such key, or the text is no such value.
     """
+    rule = policy_key(dotted)
+    if rule is not None:
+        return _parse_rule(*rule, text)
     key = require_key(dotted)
     if key.kind is str:
         value: object = text
@@ -123,6 +149,59 @@ def parse_value(dotted: str, text: str) -> "Any":
         except ValueError:
             value = text
     return check_value(dotted, value, "the value")
+
+
+def policy_key(dotted: str) -> "tuple[str, str] | None":
+    """Returns the pattern and the rule that a key names: `policy.PATTERN.RULE`; None if none.
+
+    A pattern may have dots in it; a rule has none.
+
+    Raises:
+        UsageError: It begins like one, but names no rule.
+    """
+    head, dot, rest = dotted.partition(".")
+    if head != POLICY or not dot:
+        return None
+    pattern, dot, rule = rest.rpartition(".")
+    if not pattern or not rule:
+        raise UsageError(
+            f"{_shown(dotted)} is no rule of a policy: write policy.NAME.RULE, "
+            "as in policy.prod/*.require_runs"
+        )
+    return pattern, rule
+
+
+def _parse_rule(pattern: str, rule: str, text: str) -> "Any":
+    """The value of a rule: JSON, or else the text as it is."""
+    from aivcs.errors import SerializationError
+    from aivcs.policy import check_pattern
+    from aivcs.rules import check_rule
+
+    try:
+        value = parse(text)
+    except SerializationError:
+        value = text
+    check_pattern(pattern, "the key")
+    check_rule(rule, value, f"policy.{pattern}")
+    return value
+
+
+def may_set(dotted: str, *, user: bool) -> None:
+    """Refuses to have a key set in a file where it must not stand.
+
+    Raises:
+        UsageError: It belongs into the user's file, or must not be there.
+    """
+    if policy_key(dotted) is not None:
+        if user:
+            raise UsageError(_NO_OWN_POLICY)
+    elif require_key(dotted).user_only and not user:
+        raise UsageError(f"{dotted} stands in your own configuration only: add --user")
+
+
+def policies(layers: "list[tuple[str, Config]]") -> "list[tuple[str, Any]]":
+    """Returns the policy table of each place that has one, the system's before the store's."""
+    return [(place, values[POLICY]) for place, values in reversed(layers) if POLICY in values]
 
 
 def require_key(dotted: str) -> Key:
@@ -177,7 +256,8 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
         tables = parse_toml(text or b"")
     except TomlError as error:
         raise UsageError(f"the configuration is no valid TOML: {error}") from error
-    *path, last = dotted.split(".")
+    rule = policy_key(dotted)
+    *path, last = (POLICY, *rule) if rule else dotted.split(".")
     table = tables
     for part in path:
         table = table.setdefault(part, {})
@@ -185,17 +265,29 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
             raise UsageError(f"the configuration has {part} as a value, not as a table; mend it")
     if value is None:
         table.pop(last, None)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and rule is None:
         before = table.get(last)
         kept = before if isinstance(before, list) else []
         table[last] = kept + [item for item in value if item not in kept]
     else:
         table[last] = value
-    for part in [part for part, content in tables.items() if content == {}]:
-        del tables[part]
+    _drop_empty(tables)
     return tomli_w.dumps(tables).encode()
 
 
+def _drop_empty(table: "dict[str, Any]") -> None:
+    for name, content in list(table.items()):
+        if isinstance(content, dict):
+            _drop_empty(content)
+            if not content:
+                del table[name]
+
+
+_NO_OWN_POLICY = (
+    "policies stand in a store's configuration (aivcs config set policy.NAME.RULE …) or in the "
+    "system's, not in your own"
+)
+_PATHS = frozenset({"signing.key", "signing.allowed_signers"})
 _NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
 
 

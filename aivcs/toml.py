@@ -1,8 +1,9 @@
 """Reads TOML, and the simple TOML that configuration files mostly are without importing tomllib.
 
 tomllib costs more than the start of the interpreter, and every command reads the configuration. So
-a file of plain tables, keys and values is read here, by rules that can be seen to be TOML's (TOML
-v1.0.0); any line that is more than that leaves the whole file to tomllib, which owns every message.
+a file of plain tables (`[core]`, `[policy."prod/*"]`), keys and values is read here, by rules that
+can be seen to be TOML's (TOML v1.0.0); any line that is more than that leaves the whole file to
+tomllib, which owns every message.
 """
 
 from aivcs.errors import SerializationError
@@ -51,10 +52,17 @@ def _parse_simple(data: bytes) -> "dict[str, Any] | None":
         if text[0] == "#":
             continue
         if text[0] == "[":
-            name = text[1:-1]
-            if text[-1] != "]" or not _is_bare(name) or name in tables:
+            names = _names(text[1:-1]) if text[-1] == "]" else []
+            if not names:
                 return None
-            table = tables[name] = {}
+            above = tables
+            for name in names[:-1]:
+                above = above.setdefault(name, {})
+                if not isinstance(above, dict):
+                    return None
+            if names[-1] in above:
+                return None
+            table = above[names[-1]] = {}
             continue
         key, equals, value = text.partition("=")
         key = key.rstrip(" ")
@@ -63,6 +71,27 @@ def _parse_simple(data: bytes) -> "dict[str, Any] | None":
             return None
         table[key] = found
     return tables
+
+
+def _names(text: str) -> "list[str]":
+    """The names of a table's heading, bare or in plain quotes, between dots; [] if it is more."""
+    names = []
+    while True:
+        if text[:1] == '"':
+            name, quote, text = text[1:].partition('"')
+            if not quote or "\\" in name:
+                return []
+        else:
+            name = text.partition(".")[0]
+            text = text[len(name) :]
+            if not _is_bare(name):
+                return []
+        names.append(name)
+        if not text:
+            return names
+        if text[0] != ".":
+            return []
+        text = text[1:]
 
 
 def _is_bare(key: str) -> bool:

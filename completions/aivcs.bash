@@ -19,13 +19,13 @@ _aivcs_command() {
         options='--json -h --help'
         ;;
     'aivcs verify')
-        options='--head --repair --json -h --help'
+        options='--head --head-signature --repair --json -h --help'
         ;;
     'aivcs gc')
         options='--grace --dry-run --json -h --help'
         ;;
     'aivcs head')
-        options='--json -h --help'
+        options='--sign --signing-key --json -h --help'
         ;;
     'aivcs shell-init')
         options='-h --help'
@@ -131,15 +131,15 @@ _aivcs_command() {
         options='--repair --json -h --help'
         ;;
     'aivcs release')
-        below='promote rollback block unblock current history show diff list verify'
+        below='promote rollback block unblock current history show diff list verify sign provenance'
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --by --expect --allow-missing-spec --evidence --dry-run -h --help'
+        options='--label --notes --by --expect --allow-missing-spec --evidence --force --dry-run --sign --signing-key --json -h --help'
         operands='text text'
         ;;
     'aivcs release rollback')
-        options='--to --reason --by --expect --block --force --dry-run -h --help'
+        options='--to --reason --by --expect --block --force --dry-run --sign --signing-key --json -h --help'
         operands='text'
         ;;
     'aivcs release block')
@@ -171,6 +171,15 @@ _aivcs_command() {
         ;;
     'aivcs release verify')
         options='--repair --json -h --help'
+        operands='text text'
+        ;;
+    'aivcs release sign')
+        options='--signing-key --json -h --help'
+        operands='text text'
+        ;;
+    'aivcs release provenance')
+        options='--builder --json -h --help'
+        operands='text text'
         ;;
     'aivcs config')
         below='get set unset list'
@@ -178,15 +187,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory text'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -203,7 +212,9 @@ _aivcs_takes() {
     'aivcs --lock-timeout') takes='text' ;;
     'aivcs --color') takes='auto|always|never' ;;
     'aivcs verify --head') takes='text' ;;
+    'aivcs verify --head-signature') takes='file' ;;
     'aivcs gc --grace') takes='text' ;;
+    'aivcs head --signing-key') takes='file' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='file' ;;
     'aivcs spec create --tools') takes='file' ;;
@@ -232,17 +243,19 @@ _aivcs_takes() {
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n') takes='text' ;;
-    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
+    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers' ;;
     'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;
     'aivcs release promote --expect') takes='text' ;;
     'aivcs release promote --evidence') takes='text' ;;
+    'aivcs release promote --signing-key') takes='file' ;;
     'aivcs release rollback --to') takes='text' ;;
     'aivcs release rollback --reason') takes='text' ;;
     'aivcs release rollback --by') takes='text' ;;
     'aivcs release rollback --expect') takes='text' ;;
+    'aivcs release rollback --signing-key') takes='file' ;;
     'aivcs release block --reason') takes='text' ;;
     'aivcs release block --by') takes='text' ;;
     'aivcs release unblock --reason') takes='text' ;;
@@ -251,7 +264,9 @@ _aivcs_takes() {
     'aivcs release history -n') takes='text' ;;
     'aivcs release history --since') takes='text' ;;
     'aivcs release history --label') takes='text' ;;
-    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
+    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers' ;;
+    'aivcs release sign --signing-key') takes='file' ;;
+    'aivcs release provenance --builder') takes='text' ;;
     *) takes='' ;;
     esac
 }

@@ -7,7 +7,9 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs --lock-timeout' \
         'aivcs --color' \
         'aivcs verify --head' \
+        'aivcs verify --head-signature' \
         'aivcs gc --grace' \
+        'aivcs head --signing-key' \
         'aivcs blob get -o' \
         'aivcs blob get --output' \
         'aivcs spec create --prompts' \
@@ -44,10 +46,12 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs release promote --by' \
         'aivcs release promote --expect' \
         'aivcs release promote --evidence' \
+        'aivcs release promote --signing-key' \
         'aivcs release rollback --to' \
         'aivcs release rollback --reason' \
         'aivcs release rollback --by' \
         'aivcs release rollback --expect' \
+        'aivcs release rollback --signing-key' \
         'aivcs release block --reason' \
         'aivcs release block --by' \
         'aivcs release unblock --reason' \
@@ -56,7 +60,9 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs release history -n' \
         'aivcs release history --since' \
         'aivcs release history --label' \
-        'aivcs release diff --ignore'
+        'aivcs release diff --ignore' \
+        'aivcs release sign --signing-key' \
+        'aivcs release provenance --builder'
     set -l command aivcs
     set -l count 0
     set -l skip no
@@ -132,6 +138,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs status'" -l json -d 'Print JSON: one obj
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head -x -d 'Require what aivcs head printed once: every log must still have the line it had, and may have grown'
+complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head-signature -r -F -d 'Require of the one --head that an allowed signer signed it: what aivcs head --sign printed once'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -s h -l help -d 'Print help'
@@ -141,6 +148,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l dry-run -d 'Print what would be 
 complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs gc'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs head'" -l sign -d 'Print below it a signature of it, by an SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs head'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -s h -l help -d 'Print help'
 
@@ -262,7 +271,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
@@ -286,6 +295,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs release'" -a show -d 'Print everything t
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a diff -d 'Compare two releases: their specs, as spec diff does, and a run of each, as run diff does'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a list -d 'List the names that something was released under; on a terminal also what is live'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a verify -d 'Read all releases and print what is damaged (exit 14), or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a sign -d 'Sign a release with an SSH key, and record the signature'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a provenance -d 'Print what a release was made of: an in-toto statement with SLSA provenance, as JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l label -x -d 'A name for this release, as in v1.2'
@@ -294,7 +305,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l by -x -d 'Who does 
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l evidence -x -d 'A run that speaks for it, and is over: its id and the head of its log are recorded'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l force -d 'Go against the policies, which is recorded'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l dry-run -d 'Change nothing: print what would be live, and exit 0; or 15 if it would be refused'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l sign -d 'Sign it with an SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -d 'Which release to return to: @SEQ, a label, or a digest'
@@ -302,8 +317,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l reason -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l block -d 'Block what was live, so that it cannot become live again'
-complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l force -d 'Roll back against the policies, which is recorded'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l force -d 'Go against the policies, which is recorded'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l dry-run -d 'Change nothing: print what would be live, and exit 0; or 15 if it would be refused'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l sign -d 'Sign it with an SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l reason -x -d 'Why'
@@ -327,7 +345,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'
@@ -339,6 +357,14 @@ complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l repair -d 'Repair wh
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l builder -x -d 'Who is trusted to have made the release, as in the URI of a CI workflow'
+complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -s h -l help -d 'Print help'
+
 complete -c aivcs -n "__aivcs_at 'aivcs config'" -a get -d 'Print the value that holds for a key'
 complete -c aivcs -n "__aivcs_at 'aivcs config'" -a set -d 'Set a key of the store'
 complete -c aivcs -n "__aivcs_at 'aivcs config'" -a unset -d 'Remove a key of the store'
@@ -347,15 +373,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'In your own file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'In your own file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Say where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one a line for a list'

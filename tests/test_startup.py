@@ -61,3 +61,20 @@ class TestStartUp:
             found = modules_of(call, *command, **where) - bare
             heavy = {name for name in found if name.partition(".")[0] in HOT_FORBIDDEN}
             assert not heavy, (command, heavy)
+
+    def test_a_policy_costs_nothing_where_nothing_is_released(self, aivcs):
+        event = '{"kind":"evaluation","pointer":"/score","min":0.8}'
+        aivcs.ok("config", "set", "policy.prod/*.require_runs", "3")
+        aivcs.ok("config", "set", "policy.prod/*.require_event", event)
+        where = {"cwd": aivcs.folder, "environment": aivcs.environment()}
+        bare = modules_of("", **where)
+        run = aivcs.begin()
+        call = "from aivcs.cli.main import main\nassert main(sys.argv[1:]) == 0"
+        for command in (
+            ("run", "log", run, "evaluation", "score:=0.9"),
+            ("release", "current", "new", "--default", "x"),
+        ):
+            found = modules_of(call, *command, **where) - bare
+            heavy = {name for name in found if name.partition(".")[0] in HOT_FORBIDDEN}
+            assert not heavy, (command, heavy)
+            assert not found & {"aivcs.policy", "aivcs.rules", "aivcs.signing"}

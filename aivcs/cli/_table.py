@@ -35,11 +35,12 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         'store:verify',
         {
             '--head': ('heads', 'texts'),
+            '--head-signature': ('head_signature', 'text'),
             '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'heads': [], 'repair': False, 'as_json': False},
+        {'heads': [], 'head_signature': None, 'repair': False, 'as_json': False},
         True,
     ),
     'gc': (
@@ -56,10 +57,12 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'head': (
         'store:head',
         {
+            '--sign': ('sign', 'flag'),
+            '--signing-key': ('signing_key', 'text'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
     'shell-init': (
@@ -317,10 +320,14 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--expect': ('expect', 'text'),
             '--allow-missing-spec': ('allow_missing_spec', 'flag'),
             '--evidence': ('evidence', 'texts'),
+            '--force': ('force', 'flag'),
             '--dry-run': ('dry_run', 'flag'),
+            '--sign': ('sign', 'flag'),
+            '--signing-key': ('signing_key', 'text'),
+            '--json': ('as_json', 'flag'),
         },
         [('name', 'one'), ('spec', 'one')],
-        {'name': None, 'spec': None, 'label': None, 'notes': None, 'by': None, 'expect': None, 'allow_missing_spec': False, 'evidence': [], 'dry_run': False},
+        {'name': None, 'spec': None, 'label': None, 'notes': None, 'by': None, 'expect': None, 'allow_missing_spec': False, 'evidence': [], 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
     'release rollback': (
@@ -333,9 +340,12 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--block': ('block', 'flag'),
             '--force': ('force', 'flag'),
             '--dry-run': ('dry_run', 'flag'),
+            '--sign': ('sign', 'flag'),
+            '--signing-key': ('signing_key', 'text'),
+            '--json': ('as_json', 'flag'),
         },
         [('name', 'one')],
-        {'name': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'force': False, 'dry_run': False},
+        {'name': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
     'release block': (
@@ -410,13 +420,33 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release verify': (
-        'store:verify_releases',
+        'proof:verify',
         {
             '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
-        [],
-        {'repair': False, 'as_json': False},
+        [('name', 'maybe'), ('seq', 'maybe')],
+        {'name': None, 'seq': None, 'repair': False, 'as_json': False},
+        True,
+    ),
+    'release sign': (
+        'proof:sign',
+        {
+            '--signing-key': ('signing_key', 'text'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('name', 'one'), ('seq', 'maybe')],
+        {'name': None, 'seq': None, 'signing_key': None, 'as_json': False},
+        True,
+    ),
+    'release provenance': (
+        'proof:provenance',
+        {
+            '--builder': ('builder', 'text'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('name', 'one'), ('seq', 'maybe')],
+        {'name': None, 'seq': None, 'builder': None, 'as_json': False},
         True,
     ),
     'config get': (

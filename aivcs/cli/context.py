@@ -21,6 +21,8 @@ class Context:
         json: Whether the answer, and so an error too, is to be JSON.
         color: `auto`, `always` or `never`.
         pager: Whether long output on a terminal may be paged.
+        policies: The policies of the store that was opened, as `aivcs.policy.policy_for` takes
+            them; none where nothing is configured.
     """
 
     def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
@@ -29,6 +31,7 @@ class Context:
         self.json = False
         self.color = "auto"
         self.pager = True
+        self.policies: list[tuple[str, Any]] = []
         self._folder = ""
         self._store = ""
         self._lock_timeout: float | None = None
@@ -134,7 +137,7 @@ class Context:
         Raises:
             UsageError: A place says something invalid.
         """
-        from aivcs.config import check_value, parse_config
+        from aivcs.config import SYSTEM, USER, check_value, parse_config
 
         layers: list[tuple[str, Config]] = []
         if self._lock_timeout is not None:
@@ -155,10 +158,10 @@ class Context:
         if repo is not None and own is not None:
             path = f"{repo.path}/config.toml"
             layers.append((path, parse_config(own, path, warn=self._warn)))
-        path = self.user_config_path()
-        text = _read_file(path)
-        if text is not None:
-            layers.append((path, parse_config(text, path, is_user=True, warn=self._warn)))
+        for whose, path in ((USER, self.user_config_path()), (SYSTEM, self.system_config_path())):
+            text = read_file(path)
+            if text is not None:
+                layers.append((path, parse_config(text, path, whose=whose, warn=self._warn)))
         return layers
 
     def _warn(self, message: str) -> None:
@@ -177,6 +180,17 @@ class Context:
         from platformdirs import user_config_dir
 
         return f"{user_config_dir('aivcs', appauthor=False)}/config.toml"
+
+    def system_config_path(self) -> str:
+        """Returns where the configuration file for all users is, or would be."""
+        if sys.platform == "linux":
+            # As above, without an import.
+            folders = self.environment.get("XDG_CONFIG_DIRS", "").split(":")
+            base = next((folder for folder in folders if folder.startswith("/")), "/etc/xdg")
+            return f"{base}/aivcs/config.toml"
+        from platformdirs import site_config_dir
+
+        return f"{site_config_dir('aivcs', appauthor=False)}/config.toml"
 
     def run_operand(self, text: str) -> str:
         """Returns the RUN that is meant: `@` is the one in AIVCS_RUN.
@@ -253,25 +267,31 @@ class Context:
             and not self.environment.get("AIVCS_LOCK_TIMEOUT")
             and repo.backend.read_config() is None
             and not os.path.exists(self.user_config_path())
+            and not os.path.exists(self.system_config_path())
         ):
             return None
-        from aivcs.config import settings_of
+        from aivcs.config import policies, settings_of
 
-        return settings_of([values for _, values in self.config_layers(repo)])
+        layers = self.config_layers(repo)
+        self.policies = policies(layers)
+        return settings_of([values for _, values in layers])
 
     def _require_trusted(self, repo: "Repository") -> None:
         from aivcs.errors import BackendError
 
         trusted: list[str] = []
-        path = self.user_config_path()
-        try:
-            text = _read_file(path)
-        except BackendError:
-            text = None  # somebody else's home: nobody here is said to be trusted
-        if text is not None:
-            from aivcs.config import parse_config
+        for whose, path in (
+            ("user", self.user_config_path()),
+            ("system", self.system_config_path()),
+        ):
+            try:
+                text = read_file(path)
+            except BackendError:
+                continue  # somebody else's home: nobody here is said to be trusted
+            if text is not None:
+                from aivcs.config import parse_config
 
-            trusted = parse_config(text, path, is_user=True).get("safe.directory", [])
+                trusted += parse_config(text, path, whose=whose).get("safe.directory", [])
         if "*" not in trusted and repo.path not in map(os.path.abspath, trusted):
             raise BackendError(
                 f"the store {repo.path} belongs to another user (id {repo.backend.owner}). "
@@ -291,7 +311,12 @@ def _stream(stream: "Any") -> "BinaryIO":
     return buffer
 
 
-def _read_file(path: str) -> "bytes | None":
+def read_file(path: str) -> "bytes | None":
+    """Returns what is in a file, or None if there is none.
+
+    Raises:
+        BackendError: It cannot be read.
+    """
     try:
         with open(path, "rb") as file:
             return file.read()

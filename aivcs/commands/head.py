@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from aivcs.model import ContentDigest
     from aivcs.repository import Repository
+    from aivcs.signing import Verifier
 
 _ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
@@ -34,6 +35,8 @@ _LOST = "restore the log from a copy that has this line; find out who cut it, or
 _REWRITTEN = (
     "this log is not the one the head was taken of: restore it from a copy that has this line"
 )
+
+_UNSIGNED = "take the head and its signature from where they were kept; find out who changed them"
 
 
 class Taken(NamedTuple):
@@ -103,6 +106,32 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
         for name, head in heads:
             wanted.setdefault(name, {}).setdefault(head.lines, set()).add(head.hash)
     return _disagreements(repo, absent, wanted)
+
+
+def verify_signature(
+    repo: Repository, head: str, data: bytes, verifier: Verifier
+) -> Iterator[Finding]:
+    """Yields what is wrong with the signature of a head; nothing if an allowed signer made it.
+
+    Args:
+        repo: The store.
+        head: The manifest, as a digest or its prefix.
+        data: The signature in its armor; what stands before it is passed over.
+        verifier: Who knows whose signatures count.
+
+    Raises:
+        UsageError: The allowed signers cannot be read.
+        NotFoundError: A prefix fits no blob.
+    """
+    from aivcs.rules import TRUSTED, WRONG
+    from aivcs.signing import HEAD
+
+    digest = repo.resolve_digest(head)
+    armor = data[max(0, data.find(b"-----BEGIN SSH SIGNATURE-----")) :]
+    signed = verifier.check(digest, armor.decode(errors="replace"), HEAD, None)
+    if signed.state != TRUSTED:
+        what = "is not one of it" if signed.state == WRONG else "is by nobody who is allowed to"
+        yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _UNSIGNED)
 
 
 def _disagreements(

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aivcs.commands.gates import GuardedReleases
     from aivcs.marks import BlockMark
     from aivcs.model import ReleaseRecord
     from aivcs.repository import Repository
@@ -30,7 +31,9 @@ def promote(
     expect: "str | None" = None,
     allow_missing_spec: bool = False,
     evidence: "Sequence[str]" = (),
+    force: bool = False,
     dry_run: bool = False,
+    guard: "GuardedReleases | None" = None,
 ) -> "tuple[ReleaseRecord | None, ReleaseRecord]":
     """Makes a spec live; returns what was live, and the new entry.
 
@@ -44,9 +47,12 @@ def promote(
         expect: What must be live now, as for `Repository.resolve_expectation`.
         allow_missing_spec: Whether the spec need not be stored.
         evidence: Runs that speak for it, as for `Repository.resolve_run`; all must be over.
+        force: Whether policies may be overridden; then notes must say why. No block is.
         dry_run: Whether nothing is to be changed: the new entry is what would be.
+        guard: The policies and the signer that it has to pass, if there are any.
 
     Raises:
+        UsageError: A reason is missing.
         InvalidNameError: Name or label break the rules.
         NotFoundError: The spec is not in the store.
         RunNotFoundError: A run that is to be evidence is not there.
@@ -54,14 +60,22 @@ def promote(
         ConflictError: Something else than expected is live, or the spec is blocked.
     """
     check_release_name(name)
+    if force and not (notes or "").strip():
+        raise UsageError("--force needs --notes, which are recorded")
     metadata = ReleaseMetadata(by, version_label=label, notes=notes)
     with repo.hold():
         digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
         expected = None if expect is None else repo.resolve_expectation(expect)
         runs = _evidence(repo, evidence) if evidence else ()
         seen = repo.releases.current(name)
-        after = repo.releases.promote(
-            name, digest, metadata, expect=expected, evidence=runs, dry_run=dry_run
+        after = (guard or repo.releases).promote(
+            name,
+            digest,
+            metadata,
+            expect=expected,
+            evidence=runs,
+            forced=force,
+            dry_run=dry_run,
         )
     return _before(repo, seen, after), after
 
@@ -77,6 +91,7 @@ def rollback(
     block: bool = False,
     force: bool = False,
     dry_run: bool = False,
+    guard: "GuardedReleases | None" = None,
 ) -> "tuple[ReleaseRecord | None, ReleaseRecord]":
     """Makes an earlier release live again; returns what was live, and the new entry.
 
@@ -90,6 +105,7 @@ def rollback(
         block: Whether to block what was live; then a reason must be given.
         force: Whether policies may be overridden; then a reason must be given. No block is.
         dry_run: Whether nothing is to be changed: the new entry is what would be.
+        guard: As for `promote`.
 
     Raises:
         UsageError: A reason is missing.
@@ -105,7 +121,7 @@ def rollback(
         target = None if to is None else repo.resolve_target(name, to)
         expected = None if expect is None else repo.resolve_expectation(expect)
         seen = repo.releases.current(name)
-        after = repo.releases.rollback(
+        after = (guard or repo.releases).rollback(
             name,
             to=target,
             metadata=metadata,

@@ -224,7 +224,7 @@ class Extension:
     def _require_same(self, event: RunEvent, stored: RunEvent, seq: int) -> None:
         if (
             event.kind != stored.kind
-            or not _same_json(event.payload, stored.payload)
+            or not is_same_json(event.payload, stored.payload)
             or (event.timestamp is not None and event.timestamp != stored.timestamp)
         ):
             raise ConflictError(
@@ -335,7 +335,7 @@ class Selection:
 
     def _has_tags(self, own: "Any") -> bool:
         return isinstance(own, dict) and all(
-            key in own and _same_json(value, own[key]) for key, value in self.tags.items()
+            key in own and is_same_json(value, own[key]) for key, value in self.tags.items()
         )
 
 
@@ -401,6 +401,23 @@ def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
         )
     except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
         raise _misshapen(entry, error) from error
+
+
+def is_same_json(one: "Any", other: "Any") -> bool:
+    """Whether two values are the same JSON value; the order of keys does not count, types do."""
+    if isinstance(one, dict):
+        return (
+            isinstance(other, dict)
+            and one.keys() == other.keys()
+            and all(is_same_json(value, other[key]) for key, value in one.items())
+        )
+    if isinstance(one, (list, tuple)):
+        return (
+            isinstance(other, (list, tuple))
+            and len(one) == len(other)
+            and all(map(is_same_json, one, other))
+        )
+    return (isinstance(one, bool) is isinstance(other, bool)) and bool(one == other)
 
 
 def _owner_of(value: "Any") -> "RunOwner | None":
@@ -496,23 +513,6 @@ def _seq(event: RunEvent) -> int:
 
 def _repeated(seq: int) -> IntegrityError:
     return IntegrityError(None, None, "", f"has more than one event with the seq {seq}")
-
-
-def _same_json(one: "Any", other: "Any") -> bool:
-    """Whether two values are the same JSON value; the order of keys does not count, types do."""
-    if isinstance(one, dict):
-        return (
-            isinstance(other, dict)
-            and one.keys() == other.keys()
-            and all(_same_json(value, other[key]) for key, value in one.items())
-        )
-    if isinstance(one, (list, tuple)):
-        return (
-            isinstance(other, (list, tuple))
-            and len(one) == len(other)
-            and all(map(_same_json, one, other))
-        )
-    return (isinstance(one, bool) is isinstance(other, bool)) and bool(one == other)
 
 
 def _newer(kind: object) -> UnsupportedFormatError:

@@ -245,6 +245,8 @@ class TestConfig:
             "core.lock_timeout": "30",
             "limits.event_bytes": "1048576",
             "safe.directory": "",
+            "signing.key": "",
+            "signing.allowed_signers": "",
         }
 
     def test_works_outside_a_store_for_the_users_own(self, outside):

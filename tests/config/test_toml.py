@@ -13,6 +13,7 @@ PIECES = [
     "[[", "]]", "[a]", "[core]", "[a.b]", "{", "}", ",", "1", "-0", "01", "1_0", "1.5", "1e5",
     "0x1", "inf", "nan", "null", "true", "True", '"x"', '"\\n"', '"\\/"', "'x'", '"""',
     '["x", "y"]', '["x",]', "[1]", "[[]]", "1979-05-27", "ü", "\x7f", "\0",
+    '[a."b"]', '[a."b.c"]', '["a"]', '[a."b]', "\n[a.b.c]\n", "\n[a.b]\n", "\n[a]\n",
     "a = 1\n", 'b = "x"\n', "a.b = 1\n", "# note\n",
 ]  # fmt: skip
 soup = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
@@ -24,6 +25,11 @@ soup = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
 @example("[a]\n[a]")
 @example("a = 1\n[a]")
 @example("[a]\nb=1\n[a.c]")
+@example('[a."b.c".d]\n[a]\nx=1')
+@example('[a]\n"b"=1\n[a.b]')
+@example("[a]\nb=1\n[a.b]")
+@example("[a.b]\n[a.c]\n[a.b.d]\n[a.b]")
+@example('[a."\\u0062"]\n[a.b]')
 @example("a = -0.0")
 @example("a = 1\na = 1")
 def test_what_is_read_quickly_is_what_the_standard_library_reads(text):
@@ -51,6 +57,8 @@ durability = "batch"
   lock_timeout=2.5
 [limits]
 event_bytes = 2048
+[policy."prod/*"]
+require_runs = 3
 [safe]
 directory = ["/srv/a/.aivcs", "/srv/b/.aivcs"]
 """

@@ -10,13 +10,13 @@ import pytest
 from docs.walkthrough import Seen, Step, explain, follow, steps
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["tutorial.md", "comparing.md"]
+PAGES = ["tutorial.md", "comparing.md", "releases.md"]
 COMMANDS = Path(sys.executable).parent
 
 
 @pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in ("bash", "jq", "sha256sum")),
-    reason="needs bash, jq and sha256sum, as the pages do",
+    any(shutil.which(tool) is None for tool in ("bash", "jq", "sha256sum", "ssh-keygen")),
+    reason="needs bash, jq, sha256sum and ssh-keygen, as the pages do",
 )
 @pytest.mark.skipif(
     not (COMMANDS / "aivcs").exists(), reason="needs the command installed, as the pages do"

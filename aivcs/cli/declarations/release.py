@@ -13,6 +13,7 @@ from aivcs.cli.declarations.shared import (
     Json,
     Name,
     Repair,
+    SigningKey,
     Spec,
     calls,
     noun,
@@ -27,6 +28,14 @@ DryRun = Annotated[
         help="Change nothing: print what would be live, and exit 0; or 15 if it would be refused.",
     ),
 ]
+Force = Annotated[
+    bool,
+    Option(
+        "--force",
+        help="Go against the policies, which is recorded. Needs a reason, in --notes or --reason. "
+        "It does not override a block: that takes release unblock.",
+    ),
+]
 Target = Annotated[
     str,
     Argument(
@@ -36,6 +45,10 @@ Target = Annotated[
     ),
 ]
 Reason = Annotated[str, Option("--reason", metavar="TEXT", help="Why. It is recorded.")]
+Sign = Annotated[bool, Option("--sign", help="Sign it with an SSH key.")]
+Seq = Annotated[
+    str | None, Argument(metavar="SEQ", help="An entry, as in @3. Default: the live one.")
+]
 
 
 @app.command("promote")
@@ -59,7 +72,11 @@ def release_promote(
             "recorded. May be given several times.",
         ),
     ] = None,
+    force: Force = False,
     dry_run: DryRun = False,
+    sign: Sign = False,
+    signing_key: SigningKey = None,
+    as_json: Json = False,
 ) -> None:
     """Make a spec live, and print its digest. What is blocked under the name is refused."""
 
@@ -86,15 +103,11 @@ def release_rollback(
             help="Block what was live, so that it cannot become live again. Needs --reason.",
         ),
     ] = False,
-    force: Annotated[
-        bool,
-        Option(
-            "--force",
-            help="Roll back against the policies, which is recorded. Needs --reason. It does not "
-            "override a block: that takes release unblock.",
-        ),
-    ] = False,
+    force: Force = False,
     dry_run: DryRun = False,
+    sign: Sign = False,
+    signing_key: SigningKey = None,
+    as_json: Json = False,
 ) -> None:
     """Make an earlier release live again, and print its digest. Rolling back again goes further.
 
@@ -201,6 +214,46 @@ def release_list(as_json: Json = False) -> None:
 
 
 @app.command("verify")
-@calls("store:verify_releases")
-def release_verify(repair: Repair = False, as_json: Json = False) -> None:
-    """Read all releases and print what is damaged (exit 14), or nothing."""
+@calls("proof:verify")
+def release_verify(
+    name: Annotated[
+        str | None,
+        Argument(metavar="NAME", help="Check all that was recorded about the releases of a name."),
+    ] = None,
+    seq: Annotated[str | None, Argument(metavar="SEQ", help="Only this entry, as in @3.")] = None,
+    repair: Repair = False,
+    as_json: Json = False,
+) -> None:
+    """Read all releases and print what is damaged (exit 14), or nothing.
+
+    Of a NAME, check everything again, offline, and print what was looked at: chain and stack,
+    blocks, the logs of the runs given as evidence, the verdict of each rule of the policy that was
+    applied, signatures. What is wrong is failed, and the exit code 14; what cannot be shown is
+    not proven, which is no failure.
+    """
+
+
+@app.command("sign")
+@calls("proof:sign")
+def release_sign(
+    name: Name, seq: Seq = None, signing_key: SigningKey = None, as_json: Json = False
+) -> None:
+    """Sign a release with an SSH key, and record the signature. Default: the one that is live."""
+
+
+@app.command("provenance")
+@calls("proof:provenance")
+def release_provenance(
+    name: Name,
+    seq: Seq = None,
+    builder: Annotated[
+        str | None,
+        Option(
+            "--builder",
+            metavar="URI",
+            help="Who is trusted to have made the release, as in the URI of a CI workflow.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what a release was made of: an in-toto statement with SLSA provenance, as JSON."""

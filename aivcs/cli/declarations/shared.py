@@ -41,6 +41,15 @@ Actor = Annotated[
         help="Who does this. Default: $AIVCS_ACTOR, the CI system's actor, git's user, user@host.",
     ),
 ]
+SigningKey = Annotated[
+    str | None,
+    Option(
+        "--signing-key",
+        metavar="FILE",
+        help="The SSH key, or its public half if ssh-agent has it. Default: signing.key of your "
+        "configuration.",
+    ),
+]
 Expect = Annotated[
     str | None,
     Option(

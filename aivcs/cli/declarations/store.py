@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
-from aivcs.cli.declarations.shared import Json, Repair, calls, context, noun
+from aivcs.cli.declarations.shared import Json, Repair, SigningKey, calls, context, noun
 from aivcs.cli.main import show_version
 
 app = noun()
@@ -99,6 +99,15 @@ def verify(
             "and may have grown. Repeatable.",
         ),
     ] = None,
+    head_signature: Annotated[
+        str | None,
+        Option(
+            "--head-signature",
+            metavar="FILE",
+            help="Require of the one --head that an allowed signer signed it: what aivcs head "
+            "--sign printed once.",
+        ),
+    ] = None,
     repair: Repair = False,
     as_json: Json = False,
 ) -> None:
@@ -135,7 +144,13 @@ def gc(
 
 @app.command()
 @calls("store:head")
-def head(as_json: Json = False) -> None:
+def head(
+    sign: Annotated[
+        bool, Option("--sign", help="Print below it a signature of it, by an SSH key.")
+    ] = False,
+    signing_key: SigningKey = None,
+    as_json: Json = False,
+) -> None:
     """Print a digest that stands for all logs as they are now.
 
     It is of a manifest that is stored and pinned. Kept elsewhere, it lets aivcs verify --head find

@@ -343,7 +343,27 @@ aivcs release unblock reviewer v1.0 --reason 'it was the logger'""",
             "aivcs release list | xargs -n 1 aivcs release current",
         ),
     ],
-    "aivcs release verify": [Example("Check all releases", "aivcs release verify")],
+    "aivcs release verify": [
+        Example("Check all releases", "aivcs release verify"),
+        Example(
+            "Prove what went live as reviewer, and list what cannot be proven",
+            "aivcs release verify reviewer | grep -v -w ok",
+        ),
+    ],
+    "aivcs release sign": [
+        Example(
+            "Sign what is live with an SSH key of your own",
+            """\
+ssh-keygen -q -t ed25519 -N '' -f ~/aivcs-key
+aivcs release sign reviewer --signing-key ~/aivcs-key""",
+        ),
+    ],
+    "aivcs release provenance": [
+        Example(
+            "Hand on what the first release was made of",
+            "aivcs release provenance reviewer @1 > reviewer.intoto.jsonl",
+        ),
+    ],
     "aivcs config": [
         Example("See all settings, and where they come from", "aivcs config list --show-origin"),
     ],

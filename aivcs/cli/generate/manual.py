@@ -69,6 +69,10 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
         ("HOME", "XDG_CONFIG_HOME"),
         "Where the user's configuration is, of aivcs and of git.",
     ),
+    (
+        ("XDG_CONFIG_DIRS",),
+        "Where the system's configuration is, on Linux: in the first folder, by default /etc/xdg.",
+    ),
     (("USER", "LOGNAME"), "The user's name, where nothing better is known of who acts."),
 ]  # fmt: skip
 """The variables that are read, those of one purpose together, and what they do."""
@@ -81,6 +85,13 @@ FILES: list[tuple[str, str]] = [
         (
             "The user's own settings: on Linux here, or below XDG_CONFIG_HOME if it is set; "
             "elsewhere where the system keeps such files."
+        ),
+    ),
+    (
+        "/etc/xdg/aivcs/config.toml",
+        (
+            "What the system's administrator sets for all users: policies, which come before those "
+            "of a store, and defaults. Elsewhere than on Linux where the system keeps such files."
         ),
     ),
 ]

@@ -2,10 +2,15 @@
 
 from aivcs.commands import release
 
+REFUSED = 15
+"""The exit code of a trial whose change would be refused, as the change itself would have."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
+    from aivcs.commands.gates import GuardedReleases
     from aivcs.model import ReleaseRecord
+    from aivcs.repository import Repository
 
 
 def promote(
@@ -18,11 +23,17 @@ def promote(
     expect: "str | None",
     allow_missing_spec: bool,
     evidence: "list[str]",
+    force: bool,
     dry_run: bool,
-) -> None:
+    sign: bool,
+    signing_key: "str | None",
+    as_json: bool,
+) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
+    repo = context.repository()
+    guard = _guard(context, repo, signing_key, sign=sign)
     before, after = release.promote(
-        context.repository(),
+        repo,
         name,
         spec,
         by=_actor(context, by),
@@ -31,12 +42,11 @@ def promote(
         expect=expect,
         allow_missing_spec=allow_missing_spec,
         evidence=[context.run_operand(run) for run in evidence],
+        force=force,
         dry_run=dry_run,
+        guard=guard,
     )
-    if dry_run:
-        _announce_trial(context, before, after)
-    else:
-        _announce(context, before, after)
+    return _conclude(context, before, after, guard, dry_run=dry_run, as_json=as_json)
 
 
 def rollback(
@@ -49,10 +59,15 @@ def rollback(
     block: bool,
     force: bool,
     dry_run: bool,
-) -> None:
+    sign: bool,
+    signing_key: "str | None",
+    as_json: bool,
+) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
+    repo = context.repository()
+    guard = _guard(context, repo, signing_key, sign=sign)
     before, after = release.rollback(
-        context.repository(),
+        repo,
         name,
         by=_actor(context, by),
         to=to,
@@ -61,11 +76,9 @@ def rollback(
         block=block,
         force=force,
         dry_run=dry_run,
+        guard=guard,
     )
-    if dry_run:
-        _announce_trial(context, before, after)
-    else:
-        _announce(context, before, after, blocked=block)
+    return _conclude(context, before, after, guard, dry_run=dry_run, as_json=as_json, blocked=block)
 
 
 def block(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
@@ -205,12 +218,46 @@ def list_(context: "Context", as_json: bool) -> int:
     return report_unread(context, damaged)
 
 
+def _guard(
+    context: "Context", repo: "Repository", signing_key: "str | None", *, sign: bool
+) -> "GuardedReleases | None":
+    """What a change has to pass; None, and nothing is loaded, where there is nothing."""
+    if not context.policies and not sign and signing_key is None:
+        return None
+    from aivcs.cli.signers import guard
+
+    return guard(context, repo, signing_key, sign=sign)
+
+
 def _actor(context: "Context", by: "str | None") -> str:
     if by is not None:
         return by
     from aivcs.cli.identity import actor
 
     return actor(context)
+
+
+def _conclude(
+    context: "Context",
+    before: "ReleaseRecord | None",
+    after: "ReleaseRecord",
+    guard: "GuardedReleases | None",
+    *,
+    dry_run: bool,
+    as_json: bool,
+    blocked: bool = False,
+) -> int:
+    """Says what a change did, or would do."""
+    if as_json:
+        return _answer(context, after, guard, dry_run=dry_run)
+    if dry_run:
+        return _announce_trial(context, before, after, guard)
+    _announce(context, before, after, blocked=blocked)
+    if guard is not None:
+        from aivcs.cli.views.verdicts import tell_passed
+
+        tell_passed(context, guard)
+    return 0
 
 
 def _announce(
@@ -237,15 +284,37 @@ def _announce(
 
 
 def _announce_trial(
-    context: "Context", before: "ReleaseRecord | None", after: "ReleaseRecord"
-) -> None:
-    context.write(f"{after.spec_digest}\n")
+    context: "Context",
+    before: "ReleaseRecord | None",
+    after: "ReleaseRecord",
+    guard: "GuardedReleases | None",
+) -> int:
+    if guard is not None:
+        from aivcs.cli.views.verdicts import write_trial
+
+        write_trial(context, after, guard)
+        if guard.is_refused:
+            return REFUSED
+    else:
+        context.write(f"{after.spec_digest}\n")
     context.flush()
     was = "nothing is live" if before is None else f"{_shown(before)} is live"
-    context.tell(
-        f"{after.name}: {was}; {_shown(after)} would be, and nothing stands against it. "
-        "Nothing was changed"
-    )
+    free = "" if guard is not None and guard.was_forced else ", and nothing stands against it"
+    context.tell(f"{after.name}: {was}; {_shown(after)} would be{free}. Nothing was changed")
+    return 0
+
+
+def _answer(
+    context: "Context", after: "ReleaseRecord", guard: "GuardedReleases | None", *, dry_run: bool
+) -> int:
+    """The new entry as JSON; of a trial, with what each rule says of it."""
+    from aivcs.cli.render import json_line
+
+    fields = after.to_json()
+    if dry_run:
+        fields["verdicts"] = [verdict._asdict() for verdict in guard.verdicts] if guard else []
+    context.write(json_line(fields))
+    return REFUSED if dry_run and guard is not None and guard.is_refused else 0
 
 
 def _said(before: "ReleaseRecord | None", after: "ReleaseRecord") -> str:

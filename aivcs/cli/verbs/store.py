@@ -9,16 +9,16 @@ from aivcs.commands import store
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
+    from aivcs.backends.fs.verify import Finding
     from aivcs.cli.context import Context
 
 
 def init(context: Context, folder: str, shared: bool) -> None:
     """Prints the path of the store."""
     import os
-
-    from aivcs.errors import UsageError
 
     named = context.named_store()
     if named and folder == ".":
@@ -58,14 +58,38 @@ def status(context: Context, as_json: bool) -> int:
     return 14 if found.damaged else 0
 
 
-def verify(context: Context, heads: list[str], repair: bool, as_json: bool) -> int:
+def verify(
+    context: Context, heads: list[str], head_signature: str | None, repair: bool, as_json: bool
+) -> int:
     """Prints what is wrong with a store, or not what some heads say; 14 if damage remains."""
-    return _verify(context, "blobs runs releases", repair, as_json, heads)
+    signed = None if head_signature is None else _signed_head(context, heads, head_signature)
+    return _verify(context, "blobs runs releases", repair, as_json, heads, signed)
+
+
+def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
+    from aivcs.cli.context import read_file
+    from aivcs.cli.signers import require_verifier
+    from aivcs.commands.head import verify_signature
+
+    if len(heads) != 1:
+        raise UsageError("--head-signature is of one --head; give both, once")
+    data = read_file(path)
+    if data is None:
+        raise UsageError(f"there is no file {path!a}; --head-signature takes what head --sign said")
+    repo = context.repository()
+    return verify_signature(repo, heads[0], data, require_verifier(context, repo))
 
 
 def _verify(
-    context: Context, parts: str, repair: bool, as_json: bool, heads: Sequence[str] = ()
+    context: Context,
+    parts: str,
+    repair: bool,
+    as_json: bool,
+    heads: Sequence[str] = (),
+    further: Iterable[Finding] | None = None,
 ) -> int:
+    from itertools import chain
+
     from aivcs.cli.progress import Bar
 
     repo = context.repository()
@@ -79,7 +103,8 @@ def _verify(
             checked[part] += 1
             bar.advance(size)
 
-        for finding in store.verify(repo, names, count, heads, repair=repair):
+        found_first = store.verify(repo, names, count, heads, repair=repair)
+        for finding in chain(found_first, further or ()):
             found["repaired" if finding.repaired is not None else finding.severity] += 1
             bar.clear()
             if as_json:
@@ -93,12 +118,26 @@ def _verify(
     return 14 if found["damage"] else 0
 
 
-def head(context: Context, as_json: bool) -> None:
-    """Prints the digest of a new manifest of the heads of all logs."""
+def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -> None:
+    """Prints the digest of a new manifest of the heads of all logs, and its signature if asked."""
     from aivcs.commands.head import take
 
-    taken = take(context.repository())
-    context.write(render.json_line(taken._asdict()) if as_json else f"{taken.digest}\n")
+    repo = context.repository()
+    signer = None
+    if sign or signing_key is not None:
+        from aivcs.cli.signers import signer as find_signer
+
+        signer = find_signer(context, repo, signing_key)
+    taken = take(repo)
+    fields = taken._asdict()
+    if signer is not None:
+        from aivcs.signing import HEAD
+
+        fields["signature"] = signer.sign(taken.digest, HEAD)
+    if as_json:
+        context.write(render.json_line(fields))
+    else:
+        context.write(f"{taken.digest}\n{fields.get('signature', '')}")
 
 
 def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> None:
@@ -155,19 +194,27 @@ def _verdict(found: dict[str, int]) -> str:
     return ", ".join(parts)
 
 
-def config_get(context: Context, key: str, as_json: bool) -> None:
-    """Prints the value that holds for a key."""
-    from aivcs.config import require_key
+def config_get(context: Context, key: str, as_json: bool) -> int:
+    """Prints the value that holds for a key; 1 if it is a rule that nobody has set."""
+    from aivcs.config import policies, policy_key, require_key
 
-    value: object = require_key(key).default
-    for _, values in reversed(context.config_layers(_optional_repository(context))):
-        value = values.get(key, value)
+    layers = context.config_layers(_optional_repository(context))
+    rule = policy_key(key)
+    if rule is None:
+        value: object = require_key(key).default
+        for _, values in reversed(layers):
+            value = values.get(key, value)
+    else:
+        value = next((found for _, *at, found in _rules(policies(layers)) if (*at,) == rule), None)
+        if value is None:
+            return 1
     context.write(render.json_line(value) if as_json else f"{render.escape(_plain(value))}\n")
+    return 0
 
 
 def config_list(context: Context, show_origin: bool, as_json: bool) -> None:
-    """Prints every key with the value that holds for it."""
-    from aivcs.config import KEYS
+    """Prints every key with the value that holds for it, and every rule of a policy."""
+    from aivcs.config import KEYS, policies
 
     layers = context.config_layers(_optional_repository(context))
     rows = []
@@ -177,6 +224,8 @@ def config_list(context: Context, show_origin: bool, as_json: bool) -> None:
             ("default", key.default),
         )
         rows.append((name, value, origin))
+    for origin, pattern, rule, value in _rules(policies(layers)):
+        rows.append((f"policy.{pattern}.{rule}", value, origin))
     if as_json:
         for name, value, origin in rows:
             context.write(render.json_line({"key": name, "value": value, "origin": origin}))
@@ -189,21 +238,35 @@ def config_list(context: Context, show_origin: bool, as_json: bool) -> None:
     )
 
 
+def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]:
+    """Yields place, pattern, rule and value of all policies, the strongest place first.
+
+    Raises:
+        UsageError: One is not understood.
+    """
+    from aivcs.policy import check_patterns
+
+    for place, patterns in layers:
+        for pattern, rules in check_patterns(patterns, place):
+            for rule in rules:
+                yield place, pattern, rule, patterns[pattern][rule]
+
+
 def config_set(context: Context, key: str, value: str, user: bool) -> None:
     """Sets a key in the store's file, or in the user's."""
-    from aivcs.config import parse_value, require_key
+    from aivcs.config import may_set, parse_value
 
     parsed = parse_value(key, value)
-    if require_key(key).user_only and not user:
-        raise UsageError(f"{key} stands in your own configuration only: add --user")
+    may_set(key, user=user)
     _change(context, key, parsed, user=user)
 
 
 def config_unset(context: Context, key: str, user: bool) -> None:
     """Removes a key from the store's file, or from the user's."""
-    from aivcs.config import require_key
+    from aivcs.config import policy_key, require_key
 
-    require_key(key)
+    if policy_key(key) is None:
+        require_key(key)
     _change(context, key, None, user=user)
 
 
@@ -256,8 +319,10 @@ def _optional_repository(context: Context) -> Repository | None:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    if isinstance(value, (list, dict, bool)):
+        return render.json_line(value).removesuffix("\n")
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
