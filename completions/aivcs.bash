@@ -91,11 +91,17 @@ _aivcs_command() {
         operands='text text'
         ;;
     'aivcs run')
-        below='start log finish show events list diff reap verify'
+        below='start exec log finish show events list diff reap verify'
         options='-h --help'
         ;;
     'aivcs run start')
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid -h --help'
+        ;;
+    'aivcs run exec')
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture -h --help'
+        operands='text'
+        repeats=yes
+        interspersed=''
         ;;
     'aivcs run log')
         options='--stdin --atomic --print-seq --seq --timestamp --file --blob -h --help'
@@ -204,6 +210,12 @@ _aivcs_takes() {
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
     'aivcs run start --owner-pid') takes='text' ;;
+    'aivcs run exec --agent') takes='text' ;;
+    'aivcs run exec --spec') takes='text' ;;
+    'aivcs run exec --spec-file') takes='file' ;;
+    'aivcs run exec --git-sha') takes='text' ;;
+    'aivcs run exec --tag') takes='text' ;;
+    'aivcs run exec --capture') takes='lines|blobs|none' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;
     'aivcs run log --file') takes='assignment' ;;

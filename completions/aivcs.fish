@@ -21,6 +21,12 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run start --git-sha' \
         'aivcs run start --tag' \
         'aivcs run start --owner-pid' \
+        'aivcs run exec --agent' \
+        'aivcs run exec --spec' \
+        'aivcs run exec --spec-file' \
+        'aivcs run exec --git-sha' \
+        'aivcs run exec --tag' \
+        'aivcs run exec --capture' \
         'aivcs run log --seq' \
         'aivcs run log --timestamp' \
         'aivcs run log --file' \
@@ -202,6 +208,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l json -d 'Print JSON: one 
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a start -d 'Start a run, and print its id'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a exec -d 'Execute a command as a run: record its start, its output and its end'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a log -d 'Append an event to a run, or many'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a finish -d 'End a run; afterwards it never changes again'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a show -d 'Show a run as it stands'
@@ -220,6 +227,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEX
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l owner-pid -x -d 'The process that the run belongs to: the shell\'s $$'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l agent -x -d 'Which agent runs'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l spec -x -d 'What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l spec-file -r -F -d 'Or a file, which is stored and is the spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l git-sha -x -d 'The commit of the code'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blobs none' -d 'What becomes of its output: an event for each line, a blob for each stream, or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, a line each: {"kind": …, "payload": …} with optional seq and timestamp'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l atomic -d 'With --stdin: read and check all before storing any'

@@ -211,6 +211,21 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'owner_pid': None},
         True,
     ),
+    'run exec': (
+        'execute:exec_',
+        {
+            '--agent': ('agent', 'text'),
+            '--spec': ('spec', 'text'),
+            '--spec-file': ('spec_file', 'text'),
+            '--git-sha': ('git_sha', 'text'),
+            '--tag': ('tags', 'texts'),
+            '--allow-missing-spec': ('allow_missing_spec', 'flag'),
+            '--capture': ('capture', ('lines', 'blobs', 'none')),
+        },
+        [('command', 'some')],
+        {'command': [], 'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'capture': 'lines'},
+        False,
+    ),
     'run log': (
         'run:log',
         {

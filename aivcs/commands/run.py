@@ -188,7 +188,7 @@ def finish(
         raise UsageError("a duration is not negative")
     run_id = repo.resolve_run(run)
     if status is None:
-        status = _status_of(exit_code or 0)
+        status = status_of(exit_code or 0)
     if if_running and repo.runs.get_run(run_id).status.is_terminal:
         return
     end = {
@@ -285,7 +285,8 @@ def _tag(word: str) -> "tuple[str, Any]":
     return pair
 
 
-def _status_of(exit_code: int) -> str:
+def status_of(exit_code: int) -> str:
+    """Returns the status of a run whose process ended with an exit code, as shells report it."""
     if exit_code == 0:
         return "completed"
     return "cancelled" if exit_code in _CANCELLED else "failed"

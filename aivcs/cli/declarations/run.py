@@ -16,7 +16,34 @@ from aivcs.cli.declarations.shared import (
 )
 
 Status = Literal["completed", "failed", "cancelled"]
+Capture = Literal["lines", "blobs", "none"]
 AnyStatus = Literal["running", "completed", "failed", "cancelled"]
+Agent = Annotated[str, Option("--agent", metavar="NAME", help="Which agent runs.")]
+SpecOption = Annotated[
+    str | None,
+    Option(
+        "--spec",
+        metavar="SPEC",
+        help="What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.",
+    ),
+]
+SpecFile = Annotated[
+    str | None,
+    Option("--spec-file", metavar="FILE", help="Or a file, which is stored and is the spec."),
+]
+GitSha = Annotated[
+    str | None,
+    Option(
+        "--git-sha",
+        metavar="SHA",
+        help="The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA, $GIT_COMMIT, or "
+        "HEAD of the git repository around.",
+    ),
+]
+Tags = Annotated[
+    list[str] | None,
+    Option("--tag", metavar="K=V", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable."),
+]
 
 app = noun()
 
@@ -24,32 +51,11 @@ app = noun()
 @app.command("start")
 @calls("run:start")
 def run_start(
-    agent: Annotated[str, Option("--agent", metavar="NAME", help="Which agent runs.")],
-    spec: Annotated[
-        str | None,
-        Option(
-            "--spec",
-            metavar="SPEC",
-            help="What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.",
-        ),
-    ] = None,
-    spec_file: Annotated[
-        str | None,
-        Option("--spec-file", metavar="FILE", help="Or a file, which is stored and is the spec."),
-    ] = None,
-    git_sha: Annotated[
-        str | None,
-        Option(
-            "--git-sha",
-            metavar="SHA",
-            help="The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA, $GIT_COMMIT, or "
-            "HEAD of the git repository around.",
-        ),
-    ] = None,
-    tags: Annotated[
-        list[str] | None,
-        Option("--tag", metavar="K=V", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable."),
-    ] = None,
+    agent: Agent,
+    spec: SpecOption = None,
+    spec_file: SpecFile = None,
+    git_sha: GitSha = None,
+    tags: Tags = None,
     allow_missing_spec: AllowMissing = False,
     owner_pid: Annotated[
         int | None,
@@ -62,6 +68,35 @@ def run_start(
     ] = None,
 ) -> None:
     """Start a run, and print its id."""
+
+
+@app.command("exec", context_settings={"allow_interspersed_args": False})
+@calls("execute:exec_")
+def run_exec(
+    command: Annotated[
+        list[str], Argument(metavar="COMMAND...", help="What to execute, with its arguments.")
+    ],
+    agent: Agent,
+    spec: SpecOption = None,
+    spec_file: SpecFile = None,
+    git_sha: GitSha = None,
+    tags: Tags = None,
+    allow_missing_spec: AllowMissing = False,
+    capture: Annotated[
+        Capture,
+        Option(
+            "--capture",
+            help="What becomes of its output: an event for each line, a blob for each stream, or "
+            "nothing.",
+        ),
+    ] = "lines",
+) -> None:
+    """Execute a command as a run: record its start, its output and its end.
+
+    The command gets AIVCS_RUN and AIVCS_STORE, so what it logs with @ is part of the run. Its
+    output passes through; its exit code is that of aivcs: 128+N if signal N ended it, 127 if it was
+    not found, 126 if it could not be executed, and 125 if aivcs itself failed.
+    """
 
 
 @app.command("log", context_settings={"allow_interspersed_args": False})

@@ -191,6 +191,20 @@ aivcs run finish @ --status completed""",
             "    --spec reviewer@current --owner-pid $$)",
         ),
     ],
+    "aivcs run exec": [
+        Example(
+            "Run the tests, and keep what they printed",
+            "aivcs run exec --agent reviewer --spec reviewer@current -- make test",
+        ),
+        Example(
+            "Run a command with output of any size, and read what it printed",
+            """\
+aivcs run exec --agent reviewer --spec reviewer@current --capture blobs -- seq 1000 >/dev/null
+run=$(aivcs run list -n 1 | cut -f 1)
+digest=$(aivcs run events "$run" --kind output --json | jq -r '.payload.blob["$blob"]')
+aivcs blob get "$digest" | tail -n 1""",
+        ),
+    ],
     "aivcs run log": [
         Example(
             "Log an event with a few members",
