@@ -67,6 +67,7 @@ class Recording:
         self._size = 0
         self._stored = 0
         self._taken: dict[str, int] = {}
+        self._is_closed = False
 
     def begin(self, argv: "Sequence[str]", folder: str) -> None:
         """Records what is about to be executed, and where.
@@ -92,7 +93,8 @@ class Recording:
     def close(self) -> None:
         """Returns when everything that was taken is stored, or could not be."""
         self._queue.put(None)
-        self._over.acquire()
+        with self._over:
+            pass
 
     def finish(self, status: str, exit_code: int, signal: str, duration_ms: int) -> None:
         """Records how the command ended, and ends the run.
@@ -125,10 +127,6 @@ class Recording:
             RunSummary(success=status == "completed", duration_ms=duration_ms, exit_code=exit_code),
         )
 
-    def is_over(self) -> bool:
-        """Whether somebody has ended the run."""
-        return self._repo.runs.get_run(self.run_id).status.is_terminal
-
     def _append(self, kind: str, payload: "dict[str, Any]") -> None:
         self._repo.runs.append_event(self.run_id, RunEvent(kind, payload))
 
@@ -138,35 +136,37 @@ class Recording:
 
     def _serve(self) -> None:
         try:
-            due: float | None = None
-            while True:
-                try:
-                    wait = None if due is None else max(0.0, due - monotonic())
-                    item = self._queue.get(True, wait)
-                except Empty:
-                    self._flush()
-                    due = None
-                    continue
-                if item is None:
-                    break
-                self._handle(*item)
-                if not self._pending:
-                    due = None
-                elif self._size >= _BATCH:
-                    self._flush()
-                    due = None
-                elif due is None:
-                    due = monotonic() + _PATIENCE
-            self._end()
+            self._store()
         except Exception as error:  # noqa: BLE001 whatever it is, the output goes on without us
             self._fail(error)
-            while self._queue.get() is not None:
-                pass
+            while not self._is_closed:
+                self._is_closed = self._queue.get() is None
             for stream in self._streams.values():
                 if stream.blob:
                     stream.blob.close()
         finally:
             self._over.release()
+
+    def _store(self) -> None:
+        due: float | None = None
+        while True:
+            try:
+                item = self._queue.get(True, None if due is None else max(0.0, due - monotonic()))
+            except Empty:
+                self._flush()
+                due = None
+                continue
+            if item is None:
+                self._is_closed = True
+                self._end()
+                return
+            self._handle(*item)
+            if self._size >= _BATCH:
+                self._flush()
+            if not self._pending:
+                due = None
+            elif due is None:
+                due = monotonic() + _PATIENCE
 
     def _fail(self, error: Exception) -> None:
         if self.failure is None:
@@ -267,8 +267,8 @@ class _Blob:
     def close(self) -> "Exception | None":
         """Returns, when all of it is stored, why it is not."""
         self._queue.put(None)
-        self._over.acquire()
-        return self._failure
+        with self._over:
+            return self._failure
 
     def read(self, size: int) -> bytes:
         if not self._rest and self._rest is not None:

@@ -87,6 +87,22 @@ class Execution:
         """
         terminal = self._terminal
         began = monotonic()
+        if terminal:
+            terminal.enter()  # before anything is shown, which it would show otherwise
+        try:
+            return self._run(argv, environment, signals, began)
+        finally:
+            if terminal:
+                terminal.leave()
+
+    def _run(
+        self,
+        argv: "list[str]",
+        environment: "Mapping[str, str]",
+        signals: "Signals",
+        began: float,
+    ) -> Outcome:
+        terminal = self._terminal
         if terminal and terminal.is_keyboard:
             command = process.start_session(
                 argv, environment, self._descriptors, signals.before,
@@ -101,22 +117,16 @@ class Execution:
             Pump(source, target, self._taker(stream), ended)
             for stream, source, target in self._routes
         ]
-        if terminal:
-            terminal.enter()
-            if terminal.is_keyboard:
-                terminal.listen(ended)
+        if terminal and terminal.is_keyboard:
+            terminal.listen(ended)
         signals.listen(lambda number, by_system: self._inbox.put(("signal", number, by_system)))
         _thread.start_new_thread(self._wait, (command,))
-        try:
-            outcome = self._watch(command)
-            outcome.duration_ms = int((monotonic() - began) * 1000)
-            os.close(end)
-            for pump in pumps:
-                pump.join()
-                outcome.failure = outcome.failure or pump.failure
-        finally:
-            if terminal:
-                terminal.leave()
+        outcome = self._watch(command)
+        outcome.duration_ms = int((monotonic() - began) * 1000)
+        os.close(end)
+        for pump in pumps:
+            pump.join()
+            outcome.failure = outcome.failure or pump.failure
         return outcome
 
     def _route(self) -> None:

@@ -208,7 +208,7 @@ def _become(
     except OSError as error:
         number = error.errno or number
     except ValueError:
-        pass  # a NUL
+        number = errno.ENOENT  # an empty word
     finally:
         os.write(told, b"%d" % number)
         os._exit(_NOT_FOUND)

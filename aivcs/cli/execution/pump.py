@@ -5,8 +5,8 @@ import errno
 import fcntl
 import os
 import select
+import sys
 import termios
-from array import array
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -94,9 +94,7 @@ class Pump:
             raise
 
     def _waiting(self) -> int:
-        number = array("i", [0])
-        fcntl.ioctl(self._source, termios.FIONREAD, number)
-        return number[0]
+        return int.from_bytes(fcntl.ioctl(self._source, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def _pass(self, data: bytes) -> bool:
         """Whether all of it was written."""
