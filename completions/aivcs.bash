@@ -98,7 +98,7 @@ _aivcs_command() {
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid -h --help'
         ;;
     'aivcs run exec')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact -h --help'
         operands='text'
         repeats=yes
         interspersed=''
@@ -172,15 +172,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory text'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'

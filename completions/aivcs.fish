@@ -235,6 +235,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l git-sha -x -d 'The commi
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blobs none' -d 'What becomes of its output: an event for each line, a blob for each stream, or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l no-redact -d 'Record arguments and output as they are'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, a line each: {"kind": …, "payload": …} with optional seq and timestamp'
@@ -335,15 +336,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'In your own file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'In your own file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Say where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one a line for a list'

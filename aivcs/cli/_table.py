@@ -221,9 +221,10 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--tag': ('tags', 'texts'),
             '--allow-missing-spec': ('allow_missing_spec', 'flag'),
             '--capture': ('capture', ('lines', 'blobs', 'none')),
+            '--no-redact': ('no_redact', 'flag'),
         },
         [('command', 'some')],
-        {'command': [], 'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'capture': 'lines'},
+        {'command': [], 'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'capture': 'lines', 'no_redact': False},
         False,
     ),
     'run log': (

@@ -46,8 +46,8 @@ class LineSplitter:
         """Cuts parts off a line until what is left is short enough, and returns that."""
         while len(line) > self._limit:
             at = self._limit
-            # Not within a character, whose bytes behind the first are 10xxxxxx.
-            while at > self._limit - 4 and line[at] & 0xC0 == 0x80:
+            # Not within a character: behind its first byte are up to three, which are 10xxxxxx.
+            while at > self._limit - 3 and line[at] & 0xC0 == 0x80:
                 at -= 1
             if line[at] & 0xC0 == 0x80:
                 at = self._limit

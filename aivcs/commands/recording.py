@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from aivcs.commands.redaction import Redactor
     from aivcs.model import RunId
     from aivcs.repository import Repository
 
@@ -48,18 +49,26 @@ class Recording:
         failure: Why recording stopped, or None.
     """
 
-    def __init__(self, repo: "Repository", run_id: "RunId", capture: str) -> None:
+    def __init__(
+        self,
+        repo: "Repository",
+        run_id: "RunId",
+        capture: str,
+        secrets: "dict[bytes, str] | None" = None,
+    ) -> None:
         """Takes a run that is RUNNING.
 
         Args:
             repo: Where it is.
             run_id: The run.
             capture: `LINES`, `BLOBS` or `NONE`.
+            secrets: What is masked in arguments and output, with the name of each.
         """
         self.run_id = run_id
         self.failure: Exception | None = None
         self._repo = repo
         self._capture = capture
+        self._secrets = secrets
         self._queue: SimpleQueue[tuple[str, bytes, Timestamp] | None] = SimpleQueue()
         self._over = _thread.allocate_lock()
         self._streams: dict[str, _Stream] = {}
@@ -75,6 +84,10 @@ class Recording:
         Raises:
             StorageError: It could not be recorded.
         """
+        if self._secrets:
+            from aivcs.commands.redaction import redact
+
+            argv = [redact(word, self._secrets) for word in argv]
         payload = {"argv": [_text(word) for word in argv], "cwd": _text(folder)}
         self._append(STARTED, payload)
 
@@ -131,7 +144,7 @@ class Recording:
         self._repo.runs.append_event(self.run_id, RunEvent(kind, payload))
 
     def _backlog(self) -> int:
-        blobs = [stream.blob.stored for stream in list(self._streams.values()) if stream.blob]
+        blobs = [stream.blob.done for stream in list(self._streams.values()) if stream.blob]
         return sum(self._taken.values()) - self._stored - sum(blobs)
 
     def _serve(self) -> None:
@@ -176,19 +189,27 @@ class Recording:
     def _handle(self, name: str, data: bytes, moment: Timestamp) -> None:
         stream = self._streams.get(name)
         if stream is None:
-            stream = self._streams[name] = _Stream(name, self._piece())
+            stream = self._streams[name] = _Stream(name, self._piece(), self._secrets)
             if self._capture == BLOBS:
                 stream.blob = _Blob(name, self._repo, self.run_id)
+        size = len(data)
+        if stream.redactor:
+            data = stream.redactor.feed(data)
+        self._keep(name, stream, data, size, moment)
+
+    def _keep(
+        self, name: str, stream: "_Stream", data: bytes, size: int, moment: Timestamp
+    ) -> None:
+        """Makes events of data, or hands it over to a blob; `size` was its size before masking."""
         if stream.blob is None:
-            self._stored += len(data)
             at = stream.room(data)
             self._add(stream.lines.feed(data[:at]), moment)
             if at == len(data):
+                self._stored += size
                 return
-            self._stored -= len(data) - at
             stream.blob = _Blob(name, self._repo, self.run_id)
             data = data[at:]
-        stream.blob.put(data)
+        stream.blob.put(data, size)
 
     def _piece(self) -> int:
         # A byte becomes six at worst, as \\u0000 or as U+FFFD and base64.
@@ -209,8 +230,11 @@ class Recording:
             self._repo.runs.append_events(self.run_id, EncodedEvents(pending))
 
     def _end(self) -> None:
-        for stream in self._streams.values():
-            self._add(stream.lines.end(), Timestamp.now())
+        moment = Timestamp.now()
+        for name, stream in self._streams.items():
+            if stream.redactor:
+                self._keep(name, stream, stream.redactor.end(), 0, moment)
+            self._add(stream.lines.end(), moment)
         self._flush()
         for stream in self._streams.values():
             if stream.blob:
@@ -222,8 +246,13 @@ class Recording:
 class _Stream:
     """What has become of one stream so far."""
 
-    def __init__(self, name: str, limit: int) -> None:
+    def __init__(self, name: str, limit: int, secrets: "dict[bytes, str] | None") -> None:
         self.lines = LineSplitter(name, limit)
+        self.redactor: Redactor | None = None
+        if secrets:
+            from aivcs.commands.redaction import Redactor
+
+            self.redactor = Redactor(secrets)
         self.blob: _Blob | None = None
         self._lines = MAX_LINES
         self._bytes = MAX_BYTES
@@ -247,32 +276,35 @@ class _Blob:
 
     Attributes:
         stored: How many bytes of it were read.
+        done: How many these were before masking; so many need not wait any more.
     """
 
     def __init__(self, name: str, repo: "Repository", run_id: "RunId") -> None:
         self.stored = 0
+        self.done = 0
         self._name = name
         self._repo = repo
         self._run_id = run_id
         self._failure: Exception | None = None
         self._rest: bytes | None = b""
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[bytes | None, int]] = SimpleQueue()
         self._over = _thread.allocate_lock()
         self._over.acquire()
         _thread.start_new_thread(self._store, ())
 
-    def put(self, data: bytes) -> None:
-        self._queue.put(data)
+    def put(self, data: bytes, size: int) -> None:
+        self._queue.put((data, size))
 
     def close(self) -> "Exception | None":
         """Returns, when all of it is stored, why it is not."""
-        self._queue.put(None)
+        self._queue.put((None, 0))
         with self._over:
             return self._failure
 
     def read(self, size: int) -> bytes:
-        if not self._rest and self._rest is not None:
-            self._rest = self._queue.get()
+        while self._rest == b"":  # None is the end
+            self._rest, size_before = self._queue.get()
+            self.done += size_before
         if self._rest is None:
             return b""
         chunk, self._rest = self._rest[:size], self._rest[size:]
@@ -290,8 +322,8 @@ class _Blob:
         except Exception as error:  # noqa: BLE001 kept for the end
             self._failure = error
             while self._rest is not None:
-                self.stored += len(self._rest)
-                self._rest = self._queue.get()
+                self._rest, size = self._queue.get()
+                self.done += size
         finally:
             self._over.release()
 

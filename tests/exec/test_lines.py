@@ -3,7 +3,7 @@
 import base64
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aivcs.commands.output import LineSplitter
@@ -40,6 +40,7 @@ def put_together(payloads):
 
 
 @given(data=OUTPUT, cuts=CUTS, limit=st.integers(4, 20))
+@example(data=b"\xf0" + b"\x80" * 9, cuts=[], limit=4)
 def test_put_together_again_it_is_what_it_was(data, cuts, limit):
     found = pieces(data, cuts, limit)
     assert put_together(found) == data

@@ -90,6 +90,14 @@ def run_exec(
             "nothing.",
         ),
     ] = "lines",
+    no_redact: Annotated[
+        bool,
+        Option(
+            "--no-redact",
+            help="Record arguments and output as they are. By default the values of variables "
+            "named *_TOKEN, *_SECRET, *_KEY or *PASSWORD*, and as exec.redact says, are masked.",
+        ),
+    ] = False,
 ) -> None:
     """Execute a command as a run: record its start, its output and its end.
 

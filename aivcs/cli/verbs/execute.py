@@ -13,6 +13,7 @@ from aivcs.errors import InvalidRunStateError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
+    from aivcs.repository import Repository
 
 FAILED = 125
 """What `env`, `timeout` and `nohup` exit with, too, when it is they who failed."""
@@ -28,6 +29,7 @@ def exec_(
     tags: "list[str]",
     allow_missing_spec: bool,
     capture: str,
+    no_redact: bool,
 ) -> int:
     """Executes a command, records it as a run, and exits as it did."""
     try:
@@ -37,6 +39,7 @@ def exec_(
 
             git_sha = commit(context)
         folder = context.working_directory()
+        secrets = None if no_redact else _secrets(context, repo)
         run_id = commands.start(
             repo,
             agent=agent,
@@ -48,7 +51,7 @@ def exec_(
             owner_pid=os.getpid(),
         )
         signals = Signals()
-        recording = Recording(repo, run_id, capture)
+        recording = Recording(repo, run_id, capture, secrets)
         recording.begin(command, folder)
     except Exception as error:  # noqa: BLE001 none of our own exit codes may pass for the command's
         from aivcs.cli.exits import report
@@ -73,6 +76,16 @@ def exec_(
     if outcome.is_interrupted:
         end_by_interrupt(whole_group=execution.has_session)
     return code
+
+
+def _secrets(context: "Context", repo: "Repository") -> "dict[bytes, str]":
+    """The values that are not to be recorded, by all that any configuration says."""
+    from aivcs.commands.redaction import PATTERNS, find_secrets
+
+    patterns = list(PATTERNS)
+    for _, values in context.config_layers(repo):
+        patterns += values.get("exec.redact", [])
+    return find_secrets(context.environment, patterns)
 
 
 def _finish(context: "Context", recording: Recording, outcome: Outcome) -> int:
