@@ -95,10 +95,10 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs run start')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --github-annotations -h --help'
         operands='text'
         repeats=yes
         interspersed=''
@@ -110,11 +110,11 @@ _aivcs_command() {
         interspersed=''
         ;;
     'aivcs run finish')
-        options='--status --exit-code --if-running --state --state-file --duration-ms -h --help'
+        options='--status --exit-code --if-running --state --state-file --duration-ms --github-annotations -h --help'
         operands='text'
         ;;
     'aivcs run show')
-        options='--json -h --help'
+        options='--json --github-summary -h --help'
         operands='text'
         ;;
     'aivcs run events')
@@ -141,7 +141,7 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --by --expect --allow-missing-spec -h --help'
+        options='--label --notes --by --expect --allow-missing-spec --github-summary -h --help'
         operands='text text'
         ;;
     'aivcs release rollback')
@@ -210,6 +210,7 @@ _aivcs_takes() {
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
     'aivcs run start --owner-pid') takes='text' ;;
+    'aivcs run start --dotenv') takes='file' ;;
     'aivcs run exec --agent') takes='text' ;;
     'aivcs run exec --spec') takes='text' ;;
     'aivcs run exec --spec-file') takes='file' ;;
@@ -232,7 +233,7 @@ _aivcs_takes() {
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n') takes='text' ;;
-    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
+    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory' ;;
     'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes') takes='text' ;;
@@ -244,7 +245,7 @@ _aivcs_takes() {
     'aivcs release rollback --expect') takes='text' ;;
     'aivcs release current --default') takes='text' ;;
     'aivcs release history -n') takes='text' ;;
-    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
+    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory' ;;
     *) takes='' ;;
     esac
 }

@@ -21,6 +21,7 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run start --git-sha' \
         'aivcs run start --tag' \
         'aivcs run start --owner-pid' \
+        'aivcs run start --dotenv' \
         'aivcs run exec --agent' \
         'aivcs run exec --spec' \
         'aivcs run exec --spec-file' \
@@ -226,6 +227,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l git-sha -x -d 'The commit
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l owner-pid -x -d 'The process that the run belongs to: the shell\'s $$'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l github-env -d 'In GitHub Actions: set AIVCS_RUN for the steps that follow, by $GITHUB_ENV'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l dotenv -r -F -d 'Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports: dotenv)'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l agent -x -d 'Which agent runs'
@@ -236,6 +239,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l tag -x -d 'A tag: KEY=TE
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blobs none' -d 'What becomes of its output: an event for each line, a blob for each stream, or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l no-redact -d 'Record arguments and output as they are'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, a line each: {"kind": …, "payload": …} with optional seq and timestamp'
@@ -253,9 +257,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l if-running -d 'Do nothin
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -d 'The blob of its final state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state-file -r -F -d 'Or a file, which is stored and is the state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l duration-ms -x -d 'How long it took'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l github-summary -d 'In GitHub Actions: also add it to the summary of the job, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l kind -x -d 'Only events of this kind'
@@ -272,7 +278,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
@@ -300,6 +306,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l notes -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l github-summary -d 'In GitHub Actions: also add it to the summary of the job, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -d 'Which release to return to: @SEQ, a label, or a digest'
@@ -316,7 +323,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -x -d 'At most N 
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'

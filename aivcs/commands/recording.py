@@ -248,11 +248,7 @@ class _Stream:
 
     def __init__(self, name: str, limit: int, secrets: "dict[bytes, str] | None") -> None:
         self.lines = LineSplitter(name, limit)
-        self.redactor: Redactor | None = None
-        if secrets:
-            from aivcs.commands.redaction import Redactor
-
-            self.redactor = Redactor(secrets)
+        self.redactor = _redactor(secrets) if secrets else None
         self.blob: _Blob | None = None
         self._lines = MAX_LINES
         self._bytes = MAX_BYTES
@@ -269,6 +265,12 @@ class _Stream:
             self._lines -= 1
         self._bytes -= at
         return at
+
+
+def _redactor(secrets: "dict[bytes, str]") -> "Redactor":
+    from aivcs.commands.redaction import Redactor
+
+    return Redactor(secrets)
 
 
 class _Blob:

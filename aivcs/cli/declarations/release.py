@@ -9,6 +9,7 @@ from aivcs.cli.declarations.shared import (
     AllowMissing,
     ExitCode,
     Expect,
+    GithubSummary,
     Ignored,
     Json,
     Name,
@@ -33,6 +34,7 @@ def release_promote(
     by: Actor = None,
     expect: Expect = None,
     allow_missing_spec: AllowMissing = False,
+    github_summary: GithubSummary = False,
 ) -> None:
     """Make a spec live, and print its digest."""
 

@@ -7,6 +7,8 @@ from typer import Argument, Option
 from aivcs.cli.declarations.shared import (
     AllowMissing,
     ExitCode,
+    GithubAnnotations,
+    GithubSummary,
     Ignored,
     Json,
     Repair,
@@ -66,8 +68,26 @@ def run_start(
             "aivcs run reap ends the run.",
         ),
     ] = None,
+    github_env: Annotated[
+        bool,
+        Option(
+            "--github-env",
+            help="In GitHub Actions: set AIVCS_RUN for the steps that follow, by $GITHUB_ENV.",
+        ),
+    ] = False,
+    dotenv: Annotated[
+        str | None,
+        Option(
+            "--dotenv",
+            metavar="FILE",
+            help="Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports: dotenv).",
+        ),
+    ] = None,
 ) -> None:
-    """Start a run, and print its id."""
+    """Start a run, and print its id.
+
+    In a job of GitHub Actions or GitLab CI, tags ci.* say which.
+    """
 
 
 @app.command("exec", context_settings={"allow_interspersed_args": False})
@@ -98,6 +118,7 @@ def run_exec(
             "named *_TOKEN, *_SECRET, *_KEY or *PASSWORD*, and as exec.redact says, are masked.",
         ),
     ] = False,
+    github_annotations: GithubAnnotations = False,
 ) -> None:
     """Execute a command as a run: record its start, its output and its end.
 
@@ -195,13 +216,14 @@ def run_finish(
         int | None,
         Option("--duration-ms", metavar="N", help="How long it took. Default: since its start."),
     ] = None,
+    github_annotations: GithubAnnotations = False,
 ) -> None:
     """End a run; afterwards it never changes again."""
 
 
 @app.command("show")
 @calls("run:show")
-def run_show(run: Run, as_json: Json = False) -> None:
+def run_show(run: Run, as_json: Json = False, github_summary: GithubSummary = False) -> None:
     """Show a run as it stands."""
 
 

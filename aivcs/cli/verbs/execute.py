@@ -6,6 +6,7 @@ import sys
 from aivcs.cli.execution import Execution, Outcome
 from aivcs.cli.execution.process import StartError
 from aivcs.cli.execution.signals import Signals, end_by_interrupt
+from aivcs.cli.verbs.run import annotate, surroundings
 from aivcs.commands import run as commands
 from aivcs.commands.recording import NONE, Recording
 from aivcs.errors import InvalidRunStateError
@@ -30,6 +31,7 @@ def exec_(
     allow_missing_spec: bool,
     capture: str,
     no_redact: bool,
+    github_annotations: bool,
 ) -> int:
     """Executes a command, records it as a run, and exits as it did."""
     try:
@@ -49,6 +51,7 @@ def exec_(
             tags=tags,
             allow_missing_spec=allow_missing_spec,
             owner_pid=os.getpid(),
+            surroundings=surroundings(context),
         )
         signals = Signals()
         recording = Recording(repo, run_id, capture, secrets)
@@ -73,6 +76,8 @@ def exec_(
         context.tell(f"aivcs: cannot execute {command[0]!a}: {error.strerror}")
         outcome.exit_code = FAILED
     code = _finish(context, recording, outcome)
+    if github_annotations:
+        annotate(context, run_id, agent, _status(outcome), code)
     if outcome.is_interrupted:
         end_by_interrupt(whole_group=execution.has_session)
     return code
@@ -88,11 +93,13 @@ def _secrets(context: "Context", repo: "Repository") -> "dict[bytes, str]":
     return find_secrets(context.environment, patterns)
 
 
+def _status(outcome: Outcome) -> str:
+    status = commands.status_of(outcome.exit_code)
+    return "cancelled" if outcome.was_told and status == "failed" else status
+
+
 def _finish(context: "Context", recording: Recording, outcome: Outcome) -> int:
     """Ends the run, says what went wrong on our side, and returns the exit code."""
-    status = commands.status_of(outcome.exit_code)
-    if outcome.was_told and status == "failed":
-        status = "cancelled"
     name = ""
     if outcome.signal:
         from signal import Signals as Names
@@ -101,7 +108,7 @@ def _finish(context: "Context", recording: Recording, outcome: Outcome) -> int:
     recording.close()
     failure = recording.failure
     try:
-        recording.finish(status, outcome.exit_code, name, outcome.duration_ms)
+        recording.finish(_status(outcome), outcome.exit_code, name, outcome.duration_ms)
     except Exception as error:  # noqa: BLE001 reported below
         failure = failure or error
     failed = False

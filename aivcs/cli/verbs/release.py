@@ -17,8 +17,14 @@ def promote(
     by: "str | None",
     expect: "str | None",
     allow_missing_spec: bool,
+    github_summary: bool,
 ) -> None:
     """Prints the digest now live; says what was live and how to undo it."""
+    handover = None
+    if github_summary:  # before anything is done
+        from aivcs.cli.handover import Handover
+
+        handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     before, after = release.promote(
         context.repository(),
         name,
@@ -30,6 +36,10 @@ def promote(
         allow_missing_spec=allow_missing_spec,
     )
     _announce(context, before, after)
+    if handover is not None:
+        from aivcs.cli.ci import release_summary
+
+        handover.append(release_summary(before, after))
 
 
 def rollback(
