@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 17
 """Bytes read at once."""
+_ENOUGH = 1 << 18
+"""Bytes that were passed on and are handed over though more is there."""
 _SILENCE = 200
 """Milliseconds without output after which what the command left behind is not waited for."""
 _LAST = 2.0
@@ -47,6 +49,8 @@ class Pump:
         self._target = target
         self._take = take
         self._ended = ended
+        self._passed: list[bytes] = []
+        self._size = 0
         self._over = _thread.allocate_lock()
         self._over.acquire()
         _thread.start_new_thread(self._run, ())
@@ -59,6 +63,7 @@ class Pump:
         try:
             self._copy()
         finally:
+            self._hand_over()
             os.close(self._source)
             self._over.release()
 
@@ -70,7 +75,11 @@ class Pump:
         deadline: float | None = None
         left = 0
         while deadline is None or left > 0 or monotonic() < deadline:
-            ready = dict(poll.poll(None if deadline is None else _SILENCE))
+            silence = None if deadline is None else _SILENCE
+            ready = dict(poll.poll(0 if self._passed else silence))
+            if self._passed and (self._source not in ready or self._size >= _ENOUGH):
+                self._hand_over()
+                continue
             if self._target in ready:
                 return  # its reader has gone; by our closing the command learns of it
             if deadline is None and self._ended in ready:
@@ -108,5 +117,12 @@ class Pump:
         except OSError as error:
             if error.errno != errno.EPIPE:
                 self.failure = error
-        self._take(data)
+        self._passed.append(data)
+        self._size += len(data)
         return not rest
+
+    def _hand_over(self) -> None:
+        """Gives the copy away, many small pieces as one: others are woken up for each."""
+        passed, self._passed, self._size = self._passed, [], 0
+        if passed:
+            self._take(b"".join(passed))
