@@ -16,40 +16,50 @@ if TYPE_CHECKING:
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
+GITHUB = {
+    # For a pull request, the ref is a merge that nobody has ever heard of.
+    "ci.branch": ("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
+    "ci.job_id": ("GITHUB_JOB",),
+    "ci.attempt": ("GITHUB_RUN_ATTEMPT",),
+    "ci.actor": ("GITHUB_ACTOR",),
+}
+GITHUB_URL = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+GITLAB = {
+    "ci.branch": ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_REF_NAME"),
+    "ci.pipeline_url": ("CI_PIPELINE_URL",),
+    "ci.job_id": ("CI_JOB_ID",),
+    "ci.actor": ("GITLAB_USER_LOGIN",),
+}
+"""Tags, and the variables that they come from; the first that is set counts."""
+
+
 def tags_of(environment: "Mapping[str, str]") -> "dict[str, str]":
     """Returns what is known of the job that runs, as tags `ci.…`; none outside a CI system."""
-
-    def of(*names: str) -> str:
-        return next(filter(None, (environment.get(name) for name in names)), "")
-
     found: dict[str, str] = {}
     if environment.get("GITHUB_ACTIONS") == "true":
-        server, repository = of("GITHUB_SERVER_URL"), of("GITHUB_REPOSITORY")
-        run = of("GITHUB_RUN_ID")
-        found = {
-            "ci.system": "github",
-            # For a pull request, the ref is a merge that nobody has ever heard of.
-            "ci.branch": of("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
-            "ci.pipeline_url": f"{server}/{repository}/actions/runs/{run}"
-            if server and repository and run
-            else "",
-            "ci.job_id": of("GITHUB_JOB"),
-            "ci.attempt": of("GITHUB_RUN_ATTEMPT"),
-            "ci.actor": of("GITHUB_ACTOR"),
-        }
+        found["ci.system"] = "github"
+        found |= _first_of(GITHUB, environment)
+        server, repository, run = (environment.get(name) for name in GITHUB_URL)
+        if server and repository and run:
+            found["ci.pipeline_url"] = f"{server}/{repository}/actions/runs/{run}"
     elif environment.get("GITLAB_CI") == "true":
-        found = {
-            "ci.system": "gitlab",
-            "ci.branch": of("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_REF_NAME"),
-            "ci.pipeline_url": of("CI_PIPELINE_URL"),
-            "ci.job_id": of("CI_JOB_ID"),
-            "ci.actor": of("GITLAB_USER_LOGIN"),
-        }
+        found["ci.system"] = "gitlab"
+        found |= _first_of(GITLAB, environment)
     return {
         name: value.encode("utf-8", "surrogateescape").decode(errors="replace")
         for name, value in found.items()
-        if value
     }
+
+
+def _first_of(
+    table: "Mapping[str, tuple[str, ...]]", environment: "Mapping[str, str]"
+) -> "dict[str, str]":
+    found = {}
+    for tag, names in table.items():
+        values = [value for name in names if (value := environment.get(name))]
+        if values:
+            found[tag] = values[0]
+    return found
 
 
 def assignment(name: str, value: str) -> str:

@@ -193,16 +193,15 @@ aivcs run finish @ --status completed""",
     ],
     "aivcs run exec": [
         Example(
-            "Run the tests, and keep what they printed",
-            "aivcs run exec --agent reviewer --spec reviewer@current -- make test",
+            "Run a check, and keep what it printed",
+            "aivcs run exec --agent reviewer --spec reviewer@current -- wc prompt.md",
         ),
         Example(
-            "Run a command with output of any size, and read what it printed",
+            "Keep output of any size, and see where it is",
             """\
-aivcs run exec --agent reviewer --spec reviewer@current --capture blobs -- seq 1000 >/dev/null
-run=$(aivcs run list -n 1 | cut -f 1)
-digest=$(aivcs run events "$run" --kind output --json | jq -r '.payload.blob["$blob"]')
-aivcs blob get "$digest" | tail -n 1""",
+aivcs run exec --agent reviewer --spec reviewer@current \\
+    --capture blobs -- seq 1000 > numbers
+aivcs run list -n 1 | cut -f 1 | xargs aivcs run events --kind output""",
         ),
     ],
     "aivcs run log": [
