@@ -88,8 +88,13 @@ class Recording:
             from aivcs.commands.redaction import redact
 
             argv = [redact(word, self._secrets) for word in argv]
-        payload = {"argv": [_text(word) for word in argv], "cwd": _text(folder)}
-        self._append(STARTED, payload)
+        words = [_text(word) for word in argv]
+        payload: dict[str, Any] = {"argv": words, "cwd": _text(folder)}
+        with self._repo.hold(later=True):
+            text = encode_trusted(words).encode()
+            if len(text) > self._repo.backend.settings.max_event // 2:
+                payload["argv"] = {"$blob": self._repo.blobs.put(text)}
+            self._append(STARTED, payload)
 
     def listen(self) -> None:
         """Begins to store what `take` is given, in a thread."""

@@ -98,6 +98,12 @@ class TestWhatIsRecorded:
         assert done.out == b"\xff-----x"
         assert execute.events[0][1]["argv"] == ["printf", "%s", "\ufffd--", "", "--", "-x"]
 
+    def test_long_arguments_are_a_blob(self, execute):
+        words = ["x" * 100_000] * 8
+        execute("true", *words, code=0)
+        digest = execute.events[0][1]["argv"]["$blob"]
+        assert json.loads(execute.aivcs.ok("blob", "get", digest).out) == ["true", *words]
+
     def test_the_run_of_a_killed_aivcs_is_reaped(self, execute):
         process = execute.start("sleep", "300")
         wait_until(lambda: execute.run and len(execute.events) == 1)

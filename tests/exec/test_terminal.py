@@ -127,3 +127,31 @@ def test_an_errors_stream_that_is_none_stays_apart(desk, execute):
     it.wait_for("READY> ")
     assert (execute.aivcs.folder / "errors").read_text() == "err\n"
     assert execute.recorded("stderr") == b"err\n"
+
+
+def test_what_cannot_be_executed_leaves_the_terminal_as_it_was(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E no-such-command; echo rc=$?\r")
+    it.wait_for("rc=127")
+    it.wait_for("READY> ")
+    assert it.is_canonical()
+    assert execute.ending == ("FAILED", 127)
+
+
+def test_commands_that_end_at_once_are_noticed(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("for i in 1 2 3 4 5 6 7 8; do $E true; done; echo $((40 + 2))\r")
+    it.wait_for("42")
+    assert len(execute.aivcs.ok("run", "list", "--status", "completed").lines) == 8
+
+
+def test_a_command_that_lets_go_of_its_terminal_can_be_interrupted(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'echo up; exec sleep 300 </dev/null >/dev/null 2>&1'; echo rc=$?\r")
+    it.wait_for("\nup")
+    it.type("\x03")
+    it.wait_for("READY> ")
+    assert execute.ending == ("CANCELLED", 130)

@@ -110,7 +110,8 @@ class Execution:
             )  # fmt: skip
         else:
             command = process.start(argv, environment, self._descriptors, signals.before)
-        for descriptor in set(self._descriptors.values()):
+        slave = terminal.slave if terminal else -1
+        for descriptor in set(self._descriptors.values()) - {slave}:
             os.close(descriptor)
         ended, end = os.pipe()
         pumps = [
@@ -124,6 +125,9 @@ class Execution:
         outcome = self._watch(command)
         outcome.duration_ms = int((monotonic() - began) * 1000)
         os.close(end)
+        if terminal:
+            # Not before: a command that has let go of its terminal still has its keys.
+            os.close(slave)
         for pump in pumps:
             pump.join()
             outcome.failure = outcome.failure or pump.failure
@@ -137,7 +141,7 @@ class Execution:
             if not os.isatty(target):
                 source, sink = os.pipe()
                 try:
-                    fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, _PIPE)
+                    fcntl.fcntl(source, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
                 except OSError:
                     pass  # a smaller one does, too
                 self._routes.append((name, source, target))

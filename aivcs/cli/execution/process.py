@@ -50,15 +50,11 @@ class Command:
 
     def wait(self) -> int:
         """Returns a status, as `os.waitpid` does, when the command was stopped or has ended."""
-        if self.has_session:
-            line = b""
-            while not line.endswith(b"\n"):
-                byte = os.read(self._status, 1)
-                if not byte:
-                    return signal.SIGKILL  # the monitor was killed, and its session with it
-                line += byte
-            return int(line)
-        return os.waitpid(self.pid, os.WUNTRACED)[1]
+        if not self.has_session:
+            return os.waitpid(self.pid, os.WUNTRACED)[1]
+        number = _read_number(self._status)
+        # If the monitor was killed, so was its session.
+        return signal.SIGKILL if number is None else number
 
     def send(self, number: int) -> None:
         """Sends a signal to the command; with a session of its own, to its process group."""
@@ -93,7 +89,11 @@ def start(
     if not pid:
         _become(argv, environment, descriptors, mask, told)
     os.close(told)
-    _require_started(argv, failed, pid)
+    try:
+        _require_started(argv, failed)
+    except StartError:
+        os.waitpid(pid, 0)
+        raise
     return Command(pid, -1)
 
 
@@ -143,14 +143,14 @@ def start_session(
     os.close(tell)
     os.close(told)
     os.close(life)
+    pid = _read_number(status) or 0
     try:
-        pid = int(os.read(status, 64).split(b"\n")[0] or b"0")
-        _require_started(argv, failed, monitor)
+        _require_started(argv, failed)
     except StartError:
         os.close(keep)
+        os.waitpid(monitor, 0)
         raise
-    # `keep` stays open as long as we live.
-    return Command(pid, status)
+    return Command(pid, status)  # `keep` stays open as long as we live
 
 
 def _monitor(
@@ -224,13 +224,22 @@ def _found(word: str, environment: "Mapping[str, str]") -> str:
     return word
 
 
-def _require_started(argv: "list[str]", failed: int, pid: int) -> None:
+def _require_started(argv: "list[str]", failed: int) -> None:
     number = os.read(failed, 16)
     os.close(failed)
     if number:
-        if pid:
-            os.waitpid(pid, 0)
         raise StartError(argv[0], int(number))
+
+
+def _read_number(status: int) -> "int | None":
+    """Returns the next number, of which each has a line; None if no more comes."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(status, 1)
+        if not byte:
+            return None
+        line += byte
+    return int(line)
 
 
 def exit_code(status: int) -> "tuple[int, int]":

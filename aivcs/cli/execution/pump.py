@@ -64,7 +64,11 @@ class Pump:
             self._copy()
         finally:
             self._hand_over()
-            os.close(self._source)
+            # By this its writers learn that nobody reads. The number stays taken: whoever writes to
+            # the same terminal in another thread must not find a file of the store under it.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, self._source, inheritable=False)
+            os.close(nowhere)
             self._over.release()
 
     def _copy(self) -> None:
