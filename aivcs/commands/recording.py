@@ -133,6 +133,8 @@ class Recording:
         payload["duration_ms"] = duration_ms
         if self._taken:
             payload["bytes"] = dict(sorted(self._taken.items()))
+        if self.failure is not None:
+            payload["lost"] = str(self.failure)
         self._append(FINISHED, payload)
         runs = self._repo.runs
         end = {

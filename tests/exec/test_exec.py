@@ -174,6 +174,14 @@ class TestHowItEnds:
         assert done.out == b"".join(b"%d\n" % n for n in range(1, 300_001))
         assert "is not recorded to its end" in done.err.decode()
 
+    def test_output_that_was_lost_is_said_in_the_record(self, execute):
+        # For a while the log is not there.
+        script = 'cd "$AIVCS_STORE" && mv runs x; seq 3000; sleep 1; mv x runs'
+        done = execute("sh", "-c", script, code=125)
+        assert done.out.endswith(b"\n3000\n")
+        assert execute.run in execute.events[-1][1]["lost"]
+        assert execute.ending == ("COMPLETED", 0)
+
 
 class TestStreams:
     def test_standard_input_is_the_command_s_own(self, execute):
@@ -273,7 +281,10 @@ class TestSignals:
         assert blocked(status) == blocked(Path("/proc/self/status").read_text())
 
     def test_stopping_and_continuing_reach_the_command(self, execute):
-        process = execute.start("sh", "-c", "echo $$; exec sleep 300", stdout=subprocess.PIPE)
+        # In a group of its own: one that has nobody to make it go on would not be stopped.
+        process = execute.start(
+            "sh", "-c", "echo $$; exec sleep 300", stdout=subprocess.PIPE, process_group=0
+        )
         command = int(process.stdout.readline())
 
         def state(pid):
