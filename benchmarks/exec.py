@@ -5,7 +5,7 @@
 BIN is the folder of an environment that has aivcs installed by pip; by default, this one's. `cat`
 writes a file of short lines to a pipe whose other end is read by `wc -c`: through `tee FILE`, and
 through each kind of capture. `passed` is the time until the reader had it all, `ended` that until
-the run was durable, too; `tee` makes nothing durable. The median of the rounds counts.
+the run was durable, too (`tee` makes nothing durable). The median of the rounds counts.
 """
 
 from __future__ import annotations

@@ -131,6 +131,10 @@ class Execution:
         for pump in pumps:
             pump.join()
             outcome.failure = outcome.failure or pump.failure
+        # What is left to be stored is nothing that a reader of the output need wait for.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
         return outcome
 
     def _route(self) -> None:
