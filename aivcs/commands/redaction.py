@@ -39,7 +39,7 @@ class Redactor:
     Together the results are what they would be for the whole stream in one piece.
     """
 
-    __slots__ = ("_carry", "_covered", "_longest", "_secrets")
+    __slots__ = ("_carry", "_covered", "_secrets")
 
     def __init__(self, secrets: "dict[bytes, str]") -> None:
         """Begins a stream.
@@ -49,19 +49,28 @@ class Redactor:
         """
         # The longest first, so that of several at one place it is the longest that is named.
         self._secrets = sorted(secrets.items(), key=lambda secret: (-len(secret[0]), secret[1]))
-        self._longest = max(map(len, secrets), default=1)
         self._carry = b""
         self._covered = 0
 
     def feed(self, data: bytes) -> bytes:
         """Takes what the stream goes on with; returns, masked, what can be told by now."""
         data = self._carry + data
-        # Of what begins before this, all is here.
-        return self._mask(data, max(0, len(data) - self._longest + 1))
+        return self._mask(data, self._settled(data))
 
     def end(self) -> bytes:
         """Returns what is left."""
         return self._mask(self._carry, len(self._carry))
+
+    def _settled(self, data: bytes) -> int:
+        """Up to where it is known what begins: all but an end with which a secret may begin."""
+        settled = len(data)
+        for secret, _ in self._secrets:
+            at = data.find(secret[:1], max(0, len(data) - len(secret) + 1))
+            while 0 <= at < settled:
+                if secret.startswith(data[at:]):
+                    settled = at
+                at = data.find(secret[:1], at + 1)
+        return settled
 
     def _mask(self, data: bytes, end: int) -> bytes:
         """Masks data up to an end, and keeps the rest; `_covered` bytes of that are masked yet."""

@@ -50,6 +50,14 @@ def test_for_any_chunks_it_is_what_masking_the_whole_gives(data, secrets, cuts):
     assert found == masked(data, secrets)
 
 
+def test_only_what_may_begin_a_secret_waits_for_more():
+    redactor = Redactor({b"a-secret": "K", b"other-secret": "L"})
+    assert redactor.feed(b"a line\n") == b"a line\n"
+    assert redactor.feed(b"and a-sec") == b"and "
+    assert redactor.feed(b"tion") == b"a-section"
+    assert redactor.end() == b""
+
+
 @given(
     name=st.text("AB_", max_size=6),
     pattern=st.text("AB_*", min_size=1, max_size=5),
