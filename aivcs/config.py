@@ -45,6 +45,9 @@ KEYS: dict[str, Key] = {
     "core.durability": Key(str, "full", f"what survives a power cut: {', '.join(DURABILITIES)}"),
     "core.lock_timeout": Key(float, 30.0, "seconds to wait for another process's lock"),
     "limits.event_bytes": Key(int, 1 << 20, "bytes of one event's payload, at most"),
+    "exec.redact": Key(
+        list, [], "names of variables (* is any text) whose values run exec masks, besides its own"
+    ),
     "safe.directory": Key(
         list, [], "stores of other users that may be used when found by walking up", user_only=True
     ),

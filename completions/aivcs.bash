@@ -91,11 +91,17 @@ _aivcs_command() {
         operands='text text'
         ;;
     'aivcs run')
-        below='start log finish show events list diff reap verify'
+        below='start exec log finish show events list diff reap verify'
         options='-h --help'
         ;;
     'aivcs run start')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --github-env --dotenv -h --help'
+        ;;
+    'aivcs run exec')
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --github-annotations -h --help'
+        operands='text'
+        repeats=yes
+        interspersed=''
         ;;
     'aivcs run log')
         options='--stdin --atomic --print-seq --seq --timestamp --file --blob -h --help'
@@ -104,11 +110,11 @@ _aivcs_command() {
         interspersed=''
         ;;
     'aivcs run finish')
-        options='--status --exit-code --if-running --state --state-file --duration-ms -h --help'
+        options='--status --exit-code --if-running --state --state-file --duration-ms --github-annotations -h --help'
         operands='text'
         ;;
     'aivcs run show')
-        options='--json -h --help'
+        options='--json --github-summary -h --help'
         operands='text'
         ;;
     'aivcs run events')
@@ -135,7 +141,7 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --by --expect --allow-missing-spec --evidence --force --dry-run --sign --signing-key --json -h --help'
+        options='--label --notes --by --expect --allow-missing-spec --evidence --force --dry-run --sign --signing-key --json --github-summary -h --help'
         operands='text text'
         ;;
     'aivcs release rollback')
@@ -187,15 +193,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers text'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -227,6 +233,13 @@ _aivcs_takes() {
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
     'aivcs run start --owner-pid') takes='text' ;;
+    'aivcs run start --dotenv') takes='file' ;;
+    'aivcs run exec --agent') takes='text' ;;
+    'aivcs run exec --spec') takes='text' ;;
+    'aivcs run exec --spec-file') takes='file' ;;
+    'aivcs run exec --git-sha') takes='text' ;;
+    'aivcs run exec --tag') takes='text' ;;
+    'aivcs run exec --capture') takes='lines|blobs|none' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;
     'aivcs run log --file') takes='assignment' ;;
@@ -243,7 +256,7 @@ _aivcs_takes() {
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n') takes='text' ;;
-    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers' ;;
+    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers' ;;
     'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes') takes='text' ;;
@@ -264,7 +277,7 @@ _aivcs_takes() {
     'aivcs release history -n') takes='text' ;;
     'aivcs release history --since') takes='text' ;;
     'aivcs release history --label') takes='text' ;;
-    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory|signing.key|signing.allowed_signers' ;;
+    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers' ;;
     'aivcs release sign --signing-key') takes='file' ;;
     'aivcs release provenance --builder') takes='text' ;;
     *) takes='' ;;

@@ -23,6 +23,13 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run start --git-sha' \
         'aivcs run start --tag' \
         'aivcs run start --owner-pid' \
+        'aivcs run start --dotenv' \
+        'aivcs run exec --agent' \
+        'aivcs run exec --spec' \
+        'aivcs run exec --spec-file' \
+        'aivcs run exec --git-sha' \
+        'aivcs run exec --tag' \
+        'aivcs run exec --capture' \
         'aivcs run log --seq' \
         'aivcs run log --timestamp' \
         'aivcs run log --file' \
@@ -218,6 +225,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l json -d 'Print JSON: one 
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a start -d 'Start a run, and print its id'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a exec -d 'Execute a command as a run: record its start, its output and its end'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a log -d 'Append an event to a run, or many'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a finish -d 'End a run; afterwards it never changes again'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a show -d 'Show a run as it stands'
@@ -235,7 +243,20 @@ complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l git-sha -x -d 'The commit
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l owner-pid -x -d 'The process that the run belongs to: the shell\'s $$'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l github-env -d 'In GitHub Actions: set AIVCS_RUN for the steps that follow, by $GITHUB_ENV'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l dotenv -r -F -d 'Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports: dotenv)'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l agent -x -d 'Which agent runs'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l spec -x -d 'What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l spec-file -r -F -d 'Or a file, which is stored and is the spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l git-sha -x -d 'The commit of the code'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blobs none' -d 'What becomes of its output: an event for each line, a blob for each stream, or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l no-redact -d 'Record arguments and output as they are'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, a line each: {"kind": …, "payload": …} with optional seq and timestamp'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l atomic -d 'With --stdin: read and check all before storing any'
@@ -252,9 +273,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l if-running -d 'Do nothin
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -d 'The blob of its final state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state-file -r -F -d 'Or a file, which is stored and is the state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l duration-ms -x -d 'How long it took'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l github-summary -d 'In GitHub Actions: also add it to the summary of the job, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l kind -x -d 'Only events of this kind'
@@ -271,7 +294,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
@@ -310,6 +333,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l dry-run -d 'Change 
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l sign -d 'Sign it with an SSH key'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l github-summary -d 'In GitHub Actions: also add it to the summary of the job, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -d 'Which release to return to: @SEQ, a label, or a digest'
@@ -345,7 +369,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'
@@ -373,15 +397,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'In your own file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'In your own file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Say where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one a line for a list'

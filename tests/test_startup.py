@@ -50,6 +50,7 @@ class TestStartUp:
             ("run", "log", run, "k", "a=1", "b:=2"),
             ("run", "log", "--print-seq", run[:8], "k"),
             ("run", "finish", run, "--exit-code", "0"),
+            ("run", "exec", "--agent", "a", "--spec", one, "--", "true"),
             ("release", "promote", "bot", one, "--label", "v1"),
             ("release", "promote", "bot", two, "--by", "me", "--expect", one),
             ("release", "rollback", "bot", "--reason", "x"),

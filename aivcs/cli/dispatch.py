@@ -53,6 +53,9 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
             at = _read_options(arguments, at, spellings, parameters)
             if at >= len(arguments):
                 break
+            if arguments[at] == "--":  # the first one ends the options, and is no word itself
+                words += arguments[at + 1 :]
+                break
             if not interspersed:
                 words += arguments[at:]
                 break
@@ -75,7 +78,7 @@ def _read_options(
     """Reads options from `at` on into `values`; returns where the first other word stands."""
     while at < len(arguments):
         word = arguments[at]
-        if word[:1] != "-" or word == "-":
+        if word[:1] != "-" or word in {"-", "--"}:
             break
         name, mark, value = word, "", ""
         if word[:2] == "--":

@@ -16,7 +16,7 @@ from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, BinaryIO
 
     from aivcs.errors import StorageError
@@ -37,6 +37,7 @@ def start(
     tags: "Sequence[str]",
     allow_missing_spec: bool,
     owner_pid: "int | None" = None,
+    surroundings: "Mapping[str, str] | None" = None,
 ) -> RunId:
     """Starts a run and returns its id.
 
@@ -49,6 +50,7 @@ def start(
         tags: Words `key=text` or `key:=json`.
         allow_missing_spec: Whether the spec need not be stored.
         owner_pid: The number of the process that the run belongs to, or None for no owner.
+        surroundings: What is known of the place where it runs, as tags; those in `tags` go before.
 
     Raises:
         UsageError: There is not exactly one of spec and file, a word is wrong, or there is no such
@@ -63,6 +65,8 @@ def start(
         if pair is None:
             raise UsageError(f"--tag {word[:60]!a}: KEY=TEXT or KEY:=JSON is needed")
         add_member(values, *pair)
+    if surroundings:
+        values = {**surroundings, **values}
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
     owner = None
     if owner_pid is not None:
@@ -188,7 +192,7 @@ def finish(
         raise UsageError("a duration is not negative")
     run_id = repo.resolve_run(run)
     if status is None:
-        status = _status_of(exit_code or 0)
+        status = status_of(exit_code or 0)
     if if_running and repo.runs.get_run(run_id).status.is_terminal:
         return
     end = {
@@ -285,7 +289,8 @@ def _tag(word: str) -> "tuple[str, Any]":
     return pair
 
 
-def _status_of(exit_code: int) -> str:
+def status_of(exit_code: int) -> str:
+    """Returns the status of a run whose process ended with an exit code, as shells report it."""
     if exit_code == 0:
         return "completed"
     return "cancelled" if exit_code in _CANCELLED else "failed"

@@ -8,14 +8,14 @@ at a time and can say what is wrong with it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.errors import StorageError
 from aivcs.log.jsontext import encode_parsed, encode_trusted, parse, parse_all
 from aivcs.model import RunEvent, Timestamp, check_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
 
 class EncodedEvents:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aivcs.cli import identity
+from aivcs.cli import ci, identity
 from aivcs.cli.exits import MEANINGS
 from aivcs.cli.generate.examples import EXAMPLES
 from aivcs.cli.generate.manual import ENVIRONMENT
@@ -73,8 +73,13 @@ def test_the_first_page_lists_every_exit_code():
 
 
 def test_every_variable_that_is_read_is_documented():
-    read_names = {*identity._COMMITS, *identity._ACTORS}
-    for source in (PROJECT / "aivcs" / "cli").glob("*.py"):
+    read_names = {*identity._COMMITS, *identity._ACTORS, *ci.GITHUB_URL}
+    read_names.update(
+        name for table in (ci.GITHUB, ci.GITLAB) for s in table.values() for name in s
+    )
+    for source in (PROJECT / "aivcs" / "cli").rglob("*.py"):
+        named = re.findall(r"""named_by\(context, "[^"]+", "([A-Z_]+)""", source.read_text())
+        read_names.update(named)
         read_names.update(
             re.findall(r"""environ(?:ment)?(?:\.get\(|\[)["']([A-Z_]+)["']""", source.read_text())
         )

@@ -244,6 +244,7 @@ class TestConfig:
             "core.durability": "full",
             "core.lock_timeout": "30",
             "limits.event_bytes": "1048576",
+            "exec.redact": "",
             "safe.directory": "",
             "signing.key": "",
             "signing.allowed_signers": "",

@@ -9,6 +9,7 @@ from aivcs.cli.declarations.shared import (
     AllowMissing,
     ExitCode,
     Expect,
+    GithubSummary,
     Ignored,
     Json,
     Name,
@@ -77,6 +78,7 @@ def release_promote(
     sign: Sign = False,
     signing_key: SigningKey = None,
     as_json: Json = False,
+    github_summary: GithubSummary = False,
 ) -> None:
     """Make a spec live, and print its digest. What is blocked under the name is refused."""
 

@@ -7,6 +7,8 @@ from typer import Argument, Option
 from aivcs.cli.declarations.shared import (
     AllowMissing,
     ExitCode,
+    GithubAnnotations,
+    GithubSummary,
     Ignored,
     Json,
     Repair,
@@ -16,7 +18,34 @@ from aivcs.cli.declarations.shared import (
 )
 
 Status = Literal["completed", "failed", "cancelled"]
+Capture = Literal["lines", "blobs", "none"]
 AnyStatus = Literal["running", "completed", "failed", "cancelled"]
+Agent = Annotated[str, Option("--agent", metavar="NAME", help="Which agent runs.")]
+SpecOption = Annotated[
+    str | None,
+    Option(
+        "--spec",
+        metavar="SPEC",
+        help="What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.",
+    ),
+]
+SpecFile = Annotated[
+    str | None,
+    Option("--spec-file", metavar="FILE", help="Or a file, which is stored and is the spec."),
+]
+GitSha = Annotated[
+    str | None,
+    Option(
+        "--git-sha",
+        metavar="SHA",
+        help="The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA, $GIT_COMMIT, or "
+        "HEAD of the git repository around.",
+    ),
+]
+Tags = Annotated[
+    list[str] | None,
+    Option("--tag", metavar="K=V", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable."),
+]
 
 app = noun()
 
@@ -24,32 +53,11 @@ app = noun()
 @app.command("start")
 @calls("run:start")
 def run_start(
-    agent: Annotated[str, Option("--agent", metavar="NAME", help="Which agent runs.")],
-    spec: Annotated[
-        str | None,
-        Option(
-            "--spec",
-            metavar="SPEC",
-            help="What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.",
-        ),
-    ] = None,
-    spec_file: Annotated[
-        str | None,
-        Option("--spec-file", metavar="FILE", help="Or a file, which is stored and is the spec."),
-    ] = None,
-    git_sha: Annotated[
-        str | None,
-        Option(
-            "--git-sha",
-            metavar="SHA",
-            help="The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA, $GIT_COMMIT, or "
-            "HEAD of the git repository around.",
-        ),
-    ] = None,
-    tags: Annotated[
-        list[str] | None,
-        Option("--tag", metavar="K=V", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable."),
-    ] = None,
+    agent: Agent,
+    spec: SpecOption = None,
+    spec_file: SpecFile = None,
+    git_sha: GitSha = None,
+    tags: Tags = None,
     allow_missing_spec: AllowMissing = False,
     owner_pid: Annotated[
         int | None,
@@ -60,8 +68,64 @@ def run_start(
             "aivcs run reap ends the run.",
         ),
     ] = None,
+    github_env: Annotated[
+        bool,
+        Option(
+            "--github-env",
+            help="In GitHub Actions: set AIVCS_RUN for the steps that follow, by $GITHUB_ENV.",
+        ),
+    ] = False,
+    dotenv: Annotated[
+        str | None,
+        Option(
+            "--dotenv",
+            metavar="FILE",
+            help="Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports: dotenv).",
+        ),
+    ] = None,
 ) -> None:
-    """Start a run, and print its id."""
+    """Start a run, and print its id.
+
+    In a job of GitHub Actions or GitLab CI, tags ci.* say which.
+    """
+
+
+@app.command("exec", context_settings={"allow_interspersed_args": False})
+@calls("execute:exec_")
+def run_exec(
+    command: Annotated[
+        list[str], Argument(metavar="COMMAND...", help="What to execute, with its arguments.")
+    ],
+    agent: Agent,
+    spec: SpecOption = None,
+    spec_file: SpecFile = None,
+    git_sha: GitSha = None,
+    tags: Tags = None,
+    allow_missing_spec: AllowMissing = False,
+    capture: Annotated[
+        Capture,
+        Option(
+            "--capture",
+            help="What becomes of its output: an event for each line, a blob for each stream, or "
+            "nothing.",
+        ),
+    ] = "lines",
+    no_redact: Annotated[
+        bool,
+        Option(
+            "--no-redact",
+            help="Record arguments and output as they are. By default the values of variables "
+            "named *_TOKEN, *_SECRET, *_KEY or *PASSWORD*, and as exec.redact says, are masked.",
+        ),
+    ] = False,
+    github_annotations: GithubAnnotations = False,
+) -> None:
+    """Execute a command as a run: record its start, its output and its end.
+
+    The command gets AIVCS_RUN and AIVCS_STORE, so what it logs with @ is part of the run. Its
+    output passes through; its exit code is that of aivcs: 128+N if signal N ended it, 127 if it was
+    not found, 126 if it could not be executed, and 125 if aivcs itself failed.
+    """
 
 
 @app.command("log", context_settings={"allow_interspersed_args": False})
@@ -152,13 +216,14 @@ def run_finish(
         int | None,
         Option("--duration-ms", metavar="N", help="How long it took. Default: since its start."),
     ] = None,
+    github_annotations: GithubAnnotations = False,
 ) -> None:
     """End a run; afterwards it never changes again."""
 
 
 @app.command("show")
 @calls("run:show")
-def run_show(run: Run, as_json: Json = False) -> None:
+def run_show(run: Run, as_json: Json = False, github_summary: GithubSummary = False) -> None:
     """Show a run as it stands."""
 
 

@@ -33,6 +33,20 @@ AllowMissing = Annotated[
     bool,
     Option("--allow-missing-spec", help="Accept a whole digest that is not in the store."),
 ]
+GithubSummary = Annotated[
+    bool,
+    Option(
+        "--github-summary",
+        help="In GitHub Actions: also add it to the summary of the job, $GITHUB_STEP_SUMMARY.",
+    ),
+]
+GithubAnnotations = Annotated[
+    bool,
+    Option(
+        "--github-annotations",
+        help="In GitHub Actions: annotate the job if the run failed or was cancelled.",
+    ),
+]
 Actor = Annotated[
     str | None,
     Option(

@@ -191,6 +191,19 @@ aivcs run finish @ --status completed""",
             "    --spec reviewer@current --owner-pid $$)",
         ),
     ],
+    "aivcs run exec": [
+        Example(
+            "Run a check, and keep what it printed",
+            "aivcs run exec --agent reviewer --spec reviewer@current -- wc prompt.md",
+        ),
+        Example(
+            "Keep output of any size, and see where it is",
+            """\
+aivcs run exec --agent reviewer --spec reviewer@current \\
+    --capture blobs -- seq 1000 > numbers
+aivcs run list -n 1 | cut -f 1 | xargs aivcs run events --kind output""",
+        ),
+    ],
     "aivcs run log": [
         Example(
             "Log an event with a few members",

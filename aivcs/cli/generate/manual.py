@@ -54,6 +54,22 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
         "counts; if none is, HEAD of the git repository around."),
     ),
     (
+        (
+            "GITHUB_ACTIONS", "GITHUB_HEAD_REF", "GITHUB_REF_NAME", "GITHUB_JOB",
+            "GITHUB_RUN_ATTEMPT", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID",
+        ),
+        "In a job of GitHub Actions: the tags ci.* of a run, and by GITHUB_ACTOR ci.actor.",
+    ),
+    (
+        (
+            "GITLAB_CI", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_REF_NAME",
+            "CI_PIPELINE_URL", "CI_JOB_ID",
+        ),
+        "In a job of GitLab CI: the tags ci.* of a run, and by GITLAB_USER_LOGIN ci.actor.",
+    ),
+    (("GITHUB_ENV",), "The file to which --github-env writes."),
+    (("GITHUB_STEP_SUMMARY",), "The file to which --github-summary writes."),
+    (
         ("AIVCS_LOCK_TIMEOUT",),
         "How many seconds to wait for another process, unless --lock-timeout says it.",
     ),

@@ -28,8 +28,14 @@ def promote(
     sign: bool,
     signing_key: "str | None",
     as_json: bool,
+    github_summary: bool,
 ) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
+    handover = None
+    if github_summary:  # before anything is done
+        from aivcs.cli.handover import Handover
+
+        handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
     guard = _guard(context, repo, signing_key, sign=sign)
     before, after = release.promote(
@@ -46,7 +52,12 @@ def promote(
         dry_run=dry_run,
         guard=guard,
     )
-    return _conclude(context, before, after, guard, dry_run=dry_run, as_json=as_json)
+    code = _conclude(context, before, after, guard, dry_run=dry_run, as_json=as_json)
+    if handover is not None and not dry_run:
+        from aivcs.cli.ci import release_summary
+
+        handover.append(release_summary(before, after))
+    return code
 
 
 def rollback(

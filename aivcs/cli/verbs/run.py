@@ -21,8 +21,18 @@ def start(
     tags: "list[str]",
     allow_missing_spec: bool,
     owner_pid: "int | None",
+    github_env: bool,
+    dotenv: "str | None",
 ) -> None:
     """Prints the id of the new run."""
+    handovers = []
+    if github_env or dotenv is not None:  # before anything is done
+        from aivcs.cli.handover import Handover
+
+        if github_env:
+            handovers.append(Handover.named_by(context, "--github-env", "GITHUB_ENV"))
+        if dotenv is not None:
+            handovers.append(Handover(dotenv))
     if git_sha is None:
         from aivcs.cli.identity import commit
 
@@ -36,8 +46,22 @@ def start(
         tags=tags,
         allow_missing_spec=allow_missing_spec,
         owner_pid=owner_pid,
+        surroundings=surroundings(context),
     )
     context.write(f"{run_id}\n")
+    for handover in handovers:
+        from aivcs.cli.ci import assignment
+
+        handover.append(assignment("AIVCS_RUN", run_id))
+
+
+def surroundings(context: "Context") -> "dict[str, str] | None":
+    """Returns what a CI system says of its job, as tags."""
+    if "GITHUB_ACTIONS" not in context.environment and "GITLAB_CI" not in context.environment:
+        return None
+    from aivcs.cli.ci import tags_of
+
+    return tags_of(context.environment)
 
 
 def log(
@@ -101,11 +125,13 @@ def finish(
     state: "str | None",
     state_file: "str | None",
     duration_ms: "int | None",
+    github_annotations: bool,
 ) -> None:
     """Prints nothing."""
+    repo, run = context.repository(), context.run_operand(run)
     commands.finish(
-        context.repository(),
-        context.run_operand(run),
+        repo,
+        run,
         status=status,
         exit_code=exit_code,
         if_running=if_running,
@@ -113,13 +139,38 @@ def finish(
         state_file=state_file,
         duration_ms=duration_ms,
     )
+    if github_annotations:
+        record = commands.show(repo, run)
+        code = record.summary.exit_code if record.summary else None
+        annotate(context, record.run_id, record.metadata.agent_name, record.status.lower(), code)
 
 
-def show(context: "Context", run: str, as_json: bool) -> None:
+def annotate(
+    context: "Context", run_id: str, agent: str, status: str, exit_code: "int | None"
+) -> None:
+    """Shows in a job of GitHub Actions that a run failed or was cancelled."""
+    if status not in {"failed", "cancelled"}:
+        return
+    from aivcs.cli.ci import annotation
+
+    what = "failed" if status == "failed" else "was cancelled"
+    code = "" if exit_code is None else f" with exit code {exit_code}"
+    level = "error" if status == "failed" else "warning"
+    # The job's runner reads standard error as it does the data on standard output.
+    context.tell(annotation(level, f"{agent} {what}", f"run {run_id} of {agent} {what}{code}"))
+
+
+def show(context: "Context", run: str, as_json: bool, github_summary: bool) -> None:
     """Prints the record of a run."""
     from aivcs.cli import render
 
     record = commands.show(context.repository(), context.run_operand(run))
+    if github_summary:
+        from aivcs.cli.ci import run_summary
+        from aivcs.cli.handover import Handover
+
+        handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
+        handover.append(run_summary(record))
     if as_json:
         context.write(render.json_line(record.to_json()))
     else:

@@ -1,0 +1,71 @@
+"""Signals, taken by a thread that waits for them, so that none interrupts anything.
+
+They are blocked for the whole process before the command is started, which gets the mask that was.
+"""
+
+import _thread
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+else:
+    import _signal as signal  # without the enumerations, which cost a third of a start
+
+TAKEN = {
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+    signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH,
+}  # fmt: skip
+"""The signals that are the command's."""
+
+
+class Signals:
+    """The signals of this process, blocked.
+
+    Attributes:
+        before: The mask that was.
+    """
+
+    def __init__(self) -> None:
+        """Blocks them; they wait for `listen`."""
+        # Not to be stopped when we set the terminal's mode, or give the command the terminal.
+        blocked = {*TAKEN, signal.SIGTTOU}
+        self.before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+
+    def listen(self, tell: "Callable[[int, bool], None]") -> None:
+        """Tells, in a thread, of each signal, and whether the system itself sent it.
+
+        What the keys of a terminal send comes from the system, and to the whole process group.
+        """
+        _thread.start_new_thread(self._wait, (tell,))
+
+    def _wait(self, tell: "Callable[[int, bool], None]") -> None:
+        while True:
+            found = signal.sigwaitinfo(TAKEN)
+            tell(found.si_signo, found.si_code > 0)
+
+
+def stop() -> None:
+    """Stops this process as the terminal would; returns when it goes on.
+
+    At once, if nobody could make it go on: the system does not stop an orphaned process group.
+    """
+    # To this thread: sent to the process, it could be taken by the one that waits for signals.
+    signal.pthread_kill(_thread.get_ident(), signal.SIGTSTP)
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTSTP])
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_by_interrupt(*, whole_group: bool) -> None:
+    """Ends this process by SIGINT, as Ctrl-C would have: so a loop in a shell ends, too.
+
+    Args:
+        whole_group: Whether Ctrl-C has yet to reach the rest of our process group.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if whole_group:
+        os.kill(0, signal.SIGINT)
+    # To this thread: what is sent to the process, the one that waits for signals takes.
+    signal.pthread_kill(_thread.get_ident(), signal.SIGINT)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

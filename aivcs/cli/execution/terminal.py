@@ -1,0 +1,133 @@
+"""A terminal for the command, between it and ours.
+
+If our input is a terminal, too, the command's is the terminal of a session of its own: ours is set
+to raw, what is typed goes there unseen, and the keys that stop or interrupt have their effect
+there. If only our output is one, the command keeps our session, our keyboard and our process group;
+the terminal it is given is one for its output alone.
+"""
+
+import _thread
+import os
+import select
+import termios
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_LOOK = 200
+"""Milliseconds between two looks at whether we are in the foreground."""
+_IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
+
+
+class Terminal:
+    """A pseudo-terminal, and ours that it stands for.
+
+    Attributes:
+        master: Our side of it.
+        slave: The command's side of it.
+        is_keyboard: Whether input goes through it, too.
+        real: Our terminal.
+        interrupts: How often Ctrl-C was typed.
+    """
+
+    def __init__(self, real: int, *, is_keyboard: bool) -> None:
+        """Makes one like ours.
+
+        Args:
+            real: The descriptor of our terminal; kept under another number.
+            is_keyboard: Whether input goes through it, too.
+        """
+        self.is_keyboard = is_keyboard
+        self.real = os.dup(real)
+        self.interrupts = 0
+        self.master, self.slave = os.openpty()
+        self._saved = termios.tcgetattr(self.real)
+        self._is_raw = False
+        mode = termios.tcgetattr(self.real)
+        if not is_keyboard:
+            mode[_OFLAG] &= ~termios.OPOST  # ours does it
+        termios.tcsetattr(self.slave, termios.TCSANOW, mode)
+        self.resize()
+
+    def resize(self) -> None:
+        """Gives it the size of ours."""
+        try:
+            termios.tcsetwinsize(self.master, termios.tcgetwinsize(self.real))
+        except OSError:
+            pass  # ours has been hung up
+
+    def is_foreground(self) -> bool:
+        """Whether our process group is the one that our terminal listens to."""
+        try:
+            return os.tcgetpgrp(self.real) == os.getpgrp()
+        except OSError:
+            return False
+
+    def enter(self) -> None:
+        """Makes ours raw, if input goes through, and if it is ours to change."""
+        if not self.is_keyboard or not self.is_foreground():
+            return
+        try:
+            self._saved = termios.tcgetattr(self.real) if not self._is_raw else self._saved
+            termios.tcsetattr(self.real, termios.TCSADRAIN, _raw(self._saved))
+            self._is_raw = True
+        except (OSError, termios.error):
+            pass
+
+    def leave(self) -> None:
+        """Makes ours again what it was."""
+        if not self._is_raw:
+            return
+        self._is_raw = False
+        if self.is_foreground():
+            self.restore()
+
+    def restore(self) -> None:
+        """Makes ours what it was, whoever may use it now."""
+        try:
+            termios.tcsetattr(self.real, termios.TCSADRAIN, self._saved)
+        except (OSError, termios.error):
+            pass
+
+    def listen(self, ended: int) -> None:
+        """Passes what is typed on, in a thread, until the command has ended."""
+        _thread.start_new_thread(self._type, (ended,))
+
+    def _type(self, ended: int) -> None:
+        poll = select.poll()
+        poll.register(ended, 0)
+        try:
+            while True:
+                if not self.is_foreground():
+                    if poll.poll(_LOOK):
+                        return
+                    continue
+                ready = select.select([self.real, ended], [], [], _LOOK / 1000)[0]
+                if ended in ready:
+                    return
+                if self.real in ready and self.is_foreground():
+                    data = os.read(self.real, 4096)
+                    if not data:
+                        return
+                    self.interrupts += data.count(self._saved[_CC][termios.VINTR])
+                    while data:
+                        data = data[os.write(self.master, data) :]
+        except OSError:
+            pass  # one of the two has been hung up; SIGHUP will say so
+
+
+def _raw(saved: "list[Any]") -> "list[Any]":
+    """The mode of a terminal that passes every key on and shows everything as it is."""
+    mode = [*saved[:_CC], list(saved[_CC])]
+    mode[_IFLAG] &= ~(
+        termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR
+        | termios.IGNCR | termios.ICRNL | termios.IXON
+    )  # fmt: skip
+    mode[_OFLAG] &= ~termios.OPOST
+    mode[_CFLAG] = mode[_CFLAG] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+    mode[_LFLAG] &= ~(
+        termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN
+    )
+    mode[_CC][termios.VMIN], mode[_CC][termios.VTIME] = 1, 0
+    return mode

@@ -1,0 +1,198 @@
+"""The example workflows do what they say, executed as the systems execute them."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+from ci.systems import EXAMPLES, GITHUB, GITLAB
+
+
+def read_variables(path):
+    """What a file of GITHUB_ENV sets, as the runner reads it."""
+    found, lines = {}, iter(path.read_text().split("\n"))
+    for line in lines:
+        name, mark, value = line.partition("=")
+        heredoc = re.fullmatch(r"([^=<]+)<<(.+)", line)
+        if heredoc:
+            name, end = heredoc.groups()
+            value = "\n".join(iter(lambda end=end: next(lines), end))
+        elif not mark:
+            assert not line, line
+            continue
+        found[name] = value
+    return found
+
+
+class GitHub:
+    """Executes the steps of a job as the runner does."""
+
+    def __init__(self, project, tmp_path, **changes):
+        self.project = project
+        self.environment = {**GITHUB, **changes}
+        self.files = tmp_path / "runner"
+        self.files.mkdir()
+        self.summary = ""
+        self.log = ""
+        self.status = "success"
+
+    def expression(self, text):
+        known = {
+            "job.status": self.status,
+            "github.event.head_commit.message": "Fix it\n::error::`x` <b>|</b>",
+            "github.ref_name == 'main'": self.environment["GITHUB_REF_NAME"] == "main",
+            "always()": True,
+        }
+        return known[text]
+
+    def value(self, text):
+        return re.sub(r"\$\{\{ (.*?) \}\}", lambda m: str(self.expression(m[1])), text)
+
+    def run(self):
+        (job,) = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())["jobs"].values()
+        for step in job["steps"]:
+            condition = step.get("if", "success()")
+            if condition != "always()" and self.status != "success":
+                continue
+            if "run" not in step or (condition != "success()" and not self.expression(condition)):
+                assert step.get("uses") or "if" in step
+                continue
+            self.step(step)
+
+    def step(self, step):
+        assert "${{" not in step["run"], "data in a script would be a part of it"
+        files = {}
+        for name in ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_PATH"):
+            (self.files / name).write_text("")
+            files[name] = str(self.files / name)
+        given = {name: self.value(text) for name, text in step.get("env", {}).items()}
+        done = self.project.bash(step["run"], {**self.environment, **files, **given})
+        self.log += done.stdout + done.stderr
+        self.environment |= read_variables(self.files / "GITHUB_ENV")
+        self.summary += (self.files / "GITHUB_STEP_SUMMARY").read_text()
+        if done.returncode:
+            self.status = "failure"
+
+
+class TestGitHub:
+    def test_a_job_that_succeeds_is_a_run_and_a_release(self, project, tmp_path):
+        job = GitHub(project, tmp_path)
+        job.run()
+        assert job.status == "success", job.log
+        whole, check = project.runs()
+        assert job.environment["AIVCS_RUN"] == whole["run_id"]
+        assert (whole["status"], check["status"]) == ("COMPLETED", "COMPLETED")
+        assert whole["metadata"]["git_sha"] == GITHUB["GITHUB_SHA"]
+        tags = {
+            "ci.system": "github",
+            "ci.branch": "main",
+            "ci.pipeline_url": "https://github.com/acme/agents/actions/runs/1658821493",
+            "ci.job_id": "check",
+            "ci.attempt": "2",
+            "ci.actor": "octocat",
+        }
+        assert whole["metadata"]["tags"] == tags
+        assert check["metadata"]["tags"] == {**tags, "parent": whole["run_id"]}
+        (release,) = project.aivcs.ok("release", "history", "reviewer", "--json").json_lines
+        assert release["metadata"] == {
+            "version_label": "build-7",
+            "promoted_by": "octocat",
+            "notes": "Fix it\n::error::`x` <b>|</b>",
+        }
+        assert release["spec_digest"] in job.summary
+        assert "COMPLETED" in job.summary
+        assert "<b>" not in job.summary.replace(r"\<b\>", "")
+
+    def test_one_that_fails_is_a_failed_run_with_an_annotation(self, project, tmp_path):
+        project.check("echo nearly; exit 3")
+        job = GitHub(project, tmp_path)
+        job.run()
+        assert job.status == "failure"
+        whole, check = project.runs()
+        assert (whole["status"], check["status"]) == ("FAILED", "FAILED")
+        assert f"::error title=check failed::run {check['run_id']} of check failed with exit" in (
+            job.log
+        )
+        assert project.aivcs.ok("release", "list").out == b""
+        assert "FAILED" in job.summary
+
+    def test_a_branch_releases_nothing(self, project, tmp_path):
+        job = GitHub(project, tmp_path, GITHUB_REF_NAME="7/merge", GITHUB_HEAD_REF="topic")
+        job.run()
+        assert job.status == "success", job.log
+        assert project.aivcs.ok("release", "list").out == b""
+        assert {run["metadata"]["tags"]["ci.branch"] for run in project.runs()} == {"topic"}
+
+
+class TestGitLab:
+    def pipeline(self, project):
+        jobs = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())
+        environment, status = dict(GITLAB), "success"
+        for name in ("start", "check", "release"):
+            if status != "success":
+                break
+            job = jobs[name]
+            # One shell for all lines of a job's script, and another for after_script.
+            script = "\n".join([*jobs["default"]["before_script"], *job["script"]])
+            done = project.bash(script, environment)
+            status = "success" if done.returncode == 0 else "failed"
+            after = "\n".join(job.get("after_script", []))
+            ended = project.bash(after, {**environment, "CI_JOB_STATUS": status})
+            assert ended.returncode == 0, ended
+            report = job.get("artifacts", {}).get("reports", {}).get("dotenv")
+            if report:
+                environment |= read_variables(project.folder / report)
+        return status, environment
+
+    def test_a_pipeline_is_a_run_and_a_release(self, project):
+        status, environment = self.pipeline(project)
+        assert status == "success"
+        whole, check = project.runs()
+        assert environment["AIVCS_RUN"] == whole["run_id"]
+        assert (whole["status"], check["status"]) == ("COMPLETED", "COMPLETED")
+        assert whole["metadata"] == {
+            "git_sha": GITLAB["CI_COMMIT_SHA"],
+            "agent_name": "reviewer",
+            "tags": {
+                "ci.system": "gitlab",
+                "ci.branch": "main",
+                "ci.pipeline_url": "https://gitlab.com/acme/agents/-/pipelines/77",
+                "ci.job_id": "4711",
+                "ci.actor": "tanuki",
+            },
+        }
+        (release,) = project.aivcs.ok("release", "history", "reviewer", "--json").json_lines
+        assert release["metadata"]["promoted_by"] == "tanuki"
+
+    def test_one_that_fails_is_a_failed_run(self, project):
+        project.check("exit 1")
+        assert self.pipeline(project)[0] == "failed"
+        assert [run["status"] for run in project.runs()] == ["FAILED", "FAILED"]
+
+
+class TestMake:
+    @pytest.fixture
+    def make(self, project):
+        (project.folder / "Makefile").write_bytes((EXAMPLES / "Makefile").read_bytes())
+
+        def make(*words):
+            return subprocess.run(
+                ["make", "--silent", *words], cwd=project.folder, env=project.environment,
+                capture_output=True, text=True, check=False, timeout=60,
+            )  # fmt: skip
+
+        return make
+
+    def test_check_release_and_rollback(self, project, make, files):
+        assert make("release", "LABEL=v1").returncode == 0
+        first = files.sha256('{"model":"small-1"}\n')
+        (project.folder / "agent/spec.json").write_text("{}\n")
+        assert files.sha256("{}\n") in make("release", "LABEL=v2").stdout
+        assert make("rollback").stdout == f"{first}\n"
+        assert [run["status"] for run in project.runs()] == ["COMPLETED"] * 2
+        assert "done" in make("last").stdout
+
+    def test_what_fails_its_check_is_not_released(self, project, make):
+        project.check("exit 1")
+        assert make("release").returncode == 2
+        assert project.aivcs.ok("release", "list").out == b""

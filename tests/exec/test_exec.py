@@ -1,0 +1,313 @@
+"""`aivcs run exec`: a command as a run, of which neither it nor its caller notices anything."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+
+def wait_until(condition):
+    """Waits, not longer than anything could take, until something is so."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it does not come to be so"
+        time.sleep(0.02)
+
+
+class TestWhatIsRecorded:
+    def test_start_lines_and_end_in_order(self, execute):
+        done = execute("sh", "-c", "echo one; echo zwölf; echo bad >&2; printf end; exit 3", code=3)
+        assert (done.out, done.err) == ("one\nzwölf\nend".encode(), b"bad\n")
+        events = execute.events
+        assert events[0] == (
+            "exec_started",
+            {
+                "argv": ["sh", "-c", "echo one; echo zwölf; echo bad >&2; printf end; exit 3"],
+                "cwd": str(execute.aivcs.folder),
+            },
+        )
+        assert [p for k, p in events if k == "output" and p["stream"] == "stdout"] == [
+            {"stream": "stdout", "text": "one"},
+            {"stream": "stdout", "text": "zwölf"},
+            {"stream": "stdout", "text": "end", "newline": False},
+        ]
+        assert ("output", {"stream": "stderr", "text": "bad"}) in events
+        kind, payload = events[-1]
+        duration = payload.pop("duration_ms")
+        assert kind == "exec_finished"
+        assert payload == {"exit_code": 3, "bytes": {"stderr": 4, "stdout": 14}}
+        record = execute.record
+        assert record["status"] == "FAILED"
+        assert record["summary"]["exit_code"] == 3
+        assert record["summary"]["duration_ms"] == duration
+        assert record["metadata"]["agent_name"] == "bot"
+
+    def test_what_it_logs_itself_is_part_of_the_run(self, execute):
+        execute("sh", "-c", 'cd / && aivcs run log @ step n:=1 && test "$AIVCS_STORE"', code=0)
+        assert ("step", {"n": 1}) in execute.events
+        assert len(execute.aivcs.ok("run", "list").lines) == 1
+
+    def test_bytes_that_are_no_text_are_kept(self, execute):
+        execute("printf", r"\377\000x\n\n\303\n", code=0)
+        assert execute.output == [
+            {"stream": "stdout", "text": "\ufffd\0x", "base64": "/wB4"},
+            {"stream": "stdout", "text": ""},
+            {"stream": "stdout", "text": "\ufffd", "base64": "ww=="},
+        ]
+
+    @pytest.mark.parametrize("capture", ["lines", "blobs"])
+    def test_any_output_can_be_put_together_again(self, execute, capture, tmp_path):
+        data = os.urandom(3_000_000) + b"x" * 200_000 + "ü\r\n".encode() * 50_000 + b"\n\nend"
+        (tmp_path / "data").write_bytes(data)
+        done = execute("cat", str(tmp_path / "data"), options=["--capture", capture], code=0)
+        assert done.out == data
+        assert execute.recorded("stdout") == data
+
+    def test_a_blob_for_each_stream(self, execute, files):
+        execute("sh", "-c", "echo a; echo b >&2; echo c", options=["--capture=blobs"], code=0)
+        assert sorted(execute.output, key=str) == [
+            {"stream": "stderr", "blob": {"$blob": files.sha256("b\n")}, "bytes": 2},
+            {"stream": "stdout", "blob": {"$blob": files.sha256("a\nc\n")}, "bytes": 4},
+        ]
+
+    def test_with_no_capture_the_command_writes_where_we_would(self, execute, tmp_path):
+        with open(tmp_path / "out", "wb") as out:
+            execute("readlink", "/proc/self/fd/1", options=["--capture", "none"], stdout=out)
+        assert (tmp_path / "out").read_text() == f"{tmp_path}/out\n"
+        assert [kind for kind, _ in execute.events] == ["exec_started", "exec_finished"]
+
+    def test_beyond_many_lines_the_rest_is_a_blob(self, execute):
+        done = execute("seq", "120000", code=0)
+        kept = execute.output
+        assert len(kept) == 100_001
+        assert kept[99_999] == {"stream": "stdout", "text": "100000"}
+        assert kept[100_000]["blob"]
+        assert execute.recorded("stdout") == done.out
+        assert hashlib.sha256(done.out).hexdigest() == (
+            hashlib.sha256(b"".join(b"%d\n" % n for n in range(1, 120_001))).hexdigest()
+        )
+
+    def test_arguments_that_are_no_text_reach_it_as_they_are(self, execute):
+        done = execute("printf", "%s", os.fsdecode(b"\xff--"), "", "--", "-x", code=0)
+        assert done.out == b"\xff-----x"
+        assert execute.events[0][1]["argv"] == ["printf", "%s", "\ufffd--", "", "--", "-x"]
+
+    def test_long_arguments_are_a_blob(self, execute):
+        words = ["x" * 100_000] * 8
+        execute("true", *words, code=0)
+        digest = execute.events[0][1]["argv"]["$blob"]
+        assert json.loads(execute.aivcs.ok("blob", "get", digest).out) == ["true", *words]
+
+    def test_the_run_of_a_killed_aivcs_is_reaped(self, execute):
+        process = execute.start("sleep", "300")
+        wait_until(lambda: execute.run and len(execute.events) == 1)
+        (sleeper,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert execute.aivcs.ok("run", "reap").out == b""
+        process.kill()
+        process.wait()
+        os.kill(int(sleeper), signal.SIGKILL)
+        assert execute.aivcs.ok("run", "reap").text == execute.run
+
+
+class TestHowItEnds:
+    @pytest.mark.parametrize(
+        ("script", "code", "status"),
+        [
+            ("exit 0", 0, "COMPLETED"),
+            ("exit 1", 1, "FAILED"),
+            ("exit 255", 255, "FAILED"),
+            ("kill -TERM $$", 143, "CANCELLED"),
+            ("kill -INT $$", 130, "CANCELLED"),
+            ("kill -KILL $$", 137, "FAILED"),
+            ("kill -PIPE $$; exit 9", 141, "FAILED"),
+        ],
+    )
+    def test_its_exit_code_is_ours(self, execute, script, code, status):
+        assert execute("sh", "-c", script).code == code
+        assert execute.ending == (status, code)
+        name = {143: "SIGTERM", 130: "SIGINT", 137: "SIGKILL", 141: "SIGPIPE"}.get(code)
+        assert execute.events[-1][1].get("signal") == name
+
+    def test_what_cannot_be_executed_fails_as_env_says(self, execute, tmp_path):
+        (tmp_path / "plain").write_text("echo not executable\n")
+        for command in ("no-such-command", str(tmp_path / "plain"), str(tmp_path), "./x/y", ""):
+            by_env = subprocess.run(["env", "--", command], capture_output=True, check=False)
+            done = execute(command, code=by_env.returncode)
+            assert done.complaint.startswith(f"cannot execute {command!r}: ")
+            assert execute.ending == ("FAILED", by_env.returncode)
+
+    def test_a_script_without_a_first_line_is_one_of_the_shell(self, execute, tmp_path):
+        (tmp_path / "script").write_text("echo $0 $1\n")
+        (tmp_path / "script").chmod(0o755)
+        assert execute(str(tmp_path / "script"), "a").out.decode() == f"{tmp_path}/script a\n"
+
+    def test_our_own_failure_is_125_and_nothing_is_executed(self, execute, outside, tmp_path):
+        mark = ["touch", str(tmp_path / "mark")]
+        done = execute(*mark, options=["--spec", "0" * 64], code=125)
+        assert "is not in this store" in done.complaint
+        assert execute(*mark, cwd="/", code=125).complaint.startswith("no .aivcs in /")
+        assert execute(*mark, options=["--tag", "x"], code=125).complaint
+        assert not (tmp_path / "mark").exists()
+        assert execute.aivcs.ok("run", "list").out == b""
+
+    def test_without_a_command_it_is_a_usage_error(self, execute):
+        assert execute.aivcs(*execute.words, code=2)
+        assert execute.aivcs(*execute.words, "--", code=2)
+
+    def test_a_run_that_the_command_ends_stays_as_it_made_it(self, execute):
+        done = execute("sh", "-c", "aivcs run finish @ --status cancelled; echo more", code=0)
+        assert done.out == b"more\n"
+        assert "ended by the command itself" in done.complaint
+        assert execute.record["status"] == "CANCELLED"
+
+    @pytest.mark.parametrize(("own", "code"), [(0, 125), (4, 4)])
+    @pytest.mark.parametrize("capture", ["lines", "blobs"])
+    def test_a_store_that_fails_does_not_harm_the_command(self, execute, own, code, capture):
+        script = f'rm -r "$AIVCS_STORE"/runs "$AIVCS_STORE"/tmp; seq 300000; exit {own}'
+        done = execute("sh", "-c", script, options=["--capture", capture], code=code)
+        assert done.out == b"".join(b"%d\n" % n for n in range(1, 300_001))
+        assert "is not recorded to its end" in done.err.decode()
+
+    def test_output_that_was_lost_is_said_in_the_record(self, execute):
+        # For a while the log is not there.
+        script = 'cd "$AIVCS_STORE" && mv runs x; seq 3000; sleep 1; mv x runs'
+        done = execute("sh", "-c", script, code=125)
+        assert done.out.endswith(b"\n3000\n")
+        assert execute.run in execute.events[-1][1]["lost"]
+        assert execute.ending == ("COMPLETED", 0)
+
+
+class TestStreams:
+    def test_standard_input_is_the_command_s_own(self, execute):
+        script = "(exec_ -- sh -c 'read x; echo \"got $x\"'; cat)"
+        done = execute.shell(f"printf 'one\\ntwo\\n' | {script}")
+        assert done.out == b"got one\ntwo\n"
+
+    def test_a_reader_that_goes_away_ends_the_command_as_without_us(self, execute):
+        done = execute.shell('exec_ -- yes | head -1; echo "${PIPESTATUS[@]}"')
+        assert done.out == b"y\n141 0\n"
+        assert execute.events[-1][1]["signal"] == "SIGPIPE"
+
+    def test_it_learns_of_that_at_its_next_write(self, execute):
+        script = 'echo one; sleep 1; echo two || echo failed >&2; trap "" PIPE; echo x || exit 7'
+        done = execute.shell(f"exec_ -- sh -c '{script}' | head -1; echo ${{PIPESTATUS[0]}}")
+        assert done.lines[1] == "141"
+
+    def test_output_that_cannot_be_written_is_said(self, execute):
+        done = execute.shell("exec_ -- echo x >/dev/full")
+        assert done.code == 125
+        assert b"No space left" in done.err
+        assert execute.ending == ("COMPLETED", 0)
+
+    def test_closed_streams_are_closed_to_the_command(self, execute):
+        done = execute.shell("exec_ -- sh -c 'echo x 2>/dev/null || exit 5' >&-")
+        assert done.code == 5
+        done = execute.shell("exec_ -- sh -c 'cat 2>/dev/null || exit 6' <&-")
+        assert done.code == 6
+
+    def test_other_descriptors_are_inherited(self, execute, tmp_path):
+        execute.shell(f"exec_ -- sh -c 'echo x >&7' 7>{tmp_path}/seven")
+        assert (tmp_path / "seven").read_text() == "x\n"
+
+    def test_what_it_leaves_in_the_background_is_not_waited_for(self, execute):
+        for leave in ("sleep 300 & echo $!", "yes & echo $! >&2", "sleep 300 >&2 & echo $!"):
+            done = execute("sh", "-c", f"exec 3>&1; {leave}", stdout=subprocess.PIPE)
+            assert done.code == 0
+            found = re.search(rb"^(\d+)$", done.out + b"\n" + done.err, re.MULTILINE)
+            try:
+                os.kill(int(found[1]), signal.SIGKILL)
+            except ProcessLookupError:
+                assert leave.startswith("yes")  # SIGPIPE came first
+
+    def test_what_was_written_before_the_end_arrives_however_slow_the_reader(self, execute):
+        script = "exec_ -- head -c 300000 /dev/zero | (sleep 3; wc -c)"
+        assert execute.shell(script).out == b"300000\n"
+
+    def test_a_slow_reader_of_one_stream_does_not_hold_the_other_up(self, execute):
+        process = execute.start(
+            "sh", "-c", "head -c 3000000 /dev/zero & echo here >&2; wait",
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stderr.readline() == b"here\n"
+        assert len(process.communicate()[0]) == 3_000_000
+
+    def test_a_pipe_that_does_not_wait_gets_everything(self, execute):
+        source, sink = os.pipe()
+        os.set_blocking(sink, False)
+        process = execute.start("head", "-c", "1000000", "/dev/zero", stdout=sink)
+        os.close(sink)
+        size = 0
+        while data := os.read(source, 4096):
+            size += len(data)
+        os.close(source)
+        assert (process.wait(), size) == (0, 1_000_000)
+
+
+class TestSignals:
+    SCRIPT = "trap 'echo {0}; exit {1}' {0}; echo ready; while :; do sleep 0.05; done"
+
+    def told(self, execute, name, code):
+        process = execute.start("sh", "-c", self.SCRIPT.format(name, code), stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(getattr(signal, f"SIG{name}"))
+        out, _ = process.communicate(timeout=30)
+        assert out == f"{name}\n".encode()
+        assert process.returncode == code
+
+    @pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2"])
+    def test_reach_the_command(self, execute, name):
+        self.told(execute, name, 9)
+        assert execute.ending == ("CANCELLED" if name in {"INT", "TERM"} else "FAILED", 9)
+
+    def test_a_command_that_ends_well_when_told_to_is_completed(self, execute):
+        self.told(execute, "TERM", 0)
+        assert execute.ending == ("COMPLETED", 0)
+
+    def test_those_ignored_by_our_caller_are_ignored_by_the_command(self, execute):
+        done = execute.shell("trap '' HUP; exec_ -- sh -c 'kill -HUP $$; echo survived'")
+        assert done.out == b"survived\n"
+
+    def test_the_command_has_none_blocked_that_was_not(self, execute):
+        def blocked(text):
+            return re.findall(r"^SigBlk:\s*(\w+)$", text, re.MULTILINE)
+
+        status = execute("cat", "/proc/self/status").out.decode()
+        assert blocked(status) == blocked(Path("/proc/self/status").read_text())
+
+    def test_stopping_and_continuing_reach_the_command(self, execute):
+        # In a group of its own: one that has nobody to make it go on would not be stopped.
+        process = execute.start(
+            "sh", "-c", "echo $$; exec sleep 300", stdout=subprocess.PIPE, process_group=0
+        )
+        command = int(process.stdout.readline())
+
+        def state(pid):
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+        process.send_signal(signal.SIGTSTP)
+        wait_until(lambda: state(command) == "T")
+        process.send_signal(signal.SIGCONT)
+        wait_until(lambda: state(command) == "S")
+        process.terminate()
+        process.communicate(timeout=30)
+        assert process.returncode == 143
+
+
+def test_jq_puts_the_lines_together_as_the_manual_says(execute):
+    done = execute("printf", r"a\n\nb", code=0)
+    program = """
+        select(.kind == "output").payload | .text + if .newline == false then "" else "\\n" end
+    """
+    asked = subprocess.run(
+        ["jq", "-j", program],
+        input=execute.aivcs.ok("run", "events", execute.run, "--json").out,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert asked.stdout == done.out
+    assert json.loads(execute.aivcs.ok("run", "show", execute.run, "--json").out)

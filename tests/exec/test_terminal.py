@@ -1,0 +1,157 @@
+"""`aivcs run exec` at a terminal: the command has one, and the keys do what they always did."""
+
+import os
+import signal
+from pathlib import Path
+
+
+def test_the_command_has_a_terminal_of_the_same_size_and_settings(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("stty -echoe; stty -a >before; $E sh -c 'stty -a >after; test -t 2; echo $?'\r")
+    it.wait_for("\n0\r\n")
+    it.wait_for("READY> ")
+    folder = execute.aivcs.folder
+    assert (folder / "after").read_text() == (folder / "before").read_text()
+    assert "rows 30; columns 100" in (folder / "after").read_text()
+    assert execute.output == [{"stream": "terminal", "text": "0\r"}]
+
+
+def test_it_learns_of_a_new_size(desk):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E bash -c 'trap \"stty size; exit\" WINCH; echo up; while :; do sleep 0.1; done'\r")
+    it.wait_for("\nup")
+    it.resize(50, 132)
+    it.wait_for("50 132")
+
+
+def test_what_is_typed_reaches_it_and_the_end_of_input_does(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'echo up; read x; echo got $x; cat >/dev/null; echo over'\r")
+    it.wait_for("\nup")
+    it.type("hello\r")
+    it.wait_for("got hello")
+    it.type("\x04")
+    it.wait_for("over")
+    it.wait_for("READY> ")
+    assert it.is_canonical()
+    assert execute.ending == ("COMPLETED", 0)
+
+
+def test_ctrl_z_stops_the_job_and_fg_goes_on(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'echo up; read x; echo got $x'\r")
+    it.wait_for("\nup")
+    it.type("\x1a")
+    it.wait_for("Stopped")
+    it.wait_for("READY> ")
+    assert it.is_canonical()
+    it.type("fg\r")
+    it.wait_for("echo got $x'")
+    it.type("hello\r")
+    it.wait_for("got hello")
+    it.wait_for("READY> ")
+    assert execute.ending == ("COMPLETED", 0)
+
+
+def test_ctrl_c_reaches_the_command_once_and_ends_a_loop_of_the_shell(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    for way in ("", "</dev/null", "| cat"):
+        it.type(f"for i in 1 2 3; do $E sleep 300 {way}; done; echo rc $?\r")
+        it.wait_for("\n")
+        while "sleep" not in str(execute_events(execute, way)):
+            pass
+        it.type("\x03")
+        it.wait_for("READY> ")
+        assert execute.ending == ("CANCELLED", 130)
+    assert len(execute.aivcs.ok("run", "list").lines) == 3
+    it.type("$E sh -c 'trap \"echo C\" INT; echo up; sleep 1; sleep 1; echo end' </dev/null\r")
+    it.wait_for("\nup")
+    it.type("\x03")
+    assert it.wait_for("end").count("C\r") == 1
+
+
+def execute_events(execute, way):
+    """The events of the run that is on, once there is one."""
+    wanted = ["", "</dev/null", "| cat"].index(way) + 1
+    runs = execute.aivcs.ok("run", "list").lines
+    return execute.events if len(runs) == wanted else []
+
+
+def test_the_terminal_is_as_before_even_if_aivcs_is_killed(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'echo pid $PPID; sleep 300'\r")
+    it.wait_for("\npid ")
+    monitor = it.wait_for("\r\n")
+    assert not it.is_canonical()
+    fields = Path(f"/proc/{monitor}/stat").read_text().rpartition(")")[2].split()
+    os.kill(int(fields[1]), signal.SIGKILL)
+    it.wait_for("Killed")
+    it.wait_for("READY> ")
+    it.type("stty -a | grep -o ' icanon'\r")
+    it.wait_for("\n icanon")
+
+
+def test_in_the_background_it_leaves_the_terminal_alone(desk):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'echo up; read x; echo got $x' & echo; sleep 1; echo $((40 + 2))\r")
+    it.wait_for("up")
+    it.wait_for("42")
+    it.wait_for("READY> ")
+    it.type("fg\r")
+    it.wait_for("got $x'")
+    it.type("hello\r")
+    it.wait_for("got hello")
+
+
+def test_the_output_alone_may_be_a_terminal(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("echo in | $E sh -c 'cat; test -t 1; echo $?; stty size <&1; tty <&3' 3<&0\r")
+    it.wait_for("\nin\r\n0\r\n30 100\r\n")
+    it.wait_for("READY> ")
+    assert execute.recorded("terminal").startswith(b"in\n0\n30 100\n")
+
+
+def test_an_errors_stream_that_is_none_stays_apart(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'echo out; echo err >&2' 2>errors\r")
+    it.wait_for("\nout\r\n")
+    it.wait_for("READY> ")
+    assert (execute.aivcs.folder / "errors").read_text() == "err\n"
+    assert execute.recorded("stderr") == b"err\n"
+
+
+def test_what_cannot_be_executed_leaves_the_terminal_as_it_was(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E no-such-command; echo rc=$?\r")
+    it.wait_for("rc=127")
+    it.wait_for("READY> ")
+    assert it.is_canonical()
+    assert execute.ending == ("FAILED", 127)
+
+
+def test_commands_that_end_at_once_are_noticed(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("for i in 1 2 3 4 5 6 7 8; do $E true; done; echo $((40 + 2))\r")
+    it.wait_for("42")
+    assert len(execute.aivcs.ok("run", "list", "--status", "completed").lines) == 8
+
+
+def test_a_command_that_lets_go_of_its_terminal_can_be_interrupted(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'echo up; exec sleep 300 </dev/null >/dev/null 2>&1'; echo rc=$?\r")
+    it.wait_for("\nup")
+    it.type("\x03")
+    it.wait_for("READY> ")
+    assert execute.ending == ("CANCELLED", 130)
