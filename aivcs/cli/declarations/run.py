@@ -174,7 +174,11 @@ def run_events(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the events of a run, in order."""
+    """Print the events of a run, in order.
+
+    With --follow they come in the order in which they were appended, which is another only where
+    --seq was used.
+    """
 
 
 @app.command("list")

@@ -131,7 +131,10 @@ def events(context: "Context", run: str, kind: "str | None", follow: bool, as_js
     from aivcs.cli import render
 
     found = commands.events(
-        context.repository(), context.run_operand(run), kind=kind, follow=follow
+        context.repository(),
+        context.run_operand(run),
+        kind=kind,
+        follow=context.wait_for_reader if follow else None,
     )
     if as_json:
         for event in found:
