@@ -229,7 +229,7 @@ class TestTerminal:
             assert "\x9b" not in text
 
     def test_of_40_columns_loses_nothing_that_a_wide_one_shows(self, aivcs, busy):
-        for command in (("run", "list"), ("release", "history", "bot"), ("release", "list")):
+        for command in (("release", "history", "bot"), ("release", "list")):
             shown = [
                 self.on_a_terminal(aivcs, *command, columns=columns, NO_COLOR="1").split()
                 for columns in (40, 300)

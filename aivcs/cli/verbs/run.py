@@ -116,14 +116,20 @@ def finish(
 
 
 def show(context: "Context", run: str, as_json: bool) -> None:
-    """Prints the record of a run."""
+    """Prints the record of a run, and for a person what it did."""
     from aivcs.cli import render
 
-    record = commands.show(context.repository(), context.run_operand(run))
+    repo = context.repository()
+    record = commands.show(repo, context.run_operand(run))
     if as_json:
         context.write(render.json_line(record.to_json()))
+        return
+    from aivcs.cli.views import run as views
+
+    if context.is_terminal():
+        views.print_run(context, record, commands.events(repo, record.run_id))
     else:
-        render.fields(context, render.run_fields(record))
+        render.fields(context, views.fields(record))
 
 
 def events(context: "Context", run: str, kind: "str | None", follow: bool, as_json: bool) -> None:
@@ -142,9 +148,11 @@ def events(context: "Context", run: str, kind: "str | None", follow: bool, as_js
             if follow:
                 context.flush()
         return
+    from aivcs.cli.views.run import event_line
+
     with render.output(context, streaming=follow) as out:
         for event in found:
-            out.write(render.event_line(out, event))
+            out.write(event_line(out, event))
             if follow:
                 context.flush()
 
@@ -184,9 +192,9 @@ def list_(
         for record in records:
             context.write(_run_line(record))
     else:
-        from aivcs.cli import render
+        from aivcs.cli.views.run import print_list
 
-        render.table(context, render.RUN_COLUMNS, map(render.run_row, records))
+        print_list(context, records)
     if not unread:
         return 0
     from aivcs.cli.exits import report_unread
