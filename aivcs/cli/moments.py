@@ -79,7 +79,7 @@ def duration(milliseconds: int | None) -> str:
 
 
 def short_duration(microseconds: int) -> str:
-    """Returns a duration for a column, in 6 characters up to 99 days: `850ms`, `4.2s`, `3m05s`."""
+    """Returns a duration for a column, in 6 characters: `850ms`, `4.2s`, `3m05s`, `3d04h`."""
     milliseconds = microseconds // 1000
     if milliseconds < 1000:
         return f"{milliseconds}ms"
@@ -89,7 +89,7 @@ def short_duration(microseconds: int) -> str:
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
-        return f"{days}d{hours:02}h"
+        return f"{days}d{hours:02}h" if days < 100 else f"{days}d"
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds:02}s"
 
 

@@ -265,8 +265,9 @@ def _digest(digest: ContentDigest) -> Cell:
 
 
 def _start_pager(context: Context) -> Popen[bytes] | None:
+    """Starts what shows long output, as the environment says; None without one that works."""
     environment = context.environment
-    command = environment.get("AIVCS_PAGER", environment.get("PAGER", "less")).split()
+    command = _words(environment.get("AIVCS_PAGER", environment.get("PAGER", "less")))
     if (
         not context.pager
         or not context.is_terminal()
@@ -274,15 +275,27 @@ def _start_pager(context: Context) -> Popen[bytes] | None:
         or environment.get("TERM", "dumb") == "dumb"
         or not command
         or command == ["cat"]
-        or shutil.which(command[0]) is None
+        or shutil.which(command[0], path=environment.get("PATH")) is None
     ):
         return None
     import subprocess
 
     context.flush()
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        # What fits on a screen is printed and done; colour passes; the screen is not cleared.
-        env={"LESS": "FRX", "LESSCHARSET": "utf-8", **environment},
-    )
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            # What fits on a screen is printed and done; colour passes; the screen is not cleared.
+            env={"LESS": "FRX", "LESSCHARSET": "utf-8", **environment},
+        )
+    except OSError:  # it is there, but is no program
+        return None
+
+
+def _words(command: str) -> list[str]:
+    from shlex import split
+
+    try:
+        return split(command)
+    except ValueError:  # a quote without its end
+        return command.split()

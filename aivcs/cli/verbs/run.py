@@ -202,6 +202,35 @@ def list_(
     return report_unread(context, unread)
 
 
+def stats(
+    context: "Context", agent: "str | None", spec: "str | None", since: "str | None", as_json: bool
+) -> int:
+    """Prints how the runs of each agent went; not 0 if some cannot be read."""
+    from aivcs.cli import render
+    from aivcs.cli.exits import report_unread
+    from aivcs.cli.moments import parse_since
+    from aivcs.cli.views import run as views
+    from aivcs.commands import run_statistics
+
+    unread: list[StorageError] = []
+    found = run_statistics.stats(
+        context.repository(),
+        agent=agent,
+        spec=spec,
+        since=None if since is None else parse_since(since),
+        unreadable=lambda _, error: unread.append(error),
+    )
+    if as_json:
+        for statistics in found:
+            context.write(render.json_line(statistics.to_json()))
+    elif context.is_terminal():
+        views.print_statistics(context, found)
+    else:
+        for statistics in found:
+            context.write(views.statistics_line(statistics))
+    return report_unread(context, unread)
+
+
 def _run_line(record: "RunRecord") -> str:
     summary = record.summary
     cells = (

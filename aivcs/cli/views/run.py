@@ -15,14 +15,16 @@ from aivcs.cli.cells import cut, pad, width, wrap
 from aivcs.cli.grid import paint
 from aivcs.cli.moments import age, ago, duration, short_duration
 from aivcs.cli.render import Cell, Column, escape
+from aivcs.commands.run_statistics import PERCENTILES
 from aivcs.log.jsontext import encode_trusted
 from aivcs.model import RunStatus, Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from aivcs.cli.context import Context
     from aivcs.cli.render import Output
+    from aivcs.commands.run_statistics import AgentStatistics
     from aivcs.model import RunEvent, RunRecord
 
 FIRST = 40
@@ -39,6 +41,13 @@ COLUMNS = [
     Column("SPEC", leaves=3), Column("EVENTS", right=True, leaves=2),
     Column("TOOK", right=True, leaves=1),
 ]  # fmt: skip
+STATISTICS_COLUMNS = [
+    Column("AGENT", cuts=True), Column("RUNS", right=True), Column("NOW", right=True, leaves=2),
+    Column("FAILED", right=True, leaves=6), Column("SUCCESS", right=True),
+    Column("P50", right=True), Column("P90", right=True, leaves=3),
+    Column("P99", right=True, leaves=4), Column("LAST 14 DAYS", leaves=5),
+]  # fmt: skip
+_BARS = "▁▂▃▄▅▆▇█"
 _NARROW = 60
 """Cells below which a step takes two lines."""
 _WIDE = 100
@@ -76,9 +85,76 @@ def print_list(context: Context, records: Iterable[RunRecord]) -> None:
     def footer() -> str:
         total = sum(counts.values())
         parts = [f"{number} {status.lower()}" for status, number in counts.items() if number]
-        return f"\n{_count(total, 'run')}: {', '.join(parts)}\n" if total else ""
+        return f"\n{_count(total, 'run')}: {', '.join(parts)}\n" if total else "\nno runs\n"
 
     render.table(context, COLUMNS, counted(), footer=footer)
+
+
+def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None:
+    """Prints a table of agents and how their runs went, and below it what the figures are."""
+    total = agents = 0
+
+    def rows() -> Iterator[list[Cell | str]]:
+        nonlocal total, agents
+        for statistics in found:
+            total, agents = total + statistics.runs, agents + 1
+            yield _statistics_row(statistics)
+
+    def footer() -> str:
+        if not agents:
+            return "\nno runs\n"
+        text = (
+            f"{_count(agents, 'agent')}, {_count(total, 'run')}; NOW are running, SUCCESS is of "
+            "those that completed or failed, P50, P90 and P99 are how long runs took"
+        )
+        return "\n" + "".join(f"{line}\n" for line in wrap(text, max(render.screen_width(), 8)))
+
+    render.table(context, STATISTICS_COLUMNS, rows(), footer=footer)
+
+
+def statistics_line(statistics: AgentStatistics) -> str:
+    """Returns the figures of an agent as a line for a program.
+
+    Agent, runs, running, completed, failed, cancelled, success rate from 0 to 1, the three
+    percentiles in milliseconds, and when the newest run was started; "-" for what there is not.
+    """
+    rate = statistics.success_rate
+    cells = (
+        statistics.agent_name,
+        statistics.runs,
+        *statistics.counts.values(),
+        None if rate is None else f"{rate:.4f}",
+        *map(statistics.percentile, PERCENTILES),
+        statistics.last_created_at,
+    )
+    return "\t".join("-" if cell is None else str(cell) for cell in cells) + "\n"
+
+
+def _statistics_row(statistics: AgentStatistics) -> list[Cell | str]:
+    rate = statistics.success_rate
+    # Rounded down: of an agent that failed once in ten thousand nobody should read 100 %.
+    shown = "-" if rate is None else f"{int(rate * 1000) / 10}%"
+    counts = statistics.counts
+    return [
+        statistics.agent_name,
+        str(statistics.runs),
+        str(counts[RunStatus.RUNNING] or "-"),
+        str(counts[RunStatus.FAILED] or "-"),
+        Cell(shown, shown, "red" if rate is not None and rate < 0.5 else ""),
+        *(
+            "-" if took is None else short_duration(took * 1000)
+            for took in map(statistics.percentile, PERCENTILES)
+        ),
+        _sparkline(statistics.runs_per_day),
+    ]
+
+
+def _sparkline(numbers: Sequence[int]) -> str:
+    """Bars for numbers, the greatest being the highest; a dot for none."""
+    most = max(numbers)
+    return "".join(
+        _BARS[(number * len(_BARS) - 1) // most] if number else "·" for number in numbers
+    )
 
 
 def fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
