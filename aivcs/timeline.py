@@ -59,6 +59,7 @@ _OUTCOME = (
 )  # fmt: skip
 _CONTENT = ("content", "text", "message", "gen_ai.output")
 _CODES = ("exit_code", "returncode", "exit_status")
+_SAYS_TROUBLE = (*_CODES, "error", "is_error", "status", "stderr", "message")
 _TOOK = {"duration_ms": 1e3, "duration_s": 1e6, "execution_time_s": 1e6, "elapsed_ms": 1e3}
 """Members by which a payload says how long something took, and their unit in microseconds."""
 _KNOWN = frozenset((*_TOOL, *_ID, *_TOOK, "step", "role", "name"))
@@ -75,7 +76,7 @@ class Step:
         name: The tool, the role, or else the kind.
         at: When it began, in microseconds since 1970.
         took: How long it took in microseconds, or None where nothing says so.
-        text: How its content or its parameters begin, in one line.
+        text: How its content or its parameters begin, in one line; what `error` says left out.
         size: The bytes of all of that, in UTF-8.
         result: How the result of a call begins, in one line; None without a result.
         result_size: The bytes of all of that.
@@ -218,6 +219,8 @@ def _step(event: RunEvent, what: str, tool: str) -> Step:
         step.text, step.size = _brief(_plain(content))
     if _is_trouble(event.kind, payload):
         step.error = _complaint(payload) or step.result or step.text or event.kind
+        if what == OTHER:
+            step.text, step.size = _brief(_rest(payload, _SAYS_TROUBLE))
     return step
 
 

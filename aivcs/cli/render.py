@@ -275,7 +275,7 @@ def _start_pager(context: Context) -> Popen[bytes] | None:
         or environment.get("TERM", "dumb") == "dumb"
         or not command
         or command == ["cat"]
-        or shutil.which(command[0], path=environment.get("PATH")) is None
+        or shutil.which(command[0]) is None
     ):
         return None
     import subprocess

@@ -318,7 +318,7 @@ class _Timeline:
             f"+{short_duration(max(since, 0))}" if since > -1000 else f"-{short_duration(-since)}"
         )
         took = "" if step.took is None else short_duration(step.took)
-        mark = self._paint("✗" if step.error is not None else " ", "bold red")
+        mark = " " if step.error is None else self._paint("✗", "bold red")
         style = "bold red" if step.error else "bold" if step.what == timeline.MESSAGE else ""
         times = f"{offset:>8} {took:>6}"
         if self._screen < _NARROW:
@@ -342,7 +342,7 @@ class _Timeline:
         text = escape(step.text)
         if step.error is not None:
             error = "" if step.error == step.name else escape(step.error)
-            given = text if step.what == timeline.CALL else ""
+            given = text if step.what in {timeline.CALL, timeline.OTHER} and text != "{}" else ""
             if given and width(given) + 3 + width(error) <= room:
                 return [f"{given} → {self._paint(error, 'red')}"]
             lines = list(wrap(error, room))
