@@ -218,9 +218,10 @@ def _step(event: RunEvent, what: str, tool: str) -> Step:
             content = _rest(payload) if what == MESSAGE else payload
         step.text, step.size = _brief(_plain(content))
     if _is_trouble(event.kind, payload):
-        step.error = _complaint(payload) or step.result or step.text or event.kind
+        complaint = _complaint(payload)
+        step.error = complaint or step.result or step.text or event.kind
         if what == OTHER:
-            step.text, step.size = _brief(_rest(payload, _SAYS_TROUBLE))
+            step.text, step.size = _brief(_rest(payload, _SAYS_TROUBLE)) if complaint else ("", 0)
     return step
 
 

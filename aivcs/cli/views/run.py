@@ -342,7 +342,7 @@ class _Timeline:
         text = escape(step.text)
         if step.error is not None:
             error = "" if step.error == step.name else escape(step.error)
-            given = text if step.what in {timeline.CALL, timeline.OTHER} and text != "{}" else ""
+            given = text if step.what in {timeline.CALL, timeline.OTHER} else ""
             if given and width(given) + 3 + width(error) <= room:
                 return [f"{given} → {self._paint(error, 'red')}"]
             lines = list(wrap(error, room))
