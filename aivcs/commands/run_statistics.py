@@ -14,14 +14,14 @@ from array import array
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from aivcs.commands import run as commands
+from aivcs.errors import UsageError
 from aivcs.model import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from aivcs.errors import StorageError
-    from aivcs.model import RunId, RunRecord, Timestamp
+    from aivcs.model import RunId, Timestamp
     from aivcs.repository import Repository
 
 DAYS = 14
@@ -61,21 +61,25 @@ class AgentStatistics:
         completed, failed = self.counts[RunStatus.COMPLETED], self.counts[RunStatus.FAILED]
         return completed / (completed + failed) if completed or failed else None
 
-    def add(self, record: RunRecord, days: dict[str, int]) -> None:
+    def add(
+        self, status: RunStatus, created_at: Timestamp, duration: int | None, days: dict[str, int]
+    ) -> None:
         """Counts a run.
 
         Args:
-            record: The run.
+            status: What it is.
+            created_at: When it was started.
+            duration: How long it took (milliseconds), if it is over.
             days: The place of each date in `runs_per_day`.
         """
-        self.counts[record.status] += 1
-        if self.last_created_at is None or record.created_at > self.last_created_at:
-            self.last_created_at = record.created_at
-        day = days.get(record.created_at[:10])
+        self.counts[status] += 1
+        if self.last_created_at is None or created_at > self.last_created_at:
+            self.last_created_at = created_at
+        day = days.get(created_at[:10])
         if day is not None:
             self.runs_per_day[day] += 1
-        if record.summary is not None and record.summary.duration_ms is not None:
-            self._durations.append(record.summary.duration_ms)
+        if duration is not None:
+            self._durations.append(duration)
             self._is_sorted = False
 
     def percentile(self, percent: int) -> int | None:
@@ -121,17 +125,26 @@ def stats(
         unreadable: Told of each run that cannot be read.
 
     Raises:
-        UsageError: A word is wrong.
+        UsageError: The agent's name is empty.
     """
-    records = commands.list_(repo, agent=agent, spec=spec, since=since, unreadable=unreadable)
-    return fold(records, datetime.now(UTC))
+    if agent == "":
+        raise UsageError("the NAME of --agent is empty; is a variable unset?")
+    outcomes = repo.runs.iter_outcomes(
+        None if spec is None else repo.resolve_spec(spec, allow_missing=True),
+        agent_name=agent,
+        since=since,
+        unreadable=unreadable,
+    )
+    return fold(outcomes, datetime.now(UTC))
 
 
-def fold(records: Iterable[RunRecord], now: datetime) -> list[AgentStatistics]:
+def fold(
+    outcomes: Iterable[tuple[str, RunStatus, Timestamp, int | None]], now: datetime
+) -> list[AgentStatistics]:
     """Returns what some runs say of each agent, by the agent's name.
 
     Args:
-        records: The runs, in any order.
+        outcomes: What `RunLedger.iter_outcomes` says of the runs, in any order.
         now: The moment whose day, in UTC, is the last of `runs_per_day`.
     """
     days = {
@@ -139,10 +152,9 @@ def fold(records: Iterable[RunRecord], now: datetime) -> list[AgentStatistics]:
         for number in range(DAYS)
     }
     found: dict[str, AgentStatistics] = {}
-    for record in records:
-        name = record.metadata.agent_name
-        statistics = found.get(name)
+    for agent, status, created_at, duration in outcomes:
+        statistics = found.get(agent)
         if statistics is None:
-            statistics = found[name] = AgentStatistics(name)
-        statistics.add(record, days)
+            statistics = found[agent] = AgentStatistics(agent)
+        statistics.add(status, created_at, duration, days)
     return [statistics for _, statistics in sorted(found.items())]
