@@ -1,20 +1,15 @@
-"""How runs look: the record of one, its timeline, lists of them.
-
-A timeline is folded: of a long run the beginning and the end are shown, and between them what went
-wrong. `aivcs run events` has all of it.
-"""
+"""How runs look: the record of one, lists of them, and figures of many."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
-from aivcs import timeline
 from aivcs.cli import render
-from aivcs.cli.cells import cut, pad, width, wrap
+from aivcs.cli.cells import pad, width, wrap
 from aivcs.cli.grid import paint
 from aivcs.cli.moments import age, ago, duration, short_duration
 from aivcs.cli.render import Cell, Column, escape
+from aivcs.cli.views.timeline import Timeline, count
 from aivcs.commands.run_statistics import PERCENTILES
 from aivcs.log.jsontext import encode_trusted
 from aivcs.model import RunStatus, Timestamp
@@ -27,10 +22,6 @@ if TYPE_CHECKING:
     from aivcs.commands.run_statistics import AgentStatistics
     from aivcs.model import RunEvent, RunRecord
 
-FIRST = 40
-"""Steps of a run that are shown of its beginning."""
-LAST = 40
-"""Steps that are shown of its end."""
 STATUS_STYLE = {
     RunStatus.RUNNING: "bold", RunStatus.COMPLETED: "green", RunStatus.FAILED: "red",
     RunStatus.CANCELLED: "magenta",
@@ -48,12 +39,6 @@ STATISTICS_COLUMNS = [
     Column("P99", right=True, leaves=4), Column("LAST 14 DAYS", leaves=5),
 ]  # fmt: skip
 _BARS = "▁▂▃▄▅▆▇█"
-_NARROW = 60
-"""Cells below which a step takes two lines."""
-_WIDE = 100
-"""Cells from which on there is room for the seq of a step, too."""
-_LINES_OF_ERROR = 4
-"""Lines of what went wrong that are shown, at most."""
 _SHOWN_PAYLOAD = 2000
 """Characters of a payload shown on a terminal."""
 
@@ -85,7 +70,7 @@ def print_list(context: Context, records: Iterable[RunRecord]) -> None:
     def footer() -> str:
         total = sum(counts.values())
         parts = [f"{number} {status.lower()}" for status, number in counts.items() if number]
-        return f"\n{_count(total, 'run')}: {', '.join(parts)}\n" if total else "\nno runs\n"
+        return f"\n{count(total, 'run')}: {', '.join(parts)}\n" if total else "\nno runs\n"
 
     render.table(context, COLUMNS, counted(), footer=footer)
 
@@ -104,7 +89,7 @@ def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None
         if not agents:
             return "\nno runs\n"
         text = (
-            f"{_count(agents, 'agent')}, {_count(total, 'run')}; NOW are running, SUCCESS is of "
+            f"{count(agents, 'agent')}, {count(total, 'run')}; NOW are running, SUCCESS is of "
             "those that completed or failed, P50, P90 and P99 are how long runs took"
         )
         return "\n" + "".join(f"{line}\n" for line in wrap(text, max(render.screen_width(), 8)))
@@ -196,8 +181,8 @@ def print_run(context: Context, record: RunRecord, events: Iterable[RunEvent]) -
         screen = render.screen_width()
         for line in _header(record, screen, color=out.color):
             out.write(line + "\n")
-        printer = _Timeline(record, screen, color=out.color)
-        for line in printer.lines(events):
+        timeline = Timeline(record, screen, color=out.color)
+        for line in timeline.lines(events):
             out.write(line + "\n")
 
 
@@ -213,16 +198,6 @@ def event_line(out: Output, event: RunEvent) -> str:
     if out.color:
         return f"\x1b[2m{event.seq:>5}  {clock}\x1b[0m  \x1b[1m{kind}\x1b[0m  {payload}\n"
     return f"{event.seq:>5}  {clock}  {kind}  {payload}\n"
-
-
-def size(number: int) -> str:
-    """Returns a number of bytes for a person: `12 B`, `1.2 KiB`, `34 MiB`."""
-    if number < 1024:
-        return f"{number} B"
-    amount, unit = number / 1024, "KiB"
-    if amount >= 1024:
-        amount, unit = amount / 1024, "MiB"
-    return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
 
 
 def _header(record: RunRecord, screen: int, *, color: bool) -> Iterator[str]:
@@ -258,158 +233,6 @@ def _header(record: RunRecord, screen: int, *, color: bool) -> Iterator[str]:
     yield ""
 
 
-class _Timeline:
-    """Makes the lines of a timeline."""
-
-    def __init__(self, record: RunRecord, screen: int, *, color: bool) -> None:
-        self._record = record
-        self._screen = screen
-        self._color = color
-        self._start: int | None = None
-        self._events = self._bytes = 0
-
-    def lines(self, events: Iterable[RunEvent]) -> Iterator[str]:
-        """The lines: of each step that is shown, of what is left out, and the totals."""
-        counts = dict.fromkeys((timeline.CALL, timeline.MESSAGE, "error"), 0)
-
-        def counted() -> Iterator[timeline.Step]:
-            for step in timeline.steps(self._counted(events)):
-                if step.what in counts:
-                    counts[step.what] += 1
-                counts["error"] += step.error is not None
-                yield step
-
-        for part in _folded(counted()):
-            if isinstance(part, timeline.Step):
-                yield from self._step(part)
-            else:
-                has_all = f"aivcs run events {self._record.run_id[:8]} has all"
-                for text in wrap(f"… {part}; {has_all}", max(self._screen - 3, 8)):
-                    yield "   " + self._paint(text, "dim")
-        totals = [
-            _count(self._events, "event"),
-            _count(counts[timeline.CALL], "tool call"),
-            _count(counts[timeline.MESSAGE], "message"),
-            size(self._bytes),
-        ]
-        line = ", ".join(part for part in totals if part[:2] != "0 ")
-        trouble = _count(counts["error"], "error")
-        if counts["error"]:
-            line += f", {trouble}"
-        if self._events:
-            yield ""
-        for text in wrap(line if self._events else "no events", max(self._screen, 8)):
-            yield text.replace(trouble, self._paint(trouble, "bold red"))
-
-    def _counted(self, events: Iterable[RunEvent]) -> Iterator[RunEvent]:
-        for event in events:
-            assert event.timestamp is not None
-            if self._start is None:
-                # Events that were taken over from elsewhere may be older than the run.
-                self._start = min(event.timestamp, self._record.created_at).microseconds()
-            self._events += 1
-            self._bytes += len(encode_trusted(event.payload).encode())
-            yield event
-
-    def _step(self, step: timeline.Step) -> Iterator[str]:
-        """The lines of one step: when, how long, who or what, and what it was about."""
-        since = step.at - (self._start or 0)
-        offset = (
-            f"+{short_duration(max(since, 0))}" if since > -1000 else f"-{short_duration(-since)}"
-        )
-        took = "" if step.took is None else short_duration(step.took)
-        mark = " " if step.error is None else self._paint("✗", "bold red")
-        style = "bold red" if step.error else "bold" if step.what == timeline.MESSAGE else ""
-        times = f"{offset:>8} {took:>6}"
-        if self._screen < _NARROW:
-            name = cut(escape(step.name), max(self._screen - 18, 4))
-            yield f"{self._paint(times, 'dim')} {mark} {self._paint(name, style)}"
-            for line in self._details(step, max(self._screen - 3, 8)):
-                yield f"   {line}"
-            return
-        room = 16 if self._screen < _WIDE else 20
-        name = self._paint(pad(cut(escape(step.name), room), room), style)
-        if self._screen >= _WIDE:
-            times = f"{step.seq:>6} {times}"
-        begin = f"{self._paint(times, 'dim')} {mark} {name}  "
-        indent = " " * (len(times) + 3 + room + 2)
-        for line in self._details(step, self._screen - len(indent)) or [""]:
-            yield (begin + line).rstrip()
-            begin = indent
-
-    def _details(self, step: timeline.Step, room: int) -> list[str]:
-        """What a step was about, in lines of so many cells at most."""
-        text = escape(step.text)
-        if step.error is not None:
-            error = "" if step.error == step.name else escape(step.error)
-            given = text if step.what in {timeline.CALL, timeline.OTHER} else ""
-            if given and width(given) + 3 + width(error) <= room:
-                return [f"{given} → {self._paint(error, 'red')}"]
-            lines = list(wrap(error, room))
-            if len(lines) > _LINES_OF_ERROR:
-                lines[_LINES_OF_ERROR - 1 :] = [cut(lines[_LINES_OF_ERROR - 1] + " …", room)]
-            wrong = [self._paint(line, "red") for line in lines]
-            return [_fold(given, step.size, room), *wrong] if given else wrong
-        if step.what not in {timeline.CALL, timeline.RESULT}:
-            return [_fold(text, step.size, room)] if text else []
-        if step.result is None:
-            end = "→ no result"
-            if self._record.status is RunStatus.RUNNING:
-                end = "→ no result yet"
-            return [f"{_fold(text, step.size, room - width(end) - 1)} {self._paint(end, 'dim')}"]
-        end = f"→ {size(step.result_size)}"
-        result = escape(step.result)
-        # The parameters may take what the beginning of the result does not need, and at least half.
-        half = max(room // 2, room - width(end) - 3 - width(result))
-        text = _fold(text, step.size, min(half, room - width(end) - 1))
-        left = room - width(text) - width(end) - 3
-        if left >= 8 and result:
-            end += f"  {cut(result, left)}"
-        return [f"{text} {self._paint(end, 'dim')}" if text else self._paint(end, "dim")]
-
-    def _paint(self, text: str, style: str) -> str:
-        return paint(text, style) if self._color else text
-
-
-def _folded(steps: Iterable[timeline.Step]) -> Iterator[timeline.Step | str]:
-    """The steps to show, and in the place of others how many they are; holds `LAST` of them."""
-    kept: deque[timeline.Step] = deque()
-    left_out: list[timeline.Step] = []  # the first and the last
-    number = shown = 0
-    for step in steps:
-        if shown < FIRST:
-            shown += 1
-            yield step
-            continue
-        kept.append(step)
-        if len(kept) <= LAST:
-            continue
-        oldest = kept.popleft()
-        if oldest.error is None:
-            left_out[number > 0 :] = [oldest]
-            number += 1
-            continue
-        if number:
-            yield _left_out(left_out, number)
-            number, left_out = 0, []
-        yield oldest
-    if number:
-        yield _left_out(left_out, number)
-    yield from kept
-
-
-def _left_out(ends: list[timeline.Step], number: int) -> str:
-    return f"{_count(number, 'step')} left out, seq {ends[0].seq} to {ends[-1].seq}"
-
-
-def _fold(text: str, whole: int, room: int) -> str:
-    """The beginning of a text, and how large the whole is where something is missing."""
-    if width(text) <= room and len(text) < timeline.BRIEF:
-        return text
-    end = f"… {size(whole)}"
-    return cut(text, max(room - width(end) + 1, 0)).removesuffix("…").rstrip() + end
-
-
 def _tags(tags: object) -> str:
     if not isinstance(tags, dict):
         return encode_trusted(tags)
@@ -421,7 +244,3 @@ def _tags(tags: object) -> str:
 
 def _clock(moment: Timestamp) -> str:
     return f"{moment[:10]} {moment[11:19]} UTC"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
