@@ -1,8 +1,8 @@
 """Tables on a terminal: columns that suit its width, rows written as they come.
 
 The width of each column is settled by the first rows, so a table of any length is never held in
-memory. What does not fit is wrapped or cut where the column says that it may be; a column that can
-be missed is left out where there is no room for it.
+memory. What does not fit is wrapped or cut where the column says that it may be, and a column that
+can be missed is left out; where that is not enough, a row goes on in a line below.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ SAMPLE = 200
 _LEAST = 12
 """Cells that a column which wraps or is cut is given, at least."""
 _GAP = "  "
+_INDENT = "    "
+"""Before the rest of a row for which one line of the terminal is too short."""
 _STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
-"""The codes (ECMA-48, SGR) of the styles there are."""
+"""The codes (ECMA-48, SGR) of the styles there are. Yellow and cyan are hard to read on white."""
 
 
 class Shown(NamedTuple):
@@ -67,8 +69,13 @@ def draw(
         screen,
     )
     header = [Shown(column.title, "bold") for column in columns]
+    groups = _grouped(widths, screen)
     for row in chain([header], first, rows):
-        yield from _lines(columns, row, widths, color=color)
+        for group in groups:
+            cells = [(columns[number], row[number], room) for number, room in group]
+            indent = "" if group is groups[0] else _INDENT
+            if not indent or any(cell.text for _, cell, _ in cells):
+                yield from _lines(cells, indent, color=color)
 
 
 def _fit(columns: Sequence[Column], widest: list[int], screen: int) -> list[int | None]:
@@ -85,8 +92,9 @@ def _fit(columns: Sequence[Column], widest: list[int], screen: int) -> list[int 
     widths: list[int | None] = [None] * len(columns)
     spare = screen - _total(least, there)
     for number in there:
-        # Where not even that fits, nothing is wrapped: the terminal breaks lines where it must.
-        widths[number] = widest[number] if spare < 0 and columns[number].wraps else least[number]
+        widths[number] = least[number]
+        if spare < 0 and columns[number].wraps:  # it may get a line of its own
+            widths[number] = min(widest[number], max(screen - len(_INDENT), _LEAST))
     wanting = [number for number in there if widest[number] > least[number]]
     for done, number in enumerate(sorted(wanting, key=lambda number: widest[number])):
         if spare <= 0:
@@ -101,16 +109,26 @@ def _total(widths: Sequence[int], there: Sequence[int]) -> int:
     return sum(widths[number] for number in there) + len(_GAP) * (len(there) - 1)
 
 
+def _grouped(widths: Sequence[int | None], screen: int) -> list[list[tuple[int, int]]]:
+    """The columns that stand side by side, and their widths: all, if there is room for them."""
+    groups: list[list[tuple[int, int]]] = [[]]
+    left = screen
+    for number, room in enumerate(widths):
+        if room is None:
+            continue
+        if groups[-1] and room > left:
+            groups.append([])
+            left = screen - len(_INDENT)
+        groups[-1].append((number, room))
+        left -= room + len(_GAP)
+    return groups
+
+
 def _lines(
-    columns: Sequence[Column], row: Sequence[Shown], widths: Sequence[int | None], *, color: bool
+    there: Sequence[tuple[Column, Shown, int]], indent: str, *, color: bool
 ) -> Iterator[str]:
-    """The lines of one row; more than one if a cell is wrapped."""
+    """The lines of a row, or of a part of it; more than one if a cell is wrapped."""
     cells: list[list[str]] = []
-    there = [
-        (column, cell, room)
-        for column, cell, room in zip(columns, row, widths, strict=True)
-        if room is not None
-    ]
     for column, cell, room in there:
         if column.cuts:
             cells.append([cut(cell.text, room)])
@@ -119,7 +137,7 @@ def _lines(
         else:
             cells.append([cell.text])
     for texts in zip_longest(*cells, fillvalue=""):
-        line = ""
+        line = indent
         left = 0  # spaces that are owed before the next text, and never stand at the end of a line
         for (column, cell, room), text in zip(there, texts, strict=True):
             spaces = max(0, room - width(text))

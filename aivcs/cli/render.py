@@ -231,7 +231,7 @@ def history_row(record: ReleaseRecord, *, is_live: bool) -> list[Cell | str]:
     return [
         Cell("*" if is_live else "", "●" if is_live else "", "green"),
         str(record.seq),
-        Cell(record.action, record.action, "yellow" if record.action == "rollback" else ""),
+        Cell(record.action, record.action, "magenta" if record.action == "rollback" else ""),
         _digest(record.spec_digest),
         record.metadata.version_label or "-",
         _moment(record.created_at),
@@ -261,7 +261,7 @@ def _actor(actor: str) -> Cell:
 
 
 def _digest(digest: ContentDigest) -> Cell:
-    return Cell(digest, digest.short, "cyan")
+    return Cell(digest, digest.short)
 
 
 def _start_pager(context: Context) -> Popen[bytes] | None:

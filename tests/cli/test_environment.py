@@ -201,9 +201,9 @@ class TestTerminal:
 
     def test_of_40_columns_loses_nothing_that_a_wide_one_shows(self, terminal, busy):
         for command in (("release", "history", "bot"), ("release", "list")):
-            shown = [
-                terminal(*command, columns=columns, NO_COLOR="1").split() for columns in (40, 300)
-            ]
+            texts = [terminal(*command, columns=columns, NO_COLOR="1") for columns in (40, 300)]
+            assert max(map(len, texts[0].splitlines())) <= 40
+            shown = [text.split() for text in texts]
             for words in shown:
                 # How long ago is not what the width decides.
                 words[:] = [w for w in words if not w.isdigit() and not w.startswith("second")]
