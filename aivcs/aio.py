@@ -195,6 +195,17 @@ class RunLedger(Protocol):
         """As `aivcs.storage.RunLedger.iter_runs`; `unreadable` is called in a thread."""
         ...
 
+    def iter_outcomes(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        since: Timestamp | None = None,
+        unreadable: Callable[[RunId, StorageError], None] | None = None,
+    ) -> AsyncIterator[tuple[str, RunStatus, Timestamp, int | None]]:
+        """As `aivcs.storage.RunLedger.iter_outcomes`; `unreadable` is called in a thread."""
+        ...
+
     async def count_runs(
         self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
     ) -> dict[RunStatus, int]:
@@ -443,6 +454,11 @@ class _AsyncRunLedger:
         self, spec_digest: ContentDigest | None = None, **selection: Any
     ) -> AsyncGenerator[RunRecord]:
         return _iterate(lambda: self._store.iter_runs(spec_digest, **selection))
+
+    def iter_outcomes(
+        self, spec_digest: ContentDigest | None = None, **selection: Any
+    ) -> AsyncGenerator[tuple[str, RunStatus, Timestamp, int | None]]:
+        return _iterate(lambda: self._store.iter_outcomes(spec_digest, **selection))
 
     async def count_runs(
         self, *, unreadable: Callable[[RunId, StorageError], None] | None = None

@@ -240,6 +240,27 @@ class RunLedger(Protocol):
         """
         ...
 
+    def iter_outcomes(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        since: Timestamp | None = None,
+        unreadable: Callable[[RunId, StorageError], None] | None = None,
+    ) -> Iterator[tuple[str, RunStatus, Timestamp, int | None]]:
+        """Yields of each run that fits what figures are made of, in no certain order.
+
+        That is its agent, its status, when it was created, and how long it took (milliseconds;
+        None while it goes on). It costs much less than the records.
+
+        Args:
+            spec_digest: As for `list_runs`.
+            agent_name: See there.
+            since: See there.
+            unreadable: As for `iter_runs`.
+        """
+        ...
+
     def count_runs(
         self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
     ) -> dict[RunStatus, int]:

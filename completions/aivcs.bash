@@ -91,7 +91,7 @@ _aivcs_command() {
         operands='text text'
         ;;
     'aivcs run')
-        below='start exec log finish show events list diff reap verify'
+        below='start exec log finish show events list stats diff reap verify'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -123,6 +123,9 @@ _aivcs_command() {
         ;;
     'aivcs run list')
         options='--agent --spec --status --tag --since -n --json -h --help'
+        ;;
+    'aivcs run stats')
+        options='--agent --spec --since --json -h --help'
         ;;
     'aivcs run diff')
         options='--ignore --exit-code --json -h --help'
@@ -256,6 +259,9 @@ _aivcs_takes() {
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n') takes='text' ;;
+    'aivcs run stats --agent') takes='text' ;;
+    'aivcs run stats --spec') takes='text' ;;
+    'aivcs run stats --since') takes='text' ;;
     'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers' ;;
     'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;

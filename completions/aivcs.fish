@@ -46,6 +46,9 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run list --tag' \
         'aivcs run list --since' \
         'aivcs run list -n' \
+        'aivcs run stats --agent' \
+        'aivcs run stats --spec' \
+        'aivcs run stats --since' \
         'aivcs run diff --ignore' \
         'aivcs run reap --older-than' \
         'aivcs release promote --label' \
@@ -228,9 +231,10 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a start -d 'Start a run, and prin
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a exec -d 'Execute a command as a run: record its start, its output and its end'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a log -d 'Append an event to a run, or many'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a finish -d 'End a run; afterwards it never changes again'
-complete -c aivcs -n "__aivcs_at 'aivcs run'" -a show -d 'Show a run as it stands'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a show -d 'Show a run as it stands; on a terminal also what it did, step by step'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a events -d 'Print the events of a run, in order'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a list -d 'List runs, newest first'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a stats -d 'Tell how the runs of each agent went: how many, how they ended, how long they took'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a diff -d 'Compare two runs: how they ended, and which tools they called differently'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner (--owner-pid) is gone as failed, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Read all runs and print what is damaged (exit 14), or nothing'
@@ -293,6 +297,12 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l agent -x -d 'Only this agent\'s'
+complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l spec -x -d 'Only those of this spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'

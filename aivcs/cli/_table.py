@@ -300,6 +300,18 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'agent': None, 'spec': None, 'status': None, 'tags': [], 'since': None, 'limit': None, 'as_json': False},
         True,
     ),
+    'run stats': (
+        'run:stats',
+        {
+            '--agent': ('agent', 'text'),
+            '--spec': ('spec', 'text'),
+            '--since': ('since', 'text'),
+            '--json': ('as_json', 'flag'),
+        },
+        [],
+        {'agent': None, 'spec': None, 'since': None, 'as_json': False},
+        True,
+    ),
     'run diff': (
         'run:diff',
         {

@@ -4,6 +4,7 @@ From one walk over it `aivcs.cli.generate` makes the dispatch table, the complet
 man pages; Typer itself answers `--help` and explains mistakes.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +13,9 @@ import typer
 from aivcs.cli.context import Context, OutputError
 from aivcs.cli.declarations import blob, config, release, run, shell, spec, store
 from aivcs.cli.declarations.shared import use
+
+_WIDEST_HELP = 100
+"""Columns of help, at most: longer lines are hard to read."""
 
 app = store.app
 app.add_typer(blob.app, name="blob", help="Contents by their SHA-256: specs, prompts, configs.")
@@ -26,6 +30,8 @@ def run_typer(context: Context, arguments: Sequence[str]) -> int:
     """Parses a command line with Typer, runs what it says, and returns the exit code."""
     use(context)
     context.json = "--json" in arguments
+    if context.is_terminal() and os.get_terminal_size(1).columns > _WIDEST_HELP:
+        os.environ.setdefault("TERMINAL_WIDTH", str(_WIDEST_HELP))  # how Typer is told
     if sys.stdout is None:
         # Closed. Typer would print its help nowhere and be content; writing to this fails.
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)

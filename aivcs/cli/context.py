@@ -256,6 +256,22 @@ class Context:
             if not quiet:
                 raise OutputError(error.strerror or str(error)) from error
 
+    def wait_for_reader(self, seconds: float) -> None:
+        """Waits, but no longer than somebody reads standard output.
+
+        Raises:
+            BrokenPipeError: Nobody reads it any more.
+        """
+        from select import POLLERR, POLLHUP, poll
+        from time import sleep
+
+        reader = poll()
+        reader.register(1, 0)
+        for _, happened in reader.poll(seconds * 1000):
+            if happened & (POLLERR | POLLHUP):
+                raise BrokenPipeError
+            sleep(seconds)  # what cannot be watched here: a device of macOS
+
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal that a person reads."""
         return os.isatty(1)

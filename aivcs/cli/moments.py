@@ -76,3 +76,29 @@ def duration(milliseconds: int | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def short_duration(microseconds: int) -> str:
+    """Returns a duration for a column, in 6 characters: `850ms`, `4.2s`, `3m05s`, `3d04h`."""
+    milliseconds = microseconds // 1000
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    if milliseconds < 59_950:  # above that it would be rounded to 60
+        return f"{milliseconds / 1000:.1f}s"
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours:02}h" if days < 100 else f"{days}d"
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds:02}s"
+
+
+def age(moment: Timestamp) -> str:
+    """Returns how long ago a moment was, for a column: `40s`, `3h`, `45d`; or its date."""
+    seconds = int((datetime.now(UTC) - moment.as_datetime()).total_seconds())
+    if seconds < 0:
+        return moment[:10]
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "m"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds // size}{unit}"
+    return f"{seconds // 86400}d"

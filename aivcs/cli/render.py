@@ -11,9 +11,9 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.cli.moments import ago, duration
+from aivcs.cli.grid import Shown, draw
+from aivcs.cli.moments import ago
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import ContentDigest, RunEvent, RunRecord, RunStatus, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that words and emoji are spelled with, and that deceive nobody."""
-_STATUS_STYLE = {"RUNNING": "cyan", "COMPLETED": "green", "FAILED": "red", "CANCELLED": "yellow"}
-_LEAST = 12
-"""Characters that a column which wraps is given, at least."""
-_SHOWN_PAYLOAD = 2000
-"""Characters of a payload shown on a terminal."""
 
 
 class Column(NamedTuple):
@@ -38,11 +33,16 @@ class Column(NamedTuple):
         title: Its header.
         wraps: Whether long cells are wrapped where room is short, rather than kept whole.
         right: Whether it is aligned to the right.
+        cuts: Whether long cells are cut where room is short.
+        leaves: Where there is no room the column with the highest number is left out first; one
+            with 0 never.
     """
 
     title: str
     wraps: bool = False
     right: bool = False
+    cuts: bool = False
+    leaves: int = 0
 
 
 class Cell(NamedTuple):
@@ -51,18 +51,12 @@ class Cell(NamedTuple):
     Attributes:
         plain: What a program reads.
         shown: What a person reads.
-        style: The colour it has for a person.
+        style: How it looks to a person: none, or words of `grid.paint`.
     """
 
     plain: str
     shown: str
     style: str = ""
-
-
-RUN_COLUMNS = [
-    Column("RUN"), Column("AGENT"), Column("STATUS"), Column("CREATED"), Column("SPEC"),
-    Column("EVENTS", right=True), Column("DURATION", right=True),
-]  # fmt: skip
 
 
 def escape(text: str) -> str:
@@ -163,67 +157,42 @@ def wants_color(context: Context) -> bool:
 
 
 def table(
-    context: Context, columns: Sequence[Column], rows: Iterable[Sequence[Cell | str]]
+    context: Context,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Cell | str]],
+    *,
+    footer: Callable[[], str] | None = None,
 ) -> None:
-    """Prints rows: a table for a person, lines of tabs for a program."""
+    """Prints rows as they come: a table for a person, lines of tabs for a program.
+
+    Args:
+        context: Where to.
+        columns: The columns.
+        rows: A cell for each column.
+        footer: Tells, when all rows were printed, what a person should read below them.
+    """
     with output(context) as out:
-        if out.for_person:
-            cells = [
-                [Cell(cell, cell) if isinstance(cell, str) else cell for cell in row]
-                for row in rows
-            ]
-            out.write(_draw(context, columns, cells, color=out.color))
+        if not out.for_person:
+            for row in rows:
+                plain = (cell if isinstance(cell, str) else cell.plain for cell in row)
+                out.write("\t".join(map(escape, plain)) + "\n")
             return
-        for row in rows:
-            plain = (cell if isinstance(cell, str) else cell.plain for cell in row)
-            out.write("\t".join(map(escape, plain)) + "\n")
+        for line in draw(columns, map(_shown, rows), screen_width(), color=out.color):
+            out.write(line)
+        if footer is not None:
+            out.write(footer())
 
 
-def _draw(
-    context: Context, columns: Sequence[Column], rows: list[list[Cell]], *, color: bool
-) -> str:
-    """A table as text, at least as wide as what must not be cut, whatever the terminal."""
-    from rich.cells import cell_len
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    screen = shutil.get_terminal_size().columns
-    widest = [
-        max([len(column.title), *(cell_len(escape(row[number].shown)) for row in rows)])
-        for number, column in enumerate(columns)
+def _shown(row: Sequence[Cell | str]) -> list[Shown]:
+    return [
+        Shown(escape(cell)) if isinstance(cell, str) else Shown(escape(cell.shown), cell.style)
+        for cell in row
     ]
-    least = [
-        min(width, _LEAST) if column.wraps else width
-        for width, column in zip(widest, columns, strict=True)
-    ]
-    # Where not even that fits, nothing is folded: the terminal breaks lines where it must.
-    narrow = sum(least) + 2 * len(least) > screen
-    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for number, column in enumerate(columns):
-        drawn.add_column(
-            column.title,
-            no_wrap=narrow or not column.wraps,
-            overflow="fold",
-            justify="right" if column.right else "left",
-            min_width=widest[number] if narrow else least[number],
-        )
-    for row in rows:
-        drawn.add_row(*(Text(escape(cell.shown), style=cell.style) for cell in row))
-    console = Console(
-        force_terminal=True,
-        no_color=not color,
-        color_system="standard" if color else None,
-        width=sum(widest) + 2 * len(widest) if narrow else screen,
-        height=25,  # without it, a dumb terminal is taken to be 80 columns wide
-        markup=False,
-        emoji=False,
-        highlight=False,
-        _environ=dict(context.environment),
-    )
-    with console.capture() as capture:
-        console.print(drawn)
-    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+
+
+def screen_width() -> int:
+    """Returns the cells of a line of the terminal."""
+    return shutil.get_terminal_size().columns
 
 
 def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
@@ -238,20 +207,6 @@ def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
         )
 
 
-def event_line(out: Output, event: RunEvent) -> str:
-    """Returns an event as a line: seq, time, kind, payload."""
-    payload = escape(encode_trusted(event.payload))
-    kind = escape(event.kind)
-    if not out.for_person:
-        return f"{event.seq}\t{event.timestamp}\t{kind}\t{payload}\n"
-    if len(payload) > _SHOWN_PAYLOAD:
-        payload = f"{payload[:_SHOWN_PAYLOAD]}… ({len(payload)} characters; --json has all)"
-    clock = (event.timestamp or "")[11:23]
-    if out.color:
-        return f"\x1b[2m{event.seq:>5}  {clock}\x1b[0m  \x1b[1m{kind}\x1b[0m  {payload}\n"
-    return f"{event.seq:>5}  {clock}  {kind}  {payload}\n"
-
-
 def finding_line(finding: Finding) -> str:
     """Returns what is wrong as a line: severity, place, problem, and the remedy or the repair."""
     place = finding.where + (f" line {finding.line}" if finding.line else "")
@@ -260,64 +215,10 @@ def finding_line(finding: Finding) -> str:
     return "\t".join(map(escape, cells)) + "\n"
 
 
-def run_row(record: RunRecord) -> list[Cell | str]:
-    """Returns the cells of `RUN_COLUMNS`."""
-    summary = record.summary
-    milliseconds = summary.duration_ms if summary else None
-    return [
-        Cell(record.run_id, record.run_id[:8]),
-        record.metadata.agent_name,
-        _status(record.status),
-        _moment(record.created_at),
-        _digest(record.spec_digest),
-        str(summary.total_events) if summary else "-",
-        Cell("-" if milliseconds is None else str(milliseconds), duration(milliseconds)),
-    ]
-
-
-def run_fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
-    """Returns what there is to say about a run."""
-    pairs: list[tuple[str, Cell | str]] = [
-        ("run", record.run_id),
-        ("agent", record.metadata.agent_name),
-        ("status", record.status),
-        ("spec", record.spec_digest),
-        ("git commit", record.metadata.git_sha or "-"),
-        ("tags", encode_trusted(record.metadata.tags)),
-        ("created", record.created_at),
-        ("completed", record.completed_at or "-"),
-    ]
-    if record.owner is not None:
-        pairs.append(("owner", f"process {record.owner.pid} on {record.owner.host}"))
-    summary = record.summary
-    if summary is not None:
-        milliseconds = str(summary.duration_ms)
-        pairs += [
-            ("events", str(summary.total_events)),
-            ("final state", summary.final_state_digest or "-"),
-            ("duration", Cell(f"{milliseconds} ms", duration(summary.duration_ms))),
-            ("success", "yes" if summary.success else "no"),
-        ]
-        if summary.exit_code is not None:
-            pairs.append(("exit code", str(summary.exit_code)))
-    return pairs
-
-
-def _status(status: RunStatus) -> Cell:
-    return Cell(status, status.lower(), _STATUS_STYLE[status])
-
-
-def _moment(moment: Timestamp) -> Cell:
-    return Cell(moment, ago(moment), "dim")
-
-
-def _digest(digest: ContentDigest) -> Cell:
-    return Cell(digest, digest.short, "cyan")
-
-
 def _start_pager(context: Context) -> Popen[bytes] | None:
+    """Starts what shows long output, as the environment says; None without one that works."""
     environment = context.environment
-    command = environment.get("AIVCS_PAGER", environment.get("PAGER", "less")).split()
+    command = _words(environment.get("AIVCS_PAGER", environment.get("PAGER", "less")))
     if (
         not context.pager
         or not context.is_terminal()
@@ -331,9 +232,21 @@ def _start_pager(context: Context) -> Popen[bytes] | None:
     import subprocess
 
     context.flush()
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        # What fits on a screen is printed and done; colour passes; the screen is not cleared.
-        env={"LESS": "FRX", "LESSCHARSET": "utf-8", **environment},
-    )
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            # What fits on a screen is printed and done; colour passes; the screen is not cleared.
+            env={"LESS": "FRX", "LESSCHARSET": "utf-8", **environment},
+        )
+    except OSError:  # it is there, but is no program
+        return None
+
+
+def _words(command: str) -> list[str]:
+    from shlex import split
+
+    try:
+        return split(command)
+    except ValueError:  # a quote without its end
+        return command.split()

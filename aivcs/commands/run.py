@@ -10,6 +10,7 @@ from aivcs.commands.payload import (
 from aivcs.errors import (
     InvalidRunStateError,
     NotFoundError,
+    RunNotFoundError,
     UsageError,
 )
 from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 _CANCELLED = (130, 143)
 """Exit codes by which shells report a process that SIGINT or SIGTERM ended."""
+_SHORTEST_WAIT = 0.05
+"""Seconds after which a run that is followed is looked at again, at first."""
+_LONGEST_WAIT = 0.5
+"""Seconds between two looks at a run in which nothing happens; a look is one `stat`."""
 
 
 def start(
@@ -224,18 +229,32 @@ def show(repo: "Repository", run: str) -> "RunRecord":
 
 
 def events(
-    repo: "Repository", run: str, *, kind: "str | None" = None, follow: bool = False
+    repo: "Repository",
+    run: str,
+    *,
+    kind: "str | None" = None,
+    follow: "Callable[[float], object] | None" = None,
 ) -> "Iterator[RunEvent]":
-    """Yields the events of a run by seq; following, also those to come, until the run ends.
+    """Yields the events of a run by seq.
+
+    Following, it yields them as they were appended (a seq may come late), then each that is added,
+    until the run ends; it holds none of them, however many there are.
+
+    Args:
+        repo: Where it is.
+        run: The run.
+        kind: Only events of this kind.
+        follow: To follow: what waits for so many seconds when there is nothing new, or less.
 
     Raises:
-        RunNotFoundError: There is no such run.
+        UsageError: The kind is empty.
+        RunNotFoundError: There is no such run, or no longer.
         IntegrityError: What is stored is damaged.
     """
     if kind == "":
         raise UsageError("KIND is empty; is a variable unset?")
     run_id = repo.resolve_run(run)
-    found = _follow(repo, run_id) if follow else repo.runs.iter_events(run_id)
+    found = _follow(repo, run_id, follow) if follow else repo.runs.iter_events(run_id)
     for event in found:
         if kind is None or event.kind == kind:
             yield event
@@ -357,19 +376,34 @@ def _read_text(stream: "BinaryIO", limit: int, what: str) -> str:
         raise UsageError(f"{what}: {find_byte_fault(data)}") from error
 
 
-def _follow(repo: "Repository", run_id: RunId) -> "Iterator[RunEvent]":
-    from time import monotonic, sleep
+def _follow(
+    repo: "Repository", run_id: RunId, pause: "Callable[[float], object]"
+) -> "Iterator[RunEvent]":
+    """Yields the events as they stand in the log, then those that are appended, until the end."""
+    from aivcs.errors import IntegrityError
+    from aivcs.log import chain
+    from aivcs.log.run import event_of
 
-    seen: set[int] = set()
+    repo.runs.get_run(run_id)
+    log = repo.backend.read_log(f"run/{run_id}")
+    read, wait = 0, _SHORTEST_WAIT
     while True:
-        began = monotonic()
-        over = repo.runs.get_run(run_id).status.is_terminal
-        for event in repo.runs.iter_events(run_id):
-            assert event.seq is not None
-            if event.seq not in seen:
-                seen.add(event.seq)
+        for line in log.more():
+            if log.lines <= read:
+                where = f"run/{run_id}"
+                raise IntegrityError(
+                    None, None, where, f"{where} was cut or replaced while it was followed; "
+                    "see: aivcs run verify"
+                )  # fmt: skip
+            read, wait = log.lines, _SHORTEST_WAIT
+            event = event_of(line)
+            if event is not None:
                 yield event
-        if over:
-            return
-        # A long log takes long to read again: look at it less often.
-        sleep(max(0.1, 4 * (monotonic() - began)))
+            elif log.lines == 1:
+                chain.require_name(chain.members(line).get("run_id"), run_id)
+            else:
+                return
+        if log.lines < read:
+            raise RunNotFoundError(run_id)
+        pause(wait)
+        wait = min(wait * 1.5, _LONGEST_WAIT)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from aivcs.log.encoded import EncodedEvents
 
+    Outcome = tuple[str, RunStatus, Timestamp, int | None]
+
 
 def header(record: RunRecord) -> "tuple[bytes, str]":
     """Returns the first line of a run's log, and its hash.
@@ -337,6 +339,12 @@ class Selection:
         return isinstance(own, dict) and all(
             key in own and is_same_json(value, own[key]) for key, value in self.tags.items()
         )
+
+
+def outcome_of(record: RunRecord) -> "Outcome":
+    """Returns what figures are made of: agent, status, moment of creation, duration."""
+    duration = None if record.summary is None else record.summary.duration_ms
+    return record.metadata.agent_name, record.status, record.created_at, duration
 
 
 def require_limit(limit: "int | None") -> None:

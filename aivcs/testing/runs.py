@@ -947,6 +947,9 @@ class RunLedgerContract:
         ):  # fmt: skip
             assert open_store().list_runs(**cast("Any", selection)) == wanted, selection
             assert list(open_store().iter_runs(**cast("Any", selection))) == wanted, selection
+            if selection.keys() <= {"agent_name", "spec_digest", "since"}:
+                outcomes = open_store().iter_outcomes(**cast("Any", selection))
+                assert sorted(map(repr, outcomes)) == sorted(map(_outcome, wanted)), selection
 
     def test_runs_of_the_same_moment_are_listed_by_id(
         self, open_store: OpenStore, rewrite: Rewrite
@@ -985,6 +988,11 @@ class RunLedgerContract:
                 assert sorted(listed) == sorted((runs[0], runs[2]))
             with pytest.raises(IntegrityError):
                 open_store().list_runs(**cast("Any", selection))
+        unread.clear()
+        assert len(list(open_store().iter_outcomes(unreadable=note))) == 2
+        assert [run for run, _ in unread] == [runs[1]]
+        with pytest.raises(IntegrityError):
+            list(open_store().iter_outcomes())
         unread.clear()
         counted = open_store().count_runs(unreadable=note)
         assert counted[RunStatus.RUNNING] == 2
@@ -1309,6 +1317,12 @@ def read(rewrite: Rewrite, name: str) -> list[bytes]:
 
     rewrite(name, look)
     return seen
+
+
+def _outcome(record: RunRecord) -> str:
+    """What `iter_outcomes` says of a run, as text that can be sorted."""
+    duration = record.summary.duration_ms if record.summary else None
+    return repr((record.metadata.agent_name, record.status, record.created_at, duration))
 
 
 def wait_for_another_moment() -> None:

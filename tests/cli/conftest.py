@@ -1,8 +1,41 @@
 """Things that several tests of the command need."""
 
+import fcntl
 import itertools
+import os
+import pty
+import struct
+import termios
 
 import pytest
+
+
+@pytest.fixture
+def terminal(aivcs):
+    """Runs a command on a terminal of some width; returns what it printed there."""
+
+    def run(*arguments, columns=80, code=0, **env):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = aivcs.start(
+            *arguments, stdin=slave, stdout=slave, stderr=slave,
+            env={"TERM": "xterm-256color", "PAGER": "cat", **env},
+        )  # fmt: skip
+        os.close(slave)
+        out = b""
+        while True:
+            try:
+                chunk = os.read(master, 65536)
+            except OSError:  # how Linux ends a terminal whose last user is gone
+                break
+            if not chunk:
+                break
+            out += chunk
+        os.close(master)
+        assert process.wait(30) == code, out
+        return out.decode().replace("\r\n", "\n")
+
+    return run
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ PATIENCE = 10
 WORDS = [
     ("aivcs ", "init status verify gc head shell-init blob spec run release config"),
     ("aivcs r", "run release"),
-    ("aivcs run ", "start exec log finish show events list diff reap verify"),
+    ("aivcs run ", "start exec log finish show events list stats diff reap verify"),
     ("aivcs run f", "finish"),
     ("aivcs config un", "unset"),
     ("aivcs --st", "--store"),

@@ -9,7 +9,8 @@ import pytest
 ABSENT = "0" * 64
 READING = (
     ("blob", "has", "{spec}"), ("blob", "ls"), ("blob", "verify"), ("run", "show", "{run}"),
-    ("run", "events", "{run}"), ("run", "list"), ("run", "verify"), ("release", "current", "bot"),
+    ("run", "events", "{run}"), ("run", "list"), ("run", "stats"), ("run", "verify"),
+    ("release", "current", "bot"),
     ("release", "history", "bot"), ("release", "list"), ("release", "verify"), ("status",),
     ("verify",), ("config", "list"), ("config", "get", "core.durability"),
 )  # fmt: skip

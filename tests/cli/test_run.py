@@ -820,6 +820,46 @@ class TestEvents:
         _, err = follower.communicate(timeout=20)
         assert (follower.returncode, err) == (130, b"")
 
+    def test_following_ends_as_soon_as_nobody_reads_though_nothing_happens(self, aivcs):
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "one")
+        done = aivcs.shell('aivcs run events -f "$1" | head -1; exit ${PIPESTATUS[0]}', run)
+        assert (done.code, done.err) == (141, b"")
+        assert b"\tone\t" in done.out
+
+    def test_following_shows_every_event_once_when_it_comes_whatever_its_seq(self, aivcs):
+        run = aivcs.begin()
+        for seq in ("5", "2"):
+            aivcs.ok("run", "log", "--seq", seq, run, f"k{seq}")
+        follower = aivcs.start("run", "events", "-f", run, stdout=subprocess.PIPE)
+        try:
+            assert [line_of(follower.stdout).split(b"\t")[0] for _ in range(2)] == [b"5", b"2"]
+            follower.send_signal(signal.SIGSTOP)
+            for seq in ("3", "9", "3"):  # the last is a retry, and stored once
+                aivcs.ok("run", "log", "--seq", seq, run, f"k{seq}")
+            follower.send_signal(signal.SIGCONT)
+            aivcs.ok("run", "log", run, "k10")
+            aivcs.ok("run", "finish", run)
+            out, _ = follower.communicate(timeout=20)
+            assert [line.split(b"\t")[0] for line in out.splitlines()] == [b"3", b"9", b"10"]
+            assert follower.returncode == 0
+        finally:
+            follower.kill()
+            follower.wait()
+
+    def test_following_ends_when_the_log_is_taken_away_or_cut(self, aivcs):
+        for spoil, code in (("rm", 12), ("truncate -s -20", 14)):
+            run = aivcs.begin()
+            aivcs.ok("run", "log", run, "one")
+            follower = aivcs.start(
+                "run", "events", "-f", run, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            assert line_of(follower.stdout)
+            subprocess.run([*spoil.split(), aivcs.run_log(run)], check=True)
+            _, err = follower.communicate(timeout=20)
+            assert follower.returncode == code, err
+            assert len(err.splitlines()) == 1
+
     def test_refuses_a_log_that_was_edited_and_names_the_line(self, aivcs):
         run = aivcs.begin()
         for word in ("alpha", "beta", "gamma"):

@@ -189,6 +189,20 @@ class TestReading:
         os.unlink(path_of(store))
         assert begun + list(records) == truth(store)
 
+    def test_figures_are_those_of_the_records_whatever_becomes_of_it(self, store, monkeypatch):
+        monkeypatch.setattr(listing, "_CHUNK", 7)
+        wanted = sorted(map(rules.outcome_of, truth(store)), key=repr)
+        for _ in range(2):
+            assert sorted(store.runs.iter_outcomes(), key=repr) == wanted
+        running = next(record.run_id for record in truth(store) if not record.status.is_terminal)
+        store.runs.complete_run(running, OVER)
+        store.runs.create_run(SPEC, RunMetadata("new"))
+        wanted = sorted(map(rules.outcome_of, truth(store)), key=repr)
+        outcomes = store.runs.iter_outcomes()
+        begun = list(islice(outcomes, 20))
+        os.unlink(path_of(store))
+        assert sorted(begun + list(outcomes), key=repr) == wanted
+
     def test_a_program_with_threads_makes_one_too(self, store, monkeypatch):
         monkeypatch.setattr(survey, "_MANY", 10)
 

@@ -56,6 +56,7 @@ _COLUMNS = (
 )
 _INSERT = f"INSERT OR REPLACE INTO runs ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608 no value of anybody's is in it
 _SELECT = f"SELECT {_COLUMNS} FROM runs"  # noqa: S608 nor here
+_SELECT_OUTCOMES = "SELECT run_id, agent_name, status, created_at, duration_ms FROM runs"
 _TABLES = (
     "CREATE TABLE meta (version INTEGER, seal INTEGER)",
     "CREATE TABLE folders (name TEXT PRIMARY KEY, inode INTEGER, changed INTEGER)",
@@ -140,14 +141,7 @@ class Index:
             before: Only those that come behind the run with this moment of creation and this id.
             number: At most so many.
         """
-        wanted = [
-            ("agent_name = ?", selection.agent_name),
-            ("status = ?", selection.status),
-            ("spec_digest = ?", selection.spec_digest),
-            ("created_at >= ?", selection.since),
-        ]
-        conditions = ["status IS NOT NULL", *(text for text, value in wanted if value is not None)]
-        values = [str(value) for _, value in wanted if value is not None]
+        conditions, values = _conditions(selection)
         if before is not None:
             conditions.append("(created_at, run_id) < (?, ?)")
             values += before
@@ -155,6 +149,23 @@ class Index:
             f"{_SELECT} WHERE {' AND '.join(conditions)} "
             "ORDER BY created_at DESC, run_id DESC LIMIT ?",
             (*values, number),
+        )
+
+    def outcomes(
+        self, selection: "Selection", after: str, number: int
+    ) -> "list[tuple[str, str, str, str, int | None]]":
+        """Returns id, agent, status, moment of creation and duration of runs that fit, by id.
+
+        Args:
+            selection: What is wanted; its tags do not count.
+            after: Only those whose ids come behind this one.
+            number: At most so many.
+        """
+        conditions, values = _conditions(selection)
+        return self._all(
+            f"{_SELECT_OUTCOMES} WHERE {' AND '.join(conditions)} AND run_id > ? "
+            "ORDER BY run_id LIMIT ?",
+            (*values, after, number),
         )
 
     def count(self, without: "Iterable[str]") -> "dict[str, int]":
@@ -178,6 +189,18 @@ class Index:
                 pass
             raise BrokenError from error
         return rows
+
+
+def _conditions(selection: "Selection") -> "tuple[list[str], list[str]]":
+    """What is wanted of a readable run, whatever its tags: conditions, and the values in them."""
+    wanted = [
+        ("agent_name = ?", selection.agent_name),
+        ("status = ?", selection.status),
+        ("spec_digest = ?", selection.spec_digest),
+        ("created_at >= ?", selection.since),
+    ]
+    conditions = ["status IS NOT NULL", *(text for text, value in wanted if value is not None)]
+    return conditions, [str(value) for _, value in wanted if value is not None]
 
 
 def build(folder: "Folder", rows: "Iterable[Row]", folders: "dict[str, tuple[int, int]]") -> bool:

@@ -9,8 +9,8 @@ from itertools import islice
 from aivcs.backends.fs.index import BrokenError, Index, build, record_of, update
 from aivcs.backends.fs.survey import everything, has_more_than, survey
 from aivcs.errors import RunNotFoundError, StorageError
-from aivcs.log.run import age
-from aivcs.model import RunStatus
+from aivcs.log.run import age, outcome_of
+from aivcs.model import RunStatus, Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.runs import FileRunLedger
     from aivcs.backends.fs.survey import Survey
-    from aivcs.log.run import Selection
+    from aivcs.log.run import Outcome, Selection
     from aivcs.model import RunId, RunRecord
 
     Unreadable = Callable[[RunId, StorageError], None] | None
@@ -55,6 +55,31 @@ class Listing:
         if limit is not None and not selection.tags:
             number = min(limit + len(hidden), _CHUNK)
         yield from islice(_merged(changed, self._from_index(selection, hidden, number)), limit)
+
+    def outcomes(self, selection: "Selection") -> "Iterator[Outcome]":
+        """Yields what `RunLedger.iter_outcomes` does of the runs that fit, whatever their tags."""
+        found = self._survey()
+        last, hidden = "", set[str]()
+        if found is not None:
+            self._tell_unread(found)
+            hidden = found.rows.keys() | found.gone
+            changed = (record_of(row) for row in found.rows.values() if row[4] is not None)
+            yield from map(outcome_of, filter(selection.fits, changed))
+            try:
+                while True:
+                    with Index(self._folder) as index:
+                        rows = index.outcomes(selection, last, _CHUNK)
+                    for run_id, agent, status, created_at, duration in rows:
+                        if run_id not in hidden:
+                            yield agent, RunStatus(status), Timestamp.stored(created_at), duration
+                        last = run_id
+                    if len(rows) < _CHUNK:
+                        return
+            except BrokenError:
+                pass  # it was there a moment ago; the logs say the rest
+        for record in self._all(told=found is not None):
+            if record.run_id > last and record.run_id not in hidden and selection.fits(record):
+                yield outcome_of(record)
 
     def count(self) -> "dict[RunStatus, int]":
         """Returns how many runs have each status."""

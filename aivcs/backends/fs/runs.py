@@ -173,6 +173,20 @@ class FileRunLedger:
         rules.require_limit(limit)
         return Listing(self._folder, self, unreadable).newest(selection, limit)
 
+    def iter_outcomes(
+        self,
+        spec_digest: "ContentDigest | None" = None,
+        *,
+        agent_name: "str | None" = None,
+        since: "Timestamp | None" = None,
+        unreadable: "Callable[[RunId, StorageError], None] | None" = None,
+    ) -> "Iterator[rules.Outcome]":
+        """As `RunLedger.iter_outcomes`; without an index it reads the ends of all logs."""
+        from aivcs.backends.fs.listing import Listing
+
+        selection = rules.Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
+        return Listing(self._folder, self, unreadable).outcomes(selection)
+
     def count_runs(
         self, *, unreadable: "Callable[[RunId, StorageError], None] | None" = None
     ) -> "dict[RunStatus, int]":

@@ -212,6 +212,22 @@ class MemoryRunLedger:
         found = filter(selection.fits, self._records(unreadable))
         return islice(iter(sorted(found, key=run.age, reverse=True)), limit)
 
+    def iter_outcomes(
+        self,
+        spec_digest: ContentDigest | None = None,
+        *,
+        agent_name: str | None = None,
+        since: Timestamp | None = None,
+        unreadable: Callable[[RunId, StorageError], None] | None = None,
+    ) -> Iterator[tuple[str, RunStatus, Timestamp, int | None]]:
+        """Yields agent, status, moment of creation and duration of the runs that fit.
+
+        Raises:
+            IntegrityError: A run is damaged at its beginning or end, and there is no `unreadable`.
+        """
+        selection = run.Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
+        return map(run.outcome_of, filter(selection.fits, self._records(unreadable)))
+
     def count_runs(
         self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
     ) -> dict[RunStatus, int]:

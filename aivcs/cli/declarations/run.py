@@ -224,7 +224,11 @@ def run_finish(
 @app.command("show")
 @calls("run:show")
 def run_show(run: Run, as_json: Json = False, github_summary: GithubSummary = False) -> None:
-    """Show a run as it stands."""
+    """Show a run as it stands; on a terminal also what it did, step by step.
+
+    Of a long run the first and the last steps are shown, and between them those that failed;
+    aivcs run events prints every event.
+    """
 
 
 @app.command("events")
@@ -239,7 +243,11 @@ def run_events(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the events of a run, in order."""
+    """Print the events of a run, in order.
+
+    With --follow they come in the order in which they were appended, which is another only where
+    --seq was used.
+    """
 
 
 @app.command("list")
@@ -267,6 +275,29 @@ def run_list(
     as_json: Json = False,
 ) -> None:
     """List runs, newest first."""
+
+
+@app.command("stats")
+@calls("run:stats")
+def run_stats(
+    agent: Annotated[
+        str | None, Option("--agent", metavar="NAME", help="Only this agent's.")
+    ] = None,
+    spec: Annotated[
+        str | None, Option("--spec", metavar="SPEC", help="Only those of this spec.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        Option("--since", metavar="TIME", help="Only since 30m, 12h, 2d, 1w ago, or a date."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell how the runs of each agent went: how many, how they ended, how long they took.
+
+    Printed to a pipe: agent, runs, running, completed, failed, cancelled, success rate (completed
+    among completed and failed, from 0 to 1), the 50th, 90th and 99th percentile of how long the
+    runs took that are over (milliseconds, by nearest rank), and when the newest was started.
+    """
 
 
 @app.command("diff")

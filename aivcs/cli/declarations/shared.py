@@ -130,6 +130,9 @@ def calls(target: str) -> Callable[[Callable[..., None]], Callable[..., int]]:
                 parameters[name] = parameters[name] or []
             return invoke(_context, target, parameters)
 
+        # Typer would break lines of help where the source does, whatever the terminal's width.
+        paragraphs = inspect.cleandoc(declaration.__doc__ or "").split("\n\n")
+        call.__doc__ = "\n\n".join(text.replace("\n", " ") for text in paragraphs)
         call.target = target  # type: ignore[attr-defined]
         return call
 

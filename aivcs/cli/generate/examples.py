@@ -242,6 +242,15 @@ aivcs run list -n 1 | cut -f 1 | xargs aivcs run events --kind output""",
         Example("Print the events of one kind", "aivcs run events @ --kind tool_called --json"),
         Example("Watch a run until it ends", "aivcs run events @ --follow"),
     ],
+    "aivcs run stats": [
+        Example("How the runs of this week went, agent by agent", "aivcs run stats --since 1w"),
+        Example(
+            "Fail a check if an agent fails too often",
+            """\
+aivcs run stats --agent reviewer --since 1d --json |
+    jq -e '(.success_rate // 1) >= 0.5'""",
+        ),
+    ],
     "aivcs run list": [
         Example(
             "List what failed since yesterday",

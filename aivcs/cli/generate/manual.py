@@ -75,8 +75,8 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         ("AIVCS_PAGER", "PAGER"),
-        ("The pager for long output on a terminal; the first that is set counts. Default: less. "
-        "Empty or cat means none."),
+        ("The pager for long output on a terminal; the first that is set counts. Default: less, "
+        "with LESS=FRX unless LESS is set. Empty or cat means none."),
     ),
     (("NO_COLOR",), "If it is not empty, no colour is used, unless --color says otherwise."),
     (("TERM",), "If it is dumb, neither colour nor a pager is used."),

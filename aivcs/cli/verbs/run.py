@@ -161,10 +161,11 @@ def annotate(
 
 
 def show(context: "Context", run: str, as_json: bool, github_summary: bool) -> None:
-    """Prints the record of a run."""
+    """Prints the record of a run, and for a person what it did."""
     from aivcs.cli import render
 
-    record = commands.show(context.repository(), context.run_operand(run))
+    repo = context.repository()
+    record = commands.show(repo, context.run_operand(run))
     if github_summary:
         from aivcs.cli.ci import run_summary
         from aivcs.cli.handover import Handover
@@ -173,8 +174,13 @@ def show(context: "Context", run: str, as_json: bool, github_summary: bool) -> N
         handover.append(run_summary(record))
     if as_json:
         context.write(render.json_line(record.to_json()))
+        return
+    from aivcs.cli.views import run as views
+
+    if context.is_terminal():
+        views.print_run(context, record, commands.events(repo, record.run_id))
     else:
-        render.fields(context, render.run_fields(record))
+        render.fields(context, views.fields(record))
 
 
 def events(context: "Context", run: str, kind: "str | None", follow: bool, as_json: bool) -> None:
@@ -182,7 +188,10 @@ def events(context: "Context", run: str, kind: "str | None", follow: bool, as_js
     from aivcs.cli import render
 
     found = commands.events(
-        context.repository(), context.run_operand(run), kind=kind, follow=follow
+        context.repository(),
+        context.run_operand(run),
+        kind=kind,
+        follow=context.wait_for_reader if follow else None,
     )
     if as_json:
         for event in found:
@@ -190,9 +199,11 @@ def events(context: "Context", run: str, kind: "str | None", follow: bool, as_js
             if follow:
                 context.flush()
         return
+    from aivcs.cli.views.run import event_line
+
     with render.output(context, streaming=follow) as out:
         for event in found:
-            out.write(render.event_line(out, event))
+            out.write(event_line(out, event))
             if follow:
                 context.flush()
 
@@ -232,13 +243,42 @@ def list_(
         for record in records:
             context.write(_run_line(record))
     else:
-        from aivcs.cli import render
+        from aivcs.cli.views.run import print_list
 
-        render.table(context, render.RUN_COLUMNS, map(render.run_row, records))
+        print_list(context, records)
     if not unread:
         return 0
     from aivcs.cli.exits import report_unread
 
+    return report_unread(context, unread)
+
+
+def stats(
+    context: "Context", agent: "str | None", spec: "str | None", since: "str | None", as_json: bool
+) -> int:
+    """Prints how the runs of each agent went; not 0 if some cannot be read."""
+    from aivcs.cli import render
+    from aivcs.cli.exits import report_unread
+    from aivcs.cli.moments import parse_since
+    from aivcs.cli.views import run as views
+    from aivcs.commands import run_statistics
+
+    unread: list[StorageError] = []
+    found = run_statistics.stats(
+        context.repository(),
+        agent=agent,
+        spec=spec,
+        since=None if since is None else parse_since(since),
+        unreadable=lambda _, error: unread.append(error),
+    )
+    if as_json:
+        for statistics in found:
+            context.write(render.json_line(statistics.to_json()))
+    elif context.is_terminal():
+        views.print_statistics(context, found)
+    else:
+        for statistics in found:
+            context.write(views.statistics_line(statistics))
     return report_unread(context, unread)
 
 

@@ -1,8 +1,4 @@
-"""How releases look: lines of tabs for programs, a history to read for people.
-
-A history is written as it is read, however long it is: columns are as wide as the first entries
-need, and wider for who comes later and needs more.
-"""
+"""How releases look: lines of tabs for programs, a history to read for people."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +10,7 @@ if TYPE_CHECKING:
     from aivcs.marks import BlockMark, SignatureMark
     from aivcs.model import ReleaseRecord
 
-_AT_ONCE = 200
-"""Entries that are looked at before the first is written, for the widths of columns."""
-_STYLES = {"": "", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2"}
-_STATES = {"current": "green", "superseded": "dim", "rolled back": "yellow"}
-_HEADER = ("", "SEQ", "ACTION", "LABEL", "SPEC", "STATE", "WHEN", "BY", "RUNS", "REASON")
-_RIGHT = frozenset({1, 8})
-"""Columns of numbers."""
+_STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
 
 def plain_history_line(told: "Told") -> str:
@@ -53,76 +43,47 @@ def write_history(context: "Context", history: "Iterable[Told]") -> None:
     """Writes a history for a person, through a pager if one is wanted."""
     from itertools import chain, islice
 
-    from aivcs.cli import render
+    from aivcs.cli.render import Column, table
 
     entries = iter(history)
-    # The first ones before the pager: what is wrong with the request is said without one.
-    first = list(islice(entries, _AT_ONCE))
+    # The first before the pager: what is wrong with the request is said without one.
+    first = list(islice(entries, 1))
     if not first:
         return
-    with render.output(context) as out:
-        rows = [_cells(told) for told in first]
-        widths = [_width(title) for title in _HEADER]
-        for row in rows:
-            widths = _widened(widths, row)
-        header = [render.Cell(title, title, "") for title in _HEADER]
-        out.write(_line(header, widths, color=out.color, bold=True))
-        for row in chain(rows, map(_cells, entries)):
-            widths = _widened(widths, row)
-            out.write(_line(row, widths, color=out.color))
+    columns = [
+        Column(""), Column("SEQ", right=True), Column("ACTION", leaves=2),
+        Column("LABEL", cuts=True), Column("SPEC", leaves=1), Column("STATE"), Column("WHEN"),
+        Column("BY", cuts=True), Column("RUNS", right=True, leaves=3), Column("REASON", wraps=True),
+    ]  # fmt: skip
+    table(context, columns, map(_cells, chain(first, entries)))
 
 
-def _cells(told: "Told") -> "list[Cell]":
+def _cells(told: "Told") -> "list[Cell | str]":
     from aivcs.cli.moments import ago
     from aivcs.cli.render import Cell
 
     record, metadata = told.record, told.record.metadata
     style = "red" if told.is_blocked else _STATES[told.state]
-    runs = str(len(record.evidence)) if record.evidence else ""
     forced = "forced: " if record.forced else ""
     return [
-        Cell("", "●" if told.is_live else "", style),
-        Cell("", str(record.seq)),
-        Cell("", record.action, "yellow" if record.action == "rollback" else ""),
-        Cell("", metadata.version_label or "-"),
-        Cell("", record.spec_digest.short, "cyan"),
-        Cell("", told.shown_state, style),
-        Cell("", ago(record.created_at), "dim"),
-        # A person is shown without the address.
-        Cell("", metadata.promoted_by.partition(" <")[0] or metadata.promoted_by),
-        Cell("", runs),
-        Cell("", f"{forced}{metadata.notes or ''}"),
+        Cell("*" if told.is_live else "", "●" if told.is_live else "", style),
+        str(record.seq),
+        Cell(record.action, record.action, "magenta" if record.action == "rollback" else ""),
+        metadata.version_label or "-",
+        Cell(record.spec_digest, record.spec_digest.short),
+        Cell(told.shown_state, told.shown_state, style),
+        Cell(record.created_at, ago(record.created_at), "dim"),
+        _person(metadata.promoted_by),
+        str(len(record.evidence)) if record.evidence else "",
+        f"{forced}{metadata.notes or ''}",
     ]
 
 
-def _line(cells: "list[Cell]", widths: "list[int]", *, color: bool, bold: bool = False) -> str:
-    from aivcs.cli.render import escape
+def _person(actor: str) -> "Cell":
+    """A person is shown without the address."""
+    from aivcs.cli.render import Cell
 
-    words = []
-    for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        text = escape(cell.shown)
-        room = " " * (width - _width(text))
-        if number == len(cells) - 1:
-            room = ""
-        code = "1" if bold else _STYLES[cell.style]
-        drawn = f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
-        words.append(f"{room}{drawn}" if number in _RIGHT else f"{drawn}{room}")
-    return "  ".join(words).rstrip() + "\n"
-
-
-def _widened(widths: "list[int]", cells: "list[Cell]") -> "list[int]":
-    from aivcs.cli.render import escape
-
-    return [max(w, _width(escape(cell.shown))) for w, cell in zip(widths, cells, strict=True)]
-
-
-def _width(text: str) -> int:
-    """How many columns a text takes on a terminal."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
+    return Cell(actor, actor.partition(" <")[0] or actor)
 
 
 def write_list(context: "Context", records: "Iterable[ReleaseRecord]") -> None:
@@ -136,10 +97,10 @@ def write_list(context: "Context", records: "Iterable[ReleaseRecord]") -> None:
     rows: Iterator[list[Cell | str]] = (
         [
             record.name,
-            Cell(record.spec_digest, record.spec_digest.short, "cyan"),
+            Cell(record.spec_digest, record.spec_digest.short),
             record.metadata.version_label or "-",
             Cell(record.created_at, ago(record.created_at), "dim"),
-            record.metadata.promoted_by.partition(" <")[0] or record.metadata.promoted_by,
+            _person(record.metadata.promoted_by),
         ]
         for record in records
     )

@@ -1,0 +1,160 @@
+"""`aivcs run stats`: how the runs of each agent went, in figures that are exact.
+
+The success rate is that of runs that were left to end: completed ones among completed and failed;
+a cancelled run says nothing about its agent. Percentiles are of how long runs took that are over,
+whatever their end, by the nearest rank: the smallest duration that at least so many percent of them
+did not exceed. So every figure is one that occurred, and none is interpolated or estimated.
+
+Of each run only its duration is held in memory, eight bytes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from aivcs.errors import UsageError
+from aivcs.model import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from aivcs.errors import StorageError
+    from aivcs.model import RunId, Timestamp
+    from aivcs.repository import Repository
+
+DAYS = 14
+"""Days whose runs are counted one by one, today (in UTC) being the last."""
+PERCENTILES = (50, 90, 99)
+
+
+class AgentStatistics:
+    """How the runs of one agent went.
+
+    Attributes:
+        agent_name: The agent.
+        counts: How many runs have each status.
+        last_created_at: When the newest was started.
+        runs_per_day: How many were started on each of the last `DAYS` days, the oldest first.
+    """
+
+    def __init__(self, agent_name: str) -> None:
+        """Begins without a run."""
+        self.agent_name = agent_name
+        self.counts: dict[RunStatus, int] = dict.fromkeys(
+            map(RunStatus, ("RUNNING", "COMPLETED", "FAILED", "CANCELLED")), 0
+        )
+        self.last_created_at: Timestamp | None = None
+        self.runs_per_day = [0] * DAYS
+        self._durations = array("q")
+        self._is_sorted = True
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are."""
+        return sum(self.counts.values())
+
+    @property
+    def success_rate(self) -> float | None:
+        """Completed runs among completed and failed ones, from 0 to 1; None if there is none."""
+        completed, failed = self.counts[RunStatus.COMPLETED], self.counts[RunStatus.FAILED]
+        return completed / (completed + failed) if completed or failed else None
+
+    def add(
+        self, status: RunStatus, created_at: Timestamp, duration: int | None, days: dict[str, int]
+    ) -> None:
+        """Counts a run.
+
+        Args:
+            status: What it is.
+            created_at: When it was started.
+            duration: How long it took (milliseconds), if it is over.
+            days: The place of each date in `runs_per_day`.
+        """
+        self.counts[status] += 1
+        if self.last_created_at is None or created_at > self.last_created_at:
+            self.last_created_at = created_at
+        day = days.get(created_at[:10])
+        if day is not None:
+            self.runs_per_day[day] += 1
+        if duration is not None:
+            self._durations.append(duration)
+            self._is_sorted = False
+
+    def percentile(self, percent: int) -> int | None:
+        """Returns the duration (milliseconds) of this rank; None if no run is over.
+
+        Args:
+            percent: From 1 to 100.
+        """
+        if not self._is_sorted:
+            self._durations = array("q", sorted(self._durations))
+            self._is_sorted = True
+        count = len(self._durations)
+        return self._durations[(percent * count + 99) // 100 - 1] if count else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures by name."""
+        return {
+            "agent_name": self.agent_name,
+            "runs": self.runs,
+            **{status.lower(): number for status, number in self.counts.items()},
+            "success_rate": self.success_rate,
+            "duration_ms": {f"p{percent}": self.percentile(percent) for percent in PERCENTILES},
+            "last_created_at": self.last_created_at,
+            "runs_per_day": self.runs_per_day,
+        }
+
+
+def stats(
+    repo: Repository,
+    *,
+    agent: str | None = None,
+    spec: str | None = None,
+    since: Timestamp | None = None,
+    unreadable: Callable[[RunId, StorageError], None],
+) -> list[AgentStatistics]:
+    """Returns how the runs of each agent went, by the agent's name.
+
+    Args:
+        repo: Where they are.
+        agent: Only this agent's.
+        spec: Only those of this spec, as for `Repository.resolve_spec`.
+        since: Only those created at or after this.
+        unreadable: Told of each run that cannot be read.
+
+    Raises:
+        UsageError: The agent's name is empty.
+    """
+    if agent == "":
+        raise UsageError("the NAME of --agent is empty; is a variable unset?")
+    outcomes = repo.runs.iter_outcomes(
+        None if spec is None else repo.resolve_spec(spec, allow_missing=True),
+        agent_name=agent,
+        since=since,
+        unreadable=unreadable,
+    )
+    return fold(outcomes, datetime.now(UTC))
+
+
+def fold(
+    outcomes: Iterable[tuple[str, RunStatus, Timestamp, int | None]], now: datetime
+) -> list[AgentStatistics]:
+    """Returns what some runs say of each agent, by the agent's name.
+
+    Args:
+        outcomes: What `RunLedger.iter_outcomes` says of the runs, in any order.
+        now: The moment whose day, in UTC, is the last of `runs_per_day`.
+    """
+    days = {
+        (now - timedelta(days=DAYS - 1 - number)).date().isoformat(): number
+        for number in range(DAYS)
+    }
+    found: dict[str, AgentStatistics] = {}
+    for agent, status, created_at, duration in outcomes:
+        statistics = found.get(agent)
+        if statistics is None:
+            statistics = found[agent] = AgentStatistics(agent)
+        statistics.add(status, created_at, duration, days)
+    return [statistics for _, statistics in sorted(found.items())]
