@@ -3,7 +3,8 @@
 
 # Sets what follows the command $1: the commands `below` it, its `options`, what its `operands` take
 # (the last one again and again, if `repeats`), and whether options may stand behind operands.
-# A value is text, file, folder, assignment (KEY=FILE), or any of a|b|c.
+# A value is text, file, folder, assignment (KEY=FILE), any of a|b|c, or a :kind of thing of which
+# the store knows some.
 _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
@@ -42,16 +43,16 @@ _aivcs_command() {
         ;;
     'aivcs blob get')
         options='-o --output -h --help'
-        operands='text'
+        operands=':digest'
         ;;
     'aivcs blob has')
         options='--json -h --help'
-        operands='text'
+        operands=':digest'
         repeats=yes
         ;;
     'aivcs blob rm')
         options='--force -h --help'
-        operands='text'
+        operands=':digest'
         repeats=yes
         ;;
     'aivcs blob pin')
@@ -61,12 +62,12 @@ _aivcs_command() {
         ;;
     'aivcs blob unpin')
         options='-h --help'
-        operands='text'
+        operands=':pin'
         repeats=yes
         ;;
     'aivcs blob ls')
         options='--json -h --help'
-        operands='text'
+        operands=':digest'
         ;;
     'aivcs blob verify')
         options='--repair --json -h --help'
@@ -80,11 +81,11 @@ _aivcs_command() {
         ;;
     'aivcs spec show')
         options='--json -h --help'
-        operands='text'
+        operands=':spec'
         ;;
     'aivcs spec checkout')
         options='--force -h --help'
-        operands='text folder'
+        operands=':spec folder'
         ;;
     'aivcs spec diff')
         options='--exit-code --json -h --help'
@@ -99,21 +100,21 @@ _aivcs_command() {
         ;;
     'aivcs run log')
         options='--stdin --atomic --print-seq --seq --timestamp --file --blob -h --help'
-        operands='text text text'
+        operands=':running :event text'
         repeats=yes
         interspersed=''
         ;;
     'aivcs run finish')
         options='--status --exit-code --if-running --state --state-file --duration-ms -h --help'
-        operands='text'
+        operands=':running'
         ;;
     'aivcs run show')
         options='--json -h --help'
-        operands='text'
+        operands=':run'
         ;;
     'aivcs run events')
         options='--kind --follow -f --json -h --help'
-        operands='text'
+        operands=':run'
         ;;
     'aivcs run list')
         options='--agent --spec --status --tag --since -n --json -h --help'
@@ -124,7 +125,7 @@ _aivcs_command() {
         ;;
     'aivcs run reap')
         options='--older-than --dry-run --json -h --help'
-        operands='text'
+        operands=':run'
         repeats=yes
         ;;
     'aivcs run verify')
@@ -136,23 +137,23 @@ _aivcs_command() {
         ;;
     'aivcs release promote')
         options='--label --notes --by --expect --allow-missing-spec -h --help'
-        operands='text text'
+        operands=':agent :spec'
         ;;
     'aivcs release rollback')
         options='--to --reason --by --expect -h --help'
-        operands='text'
+        operands=':release'
         ;;
     'aivcs release current')
         options='--default --json -h --help'
-        operands='text'
+        operands=':release'
         ;;
     'aivcs release history')
         options='-n --json -h --help'
-        operands='text'
+        operands=':release'
         ;;
     'aivcs release diff')
         options='--ignore --exit-code --json -h --help'
-        operands='text text text'
+        operands=':release text text'
         ;;
     'aivcs release list')
         options='--json -h --help'
@@ -190,7 +191,7 @@ _aivcs_takes() {
     'aivcs --store') takes='folder' ;;
     'aivcs --lock-timeout') takes='text' ;;
     'aivcs --color') takes='auto|always|never' ;;
-    'aivcs verify --head') takes='text' ;;
+    'aivcs verify --head') takes=':digest' ;;
     'aivcs gc --grace') takes='text' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='file' ;;
@@ -198,8 +199,8 @@ _aivcs_takes() {
     'aivcs spec create --config') takes='file' ;;
     'aivcs spec create --graph') takes='file' ;;
     'aivcs spec create --git-sha') takes='text' ;;
-    'aivcs run start --agent') takes='text' ;;
-    'aivcs run start --spec') takes='text' ;;
+    'aivcs run start --agent') takes=':agent' ;;
+    'aivcs run start --spec') takes=':spec' ;;
     'aivcs run start --spec-file') takes='file' ;;
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
@@ -210,12 +211,12 @@ _aivcs_takes() {
     'aivcs run log --blob') takes='assignment' ;;
     'aivcs run finish --status') takes='completed|failed|cancelled' ;;
     'aivcs run finish --exit-code') takes='text' ;;
-    'aivcs run finish --state') takes='text' ;;
+    'aivcs run finish --state') takes=':digest' ;;
     'aivcs run finish --state-file') takes='file' ;;
     'aivcs run finish --duration-ms') takes='text' ;;
-    'aivcs run events --kind') takes='text' ;;
-    'aivcs run list --agent') takes='text' ;;
-    'aivcs run list --spec') takes='text' ;;
+    'aivcs run events --kind') takes=':event' ;;
+    'aivcs run list --agent') takes=':agent' ;;
+    'aivcs run list --spec') takes=':spec' ;;
     'aivcs run list --status') takes='running|completed|failed|cancelled' ;;
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
@@ -225,11 +226,11 @@ _aivcs_takes() {
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;
-    'aivcs release promote --expect') takes='text' ;;
-    'aivcs release rollback --to') takes='text' ;;
+    'aivcs release promote --expect') takes=':expectation' ;;
+    'aivcs release rollback --to') takes=':target' ;;
     'aivcs release rollback --reason') takes='text' ;;
     'aivcs release rollback --by') takes='text' ;;
-    'aivcs release rollback --expect') takes='text' ;;
+    'aivcs release rollback --expect') takes=':expectation' ;;
     'aivcs release current --default') takes='text' ;;
     'aivcs release history -n') takes='text' ;;
     'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
@@ -261,15 +262,34 @@ _aivcs_files() {
     fi
 }
 
+# Offers what the store knows of the kind $1 that begins with $2, likeliest first; else as below.
+_aivcs_known() {
+    local value kept="$3$2" last=$((${#words[@]} - 1)) program=${words[0]/#\~\//$HOME/}
+    # What readline does not replace, because it breaks words at =, : and @.
+    kept=${kept%"$4"}
+    compopt -o nosort 2>/dev/null
+    while IFS=$'\t' read -r value _; do
+        value="$3$value"
+        value=${value#"$kept"}
+        [[ -n $quote ]] || printf -v value %q "$value"
+        COMPREPLY+=("${value//\\@/@}")
+    done < <(command "$program" __complete "$1" "${words[@]:1:last-1}" "$2" 2>/dev/null </dev/null)
+}
+
 # Offers values of the kind $1 that begin with $2; $3 is what stands before them in the same word,
 # and $4 what readline replaces.
 _aivcs_value() {
-    local kind=$1 value=${2#[\"\']} before=$3
+    local kind=$1 value=${2#[\"\']} before=$3 quote=''
+    [[ $value == "$2" ]] || quote=yes
     if [[ $kind == assignment ]]; then
         [[ $value == *=* ]] || return 0
         before=$before${value%%=*}=
         value=${value#*=}
         kind='file'
+    fi
+    if [[ $kind == :* ]]; then
+        _aivcs_known "${kind#:}" "$value" "$before" "$4"
+        return 0
     fi
     # As a rule readline breaks words at = and replaces only what follows.
     [[ $4 == "$before"* ]] || before=''

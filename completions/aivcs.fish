@@ -96,6 +96,12 @@ function __aivcs_assignments --description 'Print KEY=FILE for the files that fi
     end
 end
 
+function __aivcs_known --description 'Print what the store knows of the kind $argv[1]'
+    set -l words (commandline -opc)
+    set -l value (__aivcs_value)
+    command $words[1] __complete $argv[1] $words[2..-1] "$value" 2>/dev/null </dev/null
+end
+
 complete -c aivcs -f
 
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a init -d 'Make a store, and print its path'
@@ -124,7 +130,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs init' 0" -a '(__aivcs_folders)'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head -x -d 'Require what aivcs head printed once: every log must still have the line it had, and may have grown'
+complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head -x -k -a '(__aivcs_known digest)' -d 'Require what aivcs head printed once: every log must still have the line it had, and may have grown'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -s h -l help -d 'Print help'
@@ -157,19 +163,24 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob put'" -F
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob get'" -s o -l output -r -F -d 'Write to this file, whole or not at all'
 complete -c aivcs -n "__aivcs_at 'aivcs blob get'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob get' 0" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l force -d 'Remove what is referred to or pinned, with its pin; ignore what is absent'
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob pin'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -k -a '(__aivcs_known pin)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob ls' 0" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l json -d 'Print JSON: one object, or one a line for a list'
@@ -192,9 +203,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -s h -l help -d 'Print hel
 
 complete -c aivcs -n "__aivcs_at 'aivcs spec show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs spec show'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs spec show' 0" -k -a '(__aivcs_known spec)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout'" -l force -d 'Replace parts that are there and differ, with all in them'
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs spec checkout' 0" -k -a '(__aivcs_known spec)'
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout' 1" -a '(__aivcs_folders)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exit-code -d 'Exit with 1 if there are differences'
@@ -212,8 +225,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner (
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Read all runs and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -d 'Which agent runs'
-complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec -x -d 'What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Which agent runs'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec -x -k -a '(__aivcs_known spec)' -d 'What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec-file -r -F -d 'Or a file, which is stored and is the spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l git-sha -x -d 'The commit of the code'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
@@ -229,25 +242,30 @@ complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l timestamp -x -d 'When it 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l file -x -a '(__aivcs_assignments)' -d 'Add a member: the text of a file'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l blob -x -a '(__aivcs_assignments)' -d 'Store a file and add a member {"$blob": DIGEST}'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -k -a '(__aivcs_known running)'
+complete -c aivcs -n "__aivcs_at 'aivcs run log' 1" -k -a '(__aivcs_known event)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l status -x -a 'completed failed cancelled' -d 'How it ended'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l exit-code -x -d 'The exit code of what ran, recorded: 0 is completed, 130 and 143 cancelled, others failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l if-running -d 'Do nothing if the run is over already'
-complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -d 'The blob of its final state'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -k -a '(__aivcs_known digest)' -d 'The blob of its final state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state-file -r -F -d 'Or a file, which is stored and is the state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l duration-ms -x -d 'How long it took'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish' 0" -k -a '(__aivcs_known running)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run show' 0" -k -a '(__aivcs_known run)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l kind -x -d 'Only events of this kind'
+complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l kind -x -k -a '(__aivcs_known event)' -d 'Only events of this kind'
 complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l follow -s f -d 'Go on with new events until the run ends'
 complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run events'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run events' 0" -k -a '(__aivcs_known run)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l agent -x -d 'Only this agent\'s'
-complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l spec -x -d 'Only those of this spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only this agent\'s'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only those of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l status -x -a 'running completed failed cancelled' -d 'Only those that are this'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l tag -x -d 'Only those with this tag'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
@@ -264,6 +282,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l older-than -x -d 'Also run
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l dry-run -d 'Only say which runs would be ended, and why'
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one a line for a list'
@@ -281,28 +300,34 @@ complete -c aivcs -n "__aivcs_at 'aivcs release'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l label -x -d 'A name for this release, as in v1.2'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l notes -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l by -x -d 'Who does this'
-complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -k -a '(__aivcs_known expectation)' -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote' 0" -k -a '(__aivcs_known agent)'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote' 1" -k -a '(__aivcs_known spec)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -d 'Which release to return to: @SEQ, a label, or a digest'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -k -a '(__aivcs_known target)' -d 'Which release to return to: @SEQ, a label, or a digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l reason -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l by -x -d 'Who does this'
-complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l expect -x -k -a '(__aivcs_known expectation)' -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l default -x -d 'Print this if nothing was ever released'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release current' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -x -d 'At most N entries'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release history' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print help'

@@ -221,6 +221,20 @@ def outside(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def command_in():
+    """Returns the command in a folder and with a home that a test shares with others."""
+    return Aivcs
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The folder of the command, for shells that look for it."""
+    if len(COMMAND) > 1:
+        pytest.skip("the command is not installed")
+    return str(_BESIDE.parent)
+
+
+@pytest.fixture(scope="session")
 def new_store(tmp_path_factory):
     """A store as `init` makes it, to be copied: cheaper than a process for every test."""
     folder = tmp_path_factory.mktemp("new")

@@ -78,6 +78,14 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'folder': None, 'first': None, 'shell': None, 'run': None},
         True,
     ),
+    '__complete': (
+        'complete:complete',
+        {
+        },
+        [('kind', 'one'), ('words', 'many')],
+        {'kind': None, 'words': []},
+        False,
+    ),
     'blob put': (
         'blob:put',
         {
@@ -421,3 +429,5 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
 }
+
+HIDDEN = ['shell-session', '__complete']

@@ -21,6 +21,7 @@ class Context:
         json: Whether the answer, and so an error too, is to be JSON.
         color: `auto`, `always` or `never`.
         pager: Whether long output on a terminal may be paged.
+        quiet: Whether nothing is said on standard error.
     """
 
     def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
@@ -29,6 +30,7 @@ class Context:
         self.json = False
         self.color = "auto"
         self.pager = True
+        self.quiet = False
         self._folder = ""
         self._store = ""
         self._lock_timeout: float | None = None
@@ -217,7 +219,9 @@ class Context:
             raise OutputError(error.strerror or str(error)) from error
 
     def tell(self, message: str) -> None:
-        """Writes a line to standard error, for a person; never fails."""
+        """Writes a line to standard error, for a person, unless `quiet`; never fails."""
+        if self.quiet:
+            return
         try:
             stream = _stream(sys.stderr)
             stream.write(f"{message}\n".encode("utf-8", "backslashreplace"))

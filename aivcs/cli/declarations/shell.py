@@ -36,3 +36,14 @@ def declare(app: typer.Typer) -> None:
         run: Annotated[str, Argument(metavar="RUN", help="A run to look for, or nothing.")],
     ) -> None:
         """Start the background process of a script; aivcs_log calls this."""
+
+    @app.command("__complete", hidden=True, context_settings={"allow_interspersed_args": False})
+    @calls("complete:complete")
+    def complete(
+        kind: Annotated[str, Argument(metavar="KIND", help="The kind of thing that is wanted.")],
+        words: Annotated[
+            list[str] | None,
+            Argument(metavar="WORD...", help="The words so far; the last one is being typed."),
+        ] = None,
+    ) -> None:
+        """Print what may be typed, and what it is; the shells' completions call this."""
