@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head shell-init blob spec run release config'
+        below='init status verify gc head shell-init help completion blob spec run release config'
         options='-C --store --lock-timeout --color --no-pager --version -h --help'
         ;;
     'aivcs init')
@@ -30,7 +30,16 @@ _aivcs_command() {
         ;;
     'aivcs shell-init')
         options='-h --help'
-        operands='text'
+        operands='bash|zsh'
+        ;;
+    'aivcs help')
+        options='-h --help'
+        operands=':command'
+        repeats=yes
+        ;;
+    'aivcs completion')
+        options='-h --help'
+        operands='bash|zsh|fish'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'
@@ -221,7 +230,7 @@ _aivcs_takes() {
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n') takes='text' ;;
-    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
+    'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes') takes='text' ;;
@@ -233,7 +242,7 @@ _aivcs_takes() {
     'aivcs release rollback --expect') takes=':expectation' ;;
     'aivcs release current --default') takes='text' ;;
     'aivcs release history -n') takes='text' ;;
-    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|safe.directory' ;;
+    'aivcs release diff --ignore') takes='text' ;;
     *) takes='' ;;
     esac
 }

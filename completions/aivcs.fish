@@ -110,6 +110,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a verify -d 'Read all of the store an
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a gc -d 'Delete old blobs that nothing refers to, and print their digests and sizes'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print a digest that stands for all logs as they are now'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without a process for each'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or a list of all commands'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print the completion of a shell: commands, options, and names of what is in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a blob -d 'Contents by their SHA-256: specs, prompts, configs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a spec -d 'What an agent is made of'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a run -d 'The ledger of executions: what an agent did'
@@ -144,6 +146,13 @@ complete -c aivcs -n "__aivcs_at 'aivcs head'" -l json -d 'Print JSON: one objec
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs shell-init' 0" -a 'bash zsh'
+
+complete -c aivcs -n "__aivcs_at 'aivcs help'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs help'" -k -a '(__aivcs_known command)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs completion'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs completion' 0" -a 'bash zsh fish'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each once it is durable'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the bytes of a blob, verified'
@@ -273,7 +282,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
@@ -323,7 +332,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release history' 0" -k -a '(__aivcs_known release)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes safe.directory' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'

@@ -70,6 +70,22 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'shell': None},
         True,
     ),
+    'help': (
+        'manual:show',
+        {
+        },
+        [('words', 'many')],
+        {'words': []},
+        True,
+    ),
+    'completion': (
+        'shell:completion',
+        {
+        },
+        [('shell', 'one')],
+        {'shell': None},
+        True,
+    ),
     'shell-session': (
         'shell:session',
         {

@@ -6,9 +6,9 @@ import pytest
 from cli.shells import BASH, COMPLETIONS, ZSH, Fish, Terminal
 
 WORDS = [
-    ("aivcs ", "init status verify gc head shell-init blob spec run release config"),
+    ("aivcs ", "init status verify gc head shell-init help completion blob run release config"),
     ("aivcs r", "run release"),
-    ("aivcs run ", "start log finish show events list diff reap verify"),
+    ("aivcs run ", "start log finish show events list reap verify"),
     ("aivcs run f", "finish"),
     ("aivcs config un", "unset"),
     ("aivcs --st", "--store"),
@@ -45,6 +45,8 @@ WORDS = [
     ("aivcs release rollback agent --r", "--reason"),
     ("aivcs config get core.", "core.durability core.lock_timeout"),
     ("aivcs config set core.durability no", ""),
+    ("aivcs completion ", "bash zsh fish"),
+    ("aivcs shell-init ", "bash zsh"),
     ("aivcs nonsense ", ""),
     ("aivcs blob nonsense --", ""),
 ]

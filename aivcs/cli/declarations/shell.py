@@ -1,4 +1,4 @@
-"""The declarations of what shells use in place of a process for each event."""
+"""The declarations of what makes the command at home in a shell: manual, completion, functions."""
 
 from typing import Annotated
 
@@ -25,6 +25,31 @@ def declare(app: typer.Typer) -> None:
         $AIVCS_RUN to a background process. aivcs_flush returns 0 once everything handed over is
         durable, and fails naming the event if one was refused; the end of the script does the
         same. aivcs_finish OPTIONS... flushes and ends the run: put it into an EXIT trap.
+        """
+
+    @app.command("help")
+    @calls("manual:show")
+    def help_(
+        words: Annotated[
+            list[str] | None,
+            Argument(metavar="COMMAND...", help="As in run log; aivcs is what all have in common."),
+        ] = None,
+    ) -> None:
+        """Show the manual of a command, or a list of all commands.
+
+        On a terminal that is its man page; anywhere else, or without man, the same as plain text.
+        """
+
+    @app.command("completion")
+    @calls("shell:completion")
+    def completion(
+        shell: Annotated[str, Argument(metavar="SHELL", help="bash, zsh or fish.")],
+    ) -> None:
+        """Print the completion of a shell: commands, options, and names of what is in the store.
+
+        To load it at each start, write into ~/.bashrc or ~/.zshrc (there behind compinit):
+        eval "$(aivcs completion bash)", or zsh. For fish, once:
+        aivcs completion fish > ~/.config/fish/completions/aivcs.fish
         """
 
     @app.command("shell-session", hidden=True)

@@ -46,6 +46,13 @@ _NARROWER = {
 }
 """The same of single parameters, where less makes sense, or more."""
 
+_SUGGESTIONS = {
+    ("completion", "shell"): ("bash", "zsh", "fish"),
+    ("shell-init", "shell"): ("bash", "zsh"),
+    **{(f"config {verb}", "key"): tuple(KEYS) for verb in ("get", "set", "unset")},
+}
+"""What single parameters may be that are no choices to Typer."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -207,7 +214,7 @@ def _parameter(parameter: Any, path: tuple[str, ...]) -> Parameter:
         required=bool(parameter.required),
         many=is_many,
         takes=_TAKES.get(metavar, ""),
-        suggestions=choices or (tuple(KEYS) if metavar == "KEY" else ()),
+        suggestions=choices or _SUGGESTIONS.get((" ".join(path), parameter.name), ()),
         any_case=bool(choices) and not parameter.type.case_sensitive,
         asks=_kind_of_thing(" ".join(path), parameter.name, metavar),
     )
