@@ -58,7 +58,7 @@ class Done:
         lines = self.err.decode().split("\n")
         assert lines.pop() == "", self.err
         assert lines, "nothing on standard error"
-        assert all(line.startswith("usage: ") for line in lines[1:]), self.err
+        assert all(line.startswith(("usage: ", "hint: ")) for line in lines[1:]), self.err
         assert lines[0].startswith("aivcs: "), self.err
         return lines[0].removeprefix("aivcs: ")
 

@@ -5,7 +5,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any, BinaryIO
 
     from aivcs.config import Config
@@ -22,6 +22,8 @@ class Context:
         color: `auto`, `always` or `never`.
         pager: Whether long output on a terminal may be paged.
         quiet: Whether nothing is said on standard error.
+        arguments: What the command was called with.
+        opened: The repository that was opened last, if any.
     """
 
     def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
@@ -31,6 +33,8 @@ class Context:
         self.color = "auto"
         self.pager = True
         self.quiet = False
+        self.arguments: Sequence[str] = ()
+        self.opened: Repository | None = None
         self._folder = ""
         self._store = ""
         self._lock_timeout: float | None = None
@@ -111,6 +115,7 @@ class Context:
         settings = self._settings(repo)
         if settings is not None:
             repo.backend.settings = settings
+        self.opened = repo
         return repo
 
     def named_store(self) -> str:
