@@ -98,7 +98,7 @@ _aivcs_command() {
         ;;
     'aivcs spec diff')
         options='--exit-code --json -h --help'
-        operands='text text'
+        operands=':spec :spec'
         ;;
     'aivcs run')
         below='start log finish show events list diff reap verify'
@@ -130,7 +130,7 @@ _aivcs_command() {
         ;;
     'aivcs run diff')
         options='--ignore --exit-code --json -h --help'
-        operands='text text'
+        operands=':run :run'
         ;;
     'aivcs run reap')
         options='--older-than --dry-run --json -h --help'

@@ -222,6 +222,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec checkout' 1" -a '(__aivcs_folders)'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 0" -k -a '(__aivcs_known spec)'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 1" -k -a '(__aivcs_known spec)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a start -d 'Start a run, and print its id'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a log -d 'Append an event to a run, or many'
@@ -286,6 +288,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -d 'A member of 
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff' 0" -k -a '(__aivcs_known run)'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff' 1" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l older-than -x -d 'Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or before a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l dry-run -d 'Only say which runs would be ended, and why'

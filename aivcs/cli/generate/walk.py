@@ -216,11 +216,13 @@ def _parameter(parameter: Any, path: tuple[str, ...]) -> Parameter:
         takes=_TAKES.get(metavar, ""),
         suggestions=choices or _SUGGESTIONS.get((" ".join(path), parameter.name), ()),
         any_case=bool(choices) and not parameter.type.case_sensitive,
-        asks=_kind_of_thing(" ".join(path), parameter.name, metavar),
+        asks=_kind_of_thing(" ".join(path), parameter.name, metavar, parameter.help or ""),
     )
 
 
-def _kind_of_thing(command: str, name: str, metavar: str) -> str:
+def _kind_of_thing(command: str, name: str, metavar: str, about: str) -> str:
     if metavar == "NAME" and name == "agent":
         return "agent"
-    return _NARROWER.get((command, name), _ASKS.get(metavar, ""))
+    # Of two things of a kind, A and B, the help begins with the kind: "A RUN, the one before."
+    kind = about.partition(",")[0].removeprefix("A ")
+    return _NARROWER.get((command, name)) or _ASKS.get(metavar) or _ASKS.get(kind, "")
