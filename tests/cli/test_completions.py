@@ -5,10 +5,19 @@ import shutil
 import pytest
 from cli.shells import BASH, COMPLETIONS, ZSH, Fish, Terminal
 
+from aivcs.cli.generate.walk import every, walk
+
+
+def below(name):
+    """The commands below one, which grow in number."""
+    (command,) = (command for command in every(walk()) if command.name == name)
+    return " ".join(child.path[-1] for child in command.children)
+
+
 WORDS = [
-    ("aivcs ", "init status verify gc head shell-init help completion blob run release config"),
+    ("aivcs ", below("aivcs")),
     ("aivcs r", "run release"),
-    ("aivcs run ", "start log finish show events list reap verify"),
+    ("aivcs run ", below("aivcs run")),
     ("aivcs run f", "finish"),
     ("aivcs config un", "unset"),
     ("aivcs --st", "--store"),
