@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,12 @@ INSTALLED = {
 }
 
 
-def on_a_terminal(aivcs, *arguments, **env):
+def on_a_terminal(aivcs, *arguments, columns=80, **env):
     """What a command prints on a terminal, without marks for bold and underlined."""
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, columns))
     process = aivcs.start(
-        *arguments, env={"TERM": "xterm", "COLUMNS": "80", "PAGER": "cat", **env},
+        *arguments, env={"TERM": "xterm", "PAGER": "cat", **env},
         stdin=slave, stdout=slave, stderr=slave,
     )  # fmt: skip
     os.close(slave)
@@ -105,6 +107,20 @@ class TestHelp:
         assert said in done.err.decode()
         assert done.out == b""
         assert done.err.count(b"\n") == 1
+
+    def test_every_list_of_commands_names_the_manual(self, outside):
+        assert "examples: aivcs help COMMAND" in outside.ok("--help").out.decode()
+        assert "examples: aivcs help COMMAND" in outside.ok("run", "--help").out.decode()
+
+    def test_help_is_drawn_where_there_is_room_and_cut_nowhere(self, outside):
+        code, wide = on_a_terminal(outside, "run", "log", "--help", columns=80)
+        assert (code, "╭" in wide) == (0, True)
+        code, narrow = on_a_terminal(outside, "run", "log", "--help", columns=40)
+        assert (code, "╭" in narrow) == (0, False)
+        assert "tool_called" in narrow, "rich would have cut it"
+        assert b"\x1b" not in outside.ok("run", "log", "--help").out
+        code, dumb = on_a_terminal(outside, "run", "log", "--help", TERM="dumb")
+        assert (code, "╭" in dumb) == (0, False)
 
 
 class TestCompletion:

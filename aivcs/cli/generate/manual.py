@@ -105,6 +105,10 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs blob rm": {15: "Something refers to a blob; nothing was removed."},
     "aivcs blob pin": {12: "There is no such blob."},
     "aivcs blob verify": _DAMAGED,
+    "aivcs spec show": _SPEC,
+    "aivcs spec checkout": {**_SPEC, 15: "A part is there and differs; nothing was written."},
+    "aivcs spec diff": {**_SPEC, 1: "They differ, and --exit-code was given."},
+    "aivcs run diff": {**_RUN, 1: "They differ, and --exit-code was given."},
     "aivcs run start": _SPEC,
     "aivcs run log": {
         **_RUN,
