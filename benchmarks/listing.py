@@ -102,6 +102,9 @@ def measure(
         "run list -n 20 --status": [*few, "--status", "failed"],
         "run list -n 20 --json": [*few, "--json"],
         "status": [aivcs, "status"],
+        "TAB for a RUN": [aivcs, "__complete", "run", "run", "show", ""],
+        "TAB for a running RUN": [aivcs, "__complete", "running", "run", "log", ""],
+        "TAB for an --agent": [aivcs, "__complete", "agent", "run", "list", "--agent", ""],
     }
     for _ in range(rounds):
         for name, command in commands.items():

@@ -162,7 +162,7 @@ _aivcs_command() {
         ;;
     'aivcs release diff')
         options='--ignore --exit-code --json -h --help'
-        operands=':release text text'
+        operands=':release :target :target'
         ;;
     'aivcs release list')
         options='--json -h --help'

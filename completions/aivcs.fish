@@ -341,6 +341,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit wit
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff' 1" -k -a '(__aivcs_known target)'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff' 2" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print help'

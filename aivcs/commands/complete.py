@@ -58,14 +58,14 @@ def _running(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[C
     for record in running:
         yield record.run_id, f"{record.metadata.agent_name} running", record.created_at
     if not running:  # the command will say what is wrong with one that is over
-        yield from _runs(repo, prefix, _)
+        yield from _runs(repo, prefix, ())
 
 
 def _agents(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
     agents = repo.backend.glance().agents(prefix)
     for name, moment in agents.items():
         yield name, "last run", Timestamp.stored(moment)
-    for candidate in _releases(repo, prefix, _):
+    for candidate in _releases(repo, prefix, ()):
         if candidate[0] not in agents:
             yield candidate
 

@@ -42,6 +42,8 @@ _NARROWER = {
     ("run log", "run"): "running",
     ("run finish", "run"): "running",
     ("release promote", "name"): "agent",
+    ("release diff", "before"): "target",
+    ("release diff", "after"): "target",
     ("blob unpin", "digests"): "pin",
 }
 """The same of single parameters, where less makes sense, or more."""
