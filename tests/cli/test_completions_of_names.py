@@ -130,22 +130,29 @@ def environment(programs, place):
 
 
 @pytest.fixture(scope="module")
-def bash(place, environment):
-    setup = BASH.format(completions=COMPLETIONS, more="")
+def start_bash(place, environment):
     command = [found("bash"), "--norc", "--noprofile", "-i"]
-    terminal = Terminal(command, place.folder, setup, environment)
-    yield terminal
-    terminal.close()
+    started = []
+
+    def start(more=""):
+        setup = BASH.format(completions=COMPLETIONS, more=more)
+        started.append(Terminal(command, place.folder, setup, environment))
+        return started[-1]
+
+    yield start
+    for terminal in started:
+        terminal.close()
 
 
 @pytest.fixture(scope="module")
-def unbroken(place, environment):
+def bash(start_bash):
+    return start_bash()
+
+
+@pytest.fixture(scope="module")
+def unbroken(start_bash):
     """A bash that breaks words at spaces only."""
-    setup = BASH.format(completions=COMPLETIONS, more="COMP_WORDBREAKS=$' \\t\\n\"\\''")
-    command = [found("bash"), "--norc", "--noprofile", "-i"]
-    terminal = Terminal(command, place.folder, setup, environment)
-    yield terminal
-    terminal.close()
+    return start_bash("COMP_WORDBREAKS=$' \\t\\n\"\\''")
 
 
 @pytest.fixture(scope="module")
@@ -183,15 +190,11 @@ class TestBash:
         for line, wanted in single(many, files):
             assert unbroken.completed(line) == wanted, line
 
-    def test_the_store_of_the_line_is_asked(self, place, elsewhere, environment):
-        setup = BASH.format(completions=COMPLETIONS, more="cd '../else where'")
-        bash = Terminal(
-            [found("bash"), "--norc", "--noprofile", "-i"], place.folder, setup, environment
-        )
+    def test_the_store_of_the_line_is_asked(self, start_bash, elsewhere):
+        bash = start_bash("cd '../else where'")
         assert bash.offered("aivcs release current ") == []
         assert bash.offered("aivcs -C there release current ") == ["bot", "team/x"]
         assert bash.offered("aivcs --store=there/.aivcs release current t") == ["team/x"]
-        bash.close()
 
 
 class TestZsh:
