@@ -49,7 +49,8 @@ def many(request):
 @pytest.fixture(scope="module")
 def place(many, tmp_path_factory, new_store, files, command_in):
     """The command in a folder whose store has many runs, three blobs and two names."""
-    folder = tmp_path_factory.mktemp("place")
+    folder = tmp_path_factory.mktemp("place") / "here"
+    folder.mkdir()
     aivcs = command_in(folder, folder)
     shutil.copytree(new_store, aivcs.store)
     fill(aivcs, files, many)
@@ -112,8 +113,9 @@ def single(many, files):
 def elsewhere(place):
     """A folder outside of the store, from which -C leads to it."""
     folder = place.folder.parent / "else where"
-    folder.mkdir(exist_ok=True)
-    (folder / "there").symlink_to(place.folder)
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "there").symlink_to(place.folder)
     return folder
 
 
