@@ -41,6 +41,9 @@ if TYPE_CHECKING:
         InvalidRunStateError as InvalidRunStateError,
     )
     from aivcs.errors import (
+        InvalidSpecError as InvalidSpecError,
+    )
+    from aivcs.errors import (
         LockTimeoutError as LockTimeoutError,
     )
     from aivcs.errors import (
@@ -139,7 +142,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError ConflictError "
     "IntegrityError "
-    "InvalidDigestError InvalidNameError InvalidRunStateError LockTimeoutError "
+    "InvalidDigestError InvalidNameError InvalidRunStateError InvalidSpecError LockTimeoutError "
     "NoPreviousReleaseError NoRepositoryError NotFoundError OutcomeUnknownError "
     "ReleaseNotFoundError RunNotFoundError SerializationError StorageError "
     "UnsupportedFormatError UsageError",

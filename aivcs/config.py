@@ -10,7 +10,7 @@ What they say is looked at when something is to be released, not before.
 from aivcs.errors import UsageError
 from aivcs.log.jsontext import parse
 from aivcs.settings import DURABILITIES, Settings
-from aivcs.toml import TomlError, parse_toml
+from aivcs.toml import TomlError, parse_simple, parse_toml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,21 +114,22 @@ def check_value(dotted: str, value: object, where: str) -> "Any":
         UsageError: It has another type, or is out of range.
     """
     key = KEYS[dotted]
+    at = f"{where}: " if where else ""
     if key.kind is float and type(value) is int:
         value = float(value)
     if type(value) is not key.kind or (
         isinstance(value, list) and not all(isinstance(item, str) for item in value)
     ):
-        raise UsageError(f"{where}: {dotted} must be a {_NAMES[key.kind]}, not {value!r}")
+        raise UsageError(f"{at}{dotted} must be a {_NAMES[key.kind]}, not {value!r}")
     if dotted in _PATHS and not str(value).startswith(("/", "~/")):
         raise UsageError(
-            f"{where}: {dotted} must be a path that begins with / or ~/, not {value!r}: "
+            f"{at}{dotted} must be a path that begins with / or ~/, not {value!r}: "
             "it must not depend on the folder one is in"
         )
     try:
         settings_of([{dotted: value}])
     except UsageError as error:
-        raise UsageError(f"{where}: {dotted}: {error}") from error
+        raise UsageError(f"{at}{dotted}: {error}") from error
     return value
 
 
@@ -151,7 +152,7 @@ def parse_value(dotted: str, text: str) -> "Any":
             value = key.kind(text)
         except ValueError:
             value = text
-    return check_value(dotted, value, "the value")
+    return check_value(dotted, value, "")
 
 
 def policy_key(dotted: str) -> "tuple[str, str] | None":
@@ -248,13 +249,12 @@ def settings_of(layers: "list[Config]") -> Settings:
 def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     """Returns a configuration file with one key set, or removed if the value is None.
 
-    A list is added to what is there. Comments are not kept.
+    A list is added to what is there. Comments are kept where they and every setting have lines of
+    their own; otherwise the file is written anew.
 
     Raises:
         UsageError: The file is no valid TOML.
     """
-    import tomli_w
-
     try:
         tables = parse_toml(text or b"")
     except TomlError as error:
@@ -275,6 +275,12 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     else:
         table[last] = value
     _drop_empty(tables)
+    if text and b"#" in text:
+        edited = _edited(text, ".".join(path), last, table.get(last))
+        if edited is not None and _without_empty(parse_simple(edited)) == tables:
+            return edited
+    import tomli_w
+
     return tomli_w.dumps(tables).encode()
 
 
@@ -291,6 +297,34 @@ _NO_OWN_POLICY = (
     "system's, not in your own"
 )
 _PATHS = frozenset({"signing.key", "signing.allowed_signers"})
+
+
+def _edited(text: bytes, table: str, key: str, value: object) -> bytes | None:
+    """The file with the line of one key changed, added or removed; None if it is not that plain."""
+    from aivcs.log.jsontext import encode_trusted
+
+    if not text.isascii():
+        return None
+    lines = text.decode("ascii").rstrip("\n").split("\n")
+    line = [] if value is None else [f"{key} = {encode_trusted(value)}"]
+    headers = [number for number, old in enumerate(lines) if old.strip().startswith("[")]
+    begin = next((number for number in headers if lines[number].strip() == f"[{table}]"), None)
+    if begin is None:
+        lines += ["", f"[{table}]", *line] if line else []
+    else:
+        end = next((number for number in headers if number > begin), len(lines))
+        inside = range(begin + 1, end)
+        at = [number for number in inside if lines[number].partition("=")[0].strip() == key]
+        # A new one stands behind the last that is there, not behind what leads to the next table.
+        last = max((n for n in inside if "=" in lines[n].partition("#")[0]), default=begin)
+        lines[at[0] if at else last + 1 : at[0] + 1 if at else last + 1] = line
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _without_empty(tables: "dict[str, Any] | None") -> "dict[str, Any] | None":
+    return None if tables is None else {name: t for name, t in tables.items() if t != {}}
+
+
 _NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
 
 

@@ -27,6 +27,17 @@ class UsageError(AivcsError):
     """The request cannot be carried out as it was written."""
 
 
+class InvalidSpecError(UsageError):
+    """A text cannot name a spec."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text[:80]!r} is no spec: give a digest (4 characters or more), or NAME@current, "
+            "NAME@SEQ or NAME@LABEL"
+        )
+
+
 class NoRepositoryError(AivcsError):
     """There is no store where one was looked for."""
 
@@ -84,10 +95,16 @@ class InvalidRunStateError(StorageError):
 
 
 class ReleaseNotFoundError(StorageError):
-    """Nothing was ever released under this name, or not what was asked for."""
+    """Nothing was ever released under this name, or not what was asked for.
 
-    def __init__(self, name: str, message: str = "") -> None:
+    Attributes:
+        name: The name.
+        wanted: The label, digest or seq that was asked for, if any was.
+    """
+
+    def __init__(self, name: str, message: str = "", wanted: "int | str | None" = None) -> None:
         self.name = name
+        self.wanted = wanted
         super().__init__(
             message
             or f"nothing was released as {name}; aivcs release list shows the names, "

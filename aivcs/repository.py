@@ -17,6 +17,7 @@ from aivcs.errors import (
     AmbiguousError,
     InvalidDigestError,
     InvalidNameError,
+    InvalidSpecError,
     NotFoundError,
     ReleaseNotFoundError,
     RunNotFoundError,
@@ -265,14 +266,13 @@ class Repository:
             raise UsageError("SPEC is empty; is a variable unset?")
         if mark:
             digest = self._released(name, selector)
+        elif len(text) < MIN_PREFIX:
+            raise InvalidSpecError(text)
         else:
             try:
                 digest = self.resolve_digest(text)
             except InvalidDigestError as error:
-                raise UsageError(
-                    f"{text[:80]!r} is no spec: give a digest, or NAME@current, NAME@SEQ or "
-                    "NAME@LABEL"
-                ) from error
+                raise InvalidSpecError(text) from error
         if not allow_missing and not self.blobs.contains(digest):
             raise NotFoundError(
                 digest,
@@ -307,6 +307,7 @@ class Repository:
                 name,
                 f"{name} has no release {text}; see: aivcs release history {name}, "
                 f"or make it one: aivcs release promote {name} {text}",
+                text,
             )
         return ContentDigest(found)
 

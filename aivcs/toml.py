@@ -26,7 +26,7 @@ def parse_toml(data: bytes) -> "dict[str, Any]":
     Raises:
         TomlError: It is none.
     """
-    tables = _parse_simple(data)
+    tables = parse_simple(data)
     if tables is not None:
         return tables
     import tomllib
@@ -37,8 +37,11 @@ def parse_toml(data: bytes) -> "dict[str, Any]":
         raise TomlError(str(error)) from error
 
 
-def _parse_simple(data: bytes) -> "dict[str, Any] | None":
-    """The tables of a file that has only blank lines, comments, `[table]` and `key = value`."""
+def parse_simple(data: bytes) -> "dict[str, Any] | None":
+    """Returns the tables of a file that has only blank lines, comments, `[table]`, `key = value`.
+
+    None if there is anything else in it.
+    """
     tables: dict[str, Any] = {}
     table = tables
     if not data.isascii() or b"\r" in data:

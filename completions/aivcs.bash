@@ -3,12 +3,13 @@
 
 # Sets what follows the command $1: the commands `below` it, its `options`, what its `operands` take
 # (the last one again and again, if `repeats`), and whether options may stand behind operands.
-# A value is text, file, folder, assignment (KEY=FILE), or any of a|b|c.
+# A value is text, file, folder, assignment (KEY=FILE), any of a|b|c, or a :kind of thing of which
+# the store knows some.
 _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head shell-init blob spec run release config'
+        below='init status verify gc head shell-init help completion blob spec run release config'
         options='-C --store --lock-timeout --color --no-pager --version -h --help'
         ;;
     'aivcs init')
@@ -29,7 +30,16 @@ _aivcs_command() {
         ;;
     'aivcs shell-init')
         options='-h --help'
-        operands='text'
+        operands='bash|zsh'
+        ;;
+    'aivcs help')
+        options='-h --help'
+        operands=':command'
+        repeats=yes
+        ;;
+    'aivcs completion')
+        options='-h --help'
+        operands='bash|zsh|fish'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'
@@ -42,16 +52,16 @@ _aivcs_command() {
         ;;
     'aivcs blob get')
         options='-o --output -h --help'
-        operands='text'
+        operands=':digest'
         ;;
     'aivcs blob has')
         options='--json -h --help'
-        operands='text'
+        operands=':digest'
         repeats=yes
         ;;
     'aivcs blob rm')
         options='--force -h --help'
-        operands='text'
+        operands=':digest'
         repeats=yes
         ;;
     'aivcs blob pin')
@@ -61,12 +71,12 @@ _aivcs_command() {
         ;;
     'aivcs blob unpin')
         options='-h --help'
-        operands='text'
+        operands=':pin'
         repeats=yes
         ;;
     'aivcs blob ls')
         options='--json -h --help'
-        operands='text'
+        operands=':digest'
         ;;
     'aivcs blob verify')
         options='--repair --json -h --help'
@@ -80,15 +90,15 @@ _aivcs_command() {
         ;;
     'aivcs spec show')
         options='--json -h --help'
-        operands='text'
+        operands=':spec'
         ;;
     'aivcs spec checkout')
         options='--force -h --help'
-        operands='text folder'
+        operands=':spec folder'
         ;;
     'aivcs spec diff')
         options='--exit-code --json -h --help'
-        operands='text text'
+        operands=':spec :spec'
         ;;
     'aivcs run')
         below='start exec log finish show events list stats diff reap verify'
@@ -99,27 +109,27 @@ _aivcs_command() {
         ;;
     'aivcs run exec')
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --github-annotations -h --help'
-        operands='text'
+        operands=':command'
         repeats=yes
         interspersed=''
         ;;
     'aivcs run log')
         options='--stdin --atomic --print-seq --seq --timestamp --file --blob -h --help'
-        operands='text text text'
+        operands=':running :event text'
         repeats=yes
         interspersed=''
         ;;
     'aivcs run finish')
         options='--status --exit-code --if-running --state --state-file --duration-ms --github-annotations -h --help'
-        operands='text'
+        operands=':running'
         ;;
     'aivcs run show')
         options='--json --github-summary -h --help'
-        operands='text'
+        operands=':run'
         ;;
     'aivcs run events')
         options='--kind --follow -f --json -h --help'
-        operands='text'
+        operands=':run'
         ;;
     'aivcs run list')
         options='--agent --spec --status --tag --since -n --json -h --help'
@@ -129,11 +139,11 @@ _aivcs_command() {
         ;;
     'aivcs run diff')
         options='--ignore --exit-code --json -h --help'
-        operands='text text'
+        operands=':run :run'
         ;;
     'aivcs run reap')
         options='--older-than --dry-run --json -h --help'
-        operands='text'
+        operands=':run'
         repeats=yes
         ;;
     'aivcs run verify')
@@ -145,50 +155,50 @@ _aivcs_command() {
         ;;
     'aivcs release promote')
         options='--label --notes --by --expect --allow-missing-spec --evidence --force --dry-run --sign --signing-key --json --github-summary -h --help'
-        operands='text text'
+        operands=':agent :spec'
         ;;
     'aivcs release rollback')
         options='--to --reason --by --expect --block --force --dry-run --sign --signing-key --json -h --help'
-        operands='text'
+        operands=':release'
         ;;
     'aivcs release block')
         options='--reason --by -h --help'
-        operands='text text'
+        operands=':release :target'
         ;;
     'aivcs release unblock')
         options='--reason --by -h --help'
-        operands='text text'
+        operands=':release :target'
         ;;
     'aivcs release current')
         options='--default --json -h --help'
-        operands='text'
+        operands=':release'
         ;;
     'aivcs release history')
         options='-n --since --label --json -h --help'
-        operands='text'
+        operands=':release'
         ;;
     'aivcs release show')
         options='--json -h --help'
-        operands='text text'
+        operands=':release text'
         ;;
     'aivcs release diff')
         options='--ignore --exit-code --json -h --help'
-        operands='text text text'
+        operands=':release :target :target'
         ;;
     'aivcs release list')
         options='--json -h --help'
         ;;
     'aivcs release verify')
         options='--repair --json -h --help'
-        operands='text text'
+        operands=':release text'
         ;;
     'aivcs release sign')
         options='--signing-key --json -h --help'
-        operands='text text'
+        operands=':release text'
         ;;
     'aivcs release provenance')
         options='--builder --json -h --help'
-        operands='text text'
+        operands=':release text'
         ;;
     'aivcs config')
         below='get set unset list'
@@ -220,7 +230,7 @@ _aivcs_takes() {
     'aivcs --store') takes='folder' ;;
     'aivcs --lock-timeout') takes='text' ;;
     'aivcs --color') takes='auto|always|never' ;;
-    'aivcs verify --head') takes='text' ;;
+    'aivcs verify --head') takes=':digest' ;;
     'aivcs verify --head-signature') takes='file' ;;
     'aivcs gc --grace') takes='text' ;;
     'aivcs head --signing-key') takes='file' ;;
@@ -230,15 +240,15 @@ _aivcs_takes() {
     'aivcs spec create --config') takes='file' ;;
     'aivcs spec create --graph') takes='file' ;;
     'aivcs spec create --git-sha') takes='text' ;;
-    'aivcs run start --agent') takes='text' ;;
-    'aivcs run start --spec') takes='text' ;;
+    'aivcs run start --agent') takes=':agent' ;;
+    'aivcs run start --spec') takes=':spec' ;;
     'aivcs run start --spec-file') takes='file' ;;
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
     'aivcs run start --owner-pid') takes='text' ;;
     'aivcs run start --dotenv') takes='file' ;;
-    'aivcs run exec --agent') takes='text' ;;
-    'aivcs run exec --spec') takes='text' ;;
+    'aivcs run exec --agent') takes=':agent' ;;
+    'aivcs run exec --spec') takes=':spec' ;;
     'aivcs run exec --spec-file') takes='file' ;;
     'aivcs run exec --git-sha') takes='text' ;;
     'aivcs run exec --tag') takes='text' ;;
@@ -249,31 +259,31 @@ _aivcs_takes() {
     'aivcs run log --blob') takes='assignment' ;;
     'aivcs run finish --status') takes='completed|failed|cancelled' ;;
     'aivcs run finish --exit-code') takes='text' ;;
-    'aivcs run finish --state') takes='text' ;;
+    'aivcs run finish --state') takes=':digest' ;;
     'aivcs run finish --state-file') takes='file' ;;
     'aivcs run finish --duration-ms') takes='text' ;;
-    'aivcs run events --kind') takes='text' ;;
-    'aivcs run list --agent') takes='text' ;;
-    'aivcs run list --spec') takes='text' ;;
+    'aivcs run events --kind') takes=':event' ;;
+    'aivcs run list --agent') takes=':agent' ;;
+    'aivcs run list --spec') takes=':spec' ;;
     'aivcs run list --status') takes='running|completed|failed|cancelled' ;;
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n') takes='text' ;;
-    'aivcs run stats --agent') takes='text' ;;
-    'aivcs run stats --spec') takes='text' ;;
+    'aivcs run stats --agent') takes=':agent' ;;
+    'aivcs run stats --spec') takes=':spec' ;;
     'aivcs run stats --since') takes='text' ;;
-    'aivcs run diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers' ;;
+    'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;
-    'aivcs release promote --expect') takes='text' ;;
-    'aivcs release promote --evidence') takes='text' ;;
+    'aivcs release promote --expect') takes=':expectation' ;;
+    'aivcs release promote --evidence') takes=':run' ;;
     'aivcs release promote --signing-key') takes='file' ;;
-    'aivcs release rollback --to') takes='text' ;;
+    'aivcs release rollback --to') takes=':target' ;;
     'aivcs release rollback --reason') takes='text' ;;
     'aivcs release rollback --by') takes='text' ;;
-    'aivcs release rollback --expect') takes='text' ;;
+    'aivcs release rollback --expect') takes=':expectation' ;;
     'aivcs release rollback --signing-key') takes='file' ;;
     'aivcs release block --reason') takes='text' ;;
     'aivcs release block --by') takes='text' ;;
@@ -283,7 +293,7 @@ _aivcs_takes() {
     'aivcs release history -n') takes='text' ;;
     'aivcs release history --since') takes='text' ;;
     'aivcs release history --label') takes='text' ;;
-    'aivcs release diff --ignore') takes='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers' ;;
+    'aivcs release diff --ignore') takes='text' ;;
     'aivcs release sign --signing-key') takes='file' ;;
     'aivcs release provenance --builder') takes='text' ;;
     *) takes='' ;;
@@ -314,15 +324,34 @@ _aivcs_files() {
     fi
 }
 
+# Offers what the store knows of the kind $1 that begins with $2, likeliest first; else as below.
+_aivcs_known() {
+    local value kept="$3$2" last=$((${#words[@]} - 1)) program=${words[0]/#\~\//$HOME/}
+    # What readline does not replace, because it breaks words at =, : and @.
+    kept=${kept%"$4"}
+    compopt -o nosort 2>/dev/null
+    while IFS=$'\t' read -r value _; do
+        value="$3$value"
+        value=${value#"$kept"}
+        [[ -n $quote ]] || printf -v value %q "$value"
+        COMPREPLY+=("${value//\\@/@}")
+    done < <(command "$program" __complete "$1" "${words[@]:1:last-1}" "$2" 2>/dev/null </dev/null)
+}
+
 # Offers values of the kind $1 that begin with $2; $3 is what stands before them in the same word,
 # and $4 what readline replaces.
 _aivcs_value() {
-    local kind=$1 value=${2#[\"\']} before=$3
+    local kind=$1 value=${2#[\"\']} before=$3 quote=''
+    [[ $value == "$2" ]] || quote=yes
     if [[ $kind == assignment ]]; then
         [[ $value == *=* ]] || return 0
         before=$before${value%%=*}=
         value=${value#*=}
         kind='file'
+    fi
+    if [[ $kind == :* ]]; then
+        _aivcs_known "${kind#:}" "$value" "$before" "$4"
+        return 0
     fi
     # As a rule readline breaks words at = and replaces only what follows.
     [[ $4 == "$before"* ]] || before=''

@@ -119,6 +119,12 @@ function __aivcs_assignments --description 'Print KEY=FILE for the files that fi
     end
 end
 
+function __aivcs_known --description 'Print what the store knows of the kind $argv[1]'
+    set -l words (commandline -opc)
+    set -l value (__aivcs_value)
+    command $words[1] __complete $argv[1] $words[2..-1] "$value" 2>/dev/null </dev/null
+end
+
 complete -c aivcs -f
 
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a init -d 'Make a store, and print its path'
@@ -127,6 +133,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a verify -d 'Read all of the store an
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a gc -d 'Delete old blobs that nothing refers to, and print their digests and sizes'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print a digest that stands for all logs as they are now'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without a process for each'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or a list of all commands'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print the completion of a shell: commands, options, and names of what is in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a blob -d 'Contents by their SHA-256: specs, prompts, configs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a spec -d 'What an agent is made of'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a run -d 'The ledger of executions: what an agent did'
@@ -147,7 +155,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs init' 0" -a '(__aivcs_folders)'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head -x -d 'Require what aivcs head printed once: every log must still have the line it had, and may have grown'
+complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head -x -k -a '(__aivcs_known digest)' -d 'Require what aivcs head printed once: every log must still have the line it had, and may have grown'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l head-signature -r -F -d 'Require of the one --head that an allowed signer signed it: what aivcs head --sign printed once'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l json -d 'Print JSON: one object, or one a line for a list'
@@ -164,6 +172,13 @@ complete -c aivcs -n "__aivcs_at 'aivcs head'" -l json -d 'Print JSON: one objec
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs shell-init' 0" -a 'bash zsh'
+
+complete -c aivcs -n "__aivcs_at 'aivcs help'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs help'" -k -a '(__aivcs_known command)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs completion'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs completion' 0" -a 'bash zsh fish'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each once it is durable'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the bytes of a blob, verified'
@@ -183,19 +198,24 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob put'" -F
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob get'" -s o -l output -r -F -d 'Write to this file, whole or not at all'
 complete -c aivcs -n "__aivcs_at 'aivcs blob get'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob get' 0" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l force -d 'Remove what is referred to or pinned, with its pin; ignore what is absent'
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob pin'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -k -a '(__aivcs_known pin)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob ls' 0" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l json -d 'Print JSON: one object, or one a line for a list'
@@ -218,14 +238,18 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -s h -l help -d 'Print hel
 
 complete -c aivcs -n "__aivcs_at 'aivcs spec show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs spec show'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs spec show' 0" -k -a '(__aivcs_known spec)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout'" -l force -d 'Replace parts that are there and differ, with all in them'
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs spec checkout' 0" -k -a '(__aivcs_known spec)'
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout' 1" -a '(__aivcs_folders)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 0" -k -a '(__aivcs_known spec)'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 1" -k -a '(__aivcs_known spec)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a start -d 'Start a run, and print its id'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a exec -d 'Execute a command as a run: record its start, its output and its end'
@@ -240,8 +264,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner (
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Read all runs and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -d 'Which agent runs'
-complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec -x -d 'What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Which agent runs'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec -x -k -a '(__aivcs_known spec)' -d 'What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec-file -r -F -d 'Or a file, which is stored and is the spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l git-sha -x -d 'The commit of the code'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
@@ -251,8 +275,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l github-env -d 'In GitHub 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l dotenv -r -F -d 'Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports: dotenv)'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l agent -x -d 'Which agent runs'
-complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l spec -x -d 'What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l agent -x -k -a '(__aivcs_known agent)' -d 'Which agent runs'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l spec -x -k -a '(__aivcs_known spec)' -d 'What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l spec-file -r -F -d 'Or a file, which is stored and is the spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l git-sha -x -d 'The commit of the code'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
@@ -261,6 +285,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blo
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l no-redact -d 'Record arguments and output as they are'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec'" -k -a '(__aivcs_known command)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, a line each: {"kind": …, "payload": …} with optional seq and timestamp'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l atomic -d 'With --stdin: read and check all before storing any'
@@ -270,27 +295,32 @@ complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l timestamp -x -d 'When it 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l file -x -a '(__aivcs_assignments)' -d 'Add a member: the text of a file'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l blob -x -a '(__aivcs_assignments)' -d 'Store a file and add a member {"$blob": DIGEST}'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -k -a '(__aivcs_known running)'
+complete -c aivcs -n "__aivcs_at 'aivcs run log' 1" -k -a '(__aivcs_known event)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l status -x -a 'completed failed cancelled' -d 'How it ended'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l exit-code -x -d 'The exit code of what ran, recorded: 0 is completed, 130 and 143 cancelled, others failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l if-running -d 'Do nothing if the run is over already'
-complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -d 'The blob of its final state'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -k -a '(__aivcs_known digest)' -d 'The blob of its final state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state-file -r -F -d 'Or a file, which is stored and is the state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l duration-ms -x -d 'How long it took'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish' 0" -k -a '(__aivcs_known running)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l github-summary -d 'In GitHub Actions: also add it to the summary of the job, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run show' 0" -k -a '(__aivcs_known run)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l kind -x -d 'Only events of this kind'
+complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l kind -x -k -a '(__aivcs_known event)' -d 'Only events of this kind'
 complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l follow -s f -d 'Go on with new events until the run ends'
 complete -c aivcs -n "__aivcs_at 'aivcs run events'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run events'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run events' 0" -k -a '(__aivcs_known run)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l agent -x -d 'Only this agent\'s'
-complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l spec -x -d 'Only those of this spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only this agent\'s'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only those of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l status -x -a 'running completed failed cancelled' -d 'Only those that are this'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l tag -x -d 'Only those with this tag'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
@@ -298,21 +328,24 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l agent -x -d 'Only this agent\'s'
-complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l spec -x -d 'Only those of this spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only this agent\'s'
+complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only those of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff' 0" -k -a '(__aivcs_known run)'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff' 1" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l older-than -x -d 'Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or before a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l dry-run -d 'Only say which runs would be ended, and why'
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one a line for a list'
@@ -335,9 +368,9 @@ complete -c aivcs -n "__aivcs_at 'aivcs release'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l label -x -d 'A name for this release, as in v1.2'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l notes -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l by -x -d 'Who does this'
-complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -k -a '(__aivcs_known expectation)' -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
-complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l evidence -x -d 'A run that speaks for it, and is over: its id and the head of its log are recorded'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l evidence -x -k -a '(__aivcs_known run)' -d 'A run that speaks for it, and is over: its id and the head of its log are recorded'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l force -d 'Go against the policies, which is recorded'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l dry-run -d 'Change nothing: print what would be live, and exit 0; or 15 if it would be refused'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l sign -d 'Sign it with an SSH key'
@@ -345,11 +378,13 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l signing-key -r -F -
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l github-summary -d 'In GitHub Actions: also add it to the summary of the job, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote' 0" -k -a '(__aivcs_known agent)'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote' 1" -k -a '(__aivcs_known spec)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -d 'Which release to return to: @SEQ, a label, or a digest'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -k -a '(__aivcs_known target)' -d 'Which release to return to: @SEQ, a label, or a digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l reason -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l by -x -d 'Who does this'
-complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l expect -x -d 'Do it only if this is live now: a digest, @SEQ, or none'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l expect -x -k -a '(__aivcs_known expectation)' -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l block -d 'Block what was live, so that it cannot become live again'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l force -d 'Go against the policies, which is recorded'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l dry-run -d 'Change nothing: print what would be live, and exit 0; or 15 if it would be refused'
@@ -357,32 +392,43 @@ complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l sign -d 'Sign it w
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l reason -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release block'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release block' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release block' 1" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l reason -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release unblock' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release unblock' 1" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l default -x -d 'Print this if nothing was ever released'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release current' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -x -d 'At most N entries'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l label -x -d 'Only entries with this label'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release history' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release show' 0" -k -a '(__aivcs_known release)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers' -d 'A member of the calls\' payloads that does not count, as the number of a step'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff' 1" -k -a '(__aivcs_known target)'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff' 2" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print help'
@@ -390,14 +436,17 @@ complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print he
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release verify' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release sign' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l builder -x -d 'Who is trusted to have made the release, as in the URI of a CI workflow'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release provenance' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config'" -a get -d 'Print the value that holds for a key'
 complete -c aivcs -n "__aivcs_at 'aivcs config'" -a set -d 'Set a key of the store'

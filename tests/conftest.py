@@ -58,7 +58,7 @@ class Done:
         lines = self.err.decode().split("\n")
         assert lines.pop() == "", self.err
         assert lines, "nothing on standard error"
-        assert all(line.startswith("usage: ") for line in lines[1:]), self.err
+        assert all(line.startswith(("usage: ", "hint: ")) for line in lines[1:]), self.err
         assert lines[0].startswith("aivcs: "), self.err
         return lines[0].removeprefix("aivcs: ")
 
@@ -218,6 +218,20 @@ def outside(tmp_path):
     folder.mkdir()
     home.mkdir()
     return Aivcs(folder, home)
+
+
+@pytest.fixture(scope="session")
+def command_in():
+    """Returns the command in a folder and with a home that a test shares with others."""
+    return Aivcs
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The folder of the command, for shells that look for it."""
+    if len(COMMAND) > 1:
+        pytest.skip("the command is not installed")
+    return str(_BESIDE.parent)
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,22 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'shell': None},
         True,
     ),
+    'help': (
+        'manual:show',
+        {
+        },
+        [('words', 'many')],
+        {'words': []},
+        True,
+    ),
+    'completion': (
+        'shell:completion',
+        {
+        },
+        [('shell', 'one')],
+        {'shell': None},
+        True,
+    ),
     'shell-session': (
         'shell:session',
         {
@@ -80,6 +96,14 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         [('folder', 'one'), ('first', 'one'), ('shell', 'one'), ('run', 'one')],
         {'folder': None, 'first': None, 'shell': None, 'run': None},
         True,
+    ),
+    '__complete': (
+        'complete:complete',
+        {
+        },
+        [('kind', 'one'), ('words', 'many')],
+        {'kind': None, 'words': []},
+        False,
     ),
     'blob put': (
         'blob:put',
@@ -521,3 +545,5 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
 }
+
+HIDDEN = ['shell-session', '__complete']

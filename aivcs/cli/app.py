@@ -46,47 +46,10 @@ def run_typer(context: Context, arguments: Sequence[str]) -> int:
     except OSError as error:  # verbs let none out: this is help that could not be printed
         raise OutputError(error.strerror or str(error)) from error
     except Exception as error:
-        code = _explain(context, error, arguments)
+        from aivcs.cli.usage import explain
+
+        code = explain(context, error, arguments)
         if code is None:
             raise
         return code
     return int(result or 0)
-
-
-def _explain(context: Context, error: Exception, arguments: Sequence[str]) -> int | None:
-    """Prints what Typer has to say of a mistake; None if it is no error of Typer's."""
-    format_message = getattr(error, "format_message", None)
-    if format_message is None:
-        return None
-    from aivcs.cli.exits import say
-
-    context.flush(quiet=True)
-    click_context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        context.tell(format_message())
-        return 2
-    message = format_message().rstrip(".")
-    path, usage = _command_in(arguments), ""
-    if click_context is not None:
-        path = click_context.command_path
-        usage = " ".join(click_context.get_usage().split()).replace("Usage:", "usage:", 1)
-    misplaced = getattr(error, "option_name", "") in {
-        "-C", "--store", "--lock-timeout", "--color", "--no-pager",
-    }  # fmt: skip
-    if misplaced and path != "aivcs":
-        message += f"; it stands before the command: aivcs {error.option_name} … {path[6:]}"  # type: ignore[attr-defined]
-    else:
-        message += f" (see: {path} --help)"
-    say(context, "UsageError", message[:1].lower() + message[1:], 2, usage=usage)
-    return 2
-
-
-def _command_in(arguments: Sequence[str]) -> str:
-    """The command that a command line is about, by its words, where Typer does not say."""
-    path, command = ["aivcs"], typer.main.get_command(app)
-    for word in arguments:
-        nested = getattr(command, "commands", {}).get(word)
-        if nested is not None:
-            path.append(word)
-            command = nested
-    return " ".join(path)

@@ -5,7 +5,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any, BinaryIO
 
     from aivcs.config import Config
@@ -23,6 +23,9 @@ class Context:
         pager: Whether long output on a terminal may be paged.
         policies: The policies of the store that was opened, as `aivcs.policy.policy_for` takes
             them; none where nothing is configured.
+        quiet: Whether nothing is said on standard error.
+        arguments: What the command was called with.
+        opened: The repository that was opened last, if any.
     """
 
     def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
@@ -32,6 +35,9 @@ class Context:
         self.color = "auto"
         self.pager = True
         self.policies: list[tuple[str, Any]] = []
+        self.quiet = False
+        self.arguments: Sequence[str] = ()
+        self.opened: Repository | None = None
         self._folder = ""
         self._store = ""
         self._lock_timeout: float | None = None
@@ -112,6 +118,7 @@ class Context:
         settings = self._settings(repo)
         if settings is not None:
             repo.backend.settings = settings
+        self.opened = repo
         return repo
 
     def named_store(self) -> str:
@@ -231,7 +238,9 @@ class Context:
             raise OutputError(error.strerror or str(error)) from error
 
     def tell(self, message: str) -> None:
-        """Writes a line to standard error, for a person; never fails."""
+        """Writes a line to standard error, for a person, unless `quiet`; never fails."""
+        if self.quiet:
+            return
         try:
             stream = _stream(sys.stderr)
             stream.write(f"{message}\n".encode("utf-8", "backslashreplace"))

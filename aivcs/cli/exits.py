@@ -64,6 +64,8 @@ def exit_code(error: Exception) -> int:
 
 def report(context: Context, error: Exception) -> int:
     """Says on standard error what went wrong, and returns the exit code."""
+    from aivcs.cli.hints import hint
+
     code = exit_code(error)
     if code == INTERNAL:
         message = _internal(context, error)
@@ -71,7 +73,7 @@ def report(context: Context, error: Exception) -> int:
         message = f"cannot write to standard output: {error}"
     else:
         message = str(error)
-    say(context, type(error).__name__, message, code)
+    say(context, type(error).__name__, message, code, hint=hint(context, error))
     return code
 
 
@@ -85,7 +87,9 @@ def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> in
     return code
 
 
-def say(context: Context, kind: str, message: str, code: int, *, usage: str = "") -> None:
+def say(
+    context: Context, kind: str, message: str, code: int, *, usage: str = "", hint: str = ""
+) -> None:
     """Prints an error: one line for a person, or one JSON object where JSON was asked for.
 
     Args:
@@ -93,12 +97,16 @@ def say(context: Context, kind: str, message: str, code: int, *, usage: str = ""
         kind: The name of the error.
         message: What went wrong and the way out.
         code: The exit code.
-        usage: A line of usage to print as well, for a person.
+        usage: A line of usage to print as well.
+        hint: What may help, in a line.
     """
     if context.json:
         import json
 
-        fields = {"error": kind, "message": message, "exit_code": code}
+        fields: dict[str, object] = {"error": kind, "message": message}
+        fields |= {"hint": hint} if hint else {}
+        fields |= {"usage": usage.removeprefix("usage: ")} if usage else {}
+        fields["exit_code"] = code
         context.tell(json.dumps(fields, ensure_ascii=False))
         return
     from aivcs.cli.render import escape
@@ -106,6 +114,8 @@ def say(context: Context, kind: str, message: str, code: int, *, usage: str = ""
     context.tell(f"aivcs: {escape(message)}")
     if usage:
         context.tell(usage)
+    if hint:
+        context.tell(f"hint: {escape(hint)}")
 
 
 def _internal(context: Context, error: Exception) -> str:

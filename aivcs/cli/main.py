@@ -32,6 +32,7 @@ def main(arguments: "Sequence[str]") -> int:
     """Runs a command and returns its exit code; everything it printed is flushed."""
     _occupy_standard_descriptors()
     context = Context()
+    context.arguments = arguments
     try:
         try:
             code = _dispatch(context, arguments)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from time import time
 
 from aivcs.errors import SerializationError, UsageError
 from aivcs.model import Timestamp
 
-_AGO = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+"""Seconds of each."""
 
 
 def parse_since(text: str, option: str = "--since") -> Timestamp:
@@ -22,14 +21,15 @@ def parse_since(text: str, option: str = "--since") -> Timestamp:
     Raises:
         UsageError: It means none.
     """
-    match = _AGO.fullmatch(text.strip())
-    if match:
-        ago = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    seconds = _seconds(text)
+    if seconds is not None:
+        from datetime import UTC, datetime, timedelta
+
         try:
-            return Timestamp.from_datetime(datetime.now(UTC) - ago)
+            return Timestamp.from_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
         except OverflowError:
             return Timestamp("0001-01-01T00:00:00Z")
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+    if len(text) == 10 and text.count("-") == 2:
         text += "T00:00:00Z"
     try:
         return Timestamp(text)
@@ -43,15 +43,23 @@ def parse_duration(option: str, text: str) -> int:
     Raises:
         UsageError: It means none.
     """
-    match = _AGO.fullmatch(text.strip())
-    if match is None or not text.isascii():
+    seconds = _seconds(text) if text.isascii() else None
+    if seconds is None:
         raise UsageError(f"{option} {text[:40]!a} is no duration: write 0s, 30m, 12h, 2d or 2w")
-    return round(timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds())
+    return seconds
+
+
+def _seconds(text: str) -> int | None:
+    """The seconds that a number and a unit mean; None if a text is something else."""
+    number, unit = text.strip()[:-1].rstrip(), text.strip()[-1:]
+    if unit not in _UNITS or not number.isdecimal() or len(number) > 6:
+        return None
+    return int(number) * _UNITS[unit]
 
 
 def ago(moment: Timestamp) -> str:
     """Returns how long ago a moment was, for a person; the moment itself if it is to come."""
-    seconds = (datetime.now(UTC) - moment.as_datetime()).total_seconds()
+    seconds = time() - moment.microseconds() / 1e6
     if seconds < 0:
         return moment[:16].replace("T", " ")
     for limit, size, unit in (
@@ -95,7 +103,7 @@ def short_duration(microseconds: int) -> str:
 
 def age(moment: Timestamp) -> str:
     """Returns how long ago a moment was, for a column: `40s`, `3h`, `45d`; or its date."""
-    seconds = int((datetime.now(UTC) - moment.as_datetime()).total_seconds())
+    seconds = int(time() - moment.microseconds() / 1e6)
     if seconds < 0:
         return moment[:10]
     for limit, size, unit in ((60, 1, "s"), (3600, 60, "m"), (86400, 3600, "h")):

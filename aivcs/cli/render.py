@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.cli.grid import Shown, draw
-from aivcs.cli.moments import ago
 from aivcs.log.jsontext import encode_trusted
 
 if TYPE_CHECKING:

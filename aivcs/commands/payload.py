@@ -21,8 +21,13 @@ def parse_payload(words: "Sequence[str]") -> "Any":
     Raises:
         UsageError: A word is neither; the message names it.
     """
+    for word in words:
+        if word.startswith("--") and word[2:3].isalpha():
+            raise UsageError(
+                f"{word[:60]!a} stands behind RUN, where nothing is an option: put it before RUN"
+            )
     if len(words) == 1 and split_word(words[0]) is None:
-        return parse_json(words[0], "PAYLOAD")
+        return parse_json(words[0], "PAYLOAD", _way_out(words[0]))
     payload: dict[str, Any] = {}
     for word in words:
         pair = split_word(word)
@@ -51,7 +56,7 @@ def split_word(word: str) -> "tuple[str, Any] | None":
     if not key or key[0] not in _FIRST or not _REST.issuperset(key):
         return None
     if is_json:
-        return key, parse_json(text, key)
+        return key, parse_json(text, key, f"; for text write {key}=…")
     if not text.isascii():
         encode_trusted(text)  # before anything is stored for nothing
     return key, text
@@ -83,8 +88,19 @@ def add_member(payload: "dict[str, Any]", key: str, value: "Any") -> None:
     payload[key] = value
 
 
-def parse_json(text: str, what: str) -> "Any":
+def _way_out(word: str) -> str:
+    if word[:1] in {"{", "["}:
+        return """; quote it for the shell: '{"key": …}'"""
+    return "; write key=text or key:=json"
+
+
+def parse_json(text: str, what: str, way_out: str = "") -> "Any":
     """Returns the value of a JSON text from the command line.
+
+    Args:
+        text: The JSON.
+        what: What it is, for the message.
+        way_out: The end of the message.
 
     Raises:
         UsageError: It is not acceptable JSON; the message says where and why.
@@ -95,5 +111,5 @@ def parse_json(text: str, what: str) -> "Any":
     except SerializationError as error:
         from aivcs.log.fault import find_fault
 
-        raise UsageError(f"{what} is no JSON: {find_fault(text) or error}") from error
+        raise UsageError(f"{what} is no JSON: {find_fault(text) or error}{way_out}") from error
     return value

@@ -325,7 +325,9 @@ def find_release(
             return record
     shown = f"@{wanted}" if isinstance(wanted, int) else wanted
     raise ReleaseNotFoundError(
-        name, f"{name} has no release {shown}; aivcs release history {name} shows what there was"
+        name,
+        f"{name} has no release {shown}; aivcs release history {name} shows what there was",
+        wanted,
     )
 
 

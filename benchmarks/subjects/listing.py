@@ -26,6 +26,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     folder = stores.of_runs(bench, count)
     store = folder / ".aivcs"
     few = partial(bench.run, bench.aivcs, "run", "list", "-n", "20", cwd=folder)
+    tab = partial(bench.run, bench.aivcs, "__complete", cwd=folder)
 
     def rebuild() -> Done:
         (store / "index.sqlite").unlink(missing_ok=True)
@@ -44,11 +45,15 @@ def measure(bench: Bench) -> Iterator[Row]:
             " --agent": partial(few, "--agent", stores.AGENTS[6]),
             " --status": partial(few, "--status", "failed"),
             " --json": partial(few, "--json"),
+            "TAB for a RUN": partial(tab, "run", "run", "show", ""),
+            "TAB for an --agent": partial(tab, "agent", "run", "list", "--agent", ""),
         },
     )
     for option in ("", " --agent", " --status", " --json"):
         what = f"run list -n 20{option}, {count:,} runs"
         yield Row(what, warm[option], "s", FLOOR, warm[FLOOR], 4, 2.5)
+    for press in ("TAB for a RUN", "TAB for an --agent"):
+        yield Row(f"{press}, {count:,} runs", warm[press], "s", FLOOR, warm[FLOOR], 3)
     what = f"index of {count:,} runs from nothing, and list"
     yield Row(what, slow["rebuild"], "s", "cat of the same logs", slow["cat"], 3)
 

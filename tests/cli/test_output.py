@@ -66,11 +66,15 @@ def test_every_reading_command_prints_json_lines_if_it_is_asked_to(aivcs, words,
 def test_an_error_is_one_line_or_one_json_object(aivcs, words, command, code):
     plain = aivcs(*command, code=code)
     assert plain.out == b""
-    assert plain.complaint
+    complaint, *more = plain.err.decode().splitlines()
+    assert complaint == f"aivcs: {plain.complaint}"
     done = aivcs(*command, "--json", code=code)
     assert done.out == b""
     (line,) = done.err.decode().splitlines()
     error = json.loads(line)
+    said = {name: error.pop(name) for name in ("usage", "hint") if name in error}
+    assert [f"{name}: {text}" for name, text in said.items()] == more
+    assert len(more) <= 1
     assert set(error) == {"error", "message", "exit_code"}
     assert error["exit_code"] == code
     assert error["error"].endswith("Error")

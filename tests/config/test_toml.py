@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aivcs.toml import TomlError, _parse_simple, parse_toml
+from aivcs.toml import TomlError, parse_simple, parse_toml
 
 PIECES = [
     "a", "b-1", "core", "'q'", '"q"', ".", "=", " = ", "#", " ", "\t", "\n", "\r\n", "[", "]",
@@ -33,7 +33,7 @@ soup = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
 @example("a = -0.0")
 @example("a = 1\na = 1")
 def test_what_is_read_quickly_is_what_the_standard_library_reads(text):
-    simple = _parse_simple(text.encode())
+    simple = parse_simple(text.encode())
     if simple is not None:
         assert repr(simple) == repr(tomllib.loads(text))
 
@@ -62,7 +62,7 @@ require_runs = 3
 [safe]
 directory = ["/srv/a/.aivcs", "/srv/b/.aivcs"]
 """
-    assert _parse_simple(text.encode()) == tomllib.loads(text)
+    assert parse_simple(text.encode()) == tomllib.loads(text)
 
 
 def test_what_is_no_text_is_refused():

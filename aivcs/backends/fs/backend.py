@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.blobs import FileCasStore
     from aivcs.backends.fs.folder import Hold
     from aivcs.backends.fs.garbage import Exclusive
+    from aivcs.backends.fs.glance import Glance
     from aivcs.backends.fs.logs import LogCursor
     from aivcs.backends.fs.releases import FileReleaseRegistry
     from aivcs.backends.fs.runs import FileRunLedger
@@ -212,6 +213,12 @@ class FileBackend:
 
             self._releases = FileReleaseRegistry(self._folder)
         return self._releases
+
+    def glance(self) -> "Glance":
+        """Returns a bounded look at what is here, for somebody who is typing a name."""
+        from aivcs.backends.fs.glance import Glance
+
+        return Glance(self._folder, self.runs)
 
     def read_config(self) -> "bytes | None":
         """Returns the store's configuration file (TOML), or None if there is none.

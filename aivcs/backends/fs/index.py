@@ -49,7 +49,7 @@ NAME = "index.sqlite"
 VERSION = 1
 """Of what stands in the file; an index of another version is made anew."""
 _PATIENCE = 1.0
-"""Seconds to wait for somebody who writes; then it goes without the index."""
+"""Seconds to wait for somebody who writes: he is done in a moment."""
 _COLUMNS = (
     "run_id, inode, size, changed, status, created_at, agent_name, spec_digest, git_sha, tags, "
     "owner, total_events, final_state_digest, duration_ms, success, exit_code, completed_at"
@@ -68,6 +68,15 @@ _INDICES = (
     "CREATE INDEX by_status ON runs (status, created_at)",
     "CREATE INDEX by_spec ON runs (spec_digest, created_at)",
 )
+# From name to name in the index over them, however many runs each has.
+_AGENTS = """
+    WITH RECURSIVE names(name) AS (
+        SELECT min(agent_name) FROM runs WHERE agent_name >= ? AND agent_name < ?
+        UNION ALL
+        SELECT (SELECT min(agent_name) FROM runs WHERE agent_name > name AND agent_name < ?)
+        FROM names WHERE name IS NOT NULL LIMIT ?)
+    SELECT name, (SELECT max(created_at) FROM runs WHERE agent_name = name) FROM names
+"""
 
 
 class BrokenError(Exception):
@@ -82,14 +91,18 @@ class Index:
 
     __slots__ = ("_database", "_fd", "_path")
 
-    def __init__(self, folder: "Folder") -> None:
+    def __init__(self, folder: "Folder", *, patience: float = _PATIENCE) -> None:
         """Opens it.
+
+        Args:
+            folder: The store's folder.
+            patience: Seconds to wait for somebody who writes; then it goes without the index.
 
         Raises:
             BrokenError: There is none that can be used.
         """
         path = folder.path(NAME)
-        fd = _lock(folder, shared=True)
+        fd = _lock(folder, patience, shared=True)
         try:
             self._database = _connect(path, "immutable=1")
             try:
@@ -179,6 +192,38 @@ class Index:
                     counts[status] -= 1
         return counts
 
+    def begins(self, prefix: str, status: "str | None", number: int) -> "list[Row]":
+        """Returns the newest rows of runs whose id begins so.
+
+        Args:
+            prefix: How the id begins.
+            status: Only those that were this.
+            number: At most so many.
+        """
+        where, values = "status IS NOT NULL", []
+        if status is not None:
+            where, values = "status = ?", [str(status)]
+        if prefix:
+            where += " AND run_id >= ? AND run_id < ?"
+            values += _range(prefix)
+        # With a prefix, few fit: better to sort these than to look through all by their age.
+        order = "+created_at" if prefix and status is None else "created_at"
+        return self._all(
+            f"{_SELECT} WHERE {where} ORDER BY {order} DESC, run_id DESC LIMIT ?",
+            (*values, number),
+        )
+
+    def agents(self, prefix: str, number: int) -> "dict[str, str]":
+        """Returns the names of agents that begin so, each with the moment of its last run.
+
+        Args:
+            prefix: How the name begins.
+            number: At most so many.
+        """
+        first, last = _range(prefix)
+        rows = self._all(_AGENTS, (first, last, last, number))
+        return {name: created for name, created in rows if name is not None}
+
     def _all(self, query: str, values: "tuple[Any, ...]" = ()) -> "list[Any]":
         try:
             rows: list[Any] = self._database.execute(query, values).fetchall()
@@ -257,7 +302,7 @@ def update(
         folders: As `Index.folders`; None for one that is no more.
     """
     try:
-        fd = _lock(folder, shared=False)
+        fd = _lock(folder, 0, shared=False)
     except BrokenError:
         return
     path, target, temporary = folder.path(NAME), fd, ""
@@ -352,7 +397,12 @@ def record_of(row: "Row") -> "RunRecord":
         raise BrokenError from error
 
 
-def _lock(folder: "Folder", *, shared: bool) -> int:
+def _range(prefix: str) -> "list[str]":
+    """The texts between which those lie that begin so."""
+    return [prefix, f"{prefix}\U0010ffff"]
+
+
+def _lock(folder: "Folder", patience: float, *, shared: bool) -> int:
     """Opens and locks the index; returns the descriptor whose closing frees it."""
     if sqlite is None:
         raise BrokenError
@@ -364,8 +414,7 @@ def _lock(folder: "Folder", *, shared: bool) -> int:
     if fd is None:
         raise BrokenError
     try:
-        # Who finds a writer waits for him: he is done in a moment. Who wants to write need not.
-        files.lock_file(fd, path, _PATIENCE if shared else 0, shared=shared)
+        files.lock_file(fd, path, patience, shared=shared)
         owner = os.fstat(fd).st_uid
         root = os.stat(folder.root)
         if owner not in {0, os.geteuid(), root.st_uid} and not root.st_mode & 0o020:

@@ -81,7 +81,7 @@ def survey(folder: "Folder", index: Index, get: "Get") -> "Survey | None":
     found = Survey()
     before = index.folders()
     unfinished = index.unfinished()
-    for shard, stamp in _folders(folder):
+    for shard, stamp in folders_of_runs(folder):
         if before.pop(shard, None) == stamp:
             continue
         known = index.known(shard)
@@ -126,7 +126,7 @@ def everything(
         names = sorted(run_id for run_id, _ in _logs(folder, shard, {}))
         return [_read(folder, run_id, get, []) for run_id in names]
 
-    for shard, stamp in _folders(folder):
+    for shard, stamp in folders_of_runs(folder):
         folders[shard] = stamp[0], _settled(stamp[1])
     shards = list(folders)
     if has_more_than(folder, _MANY):
@@ -145,15 +145,19 @@ def has_more_than(folder: "Folder", number: int) -> bool:
     Raises:
         BackendError: A folder cannot be looked into.
     """
-    for shard, _ in _folders(folder):
+    for shard, _ in folders_of_runs(folder):
         number -= sum(1 for _ in _logs(folder, shard, {}))
         if number < 0:
             return True
     return False
 
 
-def _folders(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]":
-    """Yields the folders of runs with inode and time of change, by name."""
+def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]":
+    """Yields the folders of runs with inode and time of change (nanoseconds), by name.
+
+    Raises:
+        BackendError: They cannot be looked at.
+    """
     path = folder.path("runs")
     folder.require_parents("runs/")
     with files.doing("list", path):

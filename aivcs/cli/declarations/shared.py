@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import shutil
 from collections.abc import Callable
 from typing import Annotated, Any, get_args
 
@@ -86,12 +87,23 @@ ExitCode = Annotated[
     Option("--exit-code", help="Exit with 1 if there are differences."),
 ]
 
+_ROOMY = 60
+"""Columns that boxes need to be read with ease; on less they break words."""
+
+
+def _wants_boxes() -> bool:
+    """Whether help is drawn: for a person; where output goes to a file it only costs time."""
+    if not os.isatty(1) or os.environ.get("TERM", "dumb") == "dumb":
+        return False
+    return shutil.get_terminal_size().columns >= _ROOMY
+
+
 _SETTINGS: dict[str, Any] = {
     "add_completion": False,
     "no_args_is_help": True,
     "pretty_exceptions_enable": False,
-    # Boxes and colour for a person; where output goes to a file they only cost time.
-    "rich_markup_mode": "rich" if os.isatty(1) and os.environ.get("TERM") != "dumb" else None,
+    "epilog": "The manual of a command, with examples: aivcs help COMMAND",
+    "rich_markup_mode": "rich" if _wants_boxes() else None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 

@@ -1,4 +1,4 @@
-"""The declarations of what shells use in place of a process for each event."""
+"""The declarations of what makes the command at home in a shell: manual, completion, functions."""
 
 from typing import Annotated
 
@@ -27,6 +27,31 @@ def declare(app: typer.Typer) -> None:
         same. aivcs_finish OPTIONS... flushes and ends the run: put it into an EXIT trap.
         """
 
+    @app.command("help")
+    @calls("manual:show")
+    def help_(
+        words: Annotated[
+            list[str] | None,
+            Argument(metavar="COMMAND...", help="As in run log; aivcs is what all have in common."),
+        ] = None,
+    ) -> None:
+        """Show the manual of a command, or a list of all commands.
+
+        On a terminal that is its man page; anywhere else, or without man, the same as plain text.
+        """
+
+    @app.command("completion")
+    @calls("shell:completion")
+    def completion(
+        shell: Annotated[str, Argument(metavar="SHELL", help="bash, zsh or fish.")],
+    ) -> None:
+        """Print the completion of a shell: commands, options, and names of what is in the store.
+
+        To load it at each start, write into ~/.bashrc or ~/.zshrc (there behind compinit):
+        eval "$(aivcs completion bash)", or zsh. For fish, once:
+        aivcs completion fish > ~/.config/fish/completions/aivcs.fish
+        """
+
     @app.command("shell-session", hidden=True)
     @calls("shell:session")
     def shell_session(
@@ -36,3 +61,14 @@ def declare(app: typer.Typer) -> None:
         run: Annotated[str, Argument(metavar="RUN", help="A run to look for, or nothing.")],
     ) -> None:
         """Start the background process of a script; aivcs_log calls this."""
+
+    @app.command("__complete", hidden=True, context_settings={"allow_interspersed_args": False})
+    @calls("complete:complete")
+    def complete(
+        kind: Annotated[str, Argument(metavar="KIND", help="The kind of thing that is wanted.")],
+        words: Annotated[
+            list[str] | None,
+            Argument(metavar="WORD...", help="The words so far; the last one is being typed."),
+        ] = None,
+    ) -> None:
+        """Print what may be typed, and what it is; the shells' completions call this."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aivcs.cli.generate.walk import walk
 
-_MAKERS = ("table", "completions", "man")
+_MAKERS = ("table", "completions", "man", "reference")
 
 
 def generated() -> dict[str, str]:

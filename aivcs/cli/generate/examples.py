@@ -62,6 +62,19 @@ aivcs verify --head "$head\"""",
             'aivcs blob get "$(aivcs head)" > ../heads.json',
         ),
     ],
+    "aivcs help": [
+        Example("How events are written down", "aivcs help run log"),
+        Example("What every command has in common", "aivcs help aivcs"),
+    ],
+    "aivcs completion": [
+        Example("In this bash, from now on", 'eval "$(aivcs completion bash)"'),
+        Example(
+            "In every fish",
+            """\
+mkdir -p ~/.config/fish/completions
+aivcs completion fish > ~/.config/fish/completions/aivcs.fish""",
+        ),
+    ],
     "aivcs shell-init": [
         Example(
             "Log every step of a script, without a process for each, and end the run with it",

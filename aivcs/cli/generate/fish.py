@@ -60,6 +60,12 @@ function __aivcs_assignments --description 'Print KEY=FILE for the files that fi
     end
 end
 
+function __aivcs_known --description 'Print what the store knows of the kind $argv[1]'
+    set -l words (commandline -opc)
+    set -l value (__aivcs_value)
+    command $words[1] __complete $argv[1] $words[2..-1] "$value" 2>/dev/null </dev/null
+end
+
 complete -c aivcs -f
 """
 
@@ -110,6 +116,8 @@ def _option(option: Parameter) -> str:
 def _values(parameter: Parameter) -> str:
     if parameter.suggestions:
         return f"-a {_quote(' '.join(parameter.suggestions))}"
+    if parameter.asks:
+        return f"-k -a '(__aivcs_known {parameter.asks})'"
     return {
         "file": "-F",
         "folder": "-a '(__aivcs_folders)'",

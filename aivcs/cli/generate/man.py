@@ -7,9 +7,9 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import aivcs
-from aivcs.cli.exits import MEANINGS
+from aivcs.cli.generate import page
 from aivcs.cli.generate.examples import EXAMPLES
-from aivcs.cli.generate.manual import DATE, DESCRIPTION, ENVIRONMENT, FILES
+from aivcs.cli.generate.manual import DATE, DESCRIPTION
 from aivcs.cli.generate.walk import HELP, every
 
 if TYPE_CHECKING:
@@ -101,29 +101,25 @@ def _options(command: Command) -> list[str]:
 
 
 def _environment(command: Command) -> list[str]:
+    items = _list(
+        (" , ".join(f"Ev {name}" for name in names), _text(text))
+        for names, text in page.variables(command)
+    )
     if not command.path:
-        return _list(_variables(entry) for entry in ENVIRONMENT)
-    said = " ".join(p.help for p in (*command.options, *command.positionals))
-    named = set(re.findall(r"\$([A-Z_]+)", said))
-    items = [_variables(entry) for entry in ENVIRONMENT if named.intersection(entry[0])]
+        return items
     pointer = ["What every command reads is listed in", ".Xr aivcs 1 ."]
-    return [*_list(items), ".Pp", *pointer] if items else pointer
-
-
-def _variables(entry: tuple[tuple[str, ...], str]) -> tuple[str, list[str]]:
-    names, text = entry
-    return " , ".join(f"Ev {name}" for name in names), _text(text)
+    return [*items, ".Pp", *pointer] if page.variables(command) else pointer
 
 
 def _files(command: Command) -> list[str]:
-    items = [(f"Pa {_argument(path)}", _text(text)) for path, text in FILES]
-    return _list(items if command.path[:1] in {(), ("config",)} else items[:1])
+    return _list((f"Pa {_argument(path)}", _text(text)) for path, text in page.files(command))
 
 
 def _exit_status(command: Command) -> list[str]:
-    if not command.path:
-        return _list((str(code), _text(f"{text}.")) for code, text in MEANINGS.items())
-    return ["0 if it was done; else one of the codes that", ".Xr aivcs 1", "lists."]
+    lines = _list((str(code), _text(text)) for code, text in page.codes(command))
+    if command.path:
+        lines += [".Pp", "What else a command may end with is listed in", ".Xr aivcs 1 ."]
+    return lines
 
 
 def _examples(command: Command) -> list[str]:

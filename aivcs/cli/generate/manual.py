@@ -112,3 +112,53 @@ FILES: list[tuple[str, str]] = [
     ),
 ]
 """The files that commands read and write."""
+
+_RUN = {12: "There is no such run.", 13: "The prefix fits several runs."}
+_SPEC = {12: "The spec is not in the store.", 13: "The prefix fits several blobs."}
+_DAMAGED = {14: "Damage was found."}
+_NOTHING_LIVE = {12: "Nothing was ever released under that name."}
+CODES: dict[str, dict[int, str]] = {
+    "aivcs verify": _DAMAGED,
+    "aivcs head": {14: "A log is damaged."},
+    "aivcs blob get": {
+        12: "There is no such blob.",
+        13: "The prefix fits several blobs.",
+        14: "The blob is damaged; nothing of it is printed that is wrong.",
+    },
+    "aivcs blob has": {
+        1: "A blob is not in the store.",
+        14: "A blob is damaged.",
+    },
+    "aivcs blob rm": {15: "Something refers to a blob; nothing was removed."},
+    "aivcs blob pin": {12: "There is no such blob."},
+    "aivcs blob verify": _DAMAGED,
+    "aivcs spec show": _SPEC,
+    "aivcs spec checkout": {**_SPEC, 15: "A part is there and differs; nothing was written."},
+    "aivcs spec diff": {**_SPEC, 1: "They differ, and --exit-code was given."},
+    "aivcs run diff": {**_RUN, 1: "They differ, and --exit-code was given."},
+    "aivcs run start": _SPEC,
+    "aivcs run log": {
+        **_RUN,
+        11: "Somebody else writes to the run for too long.",
+        15: "The run is over, or another event has that number.",
+        17: "The system failed to confirm that the event is durable.",
+    },
+    "aivcs run finish": {**_RUN, 15: "The run is over already."},
+    "aivcs run show": _RUN,
+    "aivcs run events": _RUN,
+    "aivcs run verify": _DAMAGED,
+    "aivcs release promote": {
+        **_SPEC,
+        15: "Something else is live than --expect says; nothing was changed.",
+    },
+    "aivcs release rollback": {
+        12: "There is no such name, or no such release of it.",
+        13: "The prefix fits several releases.",
+        15: "There is nothing to return to, or something else is live than --expect says; nothing "
+        "was changed.",
+    },
+    "aivcs release current": _NOTHING_LIVE,
+    "aivcs release history": _NOTHING_LIVE,
+    "aivcs release verify": _DAMAGED,
+}
+"""What the exit codes of single commands mean there, beyond 0 and 2; aivcs(1) has all of them."""

@@ -33,7 +33,9 @@ def files(root: Command) -> dict[str, str]:
         lines += (f"        {line}" for line in _options(command.options))
         lines.append(f"        }},\n        {positionals!r},\n        {defaults!r},\n")
         lines.append(f"        {command.interspersed!r},\n    ),\n")
-    lines.append("}\n")
+    lines.append("}\n\n")
+    hidden = [" ".join(command.path) for command in leaves(root) if command.hidden]
+    lines.append(f"HIDDEN = {hidden!r}\n")
     return {"aivcs/cli/_table.py": "".join(lines)}
 
 

@@ -20,6 +20,41 @@ _TAKES = {
 }
 """What a value is by its metavar, where a shell can complete it from the file system."""
 
+_ASKS = {
+    "RUN": "run",
+    "RUN...": "run",
+    "SPEC": "spec",
+    "DIGEST": "digest",
+    "DIGEST...": "digest",
+    "PREFIX": "digest",
+    "NAME": "release",
+    "TARGET": "target",
+    "WHAT": "expectation",
+    "KIND": "event",
+    "K": "event",
+    "COMMAND...": "command",
+}
+"""What a value is by its metavar, where the store knows some: a kind of `aivcs.commands.complete`.
+
+A new command that calls its operands like this has them completed.
+"""
+_NARROWER = {
+    ("run log", "run"): "running",
+    ("run finish", "run"): "running",
+    ("release promote", "name"): "agent",
+    ("release diff", "before"): "target",
+    ("release diff", "after"): "target",
+    ("blob unpin", "digests"): "pin",
+}
+"""The same of single parameters, where less makes sense, or more."""
+
+_SUGGESTIONS = {
+    ("completion", "shell"): ("bash", "zsh", "fish"),
+    ("shell-init", "shell"): ("bash", "zsh"),
+    **{(f"config {verb}", "key"): tuple(KEYS) for verb in ("get", "set", "unset")},
+}
+"""What single parameters may be that are no choices to Typer."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -39,6 +74,7 @@ class Parameter:
         takes: `file`, `folder`, or `assignment` (a file behind `KEY=`) if its value is one; else
             empty.
         suggestions: What its value may be, as far as that is known beforehand.
+        asks: The kind of thing in the store that it names; empty if none.
     """
 
     name: str
@@ -53,6 +89,7 @@ class Parameter:
     takes: str = ""
     suggestions: tuple[str, ...] = ()
     any_case: bool = False
+    asks: str = ""
 
     @property
     def summary(self) -> str:
@@ -86,6 +123,7 @@ class Command:
         positionals: In order.
         interspersed: Whether options may stand behind positionals.
         children: For a group, what is below it.
+        hidden: Whether only programs call it.
     """
 
     path: tuple[str, ...]
@@ -95,6 +133,7 @@ class Command:
     positionals: tuple[Parameter, ...]
     interspersed: bool
     children: tuple[Command, ...] = field(default=())
+    hidden: bool = False
 
     @property
     def summary(self) -> str:
@@ -125,7 +164,7 @@ def every(command: Command) -> list[Command]:
 
 
 def _command(click_command: Any, path: tuple[str, ...], *, hidden: bool) -> Command:
-    parameters = [_parameter(p) for p in click_command.params]
+    parameters = [_parameter(p, path) for p in click_command.params]
     return Command(
         path=path,
         target=getattr(click_command.callback, "target", ""),
@@ -140,10 +179,11 @@ def _command(click_command: Any, path: tuple[str, ...], *, hidden: bool) -> Comm
             for name, child in getattr(click_command, "commands", {}).items()
             if hidden or not child.hidden
         ),
+        hidden=click_command.hidden,
     )
 
 
-def _parameter(parameter: Any) -> Parameter:
+def _parameter(parameter: Any, path: tuple[str, ...]) -> Parameter:
     is_option = parameter.param_type_name == "option"
     choices = tuple(getattr(parameter.type, "choices", ()) or ())
     is_many = parameter.nargs == -1 or bool(getattr(parameter, "multiple", False))
@@ -176,6 +216,15 @@ def _parameter(parameter: Any) -> Parameter:
         required=bool(parameter.required),
         many=is_many,
         takes=_TAKES.get(metavar, ""),
-        suggestions=choices or (tuple(KEYS) if metavar == "KEY" else ()),
+        suggestions=choices or _SUGGESTIONS.get((" ".join(path), parameter.name), ()),
         any_case=bool(choices) and not parameter.type.case_sensitive,
+        asks=_kind_of_thing(" ".join(path), parameter.name, metavar, parameter.help or ""),
     )
+
+
+def _kind_of_thing(command: str, name: str, metavar: str, about: str) -> str:
+    if metavar == "NAME" and name == "agent":
+        return "agent"
+    # Of two things of a kind, A and B, the help begins with the kind: "A RUN, the one before."
+    kind = about.partition(",")[0].removeprefix("A ")
+    return _NARROWER.get((command, name)) or _ASKS.get(metavar) or _ASKS.get(kind, "")

@@ -246,6 +246,8 @@ def list_(
         from aivcs.cli.views.run import print_list
 
         print_list(context, records)
+        if agent is not None:
+            _tell_likely_agent(context, agent)
     if not unread:
         return 0
     from aivcs.cli.exits import report_unread
@@ -358,3 +360,13 @@ def reap(
             f"{'it is an orphan' if left == 1 else 'they are orphans'}"
         )
     return code
+
+
+def _tell_likely_agent(context: "Context", agent: str) -> None:
+    """Tells a person who sees no runs of a mistyped agent that there is another."""
+    from aivcs.cli.hints import nearest_agent
+    from aivcs.cli.render import escape
+
+    near = nearest_agent(context.repository(), agent)
+    if near:
+        context.tell(f"hint: no runs of {escape(agent)}; did you mean {escape(near)}?")

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _ANSWER = 4000
 """Bytes of an answer, at most: it is written in one piece."""
 
+_COMPLETIONS = {
+    "bash": ("completions/aivcs.bash", "bash-completion/completions/aivcs"),
+    "zsh": ("completions/_aivcs", "zsh/site-functions/_aivcs"),
+    "fish": ("completions/aivcs.fish", "fish/vendor_completions.d/aivcs.fish"),
+}
+"""Where the file of each shell is, beside the package or below `share/`."""
+
 
 def init(context: Context, shell: str | None) -> None:
     """Prints the functions; the text is the same for both shells."""
@@ -28,6 +35,23 @@ def init(context: Context, shell: str | None) -> None:
         text = file.read()
     command = shlex.join([*_own_command(), *context.given()])
     context.write(text.replace("_aivcs_command=(aivcs)", f"_aivcs_command=({command})", 1))
+
+
+def completion(context: Context, shell: str) -> None:
+    """Prints the completion of a shell: the file that comes with this version, or the same anew."""
+    from aivcs.cli import shipped
+
+    if shell not in _COMPLETIONS:
+        raise UsageError(f"there are completions for bash, zsh and fish, not for {shell[:60]!a}")
+    beside, below_share = _COMPLETIONS[shell]
+    path = shipped.find(beside, below_share)
+    if path is None:  # without the shared files, as some packagings leave it
+        from aivcs.cli.generate import completions, walk
+
+        context.write(completions.files(walk.walk())[beside])
+        return
+    with open(path, encoding="utf-8") as file:
+        context.write(file.read())
 
 
 def session(context: Context, folder: str, first: str, shell: str, run: str) -> None:

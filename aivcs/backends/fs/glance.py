@@ -1,0 +1,205 @@
+"""What is in a store at a glance: a few names for somebody who is typing one.
+
+A bounded look: it waits for no lock, reads no more than some hundred logs and some thousand names
+of files, and writes nothing, however large the store is. So it may miss something, and unlike a
+listing it passes over what cannot be read. What it knows of runs comes from the index as it stands
+and from the folders that have changed since; without an index, from the folders alone.
+"""
+
+import os
+from heapq import nlargest
+from itertools import islice
+
+from aivcs.backends.fs.index import BrokenError, Index, record_of
+from aivcs.backends.fs.survey import folders_of_runs
+from aivcs.errors import InvalidNameError, RunNotFoundError, StorageError
+from aivcs.log.run import age
+from aivcs.model import RunId, RunStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.backends.fs.folder import Folder
+    from aivcs.backends.fs.runs import FileRunLedger
+    from aivcs.model import RunRecord
+
+_ENTRIES = 4000
+"""Names of files to look at, at most."""
+_LINES = 200
+"""Lines of a log to look at, at most."""
+
+
+class Glance:
+    """A few of the things in a store."""
+
+    __slots__ = ("_folder", "_ledger")
+
+    def __init__(self, folder: "Folder", ledger: "FileRunLedger") -> None:
+        """Takes the store's folder and its ledger."""
+        self._folder = folder
+        self._ledger = ledger
+
+    def runs(
+        self, prefix: str = "", *, status: "RunStatus | None" = None, limit: int = 50
+    ) -> "list[RunRecord]":
+        """Returns runs whose id begins so, newest first.
+
+        Args:
+            prefix: How the id begins.
+            status: Only those that are this; what is returned was asked of the log itself.
+            limit: At most so many, newer rather than older ones.
+
+        Raises:
+            BackendError: The folder of runs cannot be looked into.
+        """
+        found: dict[str, RunRecord] = {}
+        known: list[RunRecord] = []
+        try:
+            with Index(self._folder, patience=0) as index:
+                known = [record_of(row) for row in index.begins(prefix, status, limit)]
+                new = self._new(prefix, index, limit)
+        except BrokenError:
+            new = self._new(prefix, None, limit)
+        for record in known:
+            found[record.run_id] = record
+        # A run that was not over when the index was written may be over by now.
+        fresh = [record.run_id for record in known if record.status is RunStatus.RUNNING]
+        for run_id in {*new, *fresh}:
+            found.pop(run_id, None)
+            try:
+                found[run_id] = self._ledger.get_run(run_id)
+            except StorageError:
+                continue
+        fitting = (r for r in found.values() if status is None or r.status is status)
+        return nlargest(limit, fitting, key=age)
+
+    def agents(self, prefix: str = "", *, limit: int = 100) -> "dict[str, str]":
+        """Returns names of agents that begin so, each with the moment of a late run of it.
+
+        Args:
+            prefix: How the name begins.
+            limit: At most so many.
+
+        Raises:
+            BackendError: The folder of runs cannot be looked into.
+        """
+        agents: dict[str, str] = {}
+        try:
+            with Index(self._folder, patience=0) as index:
+                agents = index.agents(prefix, limit)
+        except BrokenError:
+            pass
+        for record in self.runs():
+            name = record.metadata.agent_name
+            if name.startswith(prefix) and (name in agents or len(agents) < limit):
+                agents[name] = max(agents.get(name, ""), record.created_at)
+        return agents
+
+    def blobs(self, prefix: str = "", *, limit: int = 50) -> "list[tuple[str, int, float]]":
+        """Returns digests that begin so, newest first, each with bytes and moment (since 1970).
+
+        Args:
+            prefix: How the digest begins.
+            limit: At most so many, newer rather than older ones.
+
+        Raises:
+            BackendError: The folder of objects cannot be looked into.
+        """
+        self._folder.require_parents("objects/")
+        path = self._folder.path("objects")
+        shards = []
+        for name in _names(path):
+            if len(name) == 2 and _fits(name, prefix):
+                try:
+                    shards.append((os.lstat(f"{path}/{name}").st_mtime_ns, name))
+                except OSError:
+                    continue
+        shards.sort(reverse=True)
+        found = []
+        for shard, rest, status in _entries(path, [name for _, name in shards]):
+            digest = shard + rest
+            if len(digest) == 64 and digest.startswith(prefix):
+                found.append((status.st_mtime, digest, status.st_size))
+        return [(digest, size, moment) for moment, digest, size in nlargest(limit, found)]
+
+    def kinds(self, run_id: str) -> "dict[str, int]":
+        """Returns the kinds of the last events of a run, late ones first, with their numbers.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            StorageError: Its log cannot be read.
+        """
+        from aivcs.backends.fs.logfile import LogReader
+        from aivcs.log.run import event_of
+
+        log = LogReader.open(self._folder, f"runs/{run_id[:2]}/{run_id}.jsonl")
+        if log is None:
+            raise RunNotFoundError(run_id)
+        kinds: dict[str, int] = {}
+        with log:
+            for line in islice(log.backwards(), _LINES):
+                event = event_of(line) if line.startswith(b'{"type":"event"') else None
+                if event is not None:
+                    kinds[event.kind] = kinds.get(event.kind, 0) + 1
+        return kinds
+
+    def _new(self, prefix: str, index: "Index | None", limit: int) -> "list[str]":
+        """Ids of runs that the index does not know, those last written to first."""
+        before = {} if index is None else index.folders()
+        path = self._folder.path("runs")
+        shards = [
+            (stamp[1], shard)
+            for shard, stamp in folders_of_runs(self._folder)
+            if _fits(shard, prefix) and before.get(shard) != stamp
+        ]
+        shards.sort(reverse=True)
+        found = []
+        known: dict[str, object] = {}
+        last = ""
+        for shard, name, status in _entries(path, [shard for _, shard in shards]):
+            if shard != last and index is not None:
+                last, known = shard, {**index.known(shard)}
+            run_id = name[:-6]
+            if (
+                name.endswith(".jsonl")
+                and run_id.startswith(prefix)
+                and run_id[:2] == shard
+                and run_id not in known
+            ):
+                found.append((status.st_mtime_ns, run_id))
+        return [run_id for _, run_id in nlargest(limit, found) if _is_run_id(run_id)]
+
+
+def _fits(shard: str, prefix: str) -> bool:
+    return shard.startswith(prefix[:2])
+
+
+def _is_run_id(text: str) -> bool:
+    try:
+        RunId(text)
+    except InvalidNameError:
+        return False
+    return True
+
+
+def _names(path: str) -> "list[str]":
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _entries(path: str, shards: "list[str]") -> "Iterator[tuple[str, str, os.stat_result]]":
+    """Yields the files in some folders, as long as there are not too many, with what they are."""
+    left = _ENTRIES
+    for shard in shards:
+        if left <= 0:
+            return
+        try:
+            with os.scandir(f"{path}/{shard}") as entries:
+                for entry in entries:
+                    left -= 1
+                    yield shard, entry.name, entry.stat(follow_symlinks=False)
+        except OSError:
+            continue

@@ -1,0 +1,152 @@
+"""What may help after an error: a name that is like the one given, and where was looked.
+
+Asked only when something has gone wrong, and by bounded looks at the store, so that a mistake in a
+store of 100,000 runs is answered as soon as a right command is. Nothing here decides anything: what
+cannot be found out is not said.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from aivcs import errors
+from aivcs.repository import MIN_PREFIX
+
+if TYPE_CHECKING:
+    from aivcs.cli.context import Context
+    from aivcs.repository import Repository
+
+_MANY = 500
+"""Names or labels that are compared, at most."""
+_FEW = 5
+"""Names that are said where none is like the one given, at most."""
+_LONG = 100
+"""Characters of what is compared, at most: comparing takes the square of them."""
+
+
+def hint(context: Context, error: Exception) -> str:
+    """Returns what may help, in a line, or nothing."""
+    try:
+        return _hint(context, error)
+    except Exception:  # noqa: BLE001 the error itself is what must be told
+        return ""
+
+
+def _hint(context: Context, error: Exception) -> str:
+    if isinstance(error, errors.NoRepositoryError):
+        return _about_store(context)
+    repo = context.opened
+    if repo is None:
+        return ""
+    if isinstance(error, errors.InvalidSpecError):
+        return _about_spec(context, repo, error.text)
+    if isinstance(error, errors.InvalidDigestError):
+        return _about_digest(repo, error.text)
+    if isinstance(error, errors.RunNotFoundError):
+        found = _about_run(context, repo, error.run_id)
+    elif isinstance(error, errors.ReleaseNotFoundError):
+        found = _about_release(repo, error)
+    elif isinstance(error, errors.NotFoundError):
+        found = ""
+    else:
+        return ""
+    return f"{found} (looked in {repo.path})" if found else f"looked in {repo.path}"
+
+
+def _about_store(context: Context) -> str:
+    named = context.named_store()
+    inside = os.path.join(named, ".aivcs")
+    if named and os.path.isfile(os.path.join(inside, "format")):
+        return f"did you mean --store {inside}, or -C {named}?"
+    return ""
+
+
+def _about_run(context: Context, repo: Repository, text: str) -> str:
+    given = context.arguments
+    if "log" in given and not _is_run_id(text) and any(map(_is_run_id, given)):
+        return "RUN stands before KIND"
+    glance = repo.backend.glance()
+    ids = {record.run_id for record in glance.runs()}
+    for length in (16, 8, 6, MIN_PREFIX):
+        if length < len(text):
+            ids.update(record.run_id for record in glance.runs(text[:length], limit=20))
+    begins = {run_id[: len(text)]: run_id for run_id in sorted(ids)}
+    # Ids of chance are a little alike already.
+    near = _nearest(text, list(begins), likeness=0.75)
+    if near:
+        return _did_you_mean(begins[near])
+    if text in glance.agents(text):
+        return f"{text} is an agent; its runs: aivcs run list --agent {text}"
+    return ""
+
+
+def _is_run_id(word: str) -> bool:
+    return len(word) == 36 and word.count("-") == 4
+
+
+def _about_release(repo: Repository, error: errors.ReleaseNotFoundError) -> str:
+    name, wanted = error.name, error.wanted
+    newest = repo.releases.current(name)
+    if newest is None:
+        names = _names(repo)
+        return _did_you_mean(_near_name(names, name)) or _these("the names are", names)
+    if isinstance(wanted, int):
+        return f"the newest is @{newest.seq}"
+    history = islice(repo.releases.iter_history(name), _MANY)
+    labels = [r.metadata.version_label for r in history if r.metadata.version_label]
+    return _did_you_mean(_nearest(str(wanted), labels)) or _these("the labels are", labels)
+
+
+def _about_spec(context: Context, repo: Repository, text: str) -> str:
+    if any(len(word) == 64 for word in context.arguments):
+        return "NAME stands before SPEC"
+    if os.path.isfile(text):
+        return f"{text} is a file; store it, and use the digest: aivcs blob put {text}"
+    near = _near_name(_names(repo), text)
+    return _did_you_mean(f"{near}@current" if near else "")
+
+
+def _about_digest(repo: Repository, text: str) -> str:
+    if os.path.isfile(text):
+        return f"{text} is a file; its digest is printed by: aivcs blob put {text}"
+    name = text.partition("@")[0]
+    if name in _names(repo):
+        return (
+            f"{name} is a name; the digest that is live is printed by: aivcs release current {name}"
+        )
+    return ""
+
+
+def nearest_agent(repo: Repository, text: str) -> str:
+    """Returns the agent in the store that is most like a text; empty if the text is one."""
+    agents = repo.backend.glance().agents()
+    return "" if text in agents else _nearest(text, list(agents))
+
+
+def _names(repo: Repository) -> list[str]:
+    return list(islice(repo.releases.list_names(), _MANY))
+
+
+def _near_name(names: list[str], text: str) -> str:
+    below = [name for name in names if name == text or name.startswith(f"{text}/")]
+    return below[0] if below else _nearest(text, names)
+
+
+def _these(what: str, names: list[str]) -> str:
+    several = list(dict.fromkeys(names))
+    return f"{what} {', '.join(several)}" if 0 < len(several) <= _FEW else ""
+
+
+def _did_you_mean(near: str) -> str:
+    return f"did you mean {near}?" if near else ""
+
+
+def _nearest(text: str, candidates: list[str], *, likeness: float = 0.6) -> str:
+    """The candidate that is most like a text; empty if none is much like it."""
+    from difflib import get_close_matches
+
+    short = [candidate for candidate in candidates if len(candidate) <= _LONG]
+    near = get_close_matches(text[:_LONG], short, n=1, cutoff=likeness)
+    return near[0] if near else ""

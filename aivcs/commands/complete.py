@@ -1,0 +1,169 @@
+"""What may stand where somebody is typing: names of things in a store, by the kind that is wanted.
+
+Everything is a bounded look at the store, which is left as it is. What a kind is called is what
+`aivcs.cli.generate.walk` makes of the declarations.
+"""
+
+from itertools import islice
+
+from aivcs.model import RunStatus, Timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from aivcs.model import ReleaseRecord
+    from aivcs.repository import Repository
+
+    Candidate = tuple[str, str, Timestamp | None]
+    """A value, what it is, and since when."""
+
+LIMIT = 50
+"""Candidates of one sort, at most: more would not be read."""
+_HEX = frozenset("0123456789abcdef")
+
+
+def candidates(
+    repo: "Repository", kind: str, prefix: str, operands: "Sequence[str]"
+) -> "Iterator[Candidate]":
+    """Yields what of a kind begins with a prefix, what is likeliest first.
+
+    Args:
+        repo: The repository.
+        kind: `run`, `running`, `agent`, `release`, `digest`, `pin`, `spec`, `target`,
+            `expectation` or `event`; of anything else there is nothing.
+        prefix: What has been typed of it.
+        operands: What stands before it on the command line, without options.
+
+    Raises:
+        StorageError: What is asked for cannot be read.
+        UsageError: An operand names nothing.
+    """
+    find = _FINDERS.get(kind)
+    if find is None:
+        return
+    for value, about, moment in find(repo, prefix, operands):
+        if value.startswith(prefix):
+            yield value, about, moment
+
+
+def _runs(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
+    for record in repo.backend.glance().runs(prefix, limit=LIMIT):
+        about = f"{record.metadata.agent_name} {record.status.lower()}"
+        yield record.run_id, about, record.created_at
+
+
+def _running(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
+    running = repo.backend.glance().runs(prefix, status=RunStatus.RUNNING, limit=LIMIT)
+    for record in running:
+        yield record.run_id, f"{record.metadata.agent_name} running", record.created_at
+    if not running:  # the command will say what is wrong with one that is over
+        yield from _runs(repo, prefix, ())
+
+
+def _agents(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
+    agents = repo.backend.glance().agents(prefix)
+    for name, moment in agents.items():
+        yield name, "last run", Timestamp.stored(moment)
+    for candidate in _releases(repo, prefix, ()):
+        if candidate[0] not in agents:
+            yield candidate
+
+
+def _releases(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
+    for name in _names(repo, prefix):
+        record = repo.releases.current(name)
+        if record is not None:
+            yield name, _described(record), record.created_at
+
+
+def _digests(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
+    lowered = prefix.lower()
+    if _HEX.issuperset(lowered):
+        for digest, size, moment in repo.backend.glance().blobs(lowered, limit=LIMIT):
+            yield prefix + digest[len(prefix) :], f"{size} bytes", _timestamp(moment)
+
+
+def _pins(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
+    for pin in islice((pin for pin in repo.backend.pins() if pin.startswith(prefix)), LIMIT):
+        yield pin, "pinned", None
+
+
+def _specs(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
+    name, mark, _selector = prefix.partition("@")
+    names = [name] if mark else _names(repo, prefix)
+    for name in names:
+        record = repo.releases.current(name)
+        if record is not None:
+            yield f"{name}@current", _described(record), record.created_at
+    if len(names) == 1:
+        for value, about, moment in _entries(repo, names[0]):
+            yield f"{names[0]}@{value.removeprefix('@')}", about, moment
+    if not mark:
+        yield from _digests(repo, prefix, ())
+
+
+def _targets(repo: "Repository", prefix: str, operands: "Sequence[str]") -> "Iterator[Candidate]":
+    if not operands:
+        return
+    entries = list(_entries(repo, operands[0]))
+    yield from sorted(entries, key=lambda entry: entry[0][0] != "@")
+    if prefix:
+        for record in islice(repo.releases.iter_history(operands[0]), LIMIT):
+            yield record.spec_digest, _described(record), record.created_at
+
+
+def _expectations(repo: "Repository", _: str, operands: "Sequence[str]") -> "Iterator[Candidate]":
+    record = repo.releases.current(operands[0]) if operands else None
+    if record is None:
+        yield "none", "nothing was released", None
+        return
+    yield f"@{record.seq}", _described(record), record.created_at
+    yield record.spec_digest, _described(record), record.created_at
+
+
+def _events(repo: "Repository", _: str, operands: "Sequence[str]") -> "Iterator[Candidate]":
+    if operands:
+        run_id = repo.resolve_run(operands[0])
+        for kind, count in repo.backend.glance().kinds(run_id).items():
+            yield kind, f"{count} of the last events", None
+
+
+def _names(repo: "Repository", prefix: str) -> "list[str]":
+    return list(islice((n for n in repo.releases.list_names() if n.startswith(prefix)), LIMIT))
+
+
+def _entries(repo: "Repository", name: str) -> "Iterator[Candidate]":
+    """Yields the releases of a name by number and by label, newest first."""
+    seen = set()
+    for record in islice(repo.releases.iter_history(name), LIMIT):
+        yield f"@{record.seq}", _described(record), record.created_at
+        label = record.metadata.version_label
+        if label is not None and label not in seen:
+            seen.add(label)
+            yield label, _described(record), record.created_at
+
+
+def _described(record: "ReleaseRecord") -> str:
+    words = (f"@{record.seq}", record.metadata.version_label, record.spec_digest.short)
+    return " ".join(word for word in words if word)
+
+
+def _timestamp(moment: float) -> Timestamp:
+    from time import gmtime
+
+    return Timestamp.stored("%04d-%02d-%02dT%02d:%02d:%02d.000000Z" % gmtime(moment)[:6])
+
+
+_FINDERS: "dict[str, Callable[[Repository, str, Sequence[str]], Iterator[Candidate]]]" = {
+    "run": _runs,
+    "running": _running,
+    "agent": _agents,
+    "release": _releases,
+    "digest": _digests,
+    "pin": _pins,
+    "spec": _specs,
+    "target": _targets,
+    "expectation": _expectations,
+    "event": _events,
+}

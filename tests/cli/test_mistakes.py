@@ -1,0 +1,129 @@
+"""A mistake is answered with what was meant, and where was looked."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def words(aivcs):
+    """A store with a name that has labels, another in a folder, a run of an agent; a file."""
+    one, two = aivcs.put(b"one"), aivcs.put(b"two")
+    aivcs.ok("release", "promote", "reviewer", one, "--label", "v1.0")
+    aivcs.ok("release", "promote", "reviewer", two, "--label", "v1.1")
+    aivcs.ok("release", "promote", "team/bot", two)
+    run = aivcs.ok("run", "start", "--agent", "reviewer", "--spec", one).text
+    (aivcs.folder / "prompt.md").write_text("a prompt")
+    return {"ID": run, "TYPO": f"{run[:20]}{'0' if run[20] != '0' else '1'}{run[21:]}",
+            "START": f"{run[:7]}zz", "ONE": one, "STORE": str(aivcs.store)}  # fmt: skip
+
+
+USAGE = [
+    ("rnu list", "did you mean aivcs run?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
+    ("run lst", "did you mean aivcs run list?", "aivcs run COMMAND [ARGUMENT...]"),
+    ("promote a b", "did you mean aivcs release promote?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
+    ("promot a b", "did you mean aivcs release promote?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
+    ("verfy", "did you mean aivcs verify?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
+    ("run list --agnt x", "did you mean --agent?", "aivcs run list [OPTIONS]"),
+    ("--colour never status", "did you mean --color?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
+    ("run list --status runing", "did you mean running?", "aivcs run list [OPTIONS]"),
+    ("run --agent a list", "stands behind the command: aivcs run list --agent",
+     "aivcs run COMMAND [ARGUMENT...]"),
+    ("run show --store x", "stands before the command: aivcs --store … run show",
+     "aivcs run show [OPTIONS] RUN"),
+    ("release rollback bot v1", "did you mean --to v1?", "aivcs release rollback [OPTIONS] NAME"),
+    ("run log", "missing argument 'RUN'", "aivcs run log [OPTIONS] RUN [KIND] [PAYLOAD...]"),
+    ("run start", "missing option '--agent'", "aivcs run start --agent NAME [OPTIONS]"),
+    ("run list -n x", "'x' is no whole number", "aivcs run list [OPTIONS]"),
+    ("run list --agent", "requires an argument", "aivcs run list [OPTIONS]"),
+    ("blob ls a b", "unexpected extra argument(s) (b)", "aivcs blob ls [OPTIONS] [PREFIX]"),
+]  # fmt: skip
+"""A mistake, what is said of it, and the line of usage."""
+
+HINTS = [
+    ("run show TYPO", 12, "did you mean ID? (looked in STORE)"),
+    ("run show START", 12, "did you mean ID? (looked in STORE)"),
+    ("run show zzzzzzzz", 12, "looked in STORE"),
+    ("run show reviewer", 12, ("reviewer is an agent; its runs: aivcs run list --agent reviewer "
+     "(looked in STORE)")),
+    ("run log noted ID", 12, "RUN stands before KIND (looked in STORE)"),
+    ("release current revewer", 12, "did you mean reviewer? (looked in STORE)"),
+    ("release current team", 12, "did you mean team/bot? (looked in STORE)"),
+    ("release history zzz", 12, "the names are reviewer, team/bot (looked in STORE)"),
+    ("release rollback reviewer --to v1.2", 12, "did you mean v1.1? (looked in STORE)"),
+    ("release rollback reviewer --to stable", 12, "the labels are v1.1, v1.0 (looked in STORE)"),
+    ("release rollback reviewer --to @9", 12, "the newest is @2 (looked in STORE)"),
+    ("run start --agent a --spec reviewr@current", 12, "did you mean reviewer? (looked in STORE)"),
+    ("run start --agent a --spec reviewer@v2", 12, "the labels are v1.1, v1.0 (looked in STORE)"),
+    ("run start --agent a --spec reviewer", 2, "did you mean reviewer@current?"),
+    ("run start --agent a --spec prompt.md", 2,
+     "prompt.md is a file; store it, and use the digest: aivcs blob put prompt.md"),
+    ("release promote ONE reviewer", 2, "NAME stands before SPEC"),
+    ("blob get 0123456789", 12, "looked in STORE"),
+    ("blob get prompt.md", 2,
+     "prompt.md is a file; its digest is printed by: aivcs blob put prompt.md"),
+    ("blob get reviewer@v1.0", 2, ("reviewer is a name; the digest that is live is printed by: "
+     "aivcs release current reviewer")),
+    ("--store . status", 10, "did you mean --store ./.aivcs, or -C .?"),
+]  # fmt: skip
+"""A mistake, its exit code, and the hint."""
+
+
+def filled(text, words):
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text
+
+
+@pytest.mark.parametrize(("line", "said", "usage"), USAGE)
+def test_a_line_that_is_no_command_shows_what_is(outside, line, said, usage):
+    done = outside(*line.split(), code=2)
+    first, second = done.err.decode().splitlines()
+    assert first.startswith("aivcs: ")
+    assert said in first
+    assert second == f"usage: {usage}"
+
+
+@pytest.mark.parametrize(("line", "code", "hint"), HINTS)
+def test_a_name_that_is_not_there_brings_one_that_is(aivcs, words, unchanged, line, code, hint):
+    with unchanged:
+        done = aivcs(*filled(line, words).split(), code=code)
+    assert done.out == b""
+    (_, second) = done.err.decode().splitlines()
+    assert second == f"hint: {filled(hint, words)}"
+
+
+def test_in_json_usage_and_hint_are_members(aivcs, words):
+    done = aivcs("run", "show", "--json", words["TYPO"], code=12)
+    assert json.loads(done.err)["hint"].startswith(f"did you mean {words['ID']}?")
+    done = aivcs("run", "--json", "list", code=2)
+    assert json.loads(done.err)["usage"] == "aivcs run COMMAND [ARGUMENT...]"
+    assert "stands behind the command: aivcs run list --json" in json.loads(done.err)["message"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (["text"], "write key=text or key:=json"),
+        (["{x:1}"], "quote it for the shell: '{\"key\": …}'"),
+        (["a:=b"], "for text write a=…"),
+        (["--json"], "stands behind RUN, where nothing is an option: put it before RUN"),
+        (["--file", "a=prompt.md"], "put it before RUN"),
+    ],
+)
+def test_a_payload_that_is_none_says_how_to_write_one(aivcs, words, unchanged, payload, said):
+    with unchanged:
+        assert said in aivcs("run", "log", words["ID"], "noted", *payload, code=2).complaint
+
+
+def test_a_hint_is_escaped(aivcs, words):
+    (aivcs.folder / "a\x1b]0;x\x07b").write_text("")
+    done = aivcs("blob", "get", "a\x1b]0;x\x07b", code=2)
+    assert b"\x1b" not in done.err
+
+
+def test_a_damaged_store_brings_no_hint_and_no_other_error(aivcs, words):
+    aivcs.release_log("reviewer").write_bytes(b"nonsense\n")
+    aivcs.run_log(words["ID"]).write_bytes(b"nonsense\n")
+    assert "no run zzzzzzzz" in aivcs("run", "show", "zzzzzzzz", code=12).complaint
+    assert "nothing was released" in aivcs("release", "current", "revewer", code=12).complaint
