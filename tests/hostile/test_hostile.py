@@ -132,7 +132,7 @@ class TestWhatIsUnusualButRight:
         spec = aivcs.put(b"a spec\n")
         aivcs.ok("release", "promote", "bot", spec, "--notes", evil)
         (line,) = aivcs.ok("release", "history", "bot").lines
-        assert line.count("\t") == 6
+        assert line.count("\t") == 8
         assert all(c.isprintable() or c == "\t" for c in line)
         (record,) = aivcs.ok("release", "history", "bot", "--json").json_lines
         assert record["metadata"]["notes"] == evil
