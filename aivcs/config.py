@@ -178,8 +178,8 @@ def policy_key(dotted: str) -> "tuple[str, str] | None":
 def _parse_rule(pattern: str, rule: str, text: str) -> "Any":
     """The value of a rule: JSON, or else the text as it is."""
     from aivcs.errors import SerializationError
-    from aivcs.policy import check_pattern
-    from aivcs.rules import check_rule
+    from aivcs.rules.gates import check_rule
+    from aivcs.rules.policy import check_pattern
 
     try:
         value = parse(text)

@@ -12,7 +12,7 @@ from aivcs.sha256 import hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from aivcs.orphans import Place, Process
+    from aivcs.rules.orphans import Place, Process
 
 _SALT = b"aivcs owner of a run\n"
 
@@ -39,7 +39,7 @@ def owner_of(pid: int) -> RunOwner:
 
 def here() -> "Place":
     """Returns where this process is."""
-    from aivcs.orphans import Place
+    from aivcs.rules.orphans import Place
 
     return Place(
         host=_host(),
@@ -51,7 +51,7 @@ def here() -> "Place":
 
 def find_process(pid: int) -> "Process | None":
     """Returns the process that has a number here and now, or None if none has it."""
-    from aivcs.orphans import Process
+    from aivcs.rules.orphans import Process
 
     stat = _read(f"/proc/{pid}/stat") if _is_proc_ours() else ""
     if stat:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import BackendError, UsageError
 from aivcs.marks import NAMESPACE
-from aivcs.rules import TRUSTED, UNKNOWN, WRONG, Signed
+from aivcs.rules.gates import TRUSTED, UNKNOWN, WRONG, Signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

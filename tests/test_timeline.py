@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aivcs.model import RunEvent, Timestamp
-from aivcs.timeline import steps
+from aivcs.rules.timeline import steps
 
 
 def told(*events, window=512):

@@ -21,8 +21,8 @@ class Context:
         json: Whether the answer, and so an error too, is to be JSON.
         color: `auto`, `always` or `never`.
         pager: Whether long output on a terminal may be paged.
-        policies: The policies of the store that was opened, as `aivcs.policy.policy_for` takes
-            them; none where nothing is configured.
+        policies: The policies of the store that was opened, as `aivcs.rules.policy.policy_for`
+            takes them; none where nothing is configured.
         quiet: Whether nothing is said on standard error.
         arguments: What the command was called with.
         opened: The repository that was opened last, if any.

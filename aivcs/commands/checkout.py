@@ -1,8 +1,8 @@
 """Writes the parts of a spec back as files and folders, all of them or none.
 
 What a spec names may come from anybody, so nothing is written before every manifest was checked
-(`aivcs.spec`), and nothing outside of a folder that was made for it, in which nobody else writes.
-There all is written and verified; then each part is renamed into place.
+(`aivcs.rules.spec`), and nothing outside of a folder that was made for it, in which nobody else
+writes. There all is written and verified; then each part is renamed into place.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.commands import spec as specs
-from aivcs.difference import Change, compare_json, unified
 from aivcs.errors import NotFoundError, SerializationError
 from aivcs.log.jsontext import parse
-from aivcs.spec import FIELDS
+from aivcs.rules.difference import Change, compare_json, unified
+from aivcs.rules.spec import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ class FieldChange(NamedTuple):
     """A member of a spec that differs.
 
     Attributes:
-        field: One of `aivcs.spec.FIELDS`.
+        field: One of `aivcs.rules.spec.FIELDS`.
         a: Its text in A; None where it has none.
         b: Its text in B.
     """

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import ConflictError, UsageError
 from aivcs.model import ContentDigest, Head, RunStatus
-from aivcs.policy import PolicyError, evaluate, policy_for
-from aivcs.rules import PLANNED, TRUSTED, UNCHECKED, Attested, Candidate, Signed
+from aivcs.rules.gates import PLANNED, TRUSTED, UNCHECKED, Attested, Candidate, Signed
+from aivcs.rules.policy import PolicyError, evaluate, policy_for
 from aivcs.signing import RELEASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from aivcs.model import Evidence, ReleaseMetadata, ReleaseRecord
-    from aivcs.policy import Policy, Table
     from aivcs.repository import Repository
-    from aivcs.rules import Verdict
+    from aivcs.rules.gates import Verdict
+    from aivcs.rules.policy import Policy, Table
     from aivcs.signing import Signer, Verifier
 
 ATTEMPTS = 10

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import BackendError, SerializationError, UsageError
 from aivcs.model import ContentDigest
-from aivcs.sha256 import hasher
-from aivcs.spec import (
+from aivcs.rules.spec import (
     MAX_MANIFEST,
     File,
     check_path,
@@ -22,6 +21,7 @@ from aivcs.spec import (
     may_be_manifest,
     parse_manifest,
 )
+from aivcs.sha256 import hasher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -26,8 +26,8 @@ from aivcs.errors import (
 from aivcs.log.verify import DAMAGE, release_problems
 from aivcs.marks import BlockMark, SignatureMark
 from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
-from aivcs.policy import evaluate, read_document
-from aivcs.rules import TRUSTED, UNCHECKED, UNKNOWN, WRONG, Signed
+from aivcs.rules.gates import TRUSTED, UNCHECKED, UNKNOWN, WRONG, Signed
+from aivcs.rules.policy import evaluate, read_document
 from aivcs.signing import RELEASE, look
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from aivcs.marks import Sealed
     from aivcs.model import Evidence
-    from aivcs.policy import Policy
     from aivcs.repository import Repository
+    from aivcs.rules.policy import Policy
     from aivcs.signing import Signer, Verifier
 
 OK, FAILED, UNPROVEN = "ok", "failed", "not proven"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aivcs.commands.gates import newest_promotion
 from aivcs.errors import NotFoundError, ReleaseNotFoundError
 from aivcs.model import ReleaseRecord
-from aivcs.provenance import PROJECT, statement
+from aivcs.rules.provenance import PROJECT, statement
 
 if TYPE_CHECKING:
     from aivcs.marks import Sealed

@@ -1,7 +1,7 @@
 """`aivcs run reap`: ending the runs of those who cannot end them any more.
 
-What is an orphan is decided in `aivcs.orphans`. The last event, which says why, and the end of the
-run are appended together; a run that ends or goes on meanwhile is left alone.
+What is an orphan is decided in `aivcs.rules.orphans`. The last event, which says why, and the end
+of the run are appended together; a run that ends or goes on meanwhile is left alone.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from aivcs.errors import (
     StorageError,
 )
 from aivcs.model import RunEvent, RunStatus, RunSummary
-from aivcs.orphans import GONE, LEAVE, Verdict, judge_owner, judge_run
 from aivcs.processes import find_process, here
+from aivcs.rules.orphans import GONE, LEAVE, Verdict, judge_owner, judge_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aivcs.model import Head, RunId, RunRecord, Timestamp
-    from aivcs.orphans import Place
     from aivcs.repository import Repository
+    from aivcs.rules.orphans import Place
 
 KIND = "orphaned"
 """The kind of the last event of a run that was reaped."""

@@ -6,14 +6,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import UsageError
-from aivcs.tool_calls import KIND, SAME, calls_in, compare_calls
+from aivcs.rules.tool_calls import KIND, SAME, calls_in, compare_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aivcs.model import RunEvent, RunId, RunRecord
     from aivcs.repository import Repository
-    from aivcs.tool_calls import Call, Step
+    from aivcs.rules.tool_calls import Call, Step
 
 
 class Side(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import NotFoundError, UsageError
 from aivcs.model import ContentDigest, check_text
-from aivcs.spec import (
+from aivcs.rules.spec import (
     MAX_MANIFEST,
     MAX_SPEC,
     PARTS,
@@ -32,7 +32,7 @@ class Spec(NamedTuple):
 
     Attributes:
         digest: Its digest.
-        fields: Its members, in the order of `aivcs.spec.FIELDS`.
+        fields: Its members, in the order of `aivcs.rules.spec.FIELDS`.
     """
 
     digest: ContentDigest
@@ -43,7 +43,7 @@ class Part(NamedTuple):
     """A part of a spec, as far as it is stored.
 
     Attributes:
-        name: One of `aivcs.spec.PARTS`.
+        name: One of `aivcs.rules.spec.PARTS`.
         digest: Of its blob; None where the spec's text is no digest.
         files: For a folder, what is in it; None for a file.
         is_stored: Whether its blob is in the store.
@@ -64,7 +64,7 @@ def create(
 
     Args:
         repo: Where to.
-        parts: For each of `aivcs.spec.PARTS` the path of a file or folder, or None.
+        parts: For each of `aivcs.rules.spec.PARTS` the path of a file or folder, or None.
         git_sha: The commit of the code, or None.
         partial: Whether some may be None; those members are then absent.
 

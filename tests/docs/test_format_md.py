@@ -17,7 +17,7 @@ from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
 from aivcs.model import ContentDigest, Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
 from aivcs.repository import Repository
-from aivcs.spec import encode_spec
+from aivcs.rules.spec import encode_spec
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 TEXT = FORMAT.read_text("utf-8")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aivcs.errors import SerializationError, UnsupportedFormatError, UsageError
-from aivcs.policy import policy_for, read_document
+from aivcs.rules.policy import policy_for, read_document
 
 
 def rules(name, *layers):

@@ -9,7 +9,7 @@ from in_toto_attestation.v1.statement import STATEMENT_TYPE_URI, Statement
 from in_toto_attestation.v1.statement_pb2 import Statement as StatementModel
 
 from aivcs.model import ContentDigest, Head, ReleaseMetadata, ReleaseRecord, Timestamp
-from aivcs.provenance import parts_of, statement
+from aivcs.rules.provenance import parts_of, statement
 
 PROMPT, CONFIG, SPEC, POLICY = (
     ContentDigest.from_bytes(content) for content in (b"prompt", b"config", b"spec", b"policy")

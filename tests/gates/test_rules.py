@@ -6,8 +6,7 @@ import pytest
 
 from aivcs.errors import UsageError
 from aivcs.model import ContentDigest, RunId, RunStatus
-from aivcs.policy import Policy, PolicyError, evaluate
-from aivcs.rules import (
+from aivcs.rules.gates import (
     PLANNED,
     TRUSTED,
     UNCHECKED,
@@ -19,6 +18,7 @@ from aivcs.rules import (
     check_rule,
     is_semver,
 )
+from aivcs.rules.policy import Policy, PolicyError, evaluate
 
 SPEC = ContentDigest.from_bytes(b"spec")
 OTHER = ContentDigest.from_bytes(b"another spec")

@@ -7,7 +7,7 @@ import pytest
 
 from aivcs.errors import BackendError, UsageError
 from aivcs.model import ContentDigest, Timestamp
-from aivcs.rules import TRUSTED, UNKNOWN, WRONG
+from aivcs.rules.gates import TRUSTED, UNKNOWN, WRONG
 from aivcs.signing import HEAD, RELEASE, Signer, Verifier
 
 HASH = str(ContentDigest.from_bytes(b"an entry"))

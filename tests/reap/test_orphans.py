@@ -3,7 +3,8 @@
 import pytest
 
 from aivcs.model import RunOwner, Timestamp
-from aivcs.orphans import (
+from aivcs.processes import parse_stat
+from aivcs.rules.orphans import (
     ALIVE,
     GONE,
     LEAVE,
@@ -15,7 +16,6 @@ from aivcs.orphans import (
     judge_owner,
     judge_run,
 )
-from aivcs.processes import parse_stat
 
 HERE = {"host": "h", "machine_id": "m", "boot_id": "b", "pid_namespace": "pid:[1]"}
 OLD, CUT, NEW = (Timestamp(f"2026-01-0{day}T00:00:00Z") for day in (1, 2, 3))

@@ -8,9 +8,9 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aivcs.canonical import canonical, number
 from aivcs.errors import SerializationError
 from aivcs.log.jsontext import parse
+from aivcs.rules.canonical import canonical, number
 
 JSON = st.recursive(
     st.none()

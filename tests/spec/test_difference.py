@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aivcs.alignment import align
-from aivcs.difference import compare_json, dotted, pointer, unified
+from aivcs.rules.alignment import align
+from aivcs.rules.difference import compare_json, dotted, pointer, unified
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "c\n"]), max_size=25).map("".join)

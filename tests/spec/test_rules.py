@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aivcs.errors import SerializationError
 from aivcs.model import ContentDigest
-from aivcs.spec import (
+from aivcs.rules.spec import (
     FIELDS,
     File,
     encode_manifest,

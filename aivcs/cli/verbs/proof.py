@@ -20,7 +20,7 @@ def sign(
     """Prints nothing, or the mark; says on stderr what was signed, and by whom."""
     from aivcs.cli.signers import signer, verifier
     from aivcs.commands.proof import sign as sign_release
-    from aivcs.rules import TRUSTED
+    from aivcs.rules.gates import TRUSTED
 
     repo = context.repository()
     mark, signed = sign_release(
@@ -80,7 +80,7 @@ def provenance(
     """Prints the in-toto statement about a release, on one line."""
     del as_json  # it is JSON in any case; the option only makes errors JSON, too
     from aivcs.commands.provenance import provenance as state
-    from aivcs.provenance import PROJECT
+    from aivcs.rules.provenance import PROJECT
 
     if builder is not None and ":" not in builder:
         raise UsageError(f"--builder takes a URI, not {builder[:80]!a}")

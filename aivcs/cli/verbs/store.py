@@ -244,7 +244,7 @@ def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]
     Raises:
         UsageError: One is not understood.
     """
-    from aivcs.policy import check_patterns
+    from aivcs.rules.policy import check_patterns
 
     for place, patterns in layers:
         for pattern, rules in check_patterns(patterns, place):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render import escape
-from aivcs.difference import pointer, unified
 from aivcs.log.jsontext import encode_trusted
+from aivcs.rules.difference import pointer, unified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.commands.comparison import Comparison, FileChange
-    from aivcs.difference import Change
+    from aivcs.rules.difference import Change
 
 _COLORS = {"-": "31", "+": "32", "@": "36"}
 _SHORT = 12

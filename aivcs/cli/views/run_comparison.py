@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.moments import duration
 from aivcs.cli.render import escape
-from aivcs.difference import dotted
 from aivcs.log.jsontext import encode_trusted
-from aivcs.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
+from aivcs.rules.difference import dotted
+from aivcs.rules.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.commands.run_comparison import RunComparison, Side
-    from aivcs.difference import Change
-    from aivcs.tool_calls import Call, Step
+    from aivcs.rules.difference import Change
+    from aivcs.rules.tool_calls import Call, Step
 
 _SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
 _COLORS = {SAME: "2", CHANGED: "33", MOVED: "35", ADDED: "32", REMOVED: "31"}

@@ -2,7 +2,7 @@
 
 Of a long run the beginning and the end are shown, and between them what went wrong; of a long text
 the beginning, and how long it is. `aivcs run events` has all of it. What a step is, and what it
-took, `aivcs.timeline` says.
+took, `aivcs.rules.timeline` says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aivcs.cli.moments import short_duration
 from aivcs.cli.render import escape
 from aivcs.log.jsontext import encode_trusted
 from aivcs.model import RunStatus
-from aivcs.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, Step, steps
+from aivcs.rules.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, Step, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aivcs.commands.gates import GuardedReleases
     from aivcs.commands.proof import Check
     from aivcs.model import ReleaseRecord
-    from aivcs.rules import Verdict
+    from aivcs.rules.gates import Verdict
 
 _VERDICTS = [
     Column("RULE"), Column("VERDICT"), Column("FOUND", wraps=True), Column("NEEDED", wraps=True),

@@ -1,13 +1,13 @@
 """What differs between two texts, line by line, and between two JSON values, member by member.
 
-No I/O. Built on `aivcs.alignment`, so what is reported as changed is as little as there can be.
+Built on `aivcs.rules.alignment`, so what is reported as changed is as little as there can be.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aivcs.alignment import align
+from aivcs.rules.alignment import align
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator

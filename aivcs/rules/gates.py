@@ -10,11 +10,11 @@ import re
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aivcs.canonical import MAX_INTEGER
 from aivcs.errors import UsageError
 from aivcs.log.jsontext import encode
 from aivcs.log.run import is_same_json
-from aivcs.pointer import pointer_parts, value_at
+from aivcs.rules.canonical import MAX_INTEGER
+from aivcs.rules.pointer import pointer_parts, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -23,17 +23,17 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aivcs.canonical import canonical
 from aivcs.errors import ConflictError, SerializationError, UnsupportedFormatError, UsageError
 from aivcs.log.jsontext import parse
 from aivcs.log.run import is_same_json
 from aivcs.model import MAX_NAME
-from aivcs.rules import RULES, check_rule
+from aivcs.rules.canonical import canonical
+from aivcs.rules.gates import RULES, check_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from aivcs.rules import Candidate, Verdict
+    from aivcs.rules.gates import Candidate, Verdict
 
     Table = Mapping[str, Any]
     """Rules by name, or tables of rules by pattern."""

@@ -1,23 +1,23 @@
 """What an agent called in one run and in another: which calls came, went, moved or changed. No I/O.
 
 Calls are aligned by the names of their tools, as many as can be without changing the order
-(`aivcs.alignment`). What is left over on both sides with the same name has moved; the rest was
-added or removed. So how many calls of a tool were added or removed is the difference of how often
-it was called, whichever of several alignments was found.
+(`aivcs.rules.alignment`). What is left over on both sides with the same name has moved; the rest
+was added or removed. So how many calls of a tool were added or removed is the difference of how
+often it was called, whichever of several alignments was found.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aivcs.alignment import align
-from aivcs.difference import comparable, compare_json
+from aivcs.rules.alignment import align
+from aivcs.rules.difference import comparable, compare_json
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from aivcs.difference import Change
     from aivcs.model import RunEvent
+    from aivcs.rules.difference import Change
 
 KIND = "tool_called"
 """The kind of events that are calls of tools."""
