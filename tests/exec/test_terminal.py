@@ -110,13 +110,58 @@ def test_in_the_background_it_leaves_the_terminal_alone(desk):
     it.wait_for("got hello")
 
 
-def test_the_output_alone_may_be_a_terminal(desk, execute):
+def test_with_another_input_the_keyboard_is_at_the_terminal(desk, execute):
     it = desk()
     it.wait_for("READY> ")
-    it.type("echo in | $E sh -c 'cat; test -t 1; echo $?; stty size <&1; tty <&3' 3<&0\r")
-    it.wait_for("\nin\r\n0\r\n30 100\r\n")
+    it.type("echo in | $E sh -c 'cat; stty size <&1; echo up; read x </dev/tty; echo got $x'\r")
+    it.wait_for("\nin\r\n30 100\r\nup")
+    it.type("\x1a")
+    it.wait_for("Stopped")
+    it.type("fg\r")
+    it.wait_for("got $x'")
+    it.type("hello\r")
+    it.wait_for("got hello")
     it.wait_for("READY> ")
-    assert execute.recorded("terminal").startswith(b"in\n0\n30 100\n")
+    assert it.is_canonical()
+    assert execute.recorded("terminal").startswith(b"in\r\n30 100\r\nup\r\n")
+
+
+def test_a_pipeline_stops_and_goes_on_as_a_whole(desk):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("(echo a; sleep 1; sleep 1; echo b) | $E sh -c 'echo up; cat'\r")
+    it.wait_for("\nup")
+    it.type("\x1a")
+    it.wait_for("Stopped")
+    it.type("fg\r")
+    it.wait_for("\nb\r\n")
+
+
+def test_a_command_that_stops_itself_when_told_to_is_noticed(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    script = "trap 'echo tidy; kill -STOP $$; echo back; exit' TSTP; echo up; while :; do :; done"
+    (execute.aivcs.folder / "script").write_text(script)
+    it.type("$E bash script\r")
+    it.wait_for("\nup")
+    it.type("\x1a")
+    it.wait_for("Stopped")
+    it.type("fg\r")
+    it.wait_for("\nback")
+    it.wait_for("READY> ")
+    assert it.is_canonical()
+
+
+def test_messages_alone_may_go_to_a_terminal(desk, execute):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'test -t 2 && stty size <&2 >&2; echo x; read x; echo got $x >&2' | cat\r")
+    it.wait_for("\n30 100\r\n")
+    it.type("hello\r")
+    it.wait_for("got hello\r\n")
+    it.wait_for("READY> ")
+    assert execute.recorded("terminal") == b"30 100\ngot hello\n"
+    assert execute.recorded("stdout") == b"x\n"
 
 
 def test_an_errors_stream_that_is_none_stays_apart(desk, execute):

@@ -140,7 +140,8 @@ class Execution:
     def _route(self) -> None:
         """Decides by which way each stream goes."""
         for target, name in ((1, "stdout"), (2, "stderr")):
-            if fcntl.fcntl(target, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            mode = fcntl.fcntl(target, fcntl.F_GETFL) & os.O_ACCMODE
+            if mode == os.O_RDONLY:
                 continue  # closed: the command is to find it so
             if not os.isatty(target):
                 source, sink = os.pipe()
@@ -154,10 +155,11 @@ class Execution:
             if self._terminal is None:
                 from aivcs.cli.execution.terminal import Terminal
 
-                is_keyboard = target == 1 and os.isatty(0)
+                # Programs that page or ask look for the keyboard where their output goes.
+                is_keyboard = target == 1 and mode == os.O_RDWR
                 self._terminal = Terminal(target, is_keyboard=is_keyboard)
                 self._routes.append(("terminal", self._terminal.master, target))
-                if is_keyboard:
+                if is_keyboard and os.isatty(0):
                     self._descriptors[0] = self._terminal.slave
             self._descriptors[target] = self._terminal.slave
 
@@ -177,11 +179,14 @@ class Execution:
         """Passes signals on until the command has ended."""
         outcome = Outcome()
         interrupts = 0
+        is_suspended = False
         while True:
             what, number, by_system = self._inbox.get()
             if what == "signal":
                 outcome.was_told |= number in {signal.SIGINT, signal.SIGTERM}
                 interrupts += by_system and number == signal.SIGINT
+                # Some restore the terminal when they get this, and then stop themselves.
+                is_suspended |= number == signal.SIGTSTP
                 self._relay(command, number, by_system=by_system)
             elif not os.WIFSTOPPED(number):
                 outcome.exit_code, outcome.signal = process.exit_code(number)
@@ -189,7 +194,8 @@ class Execution:
                     interrupts = self._terminal.interrupts
                 outcome.is_interrupted = outcome.signal == signal.SIGINT and interrupts > 0
                 return outcome
-            elif os.WSTOPSIG(number) in _BY_JOB_CONTROL:
+            elif command.has_session or is_suspended or os.WSTOPSIG(number) in _BY_JOB_CONTROL:
+                is_suspended = False
                 self._stop(command)
 
     def _relay(self, command: process.Command, number: int, *, by_system: bool) -> None:
@@ -210,7 +216,7 @@ class Execution:
         """Stops as the command has; when we go on, so does it."""
         if self._terminal:
             self._terminal.leave()
-        stop()
+        stop(whole_group=command.has_session)
         if self._terminal:
             self._terminal.resize()
             self._terminal.enter()

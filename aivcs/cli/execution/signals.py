@@ -43,14 +43,21 @@ class Signals:
     def _wait(self, tell: "Callable[[int, bool], None]") -> None:
         while True:
             found = signal.sigwaitinfo(TAKEN)
+            if found.si_pid == os.getpid() and found.si_code <= 0:
+                continue  # meant for the others of our process group
             tell(found.si_signo, found.si_code > 0)
 
 
-def stop() -> None:
+def stop(*, whole_group: bool) -> None:
     """Stops this process as the terminal would; returns when it goes on.
 
     At once, if nobody could make it go on: the system does not stop an orphaned process group.
+
+    Args:
+        whole_group: Whether Ctrl-Z has yet to reach the rest of our process group.
     """
+    if whole_group:
+        os.kill(0, signal.SIGTSTP)
     # To this thread: sent to the process, it could be taken by the one that waits for signals.
     signal.pthread_kill(_thread.get_ident(), signal.SIGTSTP)
     before = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTSTP])

@@ -1,9 +1,9 @@
 """A terminal for the command, between it and ours.
 
-If our input is a terminal, too, the command's is the terminal of a session of its own: ours is set
-to raw, what is typed goes there unseen, and the keys that stop or interrupt have their effect
-there. If only our output is one, the command keeps our session, our keyboard and our process group;
-the terminal it is given is one for its output alone.
+If our output is a terminal, the command's is the terminal of a session of its own: ours is set to
+raw, what is typed goes there unseen, and the keys that stop or interrupt have their effect there.
+If only our error stream is one, the command keeps our session, our keyboard and our process group;
+the terminal it is given is one for its messages alone.
 """
 
 import _thread
