@@ -98,14 +98,24 @@ class TestComplete:
         offered = values(aivcs, "agent", "run", "list", "--agent", "")
         assert sorted(offered) == ["$(touch hurt)", "a'b"]
 
-    def test_no_lock_is_waited_for(self, aivcs):
-        for _ in range(70):  # so many that there is an index
-            run = aivcs.begin()
+    def test_beside_the_index_what_is_newer_is_known_and_nothing_written(self, aivcs, unchanged):
+        runs = [aivcs.begin() for _ in range(70)]  # so many that there is an index
         aivcs.ok("run", "list")
-        with open(aivcs.store / "index.sqlite", "rb") as index, open(aivcs.run_log(run)) as log:
+        assert (aivcs.store / "index.sqlite").exists()
+        for run in runs[:-1]:
+            aivcs.ok("run", "finish", run)
+        new = aivcs.begin("other")
+        with (
+            unchanged,
+            open(aivcs.store / "index.sqlite", "rb") as index,
+            open(aivcs.run_log(new), "rb") as log,
+        ):
+            assert values(aivcs, "running", "run", "log", "") == [new, runs[-1]]
+            assert values(aivcs, "agent", "run", "list", "--agent", "") == ["bot", "other"]
+            # Without the index, for whoever would have to wait for it.
             fcntl.flock(index, fcntl.LOCK_EX)
             fcntl.flock(log, fcntl.LOCK_EX)
-            assert run in values(aivcs, "running", "run", "log", "")
+            assert values(aivcs, "running", "run", "log", "") == [new, runs[-1]]
 
     def test_it_gives_up_where_the_store_does_not_answer(self, outside):
         script = (

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _ENTRIES = 4000
 """Names of files to look at, at most."""
+_LOGS = 200
+"""Logs to read that the index does not know, at most: more would not be answered at once."""
 _LINES = 200
 """Lines of a log to look at, at most."""
 
@@ -58,9 +60,9 @@ class Glance:
         try:
             with Index(self._folder, patience=0) as index:
                 known = [record_of(row) for row in index.begins(prefix, status, limit)]
-                new = self._new(prefix, index, limit)
+                new = self._new(prefix, index)
         except BrokenError:
-            new = self._new(prefix, None, limit)
+            new = self._new(prefix, None)
         for record in known:
             found[record.run_id] = record
         # A run that was not over when the index was written may be over by now.
@@ -144,7 +146,7 @@ class Glance:
                     kinds[event.kind] = kinds.get(event.kind, 0) + 1
         return kinds
 
-    def _new(self, prefix: str, index: "Index | None", limit: int) -> "list[str]":
+    def _new(self, prefix: str, index: "Index | None") -> "list[str]":
         """Ids of runs that the index does not know, those last written to first."""
         before = {} if index is None else index.folders()
         path = self._folder.path("runs")
@@ -168,7 +170,7 @@ class Glance:
                 and run_id not in known
             ):
                 found.append((status.st_mtime_ns, run_id))
-        return [run_id for _, run_id in nlargest(limit, found) if _is_run_id(run_id)]
+        return [run_id for _, run_id in nlargest(_LOGS, found) if _is_run_id(run_id)]
 
 
 def _fits(shard: str, prefix: str) -> bool:
