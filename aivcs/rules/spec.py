@@ -1,8 +1,8 @@
 """What an agent is made of: the rules of specs and of folder manifests. No I/O.
 
 A **spec** is the canonical JSON (`aivcs.rules.canonical`) of five texts: the commit of the code,
-and the digests of graph, prompts, tools and config. The digest of these bytes is the spec's digest, so
-the same parts give the same spec, whoever makes it. In a partial spec some members are absent.
+and the digests of graph, prompts, tools and config. The digest of these bytes is the spec's digest,
+so the same parts give the same spec, whoever makes it. In a partial spec some members are absent.
 
 A part is a blob: a file's bytes, or a **manifest**, which names the files of a folder, with their
 modes and digests. The two are told apart by content, so a file that reads as a manifest is refused
