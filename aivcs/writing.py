@@ -1,20 +1,29 @@
-"""Writes a long content in the background, so that reading and hashing wait for no disk."""
+"""Moves long contents through a few buffers that are used again and again.
 
+A fresh buffer for each piece would cost as much as hashing it: the kernel has to find and clear
+every page of it. And a thread of its own writes, so that reading and hashing wait for no disk.
+"""
+
+import io
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from queue import SimpleQueue
+    from typing import BinaryIO
 
 LONG = 8 << 20
 """Bytes of content from which a thread is worth its start."""
-_AHEAD = 8
-"""Pieces that may wait to be written, at most: they are the memory that this takes."""
-_FLUSH = 32 << 20
+PIECE = 512 << 10
+"""Bytes of a buffer: few enough that hashing and writing find them in a processor's cache."""
+_BUFFERS = 8
+"""Buffers that are read into, hashed or written; they are the memory that this takes."""
+_FLUSH = 8 << 20
 """Bytes after which the disk is set to work, so that the last sync does not find all to be done."""
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: "bytes | memoryview") -> None:
     """Writes all of some bytes.
 
     Raises:
@@ -23,6 +32,65 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def read_into(stream: "BinaryIO", buffer: memoryview) -> int:
+    """Reads what a stream gives at once into a buffer; returns how many bytes, none at the end.
+
+    Raises:
+        BlockingIOError: It has no data yet and does not wait for it.
+        TypeError: It gives something else than bytes.
+        OSError: It cannot be read.
+        ValueError: It is closed.
+    """
+    # Of these it is known what they do; of others, only that they have `read`.
+    if type(stream) is io.BufferedReader or type(stream) is io.FileIO:
+        count: int | None = stream.readinto(buffer)
+        if count is None:
+            raise BlockingIOError
+        return count
+    data: bytes | None = stream.read(len(buffer))
+    if data is None:
+        raise BlockingIOError
+    if not isinstance(data, bytes):
+        raise TypeError(type(data).__name__)
+    buffer[: len(data)] = data
+    return len(data)
+
+
+def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
+    """Writes to a file, from where it stands, all that a source gives.
+
+    Args:
+        fill: Puts the next bytes into a buffer and returns their number, 0 at the end. What it does
+            with them is done while those before them are written.
+        fd: The file; it stays the caller's.
+        sync: Whether the caller is going to make the file durable: then the disk is set to work
+            from time to time. Nothing is durable when this returns.
+
+    Raises:
+        OSError: They could not be written; some may have been. What `fill` raises comes as it is.
+    """
+    piece = memoryview(bytearray(PIECE))
+    written = 0
+    while written < LONG:
+        count = fill(piece)
+        if not count:
+            return
+        write_all(fd, piece[:count])
+        written += count
+    writer = BackgroundWriter(fd, sync=sync)
+    try:
+        while True:
+            buffer = writer.buffer()
+            count = fill(buffer)
+            if not count:
+                break
+            writer.write(buffer, count)
+        writer.finish()
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 class BackgroundWriter:
@@ -36,31 +104,37 @@ class BackgroundWriter:
 
         Args:
             fd: The file; it stays the caller's.
-            sync: Whether to make durable what is written from time to time. The last bytes are not,
-                they are the caller's to sync.
+            sync: Whether the disk is set to work from time to time. What is written is the caller's
+                to sync, all of it.
         """
         from queue import SimpleQueue
-        from threading import Semaphore, Thread
+        from threading import Thread
 
         self._fd = fd
         self._sync = sync
-        self._room = Semaphore(_AHEAD)
-        self._pieces: "SimpleQueue[bytes | None]" = SimpleQueue()
+        self._empty: "SimpleQueue[memoryview]" = SimpleQueue()
+        for _ in range(_BUFFERS):
+            self._empty.put(memoryview(bytearray(PIECE)))
+        self._full: "SimpleQueue[tuple[memoryview, int] | None]" = SimpleQueue()
         self._error: OSError | None = None
         self._abandoned = False
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def write(self, data: bytes) -> None:
-        """Takes a piece; waits while too many are waiting.
+    def buffer(self) -> memoryview:
+        """Returns a buffer to be filled; waits until what was in it before is written.
 
         Raises:
             OSError: An earlier piece could not be written.
         """
-        self._room.acquire()
+        buffer = self._empty.get()
         if self._error is not None:
             raise self._error
-        self._pieces.put(data)
+        return buffer
+
+    def write(self, buffer: memoryview, count: int) -> None:
+        """Takes the first bytes of a buffer that `buffer` gave; it must not be touched any more."""
+        self._full.put((buffer, count))
 
     def finish(self) -> None:
         """Returns when all pieces are written.
@@ -68,7 +142,7 @@ class BackgroundWriter:
         Raises:
             OSError: One could not be.
         """
-        self._pieces.put(None)
+        self._full.put(None)
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -76,19 +150,35 @@ class BackgroundWriter:
     def abandon(self) -> None:
         """Returns when nothing is being written any more; what waited is dropped."""
         self._abandoned = True
-        self._pieces.put(None)
+        self._full.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        unsynced = 0
-        while (piece := self._pieces.get()) is not None:
+        begun = end = os.lseek(self._fd, 0, os.SEEK_CUR)
+        while (piece := self._full.get()) is not None:
+            buffer, count = piece
             if self._error is None and not self._abandoned:
                 try:
-                    write_all(self._fd, piece)
-                    unsynced += len(piece)
-                    if self._sync and unsynced >= _FLUSH:
-                        os.fsync(self._fd)
-                        unsynced = 0
+                    write_all(self._fd, buffer[:count])
                 except OSError as error:
                     self._error = error
-            self._room.release()
+                end += count
+                if self._sync and end - begun >= _FLUSH:
+                    _begin_writing_back(self._fd, begun, end - begun)
+                    begun = end
+            self._empty.put(buffer)
+
+
+def _begin_writing_back(fd: int, offset: int, size: int) -> None:
+    """Sets the disk to work at a part of a file, without waiting for it, where that can be asked.
+
+    That it is not needed any more is not what is meant (most of it stays in memory, since it is
+    being written), but Linux answers it by beginning to write, and `os` has no other call for that.
+    """
+    advise = getattr(os, "posix_fadvise", None)
+    if advise is None:
+        return
+    try:
+        advise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+    except OSError:
+        pass  # it is advice; whether all is written is for the last sync to say

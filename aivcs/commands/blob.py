@@ -116,10 +116,11 @@ def _listed(path: bytes) -> str:
     return "./-" if path == b"-" else os.fsdecode(path)
 
 
-def read(repo: "Repository", digest: str) -> "Iterator[bytes]":
+def read(repo: "Repository", digest: str) -> "Iterator[bytes | memoryview]":
     """Yields the bytes of a blob; nothing before all of them are verified.
 
-    A small blob is read once; a large one is read twice, because what went down a pipe cannot be
+    Each piece is to be used before the next is asked for, which may be in the same memory. A small
+    blob is read once; a large one is read twice, because what went down a pipe cannot be
     taken back.
 
     Raises:
@@ -132,11 +133,14 @@ def read(repo: "Repository", digest: str) -> "Iterator[bytes]":
         if len(first) < _CHUNK:
             yield first
             return
-        while stream.read(_CHUNK):
+        from aivcs.writing import PIECE, read_into
+
+        buffer = memoryview(bytearray(PIECE))
+        while read_into(stream, buffer):
             pass
     with repo.blobs.open(whole) as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
+        while count := read_into(stream, buffer):
+            yield buffer[:count]
 
 
 def read_to_file(repo: "Repository", digest: str, path: str) -> None:
@@ -319,19 +323,6 @@ def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:
 
 def _copy(stream: "BinaryIO", fd: int) -> None:
     """Writes all of a stream to a file; a long one is read and written at once."""
-    from aivcs.writing import LONG, BackgroundWriter, write_all
+    from aivcs.writing import copy, read_into
 
-    written = 0
-    while written < LONG and (chunk := stream.read(_CHUNK)):
-        write_all(fd, chunk)
-        written += len(chunk)
-    if written < LONG:
-        return
-    writer = BackgroundWriter(fd, sync=True)
-    try:
-        while chunk := stream.read(_CHUNK):
-            writer.write(chunk)
-        writer.finish()
-    except BaseException:
-        writer.abandon()
-        raise
+    copy(lambda buffer: read_into(stream, buffer), fd, sync=True)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 """Bytes moved at once."""
+_SHORT = 64 << 10
+"""Bytes of an object that one read should get."""
+_PIECE = 256 << 10
+"""Bytes of a longer one that one read gets, into memory that is used again: it stays in cache."""
 
 
 class FileCasStore:
@@ -54,20 +58,11 @@ class FileCasStore:
         chunk = _read_chunk(readable)
         if len(chunk) < _CHUNK:
             return self.put(chunk)
-        from aivcs.writing import LONG
-
         hashed = hasher(len(chunk), chunk)
         fd, temporary = self._folder.create_temporary()
         self._fill(fd, temporary, chunk)
         try:
-            written = len(chunk)
-            while written < LONG and (chunk := _read_chunk(readable)):
-                hashed.update(chunk)
-                with files.doing("write", temporary):
-                    files.write_all(fd, chunk)
-                written += len(chunk)
-            if written >= LONG:
-                self._fill_from(fd, temporary, readable, hashed)
+            self._fill_from(fd, temporary, readable, hashed)
         except BaseException:
             self._abandon(fd, temporary)
             raise
@@ -102,7 +97,7 @@ class FileCasStore:
     def open(self, digest: ContentDigest) -> "BinaryIO":
         """As `CasStore.open`."""
         digest = ContentDigest(digest)
-        return io.BufferedReader(_VerifiedStream(digest, self._open(digest)), _CHUNK)
+        return io.BufferedReader(_VerifiedStream(digest, self._open(digest)), _SHORT)
 
     def contains(self, digest: ContentDigest) -> bool:
         """As `CasStore.contains`."""
@@ -200,19 +195,18 @@ class FileCasStore:
 
     def _fill_from(self, fd: int, temporary: str, readable: "BinaryIO", hashed: "_Hash") -> None:
         """Writes the rest of a stream to a temporary file while it is hashed."""
-        from aivcs.writing import BackgroundWriter
+        from aivcs.writing import copy, read_into
 
-        writer = BackgroundWriter(fd, sync=self._folder.is_durable)
-        try:
-            while chunk := _read_chunk(readable):
-                with files.doing("write", temporary):
-                    writer.write(chunk)
-                hashed.update(chunk)
-            with files.doing("write", temporary):
-                writer.finish()
-        except BaseException:
-            writer.abandon()
-            raise
+        def fill(buffer: memoryview) -> int:
+            try:
+                count = read_into(readable, buffer)
+            except (OSError, ValueError, TypeError) as error:
+                raise _unreadable(error) from error
+            hashed.update(buffer[:count])
+            return count
+
+        with files.doing("write", temporary):
+            copy(fill, fd, sync=self._folder.is_durable)
 
     def _abandon(self, fd: int, temporary: str) -> None:
         os.close(fd)
@@ -270,33 +264,44 @@ def hash_file(fd: int) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    data = os.read(fd, _CHUNK)
-    if len(data) < _CHUNK:
+    data = os.read(fd, _SHORT)
+    if len(data) < _SHORT:
         return hex_digest(data)
-    hashed = hasher(len(data), data)
-    while data := os.read(fd, _CHUNK):
-        hashed.update(data)
+    hashed = hasher(os.fstat(fd).st_size, data)
+    buffer = memoryview(bytearray(_PIECE))
+    while count := os.readv(fd, [buffer]):
+        hashed.update(buffer[:count])
     return hashed.hexdigest()
 
 
 def _read_chunk(readable: "BinaryIO") -> bytes:
     """Reads `_CHUNK` bytes, or what is left before the end, from a stream that may give less."""
-    chunk = b""
-    try:
-        while len(chunk) < _CHUNK:
-            more = readable.read(_CHUNK - len(chunk))
-            if more is None:
-                raise BackendError("the input has no data yet and does not wait for it")
-            if not isinstance(more, bytes):
-                raise SerializationError(f"a blob is made of bytes, not of {type(more).__name__}")
-            if not more:
-                break
-            chunk = chunk + more if chunk else more
-    except OSError as error:
-        raise BackendError(f"cannot read the input: {error.strerror or error}") from error
-    except ValueError as error:  # the stream is closed
-        raise BackendError(f"cannot read the input: {error}") from error
+    chunk = _read(readable, _CHUNK)
+    while chunk and len(chunk) < _CHUNK and (more := _read(readable, _CHUNK - len(chunk))):
+        chunk += more
     return chunk
+
+
+def _read(readable: "BinaryIO", size: int) -> bytes:
+    """Reads what a stream gives at once, up to some bytes; none at the end."""
+    try:
+        data = readable.read(size)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from error
+    if data is None:
+        raise _unreadable(BlockingIOError())
+    if not isinstance(data, bytes):
+        raise _unreadable(TypeError(type(data).__name__))
+    return data
+
+
+def _unreadable(error: "OSError | ValueError | TypeError") -> "BackendError | SerializationError":
+    if isinstance(error, TypeError):
+        return SerializationError(f"a blob is made of bytes, not of {error}")
+    if isinstance(error, BlockingIOError):
+        return BackendError("the input has no data yet and does not wait for it")
+    # A ValueError: the stream is closed.
+    return BackendError(f"cannot read the input: {getattr(error, 'strerror', None) or error}")
 
 
 def _entries(path: str) -> "list[str]":
