@@ -182,9 +182,24 @@ class BackgroundWriter:
                     self._error = error
                 end += count
                 if self._sync and not straight and end - begun >= _FLUSH:
-                    _begin_writing_back(self._fd, begun, end - begun)
+                    begin_writing_back(self._fd, begun, end - begun)
                     begun = end
             self._empty.put(buffer)
+
+
+def begin_writing_back(fd: int, offset: int, size: int) -> None:
+    """Sets the disk to work at a part of a file, without waiting for it, where that can be asked.
+
+    That it is not needed any more is not what is meant (most of it stays in memory, since it is
+    being written), but Linux answers it by beginning to write, and `os` has no other call for that.
+    """
+    advise = getattr(os, "posix_fadvise", None)
+    if advise is None:
+        return
+    try:
+        advise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+    except OSError:
+        pass  # it is advice; whether all is written is for the last sync to say
 
 
 def _go_straight(fd: int, *, on: bool) -> bool:
@@ -198,18 +213,3 @@ def _go_straight(fd: int, *, on: bool) -> bool:
     except OSError:
         return False  # not on every file system
     return bool(flag) and on
-
-
-def _begin_writing_back(fd: int, offset: int, size: int) -> None:
-    """Sets the disk to work at a part of a file, without waiting for it, where that can be asked.
-
-    That it is not needed any more is not what is meant (most of it stays in memory, since it is
-    being written), but Linux answers it by beginning to write, and `os` has no other call for that.
-    """
-    advise = getattr(os, "posix_fadvise", None)
-    if advise is None:
-        return
-    try:
-        advise(fd, offset, size, os.POSIX_FADV_DONTNEED)
-    except OSError:
-        pass  # it is advice; whether all is written is for the last sync to say

@@ -3,11 +3,12 @@
 import os
 from stat import S_ISDIR, S_ISREG
 
-from aivcs.errors import BackendError, ConflictError, NotFoundError, UsageError
+from aivcs.errors import AivcsError, BackendError, ConflictError, NotFoundError, UsageError
 from aivcs.model import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
@@ -28,6 +29,9 @@ def put(
         paths: The files; `-` is `stdin`.
         stdin: What `-` reads.
 
+    Several are stored together, so their digests come many at once. When one cannot be stored,
+    those before it are, and the error says how many.
+
     Raises:
         UsageError: A file is not there or is a folder; nothing of a sequence of paths was stored.
         BackendError: One cannot be read or stored.
@@ -36,12 +40,35 @@ def put(
         for path in paths:
             if path != "-":
                 require_file(path)
+        if len(paths) == 1:
+            for content in _contents(paths, stdin, []):
+                yield repo.blobs.put_stream(content), paths[0]
+            return
+    from collections import deque
+
+    read: deque[str] = deque()
+    stored = 0
+    try:
+        for digest in repo.blobs.put_many(_contents(paths, stdin, read)):
+            yield digest, read.popleft()
+            stored += 1
+    except AivcsError as error:
+        # Whoever goes on from there need not count the digests.
+        error.args = (f"{error}; {stored} before it {'is' if stored == 1 else 'are'} stored",)
+        raise
+
+
+def _contents(
+    paths: "Iterable[str]", stdin: "BinaryIO", read: "list[str] | deque[str]"
+) -> "Iterator[BinaryIO]":
+    """Yields each file, open, until the next is asked for, and appends its path to a list."""
     for path in paths:
+        read.append(path)
         if path == "-":
-            yield repo.blobs.put_stream(stdin), path
+            yield stdin
         else:
             with open_input(path) as file:
-                yield repo.blobs.put_stream(file), path
+                yield file
 
 
 def require_file(path: str) -> None:
