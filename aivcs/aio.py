@@ -95,6 +95,10 @@ class CasStore(Protocol):
         """As `aivcs.storage.CasStore.put_stream`; `readable` is read in a thread."""
         ...
 
+    def put_many(self, contents: Iterable[BinaryIO]) -> AsyncIterator[ContentDigest]:
+        """As `aivcs.storage.CasStore.put_many`; `contents` are iterated and read in threads."""
+        ...
+
     async def get(self, digest: ContentDigest) -> bytes:
         """As `aivcs.storage.CasStore.get`."""
         ...
@@ -382,6 +386,9 @@ class _AsyncCasStore:
 
     async def put_stream(self, readable: BinaryIO) -> ContentDigest:
         return await to_thread(self._store.put_stream, readable)
+
+    def put_many(self, contents: Iterable[BinaryIO]) -> AsyncGenerator[ContentDigest]:
+        return _iterate(lambda: self._store.put_many(contents))
 
     async def get(self, digest: ContentDigest) -> bytes:
         return await to_thread(self._store.get, digest)

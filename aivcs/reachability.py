@@ -9,16 +9,19 @@ could say anything, so damage to a log or to such a blob is an error, not an abs
 from __future__ import annotations
 
 import json
+import marshal
 import re
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from aivcs.errors import BackendError
 from aivcs.log import chain
 from aivcs.model import ContentDigest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aivcs.backends.fs.logs import LogCursor
+    from aivcs.backends.fs.logs import LogCursor, Place
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 20
@@ -46,7 +49,9 @@ class References:
         self._found: set[str] = set()
         self._searched: set[str] = set()
         self._absent: set[ContentDigest] = set()
-        self._logs: dict[str, LogCursor] = {}
+        # Where reading each log has stopped, in the order of their names. Not in memory: there may
+        # be more logs than it can hold.
+        self._places = _Places(repo)
 
     def __contains__(self, digest: ContentDigest) -> bool:
         """Whether anything that was read refers to a digest."""
@@ -64,17 +69,19 @@ class References:
         backend = self._repo.backend
         absent = list(self._absent)
         for pin in backend.pins():
-            yield from self._follow(digests_in(b'"%b"' % pin.encode(errors="replace")), "", pin)
-        for name in backend.list_logs():
-            log = self._logs.get(name)
-            if log is None:
-                log = self._logs[name] = backend.read_log(name)
+            yield from self._follow(digests_in(b'"%b"' % pin.encode(errors="replace")), None, pin)
+        places = _Places(self._repo)
+        for name, place in self._places.beside(backend.list_logs()):
+            log = backend.read_log(name, place)
             for line in log.more():
                 # The hash that closes a line is of lines, not of a blob.
                 found = digests_in(line[: -chain.LINK_BYTES])
-                yield from self._follow(found, name, line)
+                yield from self._follow(found, log, line)
+            places.add(name, log.place)
+        self._places.close()
+        self._places = places
         for digest in absent:  # it may have been put since, and name others itself
-            yield from self._follow(self._digests_in_blob(digest), "blob", digest)
+            yield from self._follow(self._digests_in_blob(digest), None, digest)
 
     def search(self, digest: ContentDigest) -> None:
         """Counts what a blob refers to, and so on, though nothing may refer to the blob itself.
@@ -83,16 +90,16 @@ class References:
             IntegrityError: It is damaged.
             StorageError: It cannot be read.
         """
-        for _ in self._follow(self._digests_in_blob(digest), "blob", digest):
+        for _ in self._follow(self._digests_in_blob(digest), None, digest):
             pass
 
     def _follow(
-        self, digests: Iterable[ContentDigest], name: str, source: object
+        self, digests: Iterable[ContentDigest], log: LogCursor | None, source: str | bytes
     ) -> Iterator[tuple[ContentDigest, str]]:
         for first in digests:
             if first in self._found:
                 continue
-            waiting = [(first, self._describe(name, source))]
+            waiting = [(first, _describe(log, source))]
             while waiting:
                 digest, why = waiting.pop()
                 if digest in self._found:
@@ -100,17 +107,6 @@ class References:
                 self._found.add(digest)
                 yield digest, why
                 waiting += [(d, f"blob {digest}") for d in self._digests_in_blob(digest)]
-
-    def _describe(self, name: str, source: object) -> str:
-        if not name:
-            return f"the pin {source}"
-        if name == "blob":
-            return f"blob {source}"
-        kind, _, rest = name.partition("/")
-        if kind == "release":
-            return f"release {rest}@{self._logs[name].lines}"
-        event = _SEQ.match(source) if isinstance(source, bytes) else None
-        return f"event {int(event[1])} of run {rest}" if event else f"run {rest}"
 
     def _digests_in_blob(self, digest: ContentDigest) -> Iterator[ContentDigest]:
         """Yields what a blob refers to, the first time it is asked; the whole blob is verified."""
@@ -122,6 +118,61 @@ class References:
         self._absent.discard(digest)
         self._searched.add(digest)
         yield from digests_in_blob(self._repo, digest)
+
+
+class _Places:
+    """Where reading stopped in each of some logs, in the order of their names, in a file."""
+
+    def __init__(self, repo: Repository) -> None:
+        self._file = repo.backend.scratch()
+
+    def add(self, name: str, place: Place) -> None:
+        with _writing():
+            marshal.dump((name, place), self._file)
+
+    def beside(self, names: Iterable[str]) -> Iterator[tuple[str, Place | None]]:
+        """Yields some names, which come in order, too, each with its place, if there is one."""
+        with _writing():
+            self._file.seek(0)
+        known, place = self._next()
+        for name in names:
+            while known and known < name:
+                known, place = self._next()
+            yield name, place if known == name else None
+
+    def close(self) -> None:
+        with suppress(OSError):  # it is not wanted any more
+            self._file.close()
+
+    __del__ = close
+
+    def _next(self) -> tuple[str, Place | None]:
+        try:
+            with _writing():
+                name, place = marshal.load(self._file)  # noqa: S302 our own
+        except EOFError:
+            return "", None
+        return name, place
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackendError(f"cannot keep what was read: {error.strerror or error}") from error
+
+
+def _describe(log: LogCursor | None, source: str | bytes) -> str:
+    """Says what refers to something: a line of a log, a blob, or a pin."""
+    if isinstance(source, str):
+        return f"blob {source}" if isinstance(source, ContentDigest) else f"the pin {source}"
+    assert log is not None
+    kind, _, rest = log.name.partition("/")
+    if kind == "release":
+        return f"release {rest}@{log.lines}"
+    event = _SEQ.match(source)
+    return f"event {int(event[1])} of run {rest}" if event else f"run {rest}"
 
 
 def digests_in_blob(repo: Repository, digest: ContentDigest) -> Iterator[ContentDigest]:

@@ -51,6 +51,21 @@ class CasStore(Protocol):
         """
         ...
 
+    def put_many(self, contents: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
+        """Stores each of some contents as `put_stream` does; yields their digests in order.
+
+        No digest is yielded before its content is durable. They may come late, many at once: a
+        backend may store as many together as it likes, in bounded memory. Each content is read to
+        its end before the next one is asked for. When the contents raise an error, or one cannot be
+        stored, those before it are stored and yielded all the same, as far as that can be done;
+        then the error is raised.
+
+        Raises:
+            BackendError: One could not be read or stored.
+            OutcomeUnknownError: Whether those that were not yielded are durable cannot be known.
+        """
+        ...
+
     def get(self, digest: ContentDigest) -> bytes:
         """Returns the exact bytes, verified against the digest.
 

@@ -1,20 +1,33 @@
-"""Writes a long content in the background, so that reading and hashing wait for no disk."""
+"""Moves long contents through a few buffers that are used again and again.
 
+A fresh buffer for each piece would cost as much as hashing it: the kernel has to find and clear
+every page of it. The same goes for the pages in which the kernel keeps what is written, so they can
+be passed by. A thread of its own writes, so that reading and hashing wait for no disk.
+"""
+
+import io
 import os
+from errno import EINVAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from queue import SimpleQueue
+    from typing import BinaryIO
 
 LONG = 8 << 20
 """Bytes of content from which a thread is worth its start."""
-_AHEAD = 8
-"""Pieces that may wait to be written, at most: they are the memory that this takes."""
-_FLUSH = 32 << 20
-"""Bytes after which the disk is set to work, so that the last sync does not find all to be done."""
+PIECE = 512 << 10
+"""Bytes of a buffer: few enough that hashing and writing find them in a processor's cache."""
+_BUFFERS = 8
+"""Buffers that are read into, hashed or written; they are the memory that this takes."""
+_FLUSH = 8 << 20
+"""Bytes that are written through the kernel's pages until the disk is set to work at them."""
+_ALIGNED = 4096
+"""What place and size are multiples of where nothing lies between; enough for any block size."""
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: "bytes | memoryview") -> None:
     """Writes all of some bytes.
 
     Raises:
@@ -23,6 +36,68 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def read_into(stream: "BinaryIO", buffer: memoryview) -> int:
+    """Reads what a stream gives at once into a buffer; returns how many bytes, none at the end.
+
+    Raises:
+        BlockingIOError: It has no data yet and does not wait for it.
+        TypeError: It gives something else than bytes.
+        OSError: It cannot be read.
+        ValueError: It is closed.
+    """
+    # Of these it is known what they do; of others, only that they have `read`.
+    if type(stream) is io.BufferedReader or type(stream) is io.FileIO:
+        count: int | None = stream.readinto(buffer)
+        if count is None:
+            raise BlockingIOError
+        return count
+    data: bytes | None = stream.read(len(buffer))
+    if data is None:
+        raise BlockingIOError
+    if not isinstance(data, bytes):
+        raise TypeError(type(data).__name__)
+    buffer[: len(data)] = data
+    return len(data)
+
+
+def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
+    """Writes to a file, from where it stands, all that a source gives.
+
+    Args:
+        fill: Puts the next bytes into a buffer and returns their number, 0 at the end. What it does
+            with them is done while those before them are written.
+        fd: The file; it stays the caller's.
+        sync: Whether the caller is going to make the file durable. Then what is long goes to the
+            disk at once, past the kernel's memory where the file system can do that. Nothing is
+            durable when this returns.
+
+    Raises:
+        OSError: They could not be written; some may have been. What `fill` raises comes as it is.
+    """
+    piece = memoryview(bytearray(PIECE))
+    written = 0
+    while written < LONG:
+        count = fill(piece)
+        if not count:
+            return
+        write_all(fd, piece[:count])
+        written += count
+    writer = BackgroundWriter(fd, sync=sync)
+    try:
+        count = PIECE
+        while count == PIECE:
+            buffer = writer.buffer()
+            # To the brim: only what is aligned can go to the disk as it is.
+            count = 0
+            while count < PIECE and (more := fill(buffer[count:])):
+                count += more
+            writer.write(buffer, count)
+        writer.finish()
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 class BackgroundWriter:
@@ -36,31 +111,37 @@ class BackgroundWriter:
 
         Args:
             fd: The file; it stays the caller's.
-            sync: Whether to make durable what is written from time to time. The last bytes are not,
-                they are the caller's to sync.
+            sync: As for `copy`.
         """
+        from mmap import mmap
         from queue import SimpleQueue
-        from threading import Semaphore, Thread
+        from threading import Thread
 
         self._fd = fd
         self._sync = sync
-        self._room = Semaphore(_AHEAD)
-        self._pieces: "SimpleQueue[bytes | None]" = SimpleQueue()
+        self._empty: "SimpleQueue[memoryview]" = SimpleQueue()
+        for _ in range(_BUFFERS):
+            self._empty.put(memoryview(mmap(-1, PIECE)))  # which begins at a page, unlike bytes
+        self._full: "SimpleQueue[tuple[memoryview, int] | None]" = SimpleQueue()
         self._error: OSError | None = None
         self._abandoned = False
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def write(self, data: bytes) -> None:
-        """Takes a piece; waits while too many are waiting.
+    def buffer(self) -> memoryview:
+        """Returns a buffer to be filled; waits until what was in it before is written.
 
         Raises:
             OSError: An earlier piece could not be written.
         """
-        self._room.acquire()
+        buffer = self._empty.get()
         if self._error is not None:
             raise self._error
-        self._pieces.put(data)
+        return buffer
+
+    def write(self, buffer: memoryview, count: int) -> None:
+        """Takes the first bytes of a buffer that `buffer` gave; it must not be touched any more."""
+        self._full.put((buffer, count))
 
     def finish(self) -> None:
         """Returns when all pieces are written.
@@ -68,7 +149,7 @@ class BackgroundWriter:
         Raises:
             OSError: One could not be.
         """
-        self._pieces.put(None)
+        self._full.put(None)
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -76,19 +157,59 @@ class BackgroundWriter:
     def abandon(self) -> None:
         """Returns when nothing is being written any more; what waited is dropped."""
         self._abandoned = True
-        self._pieces.put(None)
+        self._full.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        unsynced = 0
-        while (piece := self._pieces.get()) is not None:
+        begun = end = os.lseek(self._fd, 0, os.SEEK_CUR)
+        straight = self._sync and not end % _ALIGNED and _go_straight(self._fd, on=True)
+        while (piece := self._full.get()) is not None:
+            buffer, count = piece
             if self._error is None and not self._abandoned:
                 try:
-                    write_all(self._fd, piece)
-                    unsynced += len(piece)
-                    if self._sync and unsynced >= _FLUSH:
-                        os.fsync(self._fd)
-                        unsynced = 0
+                    if straight and count % _ALIGNED:
+                        straight = _go_straight(self._fd, on=False)
+                    try:
+                        write_all(self._fd, buffer[:count])
+                    except OSError as error:
+                        if not straight or error.errno != EINVAL:
+                            raise
+                        # The file system cannot do it, or has other ideas of what is aligned.
+                        straight = _go_straight(self._fd, on=False)
+                        os.lseek(self._fd, end, os.SEEK_SET)
+                        write_all(self._fd, buffer[:count])
                 except OSError as error:
                     self._error = error
-            self._room.release()
+                end += count
+                if self._sync and not straight and end - begun >= _FLUSH:
+                    begin_writing_back(self._fd, begun, end - begun)
+                    begun = end
+            self._empty.put(buffer)
+
+
+def begin_writing_back(fd: int, offset: int, size: int) -> None:
+    """Sets the disk to work at a part of a file, without waiting for it, where that can be asked.
+
+    That it is not needed any more is not what is meant (most of it stays in memory, since it is
+    being written), but Linux answers it by beginning to write, and `os` has no other call for that.
+    """
+    advise = getattr(os, "posix_fadvise", None)
+    if advise is None:
+        return
+    try:
+        advise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+    except OSError:
+        pass  # it is advice; whether all is written is for the last sync to say
+
+
+def _go_straight(fd: int, *, on: bool) -> bool:
+    """Lets what is written pass by the kernel's pages, or not; tells whether it does."""
+    import fcntl
+
+    flag = getattr(os, "O_DIRECT", 0)
+    try:
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags | flag if on else flags & ~flag)
+    except OSError:
+        return False  # not on every file system
+    return bool(flag) and on

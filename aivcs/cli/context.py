@@ -221,7 +221,7 @@ class Context:
         """Returns standard input, unbuffered."""
         return open(0, "rb", buffering=0, closefd=False)
 
-    def write(self, data: "str | bytes") -> None:
+    def write(self, data: "str | bytes | memoryview") -> None:
         """Writes data to standard output, text as UTF-8 whatever the locale.
 
         Raises:

@@ -3,11 +3,12 @@
 import os
 from stat import S_ISDIR, S_ISREG
 
-from aivcs.errors import BackendError, ConflictError, NotFoundError, UsageError
+from aivcs.errors import AivcsError, BackendError, ConflictError, NotFoundError, UsageError
 from aivcs.model import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
@@ -28,6 +29,9 @@ def put(
         paths: The files; `-` is `stdin`.
         stdin: What `-` reads.
 
+    Several are stored together, so their digests come many at once. When one cannot be stored,
+    those before it are, and the error says how many.
+
     Raises:
         UsageError: A file is not there or is a folder; nothing of a sequence of paths was stored.
         BackendError: One cannot be read or stored.
@@ -36,12 +40,35 @@ def put(
         for path in paths:
             if path != "-":
                 require_file(path)
+        if len(paths) == 1:
+            for content in _contents(paths, stdin, []):
+                yield repo.blobs.put_stream(content), paths[0]
+            return
+    from collections import deque
+
+    read: deque[str] = deque()
+    stored = 0
+    try:
+        for digest in repo.blobs.put_many(_contents(paths, stdin, read)):
+            yield digest, read.popleft()
+            stored += 1
+    except AivcsError as error:
+        # Whoever goes on from there need not count the digests.
+        error.args = (f"{error}; {stored} before it {'is' if stored == 1 else 'are'} stored",)
+        raise
+
+
+def _contents(
+    paths: "Iterable[str]", stdin: "BinaryIO", read: "list[str] | deque[str]"
+) -> "Iterator[BinaryIO]":
+    """Yields each file, open, until the next is asked for, and appends its path to a list."""
     for path in paths:
+        read.append(path)
         if path == "-":
-            yield repo.blobs.put_stream(stdin), path
+            yield stdin
         else:
             with open_input(path) as file:
-                yield repo.blobs.put_stream(file), path
+                yield file
 
 
 def require_file(path: str) -> None:
@@ -116,10 +143,11 @@ def _listed(path: bytes) -> str:
     return "./-" if path == b"-" else os.fsdecode(path)
 
 
-def read(repo: "Repository", digest: str) -> "Iterator[bytes]":
+def read(repo: "Repository", digest: str) -> "Iterator[bytes | memoryview]":
     """Yields the bytes of a blob; nothing before all of them are verified.
 
-    A small blob is read once; a large one is read twice, because what went down a pipe cannot be
+    Each piece is to be used before the next is asked for, which may be in the same memory. A small
+    blob is read once; a large one is read twice, because what went down a pipe cannot be
     taken back.
 
     Raises:
@@ -132,11 +160,14 @@ def read(repo: "Repository", digest: str) -> "Iterator[bytes]":
         if len(first) < _CHUNK:
             yield first
             return
-        while stream.read(_CHUNK):
+        from aivcs.writing import PIECE, read_into
+
+        buffer = memoryview(bytearray(PIECE))
+        while read_into(stream, buffer):
             pass
     with repo.blobs.open(whole) as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
+        while count := read_into(stream, buffer):
+            yield buffer[:count]
 
 
 def read_to_file(repo: "Repository", digest: str, path: str) -> None:
@@ -319,19 +350,6 @@ def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:
 
 def _copy(stream: "BinaryIO", fd: int) -> None:
     """Writes all of a stream to a file; a long one is read and written at once."""
-    from aivcs.writing import LONG, BackgroundWriter, write_all
+    from aivcs.writing import copy, read_into
 
-    written = 0
-    while written < LONG and (chunk := stream.read(_CHUNK)):
-        write_all(fd, chunk)
-        written += len(chunk)
-    if written < LONG:
-        return
-    writer = BackgroundWriter(fd, sync=True)
-    try:
-        while chunk := stream.read(_CHUNK):
-            writer.write(chunk)
-        writer.finish()
-    except BaseException:
-        writer.abandon()
-        raise
+    copy(lambda buffer: read_into(stream, buffer), fd, sync=True)

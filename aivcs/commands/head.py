@@ -6,6 +6,7 @@ was not replaced, shows only a head kept elsewhere; the digest of one manifest s
 
 from __future__ import annotations
 
+from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.backends.fs.verify import Finding
@@ -16,17 +17,21 @@ from aivcs.errors import (
     SerializationError,
     UsageError,
 )
-from aivcs.log.heads import heads_in, manifest
+from aivcs.log.heads import heads_in, pieces
 from aivcs.log.verify import DAMAGE
 from aivcs.model import Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from _typeshed import WriteableBuffer
+
     from aivcs.model import ContentDigest
     from aivcs.repository import Repository
     from aivcs.signing import Verifier
 
+_AT_ONCE = 64 << 10
+"""Bytes of a manifest that are made before they are handed on."""
 _ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
     "not the store it was taken of, or a copy from before"
@@ -61,18 +66,49 @@ def take(repo: Repository) -> Taken:
         BackendError: One cannot be read, or the manifest not stored.
         LockTimeoutError: A writer holds a log for too long.
     """
-    heads = []
-    for name in repo.backend.list_logs():
-        log = repo.backend.read_log(name)
-        for _ in log.more(settled=True):
-            pass
-        if log.lines:
-            heads.append((name, Head(log.lines, log.hash)))
-    data = manifest(heads)
-    with repo.hold():
-        digest = repo.blobs.put(data)
+    count = 0
+
+    def heads() -> Iterator[tuple[str, Head]]:
+        nonlocal count
+        for name in repo.backend.list_logs():
+            log = repo.backend.read_log(name)
+            for _ in log.more(settled=True):
+                pass
+            if log.lines:
+                count += 1
+                yield name, Head(log.lines, log.hash)
+
+    # The logs are read while the manifest is stored: it may be larger than memory should be.
+    manifest = BufferedReader(_Pieces(pieces(heads())), _AT_ONCE)
+    with repo.hold(later=True):
+        digest = repo.blobs.put_stream(manifest)
         repo.backend.pin(digest)
-    return Taken(digest, len(heads))
+    return Taken(digest, count)
+
+
+class _Pieces(RawIOBase):
+    """A stream of what an iterator yields."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        size = 0
+        while size < len(view):
+            if not self._rest:
+                self._rest = memoryview(next(self._pieces, b""))
+                if not self._rest:
+                    break
+            count = min(len(view) - size, len(self._rest))
+            view[size : size + count] = self._rest[:count]
+            self._rest = self._rest[count:]
+            size += count
+        return size
 
 
 def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:

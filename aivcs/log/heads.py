@@ -16,7 +16,7 @@ from aivcs.model import Head, RunId, check_release_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 TYPE = "heads"
 FORMAT = 1
@@ -25,8 +25,16 @@ _HEX = frozenset("0123456789abcdef")
 
 def manifest(heads: "Iterable[tuple[str, Head]]") -> bytes:
     """Returns the manifest of some logs, given by name and head in any order."""
-    logs = [{"log": name, "lines": head.lines, "hash": head.hash} for name, head in sorted(heads)]
-    return encode({"type": TYPE, "format": FORMAT, "logs": logs}).encode()
+    return b"".join(pieces(sorted(heads)))
+
+
+def pieces(heads: "Iterable[tuple[str, Head]]") -> "Iterator[bytes]":
+    """Yields the manifest of some logs, given in the order of their names, piece by piece."""
+    before = encode({"type": TYPE, "format": FORMAT, "logs": []})[:-2]
+    for name, head in heads:
+        yield f"{before}{encode({'log': name, 'lines': head.lines, 'hash': head.hash})}".encode()
+        before = ","
+    yield f"{'' if before == ',' else before}]}}".encode()
 
 
 def heads_in(data: bytes) -> "list[tuple[str, Head]]":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from hashlib import sha256
-from io import BytesIO, RawIOBase
+from io import BytesIO, RawIOBase, StringIO
 from random import Random
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 
@@ -15,12 +16,13 @@ from aivcs.errors import (
     InvalidDigestError,
     NotFoundError,
     SerializationError,
+    StorageError,
 )
 from aivcs.model import ContentDigest
 from aivcs.testing.race import race
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aivcs.storage import CasStore
 
@@ -273,9 +275,78 @@ class CasStoreContract:
         with pytest.raises(BackendError):
             store.put_stream(stream)
 
-    def test_a_stream_of_text_is_refused(self, store: CasStore) -> None:
-        from io import StringIO
+    def test_many_are_stored_like_each_of_them(self, open_store: OpenStore) -> None:
+        contents = [*CONTENTS.values(), b"abc", *CONTENTS.values()]
+        stored = list(open_store().put_many(map(BytesIO, contents)))
+        assert stored == [ContentDigest.from_bytes(content) for content in contents]
+        assert {type(digest) for digest in stored} == {ContentDigest}
+        assert list(open_store().list_digests()) == sorted(set(stored))
+        assert [open_store().get(digest) for digest in stored] == contents
 
+    def test_of_none_at_all_none_are_stored(self, store: CasStore) -> None:
+        assert list(store.put_many([])) == []
+
+    def test_a_thousand_are_stored_beside_what_is_there(self, store: CasStore) -> None:
+        contents = [b"%d" % (number % 700) for number in range(1000)]
+        for content in contents[::3]:
+            store.put(content)
+        stored = list(store.put_many(map(BytesIO, contents)))
+        assert stored == [ContentDigest.from_bytes(content) for content in contents]
+        assert [store.get(digest) for digest in stored] == contents
+        assert len(list(store.list_digests())) == 700
+
+    def test_each_of_many_is_read_before_the_next_is_asked_for(self, store: CasStore) -> None:
+        def contents() -> Iterator[BinaryIO]:
+            for size in (10, 3_000_000, 0):
+                with Trickle(noise(size), 65_536) as stream:
+                    yield cast("BinaryIO", stream)
+                    assert not stream.read()
+
+        assert len(list(store.put_many(contents()))) == 3
+
+    @pytest.mark.parametrize("bad", [lambda: Broken(b"begun", 2), lambda: StringIO("text")])
+    def test_those_before_one_that_fails_are_stored_and_no_others(
+        self, store: CasStore, bad: Callable[[], BinaryIO]
+    ) -> None:
+        contents = iter([BytesIO(b"1"), BytesIO(b"2"), bad(), BytesIO(b"3")])
+        self._stores_two_then_fails(store, contents, StorageError)
+
+    def test_an_error_of_the_contents_comes_behind_those_that_are_stored(
+        self, store: CasStore
+    ) -> None:
+        def contents() -> Iterator[BinaryIO]:
+            yield from (BytesIO(b"1"), BytesIO(b"2"))
+            raise LookupError("of the caller's own")
+
+        self._stores_two_then_fails(store, contents(), LookupError)
+
+    def _stores_two_then_fails(
+        self, store: CasStore, contents: Iterator[BinaryIO], error: type[Exception]
+    ) -> None:
+        stored: list[ContentDigest] = []
+        with pytest.raises(error):
+            stored.extend(store.put_many(contents))
+        assert stored == [ContentDigest.from_bytes(content) for content in (b"1", b"2")]
+        assert list(store.list_digests()) == sorted(stored)
+
+    def test_many_that_are_not_waited_for_leave_nothing_but_whole_blobs(
+        self, store: CasStore
+    ) -> None:
+        with closing(cast("Any", store.put_many(BytesIO(b"%d" % n) for n in range(5)))) as digests:
+            assert next(digests) == ContentDigest.from_bytes(b"0")
+        for digest in store.list_digests():
+            store.get(digest)
+
+    @every_damage
+    def test_putting_a_damaged_blob_among_many_repairs_it(
+        self, store: CasStore, corrupt: Corrupt, damage: Callable[[bytes], bytes]
+    ) -> None:
+        digest = store.put(b"some content")
+        corrupt(digest, damage)
+        assert digest in list(store.put_many(map(BytesIO, (b"1", b"some content", b"2"))))
+        assert store.get(digest) == b"some content"
+
+    def test_a_stream_of_text_is_refused(self, store: CasStore) -> None:
         with pytest.raises(SerializationError):
             store.put_stream(cast("BinaryIO", StringIO("abc")))
         assert list(store.list_digests()) == []

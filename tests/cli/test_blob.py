@@ -100,6 +100,21 @@ class TestPut:
         with unchanged:
             assert aivcs("blob", "put", "--stdin-paths", stdin=listed, code=2).complaint
 
+    def test_says_how_many_of_a_list_are_stored_when_it_stops(self, aivcs, files):
+        for name in ("a", "b"):
+            (aivcs.folder / name).write_text(name)
+        done = aivcs("blob", "put", "--sums", "--stdin-paths", stdin=b"a\nb\nabsent\na\n", code=2)
+        assert done.lines == [f"{files.sha256(name)}  {name}" for name in ("a", "b")]
+        assert done.complaint == "no file 'absent'; 2 before it are stored"
+        assert aivcs.ok("blob", "ls").lines == sorted(map(files.sha256, ("a", "b")))
+
+    def test_stores_many_where_few_files_may_be_open(self, aivcs, files):
+        for number in range(600):
+            (aivcs.folder / f"{number}").write_text(f"{number % 500}")
+        done = aivcs.shell("ulimit -n 20; seq 0 599 | aivcs blob put --stdin-paths")
+        assert done.lines == [files.sha256(f"{number % 500}") for number in range(600)]
+        assert aivcs.ok("blob", "verify").out == b""
+
     def test_heals_a_damaged_object(self, aivcs):
         digest = aivcs.put(b"content")
         aivcs.object(digest).write_bytes(b"")

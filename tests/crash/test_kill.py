@@ -102,6 +102,25 @@ class Puts(Scenario):
         ) and (now.runs, now.releases) == (before.runs, before.releases)
 
 
+class PutsMany(Scenario):
+    """Stores some files together: one that is there, two that are not, one of them twice."""
+
+    contents = (b"new", b"spec one\n", LARGE, b"new")
+
+    def prepare(self, aivcs, facts):
+        for number, content in enumerate(self.contents):
+            (aivcs.folder / f"file-{number}").write_bytes(content)
+        return "blob", "put", *(f"file-{number}" for number in range(len(self.contents)))
+
+    def done(self, before, now, facts):
+        wanted = {facts["sha256"](content) for content in self.contents}
+        return now.blobs == before.blobs | wanted and now.runs == before.runs
+
+    def partly(self, before, now, facts):
+        wanted = {facts["sha256"](content) for content in self.contents}
+        return before.blobs <= now.blobs <= before.blobs | wanted and now.runs == before.runs
+
+
 class Starts(Scenario):
     def prepare(self, aivcs, facts):
         return "run", "start", "--agent", "bot", "--spec", facts["spec"]
@@ -302,6 +321,7 @@ SCENARIOS = {
     "blob put (there already)": Puts(b"old", there=True),
     "blob put (large)": Puts(LARGE),
     "blob put (large, there already)": Puts(LARGE, there=True),
+    "blob put (many)": PutsMany(),
     "blob rm": Removes(),
     "gc": Collects(),
     "head": TakesHeads(),

@@ -147,6 +147,12 @@ def test_what_was_acknowledged_is_there_after_a_power_cut(disk, on_disk):
     survives()
     aivcs.put(bytes(range(256)) * 5000)
     survives()
+    for number in range(40):
+        (aivcs.home / f"many-{number}").write_bytes(bytes([number]) * (number % 3 * 5000 + 1))
+    listed = "\n".join(str(aivcs.home / f"many-{number}") for number in range(40))
+    many = aivcs.ok("blob", "put", "--stdin-paths", stdin=listed).lines
+    assert len(set(many)) == 40
+    survives()
     run_id = aivcs.ok("run", "start", "--agent", "bot", "--spec", spec).text
     survives()
     aivcs.ok("run", "log", run_id, "k", "a=1")
@@ -187,6 +193,38 @@ def test_what_a_killed_process_left_unsynced_is_synced_by_who_acknowledges_it(di
     first = next(call for call in calls if call.name == "fsync")
     assert tracer.kill(first, "release", "promote", "killed/bot", spec)
     aivcs.ok("release", "promote", "killed/bot", spec)
+    before = judge(aivcs.store)
+
+    def look(root):
+        assert judge(root / "project/.aivcs") == before
+
+    disk.after_power_cut(disk.copy("copy"), look)
+
+
+def test_many_blobs_have_no_name_before_their_content_is_durable(disk, on_disk, files):
+    """The power fails before each sync and each renaming; what has a name is whole."""
+    require_strace()
+    aivcs = on_disk
+    aivcs.ok("init")
+    contents = [b"one", b"two" * 3000, bytes(range(256)) * 8000]
+    for number, content in enumerate(contents):
+        (aivcs.home / f"file-{number}").write_bytes(content)
+    paths = [str(aivcs.home / f"file-{number}") for number in range(len(contents))]
+    run("sync", "-f", aivcs.folder)
+    trial = type(aivcs)(aivcs.folder.parent / "trial", aivcs.home)
+    trial.folder.mkdir()
+    trial.ok("init")
+    calls, _ = Tracer(trial).calls("blob", "put", *paths, names=["fsync", "fdatasync", "rename"])
+    assert {call.name for call in calls} == {"fsync", "fdatasync", "rename"}
+    killed = 0
+    for number, call in enumerate(calls):
+        # What was stored before a kill need not be stored again, so it takes fewer calls each time.
+        killed += Tracer(aivcs).kill(call, "blob", "put", *paths)
+        disk.after_power_cut(
+            disk.copy(f"copy-{number}"), lambda root: judge(root / "project/.aivcs")
+        )
+    assert killed > len(calls) / 2
+    assert aivcs.ok("blob", "put", *paths).lines == [files.sha256(content) for content in contents]
     before = judge(aivcs.store)
 
     def look(root):

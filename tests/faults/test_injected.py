@@ -136,3 +136,71 @@ def test_what_cannot_be_read_is_not_taken_for_absent(name, victim, tmp_path):
         check,
         lambda call: "= -1" not in call.text,
     )
+
+
+MANY = ["new", "old", "large"]
+"""Files of `lived_in`, of which one is in the store."""
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "codes"),
+    [
+        (["write"], "ENOSPC", {16}),
+        (["fsync", "fdatasync"], "EIO", {17}),
+        (["rename", "mkdir"], "EIO", {16}),
+        (["openat"], "EMFILE", {16, 17}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_of_many_what_was_acknowledged_is_there_and_nothing_lies_about(
+    names, error, codes, victim, tmp_path, files
+):
+    wanted = [
+        files.sha256((victim.aivcs.folder / name).read_bytes()) for name in MANY
+    ]  # in the order in which they are given back
+
+    def check(here, call, made, done):
+        assert done.returncode in codes, (call, done)
+        told = done.stdout.decode().split()
+        assert told == wanted[: len(told)]
+        are = "is" if len(told) == 1 else "are"
+        assert done.stderr.decode().endswith(f"; {len(told)} before it {are} stored\n"), done
+        assert done.stderr.count(b"\n") == 1, done
+        now = judge(here.aivcs.store)
+        assert here.before.blobs | set(told) <= now.blobs <= here.before.blobs | set(wanted)
+        assert (now.runs, now.releases) == (here.before.runs, here.before.releases)
+        here.require_no_temporaries()
+        if error == "EIO" and "fsync" in names:
+            failed = next(at for at, made in enumerate(made) if "INJECTED" in made.text)
+            assert not made[failed + 1 :], "something was synced after a sync had failed"
+
+    assert fail_each(
+        victim,
+        tmp_path,
+        ["blob", "put", *MANY],
+        names,
+        error,
+        check,
+        lambda call: "/.aivcs/format" not in call.text and "/.aivcs/config" not in call.text,
+    )
+
+
+def test_many_are_synced_no_more_when_one_could_not_be(victim, files):
+    """Threads sync at once: those that are under way may end, and then no other begins."""
+    for number in range(200):
+        (victim.aivcs.folder / f"n{number}").write_bytes(b"%d" % number)
+    names = [f"n{number}" for number in range(200)]
+    made, done = Tracer(victim.aivcs).calls(
+        "blob",
+        "put",
+        *names,
+        names=["fdatasync", "fsync", "rename"],
+        code=None,
+        inject=["-f", "-e", "inject=fdatasync:error=EIO:when=2"],
+    )
+    assert done.returncode == 17, done
+    assert not done.stdout
+    assert not [call for call in made if call.name in {"rename", "fsync"}]
+    assert len(made) < 100, "it went on"
+    assert judge(victim.aivcs.store) == victim.before
+    victim.require_no_temporaries()

@@ -15,12 +15,13 @@ from aivcs.settings import Settings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
     from aivcs.backends.fs.blobs import FileCasStore
     from aivcs.backends.fs.folder import Hold
     from aivcs.backends.fs.garbage import Exclusive
     from aivcs.backends.fs.glance import Glance
-    from aivcs.backends.fs.logs import LogCursor
+    from aivcs.backends.fs.logs import LogCursor, Place
     from aivcs.backends.fs.releases import FileReleaseRegistry
     from aivcs.backends.fs.runs import FileRunLedger
     from aivcs.backends.fs.verify import Finding
@@ -314,7 +315,7 @@ class FileBackend:
         return Exclusive(self._folder)
 
     def list_logs(self) -> "Iterator[str]":
-        """Yields the names of all logs, `run/<id>` and `release/<name>`, in no certain order.
+        """Yields the names of all logs, `release/<name>` and `run/<id>`, in order.
 
         Raises:
             BackendError: A part of the store cannot be looked into.
@@ -324,15 +325,19 @@ class FileBackend:
 
         return list_logs(self._folder)
 
-    def read_log(self, name: str) -> "LogCursor":
+    def read_log(self, name: str, place: "Place | None" = None) -> "LogCursor":
         """Returns a cursor at the beginning of a log, which need not be there.
+
+        Args:
+            name: The log's name.
+            place: Where another cursor has stopped, to go on there.
 
         Raises:
             InvalidNameError: No log can have this name.
         """
         from aivcs.backends.fs.logs import LogCursor
 
-        return LogCursor(self._folder, name)
+        return LogCursor(self._folder, name, place)
 
     def stored_blobs(self) -> "Iterator[tuple[ContentDigest, int, float]]":
         """Yields digest, bytes, and the time of the last put (POSIX seconds) of every blob.
@@ -370,6 +375,12 @@ class FileBackend:
         from aivcs.backends.fs.garbage import leftovers
 
         return leftovers(self._folder, moment, delete=delete)
+
+    def scratch(self) -> "BinaryIO":
+        """Returns an empty file without a name, for what may be too much for memory."""
+        from aivcs.backends.fs.garbage import scratch
+
+        return scratch(self._folder)
 
     def verify(
         self,

@@ -15,7 +15,7 @@ from aivcs.sha256 import hasher, hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from hashlib import _Hash
     from typing import BinaryIO
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 """Bytes moved at once."""
+_SHORT = 64 << 10
+"""Bytes of an object that one read should get."""
+_PIECE = 256 << 10
+"""Bytes of a longer one that one read gets, into memory that is used again: it stays in cache."""
 
 
 class FileCasStore:
@@ -41,42 +45,18 @@ class FileCasStore:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise SerializationError(f"a blob is made of bytes, not of {type(data).__name__}")
         data = data if isinstance(data, bytes) else bytes(data)
-        digest = ContentDigest.from_bytes(data)
-        with self._folder.hold():
-            if not self._refresh(digest):
-                fd, temporary = self._folder.create_temporary()
-                self._fill(fd, temporary, data)
-                self._folder.publish(fd, temporary, _name(digest))
-        return digest
+        return self._put(ContentDigest.from_bytes(data), data)
 
     def put_stream(self, readable: "BinaryIO") -> ContentDigest:
         """As `CasStore.put_stream`."""
-        chunk = _read_chunk(readable)
-        if len(chunk) < _CHUNK:
-            return self.put(chunk)
-        from aivcs.writing import LONG
-
-        hashed = hasher(len(chunk), chunk)
-        fd, temporary = self._folder.create_temporary()
-        self._fill(fd, temporary, chunk)
-        try:
-            written = len(chunk)
-            while written < LONG and (chunk := _read_chunk(readable)):
-                hashed.update(chunk)
-                with files.doing("write", temporary):
-                    files.write_all(fd, chunk)
-                written += len(chunk)
-            if written >= LONG:
-                self._fill_from(fd, temporary, readable, hashed)
-        except BaseException:
-            self._abandon(fd, temporary)
-            raise
-        digest = ContentDigest(hashed.hexdigest())
+        digest, data, fd, temporary = self.receive(readable)
+        if fd < 0:
+            return self._put(digest, data)
         try:
             # Only now: a slow input should keep nobody waiting.
             self._folder.begin_hold(later=False)
         except BaseException:
-            self._abandon(fd, temporary)
+            self.abandon(fd, temporary)
             raise
         try:
             self._publish_unless_there(fd, temporary, digest)
@@ -84,12 +64,18 @@ class FileCasStore:
             self._folder.end_hold()
         return digest
 
+    def put_many(self, contents: "Iterable[BinaryIO]") -> "Iterator[ContentDigest]":
+        """As `CasStore.put_many`."""
+        from aivcs.backends.fs.batch import put_many
+
+        return put_many(self, self._folder, contents)
+
     def get(self, digest: ContentDigest) -> bytes:
         """As `CasStore.get`."""
         digest = ContentDigest(digest)
         fd = self._open(digest)
         try:
-            with files.doing("read", _name(digest)):
+            with files.doing("read", object_name(digest)):
                 pieces = []
                 while piece := os.read(fd, _CHUNK):
                     pieces.append(piece)
@@ -102,7 +88,7 @@ class FileCasStore:
     def open(self, digest: ContentDigest) -> "BinaryIO":
         """As `CasStore.open`."""
         digest = ContentDigest(digest)
-        return io.BufferedReader(_VerifiedStream(digest, self._open(digest)), _CHUNK)
+        return io.BufferedReader(_VerifiedStream(digest, self._open(digest)), _SHORT)
 
     def contains(self, digest: ContentDigest) -> bool:
         """As `CasStore.contains`."""
@@ -114,7 +100,7 @@ class FileCasStore:
 
     def delete(self, digest: ContentDigest) -> None:
         """As `CasStore.delete`."""
-        name = _name(ContentDigest(digest))
+        name = object_name(ContentDigest(digest))
         self._folder.require_parents(name)
         with files.doing("delete", name):
             try:
@@ -142,7 +128,7 @@ class FileCasStore:
                     yield ContentDigest(shard + rest)
 
     def _find(self, digest: ContentDigest) -> "int | None":
-        name = _name(digest)
+        name = object_name(digest)
         self._folder.require_parents(name)
         return files.open_file(self._folder.path(name), os.O_RDONLY)
 
@@ -152,23 +138,82 @@ class FileCasStore:
             raise NotFoundError(digest)
         return fd
 
-    def _refresh(self, digest: ContentDigest) -> bool:
-        """Tells whether the object is there undamaged; if so it is as good as put just now.
+    def touch(self, digest: ContentDigest) -> "int | None":
+        """Refreshes the age of an object that is there undamaged, and returns it open, or None.
 
-        To be called in a hold: a collector of garbage must not come between look and refresh.
+        It is then as good as put just now, except for being durable. To be called in a hold: a
+        collector of garbage must not come between look and refresh.
         """
         fd = self._find(digest)
         if fd is None:
-            return False
-        name = _name(digest)
+            return None
+        is_right = False
         try:
-            with files.doing("read", name):
-                if hash_file(fd) != digest:
-                    return False
-                try:
-                    os.utime(fd)
-                except PermissionError:
-                    return False  # another user's: one of our own takes its place
+            with files.doing("read", object_name(digest)):
+                if hash_file(fd) == digest:
+                    try:
+                        os.utime(fd)
+                    except PermissionError:
+                        pass  # another user's: one of our own takes its place
+                    else:
+                        is_right = True
+        finally:
+            if not is_right:
+                files.close(fd)
+        return fd if is_right else None
+
+    def receive(self, readable: "BinaryIO") -> "tuple[ContentDigest, bytes, int, str]":
+        """Reads a content to its end: a short one into memory, a long one into a temporary file.
+
+        Returns:
+            Its digest; its bytes if it is short; else the descriptor (which is -1 if it is short)
+            and the path of a temporary file, written and no more.
+
+        Raises:
+            BackendError: It could not be read or written.
+        """
+        chunk = _read_chunk(readable)
+        if len(chunk) < _CHUNK:
+            return ContentDigest.from_bytes(chunk), chunk, -1, ""
+        hashed = hasher(len(chunk), chunk)
+        fd, temporary = self.set_aside(chunk)
+        try:
+            self._fill_from(fd, temporary, readable, hashed)
+        except BaseException:
+            self.abandon(fd, temporary)
+            raise
+        return ContentDigest(hashed.hexdigest()), b"", fd, temporary
+
+    def set_aside(self, data: bytes) -> "tuple[int, str]":
+        """Writes a temporary file, and returns its descriptor and path; it is not durable yet.
+
+        Raises:
+            BackendError: It could not be written; then it is gone.
+        """
+        fd, temporary = self._folder.create_temporary()
+        try:
+            with files.doing("write", temporary):
+                files.write_all(fd, data)
+        except BaseException:
+            self.abandon(fd, temporary)
+            raise
+        return fd, temporary
+
+    def abandon(self, fd: int, temporary: str) -> None:
+        """Closes and removes a temporary file."""
+        os.close(fd)
+        self._folder.discard(temporary)
+
+    def _refresh(self, digest: ContentDigest) -> bool:
+        """Tells whether the object is there undamaged; if so it is as good as put just now.
+
+        To be called in a hold, as `touch`.
+        """
+        fd = self.touch(digest)
+        if fd is None:
+            return False
+        name = object_name(digest)
+        try:
             if self._folder.is_durable:
                 # Whoever stored it may have been told not to wait for that.
                 files.sync_file(fd, self._folder.path(name))
@@ -178,45 +223,38 @@ class FileCasStore:
         self._folder.sync_parents(name)
         return True
 
+    def _put(self, digest: ContentDigest, data: bytes) -> ContentDigest:
+        with self._folder.hold():
+            if not self._refresh(digest):
+                fd, temporary = self.set_aside(data)
+                self._folder.publish(fd, temporary, object_name(digest))
+        return digest
+
     def _publish_unless_there(self, fd: int, temporary: str, digest: ContentDigest) -> None:
         try:
             there = self._refresh(digest)
         except BaseException:
-            self._abandon(fd, temporary)
+            self.abandon(fd, temporary)
             raise
         if there:
-            self._abandon(fd, temporary)
+            self.abandon(fd, temporary)
         else:
-            self._folder.publish(fd, temporary, _name(digest))
-
-    def _fill(self, fd: int, temporary: str, data: "bytes | memoryview") -> None:
-        """Writes to a temporary file, which is gone if that fails."""
-        try:
-            with files.doing("write", temporary):
-                files.write_all(fd, data)
-        except BaseException:
-            self._abandon(fd, temporary)
-            raise
+            self._folder.publish(fd, temporary, object_name(digest))
 
     def _fill_from(self, fd: int, temporary: str, readable: "BinaryIO", hashed: "_Hash") -> None:
         """Writes the rest of a stream to a temporary file while it is hashed."""
-        from aivcs.writing import BackgroundWriter
+        from aivcs.writing import copy, read_into
 
-        writer = BackgroundWriter(fd, sync=self._folder.is_durable)
-        try:
-            while chunk := _read_chunk(readable):
-                with files.doing("write", temporary):
-                    writer.write(chunk)
-                hashed.update(chunk)
-            with files.doing("write", temporary):
-                writer.finish()
-        except BaseException:
-            writer.abandon()
-            raise
+        def fill(buffer: memoryview) -> int:
+            try:
+                count = read_into(readable, buffer)
+            except (OSError, ValueError, TypeError) as error:
+                raise _unreadable(error) from error
+            hashed.update(buffer[:count])
+            return count
 
-    def _abandon(self, fd: int, temporary: str) -> None:
-        os.close(fd)
-        self._folder.discard(temporary)
+        with files.doing("write", temporary):
+            copy(fill, fd, sync=self._folder.is_durable)
 
 
 class _VerifiedStream(io.RawIOBase):
@@ -225,7 +263,7 @@ class _VerifiedStream(io.RawIOBase):
     def __init__(self, digest: ContentDigest, fd: int) -> None:
         self._digest = digest
         self._fd = fd
-        with files.doing("look at", _name(digest)):
+        with files.doing("look at", object_name(digest)):
             self._left = os.fstat(fd).st_size
         self._hasher = hasher(self._left)
 
@@ -234,7 +272,7 @@ class _VerifiedStream(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer).cast("B")
-        with files.doing("read", _name(self._digest)):
+        with files.doing("read", object_name(self._digest)):
             count = os.readv(self._fd, [view])
         self._hasher.update(view[:count])
         self._left -= count
@@ -249,7 +287,8 @@ class _VerifiedStream(io.RawIOBase):
         super().close()
 
 
-def _name(digest: str) -> str:
+def object_name(digest: str) -> str:
+    """Returns where an object stands, below the store."""
     return f"objects/{digest[:2]}/{digest[2:]}"
 
 
@@ -258,7 +297,7 @@ def _verify(digest: ContentDigest, actual: str) -> None:
         raise IntegrityError(
             digest,
             actual,
-            _name(digest),
+            object_name(digest),
             f"blob {digest} is damaged: its bytes hash to {actual}; "
             "put the same content again to heal it, aivcs verify lists all damage",
         )
@@ -270,33 +309,44 @@ def hash_file(fd: int) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    data = os.read(fd, _CHUNK)
-    if len(data) < _CHUNK:
+    data = os.read(fd, _SHORT)
+    if len(data) < _SHORT:
         return hex_digest(data)
-    hashed = hasher(len(data), data)
-    while data := os.read(fd, _CHUNK):
-        hashed.update(data)
+    hashed = hasher(os.fstat(fd).st_size, data)
+    buffer = memoryview(bytearray(_PIECE))
+    while count := os.readv(fd, [buffer]):
+        hashed.update(buffer[:count])
     return hashed.hexdigest()
 
 
 def _read_chunk(readable: "BinaryIO") -> bytes:
     """Reads `_CHUNK` bytes, or what is left before the end, from a stream that may give less."""
-    chunk = b""
-    try:
-        while len(chunk) < _CHUNK:
-            more = readable.read(_CHUNK - len(chunk))
-            if more is None:
-                raise BackendError("the input has no data yet and does not wait for it")
-            if not isinstance(more, bytes):
-                raise SerializationError(f"a blob is made of bytes, not of {type(more).__name__}")
-            if not more:
-                break
-            chunk = chunk + more if chunk else more
-    except OSError as error:
-        raise BackendError(f"cannot read the input: {error.strerror or error}") from error
-    except ValueError as error:  # the stream is closed
-        raise BackendError(f"cannot read the input: {error}") from error
+    chunk = _read(readable, _CHUNK)
+    while chunk and len(chunk) < _CHUNK and (more := _read(readable, _CHUNK - len(chunk))):
+        chunk += more
     return chunk
+
+
+def _read(readable: "BinaryIO", size: int) -> bytes:
+    """Reads what a stream gives at once, up to some bytes; none at the end."""
+    try:
+        data = readable.read(size)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from error
+    if data is None:
+        raise _unreadable(BlockingIOError())
+    if not isinstance(data, bytes):
+        raise _unreadable(TypeError(type(data).__name__))
+    return data
+
+
+def _unreadable(error: "OSError | ValueError | TypeError") -> "BackendError | SerializationError":
+    if isinstance(error, TypeError):
+        return SerializationError(f"a blob is made of bytes, not of {error}")
+    if isinstance(error, BlockingIOError):
+        return BackendError("the input has no data yet and does not wait for it")
+    # A ValueError: the stream is closed.
+    return BackendError(f"cannot read the input: {getattr(error, 'strerror', None) or error}")
 
 
 def _entries(path: str) -> "list[str]":

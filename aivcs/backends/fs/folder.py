@@ -80,7 +80,7 @@ class Folder:
             return
         at = name.rfind("/")
         while at >= 0:
-            files.sync_folder(f"{self.root}/{name[:at]}")
+            files.sync_folder(self.path(name[:at]))
             at = name.rfind("/", 0, at)
         files.sync_folder(self.root)
 
@@ -177,17 +177,25 @@ class Folder:
                     files.sync_file(fd, temporary)
             finally:
                 files.close(fd)
-            path = self.path(name)
-            with files.doing("store", path):
-                try:
-                    os.rename(temporary, path)
-                except FileNotFoundError:
-                    self.make_parents(name)
-                    os.rename(temporary, path)
+            self.rename(temporary, name)
         except BaseException:
             self.discard(temporary)
             raise
         self.sync_parents(name)
+
+    def rename(self, temporary: str, name: str) -> None:
+        """Gives a temporary file its name, replacing what has it; durable is neither of them.
+
+        Raises:
+            BackendError: It could not be done; nothing has changed.
+        """
+        path = self.path(name)
+        with files.doing("store", path):
+            try:
+                os.rename(temporary, path)
+            except FileNotFoundError:
+                self.make_parents(name)
+                os.rename(temporary, path)
 
     def discard(self, temporary: str) -> None:
         """Removes a temporary file, if that can be done."""

@@ -4,6 +4,7 @@ The age of an object is the time since it was last put: putting what is there re
 modification time. What a file is worth is decided elsewhere; here nothing is removed but by name.
 """
 
+import io
 import os
 from stat import S_ISREG
 
@@ -14,6 +15,7 @@ from aivcs.model import ContentDigest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     from aivcs.backends.fs.folder import Folder
 
@@ -103,6 +105,22 @@ def leftovers(folder: "Folder", moment: float, *, delete: bool) -> int:
                     continue
         count += 1
     return count
+
+
+def scratch(folder: "Folder") -> "BinaryIO":
+    """Returns a file without a name, for what may be too much for memory; closed, it is gone.
+
+    It is in memory all the same where the store cannot be written to, or has no such files.
+    """
+    flags = getattr(os, "O_TMPFILE", None)
+    if flags is not None:
+        try:
+            fd = os.open(folder.path("tmp"), flags | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            pass
+        else:
+            return open(fd, "w+b")
+    return io.BytesIO()
 
 
 def _entries(folder: "Folder", name: str) -> "list[str]":

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
 
+    Place = tuple[int, int, str, tuple[int, ...]]
+
 
 class LogCursor:
     """A place in a log, from which reading goes on; holds no file open.
@@ -32,19 +34,21 @@ class LogCursor:
 
     __slots__ = ("_end", "_folder", "_path", "_stamp", "hash", "lines", "name")
 
-    def __init__(self, folder: "Folder", name: str) -> None:
-        """Begins before the first line.
+    def __init__(self, folder: "Folder", name: str, place: "Place | None" = None) -> None:
+        """Begins before the first line, or where another cursor has stopped.
 
         Raises:
             InvalidNameError: No log can have this name.
         """
         self._folder = folder
         self._path = path_of(name)
-        self._stamp: tuple[int, ...] = ()
-        self._end = 0
         self.name = name
-        self.lines = 0
-        self.hash = ""
+        self._end, self.lines, self.hash, self._stamp = place or (0, 0, "", ())
+
+    @property
+    def place(self) -> "Place":
+        """Where it stands, in values that `marshal` can write; another cursor can go on there."""
+        return self._end, self.lines, self.hash, self._stamp
 
     def more(self, *, settled: bool = False) -> "Iterator[bytes]":
         """Yields the lines behind those that were read, each checked as a link of the chain.
@@ -124,17 +128,20 @@ def path_of(name: str) -> str:
 
 
 def list_logs(folder: "Folder") -> "Iterator[str]":
-    """Yields the names of all logs, those without a line included; no order is promised.
+    """Yields the names of all logs, in order, those without a line included.
+
+    Memory is needed for the names in one folder at a time.
 
     Raises:
         BackendError: A part of the store cannot be looked into.
         IntegrityError: A log stands in the wrong place, where nobody reads it.
     """
-    for shard, mode in _entries(folder, "runs"):
+    yield from _list_releases(folder, "")
+    for shard, mode in sorted(_entries(folder, "runs")):
         if not S_ISDIR(mode) or len(shard) != 2:
             _refuse_link(f"runs/{shard}", mode)
             continue
-        for entry, mode in _entries(folder, f"runs/{shard}"):
+        for entry, mode in sorted(_entries(folder, f"runs/{shard}"), key=_by_name):
             where = f"runs/{shard}/{entry}"
             run_id = entry.removesuffix(".jsonl")
             if run_id == entry or not _is_run_id(run_id):
@@ -146,11 +153,10 @@ def list_logs(folder: "Folder") -> "Iterator[str]":
             else:
                 _require_file(where, mode)
                 yield f"run/{run_id}"
-    yield from _list_releases(folder, "")
 
 
 def _list_releases(folder: "Folder", above: str) -> "Iterator[str]":
-    for entry, mode in _entries(folder, f"releases/{above}".rstrip("/")):
+    for entry, mode in sorted(_entries(folder, f"releases/{above}".rstrip("/")), key=_by_name):
         where = f"releases/{above}{entry}"
         if S_ISDIR(mode):
             yield from _list_releases(folder, f"{above}{entry}/")
@@ -159,6 +165,12 @@ def _list_releases(folder: "Folder", above: str) -> "Iterator[str]":
             yield f"release/{above}{entry}"[:-6]
         else:
             _refuse_link(where, mode)
+
+
+def _by_name(entry: "tuple[str, int]") -> str:
+    """Sorts files by what they are named for, and a folder as all of the names in it."""
+    name, mode = entry
+    return f"{name}/" if S_ISDIR(mode) else name.removesuffix(".jsonl")
 
 
 def _entries(folder: "Folder", name: str) -> "Iterator[tuple[str, int]]":

@@ -11,7 +11,7 @@ from aivcs.model import ContentDigest
 from aivcs.sha256 import hasher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from _typeshed import WriteableBuffer
 
@@ -58,6 +58,16 @@ class MemoryCasStore:
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
             raise BackendError(f"the stream cannot be read: {error}; nothing was stored") from error
         return self.put(b"".join(chunks))
+
+    def put_many(self, contents: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
+        """Stores contents and yields their digests, in order.
+
+        Raises:
+            BackendError: One could not be read; those before it are stored.
+            SerializationError: One is not made of bytes; likewise.
+        """
+        for readable in contents:
+            yield self.put_stream(readable)
 
     def get(self, digest: ContentDigest) -> bytes:
         """Returns the exact bytes of a blob, verified.
