@@ -66,7 +66,7 @@ _aivcs_command() {
         ;;
     'aivcs blob pin')
         options='-h --help'
-        operands='text'
+        operands=':spec'
         repeats=yes
         ;;
     'aivcs blob unpin')
@@ -109,7 +109,7 @@ _aivcs_command() {
         ;;
     'aivcs run exec')
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --github-annotations -h --help'
-        operands=':command'
+        operands='text'
         repeats=yes
         interspersed=''
         ;;
@@ -179,7 +179,7 @@ _aivcs_command() {
         ;;
     'aivcs release show')
         options='--json -h --help'
-        operands=':release text'
+        operands=':release :target'
         ;;
     'aivcs release diff')
         options='--ignore --exit-code --json -h --help'
@@ -190,15 +190,15 @@ _aivcs_command() {
         ;;
     'aivcs release verify')
         options='--repair --json -h --help'
-        operands=':release text'
+        operands=':release :target'
         ;;
     'aivcs release sign')
         options='--signing-key --json -h --help'
-        operands=':release text'
+        operands=':release :target'
         ;;
     'aivcs release provenance')
         options='--builder --json -h --help'
-        operands=':release text'
+        operands=':release :target'
         ;;
     'aivcs config')
         below='get set unset list'
@@ -292,7 +292,7 @@ _aivcs_takes() {
     'aivcs release current --default') takes='text' ;;
     'aivcs release history -n') takes='text' ;;
     'aivcs release history --since') takes='text' ;;
-    'aivcs release history --label') takes='text' ;;
+    'aivcs release history --label') takes=':target' ;;
     'aivcs release diff --ignore') takes='text' ;;
     'aivcs release sign --signing-key') takes='file' ;;
     'aivcs release provenance --builder') takes='text' ;;

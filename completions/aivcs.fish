@@ -209,6 +209,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -k -a '(__aivcs_known digest)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob pin'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs blob pin'" -k -a '(__aivcs_known spec)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -k -a '(__aivcs_known pin)'
@@ -285,7 +286,6 @@ complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blo
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l no-redact -d 'Record arguments and output as they are'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs run exec'" -k -a '(__aivcs_known command)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, a line each: {"kind": …, "payload": …} with optional seq and timestamp'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l atomic -d 'With --stdin: read and check all before storing any'
@@ -413,7 +413,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release current' 0" -k -a '(__aivcs_know
 
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -x -d 'At most N entries'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
-complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l label -x -d 'Only entries with this label'
+complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l label -x -k -a '(__aivcs_known target)' -d 'Only entries with this label'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release history' 0" -k -a '(__aivcs_known release)'
@@ -421,6 +421,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release history' 0" -k -a '(__aivcs_know
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release show' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release show' 1" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -d 'A member of the calls\' payloads that does not count, as the number of a step'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
@@ -437,16 +438,19 @@ complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l repair -d 'Repair wh
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release verify' 1" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release sign' 1" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l builder -x -d 'Who is trusted to have made the release, as in the URI of a CI workflow'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release provenance' 1" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config'" -a get -d 'Print the value that holds for a key'
 complete -c aivcs -n "__aivcs_at 'aivcs config'" -a set -d 'Set a key of the store'

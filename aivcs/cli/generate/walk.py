@@ -22,17 +22,15 @@ _TAKES = {
 
 _ASKS = {
     "RUN": "run",
-    "RUN...": "run",
     "SPEC": "spec",
     "DIGEST": "digest",
-    "DIGEST...": "digest",
     "PREFIX": "digest",
     "NAME": "release",
     "TARGET": "target",
+    "SEQ": "target",
     "WHAT": "expectation",
     "KIND": "event",
     "K": "event",
-    "COMMAND...": "command",
 }
 """What a value is by its metavar, where the store knows some: a kind of `aivcs.commands.complete`.
 
@@ -42,6 +40,8 @@ _NARROWER = {
     ("run log", "run"): "running",
     ("run finish", "run"): "running",
     ("release promote", "name"): "agent",
+    ("help", "words"): "command",
+    ("release history", "label"): "target",
     ("release diff", "before"): "target",
     ("release diff", "after"): "target",
     ("blob unpin", "digests"): "pin",
@@ -227,4 +227,8 @@ def _kind_of_thing(command: str, name: str, metavar: str, about: str) -> str:
         return "agent"
     # Of two things of a kind, A and B, the help begins with the kind: "A RUN, the one before."
     kind = about.partition(",")[0].removeprefix("A ")
-    return _NARROWER.get((command, name)) or _ASKS.get(metavar) or _ASKS.get(kind, "")
+    return (
+        _NARROWER.get((command, name))
+        or _ASKS.get(metavar.removesuffix("..."))
+        or _ASKS.get(kind, "")
+    )
