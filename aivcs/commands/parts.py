@@ -92,7 +92,7 @@ def store_part(repo: Repository, part: PartOnDisk) -> ContentDigest:
     if part.files is None:
         with _open_regular(part.path) as file:
             return repo.blobs.put_stream(file)
-    return repo.blobs.put(_manifest(part, lambda files: map(repo.blobs.put_stream, files)))
+    return repo.blobs.put(_manifest(part, repo.blobs.put_many))
 
 
 def digest_part(part: PartOnDisk) -> ContentDigest:
