@@ -10,7 +10,7 @@ import pytest
 from docs.walkthrough import Seen, Step, explain, follow, steps
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["tutorial.md", "comparing.md", "releases.md"]
+PAGES = ["comparing.md", "proving.md", "rolling-back.md", "tutorial.md"]
 COMMANDS = Path(sys.executable).parent
 
 

@@ -6,7 +6,7 @@ All of a page happens in one shell, in the home of somebody called alice who has
 
 What cannot be the same twice is not compared: ids of runs, moments, durations, ages, and how many
 spaces stand between columns. "…" stands for anything within a line; a line of it for any lines. A
-command must succeed, unless what is shown below it has a line that begins with "aivcs: ".
+command must succeed, unless what is shown below it has a line that begins with "aivcs: " or "damage".
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SECONDS = 120
 """How long a page may take."""
 ROWS, COLUMNS = 50, 100
 _MARK = "\x1e"
-_OVERWRITTEN = re.compile(r".*\x1b\[2K|.*\r")
-"""What a progress bar leaves on its line, which nobody sees afterwards."""
+_UNSEEN = re.compile(r".*(\x1b\[2K|\r)|\x1b\[[0-9;]*m")
+"""What a progress bar wrote and wiped again, and colours."""
 
 _BLOCK = re.compile(r"^```(console|sh|bash)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _VARYING = (
@@ -111,6 +111,7 @@ def follow(page: list[Step], home: Path, commands: str, **environment: str) -> l
             "TERM": "xterm",
             "NO_COLOR": "1",
             "PAGER": "cat",
+            "AIVCS_ACTOR": "alice",
             "TMPDIR": str(home.parent),
             **environment,
         },
@@ -125,12 +126,16 @@ def follow(page: list[Step], home: Path, commands: str, **environment: str) -> l
         os.close(terminal)
     parts = text.split(_MARK)
     assert len(parts) == 2 * len(page) + 1, f"the shell ended early:\n{text[-3000:]}"
-    return [Seen(parts[at].splitlines(), int(parts[at + 1])) for at in range(0, len(parts) - 1, 2)]
+    return [
+        Seen(parts[at].split("\n")[:-1], int(parts[at + 1])) for at in range(0, len(parts) - 1, 2)
+    ]
 
 
 def explain(step: Step, seen: Seen) -> str:
     """Returns what differs from what the page says, for a person; nothing if all is as it says."""
-    may_fail = step.shown is not None and any(line.startswith("aivcs: ") for line in step.shown)
+    may_fail = step.shown is not None and any(
+        line.startswith(("aivcs: ", "damage\t")) for line in step.shown
+    )
     as_shown = step.shown is None or _pattern(step.shown).fullmatch(_plain(seen.lines))
     if as_shown and (seen.code == 0 or may_fail):
         return ""
@@ -152,7 +157,7 @@ def _read_all(terminal: int) -> str:
 
 
 def _plain(lines: list[str]) -> str:
-    text = "\n".join(_OVERWRITTEN.sub("", line).rstrip() for line in lines)
+    text = "\n".join(_UNSEEN.sub("", line).rstrip() for line in lines)
     for varying, word in _VARYING:
         text = varying.sub(word, text)
     return text.strip("\n")
