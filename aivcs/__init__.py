@@ -59,6 +59,9 @@ if TYPE_CHECKING:
         OutcomeUnknownError as OutcomeUnknownError,
     )
     from aivcs.errors import (
+        PolicyError as PolicyError,
+    )
+    from aivcs.errors import (
         ReleaseNotFoundError as ReleaseNotFoundError,
     )
     from aivcs.errors import (
@@ -143,7 +146,7 @@ _HOMES = {
     "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError ConflictError "
     "IntegrityError "
     "InvalidDigestError InvalidNameError InvalidRunStateError InvalidSpecError LockTimeoutError "
-    "NoPreviousReleaseError NoRepositoryError NotFoundError OutcomeUnknownError "
+    "NoPreviousReleaseError NoRepositoryError NotFoundError OutcomeUnknownError PolicyError "
     "ReleaseNotFoundError RunNotFoundError SerializationError StorageError "
     "UnsupportedFormatError UsageError",
     "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId "

@@ -8,9 +8,9 @@ What they say is looked at when something is to be released, not before.
 """
 
 from aivcs.errors import UsageError
-from aivcs.log.jsontext import parse
+from aivcs.log.jsontext import encode_trusted, parse
 from aivcs.settings import DURABILITIES, Settings
-from aivcs.toml import TomlError, parse_simple, parse_toml
+from aivcs.toml import TomlError, is_bare, parse_toml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,8 +249,8 @@ def settings_of(layers: "list[Config]") -> Settings:
 def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     """Returns a configuration file with one key set, or removed if the value is None.
 
-    A list is added to what is there. Comments are kept where they and every setting have lines of
-    their own; otherwise the file is written anew.
+    A list is added to what is there. Comments are kept, but for one behind a setting that changes,
+    where every setting has a line of its own; otherwise the file is written anew.
 
     Raises:
         UsageError: The file is no valid TOML.
@@ -276,8 +276,8 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
         table[last] = value
     _drop_empty(tables)
     if text and b"#" in text:
-        edited = _edited(text, ".".join(path), last, table.get(last))
-        if edited is not None and _without_empty(parse_simple(edited)) == tables:
+        edited = _edited(text, path, last, table.get(last))
+        if edited is not None and _settings_in(edited) == tables:
             return edited
     import tomli_w
 
@@ -297,35 +297,70 @@ _NO_OWN_POLICY = (
     "system's, not in your own"
 )
 _PATHS = frozenset({"signing.key", "signing.allowed_signers"})
+_NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
 
 
-def _edited(text: bytes, table: str, key: str, value: object) -> bytes | None:
-    """The file with the line of one key changed, added or removed; None if it is not that plain."""
-    from aivcs.log.jsontext import encode_trusted
+def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes | None:
+    """The file with one key changed, added or removed, line by line; None if it has no such lines.
 
+    What it gives has to be looked at: a setting of several lines, for one, is none for it.
+    """
     if not text.isascii():
         return None
-    lines = text.decode("ascii").rstrip("\n").split("\n")
-    line = [] if value is None else [f"{key} = {encode_trusted(value)}"]
-    headers = [number for number, old in enumerate(lines) if old.strip().startswith("[")]
-    begin = next((number for number in headers if lines[number].strip() == f"[{table}]"), None)
+    old = text.decode("ascii").rstrip("\n").split("\n")
+    lines = _without_table(old, header := _header([*path, key]))
+    line = [] if value is None or isinstance(value, dict) else [_setting(key, value)]
+    begin, end = _table_in(lines, _header(path))
     if begin is None:
-        lines += ["", f"[{table}]", *line] if line else []
+        lines += ["", _header(path), *line] if line else []
     else:
-        end = next((number for number in headers if number > begin), len(lines))
         inside = range(begin + 1, end)
         at = [number for number in inside if lines[number].partition("=")[0].strip() == key]
         # A new one stands behind the last that is there, not behind what leads to the next table.
-        last = max((n for n in inside if "=" in lines[n].partition("#")[0]), default=begin)
+        last = max((n for n in inside if _is_setting(lines[n])), default=begin)
         lines[at[0] if at else last + 1 : at[0] + 1 if at else last + 1] = line
+    if isinstance(value, dict):
+        lines += ["", header, *(_setting(name, its) for name, its in value.items())]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _without_empty(tables: "dict[str, Any] | None") -> "dict[str, Any] | None":
-    return None if tables is None else {name: t for name, t in tables.items() if t != {}}
+def _without_table(lines: "list[str]", header: str) -> "list[str]":
+    """The lines without a table and its settings; comments stay."""
+    begin, end = _table_in(lines, header)
+    if begin is None:
+        return lines
+    kept = [line for line in lines[begin + 1 : end] if not _is_setting(line)]
+    return lines[:begin] + kept + lines[end:]
 
 
-_NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
+def _table_in(lines: "list[str]", header: str) -> "tuple[int | None, int]":
+    """Where a table begins and the next one does; None if it is not there."""
+    headers = [number for number, line in enumerate(lines) if line.strip().startswith("[")]
+    begin = next((number for number in headers if lines[number].strip() == header), None)
+    end = next((n for n in headers if begin is not None and n > begin), len(lines))
+    return begin, end
+
+
+def _is_setting(line: str) -> bool:
+    return "=" in line.partition("#")[0]
+
+
+def _header(path: "list[str]") -> str:
+    return f"[{'.'.join(name if is_bare(name) else encode_trusted(name) for name in path)}]"
+
+
+def _setting(key: str, value: object) -> str:
+    return f"{key} = {encode_trusted(value)}"
+
+
+def _settings_in(text: bytes) -> "dict[str, Any] | None":
+    """The tables of a file, without empty ones; None if it is no TOML."""
+    try:
+        tables = parse_toml(text)
+    except TomlError:
+        return None
+    _drop_empty(tables)
+    return tables
 
 
 def _flatten(tables: "dict[str, Any]", prefix: str = "") -> "list[tuple[str, Any]]":

@@ -5,6 +5,12 @@ What an error means for a process (its exit code) is decided in `aivcs.cli.exits
 Backends raise `StorageError` and its subclasses, and nothing else.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aivcs.rules.gates import Verdict
+
 
 class AivcsError(Exception):
     """Base of every error that aivcs raises on purpose; survives being sent to another process."""
@@ -200,6 +206,25 @@ class BlockedError(ConflictError):
             f"changed. {instead}If it is good after all: "
             f"aivcs release unblock {name} {spec_digest} --reason TEXT"
         )
+
+
+class PolicyError(ConflictError):
+    """What was to be live does not meet the policy that holds for the name.
+
+    Attributes:
+        name: The agent's name.
+        verdicts: What each rule said, as `aivcs.rules.gates.Verdict`.
+    """
+
+    def __init__(self, name: str, verdicts: "Sequence[Verdict]") -> None:
+        self.name = name
+        self.verdicts = list(verdicts)
+        failed = "; ".join(
+            f"{v.rule}: found {v.found}, needed {v.needed} ({v.remedy})"
+            for v in verdicts
+            if not v.ok
+        )
+        super().__init__(f"{name}: refused by policy, nothing was changed. {failed}")
 
 
 class LockTimeoutError(StorageError):

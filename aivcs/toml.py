@@ -70,7 +70,7 @@ def parse_simple(data: bytes) -> "dict[str, Any] | None":
         key, equals, value = text.partition("=")
         key = key.rstrip(" ")
         found = _value(value.strip(" ")) if equals else None
-        if found is None or not _is_bare(key) or key in table:
+        if found is None or not is_bare(key) or key in table:
             return None
         table[key] = found
     return tables
@@ -87,7 +87,7 @@ def _names(text: str) -> "list[str]":
         else:
             name = text.partition(".")[0]
             text = text[len(name) :]
-            if not _is_bare(name):
+            if not is_bare(name):
                 return []
         names.append(name)
         if not text:
@@ -97,7 +97,8 @@ def _names(text: str) -> "list[str]":
         text = text[1:]
 
 
-def _is_bare(key: str) -> bool:
+def is_bare(key: str) -> bool:
+    """Tells whether a key needs no quotes."""
     return bool(key) and _BARE.issuperset(key)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.errors import ConflictError, UsageError
+from aivcs.errors import ConflictError, PolicyError, UsageError
 from aivcs.model import ContentDigest, Head, RunStatus
 from aivcs.rules.gates import PLANNED, TRUSTED, UNCHECKED, Attested, Candidate, Signed
-from aivcs.rules.policy import PolicyError, evaluate, policy_for
+from aivcs.rules.policy import evaluate, policy_for
 from aivcs.signing import RELEASE
 
 if TYPE_CHECKING:

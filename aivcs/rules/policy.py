@@ -23,7 +23,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aivcs.errors import ConflictError, SerializationError, UnsupportedFormatError, UsageError
+from aivcs.errors import SerializationError, UnsupportedFormatError, UsageError
 from aivcs.log.jsontext import parse
 from aivcs.log.run import is_same_json
 from aivcs.model import MAX_NAME
@@ -31,7 +31,7 @@ from aivcs.rules.canonical import canonical
 from aivcs.rules.gates import RULES, check_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from aivcs.rules.gates import Candidate, Verdict
 
@@ -41,23 +41,6 @@ if TYPE_CHECKING:
 TYPE = "policy"
 FORMAT = 1
 _PATTERN = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9._/*?-]*")
-
-
-class PolicyError(ConflictError):
-    """A release was refused by a policy.
-
-    Attributes:
-        verdicts: What each rule said.
-    """
-
-    def __init__(self, name: str, verdicts: Sequence[Verdict]) -> None:
-        self.verdicts = list(verdicts)
-        failed = "; ".join(
-            f"{v.rule}: found {v.found}, needed {v.needed} ({v.remedy})"
-            for v in verdicts
-            if not v.ok
-        )
-        super().__init__(f"{name}: refused by policy, nothing was changed. {failed}")
 
 
 class Policy(NamedTuple):

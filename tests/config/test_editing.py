@@ -89,6 +89,33 @@ event_bytes = 2048
     assert render_config(text, "core.lock_timeout", 5.0) == text.replace(b"60", b"5.0")
 
 
+def test_comments_stay_beside_the_rules_of_policies():
+    text = b"""\
+# What goes live has to earn it.
+[policy."prod/*"]
+# Two were too few in March.
+require_runs = 3  # not fewer
+require_event = {kind = "evaluation", pointer = "/score", min = 0.8}
+
+# The sandbox is free.
+[policy."sandbox/*"]
+require_runs = 0
+"""
+    more = render_config(text, "policy.prod/*.require_label", "semver")
+    assert more == text.replace(b"0.8}\n", b'0.8}\nrequire_label = "semver"\n')
+    assert render_config(more, "policy.prod/*.require_label", None) == text
+    event = {"kind": "evaluation", "min": 0.9}
+    after = render_config(text, "policy.prod/*.require_event", event)
+    again = render_config(after, "policy.prod/*.require_event", {**event, "max": 1})
+    for changed, max_score in ((after, {}), (again, {"max": 1})):
+        assert comments(changed.decode()) == comments(text.decode())
+        rules = tomllib.loads(changed.decode())["policy"]["prod/*"]
+        assert rules == {"require_runs": 3, "require_event": {**event, **max_score}}
+    bare = render_config(again, "policy.prod/*.require_event", None)
+    assert comments(bare.decode()) == comments(text.decode())
+    assert tomllib.loads(bare.decode())["policy"]["prod/*"] == {"require_runs": 3}
+
+
 def test_a_store_can_set_no_trust_and_name_no_program():
     """Whoever can write to a store must not decide what its readers run, nor whom they believe."""
     words = ("safe.", "signing.", "pager", "editor", "command", "program", "allowed", "hook")

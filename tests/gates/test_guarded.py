@@ -5,10 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from aivcs.commands.gates import ATTEMPTS, Gate, GuardedReleases
-from aivcs.errors import ConflictError
+from aivcs.errors import ConflictError, PolicyError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.model import ContentDigest, ReleaseMetadata
-from aivcs.rules.policy import PolicyError
 
 OURS, THEIRS = (ContentDigest.from_bytes(content) for content in (b"ours", b"theirs"))
 POLICIES = [("file", {"bot": {"unique_label": True}})]

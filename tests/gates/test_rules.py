@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from aivcs.errors import UsageError
+from aivcs.errors import PolicyError, UsageError
 from aivcs.model import ContentDigest, RunId, RunStatus
 from aivcs.rules.gates import (
     PLANNED,
@@ -18,7 +18,7 @@ from aivcs.rules.gates import (
     check_rule,
     is_semver,
 )
-from aivcs.rules.policy import Policy, PolicyError, evaluate
+from aivcs.rules.policy import Policy, evaluate
 
 SPEC = ContentDigest.from_bytes(b"spec")
 OTHER = ContentDigest.from_bytes(b"another spec")
