@@ -6,7 +6,8 @@ All of a page happens in one shell, in the home of somebody called alice who has
 
 What cannot be the same twice is not compared: ids of runs, moments, durations, ages, and how many
 spaces stand between columns. "…" stands for anything within a line; a line of it for any lines. A
-command must succeed, unless what is shown below it has a line that begins with "aivcs: " or "damage".
+command must succeed, unless what is shown below it has a line that begins with "aivcs: " or
+"damage".
 """
 
 from __future__ import annotations
