@@ -215,9 +215,11 @@ class TestTerminal:
         assert busy[:8] in text
         assert busy not in text
 
-    def test_gets_a_history_that_says_what_is_live_and_what_became_of_the_rest(self, aivcs, busy):
+    def test_gets_a_history_that_says_what_is_live_and_what_became_of_the_rest(
+        self, aivcs, terminal, busy
+    ):
         aivcs.ok("release", "rollback", "bot", "--block", "--reason", "leaks", "--by", "A <a@b>")
-        text = self.on_a_terminal(aivcs, "release", "history", "bot", NO_COLOR="1")
+        text = terminal("release", "history", "bot", columns=200, NO_COLOR="1")
         header, *rows = text.splitlines()
         assert header.split() == [
             "SEQ", "ACTION", "LABEL", "SPEC", "STATE", "WHEN", "BY", "RUNS", "REASON",

@@ -98,7 +98,7 @@ class TestHelp:
             (["rn"], "did you mean aivcs help run?"),
             (["run", "lgo"], "did you mean aivcs help run log?"),
             (["run", "log", "x"], "it has none below"),
-            (["run", "zzzz"], "the commands there are start, log,"),
+            (["run", "zzzz"], "the commands there are start, exec, log,"),
             (["shell-session"], "no command 'aivcs shell-session'"),
         ],
     )

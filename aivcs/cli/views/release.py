@@ -51,9 +51,9 @@ def write_history(context: "Context", history: "Iterable[Told]") -> None:
     if not first:
         return
     columns = [
-        Column(""), Column("SEQ", right=True), Column("ACTION", leaves=2),
-        Column("LABEL", cuts=True), Column("SPEC", leaves=1), Column("STATE"), Column("WHEN"),
-        Column("BY", cuts=True), Column("RUNS", right=True, leaves=3), Column("REASON", wraps=True),
+        Column(""), Column("SEQ", right=True), Column("ACTION"), Column("LABEL"), Column("SPEC"),
+        Column("STATE"), Column("WHEN"), Column("BY", wraps=True), Column("RUNS", right=True),
+        Column("REASON", wraps=True),
     ]  # fmt: skip
     table(context, columns, map(_cells, chain(first, entries)))
 
