@@ -1,13 +1,11 @@
 """Moves long contents through a few buffers that are used again and again.
 
 A fresh buffer for each piece would cost as much as hashing it: the kernel has to find and clear
-every page of it. The same goes for the pages in which the kernel keeps what is written, so they can
-be passed by. A thread of its own writes, so that reading and hashing wait for no disk.
+every page of it. A thread of its own writes, so that reading and hashing wait for no disk.
 """
 
 import io
 import os
-from errno import EINVAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +20,7 @@ PIECE = 512 << 10
 _BUFFERS = 8
 """Buffers that are read into, hashed or written; they are the memory that this takes."""
 _FLUSH = 8 << 20
-"""Bytes that are written through the kernel's pages until the disk is set to work at them."""
-_ALIGNED = 4096
-"""What place and size are multiples of where nothing lies between; enough for any block size."""
+"""Bytes after which the disk is set to work at them, so that the last sync finds little to do."""
 
 
 def write_all(fd: int, data: "bytes | memoryview") -> None:
@@ -69,9 +65,8 @@ def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
         fill: Puts the next bytes into a buffer and returns their number, 0 at the end. What it does
             with them is done while those before them are written.
         fd: The file; it stays the caller's.
-        sync: Whether the caller is going to make the file durable. Then what is long goes to the
-            disk at once, past the kernel's memory where the file system can do that. Nothing is
-            durable when this returns.
+        sync: Whether the caller is going to make the file durable; then the disk is set to work at
+            once. Nothing is durable when this returns.
 
     Raises:
         OSError: They could not be written; some may have been. What `fill` raises comes as it is.
@@ -86,13 +81,7 @@ def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
         written += count
     writer = BackgroundWriter(fd, sync=sync)
     try:
-        count = PIECE
-        while count == PIECE:
-            buffer = writer.buffer()
-            # To the brim: only what is aligned can go to the disk as it is.
-            count = 0
-            while count < PIECE and (more := fill(buffer[count:])):
-                count += more
+        while count := fill(buffer := writer.buffer()):
             writer.write(buffer, count)
         writer.finish()
     except BaseException:
@@ -113,7 +102,6 @@ class BackgroundWriter:
             fd: The file; it stays the caller's.
             sync: As for `copy`.
         """
-        from mmap import mmap
         from queue import SimpleQueue
         from threading import Thread
 
@@ -121,7 +109,7 @@ class BackgroundWriter:
         self._sync = sync
         self._empty: "SimpleQueue[memoryview]" = SimpleQueue()
         for _ in range(_BUFFERS):
-            self._empty.put(memoryview(mmap(-1, PIECE)))  # which begins at a page, unlike bytes
+            self._empty.put(memoryview(bytearray(PIECE)))
         self._full: "SimpleQueue[tuple[memoryview, int] | None]" = SimpleQueue()
         self._error: OSError | None = None
         self._abandoned = False
@@ -162,26 +150,15 @@ class BackgroundWriter:
 
     def _work(self) -> None:
         begun = end = os.lseek(self._fd, 0, os.SEEK_CUR)
-        straight = self._sync and not end % _ALIGNED and _go_straight(self._fd, on=True)
         while (piece := self._full.get()) is not None:
             buffer, count = piece
             if self._error is None and not self._abandoned:
                 try:
-                    if straight and count % _ALIGNED:
-                        straight = _go_straight(self._fd, on=False)
-                    try:
-                        write_all(self._fd, buffer[:count])
-                    except OSError as error:
-                        if not straight or error.errno != EINVAL:
-                            raise
-                        # The file system cannot do it, or has other ideas of what is aligned.
-                        straight = _go_straight(self._fd, on=False)
-                        os.lseek(self._fd, end, os.SEEK_SET)
-                        write_all(self._fd, buffer[:count])
+                    write_all(self._fd, buffer[:count])
                 except OSError as error:
                     self._error = error
                 end += count
-                if self._sync and not straight and end - begun >= _FLUSH:
+                if self._sync and end - begun >= _FLUSH:
                     begin_writing_back(self._fd, begun, end - begun)
                     begun = end
             self._empty.put(buffer)
@@ -200,16 +177,3 @@ def begin_writing_back(fd: int, offset: int, size: int) -> None:
         advise(fd, offset, size, os.POSIX_FADV_DONTNEED)
     except OSError:
         pass  # it is advice; whether all is written is for the last sync to say
-
-
-def _go_straight(fd: int, *, on: bool) -> bool:
-    """Lets what is written pass by the kernel's pages, or not; tells whether it does."""
-    import fcntl
-
-    flag = getattr(os, "O_DIRECT", 0)
-    try:
-        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-        fcntl.fcntl(fd, fcntl.F_SETFL, flags | flag if on else flags & ~flag)
-    except OSError:
-        return False  # not on every file system
-    return bool(flag) and on
