@@ -9,29 +9,39 @@ from pathlib import Path
 import pytest
 from docs.walkthrough import Seen, Step, explain, follow, steps
 
-DOCS = Path(__file__).parents[2] / "docs"
+PROJECT = Path(__file__).parents[2]
 PAGES = ["comparing.md", "proving.md", "rolling-back.md", "tutorial.md"]
 COMMANDS = Path(sys.executable).parent
 
 
-@pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in ("bash", "jq", "sha256sum", "ssh-keygen")),
-    reason="needs bash, jq, sha256sum and ssh-keygen, as the pages do",
+needs_tools = pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in ("bash", "jq", "sha256sum", "ssh-keygen"))
+    or not (COMMANDS / "aivcs").exists(),
+    reason="needs aivcs installed, bash, jq, sha256sum and ssh-keygen, as the pages do",
 )
-@pytest.mark.skipif(
-    not (COMMANDS / "aivcs").exists(), reason="needs the command installed, as the pages do"
-)
-@pytest.mark.parametrize("page", PAGES)
-def test_followed_word_for_word_no_step_surprises(page, tmp_path):
-    todo = list(steps((DOCS / page).read_text("utf-8")))
+
+
+def surprises(text, tmp_path):
+    """What differs from the page, for somebody who has just come and follows it."""
+    todo = list(steps(text))
     assert todo
     home = tmp_path / "alice"
     home.mkdir()
     seen = follow(todo, home, str(COMMANDS))
-    differences = [
-        what for step, got in zip(todo, seen, strict=True) if (what := explain(step, got))
-    ]
-    assert not differences, "\n\n".join(differences)
+    differences = (explain(step, got) for step, got in zip(todo, seen, strict=True))
+    return "\n\n".join(filter(None, differences))
+
+
+@needs_tools
+@pytest.mark.parametrize("page", PAGES)
+def test_followed_word_for_word_no_step_surprises(page, tmp_path):
+    assert surprises((PROJECT / "docs" / page).read_text("utf-8"), tmp_path) == ""
+
+
+@needs_tools
+def test_the_tour_of_the_readme_is_as_it_says(tmp_path):
+    _, _, tour = (PROJECT / "README.md").read_text("utf-8").partition("\n## A tour\n")
+    assert surprises(tour, tmp_path) == ""
 
 
 class TestTheComparison:
