@@ -1,6 +1,7 @@
 """`aivcs release`: what is live under each name."""
 
 from aivcs.errors import (
+    AmbiguousError,
     InvalidDigestError,
     InvalidRunStateError,
     ReleaseNotFoundError,
@@ -144,7 +145,10 @@ def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -
         reason: Why.
 
     Raises:
+        UsageError: The target is empty.
         ReleaseNotFoundError: Nothing was released under the name, or not the target.
+        AmbiguousError: A prefix fits several releases of the name.
+        InvalidNameError: The reason or the actor is empty.
     """
     return repo.releases.block(name, resolve_released(repo, name, target), by=by, reason=reason)
 
@@ -160,12 +164,16 @@ def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str)
         reason: Why.
 
     Raises:
+        UsageError: The target is empty.
         ReleaseNotFoundError: Nothing was released under the name, or not the target.
+        AmbiguousError: A prefix fits several that are blocked, or several releases.
         ConflictError: It is not blocked.
     """
-    blocked = {mark.spec_digest for mark in repo.releases.blocks(name)}
+    blocked = sorted(mark.spec_digest for mark in repo.releases.blocks(name))
     fitting = [d for d in blocked if len(target) >= MIN_PREFIX and d.startswith(target.lower())]
-    digest = fitting[0] if len(fitting) == 1 else resolve_released(repo, name, target)
+    if len(fitting) > 1:
+        raise AmbiguousError("digest", target, fitting)
+    digest = fitting[0] if fitting else resolve_released(repo, name, target)
     return repo.releases.unblock(name, digest, by=by, reason=reason)
 
 

@@ -48,6 +48,15 @@ class TestBlock:
         assert "--to" in aivcs("release", "rollback", "bot", code=15).complaint
         assert live(aivcs) == three
 
+    def test_is_not_taken_back_of_one_of_two_that_a_prefix_fits(self, aivcs, specs, unchanged):
+        alike = [f"abcd{digit * 60}" for digit in "12"]
+        for digest in alike:
+            aivcs.ok("release", "block", "bot", digest, "--reason", "bad")
+        with unchanged:
+            done = aivcs("release", "unblock", "bot", "abcd", "--reason", "x", code=13)
+            assert all(digest in done.complaint for digest in alike)
+        aivcs.ok("release", "unblock", "bot", "abcd1", "--reason", "x")
+
     def test_is_undone_as_it_says(self, aivcs, specs):
         done = aivcs.ok("release", "block", "bot", "v2", "--reason", "leaks")
         undo = done.err.decode().splitlines()[-1].removeprefix("undo with: ")
