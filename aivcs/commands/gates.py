@@ -48,6 +48,9 @@ class Gate(NamedTuple):
 class GuardedReleases:
     """Promotes and rolls back as the registry does, if the policies allow it.
 
+    What it promotes and what it stores, the policy, must not vanish before the log refers to it: so
+    it is called in `Repository.hold`.
+
     Attributes:
         verdicts: What each rule said of the last change.
         was_forced: Whether that change was made against them.
@@ -91,11 +94,15 @@ class GuardedReleases:
             UsageError: A policy is not understood, or what is forced has no reason.
             BackendError: No signature could be made.
         """
-        runs = tuple(evidence)
         change = partial(
-            self._repo.releases.promote, name, spec_digest, metadata, expect=expect, evidence=runs
+            self._repo.releases.promote,
+            name,
+            spec_digest,
+            metadata,
+            expect=expect,
+            evidence=tuple(evidence),
         )
-        return self._pass(name, change, runs, forced=forced, dry_run=dry_run)
+        return self._pass(name, change, forced=forced, dry_run=dry_run)
 
     def rollback(
         self,
@@ -132,23 +139,17 @@ class GuardedReleases:
         change = partial(
             self._repo.releases.rollback, name, to=to, metadata=metadata, expect=expect, block=block
         )
-        return self._pass(name, change, (), forced=forced, dry_run=dry_run)
+        return self._pass(name, change, forced=forced, dry_run=dry_run)
 
     def _pass(
-        self,
-        name: str,
-        change: Callable[..., ReleaseRecord],
-        evidence: Sequence[Evidence],
-        *,
-        forced: bool,
-        dry_run: bool,
+        self, name: str, change: Callable[..., ReleaseRecord], *, forced: bool, dry_run: bool
     ) -> ReleaseRecord:
         policy = policy_for(name, self._gate.policies)
         for _ in range(ATTEMPTS):
             seen = self._head(name)
             try:
                 return self._attempt(
-                    partial(change, seen=seen), policy, evidence, forced=forced, dry_run=dry_run
+                    partial(change, seen=seen), policy, forced=forced, dry_run=dry_run
                 )
             except PolicyError:
                 raise
@@ -165,7 +166,6 @@ class GuardedReleases:
         self,
         change: Callable[..., ReleaseRecord],
         policy: Policy | None,
-        evidence: Sequence[Evidence],
         *,
         forced: bool,
         dry_run: bool,
@@ -174,7 +174,7 @@ class GuardedReleases:
         document = policy.document() if policy else b""
         change = partial(change, policy=ContentDigest.from_bytes(document) if policy else None)
         planned = change(dry_run=True)
-        self._judge(policy, planned, evidence, self._planned_signatures())
+        self._judge(policy, planned, self._planned_signatures())
         is_met = all(verdict.ok for verdict in self.verdicts)
         self.was_forced, self.is_refused = forced and not is_met, not forced and not is_met
         if dry_run:
@@ -188,7 +188,7 @@ class GuardedReleases:
             return change(forced=self.was_forced)
 
         def sign(text: str) -> str:
-            signature = self._sign(text, policy, planned, evidence)
+            signature = self._sign(text, policy, planned)
             self._store(document)
             return signature
 
@@ -210,13 +210,7 @@ class GuardedReleases:
             return [Signed(UNCHECKED, NO_SIGNERS)]
         return [Signed(PLANNED, "")]
 
-    def _sign(
-        self,
-        text: str,
-        policy: Policy | None,
-        planned: ReleaseRecord,
-        evidence: Sequence[Evidence],
-    ) -> str:
+    def _sign(self, text: str, policy: Policy | None, planned: ReleaseRecord) -> str:
         """Signs the hash of the entry to be, and looks whether that is what the policy wants."""
         assert self._gate.signer is not None
         signature = self._gate.signer.sign(text, RELEASE)
@@ -224,23 +218,19 @@ class GuardedReleases:
             signed = self._gate.verifier.check(text, signature, RELEASE, None)
             self.signed_by = signed.detail if signed.state == TRUSTED else ""
             if policy is not None and "require_signature" in policy.rules and not self.was_forced:
-                self._judge(policy, planned, evidence, [signed])
+                self._judge(policy, planned, [signed])
                 if not all(verdict.ok for verdict in self.verdicts):
                     raise PolicyError(planned.name, self.verdicts)
         return signature
 
     def _judge(
-        self,
-        policy: Policy | None,
-        planned: ReleaseRecord,
-        evidence: Sequence[Evidence],
-        signatures: Sequence[Signed],
+        self, policy: Policy | None, planned: ReleaseRecord, signatures: Sequence[Signed]
     ) -> None:
         if policy is None:
             self.verdicts = []
             return
         before = self._repo.releases.iter_history(planned.name)
-        candidate = candidate_of(self._repo, policy, planned, before, evidence, signatures)
+        candidate = candidate_of(self._repo, policy, planned, before, signatures)
         self.verdicts = evaluate(policy, candidate)
 
 
@@ -249,7 +239,6 @@ def candidate_of(
     policy: Policy,
     record: ReleaseRecord,
     before: Iterable[ReleaseRecord],
-    evidence: Sequence[Evidence],
     signatures: Sequence[Signed],
 ) -> Candidate:
     """Returns what a policy looks at in a release.
@@ -259,25 +248,24 @@ def candidate_of(
         policy: What it is gathered for; what the policy does not ask for is not read.
         record: The release, made or to be made.
         before: The releases before it, newest first.
-        evidence: The runs given for it; of a rollback, those of the spec's newest promotion count.
         signatures: What is known of its signatures.
+
+    Raises:
+        RunNotFoundError: A run that is its evidence is not there.
+        IntegrityError: What is read is damaged.
     """
     is_rollback = record.action == "rollback"
-    taken = None
     wants_runs = bool(policy.rules.keys() & {"require_runs", "require_event"})
-    wants_label = "unique_label" in policy.rules and record.metadata.version_label is not None
-    if (wants_runs and is_rollback) or (wants_label and not is_rollback):
-        earlier = list(before)
-        taken = label_taken(record, earlier)
-        if is_rollback:
-            promotion = newest_promotion(record, earlier)
-            evidence = promotion.evidence if promotion else ()
+    evidence = evidence_for(record, before) if wants_runs else ()
+    taken = None
+    if "unique_label" in policy.rules and record.metadata.version_label and not is_rollback:
+        taken = label_taken(record, before)
     return Candidate(
         name=record.name,
         spec_digest=record.spec_digest,
         label=record.metadata.version_label,
         notes=record.metadata.notes,
-        evidence=attest(repo, evidence, policy.kinds) if wants_runs else [],
+        evidence=attest(repo, evidence, policy.kinds),
         is_rollback=is_rollback,
         label_taken_by=taken,
         signatures=signatures,
@@ -297,18 +285,21 @@ def label_taken(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> int |
     )
 
 
-def newest_promotion(
-    record: ReleaseRecord, before: Iterable[ReleaseRecord]
-) -> ReleaseRecord | None:
-    """Returns the newest promotion of a release's spec among those before it, or None."""
-    return next(
-        (
-            other
-            for other in before
-            if other.action == "promote" and other.spec_digest == record.spec_digest
-        ),
-        None,
-    )
+def evidence_for(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> tuple[Evidence, ...]:
+    """Returns the runs that speak for a release.
+
+    A rollback brings none of its own: those of its spec's newest promotion speak for it.
+
+    Args:
+        record: The release.
+        before: The releases before it, newest first; read only of a rollback.
+    """
+    if record.action == "promote":
+        return record.evidence
+    for other in before:
+        if other.action == "promote" and other.spec_digest == record.spec_digest:
+            return other.evidence
+    return ()
 
 
 def attest(

@@ -23,6 +23,7 @@ from aivcs.errors import (
     StorageError,
     UnsupportedFormatError,
 )
+from aivcs.log.desk import sealed
 from aivcs.log.verify import DAMAGE, release_problems
 from aivcs.marks import BlockMark, SignatureMark
 from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
@@ -102,7 +103,7 @@ def verify(
             yield Check(problem.line, "stack", FAILED, problem.problem)
         if not problems:
             yield Check(None, "stack", OK, "every entry follows from those before it")
-        entries = list(repo.releases.iter_log(name))[::-1]
+        entries = [sealed(line, name) for line in lines]
     except (IntegrityError, UnsupportedFormatError) as error:
         yield Check(None, "chain", FAILED, str(error))
         return
@@ -238,9 +239,7 @@ class _Proof:
     ) -> Iterator[Check]:
         before = [other for other in self._releases if other.seq < record.seq][::-1]
         try:
-            candidate = candidate_of(
-                self._repo, policy, record, before, record.evidence, signatures
-            )
+            candidate = candidate_of(self._repo, policy, record, before, signatures)
         except (RunNotFoundError, IntegrityError) as error:
             yield Check(record.seq, "policy", FAILED, str(error))
             return

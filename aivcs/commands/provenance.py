@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aivcs.commands.gates import newest_promotion
+from aivcs.commands.gates import evidence_for
 from aivcs.errors import NotFoundError, ReleaseNotFoundError
 from aivcs.model import ReleaseRecord
 from aivcs.rules.provenance import PROJECT, statement
@@ -50,11 +50,7 @@ def provenance(
         ReleaseNotFoundError: There is no such release.
     """
     entry, record = find_release(repo, name, seq)
-    evidence = record.evidence
-    if record.action == "rollback":
-        before = (other for other in repo.releases.iter_history(name) if other.seq < record.seq)
-        promotion = newest_promotion(record, before)
-        evidence = promotion.evidence if promotion else ()
+    before = (other for other in repo.releases.iter_history(name) if other.seq < record.seq)
     try:
         spec: bytes | None = repo.blobs.get(record.spec_digest)
     except NotFoundError:
@@ -63,7 +59,7 @@ def provenance(
         record,
         entry.hash,
         spec=spec,
-        evidence=[(item.run_id, item.head) for item in evidence],
+        evidence=[(item.run_id, item.head) for item in evidence_for(record, before)],
         policy=record.policy,
         builder=builder,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.comparison import compare_specs
+from aivcs.commands.gates import evidence_for
 from aivcs.commands.release import current
 from aivcs.commands.run_comparison import compare_runs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError
@@ -61,6 +62,7 @@ def compare_releases(
         ignored: Members of the calls' payloads that do not count.
 
     Raises:
+        UsageError: The name of a member is empty.
         ReleaseNotFoundError: There is no such release, or none that the live one replaced.
         NotFoundError: A spec is not in the store.
         IntegrityError: What is stored is damaged.
@@ -98,11 +100,13 @@ def _find(repo: Repository, name: str, text: str) -> ReleaseRecord:
 def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
     """The run that shows how a release behaves.
 
-    The newest of those that spoke for it; else the newest completed one of that agent with that
-    spec, or of any agent, since what runs is the spec.
+    The newest of those that spoke for it (for a rollback, those of the promotion it returns to);
+    else the newest completed one of that agent with that spec, or of any agent, since what runs is
+    the spec.
     """
+    before = (other for other in repo.releases.iter_history(record.name) if other.seq < record.seq)
     speaking: list[RunRecord] = []
-    for evidence in record.evidence:
+    for evidence in evidence_for(record, before):
         try:
             speaking.append(repo.runs.get_run(evidence.run_id))
         except RunNotFoundError:

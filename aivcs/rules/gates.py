@@ -73,7 +73,8 @@ class Candidate(NamedTuple):
         spec_digest: What goes live.
         label: Its label, or None.
         notes: Why, or None; of a rollback, its reason.
-        evidence: The runs that are given for it; of a rollback, those of the entry returned to.
+        evidence: The runs that are given for it; of a rollback, those of the spec's
+            newest promotion.
         is_rollback: Whether it is being returned to.
         label_taken_by: The seq of another spec's release that bears the label, or None.
         signatures: What is known of the signatures of the entry.

@@ -526,6 +526,17 @@ def test_diff_takes_the_run_that_spoke_for_a_release(aivcs, released):
     assert (found["runs"]["a"]["run_id"], found["runs"]["b"]["run_id"]) == (later, spoke)
 
 
+def test_diff_of_a_rollback_takes_the_run_that_spoke_for_what_it_returned_to(aivcs, released):
+    spoke = call_of(aivcs, "bot@v1", "bot", query="spoke")
+    aivcs.ok("release", "promote", "bot", released[0], "--evidence", spoke)
+    for spec in ("bot@v1", "bot@v2"):
+        later = call_of(aivcs, spec, "bot", query="later")
+    aivcs.ok("release", "promote", "bot", "bot@v2")
+    aivcs.ok("release", "rollback", "bot")
+    found = aivcs.ok("release", "diff", "bot", "v2", "--json").json
+    assert (found["runs"]["a"]["run_id"], found["runs"]["b"]["run_id"]) == (later, spoke)
+
+
 def test_diff_says_when_there_is_no_run_to_compare(aivcs, released):
     call_of(aivcs, "bot@v1", "bot", query=1)
     done = aivcs.ok("release", "diff", "bot")
