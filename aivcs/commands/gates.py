@@ -177,12 +177,12 @@ class GuardedReleases:
         self._judge(policy, planned, self._planned_signatures())
         is_met = all(verdict.ok for verdict in self.verdicts)
         self.was_forced, self.is_refused = forced and not is_met, not forced and not is_met
-        if dry_run:
-            return planned
-        if self.is_refused:
-            raise PolicyError(planned.name, self.verdicts)
         if self.was_forced and not (planned.metadata.notes or "").strip():
             raise UsageError("what is forced needs a reason, which is recorded with it")
+        if dry_run:
+            return change(forced=True, dry_run=True) if self.was_forced else planned
+        if self.is_refused:
+            raise PolicyError(planned.name, self.verdicts)
         if self._gate.signer is None:
             self._store(document)
             return change(forced=self.was_forced)

@@ -48,7 +48,8 @@ def promote(
         expect: What must be live now, as for `Repository.resolve_expectation`.
         allow_missing_spec: Whether the spec need not be stored.
         evidence: Runs that speak for it, as for `Repository.resolve_run`; all must be over.
-        force: Whether policies may be overridden; then notes must say why. No block is.
+        force: Whether policies may be overridden; then notes must say why. No block is. It is
+            recorded only where there was a rule that was broken.
         dry_run: Whether nothing is to be changed: the new entry is what would be.
         guard: The policies and the signer that it has to pass, if there are any.
 
@@ -75,7 +76,7 @@ def promote(
             metadata,
             expect=expected,
             evidence=runs,
-            forced=force,
+            forced=force and guard is not None,
             dry_run=dry_run,
         )
     return _before(repo, seen, after), after
@@ -104,7 +105,7 @@ def rollback(
         reason: Why.
         expect: What must be live now, as for `Repository.resolve_expectation`.
         block: Whether to block what was live; then a reason must be given.
-        force: Whether policies may be overridden; then a reason must be given. No block is.
+        force: As for `promote`; then a reason must be given.
         dry_run: Whether nothing is to be changed: the new entry is what would be.
         guard: As for `promote`.
 
@@ -128,7 +129,7 @@ def rollback(
             metadata=metadata,
             expect=expected,
             block=block,
-            forced=force,
+            forced=force and guard is not None,
             dry_run=dry_run,
         )
     return _before(repo, seen, after), after

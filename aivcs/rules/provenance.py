@@ -46,7 +46,7 @@ def statement(
         link: The hash of its line.
         spec: The spec's bytes, or None if they are not stored: then its parts are unknown.
         evidence: The runs that were given for it, with the heads that their logs had.
-        policy: The policy that it met.
+        policy: The policy that it was judged by.
         builder: The URI of what is trusted to have made the release.
     """
     dependencies = parts_of(spec) if spec is not None else []
@@ -67,6 +67,8 @@ def statement(
                     "version_label": metadata.version_label,
                     "promoted_by": metadata.promoted_by,
                     "notes": metadata.notes,
+                    # Else a policy that was overridden would read as one that was met.
+                    **({"forced": True} if record.forced else {}),
                 },
                 "internalParameters": {
                     "seq": record.seq,

@@ -158,9 +158,12 @@ class TestRollback:
                 done = aivcs("release", "rollback", "bot", flag, *reason, code=2)
                 assert flag in done.complaint
 
-    def test_records_that_it_was_forced(self, aivcs, specs, files):
+    def test_is_not_forced_where_there_is_no_rule_to_break(self, aivcs, specs, files):
         aivcs.ok("release", "rollback", "bot", "--force", "--reason", "now")
-        assert files.read_chain(aivcs.release_log("bot"))[-1]["forced"] is True
+        aivcs.ok("release", "promote", "bot", specs[2], "--force", "--notes", "now")
+        log = files.read_chain(aivcs.release_log("bot"))
+        assert [line["seq"] for line in log[-2:]] == [4, 5]
+        assert not any("forced" in line for line in log)
 
     def test_bears_the_label_of_the_release_that_was_named(self, aivcs, specs):
         aivcs.ok("release", "promote", "bot", specs[0], "--label", "v1-again")

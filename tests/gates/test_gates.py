@@ -183,6 +183,16 @@ class TestForce:
             line.split("\t") for line in done.lines
         ]
 
+    def test_is_said_by_a_trial_and_in_provenance(self, aivcs, specs):
+        rule(aivcs, "require_runs", "3")
+        promote = ("release", "promote", "bot", specs[0], "--force", "--notes", "now")
+        assert aivcs.ok(*promote, "--dry-run", "--json").json["forced"] is True
+        assert "forced" not in aivcs("release", "promote", "bot", specs[0], "--dry-run", "--json",
+                                     code=15).json  # fmt: skip
+        aivcs.ok(*promote)
+        stated = aivcs.ok("release", "provenance", "bot").json["predicate"]["buildDefinition"]
+        assert stated["externalParameters"]["forced"] is True
+
     def test_is_not_recorded_where_no_rule_was_broken(self, aivcs, specs):
         rule(aivcs, "require_notes", "true")
         aivcs.ok("release", "promote", "bot", specs[0], "--force", "--notes", "x")
