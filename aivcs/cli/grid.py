@@ -24,8 +24,8 @@ _LEAST = 12
 _GAP = "  "
 _INDENT = "    "
 """Before the rest of a row for which one line of the terminal is too short."""
-_STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
-"""The codes (ECMA-48, SGR) of the styles there are. Yellow and cyan are hard to read on white."""
+_STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "magenta": 35}
+"""The codes (ECMA-48, SGR) of the styles there are: what can be read on white and on black."""
 
 
 class Shown(NamedTuple):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -255,6 +256,22 @@ class TestTerminal:
         for command in (("run", "list"), ("release", "history", "bot"), ("run", "events", busy)):
             text = terminal(*options, *command, **env)
             assert ("\x1b[" in text) is colored, (command, text)
+
+    def test_gets_no_colour_that_cannot_be_read_on_white_or_on_black(self, aivcs, terminal, busy):
+        made = [aivcs.ok("spec", "create", "--partial", "--git-sha", sha).text for sha in "ab"]
+        other = aivcs.begin(content=b"two")
+        aivcs.ok("run", "log", other, "tool_called", "tool_name=search", "q=1")
+        aivcs.ok("release", "rollback", "bot", "--block", "--reason", "leaks")
+        used = set()
+        for command in (
+            ("run", "list"), ("run", "show", busy), ("run", "diff", busy, other), ("status",),
+            ("spec", "show", made[0]), ("spec", "diff", *made), ("run", "stats"),
+            ("release", "diff", "bot", "@1", "@2"), ("release", "history", "bot"),
+            ("release", "verify", "bot"),
+        ):  # fmt: skip
+            for codes in re.findall(r"\x1b\[([\d;]*)m", terminal(*command, columns=100)):
+                used.update(codes.split(";"))
+        assert used == {"0", "1", "2", "31", "32", "35"}  # bold, dim, red, green, magenta
 
     def test_is_what_a_pipe_is_not(self, aivcs, busy):
         for command in self.COMMANDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aivcs.cli.grid import paint
 from aivcs.cli.render import escape
 from aivcs.log.jsontext import encode_trusted
 from aivcs.rules.difference import pointer, unified
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from aivcs.commands.comparison import Comparison, FileChange
     from aivcs.rules.difference import Change
 
-_COLORS = {"-": "31", "+": "32", "@": "36"}
+_STYLES = {"-": "red", "+": "green", "@": "magenta"}
 _SHORT = 12
 """Characters of a digest or a commit that a person is shown."""
 _HEADERS = ("--- ", "+++ ", "old mode ", "new mode ")
@@ -39,8 +40,7 @@ def shown(found: Comparison, *, color: bool) -> Iterator[str]:
 
 
 def _colored(line: str) -> str:
-    code = "1" if line.startswith(_HEADERS) else _COLORS.get(line[:1])
-    return f"\x1b[{code}m{line}\x1b[0m" if code else line
+    return paint(line, "bold" if line.startswith(_HEADERS) else _STYLES.get(line[:1], ""))
 
 
 def as_json(found: Comparison) -> dict[str, Any]:

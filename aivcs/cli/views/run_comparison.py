@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from aivcs.cli.cells import cut, pad
+from aivcs.cli.grid import paint
 from aivcs.cli.moments import duration
 from aivcs.cli.render import escape
 from aivcs.log.jsontext import encode_trusted
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from aivcs.rules.tool_calls import Call, Step
 
 _SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
-_COLORS = {SAME: "2", CHANGED: "33", MOVED: "35", ADDED: "32", REMOVED: "31"}
+_STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOVED: "red"}
 _KINDS = (ADDED, REMOVED, MOVED, CHANGED)
 _AROUND = 2
 """Calls alike that are shown before and after others."""
@@ -70,16 +72,16 @@ def shown(found: RunComparison, *, color: bool) -> Iterator[str]:
     width = (screen - name_width - 2) // 2
     for name, a, b in facts:
         line = f"{_fit(name, name_width)}{_fit(a, width)}  {_fit(b, width).rstrip()}".rstrip()
-        yield _colored(line, "1" if name == "run" else "33" if a != b else "", color=color)
+        yield _colored(line, "bold" if name == "run" else "magenta" if a != b else "", color=color)
     yield ""
     width = (screen - 3) // 2
     for row in _shortened(found.steps):
         if isinstance(row, int):
-            yield _colored(f"  … {row} calls alike …", "2", color=color)
+            yield _colored(f"  … {row} calls alike …", "dim", color=color)
         else:
             for left, sign, right in _rows(row):
                 line = f"{_fit(left, width)} {sign} {_fit(right, width)}".rstrip()
-                yield _colored(line, _COLORS[row.kind], color=color)
+                yield _colored(line, _STYLES[row.kind], color=color)
     counts = {kind: sum(step.kind == kind for step in found.steps) for kind in (SAME, *_KINDS)}
     yield ""
     told = [
@@ -219,13 +221,8 @@ def _from_difference(a: str, b: str) -> tuple[str, str]:
 
 def _fit(text: str, width: int) -> str:
     """A text as wide as a column, cut where it is longer."""
-    from rich.cells import cell_len, set_cell_size
-
-    text = escape(text)
-    if cell_len(text) > width:
-        return set_cell_size(text, width - 1) + "…"
-    return set_cell_size(text, width)
+    return pad(cut(escape(text), width), width)
 
 
-def _colored(line: str, code: str, *, color: bool) -> str:
-    return f"\x1b[{code}m{line}\x1b[0m" if color and code else line
+def _colored(line: str, style: str, *, color: bool) -> str:
+    return paint(line, style) if color else line

@@ -66,4 +66,4 @@ def _size(size: int | None) -> str:
 
 
 def _digest(digest: ContentDigest) -> Cell:
-    return Cell(digest, digest.short, "cyan")
+    return Cell(digest, digest.short)

@@ -22,7 +22,7 @@ _VERDICTS = [
 _CHECKS = [
     Column("ENTRY", right=True), Column("CHECK"), Column("RESULT"), Column("FOUND", wraps=True),
 ]  # fmt: skip
-_STYLES = {"ok": "green", "failed": "red", "not proven": "yellow"}
+_STYLES = {"ok": "green", "failed": "red", "not proven": "magenta"}
 
 
 def write_trial(context: Context, after: ReleaseRecord, guard: GuardedReleases) -> None:
