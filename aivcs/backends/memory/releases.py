@@ -52,7 +52,7 @@ class MemoryReleaseRegistry:
             InvalidNameError: The name breaks the rules for names.
             InvalidDigestError: `spec_digest` or `policy` is none.
             ConflictError: Something else than expected is live, or was seen; or it is blocked.
-            SerializationError: The notes are no text, or missing where it is forced.
+            SerializationError: It is forced without a reason, or `sign` gives no signature.
             IntegrityError: The end of the log is damaged.
         """
         digest, runs = ContentDigest(spec_digest), tuple(evidence)
@@ -81,11 +81,12 @@ class MemoryReleaseRegistry:
         """Makes an earlier release live again; returns the new entry.
 
         Raises:
-            InvalidNameError: The name breaks the rules for names, or a reason is missing.
+            InvalidNameError: The name breaks the rules for names.
             ReleaseNotFoundError: Nothing was released under it, or never the target.
             NoPreviousReleaseError: There is nothing below the live release.
             ConflictError: Something else than expected is live, or was seen; or it is blocked.
-            SerializationError: The notes are no text, or missing where it is forced.
+            SerializationError: It is forced or blocks without a reason, or `sign` gives no
+                signature.
             IntegrityError: The log is damaged where it was read.
         """
 
