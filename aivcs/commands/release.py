@@ -173,7 +173,7 @@ def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str)
     blocked = sorted(mark.spec_digest for mark in repo.releases.blocks(name))
     fitting = [d for d in blocked if len(target) >= MIN_PREFIX and d.startswith(target.lower())]
     if len(fitting) > 1:
-        raise AmbiguousError("digest", target, fitting)
+        raise AmbiguousError("digest", target, list(map(str, fitting)))
     digest = fitting[0] if fitting else resolve_released(repo, name, target)
     return repo.releases.unblock(name, digest, by=by, reason=reason)
 
