@@ -24,7 +24,8 @@ from aivcs.errors import (
     UnsupportedFormatError,
 )
 from aivcs.log.desk import sealed
-from aivcs.log.verify import DAMAGE, release_problems
+from aivcs.log.verify import DAMAGE
+from aivcs.log.verify_release import release_problems
 from aivcs.marks import BlockMark, SignatureMark
 from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
 from aivcs.rules.gates import TRUSTED, UNCHECKED, UNKNOWN, WRONG, Signed

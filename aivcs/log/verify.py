@@ -1,4 +1,4 @@
-"""What every line of a log must be: the rules of both kinds of logs, as checks. No I/O.
+"""What every line of a log must be, and of a run's in particular: its rules, as checks. No I/O.
 
 Of any log:
 
@@ -12,13 +12,7 @@ Of a run's log:
 - every other line is an `event` with a seq of its own, with `high` exactly where the rule of
   sequence wants it and as it wants it, or the one `end` entry, behind which nothing stands.
 
-Of a release log:
-
-- all entries have the seqs 1, 2, 3 … and the name of the log;
-- `target_seq` and `parent_seq` are what the rule of the stack gives for the entries before;
-- nothing became live that was blocked, and nothing was unblocked that was not;
-- what a signature signs is an entry before it, with that hash;
-- `release_seq`, `block_seq` and `path` point to what they should.
+Of a release log: see `aivcs.log.verify_release`.
 
 What a later format may add (other types, other actions) is not judged: from there on the log is
 beyond this version, and the finding says so. What cannot be seen from a log alone is that it was
@@ -34,10 +28,8 @@ from aivcs.errors import (
     StorageError,
     UnsupportedFormatError,
 )
-from aivcs.log import chain, release, run
+from aivcs.log import chain, run
 from aivcs.log.jsontext import encode, encode_trusted
-from aivcs.log.marks import mark_from
-from aivcs.log.refold import Marks
 from aivcs.model import ContentDigest, Record, Timestamp
 from aivcs.settings import MAX_DEPTH
 
@@ -45,8 +37,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
-
-    from aivcs.model import ReleaseRecord
 
 DAMAGE = "damage"
 """It is not what was stored, or cannot be used as it is."""
@@ -171,26 +161,20 @@ def run_problems(
         run_id: The run that the log should be of.
         has_blob: Tells whether a blob is in the store.
     """
-    return _problems(lines, _RunCheck(run_id, has_blob).check)
+    return problems(lines, _RunCheck(run_id, has_blob).check)
 
 
-def release_problems(
-    lines: "Iterable[tuple[int, bytes]]", name: str, has_blob: "Callable[[str], bool]"
-) -> "Iterator[Problem]":
-    """Yields what is wrong with the lines of a release log.
-
-    Args:
-        lines: Number and bytes of its right lines, from the first.
-        name: The name that the log should be of.
-        has_blob: Tells whether a blob is in the store.
-    """
-    return _problems(lines, _ReleaseCheck(name, has_blob).check)
-
-
-def _problems(
+def problems(
     lines: "Iterable[tuple[int, bytes]]",
     check: "Callable[[int, bytes], Iterator[Problem]]",
 ) -> "Iterator[Problem]":
+    """Yields what a check finds in lines, and where it had to give up.
+
+    Args:
+        lines: Number and bytes of right lines, from the first.
+        check: Yields what is wrong with one of them. What it raises as an `IntegrityError` is wrong
+            with that line; an `UnsupportedFormatError` ends it all.
+    """
     for number, line in lines:
         try:
             yield from check(number, line)
@@ -198,7 +182,7 @@ def _problems(
             yield Problem(DAMAGE, number, str(error), _UPDATE)
             return
         except IntegrityError as error:
-            yield _wrong(number, f"the line {error}")
+            yield wrong(number, f"the line {error}")
 
 
 class _RunCheck:
@@ -214,17 +198,17 @@ class _RunCheck:
         self._end = 0
 
     def check(self, number: int, line: bytes) -> "Iterator[Problem]":
-        entry = _entry(number, line)
+        entry = members(number, line)
         kind = entry["type"]
         if kind not in {"run", "event", "end"}:
             raise UnsupportedFormatError(f"an entry of type {kind!r} needs a newer aivcs")
         if number == 1 and kind != "run":
-            yield _wrong(number, f"the first line is of type {kind!r}, not 'run'")
+            yield wrong(number, f"the first line is of type {kind!r}, not 'run'")
         if number != 1 and kind == "run":
-            yield _wrong(number, "there is a second entry of type 'run'")
+            yield wrong(number, "there is a second entry of type 'run'")
         elif self._end:
             if number == self._end + 1:
-                yield _wrong(number, f"the run ended on line {self._end}; nothing may follow")
+                yield wrong(number, f"the run ended on line {self._end}; nothing may follow")
         elif kind == "run":
             yield from self._check_opening(number, line)
         elif kind == "event":
@@ -236,11 +220,11 @@ class _RunCheck:
     def _check_opening(self, number: int, line: bytes) -> "Iterator[Problem]":
         record = run.fold(line, line)
         self._opening = line
-        _require_form(chain.members(line), "spec_digest", "created_at")
+        require_form(chain.members(line), "spec_digest", "created_at")
         if record.run_id != self._run_id:
-            yield _wrong(number, f"it is the log of run {record.run_id}, not of {self._run_id}")
+            yield wrong(number, f"it is the log of run {record.run_id}, not of {self._run_id}")
         if not self._has_blob(record.spec_digest):
-            yield _absent(number, record.spec_digest)
+            yield absent(number, record.spec_digest)
 
     def _check_event(
         self, number: int, line: bytes, entry: "dict[str, Any]"
@@ -249,16 +233,16 @@ class _RunCheck:
         event = run.event_of(line)
         assert event is not None
         assert event.seq is not None
-        _require_form(entry, "timestamp")
+        require_form(entry, "timestamp")
         if not line.startswith(b'{"type":"event","seq":%d,' % event.seq):
-            yield _wrong(number, "the line does not begin with type and seq")
+            yield wrong(number, "the line does not begin with type and seq")
         if b'"$blob"' in line:
             for digest in _blobs_in(event.payload):
                 if not self._has_blob(digest):
-                    yield _absent(number, digest)
+                    yield absent(number, digest)
         if not self._seqs.add(event.seq):
             self._is_sure = False
-            yield _wrong(number, f"another event has the seq {event.seq}")
+            yield wrong(number, f"another event has the seq {event.seq}")
             return
         given = encode_trusted(entry["high"]) if "high" in entry else ""
         self._highest, self._count = max(self._highest, event.seq), self._count + 1
@@ -268,7 +252,7 @@ class _RunCheck:
             if self._is_sure:
                 says = f"high is {given}" if given else "there is no high"
                 should = f"it should be {wanted}" if wanted else "there should be none"
-                yield _wrong(number, f"{says}, but {should}")
+                yield wrong(number, f"{says}, but {should}")
             # What follows was written from here: go on from what this line says.
             self._highest, self._count = _pair(entry.get("high", [event.seq, event.seq])) or (
                 self._highest,
@@ -279,15 +263,15 @@ class _RunCheck:
     def _check_end(self, number: int, line: bytes, entry: "dict[str, Any]") -> "Iterator[Problem]":
         if self._opening:
             record = run.fold(self._opening, line)
-            _require_form(entry, "completed_at")
+            require_form(entry, "completed_at")
             if not record.status.is_terminal:
-                yield _wrong(number, f"the run ends as {record.status}, which is no end")
+                yield wrong(number, f"the run ends as {record.status}, which is no end")
             summary = entry["summary"]
             if type(summary["success"]) is not bool or type(summary.get("exit_code", 0)) is not int:
-                yield _wrong(number, "success must be true or false, and exit_code a whole number")
+                yield wrong(number, "success must be true or false, and exit_code a whole number")
             state = record.summary.final_state_digest if record.summary else None
             if state is not None and not self._has_blob(state):
-                yield _absent(number, state)
+                yield absent(number, state)
             total = summary["total_events"]
             if total != self._events:
                 yield Problem(
@@ -296,79 +280,6 @@ class _RunCheck:
                     f"total_events is {total}, but there are {self._events} events",
                     "whoever finished the run counted otherwise; the events themselves are whole",
                 )
-
-
-class _ReleaseCheck:
-    """The rules of a release log, and where they stand after some lines."""
-
-    def __init__(self, name: str, has_blob: "Callable[[str], bool]") -> None:
-        self._name = name
-        self._has_blob = has_blob
-        self._seq = 0
-        self._stack: list[tuple[int, str]] = []  # target_seq and spec of each element
-        self._released: set[str] = set()
-        self._marks = Marks()
-        self._is_replaying = True
-
-    def check(self, number: int, line: bytes) -> "Iterator[Problem]":
-        # Whatever is wrong with one entry, the stack behind it cannot be known.
-        is_replaying, self._is_replaying = self._is_replaying, False
-        entry = _entry(number, line)
-        release.is_mark(entry)  # what is of neither kind cannot be judged further
-        seq = release.seq_of(line)
-        if type(seq) is not int or seq != self._seq + 1:
-            yield _wrong(number, f"its seq is {seq}, not {self._seq + 1}")
-            is_replaying = False
-        self._seq = seq
-        if entry.get("name", self._name) != self._name:
-            yield _wrong(number, f"it is of {entry['name']!a}, the log of {self._name}")
-        if release.is_mark(entry):
-            _require_form(entry, "created_at", *{"spec_digest"}.intersection(entry))
-            mark = mark_from(entry)
-            problem = self._marks.take_mark(entry, mark) if is_replaying else ""
-        else:
-            record = release.record_from(entry)
-            yield from self._check_form(number, entry, record)
-            problem = ""
-            if is_replaying:
-                problem = self._step(record) or self._marks.take_release(entry, record)
-            self._released.add(record.spec_digest)
-        if problem:
-            yield _wrong(number, problem)
-        self._is_replaying = is_replaying and not problem
-
-    def _check_form(
-        self, number: int, entry: "dict[str, Any]", record: "ReleaseRecord"
-    ) -> "Iterator[Problem]":
-        _require_form(entry, "spec_digest", "created_at", *{"policy"}.intersection(entry))
-        if any(run["hash"] != run["hash"].lower() for run in entry.get("evidence", ())):
-            raise IntegrityError(None, None, "", "has evidence whose hash is not in its form")
-        if record.spec_digest not in self._released and not self._has_blob(record.spec_digest):
-            yield _absent(number, record.spec_digest)
-        if record.policy is not None and not self._has_blob(record.policy):
-            yield _absent(number, record.policy)
-
-    def _step(self, record: "ReleaseRecord") -> str:
-        """Applies an entry to the stack; returns what it says wrongly about the outcome."""
-        stack, digest = self._stack, record.spec_digest
-        if record.action == "rollback" and digest not in self._released:
-            return f"it rolls back to {digest}, which was never released before"
-        if stack and stack[-1][1] == digest:
-            stack[-1] = (record.seq, digest)
-        elif record.action == "rollback" and any(element[1] == digest for element in stack):
-            while stack[-1][1] != digest:
-                stack.pop()
-        else:
-            stack.append((record.seq, digest))
-        target = stack[-1][0]
-        parent = stack[-2][0] if len(stack) > 1 else None
-        says = (record.target_seq, record.parent_seq)
-        if says != (target, parent) or bool in map(type, says) or float in map(type, says):
-            return (
-                f"target_seq and parent_seq are {encode_trusted(list(says))}, "
-                f"but the entries before give {encode_trusted([target, parent])}"
-            )
-        return ""
 
 
 class _Numbers:
@@ -397,8 +308,8 @@ class _Numbers:
         return True
 
 
-def _entry(number: int, line: bytes) -> "dict[str, Any]":
-    """The members of a right line, held to what goes for every type.
+def members(number: int, line: bytes) -> "dict[str, Any]":
+    """Returns the members of a right line, held to what goes for every type.
 
     Raises:
         IntegrityError: It is not in the form of the format.
@@ -424,8 +335,12 @@ def _entry(number: int, line: bytes) -> "dict[str, Any]":
     return entry
 
 
-def _require_form(entry: "dict[str, Any]", *names: str) -> None:
-    """Refuses digests and times that are right in value but not in the one form they have."""
+def require_form(entry: "dict[str, Any]", *names: str) -> None:
+    """Refuses digests and times that are right in value but not in the one form they have.
+
+    Raises:
+        IntegrityError: One of the members with these names is such.
+    """
     for name in names:
         text = entry[name]
         try:
@@ -458,11 +373,13 @@ def _pair(value: "Any") -> "tuple[int, int] | None":
     return None
 
 
-def _wrong(number: int, problem: str) -> Problem:
+def wrong(number: int, problem: str) -> Problem:
+    """Returns the problem that a line breaks a rule, though the chain is whole."""
     return Problem(DAMAGE, number, problem, _WRITER)
 
 
-def _absent(number: int, digest: str) -> Problem:
+def absent(number: int, digest: str) -> Problem:
+    """Returns the problem that a line names a blob which is not in the store."""
     return Problem(
         NOTICE,
         number,

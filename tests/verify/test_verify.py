@@ -25,7 +25,7 @@ from aivcs.errors import (
     UsageError,
 )
 from aivcs.fakes import MemoryReleaseRegistry
-from aivcs.log.verify import release_problems
+from aivcs.log.verify_release import release_problems
 from aivcs.model import (
     ContentDigest,
     ReleaseMetadata,

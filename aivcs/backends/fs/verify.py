@@ -36,6 +36,7 @@ from aivcs.errors import (
 )
 from aivcs.log import verify as rules
 from aivcs.log.verify import DAMAGE, NOTICE
+from aivcs.log.verify_release import release_problems
 from aivcs.model import Record, RunId, check_release_name
 
 TYPE_CHECKING = False
@@ -460,7 +461,7 @@ class _Verifier:
         return lambda lines: rules.run_problems(lines, run_id, self._has_blob)
 
     def _rules_of_release(self, name: str) -> "Rules":
-        return lambda lines: rules.release_problems(lines, name, self._has_blob)
+        return lambda lines: release_problems(lines, name, self._has_blob)
 
     def _judging_log(self, part: str, name: str, check: "Rules") -> "Callable[[_Report], None]":
         return lambda report: self._log(report, part, name, check)
