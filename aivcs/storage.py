@@ -346,6 +346,7 @@ class ReleaseRegistry(Protocol):
 
         Raises:
             InvalidNameError: The name breaks the rules for names.
+            InvalidDigestError: The spec or the policy is no digest.
             ConflictError: Something else than expected is live, or the log has moved on.
             BlockedError: The spec is blocked under this name; it is a `ConflictError`.
             SerializationError: It is forced without a reason, or `sign` gives no signature.

@@ -213,6 +213,8 @@ class GuardedReleases:
     def _sign(self, text: str, policy: Policy | None, planned: ReleaseRecord) -> str:
         """Signs the hash of the entry to be, and looks whether that is what the policy wants."""
         assert self._gate.signer is not None
+        if self._gate.verifier is not None:  # before somebody touches a key for nothing
+            self._gate.verifier.require_readable()
         signature = self._gate.signer.sign(text, RELEASE)
         if self._gate.verifier is not None:
             signed = self._gate.verifier.check(text, signature, RELEASE, None)

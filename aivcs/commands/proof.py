@@ -132,9 +132,12 @@ def sign(
 
     Raises:
         ReleaseNotFoundError: There is no such release.
+        UsageError: The allowed signers cannot be read.
         BackendError: The signature could not be made.
     """
     entry, record = find_release(repo, name, seq)
+    if verifier is not None:  # before somebody touches a key for nothing
+        verifier.require_readable()
     signature = signer.sign(entry.hash, RELEASE)
     signed = verifier.check(entry.hash, signature, RELEASE, None) if verifier else None
     return repo.releases.add_signature(name, record.seq, entry.hash, signature), signed

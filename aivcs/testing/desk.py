@@ -260,6 +260,13 @@ class DeskContract:
                 bot().promote("new", V4, metadata, forced=True)
         assert list(bot().list_names()) == ["bot"]
 
+    def test_a_policy_is_named_by_a_digest(self, bot: OpenStore) -> None:
+        with pytest.raises(InvalidDigestError):
+            bot().rollback("bot", policy="abc")  # type: ignore[arg-type]
+        with pytest.raises(InvalidDigestError):
+            bot().promote("new", V4, CI, policy="abc")  # type: ignore[arg-type]
+        assert list(bot().list_names()) == ["bot"]
+
     # what was seen
 
     def test_standing_is_what_is_live_and_the_head(self, bot: OpenStore) -> None:
@@ -302,6 +309,12 @@ class DeskContract:
         tried = bot().rollback("bot", dry_run=True)
         assert (tried.seq, tried.spec_digest) == (4, V2)
         assert bot().promote("new", V1, CI, dry_run=True).seq == 1
+        why = ReleaseMetadata("ci", notes="hotfix")
+        tried = bot().promote(
+            "bot", V4, why, evidence=iter([RUN]), policy=V2, forced=True,
+            sign=lambda _: pytest.fail("nothing is to be signed"), dry_run=True,
+        )  # fmt: skip
+        assert (tried.evidence, tried.policy, tried.forced) == ((RUN,), V2, True)
         with pytest.raises(ReleaseNotFoundError):
             bot().rollback("new", dry_run=True)
         with pytest.raises(ConflictError):

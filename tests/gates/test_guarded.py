@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from aivcs.commands.gates import ATTEMPTS, Gate, GuardedReleases
-from aivcs.errors import ConflictError, PolicyError
+from aivcs.commands.proof import sign
+from aivcs.errors import ConflictError, PolicyError, UsageError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.model import ContentDigest, ReleaseMetadata
+from aivcs.signing import Verifier
 
 OURS, THEIRS = (ContentDigest.from_bytes(content) for content in (b"ours", b"theirs"))
 POLICIES = [("file", {"bot": {"unique_label": True}})]
@@ -58,15 +60,30 @@ def test_a_change_is_not_judged_for_ever():
 def test_what_was_signed_is_not_signed_again():
     asked = []
 
-    def sign(text, namespace):
+    def sign_late(text, namespace):
         asked.append((text, namespace))
         return repo.releases.promote("bot", THEIRS, V2) and SIGNATURE
 
-    guard, repo = guarded(MemoryReleaseRegistry(), SimpleNamespace(sign=sign))
+    guard, repo = guarded(MemoryReleaseRegistry(), SimpleNamespace(sign=sign_late))
     with pytest.raises(ConflictError, match="moved on"):
         guard.promote("bot", OURS, V1)
     assert [namespace for _, namespace in asked] == ["aivcs-release@v1"]
     assert [record.spec_digest for record in repo.releases.history("bot")] == [THEIRS]
+
+
+def test_nobody_is_asked_to_sign_where_signers_cannot_be_looked_up(tmp_path):
+    asked = []
+    signer = SimpleNamespace(sign=lambda *of: asked.append(of) or SIGNATURE)
+    verifier = Verifier(str(tmp_path / "missing"), {})
+    releases = MemoryReleaseRegistry()
+    repo = SimpleNamespace(releases=releases, blobs=MemoryCasStore(), runs=MemoryRunLedger())
+    with pytest.raises(UsageError, match="missing"):
+        GuardedReleases(repo, Gate((), signer, verifier)).promote("bot", OURS, V1)
+    releases.promote("bot", OURS, V1)
+    with pytest.raises(UsageError, match="missing"):
+        sign(repo, "bot", None, signer, verifier)
+    assert asked == []
+    assert releases.head("bot").lines == 1
 
 
 SIGNATURE = """-----BEGIN SSH SIGNATURE-----
