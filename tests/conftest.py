@@ -9,6 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("aivcs", deadline=None)
+settings.load_profile("aivcs")
 
 SECONDS = 60
 """How long a command may take before a test calls it stuck."""
