@@ -15,8 +15,6 @@ from aivcs.cli.cells import cut, width, wrap
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from aivcs.cli.render import Column
-
 SAMPLE = 200
 """Rows that are read before the first is written; more than a screen has."""
 _LEAST = 12
@@ -26,6 +24,25 @@ _INDENT = "    "
 """Before the rest of a row for which one line of the terminal is too short."""
 _STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "magenta": 35}
 """The codes (ECMA-48, SGR) of the styles there are: what can be read on white and on black."""
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        title: Its header.
+        wraps: Whether long cells are wrapped where room is short, rather than kept whole.
+        right: Whether it is aligned to the right.
+        cuts: Whether long cells are cut where room is short.
+        leaves: Where there is no room the column with the highest number is left out first; one
+            with 0 never.
+    """
+
+    title: str
+    wraps: bool = False
+    right: bool = False
+    cuts: bool = False
+    leaves: int = 0
 
 
 class Shown(NamedTuple):

@@ -20,28 +20,10 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.verify import Finding
     from aivcs.cli.context import Context
+    from aivcs.cli.grid import Column
 
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that words and emoji are spelled with, and that deceive nobody."""
-
-
-class Column(NamedTuple):
-    """A column of a table.
-
-    Attributes:
-        title: Its header.
-        wraps: Whether long cells are wrapped where room is short, rather than kept whole.
-        right: Whether it is aligned to the right.
-        cuts: Whether long cells are cut where room is short.
-        leaves: Where there is no room the column with the highest number is left out first; one
-            with 0 never.
-    """
-
-    title: str
-    wraps: bool = False
-    right: bool = False
-    cuts: bool = False
-    leaves: int = 0
 
 
 class Cell(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.commands.comparison import compare_specs
 from aivcs.commands.gates import evidence_for
 from aivcs.commands.release import current
 from aivcs.commands.run_comparison import compare_runs
+from aivcs.commands.spec_comparison import compare_specs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError
 from aivcs.log.release import find_release
 from aivcs.model import RunStatus, check_release_name
@@ -15,8 +15,8 @@ from aivcs.model import RunStatus, check_release_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aivcs.commands.comparison import Comparison
     from aivcs.commands.run_comparison import RunComparison
+    from aivcs.commands.spec_comparison import Comparison
     from aivcs.model import ReleaseRecord, RunId, RunRecord
     from aivcs.repository import Repository
 

@@ -65,17 +65,19 @@ def checkout(context: Context, spec: str, folder: str, force: bool) -> None:
 
 def diff(context: Context, before: str, after: str, exit_code: bool, as_json: bool) -> int:
     """Prints what differs; 1 if something does and that was asked for."""
-    from aivcs.cli.views import comparison
-    from aivcs.commands.comparison import compare_specs
+    from aivcs.cli.views import spec_comparison
+    from aivcs.commands.spec_comparison import compare_specs
 
     repo = context.repository()
     found = compare_specs(
         repo, *(repo.resolve_spec(spec, allow_missing=True) for spec in (before, after))
     )
     if as_json:
-        context.write(render.json_line(comparison.as_json(found)))
+        context.write(render.json_line(spec_comparison.as_json(found)))
     else:
         render.lines(
-            context, comparison.lines(found), lambda color: comparison.shown(found, color=color)
+            context,
+            spec_comparison.lines(found),
+            lambda color: spec_comparison.shown(found, color=color),
         )
     return int(exit_code and not found.is_equal)

@@ -214,6 +214,7 @@ def config_get(context: Context, key: str, as_json: bool) -> int:
 
 def config_list(context: Context, show_origin: bool, as_json: bool) -> None:
     """Prints every key with the value that holds for it, and every rule of a policy."""
+    from aivcs.cli.grid import Column
     from aivcs.config import KEYS, policies
 
     layers = context.config_layers(_optional_repository(context))
@@ -233,7 +234,7 @@ def config_list(context: Context, show_origin: bool, as_json: bool) -> None:
     columns = ["KEY", "VALUE", *(["ORIGIN"] if show_origin else [])]
     render.table(
         context,
-        [render.Column(title) for title in columns],
+        [Column(title) for title in columns],
         ((name, _plain(value), origin)[: len(columns)] for name, value, origin in rows),
     )
 

@@ -43,7 +43,8 @@ def write_history(context: "Context", history: "Iterable[Told]") -> None:
     """Writes a history for a person, through a pager if one is wanted."""
     from itertools import chain, islice
 
-    from aivcs.cli.render import Column, table
+    from aivcs.cli.grid import Column
+    from aivcs.cli.render import table
 
     entries = iter(history)
     # The first before the pager: what is wrong with the request is said without one.
@@ -88,8 +89,9 @@ def _person(actor: str) -> "Cell":
 
 def write_list(context: "Context", records: "Iterable[ReleaseRecord]") -> None:
     """Writes what is live under each name as a table for a person."""
+    from aivcs.cli.grid import Column
     from aivcs.cli.moments import ago
-    from aivcs.cli.render import Cell, Column, table
+    from aivcs.cli.render import Cell, table
 
     columns = [
         Column("NAME"), Column("LIVE"), Column("LABEL"), Column("SINCE"), Column("BY", wraps=True),

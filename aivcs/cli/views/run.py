@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from aivcs.cli import render
 from aivcs.cli.cells import pad, width, wrap
-from aivcs.cli.grid import paint
+from aivcs.cli.grid import Column, paint
 from aivcs.cli.moments import age, ago, duration, short_duration
-from aivcs.cli.render import Cell, Column, escape
+from aivcs.cli.render import Cell, escape
 from aivcs.cli.views.timeline import Timeline, count
 from aivcs.commands.run_statistics import PERCENTILES
 from aivcs.log.jsontext import encode_trusted

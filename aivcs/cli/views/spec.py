@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aivcs.cli.render import Cell, Column
+from aivcs.cli.grid import Column
+from aivcs.cli.render import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.cli.render import Cell, Column, escape, table
+from aivcs.cli.grid import Column
+from aivcs.cli.render import Cell, escape, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from aivcs.rules.difference import pointer, unified
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aivcs.commands.comparison import Comparison, FileChange
+    from aivcs.commands.spec_comparison import Comparison, FileChange
     from aivcs.rules.difference import Change
 
 _STYLES = {"-": "red", "+": "green", "@": "magenta"}
