@@ -26,7 +26,7 @@ ROLLED_BACK = "rolled back"
 """What it made live was rolled back: a rollback without a target never returns to it."""
 
 
-class Told:
+class HistoryEntry:
     """An entry, and what has become of it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Told:
         return {**self.record.to_json(), "state": self.state, "blocked": self.is_blocked}
 
 
-class Shown:
+class EntryDetails:
     """An entry or mark with everything that is said about it.
 
     Attributes:
@@ -74,7 +74,7 @@ class Shown:
     def __init__(
         self,
         sealed: "Sealed",
-        told: "Told | None",
+        told: "HistoryEntry | None",
         signatures: "list[SignatureMark]",
         blocks: "list[BlockMark]",
     ) -> None:
@@ -139,7 +139,7 @@ def history(
     limit: "int | None" = None,
     since: "Timestamp | None" = None,
     label: "str | None" = None,
-) -> "Iterator[Told]":
+) -> "Iterator[HistoryEntry]":
     """Yields entries of a name with their states, newest first, as they are read.
 
     Args:
@@ -167,7 +167,7 @@ def history(
         if label is not None and record.metadata.version_label != label:
             continue
         count += 1
-        yield Told(
+        yield HistoryEntry(
             record,
             state,
             is_live=record.seq == live,
@@ -177,7 +177,7 @@ def history(
         raise ReleaseNotFoundError(name)
 
 
-def show(repo: "Repository", name: str, target: "str | None" = None) -> Shown:
+def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDetails:
     """Returns an entry or mark with everything that is said about it; reads the whole log.
 
     Args:
@@ -210,17 +210,17 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> Shown:
             name, f"{name} has no entry {target}; aivcs release history {name} shows what there was"
         )
     if not isinstance(found.what, ReleaseRecord):
-        return Shown(found, None, [], [])
+        return EntryDetails(found, None, [], [])
     seq, digest = found.what.seq, found.what.spec_digest
     about = [mark for mark in blocks if mark.spec_digest == digest]
     state = next(s for r, s in states(repo.releases.iter_history(name)) if r.seq == seq)
-    told = Told(
+    told = HistoryEntry(
         found.what,
         state,
         is_live=seq == live.seq,
         is_blocked=bool(about) and about[0].is_block,
     )
-    return Shown(found, told, [mark for mark in signatures if mark.signed_seq == seq], about)
+    return EntryDetails(found, told, [mark for mark in signatures if mark.signed_seq == seq], about)
 
 
 def _fits(repo: "Repository", name: str, target: "str | int") -> "Callable[[Sealed], bool]":

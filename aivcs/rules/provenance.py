@@ -84,16 +84,18 @@ def statement(
                     "startedOn": str(record.created_at),
                     "finishedOn": str(record.created_at),
                 },
-                "byproducts": [
-                    {
-                        "name": f"run/{run_id}",
-                        "digest": {HEAD_ALGORITHM: head.hash},
-                        "annotations": {"lines": head.lines},
-                    }
-                    for run_id, head in evidence
-                ],
+                "byproducts": [_byproduct(run_id, head) for run_id, head in evidence],
             },
         },
+    }
+
+
+def _byproduct(run_id: str, head: Head) -> dict[str, Any]:
+    """A run that was given as evidence, as what a release brought forth beside itself."""
+    return {
+        "name": f"run/{run_id}",
+        "digest": {HEAD_ALGORITHM: head.hash},
+        "annotations": {"lines": head.lines},
     }
 
 

@@ -6,14 +6,14 @@ if TYPE_CHECKING:
 
     from aivcs.cli.context import Context
     from aivcs.cli.render import Cell
-    from aivcs.commands.release_history import Shown, Told
+    from aivcs.commands.release_history import EntryDetails, HistoryEntry
     from aivcs.marks import BlockMark, SignatureMark
     from aivcs.model import ReleaseRecord
 
 _STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
 
-def plain_history_line(told: "Told") -> str:
+def plain_history_line(told: "HistoryEntry") -> str:
     """Returns an entry for a program; loads nothing where nothing is to be escaped.
 
     The columns: seq, action, digest, label or `-`, time, actor, notes, state, number of runs that
@@ -39,7 +39,7 @@ def plain_history_line(told: "Told") -> str:
     return "\t".join(map(escape, cells)) + "\n"
 
 
-def write_history(context: "Context", history: "Iterable[Told]") -> None:
+def write_history(context: "Context", history: "Iterable[HistoryEntry]") -> None:
     """Writes a history for a person, through a pager if one is wanted."""
     from itertools import chain, islice
 
@@ -59,7 +59,7 @@ def write_history(context: "Context", history: "Iterable[Told]") -> None:
     table(context, columns, map(_cells, chain(first, entries)))
 
 
-def _cells(told: "Told") -> "list[Cell | str]":
+def _cells(told: "HistoryEntry") -> "list[Cell | str]":
     from aivcs.cli.moments import ago
     from aivcs.cli.render import Cell
 
@@ -109,7 +109,7 @@ def write_list(context: "Context", records: "Iterable[ReleaseRecord]") -> None:
     table(context, columns, rows)
 
 
-def shown_fields(shown: "Shown") -> "Iterator[tuple[str, str]]":
+def shown_fields(shown: "EntryDetails") -> "Iterator[tuple[str, str]]":
     """Yields names and values of everything that is to be said about an entry or a mark."""
     from aivcs.marks import BlockMark, SignatureMark
 
@@ -127,7 +127,7 @@ def shown_fields(shown: "Shown") -> "Iterator[tuple[str, str]]":
         yield block.mark, f"@{block.seq} {block.created_at} {block.by}: {block.reason}"
 
 
-def _release_fields(told: "Told") -> "Iterator[tuple[str, str]]":
+def _release_fields(told: "HistoryEntry") -> "Iterator[tuple[str, str]]":
     record = told.record
     yield "name", record.name
     yield "entry", f"@{record.seq}"
