@@ -1,6 +1,7 @@
 """Releases at the gate: refused, shown, let pass, and passed by force."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -168,6 +169,20 @@ class TestEvidence:
         )
         aivcs.ok(*back)
         assert (live(aivcs), last_release(aivcs)["action"]) == (specs[0], "rollback")
+
+
+class TestRace:
+    def test_of_processes_that_want_one_label_for_other_specs_one_gets_it(self, aivcs, files):
+        specs = [aivcs.put(b"spec %d" % number) for number in range(5)]
+        rule(aivcs, "unique_label", "true")
+        racers = [
+            aivcs.start("release", "promote", "bot", spec, "--label", "v1", stderr=subprocess.PIPE)
+            for spec in specs
+        ]
+        said = [racer.communicate(timeout=60)[1] for racer in racers]
+        assert sorted(racer.returncode for racer in racers) == [0, 15, 15, 15, 15], said
+        (line,) = files.read_chain(aivcs.release_log("bot"))
+        assert line["spec_digest"] == specs[[racer.returncode for racer in racers].index(0)]
 
 
 class TestForce:
