@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import BackendError, UsageError
@@ -89,14 +90,19 @@ class Verifier(NamedTuple):
         Raises:
             UsageError: It cannot.
         """
+        why: str | None = "it is no regular file"
         try:
-            with open(self.allowed_signers, "rb") as file:
-                file.read(1)
+            if S_ISREG(os.stat(self.allowed_signers).st_mode):  # a pipe would keep us waiting
+                with open(self.allowed_signers, "rb") as file:
+                    file.read(1)
+                return
         except OSError as error:
-            raise UsageError(
-                f"signing.allowed_signers is {self.allowed_signers!a}, which cannot be read: "
-                f"{error.strerror}"
-            ) from error
+            why = error.strerror
+        except ValueError:  # it holds a NUL
+            why = "it cannot be a path"
+        raise UsageError(
+            f"signing.allowed_signers is {self.allowed_signers!a}, which cannot be read: {why}"
+        )
 
     def check(self, text: str, signature: str, namespace: str, moment: Timestamp | None) -> Signed:
         """Returns what is known of a signature of a text.

@@ -98,3 +98,9 @@ class TestChecking:
     def test_refuses_allowed_signers_that_cannot_be_read(self, keys, tmp_path):
         with pytest.raises(UsageError, match=r"signing.allowed_signers is .*absent"):
             check(tmp_path / "absent", sign(keys("ada")))
+
+    def test_refuses_allowed_signers_that_are_no_file(self, keys, tmp_path):
+        os.mkfifo(tmp_path / "pipe")  # to be opened by a reader, it waits for a writer
+        for path in (tmp_path / "pipe", tmp_path, tmp_path / "a\0b"):
+            with pytest.raises(UsageError, match=r"signing.allowed_signers is .*cannot be read"):
+                check(path, sign(keys("ada")))
