@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.settings import Settings
 
+MAX_FILE = 1 << 20
+"""Bytes of a configuration file or a signature, at most; a device would never end."""
+
 
 class Context:
     """One call of the command.
@@ -337,20 +340,25 @@ def _stream(stream: "Any") -> "BinaryIO":
 
 
 def read_file(path: str) -> "bytes | None":
-    """Returns what is in a file, or None if there is none.
+    """Returns what is in a configuration file or a signature, or None if there is no such file.
 
     Raises:
-        BackendError: It cannot be read.
+        BackendError: It cannot be read, or is too long to be either.
     """
     try:
         with open(path, "rb") as file:
-            return file.read()
+            data = file.read(MAX_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         from aivcs.errors import BackendError
 
         raise BackendError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > MAX_FILE:
+        from aivcs.errors import BackendError
+
+        raise BackendError(f"cannot read {path}: it has more than {MAX_FILE} bytes")
+    return data
 
 
 def _seconds(text: str) -> float:

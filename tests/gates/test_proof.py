@@ -1,6 +1,7 @@
 """Signed releases and heads, and what of them can be proven: by ssh-keygen itself, and by us."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -209,6 +210,10 @@ class TestHeads:
         kept.write_bytes(aivcs.ok("head", "--sign").out.replace(b"A", b"B"))
         assert b"is not one of it" in aivcs(*command, str(kept), code=14).out
         assert "absent" in aivcs(*command, str(tmp_path / "absent"), code=2).complaint
+        endless = tmp_path / "endless"  # as a device would be, but for a test that fails
+        endless.touch()
+        os.truncate(endless, (1 << 20) + 1)
+        assert "more than 1048576 bytes" in aivcs(*command, str(endless), code=16).complaint
         assert "--head" in aivcs("verify", "--head-signature", str(kept), code=2).complaint
         aivcs.ok("config", "unset", "--user", "signing.allowed_signers")
         assert "signing.allowed_signers" in aivcs(*command, str(kept), code=2).complaint
