@@ -35,6 +35,8 @@ MAX_COMPONENT = 255
 """Bytes of a file's or folder's name, at most, as file systems have it."""
 MAX_PATH = 2048
 """Bytes of a path in a manifest: the folder it is written to has as much again."""
+MAX_DEPTH = 200
+"""Names of a path in a manifest, at most: who walks down there does so by recursion."""
 _BEGINNING = b'{"files":['
 """What every manifest begins with."""
 _OWN = frozenset({".git", ".aivcs"})
@@ -166,6 +168,8 @@ def check_path(path: str) -> None:
         )
     if "\0" in path:
         raise SerializationError(f"the path {shown} holds a NUL")
+    if path.count("/") >= MAX_DEPTH:
+        raise SerializationError(f"the path {shown}… has more than {MAX_DEPTH} names")
     for name in path.split("/"):
         if name in {"", ".", ".."}:
             raise SerializationError(f"the path {shown} does not stay below its folder")

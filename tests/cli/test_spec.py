@@ -328,3 +328,17 @@ def test_a_spec_that_is_empty_or_unknown_is_refused(aivcs, verb):
     assert "empty" in aivcs("spec", verb, "", *rest, code=2).complaint
     aivcs("spec", verb, "0" * 64, *rest, code=12)
     aivcs("spec", verb, "nobody@current", *rest, code=12)
+
+
+def test_the_deepest_folder_that_is_kept_comes_back(aivcs):
+    deepest = aivcs.folder / "part" / "/".join(["d"] * 199)
+    deepest.mkdir(parents=True)
+    (deepest / "file").write_text("down here")
+    create = ("spec", "create", "--partial", "--prompts", "part")
+    spec = aivcs.ok(*create).text
+    for _ in range(2):
+        aivcs.ok("spec", "checkout", "--force", spec, "out")
+        (aivcs.folder / "out" / "prompts" / "other").write_text("replaced")
+    (deepest / "more").mkdir()
+    (deepest / "more" / "file").write_text("too deep")
+    assert "200 names" in aivcs(*create, code=2).complaint

@@ -89,7 +89,7 @@ def test_a_folder_without_files_has_a_manifest():
     [
         "", ".", "..", "../x", "a/../x", "a/..", "/x", "/etc/passwd", "a//b", "a/", "./a", "a/./b",
         "a\0b", "x" * 256, "a/" * 1100 + "b", ".git/hooks/post-checkout", "a/.GIT/config",
-        ".aivcs/format", "é" * 128,
+        ".aivcs/format", "é" * 128, "a/" * 200 + "b",
     ],
 )  # fmt: skip
 def test_a_path_that_is_not_safe_is_refused_both_ways(path):
