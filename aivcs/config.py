@@ -95,6 +95,9 @@ def parse_config(
     for dotted, value in found:
         key = KEYS.get(dotted)
         if key is None:
+            if dotted.partition(".")[0].lower() in _POLICY_AMISS:
+                # Who wrote it means rules to hold, so it is no table of them: nothing is released.
+                values.setdefault(POLICY, dotted)
             if warn is not None:
                 warn(f"{where} sets {_shown(dotted)}, which means nothing; {_nearest(dotted)}")
             continue
@@ -296,6 +299,8 @@ _NO_OWN_POLICY = (
     "policies stand in a store's configuration (aivcs config set policy.NAME.RULE …) or in the "
     "system's, not in your own"
 )
+_POLICY_AMISS = frozenset({POLICY, "policies"})
+"""How what ought to have been the table of policies may begin, in whatever case."""
 _PATHS = frozenset({"signing.key", "signing.allowed_signers"})
 _NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
 

@@ -142,6 +142,8 @@ def check_patterns(patterns: object, place: str) -> list[tuple[str, dict[str, An
     Raises:
         UsageError: Something is not understood; names the file and the key.
     """
+    if isinstance(patterns, str):  # what stands in its stead
+        raise UsageError(f'{place}: {patterns[:80]!a} is no rule; write [policy."NAME"]')
     if not isinstance(patterns, dict):
         raise UsageError(f'{place}: policy is no table; write [policy."NAME"]')
     checked = []

@@ -74,6 +74,24 @@ class TestPromote:
                 done = aivcs("release", *command, code=2)
                 assert f"{config}: policy.other.require_runs" in done.complaint
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[policies.bot]\nrequire_runs = 1\n", "[Policy.bot]\nrequire_runs = 1\n",
+            '"policy.bot.require_runs" = 1\n', "policies = true\n",
+        ],
+    )  # fmt: skip
+    def test_is_refused_where_what_is_meant_as_a_policy_is_none(
+        self, aivcs, specs, unchanged, text
+    ):
+        config = aivcs.store / "config.toml"
+        config.write_text(text)
+        with unchanged:
+            done = aivcs("release", "promote", "bot", specs[0], code=2)
+            assert f"{config}: 'polic" in done.err.decode().lower().splitlines()[-1]
+            assert '[policy."NAME"]' in done.err.decode()
+            aivcs.ok("release", "list")
+
     def test_is_held_to_the_systems_policy_first(self, aivcs, specs):
         folder = aivcs.folder / "xdg"
         (folder / "aivcs").mkdir(parents=True)
