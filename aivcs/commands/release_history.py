@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.marks import BlockMark, Sealed, SignatureMark
-    from aivcs.model import Timestamp
+    from aivcs.model import ContentDigest, Timestamp
     from aivcs.repository import Repository
 
 CURRENT = "current"
@@ -155,7 +155,7 @@ def history(
     """
     if limit is not None and limit < 0:
         raise UsageError("-n takes a number of entries, 0 or more")
-    blocked = {mark.spec_digest for mark in repo.releases.blocks(name)}
+    blocks = _Blocks(repo, name)
     live = 0
     count = 0
     for record, state in states(repo.releases.iter_history(name)):
@@ -171,10 +171,36 @@ def history(
             record,
             state,
             is_live=record.seq == live,
-            is_blocked=record.spec_digest in blocked,
+            is_blocked=blocks.has(record.spec_digest),
         )
     if not live:
         raise ReleaseNotFoundError(name)
+
+
+class _Blocks:
+    """What is blocked, asked for one spec after the other.
+
+    A few are looked for each by itself, which costs the same however many blocks there are; for
+    many it is cheaper to read all blocks once.
+    """
+
+    _FEW = 50
+
+    def __init__(self, repo: "Repository", name: str) -> None:
+        self._releases = repo.releases
+        self._name = name
+        self._asked: dict[str, bool] = {}
+        self._all: "set[ContentDigest] | None" = None
+
+    def has(self, digest: "ContentDigest") -> bool:
+        if self._all is not None:
+            return digest in self._all
+        if digest not in self._asked:
+            if len(self._asked) == self._FEW:
+                self._all = {mark.spec_digest for mark in self._releases.blocks(self._name)}
+                return digest in self._all
+            self._asked[digest] = self._releases.find_block(self._name, digest) is not None
+        return self._asked[digest]
 
 
 def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDetails:

@@ -2,8 +2,13 @@
 
 import json
 import subprocess
+from types import SimpleNamespace
 
 import pytest
+
+from aivcs.commands.release_history import history
+from aivcs.fakes import MemoryReleaseRegistry
+from aivcs.model import ContentDigest, ReleaseMetadata
 
 ABSENT = "0" * 64
 KEY_NAME = "aivcs-release@v1"
@@ -240,6 +245,19 @@ class TestHistory:
         newest, rolled, *_ = aivcs.ok("release", "history", "bot", "--json").json_lines
         assert (newest["state"], newest["blocked"]) == ("current", True)
         assert (rolled["state"], rolled["blocked"]) == ("rolled back", True)
+
+    def test_looks_only_for_blocks_of_what_it_shows(self):
+        registry = MemoryReleaseRegistry()
+        specs = [ContentDigest.from_bytes(b"%d" % number) for number in range(200)]
+        for spec in specs:
+            registry.promote("bot", spec, ReleaseMetadata("ci"))
+        for spec in specs[100::2]:
+            registry.block("bot", spec, by="ci", reason="x")
+        told = list(history(SimpleNamespace(releases=registry), "bot"))
+        assert [each.is_blocked for each in told] == [False, True] * 50 + [False] * 100
+        registry.blocks = None  # as costly as there are blocks
+        told = list(history(SimpleNamespace(releases=registry), "bot", limit=20))
+        assert [each.is_blocked for each in told] == [False, True] * 10
 
     def test_can_be_narrowed_down(self, aivcs, specs):
         assert columns(aivcs, 0, "--label", "v2") == ["2"]
