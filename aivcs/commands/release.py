@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aivcs.commands.gates import GuardedReleases
+    from aivcs.commands.release_history import HistoryEntry
     from aivcs.marks import BlockMark
     from aivcs.model import ReleaseRecord
     from aivcs.repository import Repository
@@ -257,16 +258,31 @@ def current(repo: "Repository", name: str) -> "ReleaseRecord":
     return record
 
 
-def list_(repo: "Repository") -> "tuple[list[ReleaseRecord], list[StorageError]]":
+def is_blocked(repo: "Repository", record: "ReleaseRecord") -> bool:
+    """Tells whether a release's spec is blocked, so that no rollback can return to it.
+
+    What cannot be read is taken for not blocked: whoever tries the rollback is told.
+    """
+    try:
+        return repo.releases.find_block(record.name, record.spec_digest) is not None
+    except StorageError:
+        return False
+
+
+def list_(repo: "Repository") -> "tuple[list[HistoryEntry], list[StorageError]]":
     """Returns what is live under each name, by name, and what is wrong where it cannot be read."""
-    records: list[ReleaseRecord] = []
+    from aivcs.commands.release_history import CURRENT, HistoryEntry
+
+    live: list[HistoryEntry] = []
     damaged: list[StorageError] = []
     for name in repo.releases.list_names():
         try:
             record = repo.releases.current(name)
+            if record is None:
+                continue
+            is_blocked = repo.releases.find_block(name, record.spec_digest) is not None
         except StorageError as error:
             damaged.append(error)
             continue
-        if record is not None:
-            records.append(record)
-    return records, damaged
+        live.append(HistoryEntry(record, CURRENT, is_live=True, is_blocked=is_blocked))
+    return live, damaged

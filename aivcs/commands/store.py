@@ -62,13 +62,13 @@ def status(repo: Repository) -> Status:
 
     damaged: list[str] = []
     counts = repo.runs.count_runs(unreadable=lambda run_id, _: damaged.append(run_id))
-    releases, unreadable = release.list_(repo)
+    live, unreadable = release.list_(repo)
     return Status(
         store=repo.path,
         durability=repo.backend.settings.durability,
         blobs=sum(1 for _ in repo.blobs.list_digests()),
         runs={str(status): count for status, count in counts.items()},
-        releases=releases,
+        releases=[told.record for told in live],
         damaged=len(damaged) + len(unreadable),
     )
 

@@ -231,7 +231,7 @@ class TestTerminal:
             (
                 ["4", "rollback", "current", " A ", "leaks"],
                 ["2", "promote", "v2", "blocked", "word word"],
-                ["1", "promote", "current", "evil"],
+                ["1", "promote", "live again", "evil"],
             ),
             strict=True,
         ):

@@ -366,7 +366,7 @@ class TestList:
         assert aivcs.ok("release", "list").lines == names
         records = aivcs.ok("release", "list", "--json").json_lines
         assert [record["name"] for record in records] == names
-        assert records[0] == history(aivcs, "a")[0]
+        assert records[0] == {**history(aivcs, "a")[0], "blocked": False}
 
     def test_prints_nothing_for_an_empty_store(self, aivcs):
         assert aivcs.ok("release", "list").out == b""

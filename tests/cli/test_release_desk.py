@@ -130,6 +130,38 @@ class TestBlock:
         aivcs("release", "promote", "bot", specs[0], code=15)
 
 
+class TestUndo:
+    """What a change says of how to undo it, when that would be refused."""
+
+    def test_of_a_promote_on_what_is_blocked_is_to_unblock_it_first(self, aivcs, specs):
+        aivcs.ok("release", "block", "bot", "current", "--reason", "x")
+        done = aivcs.ok("release", "promote", "bot", specs[0])
+        assert "undo with" not in done.err.decode()
+        assert f"aivcs release unblock bot {specs[2]} --reason TEXT" in done.err.decode()
+
+    def test_of_a_rollback_from_what_is_blocked_is_to_unblock_it_first(self, aivcs, specs):
+        aivcs.ok("release", "block", "bot", "current", "--reason", "x")
+        done = aivcs.ok("release", "rollback", "bot")
+        assert "undo with" not in done.err.decode()
+        assert f"aivcs release unblock bot {specs[2]} --reason TEXT" in done.err.decode()
+
+
+class TestList:
+    def test_says_that_a_live_release_is_blocked(self, aivcs, specs, terminal):
+        aivcs.ok("release", "promote", "good", specs[2])
+        assert "blocked" not in terminal("release", "list")
+        aivcs.ok("release", "block", "bot", "current", "--reason", "x")
+        _, bot, good = terminal("release", "list", NO_COLOR="1").splitlines()
+        assert "current, blocked" in bot
+        assert "blocked" not in good
+        told = aivcs.ok("release", "list", "--json").json_lines
+        assert [(each["name"], each["blocked"]) for each in told] == [
+            ("bot", True), ("good", False),
+        ]  # fmt: skip
+        aivcs.ok("release", "unblock", "bot", "current", "--reason", "x")
+        assert "blocked" not in terminal("release", "list")
+
+
 class TestRollback:
     def test_can_block_what_it_leaves(self, aivcs, specs, files):
         done = aivcs.ok("release", "rollback", "bot", "--block", "--reason", "loops", "--by", "ada")
@@ -245,6 +277,22 @@ class TestHistory:
         newest, rolled, *_ = aivcs.ok("release", "history", "bot", "--json").json_lines
         assert (newest["state"], newest["blocked"]) == ("current", True)
         assert (rolled["state"], rolled["blocked"]) == ("rolled back", True)
+
+    def test_shows_a_person_one_current_entry(self, aivcs, specs, terminal):
+        def shown():
+            lines = terminal("release", "history", "bot", columns=200, NO_COLOR="1").splitlines()
+            return [" ".join(line.split()) for line in lines[1:]]
+
+        aivcs.ok("release", "rollback", "bot")
+        states = ("current", "rolled back", "live again", "superseded")
+        for line, state in zip(shown(), states, strict=True):
+            assert f" {state} " in line
+        assert [line[0] for line in shown()] == ["\u25cf", "3", "2", "1"]
+        aivcs.ok("release", "block", "bot", "current", "--reason", "x")
+        assert [" current, blocked " in line for line in shown()] == [True, False, False, False]
+        assert "live again, blocked" in terminal("release", "show", "bot", "@2")
+        # What programs are told is what became of the release, not of the entry.
+        assert columns(aivcs, 7, "-n", "3")[2] == "current, blocked"
 
     def test_looks_only_for_blocks_of_what_it_shows(self):
         registry = MemoryReleaseRegistry()

@@ -92,6 +92,17 @@ class TestPromote:
             assert '[policy."NAME"]' in done.err.decode()
             aivcs.ok("release", "list")
 
+    def test_is_undone_as_it_says(self, aivcs, specs, keys):
+        aivcs.ok("config", "set", "--user", "signing.allowed_signers", str(keys.allow(ada="")))
+        aivcs.ok("config", "set", "--user", "signing.key", str(keys("ada")))
+        rule(aivcs, "require_notes", "true")
+        rule(aivcs, "require_signature", "true")
+        for spec in specs[:2]:
+            done = aivcs.ok("release", "promote", "bot", spec, "--notes", "x", "--sign")
+        undo = next(line for line in done.err.decode().splitlines() if "undo with" in line)
+        undo = undo.removeprefix("undo with: ").replace("TEXT", "worse")
+        assert aivcs.shell(undo).text == specs[0]
+
     def test_is_held_to_the_systems_policy_first(self, aivcs, specs):
         folder = aivcs.folder / "xdg"
         (folder / "aivcs").mkdir(parents=True)

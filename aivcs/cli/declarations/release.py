@@ -163,7 +163,8 @@ def release_history(
 
     The columns: number, action, digest, label, time, who, why, state, number of runs that are its
     evidence. The state is current; superseded, if it is still below what is live; rolled back;
-    or blocked.
+    or blocked. A release that was returned to is current in both entries; on a terminal the earlier
+    one is live again.
     """
 
 
@@ -212,7 +213,10 @@ def release_diff(
 @app.command("list")
 @calls("release:list_")
 def release_list(as_json: Json = False) -> None:
-    """List the names that something was released under; on a terminal also what is live."""
+    """List the names that something was released under; on a terminal also what is live.
+
+    There and with --json also whether that is blocked.
+    """
 
 
 @app.command("verify")

@@ -52,7 +52,7 @@ def promote(
         dry_run=dry_run,
         guard=guard,
     )
-    code = _conclude(context, before, after, guard, dry_run=dry_run, as_json=as_json)
+    code = _conclude(context, repo, before, after, guard, dry_run=dry_run, as_json=as_json)
     if handover is not None and not dry_run:
         from aivcs.cli.ci import release_summary
 
@@ -89,7 +89,7 @@ def rollback(
         dry_run=dry_run,
         guard=guard,
     )
-    return _conclude(context, before, after, guard, dry_run=dry_run, as_json=as_json, blocked=block)
+    return _conclude(context, repo, before, after, guard, dry_run=dry_run, as_json=as_json)
 
 
 def block(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
@@ -217,15 +217,15 @@ def list_(context: "Context", as_json: bool) -> int:
     from aivcs.cli.exits import report_unread
     from aivcs.cli.views import release as view
 
-    records, damaged = release.list_(context.repository())
+    live, damaged = release.list_(context.repository())
     if as_json:
-        for record in records:
-            context.write(render.json_line(record.to_json()))
+        for told in live:
+            context.write(render.json_line({**told.record.to_json(), "blocked": told.is_blocked}))
     elif context.is_terminal():
-        view.write_list(context, records)
+        view.write_list(context, live)
     else:
-        for record in records:
-            context.write(f"{record.name}\n")
+        for told in live:
+            context.write(f"{told.record.name}\n")
     return report_unread(context, damaged)
 
 
@@ -250,20 +250,20 @@ def _actor(context: "Context", by: "str | None") -> str:
 
 def _conclude(
     context: "Context",
+    repo: "Repository",
     before: "ReleaseRecord | None",
     after: "ReleaseRecord",
     guard: "GuardedReleases | None",
     *,
     dry_run: bool,
     as_json: bool,
-    blocked: bool = False,
 ) -> int:
     """Says what a change did, or would do."""
     if as_json:
         return _answer(context, after, guard, dry_run=dry_run)
     if dry_run:
         return _announce_trial(context, before, after, guard)
-    _announce(context, before, after, blocked=blocked)
+    _announce(context, repo, before, after, guard)
     if guard is not None:
         from aivcs.cli.views.verdicts import tell_passed
 
@@ -273,10 +273,10 @@ def _conclude(
 
 def _announce(
     context: "Context",
+    repo: "Repository",
     before: "ReleaseRecord | None",
     after: "ReleaseRecord",
-    *,
-    blocked: bool = False,
+    guard: "GuardedReleases | None",
 ) -> None:
     context.write(f"{after.spec_digest}\n")
     context.flush()
@@ -284,14 +284,17 @@ def _announce(
     context.tell(_said(before, after))
     if before is None or before.spec_digest == after.spec_digest:
         return
-    undo = "" if after.action == "promote" else f" --to @{before.seq}"
-    if blocked:
+    if release.is_blocked(repo, before):
         context.tell(
             f"{before.spec_digest.short} is blocked; if it is good after all: "
             f"aivcs release unblock {name} {before.spec_digest} --reason TEXT"
         )
-    else:
-        context.tell(f"undo with: aivcs release rollback {name}{undo}")
+        return
+    undo = "" if after.action == "promote" else f" --to @{before.seq}"
+    asked = {verdict.rule for verdict in guard.verdicts} if guard is not None else ()
+    undo += " --reason TEXT" if "require_notes" in asked else ""
+    undo += " --sign" if "require_signature" in asked else ""
+    context.tell(f"undo with: aivcs release rollback {name}{undo}")
 
 
 def _announce_trial(

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from aivcs.cli.render import Cell
     from aivcs.commands.release_history import EntryDetails, HistoryEntry
     from aivcs.marks import BlockMark, SignatureMark
-    from aivcs.model import ReleaseRecord
 
 _STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
@@ -64,7 +63,7 @@ def _cells(told: "HistoryEntry") -> "list[Cell | str]":
     from aivcs.cli.render import Cell
 
     record, metadata = told.record, told.record.metadata
-    style = "red" if told.is_blocked else _STATES[told.state]
+    style = _style(told)
     forced = "forced: " if record.forced else ""
     return [
         Cell("*" if told.is_live else "", "●" if told.is_live else "", style),
@@ -72,12 +71,26 @@ def _cells(told: "HistoryEntry") -> "list[Cell | str]":
         Cell(record.action, record.action, "magenta" if record.action == "rollback" else ""),
         metadata.version_label or "-",
         Cell(record.spec_digest, record.spec_digest.short),
-        Cell(told.shown_state, told.shown_state, style),
+        Cell(told.shown_state, _state(told), style),
         Cell(record.created_at, ago(record.created_at), "dim"),
         _person(metadata.promoted_by),
         str(len(record.evidence)) if record.evidence else "",
         f"{forced}{metadata.notes or ''}",
     ]
+
+
+def _state(told: "HistoryEntry") -> str:
+    """The state for a person, to whom only one entry can be the current one.
+
+    What an entry made live may be live by a later one, which returned to it.
+    """
+    if told.is_live:
+        return told.shown_state
+    return told.shown_state.replace("current", "live again")
+
+
+def _style(told: "HistoryEntry") -> str:
+    return "red" if told.is_blocked else _STATES[told.state]
 
 
 def _person(actor: str) -> "Cell":
@@ -87,29 +100,31 @@ def _person(actor: str) -> "Cell":
     return Cell(actor, actor.partition(" <")[0] or actor)
 
 
-def write_list(context: "Context", records: "Iterable[ReleaseRecord]") -> None:
+def write_list(context: "Context", live: "Iterable[HistoryEntry]") -> None:
     """Writes what is live under each name as a table for a person."""
     from aivcs.cli.grid import Column
     from aivcs.cli.moments import ago
     from aivcs.cli.render import Cell, table
 
     columns = [
-        Column("NAME"), Column("LIVE"), Column("LABEL"), Column("SINCE"), Column("BY", wraps=True),
+        Column("NAME"), Column("LIVE"), Column("LABEL"), Column("STATE"), Column("SINCE"),
+        Column("BY", wraps=True),
     ]  # fmt: skip
     rows: Iterator[list[Cell | str]] = (
         [
-            record.name,
-            Cell(record.spec_digest, record.spec_digest.short),
-            record.metadata.version_label or "-",
-            Cell(record.created_at, ago(record.created_at), "dim"),
-            _person(record.metadata.promoted_by),
+            told.record.name,
+            Cell(told.record.spec_digest, told.record.spec_digest.short),
+            told.record.metadata.version_label or "-",
+            Cell(told.shown_state, told.shown_state, _style(told)),
+            Cell(told.record.created_at, ago(told.record.created_at), "dim"),
+            _person(told.record.metadata.promoted_by),
         ]
-        for record in records
+        for told in live
     )
     table(context, columns, rows)
 
 
-def shown_fields(shown: "EntryDetails") -> "Iterator[tuple[str, str]]":
+def shown_fields(shown: "EntryDetails") -> "Iterator[tuple[str, Cell | str]]":
     """Yields names and values of everything that is to be said about an entry or a mark."""
     from aivcs.marks import BlockMark, SignatureMark
 
@@ -127,12 +142,14 @@ def shown_fields(shown: "EntryDetails") -> "Iterator[tuple[str, str]]":
         yield block.mark, f"@{block.seq} {block.created_at} {block.by}: {block.reason}"
 
 
-def _release_fields(told: "HistoryEntry") -> "Iterator[tuple[str, str]]":
+def _release_fields(told: "HistoryEntry") -> "Iterator[tuple[str, Cell | str]]":
+    from aivcs.cli.render import Cell
+
     record = told.record
     yield "name", record.name
     yield "entry", f"@{record.seq}"
     yield "action", record.action
-    yield "state", told.shown_state
+    yield "state", Cell(told.shown_state, _state(told))
     yield "spec", record.spec_digest
     yield "label", record.metadata.version_label or "-"
     yield "by", record.metadata.promoted_by
