@@ -9,6 +9,7 @@ and the signatures. What cannot be shown is said to be not proven: it is no fail
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.gates import NO_SIGNERS, candidate_of
@@ -158,12 +159,12 @@ class _Proof:
         self._environment = environment
         self._releases: list[ReleaseRecord] = []
         self._signatures: dict[int, list[SignatureMark]] = {}
-        self._blocks: list[BlockMark] = []
+        self._blocks: dict[str, list[BlockMark]] = {}
         for entry in entries:
             if isinstance(entry.what, SignatureMark):
                 self._signatures.setdefault(entry.what.signed_seq, []).append(entry.what)
             elif isinstance(entry.what, BlockMark):
-                self._blocks.append(entry.what)
+                self._blocks.setdefault(entry.what.spec_digest, []).append(entry.what)
             else:
                 self._releases.append(entry.what)
 
@@ -185,11 +186,7 @@ class _Proof:
             yield _signature(record.seq, signed)
 
     def _block(self, record: ReleaseRecord) -> Check:
-        marks = [
-            mark
-            for mark in self._blocks
-            if mark.seq < record.seq and mark.spec_digest == record.spec_digest
-        ]
+        marks = [m for m in self._blocks.get(record.spec_digest, ()) if m.seq < record.seq]
         if marks and marks[-1].is_block:
             return Check(record.seq, "block", FAILED, f"the spec was blocked at @{marks[-1].seq}")
         return Check(record.seq, "block", OK, "the spec was not blocked")
@@ -241,7 +238,8 @@ class _Proof:
     def _verdicts(
         self, record: ReleaseRecord, policy: Policy, signatures: list[Signed]
     ) -> Iterator[Check]:
-        before = [other for other in self._releases if other.seq < record.seq][::-1]
+        at = bisect_left(self._releases, record.seq, key=lambda other: other.seq)
+        before = (self._releases[earlier] for earlier in range(at - 1, -1, -1))
         try:
             candidate = candidate_of(self._repo, policy, record, before, signatures)
         except (RunNotFoundError, IntegrityError) as error:

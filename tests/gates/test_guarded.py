@@ -93,3 +93,22 @@ AAtzc2gtZWQyNTUxOQAAAEBGhXvyHq8aaxwDlYkeJioay2f26VMnKf/MgaMWVM+O+U+0a7
 JQe4kDEcTSmByGqsqQOoQOnbPupeVMHPcyXu0M
 -----END SSH SIGNATURE-----
 """
+
+
+def test_a_rollback_is_judged_without_reading_all_of_the_history():
+    class Read(MemoryReleaseRegistry):
+        records = 0
+
+        def iter_history(self, name):
+            for record in super().iter_history(name):
+                self.records += 1
+                yield record
+
+    releases = Read()
+    for content in (*map(bytes, [[number] for number in range(50)]), b"ours", b"theirs"):
+        releases.promote("bot", ContentDigest.from_bytes(content), V1)
+    _, repo = guarded(releases)
+    guard = GuardedReleases(repo, Gate([("file", {"bot": {"require_runs": 1}})]))
+    with pytest.raises(PolicyError, match="0 of 0 runs"):
+        guard.rollback("bot")
+    assert releases.records == 2  # what is live, and the newest promotion of what was before
