@@ -11,7 +11,7 @@ from docs.walkthrough import Seen, Step, explain, follow, steps
 
 PROJECT = Path(__file__).parents[2]
 PAGES = [
-    "comparing.md", "exec.md", "proving.md", "reading.md", "rolling-back.md", "shell.md",
+    "ci.md", "comparing.md", "exec.md", "proving.md", "reading.md", "rolling-back.md", "shell.md",
     "tutorial.md",
 ]  # fmt: skip
 COMMANDS = Path(sys.executable).parent
