@@ -11,8 +11,8 @@ from docs.walkthrough import Seen, Step, explain, follow, steps
 
 PROJECT = Path(__file__).parents[2]
 PAGES = [
-    "ci.md", "comparing.md", "exec.md", "proving.md", "reading.md", "rolling-back.md", "shell.md",
-    "tutorial.md",
+    "ci.md", "comparing.md", "exec.md", "proving.md", "reading.md", "releases.md",
+    "rolling-back.md", "shell.md", "tutorial.md",
 ]  # fmt: skip
 COMMANDS = Path(sys.executable).parent
 
