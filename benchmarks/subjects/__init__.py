@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.subjects import (
     blobs,
+    execution,
     growth,
     listing,
     loops,
@@ -25,6 +26,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "startup": startup.measure,
     "streams": streams.measure,
     "loops": loops.measure,
+    "execution": execution.measure,
     "growth": growth.measure,
     "listing": listing.measure,
     "blobs": blobs.measure,

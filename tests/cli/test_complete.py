@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from aivcs.model import RunMetadata, RunSummary
+from aivcs.repository import Repository
+
 
 def ask(aivcs, *words, **options):
     """What is offered, with what is said of it; there must be no error, whatever is asked."""
@@ -99,11 +102,14 @@ class TestComplete:
         assert sorted(offered) == ["$(touch hurt)", "a'b"]
 
     def test_beside_the_index_what_is_newer_is_known_and_nothing_written(self, aivcs, unchanged):
-        runs = [aivcs.begin() for _ in range(70)]  # so many that there is an index
+        repo = Repository.open(aivcs.store)
+        spec = repo.blobs.put(b"a spec\n")
+        # So many that there is an index.
+        runs = [repo.runs.create_run(spec, RunMetadata("bot")) for _ in range(70)]
         aivcs.ok("run", "list")
         assert (aivcs.store / "index.sqlite").exists()
         for run in runs[:-1]:
-            aivcs.ok("run", "finish", run)
+            repo.runs.complete_run(run, RunSummary(success=True, duration_ms=1))
         new = aivcs.begin("other")
         with (
             unchanged,

@@ -232,3 +232,31 @@ class TestFish:
     def test_the_store_of_the_line_is_asked(self, fish, elsewhere):
         assert fish.offered("aivcs -C / release current ") == {}
         assert list(fish.offered("aivcs -C '../else where/there' release current t")) == ["team/x"]
+
+
+class TestNamesThatAShellWouldObey:
+    """Names are data of others, whoever logged to the store; they come as they are, or not."""
+
+    NAMES = ("k$(touch hurt)", "l`touch hurt`", "n'; touch hurt; '", 'o"; touch hurt; "', r"q\$x")
+
+    @pytest.mark.parametrize("quote", ["", '"', "'"])
+    @pytest.mark.parametrize("shell", ["bash", "zsh"])
+    def test_none_is_obeyed(self, aivcs, programs, shell, quote):
+        spec = aivcs.put(b"a spec\n")
+        for name in self.NAMES:
+            aivcs.ok("run", "start", "--agent", name, "--spec", spec)
+        options = ["--norc", "--noprofile"] if shell == "bash" else ["-f"]
+        setup = (BASH if shell == "bash" else ZSH).format(completions=COMPLETIONS, more="")
+        path = f"{programs}:{os.environ['PATH']}"
+        terminal = Terminal([found(shell), *options, "-i"], aivcs.folder, setup, {"PATH": path})
+        came = 0
+        for name in self.NAMES:
+            terminal.type(f"aivcs run list --agent {quote}{name[0]}\t")
+            if terminal.report():
+                terminal.type("\r")
+                assert terminal.report() == ["run", "list", "--agent", name]
+                came += 1
+            terminal.type("\x15")
+        terminal.close()
+        assert not (aivcs.folder / "hurt").exists()
+        assert came == ({'"': 1, "'": 4}.get(quote, 5) if shell == "bash" else 5)

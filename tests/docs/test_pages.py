@@ -10,7 +10,10 @@ import pytest
 from docs.walkthrough import Seen, Step, explain, follow, steps
 
 PROJECT = Path(__file__).parents[2]
-PAGES = ["comparing.md", "proving.md", "rolling-back.md", "tutorial.md"]
+PAGES = [
+    "ci.md", "comparing.md", "exec.md", "proving.md", "reading.md", "releases.md",
+    "rolling-back.md", "shell.md", "tutorial.md",
+]  # fmt: skip
 COMMANDS = Path(sys.executable).parent
 
 

@@ -34,6 +34,7 @@ _UNSEEN = re.compile(r".*(\x1b\[2K|\r)|\x1b\[[0-9;]*m")
 _BLOCK = re.compile(r"^```(console|sh|bash)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _VARYING = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), "RUN-ID"),
+    (re.compile(r"^[0-9a-f]{8}(?= )", re.MULTILINE), "RUN-ID"),  # as a table shortens it
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?Z?)?"), "MOMENT"),
     (re.compile(r"\b(\d+ (second|minute|hour|day)s? ago|just now|now)\b"), "AGE"),
     (re.compile(r"\b\d+(\.\d+)? ?(ms|s)\b"), "DURATION"),

@@ -97,6 +97,13 @@ def test_the_terminal_is_as_before_even_if_aivcs_is_killed(desk, execute):
     it.wait_for("\n icanon")
 
 
+def test_at_its_end_nothing_is_left_that_could_change_the_terminal(desk):
+    it = desk()
+    it.wait_for("READY> ")
+    it.type("$E sh -c 'echo $PPID >monitor'; kill -0 $(cat monitor); echo rc=$?\r")
+    it.wait_for("rc=1\r\n")
+
+
 def test_in_the_background_it_leaves_the_terminal_alone(desk):
     it = desk()
     it.wait_for("READY> ")

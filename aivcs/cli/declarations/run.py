@@ -214,7 +214,11 @@ def run_finish(
     ] = None,
     duration_ms: Annotated[
         int | None,
-        Option("--duration-ms", metavar="N", help="How long it took. Default: since its start."),
+        Option(
+            "--duration-ms",
+            metavar="N",
+            help="How long it took. Default: the milliseconds since its start.",
+        ),
     ] = None,
     github_annotations: GithubAnnotations = False,
 ) -> None:

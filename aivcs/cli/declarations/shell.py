@@ -32,7 +32,10 @@ def declare(app: typer.Typer) -> None:
     def help_(
         words: Annotated[
             list[str] | None,
-            Argument(metavar="COMMAND...", help="As in run log; aivcs is what all have in common."),
+            Argument(
+                metavar="COMMAND...",
+                help="Its words, such as run log; or aivcs, for what all commands have in common.",
+            ),
         ] = None,
     ) -> None:
         """Show the manual of a command, or a list of all commands.

@@ -73,7 +73,11 @@ class Execution:
         return self._terminal is not None and self._terminal.is_keyboard
 
     def run(
-        self, argv: "list[str]", environment: "Mapping[str, str]", signals: "Signals"
+        self,
+        argv: "list[str]",
+        environment: "Mapping[str, str]",
+        signals: "Signals",
+        started: "Callable[[], None]",
     ) -> Outcome:
         """Executes a command and returns how it ended, when all of its output is passed on.
 
@@ -81,6 +85,8 @@ class Execution:
             argv: The command and its arguments.
             environment: Its environment.
             signals: Ours, blocked until they can be passed on.
+            started: Called when it has been, and threads may be, too: before, a fork would copy
+                what they were in the midst of.
 
         Raises:
             StartError: It cannot be executed.
@@ -90,7 +96,7 @@ class Execution:
         if terminal:
             terminal.enter()  # before anything is shown, which it would show otherwise
         try:
-            return self._run(argv, environment, signals, began)
+            return self._run(argv, environment, signals, started, began)
         finally:
             if terminal:
                 terminal.leave()
@@ -100,16 +106,18 @@ class Execution:
         argv: "list[str]",
         environment: "Mapping[str, str]",
         signals: "Signals",
+        started: "Callable[[], None]",
         began: float,
     ) -> Outcome:
         terminal = self._terminal
         if terminal and terminal.is_keyboard:
             command = process.start_session(
-                argv, environment, self._descriptors, signals.before,
+                argv, environment, self._descriptors, signals,
                 slave=terminal.slave, release=terminal.restore, kept=terminal.real,
             )  # fmt: skip
         else:
-            command = process.start(argv, environment, self._descriptors, signals.before)
+            command = process.start(argv, environment, self._descriptors, signals)
+        started()
         slave = terminal.slave if terminal else -1
         for descriptor in set(self._descriptors.values()) - {slave}:
             os.close(descriptor)
@@ -131,6 +139,9 @@ class Execution:
         for pump in pumps:
             pump.join()
             outcome.failure = outcome.failure or pump.failure
+        if terminal:
+            terminal.leave()
+        command.dismiss()  # before the shell has our terminal again, and sets it as it likes
         # What is left to be stored is nothing that a reader of the output need wait for.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)

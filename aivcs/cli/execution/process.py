@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping
     from typing import NoReturn
+
+    from aivcs.cli.execution.signals import Signals
 else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
@@ -42,17 +44,17 @@ class Command:
         has_session: Whether it has a terminal, and so a session and a group, of its own.
     """
 
-    def __init__(self, pid: int, status: int) -> None:
-        """Takes the process, and where its monitor tells of it (-1: it is our own child)."""
+    def __init__(self, pid: int, monitor: "Monitor | None" = None) -> None:
+        """Takes the process, and its monitor unless it is our own child."""
         self.pid = pid
-        self.has_session = status >= 0
-        self._status = status
+        self.has_session = monitor is not None
+        self._monitor = monitor
 
     def wait(self) -> int:
         """Returns a status, as `os.waitpid` does, when the command was stopped or has ended."""
-        if not self.has_session:
+        if self._monitor is None:
             return os.waitpid(self.pid, os.WUNTRACED)[1]
-        number = _read_number(self._status)
+        number = _read_number(self._monitor.status)
         # If the monitor was killed, so was its session.
         return signal.SIGKILL if number is None else number
 
@@ -66,12 +68,40 @@ class Command:
         except OSError:
             pass  # it has ended, or is somebody else's by now (setuid)
 
+    def dismiss(self) -> None:
+        """Ends the monitor, if any: our terminal is what it was, and is to be left alone."""
+        if self._monitor is not None:
+            self._monitor.dismiss()
+
+
+class Monitor:
+    """The leader of the command's session.
+
+    Attributes:
+        status: Where it tells of the command.
+    """
+
+    def __init__(self, pid: int, status: int, life: int) -> None:
+        """Takes the process, where it tells of the command, and where it notices our end."""
+        self.status = status
+        self._pid = pid
+        self._life = life
+
+    def dismiss(self) -> None:
+        """Has it end without a look at our terminal, and returns when it has."""
+        try:
+            os.write(self._life, b".")
+        except BrokenPipeError:
+            pass  # it was killed
+        os.close(self._life)
+        os.waitpid(self._pid, 0)
+
 
 def start(
     argv: "list[str]",
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
-    mask: "set[signal.Signals] | set[int]",
+    signals: "Signals",
 ) -> Command:
     """Starts a command as our child.
 
@@ -79,7 +109,7 @@ def start(
         argv: The command and its arguments.
         environment: Its environment, by which it is searched, too.
         descriptors: What it gets as 0, 1 and 2, where that is not ours.
-        mask: The signals that it has blocked.
+        signals: Ours, which it gets as they were.
 
     Raises:
         StartError: It cannot be executed.
@@ -87,21 +117,21 @@ def start(
     failed, told = os.pipe()
     pid = os.fork()
     if not pid:
-        _become(argv, environment, descriptors, mask, told)
+        _become(argv, environment, descriptors, signals, told)
     os.close(told)
     try:
         _require_started(argv, failed)
     except StartError:
         os.waitpid(pid, 0)
         raise
-    return Command(pid, -1)
+    return Command(pid)
 
 
 def start_session(
     argv: "list[str]",
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
-    mask: "set[signal.Signals] | set[int]",
+    signals: "Signals",
     *,
     slave: int,
     release: "Callable[[], None]",
@@ -113,9 +143,10 @@ def start_session(
         argv: As for `start`.
         environment: As for `start`.
         descriptors: As for `start`.
-        mask: As for `start`.
+        signals: As for `start`.
         slave: The command's side of that terminal.
-        release: Called in another process when this one has ended, even by SIGKILL.
+        release: Called in another process if this one ends, even by SIGKILL, before it has
+            dismissed that.
         kept: The descriptor that it needs.
 
     Raises:
@@ -132,25 +163,27 @@ def start_session(
             os.setsid()
             # Opening makes it the terminal of the session, which has none yet.
             os.close(os.open(os.ttyname(slave), os.O_RDWR))
-            pid = os.fork()
-            if not pid:
+            child = os.fork()
+            if not child:
                 os.setpgid(0, 0)
                 os.tcsetpgrp(slave, os.getpid())  # SIGTTOU is blocked
-                _become(argv, environment, descriptors, mask, told)
-            _monitor(pid, tell, life, release, kept)
+                _become(argv, environment, descriptors, signals, told)
+            _monitor(child, tell, life, release, kept)
         finally:
             os._exit(70)
     os.close(tell)
     os.close(told)
     os.close(life)
-    pid = _read_number(status) or 0
+    pid = _read_number(status)
     try:
         _require_started(argv, failed)
+        if pid is None:  # never 0, which as a group would be ours
+            raise StartError(argv[0], errno.EAGAIN)
     except StartError:
         os.close(keep)
         os.waitpid(monitor, 0)
         raise
-    return Command(pid, status)  # `keep` stays open as long as we live
+    return Command(pid, Monitor(monitor, status, keep))  # where `keep` is open as long as we live
 
 
 def _monitor(
@@ -165,8 +198,8 @@ def _monitor(
     os.closerange(low, os.sysconf("SC_OPEN_MAX"))
 
     def outlive() -> None:
-        os.read(life, 1)
-        release()
+        if not os.read(life, 1):
+            release()
         os._exit(0)
 
     _thread.start_new_thread(outlive, ())
@@ -186,7 +219,7 @@ def _become(
     argv: "list[str]",
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
-    mask: "set[signal.Signals] | set[int]",
+    signals: "Signals",
     told: int,
 ) -> "NoReturn":
     """Makes this process the command, or tells by number why not, and ends it."""
@@ -194,9 +227,7 @@ def _become(
     try:
         for target, source in descriptors.items():
             os.dup2(source, target)
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, in its own interest
-            signal.signal(ignored, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signals.restore()
         try:
             os.execvpe(argv[0], argv, environment)  # noqa: S606 a shell is what nobody asked for
         except OSError as error:

@@ -23,15 +23,23 @@ TAKEN = {
 class Signals:
     """The signals of this process, blocked.
 
-    Attributes:
-        before: The mask that was.
+    The command gets them as we got them, by `restore`.
     """
 
     def __init__(self) -> None:
         """Blocks them; they wait for `listen`."""
         # Not to be stopped when we set the terminal's mode, or give the command the terminal.
         blocked = {*TAKEN, signal.SIGTTOU}
-        self.before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        # Some parents have it ignored, and then the system keeps no status for us to wait for.
+        self._of_children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def restore(self) -> None:
+        """Makes them in this process, which is to become the command, what they were."""
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, in its own interest
+            signal.signal(ignored, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, self._of_children)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def listen(self, tell: "Callable[[int, bool], None]") -> None:
         """Tells, in a thread, of each signal, and whether the system itself sent it.

@@ -65,7 +65,12 @@ _aivcs_known() {
     while IFS=$'\t' read -r value _; do
         value="$3$value"
         value=${value#"$kept"}
-        [[ -n $quote ]] || printf -v value %q "$value"
+        # In open quotes readline inserts it as it is; what would end them or be run is left out.
+        case $quote in
+        \') [[ $value != *\'* ]] || continue ;;
+        \") [[ $value != *[\"\$\`\\!]* ]] || continue ;;
+        *) printf -v value %q "$value" ;;
+        esac
         COMPREPLY+=("${value//\\@/@}")
     done < <(command "$program" __complete "$1" "${words[@]:1:last-1}" "$2" 2>/dev/null </dev/null)
 }
@@ -74,7 +79,7 @@ _aivcs_known() {
 # and $4 what readline replaces.
 _aivcs_value() {
     local kind=$1 value=${2#[\"\']} before=$3 quote=''
-    [[ $value == "$2" ]] || quote=yes
+    [[ $value == "$2" ]] || quote=${2:0:1}
     if [[ $kind == assignment ]]; then
         [[ $value == *=* ]] || return 0
         before=$before${value%%=*}=

@@ -67,8 +67,7 @@ def exec_(
     outcome = Outcome()
     try:
         execution = Execution(None if capture == NONE else recording.take)
-        recording.listen()
-        outcome = execution.run(command, environment, signals)
+        outcome = execution.run(command, environment, signals, started=recording.listen)
     except StartError as error:
         context.tell(f"aivcs: {error}")
         outcome.exit_code = error.exit_code
