@@ -52,14 +52,15 @@ def write_history(context: "Context", history: "Iterable[HistoryEntry]") -> None
         return
     columns = [
         Column(""), Column("SEQ", right=True), Column("ACTION"), Column("LABEL"), Column("SPEC"),
-        Column("STATE"), Column("WHEN"), Column("BY", wraps=True), Column("RUNS", right=True),
+        Column("STATE"), Column("AGE", right=True), Column("BY", wraps=True),
+        Column("RUNS", right=True),
         Column("REASON", wraps=True),
     ]  # fmt: skip
     table(context, columns, map(_cells, chain(first, entries)))
 
 
 def _cells(told: "HistoryEntry") -> "list[Cell | str]":
-    from aivcs.cli.moments import ago
+    from aivcs.cli.moments import age
     from aivcs.cli.render import Cell
 
     record, metadata = told.record, told.record.metadata
@@ -72,7 +73,7 @@ def _cells(told: "HistoryEntry") -> "list[Cell | str]":
         metadata.version_label or "-",
         Cell(record.spec_digest, record.spec_digest.short),
         Cell(told.shown_state, _state(told), style),
-        Cell(record.created_at, ago(record.created_at), "dim"),
+        Cell(record.created_at, age(record.created_at), "dim"),
         _person(metadata.promoted_by),
         str(len(record.evidence)) if record.evidence else "",
         f"{forced}{metadata.notes or ''}",
