@@ -105,11 +105,11 @@ class Execution:
         terminal = self._terminal
         if terminal and terminal.is_keyboard:
             command = process.start_session(
-                argv, environment, self._descriptors, signals.before,
+                argv, environment, self._descriptors, signals.restore,
                 slave=terminal.slave, release=terminal.restore, kept=terminal.real,
             )  # fmt: skip
         else:
-            command = process.start(argv, environment, self._descriptors, signals.before)
+            command = process.start(argv, environment, self._descriptors, signals.restore)
         slave = terminal.slave if terminal else -1
         for descriptor in set(self._descriptors.values()) - {slave}:
             os.close(descriptor)

@@ -71,7 +71,7 @@ def start(
     argv: "list[str]",
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
-    mask: "set[signal.Signals] | set[int]",
+    restore: "Callable[[], None]",
 ) -> Command:
     """Starts a command as our child.
 
@@ -79,7 +79,7 @@ def start(
         argv: The command and its arguments.
         environment: Its environment, by which it is searched, too.
         descriptors: What it gets as 0, 1 and 2, where that is not ours.
-        mask: The signals that it has blocked.
+        restore: Called in its process before it is executed, to make signals what they were.
 
     Raises:
         StartError: It cannot be executed.
@@ -87,7 +87,7 @@ def start(
     failed, told = os.pipe()
     pid = os.fork()
     if not pid:
-        _become(argv, environment, descriptors, mask, told)
+        _become(argv, environment, descriptors, restore, told)
     os.close(told)
     try:
         _require_started(argv, failed)
@@ -101,7 +101,7 @@ def start_session(
     argv: "list[str]",
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
-    mask: "set[signal.Signals] | set[int]",
+    restore: "Callable[[], None]",
     *,
     slave: int,
     release: "Callable[[], None]",
@@ -113,7 +113,7 @@ def start_session(
         argv: As for `start`.
         environment: As for `start`.
         descriptors: As for `start`.
-        mask: As for `start`.
+        restore: As for `start`.
         slave: The command's side of that terminal.
         release: Called in another process when this one has ended, even by SIGKILL.
         kept: The descriptor that it needs.
@@ -136,7 +136,7 @@ def start_session(
             if not pid:
                 os.setpgid(0, 0)
                 os.tcsetpgrp(slave, os.getpid())  # SIGTTOU is blocked
-                _become(argv, environment, descriptors, mask, told)
+                _become(argv, environment, descriptors, restore, told)
             _monitor(pid, tell, life, release, kept)
         finally:
             os._exit(70)
@@ -186,7 +186,7 @@ def _become(
     argv: "list[str]",
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
-    mask: "set[signal.Signals] | set[int]",
+    restore: "Callable[[], None]",
     told: int,
 ) -> "NoReturn":
     """Makes this process the command, or tells by number why not, and ends it."""
@@ -194,9 +194,7 @@ def _become(
     try:
         for target, source in descriptors.items():
             os.dup2(source, target)
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, in its own interest
-            signal.signal(ignored, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        restore()
         try:
             os.execvpe(argv[0], argv, environment)  # noqa: S606 a shell is what nobody asked for
         except OSError as error:

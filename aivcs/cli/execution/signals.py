@@ -21,17 +21,23 @@ TAKEN = {
 
 
 class Signals:
-    """The signals of this process, blocked.
-
-    Attributes:
-        before: The mask that was.
-    """
+    """The signals of this process, blocked."""
 
     def __init__(self) -> None:
         """Blocks them; they wait for `listen`."""
+        # Some parents ignore SIGCHLD, and hand that down: the system would then throw away how a
+        # child of ours ended, and there would be nothing to wait for.
+        self._chld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Not to be stopped when we set the terminal's mode, or give the command the terminal.
         blocked = {*TAKEN, signal.SIGTTOU}
-        self.before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+
+    def restore(self) -> None:
+        """Makes the signals what they were for us; for the process that becomes the command."""
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, in its own interest
+            signal.signal(ignored, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, self._chld)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def listen(self, tell: "Callable[[int, bool], None]") -> None:
         """Tells, in a thread, of each signal, and whether the system itself sent it.
