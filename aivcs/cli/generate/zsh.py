@@ -27,6 +27,7 @@ _aivcs_known() {
   local -a known
   while IFS= read -r line; do
     value=${line%%$'\t'*}
+    value=${value//\\/\\\\}
     known+=("${value//:/\\:}:${line#*$'\t'}")
   done < <(command ${~aivcs_words[1]} __complete $1 "${(@)aivcs_words[2,-1]}" "$PREFIX" \
     2>/dev/null </dev/null)
