@@ -143,6 +143,12 @@ def parse_value(dotted: str, text: str) -> "Any":
     if rule is not None:
         return _parse_rule(*rule, text)
     key = require_key(dotted)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{dotted}: {_shown(text)} is not valid UTF-8") from error
+    if key.kind is list and not text:
+        raise UsageError(f"{dotted}: the value is empty; is a variable unset?")
     if key.kind is str:
         value: object = text
     elif key.kind is list:
