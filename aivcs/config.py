@@ -146,6 +146,12 @@ def parse_value(dotted: str, text: str) -> "Any":
     if rule is not None:
         return _parse_rule(*rule, text)
     key = require_key(dotted)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{dotted}: {_shown(text)} is not valid UTF-8") from error
+    if key.kind is list and not text:
+        raise UsageError(f"{dotted}: the value is empty; is a variable unset?")
     if key.kind is str:
         value: object = text
     elif key.kind is list:
@@ -252,8 +258,8 @@ def settings_of(layers: "list[Config]") -> Settings:
 def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     """Returns a configuration file with one key set, or removed if the value is None.
 
-    A list is added to what is there. Comments are kept, but for one behind a setting that changes,
-    where every setting has a line of its own; otherwise the file is written anew.
+    A list is added to what is there. Comments are kept where every setting has a line of its own;
+    otherwise the file is written anew.
 
     Raises:
         UsageError: The file is no valid TOML.
@@ -280,7 +286,7 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     _drop_empty(tables)
     if text and b"#" in text:
         edited = _edited(text, path, last, table.get(last))
-        if edited is not None and _settings_in(edited) == tables:
+        if _settings_in(edited) == tables:
             return edited
     import tomli_w
 
@@ -305,14 +311,12 @@ _PATHS = frozenset({"signing.key", "signing.allowed_signers"})
 _NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
 
 
-def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes | None:
-    """The file with one key changed, added or removed, line by line; None if it has no such lines.
+def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes:
+    """The file with one key changed, added or removed, line by line.
 
     What it gives has to be looked at: a setting of several lines, for one, is none for it.
     """
-    if not text.isascii():
-        return None
-    old = text.decode("ascii").rstrip("\n").split("\n")
+    old = text.decode().rstrip("\n").split("\n")
     lines = _without_table(old, header := _header([*path, key]))
     line = [] if value is None or isinstance(value, dict) else [_setting(key, value)]
     begin, end = _table_in(lines, _header(path))
@@ -321,12 +325,22 @@ def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes | 
     else:
         inside = range(begin + 1, end)
         at = [number for number in inside if lines[number].partition("=")[0].strip() == key]
+        if at and line:
+            line[0] += _comment(lines[at[0]])
         # A new one stands behind the last that is there, not behind what leads to the next table.
         last = max((n for n in inside if _is_setting(lines[n])), default=begin)
         lines[at[0] if at else last + 1 : at[0] + 1 if at else last + 1] = line
     if isinstance(value, dict):
         lines += ["", header, *(_setting(name, its) for name, its in value.items())]
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _comment(line: str) -> str:
+    """The comment behind a setting, with the space before it."""
+    setting, mark, comment = line.partition("#")
+    if not mark or setting.count('"') % 2 or setting.count("'") % 2:  # it may be within a text
+        return ""
+    return f"{setting[len(setting.rstrip()) :]}#{comment}"
 
 
 def _without_table(lines: "list[str]", header: str) -> "list[str]":
@@ -341,7 +355,8 @@ def _without_table(lines: "list[str]", header: str) -> "list[str]":
 def _table_in(lines: "list[str]", header: str) -> "tuple[int | None, int]":
     """Where a table begins and the next one does; None if it is not there."""
     headers = [number for number, line in enumerate(lines) if line.strip().startswith("[")]
-    begin = next((number for number in headers if lines[number].strip() == header), None)
+    plain = {n: {lines[n].strip(), lines[n].partition("#")[0].strip()} for n in headers}
+    begin = next((number for number in headers if header in plain[number]), None)
     end = next((n for n in headers if begin is not None and n > begin), len(lines))
     return begin, end
 

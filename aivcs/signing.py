@@ -129,7 +129,7 @@ class Verifier(NamedTuple):
                     self.environment,
                     text.encode(),
                 )
-                if not done.returncode:
+                if _is_good(done):
                     return Signed(TRUSTED, who)
         return look(text, signature, namespace, self.environment)
 
@@ -142,10 +142,19 @@ def look(text: str, signature: str, namespace: str, environment: Mapping[str, st
     """
     with _file("signature", signature.encode()[:MAX_SIGNATURE]) as file:
         done = _run(["check-novalidate", "-n", namespace, "-s", file], environment, text.encode())
-    if done.returncode:
+    if not _is_good(done):
         return Signed(WRONG, _said(done))
     _, _, key = done.stdout.decode(errors="replace").strip().partition(" signature with ")
     return Signed(UNKNOWN, key or "an unknown key")
+
+
+def _is_good(done: CompletedProcess[bytes]) -> bool:
+    """Whether ssh-keygen found a signature good.
+
+    Not by its exit code alone: where SIGCHLD is ignored, which processes inherit, the system does
+    not keep it, and subprocess takes it for 0.
+    """
+    return not done.returncode and done.stdout.startswith(b'Good "')
 
 
 def _principals(text: str) -> Iterator[str]:

@@ -92,6 +92,8 @@ def _about_command(word: str, command: Command, root: Command) -> str:
     here = [child.path[-1] for child in command.children]
     elsewhere = [c.name for c in leaves(root) if len(c.path) > 1 and c.path[-1] == word]
     near = [f"{command.name} {n}" for n in get_close_matches(word, here, n=1)]
+    if f"--{word}" in {s for p in command.options for s in p.spellings}:
+        near = [f"{command.name} --{word}"]
     if not near and not elsewhere:
         last = {c.path[-1] for c in leaves(root)}
         close = get_close_matches(word, last, n=1, cutoff=0.7)

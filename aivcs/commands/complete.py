@@ -6,6 +6,7 @@ Everything is a bounded look at the store, which is left as it is. What a kind i
 
 from itertools import islice
 
+from aivcs.errors import StorageError
 from aivcs.model import RunStatus, Timestamp
 
 TYPE_CHECKING = False
@@ -71,10 +72,8 @@ def _agents(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Ca
 
 
 def _releases(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
-    for name in _names(repo, prefix):
-        record = repo.releases.current(name)
-        if record is not None:
-            yield name, _described(record), record.created_at
+    for name, record in _live(repo, _names(repo, prefix)):
+        yield name, _described(record), record.created_at
 
 
 def _digests(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
@@ -92,10 +91,8 @@ def _pins(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Cand
 def _specs(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
     name, mark, _selector = prefix.partition("@")
     names = [name] if mark else _names(repo, prefix)
-    for name in names:
-        record = repo.releases.current(name)
-        if record is not None:
-            yield f"{name}@current", _described(record), record.created_at
+    for name, record in _live(repo, names):
+        yield f"{name}@current", _described(record), record.created_at
     if len(names) == 1:
         for value, about, moment in _entries(repo, names[0]):
             yield f"{names[0]}@{value.removeprefix('@')}", about, moment
@@ -131,6 +128,17 @@ def _events(repo: "Repository", _: str, operands: "Sequence[str]") -> "Iterator[
 
 def _names(repo: "Repository", prefix: str) -> "list[str]":
     return list(islice((n for n in repo.releases.list_names() if n.startswith(prefix)), LIMIT))
+
+
+def _live(repo: "Repository", names: "list[str]") -> "Iterator[tuple[str, ReleaseRecord]]":
+    """Yields the names under which something is live; one that cannot be read hides no other."""
+    for name in names:
+        try:
+            record = repo.releases.current(name)
+        except StorageError:
+            continue
+        if record is not None:
+            yield name, record
 
 
 def _entries(repo: "Repository", name: str) -> "Iterator[Candidate]":

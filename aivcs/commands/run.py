@@ -13,7 +13,7 @@ from aivcs.errors import (
     RunNotFoundError,
     UsageError,
 )
-from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary
+from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary, check_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -285,11 +285,12 @@ def list_(
 
     Raises:
         UsageError: A word is wrong, or the limit is negative.
+        InvalidNameError: No agent can have this name.
     """
     if limit is not None and limit < 0:
         raise UsageError("-n takes a number of runs, 0 or more")
-    if agent == "":
-        raise UsageError("the NAME of --agent is empty; is a variable unset?")
+    if agent is not None:
+        check_text("the NAME of --agent", agent)
     return repo.runs.iter_runs(
         None if spec is None else repo.resolve_spec(spec, allow_missing=True),
         agent_name=agent,

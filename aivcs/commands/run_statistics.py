@@ -14,8 +14,7 @@ from array import array
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from aivcs.errors import UsageError
-from aivcs.model import RunStatus
+from aivcs.model import RunStatus, check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -125,10 +124,10 @@ def stats(
         unreadable: Told of each run that cannot be read.
 
     Raises:
-        UsageError: The agent's name is empty.
+        InvalidNameError: No agent can have this name.
     """
-    if agent == "":
-        raise UsageError("the NAME of --agent is empty; is a variable unset?")
+    if agent is not None:
+        check_text("the NAME of --agent", agent)
     outcomes = repo.runs.iter_outcomes(
         None if spec is None else repo.resolve_spec(spec, allow_missing=True),
         agent_name=agent,

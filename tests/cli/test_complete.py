@@ -94,6 +94,16 @@ class TestComplete:
         (aivcs.store / "config.toml").write_text("[core\n")
         assert values(aivcs, "run", "run", "show", "") == []
 
+    def test_a_damaged_name_hides_no_other(self, aivcs):
+        one = aivcs.put(b"one")
+        for name in ("a", "b", "c"):
+            aivcs.ok("release", "promote", name, one)
+        with aivcs.release_log("b").open("ab") as log:
+            log.write(b"no entry\n")
+        assert values(aivcs, "release", "release", "current", "") == ["a", "c"]
+        specs = values(aivcs, "spec", "run", "list", "--spec", "")
+        assert specs == ["a@current", "c@current", one]
+
     def test_what_a_shell_would_misread_is_not_offered(self, aivcs):
         spec = aivcs.put(b"a spec\n")
         for agent in ("-x", "$(touch hurt)", "a'b"):

@@ -119,6 +119,29 @@ def elsewhere(place):
     return folder
 
 
+HOSTILE = ["a$(touch${IFS}ran)", "b`touch${IFS}ran`", "d\\e", 'f"', "h'i$(touch${IFS}ran)'", "j!"]
+"""Labels that a shell would make something else of, or run; each begins with its own letter."""
+
+
+@pytest.fixture(scope="module")
+def hostile(place, new_store, command_in):
+    """What is typed, with every quote, and the arguments that come of it."""
+    folder = place.folder.parent / "hostile"
+    if not folder.exists():
+        folder.mkdir()
+        aivcs = command_in(folder, folder)
+        shutil.copytree(new_store, aivcs.store)
+        spec = aivcs.put(SPECS[0])
+        for label in HOSTILE:
+            aivcs.ok("release", "promote", "bot", spec, "--label", label)
+    before = ["-C", "../hostile", "run", "list", "--spec"]
+    return [
+        (f"aivcs {' '.join(before)} {quote}bot@{label[0]}", [*before, f"bot@{label}"])
+        for quote in ("", "'", '"')
+        for label in HOSTILE
+    ]
+
+
 def found(shell):
     path = shutil.which(shell)
     if path is None:
@@ -188,6 +211,11 @@ class TestBash:
         for line, wanted in single(many, files):
             assert bash.completed(line) == wanted, line
 
+    def test_names_are_data_within_every_quote(self, bash, hostile, place):
+        for line, wanted in hostile:
+            assert bash.completed(line) == wanted, line
+        assert not (place.folder / "ran").exists()
+
     def test_it_is_where_words_are_broken_at_spaces_only(self, unbroken, many, files):
         for line, wanted in single(many, files):
             assert unbroken.completed(line) == wanted, line
@@ -207,6 +235,11 @@ class TestZsh:
     def test_what_alone_fits_is_completed(self, zsh, many, files):
         for line, wanted in single(many, files):
             assert zsh.completed(line) == wanted, line
+
+    def test_names_are_data_within_every_quote(self, zsh, hostile, place):
+        for line, wanted in hostile:
+            assert zsh.completed(line) == wanted, line
+        assert not (place.folder / "ran").exists()
 
     def test_the_store_of_the_line_is_asked(self, zsh, elsewhere):
         assert zsh.offered("aivcs -C / release current ") == []
@@ -259,4 +292,4 @@ class TestNamesThatAShellWouldObey:
             terminal.type("\x15")
         terminal.close()
         assert not (aivcs.folder / "hurt").exists()
-        assert came == ({'"': 1, "'": 4}.get(quote, 5) if shell == "bash" else 5)
+        assert came == 5

@@ -24,6 +24,7 @@ USAGE = [
     ("promote a b", "did you mean aivcs release promote?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
     ("promot a b", "did you mean aivcs release promote?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
     ("verfy", "did you mean aivcs verify?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
+    ("version", "did you mean aivcs --version?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
     ("run list --agnt x", "did you mean --agent?", "aivcs run list [OPTIONS]"),
     ("--colour never status", "did you mean --color?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
     ("run list --status runing", "did you mean running?", "aivcs run list [OPTIONS]"),

@@ -121,3 +121,18 @@ def test_a_store_can_set_no_trust_and_name_no_program():
     words = ("safe.", "signing.", "pager", "editor", "command", "program", "allowed", "hook")
     for name, key in KEYS.items():
         assert key.user_only or not any(word in name for word in words), name
+
+
+def test_comments_beside_settings_stay_too():
+    text = """\
+# Für alle.
+[core]  # ours
+durability = "none"  # don't ask
+[exec]
+redact = ["*_DSN"]  # hers
+"""
+    after = render_config(text.encode(), "core.durability", "batch").decode()
+    assert after == text.replace('"none"', '"batch"')
+    after = render_config(text.encode(), "exec.redact", ["X_*"]).decode()
+    assert after.endswith("  # hers\n")
+    assert tomllib.loads(after)["exec"]["redact"] == ["*_DSN", "X_*"]

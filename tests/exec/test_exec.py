@@ -279,13 +279,14 @@ class TestSignals:
         done = execute.shell("trap '' HUP; exec_ -- sh -c 'kill -HUP $$; echo survived'")
         assert done.out == b"survived\n"
 
-    def test_a_caller_that_ignores_the_end_of_children_learns_the_exit_code(self, execute):
+    def test_a_caller_that_ignores_the_end_of_children_still_learns_how_it_ended(self, execute):
         def ignore():
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
-        execute("sh", "-c", "exit 3", code=3, preexec_fn=ignore)
-        status = execute("grep", "SigIgn", "/proc/self/status", code=0, preexec_fn=ignore).out
-        assert int(status.split()[1], 16) >> signal.SIGCHLD - 1 & 1
+        failing = execute("sh", "-c", "exit 7", preexec_fn=ignore)
+        assert (failing.code, execute.ending) == (7, ("FAILED", 7))
+        ignored = execute("grep", "SigIgn", "/proc/self/status", preexec_fn=ignore)
+        assert int(ignored.out.split()[1], 16) & 1 << signal.SIGCHLD - 1
 
     def test_the_command_has_none_blocked_that_was_not(self, execute):
         def blocked(text):

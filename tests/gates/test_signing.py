@@ -1,6 +1,7 @@
 """Signatures through ssh-keygen: made and looked at here, checked by ssh-keygen itself."""
 
 import os
+import signal
 import subprocess
 
 import pytest
@@ -77,6 +78,16 @@ class TestChecking:
         assert detail.startswith("ED25519 key SHA256:")
         assert check(allowed, signature, text="0" * 64).state == WRONG
         assert check(allowed, signature, text=HASH + "\n").state == WRONG
+
+    def test_does_so_where_the_system_forgets_how_processes_end(self, keys):
+        allowed, signature = keys.allow(ada=""), sign(keys("ada"))
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        try:
+            assert check(allowed, signature).state == TRUSTED
+            assert check(allowed, signature, text="0" * 64).state == WRONG
+            assert check(allowed, "garbage").state == WRONG
+        finally:
+            signal.signal(signal.SIGCHLD, before)
 
     @pytest.mark.parametrize("signature", ["", "garbage", "\0", "-----BEGIN SSH SIGNATURE-----\n"])
     def test_takes_nothing_else_for_a_signature(self, keys, signature):

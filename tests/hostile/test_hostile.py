@@ -198,6 +198,21 @@ class TestTexts:
 
 
 @pytest.mark.parametrize(
+    ("words", "word"),
+    [
+        ("run list --agent", "\udcff"),
+        ("run stats --agent", "\udcff"),
+        ("config set exec.redact", "\udcff"),
+        ("config set exec.redact", ""),
+    ],
+)
+def test_a_word_that_is_no_text_is_refused(aivcs, unchanged, words, word):
+    with unchanged:
+        refused = aivcs(*words.split(), word, code=2)
+    assert len(refused.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     "entry",
     [
         {"type": "future", "seq": 1},

@@ -56,6 +56,25 @@ _aivcs_files() {
     fi
 }
 
+# Sets `value` to what stands for it behind the open `quote`, or where none is open: what comes from
+# a store may hold anything, and must not be run when the line is.
+_aivcs_quote() {
+    local part
+    case $quote in
+    \') value=${value//\'/"'\\''"} ;;
+    \")
+        # An exclamation mark is what no backslash protects between double quotes.
+        for part in "\\" '"' '$' '`'; do
+            value=${value//"$part"/"\\$part"}
+        done
+        value=${value//!/"\"'!'\""}
+        ;;
+    *) printf -v value %q "$value" ;;
+    esac
+    # Where the last character is a quote, readline takes the word for closed.
+    [[ -z $quote || $value != *"$quote" ]] || value+=$quote
+}
+
 # Offers what the store knows of the kind $1 that begins with $2, likeliest first; else as below.
 _aivcs_known() {
     local value kept="$3$2" last=$((${#words[@]} - 1)) program=${words[0]/#\~\//$HOME/}
@@ -65,12 +84,7 @@ _aivcs_known() {
     while IFS=$'\t' read -r value _; do
         value="$3$value"
         value=${value#"$kept"}
-        # In open quotes readline inserts it as it is; what would end them or be run is left out.
-        case $quote in
-        \') [[ $value != *\'* ]] || continue ;;
-        \") [[ $value != *[\"\$\`\\!]* ]] || continue ;;
-        *) printf -v value %q "$value" ;;
-        esac
+        _aivcs_quote
         COMPREPLY+=("${value//\\@/@}")
     done < <(command "$program" __complete "$1" "${words[@]:1:last-1}" "$2" 2>/dev/null </dev/null)
 }
@@ -87,6 +101,8 @@ _aivcs_value() {
         kind='file'
     fi
     if [[ $kind == :* ]]; then
+        # In which quote it ends, if there are several, is a question for a shell.
+        [[ ${value//\\?/} == *[\"\']* ]] && return 0
         _aivcs_known "${kind#:}" "$value" "$before" "$4"
         return 0
     fi
