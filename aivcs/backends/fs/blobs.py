@@ -150,13 +150,14 @@ class FileCasStore:
         is_right = False
         try:
             with files.doing("read", object_name(digest)):
-                if hash_file(fd) == digest:
+                is_whole = hash_file(fd) == digest
+            if is_whole:
+                with files.doing("refresh", object_name(digest)):
                     try:
                         os.utime(fd)
+                        is_right = True
                     except PermissionError:
                         pass  # another user's: one of our own takes its place
-                    else:
-                        is_right = True
         finally:
             if not is_right:
                 files.close(fd)
