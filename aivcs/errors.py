@@ -8,8 +8,21 @@ Backends raise `StorageError` and its subclasses, and nothing else.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
-    from aivcs.rules.gates import Verdict
+    class Verdict(Protocol):
+        """What an error tells of a rule's verdict (`aivcs.rules.gates.Verdict`)."""
+
+        @property
+        def rule(self) -> str: ...
+        @property
+        def ok(self) -> bool | None: ...
+        @property
+        def found(self) -> str: ...
+        @property
+        def needed(self) -> str: ...
+        @property
+        def remedy(self) -> str: ...
 
 
 class AivcsError(Exception):

@@ -51,15 +51,11 @@ def main(arguments: "Sequence[str]") -> int:
     return code
 
 
-def show_version(context: Context) -> int:
-    """Prints the version."""
-    context.write(f"aivcs {__version__}\n")
-    return 0
-
-
 def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
     if list(arguments) == ["--version"]:
-        return show_version(context)  # as scripts ask for it; no parser is needed for that
+        # As scripts ask for it; no parser is needed for that.
+        context.write(f"aivcs {__version__}\n")
+        return 0
     call = parse(arguments)
     if call is None:
         from aivcs.cli.app import run_typer

@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
+from aivcs import __version__
 from aivcs.cli.declarations.shared import Json, Repair, SigningKey, calls, context, noun
-from aivcs.cli.main import show_version
 
 app = noun()
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        show_version(context())
+        context().write(f"aivcs {__version__}\n")
         raise typer.Exit
 
 
