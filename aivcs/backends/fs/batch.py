@@ -4,6 +4,9 @@ A content waits in a temporary file. Before any of a batch gets its name, all of
 when the names are, too, are the digests given back. So a crash leaves, of what was not given back,
 whole objects and temporaries, and never a name without its content.
 
+Short contents wait in memory for others: a portion is looked for and written in one hold, and each
+folder is looked at once for it. While a portion is synced, the next one is read and written.
+
 Each file is synced by itself, so that its errors are its own; but by several threads at once, and
 after the disk was set to work at all of them: then one commit of the file system's journal serves
 many of them, and the others find nothing left to do.
@@ -20,7 +23,7 @@ from aivcs.writing import begin_writing_back
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
     from typing import BinaryIO
 
     from aivcs.backends.fs.blobs import FileCasStore
@@ -31,9 +34,11 @@ _FILES = 4096
 """Contents after which a batch is stored."""
 _BYTES = 256 << 20
 """Bytes after which it is."""
-_OPEN = 256
+_OPEN = 512
 """Files that are kept open until they are synced, at most: the kernel need not keep an error for
-whoever opens a file later."""
+whoever opens a file later. Half of them are being synced while the others are written."""
+_IN_MEMORY = 8 << 20
+"""Bytes of short contents that wait in memory, at most, and one content more."""
 _THREADS = 16
 """Syncs that go on at once. They wait, so it does not matter how many processors there are."""
 
@@ -49,11 +54,7 @@ def put_many(
         while failure is None:
             is_last = True
             try:
-                for readable in iterator:
-                    batch.add(readable)
-                    if batch.is_full:
-                        is_last = False
-                        break
+                is_last = not _fill(batch, iterator)
             except OutcomeUnknownError:
                 raise  # after a sync has failed, nothing is synced any more
             except Exception as error:  # noqa: BLE001 raised again behind what can be stored
@@ -67,11 +68,33 @@ def put_many(
         batch.abandon()
 
 
+def _fill(batch: "_Batch", contents: "Iterator[BinaryIO]") -> bool:
+    """Adds contents until the batch is full, and tells whether there may be more of them."""
+    try:
+        for readable in contents:
+            batch.add(readable)
+            if batch.is_full:
+                return True
+        return False
+    finally:
+        batch.write()  # whatever ended it: those that were added are to be stored
+
+
 class _Batch:
     """Contents that are on their way into the store."""
 
     __slots__ = (
-        "_bytes", "_digests", "_failed", "_folder", "_most_open", "_pool", "_store", "_temporaries",
+        "_bytes",
+        "_digests",
+        "_failed",
+        "_folder",
+        "_in_memory",
+        "_pool",
+        "_portion",
+        "_short",
+        "_store",
+        "_syncs",
+        "_temporaries",
         "_unsynced",
     )  # fmt: skip
 
@@ -79,16 +102,19 @@ class _Batch:
         self._store = store
         self._folder = folder
         self._pool: ThreadPoolExecutor | None = None
+        self._syncs: list[Future[None]] = []
         self._failed = False
         self._unsynced: list[tuple[int, str]] = []
+        self._short: dict[ContentDigest, bytes] = {}
+        self._in_memory = 0
         self._begin()
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # Where few may be open, there are others who need some.
-        self._most_open = _OPEN if limit < 0 else max(1, min(_OPEN, limit // 4))
+        self._portion = (_OPEN if limit < 0 else max(2, min(_OPEN, limit // 4))) // 2
 
     def _begin(self) -> None:
         self._digests: list[ContentDigest] = []
-        # The temporary of each digest; None if the object is there.
+        # The temporary of each digest; None if there is none yet, or the object is there.
         self._temporaries: dict[ContentDigest, str | None] = {}
         self._bytes = 0
 
@@ -98,15 +124,28 @@ class _Batch:
         return len(self._digests) >= _FILES or self._bytes >= _BYTES
 
     def add(self, readable: "BinaryIO") -> None:
-        """Reads a content to its end and keeps it aside.
+        """Reads a content to its end and keeps it aside, or in memory if it is short.
 
         Raises:
-            BackendError: It could not be read or written; the batch is as before.
-            LockTimeoutError: Objects are being removed for too long; the batch is as before.
+            BackendError: It, or one before it that was in memory, could not be read or written;
+                the batch is what comes before that.
+            LockTimeoutError: Objects are being removed for too long; likewise.
             OutcomeUnknownError: Whether others of the batch are durable cannot be known.
         """
         digest, data, fd, temporary = self._store.receive(readable)
+        if fd >= 0:
+            self._add_long(digest, fd, temporary)
+        elif digest not in self._temporaries:
+            self._temporaries[digest] = None
+            self._short[digest] = data
+            self._in_memory += len(data)
+        self._digests.append(digest)
+        if len(self._short) + len(self._unsynced) >= self._portion or self._in_memory >= _IN_MEMORY:
+            self.write()
+
+    def _add_long(self, digest: "ContentDigest", fd: int, temporary: str) -> None:
         try:
+            self._write_short()  # in order, so that a failure leaves those before it
             if digest not in self._temporaries:
                 with self._folder.hold():
                     there = self._store.touch(digest)
@@ -114,18 +153,24 @@ class _Batch:
                     self._temporaries[digest] = None
                     self._unsynced.append((there, object_name(digest)))
                 else:
-                    if fd < 0:
-                        fd, temporary = self._store.set_aside(data)
                     self._temporaries[digest] = temporary
                     self._unsynced.append((fd, temporary))
                     fd, written = -1, fd
-                    self._bytes += self._begin_writing_back(written)
-            self._digests.append(digest)
+                    self._begin_writing_back(written)
         finally:
             if fd >= 0:
                 self._store.abandon(fd, temporary)
-        if len(self._unsynced) >= self._most_open:
-            self._sync()
+
+    def write(self) -> None:
+        """Keeps aside what is in memory, and begins to make durable what is not.
+
+        Raises:
+            BackendError: One could not be written; the batch is what comes before it.
+            LockTimeoutError: Objects are being removed for too long; likewise.
+            OutcomeUnknownError: Whether others of the batch are durable cannot be known.
+        """
+        self._write_short()
+        self._sync()
 
     def store(self) -> "list[ContentDigest]":
         """Gives all contents their names; returns their digests, in order, once that is durable.
@@ -135,6 +180,7 @@ class _Batch:
             OutcomeUnknownError: Whether they are durable cannot be known.
         """
         self._sync()
+        self._await_syncs()
         with self._folder.hold():
             for digest, temporary in self._temporaries.items():
                 if temporary is not None:
@@ -158,42 +204,89 @@ class _Batch:
             if temporary is not None:
                 self._folder.discard(temporary)
 
-    def _begin_writing_back(self, fd: int) -> int:
-        """Sets the disk to work at a file that was written; returns how many bytes it has."""
-        size = os.lseek(fd, 0, os.SEEK_CUR)
+    def _write_short(self) -> None:
+        """Writes aside what is in memory and not in the store; then nothing is in memory."""
+        contents, self._short, self._in_memory = self._short, {}, 0
+        if not contents:
+            return
+        written = None
+        try:
+            with self._folder.hold():
+                self._folder.require_parents("tmp/")
+                for shard in {digest[:2] for digest in contents}:
+                    self._folder.require_parents(f"objects/{shard}/")
+                for digest, data in contents.items():
+                    there = self._store.touch(digest, are_parents_real=True)
+                    if there is not None:
+                        self._unsynced.append((there, object_name(digest)))
+                    else:
+                        fd, temporary = self._store.set_aside(data, are_parents_real=True)
+                        self._temporaries[digest] = temporary
+                        self._unsynced.append((fd, temporary))
+                        self._begin_writing_back(fd, len(data))
+                    written = digest
+        except BaseException:
+            self._forget_after(written, contents)
+            raise
+
+    def _forget_after(
+        self, written: "ContentDigest | None", contents: "dict[ContentDigest, bytes]"
+    ) -> None:
+        """Takes those out of the batch that come after the last of `contents` that was written."""
+        digests = list(contents)
+        lost = digests[0 if written is None else digests.index(written) + 1 :]
+        if lost:
+            del self._digests[self._digests.index(lost[0]) :]
+        for digest in lost:
+            del self._temporaries[digest]
+
+    def _begin_writing_back(self, fd: int, size: "int | None" = None) -> None:
+        """Sets the disk to work at a file that was written."""
+        if size is None:
+            size = os.lseek(fd, 0, os.SEEK_CUR)
+        self._bytes += size
         if self._folder.is_durable:
             begin_writing_back(fd, 0, size)
-        return size
 
     def _sync(self) -> None:
-        """Makes the contents durable that are not, and closes their files."""
+        """Begins to make durable what is not, once the portion before is; closes its files."""
         waiting, self._unsynced = self._unsynced, []
-        try:
-            if not self._folder.is_durable:
-                return
-            if len(waiting) <= _THREADS:
-                self._sync_each(waiting)
-                return
+        if not self._folder.is_durable:
+            for fd, _ in waiting:
+                files.close(fd)
+        elif len(waiting) <= _THREADS and not self._syncs:
+            self._sync_each(waiting)
+        else:
+            try:
+                self._await_syncs()
+            except BaseException:
+                self._sync_each(waiting)  # which only closes them
+                raise
             if self._pool is None:
                 from concurrent.futures import ThreadPoolExecutor
 
                 self._pool = ThreadPoolExecutor(_THREADS)
             parts = [waiting[at::_THREADS] for at in range(_THREADS)]
-            tasks = [self._pool.submit(self._sync_each, part) for part in parts]
-            errors = [task.exception() for task in tasks]  # until the last of them has ended
-            for error in errors:
-                if error is not None:
-                    raise error
-        finally:
-            for fd, _ in waiting:
-                files.close(fd)
+            self._syncs = [self._pool.submit(self._sync_each, part) for part in parts]
+
+    def _await_syncs(self) -> None:
+        """Waits until all that is being made durable is."""
+        syncs, self._syncs = self._syncs, []
+        errors = [sync.exception() for sync in syncs]  # until the last of them has ended
+        for error in errors:
+            if error is not None:
+                raise error
 
     def _sync_each(self, waiting: "list[tuple[int, str]]") -> None:
-        for fd, path in waiting:
-            if self._failed:
-                return
+        """Makes files durable, unless that has failed for any, and closes them."""
+        for number, (fd, path) in enumerate(waiting):
             try:
-                files.sync_file(fd, path)
+                if not self._failed:
+                    files.sync_file(fd, path)
             except BaseException:
                 self._failed = True
+                for rest, _ in waiting[number + 1 :]:
+                    files.close(rest)
                 raise
+            finally:
+                files.close(fd)

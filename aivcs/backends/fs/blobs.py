@@ -127,9 +127,10 @@ class FileCasStore:
                 if len(rest) == 62 and _is_hex(shard + rest) and (shard + rest).startswith(prefix):
                     yield ContentDigest(shard + rest)
 
-    def _find(self, digest: ContentDigest) -> "int | None":
+    def _find(self, digest: ContentDigest, *, are_parents_real: bool = False) -> "int | None":
         name = object_name(digest)
-        self._folder.require_parents(name)
+        if not are_parents_real:
+            self._folder.require_parents(name)
         return files.open_file(self._folder.path(name), os.O_RDONLY)
 
     def _open(self, digest: ContentDigest) -> int:
@@ -138,13 +139,17 @@ class FileCasStore:
             raise NotFoundError(digest)
         return fd
 
-    def touch(self, digest: ContentDigest) -> "int | None":
+    def touch(self, digest: ContentDigest, *, are_parents_real: bool = False) -> "int | None":
         """Refreshes the age of an object that is there undamaged, and returns it open, or None.
 
         It is then as good as put just now, except for being durable. To be called in a hold: a
         collector of garbage must not come between look and refresh.
+
+        Args:
+            digest: Of the object.
+            are_parents_real: Whether the caller has just seen that its folders are no links.
         """
-        fd = self._find(digest)
+        fd = self._find(digest, are_parents_real=are_parents_real)
         if fd is None:
             return None
         is_right = False
@@ -185,13 +190,17 @@ class FileCasStore:
             raise
         return ContentDigest(hashed.hexdigest()), b"", fd, temporary
 
-    def set_aside(self, data: bytes) -> "tuple[int, str]":
+    def set_aside(self, data: bytes, *, are_parents_real: bool = False) -> "tuple[int, str]":
         """Writes a temporary file, and returns its descriptor and path; it is not durable yet.
+
+        Args:
+            data: What it holds.
+            are_parents_real: As for `Folder.create_temporary`.
 
         Raises:
             BackendError: It could not be written; then it is gone.
         """
-        fd, temporary = self._folder.create_temporary()
+        fd, temporary = self._folder.create_temporary(are_parents_real=are_parents_real)
         try:
             with files.doing("write", temporary):
                 files.write_all(fd, data)

@@ -144,13 +144,17 @@ class Folder:
             if held[1] >= 0:
                 os.close(held[1])
 
-    def create_temporary(self) -> "tuple[int, str]":
+    def create_temporary(self, *, are_parents_real: bool = False) -> "tuple[int, str]":
         """Creates an empty temporary file; returns its descriptor and path.
+
+        Args:
+            are_parents_real: Whether the caller has just seen that `tmp/` is no link.
 
         Raises:
             BackendError: It cannot be created.
         """
-        self.require_parents("tmp/")
+        if not are_parents_real:
+            self.require_parents("tmp/")
         path = f"{self.root}/tmp/{os.getpid()}-{os.urandom(6).hex()}"
         with files.doing("create", path):
             try:
