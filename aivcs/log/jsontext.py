@@ -240,7 +240,12 @@ def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:
         for node in layer:
             if isinstance(node, (dict, list, tuple)):
                 containers.append(node)
-            elif isinstance(node, int) and abs(node) >= _TOO_LONG:
+            elif (
+                isinstance(node, int)
+                # First what is cheap: with fewer bits it has fewer digits.
+                and node.bit_length() > 3 * MAX_DIGITS
+                and abs(node) >= 10**MAX_DIGITS
+            ):
                 raise SerializationError(f"an integer has more than {MAX_DIGITS} digits")
         depth += bool(containers)
         if depth > max_depth:
@@ -254,6 +259,3 @@ def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:
                 layer.extend(node.values())
             else:
                 layer.extend(node)
-
-
-_TOO_LONG = 10**MAX_DIGITS

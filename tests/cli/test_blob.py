@@ -108,6 +108,25 @@ class TestPut:
         assert done.complaint == "no file 'absent'; 2 before it are stored"
         assert aivcs.ok("blob", "ls").lines == sorted(map(files.sha256, ("a", "b")))
 
+    @pytest.mark.parametrize("link", ["objects", "objects/ab", "tmp"])
+    def test_stores_many_through_no_link(self, aivcs, files, tmp_path, link):
+        names = [f"f{number}" for number in range(600)]
+        for name in names:
+            (aivcs.folder / name).write_text(name)
+        if link == "objects/ab":  # the folder of one of the last
+            link = f"objects/{files.sha256(names[-1])[:2]}"
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        place = aivcs.store / link
+        if place.is_dir():
+            place.rmdir()
+        place.symlink_to(elsewhere)
+        done = aivcs("blob", "put", "--stdin-paths", stdin="\n".join(names), code=16)
+        assert f"{place} is a symbolic link; a store is made of real folders only" in done.complaint
+        assert done.complaint.endswith(f"; {len(done.lines)} before it are stored")
+        assert not any(elsewhere.iterdir())
+        assert done.lines == [files.sha256(name) for name in names[: len(done.lines)]]
+
     def test_stores_many_where_few_files_may_be_open(self, aivcs, files):
         for number in range(600):
             (aivcs.folder / f"{number}").write_text(f"{number % 500}")

@@ -201,10 +201,11 @@ def test_of_many_what_was_acknowledged_is_there_and_nothing_lies_about(
 
 
 def test_many_are_synced_no_more_when_one_could_not_be(victim, files):
-    """Threads sync at once: those that are under way may end, and then no other begins."""
-    for number in range(200):
+    """Threads sync at once, while the next are written: those that are under way may end, and then
+    no other begins."""
+    for number in range(600):
         (victim.aivcs.folder / f"n{number}").write_bytes(b"%d" % number)
-    names = [f"n{number}" for number in range(200)]
+    names = [f"n{number}" for number in range(600)]
     made, done = Tracer(victim.aivcs).calls(
         "blob",
         "put",
