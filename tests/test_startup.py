@@ -11,6 +11,10 @@ HOT_FORBIDDEN = {
     "platformdirs", "argparse", "tempfile", "shutil",
 }  # fmt: skip
 
+MODULES = {"blob": 22, "run": 31, "release": 31}
+"""Modules of ours that a command of a loop may load: half of what it costs beyond the interpreter
+is finding, reading and running them."""
+
 
 def modules_of(code, *arguments, cwd, environment):
     """The modules that a fresh interpreter has after running some code."""
@@ -62,6 +66,10 @@ class TestStartUp:
             found = modules_of(call, *command, **where) - bare
             heavy = {name for name in found if name.partition(".")[0] in HOT_FORBIDDEN}
             assert not heavy, (command, heavy)
+            ours = sorted(name for name in found if name.partition(".")[0] == "aivcs")
+            if command[1] != "exec":  # it starts a program, and keeps a run around it
+                most = MODULES[command[0]] + (4 if config else 0)  # and what reads it
+                assert len(ours) <= most, (command, len(ours), ours)
 
     def test_a_policy_costs_nothing_where_nothing_is_released(self, aivcs):
         event = '{"kind":"evaluation","pointer":"/score","min":0.8}'
