@@ -141,6 +141,18 @@ def _counting(candidate: Candidate) -> list[Attested]:
     return [run for run in candidate.evidence if not counts(run, candidate.spec_digest)]
 
 
+def _discounted(candidate: Candidate) -> str:
+    """The runs that were given and do not count, with why; empty if all do."""
+    digest = candidate.spec_digest
+    others = [f"{run.run_id} {why}" for run in candidate.evidence if (why := counts(run, digest))]
+    return f" ({_some(others)})" if others else ""
+
+
+def _some(texts: list[str]) -> str:
+    """As many of some texts as a person wants to read on one line."""
+    return ", ".join(texts[:5]) + (" …" if len(texts) > 5 else "")
+
+
 def _check_count(value: Any, where: str) -> int:
     if type(value) is not int or not 0 <= value <= 1_000_000:
         raise UsageError(f"{where} must be a number of runs, 0 or more, not {value!r}")
@@ -149,18 +161,10 @@ def _check_count(value: Any, where: str) -> int:
 
 def _judge_runs(needed: int, candidate: Candidate) -> Iterable[Verdict]:
     found = len(_counting(candidate))
-    others = [
-        f"{run.run_id} {why}"
-        for run in candidate.evidence
-        if (why := counts(run, candidate.spec_digest))
-    ]
-    text = f"{found} of {len(candidate.evidence)} runs that count"
-    if others:
-        text += f" ({', '.join(others[:5])}{' …' if len(others) > 5 else ''})"
     yield Verdict(
         "require_runs",
         found >= needed,
-        text,
+        f"{found} of {len(candidate.evidence)} runs that count{_discounted(candidate)}",
         f"{needed} completed with success for spec {candidate.spec_digest.short}",
         "" if found >= needed else _more_evidence(candidate),
     )
@@ -227,9 +231,9 @@ def _judge_events(wanted: list[dict[str, Any]], candidate: Candidate) -> Iterabl
         ]
         ok = bool(runs) and not failing
         if not runs:
-            found = "no run that counts"
+            found = f"no run that counts{_discounted(candidate)}"
         elif failing:
-            found = ", ".join(failing[:5]) + (" …" if len(failing) > 5 else "")
+            found = _some(failing)
         else:
             found = f"{len(runs)} of {len(runs)} runs"
         yield Verdict("require_event", ok, found, needed, "" if ok else _more_evidence(candidate))

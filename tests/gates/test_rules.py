@@ -100,6 +100,9 @@ class TestRequireEvent:
         assert not is_met("require_event", SCORE, evidence=[good, run(2)])
         assert not is_met("require_event", SCORE, evidence=[good, run(2, evaluation={})])
         assert not is_met("require_event", SCORE, evidence=[])
+        failed = run(3, status=RunStatus.FAILED, success=False, evaluation={"score": 0.9})
+        (verdict,) = judge("require_event", SCORE, evidence=[failed])
+        assert (verdict.ok, verdict.found) == (False, "no run that counts (run-3 is FAILED)")
         other = run(2, spec=OTHER, evaluation={"score": 0.1})
         assert is_met("require_event", SCORE, evidence=[good, other])
 
