@@ -200,8 +200,11 @@ class TestStreams:
         assert execute.events[-1][1]["signal"] == "SIGPIPE"
 
     def test_it_learns_of_that_at_its_next_write(self, execute):
-        script = 'echo one; sleep 1; echo two || echo failed >&2; trap "" PIPE; echo x || exit 7'
-        done = execute.shell(f"exec_ -- sh -c '{script}' | head -1; echo ${{PIPESTATUS[0]}}")
+        script = 'echo one; read x <gone; sleep 1; echo two; trap "" PIPE; echo x || exit 7'
+        reader = "(head -1; exec <&-; echo >gone)"
+        done = execute.shell(
+            f"mkfifo gone; exec_ -- sh -c '{script}' | {reader}; echo ${{PIPESTATUS[0]}}"
+        )
         assert done.lines[1] == "141"
 
     def test_output_that_cannot_be_written_is_said(self, execute):
@@ -306,7 +309,8 @@ class TestSignals:
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
         process.send_signal(signal.SIGTSTP)
-        wait_until(lambda: state(command) == "T")
+        # Ours, too: as a shell does not make a job go on before all of it has stopped.
+        wait_until(lambda: state(command) == state(process.pid) == "T")
         process.send_signal(signal.SIGCONT)
         wait_until(lambda: state(command) == "S")
         process.terminate()

@@ -69,7 +69,10 @@ def test_ctrl_c_reaches_the_command_once_and_ends_a_loop_of_the_shell(desk, exec
         it.wait_for("READY> ")
         assert execute.ending == ("CANCELLED", 130)
     assert len(execute.aivcs.ok("run", "list").lines) == 3
-    it.type("$E sh -c 'trap \"echo C\" INT; echo up; sleep 1; sleep 1; echo end' </dev/null\r")
+    # Once it is told, it leaves a second one time to come.
+    script = "trap 'echo C; told=1' INT; echo up; until [ $told ]; do sleep 0.1; done; sleep 1"
+    (execute.aivcs.folder / "script").write_text(f"{script}; echo end\n")
+    it.type("$E sh script </dev/null\r")
     it.wait_for("\nup")
     it.type("\x03")
     assert it.wait_for("end").count("C\r") == 1
@@ -107,9 +110,11 @@ def test_at_its_end_nothing_is_left_that_could_change_the_terminal(desk):
 def test_in_the_background_it_leaves_the_terminal_alone(desk):
     it = desk()
     it.wait_for("READY> ")
-    it.type("$E sh -c 'echo up; read x; echo got $x' & echo; sleep 1; echo $((40 + 2))\r")
-    it.wait_for("up")
-    it.wait_for("42")
+    it.type("$E sh -c 'echo up; read x; echo got $x' &\r")
+    it.wait_for("up\r")
+    assert it.is_canonical()
+    it.type("echo $((40 + 2))\r")
+    it.wait_for("42\r\n")
     it.wait_for("READY> ")
     it.type("fg\r")
     it.wait_for("got $x'")
@@ -133,15 +138,23 @@ def test_with_another_input_the_keyboard_is_at_the_terminal(desk, execute):
     assert execute.recorded("terminal").startswith(b"in\r\n30 100\r\nup\r\n")
 
 
-def test_a_pipeline_stops_and_goes_on_as_a_whole(desk):
+def test_a_pipeline_stops_and_goes_on_as_a_whole(desk, execute):
+    fifo = execute.aivcs.folder / "go"
+    os.mkfifo(fifo)
+    go = os.open(fifo, os.O_RDWR)  # which does not wait for a reader
     it = desk()
     it.wait_for("READY> ")
-    it.type("(echo a; sleep 1; sleep 1; echo b) | $E sh -c 'echo up; cat'\r")
-    it.wait_for("\nup")
+    it.type("(echo a; read x <go; echo b) | $E sh -c 'cat; echo over'\r")
+    # By this `cat` has been executed: a shell that starts it by vfork(2) cannot be stopped before,
+    # and waits for a child that has been, whoever executes it.
+    it.wait_for("\na\r\n")
     it.type("\x1a")
     it.wait_for("Stopped")
     it.type("fg\r")
-    it.wait_for("\nb\r\n")
+    it.wait_for("echo over'\r\n")
+    os.write(go, b"\n")
+    os.close(go)
+    it.wait_for("b\r\nover\r\n")
 
 
 def test_a_command_that_stops_itself_when_told_to_is_noticed(desk, execute):
