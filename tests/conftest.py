@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,13 @@ SECONDS = 60
 """How long a command may take before a test calls it stuck."""
 _BESIDE = Path(sys.executable).with_name("aivcs")
 COMMAND = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "aivcs"]
+
+
+def pytest_configure(config):
+    """Whoever starts the tests by nohup, or as a job, does not decide what commands are told by."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_xdist_auto_num_workers(config):
