@@ -172,22 +172,6 @@ def test_a_command_that_stops_itself_when_told_to_is_noticed(desk, execute):
     assert it.is_canonical()
 
 
-def test_what_was_written_before_a_stop_is_seen_before_the_shell_is_back(desk, execute):
-    script = "while read x; do printf '%3000s\\n' x; echo last; kill -STOP $$; done"
-    (execute.aivcs.folder / "script").write_text(script)
-    it = desk()
-    it.wait_for("READY> ")
-    it.type("$E bash script\r")
-    for _ in range(8):
-        it.type("\r")
-        assert "last\r\n" in it.wait_for("Stopped")
-        it.wait_for("READY> ")
-        it.type("fg\r")
-        it.wait_for("$E bash script\r\n")
-    it.type("\x04")
-    it.wait_for("READY> ")
-
-
 def test_messages_alone_may_go_to_a_terminal(desk, execute):
     it = desk()
     it.wait_for("READY> ")

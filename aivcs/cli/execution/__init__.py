@@ -130,7 +130,7 @@ class Execution:
             terminal.listen(ended)
         signals.listen(lambda number, by_system: self._inbox.put(("signal", number, by_system)))
         _thread.start_new_thread(self._wait, (command,))
-        outcome = self._watch(command, pumps)
+        outcome = self._watch(command)
         outcome.duration_ms = int((monotonic() - began) * 1000)
         os.close(end)
         if terminal:
@@ -186,7 +186,7 @@ class Execution:
             if not os.WIFSTOPPED(status):
                 return
 
-    def _watch(self, command: process.Command, pumps: "list[Pump]") -> Outcome:
+    def _watch(self, command: process.Command) -> Outcome:
         """Passes signals on until the command has ended."""
         outcome = Outcome()
         interrupts = 0
@@ -207,7 +207,7 @@ class Execution:
                 return outcome
             elif command.has_session or is_suspended or os.WSTOPSIG(number) in _BY_JOB_CONTROL:
                 is_suspended = False
-                self._stop(command, pumps)
+                self._stop(command)
 
     def _relay(self, command: process.Command, number: int, *, by_system: bool) -> None:
         terminal = self._terminal
@@ -223,11 +223,8 @@ class Execution:
             # What the terminal sends goes to the whole group, and so to the command already.
             command.send(number)
 
-    def _stop(self, command: process.Command, pumps: "list[Pump]") -> None:
+    def _stop(self, command: process.Command) -> None:
         """Stops as the command has; when we go on, so does it."""
-        for pump in pumps:
-            # A command may have just left the screen as the shell is to find it.
-            pump.settle()
         if self._terminal:
             self._terminal.leave()
         stop(whole_group=command.has_session)

@@ -7,7 +7,7 @@ import os
 import select
 import sys
 import termios
-from time import monotonic, sleep
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ _SILENCE = 200
 """Milliseconds without output after which what the command left behind is not waited for."""
 _LAST = 2.0
 """Seconds that this may take, if it is never silent."""
-_SETTLING = 1.0
-"""Seconds to wait for a target that takes what is there slowly, or not at all."""
 
 
 class Pump:
@@ -53,7 +51,6 @@ class Pump:
         self._ended = ended
         self._passed: list[bytes] = []
         self._size = 0
-        self._is_passing = False
         self._over = _thread.allocate_lock()
         self._over.acquire()
         _thread.start_new_thread(self._run, ())
@@ -61,17 +58,6 @@ class Pump:
     def join(self) -> None:
         """Returns when everything is passed on."""
         self._over.acquire()
-
-    def settle(self) -> None:
-        """Returns when what is there by now is passed on, or its target takes its time."""
-        poll = select.poll()
-        poll.register(self._source, select.POLLIN)
-        deadline = monotonic() + _SETTLING
-        # In this order: what is no longer there is being passed on, or was.
-        while self._over.locked() and (poll.poll(0) or self._is_passing):
-            if monotonic() >= deadline:
-                return
-            sleep(0.001)
 
     def _run(self) -> None:
         try:
@@ -105,12 +91,10 @@ class Pump:
                 left = self._waiting()  # of the command's own; what comes now is others'
                 poll.unregister(self._ended)
             elif self._source in ready:
-                self._is_passing = True
                 data = self._read()
                 left -= len(data)
                 if not data or not self._pass(data):
                     return
-                self._is_passing = False
             else:
                 return
 
