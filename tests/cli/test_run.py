@@ -18,8 +18,15 @@ NO_RUN = "00000000-0000-4000-8000-000000000000"
 
 def line_of(pipe):
     """The next line of a pipe; not waited for longer than anything could take."""
-    assert select.select([pipe], [], [], 20)[0], "nothing came"
-    return pipe.readline()
+    line = b""
+    while not line.endswith(b"\n"):
+        assert select.select([pipe], [], [], 20)[0], "nothing came"
+        # Byte by byte: what is read ahead, select knows nothing of.
+        more = os.read(pipe.fileno(), 1)
+        if not more:
+            break
+        line += more
+    return line
 
 
 class TestStart:
