@@ -101,11 +101,13 @@ def open_input(path: str) -> "BinaryIO":
         UsageError: It is not there or is a folder.
         BackendError: It cannot be opened.
     """
-    require_file(path)
     try:
         return open(path, "rb", buffering=0)
-    except OSError as error:
-        raise BackendError(f"cannot read {path!a}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        require_file(path)  # which says it better, if it is no file at all
+        raise BackendError(
+            f"cannot read {path!a}: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 def read_input(stream: "BinaryIO", size: int, what: str) -> bytes:

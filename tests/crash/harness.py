@@ -26,7 +26,7 @@ COMMAND = [sys.executable, "-m", "aivcs"]
 """Not a script that starts an interpreter: its system calls would be counted too."""
 # fmt: off
 CHANGING = [
-    "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "link", "linkat",
+    "write", "pwrite64", "fsync", "fdatasync", "syncfs", "rename", "renameat", "renameat2", "link", "linkat",
     "unlink", "unlinkat", "mkdir", "mkdirat", "ftruncate", "flock", "utimensat", "chmod", "fchmod",
     "fchmodat",
 ]

@@ -233,6 +233,102 @@ def test_many_blobs_have_no_name_before_their_content_is_durable(disk, on_disk, 
     disk.after_power_cut(disk.copy("copy"), look)
 
 
+SO_MANY = 300
+"""Files that are synced by syncing the whole file system."""
+
+
+def put_many_on_a_whole_file_system(aivcs, listed, *inject):
+    """Puts files, and returns the calls that make them durable, and what the command did.
+
+    Where others have much to write at that moment, each file is synced by itself; tried again then.
+    """
+    names = ["syncfs", "fdatasync", "fsync", "rename"]
+    for _ in range(50):
+        calls, done = Tracer(aivcs).calls(
+            "blob", "put", "--stdin-paths", stdin=listed, names=names, inject=inject, code=None
+        )
+        if any(_is_sync_of_all(call) for call in calls):
+            return calls, done
+        shutil.rmtree(aivcs.store / "objects")
+        os.sync()
+    raise AssertionError(f"the file system is not synced as a whole: {calls}, {done}")
+
+
+def sync_folder(path):
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def _is_sync_of_all(call):
+    """Whether it syncs a file system; of no descriptor at all it only asks whether it could."""
+    return call.name == "syncfs" and not call.text.startswith("-1)")
+
+
+def test_so_many_blobs_have_no_name_before_the_whole_file_system_is_durable(disk, on_disk):
+    """The power fails before each sync and some renamings; what has a name is whole."""
+    require_strace()
+    aivcs = on_disk
+    aivcs.ok("init")
+    for number in range(SO_MANY):
+        (aivcs.home / f"file-{number}").write_bytes(bytes([number % 256]) * (number * 7 + 1))
+    listed = "".join(f"{aivcs.home}/file-{number}\n" for number in range(SO_MANY)).encode()
+    run("sync", "-f", aivcs.folder)
+    trial = type(aivcs)(aivcs.folder.parent / "trial", aivcs.home)
+    trial.folder.mkdir()
+    trial.ok("init")
+    calls, done = put_many_on_a_whole_file_system(trial, listed)
+    assert done.returncode == 0, done
+    syncs = [call for call in calls if _is_sync_of_all(call)]
+    renames = [call for call in calls if call.name == "rename"]
+    names = [call.name for call in calls]
+    # All contents, all names; and nothing else, or it would not be worth it.
+    assert names[-1] == names[names.index("rename") - 1] == "syncfs"
+    assert (len(syncs), names.count("fsync"), names.count("fdatasync")) == (2, 0, 0), calls
+    killed = 0
+    for number, call in enumerate([syncs[0], renames[0], renames[100], renames[-1], syncs[1]]):
+        killed += Tracer(aivcs).kill(call, "blob", "put", "--stdin-paths", stdin=listed)
+        for folder in (aivcs.store / "objects").glob("*"):
+            sync_folder(folder)  # so the names are kept, and would tell if they came too early
+        disk.after_power_cut(
+            disk.copy(f"copy-{number}"), lambda root: judge(root / "project/.aivcs")
+        )
+    assert killed
+    told = aivcs.ok("blob", "put", "--stdin-paths", stdin=listed).lines
+    before = judge(aivcs.store)
+    assert before.blobs == set(told)
+    assert len(told) == SO_MANY
+
+    def look(root):
+        assert judge(root / "project/.aivcs") == before
+
+    disk.after_power_cut(disk.copy("copy"), look)
+
+
+@pytest.mark.parametrize("failing", [2, 3])
+def test_so_many_are_not_told_of_when_the_whole_file_system_could_not_be_synced(
+    failing, disk, on_disk
+):
+    """The second call is for the contents (the first asks for nothing), the third for the names."""
+    require_strace()
+    aivcs = on_disk
+    aivcs.ok("init")
+    for number in range(SO_MANY):
+        (aivcs.home / f"file-{number}").write_bytes(b"%d" % number)
+    listed = "".join(f"{aivcs.home}/file-{number}\n" for number in range(SO_MANY)).encode()
+    inject = ["-e", f"inject=syncfs:error=EIO:when={failing}"]
+    calls, done = put_many_on_a_whole_file_system(aivcs, listed, *inject)
+    assert done.returncode == 17, done
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"aivcs: the system could not confirm that "), done
+    assert done.stderr.endswith(b"; 0 before it are stored\n"), done
+    assert done.stderr.count(b"\n") == 1
+    assert "INJECTED" in calls[-1].text, "something was done after a sync had failed"
+    stored = judge(aivcs.store).blobs
+    assert len(stored) == (0 if failing == 2 else SO_MANY)
+    assert not list((aivcs.store / "tmp").iterdir())
+
+
 def test_a_store_whose_init_was_killed_at_its_last_step_keeps_what_is_put_into_it(disk, on_disk):
     require_strace()
     aivcs = on_disk

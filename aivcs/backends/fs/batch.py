@@ -6,10 +6,6 @@ whole objects and temporaries, and never a name without its content.
 
 Short contents wait in memory for others: a portion is looked for and written in one hold, and each
 folder is looked at once for it. While a portion is synced, the next one is read and written.
-
-Each file is synced by itself, so that its errors are its own; but by several threads at once, and
-after the disk was set to work at all of them: then one commit of the file system's journal serves
-many of them, and the others find nothing left to do.
 """
 
 import os
@@ -17,13 +13,12 @@ import resource
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.blobs import object_name
+from aivcs.backends.fs.syncing import Syncing
 from aivcs.errors import OutcomeUnknownError
-from aivcs.writing import begin_writing_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future, ThreadPoolExecutor
     from typing import BinaryIO
 
     from aivcs.backends.fs.blobs import FileCasStore
@@ -39,8 +34,6 @@ _OPEN = 512
 whoever opens a file later. Half of them are being synced while the others are written."""
 _IN_MEMORY = 8 << 20
 """Bytes of short contents that wait in memory, at most, and one content more."""
-_THREADS = 16
-"""Syncs that go on at once. They wait, so it does not matter how many processors there are."""
 
 
 def put_many(
@@ -86,14 +79,13 @@ class _Batch:
     __slots__ = (
         "_bytes",
         "_digests",
-        "_failed",
         "_folder",
         "_in_memory",
-        "_pool",
         "_portion",
+        "_shards",
         "_short",
         "_store",
-        "_syncs",
+        "_syncing",
         "_temporaries",
         "_unsynced",
     )  # fmt: skip
@@ -101,9 +93,7 @@ class _Batch:
     def __init__(self, store: "FileCasStore", folder: "Folder") -> None:
         self._store = store
         self._folder = folder
-        self._pool: ThreadPoolExecutor | None = None
-        self._syncs: list[Future[None]] = []
-        self._failed = False
+        self._syncing = Syncing(folder.root) if folder.is_durable else None
         self._unsynced: list[tuple[int, str]] = []
         self._short: dict[ContentDigest, bytes] = {}
         self._in_memory = 0
@@ -117,6 +107,7 @@ class _Batch:
         # The temporary of each digest; None if there is none yet, or the object is there.
         self._temporaries: dict[ContentDigest, str | None] = {}
         self._bytes = 0
+        self._shards: set[str] = set()
 
     @property
     def is_full(self) -> bool:
@@ -155,8 +146,8 @@ class _Batch:
                 else:
                     self._temporaries[digest] = temporary
                     self._unsynced.append((fd, temporary))
-                    fd, written = -1, fd
-                    self._begin_writing_back(written)
+                    self._bytes += os.lseek(fd, 0, os.SEEK_CUR)
+                    fd = -1
         finally:
             if fd >= 0:
                 self._store.abandon(fd, temporary)
@@ -180,24 +171,26 @@ class _Batch:
             OutcomeUnknownError: Whether they are durable cannot be known.
         """
         self._sync()
-        self._await_syncs()
+        if self._syncing is not None:
+            self._syncing.finish()
         with self._folder.hold():
             for digest, temporary in self._temporaries.items():
                 if temporary is not None:
                     self._folder.rename(temporary, object_name(digest))
                     self._temporaries[digest] = None
-            if self._folder.is_durable and self._temporaries:
-                for shard in sorted({digest[:2] for digest in self._temporaries}):
-                    files.sync_folder(self._folder.path(f"objects/{shard}"))
-                self._folder.sync_parents("objects/")
+            if self._syncing is not None and self._temporaries:
+                shards = sorted({digest[:2] for digest in self._temporaries})
+                parents = [*(f"objects/{shard}" for shard in shards), "objects"]
+                folders = [*map(self._folder.path, parents), self._folder.root]
+                self._syncing.finish_folders(folders)
         digests = self._digests
         self._begin()
         return digests
 
     def abandon(self) -> None:
         """Removes what was not stored, and lets go of everything."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        if self._syncing is not None:
+            self._syncing.close()
         for fd, _ in self._unsynced:
             files.close(fd)
         for temporary in self._temporaries.values():
@@ -212,9 +205,7 @@ class _Batch:
         written = None
         try:
             with self._folder.hold():
-                self._folder.require_parents("tmp/")
-                for shard in {digest[:2] for digest in contents}:
-                    self._folder.require_parents(f"objects/{shard}/")
+                self._require_shards({digest[:2] for digest in contents})
                 for digest, data in contents.items():
                     there = self._store.touch(digest, are_parents_real=True)
                     if there is not None:
@@ -223,11 +214,20 @@ class _Batch:
                         fd, temporary = self._store.set_aside(data, are_parents_real=True)
                         self._temporaries[digest] = temporary
                         self._unsynced.append((fd, temporary))
-                        self._begin_writing_back(fd, len(data))
+                        self._bytes += len(data)
                     written = digest
         except BaseException:
             self._forget_after(written, contents)
             raise
+
+    def _require_shards(self, shards: "set[str]") -> None:
+        """Refuses folders that are no real ones; once a batch, since looking takes time, too."""
+        if not self._shards:
+            self._folder.require_parents("tmp/")
+            self._folder.require_parents("objects/")
+        for shard in shards - self._shards:
+            self._folder.require_folder(f"objects/{shard}")
+        self._shards |= shards
 
     def _forget_after(
         self, written: "ContentDigest | None", contents: "dict[ContentDigest, bytes]"
@@ -240,53 +240,11 @@ class _Batch:
         for digest in lost:
             del self._temporaries[digest]
 
-    def _begin_writing_back(self, fd: int, size: "int | None" = None) -> None:
-        """Sets the disk to work at a file that was written."""
-        if size is None:
-            size = os.lseek(fd, 0, os.SEEK_CUR)
-        self._bytes += size
-        if self._folder.is_durable:
-            begin_writing_back(fd, 0, size)
-
     def _sync(self) -> None:
         """Begins to make durable what is not, once the portion before is; closes its files."""
-        waiting, self._unsynced = self._unsynced, []
-        if not self._folder.is_durable:
-            for fd, _ in waiting:
-                files.close(fd)
-        elif len(waiting) <= _THREADS and not self._syncs:
-            self._sync_each(waiting)
+        written, self._unsynced = self._unsynced, []
+        if self._syncing is not None:
+            self._syncing.begin(written, self._bytes)
         else:
-            try:
-                self._await_syncs()
-            except BaseException:
-                self._sync_each(waiting)  # which only closes them
-                raise
-            if self._pool is None:
-                from concurrent.futures import ThreadPoolExecutor
-
-                self._pool = ThreadPoolExecutor(_THREADS)
-            parts = [waiting[at::_THREADS] for at in range(_THREADS)]
-            self._syncs = [self._pool.submit(self._sync_each, part) for part in parts]
-
-    def _await_syncs(self) -> None:
-        """Waits until all that is being made durable is."""
-        syncs, self._syncs = self._syncs, []
-        errors = [sync.exception() for sync in syncs]  # until the last of them has ended
-        for error in errors:
-            if error is not None:
-                raise error
-
-    def _sync_each(self, waiting: "list[tuple[int, str]]") -> None:
-        """Makes files durable, unless that has failed for any, and closes them."""
-        for number, (fd, path) in enumerate(waiting):
-            try:
-                if not self._failed:
-                    files.sync_file(fd, path)
-            except BaseException:
-                self._failed = True
-                for rest, _ in waiting[number + 1 :]:
-                    files.close(rest)
-                raise
-            finally:
+            for fd, _ in written:
                 files.close(fd)

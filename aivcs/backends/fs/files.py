@@ -216,7 +216,7 @@ def sync_file(fd: int, path: str) -> None:
     try:
         _sync_data(fd)
     except OSError as error:
-        raise _unknown(path, error) from error
+        raise unknown(path, error) from error
 
 
 def sync_folder(path: str) -> None:
@@ -234,10 +234,11 @@ def sync_folder(path: str) -> None:
     except OSError as error:
         # Some file systems know no fsync of a folder; theirs are durable by other means or not.
         if error.errno not in {EINVAL, ENOTSUP}:
-            raise _unknown(path, error) from error
+            raise unknown(path, error) from error
 
 
-def _unknown(path: str, error: OSError) -> OutcomeUnknownError:
+def unknown(path: str, error: OSError) -> OutcomeUnknownError:
+    """Returns what to raise when the system could not say that something is durable."""
     return OutcomeUnknownError(
         f"the system could not confirm that {path} is durable ({error.strerror}): what was to be "
         "stored may or may not be there after a crash. Check the disk; look before trying again"

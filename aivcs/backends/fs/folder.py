@@ -58,6 +58,18 @@ class Folder:
                     return
                 at = name.find("/", at + 1)
 
+    def require_folder(self, name: str) -> None:
+        """Refuses a part of the store that should be a real folder and is not; absent is fine.
+
+        Raises:
+            BackendError: It is a link or a file.
+        """
+        with files.doing("look at", self.path(name)):
+            try:
+                files.require_folder(self.path(name))
+            except FileNotFoundError:
+                pass
+
     def make_parents(self, name: str) -> None:
         """Makes the folders below the root that a part needs.
 

@@ -1,0 +1,196 @@
+"""Makes many files durable: all that the disk can do for many together is done together.
+
+There are two ways. Many small files on a file system that is known are synced with all of it, by
+one call (`syncfs`). Otherwise each file is synced by itself, but by several threads, and after the
+disk was set to work at all of them: then one commit of the file system's journal serves many, and
+the others find nothing left to do.
+
+The whole file system is synced only where that promises the same and costs less:
+
+- Linux tells of an error in any file whoever had the file system open before it (since 5.8), and of
+  errors in the file system itself (since 5.17). It does not say whose error it was: the answer may
+  be "unknown" where a stranger's file was lost, but never "durable" where one of ours was.
+- The power was cut on these file systems (`tests/crash`). Others, such as overlays and those of a
+  network, hand the call on to what need not report.
+- Nobody else has much to write at that moment, for all of it would be waited for.
+"""
+
+import os
+import sys
+
+from aivcs.backends.fs import files
+from aivcs.writing import begin_writing_back
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs"})
+"""File systems, as Linux names them, that are synced as a whole."""
+_RELEASE = (5, 17)
+"""The first Linux that tells of every error of that."""
+_MANY = 128
+"""Files from which it is worth asking whether they may be synced so."""
+_OTHERS = 64 << 20
+"""Bytes that others have left to write, from which on they would be waited for too long."""
+_THREADS = 16
+"""Files that are synced at once. The threads wait, so the number of processors does not matter."""
+
+
+class Syncing:
+    """Files on their way to being durable.
+
+    Whoever makes one closes it.
+    """
+
+    __slots__ = ("_failed", "_pool", "_root", "_root_fd", "_sync_all", "_syncs")
+
+    def __init__(self, root: str) -> None:
+        """Takes the folder that all of the files are below, before the first of them is written.
+
+        Raises:
+            BackendError: It cannot be opened.
+        """
+        self._root = root
+        # An error is reported through a descriptor that was there before it.
+        with files.doing("open", root):
+            self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._sync_all: Callable[[int], None] | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._syncs: list[Future[None]] = []
+        self._failed = False
+
+    def begin(self, written: "list[tuple[int, str]]", size: int) -> None:
+        """Begins to make files durable, once those begun before are; takes over the descriptors.
+
+        Args:
+            written: Each file, open, and its path.
+            size: The bytes that all files have which were begun since the last `finish`.
+
+        Raises:
+            OutcomeUnknownError: Whether one begun before is durable cannot be known. No other is
+                synced any more.
+        """
+        if self._sync_all is None and len(written) >= _MANY:
+            self._sync_all = _find_sync_of_all(self._root, size)
+        if self._sync_all is not None:
+            for fd, _ in written:
+                files.close(fd)
+            return
+        for fd, _ in written:
+            begin_writing_back(fd, 0, 0)
+        if len(written) <= _THREADS and not self._syncs:
+            self._sync_each(written)
+            return
+        try:
+            self._await()
+        except BaseException:
+            self._sync_each(written)  # which only closes them
+            raise
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(_THREADS)
+        parts = [written[at::_THREADS] for at in range(_THREADS)]
+        self._syncs = [self._pool.submit(self._sync_each, part) for part in parts]
+
+    def finish(self) -> None:
+        """Returns when all that was begun is durable.
+
+        Raises:
+            OutcomeUnknownError: Whether it is cannot be known.
+        """
+        self._await()
+        if self._sync_all is not None:
+            self._sync_all(self._root_fd)
+
+    def finish_folders(self, folders: "Iterable[str]") -> None:
+        """Returns when the entries of folders are durable, in which files got names after `finish`.
+
+        Raises:
+            OutcomeUnknownError: Whether they are cannot be known.
+        """
+        if self._sync_all is not None:
+            self._sync_all(self._root_fd)
+            self._sync_all = None  # for those that follow it is to be asked again
+        else:
+            for folder in folders:
+                files.sync_folder(folder)
+
+    def close(self) -> None:
+        """Lets go of everything; what has not begun to be synced is not."""
+        self._failed = True
+        if self._pool is not None:
+            self._pool.shutdown()
+        files.close(self._root_fd)
+
+    def _await(self) -> None:
+        """Waits until none is being synced by itself any more."""
+        syncs, self._syncs = self._syncs, []
+        errors = [sync.exception() for sync in syncs]  # until the last of them has ended
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _sync_each(self, written: "list[tuple[int, str]]") -> None:
+        """Makes files durable, unless that has failed for any, and closes them."""
+        for number, (fd, path) in enumerate(written):
+            try:
+                if not self._failed:
+                    files.sync_file(fd, path)
+            except BaseException:
+                self._failed = True
+                for rest, _ in written[number + 1 :]:
+                    files.close(rest)
+                raise
+            finally:
+                files.close(fd)
+
+
+def _find_sync_of_all(root: str, size: int) -> "Callable[[int], None] | None":
+    """Returns what syncs the file system of a folder as a whole, or None where it should not be.
+
+    Args:
+        root: The folder.
+        size: Bytes that are ours of those which it still has to write, at most.
+    """
+    if sys.platform != "linux" or _release() < _RELEASE:
+        return None
+    from aivcs.backends.fs.filesystem import find_type
+
+    if find_type(root) not in _TYPES or _unwritten() - size > _OTHERS:
+        return None
+    import ctypes
+    from errno import EBADF
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    # Of a descriptor that is none: whether the call is there, and whether a sandbox lets it pass.
+    if call is None or call(-1) == 0 or ctypes.get_errno() != EBADF:
+        return None
+
+    def sync_all(fd: int) -> None:
+        if call(fd) != 0:
+            number = ctypes.get_errno()
+            raise files.unknown(root, OSError(number, os.strerror(number)))
+
+    return sync_all
+
+
+def _release() -> "tuple[int, ...]":
+    """The numbers that the system's release begins with: (6, 1) of "6.1.0-13-amd64"."""
+    numbers = os.uname().release.split("-")[0].split(".")[:2]
+    return tuple(int(number) if number.isdecimal() else 0 for number in numbers)
+
+
+def _unwritten() -> int:
+    """Bytes that wait in the kernel's memory to be written to any disk (proc_meminfo(5))."""
+    total = 0
+    try:
+        with open("/proc/meminfo", "rb") as file:
+            for line in file:
+                if line.startswith((b"Dirty:", b"Writeback:")):
+                    total += int(line.split()[1]) << 10
+    except (OSError, ValueError, IndexError):
+        return sys.maxsize
+    return total
