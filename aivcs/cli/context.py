@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import BufferedWriter, RawIOBase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Context:
         self._store = ""
         self._lock_timeout: float | None = None
         self._warned: set[str] = set()
+        self._buffered: BufferedWriter | None = None
 
     def configure(
         self,
@@ -234,7 +236,7 @@ class Context:
         if isinstance(data, str):
             data = data.encode("utf-8", "surrogateescape")
         try:
-            _stream(sys.stdout).write(data)
+            self._output().write(data)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -261,12 +263,25 @@ class Context:
         if sys.stdout is None:
             return
         try:
-            _stream(sys.stdout).flush()
+            self._output().flush()
         except BrokenPipeError:
             raise
         except OSError as error:
             if not quiet:
                 raise OutputError(error.strerror or str(error)) from error
+
+    def _output(self) -> "BinaryIO":
+        """Standard output, which takes all that it is given or fails.
+
+        Where Python was told to buffer nothing (PYTHONUNBUFFERED, as in many containers) its own
+        takes less than all, without a word, when the disk becomes full.
+        """
+        stream = _stream(sys.stdout)
+        if not isinstance(stream, RawIOBase):
+            return stream
+        if self._buffered is None or self._buffered.raw is not stream:
+            self._buffered = BufferedWriter(stream)
+        return self._buffered
 
     def wait_for_reader(self, seconds: float) -> None:
         """Waits, but no longer than somebody reads standard output.

@@ -152,6 +152,16 @@ class TestStreams:
             assert done.code == 16, (command, done)
             assert "standard output" in done.complaint
 
+    @pytest.mark.parametrize("unbuffered", [None, "1"])
+    def test_an_output_that_becomes_full_is_no_success(self, aivcs, unbuffered):
+        digest = aivcs.put(b"x" * 3000)
+        done = aivcs.shell(
+            f"ulimit -f 1; aivcs blob get {digest} >out; echo $?; wc -c <out",
+            env={"PYTHONUNBUFFERED": unbuffered},
+        )
+        assert done.lines == ["16", "1024"], done  # bash counts in units of 1024 bytes
+        assert "standard output" in done.complaint
+
     def test_a_reader_that_goes_away_ends_it_quietly(self, aivcs):
         run = aivcs.begin()
         lines = '{"kind":"k","payload":"%s"}\n' % ("x" * 500) * 2000

@@ -212,7 +212,13 @@ def test_many_are_synced_no_more_when_one_could_not_be(victim, files):
         *names,
         names=["fdatasync", "fsync", "rename", "syncfs"],
         code=None,
-        inject=["-f", "-e", "inject=syncfs:error=ENOSYS", "-e", "inject=fdatasync:error=EIO:when=2"],
+        inject=[
+            "-f",
+            "-e",
+            "inject=syncfs:error=ENOSYS",
+            "-e",
+            "inject=fdatasync:error=EIO:when=2",
+        ],
     )
     assert done.returncode == 17, done
     assert not done.stdout
