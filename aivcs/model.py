@@ -8,7 +8,8 @@ Written without dataclasses, enum and typing on purpose: each costs more at star
 command may.
 """
 
-from aivcs.errors import InvalidDigestError, InvalidNameError, SerializationError
+from aivcs import errors
+from aivcs.errors import InvalidNameError, SerializationError
 from aivcs.sha256 import hex_digest
 
 TYPE_CHECKING = False
@@ -42,10 +43,10 @@ class ContentDigest(str):
         if type(text) is cls:
             return text
         if not isinstance(text, str):
-            raise InvalidDigestError(repr(text))
+            raise errors.InvalidDigestError(repr(text))
         lowered = text.lower() if text.isascii() else text
         if len(lowered) != 64 or not _HEX.issuperset(lowered):
-            raise InvalidDigestError(text)
+            raise errors.InvalidDigestError(text)
         return str.__new__(cls, lowered)
 
     @classmethod

@@ -12,17 +12,9 @@ the contracts alone.
 
 import os
 
+from aivcs import errors
 from aivcs.backends.fs import FileBackend
-from aivcs.errors import (
-    AmbiguousError,
-    InvalidDigestError,
-    InvalidNameError,
-    InvalidSpecError,
-    NotFoundError,
-    ReleaseNotFoundError,
-    RunNotFoundError,
-    UsageError,
-)
+from aivcs.errors import InvalidNameError, NotFoundError, UsageError
 from aivcs.model import ContentDigest, RunId, RunMetadata
 from aivcs.settings import Settings
 
@@ -202,7 +194,7 @@ class Repository:
             raise UsageError("DIGEST is empty; is a variable unset?")
         lowered = text.lower()
         if lowered.strip("0123456789abcdef") or len(text) > 64:
-            raise InvalidDigestError(text)
+            raise errors.InvalidDigestError(text)
         if len(text) < MIN_PREFIX:
             raise UsageError(f"DIGEST {text} is too short: give at least {MIN_PREFIX} characters")
         found = _only("digest", text, self.blobs.list_digests(lowered))
@@ -244,7 +236,7 @@ class Repository:
         run_id = _run_id(text)
         found = _only("run", text, self.runs.list_run_ids(run_id))
         if found is None:
-            raise RunNotFoundError(text)
+            raise errors.RunNotFoundError(text)
         return RunId(found)
 
     def resolve_spec(self, text: str, *, allow_missing: bool = False) -> ContentDigest:
@@ -267,12 +259,12 @@ class Repository:
         if mark:
             digest = self._released(name, selector)
         elif len(text) < MIN_PREFIX:
-            raise InvalidSpecError(text)
+            raise errors.InvalidSpecError(text)
         else:
             try:
                 digest = self.resolve_digest(text)
-            except InvalidDigestError as error:
-                raise InvalidSpecError(text) from error
+            except errors.InvalidDigestError as error:
+                raise errors.InvalidSpecError(text) from error
         if not allow_missing and not self.blobs.contains(digest):
             raise NotFoundError(
                 digest,
@@ -303,7 +295,7 @@ class Repository:
         seen = sorted({record.spec_digest for record in self.releases.iter_history(name)})
         found = _only("digest", text, (digest for digest in seen if digest.startswith(lowered)))
         if found is None:
-            raise ReleaseNotFoundError(
+            raise errors.ReleaseNotFoundError(
                 name,
                 f"{name} has no release {text}; see: aivcs release history {name}, "
                 f"or make it one: aivcs release promote {name} {text}",
@@ -326,7 +318,7 @@ class Repository:
             return seq
         try:
             return self.resolve_digest(text)
-        except InvalidDigestError as error:
+        except errors.InvalidDigestError as error:
             raise UsageError(
                 f"{text[:80]!r} is no expectation: give a digest, @SEQ or none"
             ) from error
@@ -337,7 +329,7 @@ class Repository:
         if selector == "current":
             record = self.releases.current(name)
             if record is None:
-                raise ReleaseNotFoundError(name)
+                raise errors.ReleaseNotFoundError(name)
             return record.spec_digest
         from aivcs.log.release import find_release
 
@@ -391,5 +383,5 @@ def _only(what: str, prefix: str, found: "Iterable[str]") -> "str | None":
         if len(candidates) > _SHOWN:
             break
     if len(candidates) > 1:
-        raise AmbiguousError(what, prefix, candidates[:_SHOWN])
+        raise errors.AmbiguousError(what, prefix, candidates[:_SHOWN])
     return candidates[0] if candidates else None

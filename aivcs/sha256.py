@@ -5,6 +5,8 @@ there for free, but several times slower on long input. So short input uses the 
 the other. Both compute FIPS 180-4, so no result depends on the choice.
 """
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,12 +14,13 @@ if TYPE_CHECKING:
     from hashlib import sha256 as _builtin
 else:
     try:
-        from _sha2 import sha256 as _builtin  # CPython 3.12 and later
-    except ImportError:
-        try:
-            from _sha256 import sha256 as _builtin  # CPython 3.11
-        except ImportError:
-            from hashlib import sha256 as _builtin
+        # By the version: to look for a module that is not there costs as much as to load one.
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256 as _builtin
+        else:
+            from _sha256 import sha256 as _builtin
+    except ImportError:  # not CPython
+        from hashlib import sha256 as _builtin
 
 _LONG = 1 << 18
 """Bytes of content from which loading OpenSSL pays for itself."""

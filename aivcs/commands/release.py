@@ -1,13 +1,7 @@
 """`aivcs release`: what is live under each name."""
 
-from aivcs.errors import (
-    AmbiguousError,
-    InvalidDigestError,
-    InvalidRunStateError,
-    ReleaseNotFoundError,
-    StorageError,
-    UsageError,
-)
+from aivcs import errors
+from aivcs.errors import StorageError, UsageError
 from aivcs.model import ContentDigest, Evidence, ReleaseMetadata, check_release_name
 from aivcs.repository import MIN_PREFIX
 
@@ -174,7 +168,7 @@ def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str)
     blocked = sorted(mark.spec_digest for mark in repo.releases.blocks(name))
     fitting = [d for d in blocked if len(target) >= MIN_PREFIX and d.startswith(target.lower())]
     if len(fitting) > 1:
-        raise AmbiguousError("digest", target, list(map(str, fitting)))
+        raise errors.AmbiguousError("digest", target, list(map(str, fitting)))
     digest = fitting[0] if fitting else resolve_released(repo, name, target)
     return repo.releases.unblock(name, digest, by=by, reason=reason)
 
@@ -195,15 +189,15 @@ def resolve_released(repo: "Repository", name: str, text: str) -> "ContentDigest
     if len(text) == 64:
         try:
             return ContentDigest(text)
-        except InvalidDigestError:
+        except errors.InvalidDigestError:
             pass  # a long label
     live = current(repo, name)
     if text == "current":
         return live.spec_digest
     try:
         target = repo.resolve_target(name, text)
-    except ReleaseNotFoundError as error:
-        raise ReleaseNotFoundError(
+    except errors.ReleaseNotFoundError as error:
+        raise errors.ReleaseNotFoundError(
             name,
             f"{name} has no release {text}; "
             "a spec that was never released is named by its whole digest",
@@ -220,7 +214,7 @@ def _evidence(repo: "Repository", runs: "Sequence[str]") -> "tuple[Evidence, ...
         run_id = repo.resolve_run(text)
         record = repo.runs.get_run(run_id)
         if not record.status.is_terminal:
-            raise InvalidRunStateError(
+            raise errors.InvalidRunStateError(
                 run_id,
                 record.status,
                 "over",
@@ -254,7 +248,7 @@ def current(repo: "Repository", name: str) -> "ReleaseRecord":
     """
     record = repo.releases.current(name)
     if record is None:
-        raise ReleaseNotFoundError(name)
+        raise errors.ReleaseNotFoundError(name)
     return record
 
 

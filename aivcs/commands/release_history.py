@@ -6,7 +6,8 @@ come up in the order of that chain, so the element that the next entries can bel
 has to be remembered.
 """
 
-from aivcs.errors import ReleaseNotFoundError, UsageError
+from aivcs import errors
+from aivcs.errors import UsageError
 from aivcs.model import ReleaseRecord
 
 TYPE_CHECKING = False
@@ -174,7 +175,7 @@ def history(
             is_blocked=blocks.has(record.spec_digest),
         )
     if not live:
-        raise ReleaseNotFoundError(name)
+        raise errors.ReleaseNotFoundError(name)
 
 
 class _Blocks:
@@ -219,7 +220,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
 
     live = repo.releases.current(name)
     if live is None:
-        raise ReleaseNotFoundError(name)
+        raise errors.ReleaseNotFoundError(name)
     fits = _fits(repo, name, live.seq if target in {None, "current"} else target)
     found: Sealed | None = None
     signatures: list[SignatureMark] = []
@@ -232,7 +233,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
         if found is None and fits(sealed):
             found = sealed
     if found is None:
-        raise ReleaseNotFoundError(
+        raise errors.ReleaseNotFoundError(
             name, f"{name} has no entry {target}; aivcs release history {name} shows what there was"
         )
     if not isinstance(found.what, ReleaseRecord):

@@ -1,18 +1,7 @@
 """`aivcs run`: the ledger of executions."""
 
-from aivcs.commands.payload import (
-    add_member,
-    parse_json,
-    parse_payload,
-    split_assignment,
-    split_word,
-)
-from aivcs.errors import (
-    InvalidRunStateError,
-    NotFoundError,
-    RunNotFoundError,
-    UsageError,
-)
+from aivcs import errors
+from aivcs.errors import NotFoundError, UsageError
 from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary, check_text
 
 TYPE_CHECKING = False
@@ -65,11 +54,11 @@ def start(
     if (spec is None) == (spec_file is None):
         raise UsageError("give the spec: either --spec SPEC or --spec-file FILE")
     values: dict[str, Any] = {}
-    for word in tags:
-        pair = split_word(word)
-        if pair is None:
-            raise UsageError(f"--tag {word[:60]!a}: KEY=TEXT or KEY:=JSON is needed")
-        add_member(values, *pair)
+    if tags:
+        from aivcs.commands.payload import add_member
+
+        for word in tags:
+            add_member(values, *_tag(word))
     if surroundings:
         values = {**surroundings, **values}
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
@@ -119,6 +108,8 @@ def log(
         ConflictError: Another event has this seq.
         SerializationError: The event is too large.
     """
+    from aivcs.commands.payload import parse_json, parse_payload
+
     run_id = repo.resolve_run(run)
     if len(words) == 1 and words[0] == "-":
         payload = parse_json(_read_text(stdin, _limit(repo), "standard input"), "standard input")
@@ -132,7 +123,7 @@ def log(
     event = RunEvent(kind, payload, seq=seq, timestamp=timestamp)
     record = repo.runs.get_run(run_id)
     if record.status.is_terminal:  # before anything is stored for nothing
-        raise InvalidRunStateError(run_id, record.status, "RUNNING")
+        raise errors.InvalidRunStateError(run_id, record.status, "RUNNING")
     with repo.hold(later=True):
         _add_files(repo, payload, files, blobs)
         return repo.runs.append_event(run_id, event)
@@ -214,7 +205,7 @@ def finish(
         )
         try:
             end(run_id, summary)
-        except InvalidRunStateError:
+        except errors.InvalidRunStateError:
             if not if_running:
                 raise
 
@@ -303,6 +294,8 @@ def list_(
 
 
 def _tag(word: str) -> "tuple[str, Any]":
+    from aivcs.commands.payload import split_word
+
     pair = split_word(word)
     if pair is None:
         raise UsageError(f"--tag {word[:60]!a}: KEY=TEXT or KEY:=JSON is needed")
@@ -327,7 +320,7 @@ def _final_state(
     if state_file is None:
         return None
     if repo.runs.get_run(run_id).status.is_terminal:  # before anything is stored for nothing
-        raise InvalidRunStateError(run_id, repo.runs.get_run(run_id).status, "RUNNING")
+        raise errors.InvalidRunStateError(run_id, repo.runs.get_run(run_id).status, "RUNNING")
     return _store_file(repo, state_file)
 
 
@@ -342,6 +335,7 @@ def _add_files(
     repo: "Repository", payload: "dict[str, Any]", files: "Sequence[str]", blobs: "Sequence[str]"
 ) -> None:
     from aivcs.commands.blob import open_input, require_file
+    from aivcs.commands.payload import add_member, split_assignment
 
     texts = [split_assignment("--file", word) for word in files]
     stored = [split_assignment("--blob", word) for word in blobs]
@@ -405,6 +399,6 @@ def _follow(
             else:
                 return
         if log.lines < read:
-            raise RunNotFoundError(run_id)
+            raise errors.RunNotFoundError(run_id)
         pause(wait)
         wait = min(wait * 1.5, _LONGEST_WAIT)

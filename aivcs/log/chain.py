@@ -8,7 +8,8 @@ This module judges bytes and never moves any. A line is given and returned witho
 unless a name says otherwise; "right" means that a line parses as a link of the chain.
 """
 
-from aivcs.errors import IntegrityError, SerializationError, UnsupportedFormatError
+from aivcs import errors
+from aivcs.errors import IntegrityError, SerializationError
 from aivcs.log.jsontext import parse
 from aivcs.settings import MAX_DEPTH
 from aivcs.sha256 import algorithm, hasher, hex_digest
@@ -245,7 +246,7 @@ def members(line: bytes) -> "dict[str, Any]":
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         raise IntegrityError(None, None, "", "is no entry of a log")
     if entry.get("format", FORMAT) != FORMAT:
-        raise UnsupportedFormatError(
+        raise errors.UnsupportedFormatError(
             f"format {entry['format']!r} of a log needs a newer aivcs; this one reads {FORMAT}"
         )
     return entry

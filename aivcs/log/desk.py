@@ -6,13 +6,8 @@ live and to what is blocked, however long the log is and whatever stands at its 
 not touch the log: it adds lines to the batch that is to be appended, or refuses.
 """
 
-from aivcs.errors import (
-    BlockedError,
-    ConflictError,
-    IntegrityError,
-    ReleaseNotFoundError,
-    SerializationError,
-)
+from aivcs import errors
+from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain, release
 from aivcs.model import ContentDigest, Head, ReleaseMetadata, ReleaseRecord, Timestamp
 
@@ -200,7 +195,9 @@ class Desk:
         live = self._require_live()
         line = self.lines[-1][:-1] if self.lines and seq == live.seq else self._find(seq)
         if line is None or release.record_of(line, self.name) is None:
-            raise ReleaseNotFoundError(self.name, f"{self.name} has no release @{seq} to be signed")
+            raise errors.ReleaseNotFoundError(
+                self.name, f"{self.name} has no release @{seq} to be signed"
+            )
         if chain.hash_of(line) != hash:
             raise ConflictError(
                 f"{self.name}: the entry @{seq} has the hash {chain.hash_of(line)}, not {hash}; "
@@ -229,13 +226,13 @@ class Desk:
 
     def _require_live(self) -> ReleaseRecord:
         if self.live is None:
-            raise ReleaseNotFoundError(self.name)
+            raise errors.ReleaseNotFoundError(self.name)
         return self.live
 
     def _require_good(self, digest: str, instead: str = "") -> None:
         mark = self.find_block(digest)
         if mark is not None:
-            raise BlockedError(
+            raise errors.BlockedError(
                 self.name,
                 digest,
                 by=mark.by,

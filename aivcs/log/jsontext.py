@@ -18,14 +18,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class _DuplicateError(ValueError):
-    """An object names a key twice."""
-
-
 def _unique(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
-        raise _DuplicateError
+        raise ValueError("a key is there twice")
     return mapping
 
 
@@ -50,13 +46,11 @@ class _Strict:
     object_hook = None
     object_pairs_hook = staticmethod(_unique)
     parse_float = float
-    parse_int = int
     parse_constant = staticmethod(_refuse_constant)
     memo: "dict[str, str]" = {}  # noqa: RUF012 the pure-Python scanner wants it, the C one ignores it
 
-
-class _StrictLong(_Strict):
-    parse_int = staticmethod(_short_int)  # type: ignore[assignment]
+    def __init__(self, parse_int: "Callable[[str], int]") -> None:
+        self.parse_int = parse_int
 
 
 if TYPE_CHECKING:
@@ -68,8 +62,8 @@ else:
     try:
         from _json import encode_basestring, make_encoder, make_scanner
 
-        _scan = make_scanner(_Strict())
-        _scan_long = make_scanner(_StrictLong())
+        _scan = make_scanner(_Strict(int))
+        _scan_long = make_scanner(_Strict(_short_int))
 
         def _encoder(seen):
             return make_encoder(
@@ -86,8 +80,8 @@ else:
         from json import JSONEncoder
         from json.scanner import py_make_scanner
 
-        _scan = py_make_scanner(_Strict())
-        _scan_long = py_make_scanner(_StrictLong())
+        _scan = py_make_scanner(_Strict(int))
+        _scan_long = py_make_scanner(_Strict(_short_int))
 
         def _encode(value, level):  # noqa: ARG001
             return JSONEncoder(

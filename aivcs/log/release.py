@@ -15,15 +15,8 @@ So an element never changes while it is on the stack, and two neighbours on it n
 spec: a rollback without a target changes what is live, or fails.
 """
 
-from aivcs.errors import (
-    ConflictError,
-    IntegrityError,
-    InvalidDigestError,
-    NoPreviousReleaseError,
-    ReleaseNotFoundError,
-    SerializationError,
-    UnsupportedFormatError,
-)
+from aivcs import errors
+from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
 from aivcs.model import (
@@ -111,11 +104,11 @@ def is_mark(entry: "dict[str, Any]") -> bool:
     """
     if entry["type"] == "mark":
         if entry.get("mark") not in MARKS:
-            raise UnsupportedFormatError(f"a mark {entry.get('mark')!r} needs a newer aivcs")
+            raise errors.UnsupportedFormatError(f"a mark {entry.get('mark')!r} needs a newer aivcs")
         return True
     if entry["type"] != "release" or entry.get("action") not in ("promote", "rollback"):
         what = entry["type"] if entry["type"] != "release" else entry.get("action")
-        raise UnsupportedFormatError(f"an entry of type {what!r} needs a newer aivcs")
+        raise errors.UnsupportedFormatError(f"an entry of type {what!r} needs a newer aivcs")
     return False
 
 
@@ -149,7 +142,13 @@ def record_from(entry: "dict[str, Any]", name: "str | None" = None) -> ReleaseRe
             policy=ContentDigest(entry["policy"]) if "policy" in entry else None,
             forced=_true(entry["forced"]) if "forced" in entry else False,
         )
-    except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        SerializationError,
+        errors.InvalidDigestError,
+    ) as error:
         raise IntegrityError(
             None, None, "", f"is no release: {error or type(error).__name__}"
         ) from error
@@ -259,9 +258,9 @@ def pop(
         NoPreviousReleaseError: `top` is the bottom of the stack.
     """
     if top is None:
-        raise ReleaseNotFoundError(name)
+        raise errors.ReleaseNotFoundError(name)
     if top.parent_seq is None:
-        raise NoPreviousReleaseError(name)
+        raise errors.NoPreviousReleaseError(name)
     element = _below(top, find)
     return _return_to(element, seq, element.metadata.version_label, metadata)
 
@@ -312,7 +311,7 @@ def find_release(
     if isinstance(wanted, str) and len(wanted) == 64:
         try:
             wanted = ContentDigest(wanted)
-        except InvalidDigestError:
+        except errors.InvalidDigestError:
             pass  # a long label
     for record in releases:
         if isinstance(wanted, int):
@@ -324,7 +323,7 @@ def find_release(
         if fits:
             return record
     shown = f"@{wanted}" if isinstance(wanted, int) else wanted
-    raise ReleaseNotFoundError(
+    raise errors.ReleaseNotFoundError(
         name,
         f"{name} has no release {shown}; aivcs release history {name} shows what there was",
         wanted,

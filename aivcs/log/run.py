@@ -7,16 +7,8 @@ So that the end of the log is enough to go on, an event line whose own seq is no
 so far and the number of events bears `high`: [highest, count].
 """
 
-from aivcs.errors import (
-    ConflictError,
-    IntegrityError,
-    InvalidDigestError,
-    InvalidRunStateError,
-    SerializationError,
-    StorageError,
-    UnsupportedFormatError,
-    UsageError,
-)
+from aivcs import errors
+from aivcs.errors import ConflictError, IntegrityError, SerializationError, StorageError, UsageError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode, encode_trusted
 from aivcs.model import (
@@ -96,7 +88,13 @@ class Position:
                     self.highest = self.count = 0  # nothing goes on from here
                 case other:
                     raise _newer(other)
-        except (KeyError, TypeError, ValueError, InvalidDigestError, SerializationError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            errors.InvalidDigestError,
+            SerializationError,
+        ) as error:
             raise _misshapen(entry, error) from error
 
     def require_running(self, run_id: str) -> None:
@@ -106,7 +104,7 @@ class Position:
             InvalidRunStateError: With the status it has.
         """
         if self.status.is_terminal:
-            raise InvalidRunStateError(run_id, self.status, RunStatus.RUNNING)
+            raise errors.InvalidRunStateError(run_id, self.status, RunStatus.RUNNING)
 
 
 class Extension:
@@ -407,7 +405,13 @@ def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
             completed_at=completed_at,
             owner=_owner_of(entry.get("owner")),
         )
-    except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        SerializationError,
+        errors.InvalidDigestError,
+    ) as error:
         raise _misshapen(entry, error) from error
 
 
@@ -523,8 +527,8 @@ def _repeated(seq: int) -> IntegrityError:
     return IntegrityError(None, None, "", f"has more than one event with the seq {seq}")
 
 
-def _newer(kind: object) -> UnsupportedFormatError:
-    return UnsupportedFormatError(f"an entry of type {kind!r} needs a newer aivcs")
+def _newer(kind: object) -> "errors.UnsupportedFormatError":
+    return errors.UnsupportedFormatError(f"an entry of type {kind!r} needs a newer aivcs")
 
 
 def _misshapen(entry: "dict[str, Any]", error: Exception) -> IntegrityError:

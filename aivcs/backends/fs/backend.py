@@ -2,14 +2,10 @@
 
 import os
 
+from aivcs import errors
 from aivcs.backends.fs import files
 from aivcs.backends.fs.folder import Folder
-from aivcs.errors import (
-    BackendError,
-    IntegrityError,
-    NoRepositoryError,
-    UnsupportedFormatError,
-)
+from aivcs.errors import BackendError, IntegrityError
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
@@ -120,7 +116,7 @@ class FileBackend:
         """
         found = _read_format(path)
         if found is None:
-            raise NoRepositoryError(
+            raise errors.NoRepositoryError(
                 f"{path} is no store: it has no file named format; make one with: aivcs init"
             )
         _require_format(path, found)
@@ -151,7 +147,7 @@ class FileBackend:
                     return path
             above = os.path.dirname(folder)
             if above == folder:
-                raise NoRepositoryError(
+                raise errors.NoRepositoryError(
                     f"no {STORE} in {start} or any folder above it; make one with: aivcs init"
                 )
             folder = above
@@ -467,7 +463,7 @@ def _require_format(path: str, found: str) -> None:
             "then: aivcs verify",
         )
     if found != FORMAT:
-        raise UnsupportedFormatError(
+        raise errors.UnsupportedFormatError(
             f"{path} is a store of format {found!a}, which needs a newer aivcs; "
             f"this one knows format {FORMAT}"
         )

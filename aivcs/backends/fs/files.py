@@ -5,10 +5,10 @@ either was put there by somebody else.
 """
 
 import os
-from errno import EEXIST, EINVAL, ELOOP, ENOENT, ENOTSUP
 from stat import S_ISREG
 
-from aivcs.errors import BackendError, LockTimeoutError, OutcomeUnknownError
+from aivcs import errors
+from aivcs.errors import BackendError, OutcomeUnknownError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,9 +50,11 @@ def open_file(path: str, flags: int) -> "int | None":
     """
     try:
         fd = os.open(path, flags | _SAFELY)
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        if error.errno == ENOENT:
-            return None
+        from errno import ELOOP
+
         if error.errno == ELOOP:
             raise BackendError(f"{path} is a symbolic link; a store holds none") from error
         raise BackendError(f"cannot open {path}: {error.strerror}") from error
@@ -77,10 +79,8 @@ def create_file(path: str, flags: int, mode: int) -> "int | None":
     """
     try:
         fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | _SAFELY, mode)
-    except OSError as error:
-        if error.errno == EEXIST:
-            return None
-        raise
+    except FileExistsError:
+        return None
     try:
         # The mode given to open is cut by the umask of whoever happens to run.
         os.fchmod(fd, mode)
@@ -175,7 +175,7 @@ def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> No
             if deadline is None:
                 deadline = now + timeout
             if now >= deadline:
-                raise LockTimeoutError(path, timeout) from None
+                raise errors.LockTimeoutError(path, timeout) from None
             # Unequal pauses, or many writers that wait would all come back at once.
             sleep(min(pause * (0.5 + os.urandom(1)[0] / 256), deadline - now + 0.0001))
             pause = min(pause * 1.5, 0.05)
@@ -232,6 +232,8 @@ def sync_folder(path: str) -> None:
         finally:
             os.close(fd)
     except OSError as error:
+        from errno import EINVAL, ENOTSUP
+
         # Some file systems know no fsync of a folder; theirs are durable by other means or not.
         if error.errno not in {EINVAL, ENOTSUP}:
             raise unknown(path, error) from error

@@ -9,14 +9,9 @@ a log one can read never vanishes with a power cut; an empty log is no log.
 
 import os
 
+from aivcs import errors
 from aivcs.backends.fs import files
-from aivcs.backends.fs.lines import LogLines
-from aivcs.errors import (
-    BackendError,
-    IntegrityError,
-    OutcomeUnknownError,
-    UnsupportedFormatError,
-)
+from aivcs.errors import BackendError, IntegrityError, StorageError
 from aivcs.log import chain
 
 TYPE_CHECKING = False
@@ -24,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.lines import SeqOf
+    from aivcs.backends.fs.lines import LogLines, SeqOf
 
 _BATCH = 1 << 20
 """Bytes written and made durable at once, at most."""
@@ -37,15 +32,15 @@ class LockedLog:
         tail: Where the log ends; kept up to date by `append`.
     """
 
-    __slots__ = ("_fd", "_folder", "_lines", "_name", "tail")
+    __slots__ = ("_fd", "_folder", "_name", "tail")
 
     def __init__(self, folder: "Folder", name: str, fd: int) -> None:
         """Takes a descriptor that is locked already; use `lock` or `create`."""
         self._folder = folder
         self._name = name
         self._fd = fd
-        self._lines = LogLines(fd, name)
-        self.tail = self._lines.tail()
+        # One that was just created has no lines to be read, nor needs what reads them.
+        self.tail = self._lines().tail() if os.fstat(fd).st_size else chain.Tail(b"", 0, b"")
         if not self.tail.is_clean:
             self._mend()
 
@@ -62,6 +57,8 @@ class LockedLog:
             IntegrityError: The end of the log is damaged.
             BackendError: It cannot be opened or read.
         """
+        import aivcs.backends.fs.lines  # noqa: F401 here, while nobody waits for the lock
+
         folder.require_parents(name)
         while True:
             fd = files.open_file(folder.path(name), os.O_RDWR | os.O_APPEND)
@@ -153,7 +150,7 @@ class LockedLog:
                     files.sync_file(self._fd, path)
             if sync and not lines:
                 files.sync_file(self._fd, path)
-        except OutcomeUnknownError:
+        except errors.OutcomeUnknownError:
             # What the system has lost it may hold for written. So that no later line stands on it,
             # and a retry writes anew, it is cut; the answer stays that nobody knows.
             try:
@@ -174,15 +171,18 @@ class LockedLog:
 
     def first(self) -> bytes:
         """Returns the first line, checked."""
-        return self._lines.first()
+        return self._lines().first()
 
     def backwards(self) -> "Iterator[bytes]":
         """Yields the lines from the last to the first, each checked as a link of the chain."""
-        return self._lines.backwards(self.tail.end)
+        return self._lines().backwards(self.tail.end)
 
     def find_numbered(self, seq: int, seq_of: "SeqOf") -> "bytes | None":
         """As `LogLines.find_numbered`."""
-        return self._lines.find_numbered(seq, seq_of, self.tail.end)
+        return self._lines().find_numbered(seq, seq_of, self.tail.end)
+
+    def _lines(self) -> "LogLines":
+        return _lines_of(self._fd, self._name)
 
     def _mend(self) -> None:
         """Brings a torn end in order: what is cut is kept aside first."""
@@ -204,7 +204,7 @@ class LockedLog:
         try:
             os.ftruncate(self._fd, self.tail.end)
         except OSError as error:
-            raise OutcomeUnknownError(
+            raise errors.OutcomeUnknownError(
                 f"a write to {self._folder.path(self._name)} failed and could not be taken back "
                 f"({error.strerror}); the next append will mend it"
             ) from error
@@ -220,7 +220,7 @@ class LogReader:
     def __init__(self, folder: "Folder", name: str, fd: int) -> None:
         """Takes an open descriptor; use `open`."""
         self._fd = fd
-        self._lines = LogLines(fd, name)
+        self._lines = _lines_of(fd, name)
         self._name = name
         self._path = folder.path(name)
         self._tail: chain.Tail | None = None
@@ -292,6 +292,12 @@ class LogReader:
             return self._lines.find_numbered(seq, seq_of, self.tail.end)
 
 
+def _lines_of(fd: int, name: str) -> "LogLines":
+    from aivcs.backends.fs.lines import LogLines
+
+    return LogLines(fd, name)
+
+
 def _is_at(path: str, fd: int) -> bool:
     """Whether an open file is still the one with this path."""
     mine = os.fstat(fd)
@@ -314,7 +320,7 @@ def first_line(folder: "Folder", name: str) -> "bytes | None":
         return None
     try:
         with files.doing("read", folder.path(name)):
-            return LogLines(fd, name).first_unchecked()
+            return _lines_of(fd, name).first_unchecked()
     finally:
         os.close(fd)
 
@@ -338,7 +344,9 @@ def _batches(lines: "list[bytes]") -> "Iterator[bytes]":
 
 def name_error(name: str, error: "BaseException | None") -> None:
     """Completes an error about an entry, raised by the rules, with the file it stands in."""
+    if not isinstance(error, StorageError):
+        return
     if isinstance(error, IntegrityError) and not error.where:
         raise IntegrityError(error.expected, error.actual, name, f"{name} {error}") from error
-    if isinstance(error, UnsupportedFormatError) and not str(error).startswith(name):
-        raise UnsupportedFormatError(f"{name}: {error}") from error
+    if isinstance(error, errors.UnsupportedFormatError) and not str(error).startswith(name):
+        raise errors.UnsupportedFormatError(f"{name}: {error}") from error

@@ -1,8 +1,9 @@
 """Releases in files: one chained log per name, `releases/<name>.jsonl`; a "/" in it is a folder."""
 
+from aivcs import errors
 from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
-from aivcs.errors import BackendError, InvalidNameError, ReleaseNotFoundError
+from aivcs.errors import BackendError, InvalidNameError
 from aivcs.log import release as rules
 from aivcs.log.desk import Desk, sealed
 from aivcs.model import (
@@ -184,7 +185,7 @@ class FileReleaseRegistry:
         """As `ReleaseRegistry.head`; reads and checks the whole log."""
         log = LogReader.open(self._folder, _name(name))
         if log is None:
-            raise ReleaseNotFoundError(name)
+            raise errors.ReleaseNotFoundError(name)
         with log:
             lines = sum(1 for _ in log.forwards())
             return Head(lines, log.tail.head)

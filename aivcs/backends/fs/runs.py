@@ -1,14 +1,9 @@
 """Runs in files: one chained log per run, `runs/ab/<run-id>.jsonl`, sealed by its last line."""
 
+from aivcs import errors
 from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
-from aivcs.errors import (
-    BackendError,
-    ConflictError,
-    InvalidNameError,
-    RunNotFoundError,
-    StorageError,
-)
+from aivcs.errors import BackendError, ConflictError, InvalidNameError, StorageError
 from aivcs.log import chain
 from aivcs.log import run as rules
 from aivcs.model import (
@@ -246,13 +241,13 @@ class FileRunLedger:
     def _lock(self, run_id: str) -> LockedLog:
         log = LockedLog.lock(self._folder, _checked_name(run_id))
         if log is None:
-            raise RunNotFoundError(run_id)
+            raise errors.RunNotFoundError(run_id)
         return log
 
     def _read(self, run_id: str) -> LogReader:
         log = LogReader.open(self._folder, _checked_name(run_id))
         if log is None:
-            raise RunNotFoundError(run_id)
+            raise errors.RunNotFoundError(run_id)
         return log
 
 
@@ -288,4 +283,4 @@ def _checked_name(run_id: str) -> str:
     try:
         return _name(RunId(run_id))
     except InvalidNameError as error:
-        raise RunNotFoundError(run_id) from error
+        raise errors.RunNotFoundError(run_id) from error

@@ -1,7 +1,5 @@
 """`aivcs release` at the terminal."""
 
-from aivcs.commands import release
-
 REFUSED = 15
 """The exit code of a trial whose change would be refused, as the change itself would have."""
 
@@ -9,6 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.commands.gates import GuardedReleases
+    from aivcs.commands.release_history import HistoryEntry
     from aivcs.model import ReleaseRecord
     from aivcs.repository import Repository
 
@@ -31,6 +30,8 @@ def promote(
     github_summary: bool,
 ) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
+    from aivcs.commands import release
+
     handover = None
     if github_summary:  # before anything is done
         from aivcs.cli.handover import Handover
@@ -75,6 +76,8 @@ def rollback(
     as_json: bool,
 ) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
+    from aivcs.commands import release
+
     repo = context.repository()
     guard = _guard(context, repo, signing_key, sign=sign)
     before, after = release.rollback(
@@ -94,6 +97,8 @@ def rollback(
 
 def block(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
     """Prints the digest that is blocked now; warns if it is live."""
+    from aivcs.commands import release
+
     repo = context.repository()
     mark = release.block(repo, name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
@@ -109,6 +114,8 @@ def block(context: "Context", name: str, target: str, reason: str, by: "str | No
 
 def unblock(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
     """Prints the digest that is blocked no more."""
+    from aivcs.commands import release
+
     mark = release.unblock(
         context.repository(), name, target, by=_actor(context, by), reason=reason
     )
@@ -119,14 +126,17 @@ def unblock(context: "Context", name: str, target: str, reason: str, by: "str | 
 
 def current(context: "Context", name: str, default: "str | None", as_json: bool) -> None:
     """Prints the digest that is live."""
-    from aivcs.errors import ReleaseNotFoundError, UsageError
+    from aivcs import errors
+    from aivcs.commands import release
 
     if as_json and default is not None:
-        raise UsageError("--default is a text, and --json prints an object; give one of them")
+        raise errors.UsageError(
+            "--default is a text, and --json prints an object; give one of them"
+        )
 
     try:
         record = release.current(context.repository(), name)
-    except ReleaseNotFoundError:
+    except errors.ReleaseNotFoundError:
         if default is None:
             raise
         context.write(f"{default}\n")
@@ -162,13 +172,39 @@ def history(
         for told in entries:
             context.write(json_line(told.to_json()))
         return
-    from aivcs.cli.views import release as view
-
     if context.is_terminal():
-        view.write_history(context, entries)
+        from aivcs.cli.views.release import write_history
+
+        write_history(context, entries)
         return
     for told in entries:
-        context.write(view.plain_history_line(told))
+        context.write(_history_line(told))
+
+
+def _history_line(told: "HistoryEntry") -> str:
+    """An entry for a program; loads nothing where nothing is to be escaped.
+
+    The columns: seq, action, digest, label or `-`, time, actor, notes, state, number of runs that
+    are its evidence.
+    """
+    record = told.record
+    metadata = record.metadata
+    cells = (
+        str(record.seq),
+        record.action,
+        record.spec_digest,
+        metadata.version_label or "-",
+        record.created_at,
+        metadata.promoted_by,
+        metadata.notes or "",
+        told.shown_state,
+        str(len(record.evidence)),
+    )
+    if all(map(str.isprintable, cells)):
+        return "\t".join(cells) + "\n"
+    from aivcs.cli.render import escape
+
+    return "\t".join(map(escape, cells)) + "\n"
 
 
 def show(context: "Context", name: str, target: "str | None", as_json: bool) -> None:
@@ -216,6 +252,7 @@ def list_(context: "Context", as_json: bool) -> int:
     from aivcs.cli import render
     from aivcs.cli.exits import report_unread
     from aivcs.cli.views import release as view
+    from aivcs.commands import release
 
     live, damaged = release.list_(context.repository())
     if as_json:
@@ -278,13 +315,15 @@ def _announce(
     after: "ReleaseRecord",
     guard: "GuardedReleases | None",
 ) -> None:
+    from aivcs.commands.release import is_blocked
+
     context.write(f"{after.spec_digest}\n")
     context.flush()
     name = after.name
     context.tell(_said(before, after))
     if before is None or before.spec_digest == after.spec_digest:
         return
-    if release.is_blocked(repo, before):
+    if is_blocked(repo, before):
         context.tell(
             f"{before.spec_digest.short} is blocked; if it is good after all: "
             f"aivcs release unblock {name} {before.spec_digest} --reason TEXT"

@@ -12,32 +12,6 @@ if TYPE_CHECKING:
 _STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
 
-def plain_history_line(told: "HistoryEntry") -> str:
-    """Returns an entry for a program; loads nothing where nothing is to be escaped.
-
-    The columns: seq, action, digest, label or `-`, time, actor, notes, state, number of runs that
-    are its evidence.
-    """
-    record = told.record
-    metadata = record.metadata
-    cells = (
-        str(record.seq),
-        record.action,
-        record.spec_digest,
-        metadata.version_label or "-",
-        record.created_at,
-        metadata.promoted_by,
-        metadata.notes or "",
-        told.shown_state,
-        str(len(record.evidence)),
-    )
-    if all(map(str.isprintable, cells)):
-        return "\t".join(cells) + "\n"
-    from aivcs.cli.render import escape
-
-    return "\t".join(map(escape, cells)) + "\n"
-
-
 def write_history(context: "Context", history: "Iterable[HistoryEntry]") -> None:
     """Writes a history for a person, through a pager if one is wanted."""
     from itertools import chain, islice
