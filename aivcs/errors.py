@@ -128,9 +128,7 @@ class ConflictError(StorageError):
 def __getattr__(name: str) -> object:
     """Loads the rarer errors (PEP 562)."""
     if name.endswith("Error"):  # and not for what the interpreter asks every module for
-        from aivcs import rare_errors
-
-        value = getattr(rare_errors, name, None)
+        value = getattr(__import__("aivcs.rare_errors", fromlist=[name]), name, None)
         if value is not None:
             globals()[name] = value
             return value

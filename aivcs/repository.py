@@ -15,7 +15,7 @@ import os
 from aivcs import errors
 from aivcs.backends.fs import FileBackend
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
-from aivcs.model import ContentDigest, RunId, RunMetadata
+from aivcs.model import ContentDigest
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from aivcs.active_run import ActiveRun
     from aivcs.backends.fs.folder import Hold
-    from aivcs.model import RunOwner
+    from aivcs.model import RunId, RunOwner
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
 
 MIN_PREFIX = 4
@@ -157,6 +157,7 @@ class Repository:
             NotFoundError: The spec is not in the store.
         """
         from aivcs.active_run import ActiveRun
+        from aivcs.model import RunMetadata
 
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=tags)
         with self.hold():
@@ -219,7 +220,7 @@ class Repository:
                 return ContentDigest(found)
         return self.resolve_digest(text)
 
-    def resolve_run(self, text: str) -> RunId:
+    def resolve_run(self, text: str) -> "RunId":
         """Returns the run id that a text names: all of it, or a unique prefix.
 
         Raises:
@@ -237,7 +238,7 @@ class Repository:
         found = _only("run", text, self.runs.list_run_ids(run_id))
         if found is None:
             raise errors.RunNotFoundError(text)
-        return RunId(found)
+        return _run_id(found)
 
     def resolve_spec(self, text: str, *, allow_missing: bool = False) -> ContentDigest:
         """Returns the digest of a spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
@@ -364,7 +365,9 @@ def stored_settings(backend: FileBackend) -> Settings:
     return settings_of([parse_config(text, f"{backend.path}/config.toml")])
 
 
-def _run_id(text: str) -> RunId:
+def _run_id(text: str) -> "RunId":
+    from aivcs.model import RunId
+
     try:
         return RunId(text)
     except InvalidNameError as error:

@@ -1,0 +1,204 @@
+"""The values of a release: its entry, who made it and why, and its evidence. No I/O, no rules.
+
+They are part of `aivcs.model`, which loads them when one is first named: a command that keeps blobs
+or runs has no use for them, and making a class is not free.
+"""
+
+from aivcs.errors import InvalidNameError, SerializationError
+from aivcs.model import (
+    ALNUM,
+    HEX,
+    MAX_NAME,
+    MAX_SEQ,
+    ContentDigest,
+    Head,
+    Record,
+    Timestamp,
+    check_text,
+    is_safe,
+    is_text,
+    shown,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from aivcs.run_records import RunId
+
+
+class ReleaseMetadata(Record):
+    """Who released, and why.
+
+    Attributes:
+        version_label: A name for this release ("v1.2.0"), or None.
+        promoted_by: Who did it.
+        notes: Why, or None.
+
+    Raises:
+        InvalidNameError: The label breaks the rules of `check_label`, or the actor is empty.
+        SerializationError: The notes are no valid text.
+    """
+
+    __slots__ = ("version_label", "promoted_by", "notes")  # noqa: RUF023 the order of the file format
+    version_label: "str | None"
+    promoted_by: str
+    notes: "str | None"
+
+    def __init__(
+        self,
+        promoted_by: str,
+        *,
+        version_label: "str | None" = None,
+        notes: "str | None" = None,
+    ) -> None:
+        """Checks label and actor."""
+        check_text("actor (promoted_by)", promoted_by)
+        if version_label is not None:
+            check_label(version_label)
+        if notes is not None and not is_text(notes):
+            raise SerializationError("notes hold something that is no character (not UTF-8?)")
+        self._fill(version_label, promoted_by, notes)
+
+
+class ReleaseRecord(Record):
+    """One entry of a release log: what became live under a name, and where it stands.
+
+    Attributes:
+        seq: Its number in the log, from 1.
+        action: `promote` or `rollback`.
+        name: The agent's name.
+        spec_digest: What became live.
+        metadata: Who did it, and why.
+        target_seq: The entry that first put this element of the stack live.
+        parent_seq: What the next rollback returns to, or None at the bottom.
+        created_at: When.
+        evidence: Runs that speak for it. This and what follows are part of the JSON form only
+            where there is something to say.
+        policy: The blob that says by which rules it was judged, or None.
+        forced: Whether it was made against these rules; `metadata.notes` say why.
+    """
+
+    __slots__ = (  # noqa: RUF023 the order of the file format
+        "seq", "action", "name", "spec_digest", "metadata", "target_seq", "parent_seq",
+        "created_at", "evidence", "policy", "forced",
+    )  # fmt: skip
+    seq: int
+    action: str
+    name: str
+    spec_digest: ContentDigest
+    metadata: ReleaseMetadata
+    target_seq: int
+    parent_seq: "int | None"
+    created_at: Timestamp
+    evidence: "tuple[Evidence, ...]"
+    policy: "ContentDigest | None"
+    forced: bool
+
+    def __init__(
+        self,
+        *,
+        seq: int,
+        action: str,
+        name: str,
+        spec_digest: ContentDigest,
+        metadata: ReleaseMetadata,
+        target_seq: int,
+        parent_seq: "int | None",
+        created_at: Timestamp,
+        evidence: "tuple[Evidence, ...]" = (),
+        policy: "ContentDigest | None" = None,
+        forced: bool = False,
+    ) -> None:
+        """Takes the fields as they are."""
+        self._fill(
+            seq, action, name, spec_digest, metadata, target_seq, parent_seq, created_at, evidence,
+            policy, forced,
+        )  # fmt: skip
+
+    def to_json(self) -> "dict[str, Any]":
+        """Returns the fields by name; of the last three those that say something."""
+        fields = super().to_json()
+        del fields["evidence"], fields["policy"], fields["forced"]
+        return {**fields, **self.grounds()}
+
+    def grounds(self) -> "dict[str, Any]":
+        """Returns by name what the entry rests on beside its metadata; mostly nothing."""
+        fields: dict[str, Any] = {}
+        if self.evidence:
+            fields["evidence"] = [evidence.to_json() for evidence in self.evidence]
+        if self.policy is not None:
+            fields["policy"] = self.policy
+        if self.forced:
+            fields["forced"] = True
+        return fields
+
+
+class Evidence(Record):
+    """A run that speaks for a release, and the head that its log had: no other log will do.
+
+    Attributes:
+        run_id: The run.
+        head: The head of its log.
+
+    Raises:
+        InvalidNameError: No run can have this id.
+        InvalidDigestError: The head's hash is none.
+        SerializationError: The head is that of no line.
+    """
+
+    __slots__ = ("run_id", "head")  # noqa: RUF023 the order of the file format
+    run_id: "RunId"
+    head: Head
+
+    def __init__(self, run_id: str, head: Head) -> None:
+        """Checks id and head."""
+        if type(head.lines) is not int or not 1 <= head.lines <= MAX_SEQ:
+            raise SerializationError(f"a log with a head has lines, not {shown(head.lines)}")
+        from aivcs.run_records import RunId
+
+        self._fill(RunId(run_id), Head(head.lines, ContentDigest(head.hash)))
+
+    def to_json(self) -> "dict[str, Any]":
+        """Returns id, `lines` and `hash`, side by side as in a manifest of heads."""
+        return {"run_id": self.run_id, **self.head.to_json()}
+
+
+def check_release_name(name: str) -> None:
+    """Refuses a release name that could not be a path below a folder on every system.
+
+    Raises:
+        InvalidNameError: It is not `[A-Za-z0-9][A-Za-z0-9._/-]*` with at most `MAX_NAME`
+            characters, no empty, `.` or `..` part and no part that ends in `.jsonl`.
+    """
+    if not isinstance(name, str) or not name:
+        raise InvalidNameError("release name is empty; is a variable unset?")
+    parts = name.split("/")
+    if (
+        not is_safe(name.replace("/", "-"))
+        or name[0] not in ALNUM
+        or any(part in {"", ".", ".."} or part.endswith(".jsonl") for part in parts)
+    ):
+        raise InvalidNameError(
+            f"{shown(name)} cannot be a release name: at most {MAX_NAME} letters, digits, '.', "
+            "'_', '-' and '/' are needed, beginning with a letter or digit, with no empty, '.' or "
+            "'..' part and none ending in .jsonl"
+        )
+
+
+def check_label(label: str) -> None:
+    """Refuses a label that could be taken for something else.
+
+    Raises:
+        InvalidNameError: It is empty, too long, not printable, has spaces, is all digits, reads as
+            4 to 64 hexadecimal digits, or is `current` or `none`.
+    """
+    check_text("label", label)
+    if " " in label or label.isspace() or any(c.isspace() for c in label):
+        raise InvalidNameError(f"label {shown(label)} has spaces")
+    if label in {"current", "none"}:
+        raise InvalidNameError(f"label {label} has a meaning of its own; choose another")
+    if label.isdigit() or label.startswith("@"):
+        raise InvalidNameError(f"label {shown(label)} reads as a sequence number; write v{label}")
+    if 4 <= len(label) <= 64 and HEX.issuperset(label.lower()):
+        raise InvalidNameError(f"label {shown(label)} reads as a digest; choose another")
