@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import typer
 
-from aivcs.cli.context import Context, OutputError
+from aivcs.cli.context import Context
 from aivcs.cli.declarations import blob, config, release, run, shell, spec, store
 from aivcs.cli.declarations.shared import use
+from aivcs.cli.exits import OutputError
 
 _WIDEST_HELP = 100
 """Columns of help, at most: longer lines are hard to read."""

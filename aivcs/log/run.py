@@ -8,7 +8,7 @@ so far and the number of events bears `high`: [highest, count].
 """
 
 from aivcs import errors
-from aivcs.errors import ConflictError, IntegrityError, SerializationError, StorageError, UsageError
+from aivcs.errors import ConflictError, IntegrityError, SerializationError, StorageError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode, encode_trusted
 from aivcs.model import (
@@ -27,12 +27,10 @@ from aivcs.settings import MAX_EVENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from aivcs.log.encoded import EncodedEvents
-
-    Outcome = tuple[str, RunStatus, Timestamp, int | None]
 
 
 def header(record: RunRecord) -> "tuple[bytes, str]":
@@ -287,77 +285,6 @@ def origin(first: bytes) -> "tuple[Timestamp, ContentDigest]":
         return Timestamp.stored(entry["created_at"]), ContentDigest(entry["spec_digest"])
     except (KeyError, StorageError) as error:
         raise _misshapen(entry, error) from error
-
-
-class Selection:
-    """Which runs are wanted; of what is None, any.
-
-    Attributes:
-        agent_name: Of this agent.
-        spec_digest: Of this spec.
-        status: That are this.
-        since: Created at this moment or later.
-        tags: With these tags, of equal value as JSON.
-    """
-
-    __slots__ = ("agent_name", "since", "spec_digest", "status", "tags")
-
-    def __init__(
-        self,
-        *,
-        agent_name: "str | None" = None,
-        spec_digest: "str | None" = None,
-        status: "RunStatus | None" = None,
-        since: "Timestamp | None" = None,
-        tags: "Mapping[str, Any] | None" = None,
-    ) -> None:
-        """Checks the values.
-
-        Raises:
-            InvalidDigestError: The spec is no digest.
-            SerializationError: The status or the moment is none.
-        """
-        self.agent_name = agent_name
-        self.spec_digest = None if spec_digest is None else ContentDigest(spec_digest)
-        self.status = None if status is None else RunStatus(status)
-        self.since = None if since is None else Timestamp(since)
-        self.tags = dict(tags or {})
-
-    def fits(self, record: RunRecord) -> bool:
-        """Tells whether a run is wanted."""
-        return (
-            (self.agent_name is None or record.metadata.agent_name == self.agent_name)
-            and (self.spec_digest is None or record.spec_digest == self.spec_digest)
-            and (self.status is None or record.status is self.status)
-            and (self.since is None or record.created_at >= self.since)
-            and (not self.tags or self._has_tags(record.metadata.tags))
-        )
-
-    def _has_tags(self, own: "Any") -> bool:
-        return isinstance(own, dict) and all(
-            key in own and is_same_json(value, own[key]) for key, value in self.tags.items()
-        )
-
-
-def outcome_of(record: RunRecord) -> "Outcome":
-    """Returns what figures are made of: agent, status, moment of creation, duration."""
-    duration = None if record.summary is None else record.summary.duration_ms
-    return record.metadata.agent_name, record.status, record.created_at, duration
-
-
-def require_limit(limit: "int | None") -> None:
-    """Refuses a number of runs that is none.
-
-    Raises:
-        UsageError: It is negative.
-    """
-    if limit is not None and limit < 0:
-        raise UsageError("a number of runs is 0 or more")
-
-
-def age(record: RunRecord) -> "tuple[str, str]":
-    """Returns what runs are ordered by: when they were created, and their ids where that ties."""
-    return record.created_at, record.run_id
 
 
 def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.log.run import Selection
+    from aivcs.log.selection import Selection
 
     Row = tuple[Any, ...]
     Stamp = tuple[int, int, int]

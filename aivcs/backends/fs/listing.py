@@ -9,7 +9,7 @@ from itertools import islice
 from aivcs.backends.fs.index import BrokenError, Index, build, record_of, update
 from aivcs.backends.fs.survey import everything, has_more_than, survey
 from aivcs.errors import RunNotFoundError, StorageError
-from aivcs.log.run import age, outcome_of
+from aivcs.log.selection import age, outcome_of
 from aivcs.model import RunStatus, Timestamp
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.runs import FileRunLedger
     from aivcs.backends.fs.survey import Survey
-    from aivcs.log.run import Outcome, Selection
+    from aivcs.log.selection import Outcome, Selection
     from aivcs.model import RunId, RunRecord
 
     Unreadable = Callable[[RunId, StorageError], None] | None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.backends.fs.folder import Folder
+    from aivcs.log.selection import Outcome
     from aivcs.model import RunOwner
 
 
@@ -161,11 +162,12 @@ class FileRunLedger:
     ) -> "Iterator[RunRecord]":
         """As `RunLedger.iter_runs`; holds a key for each run in memory where there is no index."""
         from aivcs.backends.fs.listing import Listing
+        from aivcs.log.selection import Selection, require_limit
 
-        selection = rules.Selection(
+        selection = Selection(
             spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
         )
-        rules.require_limit(limit)
+        require_limit(limit)
         return Listing(self._folder, self, unreadable).newest(selection, limit)
 
     def iter_outcomes(
@@ -175,11 +177,12 @@ class FileRunLedger:
         agent_name: "str | None" = None,
         since: "Timestamp | None" = None,
         unreadable: "Callable[[RunId, StorageError], None] | None" = None,
-    ) -> "Iterator[rules.Outcome]":
+    ) -> "Iterator[Outcome]":
         """As `RunLedger.iter_outcomes`; without an index it reads the ends of all logs."""
         from aivcs.backends.fs.listing import Listing
+        from aivcs.log.selection import Selection
 
-        selection = rules.Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
+        selection = Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
         return Listing(self._folder, self, unreadable).outcomes(selection)
 
     def count_runs(

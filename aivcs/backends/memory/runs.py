@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aivcs.backends.memory.log import MemoryLog
 from aivcs.errors import ConflictError, RunNotFoundError, StorageError
 from aivcs.log import chain, run
+from aivcs.log.selection import Selection, age, outcome_of, require_limit
 from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus, Timestamp
 
 if TYPE_CHECKING:
@@ -205,12 +206,12 @@ class MemoryRunLedger:
         Raises:
             StorageError: As `list_runs`.
         """
-        selection = run.Selection(
+        selection = Selection(
             spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
         )
-        run.require_limit(limit)
+        require_limit(limit)
         found = filter(selection.fits, self._records(unreadable))
-        return islice(iter(sorted(found, key=run.age, reverse=True)), limit)
+        return islice(iter(sorted(found, key=age, reverse=True)), limit)
 
     def iter_outcomes(
         self,
@@ -225,8 +226,8 @@ class MemoryRunLedger:
         Raises:
             IntegrityError: A run is damaged at its beginning or end, and there is no `unreadable`.
         """
-        selection = run.Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
-        return map(run.outcome_of, filter(selection.fits, self._records(unreadable)))
+        selection = Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
+        return map(outcome_of, filter(selection.fits, self._records(unreadable)))
 
     def count_runs(
         self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
