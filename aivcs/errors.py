@@ -4,8 +4,9 @@ Each class carries what went wrong as attributes and a message that names the th
 What an error means for a process (its exit code) is decided in `aivcs.cli.exits` and nowhere else.
 Backends raise `StorageError` and its subclasses, and nothing else.
 
-The rarer ones are in `aivcs.rare_errors`, and load when they are first asked for here. So what is
-loaded by every command takes them as `errors.ConflictError`, at the place where they are raised.
+The rarer ones are in `aivcs.rare_errors`, and load when they are first asked for here. So modules
+that every command loads name them as `errors.LockTimeoutError` where they raise them. One that is
+raised or caught while something is half done is not rare: then nothing should have to be loaded.
 """
 
 TYPE_CHECKING = False
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     )
     from aivcs.rare_errors import (
         NoRepositoryError as NoRepositoryError,
-    )
-    from aivcs.rare_errors import (
-        OutcomeUnknownError as OutcomeUnknownError,
     )
     from aivcs.rare_errors import (
         PolicyError as PolicyError,
@@ -123,6 +121,10 @@ class InvalidNameError(SerializationError):
 
 class ConflictError(StorageError):
     """The change was overtaken by another, or contradicts what is stored."""
+
+
+class OutcomeUnknownError(StorageError):
+    """Whether the change is durable cannot be known: the system failed to confirm it."""
 
 
 def __getattr__(name: str) -> object:

@@ -180,9 +180,5 @@ class LockTimeoutError(StorageError):
         )
 
 
-class OutcomeUnknownError(StorageError):
-    """Whether the change is durable cannot be known: the system failed to confirm it."""
-
-
 class UnsupportedFormatError(StorageError):
     """The store, or an entry in it, was written by a newer aivcs."""

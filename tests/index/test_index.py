@@ -19,6 +19,7 @@ from aivcs import aio
 from aivcs.backends.fs import FileBackend, index, listing, survey
 from aivcs.errors import BackendError, StorageError
 from aivcs.log import run as rules
+from aivcs.log.selection import age, outcome_of
 from aivcs.model import (
     ContentDigest,
     RunEvent,
@@ -61,7 +62,7 @@ def store(filled, tmp_path):
 def truth(store):
     """All runs, by their logs alone."""
     records = [store.runs.get_run(run) for run in store.runs.list_run_ids()]
-    return sorted(records, key=rules.age, reverse=True)
+    return sorted(records, key=age, reverse=True)
 
 
 def path_of(store):
@@ -191,13 +192,13 @@ class TestReading:
 
     def test_figures_are_those_of_the_records_whatever_becomes_of_it(self, store, monkeypatch):
         monkeypatch.setattr(listing, "_CHUNK", 7)
-        wanted = sorted(map(rules.outcome_of, truth(store)), key=repr)
+        wanted = sorted(map(outcome_of, truth(store)), key=repr)
         for _ in range(2):
             assert sorted(store.runs.iter_outcomes(), key=repr) == wanted
         running = next(record.run_id for record in truth(store) if not record.status.is_terminal)
         store.runs.complete_run(running, OVER)
         store.runs.create_run(SPEC, RunMetadata("new"))
-        wanted = sorted(map(rules.outcome_of, truth(store)), key=repr)
+        wanted = sorted(map(outcome_of, truth(store)), key=repr)
         outcomes = store.runs.iter_outcomes()
         begun = list(islice(outcomes, 20))
         os.unlink(path_of(store))

@@ -11,7 +11,7 @@ import os
 
 from aivcs import errors
 from aivcs.backends.fs import files
-from aivcs.errors import BackendError, IntegrityError, StorageError
+from aivcs.errors import BackendError, IntegrityError, OutcomeUnknownError, StorageError
 from aivcs.log import chain
 
 TYPE_CHECKING = False
@@ -150,7 +150,7 @@ class LockedLog:
                     files.sync_file(self._fd, path)
             if sync and not lines:
                 files.sync_file(self._fd, path)
-        except errors.OutcomeUnknownError:
+        except OutcomeUnknownError:
             # What the system has lost it may hold for written. So that no later line stands on it,
             # and a retry writes anew, it is cut; the answer stays that nobody knows.
             try:
@@ -204,7 +204,7 @@ class LockedLog:
         try:
             os.ftruncate(self._fd, self.tail.end)
         except OSError as error:
-            raise errors.OutcomeUnknownError(
+            raise OutcomeUnknownError(
                 f"a write to {self._folder.path(self._name)} failed and could not be taken back "
                 f"({error.strerror}); the next append will mend it"
             ) from error
