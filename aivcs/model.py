@@ -43,10 +43,20 @@ MAX_SEQ = 2**53 - 1
 """The largest sequence number: the largest integer that every JSON reader keeps exactly."""
 MAX_NAME = 200
 """Characters of a name, label, kind or run id, at most."""
+_RUN, _RELEASE = "aivcs.run_records", "aivcs.release_records"
 _HOMES = {
-    "aivcs.run_records": "RunEvent RunId RunMetadata RunOwner RunRecord RunStatus RunSummary",
-    "aivcs.release_records": "Evidence ReleaseMetadata ReleaseRecord check_label "
-    "check_release_name",
+    "Evidence": _RELEASE,
+    "ReleaseMetadata": _RELEASE,
+    "ReleaseRecord": _RELEASE,
+    "RunEvent": _RUN,
+    "RunId": _RUN,
+    "RunMetadata": _RUN,
+    "RunOwner": _RUN,
+    "RunRecord": _RUN,
+    "RunStatus": _RUN,
+    "RunSummary": _RUN,
+    "check_label": _RELEASE,
+    "check_release_name": _RELEASE,
 }
 
 
@@ -273,9 +283,8 @@ def shown(text: object) -> str:
 
 def __getattr__(name: str) -> object:
     """Loads what is of runs or of releases from the module it lives in (PEP 562)."""
-    for home, names in _HOMES.items():
-        if name in names.split():
-            module = __import__(home, fromlist=[name])
-            value = globals()[name] = getattr(module, name)
-            return value
-    raise AttributeError(f"module 'aivcs.model' has no attribute {name!r}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'aivcs.model' has no attribute {name!r}")
+    value = globals()[name] = getattr(__import__(home, fromlist=[name]), name)
+    return value

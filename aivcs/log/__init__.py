@@ -2,5 +2,5 @@
 
 `jsontext` is strict JSON in and compact JSON out; `chain` links lines by hash and judges the end of
 a file; `run` and `release` are the entries of the two kinds of logs, with their sequence and stack
-rules; `fault` finds where a text stops being JSON.
+rules; `selection` says which runs a list wants; `fault` finds where a text stops being JSON.
 """
