@@ -14,38 +14,16 @@ if TYPE_CHECKING:
     # ruff: noqa: PLC0414 a name is exported only if it is repeated
     from aivcs.rare_errors import (
         AmbiguousError as AmbiguousError,
-    )
-    from aivcs.rare_errors import (
         BlockedError as BlockedError,
-    )
-    from aivcs.rare_errors import (
         InvalidDigestError as InvalidDigestError,
-    )
-    from aivcs.rare_errors import (
         InvalidRunStateError as InvalidRunStateError,
-    )
-    from aivcs.rare_errors import (
         InvalidSpecError as InvalidSpecError,
-    )
-    from aivcs.rare_errors import (
         LockTimeoutError as LockTimeoutError,
-    )
-    from aivcs.rare_errors import (
         NoPreviousReleaseError as NoPreviousReleaseError,
-    )
-    from aivcs.rare_errors import (
         NoRepositoryError as NoRepositoryError,
-    )
-    from aivcs.rare_errors import (
         PolicyError as PolicyError,
-    )
-    from aivcs.rare_errors import (
         ReleaseNotFoundError as ReleaseNotFoundError,
-    )
-    from aivcs.rare_errors import (
         RunNotFoundError as RunNotFoundError,
-    )
-    from aivcs.rare_errors import (
         UnsupportedFormatError as UnsupportedFormatError,
     )
 

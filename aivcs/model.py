@@ -21,18 +21,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     # ruff: noqa: PLC0414 a name is exported only if it is repeated
-    from aivcs.release_records import Evidence as Evidence
-    from aivcs.release_records import ReleaseMetadata as ReleaseMetadata
-    from aivcs.release_records import ReleaseRecord as ReleaseRecord
-    from aivcs.release_records import check_label as check_label
-    from aivcs.release_records import check_release_name as check_release_name
-    from aivcs.run_records import RunEvent as RunEvent
-    from aivcs.run_records import RunId as RunId
-    from aivcs.run_records import RunMetadata as RunMetadata
-    from aivcs.run_records import RunOwner as RunOwner
-    from aivcs.run_records import RunRecord as RunRecord
-    from aivcs.run_records import RunStatus as RunStatus
-    from aivcs.run_records import RunSummary as RunSummary
+    from aivcs.release_records import (
+        Evidence as Evidence,
+        ReleaseMetadata as ReleaseMetadata,
+        ReleaseRecord as ReleaseRecord,
+        check_label as check_label,
+        check_release_name as check_release_name,
+    )
+    from aivcs.run_records import (
+        RunEvent as RunEvent,
+        RunId as RunId,
+        RunMetadata as RunMetadata,
+        RunOwner as RunOwner,
+        RunRecord as RunRecord,
+        RunStatus as RunStatus,
+        RunSummary as RunSummary,
+    )
 
 HEX = frozenset("0123456789abcdef")
 _ZEROS = dict.fromkeys(map(ord, "123456789"), "0")

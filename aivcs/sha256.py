@@ -10,8 +10,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from hashlib import _Hash
-    from hashlib import sha256 as _builtin
+    from hashlib import _Hash, sha256 as _builtin
 else:
     try:
         # By the version: to look for a module that is not there costs as much as to load one.

@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aivcs.backends.fs import FileBackend
-from aivcs.log import chain
-from aivcs.log import run as rules
+from aivcs.log import chain, run as rules
 from aivcs.model import (
     ContentDigest,
     ReleaseMetadata,

@@ -5,8 +5,7 @@ import string
 
 import pytest
 from ci.systems import GITHUB, GITLAB
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs.cli.ci import annotation, markdown, tags_of
 

@@ -5,8 +5,7 @@ from contextlib import redirect_stdout
 
 import pytest
 import typer
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from aivcs.cli.app import app
 from aivcs.cli.context import Context

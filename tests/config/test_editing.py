@@ -2,8 +2,7 @@
 
 import tomllib
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from aivcs.config import KEYS, render_config
 

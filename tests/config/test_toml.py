@@ -3,8 +3,7 @@
 import tomllib
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from aivcs.toml import TomlError, parse_simple, parse_toml
 

@@ -3,8 +3,7 @@
 import base64
 from itertools import pairwise
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from aivcs.commands.output import LineSplitter
 

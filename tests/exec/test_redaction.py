@@ -4,8 +4,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from aivcs.commands.redaction import PATTERNS, Redactor, find_secrets, redact
 

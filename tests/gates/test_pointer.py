@@ -1,8 +1,7 @@
 """JSON pointers, by the examples of RFC 6901 and by a walk through any value."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs.errors import UsageError
 from aivcs.rules.pointer import value_at

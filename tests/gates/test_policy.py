@@ -4,8 +4,7 @@ import json
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs.errors import SerializationError, UnsupportedFormatError, UsageError
 from aivcs.rules.policy import policy_for, read_document

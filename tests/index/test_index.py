@@ -12,8 +12,7 @@ import threading
 from itertools import islice
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs import aio
 from aivcs.backends.fs import FileBackend, index, listing, survey

@@ -4,8 +4,7 @@ import re
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs.errors import IntegrityError, UnsupportedFormatError
 from aivcs.log import chain

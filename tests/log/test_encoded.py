@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from aivcs.log.encoded import parse_events
 from aivcs.log.jsontext import parse_all

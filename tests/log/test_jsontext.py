@@ -4,8 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from aivcs.errors import SerializationError
 from aivcs.log.fault import find_byte_fault, find_fault

@@ -7,8 +7,7 @@ import re
 import shlex
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 NASTY = [
     "", "-", "--", "-n", "-e x", "=", "a=b", ":=1", "\\", "\\n", "\\0", "\\x41", "%s%d", "'", '"',

@@ -5,8 +5,7 @@ import struct
 
 import pytest
 import rfc8785
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs.errors import SerializationError
 from aivcs.log.jsontext import parse

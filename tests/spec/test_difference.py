@@ -6,8 +6,7 @@ import subprocess
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs.rules.alignment import align
 from aivcs.rules.difference import compare_json, dotted, pointer, unified

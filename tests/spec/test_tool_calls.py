@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs.model import RunEvent
 from aivcs.rules.tool_calls import Call, calls_in, compare_calls

@@ -4,8 +4,7 @@ from aivcs import errors
 from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
 from aivcs.errors import BackendError, ConflictError, InvalidNameError, StorageError
-from aivcs.log import chain
-from aivcs.log import run as rules
+from aivcs.log import chain, run as rules
 from aivcs.model import (
     ContentDigest,
     Head,

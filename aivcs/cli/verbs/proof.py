@@ -45,8 +45,7 @@ def verify(context: Context, name: str | None, seq: str | None, repair: bool, as
         raise UsageError("--repair is for all releases: leave out NAME, or --repair")
     from aivcs.cli.signers import verifier
     from aivcs.cli.views.verdicts import write_checks
-    from aivcs.commands.proof import FAILED
-    from aivcs.commands.proof import verify as verify_name
+    from aivcs.commands.proof import FAILED, verify as verify_name
 
     repo = context.repository()
     found = verify_name(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render import escape
-from aivcs.cli.views import run_comparison as runs
-from aivcs.cli.views import spec_comparison as specs
+from aivcs.cli.views import run_comparison as runs, spec_comparison as specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
