@@ -2,11 +2,13 @@
 
 import os
 import sys
+from errno import EINVAL
 from io import BufferedWriter, RawIOBase
+from stat import S_ISREG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, BinaryIO
 
     from aivcs.config import Config
@@ -171,7 +173,7 @@ class Context:
             path = f"{repo.path}/config.toml"
             layers.append((path, parse_config(own, path, warn=self._warn)))
         for whose, path in ((USER, self.user_config_path()), (SYSTEM, self.system_config_path())):
-            text = read_file(path)
+            text = read_config(path)
             if text is not None:
                 layers.append((path, parse_config(text, path, whose=whose, warn=self._warn)))
         return layers
@@ -332,7 +334,7 @@ class Context:
             ("system", self.system_config_path()),
         ):
             try:
-                text = read_file(path)
+                text = read_config(path)
             except BackendError:
                 continue  # somebody else's home: nobody here is said to be trusted
             if text is not None:
@@ -354,14 +356,37 @@ def _stream(stream: "Any") -> "BinaryIO":
     return buffer
 
 
-def read_file(path: str) -> "bytes | None":
-    """Returns what is in a configuration file or a signature, or None if there is no such file.
+def read_config(path: str) -> "bytes | None":
+    """Returns what is in a configuration file, or None if there is no such file.
+
+    Raises:
+        BackendError: It cannot be read, is no file, or is too long to be one of configuration.
+    """
+    return read_file(path, opener=_open_regular)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Opens a file, or what some link to for an empty one; a pipe would wait for its writer."""
+    fd = os.open(path, flags | os.O_NONBLOCK)
+    found = os.fstat(fd)
+    if not S_ISREG(found.st_mode) and not os.path.samestat(found, os.stat(os.devnull)):
+        os.close(fd)
+        raise OSError(EINVAL, "it is no regular file")
+    return fd
+
+
+def read_file(path: str, opener: "Callable[[str, int], int] | None" = None) -> "bytes | None":
+    """Returns what is in a file of configuration or a signature, or None if there is no such file.
+
+    Args:
+        path: The file.
+        opener: What opens it, as for `open`.
 
     Raises:
         BackendError: It cannot be read, or is too long to be either.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opener) as file:
             data = file.read(MAX_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -41,6 +41,19 @@ class TestHome:
         config.write_text("[limits")
         assert str(config) in aivcs("blob", "ls", code=2).complaint
 
+    @pytest.mark.parametrize(
+        "command", [["blob", "ls"], ["config", "set", "--user", "core.durability", "batch"]]
+    )
+    def test_a_pipe_in_place_of_it_is_refused_and_not_waited_for(self, aivcs, command):
+        config = aivcs.home / ".config" / "aivcs" / "config.toml"
+        config.parent.mkdir(parents=True)
+        os.mkfifo(config)
+        complaint = aivcs(*command, code=16).complaint
+        assert complaint == f"cannot read {config}: it is no regular file"
+        config.unlink()
+        config.symlink_to("/dev/null")  # how one says that there is to be none
+        assert aivcs.ok("blob", "ls").out == b""
+
 
 class TestWorkingDirectory:
     def test_may_be_gone_when_the_store_is_named(self, aivcs):

@@ -288,17 +288,13 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
 def _change_own(context: Context, key: str, value: object) -> None:
     import os
 
+    from aivcs.cli.context import read_config
     from aivcs.config import render_config
 
     path = context.user_config_path()
+    after = render_config(read_config(path), key, value)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
-            with open(path, "rb") as file:
-                before: bytes | None = file.read()
-        except FileNotFoundError:
-            before = None
-        after = render_config(before, key, value)
         with open(f"{path}.new", "wb") as file:
             file.write(after)
             file.flush()
