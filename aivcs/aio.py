@@ -284,6 +284,10 @@ class ReleaseRegistry(Protocol):
         """As `aivcs.storage.ReleaseRegistry.find_block`."""
         ...
 
+    async def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+        """As `aivcs.storage.ReleaseRegistry.block_history`."""
+        ...
+
     async def blocks(self, name: str) -> list[BlockMark]:
         """As `aivcs.storage.ReleaseRegistry.blocks`."""
         ...
@@ -510,6 +514,9 @@ class _AsyncReleaseRegistry:
 
     async def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
         return await to_thread(self._store.find_block, name, digest)
+
+    async def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+        return await to_thread(self._store.block_history, name, digest)
 
     async def blocks(self, name: str) -> list[BlockMark]:
         return await to_thread(self._store.blocks, name)

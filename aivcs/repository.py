@@ -335,8 +335,14 @@ class Repository:
         from aivcs.log.release import find_release
 
         seq = _seq_of(selector)
-        wanted = selector if seq is None else seq
-        return find_release(name, self.releases.iter_history(name), wanted).spec_digest
+        if seq is None:
+            return find_release(name, self.releases.iter_history(name), selector).spec_digest
+        from aivcs.model import ReleaseRecord
+
+        found = self.releases.find(name, seq)
+        # A mark has a number, too, but made nothing live.
+        records = [found.what] if found and isinstance(found.what, ReleaseRecord) else []
+        return find_release(name, records, seq).spec_digest
 
 
 def _absolute(path: "str | os.PathLike[str]") -> str:

@@ -451,6 +451,10 @@ class ReleaseRegistry(Protocol):
         """Returns the mark that blocks a spec now, or None if it is not blocked."""
         ...
 
+    def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+        """Returns every block and unblock of a spec, newest first; none for an unknown name."""
+        ...
+
     def blocks(self, name: str) -> list[BlockMark]:
         """Returns the marks that block something now, newest first; none for an unknown name."""
         ...

@@ -7,7 +7,9 @@ from functools import partial
 import pytest
 
 from aivcs.backends.fs import FileBackend
-from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.commands.release_history import show
+from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.repository import Repository
 from aivcs.settings import Settings
 
 BLOCK = 8192
@@ -91,3 +93,32 @@ def test_a_rollback_halves_the_log_so_many_times_as_many_cost_a_few_blocks_more(
         for times in (SHORT, LONG)
     )
     assert long <= short + 2 * BLOCK * (LONG // SHORT).bit_length()
+
+
+def test_an_entry_is_found_by_its_number_and_shown_by_what_came_after_it(store, read_by):
+    repo = Repository(store)
+    name, _ = released(store, LONG)
+    size = os.path.getsize(f"{store.path}/releases/{name}.jsonl")
+    halving = 2 * BLOCK * (size.bit_length() + 4)
+    assert halving < size / 4
+    assert read_by(partial(repo.resolve_spec, f"{name}@3")) <= halving
+    assert read_by(partial(store.releases.rollback, name, to=3, dry_run=True)) <= halving
+    assert read_by(partial(show, repo, name)) <= halving
+    assert read_by(partial(show, repo, name, f"@{LONG - 9}")) <= halving
+
+
+def test_a_deep_stack_is_read_once_on_the_way_down(store, read_by):
+    metadata = ReleaseMetadata("ci")
+    specs = [ContentDigest.from_bytes(b"%d" % number) for number in range(LONG)]
+    for spec in specs:
+        store.releases.promote("deep", spec, metadata)
+    size = os.path.getsize(f"{store.path}/releases/deep.jsonl")
+    record = None
+
+    def roll_back():
+        nonlocal record
+        record = store.releases.rollback("deep", to=3, dry_run=True)
+
+    # The few that are looked for each by itself are most of what is beyond one reading.
+    assert read_by(roll_back) < size + 60 * 2 * BLOCK * LONG.bit_length()
+    assert (record.spec_digest, record.target_seq, record.parent_seq) == (specs[2], 3, 2)

@@ -12,7 +12,7 @@ from aivcs.model import ReleaseRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from aivcs.marks import BlockMark, Sealed, SignatureMark
@@ -205,7 +205,10 @@ class _Blocks:
 
 
 def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDetails:
-    """Returns an entry or mark with everything that is said about it; reads the whole log.
+    """Returns an entry or mark with everything that is said about it.
+
+    What has become of an entry, and who signed it, is said by what came after it: so the log is
+    read as far as the entry, from the end. Anything else is found by halving.
 
     Args:
         repo: Where.
@@ -216,53 +219,70 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
         UsageError: The target is empty.
         ReleaseNotFoundError: There is no such entry or mark.
     """
-    from aivcs.marks import BlockMark, SignatureMark
-
     live = repo.releases.current(name)
     if live is None:
         raise errors.ReleaseNotFoundError(name)
-    fits = _fits(repo, name, live.seq if target in {None, "current"} else target)
-    found: Sealed | None = None
-    signatures: list[SignatureMark] = []
-    blocks: list[BlockMark] = []
-    for sealed in repo.releases.iter_log(name):
-        if isinstance(sealed.what, SignatureMark):
-            signatures.append(sealed.what)
-        elif isinstance(sealed.what, BlockMark):
-            blocks.append(sealed.what)
-        if found is None and fits(sealed):
-            found = sealed
-    if found is None:
-        raise errors.ReleaseNotFoundError(
-            name, f"{name} has no entry {target}; aivcs release history {name} shows what there was"
-        )
-    if not isinstance(found.what, ReleaseRecord):
-        return EntryDetails(found, None, [], [])
-    seq, digest = found.what.seq, found.what.spec_digest
-    about = [mark for mark in blocks if mark.spec_digest == digest]
-    state = next(s for r, s in states(repo.releases.iter_history(name)) if r.seq == seq)
-    told = HistoryEntry(
-        found.what,
-        state,
-        is_live=seq == live.seq,
-        is_blocked=bool(about) and about[0].is_block,
-    )
-    return EntryDetails(found, told, [mark for mark in signatures if mark.signed_seq == seq], about)
-
-
-def _fits(repo: "Repository", name: str, target: "str | int") -> "Callable[[Sealed], bool]":
-    """What tells the newest line that a target names."""
-    if isinstance(target, str) and target.isascii() and target.isdecimal() and len(target) < 17:
-        target = int(target)
-    wanted = target if isinstance(target, int) else repo.resolve_target(name, target)
+    wanted = live.seq if target is None or target == "current" else _wanted(repo, name, target)
     if isinstance(wanted, int):
-        return lambda sealed: sealed.what.seq == wanted
+        sealed = repo.releases.find(name, wanted)
+        if sealed is None:
+            raise _no_entry(name, target)
+        if not isinstance(sealed.what, ReleaseRecord):
+            return EntryDetails(sealed, None, [], [])
+    newest_first = _SignedHistory(repo.releases.iter_log(name))
+    found = next(
+        (
+            (record, state)
+            for record, state in states(newest_first)
+            if wanted in {record.seq, record.spec_digest, record.metadata.version_label}
+        ),
+        None,
+    )
+    if found is None:
+        raise _no_entry(name, target)
+    record, state = found
+    blocks = repo.releases.block_history(name, record.spec_digest)
+    told = HistoryEntry(
+        record,
+        state,
+        is_live=record.seq == live.seq,
+        is_blocked=bool(blocks) and blocks[0].is_block,
+    )
+    signatures = [mark for mark in newest_first.signatures if mark.signed_seq == record.seq]
+    return EntryDetails(newest_first.last, told, signatures, blocks)
 
-    def fits(sealed: "Sealed") -> bool:
-        record = sealed.what
-        return isinstance(record, ReleaseRecord) and wanted in {
-            record.spec_digest,
-            record.metadata.version_label,
-        }
 
-    return fits
+class _SignedHistory:
+    """The entries of a log, newest first, while its signatures are collected.
+
+    Attributes:
+        last: The entry that came last, as it stands in the log.
+        signatures: Those that were met before it.
+    """
+
+    def __init__(self, log: "Iterable[Sealed]") -> None:
+        self._log = log
+        self.signatures: list[SignatureMark] = []
+
+    def __iter__(self) -> "Iterator[ReleaseRecord]":
+        from aivcs.marks import SignatureMark
+
+        for sealed in self._log:
+            if isinstance(sealed.what, SignatureMark):
+                self.signatures.append(sealed.what)
+            elif isinstance(sealed.what, ReleaseRecord):
+                self.last = sealed
+                yield sealed.what
+
+
+def _wanted(repo: "Repository", name: str, target: str) -> "ContentDigest | int | str":
+    """The seq, digest or label that a target is."""
+    if target.isascii() and target.isdecimal() and len(target) < 17:
+        return int(target)
+    return repo.resolve_target(name, target)
+
+
+def _no_entry(name: str, target: "str | None") -> errors.ReleaseNotFoundError:
+    return errors.ReleaseNotFoundError(
+        name, f"{name} has no entry {target}; aivcs release history {name} shows what there was"
+    )

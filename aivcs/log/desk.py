@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from aivcs.model import Evidence
 
 
+_FEW = 50
+"""Elements of a stack that are looked for each by itself, at most."""
+
+
 class Desk:
     """What one change, or the several of one batch, are decided by.
 
@@ -96,6 +100,21 @@ class Desk:
         mark = newest_about(digest, self._block_seq, self._block)
         return mark if mark is not None and mark.is_block else None
 
+    def block_history(self, digest: str) -> "list[BlockMark]":
+        """Returns every block and unblock of a digest, newest first."""
+        from aivcs.log.marks import newest_about
+
+        marks: list[BlockMark] = []
+        root = self._block_seq
+        while root is not None:
+            mark = newest_about(digest, root, self._block)
+            if mark is None:
+                break
+            marks.append(mark)
+            # What was newest when it was made leads to those before it.
+            root = release.pointer(chain.members(self._find(mark.seq) or b""), "block_seq")
+        return marks
+
     def blocks(self) -> "list[BlockMark]":
         """Returns the marks that block something now, newest first."""
         if self._block_seq is None:
@@ -159,8 +178,7 @@ class Desk:
                 f"To return to another release: aivcs release rollback {self.name} --to @SEQ. "
             )
         else:
-            target = release.find_release(self.name, self._newest_first(), to)
-            record = release.pop_to(live, seq, target, self._release, metadata)
+            record = release.pop_to(live, seq, self._target(to), self._descent(), metadata)
             instead = ""
         self._require_good(record.spec_digest, instead)
         if block:
@@ -288,6 +306,37 @@ class Desk:
         self.head = Head(self.head.lines + 1, link)
 
     # lines that others point to
+
+    def _target(self, wanted: "ContentDigest | int | str") -> ReleaseRecord:
+        """The newest release that a seq, a digest or a label names; only a seq says where it is."""
+        releases = self._newest_first()
+        if isinstance(wanted, int):
+            line = self._find(wanted)
+            record = release.record_of(line, self.name) if line else None
+            releases = iter(()) if record is None else iter((record,))
+        return release.find_release(self.name, releases, wanted)
+
+    def _descent(self) -> "Callable[[int], ReleaseRecord]":
+        """What finds elements of the stack from the top down: `_release`, for a deep one.
+
+        Looking for each by itself costs the same wherever it is; so it is done for a few, and
+        all that are deeper are met in one reading of the log, which bounds what a stack can cost.
+        """
+        looked = 0
+        releases = self._newest_first()
+
+        def find(seq: int) -> ReleaseRecord:
+            nonlocal looked
+            looked += 1
+            if looked > _FEW:
+                for record in releases:
+                    if record.seq == seq:
+                        return record
+                    if record.seq < seq:
+                        break
+            return self._release(seq)
+
+        return find
 
     def _release(self, seq: int) -> ReleaseRecord:
         line = self._find(seq)

@@ -134,6 +134,21 @@ class DeskContract:
         bot().unblock("bot", V2, **WHY)
         assert bot().blocks("bot") == []
 
+    def test_what_was_said_about_a_spec_is_told_newest_first(self, bot: OpenStore) -> None:
+        specs = [ContentDigest(sha256(b"%d" % number).hexdigest()) for number in range(8)]
+        said = []
+        for number in range(30):
+            spec = specs[number * number % 7]
+            is_blocked = bot().find_block("bot", spec) is not None
+            change = bot().unblock if is_blocked and number % 3 else bot().block
+            said.append(change("bot", spec, **WHY))
+            if number % 5 == 0:
+                bot().promote("bot", V1, CI)
+        for spec in specs:
+            about = [mark for mark in said if mark.spec_digest == spec]
+            assert bot().block_history("bot", spec) == about[::-1]
+        assert bot().block_history("unknown", V1) == []
+
     def test_what_is_not_blocked_cannot_be_unblocked(self, bot: OpenStore) -> None:
         bot().block("bot", V1, **WHY)
         bot().unblock("bot", V1, **WHY)

@@ -73,7 +73,11 @@ class FileReleaseRegistry:
         sign: "Callable[[str], str] | None" = None,
         dry_run: bool = False,
     ) -> ReleaseRecord:
-        """As `ReleaseRegistry.rollback`; finds its target by halving, however long the log is."""
+        """As `ReleaseRegistry.rollback`; finds a seq by halving, however long the log is.
+
+        A label or digest is looked for from the end, and where the stack is deep the log is read as
+        far as the target's element: once, at most.
+        """
 
         def roll_back(desk: Desk) -> ReleaseRecord:
             return desk.rollback(
@@ -106,6 +110,11 @@ class FileReleaseRegistry:
         """As `ReleaseRegistry.find_block`; reads the end of the log, and a few marks."""
         wanted = ContentDigest(digest)
         return self._look(name, lambda desk: desk.find_block(wanted))
+
+    def block_history(self, name: str, digest: ContentDigest) -> "list[BlockMark]":
+        """As `ReleaseRegistry.block_history`; reads a few marks for each that it returns."""
+        wanted = ContentDigest(digest)
+        return self._look(name, lambda desk: desk.block_history(wanted))
 
     def blocks(self, name: str) -> "list[BlockMark]":
         """As `ReleaseRegistry.blocks`; reads the newest mark about each digest ever marked."""

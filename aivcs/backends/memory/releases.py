@@ -139,6 +139,11 @@ class MemoryReleaseRegistry:
         wanted = ContentDigest(digest)
         return self._look(name, lambda desk: desk.find_block(wanted))
 
+    def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+        """Returns every block and unblock of a spec, newest first."""
+        wanted = ContentDigest(digest)
+        return self._look(name, lambda desk: desk.block_history(wanted))
+
     def blocks(self, name: str) -> list[BlockMark]:
         """Returns the marks that block something now, newest first."""
         return self._look(name, Desk.blocks)
