@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.exits import say
 from aivcs.cli.generate.walk import every, leaves, walk
+from aivcs.config import parse_value
+from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,6 +61,8 @@ def _message(error: Any, command: Command, root: Command, arguments: Sequence[st
     see = f" (see: {command.name} --help)"
     option = getattr(error, "option_name", "")
     if type(error).__name__ == "NoSuchOption":
+        if option[1:2].isdecimal() and command.positionals:
+            return _about_number(option, command, arguments)
         return f"no such option: {option}{_about_option(option, command, root, arguments) or see}"
     if text.startswith("no such command"):
         word = text.split("'")[1]
@@ -72,6 +76,27 @@ def _message(error: Any, command: Command, root: Command, arguments: Sequence[st
         near = get_close_matches(wrong.split("'")[-2].lower(), choices.split("'")[1::2], n=1)
         return text + _did_you_mean(near) + see
     return text + see
+
+
+def _about_number(option: str, command: Command, arguments: Sequence[str]) -> str:
+    """What looks like an option, but is as good as none: a number that is less than nothing."""
+    # Typer names the first digit of it only.
+    at = next(i for i, word in enumerate(arguments) if word.startswith(option))
+    number = arguments[at]
+    behind = f"{command.name} … -- {number}"
+    key = next((word for word in reversed(arguments[:at]) if "." in word), None)
+    if command.path == ("config", "set") and key is not None:
+        try:
+            parse_value(key, number)
+        except UsageError as error:
+            return (
+                f"{error} (what begins with - is taken for an option, unless behind --: {behind})"
+            )
+    return f"no such option: {number}; if it is the {_last_of(command)}, write -- first: {behind}"
+
+
+def _last_of(command: Command) -> str:
+    return command.positionals[-1].metavar.removesuffix("...")
 
 
 def _about_option(

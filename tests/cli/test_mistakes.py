@@ -38,6 +38,12 @@ USAGE = [
     ("run list -n x", "'x' is no whole number", "aivcs run list [OPTIONS]"),
     ("run list --agent", "requires an argument", "aivcs run list [OPTIONS]"),
     ("blob ls a b", "unexpected extra argument(s) (b)", "aivcs blob ls [OPTIONS] [PREFIX]"),
+    ("config set core.lock_timeout -5",
+     ("a lock timeout of -5.0 is not between 0 and 86400 s (what begins with - is taken for an "
+      "option, unless behind --: aivcs config set … -- -5)"),
+     "aivcs config set [OPTIONS] KEY VALUE"),
+    ("config set exec.redact -12", "if it is the VALUE, write -- first: aivcs config set … -- -12",
+     "aivcs config set [OPTIONS] KEY VALUE"),
 ]  # fmt: skip
 """A mistake, what is said of it, and the line of usage."""
 
