@@ -56,15 +56,13 @@ class Signer(NamedTuple):
             raise BackendError(
                 f"cannot sign: there is no key {self.key!a}; make one with: ssh-keygen -t ed25519"
             )
-        with _file("signed", text.encode()) as data:
-            done = _run(
-                ["sign", "-f", os.path.abspath(self.key), "-n", namespace, data], self.environment
-            )
-            try:
-                with open(f"{data}.sig", encoding="ascii") as file:
-                    signature = file.read()
-            except (FileNotFoundError, ValueError):
-                signature = ""
+        # By its streams, not by files: nothing is left behind, whatever ends this process.
+        done = _run(
+            ["sign", "-f", os.path.abspath(self.key), "-n", namespace],
+            self.environment,
+            text.encode(),
+        )
+        signature = done.stdout.decode(errors="replace")
         if done.returncode or not signature:
             raise BackendError(
                 f"cannot sign with {self.key!a}: {_said(done)}. A key with a passphrase has to be "
@@ -121,13 +119,14 @@ class Verifier(NamedTuple):
         at = [] if moment is None else ["-O", f"verify-time={_compact(moment)}"]
         signers = ["-f", os.path.abspath(self.allowed_signers), *at]
         made = signature.encode()[:MAX_SIGNATURE]
-        with _file("signature", made) as file:
-            found = _run(["find-principals", "-s", file, *signers], self.environment)
+        with _unnamed(made) as file:
+            found = _run(["find-principals", *signers], self.environment, signature=file)
             for who in _principals(found.stdout.decode(errors="replace")):
                 done = _run(
-                    ["verify", "-I", who, "-n", namespace, "-s", file, *signers],
+                    ["verify", "-I", who, "-n", namespace, *signers],
                     self.environment,
                     text.encode(),
+                    signature=file,
                 )
                 if _is_good(done):
                     return Signed(TRUSTED, who)
@@ -140,8 +139,10 @@ def look(text: str, signature: str, namespace: str, environment: Mapping[str, st
     Raises:
         BackendError: ssh-keygen is missing.
     """
-    with _file("signature", signature.encode()[:MAX_SIGNATURE]) as file:
-        done = _run(["check-novalidate", "-n", namespace, "-s", file], environment, text.encode())
+    with _unnamed(signature.encode()[:MAX_SIGNATURE]) as file:
+        done = _run(
+            ["check-novalidate", "-n", namespace], environment, text.encode(), signature=file
+        )
     if not _is_good(done):
         return Signed(WRONG, _said(done))
     _, _, key = done.stdout.decode(errors="replace").strip().partition(" signature with ")
@@ -171,31 +172,47 @@ def _compact(moment: Timestamp) -> str:
 
 
 @contextmanager
-def _file(name: str, data: bytes) -> Iterator[str]:
-    """A file in a private folder, as ssh-keygen takes its input; both are gone afterwards."""
-    from tempfile import TemporaryDirectory
+def _unnamed(data: bytes) -> Iterator[int]:
+    """The descriptor of a file that has no name, so that no end of this process leaves it behind.
+
+    Raises:
+        BackendError: There is no place for it, or no way for ssh-keygen to open it.
+    """
+    from tempfile import TemporaryFile
 
     try:
-        with TemporaryDirectory(prefix="aivcs-") as folder:
-            path = f"{folder}/{name}"
-            with open(path, "wb") as file:
-                file.write(data)
-            yield path
+        with TemporaryFile(buffering=0) as file:
+            file.write(data)
+            if not os.path.exists(f"/dev/fd/{file.fileno()}"):
+                # Not to be found out by ssh-keygen, who would say that it is no signature.
+                raise BackendError(
+                    "signatures cannot be checked here: there is no /dev/fd (is /proc mounted?)"
+                )
+            yield file.fileno()
     except OSError as error:
         raise BackendError(f"cannot write a file for ssh-keygen: {error}") from error
 
 
 def _run(
-    arguments: list[str], environment: Mapping[str, str], data: bytes = b""
+    arguments: list[str],
+    environment: Mapping[str, str],
+    data: bytes = b"",
+    *,
+    signature: int | None = None,
 ) -> CompletedProcess[bytes]:
+    """Runs `ssh-keygen -Y` with some data as input, and a signature in a file that is open here."""
     import subprocess
 
     quiet = {"SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
+    if signature is not None:
+        os.lseek(signature, 0, os.SEEK_SET)  # not all systems open it anew
+        arguments = [*arguments, "-s", f"/dev/fd/{signature}"]
     try:
         return subprocess.run(
             ["ssh-keygen", "-Y", *arguments],
             input=data,
             capture_output=True,
+            pass_fds=() if signature is None else (signature,),
             env={**environment, **quiet},
             start_new_session=True,  # without a terminal there is nowhere to ask for a passphrase
             timeout=SECONDS,

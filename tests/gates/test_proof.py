@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -97,6 +99,28 @@ class TestSigning:
             assert "@9" in aivcs("release", "sign", "bot", "@9", code=12).complaint
             assert "@2" in aivcs("release", "sign", "bot", "2", code=12).complaint  # a mark
             assert "@SEQ" in aivcs("release", "sign", "bot", "v1", code=2).complaint
+
+
+class TestEnding:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+    @pytest.mark.parametrize("verb", ["sign", "verify"])
+    def test_leaves_no_file_behind(self, aivcs, specs, signers, tmp_path, verb, number):
+        aivcs.ok("release", "promote", "bot", specs[0], "--sign")
+        slow = tmp_path / "slow"
+        slow.mkdir()
+        (slow / "ssh-keygen").write_text(f"#!/bin/sh\n: >{slow}/asked; exec sleep 2\n")
+        (slow / "ssh-keygen").chmod(0o755)
+        files = tmp_path / "files"
+        files.mkdir()
+        env = {"PATH": f"{slow}:{os.environ['PATH']}", "TMPDIR": str(files)}
+        process = aivcs.start("release", verb, "bot", env=env, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while not (slow / "asked").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(30) in {-number, 130}
+        assert list(files.iterdir()) == []
 
 
 class TestProof:
