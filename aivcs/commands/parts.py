@@ -15,6 +15,7 @@ from aivcs.errors import BackendError, SerializationError, UsageError
 from aivcs.model import ContentDigest
 from aivcs.rules.spec import (
     MAX_MANIFEST,
+    REPOSITORIES,
     File,
     check_path,
     encode_manifest,
@@ -71,6 +72,8 @@ def find_part(path: str, what: str) -> PartOnDisk:
         raise BackendError(f"cannot read {path!a}: {error.strerror}") from error
     root = os.fsencode(os.path.realpath(path))
     if S_ISDIR(mode):
+        if os.fsdecode(os.path.basename(root)).lower() in REPOSITORIES:
+            raise UsageError(f"{what}: {path!a} is a repository; a part is what one keeps in one")
         return PartOnDisk(root, _list_files(root))
     if not S_ISREG(mode):
         raise UsageError(
@@ -80,6 +83,28 @@ def find_part(path: str, what: str) -> PartOnDisk:
         if _reads_as_manifest(file):
             raise UsageError(f"{what}: {path!a} reads as the manifest of a folder; give the folder")
     return PartOnDisk(root, None)
+
+
+def require_apart(part: PartOnDisk, what: str, store: str) -> None:
+    """Refuses a folder in the store, or around it: with each blob it would be another folder.
+
+    Args:
+        part: What was found.
+        what: What the user calls it, for messages.
+        store: The path of the store.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if part.files is None:
+        return
+    inner = os.fsencode(os.path.realpath(store))
+    if os.path.commonpath([part.path, inner]) in {part.path, inner}:
+        relation = "in" if part.path.startswith(inner) else "around"
+        raise UsageError(
+            f"{what}: {_shown(part.path)} is {relation} the store {store}, "
+            "which changes with everything that is stored; keep parts apart from it"
+        )
 
 
 def store_part(repo: Repository, part: PartOnDisk) -> ContentDigest:

@@ -76,13 +76,15 @@ def create(
     if git_sha is not None:
         check_text("git_sha", git_sha)
     _require_parts(parts, git_sha, partial=partial)
-    from aivcs.commands.parts import find_part, store_part
+    from aivcs.commands.parts import find_part, require_apart, store_part
 
     found = {
         part: find_part(path, f"--{part}")
         for part in PARTS
         if (path := parts.get(part)) is not None
     }
+    for part, on_disk in found.items():
+        require_apart(on_disk, f"--{part}", repo.path)
     with repo.hold(later=True):
         fields = {} if git_sha is None else {"git_sha": git_sha}
         for part, on_disk in found.items():

@@ -39,7 +39,7 @@ MAX_DEPTH = 200
 """Names of a path in a manifest, at most: who walks down there does so by recursion."""
 _BEGINNING = b'{"files":['
 """What every manifest begins with."""
-_OWN = frozenset({".git", ".aivcs"})
+REPOSITORIES = frozenset({".git", ".aivcs"})
 """Folders that make whoever enters them obey: never part of an agent."""
 
 
@@ -177,7 +177,7 @@ def check_path(path: str) -> None:
             raise SerializationError(
                 f"a name in the path {shown} has more than {MAX_COMPONENT} bytes"
             )
-        if name.lower() in _OWN:
+        if name.lower() in REPOSITORIES:
             raise SerializationError(
                 f"the path {shown} goes into a repository ({name}); "
                 "a part is a folder that has none inside"

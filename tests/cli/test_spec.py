@@ -151,6 +151,27 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_stored(aivcs, agent, 
         aivcs("spec", "create", *words, "--git-sha", "abc", code=2)
 
 
+def test_a_store_is_no_part_and_neither_is_what_is_in_it_or_around_it(aivcs):
+    named = aivcs.folder / "named" / "store"
+    named.parent.mkdir()
+    os.rename(aivcs.store, named)
+    os.symlink(named.parent, aivcs.folder / "link")
+    (aivcs.folder / "other" / ".aivcs").mkdir(parents=True)
+    for folder, complaint in (
+        (named, "in the store"),
+        (named / "objects", "in the store"),
+        (aivcs.folder / "link", "around the store"),
+        (aivcs.folder / "other" / ".aivcs", "is a repository"),
+    ):
+        done = aivcs("--store", named, "spec", "create", "--partial", "--tools", folder, code=2)
+        assert complaint in done.complaint
+        assert os.listdir(named / "objects") == []
+    beside = named.with_name("storehouse")
+    beside.mkdir()
+    (beside / "tool").write_text("x")
+    aivcs.ok("--store", named, "spec", "create", "--partial", "--tools", beside)
+
+
 def test_show_tells_every_file(aivcs, agent, spec, files):
     lines = aivcs.ok("spec", "show", spec[:8]).lines
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in lines}
