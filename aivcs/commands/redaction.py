@@ -7,7 +7,7 @@ escaped in JSON), cut, or otherwise transformed is another value, and is not rec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PATTERNS = ("*_TOKEN", "*_SECRET", "*_KEY", "*PASSWORD*")
 """Names of variables whose values are secrets; `*` stands for any text, also for none."""
@@ -33,6 +33,86 @@ def find_secrets(environment: "Mapping[str, str]", patterns: "Iterable[str]") ->
     return secrets
 
 
+class _Secret:
+    """A secret as it is looked for in one stream, in time that grows with the stream alone.
+
+    Where a secret repeats itself, or nearly, there may be an occurrence or a beginning of one at
+    every byte, and comparing each would take the length of the secret times that of the stream. So
+    its borders are used, the beginnings that it also ends with (Knuth, Morris and Pratt, 1977).
+
+    Attributes:
+        value: Its bytes.
+        name: Of the variable.
+    """
+
+    __slots__ = ("_begun", "_borders", "name", "value")
+
+    def __init__(self, value: bytes, name: str) -> None:
+        self.value = value
+        self.name = name
+        self._begun = 0
+        self._borders: list[int] = []
+
+    def begun(self, data: bytes, new: int) -> int:
+        """How many bytes at the end of some data it begins with; not all of its bytes.
+
+        Args:
+            data: The stream as it was given before, from somewhere on, and what is new.
+            new: Bytes that are.
+        """
+        value = self.value
+        begun, at = self._begun, len(data) - new
+        if new >= len(value) - 1:  # what was before is too far away
+            begun, at = 0, len(data) - len(value) + 1
+        while at < len(data):
+            if not begun:
+                at = data.find(value[:1], at)
+                if at < 0:
+                    break
+            byte = data[at]
+            while begun and value[begun] != byte:
+                begun = self.borders[begun]
+            begun += value[begun] == byte
+            if begun == len(value):
+                begun = self.borders[begun]
+            at += 1
+        self._begun = begun
+        return begun
+
+    def occurrences(self, data: bytes, end: int) -> "Iterator[tuple[int, int]]":
+        """Where it is in some data, if it begins before `end`; overlapping ones may come as one."""
+        length = len(self.value)
+        limit = end + length - 1
+        begin = data.find(self.value, 0, limit)
+        while begin >= 0:
+            at, period = begin, length - self.borders[length]
+            if period < length:
+                # Of those that overlap, most are found many at once.
+                for step in ((length - 1) // period * period, period):
+                    rest = self.value[length - step :]
+                    while at + step < end and data.startswith(rest, at + length):
+                        at += step
+            yield begin, at + length
+            # The next that overlaps this one would have come with it, were it any nearer
+            # (Fine and Wilf, 1965: else there would be a shorter period).
+            begin = data.find(
+                self.value, at + (length if period == length else length - period + 1), limit
+            )
+
+    @property
+    def borders(self) -> "list[int]":
+        """For each number of its first bytes, how many of these are the longest border."""
+        if not self._borders:
+            borders, border = [0, 0], 0
+            for byte in self.value[1:]:
+                while border and self.value[border] != byte:
+                    border = borders[border]
+                border += self.value[border] == byte
+                borders.append(border)
+            self._borders = borders
+        return self._borders
+
+
 class Redactor:
     """Masks secrets in a stream that comes in pieces, wherever these are cut.
 
@@ -48,45 +128,37 @@ class Redactor:
             secrets: The names by the secrets; none of these is empty.
         """
         # The longest first, so that of several at one place it is the longest that is named.
-        self._secrets = sorted(secrets.items(), key=lambda secret: (-len(secret[0]), secret[1]))
+        ordered = sorted(secrets.items(), key=lambda secret: (-len(secret[0]), secret[1]))
+        self._secrets = [_Secret(value, name) for value, name in ordered]
         self._carry = b""
         self._covered = 0
 
     def feed(self, data: bytes) -> bytes:
         """Takes what the stream goes on with; returns, masked, what can be told by now."""
+        new = len(data)
         data = self._carry + data
-        return self._mask(data, self._settled(data))
+        # What a secret may begin with is not settled yet.
+        waiting = max((secret.begun(data, new) for secret in self._secrets), default=0)
+        return self._mask(data, len(data) - waiting)
 
     def end(self) -> bytes:
         """Returns what is left."""
         return self._mask(self._carry, len(self._carry))
 
-    def _settled(self, data: bytes) -> int:
-        """Up to where it is known what begins: all but an end with which a secret may begin."""
-        settled = len(data)
-        for secret, _ in self._secrets:
-            at = data.find(secret[:1], max(0, len(data) - len(secret) + 1))
-            while 0 <= at < settled:
-                if secret.startswith(data[at:]):
-                    settled = at
-                at = data.find(secret[:1], at + 1)
-        return settled
-
     def _mask(self, data: bytes, end: int) -> bytes:
         """Masks data up to an end, and keeps the rest; `_covered` bytes of that are masked yet."""
-        found: dict[int, tuple[bytes, str]] = {}
-        for secret, name in self._secrets:
-            at = data.find(secret, 0, end + len(secret) - 1)
-            while at >= 0:
-                found.setdefault(at, (secret, name))
-                at = data.find(secret, at + 1, end + len(secret) - 1)
+        found: dict[int, tuple[int, str]] = {}
+        for secret in self._secrets:
+            for begin, stop in secret.occurrences(data, end):
+                longest, name = found.get(begin, (0, secret.name))
+                found[begin] = (max(longest, stop), name)
         pieces: list[bytes] = []
         done = self._covered
         for at in sorted(found):
-            secret, name = found[at]
+            stop, name = found[at]
             if at >= done:
                 pieces += (data[done:at], b"***%b***" % name.encode("utf-8", "surrogateescape"))
-            done = max(done, at + len(secret))
+            done = max(done, stop)
         if done < end:
             pieces.append(data[done:end])
             done = end

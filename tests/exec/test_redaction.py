@@ -39,14 +39,41 @@ def masked(data, secrets):
     return result
 
 
+def in_chunks(data, secrets, cuts):
+    redactor = Redactor(secrets)
+    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    return b"".join(redactor.feed(data[a:b]) for a, b in pairwise(places)) + redactor.end()
+
+
 @given(data=TEXT, secrets=SECRETS, cuts=st.sets(st.integers(0, 40)))
 @example(data=b"aaaaaaaaa", secrets={b"aaa": "X"}, cuts=set(range(9)))
 @example(data=b"abab", secrets={b"aba": "X", b"ab": "Y"}, cuts={2})
 def test_for_any_chunks_it_is_what_masking_the_whole_gives(data, secrets, cuts):
-    redactor = Redactor(secrets)
-    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    found = b"".join(redactor.feed(data[a:b]) for a, b in pairwise(places)) + redactor.end()
-    assert found == masked(data, secrets)
+    assert in_chunks(data, secrets, cuts) == masked(data, secrets)
+
+
+REPEATED = st.builds(
+    lambda word, length, rest: (word * length)[:length].encode() + rest,
+    st.text("ab", min_size=1, max_size=5), st.integers(1, 14), st.sampled_from([b"", b"", b"b"]),
+)  # fmt: skip
+
+
+@given(
+    pieces=st.lists(REPEATED | st.just(b"c"), max_size=8),
+    secrets=st.dictionaries(REPEATED, st.sampled_from("XYZ"), max_size=4),
+    cuts=st.sets(st.integers(0, 100)),
+)
+def test_so_it_is_where_secrets_repeat_themselves(pieces, secrets, cuts):
+    data = b"".join(pieces)
+    assert in_chunks(data, secrets, cuts) == masked(data, secrets)
+
+
+def test_a_long_secret_that_repeats_itself_takes_no_more_than_reading():
+    # Comparing all of it at each byte would take hours.
+    secret, data = b"ab" * (1 << 16), b"ab" * (1 << 20)
+    redactor = Redactor({secret: "K", secret + b"c": "L"})
+    chunks = [data[at : at + (1 << 16)] for at in range(0, len(data), 1 << 16)]
+    assert b"".join(map(redactor.feed, chunks)) + redactor.end() == b"***K***"
 
 
 def test_only_what_may_begin_a_secret_waits_for_more():
