@@ -1,8 +1,11 @@
 """`aivcs run exec` at a terminal: the command has one, and the keys do what they always did."""
 
 import os
+import resource
 import signal
 from pathlib import Path
+
+import pytest
 
 
 def test_the_command_has_a_terminal_of_the_same_size_and_settings(desk, execute):
@@ -38,6 +41,20 @@ def test_what_is_typed_reaches_it_and_the_end_of_input_does(desk, execute):
     it.wait_for("READY> ")
     assert it.is_canonical()
     assert execute.ending == ("COMPLETED", 0)
+
+
+def test_what_is_typed_reaches_it_however_many_files_are_open(desk, execute):
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 1200:
+        pytest.skip("so many files cannot be open")
+    # Numbers up to 1100 are taken, so that what the command opens has those above.
+    (execute.aivcs.folder / "many").write_text(
+        'ulimit -S -n 1200 && for ((i = 3; i < 1100; i++)); do eval "exec $i</dev/null"; done\n'
+        "exec $E sh -c 'echo up; read x; echo got $x'\n"
+    )
+    it = desk("bash", "-c", ". ./many")
+    it.wait_for("up")
+    it.type("hello\r")
+    it.wait_for("got hello")
 
 
 def test_ctrl_z_stops_the_job_and_fg_goes_on(desk, execute):

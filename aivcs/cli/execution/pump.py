@@ -117,7 +117,9 @@ class Pump:
                 try:
                     rest = rest[os.write(self._target, rest) :]
                 except BlockingIOError:  # some parents hand down a pipe that does not wait
-                    select.select([], [self._target], [])
+                    room = select.poll()
+                    room.register(self._target, select.POLLOUT)
+                    room.poll()
         except OSError as error:
             if error.errno != errno.EPIPE:
                 self.failure = error

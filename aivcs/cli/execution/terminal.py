@@ -95,15 +95,17 @@ class Terminal:
         _thread.start_new_thread(self._type, (ended,))
 
     def _type(self, ended: int) -> None:
-        poll = select.poll()
-        poll.register(ended, 0)
+        away, here = select.poll(), select.poll()
+        away.register(ended, 0)
+        here.register(ended, 0)
+        here.register(self.real, select.POLLIN)
         try:
             while True:
                 if not self.is_foreground():
-                    if poll.poll(_LOOK):
+                    if away.poll(_LOOK):
                         return
                     continue
-                ready = select.select([self.real, ended], [], [], _LOOK / 1000)[0]
+                ready = dict(here.poll(_LOOK))
                 if ended in ready:
                     return
                 if self.real in ready and self.is_foreground():
