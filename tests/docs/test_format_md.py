@@ -6,17 +6,20 @@ import os
 import re
 import shutil
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from aivcs.backends.fs import FileBackend
 from aivcs.commands.head import take
+from aivcs.commands.proof import verify as prove
 from aivcs.commands.spec import create
 from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
 from aivcs.model import ContentDigest, Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
 from aivcs.repository import Repository
+from aivcs.rules.policy import read_document
 from aivcs.rules.spec import encode_spec
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
@@ -230,9 +233,28 @@ def test_the_examples_are_healthy_logs(store: Path) -> None:
     path.write_bytes(release)
     (path.parent / "search.jsonl").write_bytes(marked)
     backend = FileBackend.open(str(store))
-    backend.blobs.put(b"min_runs = 1\n")
+    backend.blobs.put(policy_of_example())
     assert list(backend.verify(frozenset({"blobs", "runs", "releases"}))) == []
     assert [e.seq for e in backend.runs.iter_events(run_id)] == [1, 2, 7, 10, 11]
+    checks = list(
+        prove(Repository(backend), "support/search", verifier=None, environment=os.environ)
+    )
+    assert not [check for check in checks if check.result == "failed"]
+    ruled = [check.result for check in checks if check.check == "require_runs"]
+    assert ruled == ["ok", "not proven", "ok", "not proven"]  # those that were forced
+
+
+def policy_of_example() -> bytes:
+    [document] = re.findall(r"the policy is the blob `(.*?)`", TEXT)
+    return str(document).encode()
+
+
+def test_the_policy_of_the_example_is_one_and_is_what_its_lines_name() -> None:
+    policy = read_document(policy_of_example())
+    assert policy.rules == {"require_runs": 1}
+    assert policy.document() == policy_of_example()
+    digest = sha256(policy_of_example()).hexdigest()
+    assert set(re.findall(rb'"policy":"(\w+)"', EXAMPLES[2])) == {digest.encode()}
 
 
 def test_the_table_of_the_example_is_what_its_lines_say(store: Path) -> None:
