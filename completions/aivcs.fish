@@ -298,7 +298,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -k -a '(__aivcs_known running)'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 1" -k -a '(__aivcs_known event)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l status -x -a 'completed failed cancelled' -d 'How it ended'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l status -x -a 'completed failed cancelled' -d 'How it ended, whatever --exit-code records'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l exit-code -x -d 'The exit code of what ran, recorded: 0 is completed, 130 and 143 cancelled, others failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l if-running -d 'Do nothing if the run is over already'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -k -a '(__aivcs_known digest)' -d 'The blob of its final state'

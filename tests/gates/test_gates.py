@@ -179,6 +179,12 @@ class TestEvidence:
             *good, *other, failed,
         ]  # fmt: skip
 
+    def test_is_a_run_that_was_said_to_be_completed_whatever_its_exit_code(self, aivcs, specs):
+        rule(aivcs, "require_runs", "1")
+        finds = aivcs.begin("bot", b"spec 1")
+        aivcs.ok("run", "finish", finds, "--exit-code", "1", "--status", "completed")
+        aivcs.ok("release", "promote", "bot", specs[0], *evidence(finds))
+
     def test_of_the_promotion_counts_when_it_is_returned_to(self, aivcs, specs, runs):
         good = runs(0.9)
         aivcs.ok("release", "promote", "bot", specs[0])

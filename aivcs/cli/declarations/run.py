@@ -191,7 +191,11 @@ def run_finish(
     run: Run,
     status: Annotated[
         Status | None,
-        Option("--status", case_sensitive=False, help="How it ended. Default: by --exit-code."),
+        Option(
+            "--status",
+            case_sensitive=False,
+            help="How it ended, whatever --exit-code records. Default: as that says.",
+        ),
     ] = None,
     exit_code: Annotated[
         int | None,
