@@ -55,6 +55,54 @@ class TestHome:
         assert aivcs.ok("blob", "ls").out == b""
 
 
+class TestAnotherSystem:
+    """Linux without what macOS lacks: what the standard library has there only where it is."""
+
+    MISSING = (
+        "fdatasync posix_fadvise posix_fallocate O_TMPFILE O_DIRECT O_PATH O_NOATIME pipe2 eventfd "
+        "sched_getaffinity getrandom memfd_create pidfd_open copy_file_range splice waitid "
+        "getxattr setxattr unshare setns setresuid setresgid sigwaitinfo sigtimedwait SIGPWR "
+        "SIGRTMIN SIGRTMAX epoll F_SETPIPE_SZ F_GETPIPE_SZ F_OFD_SETLK F_OFD_SETLKW CLOCK_BOOTTIME"
+    )
+
+    @pytest.fixture
+    def env(self, tmp_path):
+        (tmp_path / "sitecustomize.py").write_text(
+            "import _signal, fcntl, os, posix, select, signal, sys, time\n"
+            "for module in (_signal, fcntl, os, posix, select, signal, time):\n"
+            f"    for name in {self.MISSING!r}.split():\n"
+            "        vars(module).pop(name, None)\n"
+            "sys.platform = 'darwin'\n"
+        )
+        return {"PYTHONPATH": str(tmp_path)}
+
+    def test_is_served_as_far_as_it_goes(self, aivcs, env):
+        spec = aivcs.ok("blob", "put", "-", stdin="x", env=env).text
+        run = aivcs.ok("run", "start", "--agent", "a", "--spec", spec, env=env).text
+        events = '{"kind":"a","payload":1}\n{"kind":"b","payload":2}\n'
+        aivcs.ok("run", "log", "--stdin", run, stdin=events, env=env)
+        aivcs.ok("run", "finish", run, env=env)
+        aivcs.ok("release", "promote", "bot", spec, env=env)
+        for command in ("verify", "gc", "status", "head", "run list", "run reap", "config list"):
+            aivcs.ok(*command.split(), env=env)
+        done = aivcs.shell(
+            'export AIVCS_RUN=$(aivcs run start --agent a --spec "$1")\n'
+            'eval "$(aivcs shell-init bash)"; aivcs_log k a=1; aivcs_log k a=2\n'
+            "aivcs_flush && aivcs run events @ | wc -l", spec, env=env,
+        )  # fmt: skip
+        assert (done.code, done.text.strip()) == (0, "2"), done
+
+    def test_is_told_what_it_cannot_have(self, aivcs, env, unchanged):
+        spec = aivcs.put(b"x")
+        with unchanged:
+            done = aivcs(
+                "run", "exec", "--agent", "a", "--spec", spec, "--", "true", code=125, env=env
+            )
+        assert done.complaint.startswith(
+            "run exec needs sigwaitinfo, which this system does not have"
+        )
+
+
 class TestWorkingDirectory:
     def test_may_be_gone_when_the_store_is_named(self, aivcs):
         spec = aivcs.put(b"x")

@@ -6,6 +6,8 @@ They are blocked for the whole process before the command is started, which gets
 import _thread
 import os
 
+from aivcs.errors import BackendError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
@@ -18,6 +20,19 @@ TAKEN = {
     signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH,
 }  # fmt: skip
 """The signals that are the command's."""
+
+
+def require_signals() -> None:
+    """Refuses to go on where a signal does not tell who sent it, as on macOS.
+
+    Raises:
+        BackendError: It does not here.
+    """
+    if not hasattr(signal, "sigwaitinfo"):
+        raise BackendError(
+            "run exec needs sigwaitinfo, which this system does not have; record what you execute "
+            "with: aivcs run start, run log and run finish"
+        )
 
 
 class Signals:

@@ -5,7 +5,7 @@ import sys
 
 from aivcs.cli.execution import Execution, Outcome
 from aivcs.cli.execution.process import StartError
-from aivcs.cli.execution.signals import Signals, end_by_interrupt
+from aivcs.cli.execution.signals import Signals, end_by_interrupt, require_signals
 from aivcs.cli.verbs.run import annotate, surroundings
 from aivcs.commands import run as commands
 from aivcs.commands.recording import NONE, Recording
@@ -35,6 +35,7 @@ def exec_(
 ) -> int:
     """Executes a command, records it as a run, and exits as it did."""
     try:
+        require_signals()
         repo = context.repository()
         if git_sha is None:
             from aivcs.cli.identity import commit
