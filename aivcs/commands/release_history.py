@@ -226,7 +226,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
     if isinstance(wanted, int):
         sealed = repo.releases.find(name, wanted)
         if sealed is None:
-            raise _no_entry(name, target)
+            raise _no_entry(name, wanted)
         if not isinstance(sealed.what, ReleaseRecord):
             return EntryDetails(sealed, None, [], [])
     newest_first = _SignedHistory(repo.releases.iter_log(name))
@@ -239,7 +239,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
         None,
     )
     if found is None:
-        raise _no_entry(name, target)
+        raise _no_entry(name, wanted)
     record, state = found
     blocks = repo.releases.block_history(name, record.spec_digest)
     told = HistoryEntry(
@@ -282,7 +282,10 @@ def _wanted(repo: "Repository", name: str, target: str) -> "ContentDigest | int 
     return repo.resolve_target(name, target)
 
 
-def _no_entry(name: str, target: "str | None") -> errors.ReleaseNotFoundError:
+def _no_entry(name: str, wanted: "ContentDigest | int | str") -> errors.ReleaseNotFoundError:
+    shown = f"@{wanted}" if isinstance(wanted, int) else wanted
     return errors.ReleaseNotFoundError(
-        name, f"{name} has no entry {target}; aivcs release history {name} shows what there was"
+        name,
+        f"{name} has no entry {shown}; aivcs release history {name} shows what there was",
+        wanted,
     )

@@ -66,6 +66,7 @@ HINTS = [
     ("run start --agent a --spec prompt.md", 2,
      "prompt.md is a file; store it, and use the digest: aivcs blob put prompt.md"),
     ("release promote ONE reviewer", 2, "NAME stands before SPEC"),
+    ("release show reviewer @9", 12, "the newest is @2 (looked in STORE)"),
     ("blob get 0123456789", 12, "looked in STORE"),
     ("blob get prompt.md", 2,
      "prompt.md is a file; its digest is printed by: aivcs blob put prompt.md"),
