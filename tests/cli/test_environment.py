@@ -486,6 +486,8 @@ class TestStrangeFiles:
             done = aivcs(*command, stdin=b"content", code=16)
             assert done.complaint
             assert done.out == b""
+        if what == "release":
+            assert aivcs("release", "list", code=16).complaint
 
 
 def test_without_a_terminal_type_everything_works(aivcs):

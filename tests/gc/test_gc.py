@@ -269,6 +269,13 @@ class TestWhatStopsIt:
         log.symlink_to(aivcs.folder / "elsewhere")
         return 16
 
+    def move_a_release_and_put_a_folder_there(self, aivcs):
+        aivcs.ok("release", "promote", "bot", aivcs.put(b"first"))
+        log = aivcs.release_log("bot")
+        log.rename(aivcs.folder / "elsewhere")
+        log.mkdir()
+        return 16
+
     def spoil(self, aivcs, content, changed):
         from hashlib import sha256
 

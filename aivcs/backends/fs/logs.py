@@ -158,11 +158,12 @@ def list_logs(folder: "Folder") -> "Iterator[str]":
 def _list_releases(folder: "Folder", above: str) -> "Iterator[str]":
     for entry, mode in sorted(_entries(folder, f"releases/{above}".rstrip("/")), key=_by_name):
         where = f"releases/{above}{entry}"
-        if S_ISDIR(mode):
-            yield from _list_releases(folder, f"{above}{entry}/")
-        elif entry.endswith(".jsonl") and _is_release_name(f"{above}{entry}"[:-6]):
+        # First, since a folder called like this is in the place of a log.
+        if entry.endswith(".jsonl") and _is_release_name(f"{above}{entry}"[:-6]):
             _require_file(where, mode)
             yield f"release/{above}{entry}"[:-6]
+        elif S_ISDIR(mode):
+            yield from _list_releases(folder, f"{above}{entry}/")
         else:
             _refuse_link(where, mode)
 

@@ -181,9 +181,9 @@ class FileReleaseRegistry:
             except FileNotFoundError:
                 return
         for entry, is_folder in entries:
-            if is_folder:
+            if is_folder and not entry.endswith(".jsonl"):
                 yield from self._find_names(f"{below}{entry}/")
-            elif entry.endswith(".jsonl"):
+            elif entry.endswith(".jsonl"):  # a folder, too: who asks for the log will be told
                 try:
                     check_release_name(below + entry[:-6])
                 except InvalidNameError:
