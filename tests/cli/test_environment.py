@@ -53,6 +53,19 @@ class TestHome:
         config.unlink()
         config.symlink_to("/dev/null")  # how one says that there is to be none
         assert aivcs.ok("blob", "ls").out == b""
+        aivcs("config", "set", "--user", "core.durability", "batch", code=16)
+        assert config.is_symlink()
+
+    def test_its_configuration_may_be_kept_elsewhere(self, aivcs):
+        config = aivcs.home / ".config" / "aivcs" / "config.toml"
+        config.parent.mkdir(parents=True)
+        kept = aivcs.folder / "dotfiles.toml"
+        kept.write_text("# mine\n")
+        config.symlink_to(kept)
+        aivcs.ok("config", "set", "--user", "core.durability", "batch")
+        assert config.is_symlink()
+        assert kept.read_text().startswith("# mine\n")
+        assert aivcs.ok("config", "get", "core.durability").text == "batch"
 
 
 class TestAnotherSystem:

@@ -174,7 +174,7 @@ class FileReleaseRegistry:
         from os import scandir
 
         self._folder.require_parents(f"releases/{below}")
-        with files.doing("list", f"releases/{below}"):
+        with files.doing("list", self._folder.path(f"releases/{below}").rstrip("/")):
             try:
                 with scandir(self._folder.path(f"releases/{below}")) as found:
                     entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]

@@ -290,9 +290,13 @@ def _change_own(context: Context, key: str, value: object) -> None:
 
     from aivcs.cli.context import read_config
     from aivcs.config import render_config
+    from aivcs.errors import BackendError
 
-    path = context.user_config_path()
+    # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
+    path = os.path.realpath(context.user_config_path())
     after = render_config(read_config(path), key, value)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BackendError(f"cannot write {path}: it is no regular file")
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(f"{path}.new", "wb") as file:
@@ -301,8 +305,6 @@ def _change_own(context: Context, key: str, value: object) -> None:
             os.fsync(file.fileno())  # or a power cut leaves an empty file, which means the defaults
         os.replace(f"{path}.new", path)
     except OSError as error:
-        from aivcs.errors import BackendError
-
         raise BackendError(f"cannot write {path}: {error.strerror}") from error
 
 
