@@ -45,12 +45,13 @@ class _Secret:
         name: Of the variable.
     """
 
-    __slots__ = ("_begun", "_borders", "name", "value")
+    __slots__ = ("_begun", "_borders", "_head", "name", "value")
 
     def __init__(self, value: bytes, name: str) -> None:
         self.value = value
         self.name = name
         self._begun = 0
+        self._head = value[:4]
         self._borders: list[int] = []
 
     def begun(self, data: bytes, new: int) -> int:
@@ -65,17 +66,23 @@ class _Secret:
         if new >= len(value) - 1:  # what was before is too far away
             begun, at = 0, len(data) - len(value) + 1
         while at < len(data):
-            if not begun:
-                at = data.find(value[:1], at)
-                if at < 0:
+            if begun:
+                byte = data[at]
+                while begun and value[begun] != byte:
+                    begun = self.borders[begun]
+                begun += value[begun] == byte
+                at += 1
+            else:  # most of the time, and without a look at each byte
+                found = data.find(self._head, at)
+                if found < 0:
+                    at = data.find(value[:1], max(at, len(data) - len(self._head) + 1))
+                    while at >= 0 and not value.startswith(data[at:]):
+                        at = data.find(value[:1], at + 1)
+                    begun = len(data) - at if at >= 0 else 0
                     break
-            byte = data[at]
-            while begun and value[begun] != byte:
-                begun = self.borders[begun]
-            begun += value[begun] == byte
+                begun, at = len(self._head), found + len(self._head)
             if begun == len(value):
                 begun = self.borders[begun]
-            at += 1
         self._begun = begun
         return begun
 
