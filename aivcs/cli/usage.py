@@ -61,8 +61,9 @@ def _message(error: Any, command: Command, root: Command, arguments: Sequence[st
     see = f" (see: {command.name} --help)"
     option = getattr(error, "option_name", "")
     if type(error).__name__ == "NoSuchOption":
-        if option[1:2].isdecimal() and command.positionals:
-            return _about_number(option, command, arguments)
+        number = next((word for word in arguments if word.startswith(option)), "")
+        if option[1:2].isdecimal() and number and command.positionals:
+            return _about_number(number, command, arguments)
         return f"no such option: {option}{_about_option(option, command, root, arguments) or see}"
     if text.startswith("no such command"):
         word = text.split("'")[1]
@@ -78,13 +79,11 @@ def _message(error: Any, command: Command, root: Command, arguments: Sequence[st
     return text + see
 
 
-def _about_number(option: str, command: Command, arguments: Sequence[str]) -> str:
-    """What looks like an option, but is as good as none: a number that is less than nothing."""
-    # Typer names the first digit of it only.
-    at = next(i for i, word in enumerate(arguments) if word.startswith(option))
-    number = arguments[at]
+def _about_number(number: str, command: Command, arguments: Sequence[str]) -> str:
+    """What looks like an option, but is hardly meant as one; Typer names its first digit only."""
     behind = f"{command.name} … -- {number}"
-    key = next((word for word in reversed(arguments[:at]) if "." in word), None)
+    before = arguments[: arguments.index(number)]
+    key = next((word for word in reversed(before) if "." in word), None)
     if command.path == ("config", "set") and key is not None:
         try:
             parse_value(key, number)
@@ -92,11 +91,8 @@ def _about_number(option: str, command: Command, arguments: Sequence[str]) -> st
             return (
                 f"{error} (what begins with - is taken for an option, unless behind --: {behind})"
             )
-    return f"no such option: {number}; if it is the {_last_of(command)}, write -- first: {behind}"
-
-
-def _last_of(command: Command) -> str:
-    return command.positionals[-1].metavar.removesuffix("...")
+    meant = command.positionals[-1].metavar.removesuffix("...")
+    return f"no such option: {number}; if it is the {meant}, write -- first: {behind}"
 
 
 def _about_option(

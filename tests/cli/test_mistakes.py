@@ -42,6 +42,8 @@ USAGE = [
      ("a lock timeout of -5.0 is not between 0 and 86400 s (what begins with - is taken for an "
       "option, unless behind --: aivcs config set … -- -5)"),
      "aivcs config set [OPTIONS] KEY VALUE"),
+    ("blob put -z5", "no such option: -5 (see: aivcs blob put --help)",
+     "aivcs blob put [OPTIONS] [FILE...]"),
     ("config set exec.redact -12", "if it is the VALUE, write -- first: aivcs config set … -- -12",
      "aivcs config set [OPTIONS] KEY VALUE"),
 ]  # fmt: skip
