@@ -282,7 +282,7 @@ def _wanted(repo: "Repository", name: str, target: str) -> "ContentDigest | int 
     return repo.resolve_target(name, target)
 
 
-def _no_entry(name: str, wanted: "ContentDigest | int | str") -> errors.ReleaseNotFoundError:
+def _no_entry(name: str, wanted: "ContentDigest | int | str") -> "errors.ReleaseNotFoundError":
     shown = f"@{wanted}" if isinstance(wanted, int) else wanted
     return errors.ReleaseNotFoundError(
         name,
