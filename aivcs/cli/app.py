@@ -1,22 +1,10 @@
 """The command line in Typer, put together from the declarations of its nouns.
 
 From one walk over it `aivcs.cli.generate` makes the dispatch table, the completion files and the
-man pages; Typer itself answers `--help` and explains mistakes.
+man pages; `aivcs.cli.parser` parses with it.
 """
 
-import os
-import sys
-from collections.abc import Sequence
-
-import typer
-
-from aivcs.cli.context import Context
 from aivcs.cli.declarations import blob, config, release, run, shell, spec, store
-from aivcs.cli.declarations.shared import use
-from aivcs.cli.exits import OutputError
-
-_WIDEST_HELP = 100
-"""Columns of help, at most: longer lines are hard to read."""
 
 app = store.app
 app.add_typer(blob.app, name="blob", help="Contents by their SHA-256: specs, prompts, configs.")
@@ -25,32 +13,3 @@ app.add_typer(run.app, name="run", help="The ledger of executions: what an agent
 app.add_typer(release.app, name="release", help="What is live under each name, and its history.")
 app.add_typer(config.app, name="config", help="Settings of a store, and yours.")
 shell.declare(app)
-
-
-def run_typer(context: Context, arguments: Sequence[str]) -> int:
-    """Parses a command line with Typer, runs what it says, and returns the exit code."""
-    use(context)
-    context.json = "--json" in arguments
-    if context.is_terminal() and os.get_terminal_size(1).columns > _WIDEST_HELP:
-        os.environ.setdefault("TERMINAL_WIDTH", str(_WIDEST_HELP))  # how Typer is told
-    if sys.stdout is None:
-        # Closed. Typer would print its help nowhere and be content; writing to this fails.
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    try:
-        result = typer.main.get_command(app).main(
-            list(arguments), prog_name="aivcs", standalone_mode=False
-        )
-    except typer.Abort:
-        return 130
-    except SystemExit as error:  # how Typer takes it that nobody reads its output any more
-        raise BrokenPipeError from error
-    except OSError as error:  # verbs let none out: this is help that could not be printed
-        raise OutputError(error.strerror or str(error)) from error
-    except Exception as error:
-        from aivcs.cli.usage import explain
-
-        code = explain(context, error, arguments)
-        if code is None:
-            raise
-        return code
-    return int(result or 0)

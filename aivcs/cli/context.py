@@ -242,8 +242,6 @@ class Context:
         except BrokenPipeError:
             raise
         except OSError as error:
-            from aivcs.cli.exits import OutputError
-
             raise OutputError(error.strerror or str(error)) from error
 
     def tell(self, message: str) -> None:
@@ -272,8 +270,6 @@ class Context:
             raise
         except OSError as error:
             if not quiet:
-                from aivcs.cli.exits import OutputError
-
                 raise OutputError(error.strerror or str(error)) from error
 
     def _output(self) -> "BinaryIO":
@@ -347,6 +343,10 @@ class Context:
                 f"If you trust it, name it: --store {repo.path}, "
                 f"or once for all: aivcs config set --user safe.directory {repo.path}"
             )
+
+
+class OutputError(Exception):
+    """Standard output cannot take what is to be written."""
 
 
 def _stream(stream: "Any") -> "BinaryIO":

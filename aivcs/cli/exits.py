@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs import errors
+from aivcs.cli.context import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aivcs.cli.context import Context
-
-
-class OutputError(Exception):
-    """Standard output cannot take what is to be written."""
 
 
 CODES: dict[type[Exception], int] = {

@@ -58,9 +58,9 @@ def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
         return 0
     call = parse(arguments)
     if call is None:
-        from aivcs.cli.app import run_typer
+        from aivcs.cli import parser
 
-        return run_typer(context, arguments)
+        return parser.run(context, arguments)
     target, options, parameters = call
     context.json = bool(parameters.get("as_json"))
     context.configure(**options)

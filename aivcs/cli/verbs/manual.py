@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def show(context: Context, words: list[str]) -> int | None:
     """Prints the manual of a command, through man where a person reads and there is one."""
     if not words:
-        from aivcs.cli.app import run_typer
+        from aivcs.cli import parser
 
-        return run_typer(context, ["--help"])
+        return parser.run(context, ["--help"])
     from aivcs.cli.generate.walk import walk
 
     command = _find(walk(), words[1:] if words[0] == "aivcs" else words)
