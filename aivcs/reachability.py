@@ -14,9 +14,10 @@ import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from aivcs.errors import BackendError
+from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
 from aivcs.model import ContentDigest
+from aivcs.spill import Stack, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,22 +41,25 @@ _SEQ = re.compile(rb'\{"type":"event","seq":(\d+),')
 class References:
     """The digests that a store refers to, as far as it was read.
 
-    `digest in references` tells whether one was found.
+    `digest in references` tells whether one was found. There may be more of them than memory should
+    hold (`aivcs.spill`).
     """
 
     def __init__(self, repo: Repository) -> None:
         """Takes a store; nothing is read yet."""
         self._repo = repo
-        self._found: set[str] = set()
-        self._searched: set[str] = set()
-        self._absent: set[ContentDigest] = set()
+        # By the bytes of the digests: what is referred to, has been searched unless it is absent;
+        # what was searched beside; and what was to be searched and was not there.
+        self._found = Table()
+        self._searched = Table()
+        self._absent = Table()
         # Where reading each log has stopped, in the order of their names. Not in memory: there may
         # be more logs than it can hold.
         self._places = _Places(repo)
 
     def __contains__(self, digest: ContentDigest) -> bool:
         """Whether anything that was read refers to a digest."""
-        return digest in self._found
+        return bytes.fromhex(digest) in self._found
 
     def catch_up(self) -> Iterator[tuple[ContentDigest, str]]:
         """Reads what was not read yet; yields every digest found, once, and what refers to it.
@@ -67,7 +71,7 @@ class References:
             StorageError: One cannot be read.
         """
         backend = self._repo.backend
-        absent = list(self._absent)
+        was_absent = bool(self._absent)
         for pin in backend.pins():
             yield from self._follow(digests_in(b'"%b"' % pin.encode(errors="replace")), None, pin)
         places = _Places(self._repo)
@@ -80,8 +84,11 @@ class References:
             places.add(name, log.place)
         self._places.close()
         self._places = places
-        for digest in absent:  # it may have been put since, and name others itself
-            yield from self._follow(self._digests_in_blob(digest), None, digest)
+        # One may have been put since, and name others itself; but of the first reading, hardly.
+        for key in self._absent.keys() if was_absent else ():
+            digest = ContentDigest(key.hex())
+            if self._repo.blobs.contains(digest):
+                yield from self._follow(self._parts(digest), None, digest)
 
     def search(self, digest: ContentDigest) -> None:
         """Counts what a blob refers to, and so on, though nothing may refer to the blob itself.
@@ -90,34 +97,46 @@ class References:
             IntegrityError: It is damaged.
             StorageError: It cannot be read.
         """
-        for _ in self._follow(self._digests_in_blob(digest), None, digest):
-            pass
+        key = bytes.fromhex(digest)
+        if key in self._found and key not in self._absent:
+            return
+        if self._searched.add(key):
+            for _ in self._follow(self._parts(digest), None, digest):
+                pass
 
     def _follow(
         self, digests: Iterable[ContentDigest], log: LogCursor | None, source: str | bytes
     ) -> Iterator[tuple[ContentDigest, str]]:
+        waiting = Stack()
         for first in digests:
-            if first in self._found:
+            if not self._found.add(bytes.fromhex(first)):
                 continue
-            waiting = [(first, _describe(log, source))]
+            yield first, _describe(log, source)
+            self._push_parts(waiting, first)
             while waiting:
-                digest, why = waiting.pop()
-                if digest in self._found:
-                    continue
-                self._found.add(digest)
-                yield digest, why
-                waiting += [(d, f"blob {digest}") for d in self._digests_in_blob(digest)]
+                key, whole = waiting.pop()
+                if self._found.add(key):
+                    digest = ContentDigest(key.hex())
+                    yield digest, f"blob {whole.hex()}"
+                    self._push_parts(waiting, digest)
 
-    def _digests_in_blob(self, digest: ContentDigest) -> Iterator[ContentDigest]:
-        """Yields what a blob refers to, the first time it is asked; the whole blob is verified."""
-        if digest in self._searched:
-            return
-        if not self._repo.blobs.contains(digest):
-            self._absent.add(digest)
-            return
-        self._absent.discard(digest)
-        self._searched.add(digest)
-        yield from digests_in_blob(self._repo, digest)
+    def _push_parts(self, waiting: Stack, digest: ContentDigest) -> None:
+        """Puts what a blob refers to on a stack, and the blob with each, unless that was done."""
+        key = bytes.fromhex(digest)
+        if key not in self._searched:
+            for part in self._parts(digest):
+                waiting.push((bytes.fromhex(part), key))
+
+    def _parts(self, digest: ContentDigest) -> Iterator[ContentDigest]:
+        """Yields what a blob refers to, if it is there; the whole blob is verified."""
+        key = bytes.fromhex(digest)
+        try:
+            yield from digests_in_blob(self._repo, digest)
+        except NotFoundError:
+            self._absent.add(key)
+            self._searched.pop(key)
+        else:
+            self._absent.pop(key)
 
 
 class _Places:

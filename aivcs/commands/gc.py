@@ -17,12 +17,13 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import IntegrityError, LockTimeoutError, NotFoundError, UsageError
+from aivcs.model import ContentDigest
 from aivcs.reachability import References, digests_in_blob
+from aivcs.spill import Stack, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aivcs.model import ContentDigest
     from aivcs.repository import Repository
 
 GRACE = 14 * 86_400
@@ -60,15 +61,12 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
     moment = before(grace)
     references = References(repo)
     _read(references)
-    garbage: list[Removed] = []
-    for digest, size, put in repo.backend.stored_blobs():
-        if put < moment:
-            garbage.append(Removed(digest, size))
-        else:
-            references.search(digest)
-    garbage = _parents_last(repo, [blob for blob in garbage if blob.digest not in references])
+    garbage = _parents_last(repo, _unwanted(repo, references, moment))
     if dry_run:
-        yield from reversed(garbage)
+        while garbage:
+            blob = _removed(garbage.pop())
+            if blob.digest not in references:
+                yield blob
         return
     count = 0
     while garbage:
@@ -79,7 +77,7 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
                 _read(references)
                 deadline = monotonic() + _PATIENCE
                 while garbage and monotonic() < deadline:
-                    blob = garbage.pop()
+                    blob = _removed(garbage.pop())
                     if blob.digest in references:
                         continue
                     if repo.backend.delete_older(blob.digest, moment):
@@ -124,29 +122,49 @@ def before(grace: float) -> float:
     return time() - grace
 
 
-def _parents_last(repo: Repository, garbage: list[Removed]) -> list[Removed]:
-    """Returns some blobs so that each stands behind those that it names, else last digest first.
+def _unwanted(repo: Repository, references: References, moment: float) -> Table:
+    """Returns what may go as far as was read: the bytes of each blob, by those of its digest.
+
+    What was put since the moment is searched, so that what it names stays; but what was looked at
+    before it may be among these.
+    """
+    unwanted = Table()
+    for digest, size, put in repo.backend.stored_blobs():
+        if put >= moment:
+            references.search(digest)
+        elif digest not in references:
+            unwanted[bytes.fromhex(digest)] = size
+    return unwanted
+
+
+def _parents_last(repo: Repository, blobs: Table) -> Stack:
+    """Returns some blobs so that each comes off before those that it names, else in their order.
 
     A damaged one goes all the same, so what it named matters no more.
     """
-    blobs = {blob.digest: blob for blob in garbage}
-    opened: set[ContentDigest] = set()
-    order: list[Removed] = []
-    for top in sorted(blobs, reverse=True):
-        waiting = [(top, False)]
+    opened = Table()
+    order, waiting = Stack(), Stack()
+    for top in blobs.keys(descending=True):
+        waiting.push((top, False))
         while waiting:
-            digest, is_done = waiting.pop()
+            key, is_done = waiting.pop()
             if is_done:
-                order.append(blobs[digest])
-            elif digest not in opened:
-                opened.add(digest)
-                waiting.append((digest, True))
+                order.push((key, blobs.get(key)))
+            elif opened.add(key):
+                waiting.push((key, True))
                 try:
-                    named = [d for d in digests_in_blob(repo, digest) if d in blobs]
+                    for digest in digests_in_blob(repo, ContentDigest(key.hex())):
+                        part = bytes.fromhex(digest)
+                        if part in blobs and part not in opened:
+                            waiting.push((part, False))
                 except (IntegrityError, NotFoundError):
                     continue
-                waiting += [(d, False) for d in named if d not in opened]
     return order
+
+
+def _removed(item: tuple[bytes, int]) -> Removed:
+    key, size = item
+    return Removed(ContentDigest(key.hex()), size)
 
 
 def _read(references: References) -> None:

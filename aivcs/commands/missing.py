@@ -18,12 +18,14 @@ from aivcs.errors import (
     UnsupportedFormatError,
 )
 from aivcs.log.verify import DAMAGE, NOTICE
+from aivcs.model import ContentDigest
 from aivcs.reachability import digests_in_blob
+from aivcs.spill import Stack, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aivcs.model import ContentDigest, ReleaseRecord
+    from aivcs.model import ReleaseRecord
     from aivcs.repository import Repository
 
 _PUT = "put the content: aivcs blob put FILE; if it never was a blob, nothing is missing"
@@ -35,27 +37,29 @@ def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
 
     A blob that is missing is said once, with the first live spec that needs it.
     """
-    told = set()
+    told = Table()
     for finding in found:
         if finding.is_open:
             told.add(finding.where)
         yield finding
     try:
         # Strictly: a name that could not be listed would seem to be none.
-        logs = sorted(repo.backend.list_logs())
+        for _ in repo.backend.list_logs():
+            pass
     except StorageError:
         if not told:
             raise
         return  # what was found must be mended first
-    seen: set[ContentDigest] = set()
-    for log in logs:
-        if log.startswith("release/"):
-            for finding in _missing_under(repo, log.removeprefix("release/"), seen):
-                if finding.where not in told:
-                    yield finding
+    seen = Table()
+    for log in repo.backend.list_logs():
+        if not log.startswith("release/"):
+            return  # in the order of the names, all of the runs come behind
+        for finding in _missing_under(repo, log.removeprefix("release/"), seen):
+            if finding.where not in told:
+                yield finding
 
 
-def _missing_under(repo: Repository, name: str, seen: set[ContentDigest]) -> Iterator[Finding]:
+def _missing_under(repo: Repository, name: str, seen: Table) -> Iterator[Finding]:
     try:
         live = repo.releases.current(name)
     except (IntegrityError, UnsupportedFormatError):
@@ -67,22 +71,36 @@ def _missing_under(repo: Repository, name: str, seen: set[ContentDigest]) -> Ite
         yield from _missing_of(repo, live, seen)
 
 
-def _missing_of(
-    repo: Repository, live: ReleaseRecord, seen: set[ContentDigest]
-) -> Iterator[Finding]:
+def _missing_of(repo: Repository, live: ReleaseRecord, seen: Table) -> Iterator[Finding]:
+    """Yields what is missing of a live spec, and was not seen under another one.
+
+    Args:
+        repo: The store.
+        live: The release.
+        seen: The digests that were looked for, as bytes; takes further ones.
+    """
     release = f"{live.name}@{live.seq}"
-    waiting = [(live.spec_digest, f"it is what is live as {release}")]
+    waiting = Stack()
+    waiting.push((bytes.fromhex(live.spec_digest), b""))
     while waiting:
-        digest, why = waiting.pop()
-        if digest in seen:
+        key, whole = waiting.pop()
+        if not seen.add(key):
             continue
-        seen.add(digest)
-        source = f"blob {digest} names it, which belongs to what is live as {release}"
+        digest = ContentDigest(key.hex())
+        count = 0
         try:
-            waiting += [(part, source) for part in digests_in_blob(repo, digest)]
+            for part in digests_in_blob(repo, digest):
+                waiting.push((bytes.fromhex(part), key))
+                count += 1
+            continue
         except NotFoundError:
+            why = f"it is what is live as {release}"
+            if whole:
+                why = f"blob {whole.hex()} names it, which belongs to what is live as {release}"
             yield Finding(NOTICE, digest, None, f"it is not in this store, but {why}", _PUT)
         except IntegrityError:
-            continue  # which was found before
+            pass  # which was found before
         except BackendError as error:
             yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
+        for _ in range(count):  # whatever that was, the blob may not have said it
+            waiting.pop()

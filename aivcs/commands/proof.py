@@ -32,6 +32,7 @@ from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
 from aivcs.rules.gates import TRUSTED, UNCHECKED, UNKNOWN, WRONG, Signed
 from aivcs.rules.policy import evaluate, read_document
 from aivcs.signing import RELEASE, look
+from aivcs.spill import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,7 @@ def verify(
         yield Check(None, "chain", OK, f"{log.lines} lines, head {log.hash}")
         problems = [
             problem
-            for problem in release_problems(enumerate(lines, 1), name, has_blob)
+            for problem in release_problems(enumerate(lines, 1), name, has_blob, Table)
             if problem.severity == DAMAGE
         ]
         for problem in problems:

@@ -18,7 +18,13 @@ from aivcs.model import MAX_SEQ, ContentDigest, Timestamp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, Protocol
+
+    class Node(Protocol):
+        """What has a place among the marks."""
+
+        @property
+        def spec_digest(self) -> str: ...
 
     Path = dict[int, int]
     FindBlock = Callable[[int], tuple[BlockMark, Path]]
@@ -152,7 +158,7 @@ def newest_of_each(root: "int | None", find: "FindBlock") -> "Iterator[BlockMark
         waiting += [(seq, bits) for bits, seq in path.items() if bits > above]
 
 
-def path_to(digest: str, root: "int | None", find: "FindBlock") -> "Path":
+def path_to(digest: str, root: "int | None", find: "Callable[[int], tuple[Node, Path]]") -> "Path":
     """Returns the path of a new mark about a digest behind the newest one so far."""
     path: Path = {}
     above = -1

@@ -19,8 +19,6 @@ beyond this version, and the finding says so. What cannot be seen from a log alo
 cut at the end of a line, or written anew as a whole: that takes its head, kept elsewhere.
 """
 
-from bisect import bisect_right
-
 from aivcs.errors import (
     IntegrityError,
     InvalidDigestError,
@@ -37,6 +35,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
+
+    from aivcs.spill import Table
 
 DAMAGE = "damage"
 """It is not what was stored, or cannot be used as it is."""
@@ -152,7 +152,10 @@ class Links:
 
 
 def run_problems(
-    lines: "Iterable[tuple[int, bytes]]", run_id: str, has_blob: "Callable[[str], bool]"
+    lines: "Iterable[tuple[int, bytes]]",
+    run_id: str,
+    has_blob: "Callable[[str], bool]",
+    new_table: "Callable[[], Table]",
 ) -> "Iterator[Problem]":
     """Yields what is wrong with the lines of a run's log.
 
@@ -160,8 +163,9 @@ def run_problems(
         lines: Number and bytes of its right lines, from the first.
         run_id: The run that the log should be of.
         has_blob: Tells whether a blob is in the store.
+        new_table: Makes what keeps the gaps in the seqs.
     """
-    return problems(lines, _RunCheck(run_id, has_blob).check)
+    return problems(lines, _RunCheck(run_id, has_blob, new_table).check)
 
 
 def problems(
@@ -188,11 +192,13 @@ def problems(
 class _RunCheck:
     """The rules of a run's log, and where they stand after some lines."""
 
-    def __init__(self, run_id: str, has_blob: "Callable[[str], bool]") -> None:
+    def __init__(
+        self, run_id: str, has_blob: "Callable[[str], bool]", new_table: "Callable[[], Table]"
+    ) -> None:
         self._run_id = run_id
         self._has_blob = has_blob
         self._opening = b""
-        self._seqs = _Numbers()
+        self._seqs = _Numbers(new_table())
         self._highest = self._count = self._events = 0
         self._is_sure = True
         self._end = 0
@@ -285,26 +291,17 @@ class _RunCheck:
 class _Numbers:
     """A set of whole numbers, kept as ranges: as small as they have few gaps."""
 
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._stops: list[int] = []
+    def __init__(self, stops: "Table") -> None:
+        self._stops = stops  # behind which number each range ends, by that with which it starts
 
     def add(self, number: int) -> bool:
         """Adds a number; returns False if it is there already."""
-        starts, stops = self._starts, self._stops
-        at = bisect_right(starts, number)
-        if at and number < stops[at - 1]:
+        start, stop = self._stops.floor(number) or (number, number)
+        if number < stop:
             return False
-        if at and number == stops[at - 1]:
-            stops[at - 1] += 1
-            if at < len(starts) and starts[at] == number + 1:
-                stops[at - 1] = stops.pop(at)
-                del starts[at]
-        elif at < len(starts) and starts[at] == number + 1:
-            starts[at] = number
-        else:
-            starts.insert(at, number)
-            stops.insert(at, number + 1)
+        if number > stop:
+            start = number
+        self._stops[start] = self._stops.pop(number + 1) or number + 1
         return True
 
 

@@ -9,6 +9,8 @@ Beside what goes for the lines of any log (`aivcs.log.verify`):
 - `release_seq`, `block_seq` and `path` point to what they should.
 """
 
+import marshal
+
 from aivcs.errors import IntegrityError
 from aivcs.log import release
 from aivcs.log.jsontext import encode_trusted
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
 
     from aivcs.log.verify import Problem
     from aivcs.marks import BlockMark
-    from aivcs.model import ReleaseRecord
-
-_NO_RELEASE = bytes(32)
+    from aivcs.model import ContentDigest, ReleaseRecord
+    from aivcs.spill import Table
 
 
 def release_problems(
-    lines: "Iterable[tuple[int, bytes]]", name: str, has_blob: "Callable[[str], bool]"
+    lines: "Iterable[tuple[int, bytes]]",
+    name: str,
+    has_blob: "Callable[[str], bool]",
+    new_table: "Callable[[], Table]",
 ) -> "Iterator[Problem]":
     """Yields what is wrong with the lines of a release log.
 
@@ -37,20 +41,24 @@ def release_problems(
         lines: Number and bytes of its right lines, from the first.
         name: The name that the log should be of.
         has_blob: Tells whether a blob is in the store.
+        new_table: Makes what keeps as much as there are lines.
     """
-    return problems(lines, _ReleaseCheck(name, has_blob).check)
+    return problems(lines, _ReleaseCheck(name, has_blob, new_table).check)
 
 
 class _ReleaseCheck:
     """The rules of a release log, and where they stand after some lines."""
 
-    def __init__(self, name: str, has_blob: "Callable[[str], bool]") -> None:
+    def __init__(
+        self, name: str, has_blob: "Callable[[str], bool]", new_table: "Callable[[], Table]"
+    ) -> None:
         self._name = name
         self._has_blob = has_blob
         self._seq = 0
-        self._stack: list[tuple[int, str]] = []  # target_seq and spec of each element
-        self._released: set[str] = set()
-        self._marks = _Marks()
+        self._released = new_table()  # how often each spec stands in the stack
+        self._stack = new_table()  # spec and target_seq of each element, by its place from 1
+        self._depth = 0
+        self._marks = _Marks(new_table)
         self._is_replaying = True
 
     def check(self, number: int, line: bytes) -> "Iterator[Problem]":
@@ -75,7 +83,7 @@ class _ReleaseCheck:
             problem = ""
             if is_replaying:
                 problem = self._step(record) or self._marks.take_release(entry, record)
-            self._released.add(record.spec_digest)
+            self._released.add(_key(record.spec_digest))
         if problem:
             yield wrong(number, problem)
         self._is_replaying = is_replaying and not problem
@@ -86,25 +94,35 @@ class _ReleaseCheck:
         require_form(entry, "spec_digest", "created_at", *{"policy"}.intersection(entry))
         if any(run["hash"] != run["hash"].lower() for run in entry.get("evidence", ())):
             raise IntegrityError(None, None, "", "has evidence whose hash is not in its form")
-        if record.spec_digest not in self._released and not self._has_blob(record.spec_digest):
-            yield absent(number, record.spec_digest)
+        digest = record.spec_digest
+        if _key(digest) not in self._released and not self._has_blob(digest):
+            yield absent(number, digest)
         if record.policy is not None and not self._has_blob(record.policy):
             yield absent(number, record.policy)
 
     def _step(self, record: "ReleaseRecord") -> str:
         """Applies an entry to the stack; returns what it says wrongly about the outcome."""
-        stack, digest = self._stack, record.spec_digest
-        if record.action == "rollback" and digest not in self._released:
-            return f"it rolls back to {digest}, which was never released before"
-        if stack and stack[-1][1] == digest:
-            stack[-1] = (record.seq, digest)
-        elif record.action == "rollback" and any(element[1] == digest for element in stack):
-            while stack[-1][1] != digest:
-                stack.pop()
+        key = _key(record.spec_digest)
+        times = self._released.get(key)
+        if record.action == "rollback" and times is None:
+            return f"it rolls back to {record.spec_digest}, which was never released before"
+        live, target = self._element(self._depth)
+        if live == key:
+            target = record.seq
+            self._stack[self._depth] = key + target.to_bytes(8, "big")
+        elif record.action == "rollback" and times:
+            while live != key:
+                self._released[live] = self._released.get(live) - 1
+                self._stack.pop(self._depth)
+                self._depth -= 1
+                live, target = self._element(self._depth)
         else:
-            stack.append((record.seq, digest))
-        target = stack[-1][0]
-        parent = stack[-2][0] if len(stack) > 1 else None
+            target = record.seq
+            self._depth += 1
+            self._stack[self._depth] = key + target.to_bytes(8, "big")
+            self._released[key] = (times or 0) + 1
+        _, below = self._element(self._depth - 1)
+        parent = below or None
         says = (record.target_seq, record.parent_seq)
         if says != (target, parent) or bool in map(type, says) or float in map(type, says):
             return (
@@ -113,30 +131,30 @@ class _ReleaseCheck:
             )
         return ""
 
+    def _element(self, depth: int) -> tuple[bytes, int]:
+        """Spec and target_seq of an element of the stack; nothing and 0 where there is none."""
+        packed: bytes = self._stack.get(depth) or b""
+        return packed[:32], int.from_bytes(packed[32:], "big")
+
 
 class _Marks:
-    """What the lines of a log so far say beside the stack; all must be right, and fed in order.
+    """What the lines of a log so far say beside the stack; all must be right, and fed in order."""
 
-    It holds about 32 bytes for each line, and the marks that block or unblock.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, new_table: "Callable[[], Table]") -> None:
         """Begins before the first line."""
-        self._hashes = bytearray()  # of each line in turn, if it is a release
+        self._hashes = new_table()  # of each release, by its seq
         self._release_seq: int | None = None
         self._block_seq: int | None = None
-        self._marks: dict[int, tuple[BlockMark, dict[int, int]]] = {}
-        self._blocked: dict[str, int] = {}
+        self._marks = new_table()  # spec and path of each block and unblock, by its seq
+        self._blocked = new_table()  # the seq of the mark that blocks a spec
 
     def take_release(self, entry: "dict[str, Any]", record: "ReleaseRecord") -> str:
         """Takes a release; returns what is wrong with it as far as marks go, or nothing."""
         problem = self._misdirected(entry, "block_seq", self._block_seq)
-        if not problem and record.spec_digest in self._blocked:
-            problem = (
-                f"it makes {record.spec_digest} live, which the mark "
-                f"@{self._blocked[record.spec_digest]} blocks"
-            )
-        self._hashes += bytes.fromhex(entry["hash"])
+        seq = self._blocked.get(_key(record.spec_digest))
+        if not problem and seq is not None:
+            problem = f"it makes {record.spec_digest} live, which the mark @{seq} blocks"
+        self._hashes[record.seq] = bytes.fromhex(entry["hash"])
         self._release_seq = record.seq
         return problem
 
@@ -145,7 +163,6 @@ class _Marks:
         problem = self._misdirected(entry, "release_seq", self._release_seq) or self._misdirected(
             entry, "block_seq", self._block_seq
         )
-        self._hashes += _NO_RELEASE
         if isinstance(mark, SignatureMark):
             return problem or self._check_signature(mark)
         return problem or self._take_block(mark, path_from(entry))
@@ -159,9 +176,8 @@ class _Marks:
         return f"{key} {shown}, but {should}"
 
     def _check_signature(self, mark: SignatureMark) -> str:
-        at = 32 * (mark.signed_seq - 1)
-        found = bytes(self._hashes[at : at + 32])
-        if found == _NO_RELEASE:
+        found: bytes | None = self._hashes.get(mark.signed_seq)
+        if found is None:
             return f"it signs the entry @{mark.signed_seq}, which is no release"
         if found.hex() != mark.signed_hash:
             return (
@@ -171,16 +187,33 @@ class _Marks:
         return ""
 
     def _take_block(self, mark: "BlockMark", path: "dict[int, int]") -> str:
-        wanted = path_to(mark.spec_digest, self._block_seq, self._marks.__getitem__)
+        wanted = path_to(mark.spec_digest, self._block_seq, self._find)
         if path != wanted:
             return (
                 f"path is {encode_trusted([*path.items()])}, but the marks before give "
                 f"{encode_trusted([*wanted.items()])}"
             )
         if mark.is_block:
-            self._blocked[mark.spec_digest] = mark.seq
-        elif self._blocked.pop(mark.spec_digest, None) is None:
+            self._blocked[_key(mark.spec_digest)] = mark.seq
+        elif self._blocked.pop(_key(mark.spec_digest)) is None:
             return f"it unblocks {mark.spec_digest}, which was not blocked"
-        self._marks[mark.seq] = mark, path
+        self._marks[mark.seq] = marshal.dumps((str(mark.spec_digest), path))
         self._block_seq = mark.seq
         return ""
+
+    def _find(self, seq: int) -> "tuple[_Marked, dict[int, int]]":
+        digest, path = marshal.loads(self._marks.get(seq))  # noqa: S302 our own
+        return _Marked(digest), path
+
+
+class _Marked:
+    """What is left of a mark."""
+
+    __slots__ = ("spec_digest",)
+
+    def __init__(self, spec_digest: str) -> None:
+        self.spec_digest = spec_digest
+
+
+def _key(digest: "ContentDigest") -> bytes:
+    return bytes.fromhex(digest)

@@ -35,6 +35,7 @@ from aivcs.model import (
     RunSummary,
 )
 from aivcs.settings import Settings
+from aivcs.spill import Table
 from aivcs.testing.desk import FINGERPRINT, SIGNATURE
 
 if TYPE_CHECKING:
@@ -703,7 +704,7 @@ def test_whatever_the_registry_writes_satisfies_the_rules(moves: list[tuple[str,
         for r in reversed(registry.history("agent"))
     ]
     numbered = enumerate(link(bodies).splitlines(), 1)
-    assert list(release_problems(numbered, "agent", lambda digest: True)) == []
+    assert list(release_problems(numbered, "agent", lambda digest: True, Table)) == []
 
 
 # Places

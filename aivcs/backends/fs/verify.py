@@ -38,6 +38,7 @@ from aivcs.log import verify as rules
 from aivcs.log.verify import DAMAGE, NOTICE
 from aivcs.log.verify_release import release_problems
 from aivcs.model import Record, RunId, check_release_name
+from aivcs.spill import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -458,10 +459,10 @@ class _Verifier:
                 yield self._out_of_place(path, status.st_mode, is_place=is_place)
 
     def _rules_of_run(self, run_id: str) -> "Rules":
-        return lambda lines: rules.run_problems(lines, run_id, self._has_blob)
+        return lambda lines: rules.run_problems(lines, run_id, self._has_blob, Table)
 
     def _rules_of_release(self, name: str) -> "Rules":
-        return lambda lines: release_problems(lines, name, self._has_blob)
+        return lambda lines: release_problems(lines, name, self._has_blob, Table)
 
     def _judging_log(self, part: str, name: str, check: "Rules") -> "Callable[[_Report], None]":
         return lambda report: self._log(report, part, name, check)
