@@ -11,26 +11,18 @@ Where the interpreter was built without SQLite, all stays in memory.
 import marshal
 from bisect import bisect_left, bisect_right, insort
 
-from aivcs.errors import BackendError
-
-# Not the package sqlite3: it brings datetime, which costs more than the database itself.
-try:
-    import _sqlite3 as sqlite
-except ImportError:
-    sqlite = None  # type: ignore[assignment]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from aivcs.spill_file import SpillFile
 
     Key = int | str | bytes
     Value = int | bytes | None
 
 LIMIT = 2048
 """Entries of a table that are held in memory: a few hundred KiB of digests."""
-_CACHE = 256
-"""KiB of a database that are held in memory."""
 _AT_ONCE = 256
 """Keys read at once where all are wanted."""
 _BLOCK = 512
@@ -43,7 +35,7 @@ class Table:
     All methods raise `BackendError` where the file cannot be written or read.
     """
 
-    __slots__ = ("_database", "_keys", "_limit", "_values")
+    __slots__ = ("_file", "_keys", "_limit", "_values")
 
     def __init__(self, limit: int = LIMIT) -> None:
         """Begins empty.
@@ -54,65 +46,63 @@ class Table:
         self._limit = limit
         self._values: dict[Any, Any] = {}
         self._keys: list[Any] = []  # in order
-        self._database: Any = None
+        self._file: SpillFile | None = None
 
     def __contains__(self, key: "Key") -> bool:
         """Whether there is such a key."""
-        if self._database is None:
+        if self._file is None:
             return key in self._values
-        return bool(self._rows("SELECT 1 FROM kept WHERE key = ?", (key,)))
+        return bool(self._file.rows("SELECT 1 FROM kept WHERE key = ?", (key,)))
 
     def __bool__(self) -> bool:
         """Whether there is any key."""
-        if self._database is None:
+        if self._file is None:
             return bool(self._keys)
-        return bool(self._rows("SELECT 1 FROM kept LIMIT 1"))
+        return bool(self._file.rows("SELECT 1 FROM kept LIMIT 1"))
 
     def __setitem__(self, key: "Key", value: "Value") -> None:
         """Sets the value of a key that may be there or not."""
-        if self._database is None:
+        if self._file is None:
             if key not in self._values:
-                if len(self._keys) >= self._limit and sqlite is not None:
-                    self._spill()
-                    self[key] = value
-                    return
                 insort(self._keys, key)
             self._values[key] = value
+            if len(self._keys) > self._limit:
+                self._spill()
             return
-        self._change("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, value))
+        self._file.change("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, value))
 
     def get(self, key: "Key") -> "Any":
         """Returns the value of a key, or None."""
-        if self._database is None:
+        if self._file is None:
             return self._values.get(key)
-        rows = self._rows("SELECT value FROM kept WHERE key = ?", (key,))
+        rows = self._file.rows("SELECT value FROM kept WHERE key = ?", (key,))
         return rows[0][0] if rows else None
 
     def add(self, key: "Key") -> bool:
         """Adds a key without a value; returns False if it is there already."""
-        if self._database is None:
+        if self._file is None:
             is_new = key not in self._values
             if is_new:
                 self[key] = None
             return is_new
-        return self._change("INSERT OR IGNORE INTO kept VALUES (?, NULL)", (key,)) > 0
+        return self._file.change("INSERT OR IGNORE INTO kept VALUES (?, NULL)", (key,)) > 0
 
     def pop(self, key: "Key") -> "Any":
         """Removes a key, and returns its value; None if there is none."""
-        if self._database is None:
+        if self._file is None:
             if key in self._values:
                 del self._keys[bisect_left(self._keys, key)]
             return self._values.pop(key, None)
         value = self.get(key)
-        self._change("DELETE FROM kept WHERE key = ?", (key,))
+        self._file.change("DELETE FROM kept WHERE key = ?", (key,))
         return value
 
     def floor(self, key: "Key") -> "tuple[Any, Any] | None":
         """Returns the greatest key that is not greater than this one, and its value."""
-        if self._database is None:
+        if self._file is None:
             at = bisect_right(self._keys, key)
             return (self._keys[at - 1], self._values[self._keys[at - 1]]) if at else None
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT key, value FROM kept WHERE key <= ? ORDER BY key DESC LIMIT 1", (key,)
         )
         return rows[0] if rows else None
@@ -129,7 +119,7 @@ class Table:
 
     def _beyond(self, last: "Any", *, descending: bool) -> "list[Any]":
         """The next few keys beyond one; the first few if it is None."""
-        if self._database is None:
+        if self._file is None:
             if descending:
                 stop = len(self._keys) if last is None else bisect_left(self._keys, last)
                 return self._keys[max(0, stop - _AT_ONCE) : stop][::-1]
@@ -137,7 +127,7 @@ class Table:
             return self._keys[start : start + _AT_ONCE]
         beyond, order = ("<", "DESC") if descending else (">", "ASC")
         where = "" if last is None else f"WHERE key {beyond} ?"
-        rows = self._rows(
+        rows = self._file.rows(
             f"SELECT key FROM kept {where} ORDER BY key {order} LIMIT {_AT_ONCE}",  # noqa: S608 nothing of anybody's
             () if last is None else (last,),
         )
@@ -145,34 +135,13 @@ class Table:
 
     def _spill(self) -> None:
         try:
-            # A name that is empty makes a file that SQLite removes as soon as it is open.
-            database = sqlite.connect("", isolation_level=None, check_same_thread=False)
-            for statement in (
-                "PRAGMA journal_mode = OFF",
-                f"PRAGMA cache_size = -{_CACHE}",
-                "CREATE TABLE kept (key PRIMARY KEY, value) WITHOUT ROWID",
-                "BEGIN",  # and never an end: nothing of it is to outlive this process
-            ):
-                database.execute(statement)
-            database.executemany("INSERT INTO kept VALUES (?, ?)", self._values.items())
-        except sqlite.Error as error:
-            raise _full(error) from error
-        self._database = database
+            # Only now: most tables never need what it imports.
+            from aivcs.spill_file import SpillFile
+        except ImportError:  # an interpreter that was built without SQLite
+            self._limit = 1 << 62
+            return
+        self._file = SpillFile(self._values.items())
         self._values, self._keys = {}, []
-
-    def _rows(self, query: str, values: "tuple[Any, ...]" = ()) -> "list[Any]":
-        try:
-            rows: list[Any] = self._database.execute(query, values).fetchall()
-        except sqlite.Error as error:
-            raise _full(error) from error
-        return rows
-
-    def _change(self, statement: str, values: "tuple[Any, ...]") -> int:
-        try:
-            count: int = self._database.execute(statement, values).rowcount
-        except sqlite.Error as error:
-            raise _full(error) from error
-        return count
 
 
 class Stack:
@@ -213,9 +182,3 @@ class Stack:
             self._count -= 1
             self._top = marshal.loads(self._below.pop(self._count))  # noqa: S302 our own
         return self._top.pop()
-
-
-def _full(error: Exception) -> BackendError:
-    return BackendError(
-        f"cannot keep what was read in a temporary file: {error}; TMPDIR says where those lie"
-    )

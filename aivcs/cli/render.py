@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from subprocess import Popen
 
-    from aivcs.backends.fs.verify import Finding
+    from aivcs.backends.fs.finding import Finding
     from aivcs.cli.context import Context
     from aivcs.cli.grid import Column
 

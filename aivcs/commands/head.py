@@ -9,7 +9,7 @@ from __future__ import annotations
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.backends.fs.verify import Finding
+from aivcs.backends.fs.finding import Finding
 from aivcs.errors import (
     BackendError,
     IntegrityError,

@@ -10,7 +10,7 @@ from aivcs.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.backends.fs.verify import Finding
+    from aivcs.backends.fs.finding import Finding
     from aivcs.model import ReleaseRecord
 
 

@@ -56,8 +56,7 @@ class _ReleaseCheck:
         self._has_blob = has_blob
         self._seq = 0
         self._released = new_table()  # how often each spec stands in the stack
-        self._stack = new_table()  # spec and target_seq of each element, by its place from 1
-        self._depth = 0
+        self._stack = _Stack(new_table())
         self._marks = _Marks(new_table)
         self._is_replaying = True
 
@@ -79,50 +78,45 @@ class _ReleaseCheck:
             problem = self._marks.take_mark(entry, mark) if is_replaying else ""
         else:
             record = release.record_from(entry)
-            yield from self._check_form(number, entry, record)
+            key = _key(record.spec_digest)
+            times: int | None = self._released.get(key)
+            yield from self._check_form(number, entry, record, is_new=times is None)
             problem = ""
             if is_replaying:
-                problem = self._step(record) or self._marks.take_release(entry, record)
-            self._released.add(_key(record.spec_digest))
+                problem = self._step(record, key, times)
+                problem = problem or self._marks.take_release(entry, record)
+            if times is None:
+                self._released.add(key)
         if problem:
             yield wrong(number, problem)
         self._is_replaying = is_replaying and not problem
 
     def _check_form(
-        self, number: int, entry: "dict[str, Any]", record: "ReleaseRecord"
+        self, number: int, entry: "dict[str, Any]", record: "ReleaseRecord", *, is_new: bool
     ) -> "Iterator[Problem]":
         require_form(entry, "spec_digest", "created_at", *{"policy"}.intersection(entry))
         if any(run["hash"] != run["hash"].lower() for run in entry.get("evidence", ())):
             raise IntegrityError(None, None, "", "has evidence whose hash is not in its form")
-        digest = record.spec_digest
-        if _key(digest) not in self._released and not self._has_blob(digest):
-            yield absent(number, digest)
+        if is_new and not self._has_blob(record.spec_digest):
+            yield absent(number, record.spec_digest)
         if record.policy is not None and not self._has_blob(record.policy):
             yield absent(number, record.policy)
 
-    def _step(self, record: "ReleaseRecord") -> str:
+    def _step(self, record: "ReleaseRecord", key: bytes, times: "int | None") -> str:
         """Applies an entry to the stack; returns what it says wrongly about the outcome."""
-        key = _key(record.spec_digest)
-        times = self._released.get(key)
+        stack = self._stack
         if record.action == "rollback" and times is None:
             return f"it rolls back to {record.spec_digest}, which was never released before"
-        live, target = self._element(self._depth)
-        if live == key:
-            target = record.seq
-            self._stack[self._depth] = key + target.to_bytes(8, "big")
+        if stack.spec == key:
+            stack.set_top(key, record.seq)
         elif record.action == "rollback" and times:
-            while live != key:
-                self._released[live] = self._released.get(live) - 1
-                self._stack.pop(self._depth)
-                self._depth -= 1
-                live, target = self._element(self._depth)
+            while stack.spec != key:
+                self._released[stack.spec] = self._released.get(stack.spec) - 1
+                stack.pop()
         else:
-            target = record.seq
-            self._depth += 1
-            self._stack[self._depth] = key + target.to_bytes(8, "big")
+            stack.push(key, record.seq)
             self._released[key] = (times or 0) + 1
-        _, below = self._element(self._depth - 1)
-        parent = below or None
+        target, parent = stack.seq, stack.seq_below
         says = (record.target_seq, record.parent_seq)
         if says != (target, parent) or bool in map(type, says) or float in map(type, says):
             return (
@@ -131,10 +125,42 @@ class _ReleaseCheck:
             )
         return ""
 
-    def _element(self, depth: int) -> tuple[bytes, int]:
-        """Spec and target_seq of an element of the stack; nothing and 0 where there is none."""
-        packed: bytes = self._stack.get(depth) or b""
-        return packed[:32], int.from_bytes(packed[32:], "big")
+
+class _Stack:
+    """The elements of a release log's stack.
+
+    Attributes:
+        spec: The bytes of the digest of the top; empty if there is none.
+        seq: Its target_seq.
+        seq_below: That of the element below it, if there is one.
+    """
+
+    def __init__(self, elements: "Table") -> None:
+        """Begins with nothing, in a table that is empty."""
+        self._elements = elements  # spec, seq, and 0 or seq_below, by the place from 1
+        self._depth = 0
+        self._find_top()
+
+    def push(self, spec: bytes, seq: int) -> None:
+        self._depth += 1
+        self.seq_below = self.seq or None
+        self.set_top(spec, seq)
+
+    def set_top(self, spec: bytes, seq: int) -> None:
+        self.spec, self.seq = spec, seq
+        below = self.seq_below or 0
+        self._elements[self._depth] = spec + seq.to_bytes(8, "big") + below.to_bytes(8, "big")
+
+    def pop(self) -> None:
+        self._elements.pop(self._depth)
+        self._depth -= 1
+        self._find_top()
+
+    def _find_top(self) -> None:
+        packed: bytes = self._elements.get(self._depth) or b""
+        self.spec = packed[:32]
+        self.seq = int.from_bytes(packed[32:40], "big")
+        self.seq_below = int.from_bytes(packed[40:], "big") or None
 
 
 class _Marks:

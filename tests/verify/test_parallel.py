@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aivcs.backends.fs import FileBackend, verify, workers
+from aivcs.backends.fs import FileBackend, log_check, object_check, report, workers
 from aivcs.cli import progress
 from aivcs.cli.context import Context
 from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata
@@ -43,7 +43,7 @@ def store(tmp_path):
 @pytest.fixture
 def small_tasks(monkeypatch):
     """Hands every object to a thread of its own."""
-    monkeypatch.setattr(verify, "_TASK_ITEMS", 1)
+    monkeypatch.setattr(report, "_TASK_ITEMS", 1)
 
 
 def processors(monkeypatch, number):
@@ -58,13 +58,13 @@ def test_findings_come_in_the_same_order_however_many_threads_read(store, monkey
     digests = [finding.where for finding in one[:30]]
     assert digests == sorted(digests)
     processors(monkeypatch, 8)
-    hash_file = verify.hash_file
+    hash_file = object_check.hash_file
 
     def slowly(fd):  # the first takes longest
         time.sleep(0.02 if os.fstat(fd).st_ino % 2 else 0)
         return hash_file(fd)
 
-    monkeypatch.setattr(verify, "hash_file", slowly)
+    monkeypatch.setattr(object_check, "hash_file", slowly)
     assert list(store.verify(ALL)) == one
 
 
@@ -154,7 +154,7 @@ def test_progress_is_told_of_all_that_was_read_in_the_callers_thread(store):
 
 
 def test_a_log_with_very_many_problems_is_summed_up(store, monkeypatch):
-    monkeypatch.setattr(verify, "_MOST", 2)
+    monkeypatch.setattr(log_check, "_MOST", 2)
     run = store.runs.create_run(store.blobs.put(b"x"), RunMetadata("a"))
     store.runs.append_event(run, RunEvent("step"))
     log = Path(store.path, "runs", run[:2], f"{run}.jsonl")

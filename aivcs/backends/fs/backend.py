@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from aivcs.backends.fs.blobs import FileCasStore
+    from aivcs.backends.fs.finding import Finding
     from aivcs.backends.fs.folder import Hold
     from aivcs.backends.fs.garbage import Exclusive
     from aivcs.backends.fs.glance import Glance
     from aivcs.backends.fs.logs import LogCursor, Place
     from aivcs.backends.fs.releases import FileReleaseRegistry
     from aivcs.backends.fs.runs import FileRunLedger
-    from aivcs.backends.fs.verify import Finding
     from aivcs.model import ContentDigest
 
 FORMAT = "1"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from aivcs.backends.fs.verify import Finding
+    from aivcs.backends.fs.finding import Finding
     from aivcs.cli.context import Context
 
 

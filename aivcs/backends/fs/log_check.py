@@ -1,0 +1,141 @@
+"""Judging a log: its chain, its rules, and how it ends."""
+
+import os
+from functools import partial
+
+from aivcs.backends.fs import files, repair
+from aivcs.backends.fs.finding import EMPTY, READ, Finding, torn, unreadable
+from aivcs.backends.fs.lines import LogLines
+from aivcs.errors import BackendError, IntegrityError, LockTimeoutError
+from aivcs.log import verify as rules
+from aivcs.log.verify import DAMAGE, NOTICE
+from aivcs.log.verify_release import release_problems
+from aivcs.spill import Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from aivcs.backends.fs.folder import Folder
+    from aivcs.backends.fs.places import Places
+    from aivcs.backends.fs.report import Report
+    from aivcs.log.chain import Tail
+
+    Rules = Callable[[Iterable[tuple[int, bytes]]], Iterator[rules.Problem]]
+
+_MOST = 1000
+"""Problems of one log that are said one by one; how many more there are is said in one."""
+
+
+class LogCheck:
+    """Judges logs, in any thread."""
+
+    __slots__ = ("_folder", "_places")
+
+    def __init__(self, folder: "Folder", places: "Places") -> None:
+        """Takes the store's folder and its places."""
+        self._folder = folder
+        self._places = places
+
+    def judging_run(self, name: str, run_id: str) -> "Callable[[Report], None]":
+        """Returns what judges the log of a run, given by its path below the store."""
+
+        def check(lines: "Iterable[tuple[int, bytes]]") -> "Iterator[rules.Problem]":
+            return rules.run_problems(lines, run_id, self._places.has_blob, Table)
+
+        return lambda report: self._log(report, "runs", name, check)
+
+    def judging_release(self, path: str, name: str) -> "Callable[[Report], None]":
+        """Returns what judges the log of a name, given by its path below the store, too."""
+
+        def check(lines: "Iterable[tuple[int, bytes]]") -> "Iterator[rules.Problem]":
+            return release_problems(lines, name, self._places.has_blob, Table)
+
+        return lambda report: self._log(report, "releases", path, check)
+
+    def _log(self, report: "Report", part: str, name: str, check: "Rules") -> None:
+        try:
+            fd = files.open_file(self._folder.path(name), os.O_RDONLY)
+        except BackendError as error:
+            report.add(unreadable(name, error))
+            return
+        if fd is None:
+            return
+        try:
+            report.read.append((part, os.fstat(fd).st_size))
+            # Seen from beside, a write in progress or being taken back looks like damage.
+            if any(True for _ in self._judge(name, fd, check)):
+                timeout = self._folder.settings.lock_timeout
+                self._report_log(report, name, check, self._judge(name, fd, check, timeout=timeout))
+        except OSError as error:
+            report.add(unreadable(name, error))
+        finally:
+            os.close(fd)
+
+    def _report_log(
+        self, report: "Report", name: str, check: "Rules", found: "Iterator[tuple[Finding, bool]]"
+    ) -> None:
+        """Adds what is wrong with a log; its end can be mended if all before it is right."""
+        further = 0
+        severity = NOTICE
+        for number, (finding, is_torn) in enumerate(found):
+            if is_torn:
+                # A torn end comes last: by now it is known what stands before it.
+                how = partial(repair.mend_log, self._folder, name, check)
+                report.add(finding, how if severity != DAMAGE else None)
+                continue
+            severity = DAMAGE if finding.severity == DAMAGE else severity
+            if number < _MOST:
+                report.add(finding)
+            else:
+                further += 1
+        if further:
+            report.add(
+                Finding(
+                    severity,
+                    name,
+                    None,
+                    f"there are {further} further problems in this log",
+                    "look at the first ones; the others may follow from them",
+                )
+            )
+
+    def _judge(
+        self, name: str, fd: int, check: "Rules", timeout: "float | None" = None
+    ) -> "Iterator[tuple[Finding, bool]]":
+        """Judges an open log; with a timeout, up to where it ends while nobody appends.
+
+        Yields what is wrong, and whether that is the torn end.
+        """
+        lines = LogLines(fd, name)
+        tail: Tail | None = None
+        corrupt = ""
+        if timeout is not None:
+            self._lock(fd, name, timeout)
+        try:
+            end = lines.size()
+            tail = lines.tail()
+            end = tail.end
+        except IntegrityError as error:
+            corrupt = str(error)
+        finally:
+            if timeout is not None:
+                files.unlock_file(fd)
+        links = rules.Links(lines.before(end))
+        for found in check(links):
+            yield Finding(found.severity, name, found.line, found.problem, found.remedy), False
+        broken = links.break_found()
+        if broken is not None:
+            yield Finding(broken.severity, name, broken.line, broken.problem, broken.remedy), False
+        elif corrupt:
+            yield Finding(DAMAGE, name, links.count, corrupt, READ), False
+        if tail is not None and not tail.is_clean:
+            yield torn(name, links.count, tail), True
+        elif tail is not None and not end:
+            yield Finding(NOTICE, name, None, "the log is empty", EMPTY), False
+
+    def _lock(self, fd: int, name: str, timeout: float) -> None:
+        try:
+            files.lock_file(fd, self._folder.path(name), timeout, shared=True)
+        except (LockTimeoutError, BackendError):
+            pass  # then as it stands: better said too much than nothing
