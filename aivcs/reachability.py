@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.logs import LogCursor, Place
     from aivcs.repository import Repository
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 """Bytes of a blob searched at once."""
 _QUOTED = re.compile(rb'"([0-9a-fA-F]{64})"')
 """A string of JSON that reads as a digest; found in what is not quite JSON too, to be safe."""
@@ -215,8 +215,8 @@ def digests_in_blob(repo: Repository, digest: ContentDigest) -> Iterator[Content
 def digests_in(text: bytes) -> Iterator[ContentDigest]:
     """Yields every string in some JSON that reads as a digest, keys included; some maybe twice."""
     if rb"\u00" not in text:
-        for found in _QUOTED.findall(text):
-            yield ContentDigest(found.decode())
+        for found in _QUOTED.finditer(text):
+            yield ContentDigest(found[1].decode())
         return
-    for found in _ESCAPED.findall(text):
-        yield ContentDigest(json.loads(b'"%b"' % found))
+    for found in _ESCAPED.finditer(text):
+        yield ContentDigest(json.loads(found[0]))

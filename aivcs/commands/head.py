@@ -7,6 +7,8 @@ was not replaced, shows only a head kept elsewhere; the digest of one manifest s
 from __future__ import annotations
 
 from io import BufferedReader, RawIOBase
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.backends.fs.finding import Finding
@@ -17,9 +19,10 @@ from aivcs.errors import (
     SerializationError,
     UsageError,
 )
-from aivcs.log.heads import heads_in, pieces
+from aivcs.log.heads import heads_in, heads_in_pieces, pieces
 from aivcs.log.verify import DAMAGE
 from aivcs.model import Head
+from aivcs.spill import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from aivcs.signing import Verifier
 
 _AT_ONCE = 64 << 10
-"""Bytes of a manifest that are made before they are handed on."""
+"""Bytes of a manifest that are made before they are handed on, or read."""
 _ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
     "not the store it was taken of, or a copy from before"
@@ -124,24 +127,53 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
         UnsupportedFormatError: A manifest is of a later format.
     """
     # At once, not when the first finding is wanted: a mistake should not wait for the reading.
-    wanted: dict[str, dict[int, set[str]]] = {}
+    wanted = Table()
     absent = []
     for digest in [repo.resolve_digest(text) for text in digests]:
         try:
-            data = repo.blobs.get(digest)
+            for _ in _pieces_of(repo, digest):
+                pass  # first of all it must be whole
         except NotFoundError:
             absent.append(_missing(digest))
             continue
         except IntegrityError as error:
             absent.append(Finding(DAMAGE, digest, None, str(error), _ABSENT))
             continue
+        for name, head in _heads_of(repo, digest):
+            wanted.add(_packed(name, head))
+    return _disagreements(repo, absent, wanted)
+
+
+def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:
+    with repo.blobs.open(digest) as stream:
+        while piece := stream.read(_AT_ONCE):
+            yield piece
+
+
+def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, Head]]:
+    """Yields what a manifest names; one that aivcs did not write is read as a whole."""
+    try:
+        for _ in heads_in_pieces(_pieces_of(repo, digest)):
+            pass
+    except SerializationError:
         try:
-            heads = heads_in(data)
+            yield from heads_in(repo.blobs.get(digest))
         except SerializationError as error:
             raise UsageError(f"blob {digest} is no manifest of heads: {error}") from error
-        for name, head in heads:
-            wanted.setdefault(name, {}).setdefault(head.lines, set()).add(head.hash)
-    return _disagreements(repo, absent, wanted)
+    else:
+        yield from heads_in_pieces(_pieces_of(repo, digest))
+
+
+def _packed(name: str, head: Head) -> bytes:
+    """Packs a head, so that the order of what is packed is that of names and lines."""
+    # No name has a NUL in it, so none is less than one that it begins with.
+    return b"%b\0%b%b" % (name.encode(), head.lines.to_bytes(8, "big"), bytes.fromhex(head.hash))
+
+
+def _unpacked(packed: bytes) -> tuple[str, int, str]:
+    """Returns name, lines and hash."""
+    name, lines, link = packed[:-41], packed[-40:-32], packed[-32:]
+    return name.decode(), int.from_bytes(lines, "big"), link.hex()
 
 
 def verify_signature(
@@ -170,11 +202,12 @@ def verify_signature(
         yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _UNSIGNED)
 
 
-def _disagreements(
-    repo: Repository, absent: list[Finding], wanted: dict[str, dict[int, set[str]]]
-) -> Iterator[Finding]:
+def _disagreements(repo: Repository, absent: list[Finding], wanted: Table) -> Iterator[Finding]:
     yield from absent
-    for name, heads in sorted(wanted.items()):
+    for name, entries in groupby(map(_unpacked, wanted.keys()), key=itemgetter(0)):
+        heads: dict[int, set[str]] = {}
+        for _, lines, link in entries:
+            heads.setdefault(lines, set()).add(link)
         yield from _compare(repo, name, heads)
 
 

@@ -10,6 +10,8 @@ keeps them. A store agrees with a manifest if each log named there has, at that 
 chain then vouches for all lines before it, and lines behind it are what came since.
 """
 
+import re
+
 from aivcs.errors import SerializationError, UnsupportedFormatError
 from aivcs.log.jsontext import encode, parse
 from aivcs.model import Head, RunId, check_release_name
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
 TYPE = "heads"
 FORMAT = 1
 _HEX = frozenset("0123456789abcdef")
+_BEGIN = re.compile(rb'\{"type":"heads","format":1,"logs":\[')
+_ENTRY = re.compile(
+    rb'\{"log":"([A-Za-z0-9._/-]+)","lines":([1-9][0-9]{0,17}),"hash":"([0-9a-f]{64})"\}([,\]])'
+)
+_MOST_LINES = 1 << 63
+"""No log comes to have as many."""
+_LONGEST = 4096
+"""Bytes of an entry, at most; names of logs are far shorter."""
 
 
 def manifest(heads: "Iterable[tuple[str, Head]]") -> bytes:
@@ -61,13 +71,39 @@ def heads_in(data: bytes) -> "list[tuple[str, Head]]":
     return [_head(entry) for entry in logs]
 
 
+def heads_in_pieces(data: "Iterable[bytes]") -> "Iterator[tuple[str, Head]]":
+    """Yields the names and heads of a manifest that comes piece by piece, in its order.
+
+    It must be written as `pieces` writes it, to the byte; `heads_in` takes any JSON, as a whole.
+
+    Raises:
+        SerializationError: It is not, or no manifest at all; what was yielded then counts for
+            nothing.
+    """
+    rest, at, form = b"", 0, _BEGIN
+    is_over = False
+    for piece in data:
+        rest, at = rest[at:] + piece, 0
+        while not is_over and (found := form.match(rest, at)):
+            at, form = found.end(), _ENTRY
+            if found.lastindex:
+                name = found[1].decode()
+                check_log_name(name)
+                yield name, Head(int(found[2]), found[3].decode())
+                is_over = found[4] == b"]"
+        if len(rest) - at > _LONGEST or (is_over and not b"}".startswith(rest[at:])):
+            break
+    if not is_over or rest[at:] != b"}":
+        raise SerializationError("it is not written as aivcs writes it")
+
+
 def _head(entry: object) -> "tuple[str, Head]":
     if isinstance(entry, dict):
         name, lines, link = entry.get("log"), entry.get("lines"), entry.get("hash")
         if (
             isinstance(name, str)
             and type(lines) is int
-            and lines > 0
+            and 0 < lines < _MOST_LINES
             and isinstance(link, str)
             and len(link) == 64
             and _HEX.issuperset(link)
