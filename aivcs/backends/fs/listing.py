@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 _FEW = 64
 """Runs that are read faster than an index is opened."""
-_CHUNK = 1000
-"""Rows read at once; between two of them others may write."""
+_CHUNK = 250
+"""Rows of records read at once, a KiB or two each; between two times others may write."""
+_OUTCOMES = 1000
+"""Rows of outcomes read at once, which are much shorter."""
 
 
 class Listing:
@@ -68,12 +70,12 @@ class Listing:
             try:
                 while True:
                     with Index(self._folder) as index:
-                        rows = index.outcomes(selection, last, _CHUNK)
+                        rows = index.outcomes(selection, last, _OUTCOMES)
                     for run_id, agent, status, created_at, duration in rows:
                         if run_id not in hidden:
                             yield agent, RunStatus(status), Timestamp.stored(created_at), duration
                         last = run_id
-                    if len(rows) < _CHUNK:
+                    if len(rows) < _OUTCOMES:
                         return
             except BrokenError:
                 pass  # it was there a moment ago; the logs say the rest
@@ -143,17 +145,21 @@ class Listing:
             try:
                 with Index(self._folder) as index:
                     rows = index.newest(selection, before, number)
-                records = [(record_of(row), row[0] in hidden) for row in rows]
+                is_last = len(rows) < number
+                rows.reverse()
+                while rows:
+                    record = record_of(rows.pop())  # which is let go of as it is handed out
+                    before = age(record)
+                    if record.run_id not in hidden and (
+                        not selection.tags or selection.fits(record)
+                    ):
+                        yield record
             except BrokenError:  # it was there a moment ago
                 for record in self._from_logs(selection, None, told=True):
                     if record.run_id not in hidden and (before is None or age(record) < before):
                         yield record
                 return
-            for record, is_hidden in records:
-                before = age(record)
-                if not is_hidden and (not selection.tags or selection.fits(record)):
-                    yield record
-            if len(rows) < number:
+            if is_last:
                 return
 
     def _from_logs(
