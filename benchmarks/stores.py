@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -91,6 +92,23 @@ def add_runs(folder: Path, count: int, *, seed: int = 1, days: float = 365.0) ->
         path = folder / ".aivcs" / "runs" / run_id[:2]
         path.mkdir(exist_ok=True)
         (path / f"{run_id}.jsonl").write_bytes(log)
+
+
+def add_old_blobs(folder: Path, count: int) -> None:
+    """Adds short blobs that a pinned one names, and as many that nothing does; all of last year."""
+    store = _open(folder)
+    then = (datetime.now(UTC) - timedelta(days=365)).timestamp()
+    named = []
+    for number in range(2 * count):
+        content = b"%d" % number
+        digest = hashlib.sha256(content).hexdigest()
+        path = folder / ".aivcs" / "objects" / digest[:2]
+        path.mkdir(exist_ok=True)
+        (path / digest[2:]).write_bytes(content)
+        os.utime(path / digest[2:], (then, then))
+        if number % 2:
+            named.append(digest)
+    store.pin(store.blobs.put(json.dumps(named).encode()))
 
 
 def write_noise(path: Path, size: int) -> None:

@@ -9,6 +9,7 @@ from benchmarks.harness import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from benchmarks.harness import Bench
 
@@ -39,6 +40,56 @@ def measure(bench: Bench) -> Iterator[Row]:
             for each in (10, size)
         )
         yield Row(f"{what}, {size:,} of them", long, "MiB", f"{what}, 10", short, 2, 1.25)
-    used = bench.memory(bench.aivcs, "verify", cwd=folder)
-    bare = bench.memory(bench.python, "-c", "pass", cwd=folder)
-    yield Row("verify of those runs and releases", used, "MiB", "python -c pass", bare)
+    yield from _whole_stores(bench, listed)
+    places = {size: _run_alone(bench, size) for size in (10, events)}
+    yield _row(bench, "verify, events", places, "verify")
+    places = {size: _releases_alone(bench, size) for size in (10, many)}
+    yield _row(bench, "verify, releases of a name", places, "verify")
+    places = {size: _blobs(bench, size) for size in (10, many)}
+    yield _row(bench, "gc --dry-run, blobs named and as many not", places, "gc", "--dry-run")
+
+
+def _whole_stores(bench: Bench, places: dict[int, Path]) -> Iterator[Row]:
+    """Yields what reads all runs; `head` last, since its manifest is a long blob to all others."""
+    yield _row(bench, "verify, runs", places, "verify")
+    yield _row(bench, "gc --dry-run, runs", places, "gc", "--dry-run")
+    yield _row(bench, "head, runs", places, "head")
+    heads = {size: bench.run(bench.aivcs, "head", cwd=place).out for size, place in places.items()}
+    short, long = (
+        bench.memory(bench.aivcs, "verify", "--head", heads[size], cwd=places[size])
+        for size in sorted(places)
+    )
+    yield Row(
+        f"verify --head, runs, {max(places):,} of them", long, "MiB", "verify --head, runs, 10",
+        short, 2, 1.25,
+    )  # fmt: skip
+    for place, head in zip(places.values(), heads.values(), strict=True):
+        bench.run(bench.aivcs, "blob", "unpin", head, cwd=place)
+        bench.run(bench.aivcs, "blob", "rm", head, cwd=place)
+
+
+def _row(bench: Bench, what: str, places: dict[int, Path], *command: str) -> Row:
+    """Compares a command in a large store with the same in a small one."""
+    (few, short), (many, long) = (
+        (size, bench.memory(bench.aivcs, *command, cwd=places[size])) for size in sorted(places)
+    )
+    return Row(f"{what}, {many:,} of them", long, "MiB", f"{what}, {few}", short, 2, 1.25)
+
+
+def _run_alone(bench: Bench, events: int) -> Path:
+    place = bench.place(f"memory-events-{events}")
+    stores.run_of_events(bench, place, events)
+    return place
+
+
+def _releases_alone(bench: Bench, count: int) -> Path:
+    place = bench.place(f"memory-releases-{count}")
+    stores.add_releases(place, "bot", count)
+    return place
+
+
+def _blobs(bench: Bench, count: int) -> Path:
+    """A store with so many blobs that a pinned one names, and as many that nothing does; old."""
+    place = bench.place(f"memory-blobs-{count}")
+    stores.add_old_blobs(place, count)
+    return place

@@ -165,14 +165,20 @@ class Listing:
     def _from_logs(
         self, selection: "Selection", limit: "int | None", *, told: bool = False
     ) -> "Iterator[RunRecord]":
-        """Yields the runs that fit, newest first; holds `limit` records, or a key for each run."""
+        """Yields the runs that fit, newest first; holds `limit` records, or keys beside memory."""
         found = filter(selection.fits, self._all(told=told))
         if limit is not None:
             from heapq import nlargest
 
             yield from nlargest(limit, found, key=age)
             return
-        for _, run_id in sorted(map(age, found), reverse=True):
+        from aivcs.spill import Table
+
+        ages = Table()  # age by age, each with the id behind a NUL, which neither has in it
+        for record in found:
+            ages.add("\0".join(age(record)))
+        for key in ages.keys(descending=True):
+            run_id = key.partition("\0")[2]
             try:
                 record = self._ledger.get_run(run_id)
             except RunNotFoundError:
