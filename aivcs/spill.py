@@ -37,13 +37,13 @@ class Table:
 
     __slots__ = ("_file", "_keys", "_limit", "_values")
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: "int | None" = None) -> None:
         """Begins empty.
 
         Args:
-            limit: How many entries are held in memory.
+            limit: How many entries are held in memory; by default `LIMIT`.
         """
-        self._limit = limit
+        self._limit = LIMIT if limit is None else limit
         self._values: dict[Any, Any] = {}
         self._keys: list[Any] = []  # in order
         self._file: SpillFile | None = None

@@ -3,8 +3,7 @@
 import builtins
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aivcs import spill
 from aivcs.spill import Stack, Table
