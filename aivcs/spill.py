@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Key = int | str | bytes
     Value = int | bytes | None
 
-LIMIT = 2048
-"""Entries of a table that are held in memory: a few hundred KiB of digests."""
+LIMIT = 1024
+"""Entries of a table that are held in memory: some 150 KiB of digests."""
 _AT_ONCE = 256
 """Keys read at once where all are wanted."""
 _BLOCK = 512

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-_CACHE = 256
+_CACHE = 128
 """KiB of a database that are held in memory."""
 
 

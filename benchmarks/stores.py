@@ -95,7 +95,7 @@ def add_runs(folder: Path, count: int, *, seed: int = 1, days: float = 365.0) ->
 
 
 def add_old_blobs(folder: Path, count: int) -> None:
-    """Adds short blobs that a pinned one names, and as many that nothing does; all of last year."""
+    """Adds short blobs that pinned ones name, and as many that nothing does; all of last year."""
     store = _open(folder)
     then = (datetime.now(UTC) - timedelta(days=365)).timestamp()
     named = []
@@ -108,7 +108,8 @@ def add_old_blobs(folder: Path, count: int) -> None:
         os.utime(path / digest[2:], (then, then))
         if number % 2:
             named.append(digest)
-    store.pin(store.blobs.put(json.dumps(named).encode()))
+    for start in range(0, count, 1000):
+        store.pin(store.blobs.put(json.dumps(named[start : start + 1000]).encode()))
 
 
 def write_noise(path: Path, size: int) -> None:

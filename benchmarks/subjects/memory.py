@@ -89,7 +89,7 @@ def _releases_alone(bench: Bench, count: int) -> Path:
 
 
 def _blobs(bench: Bench, count: int) -> Path:
-    """A store with so many blobs that a pinned one names, and as many that nothing does; old."""
+    """A store with so many blobs that pinned ones name, and as many that nothing does; old."""
     place = bench.place(f"memory-blobs-{count}")
     stores.add_old_blobs(place, count)
     return place
