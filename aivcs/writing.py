@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 LONG = 8 << 20
 """Bytes of content from which a thread is worth its start."""
-PIECE = 512 << 10
+PIECE = 256 << 10
 """Bytes of a buffer: few enough that hashing and writing find them in a processor's cache."""
-_BUFFERS = 8
+_BUFFERS = 4
 """Buffers that are read into, hashed or written; they are the memory that this takes."""
 _FLUSH = 8 << 20
 """Bytes after which the disk is set to work at them, so that the last sync finds little to do."""
@@ -149,6 +149,8 @@ class BackgroundWriter:
         self._thread.join()
 
     def _work(self) -> None:
+        if self._sync:
+            from aivcs.syscalls import begin_writing_back
         begun = end = os.lseek(self._fd, 0, os.SEEK_CUR)
         while (piece := self._full.get()) is not None:
             buffer, count = piece
@@ -162,18 +164,3 @@ class BackgroundWriter:
                     begin_writing_back(self._fd, begun, end - begun)
                     begun = end
             self._empty.put(buffer)
-
-
-def begin_writing_back(fd: int, offset: int, size: int) -> None:
-    """Sets the disk to work at a part of a file, without waiting for it, where that can be asked.
-
-    That it is not needed any more is not what is meant (most of it stays in memory, since it is
-    being written), but Linux answers it by beginning to write, and `os` has no other call for that.
-    """
-    advise = getattr(os, "posix_fadvise", None)
-    if advise is None:
-        return
-    try:
-        advise(fd, offset, size, os.POSIX_FADV_DONTNEED)
-    except OSError:
-        pass  # it is advice; whether all is written is for the last sync to say

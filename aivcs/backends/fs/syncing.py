@@ -19,11 +19,10 @@ import os
 import sys
 
 from aivcs.backends.fs import files
-from aivcs.writing import begin_writing_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from concurrent.futures import Future, ThreadPoolExecutor
 
 _TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs"})
@@ -44,7 +43,7 @@ class Syncing:
     Whoever makes one closes it.
     """
 
-    __slots__ = ("_failed", "_pool", "_root", "_root_fd", "_sync_all", "_syncs")
+    __slots__ = ("_failed", "_is_whole", "_pool", "_root", "_root_fd", "_syncs")
 
     def __init__(self, root: str) -> None:
         """Takes the folder that all of the files are below, before the first of them is written.
@@ -56,7 +55,7 @@ class Syncing:
         # An error is reported through a descriptor that was there before it.
         with files.doing("open", root):
             self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._sync_all: Callable[[int], None] | None = None
+        self._is_whole = False
         self._pool: ThreadPoolExecutor | None = None
         self._syncs: list[Future[None]] = []
         self._failed = False
@@ -72,17 +71,19 @@ class Syncing:
             OutcomeUnknownError: Whether one begun before is durable cannot be known. No other is
                 synced any more.
         """
-        if self._sync_all is None and len(written) >= _MANY:
-            self._sync_all = _find_sync_of_all(self._root, size)
-        if self._sync_all is not None:
+        if not self._is_whole and len(written) >= _MANY:
+            self._is_whole = _should_sync_all(self._root, size)
+        if self._is_whole:
             for fd, _ in written:
                 files.close(fd)
             return
-        for fd, _ in written:
-            begin_writing_back(fd, 0, 0)
         if len(written) <= _THREADS and not self._syncs:
             self._sync_each(written)
             return
+        from aivcs.syscalls import begin_writing_back
+
+        for fd, _ in written:
+            begin_writing_back(fd, 0, 0)
         try:
             self._await()
         except BaseException:
@@ -102,8 +103,8 @@ class Syncing:
             OutcomeUnknownError: Whether it is cannot be known.
         """
         self._await()
-        if self._sync_all is not None:
-            self._sync_all(self._root_fd)
+        if self._is_whole:
+            self._sync_all()
 
     def finish_folders(self, folders: "Iterable[str]") -> None:
         """Returns when the entries of folders are durable, in which files got names after `finish`.
@@ -111,9 +112,9 @@ class Syncing:
         Raises:
             OutcomeUnknownError: Whether they are cannot be known.
         """
-        if self._sync_all is not None:
-            self._sync_all(self._root_fd)
-            self._sync_all = None  # for those that follow it is to be asked again
+        if self._is_whole:
+            self._sync_all()
+            self._is_whole = False  # for those that follow it is to be asked again
         else:
             for folder in folders:
                 files.sync_folder(folder)
@@ -124,6 +125,14 @@ class Syncing:
         if self._pool is not None:
             self._pool.shutdown()
         files.close(self._root_fd)
+
+    def _sync_all(self) -> None:
+        from aivcs.syscalls import sync_file_system
+
+        try:
+            sync_file_system(self._root_fd)
+        except OSError as error:
+            raise files.unknown(self._root, error) from error
 
     def _await(self) -> None:
         """Waits until none is being synced by itself any more."""
@@ -148,33 +157,22 @@ class Syncing:
                 files.close(fd)
 
 
-def _find_sync_of_all(root: str, size: int) -> "Callable[[int], None] | None":
-    """Returns what syncs the file system of a folder as a whole, or None where it should not be.
+def _should_sync_all(root: str, size: int) -> bool:
+    """Whether to sync the file system of a folder as a whole.
 
     Args:
         root: The folder.
         size: Bytes that are ours of those which it still has to write, at most.
     """
     if sys.platform != "linux" or _release() < _RELEASE:
-        return None
+        return False
     from aivcs.backends.fs.filesystem import find_type
 
     if find_type(root) not in _TYPES or _unwritten() - size > _OTHERS:
-        return None
-    import ctypes
-    from errno import EBADF
+        return False
+    from aivcs.syscalls import can_sync_file_system
 
-    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    # Of a descriptor that is none: whether the call is there, and whether a sandbox lets it pass.
-    if call is None or call(-1) == 0 or ctypes.get_errno() != EBADF:
-        return None
-
-    def sync_all(fd: int) -> None:
-        if call(fd) != 0:
-            number = ctypes.get_errno()
-            raise files.unknown(root, OSError(number, os.strerror(number)))
-
-    return sync_all
+    return can_sync_file_system()
 
 
 def _release() -> "tuple[int, ...]":
