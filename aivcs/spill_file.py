@@ -38,6 +38,12 @@ class SpillFile:
         except sqlite.Error as error:
             raise _failed(error) from error
 
+    def __del__(self) -> None:
+        """Closes it: from Python 3.13 on a connection that nobody closed is warned of."""
+        database = getattr(self, "_database", None)
+        if database is not None:  # or there was none to be had
+            database.close()
+
     def rows(self, query: str, values: "tuple[Any, ...]" = ()) -> "list[Any]":
         """Returns what a query finds."""
         try:
