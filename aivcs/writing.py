@@ -106,7 +106,12 @@ class BackgroundWriter:
         from threading import Thread
 
         self._fd = fd
-        self._sync = sync
+        self._begin: "Callable[[int, int, int], None] | None" = None
+        if sync:
+            # Not in the thread: if that failed there, who waits for a buffer would wait for ever.
+            from aivcs.syscalls import begin_writing_back
+
+            self._begin = begin_writing_back
         self._empty: "SimpleQueue[memoryview]" = SimpleQueue()
         for _ in range(_BUFFERS):
             self._empty.put(memoryview(bytearray(PIECE)))
@@ -149,8 +154,6 @@ class BackgroundWriter:
         self._thread.join()
 
     def _work(self) -> None:
-        if self._sync:
-            from aivcs.syscalls import begin_writing_back
         begun = end = os.lseek(self._fd, 0, os.SEEK_CUR)
         while (piece := self._full.get()) is not None:
             buffer, count = piece
@@ -160,7 +163,7 @@ class BackgroundWriter:
                 except OSError as error:
                     self._error = error
                 end += count
-                if self._sync and end - begun >= _FLUSH:
-                    begin_writing_back(self._fd, begun, end - begun)
+                if self._begin is not None and end - begun >= _FLUSH:
+                    self._begin(self._fd, begun, end - begun)
                     begun = end
             self._empty.put(buffer)
