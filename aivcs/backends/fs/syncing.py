@@ -11,7 +11,8 @@ The whole file system is synced only where that promises the same and costs less
   errors in the file system itself (since 5.17). It does not say whose error it was: the answer may
   be "unknown" where a stranger's file was lost, but never "durable" where one of ours was.
 - The power was cut on these file systems (`tests/crash`). Others, such as overlays and those of a
-  network, hand the call on to what need not report.
+  network, hand the call on to what need not report. Of ext2, Linux has two drivers, which bear one
+  name: with its own, `fsync` has the disk empty its cache, and `syncfs` has not.
 - Nobody else has much to write at that moment, for all of it would be waited for.
 """
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Future, ThreadPoolExecutor
 
-_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs"})
+_TYPES = frozenset({"ext3", "ext4", "xfs", "btrfs"})
 """File systems, as Linux names them, that are synced as a whole."""
 _RELEASE = (5, 17)
 """The first Linux that tells of every error of that."""
@@ -87,6 +88,7 @@ class Syncing:
         try:
             self._await()
         except BaseException:
+            self._failed = True  # also where it is Ctrl-C: nothing is going to get a name
             self._sync_each(written)  # which only closes them
             raise
         if self._pool is None:
