@@ -113,3 +113,10 @@ def __getattr__(name: str) -> object:
             globals()[name] = value
             return value
     raise AttributeError(f"module 'aivcs.errors' has no attribute {name!r}")
+
+
+def __dir__() -> "list[str]":
+    """All errors, for help and completion."""
+    from aivcs import rare_errors
+
+    return sorted({*globals(), *(name for name in vars(rare_errors) if name.endswith("Error"))})

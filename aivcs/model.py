@@ -292,3 +292,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'aivcs.model' has no attribute {name!r}")
     value = globals()[name] = getattr(__import__(home, fromlist=[name]), name)
     return value
+
+
+def __dir__() -> "list[str]":
+    """All there is, for help and completion."""
+    return sorted({*globals(), *_HOMES})

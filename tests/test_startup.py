@@ -1,9 +1,15 @@
 """What start-up may load: every import of a command that scripts call in a loop is counted."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import aivcs
+import aivcs.errors
+import aivcs.model
 
 HOT_FORBIDDEN = {
     "json", "re", "typing", "dataclasses", "enum", "pathlib", "hashlib", "asyncio", "datetime",
@@ -24,6 +30,31 @@ def modules_of(code, *arguments, cwd, environment):
         cwd=cwd, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return set(done.stderr.splitlines()[-1].split())
+
+
+def names_handed_on(module):
+    """The names that a module says it has from others, where type checkers look."""
+    (block,) = [
+        node
+        for node in ast.parse(Path(module.__file__).read_text()).body
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    ]
+    return [
+        alias.name
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("aivcs")
+        for alias in node.names
+    ]
+
+
+class TestNamesThatLoadLate:
+    @pytest.mark.parametrize("module", [aivcs.errors, aivcs.model], ids=lambda m: m.__name__)
+    def test_are_there_and_listed(self, module):
+        names = names_handed_on(module)
+        assert len(names) > 10
+        assert not set(names) - set(dir(module))
+        for name in names:
+            assert getattr(module, name).__name__ == name
 
 
 class TestStartUp:

@@ -93,7 +93,7 @@ def _about_release(repo: Repository, error: errors.ReleaseNotFoundError) -> str:
         names = _names(repo)
         return _did_you_mean(_near_name(names, name)) or _these("the names are", names)
     if isinstance(wanted, int):
-        return f"the newest is @{newest.seq}"
+        return f"the newest release is @{newest.seq}"
     history = islice(repo.releases.iter_history(name), _MANY)
     labels = [r.metadata.version_label for r in history if r.metadata.version_label]
     return _did_you_mean(_nearest(str(wanted), labels)) or _these("the labels are", labels)

@@ -157,6 +157,8 @@ def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, He
             pass
     except SerializationError:
         try:
+            if not next(_pieces_of(repo, digest), b"").lstrip().startswith(b"{"):
+                raise SerializationError("it is no JSON object")  # however large it is
             yield from heads_in(repo.blobs.get(digest))
         except SerializationError as error:
             raise UsageError(f"blob {digest} is no manifest of heads: {error}") from error

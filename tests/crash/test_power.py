@@ -292,6 +292,7 @@ def test_so_many_blobs_have_no_name_before_the_whole_file_system_is_durable(disk
     assert (len(syncs), names.count("fsync"), names.count("fdatasync")) == (2, 0, 0), calls
     killed = 0
     for number, call in enumerate([syncs[0], renames[0], renames[100], renames[-1], syncs[1]]):
+        os.sync()  # so that nobody else has much to write
         killed += Tracer(aivcs).kill(call, "blob", "put", "--stdin-paths", stdin=listed)
         for folder in (aivcs.store / "objects").glob("*"):
             sync_folder(folder)  # so the names are kept, and would tell if they came too early

@@ -63,14 +63,18 @@ def put_many(
 
 def _fill(batch: "_Batch", contents: "Iterator[BinaryIO]") -> bool:
     """Adds contents until the batch is full, and tells whether there may be more of them."""
+    may_be_more = False
     try:
         for readable in contents:
             batch.add(readable)
             if batch.is_full:
-                return True
-        return False
-    finally:
-        batch.write()  # whatever ended it: those that were added are to be stored
+                may_be_more = True
+                break
+    except Exception:
+        batch.write()  # those that were added are to be stored
+        raise
+    batch.write()
+    return may_be_more
 
 
 class _Batch:
