@@ -25,6 +25,7 @@ run_agent() ( # SPEC
     AIVCS_RUN=$(aivcs run start --agent reviewer --spec "$1" --tag task=review)
     export AIVCS_RUN
     trap 'aivcs run finish @ --exit-code $?' EXIT
+    trap 'exit 130' INT; trap 'exit 143' TERM # else $? would be that of the command before
 
     aivcs run log @ message_added role=user content='Review the scripts in /etc/init.d, if any.'
     aivcs run log @ tool_called tool_name=list_files path=/etc step:=1

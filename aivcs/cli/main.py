@@ -23,13 +23,20 @@ def run() -> "NoReturn":
     try:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
-        code = 130
+        from aivcs.cli.interrupt import end_by_interrupt
+
+        end_by_interrupt()
+        code = 130  # should it be blocked
     # Nothing is left to be done, so the interpreter need not take itself apart first.
     os._exit(code)
 
 
 def main(arguments: "Sequence[str]") -> int:
-    """Runs a command and returns its exit code; everything it printed is flushed."""
+    """Runs a command and returns its exit code; everything it printed is flushed.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended it.
+    """
     _occupy_standard_descriptors()
     context = Context()
     context.arguments = arguments
@@ -46,8 +53,6 @@ def main(arguments: "Sequence[str]") -> int:
             code = report(context, error)
     except BrokenPipeError:
         code = 141  # as a shell reports a process that SIGPIPE ended
-    except KeyboardInterrupt:
-        code = 130
     return code
 
 

@@ -27,8 +27,8 @@ def run(context: Context, arguments: Sequence[str]) -> int:
         result = typer.main.get_command(app).main(
             list(arguments), prog_name="aivcs", standalone_mode=False
         )
-    except typer.Abort:
-        return 130
+    except typer.Abort as error:  # how Typer takes a Ctrl-C
+        raise KeyboardInterrupt from error
     except SystemExit as error:  # how Typer takes it that nobody reads its output any more
         raise BrokenPipeError from error
     except OSError as error:  # verbs let none out: this is help that could not be printed

@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -594,7 +595,7 @@ class TestStream:
             assert writer.wait(20) == 0
             writer.stdout.close()
 
-    def test_ends_with_130_on_an_interrupt_and_keeps_what_it_acknowledged(self, aivcs, files):
+    def test_ends_by_an_interrupt_and_keeps_what_it_acknowledged(self, aivcs, files):
         run = aivcs.begin()
         writer = aivcs.start(
             "run", "log", "--stdin", "--print-seq", run,
@@ -605,7 +606,7 @@ class TestStream:
         assert line_of(writer.stdout) == b"1\n"
         writer.send_signal(signal.SIGINT)
         out, err = writer.communicate(timeout=20)
-        assert (writer.returncode, out, err) == (130, b"", b"")
+        assert (writer.returncode, out, err) == (-signal.SIGINT, b"", b"")
         assert len(aivcs.events(run)) == 1
         files.read_chain(aivcs.run_log(run))
 
@@ -825,7 +826,27 @@ class TestEvents:
         assert line_of(follower.stdout)
         follower.send_signal(signal.SIGINT)
         _, err = follower.communicate(timeout=20)
-        assert (follower.returncode, err) == (130, b"")
+        assert (follower.returncode, err) == (-signal.SIGINT, b"")
+
+    def test_an_interrupt_ends_the_loop_of_a_shell_around_it(self, aivcs):
+        run = aivcs.begin()
+        aivcs.ok("run", "log", run, "one")
+        script = """for i in 1 2; do "$0" -P -m aivcs run events -f "$1"; echo went on; done"""
+        loop = subprocess.Popen(
+            ["bash", "-c", script, sys.executable, run],
+            cwd=aivcs.folder,
+            env=aivcs.environment(),
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert b"one" in line_of(loop.stdout)
+        os.killpg(loop.pid, signal.SIGINT)
+        try:
+            out, _ = loop.communicate(timeout=20)
+            assert (loop.returncode, out) == (-signal.SIGINT, b"")
+        finally:
+            loop.kill()
+            loop.wait()
 
     def test_following_ends_as_soon_as_nobody_reads_though_nothing_happens(self, aivcs):
         run = aivcs.begin()

@@ -85,17 +85,3 @@ def stop(*, whole_group: bool) -> None:
     signal.pthread_kill(_thread.get_ident(), signal.SIGTSTP)
     before = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTSTP])
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def end_by_interrupt(*, whole_group: bool) -> None:
-    """Ends this process by SIGINT, as Ctrl-C would have: so a loop in a shell ends, too.
-
-    Args:
-        whole_group: Whether Ctrl-C has yet to reach the rest of our process group.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if whole_group:
-        os.kill(0, signal.SIGINT)
-    # To this thread: what is sent to the process, the one that waits for signals takes.
-    signal.pthread_kill(_thread.get_ident(), signal.SIGINT)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

@@ -31,6 +31,7 @@ spec=$(aivcs blob put prompt.md)
 aivcs release promote reviewer "$spec" --label v1.2
 export AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current)
 trap 'aivcs run finish @ --exit-code $?' EXIT
+trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
 aivcs run log @ tool_called name=search results:=12""",
         ),
     ],
@@ -82,6 +83,7 @@ aivcs completion fish > ~/.config/fish/completions/aivcs.fish""",
 eval "$(aivcs shell-init)"
 export AIVCS_RUN=$(aivcs run start --agent reviewer --spec reviewer@current)
 trap 'aivcs_finish --exit-code $?' EXIT
+trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
 for file in *.md; do aivcs_log file_read path="$file"; done
 aivcs_flush""",
         ),
@@ -243,7 +245,8 @@ aivcs run list -n 1 | cut -f 1 | xargs aivcs run events --kind output""",
     "aivcs run finish": [
         Example(
             "End a run however its script ends",
-            "trap 'aivcs run finish @ --if-running --exit-code $?' EXIT",
+            "trap 'aivcs run finish @ --if-running --exit-code $?' EXIT\n"
+            "trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM",
         ),
         Example(
             "End a run with the state it left",

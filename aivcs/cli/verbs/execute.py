@@ -5,7 +5,8 @@ import sys
 
 from aivcs.cli.execution import Execution, Outcome
 from aivcs.cli.execution.process import StartError
-from aivcs.cli.execution.signals import Signals, end_by_interrupt, require_signals
+from aivcs.cli.execution.signals import Signals, require_signals
+from aivcs.cli.interrupt import end_by_interrupt
 from aivcs.cli.verbs.run import annotate, surroundings
 from aivcs.commands import run as commands
 from aivcs.commands.recording import NONE, Recording
