@@ -1,8 +1,8 @@
 """The end that Ctrl-C asks for.
 
-A shell that waits for a command takes a Ctrl-C as its own only if the command dies of the signal: one
-that exits with 130 has dealt with it, so the loop around it would go on. To whoever asks a shell, both
-are 130.
+A shell that waits for a command takes a Ctrl-C as its own only if the command dies of the signal:
+one that exits with 130 has dealt with it, so the loop around it would go on. To whoever asks a
+shell, both are 130.
 """
 
 import _thread

@@ -184,6 +184,12 @@ def read_to_file(repo: "Repository", digest: str, path: str) -> None:
     try:
         mode = _mode_of(path)
         if mode is None or S_ISREG(mode):
+            if mode is not None and (descriptor := _descriptor_of(path)) is not None:
+                from aivcs.writing import write_all
+
+                for chunk in read(repo, whole):
+                    write_all(descriptor, chunk)
+                return
             with repo.blobs.open(whole) as stream:
                 _replace_file(os.path.realpath(path), stream, mode)
         else:  # a pipe or a device cannot be replaced, only written to
@@ -331,6 +337,22 @@ def _mode_of(path: str) -> "int | None":
     if S_ISDIR(mode):
         raise UsageError(f"{path!a} is a folder; name a file")
     return mode
+
+
+def _descriptor_of(path: str) -> "int | None":
+    """The descriptor that a path like /dev/stdout stands for, None if it is a file's own.
+
+    The file behind it has what was written before, and is still open elsewhere: it must not be
+    replaced, nor emptied.
+    """
+    descriptors = os.path.realpath("/dev/fd")
+    while True:
+        folder, name = os.path.split(path)
+        if name.isdecimal() and os.path.realpath(folder) == descriptors:
+            return int(name)
+        if not os.path.islink(path):
+            return None
+        path = os.path.join(folder, os.readlink(path))
 
 
 def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:

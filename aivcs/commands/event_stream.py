@@ -254,7 +254,7 @@ def _blocks(
             if len(line) > limit + _SLACK:
                 if at:
                     yield number, lines[:at]
-                raise _too_long(number + at, len(line), limit)
+                raise _too_long(number + at, len(line), limit, is_whole=at < len(lines))
         if lines:
             yield number, lines
             number += len(lines)
@@ -288,7 +288,7 @@ def _chunks(stream: BinaryIO, idle: Callable[[], None] | None) -> Iterator[bytes
         yield chunk
 
 
-def _too_long(number: int, size: int, limit: int) -> _BadLineError:
-    error = _BadLineError(f": {too_large(size, limit)}")
+def _too_long(number: int, size: int, limit: int, *, is_whole: bool) -> _BadLineError:
+    error = _BadLineError(f": {too_large(size, limit, is_whole=is_whole)}")
     error.number = number
     return error

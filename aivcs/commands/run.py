@@ -362,7 +362,7 @@ def _read_text(stream: "BinaryIO", limit: int, what: str) -> str:
     while chunk := read_input(stream, limit + 65536 - len(data) + 1, what):
         data += chunk
         if len(data) > limit + 65536:
-            raise too_large(len(data), limit)
+            raise too_large(len(data), limit, is_whole=False)
     try:
         return data.decode()
     except UnicodeDecodeError as error:

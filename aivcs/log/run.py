@@ -242,10 +242,16 @@ def collect(events: "EncodedEvents | Iterable[RunEvent]") -> "EncodedEvents | li
     return list(events)
 
 
-def too_large(size: int, limit: int) -> SerializationError:
-    """Returns the error for an event over the limit, with the way out."""
+def too_large(size: int, limit: int, *, is_whole: bool = True) -> SerializationError:
+    """Returns the error for an event over the limit, with the way out.
+
+    Args:
+        size: Bytes that it has.
+        limit: Bytes that it may have.
+        is_whole: Whether it was read to its end, so that it has no more.
+    """
     return SerializationError(
-        f"an event of {size} bytes is over the limit of {limit}; "
+        f"an event of {'' if is_whole else 'at least '}{size} bytes is over the limit of {limit}; "
         "store the data as a blob and refer to it: --blob KEY=PATH"
     )
 

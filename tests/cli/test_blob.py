@@ -283,6 +283,12 @@ class TestGet:
         assert aivcs.ok("blob", "get", digest, "-o", "/dev/stdout").out == b"content"
         assert "/dev/full" in aivcs("blob", "get", digest, "-o", "/dev/full", code=16).complaint
 
+    def test_writes_behind_what_a_file_has_that_is_standard_output(self, aivcs):
+        digest = aivcs.put(b"content\n")
+        script = 'exec > log; echo before; aivcs blob get "$1" -o /dev/stdout; echo after'
+        aivcs.shell(script, digest)
+        assert (aivcs.folder / "log").read_bytes() == b"before\ncontent\nafter\n"
+
     def test_writes_to_a_fifo(self, aivcs):
         digest = aivcs.put(b"content")
         fifo = aivcs.folder / "fifo"

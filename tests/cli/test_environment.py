@@ -380,6 +380,13 @@ class TestStrangers:
         assert aivcs.ok("blob", "get", digest, env=env).out == b"x"
 
     @pytest.mark.skipif(not ROOT, reason="only root can give a store to another user")
+    def test_a_store_of_another_user_is_not_said_to_be_shared(self, aivcs, unchanged):
+        os.chown(aivcs.store, 12345, 12345)
+        with unchanged:
+            assert "id 12345" in aivcs("init", "--shared", code=16).complaint
+            aivcs.ok("init")
+
+    @pytest.mark.skipif(not ROOT, reason="only root can give a store to another user")
     def test_the_user_can_say_that_it_is_safe_and_the_store_cannot(self, aivcs):
         os.chown(aivcs.store, 12345, 12345)
         (aivcs.store / "config.toml").write_text('[safe]\ndirectory = ["*"]\n')

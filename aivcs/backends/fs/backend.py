@@ -58,7 +58,8 @@ class FileBackend:
             settings: How the store behaves.
 
         Raises:
-            BackendError: It cannot be made, or the file system has no locks that exclude.
+            BackendError: It cannot be made, the file system has no locks that exclude, or it is
+                another user's, and only this one can share it.
             IntegrityError: There is a store, and its format is damaged.
             UnsupportedFormatError: There is a store of a later format.
         """
@@ -68,6 +69,8 @@ class FileBackend:
         if found is not None:
             _require_format(path, found)
         was_shared = found is not None and _is_shared(path)
+        if shared and found is not None and not was_shared:
+            _require_owner(path)
         folder = Folder(path, settings or Settings(), shared=shared or was_shared)
         with files.doing("make", path):
             _make_above(os.path.dirname(os.path.abspath(path)))
@@ -418,6 +421,16 @@ def _make_above(path: str) -> None:
         except FileExistsError:
             pass  # another process makes the same
         files.sync_folder(os.path.dirname(folder))
+
+
+def _require_owner(path: str) -> None:
+    with files.doing("look at", path):
+        owner = os.stat(path).st_uid
+    if owner != os.geteuid():
+        raise BackendError(
+            f"cannot share {path}: it belongs to another user (id {owner}), who can: "
+            "aivcs init --shared"
+        )
 
 
 def _share(folder: Folder) -> None:
