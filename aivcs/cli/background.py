@@ -101,6 +101,9 @@ def answer(folder: str, shell: str, text: bytes) -> None:
 
 def _claim(folder: str) -> int | None:
     """Makes the folder and locks its file `pid`; None if a process serves there."""
+    above = os.path.dirname(os.path.dirname(folder))
+    if not os.path.isdir(above):
+        raise BackendError(f"{above} is no folder; make it, or set TMPDIR to one")
     deadline = monotonic() + _STARTING
     while True:
         try:
@@ -110,7 +113,8 @@ def _claim(folder: str) -> int | None:
         except FileNotFoundError:
             if monotonic() > deadline:
                 raise
-            continue  # another session of this user has just ended and tidied up
+            sleep(0.01)  # another session of this user has just ended and tidied up
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -117,6 +117,8 @@ class Context:
 
         named = self.named_store()
         if named:
+            if named[0] != "/":
+                self.working_directory()  # which is to be there
             repo = Repository.open(named, Settings())
         else:
             repo = Repository.discover(self.working_directory(), Settings())

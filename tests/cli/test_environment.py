@@ -133,6 +133,12 @@ class TestWorkingDirectory:
         assert done.code == 2
         assert "working directory" in done.complaint
 
+    @pytest.mark.parametrize("arguments", ["init", "init sub", "--store .aivcs blob ls"])
+    def test_is_missed_when_a_path_begins_at_it(self, aivcs, arguments):
+        done = aivcs.shell(f"mkdir gone && cd gone && rmdir ../gone && aivcs {arguments}")
+        assert done.code == 2
+        assert "working directory" in done.complaint
+
 
 class TestLocale:
     @pytest.mark.parametrize(

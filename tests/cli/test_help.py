@@ -108,6 +108,10 @@ class TestHelp:
         assert done.out == b""
         assert done.err.count(b"\n") == 1
 
+    def test_where_python_leaves_its_texts_out_that_is_said(self, outside):
+        done = outside("help", "run", "log", env={"PYTHONOPTIMIZE": "2"}, code=2)
+        assert "PYTHONOPTIMIZE" in done.complaint
+
     def test_every_list_of_commands_names_the_manual(self, outside):
         assert "examples: aivcs help COMMAND" in outside.ok("--help").out.decode()
         assert "examples: aivcs help COMMAND" in outside.ok("run", "--help").out.decode()

@@ -399,6 +399,11 @@ class TestProcess:
         assert "is not a private folder of yours" in err
         shared.rmdir()
 
+    def test_says_at_once_that_there_is_no_folder_for_its_own(self, script):
+        missing = {"TMPDIR": str(script.temporary / "missing"), "XDG_RUNTIME_DIR": ""}
+        _, err = script("aivcs_log a", code=16, env=missing)
+        assert "set TMPDIR" in err
+
     def test_removes_what_a_killed_one_left(self, script):
         left = (
             script.temporary / f"aivcs-{os.geteuid()}" / "4194304-1"

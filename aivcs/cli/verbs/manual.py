@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from aivcs.cli import render, shipped
@@ -24,6 +25,10 @@ def show(context: Context, words: list[str]) -> int | None:
     command = _find(walk(), words[1:] if words[0] == "aivcs" else words)
     if context.is_terminal() and context.pager and _shown_by_man(context, command):
         return None
+    if sys.flags.optimize > 1:
+        raise UsageError(
+            "the texts of help are left out by PYTHONOPTIMIZE=2 (python -OO); unset it"
+        )
     from aivcs.cli.generate.text import text
 
     with render.output(context) as out:

@@ -21,7 +21,10 @@ def init(context: Context, folder: str, shared: bool) -> None:
     import os
 
     named = context.named_store()
-    if named and folder == ".":
+    is_named = bool(named) and folder == "."
+    if not os.path.isabs(named if is_named else folder):
+        context.working_directory()  # which is to be there
+    if is_named:
         folder, name = os.path.split(os.path.abspath(named))
         if name != ".aivcs":
             raise UsageError(
