@@ -79,7 +79,13 @@ def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
             return
         write_all(fd, piece[:count])
         written += count
-    writer = BackgroundWriter(fd, sync=sync)
+    try:
+        writer = BackgroundWriter(fd, sync=sync)
+    except (RuntimeError, ImportError, OSError):
+        # There is no thread to be had, or no descriptor to load modules with; it goes without.
+        while count := fill(piece):
+            write_all(fd, piece[:count])
+        return
     try:
         while count := fill(buffer := writer.buffer()):
             writer.write(buffer, count)
@@ -101,6 +107,10 @@ class BackgroundWriter:
         Args:
             fd: The file; it stays the caller's.
             sync: As for `copy`.
+
+        Raises:
+            RuntimeError: The system gives no further thread.
+            ImportError: What it needs cannot be loaded; likewise an `OSError`.
         """
         from queue import SimpleQueue
         from threading import Thread
@@ -118,6 +128,12 @@ class BackgroundWriter:
         self._full: "SimpleQueue[tuple[memoryview, int] | None]" = SimpleQueue()
         self._error: OSError | None = None
         self._abandoned = False
+        self._begin: "Callable[[int, int, int], None] | None" = None
+        if sync:
+            # Here: if it failed in the thread, nobody would empty the buffers any more.
+            from aivcs.syscalls import begin_writing_back
+
+            self._begin = begin_writing_back
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
 
