@@ -128,12 +128,6 @@ class BackgroundWriter:
         self._full: "SimpleQueue[tuple[memoryview, int] | None]" = SimpleQueue()
         self._error: OSError | None = None
         self._abandoned = False
-        self._begin: "Callable[[int, int, int], None] | None" = None
-        if sync:
-            # Here: if it failed in the thread, nobody would empty the buffers any more.
-            from aivcs.syscalls import begin_writing_back
-
-            self._begin = begin_writing_back
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
 
