@@ -82,6 +82,12 @@ class Syncing:
             # There is no thread to be had, or no descriptor to load a module with: neither is
             # needed to sync them one after the other. What is not synced must never be stored.
             self._sync_each(waiting)
+            if self._pool is not None:
+                # What the pool refused for want of a thread, another of its threads may be at.
+                self._pool.shutdown()
+                self._pool = None
+            if self._failed:
+                raise files.unknown(self._root, OSError(0, "a file was refused")) from None
         except BaseException:
             self._failed = True
             raise
