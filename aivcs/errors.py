@@ -27,6 +27,16 @@ if TYPE_CHECKING:
         UnsupportedFormatError as UnsupportedFormatError,
     )
 
+# What is loaded later is exported, too.
+__all__ = [
+    "AivcsError", "AmbiguousError", "BackendError", "BlockedError", "ConflictError",
+    "IntegrityError", "InvalidDigestError", "InvalidNameError", "InvalidRunStateError",
+    "InvalidSpecError", "LockTimeoutError", "NoPreviousReleaseError", "NoRepositoryError",
+    "NotFoundError", "OutcomeUnknownError", "PolicyError", "ReleaseNotFoundError",
+    "RunNotFoundError", "SerializationError", "StorageError", "UnsupportedFormatError",
+    "UsageError",
+]  # fmt: skip
+
 
 class AivcsError(Exception):
     """Base of every error that aivcs raises on purpose; survives being sent to another process."""
@@ -106,9 +116,17 @@ class OutcomeUnknownError(StorageError):
 
 
 def __getattr__(name: str) -> object:
-    """Loads the rarer errors (PEP 562)."""
+    """Loads the rarer errors (PEP 562).
+
+    Raises:
+        BackendError: It cannot be loaded: there is no descriptor left, say.
+    """
     if name.endswith("Error"):  # and not for what the interpreter asks every module for
-        value = getattr(__import__("aivcs.rare_errors", fromlist=[name]), name, None)
+        try:
+            rare = __import__("aivcs.rare_errors", fromlist=[name])
+        except OSError as error:  # stands for the error that was to be raised
+            raise BackendError(f"cannot say what failed: {error.strerror or error}") from error
+        value = getattr(rare, name, None)
         if value is not None:
             globals()[name] = value
             return value

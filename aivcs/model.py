@@ -64,6 +64,9 @@ _HOMES = {
 }
 
 
+__all__ = ["ContentDigest", "Head", "Record", "Timestamp", *_HOMES]  # noqa: PLE0604 all are texts
+
+
 class ContentDigest(str):
     """The SHA-256 of a content, as 64 lower-case hexadecimal characters.
 

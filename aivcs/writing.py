@@ -79,7 +79,13 @@ def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
             return
         write_all(fd, piece[:count])
         written += count
-    writer = BackgroundWriter(fd, sync=sync)
+    try:
+        writer = BackgroundWriter(fd, sync=sync)
+    except (RuntimeError, ImportError, OSError):
+        # There is no thread to be had, or no descriptor to load modules with; it goes without.
+        while count := fill(piece):
+            write_all(fd, piece[:count])
+        return
     try:
         while count := fill(buffer := writer.buffer()):
             writer.write(buffer, count)
@@ -101,6 +107,10 @@ class BackgroundWriter:
         Args:
             fd: The file; it stays the caller's.
             sync: As for `copy`.
+
+        Raises:
+            RuntimeError: The system gives no further thread.
+            ImportError: What it needs cannot be loaded; likewise an `OSError`.
         """
         from queue import SimpleQueue
         from threading import Thread

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from errno import EMFILE, ENFILE
 from typing import TYPE_CHECKING
 
 from aivcs import errors
@@ -60,7 +62,7 @@ def exit_code(error: Exception) -> int:
     for kind in type(error).__mro__:
         if kind in CODES:
             return CODES[kind]
-    return INTERNAL
+    return 16 if _is_of_limit(error) else INTERNAL
 
 
 def report(context: Context, error: Exception) -> int:
@@ -68,13 +70,17 @@ def report(context: Context, error: Exception) -> int:
     from aivcs.cli.hints import hint
 
     code = exit_code(error)
+    kind = type(error).__name__
     if code == INTERNAL:
         message = _internal(context, error)
     elif isinstance(error, OutputError):
         message = f"cannot write to standard output: {error}"
+    elif _is_of_limit(error):
+        kind = "BackendError"
+        message = "cannot go on: too many files are open at once; raise the limit (ulimit -n)"
     else:
         message = str(error)
-    say(context, type(error).__name__, message, code, hint=hint(context, error))
+    say(context, kind, message, code, hint=hint(context, error))
     return code
 
 
@@ -117,6 +123,13 @@ def say(
         context.tell(usage)
     if hint:
         context.tell(f"hint: {escape(hint)}")
+
+
+def _is_of_limit(error: Exception) -> bool:
+    """Whether there was no descriptor left to load a module with, wherever that was needed."""
+    if isinstance(error, ImportError):  # which for a library has nothing but its text
+        return str(error).endswith((os.strerror(EMFILE), os.strerror(ENFILE)))
+    return isinstance(error, OSError) and error.errno in {EMFILE, ENFILE}
 
 
 def _internal(context: Context, error: Exception) -> str:

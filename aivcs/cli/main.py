@@ -47,13 +47,29 @@ def main(arguments: "Sequence[str]") -> int:
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001 no traceback ever reaches a user
-            from aivcs.cli.exits import report
-
             context.flush(quiet=True)
-            code = report(context, error)
+            code = _report(context, error)
     except BrokenPipeError:
         code = 141  # as a shell reports a process that SIGPIPE ended
     return code
+
+
+def _report(context: Context, error: Exception) -> int:
+    try:
+        from aivcs.cli.exits import report
+
+        return report(context, error)
+    except (OSError, ImportError) as failure:
+        # What fails has all descriptors, and is kept from letting go of them by the error itself:
+        # what says it better cannot be loaded.
+        reason = getattr(failure, "strerror", None) or "a part of aivcs cannot be loaded"
+        if context.json:
+            context.tell(
+                f'{{"error": "BackendError", "message": "cannot go on: {reason}", "exit_code": 16}}'
+            )
+        else:
+            context.tell(f"aivcs: cannot go on: {reason}")
+        return 16
 
 
 def _dispatch(context: Context, arguments: "Sequence[str]") -> int:

@@ -88,19 +88,25 @@ def _missing_of(repo: Repository, live: ReleaseRecord, seen: Table) -> Iterator[
             continue
         digest = ContentDigest(key.hex())
         count = 0
-        try:
-            for part in digests_in_blob(repo, digest):
+        parts = digests_in_blob(repo, digest)
+        while True:
+            try:
+                part = next(parts, None)  # and no more: a full stack is no damage to the blob
+            except NotFoundError:
+                why = f"it is what is live as {release}"
+                if whole:
+                    why = f"blob {whole.hex()} names it, which belongs to what is live as {release}"
+                yield Finding(NOTICE, digest, None, f"it is not in this store, but {why}", _PUT)
+            except IntegrityError:
+                pass  # which was found before
+            except BackendError as error:
+                yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
+            else:
+                if part is None:
+                    break
                 waiting.push((bytes.fromhex(part), key))
                 count += 1
-            continue
-        except NotFoundError:
-            why = f"it is what is live as {release}"
-            if whole:
-                why = f"blob {whole.hex()} names it, which belongs to what is live as {release}"
-            yield Finding(NOTICE, digest, None, f"it is not in this store, but {why}", _PUT)
-        except IntegrityError:
-            pass  # which was found before
-        except BackendError as error:
-            yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
-        for _ in range(count):  # whatever that was, the blob may not have said it
-            waiting.pop()
+                continue
+            for _ in range(count):  # whatever that was, the blob may not have said it
+                waiting.pop()
+            break

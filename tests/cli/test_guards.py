@@ -45,6 +45,17 @@ def test_the_type_of_a_file_system_is_that_of_the_nearest_mount(path, kind):
     assert type_of(MOUNTS, path) == kind
 
 
+def test_a_mount_below_a_later_one_is_hidden():
+    mounts = (
+        "27 1 254:0 / / rw - ext4 /dev/vda rw\n"
+        "50 27 7:0 / /disk/a rw - ext4 /dev/loop0 rw\n"
+        "51 27 0:44 / /disk rw - nfs4 server:/disk rw\n"
+        "52 51 0:45 / /disk/b rw - xfs /dev/vdb rw\n"
+    )
+    assert type_of(mounts, "/disk/a/project") == "nfs4"
+    assert type_of(mounts, "/disk/b/project") == "xfs"
+
+
 def test_the_type_of_a_file_system_may_be_unknown():
     assert type_of("", "/x") is None
 

@@ -242,7 +242,9 @@ class _Batch:
         if lost:
             del self._digests[self._digests.index(lost[0]) :]
         for digest in lost:
-            del self._temporaries[digest]
+            temporary = self._temporaries.pop(digest)
+            if temporary is not None:  # Ctrl-C came right behind it
+                self._folder.discard(temporary)
 
     def _sync(self) -> None:
         """Begins to make durable what is not, once the portion before is; closes its files."""

@@ -34,17 +34,27 @@ def type_of(mounts: str, path: str) -> str | None:
         mounts: What /proc/self/mountinfo says (proc_pid_mountinfo(5)).
         path: An absolute path without links.
     """
-    best, found = -1, None
+    numbers = set()
+    around: dict[str, list[tuple[int, str, str]]] = {}  # by what each is mounted on
     for line in mounts.splitlines():
         mount, _, source = line.partition(" - ")
         fields = mount.split(" ")
         if len(fields) < 5 or not source:
             continue
+        numbers.add(fields[0])
         point = _unescape(fields[4])
-        inside = point == "/" or path == point or path.startswith(f"{point}/")
-        # Of two mounts on one folder the later one hides the earlier.
-        if inside and len(point) >= best:
-            best, found = len(point), source.split(" ")[0]
+        if point == "/" or path == point or path.startswith(f"{point}/"):
+            one = (len(point), fields[0], source.split(" ")[0])
+            # The first of all may be mounted on itself.
+            on = "" if fields[1] == fields[0] else fields[1]
+            around.setdefault(on, []).append(one)
+    # From the root on, each time to what is mounted there first on the way to the path: what is
+    # mounted below that on the same file system was so before, and is hidden.
+    found = None
+    here = [one for on, ones in around.items() if on not in numbers for one in ones]
+    while here:
+        _, number, found = min(here)
+        here = around.pop(number, [])
     return found
 
 

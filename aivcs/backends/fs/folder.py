@@ -168,12 +168,16 @@ class Folder:
         if not are_parents_real:
             self.require_parents("tmp/")
         path = f"{self.root}/tmp/{os.getpid()}-{os.urandom(6).hex()}"
-        with files.doing("create", path):
-            try:
-                fd = files.create_file(path, os.O_WRONLY, self.file_mode)
-            except FileNotFoundError:
-                files.make_folder(f"{self.root}/tmp", self.folder_mode)
-                fd = files.create_file(path, os.O_WRONLY, self.file_mode)
+        try:
+            with files.doing("create", path):
+                try:
+                    fd = files.create_file(path, os.O_WRONLY, self.file_mode)
+                except FileNotFoundError:
+                    files.make_folder(f"{self.root}/tmp", self.folder_mode)
+                    fd = files.create_file(path, os.O_WRONLY, self.file_mode)
+        except BaseException:
+            self.discard(path)  # Ctrl-C mostly comes when it is just being made
+            raise
         if fd is None:
             raise BackendError(f"{path} exists already; is the system's random source broken?")
         return fd, path

@@ -18,6 +18,7 @@ The whole file system is synced only where that promises the same and costs less
 
 import os
 import sys
+from collections import deque
 
 from aivcs.backends.fs import files
 
@@ -72,31 +73,49 @@ class Syncing:
             OutcomeUnknownError: Whether one begun before is durable cannot be known. No other is
                 synced any more.
         """
-        if not self._is_whole and len(written) >= _MANY:
+        waiting = deque(written)
+        try:
+            self._begin(waiting, size)
+        except Exception:
+            if self._failed:
+                raise
+            # There is no thread to be had, or no descriptor to load a module with: neither is
+            # needed to sync them one after the other. What is not synced must never be stored.
+            self._sync_each(waiting)
+            if self._pool is not None:
+                # What the pool refused for want of a thread, another of its threads may be at.
+                self._pool.shutdown()
+                self._pool = None
+            if self._failed:
+                raise files.unknown(self._root, OSError(0, "a file was refused")) from None
+        except BaseException:
+            self._failed = True
+            raise
+        finally:
+            if self._failed:
+                self._sync_each(waiting)  # which only closes them
+
+    def _begin(self, waiting: "deque[tuple[int, str]]", size: int) -> None:
+        if not self._is_whole and len(waiting) >= _MANY:
             self._is_whole = _should_sync_all(self._root, size)
         if self._is_whole:
-            for fd, _ in written:
-                files.close(fd)
+            while waiting:
+                files.close(waiting.popleft()[0])
             return
-        if len(written) <= _THREADS and not self._syncs:
-            self._sync_each(written)
+        if len(waiting) <= _THREADS and not self._syncs:
+            self._sync_each(waiting)
             return
         from aivcs.syscalls import begin_writing_back
 
-        for fd, _ in written:
+        for fd, _ in waiting:
             begin_writing_back(fd, 0, 0)
-        try:
-            self._await()
-        except BaseException:
-            self._failed = True  # also where it is Ctrl-C: nothing is going to get a name
-            self._sync_each(written)  # which only closes them
-            raise
+        self._await()
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(_THREADS)
-        parts = [written[at::_THREADS] for at in range(_THREADS)]
-        self._syncs = [self._pool.submit(self._sync_each, part) for part in parts]
+        for _ in range(min(_THREADS, len(waiting))):
+            self._syncs.append(self._pool.submit(self._sync_each, waiting))
 
     def finish(self) -> None:
         """Returns when all that was begun is durable.
@@ -144,16 +163,22 @@ class Syncing:
             if error is not None:
                 raise error
 
-    def _sync_each(self, written: "list[tuple[int, str]]") -> None:
-        """Makes files durable, unless that has failed for any, and closes them."""
-        for number, (fd, path) in enumerate(written):
+    def _sync_each(self, waiting: "deque[tuple[int, str]]") -> None:
+        """Makes files durable, unless that has failed for any, and closes them.
+
+        Several threads may take them from the same queue.
+        """
+        while waiting:
+            try:
+                fd, path = waiting.popleft()
+            except IndexError:  # another took the last one
+                return
             try:
                 if not self._failed:
                     files.sync_file(fd, path)
             except BaseException:
                 self._failed = True
-                for rest, _ in written[number + 1 :]:
-                    files.close(rest)
+                self._sync_each(waiting)  # which only closes them
                 raise
             finally:
                 files.close(fd)

@@ -83,11 +83,19 @@ class _Pool:
         self._threads = 0
 
     def submit(self, job: _Job[T]) -> None:
-        self._jobs.put(job)
         if self._threads < self._number:
-            self._threads += 1
             # A daemon: whoever stops in the middle does not wait for the end of a long blob.
-            Thread(target=self._work, name=f"aivcs_{self._threads}", daemon=True).start()
+            name = f"aivcs_{self._threads + 1}"
+            try:
+                Thread(target=self._work, name=name, daemon=True).start()
+            except RuntimeError:  # the system gives no further thread: go on with those there are
+                self._number = self._threads
+            else:
+                self._threads += 1
+        if self._threads:
+            self._jobs.put(job)
+        else:
+            job.run()
 
     def close(self) -> None:
         """Lets the threads end when they have done what they are at."""
