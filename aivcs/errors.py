@@ -135,6 +135,4 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> "list[str]":
     """All errors, for help and completion."""
-    from aivcs import rare_errors
-
-    return sorted({*globals(), *(name for name in vars(rare_errors) if name.endswith("Error"))})
+    return sorted({*globals(), *__all__})
