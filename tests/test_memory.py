@@ -74,7 +74,7 @@ def put_quickly(store, content):
 
 
 def test_verify_of_a_long_release_log(stores):
-    for name, count in (("short", 10), ("long", 20_000)):
+    for name, count in (("short", 10), ("long", 50_000)):
         store = stores.make(name)
         specs = [store.blobs.put(b"one"), store.blobs.put(b"two")]
         for number in range(count):
@@ -100,7 +100,7 @@ def test_gc_of_much_that_is_referred_to_and_much_that_is_not(stores):
 
 
 def test_verify_against_a_long_manifest(stores):
-    for name, count in (("short", 10), ("long", 30_000)):
+    for name, count in (("short", 10), ("long", 60_000)):
         store = stores.make(name)
         heads = [(f"run/{RunId(digest[:32])}", Head(1, digest)) for digest in digests(count)]
         head = store.blobs.put(manifest(heads))
