@@ -37,12 +37,6 @@ if TYPE_CHECKING:
         UnsupportedFormatError as UnsupportedFormatError,
         UsageError as UsageError,
     )
-    from aivcs.marks import (
-        BlockMark as BlockMark,
-        Sealed as Sealed,
-        SignatureMark as SignatureMark,
-        Standing as Standing,
-    )
     from aivcs.model import (
         ContentDigest as ContentDigest,
         Evidence as Evidence,
@@ -57,6 +51,12 @@ if TYPE_CHECKING:
         RunStatus as RunStatus,
         RunSummary as RunSummary,
         Timestamp as Timestamp,
+    )
+    from aivcs.release_entries import (
+        Block as Block,
+        LogEntry as LogEntry,
+        ReleaseState as ReleaseState,
+        Signature as Signature,
     )
     from aivcs.repository import Repository as Repository
     from aivcs.settings import Settings as Settings
@@ -76,7 +76,7 @@ _HOMES = {
     "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId "
     "RunMetadata RunOwner RunRecord RunStatus RunSummary Timestamp",
     "aivcs.active_run": "ActiveRun",
-    "aivcs.marks": "BlockMark Sealed SignatureMark Standing",
+    "aivcs.release_entries": "Block LogEntry Signature ReleaseState",
     "aivcs.repository": "Repository",
     "aivcs.settings": "Settings",
     "aivcs.storage": "CasStore ReleaseRegistry RunLedger",

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from aivcs import storage
     from aivcs.errors import StorageError
-    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import (
         ContentDigest,
         Evidence,
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
         RunSummary,
         Timestamp,
     )
+    from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 
 T = TypeVar("T")
 
@@ -262,11 +262,11 @@ class ReleaseRegistry(Protocol):
         """As `aivcs.storage.ReleaseRegistry.rollback`; `sign` is called in a thread."""
         ...
 
-    async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+    async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
         """As `aivcs.storage.ReleaseRegistry.block`."""
         ...
 
-    async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+    async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
         """As `aivcs.storage.ReleaseRegistry.unblock`."""
         ...
 
@@ -276,27 +276,27 @@ class ReleaseRegistry(Protocol):
         seq: int,
         hash: str,  # noqa: A002 the file format's word
         signature: str,
-    ) -> SignatureMark:
+    ) -> Signature:
         """As `aivcs.storage.ReleaseRegistry.add_signature`."""
         ...
 
-    async def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
+    async def find_block(self, name: str, digest: ContentDigest) -> Block | None:
         """As `aivcs.storage.ReleaseRegistry.find_block`."""
         ...
 
-    async def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+    async def block_history(self, name: str, digest: ContentDigest) -> list[Block]:
         """As `aivcs.storage.ReleaseRegistry.block_history`."""
         ...
 
-    async def blocks(self, name: str) -> list[BlockMark]:
+    async def blocks(self, name: str) -> list[Block]:
         """As `aivcs.storage.ReleaseRegistry.blocks`."""
         ...
 
-    async def standing(self, name: str) -> Standing | None:
+    async def state(self, name: str) -> ReleaseState | None:
         """As `aivcs.storage.ReleaseRegistry.standing`."""
         ...
 
-    async def find(self, name: str, seq: int) -> Sealed | None:
+    async def find(self, name: str, seq: int) -> LogEntry | None:
         """As `aivcs.storage.ReleaseRegistry.find`."""
         ...
 
@@ -312,7 +312,7 @@ class ReleaseRegistry(Protocol):
         """As `aivcs.storage.ReleaseRegistry.iter_history`."""
         ...
 
-    def iter_log(self, name: str) -> AsyncIterator[Sealed]:
+    def iter_log(self, name: str) -> AsyncIterator[LogEntry]:
         """As `aivcs.storage.ReleaseRegistry.iter_log`."""
         ...
 
@@ -497,10 +497,10 @@ class _AsyncReleaseRegistry:
     async def rollback(self, name: str, **terms: Any) -> ReleaseRecord:
         return await to_thread(self._store.rollback, name, **terms)
 
-    async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+    async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
         return await to_thread(self._store.block, name, digest, by=by, reason=reason)
 
-    async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+    async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
         return await to_thread(self._store.unblock, name, digest, by=by, reason=reason)
 
     async def add_signature(
@@ -509,22 +509,22 @@ class _AsyncReleaseRegistry:
         seq: int,
         hash: str,  # noqa: A002 the file format's word
         signature: str,
-    ) -> SignatureMark:
+    ) -> Signature:
         return await to_thread(self._store.add_signature, name, seq, hash, signature)
 
-    async def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
+    async def find_block(self, name: str, digest: ContentDigest) -> Block | None:
         return await to_thread(self._store.find_block, name, digest)
 
-    async def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+    async def block_history(self, name: str, digest: ContentDigest) -> list[Block]:
         return await to_thread(self._store.block_history, name, digest)
 
-    async def blocks(self, name: str) -> list[BlockMark]:
+    async def blocks(self, name: str) -> list[Block]:
         return await to_thread(self._store.blocks, name)
 
-    async def standing(self, name: str) -> Standing | None:
+    async def state(self, name: str) -> ReleaseState | None:
         return await to_thread(self._store.standing, name)
 
-    async def find(self, name: str, seq: int) -> Sealed | None:
+    async def find(self, name: str, seq: int) -> LogEntry | None:
         return await to_thread(self._store.find, name, seq)
 
     async def current(self, name: str) -> ReleaseRecord | None:
@@ -536,7 +536,7 @@ class _AsyncReleaseRegistry:
     def iter_history(self, name: str) -> AsyncGenerator[ReleaseRecord]:
         return _iterate(lambda: self._store.iter_history(name))
 
-    def iter_log(self, name: str) -> AsyncGenerator[Sealed]:
+    def iter_log(self, name: str) -> AsyncGenerator[LogEntry]:
         return _iterate(lambda: self._store.iter_log(name))
 
     def list_names(self) -> AsyncGenerator[str]:

@@ -341,7 +341,7 @@ class Repository:
 
         found = self.releases.find(name, seq)
         # A mark has a number, too, but made nothing live.
-        records = [found.what] if found and isinstance(found.what, ReleaseRecord) else []
+        records = [found.value] if found and isinstance(found.value, ReleaseRecord) else []
         return find_release(name, records, seq).spec_digest
 
 

@@ -16,7 +16,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import BackendError, UsageError
-from aivcs.marks import NAMESPACE
+from aivcs.release_entries import NAMESPACE
 from aivcs.rules.gates import TRUSTED, UNKNOWN, WRONG, Signed
 
 if TYPE_CHECKING:

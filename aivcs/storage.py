@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aivcs.errors import StorageError
-    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import (
         ContentDigest,
         Evidence,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         RunSummary,
         Timestamp,
     )
+    from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 
 
 class CasStore(Protocol):
@@ -397,7 +397,7 @@ class ReleaseRegistry(Protocol):
         """
         ...
 
-    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
         """Marks a spec as bad under a name: it cannot become live there; returns the mark.
 
         What is live may be blocked, and stays live. Blocking again is recorded: the newest mark
@@ -415,7 +415,7 @@ class ReleaseRegistry(Protocol):
         """
         ...
 
-    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
         """Takes a block back; returns the mark.
 
         Raises:
@@ -431,7 +431,7 @@ class ReleaseRegistry(Protocol):
         seq: int,
         hash: str,  # noqa: A002 the file format's word
         signature: str,
-    ) -> SignatureMark:
+    ) -> Signature:
         """Records an SSH signature of an entry; returns the mark. Who signed is not judged.
 
         Args:
@@ -447,15 +447,15 @@ class ReleaseRegistry(Protocol):
         """
         ...
 
-    def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
+    def find_block(self, name: str, digest: ContentDigest) -> Block | None:
         """Returns the mark that blocks a spec now, or None if it is not blocked."""
         ...
 
-    def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+    def block_history(self, name: str, digest: ContentDigest) -> list[Block]:
         """Returns every block and unblock of a spec, newest first; none for an unknown name."""
         ...
 
-    def blocks(self, name: str) -> list[BlockMark]:
+    def blocks(self, name: str) -> list[Block]:
         """Returns the marks that block something now, newest first; none for an unknown name."""
         ...
 
@@ -463,14 +463,14 @@ class ReleaseRegistry(Protocol):
         """Returns the entry that says what is live, or None if nothing was released."""
         ...
 
-    def standing(self, name: str) -> Standing | None:
+    def state(self, name: str) -> ReleaseState | None:
         """Returns what is live and the head of the log, from one look; None if there is no log.
 
         The head is that of the last line, which is checked; `head` checks all lines.
         """
         ...
 
-    def find(self, name: str, seq: int) -> Sealed | None:
+    def find(self, name: str, seq: int) -> LogEntry | None:
         """Returns the entry or mark with a seq, with its hash, or None if there is none.
 
         Raises:
@@ -490,7 +490,7 @@ class ReleaseRegistry(Protocol):
         """Yields what `history` returns, one by one."""
         ...
 
-    def iter_log(self, name: str) -> Iterator[Sealed]:
+    def iter_log(self, name: str) -> Iterator[LogEntry]:
         """Yields all entries and marks of a name, with their hashes, newest first.
 
         Raises:

@@ -195,7 +195,7 @@ class GuardedReleases:
         return change(forced=self.was_forced, sign=sign)
 
     def _head(self, name: str) -> Head:
-        standing = self._repo.releases.standing(name)
+        standing = self._repo.releases.state(name)
         return standing.head if standing else Head(0, "")
 
     def _store(self, document: bytes) -> None:

@@ -24,11 +24,11 @@ from aivcs.errors import (
     StorageError,
     UnsupportedFormatError,
 )
-from aivcs.log.desk import sealed
+from aivcs.log.release_changes import sealed
 from aivcs.log.verify import DAMAGE
 from aivcs.log.verify_release import release_problems
-from aivcs.marks import BlockMark, SignatureMark
 from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
+from aivcs.release_entries import Block, Signature
 from aivcs.rules.gates import TRUSTED, UNCHECKED, UNKNOWN, WRONG, Signed
 from aivcs.rules.policy import evaluate, read_document
 from aivcs.signing import RELEASE, look
@@ -37,8 +37,8 @@ from aivcs.spill import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from aivcs.marks import Sealed
     from aivcs.model import Evidence
+    from aivcs.release_entries import LogEntry
     from aivcs.repository import Repository
     from aivcs.rules.policy import Policy
     from aivcs.signing import Signer, Verifier
@@ -113,16 +113,16 @@ def verify(
     proof = _Proof(repo, entries, verifier, environment)
     found = False
     for entry in entries:
-        if isinstance(entry.what, ReleaseRecord) and seq in {None, entry.what.seq}:
+        if isinstance(entry.value, ReleaseRecord) and seq in {None, entry.value.seq}:
             found = True
-            yield from proof.checks(entry, entry.what)
+            yield from proof.checks(entry, entry.value)
     if not found:
         raise ReleaseNotFoundError(name, f"{name} has no release @{seq}")
 
 
 def sign(
     repo: Repository, name: str, seq: int | None, signer: Signer, verifier: Verifier | None
-) -> tuple[SignatureMark, Signed | None]:
+) -> tuple[Signature, Signed | None]:
     """Signs a release that was made, or the one that is live; returns the mark, and whose it is.
 
     Args:
@@ -151,7 +151,7 @@ class _Proof:
     def __init__(
         self,
         repo: Repository,
-        entries: Sequence[Sealed],
+        entries: Sequence[LogEntry],
         verifier: Verifier | None,
         environment: Mapping[str, str],
     ) -> None:
@@ -159,17 +159,17 @@ class _Proof:
         self._verifier = verifier
         self._environment = environment
         self._releases: list[ReleaseRecord] = []
-        self._signatures: dict[int, list[SignatureMark]] = {}
-        self._blocks: dict[str, list[BlockMark]] = {}
+        self._signatures: dict[int, list[Signature]] = {}
+        self._blocks: dict[str, list[Block]] = {}
         for entry in entries:
-            if isinstance(entry.what, SignatureMark):
-                self._signatures.setdefault(entry.what.signed_seq, []).append(entry.what)
-            elif isinstance(entry.what, BlockMark):
-                self._blocks.setdefault(entry.what.spec_digest, []).append(entry.what)
+            if isinstance(entry.value, Signature):
+                self._signatures.setdefault(entry.value.signed_seq, []).append(entry.value)
+            elif isinstance(entry.value, Block):
+                self._blocks.setdefault(entry.value.spec_digest, []).append(entry.value)
             else:
-                self._releases.append(entry.what)
+                self._releases.append(entry.value)
 
-    def checks(self, entry: Sealed, record: ReleaseRecord) -> Iterator[Check]:
+    def checks(self, entry: LogEntry, record: ReleaseRecord) -> Iterator[Check]:
         yield self._block(record)
         broken = False
         for item in record.evidence:
@@ -255,7 +255,7 @@ class _Proof:
                 f"found {verdict.found}, needed {verdict.needed}",
             )
 
-    def _signed(self, entry: Sealed, mark: SignatureMark) -> Signed:
+    def _signed(self, entry: LogEntry, mark: Signature) -> Signed:
         if mark.signed_hash != entry.hash:
             return Signed(WRONG, f"mark @{mark.seq} is of the hash {mark.signed_hash}")
         try:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from aivcs.commands.gates import GuardedReleases
     from aivcs.commands.release_history import HistoryEntry
-    from aivcs.marks import BlockMark
     from aivcs.model import ReleaseRecord
+    from aivcs.release_entries import Block
     from aivcs.repository import Repository
 
 
@@ -130,7 +130,7 @@ def rollback(
     return _before(repo, seen, after), after
 
 
-def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "BlockMark":
+def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "Block":
     """Marks a spec as bad under a name; returns the mark.
 
     Args:
@@ -149,7 +149,7 @@ def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -
     return repo.releases.block(name, resolve_released(repo, name, target), by=by, reason=reason)
 
 
-def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "BlockMark":
+def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "Block":
     """Takes a block back; returns the mark.
 
     Args:

@@ -5,7 +5,7 @@ from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
 from aivcs.errors import BackendError, InvalidNameError
 from aivcs.log import release as rules
-from aivcs.log.desk import Desk, sealed
+from aivcs.log.release_changes import Desk, sealed
 from aivcs.model import (
     ContentDigest,
     Head,
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import Evidence
+    from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 
     T = TypeVar("T")
 
@@ -86,12 +86,12 @@ class FileReleaseRegistry:
 
         return self._change(name, roll_back, seen=seen, sign=sign, dry_run=dry_run)
 
-    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
+    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> "Block":
         """As `ReleaseRegistry.block`."""
         bad = ContentDigest(digest)
         return self._change(name, lambda desk: desk.block(bad, by=by, reason=reason))
 
-    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
+    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> "Block":
         """As `ReleaseRegistry.unblock`."""
         good = ContentDigest(digest)
         return self._change(name, lambda desk: desk.unblock(good, by=by, reason=reason))
@@ -102,21 +102,21 @@ class FileReleaseRegistry:
         seq: int,
         hash: str,  # noqa: A002 the file format's word
         signature: str,
-    ) -> "SignatureMark":
+    ) -> "Signature":
         """As `ReleaseRegistry.add_signature`."""
         return self._change(name, lambda desk: desk.add_signature(seq, hash, signature))
 
-    def find_block(self, name: str, digest: ContentDigest) -> "BlockMark | None":
+    def find_block(self, name: str, digest: ContentDigest) -> "Block | None":
         """As `ReleaseRegistry.find_block`; reads the end of the log, and a few marks."""
         wanted = ContentDigest(digest)
         return self._look(name, lambda desk: desk.find_block(wanted))
 
-    def block_history(self, name: str, digest: ContentDigest) -> "list[BlockMark]":
+    def block_history(self, name: str, digest: ContentDigest) -> "list[Block]":
         """As `ReleaseRegistry.block_history`; reads a few marks for each that it returns."""
         wanted = ContentDigest(digest)
         return self._look(name, lambda desk: desk.block_history(wanted))
 
-    def blocks(self, name: str) -> "list[BlockMark]":
+    def blocks(self, name: str) -> "list[Block]":
         """As `ReleaseRegistry.blocks`; reads the newest mark about each digest ever marked."""
         return self._look(name, Desk.blocks)
 
@@ -124,11 +124,11 @@ class FileReleaseRegistry:
         """As `ReleaseRegistry.current`; reads the end of the log."""
         return self._look(name, lambda desk: desk.live)
 
-    def standing(self, name: str) -> "Standing | None":
+    def state(self, name: str) -> "ReleaseState | None":
         """As `ReleaseRegistry.standing`; reads the end of the log."""
-        return self._look(name, Desk.standing)
+        return self._look(name, Desk.state)
 
-    def find(self, name: str, seq: int) -> "Sealed | None":
+    def find(self, name: str, seq: int) -> "LogEntry | None":
         """As `ReleaseRegistry.find`; halves the log."""
         log = LogReader.open(self._folder, _name(name))
         if log is None:
@@ -149,7 +149,7 @@ class FileReleaseRegistry:
         with log:
             yield from _releases(name, log)
 
-    def iter_log(self, name: str) -> "Iterator[Sealed]":
+    def iter_log(self, name: str) -> "Iterator[LogEntry]":
         """As `ReleaseRegistry.iter_log`; reads from the end, and only as far as is asked."""
         log = LogReader.open(self._folder, _name(name))
         if log is None:

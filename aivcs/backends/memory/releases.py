@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 from aivcs.backends.memory.log import MemoryLog
 from aivcs.errors import ReleaseNotFoundError
 from aivcs.log import release
-from aivcs.log.desk import Desk, sealed
+from aivcs.log.release_changes import Desk, sealed
 from aivcs.model import ContentDigest, check_release_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import Evidence, Head, ReleaseMetadata, ReleaseRecord
+    from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ class MemoryReleaseRegistry:
 
         return self._change(name, roll_back, seen=seen, sign=sign, dry_run=dry_run)
 
-    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
         """Marks a spec as bad; returns the mark.
 
         Raises:
@@ -107,7 +107,7 @@ class MemoryReleaseRegistry:
         bad = ContentDigest(digest)
         return self._change(name, lambda desk: desk.block(bad, by=by, reason=reason))
 
-    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
+    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
         """Takes a block back; returns the mark.
 
         Raises:
@@ -124,7 +124,7 @@ class MemoryReleaseRegistry:
         seq: int,
         hash: str,  # noqa: A002 the file format's word
         signature: str,
-    ) -> SignatureMark:
+    ) -> Signature:
         """Records a signature of an entry; returns the mark.
 
         Raises:
@@ -134,17 +134,17 @@ class MemoryReleaseRegistry:
         """
         return self._change(name, lambda desk: desk.add_signature(seq, hash, signature))
 
-    def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
+    def find_block(self, name: str, digest: ContentDigest) -> Block | None:
         """Returns the mark that blocks a spec now, or None."""
         wanted = ContentDigest(digest)
         return self._look(name, lambda desk: desk.find_block(wanted))
 
-    def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+    def block_history(self, name: str, digest: ContentDigest) -> list[Block]:
         """Returns every block and unblock of a spec, newest first."""
         wanted = ContentDigest(digest)
         return self._look(name, lambda desk: desk.block_history(wanted))
 
-    def blocks(self, name: str) -> list[BlockMark]:
+    def blocks(self, name: str) -> list[Block]:
         """Returns the marks that block something now, newest first."""
         return self._look(name, Desk.blocks)
 
@@ -157,11 +157,11 @@ class MemoryReleaseRegistry:
         """
         return self._look(name, lambda desk: desk.live)
 
-    def standing(self, name: str) -> Standing | None:
+    def state(self, name: str) -> ReleaseState | None:
         """Returns how the log of a name stands, or None if there is none."""
-        return self._look(name, Desk.standing)
+        return self._look(name, Desk.state)
 
-    def find(self, name: str, seq: int) -> Sealed | None:
+    def find(self, name: str, seq: int) -> LogEntry | None:
         """Returns the entry or mark with a seq, or None."""
         check_release_name(name)
         with self._lock:
@@ -191,7 +191,7 @@ class MemoryReleaseRegistry:
             log = self.logs.get(name)
             return iter(()) if log is None else _releases(log.copy(), name)
 
-    def iter_log(self, name: str) -> Iterator[Sealed]:
+    def iter_log(self, name: str) -> Iterator[LogEntry]:
         """Yields all entries and marks that a name has at this moment, newest first.
 
         Raises:
@@ -302,7 +302,7 @@ def _releases(log: MemoryLog, name: str) -> Iterator[ReleaseRecord]:
             yield record
 
 
-def _sealed(log: MemoryLog, name: str) -> Iterator[Sealed]:
+def _sealed(log: MemoryLog, name: str) -> Iterator[LogEntry]:
     """Yields all that is in a log, newest first, each line checked."""
     for number, line in _lines(log):
         with log.naming(number):

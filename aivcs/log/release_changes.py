@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import Evidence
+    from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 
 
 _FEW = 50
@@ -71,7 +71,7 @@ class Desk:
         if not release.is_mark(entry):
             self.live = release.record_from(entry, name)
         else:
-            from aivcs.log.marks import mark_from
+            from aivcs.log.block_index import mark_from
 
             if mark_from(entry, name).mark != "signature":
                 self._block_seq = entry["seq"]
@@ -85,26 +85,26 @@ class Desk:
 
     # questions
 
-    def standing(self) -> "Standing | None":
+    def state(self) -> "ReleaseState | None":
         """Returns how the log stands, or None if there is none."""
-        from aivcs.marks import Standing
+        from aivcs.release_entries import ReleaseState
 
-        return None if self.live is None else Standing(self.start, self.live)
+        return None if self.live is None else ReleaseState(self.start, self.live)
 
-    def find_block(self, digest: str) -> "BlockMark | None":
+    def find_block(self, digest: str) -> "Block | None":
         """Returns the mark that blocks a digest now, or None if it is not blocked."""
         if self._block_seq is None:
             return None
-        from aivcs.log.marks import newest_about
+        from aivcs.log.block_index import newest_about
 
         mark = newest_about(digest, self._block_seq, self._block)
         return mark if mark is not None and mark.is_block else None
 
-    def block_history(self, digest: str) -> "list[BlockMark]":
+    def block_history(self, digest: str) -> "list[Block]":
         """Returns every block and unblock of a digest, newest first."""
-        from aivcs.log.marks import newest_about
+        from aivcs.log.block_index import newest_about
 
-        marks: list[BlockMark] = []
+        marks: list[Block] = []
         root = self._block_seq
         while root is not None:
             mark = newest_about(digest, root, self._block)
@@ -115,11 +115,11 @@ class Desk:
             root = release.pointer(chain.members(self._find(mark.seq) or b""), "block_seq")
         return marks
 
-    def blocks(self) -> "list[BlockMark]":
+    def blocks(self) -> "list[Block]":
         """Returns the marks that block something now, newest first."""
         if self._block_seq is None:
             return []
-        from aivcs.log.marks import newest_of_each
+        from aivcs.log.block_index import newest_of_each
 
         marks = [mark for mark in newest_of_each(self._block_seq, self._block) if mark.is_block]
         return sorted(marks, key=lambda mark: -mark.seq)
@@ -194,21 +194,21 @@ class Desk:
             )
         return self._add(_grounded(record, (), policy, forced=forced))
 
-    def block(self, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
+    def block(self, digest: ContentDigest, *, by: str, reason: str) -> "Block":
         """Marks a spec as bad; as `ReleaseRegistry.block`."""
         return self._add_block(self._new_block("block", digest, by, reason))
 
-    def unblock(self, digest: ContentDigest, *, by: str, reason: str) -> "BlockMark":
+    def unblock(self, digest: ContentDigest, *, by: str, reason: str) -> "Block":
         """Takes a block back; as `ReleaseRegistry.unblock`."""
         mark = self._new_block("unblock", digest, by, reason)
         if self.find_block(digest) is None:
             raise ConflictError(f"{self.name}: {digest} is not blocked; nothing was changed")
         return self._add_block(mark)
 
-    def add_signature(self, seq: int, hash: str, signature: str) -> "SignatureMark":  # noqa: A002
+    def add_signature(self, seq: int, hash: str, signature: str) -> "Signature":  # noqa: A002
         """Adds a signature of an entry; as `ReleaseRegistry.add_signature`."""
-        from aivcs.log.marks import line_of
-        from aivcs.marks import SignatureMark
+        from aivcs.log.block_index import line_of
+        from aivcs.release_entries import Signature
 
         live = self._require_live()
         line = self.lines[-1][:-1] if self.lines and seq == live.seq else self._find(seq)
@@ -221,7 +221,7 @@ class Desk:
                 f"{self.name}: the entry @{seq} has the hash {chain.hash_of(line)}, not {hash}; "
                 "nothing was changed"
             )
-        mark = SignatureMark(
+        mark = Signature(
             seq=self.head.lines + 1,
             name=self.name,
             signed_seq=seq,
@@ -271,11 +271,11 @@ class Desk:
         by: str,
         reason: str,
         created_at: "Timestamp | None" = None,
-    ) -> "BlockMark":
-        from aivcs.marks import BlockMark
+    ) -> "Block":
+        from aivcs.release_entries import Block
 
         self._require_live()
-        return BlockMark(
+        return Block(
             seq=self.head.lines + 1,
             mark=kind,
             name=self.name,
@@ -285,8 +285,8 @@ class Desk:
             created_at=created_at or Timestamp.now(),
         )
 
-    def _add_block(self, mark: "BlockMark") -> "BlockMark":
-        from aivcs.log.marks import line_of, path_to
+    def _add_block(self, mark: "Block") -> "Block":
+        from aivcs.log.block_index import line_of, path_to
 
         self._append(
             line_of(
@@ -345,8 +345,8 @@ class Desk:
             raise IntegrityError(None, None, "", f"has no release @{seq}, which it names")
         return record
 
-    def _block(self, seq: int) -> "tuple[BlockMark, dict[int, int]]":
-        from aivcs.log.marks import block_of
+    def _block(self, seq: int) -> "tuple[Block, dict[int, int]]":
+        from aivcs.log.block_index import block_of
 
         line = self._find(seq)
         if line is None:
@@ -354,19 +354,19 @@ class Desk:
         return block_of(line, self.name)
 
 
-def sealed(line: bytes, name: str) -> "Sealed":
+def sealed(line: bytes, name: str) -> "LogEntry":
     """Returns what a line of a name's log holds, with its hash.
 
     Raises:
         IntegrityError: It is no entry of that log.
         UnsupportedFormatError: It is of a later format.
     """
-    from aivcs.log.marks import mark_from
-    from aivcs.marks import Sealed
+    from aivcs.log.block_index import mark_from
+    from aivcs.release_entries import LogEntry
 
     entry = chain.members(line)
     read = mark_from if release.is_mark(entry) else release.record_from
-    return Sealed(read(entry, name), entry["hash"])
+    return LogEntry(read(entry, name), entry["hash"])
 
 
 def _grounded(

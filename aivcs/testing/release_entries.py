@@ -22,8 +22,8 @@ from aivcs.errors import (
     SerializationError,
     UnsupportedFormatError,
 )
-from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
 from aivcs.model import ContentDigest, Evidence, Head, ReleaseMetadata, ReleaseRecord
+from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 from aivcs.testing.race import race
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 
@@ -65,7 +65,7 @@ def lines_of(rewrite: Rewrite, name: str = "bot") -> list[dict[str, Any]]:
     return [json.loads(line) for line in seen]
 
 
-class DeskContract:
+class ReleaseEntryContract:
     """The guarantees about marks, and about what a release rests on."""
 
     @pytest.fixture
@@ -79,7 +79,7 @@ class DeskContract:
 
     def test_what_is_blocked_cannot_become_live(self, bot: OpenStore) -> None:
         mark = bot().block("bot", V2, **WHY)
-        assert mark == BlockMark(
+        assert mark == Block(
             seq=4, mark="block", name="bot", spec_digest=V2, created_at=mark.created_at, **WHY
         )
         before = bot().head("bot")
@@ -236,8 +236,8 @@ class DeskContract:
 
         outcomes = race(8, act)
         assert all(isinstance(error, BlockedError) for error in outcomes.raised)
-        log = [sealed.what for sealed in bot().iter_log("bot")]
-        blocked = min(mark.seq for mark in log if isinstance(mark, BlockMark))
+        log = [sealed.value for sealed in bot().iter_log("bot")]
+        blocked = min(mark.seq for mark in log if isinstance(mark, Block))
         assert all(entry.seq < blocked for entry in log if isinstance(entry, ReleaseRecord))
 
     # what a release rests on
@@ -285,11 +285,11 @@ class DeskContract:
     # what was seen
 
     def test_standing_is_what_is_live_and_the_head(self, bot: OpenStore) -> None:
-        assert bot().standing("unknown") is None
+        assert bot().state("unknown") is None
         bot().block("bot", V4, **WHY)
         live = bot().current("bot")
         assert live is not None
-        assert bot().standing("bot") == Standing(bot().head("bot"), live)
+        assert bot().state("bot") == ReleaseState(bot().head("bot"), live)
 
     def test_a_change_is_made_if_the_log_has_the_head_that_was_seen(self, bot: OpenStore) -> None:
         assert bot().promote("bot", V4, CI, seen=bot().head("bot")).seq == 4
@@ -349,13 +349,13 @@ class DeskContract:
 
         record = bot().promote("bot", V4, CI, sign=sign)
         mark, entry, *_ = bot().iter_log("bot")
-        assert entry == Sealed(record, signed[0])
-        assert isinstance(mark.what, SignatureMark)
-        assert mark.what == SignatureMark(
+        assert entry == LogEntry(record, signed[0])
+        assert isinstance(mark.value, Signature)
+        assert mark.value == Signature(
             seq=5, name="bot", signed_seq=4, signed_hash=signed[0], signature=SIGNATURE,
-            created_at=mark.what.created_at,
+            created_at=mark.value.created_at,
         )  # fmt: skip
-        assert mark.what.fingerprint == FINGERPRINT
+        assert mark.value.fingerprint == FINGERPRINT
         assert len(signed) == 1
         assert bot().current("bot") == record
 
@@ -363,9 +363,9 @@ class DeskContract:
         assert bot().promote("new", V1, CI, sign=lambda _: SIGNATURE).seq == 1
         why = ReleaseMetadata("ci", notes="loops")
         record = bot().rollback("bot", metadata=why, block=True, sign=lambda _: SIGNATURE)
-        mark, entry, block, *_ = (sealed.what for sealed in bot().iter_log("bot"))
-        assert isinstance(mark, SignatureMark)
-        assert isinstance(block, BlockMark)
+        mark, entry, block, *_ = (sealed.value for sealed in bot().iter_log("bot"))
+        assert isinstance(mark, Signature)
+        assert isinstance(block, Block)
         assert entry == record
         assert (block.seq, record.seq, mark.seq, mark.signed_seq) == (4, 5, 6, 5)
 
@@ -398,7 +398,7 @@ class DeskContract:
             assert (mark.seq, mark.signed_seq, mark.signed_hash) == (seq, 2, entry.hash)
             found = bot().find("bot", seq)
             assert found is not None
-            assert found.what == mark
+            assert found.value == mark
 
     def test_only_an_entry_that_is_there_can_be_signed(self, bot: OpenStore) -> None:
         bot().block("bot", V4, **WHY)
@@ -420,11 +420,11 @@ class DeskContract:
         block = bot().block("bot", V4, **WHY)
         bot().promote("bot", V1, CI)
         log = list(bot().iter_log("bot"))
-        assert [sealed.what.seq for sealed in log] == [5, 4, 3, 2, 1]
+        assert [sealed.value.seq for sealed in log] == [5, 4, 3, 2, 1]
         assert [sealed.hash for sealed in log[::-1]] == [line["hash"] for line in lines_of(rewrite)]
-        assert log[1].what == block
-        assert [s.what for s in log if isinstance(s.what, ReleaseRecord)] == bot().history("bot")
-        assert [bot().find("bot", sealed.what.seq) for sealed in log] == log
+        assert log[1].value == block
+        assert [s.value for s in log if isinstance(s.value, ReleaseRecord)] == bot().history("bot")
+        assert [bot().find("bot", sealed.value.seq) for sealed in log] == log
         for seq in (0, -1, 6, 2**60):
             assert bot().find("bot", seq) is None
         assert list(bot().iter_log("unknown")) == []
