@@ -11,7 +11,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.backends.fs.finding import Finding
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -23,6 +22,7 @@ from aivcs.log.heads import heads_in, heads_in_pieces, pieces
 from aivcs.log.verify import DAMAGE
 from aivcs.model import Head
 from aivcs.spill import Table
+from aivcs.store.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from aivcs.backends.fs import FileBackend
-from aivcs.backends.fs.finding import Finding
+from aivcs.store.finding import Finding
 from aivcs.errors import (
     IntegrityError,
     NoPreviousReleaseError,

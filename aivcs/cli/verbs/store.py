@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from aivcs.backends.fs.finding import Finding
     from aivcs.cli.context import Context
+    from aivcs.store.finding import Finding
 
 
 def init(context: Context, folder: str, shared: bool) -> None:
