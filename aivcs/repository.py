@@ -150,19 +150,33 @@ class Repository:
             spec: What runs, as for `resolve_spec`.
             agent_name: Which agent runs.
             git_sha: The commit of its code.
-            tags: Any JSON value.
+            tags: Any JSON value; others become JSON as for `ActiveRun.log`.
             owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
 
         Raises:
             NotFoundError: The spec is not in the store.
         """
-        from aivcs.active_run import ActiveRun
+        from aivcs.active_run import ActiveRun, as_json
         from aivcs.model import RunMetadata
 
-        metadata = RunMetadata(agent_name, git_sha=git_sha, tags=tags)
+        metadata = RunMetadata(agent_name, git_sha=git_sha, tags=as_json(tags))
         with self.hold():
             run_id = self.runs.create_run(self.resolve_spec(spec), metadata, owner=owner)
-        return ActiveRun(self.runs, run_id)
+        return ActiveRun(self.runs, run_id, self.resolve_digest)
+
+    def get_blob(self, digest: str) -> bytes:
+        """Returns the content of a blob, verified.
+
+        Args:
+            digest: As for `resolve_digest`: a digest or a unique prefix. The stores themselves take
+                whole digests only.
+
+        Raises:
+            NotFoundError: There is no such blob.
+            AmbiguousError: The prefix fits several.
+            IntegrityError: It is damaged.
+        """
+        return self.blobs.get(self.resolve_digest(digest))
 
     def hold(self, *, later: bool = False) -> "Hold":
         """Returns a block in which no blob vanishes that is found or put in it.
