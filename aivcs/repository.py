@@ -15,7 +15,7 @@ import os
 from aivcs import errors
 from aivcs.backends.fs import FileBackend
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
-from aivcs.model import ContentDigest
+from aivcs.model import ContentDigest, is_hex, parse_seq
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
@@ -208,7 +208,7 @@ class Repository:
         if not text:
             raise UsageError("DIGEST is empty; is a variable unset?")
         lowered = text.lower()
-        if lowered.strip("0123456789abcdef") or len(text) > 64:
+        if not is_hex(lowered) or len(text) > 64:
             raise errors.InvalidDigestError(text)
         if len(text) < MIN_PREFIX:
             raise UsageError(f"DIGEST {text} is too short: give at least {MIN_PREFIX} characters")
@@ -298,14 +298,14 @@ class Repository:
         if not text:
             raise UsageError("the target is empty; is a variable unset?")
         if text[0] == "@":
-            seq = _seq_of(text[1:])
+            seq = parse_seq(text[1:])
             if seq is None:
                 raise UsageError(f"{text[:80]!r} is no target: write @SEQ, a label or a digest")
             return seq
         lowered = text.lower()
-        if _seq_of(text) is not None and len(text) < MIN_PREFIX:
+        if parse_seq(text) is not None and len(text) < MIN_PREFIX:
             raise UsageError(f"{text} is no target: write @{text} for the entry with that number")
-        if not MIN_PREFIX <= len(text) <= 64 or lowered.strip("0123456789abcdef"):
+        if not MIN_PREFIX <= len(text) <= 64 or not is_hex(lowered):
             return text
         seen = sorted({record.spec_digest for record in self.releases.iter_history(name)})
         found = _only("digest", text, (digest for digest in seen if digest.startswith(lowered)))
@@ -328,7 +328,7 @@ class Repository:
         """
         if text == "none":
             return text
-        seq = _seq_of(text[1:]) if text[:1] == "@" else None
+        seq = parse_seq(text[1:]) if text[:1] == "@" else None
         if seq is not None:
             return seq
         try:
@@ -348,7 +348,7 @@ class Repository:
             return record.spec_digest
         from aivcs.log.release import find_release
 
-        seq = _seq_of(selector)
+        seq = parse_seq(selector)
         if seq is None:
             return find_release(name, self.releases.iter_history(name), selector).spec_digest
         from aivcs.model import ReleaseRecord
@@ -364,11 +364,6 @@ def _absolute(path: "str | os.PathLike[str]") -> str:
     if not os.fspath(path):
         raise UsageError("the path of the store is empty; is a variable unset?")
     return os.path.abspath(path)
-
-
-def _seq_of(text: str) -> "int | None":
-    """The sequence number that a text is; None if it is none, or longer than one can be."""
-    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 16 else None
 
 
 def stored_settings(backend: FileBackend) -> Settings:
