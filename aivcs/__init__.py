@@ -73,9 +73,9 @@ __all__ = [
     "InvalidDigestError", "InvalidNameError", "InvalidRunStateError", "InvalidSpecError",
     "LockTimeoutError", "LogEntry", "NoPreviousReleaseError", "NoRepositoryError", "NotFoundError",
     "OutcomeUnknownError", "PolicyError", "ReleaseMetadata", "ReleaseNotFoundError",
-    "ReleaseRecord", "ReleaseRegistry", "ReleaseState", "Repository", "RunEvent", "RunId", "RunLedger",
-    "RunMetadata", "RunNotFoundError", "RunOwner", "RunRecord", "RunStatus", "RunSummary",
-    "SerializationError", "Settings", "Signature", "StorageError", "Timestamp",
+    "ReleaseRecord", "ReleaseRegistry", "ReleaseState", "Repository", "RunEvent", "RunId",
+    "RunLedger", "RunMetadata", "RunNotFoundError", "RunOwner", "RunRecord", "RunStatus",
+    "RunSummary", "SerializationError", "Settings", "Signature", "StorageError", "Timestamp",
     "UnsupportedFormatError", "UsageError",
 ]  # fmt: skip
 

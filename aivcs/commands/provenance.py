@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aivcs.commands.gates import evidence_for
 from aivcs.errors import NotFoundError, ReleaseNotFoundError
 from aivcs.model import ReleaseRecord
+from aivcs.policy.evidence import evidence_for
 from aivcs.rules.provenance import PROJECT, statement
 
 if TYPE_CHECKING:
