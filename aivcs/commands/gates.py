@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.errors import ConflictError, PolicyError, UsageError
+from aivcs.errors import ConflictError, NotFoundError, PolicyError, UsageError
 from aivcs.model import ContentDigest, Head, RunStatus
 from aivcs.rules.gates import PLANNED, TRUSTED, UNCHECKED, Attested, Candidate, Signed
 from aivcs.rules.policy import evaluate, policy_for
@@ -271,7 +271,28 @@ def candidate_of(
         is_rollback=is_rollback,
         label_taken_by=taken,
         signatures=signatures,
+        missing_parts=(
+            missing_parts(repo, record.spec_digest)
+            if "require_complete_spec" in policy.rules
+            else None
+        ),
     )
+
+
+def missing_parts(repo: Repository, spec_digest: ContentDigest) -> list[str] | None:
+    """Returns the parts that a spec lacks; None if it is no spec with parts, or is not stored.
+
+    Raises:
+        IntegrityError: It is damaged.
+    """
+    from aivcs.commands.spec import find
+    from aivcs.rules.spec import PARTS, part_digest
+
+    try:
+        fields = find(repo, spec_digest)
+    except NotFoundError:
+        return None
+    return None if fields is None else [part for part in PARTS if not part_digest(fields, part)]
 
 
 def label_taken(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> int | None:

@@ -381,7 +381,9 @@ def _ask_git(root: bytes, *arguments: str) -> bytes | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout if done.returncode == 0 else None
+    # Where SIGCHLD is ignored, which processes inherit, every exit code reads as 0: a failure then
+    # still says something.
+    return done.stdout if done.returncode == 0 and not done.stderr else None
 
 
 def _read_list(path: bytes) -> list[str]:

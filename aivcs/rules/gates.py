@@ -78,6 +78,8 @@ class Candidate(NamedTuple):
         is_rollback: Whether it is being returned to.
         label_taken_by: The seq of another spec's release that bears the label, or None.
         signatures: What is known of the signatures of the entry.
+        missing_parts: The parts that its spec lacks; None if that is not known, since the spec is
+            not stored, or is no spec with parts.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Candidate(NamedTuple):
     is_rollback: bool = False
     label_taken_by: int | None = None
     signatures: Sequence[Signed] = ()
+    missing_parts: Sequence[str] | None = None
 
 
 class Verdict(NamedTuple):
@@ -314,6 +317,22 @@ def _judge_notes(_: bool, candidate: Candidate) -> Iterable[Verdict]:
     yield Verdict("require_notes", ok, found, f"{option} TEXT", "" if ok else f"say why: {option}")
 
 
+def _judge_complete_spec(_: bool, candidate: Candidate) -> Iterable[Verdict]:
+    missing = candidate.missing_parts
+    if missing is None:
+        found = "a spec without parts, or one that is not stored"
+    else:
+        found = f"no {', no '.join(missing)}" if missing else "all of them"
+    remedy = (
+        "return to another release, or say --force --reason TEXT"
+        if candidate.is_rollback
+        else "name the files of all parts: aivcs spec create --complete"
+    )
+    ok = missing is not None and not missing
+    needed = "a spec with graph, prompts, tools and config"
+    yield Verdict("require_complete_spec", ok, found, needed, "" if ok else remedy)
+
+
 def _judge_signature(_: bool, candidate: Candidate) -> Iterable[Verdict]:
     needed = "the signature of an allowed signer"
     states = {signed.state: signed.detail for signed in candidate.signatures}
@@ -349,6 +368,9 @@ RULES: dict[str, _Rule] = {
     ),
     "require_label": _Rule("a label; or one that is a version", _check_label, _judge_label),
     "unique_label": _Rule("a label that no other spec has borne", _check_flag, _judge_unique),
+    "require_complete_spec": _Rule(
+        "a spec that has all four parts", _check_flag, _judge_complete_spec
+    ),
     "require_notes": _Rule("a text that says why", _check_flag, _judge_notes),
     "require_signature": _Rule("the signature of an allowed signer", _check_flag, _judge_signature),
 }
