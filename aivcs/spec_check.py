@@ -97,7 +97,7 @@ def _parts(data: bytes) -> "Iterator[tuple[str, ContentDigest]]":
 def _files(data: bytes) -> "Iterator[tuple[str, ContentDigest]]":
     """Yields the files that a manifest names; none if it is not a manifest."""
     manifest = _parsed(data)
-    if not isinstance(manifest, dict) or manifest.get("type") != "folder":
+    if not isinstance(manifest, dict) or manifest.get("type") not in {"folder", "tree"}:
         return
     for entry in manifest["files"]:
         if isinstance(entry, dict) and isinstance(entry.get("digest"), str):

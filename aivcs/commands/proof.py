@@ -244,7 +244,9 @@ class _Proof:
         before = (self._releases[earlier] for earlier in range(at - 1, -1, -1))
         try:
             grounds = grounds_of(policy, record, before)
-            release = propose(record, grounds, RunReader(self._repo, policy.kinds), signatures)
+            release = propose(
+                policy, record, grounds, RunReader(self._repo, policy.kinds), signatures
+            )
         except (RunNotFoundError, IntegrityError) as error:
             yield Check(record.seq, "policy", FAILED, str(error))
             return

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aivcs.errors import IntegrityError, RunNotFoundError
+from aivcs.errors import IntegrityError, NotFoundError, RunNotFoundError
 from aivcs.log.run import event_of, fold
 from aivcs.model import Head, RunStatus
-from aivcs.policy.proposal import LABEL, RUNS, EvidenceRun, ProposedRelease
+from aivcs.policy.proposal import LABEL, PARTS, RUNS, EvidenceRun, ProposedRelease
+from aivcs.rules import spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from aivcs.model import Evidence, ReleaseRecord, RunRecord
+    from aivcs.model import ContentDigest, Evidence, ReleaseRecord, RunRecord
     from aivcs.policy.proposal import SignatureCheck
     from aivcs.policy.select import Policy
     from aivcs.repository import Repository
+
+
+_CHUNK = 1 << 20
+"""Bytes of a blob read at once."""
 
 
 class RunReading(NamedTuple):
@@ -68,6 +73,24 @@ class RunReader:
             self._known[run_id] = self._read(run_id)
         return self._known[run_id]
 
+    def missing_parts(self, digest: ContentDigest) -> list[str] | None:
+        """Returns the parts that a spec lacks; None if it is not stored, or has no parts.
+
+        Raises:
+            IntegrityError: It is damaged.
+        """
+        try:
+            with self._repo.blobs.open(digest) as stream:
+                data = stream.read(spec.MAX_SPEC + 1)
+                while stream.read(_CHUNK):  # to the end, where it is verified
+                    pass
+        except NotFoundError:
+            return None
+        fields = spec.parse_spec(data)
+        if fields is None:
+            return None
+        return [part for part in spec.PARTS if not spec.part_digest(fields, part)]
+
     def _read(self, run_id: str) -> RunReading:
         log = self._repo.backend.read_log(f"run/{run_id}")
         first = last = b""
@@ -111,22 +134,24 @@ def grounds_of(policy: Policy, record: ReleaseRecord, before: Iterable[ReleaseRe
 
 
 def propose(
+    policy: Policy,
     record: ReleaseRecord,
     grounds: Grounds,
-    read: Callable[[str], RunReading],
+    read: RunReader,
     signatures: Sequence[SignatureCheck],
 ) -> ProposedRelease:
     """Returns what a policy judges in a release.
 
     Args:
+        policy: The policy.
         record: The release, made or to be made.
         grounds: What the releases before it say about it.
-        read: Reads runs.
+        read: Reads runs, and the spec.
         signatures: What is known of its signatures.
 
     Raises:
         RunNotFoundError: An evidence run is not there.
-        IntegrityError: The log of one is damaged.
+        IntegrityError: The log of one, or the spec, is damaged.
     """
     return ProposedRelease(
         name=record.name,
@@ -137,6 +162,7 @@ def propose(
         is_rollback=record.action == "rollback",
         label_taken_by=grounds.label_taken_by,
         signatures=signatures,
+        missing_parts=read.missing_parts(record.spec_digest) if policy.needs(PARTS) else None,
     )
 
 
@@ -170,7 +196,7 @@ def evidence_for(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> Sequ
     return ()
 
 
-def _attested(item: Evidence, read: Callable[[str], RunReading]) -> EvidenceRun:
+def _attested(item: Evidence, read: RunReader) -> EvidenceRun:
     """A run counts as running if its log has another head than the evidence says."""
     record, head, last = read(item.run_id)
     return EvidenceRun(

@@ -94,7 +94,7 @@ class Judge:
     def _evaluate(self, outcome: Outcome, signatures: Sequence[SignatureCheck]) -> None:
         verdicts: list[Verdict] = []
         if self._policy is not None and self._grounds is not None:
-            release = propose(outcome.release, self._grounds, self.read, signatures)
+            release = propose(self._policy, outcome.release, self._grounds, self.read, signatures)
             verdicts = evaluate(self._policy, release)
         outcome.verdicts = verdicts
 

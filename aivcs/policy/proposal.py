@@ -19,8 +19,9 @@ TRUSTED, UNKNOWN, WRONG, UNCHECKED, PLANNED = "trusted", "unknown", "wrong", "un
 """The states of a signature: by an allowed signer; valid, by somebody unknown; not of this entry;
 not checked, because nobody could; not made yet, and to be checked then."""
 
-RUNS, LABEL = "runs", "label"
-"""What a rule may need besides the release itself: its evidence runs; who bore its label before."""
+RUNS, LABEL, PARTS = "runs", "label", "parts"
+"""What a rule may need besides the release itself: its evidence runs; who bore its label before;
+the parts of its spec."""
 
 MAX_NAMED = 5
 """Runs that a verdict names, at most."""
@@ -76,6 +77,8 @@ class ProposedRelease(NamedTuple):
         is_rollback: Whether an earlier release is returned to.
         label_taken_by: The seq of another spec's release with the same label, or None.
         signatures: What is known of the entry's signatures.
+        missing_parts: The parts that the spec lacks; None if that is not known, since it is not
+            stored, or is not a spec with parts.
     """
 
     name: str
@@ -86,6 +89,7 @@ class ProposedRelease(NamedTuple):
     is_rollback: bool = False
     label_taken_by: int | None = None
     signatures: Sequence[SignatureCheck] = ()
+    missing_parts: Sequence[str] | None = None
 
     def counting_runs(self) -> list[EvidenceRun]:
         """Returns the evidence runs that count for the spec."""
@@ -134,7 +138,7 @@ class Rule(NamedTuple):
         check: Returns a configured value in its one form; raises `UsageError`. Takes the value, and
             where it stands, for the message.
         judge: Yields the verdicts of such a value on a release.
-        needs: Which of `RUNS` and `LABEL` it looks at; nothing else is read for it.
+        needs: Which of `RUNS`, `LABEL` and `PARTS` it looks at; nothing else is read for it.
         kinds: Returns the kinds of events that a value looks at.
         rollback_option: What a rollback must say to meet it, for hints; empty if nothing.
     """

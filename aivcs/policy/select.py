@@ -58,7 +58,7 @@ class Policy(NamedTuple):
         return {kind for rule, value in self.rules.items() for kind in RULES[rule].kinds(value)}
 
     def needs(self, what: str) -> bool:
-        """Tells whether a rule looks at the evidence (`RUNS`) or at earlier labels (`LABEL`)."""
+        """Tells whether a rule looks at the evidence (`RUNS`), labels (`LABEL`) or `PARTS`."""
         return any(RULES[rule].needs == what for rule in self.rules)
 
     def document(self) -> bytes:

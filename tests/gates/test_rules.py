@@ -138,6 +138,17 @@ class TestRequireEvent:
             check_rule("require_event", value, "here")
 
 
+class TestRequireCompleteSpec:
+    def test_wants_all_four_parts_of_a_spec_that_has_parts(self):
+        assert is_met("require_complete_spec", True, missing_parts=[])
+        assert not is_met("require_complete_spec", True, missing_parts=None)
+        (verdict,) = judge("require_complete_spec", True, missing_parts=["tools", "config"])
+        assert (verdict.ok, verdict.found) == (False, "no tools, no config")
+        assert "--complete" in verdict.remedy
+        (verdict,) = judge("require_complete_spec", True, missing_parts=["graph"], is_rollback=True)
+        assert "--force" in verdict.remedy
+
+
 class TestLabels:
     @pytest.mark.parametrize(
         "label",
@@ -194,7 +205,9 @@ def test_a_signature_has_to_be_that_of_an_allowed_signer(states, ok):
     assert verdict.ok is ok
 
 
-@pytest.mark.parametrize("rule", ["unique_label", "require_notes", "require_signature"])
+@pytest.mark.parametrize(
+    "rule", ["unique_label", "require_notes", "require_signature", "require_complete_spec"]
+)
 def test_a_flag_is_true_or_false(rule):
     with pytest.raises(UsageError, match="must be true or false"):
         check_rule(rule, 1, "here")
