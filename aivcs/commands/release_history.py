@@ -12,7 +12,7 @@ from aivcs.model import ReleaseRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
     from aivcs.marks import BlockMark, Sealed, SignatureMark
@@ -139,7 +139,7 @@ def history(
     *,
     limit: "int | None" = None,
     since: "Timestamp | None" = None,
-    label: "str | None" = None,
+    labels: "Collection[str]" = (),
 ) -> "Iterator[HistoryEntry]":
     """Yields entries of a name with their states, newest first, as they are read.
 
@@ -148,7 +148,7 @@ def history(
         name: The agent's name.
         limit: At most so many.
         since: Only those made at this moment or later.
-        label: Only those that bear this label.
+        labels: Only those that bear one of these labels, if there are any.
 
     Raises:
         ReleaseNotFoundError: Nothing was released under the name.
@@ -165,7 +165,7 @@ def history(
             return
         if since is not None and record.created_at < since:
             continue
-        if label is not None and record.metadata.version_label != label:
+        if labels and record.metadata.version_label not in labels:
             continue
         count += 1
         yield HistoryEntry(

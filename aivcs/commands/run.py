@@ -2,15 +2,14 @@
 
 from aivcs import errors
 from aivcs.errors import NotFoundError, UsageError
-from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary, check_text
+from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any, BinaryIO
 
-    from aivcs.errors import StorageError
-    from aivcs.model import ContentDigest, RunRecord, RunStatus, Timestamp
+    from aivcs.model import ContentDigest, RunRecord
     from aivcs.repository import Repository
 
 _CANCELLED = (130, 143)
@@ -58,7 +57,7 @@ def start(
         from aivcs.commands.payload import add_member
 
         for word in tags:
-            add_member(values, *_tag(word))
+            add_member(values, *split_tag(word))
     if surroundings:
         values = {**surroundings, **values}
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
@@ -223,7 +222,7 @@ def events(
     repo: "Repository",
     run: str,
     *,
-    kind: "str | None" = None,
+    kinds: "Collection[str]" = (),
     follow: "Callable[[float], object] | None" = None,
 ) -> "Iterator[RunEvent]":
     """Yields the events of a run by seq.
@@ -234,7 +233,7 @@ def events(
     Args:
         repo: Where it is.
         run: The run.
-        kind: Only events of this kind.
+        kinds: Only events of these kinds, if there are any.
         follow: To follow: what waits for so many seconds when there is nothing new, or less.
 
     Raises:
@@ -242,58 +241,21 @@ def events(
         RunNotFoundError: There is no such run, or no longer.
         IntegrityError: What is stored is damaged.
     """
-    if kind == "":
+    if "" in kinds:
         raise UsageError("KIND is empty; is a variable unset?")
     run_id = repo.resolve_run(run)
     found = _follow(repo, run_id, follow) if follow else repo.runs.iter_events(run_id)
     for event in found:
-        if kind is None or event.kind == kind:
+        if not kinds or event.kind in kinds:
             yield event
 
 
-def list_(
-    repo: "Repository",
-    *,
-    agent: "str | None" = None,
-    spec: "str | None" = None,
-    status: "RunStatus | None" = None,
-    tags: "Sequence[str]" = (),
-    since: "Timestamp | None" = None,
-    limit: "int | None" = None,
-    unreadable: "Callable[[RunId, StorageError], None]",
-) -> "Iterator[RunRecord]":
-    """Yields the runs that fit, newest first.
-
-    Args:
-        repo: Where they are.
-        agent: Only this agent's.
-        spec: Only this spec's, as for `Repository.resolve_spec`.
-        status: Only those that are this.
-        tags: Only those with these tags, words as for `start`.
-        since: Only those created at or after this.
-        limit: At most so many.
-        unreadable: Told of each run that cannot be read, before the first is yielded.
+def split_tag(word: str) -> "tuple[str, Any]":
+    """Returns key and value of a tag as it is given on the command line.
 
     Raises:
-        UsageError: A word is wrong, or the limit is negative.
-        InvalidNameError: No agent can have this name.
+        UsageError: It is of no such form.
     """
-    if limit is not None and limit < 0:
-        raise UsageError("-n takes a number of runs, 0 or more")
-    if agent is not None:
-        check_text("the NAME of --agent", agent)
-    return repo.runs.iter_runs(
-        None if spec is None else repo.resolve_spec(spec, allow_missing=True),
-        agent_name=agent,
-        status=status,
-        since=since,
-        tags=dict(_tag(word) for word in tags),
-        limit=limit,
-        unreadable=unreadable,
-    )
-
-
-def _tag(word: str) -> "tuple[str, Any]":
     from aivcs.commands.payload import split_word
 
     pair = split_word(word)

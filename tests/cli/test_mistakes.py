@@ -137,3 +137,50 @@ def test_a_damaged_store_brings_no_hint_and_no_other_error(aivcs, words):
     aivcs.run_log(words["ID"]).write_bytes(b"nonsense\n")
     assert "no run zzzzzzzz" in aivcs("run", "show", "zzzzzzzz", code=12).complaint
     assert "nothing was released" in aivcs("release", "current", "revewer", code=12).complaint
+
+
+def test_a_filter_given_twice_takes_what_fits_either(aivcs, words):
+    a, b, c = (aivcs.begin(agent, b"one", "--tag", f"env={agent}") for agent in "abc")
+    aivcs.ok("run", "finish", a, "--status", "failed")
+    for kind in ("k1", "k2", "k3"):
+        aivcs.ok("run", "log", b, kind)
+
+    def listed(*arguments):
+        return [line.split("\t")[0] for line in aivcs.ok("run", "list", *arguments).lines]
+
+    assert listed("--agent", "c", "--agent", "a", "--agent", "a") == [c, a]
+    assert listed("--agent", "c", "--agent", "a", "-n", "1") == [c]
+    assert listed("--agent=a", "--agent=b", "--status=failed", "--status=cancelled") == [a]
+    assert listed("--tag", "env=a", "--tag", "env=b") == [b, a]
+    assert listed("--tag", "env=a", "--tag", "other=b") == []
+    assert listed("--spec", words["ONE"], "--spec", "reviewer@current") == [c, b, a, words["ID"]]
+    stats = aivcs.ok("run", "stats", "--agent", "c", "--agent", "a", "--spec", words["ONE"]).lines
+    assert [line.split("\t")[0] for line in stats] == ["a", "c"]
+    kinds = [event["kind"] for event in aivcs.events(b)]
+    assert kinds == ["k1", "k2", "k3"]
+    shown = aivcs.ok("run", "events", b, "--kind", "k1", "--kind", "k3").lines
+    assert [line.split("\t")[2] for line in shown] == ["k1", "k3"]
+    history = aivcs.ok("release", "history", "reviewer", "--label=v1.0", "--label=v1.1").lines
+    assert len(history) == 2
+
+
+def test_damage_is_told_once_however_many_filters_meet_it(aivcs, words):
+    aivcs.run_log(words["ID"]).write_bytes(b"nonsense\n")
+    for verb in ("list", "stats"):
+        done = aivcs("run", verb, "--agent", "a", "--agent", "b", code=14)
+        assert done.err.count(b"damaged") == 1, done
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "release promote bot ONE --label a --label b",
+        "run start --agent a --agent b --spec ONE",
+        "spec create --partial --prompts prompt.md --prompts prompt.md",
+        "-C . -C . blob ls",
+    ],
+)
+def test_an_option_that_takes_one_value_is_refused_twice(aivcs, words, unchanged, line):
+    with unchanged:
+        said = aivcs(*filled(line, words).split(), code=2).complaint
+    assert "is given twice, and takes one value" in said

@@ -15,6 +15,7 @@ from aivcs.cli.declarations.shared import (
     Name,
     Repair,
     SigningKey,
+    Since,
     Spec,
     calls,
     noun,
@@ -150,12 +151,10 @@ def release_current(
 def release_history(
     name: Name,
     limit: Annotated[int | None, Option("-n", metavar="N", help="At most N entries.")] = None,
-    since: Annotated[
-        str | None,
-        Option("--since", metavar="TIME", help="Only since 30m, 12h, 2d, 1w ago, or a date."),
-    ] = None,
-    label: Annotated[
-        str | None, Option("--label", metavar="L", help="Only entries with this label.")
+    since: Since = None,
+    labels: Annotated[
+        list[str] | None,
+        Option("--label", metavar="L", help="Only entries with this label. Repeatable."),
     ] = None,
     as_json: Json = False,
 ) -> None:

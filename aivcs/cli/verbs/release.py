@@ -154,7 +154,7 @@ def history(
     name: str,
     limit: "int | None",
     since: "str | None",
-    label: "str | None",
+    labels: "list[str]",
     as_json: bool,
 ) -> None:
     """Prints the entries of a name, newest first, as they are read."""
@@ -165,7 +165,7 @@ def history(
         from aivcs.cli.moments import parse_since
 
         moment = parse_since(since)
-    entries = history(context.repository(), name, limit=limit, since=moment, label=label)
+    entries = history(context.repository(), name, limit=limit, since=moment, labels=labels)
     if as_json:
         from aivcs.cli.render import json_line
 
