@@ -154,11 +154,13 @@ class Repository:
             owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
 
         Raises:
+            InvalidNameError: No agent can be released under the name.
             NotFoundError: The spec is not in the store.
         """
         from aivcs.active_run import ActiveRun
-        from aivcs.model import RunMetadata
+        from aivcs.model import RunMetadata, check_name
 
+        check_name("agent name", agent_name)
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=tags)
         with self.hold():
             run_id = self.runs.create_run(self.resolve_spec(spec), metadata, owner=owner)

@@ -2,7 +2,7 @@
 
 from aivcs import errors
 from aivcs.errors import NotFoundError, UsageError
-from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary
+from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +48,10 @@ def start(
     Raises:
         UsageError: There is not exactly one of spec and file, a word is wrong, or there is no such
             process.
+        InvalidNameError: No agent can be released under the name.
         NotFoundError: The spec is not in the store.
     """
+    check_name("agent name", agent)
     if (spec is None) == (spec_file is None):
         raise UsageError("give the spec: either --spec SPEC or --spec-file FILE")
     values: dict[str, Any] = {}
@@ -73,6 +75,47 @@ def start(
             assert spec_file is not None
             digest = _store_file(repo, spec_file)
         return repo.runs.create_run(digest, metadata, owner=owner)
+
+
+def check_kind(kind: str) -> None:
+    """Refuses a KIND that reads as an option or as a payload: on the command line it was forgotten.
+
+    Raises:
+        UsageError: It does.
+    """
+    if kind[:1] == "-":
+        raise UsageError(
+            f"KIND {kind[:60]!a} reads as an option; options stand before RUN: "
+            "aivcs run log [OPTIONS] RUN KIND [PAYLOAD…]"
+        )
+    if "=" in kind or kind[:1] in {"{", "["}:
+        raise UsageError(
+            f"KIND is missing: {kind[:60]!a} reads as PAYLOAD, which stands behind it: "
+            "aivcs run log RUN KIND [PAYLOAD…]"
+        )
+
+
+def check_operands(repo: "Repository", run: str, kind: "str | None") -> None:
+    """Refuses a KIND as `check_kind`, or for want of one; suspects RUN where there is no such run.
+
+    An unset variable in the place of RUN makes of KIND the RUN, and of PAYLOAD the KIND.
+
+    Raises:
+        UsageError: It is missing, or reads as something else.
+    """
+    try:
+        if kind is None:
+            raise UsageError("KIND is missing: aivcs run log RUN KIND [PAYLOAD…]")
+        check_kind(kind)
+    except UsageError as error:
+        try:
+            repo.runs.get_run(repo.resolve_run(run))
+        except (UsageError, errors.RunNotFoundError):
+            raise UsageError(
+                f"RUN is missing: there is no run {run[:60]!a}, which reads as KIND; "
+                "is a variable unset?"
+            ) from error
+        raise
 
 
 def log(

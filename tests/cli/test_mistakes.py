@@ -184,3 +184,52 @@ def test_an_option_that_takes_one_value_is_refused_twice(aivcs, words, unchanged
     with unchanged:
         said = aivcs(*filled(line, words).split(), code=2).complaint
     assert "is given twice, and takes one value" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run log ID a=b", "KIND is missing: 'a=b' reads as PAYLOAD"),
+        ("run log ID {}", "KIND is missing: '{}' reads as PAYLOAD"),
+        ("run log noted a=b", "RUN is missing: there is no run 'noted', which reads as KIND"),
+        ("run log noted", "is a variable unset?"),
+        ("run log ID", "KIND is missing: aivcs run log RUN KIND"),
+    ],
+)
+def test_an_operand_that_was_forgotten_is_told_from_those_that_were_not(
+    aivcs, words, unchanged, line, said
+):
+    with unchanged:
+        assert said in aivcs(*filled(line, words).split(), code=2).complaint
+
+
+@pytest.mark.parametrize(
+    "name", ["my agent", "a//b", "../x", "a\\b", "-a", "x.jsonl", "e\u0301 x", "日本" * 40]
+)
+def test_no_agent_runs_under_a_name_that_it_cannot_be_released_under(aivcs, words, unchanged, name):
+    with unchanged:
+        ran = aivcs("run", "start", f"--agent={name}", "--spec", words["ONE"], code=2).complaint
+        executed = aivcs("run", "exec", f"--agent={name}", "--spec", words["ONE"], "--", "true")
+        released = aivcs("release", "promote", "--", name, words["ONE"], code=2).complaint
+    assert executed.code == 125
+    assert "cannot be an agent name: " in ran
+    assert ran.replace("an agent name", "a release name") == released
+    assert ("; as in my-agent" in ran) == (name == "my agent")
+
+
+def test_the_same_letters_are_the_same_name_however_they_are_composed(aivcs, words):
+    composed, decomposed = "équipe/日本", "e\u0301quipe/日本"
+    run = aivcs.ok("run", "start", "--agent", decomposed, "--spec", words["ONE"]).text
+    assert aivcs.record(run)["metadata"]["agent_name"] == composed
+    aivcs.ok("release", "promote", decomposed, words["ONE"], "--label", "e\u0301te\u0301")
+    assert composed in aivcs.ok("release", "list").out.decode().split()
+    assert aivcs.ok("release", "current", composed).text == words["ONE"]
+    for name in (composed, decomposed):
+        assert len(aivcs.ok("run", "list", "--agent", name, "--spec", f"{name}@été").lines) == 1
+    aivcs.ok("verify")
+
+
+def test_a_locale_without_utf_8_is_said_where_it_keeps_a_name_from_being_a_file(
+    aivcs, words, latin1
+):
+    assert "set LC_ALL" in aivcs("release", "current", b"\xe9quipe", code=2, env=latin1).complaint

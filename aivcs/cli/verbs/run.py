@@ -92,17 +92,13 @@ def log(
             context.repository(), run, context.stdin(), atomic=atomic, stored=stored
         )
         return
-    if kind is None:
-        raise UsageError("KIND is missing: aivcs run log RUN KIND [PAYLOAD…]")
-    if kind[:1] == "-":
-        raise UsageError(
-            f"KIND {kind[:60]!a} reads as an option; options stand before RUN: "
-            "aivcs run log [OPTIONS] RUN KIND [PAYLOAD…]"
-        )
+    repo = context.repository()
+    commands.check_operands(repo, run, kind)
+    assert kind is not None
     if atomic:
         raise UsageError("--atomic goes with --stdin")
     number = commands.log(
-        context.repository(),
+        repo,
         run,
         kind,
         payload,
