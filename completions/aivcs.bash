@@ -10,7 +10,7 @@ _aivcs_command() {
     case $1 in
     'aivcs')
         below='init status verify gc head shell-init help completion blob spec run release config'
-        options='-C --store --lock-timeout --color --no-pager --version -h --help'
+        options='-C --store --lock-timeout --color --table --no-pager --version -h --help'
         ;;
     'aivcs init')
         options='--shared -h --help'

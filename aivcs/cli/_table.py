@@ -9,6 +9,7 @@ GLOBALS: "dict[str, tuple[str, Any]]" = {
     '--store': ('store', 'text'),
     '--lock-timeout': ('lock_timeout', 'number'),
     '--color': ('color', ('auto', 'always', 'never')),
+    '--table': ('table', 'flag'),
     '--no-pager': ('no_pager', 'flag'),
 }
 

@@ -26,6 +26,7 @@ class Context:
         environment: The environment variables.
         json: Whether the answer, and so an error too, is to be JSON.
         color: `auto`, `always` or `never`.
+        table: Whether a person is to be written for though output is no terminal.
         pager: Whether long output on a terminal may be paged.
         policies: The policies of the store that was opened, as `aivcs.rules.policy.policy_for`
             takes them; none where nothing is configured.
@@ -39,6 +40,7 @@ class Context:
         self.environment = os.environ if environment is None else environment
         self.json = False
         self.color = "auto"
+        self.table = False
         self.pager = True
         self.policies: list[tuple[str, Any]] = []
         self.quiet = False
@@ -57,6 +59,7 @@ class Context:
         store: "str | None" = None,
         lock_timeout: "float | None" = None,
         color: "str | None" = None,
+        table: bool = False,
         no_pager: bool = False,
     ) -> None:
         """Takes the global options.
@@ -77,6 +80,7 @@ class Context:
             self._store = store
         self._lock_timeout = lock_timeout
         self.color = color or "auto"
+        self.table = table
         self.pager = not no_pager
 
     def enter(self, folder: str) -> None:
@@ -306,6 +310,10 @@ class Context:
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal that a person reads."""
         return os.isatty(1)
+
+    def for_person(self) -> bool:
+        """Whether to write for a person: on a terminal, and where a table or colour is forced."""
+        return self.table or self.color == "always" or self.is_terminal()
 
     def _settings(self, repo: "Repository") -> "Settings | None":
         """The settings that configuration gives, or None where nothing is configured."""

@@ -17,7 +17,8 @@ ROOT = walk()
 COMMANDS = leaves(ROOT)
 TYPER = typer.main.get_command(app)
 DEFAULTS = {
-    "directory": None, "store": None, "lock_timeout": None, "color": None, "no_pager": False,
+    "directory": None, "store": None, "lock_timeout": None, "color": None, "table": False,
+    "no_pager": False,
 }  # fmt: skip
 
 

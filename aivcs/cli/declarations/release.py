@@ -212,9 +212,10 @@ def release_diff(
 @app.command("list")
 @calls("release:list_")
 def release_list(as_json: Json = False) -> None:
-    """List the names that something was released under; on a terminal also what is live.
+    """List what is live under each name.
 
-    There and with --json also whether that is blocked.
+    The columns: name, digest, label, state, since when, who. The state is current, or current,
+    blocked.
     """
 
 

@@ -41,8 +41,16 @@ def root(
     ] = None,
     color: Annotated[
         Literal["auto", "always", "never"] | None,
-        Option("--color", help="Use colour. Default: auto, which respects NO_COLOR."),
+        Option(
+            "--color",
+            help="Use colour. Default: auto, which respects NO_COLOR. With always, output is "
+            "written for a person in a pipe, too.",
+        ),
     ] = None,
+    table: Annotated[
+        bool,
+        Option("--table", help="Write for a person, as on a terminal, into a pipe or a file, too."),
+    ] = False,
     no_pager: Annotated[
         bool, Option("--no-pager", help="Never pass long output through a pager.")
     ] = False,
@@ -61,6 +69,7 @@ def root(
         store=store,
         lock_timeout=lock_timeout,
         color=color,
+        table=table,
         no_pager=no_pager,
     )
 

@@ -172,7 +172,7 @@ def history(
         for told in entries:
             context.write(json_line(told.to_json()))
         return
-    if context.is_terminal():
+    if context.for_person():
         from aivcs.cli.views.release import write_history
 
         write_history(context, entries)
@@ -196,7 +196,7 @@ def _history_line(told: "HistoryEntry") -> str:
         metadata.version_label or "-",
         record.created_at,
         metadata.promoted_by,
-        metadata.notes or "",
+        metadata.notes or "-",
         told.shown_state,
         str(len(record.evidence)),
     )
@@ -248,7 +248,7 @@ def diff(
 
 
 def list_(context: "Context", as_json: bool) -> int:
-    """Prints the names, on a terminal also what is live; not 0 if some cannot be read."""
+    """Prints what is live under each name; not 0 if some cannot be read."""
     from aivcs.cli import render
     from aivcs.cli.exits import report_unread
     from aivcs.cli.views import release as view
@@ -258,11 +258,8 @@ def list_(context: "Context", as_json: bool) -> int:
     if as_json:
         for told in live:
             context.write(render.json_line({**told.record.to_json(), "blocked": told.is_blocked}))
-    elif context.is_terminal():
-        view.write_list(context, live)
     else:
-        for told in live:
-            context.write(f"{told.record.name}\n")
+        view.write_list(context, live)
     return report_unread(context, damaged)
 
 

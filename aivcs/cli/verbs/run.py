@@ -173,7 +173,7 @@ def show(context: "Context", run: str, as_json: bool, github_summary: bool) -> N
         return
     from aivcs.cli.views import run as views
 
-    if context.is_terminal():
+    if context.for_person():
         views.print_run(context, record, commands.events(repo, record.run_id))
     else:
         render.fields(context, views.fields(record))
@@ -236,7 +236,7 @@ def list_(
     if as_json:
         for record in records:
             context.write(encode_trusted(record.to_json()) + "\n")
-    elif not context.is_terminal() and context.color != "always":
+    elif not context.for_person():
         # What scripts read: no table, and none of what it takes to draw one.
         for record in records:
             context.write(_run_line(record))
@@ -278,7 +278,7 @@ def stats(
     if as_json:
         for statistics in found:
             context.write(render.json_line(statistics.to_json()))
-    elif context.is_terminal():
+    elif context.for_person():
         views.print_statistics(context, found)
     else:
         for statistics in found:

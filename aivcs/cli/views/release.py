@@ -76,7 +76,7 @@ def _person(actor: str) -> "Cell":
 
 
 def write_list(context: "Context", live: "Iterable[HistoryEntry]") -> None:
-    """Writes what is live under each name as a table for a person."""
+    """Writes what is live under each name: name, digest, label, state, since when, who."""
     from aivcs.cli.grid import Column
     from aivcs.cli.moments import ago
     from aivcs.cli.render import Cell, table
