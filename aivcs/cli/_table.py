@@ -11,6 +11,8 @@ GLOBALS: "dict[str, tuple[str, Any]]" = {
     '--color': ('color', ('auto', 'always', 'never')),
     '--table': ('table', 'flag'),
     '--no-pager': ('no_pager', 'flag'),
+    '-q': ('quiet', 'flag'),
+    '--quiet': ('quiet', 'flag'),
 }
 
 COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], dict[str, Any], bool]]" = {
@@ -319,6 +321,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--tag': ('tags', 'texts'),
             '--since': ('since', 'text'),
             '-n': ('limit', 'integer'),
+            '--limit': ('limit', 'integer'),
             '--json': ('as_json', 'flag'),
         },
         [],
@@ -374,6 +377,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {
             '--label': ('label', 'text'),
             '--notes': ('notes', 'text'),
+            '--reason': ('notes', 'text'),
             '--by': ('by', 'text'),
             '--expect': ('expect', 'text'),
             '--allow-missing-spec': ('allow_missing_spec', 'flag'),
@@ -382,11 +386,13 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--dry-run': ('dry_run', 'flag'),
             '--sign': ('sign', 'flag'),
             '--signing-key': ('signing_key', 'text'),
+            '--move-label': ('move_label', 'flag'),
+            '--if-changed': ('if_changed', 'flag'),
             '--json': ('as_json', 'flag'),
             '--github-summary': ('github_summary', 'flag'),
         },
         [('name', 'one'), ('spec', 'one')],
-        {'name': None, 'spec': None, 'label': None, 'notes': None, 'by': None, 'expect': None, 'allow_missing_spec': False, 'evidence': [], 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False, 'github_summary': False},
+        {'name': None, 'spec': None, 'label': None, 'notes': None, 'by': None, 'expect': None, 'allow_missing_spec': False, 'evidence': [], 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'move_label': False, 'if_changed': False, 'as_json': False, 'github_summary': False},
         True,
     ),
     'release rollback': (
@@ -394,6 +400,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {
             '--to': ('to', 'text'),
             '--reason': ('reason', 'text'),
+            '--notes': ('reason', 'text'),
             '--by': ('by', 'text'),
             '--expect': ('expect', 'text'),
             '--block': ('block', 'flag'),
@@ -403,28 +410,32 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--signing-key': ('signing_key', 'text'),
             '--json': ('as_json', 'flag'),
         },
-        [('name', 'one')],
-        {'name': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False},
+        [('name', 'one'), ('target', 'maybe')],
+        {'name': None, 'target': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
     'release block': (
         'release:block',
         {
             '--reason': ('reason', 'text'),
+            '--notes': ('reason', 'text'),
+            '--to': ('to', 'text'),
             '--by': ('by', 'text'),
         },
-        [('name', 'one'), ('target', 'one')],
-        {'name': None, 'target': None, 'reason': Ellipsis, 'by': None},
+        [('name', 'one'), ('target', 'maybe')],
+        {'name': None, 'target': None, 'reason': Ellipsis, 'to': None, 'by': None},
         True,
     ),
     'release unblock': (
         'release:unblock',
         {
             '--reason': ('reason', 'text'),
+            '--notes': ('reason', 'text'),
+            '--to': ('to', 'text'),
             '--by': ('by', 'text'),
         },
-        [('name', 'one'), ('target', 'one')],
-        {'name': None, 'target': None, 'reason': Ellipsis, 'by': None},
+        [('name', 'one'), ('target', 'maybe')],
+        {'name': None, 'target': None, 'reason': Ellipsis, 'to': None, 'by': None},
         True,
     ),
     'release current': (
@@ -441,6 +452,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         'release:history',
         {
             '-n': ('limit', 'integer'),
+            '--limit': ('limit', 'integer'),
             '--since': ('since', 'text'),
             '--label': ('labels', 'texts'),
             '--json': ('as_json', 'flag'),
@@ -452,10 +464,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'release show': (
         'release:show',
         {
+            '--to': ('to', 'text'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one'), ('target', 'maybe')],
-        {'name': None, 'target': None, 'as_json': False},
+        {'name': None, 'target': None, 'to': None, 'as_json': False},
         True,
     ),
     'release diff': (
@@ -481,31 +494,34 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'release verify': (
         'proof:verify',
         {
+            '--to': ('to', 'text'),
             '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'maybe'), ('seq', 'maybe')],
-        {'name': None, 'seq': None, 'repair': False, 'as_json': False},
+        {'name': None, 'seq': None, 'to': None, 'repair': False, 'as_json': False},
         True,
     ),
     'release sign': (
         'proof:sign',
         {
+            '--to': ('to', 'text'),
             '--signing-key': ('signing_key', 'text'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one'), ('seq', 'maybe')],
-        {'name': None, 'seq': None, 'signing_key': None, 'as_json': False},
+        {'name': None, 'seq': None, 'to': None, 'signing_key': None, 'as_json': False},
         True,
     ),
     'release provenance': (
         'proof:provenance',
         {
+            '--to': ('to', 'text'),
             '--builder': ('builder', 'text'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one'), ('seq', 'maybe')],
-        {'name': None, 'seq': None, 'builder': None, 'as_json': False},
+        {'name': None, 'seq': None, 'to': None, 'builder': None, 'as_json': False},
         True,
     ),
     'config get': (

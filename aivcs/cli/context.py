@@ -30,7 +30,7 @@ class Context:
         pager: Whether long output on a terminal may be paged.
         policies: The policies of the store that was opened, as `aivcs.rules.policy.policy_for`
             takes them; none where nothing is configured.
-        quiet: Whether nothing is said on standard error.
+        quiet: Whether nothing is said on standard error but errors.
         arguments: What the command was called with.
         opened: The repository that was opened last, if any.
     """
@@ -60,6 +60,7 @@ class Context:
         lock_timeout: "float | None" = None,
         color: "str | None" = None,
         table: bool = False,
+        quiet: bool = False,
         no_pager: bool = False,
     ) -> None:
         """Takes the global options.
@@ -81,6 +82,7 @@ class Context:
         self._lock_timeout = lock_timeout
         self.color = color or "auto"
         self.table = table
+        self.quiet = quiet
         self.pager = not no_pager
 
     def enter(self, folder: str) -> None:
@@ -250,9 +252,9 @@ class Context:
         except OSError as error:
             raise OutputError(error.strerror or str(error)) from error
 
-    def tell(self, message: str) -> None:
-        """Writes a line to standard error, for a person, unless `quiet`; never fails."""
-        if self.quiet:
+    def tell(self, message: str, *, is_error: bool = False) -> None:
+        """Writes a line to standard error, for a person; only errors if `quiet`; never fails."""
+        if self.quiet and not is_error:
             return
         try:
             stream = _stream(sys.stderr)

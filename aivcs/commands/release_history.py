@@ -213,7 +213,8 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
     Args:
         repo: Where.
         name: The agent's name.
-        target: @SEQ or SEQ, a label, or a digest or its prefix; None or `current` is what is live.
+        target: @SEQ or SEQ, or a label, a digest or its prefix, which mean the newest promotion, so
+            that it tells who promoted it and why; None or `current` is what is live.
 
     Raises:
         UsageError: The target is empty.
@@ -231,11 +232,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
             return EntryDetails(sealed, None, [], [])
     newest_first = _SignedHistory(repo.releases.iter_log(name))
     found = next(
-        (
-            (record, state)
-            for record, state in states(newest_first)
-            if wanted in {record.seq, record.spec_digest, record.metadata.version_label}
-        ),
+        ((record, state) for record, state in states(newest_first) if _fits(record, wanted)),
         None,
     )
     if found is None:
@@ -250,6 +247,39 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
     )
     signatures = [mark for mark in newest_first.signatures if mark.signed_seq == record.seq]
     return EntryDetails(newest_first.last, told, signatures, blocks)
+
+
+def find_seq(repo: "Repository", name: str, target: str) -> int:
+    """Returns the number of the entry that a target names; of a label or digest, as `show` does.
+
+    Raises:
+        UsageError: The target is empty.
+        ReleaseNotFoundError: There is no such release.
+    """
+    if target == "current":
+        live = repo.releases.current(name)
+        if live is None:
+            raise errors.ReleaseNotFoundError(name)
+        return live.seq
+    wanted = _wanted(repo, name, target)
+    if isinstance(wanted, int):
+        return wanted
+    for record in repo.releases.iter_history(name):
+        if _fits(record, wanted):
+            return record.seq
+    if repo.releases.current(name) is None:
+        raise errors.ReleaseNotFoundError(name)
+    raise _no_entry(name, wanted)
+
+
+def _fits(record: ReleaseRecord, wanted: "ContentDigest | int | str") -> bool:
+    """Tells whether an entry is the one that is wanted: of a label or digest, the promotion."""
+    if isinstance(wanted, int):
+        return record.seq == wanted
+    return record.action == "promote" and wanted in {
+        record.spec_digest,
+        record.metadata.version_label,
+    }
 
 
 class _SignedHistory:

@@ -18,7 +18,7 @@ COMMANDS = leaves(ROOT)
 TYPER = typer.main.get_command(app)
 DEFAULTS = {
     "directory": None, "store": None, "lock_timeout": None, "color": None, "table": False,
-    "no_pager": False,
+    "quiet": False, "no_pager": False,
 }  # fmt: skip
 
 

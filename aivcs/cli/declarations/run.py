@@ -282,7 +282,7 @@ def run_list(
         ),
     ] = None,
     since: Since = None,
-    limit: Annotated[int | None, Option("-n", metavar="N", help="At most N.")] = None,
+    limit: Annotated[int | None, Option("-n", "--limit", metavar="N", help="At most N.")] = None,
     as_json: Json = False,
 ) -> None:
     """List runs, newest first.

@@ -54,9 +54,12 @@ def root(
     no_pager: Annotated[
         bool, Option("--no-pager", help="Never pass long output through a pager.")
     ] = False,
+    quiet: Annotated[
+        bool, Option("-q", "--quiet", help="Say nothing on standard error but what went wrong.")
+    ] = False,
     version: Annotated[
         bool,
-        Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+        Option("-V", "--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
     """Version control for AI agents.
@@ -70,6 +73,7 @@ def root(
         lock_timeout=lock_timeout,
         color=color,
         table=table,
+        quiet=quiet,
         no_pager=no_pager,
     )
 

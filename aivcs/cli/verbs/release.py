@@ -26,6 +26,8 @@ def promote(
     dry_run: bool,
     sign: bool,
     signing_key: "str | None",
+    move_label: bool,
+    if_changed: bool,
     as_json: bool,
     github_summary: bool,
 ) -> int:
@@ -38,6 +40,16 @@ def promote(
 
         handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
+    if "@" in name or not _is_digest(spec) or label is not None or if_changed:
+        from aivcs.commands.release_request import Request
+
+        request = Request(repo, name, spec, label, allow_missing_spec=allow_missing_spec)
+        spec = request.spec
+        live = request.unchanged(expect) if if_changed else None
+        if live is not None:
+            return _tell_unchanged(context, live, as_json=as_json)
+        if not move_label and not _is_ruled(context, name, "unique_label"):
+            request.require_free_label()
     guard = _guard(context, repo, signing_key, sign=sign)
     before, after = release.promote(
         repo,
@@ -64,6 +76,7 @@ def promote(
 def rollback(
     context: "Context",
     name: str,
+    target: "str | None",
     to: "str | None",
     reason: "str | None",
     by: "str | None",
@@ -76,8 +89,10 @@ def rollback(
     as_json: bool,
 ) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
+    from aivcs.cli.release_operand import split_release
     from aivcs.commands import release
 
+    name, to = split_release(name, target, to)
     repo = context.repository()
     guard = _guard(context, repo, signing_key, sign=sign)
     before, after = release.rollback(
@@ -95,10 +110,18 @@ def rollback(
     return _conclude(context, repo, before, after, guard, dry_run=dry_run, as_json=as_json)
 
 
-def block(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
+def block(
+    context: "Context",
+    name: str,
+    reason: str,
+    target: "str | None",
+    to: "str | None",
+    by: "str | None",
+) -> None:
     """Prints the digest that is blocked now; warns if it is live."""
     from aivcs.commands import release
 
+    name, target = _require_release("block", name, target, to)
     repo = context.repository()
     mark = release.block(repo, name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
@@ -112,10 +135,18 @@ def block(context: "Context", name: str, target: str, reason: str, by: "str | No
     context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest} --reason TEXT")
 
 
-def unblock(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
+def unblock(
+    context: "Context",
+    name: str,
+    reason: str,
+    target: "str | None",
+    to: "str | None",
+    by: "str | None",
+) -> None:
     """Prints the digest that is blocked no more."""
     from aivcs.commands import release
 
+    name, target = _require_release("unblock", name, target, to)
     mark = release.unblock(
         context.repository(), name, target, by=_actor(context, by), reason=reason
     )
@@ -134,6 +165,10 @@ def current(context: "Context", name: str, default: "str | None", as_json: bool)
             "--default is a text, and --json prints an object; give one of them"
         )
 
+    if "@" in name:
+        from aivcs.cli.release_operand import require_bare
+
+        require_bare(name, "release current")
     try:
         record = release.current(context.repository(), name)
     except errors.ReleaseNotFoundError:
@@ -160,6 +195,10 @@ def history(
     """Prints the entries of a name, newest first, as they are read."""
     from aivcs.commands.release_history import history
 
+    if "@" in name:
+        from aivcs.cli.release_operand import require_bare
+
+        require_bare(name, "release history")
     moment = None
     if since is not None:
         from aivcs.cli.moments import parse_since
@@ -207,12 +246,16 @@ def _history_line(told: "HistoryEntry") -> str:
     return "\t".join(map(escape, cells)) + "\n"
 
 
-def show(context: "Context", name: str, target: "str | None", as_json: bool) -> None:
+def show(
+    context: "Context", name: str, target: "str | None", to: "str | None", as_json: bool
+) -> None:
     """Prints everything that is said about an entry."""
     from aivcs.cli import render
+    from aivcs.cli.release_operand import split_release
     from aivcs.cli.views.release import shown_fields
     from aivcs.commands.release_history import show
 
+    name, target = split_release(name, target, to)
     shown = show(context.repository(), name, target)
     if as_json:
         context.write(render.json_line(shown.to_json()))
@@ -231,9 +274,11 @@ def diff(
 ) -> int:
     """Prints how two releases differ; 1 if they do and that was asked for."""
     from aivcs.cli import render
+    from aivcs.cli.release_operand import split_releases
     from aivcs.cli.views import release_comparison as view
     from aivcs.commands.release_comparison import compare_releases
 
+    name, before, after = split_releases(name, before, after)
     found = compare_releases(context.repository(), name, before, after, ignored)
     if as_json:
         context.write(render.json_line(view.as_json(found)))
@@ -261,6 +306,43 @@ def list_(context: "Context", as_json: bool) -> int:
     else:
         view.write_list(context, live)
     return report_unread(context, damaged)
+
+
+def _is_digest(text: str) -> bool:
+    """Whether a text is a digest or the beginning of one, which is no label."""
+    return len(text) > 3 and not text.lower().strip("0123456789abcdef")
+
+
+def _is_ruled(context: "Context", name: str, rule: str) -> bool:
+    """Whether a policy has a rule about a name, and so judges by itself."""
+    if not context.policies:
+        return False
+    from aivcs.rules.policy import policy_for
+
+    policy = policy_for(name, context.policies)
+    return policy is not None and rule in policy.rules
+
+
+def _tell_unchanged(context: "Context", live: "ReleaseRecord", *, as_json: bool) -> int:
+    from aivcs.cli.render import json_line
+
+    context.write(json_line(live.to_json()) if as_json else f"{live.spec_digest}\n")
+    context.flush()
+    if not as_json:
+        context.tell(f"{live.name}: {_shown(live)} is live already; nothing was recorded")
+    return 0
+
+
+def _require_release(
+    verb: str, name: str, target: "str | None", to: "str | None"
+) -> "tuple[str, str]":
+    from aivcs.cli.release_operand import split_release
+    from aivcs.errors import UsageError
+
+    name, found = split_release(name, target, to)
+    if found is None:
+        raise UsageError(f"TARGET is missing: aivcs release {verb} NAME TARGET --reason TEXT")
+    return name, found
 
 
 def _guard(
