@@ -174,7 +174,7 @@ _aivcs_command() {
         operands=':release'
         ;;
     'aivcs release history')
-        options='-n --limit --since --label --json -h --help'
+        options='-n --limit --since --label --no-marks --json -h --help'
         operands=':release'
         ;;
     'aivcs release show')

@@ -433,6 +433,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release current' 0" -k -a '(__aivcs_know
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -l limit -x -d 'At most N entries'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l label -x -k -a '(__aivcs_known target)' -d 'Only entries with this label'
+complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l no-marks -d 'On a terminal, leave out blocks and signatures'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release history' 0" -k -a '(__aivcs_known release)'

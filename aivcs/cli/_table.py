@@ -455,10 +455,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--limit': ('limit', 'integer'),
             '--since': ('since', 'text'),
             '--label': ('labels', 'texts'),
+            '--no-marks': ('no_marks', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one')],
-        {'name': None, 'limit': None, 'since': None, 'labels': [], 'as_json': False},
+        {'name': None, 'limit': None, 'since': None, 'labels': [], 'no_marks': False, 'as_json': False},
         True,
     ),
     'release show': (

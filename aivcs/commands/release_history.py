@@ -12,7 +12,7 @@ from aivcs.model import ReleaseRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
     from aivcs.marks import BlockMark, Sealed, SignatureMark
@@ -140,6 +140,7 @@ def history(
     limit: "int | None" = None,
     since: "Timestamp | None" = None,
     labels: "Collection[str]" = (),
+    mark: "Callable[[BlockMark | SignatureMark], None] | None" = None,
 ) -> "Iterator[HistoryEntry]":
     """Yields entries of a name with their states, newest first, as they are read.
 
@@ -149,6 +150,8 @@ def history(
         limit: At most so many.
         since: Only those made at this moment or later.
         labels: Only those that bear one of these labels, if there are any.
+        mark: Told of each block and signature between the entries, before the entry that it stands
+            behind in the log.
 
     Raises:
         ReleaseNotFoundError: Nothing was released under the name.
@@ -159,7 +162,10 @@ def history(
     blocks = _Blocks(repo, name)
     live = 0
     count = 0
-    for record, state in states(repo.releases.iter_history(name)):
+    records = repo.releases.iter_history(name)
+    if mark is not None:
+        records = _telling(repo.releases.iter_log(name), mark)
+    for record, state in states(records):
         live = live or record.seq
         if limit is not None and count >= limit:
             return
@@ -176,6 +182,17 @@ def history(
         )
     if not live:
         raise errors.ReleaseNotFoundError(name)
+
+
+def _telling(
+    log: "Iterable[Sealed]", mark: "Callable[[BlockMark | SignatureMark], None]"
+) -> "Iterator[ReleaseRecord]":
+    """Yields the releases of a log, and tells of the marks between them."""
+    for sealed in log:
+        if isinstance(sealed.what, ReleaseRecord):
+            yield sealed.what
+        else:
+            mark(sealed.what)
 
 
 class _Blocks:

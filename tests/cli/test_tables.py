@@ -48,3 +48,37 @@ def test_a_table_and_colour_can_be_had_in_a_pipe(aivcs, released):
         assert table.splitlines()[0].split()[-1].isupper()
     run = aivcs.ok("run", "list").text.split("\t")[0]
     assert aivcs.ok("--table", "run", "show", run).out.startswith(b"run ")
+
+
+def test_an_entry_of_a_history_takes_one_line_of_80_cells(aivcs, terminal):
+    one, two = aivcs.put(b"one"), aivcs.put(b"two")
+    run = aivcs.begin("bot", b"one")
+    aivcs.ok("run", "finish", run)
+    long = "a reason that takes more room than there is on a line, whatever the terminal shows " * 3
+    words = ("--by", "Somebody With A Long Name <x@example.org>", "--notes", long)
+    aivcs.ok("release", "promote", "bot", one, "--label", "2026.1.1", "--evidence", run, *words)
+    aivcs.ok("release", "promote", "bot", two, "--label", "2026.1.2-rc.12", *words)
+    aivcs.ok("release", "block", "bot", "2026.1.1", "--reason", long, "--by=eve")
+    lines = terminal("release", "history", "bot", columns=80).splitlines()
+    assert len(lines) == 4
+    assert [line for line in lines if "\x1b[2mblock\x1b[0m" in line and one[:12] in line]
+    shown = terminal("release", "history", "bot", columns=140, NO_COLOR="1")
+    assert max(map(len, shown.splitlines())) <= 140
+    assert "EVIDENCE" in shown
+    plain = terminal("release", "history", "bot", "--no-marks", columns=80, NO_COLOR="1")
+    assert [line.split()[0] for line in plain.splitlines()[1:]] == ["●", "1"]
+    assert max(map(len, plain.splitlines())) <= 80
+    assert len(aivcs.ok("release", "history", "bot").lines) == 2, "a program reads releases alone"
+
+
+def test_status_shows_what_is_live_with_label_age_and_who(aivcs, released, terminal):
+    assert aivcs.ok("status").lines[-1].split("\t")[:4] == ["live", "bot", released, "-"]
+    *_, header, row = terminal("status", NO_COLOR="1").splitlines()
+    assert header.split() == ["NAME", "LIVE", "LABEL", "STATE", "SINCE", "BY"]
+    assert row.split()[:4] == ["bot", released[:12], "-", "current"]
+    assert row.endswith(" me")
+
+
+def test_one_is_not_many(aivcs, released):
+    assert aivcs.ok("verify").err == b"read 1 blob, 1 run, 1 release: no damage found\n"
+    assert aivcs.ok("gc", "--dry-run").err == b"would delete 0 blobs of 0 bytes\n"

@@ -187,6 +187,10 @@ def release_history(
         list[str] | None,
         Option("--label", metavar="L", help="Only entries with this label. Repeatable."),
     ] = None,
+    no_marks: Annotated[
+        bool,
+        Option("--no-marks", help="On a terminal, leave out blocks and signatures."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print every release and rollback of a name, newest first, and what has become of it.
@@ -194,7 +198,7 @@ def release_history(
     The columns: number, action, digest, label, time, who, why, state, number of runs that are its
     evidence. The state is current; superseded, if it is still below what is live; rolled back;
     or blocked. A release that was returned to is current in both entries; on a terminal the earlier
-    one is live again.
+    one is live again, and blocks and signatures are shown between the entries.
     """
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.commands.gates import GuardedReleases
     from aivcs.commands.release_history import HistoryEntry
+    from aivcs.marks import BlockMark, SignatureMark
     from aivcs.model import ReleaseRecord
     from aivcs.repository import Repository
 
@@ -190,6 +191,7 @@ def history(
     limit: "int | None",
     since: "str | None",
     labels: "list[str]",
+    no_marks: bool,
     as_json: bool,
 ) -> None:
     """Prints the entries of a name, newest first, as they are read."""
@@ -204,17 +206,23 @@ def history(
         from aivcs.cli.moments import parse_since
 
         moment = parse_since(since)
-    entries = history(context.repository(), name, limit=limit, since=moment, labels=labels)
+    repo = context.repository()
+    if context.for_person() and not as_json:
+        from aivcs.cli.views.release import write_history
+
+        marks: "list[BlockMark | SignatureMark] | None" = None if no_marks or labels else []
+        shown = history(
+            repo, name, limit=limit, since=moment, labels=labels,
+            mark=None if marks is None else marks.append,
+        )  # fmt: skip
+        write_history(context, shown, marks, moment)
+        return
+    entries = history(repo, name, limit=limit, since=moment, labels=labels)
     if as_json:
         from aivcs.cli.render import json_line
 
         for told in entries:
             context.write(json_line(told.to_json()))
-        return
-    if context.for_person():
-        from aivcs.cli.views.release import write_history
-
-        write_history(context, entries)
         return
     for told in entries:
         context.write(_history_line(told))
