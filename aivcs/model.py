@@ -273,6 +273,61 @@ def parse_seq(text: str) -> "int | None":
     return int(text) if text.isdecimal() and text.isascii() and len(text) <= 16 else None
 
 
+def check_name(what: str, name: str) -> None:
+    """Refuses a text that cannot name an agent, whether it runs or is released.
+
+    Raises:
+        InvalidNameError: It is not, in letters and digits of any script, `.`, `_`, `-` and `/`, a
+            text of at most `MAX_NAME` bytes in UTF-8 that begins with a letter or digit; or it has
+            an empty, `.` or `..` part between slashes, or one that ends in `.jsonl`; or it is not
+            composed (Unicode's form NFC), so that two names could look alike.
+    """
+    if not isinstance(name, str) or not name:
+        raise InvalidNameError(f"{what} is empty; is a variable unset?")
+    if not _is_name(name):
+        raise InvalidNameError(
+            f"{shown(name)} cannot be {'an' if what[0] in 'aeiou' else 'a'} {what}: at most "
+            f"{MAX_NAME} letters, digits, '.', '_', '-' and '/' are needed, beginning with a "
+            "letter or digit, with no empty, '.' or '..' part and none ending in .jsonl"
+            f"{_nearest_name(name)}"
+        )
+
+
+def _is_name(text: str) -> bool:
+    parts = text.split("/")
+    return (
+        text[:1].isalnum()
+        and len(text) <= MAX_NAME
+        and not any(part in {"", ".", ".."} or part.endswith(".jsonl") for part in parts)
+        and (is_safe("".join(parts)) or _is_safe_in_any_script(text))
+    )
+
+
+def _is_safe_in_any_script(text: str) -> bool:
+    """Tells whether a text beyond ASCII is made of letters and digits, marks on them, and `._-/`.
+
+    Its length is that of a file's name, which systems count in bytes.
+    """
+    if not is_text(text) or len(text.encode()) > MAX_NAME:
+        return False
+    from unicodedata import category, is_normalized
+
+    return is_normalized("NFC", text) and all(
+        character in "._-/" or category(character)[0] in "LMN" for character in text
+    )
+
+
+def _nearest_name(text: str) -> str:
+    """A name like a text, for a message: with a dash for whatever cannot be in one."""
+    if len(text) > 60 or not text.isprintable():
+        return ""
+    from unicodedata import normalize
+
+    kept = "".join(c if c.isalnum() or c in "._/" else "-" for c in normalize("NFC", text))
+    near = kept.strip("-._/")
+    return f"; as in {near}" if _is_name(near) else ""
+
+
 def is_safe(text: object) -> bool:
     """Tells whether a text can be the name of a file, whatever the system."""
     return (

@@ -4,18 +4,18 @@ They are part of `aivcs.model`, which loads them when one is first named: a comm
 or runs has no use for them, and making a class is not free.
 """
 
+import sys
+
 from aivcs.errors import InvalidNameError, SerializationError
 from aivcs.model import (
-    ALNUM,
-    MAX_NAME,
     MAX_SEQ,
     ContentDigest,
     Head,
     Record,
     Timestamp,
+    check_name,
     check_text,
     is_hex,
-    is_safe,
     is_text,
     shown,
 )
@@ -165,24 +165,17 @@ class Evidence(Record):
 
 
 def check_release_name(name: str) -> None:
-    """Refuses a release name that could not be a path below a folder on every system.
+    """Refuses a release name that no agent can have, or that no file can have on this system.
 
     Raises:
-        InvalidNameError: It is not `[A-Za-z0-9][A-Za-z0-9._/-]*` with at most `MAX_NAME`
-            characters, no empty, `.` or `..` part and no part that ends in `.jsonl`.
+        InvalidNameError: As `aivcs.model.check_name`; or it is not ASCII, and the names of files
+            are not in UTF-8 here.
     """
-    if not isinstance(name, str) or not name:
-        raise InvalidNameError("release name is empty; is a variable unset?")
-    parts = name.split("/")
-    if (
-        not is_safe(name.replace("/", "-"))
-        or name[0] not in ALNUM
-        or any(part in {"", ".", ".."} or part.endswith(".jsonl") for part in parts)
-    ):
+    check_name("release name", name)
+    if not name.isascii() and sys.getfilesystemencoding() != "utf-8":
         raise InvalidNameError(
-            f"{shown(name)} cannot be a release name: at most {MAX_NAME} letters, digits, '.', "
-            "'_', '-' and '/' are needed, beginning with a letter or digit, with no empty, '.' or "
-            "'..' part and none ending in .jsonl"
+            f"release name {shown(name)} cannot be the name of a file in the encoding of this "
+            f"locale ({sys.getfilesystemencoding()}); set LC_ALL to one in UTF-8"
         )
 
 

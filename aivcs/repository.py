@@ -158,12 +158,14 @@ class Repository:
             allow_missing_spec: Whether the spec and its parts need not be stored whole.
 
         Raises:
+            InvalidNameError: No agent can be released under the name.
             NotFoundError: The spec, or a part of it, is not in the store.
             IntegrityError: The spec, or a part of it, is damaged.
         """
         from aivcs.active_run import ActiveRun, as_json
-        from aivcs.model import RunMetadata
+        from aivcs.model import RunMetadata, check_name
 
+        check_name("agent name", agent_name)
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=as_json(tags))
         with self.hold():
             digest = self.resolve_spec(spec, allow_missing=True)
@@ -182,6 +184,7 @@ class Repository:
         notes: "str | None" = None,
         expect: "str | int | None" = None,
         evidence: "Iterable[str]" = (),
+        move_label: bool = False,
         allow_missing_spec: bool = False,
         force: bool = False,
         sign: bool = False,
@@ -200,6 +203,7 @@ class Repository:
             notes: Why.
             expect: What must be live now, as for `resolve_expectation`.
             evidence: Runs that speak for the spec, as for `resolve_run`; all must be over.
+            move_label: Whether the label may be that of another spec.
             allow_missing_spec: Whether the spec and its parts need not be stored whole.
             force: Whether rules may be broken, which is recorded; then `notes` must say why.
             sign: Whether to sign the release, with the configured key if no other is given.
@@ -208,7 +212,7 @@ class Repository:
         Raises:
             PolicyError: A rule is not met.
             BlockedError: The spec is blocked under the name.
-            ConflictError: Something else than expected is live.
+            ConflictError: Something else than expected is live, or the label is another spec's.
             NotFoundError: The spec, or a part of it, is not in the store.
             IntegrityError: The spec, or a part of it, is damaged.
             RunNotFoundError: An evidence run is not there.
@@ -227,6 +231,7 @@ class Repository:
             notes=notes,
             expect=expect,
             evidence=evidence,
+            move_label=move_label,
             allow_missing_spec=allow_missing_spec,
             force=force,
             context=self._policy_context(signing_key, sign=sign),

@@ -10,7 +10,7 @@ _aivcs_command() {
     case $1 in
     'aivcs')
         below='init status verify gc head shell-init help completion blob spec run release config'
-        options='-C --store --lock-timeout --color --no-pager --version -h --help'
+        options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
         options='--shared -h --help'
@@ -137,7 +137,7 @@ _aivcs_command() {
         operands=':run'
         ;;
     'aivcs run list')
-        options='--agent --spec --status --tag --since -n --json -h --help'
+        options='--agent --spec --status --tag --since -n --limit --json -h --help'
         ;;
     'aivcs run stats')
         options='--agent --spec --since --json -h --help'
@@ -159,19 +159,19 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --by --expect --allow-missing-spec --evidence --force --dry-run --sign --signing-key --json --github-summary -h --help'
+        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary -h --help'
         operands=':agent :spec'
         ;;
     'aivcs release rollback')
-        options='--to --reason --by --expect --block --allow-missing-spec --force --dry-run --sign --signing-key --json -h --help'
-        operands=':release'
+        options='--to --reason --notes --by --expect --block --allow-missing-spec --force --dry-run --sign --signing-key --json -h --help'
+        operands=':release :target'
         ;;
     'aivcs release block')
-        options='--reason --by -h --help'
+        options='--reason --notes --to --by -h --help'
         operands=':release :target'
         ;;
     'aivcs release unblock')
-        options='--reason --by -h --help'
+        options='--reason --notes --to --by -h --help'
         operands=':release :target'
         ;;
     'aivcs release current')
@@ -179,11 +179,11 @@ _aivcs_command() {
         operands=':release'
         ;;
     'aivcs release history')
-        options='-n --since --label --json -h --help'
+        options='-n --limit --since --label --no-marks --json -h --help'
         operands=':release'
         ;;
     'aivcs release show')
-        options='--json -h --help'
+        options='--to --json -h --help'
         operands=':release :target'
         ;;
     'aivcs release diff')
@@ -194,15 +194,15 @@ _aivcs_command() {
         options='--json -h --help'
         ;;
     'aivcs release verify')
-        options='--repair --json -h --help'
+        options='--to --repair --json -h --help'
         operands=':release :target'
         ;;
     'aivcs release sign')
-        options='--signing-key --json -h --help'
+        options='--to --signing-key --json -h --help'
         operands=':release :target'
         ;;
     'aivcs release provenance')
-        options='--builder --json -h --help'
+        options='--to --builder --json -h --help'
         operands=':release :target'
         ;;
     'aivcs config')
@@ -278,33 +278,39 @@ _aivcs_takes() {
     'aivcs run list --status') takes='running|completed|failed|cancelled' ;;
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
-    'aivcs run list -n') takes='text' ;;
+    'aivcs run list -n' | 'aivcs run list --limit') takes='text' ;;
     'aivcs run stats --agent') takes=':agent' ;;
     'aivcs run stats --spec') takes=':spec' ;;
     'aivcs run stats --since') takes='text' ;;
     'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
-    'aivcs release promote --notes') takes='text' ;;
+    'aivcs release promote --notes' | 'aivcs release promote --reason') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;
     'aivcs release promote --expect') takes=':expectation' ;;
     'aivcs release promote --evidence') takes=':run' ;;
     'aivcs release promote --signing-key') takes='file' ;;
     'aivcs release rollback --to') takes=':target' ;;
-    'aivcs release rollback --reason') takes='text' ;;
+    'aivcs release rollback --reason' | 'aivcs release rollback --notes') takes='text' ;;
     'aivcs release rollback --by') takes='text' ;;
     'aivcs release rollback --expect') takes=':expectation' ;;
     'aivcs release rollback --signing-key') takes='file' ;;
-    'aivcs release block --reason') takes='text' ;;
+    'aivcs release block --reason' | 'aivcs release block --notes') takes='text' ;;
+    'aivcs release block --to') takes=':target' ;;
     'aivcs release block --by') takes='text' ;;
-    'aivcs release unblock --reason') takes='text' ;;
+    'aivcs release unblock --reason' | 'aivcs release unblock --notes') takes='text' ;;
+    'aivcs release unblock --to') takes=':target' ;;
     'aivcs release unblock --by') takes='text' ;;
     'aivcs release current --default') takes='text' ;;
-    'aivcs release history -n') takes='text' ;;
+    'aivcs release history -n' | 'aivcs release history --limit') takes='text' ;;
     'aivcs release history --since') takes='text' ;;
     'aivcs release history --label') takes=':target' ;;
+    'aivcs release show --to') takes=':target' ;;
     'aivcs release diff --ignore') takes='text' ;;
+    'aivcs release verify --to') takes=':target' ;;
+    'aivcs release sign --to') takes=':target' ;;
     'aivcs release sign --signing-key') takes='file' ;;
+    'aivcs release provenance --to') takes=':target' ;;
     'aivcs release provenance --builder') takes='text' ;;
     *) takes='' ;;
     esac

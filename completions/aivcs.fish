@@ -51,6 +51,7 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run list --tag' \
         'aivcs run list --since' \
         'aivcs run list -n' \
+        'aivcs run list --limit' \
         'aivcs run stats --agent' \
         'aivcs run stats --spec' \
         'aivcs run stats --since' \
@@ -58,25 +59,36 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs run reap --older-than' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
+        'aivcs release promote --reason' \
         'aivcs release promote --by' \
         'aivcs release promote --expect' \
         'aivcs release promote --evidence' \
         'aivcs release promote --signing-key' \
         'aivcs release rollback --to' \
         'aivcs release rollback --reason' \
+        'aivcs release rollback --notes' \
         'aivcs release rollback --by' \
         'aivcs release rollback --expect' \
         'aivcs release rollback --signing-key' \
         'aivcs release block --reason' \
+        'aivcs release block --notes' \
+        'aivcs release block --to' \
         'aivcs release block --by' \
         'aivcs release unblock --reason' \
+        'aivcs release unblock --notes' \
+        'aivcs release unblock --to' \
         'aivcs release unblock --by' \
         'aivcs release current --default' \
         'aivcs release history -n' \
+        'aivcs release history --limit' \
         'aivcs release history --since' \
         'aivcs release history --label' \
+        'aivcs release show --to' \
         'aivcs release diff --ignore' \
+        'aivcs release verify --to' \
+        'aivcs release sign --to' \
         'aivcs release sign --signing-key' \
+        'aivcs release provenance --to' \
         'aivcs release provenance --builder'
     set -l command aivcs
     set -l count 0
@@ -149,8 +161,10 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -s C -x -a '(__aivcs_folders)' -d 'Go 
 complete -c aivcs -n "__aivcs_at 'aivcs'" -l store -x -a '(__aivcs_folders)' -d 'The store: the folder that holds the file named format'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -l lock-timeout -x -d 'How long to wait for another process'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -l color -x -a 'auto always never' -d 'Use colour'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -l table -d 'Write for a person, as on a terminal, into a pipe or a file, too'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -l no-pager -d 'Never pass long output through a pager'
-complete -c aivcs -n "__aivcs_at 'aivcs'" -l version -d 'Print the version'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -s q -l quiet -d 'Say nothing on standard error but what went wrong'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -s V -l version -d 'Print the version'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs init'" -l shared -d 'Let the folder\'s group write'
@@ -340,9 +354,9 @@ complete -c aivcs -n "__aivcs_at 'aivcs run events' 0" -k -a '(__aivcs_known run
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only this agent\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only those of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l status -x -a 'running completed failed cancelled' -d 'Only those that are this'
-complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l tag -x -d 'Only those with this tag'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l tag -x -d 'Only those with this tag: with all of several, and of one KEY any'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
-complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -x -d 'At most N'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -l limit -x -d 'At most N'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
 
@@ -377,14 +391,14 @@ complete -c aivcs -n "__aivcs_at 'aivcs release'" -a current -d 'Print the diges
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a history -d 'Print every release and rollback of a name, newest first, and what has become of it'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a show -d 'Print everything that is said about a release: evidence, blocks, signatures, policy'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a diff -d 'Compare two releases: their specs, as spec diff does, and a run of each, as run diff does'
-complete -c aivcs -n "__aivcs_at 'aivcs release'" -a list -d 'List the names that something was released under; on a terminal also what is live'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a list -d 'List what is live under each name'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a verify -d 'Read all releases and print what is damaged (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a sign -d 'Sign a release with an SSH key, and record the signature'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a provenance -d 'Print what a release was made of: an in-toto statement with SLSA provenance, as JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l label -x -d 'A name for this release, as in v1.2'
-complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l notes -x -d 'Why'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l notes -l reason -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -k -a '(__aivcs_known expectation)' -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
@@ -393,14 +407,16 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l force -d 'Go agains
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l dry-run -d 'Change nothing: print what would be live, and exit 0; or 15 if it would be refused'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l sign -d 'Sign it with an SSH key'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l move-label -d 'Give it the label though a release of another spec bears it'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l if-changed -d 'Record nothing if it is live already, with this label if one is given'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l github-summary -d 'In GitHub Actions: also add it to the summary of the job, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote' 0" -k -a '(__aivcs_known agent)'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote' 1" -k -a '(__aivcs_known spec)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -k -a '(__aivcs_known target)' -d 'Which release to return to: @SEQ, a label, or a digest'
-complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l reason -x -d 'Why'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l to -x -k -a '(__aivcs_known target)' -d 'The same as TARGET'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l reason -l notes -x -d 'Why'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l expect -x -k -a '(__aivcs_known expectation)' -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l block -d 'Block what was live, so that it cannot become live again'
@@ -412,14 +428,17 @@ complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l signing-key -r -F 
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release rollback' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release rollback' 1" -k -a '(__aivcs_known target)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l reason -x -d 'Why'
+complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l reason -l notes -x -d 'Why'
+complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l to -x -k -a '(__aivcs_known target)' -d 'The same as TARGET'
 complete -c aivcs -n "__aivcs_at 'aivcs release block'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release block'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release block' 0" -k -a '(__aivcs_known release)'
 complete -c aivcs -n "__aivcs_at 'aivcs release block' 1" -k -a '(__aivcs_known target)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l reason -x -d 'Why'
+complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l reason -l notes -x -d 'Why'
+complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l to -x -k -a '(__aivcs_known target)' -d 'The same as TARGET'
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l by -x -d 'Who does this'
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock' 0" -k -a '(__aivcs_known release)'
@@ -430,13 +449,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l json -d 'Print JSON
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release current' 0" -k -a '(__aivcs_known release)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -x -d 'At most N entries'
+complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -l limit -x -d 'At most N entries'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l label -x -k -a '(__aivcs_known target)' -d 'Only entries with this label'
+complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l no-marks -d 'On a terminal, leave out blocks and signatures'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release history' 0" -k -a '(__aivcs_known release)'
 
+complete -c aivcs -n "__aivcs_at 'aivcs release show'" -l to -x -k -a '(__aivcs_known target)' -d 'The same as TARGET'
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release show'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release show' 0" -k -a '(__aivcs_known release)'
@@ -453,18 +474,21 @@ complete -c aivcs -n "__aivcs_at 'aivcs release diff' 2" -k -a '(__aivcs_known t
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l to -x -k -a '(__aivcs_known target)' -d 'The same as TARGET'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l repair -d 'Repair what can be repaired without a doubt'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify' 0" -k -a '(__aivcs_known release)'
 complete -c aivcs -n "__aivcs_at 'aivcs release verify' 1" -k -a '(__aivcs_known target)'
 
+complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l to -x -k -a '(__aivcs_known target)' -d 'The same as TARGET'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign' 0" -k -a '(__aivcs_known release)'
 complete -c aivcs -n "__aivcs_at 'aivcs release sign' 1" -k -a '(__aivcs_known target)'
 
+complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l to -x -k -a '(__aivcs_known target)' -d 'The same as TARGET'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l builder -x -d 'Who is trusted to have made the release, as in the URI of a CI workflow'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -s h -l help -d 'Print help'

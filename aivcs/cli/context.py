@@ -23,11 +23,12 @@ class Context:
         environment: The environment variables.
         json: Whether the answer, and so an error too, is to be JSON.
         color: `auto`, `always` or `never`.
+        table: Whether a person is to be written for though output is no terminal.
         pager: Whether long output on a terminal may be paged.
         layers: The configuration that holds for the store that was opened, as of `config_layers`.
         policies: The policies of that store, as `aivcs.policy.select.policy_for`
             takes them; none where nothing is configured.
-        quiet: Whether nothing is said on standard error.
+        quiet: Whether nothing is said on standard error but errors.
         arguments: What the command was called with.
         opened: The repository that was opened last, if any.
     """
@@ -37,6 +38,7 @@ class Context:
         self.environment = os.environ if environment is None else environment
         self.json = False
         self.color = "auto"
+        self.table = False
         self.pager = True
         self.layers: list[tuple[str, Config]] = []
         self.policies: list[tuple[str, Any]] = []
@@ -56,6 +58,8 @@ class Context:
         store: "str | None" = None,
         lock_timeout: "float | None" = None,
         color: "str | None" = None,
+        table: bool = False,
+        quiet: bool = False,
         no_pager: bool = False,
     ) -> None:
         """Takes the global options.
@@ -76,6 +80,8 @@ class Context:
             self._store = store
         self._lock_timeout = lock_timeout
         self.color = color or "auto"
+        self.table = table
+        self.quiet = quiet
         self.pager = not no_pager
 
     def enter(self, folder: str) -> None:
@@ -225,9 +231,9 @@ class Context:
         except OSError as error:
             raise OutputError(error.strerror or str(error)) from error
 
-    def tell(self, message: str) -> None:
-        """Writes a line to standard error, for a person, unless `quiet`; never fails."""
-        if self.quiet:
+    def tell(self, message: str, *, is_error: bool = False) -> None:
+        """Writes a line to standard error, for a person; only errors if `quiet`; never fails."""
+        if self.quiet and not is_error:
             return
         try:
             stream = _stream(sys.stderr)
@@ -285,6 +291,10 @@ class Context:
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal that a person reads."""
         return os.isatty(1)
+
+    def for_person(self) -> bool:
+        """Whether to write for a person: on a terminal, and where a table or colour is forced."""
+        return self.table or self.color == "always" or self.is_terminal()
 
     def _settings(self, repo: "Repository") -> "Settings | None":
         """The settings that configuration gives, or None where nothing is configured."""

@@ -7,8 +7,9 @@ against each other on random command lines.
 
 A row of the table is (target, options, positionals, defaults, interspersed). `options` maps a
 spelling to (parameter, kind), `positionals` lists (parameter, how), and `kind` is one of the
-words below, a tuple of the texts allowed, or a list of those allowed in upper case, too. The
-default of an option that must be given is `...`.
+words below, a tuple of the texts allowed, or a list of those allowed in upper case, too; a dict
+`{"many": kind}` is an option that takes several of a kind, one each time it is given. Of the
+others only a flag may be given twice. The default of an option that must be given is `...`.
 """
 
 from aivcs.cli._table import COMMANDS, GLOBALS
@@ -33,7 +34,7 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
     """Returns target, global options and parameters of a command line, or None if unsure."""
     try:
         options: dict[str, Any] = {}
-        at = _read_options(arguments, 0, GLOBALS, options)
+        at = _read_options(arguments, 0, GLOBALS, options, set())
         if at >= len(arguments):
             return None
         name = arguments[at]
@@ -48,9 +49,10 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
         target, spellings, positionals, defaults, interspersed = row
         parameters = dict(defaults)
         words: list[str] = []
+        seen: set[str] = set()
         at += 1
         while True:
-            at = _read_options(arguments, at, spellings, parameters)
+            at = _read_options(arguments, at, spellings, parameters, seen)
             if at >= len(arguments):
                 break
             if arguments[at] == "--":  # the first one ends the options, and is no word itself
@@ -74,8 +76,12 @@ def _read_options(
     at: int,
     spellings: "dict[str, tuple[str, Any]]",
     values: "dict[str, Any]",
+    seen: "set[str]",
 ) -> int:
-    """Reads options from `at` on into `values`; returns where the first other word stands."""
+    """Reads options from `at` on into `values`; returns where the first other word stands.
+
+    `seen` holds the parameters that were given before, each of which takes one value.
+    """
     while at < len(arguments):
         word = arguments[at]
         if word[:1] != "-" or word in {"-", "--"}:
@@ -99,8 +105,13 @@ def _read_options(
             value = arguments[at]
             at += 1
         if kind == TEXTS:
-            values[parameter] = [*values.get(parameter, ()), value]
+            values[parameter] = [*values[parameter], value]
+        elif type(kind) is dict:
+            values[parameter] = [*values[parameter], _convert(kind["many"], value)]
+        elif parameter in seen:
+            raise _UnknownError
         else:
+            seen.add(parameter)
             values[parameter] = _convert(kind, value)
     return at
 

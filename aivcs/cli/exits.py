@@ -114,15 +114,15 @@ def say(
         fields |= {"hint": hint} if hint else {}
         fields |= {"usage": usage.removeprefix("usage: ")} if usage else {}
         fields["exit_code"] = code
-        context.tell(json.dumps(fields, ensure_ascii=False))
+        context.tell(json.dumps(fields, ensure_ascii=False), is_error=True)
         return
     from aivcs.cli.render import escape
 
-    context.tell(f"aivcs: {escape(message)}")
+    context.tell(f"aivcs: {escape(message)}", is_error=True)
     if usage:
-        context.tell(usage)
+        context.tell(usage, is_error=True)
     if hint:
-        context.tell(f"hint: {escape(hint)}")
+        context.tell(f"hint: {escape(hint)}", is_error=True)
 
 
 def _is_of_limit(error: Exception) -> bool:
@@ -136,7 +136,7 @@ def _internal(context: Context, error: Exception) -> str:
     if context.environment.get("AIVCS_DEBUG"):
         import traceback
 
-        context.tell("".join(traceback.format_exception(error)).rstrip())
+        context.tell("".join(traceback.format_exception(error)).rstrip(), is_error=True)
         hint = ""
     else:
         hint = "; AIVCS_DEBUG=1 shows where"

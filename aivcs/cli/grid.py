@@ -35,7 +35,7 @@ class Column(NamedTuple):
         right: Whether it is aligned to the right.
         cuts: Whether long cells are cut where room is short.
         leaves: Where there is no room the column with the highest number is left out first; one
-            with 0 never.
+            with 0 never. One that can be left out is so, too, if the first rows have nothing in it.
     """
 
     title: str
@@ -77,14 +77,13 @@ def draw(
     """
     rows = iter(rows)
     first = list(islice(rows, SAMPLE))
-    widths = _fit(
-        columns,
-        [
-            max([width(column.title), *(width(row[number].text) for row in first)])
-            for number, column in enumerate(columns)
-        ],
-        screen,
-    )
+    widest = [
+        max((width(row[number].text) for row in first), default=0) for number in range(len(columns))
+    ]
+    for number, column in enumerate(columns):
+        if widest[number] or not column.leaves or not first:
+            widest[number] = max(widest[number], width(column.title))
+    widths = _fit(columns, widest, screen)
     header = [Shown(column.title, "bold") for column in columns]
     groups = _grouped(widths, screen)
     for row in chain([header], first, rows):

@@ -65,15 +65,17 @@ def _report(context: Context, error: Exception) -> int:
         reason = getattr(failure, "strerror", None) or "a part of aivcs cannot be loaded"
         if context.json:
             context.tell(
-                f'{{"error": "BackendError", "message": "cannot go on: {reason}", "exit_code": 16}}'
+                f'{{"error": "BackendError", "message": "cannot go on: {reason}", '
+                '"exit_code": 16}',
+                is_error=True,
             )
         else:
-            context.tell(f"aivcs: cannot go on: {reason}")
+            context.tell(f"aivcs: cannot go on: {reason}", is_error=True)
         return 16
 
 
 def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
-    if list(arguments) == ["--version"]:
+    if list(arguments) in (["--version"], ["-V"]):
         # As scripts ask for it; no parser is needed for that.
         context.write(f"aivcs {__version__}\n")
         return 0

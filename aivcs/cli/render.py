@@ -64,6 +64,14 @@ def json_line(value: object) -> str:
     return encode_trusted(value) + "\n"
 
 
+def plain_line(cells: Iterable[str]) -> str:
+    """Returns cells as a line for a program: tabs between them, and `-` for nothing.
+
+    An empty cell would vanish for who splits lines at white space, as `read` does in a shell.
+    """
+    return "\t".join(escape(cell) or "-" for cell in cells) + "\n"
+
+
 class Output:
     """Where lines for standard output go: straight there, or through a pager.
 
@@ -76,7 +84,7 @@ class Output:
         """Writes to the pager, if there is one."""
         self._context = context
         self._pager = pager
-        self.for_person = context.is_terminal()
+        self.for_person = context.for_person()
         self.color = wants_color(context)
 
     def write(self, text: str) -> None:
@@ -155,11 +163,10 @@ def table(
     with output(context) as out:
         if not out.for_person:
             for row in rows:
-                plain = (cell if isinstance(cell, str) else cell.plain for cell in row)
-                out.write("\t".join(map(escape, plain)) + "\n")
+                out.write(plain_line(cell if isinstance(cell, str) else cell.plain for cell in row))
             return
-        for line in draw(columns, map(_shown, rows), screen_width(), color=out.color):
-            out.write(line)
+        for text in draw(columns, map(_shown, rows), screen_width(), color=out.color):
+            out.write(text)
         if footer is not None:
             out.write(footer())
 
@@ -178,13 +185,13 @@ def screen_width() -> int:
 
 def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
     """Prints names and values, a line each."""
-    person = context.is_terminal()
+    person = context.for_person()
     pairs = list(pairs)
     width = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
         text = value if isinstance(value, str) else value.shown if person else value.plain
         context.write(
-            f"{f'{name}:':<{width}}{escape(text)}\n" if person else f"{name}\t{escape(text)}\n"
+            f"{f'{name}:':<{width}}{escape(text)}\n" if person else plain_line((name, text))
         )
 
 
@@ -192,8 +199,7 @@ def finding_line(finding: Finding) -> str:
     """Returns what is wrong as a line: severity, place, problem, and the remedy or the repair."""
     place = finding.where + (f" line {finding.line}" if finding.line else "")
     done = finding.remedy if finding.repaired is None else f"repaired: {finding.repaired}"
-    cells = (finding.severity, place, finding.problem, done)
-    return "\t".join(map(escape, cells)) + "\n"
+    return plain_line((finding.severity, place, finding.problem, done))
 
 
 def _start_pager(context: Context) -> Popen[bytes] | None:

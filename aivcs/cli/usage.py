@@ -70,13 +70,20 @@ def _message(error: Any, command: Command, root: Command, arguments: Sequence[st
         return f"no such command {word!a}{_about_command(word, command, root)}{see}"
     if text.startswith("got unexpected extra"):
         word = text.rpartition("(")[2].rstrip(")")
-        targets = (p.spellings[0] for p in command.options if p.asks == "target")
-        return text + _did_you_mean(f"{option} {word}" for option in targets) + see
+        return text + _about_extra(word, command, arguments) + see
     wrong, mark, choices = text.partition(" is not one of ")
     if mark:
         near = get_close_matches(wrong.split("'")[-2].lower(), choices.split("'")[1::2], n=1)
         return text + _did_you_mean(near) + see
     return text + see
+
+
+def _about_extra(word: str, command: Command, arguments: Sequence[str]) -> str:
+    """What a word too many may mean: the target of a release whose name stands before it."""
+    before = arguments[: arguments.index(word)] if word in arguments else []
+    if before and command.positionals and command.positionals[-1].asks == "spec":
+        return _did_you_mean([f"{before[-1]}@{word}"])
+    return ""
 
 
 def _about_number(number: str, command: Command, arguments: Sequence[str]) -> str:
@@ -105,6 +112,8 @@ def _about_option(
     meant = next((c for c in leaves(root) if _ends_in(arguments, c)), command)
     if meant is not command and option in {s for p in meant.options for s in p.spellings}:
         return f"; it stands behind the command: {meant.name} {option}"
+    if option == "--to" and any(p.asks == "spec" for p in (*command.positionals, *command.options)):
+        return "; a SPEC that was released is written in one word: NAME@LABEL or NAME@SEQ"
     near = get_close_matches(option, own, n=1)
     return f"{_did_you_mean(near)} (see: {command.name} --help)" if near else None
 

@@ -88,7 +88,8 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
             if count:
                 message = (
                     f"others were in {error.what} all the time for {error.seconds:g} s; "
-                    f"{count} blobs were deleted before. Run it again when less is going on"
+                    f"{count} {'blob was' if count == 1 else 'blobs were'} deleted "
+                    "before. Run it again when less is going on"
                 )
                 error.args = (message,)
             raise

@@ -12,7 +12,7 @@ from aivcs.model import ReleaseRecord, parse_seq
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
     from aivcs.model import ContentDigest, Timestamp
@@ -139,7 +139,8 @@ def history(
     *,
     limit: "int | None" = None,
     since: "Timestamp | None" = None,
-    label: "str | None" = None,
+    labels: "Collection[str]" = (),
+    mark: "Callable[[Block | Signature], None] | None" = None,
 ) -> "Iterator[HistoryEntry]":
     """Yields entries of a name with their states, newest first, as they are read.
 
@@ -148,7 +149,9 @@ def history(
         name: The agent's name.
         limit: At most so many.
         since: Only those made at this moment or later.
-        label: Only those that bear this label.
+        labels: Only those that bear one of these labels, if there are any.
+        mark: Told of each block and signature between the entries, before the entry that it stands
+            behind in the log.
 
     Raises:
         ReleaseNotFoundError: Nothing was released under the name.
@@ -159,13 +162,16 @@ def history(
     blocks = _Blocks(repo, name)
     live = 0
     count = 0
-    for record, state in states(repo.releases.iter_history(name)):
+    records = repo.releases.iter_history(name)
+    if mark is not None:
+        records = _telling(repo.releases.iter_log(name), mark)
+    for record, state in states(records):
         live = live or record.seq
         if limit is not None and count >= limit:
             return
         if since is not None and record.created_at < since:
             continue
-        if label is not None and record.metadata.version_label != label:
+        if labels and record.metadata.version_label not in labels:
             continue
         count += 1
         yield HistoryEntry(
@@ -176,6 +182,17 @@ def history(
         )
     if not live:
         raise errors.ReleaseNotFoundError(name)
+
+
+def _telling(
+    log: "Iterable[LogEntry]", mark: "Callable[[Block | Signature], None]"
+) -> "Iterator[ReleaseRecord]":
+    """Yields the releases of a log, and tells of the marks between them."""
+    for sealed in log:
+        if isinstance(sealed.value, ReleaseRecord):
+            yield sealed.value
+        else:
+            mark(sealed.value)
 
 
 class _Blocks:
@@ -213,7 +230,8 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
     Args:
         repo: Where.
         name: The agent's name.
-        target: @SEQ or SEQ, a label, or a digest or its prefix; None or `current` is what is live.
+        target: @SEQ or SEQ, or a label, a digest or its prefix, which mean the newest promotion, so
+            that it tells who promoted it and why; None or `current` is what is live.
 
     Raises:
         UsageError: The target is empty.
@@ -231,11 +249,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
             return EntryDetails(sealed, None, [], [])
     newest_first = _SignedHistory(repo.releases.iter_log(name))
     found = next(
-        (
-            (record, state)
-            for record, state in states(newest_first)
-            if wanted in {record.seq, record.spec_digest, record.metadata.version_label}
-        ),
+        ((record, state) for record, state in states(newest_first) if _fits(record, wanted)),
         None,
     )
     if found is None:
@@ -250,6 +264,39 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
     )
     signatures = [mark for mark in newest_first.signatures if mark.signed_seq == record.seq]
     return EntryDetails(newest_first.last, told, signatures, blocks)
+
+
+def find_seq(repo: "Repository", name: str, target: str) -> int:
+    """Returns the number of the entry that a target names; of a label or digest, as `show` does.
+
+    Raises:
+        UsageError: The target is empty.
+        ReleaseNotFoundError: There is no such release.
+    """
+    if target == "current":
+        live = repo.releases.current(name)
+        if live is None:
+            raise errors.ReleaseNotFoundError(name)
+        return live.seq
+    wanted = _wanted(repo, name, target)
+    if isinstance(wanted, int):
+        return wanted
+    for record in repo.releases.iter_history(name):
+        if _fits(record, wanted):
+            return record.seq
+    if repo.releases.current(name) is None:
+        raise errors.ReleaseNotFoundError(name)
+    raise _no_entry(name, wanted)
+
+
+def _fits(record: ReleaseRecord, wanted: "ContentDigest | int | str") -> bool:
+    """Tells whether an entry is the one that is wanted: of a label or digest, the promotion."""
+    if isinstance(wanted, int):
+        return record.seq == wanted
+    return record.action == "promote" and wanted in {
+        record.spec_digest,
+        record.metadata.version_label,
+    }
 
 
 class _SignedHistory:

@@ -2,15 +2,14 @@
 
 from aivcs import errors
 from aivcs.errors import NotFoundError, UsageError
-from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary, check_text
+from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any, BinaryIO
 
-    from aivcs.errors import StorageError
-    from aivcs.model import ContentDigest, RunRecord, RunStatus, Timestamp
+    from aivcs.model import ContentDigest, RunRecord
     from aivcs.repository import Repository
 
 _CANCELLED = (130, 143)
@@ -49,9 +48,11 @@ def start(
     Raises:
         UsageError: There is not exactly one of spec and file, a word is wrong, or there is no such
             process.
+        InvalidNameError: No agent can be released under the name.
         NotFoundError: The spec, or a part of it, is not in the store.
         IntegrityError: The spec, or a part of it, is damaged.
     """
+    check_name("agent name", agent)
     if (spec is None) == (spec_file is None):
         raise UsageError("give the spec: either --spec SPEC or --spec-file FILE")
     values: dict[str, Any] = {}
@@ -59,7 +60,7 @@ def start(
         from aivcs.commands.payload import add_member
 
         for word in tags:
-            add_member(values, *_tag(word))
+            add_member(values, *split_tag(word))
     if surroundings:
         values = {**surroundings, **values}
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
@@ -77,6 +78,47 @@ def start(
         if not allow_missing_spec:
             repo.require_spec(digest)
         return repo.runs.create_run(digest, metadata, owner=owner)
+
+
+def check_kind(kind: str) -> None:
+    """Refuses a KIND that reads as an option or as a payload: on the command line it was forgotten.
+
+    Raises:
+        UsageError: It does.
+    """
+    if kind[:1] == "-":
+        raise UsageError(
+            f"KIND {kind[:60]!a} reads as an option; options stand before RUN: "
+            "aivcs run log [OPTIONS] RUN KIND [PAYLOAD…]"
+        )
+    if "=" in kind or kind[:1] in {"{", "["}:
+        raise UsageError(
+            f"KIND is missing: {kind[:60]!a} reads as PAYLOAD, which stands behind it: "
+            "aivcs run log RUN KIND [PAYLOAD…]"
+        )
+
+
+def check_operands(repo: "Repository", run: str, kind: "str | None") -> None:
+    """Refuses a KIND as `check_kind`, or for want of one; suspects RUN where there is no such run.
+
+    An unset variable in the place of RUN makes of KIND the RUN, and of PAYLOAD the KIND.
+
+    Raises:
+        UsageError: It is missing, or reads as something else.
+    """
+    try:
+        if kind is None:
+            raise UsageError("KIND is missing: aivcs run log RUN KIND [PAYLOAD…]")
+        check_kind(kind)
+    except UsageError as error:
+        try:
+            repo.runs.get_run(repo.resolve_run(run))
+        except (UsageError, errors.RunNotFoundError):
+            raise UsageError(
+                f"RUN is missing: there is no run {run[:60]!a}, which reads as KIND; "
+                "is a variable unset?"
+            ) from error
+        raise
 
 
 def log(
@@ -226,7 +268,7 @@ def events(
     repo: "Repository",
     run: str,
     *,
-    kind: "str | None" = None,
+    kinds: "Collection[str]" = (),
     follow: "Callable[[float], object] | None" = None,
 ) -> "Iterator[RunEvent]":
     """Yields the events of a run by seq.
@@ -237,7 +279,7 @@ def events(
     Args:
         repo: Where it is.
         run: The run.
-        kind: Only events of this kind.
+        kinds: Only events of these kinds, if there are any.
         follow: To follow: what waits for so many seconds when there is nothing new, or less.
 
     Raises:
@@ -245,58 +287,21 @@ def events(
         RunNotFoundError: There is no such run, or no longer.
         IntegrityError: What is stored is damaged.
     """
-    if kind == "":
+    if "" in kinds:
         raise UsageError("KIND is empty; is a variable unset?")
     run_id = repo.resolve_run(run)
     found = _follow(repo, run_id, follow) if follow else repo.runs.iter_events(run_id)
     for event in found:
-        if kind is None or event.kind == kind:
+        if not kinds or event.kind in kinds:
             yield event
 
 
-def list_(
-    repo: "Repository",
-    *,
-    agent: "str | None" = None,
-    spec: "str | None" = None,
-    status: "RunStatus | None" = None,
-    tags: "Sequence[str]" = (),
-    since: "Timestamp | None" = None,
-    limit: "int | None" = None,
-    unreadable: "Callable[[RunId, StorageError], None]",
-) -> "Iterator[RunRecord]":
-    """Yields the runs that fit, newest first.
-
-    Args:
-        repo: Where they are.
-        agent: Only this agent's.
-        spec: Only this spec's, as for `Repository.resolve_spec`.
-        status: Only those that are this.
-        tags: Only those with these tags, words as for `start`.
-        since: Only those created at or after this.
-        limit: At most so many.
-        unreadable: Told of each run that cannot be read, before the first is yielded.
+def split_tag(word: str) -> "tuple[str, Any]":
+    """Returns key and value of a tag as it is given on the command line.
 
     Raises:
-        UsageError: A word is wrong, or the limit is negative.
-        InvalidNameError: No agent can have this name.
+        UsageError: It is of no such form.
     """
-    if limit is not None and limit < 0:
-        raise UsageError("-n takes a number of runs, 0 or more")
-    if agent is not None:
-        check_text("the NAME of --agent", agent)
-    return repo.runs.iter_runs(
-        None if spec is None else repo.resolve_spec(spec, allow_missing=True),
-        agent_name=agent,
-        status=status,
-        since=since,
-        tags=dict(_tag(word) for word in tags),
-        limit=limit,
-        unreadable=unreadable,
-    )
-
-
-def _tag(word: str) -> "tuple[str, Any]":
     from aivcs.commands.payload import split_word
 
     pair = split_word(word)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from array import array
 from datetime import UTC, datetime, timedelta
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
-from aivcs.model import RunStatus, check_text
+from aivcs.commands.run_selection import check_agents, resolve_specs
+from aivcs.model import RunStatus
 from aivcs.run_records import RUN_STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from aivcs.errors import StorageError
     from aivcs.model import RunId, Timestamp
@@ -108,8 +110,8 @@ class AgentStatistics:
 def stats(
     repo: Repository,
     *,
-    agent: str | None = None,
-    spec: str | None = None,
+    agents: Sequence[str] = (),
+    specs: Sequence[str] = (),
     since: Timestamp | None = None,
     unreadable: Callable[[RunId, StorageError], None],
 ) -> list[AgentStatistics]:
@@ -117,23 +119,27 @@ def stats(
 
     Args:
         repo: Where they are.
-        agent: Only this agent's.
-        spec: Only those of this spec, as for `Repository.resolve_spec`.
+        agents: Only those of one of these agents, if there are any.
+        specs: Only those of one of these specs, as for `Repository.resolve_spec`.
         since: Only those created at or after this.
         unreadable: Told of each run that cannot be read.
 
     Raises:
         InvalidNameError: No agent can have this name.
     """
-    if agent is not None:
-        check_text("the NAME of --agent", agent)
-    outcomes = repo.runs.iter_outcomes(
-        None if spec is None else repo.resolve_spec(spec, allow_missing=True),
-        agent_name=agent,
-        since=since,
-        unreadable=unreadable,
-    )
-    return fold(outcomes, datetime.now(UTC))
+    unread: dict[RunId, StorageError] = {}
+
+    def note(run_id: RunId, error: StorageError) -> None:
+        unread[run_id] = error
+
+    outcomes = [
+        repo.runs.iter_outcomes(spec, agent_name=agent, since=since, unreadable=note)
+        for spec, agent in product(resolve_specs(repo, specs), check_agents(agents))
+    ]
+    found = fold(chain.from_iterable(outcomes), datetime.now(UTC))
+    for run_id, error in unread.items():
+        unreadable(run_id, error)
+    return found
 
 
 def fold(

@@ -21,13 +21,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.payload import parse_payload
+from aivcs.commands.run import check_kind
 from aivcs.errors import (
     AivcsError,
     BackendError,
     ConflictError,
     SerializationError,
     StorageError,
-    UsageError,
 )
 from aivcs.model import RunEvent, Timestamp
 
@@ -145,8 +145,7 @@ class ShellSession:
         try:
             if where not in self._runs:
                 self._runs[where] = self._find_run(*where)
-            if kind.startswith("-"):
-                raise UsageError(f"KIND {kind[:60]!a} reads as an option, and there are none")
+            check_kind(kind)
             event = RunEvent(kind, parse_payload(payload), timestamp=Timestamp.now())
         except AivcsError as error:
             self._refuse(shell, Refusal(self._count, kind[:60], error))

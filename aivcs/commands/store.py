@@ -10,7 +10,7 @@ from aivcs.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.model import ReleaseRecord
+    from aivcs.commands.release_history import HistoryEntry
     from aivcs.store.finding import Finding
 
 
@@ -30,7 +30,7 @@ class Status(NamedTuple):
     durability: str
     blobs: int
     runs: dict[str, int]
-    releases: list[ReleaseRecord]
+    releases: list[HistoryEntry]
     damaged: int
 
 
@@ -68,7 +68,7 @@ def status(repo: Repository) -> Status:
         durability=repo.backend.settings.durability,
         blobs=sum(1 for _ in repo.blobs.list_digests()),
         runs={str(status): count for status, count in counts.items()},
-        releases=[told.record for told in live],
+        releases=live,
         damaged=len(damaged) + len(unreadable),
     )
 

@@ -98,6 +98,7 @@ def promote(
     notes: "str | None" = None,
     expect: "str | int | None" = None,
     evidence: "Iterable[str]" = (),
+    move_label: bool = False,
     allow_missing_spec: bool = False,
     force: bool = False,
     dry_run: bool = False,
@@ -114,6 +115,8 @@ def promote(
         notes: Why.
         expect: What must be live now, as for `Repository.resolve_expectation`.
         evidence: Runs that speak for it, as for `Repository.resolve_run`; all must be over.
+        move_label: Whether the label may be that of another spec. Where a policy judges labels,
+            the policy alone says so.
         allow_missing_spec: Whether the spec and its parts need not be stored whole.
         force: Whether policies may be overridden; then notes must say why. No block is. It is
             recorded only where there was a rule that was broken.
@@ -128,8 +131,8 @@ def promote(
         RunNotFoundError: A run that is to be evidence is not there.
         InvalidRunStateError: It is not over, so that nobody can say what it will have shown.
         PolicyError: A rule is not met.
-        ConflictError: Something else than expected is live, the spec is blocked, or the log kept
-            moving on.
+        ConflictError: Something else than expected is live, the spec is blocked, the label is
+            another spec's, or the log kept moving on.
         BackendError: No signature could be made.
     """
     check_release_name(name)
@@ -144,7 +147,11 @@ def promote(
         expected = None if expect is None else repo.resolve_expectation(expect)
         runs = _evidence(repo, evidence, judge) if evidence else ()
 
+        keeps_label = not move_label and (judge is None or not judge.judges_labels)
+
         def plan(view: "ReleaseView") -> "ReleaseChange":
+            if keeps_label and label is not None:
+                _require_free_label(view, digest, label)
             return plan_promotion(view, digest, metadata, expect=expected, evidence=runs)
 
         if judge is None and not dry_run:
@@ -249,6 +256,18 @@ def _apply(
         f"{name}: the log moved on {ATTEMPTS} times while the change was judged; nothing was "
         "changed. Try again"
     )
+
+
+def _require_free_label(view: "ReleaseView", digest: str, label: str) -> None:
+    """Refuses a label that the newest release with it gave to another spec."""
+    for record in view.releases():
+        if record.metadata.version_label == label:
+            if record.spec_digest != digest:
+                raise ConflictError(
+                    f"{view.name}: the label {label} is that of {record.spec_digest.short} "
+                    f"(@{record.seq}); choose another, or say --move-label"
+                )
+            return
 
 
 def _judge(

@@ -8,7 +8,7 @@ from aivcs.errors import PolicyError, UsageError
 from aivcs.log.release_changes import encode, signature_of
 from aivcs.model import ContentDigest
 from aivcs.policy.evidence import RunReader, grounds_of, propose
-from aivcs.policy.proposal import PLANNED, TRUSTED, UNCHECKED, SignatureCheck
+from aivcs.policy.proposal import LABEL, PLANNED, TRUSTED, UNCHECKED, SignatureCheck
 from aivcs.policy.select import evaluate, policy_for
 from aivcs.release_entries import NAMESPACE
 
@@ -30,6 +30,7 @@ class Judge:
     Attributes:
         read: Reads runs, with the events that the policy looks at.
         is_signing: Whether changes are signed.
+        judges_labels: Whether the policy says who may bear a label.
     """
 
     def __init__(self, repo: Repository, name: str, context: PolicyContext, *, force: bool) -> None:
@@ -53,6 +54,7 @@ class Judge:
         self._document = self._policy.document() if self._policy else b""
         self._grounds: Grounds | None = None
         self.is_signing = context.signer is not None
+        self.judges_labels = self._policy is not None and self._policy.needs(LABEL)
         self.read = RunReader(repo, self._policy.kinds if self._policy else ())
 
     def look(self, view: ReleaseView, change: ReleaseChange) -> None:

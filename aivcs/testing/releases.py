@@ -56,7 +56,7 @@ BAD_NAMES = [
     "a\0b",
     "a\\b",
     "a:b",
-    "é",
+    "e\u0301",
     "x" * 201,
     "a.jsonl",
     "a.jsonl/b",

@@ -17,7 +17,8 @@ ROOT = walk()
 COMMANDS = leaves(ROOT)
 TYPER = typer.main.get_command(app)
 DEFAULTS = {
-    "directory": None, "store": None, "lock_timeout": None, "color": None, "no_pager": False,
+    "directory": None, "store": None, "lock_timeout": None, "color": None, "table": False,
+    "quiet": False, "no_pager": False,
 }  # fmt: skip
 
 
@@ -98,7 +99,7 @@ ODD = st.one_of(
 
 def values(option):
     """Values that are certainly right for an option."""
-    if option.kind == "choice":
+    if option.choices:
         return st.sampled_from(option.choices)
     if option.kind == "integer":
         return NUMBERS
@@ -107,12 +108,18 @@ def values(option):
     return PLAIN
 
 
+def repeats(option):
+    """Whether an option may be given twice."""
+    return option.many or option.kind == "flag"
+
+
 @st.composite
 def given_options(draw, options, required=()):
-    """Options in every spelling, any of them repeated, the required ones at least once."""
+    """Options in every spelling, the required ones, and repeated what may be repeated."""
     chosen = list(required)
     if options:
-        chosen += draw(st.lists(st.sampled_from(options), max_size=4))
+        drawn = draw(st.lists(st.sampled_from(options), max_size=4))
+        chosen += [o for n, o in enumerate(drawn) if repeats(o) or o not in (*required, *drawn[:n])]
     words = []
     for option in draw(st.permutations(chosen)):
         spelling = draw(st.sampled_from(option.spellings))
@@ -186,7 +193,20 @@ def damaged_lines(draw):
 @example(line=["blob", "put"])
 @example(line=["run", "start", "--agent="])
 @example(line=["run", "log", "@", "--", "--seq", "x"])
-@example(line=["--lock-timeout", "5", "--color=never", "run", "list", "-n", "007", "-n", "6"])
+@example(
+    line=[
+        "--lock-timeout",
+        "5",
+        "--color=never",
+        "run",
+        "list",
+        "-n",
+        "007",
+        "--status",
+        "failed",
+        "--status=FAILED",
+    ]
+)
 def test_plain_lines_are_read_and_as_typer_reads_them(ask_typer, line):
     ours = parse(line)
     assert ours is not None, "a plain line is left to Typer, which is slow"
@@ -203,6 +223,9 @@ def test_plain_lines_are_read_and_as_typer_reads_them(ask_typer, line):
 @example(line=["run", "list", "--status", "Failed"])
 @example(line=["run", "list", "--stat=failed"])
 @example(line=["run", "events", "-fh", "@"])
+@example(line=["run", "list", "-n", "007", "-n", "6"])
+@example(line=["-C", "/", "-C", "/", "run", "list"])
+@example(line=["blob", "get", "0123", "-o", "a", "--output", "b"])
 @example(line=["run", "start", "--agent", "--spec", "x"])
 @example(line=["release", "promote", "name"])
 @example(line=["release", "current", "--json=", "name"])
@@ -227,3 +250,23 @@ def test_a_number_that_the_table_does_not_read_is_left_to_typer(ask_typer):
     line = ["run", "list", "-n", "-1"]
     assert parse(line) is None
     assert ask_typer(line)[2]["limit"] == -1
+
+
+@pytest.mark.parametrize("command", [ROOT, *COMMANDS], ids=lambda command: command.name)
+def test_an_option_given_twice_is_taken_twice_or_refused(ask_typer, command):
+    needed = [w for o in command.options if o.required for w in (o.spellings[0], "x")]
+    operands = ["x" for p in command.positionals if p.required]
+    for option in command.options:
+        if option.kind == "flag":
+            continue
+        value = option.choices[0] if option.choices else "1"
+        twice = [option.spellings[0], value, option.spellings[-1], value]
+        needed_by_others = [] if option.required else needed
+        line = [*command.path, *twice, *needed_by_others, *operands]
+        line += ["blob", "ls"] if command is ROOT else []
+        ours, theirs = parse(line), ask_typer(line)
+        if not option.many:
+            assert (ours, theirs) == (None, None), line
+        else:
+            same(ours, theirs)
+            assert ours[2][option.name] == [value, value]

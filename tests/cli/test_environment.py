@@ -270,7 +270,7 @@ class TestTerminal:
         one, two = aivcs.put(b"one"), aivcs.put(b"two")
         aivcs.ok("release", "promote", "bot", one, "--notes", "evil \x1b[31m\u202e\x9b0m text")
         aivcs.ok("release", "promote", "bot", two, "--label", "v2", "--notes", "word " * 20)
-        run = aivcs.begin("a rather long name of an agent")
+        run = aivcs.begin("a-rather-long-name-of-an-agent")
         aivcs.ok("run", "log", run, "k", "evil=\x1b[31m\u202e\x9b0m")
         aivcs.ok("run", "finish", run)
         return run
@@ -313,13 +313,14 @@ class TestTerminal:
         text = terminal("release", "history", "bot", columns=200, NO_COLOR="1")
         header, *rows = text.splitlines()
         assert header.split() == [
-            "SEQ", "ACTION", "LABEL", "SPEC", "STATE", "AGE", "BY", "RUNS", "REASON",
+            "SEQ", "ACTION", "LABEL", "SPEC", "STATE", "AGE", "BY", "REASON",
         ]  # fmt: skip
-        assert [row[:1] == "●" for row in rows] == [True, False, False]
+        assert [row[:1] == "●" for row in rows] == [True, False, False, False]
         for row, words in zip(
             rows,
             (
                 ["4", "rollback", "current", " A ", "leaks"],
+                ["3", "block", " A ", "leaks"],
                 ["2", "promote", "v2", "blocked", "word word"],
                 ["1", "promote", "live again", "evil"],
             ),

@@ -32,7 +32,8 @@ USAGE = [
      "aivcs run COMMAND [ARGUMENT...]"),
     ("run show --store x", "stands before the command: aivcs --store … run show",
      "aivcs run show [OPTIONS] RUN"),
-    ("release rollback bot v1", "did you mean --to v1?", "aivcs release rollback [OPTIONS] NAME"),
+    ("release show bot v1 v2", "unexpected extra argument(s) (v2)",
+     "aivcs release show [OPTIONS] NAME [TARGET]"),
     ("run log", "missing argument 'RUN'", "aivcs run log [OPTIONS] RUN [KIND] [PAYLOAD...]"),
     ("run start", "missing option '--agent'", "aivcs run start --agent NAME [OPTIONS]"),
     ("run list -n x", "'x' is no whole number", "aivcs run list [OPTIONS]"),
@@ -137,3 +138,99 @@ def test_a_damaged_store_brings_no_hint_and_no_other_error(aivcs, words):
     aivcs.run_log(words["ID"]).write_bytes(b"nonsense\n")
     assert "no run zzzzzzzz" in aivcs("run", "show", "zzzzzzzz", code=12).complaint
     assert "nothing was released" in aivcs("release", "current", "revewer", code=12).complaint
+
+
+def test_a_filter_given_twice_takes_what_fits_either(aivcs, words):
+    a, b, c = (aivcs.begin(agent, b"one", "--tag", f"env={agent}") for agent in "abc")
+    aivcs.ok("run", "finish", a, "--status", "failed")
+    for kind in ("k1", "k2", "k3"):
+        aivcs.ok("run", "log", b, kind)
+
+    def listed(*arguments):
+        return [line.split("\t")[0] for line in aivcs.ok("run", "list", *arguments).lines]
+
+    assert listed("--agent", "c", "--agent", "a", "--agent", "a") == [c, a]
+    assert listed("--agent", "c", "--agent", "a", "-n", "1") == [c]
+    assert listed("--agent=a", "--agent=b", "--status=failed", "--status=cancelled") == [a]
+    assert listed("--tag", "env=a", "--tag", "env=b") == [b, a]
+    assert listed("--tag", "env=a", "--tag", "other=b") == []
+    assert listed("--spec", words["ONE"], "--spec", "reviewer@current") == [c, b, a, words["ID"]]
+    stats = aivcs.ok("run", "stats", "--agent", "c", "--agent", "a", "--spec", words["ONE"]).lines
+    assert [line.split("\t")[0] for line in stats] == ["a", "c"]
+    kinds = [event["kind"] for event in aivcs.events(b)]
+    assert kinds == ["k1", "k2", "k3"]
+    shown = aivcs.ok("run", "events", b, "--kind", "k1", "--kind", "k3").lines
+    assert [line.split("\t")[2] for line in shown] == ["k1", "k3"]
+    history = aivcs.ok("release", "history", "reviewer", "--label=v1.0", "--label=v1.1").lines
+    assert len(history) == 2
+
+
+def test_damage_is_told_once_however_many_filters_meet_it(aivcs, words):
+    aivcs.run_log(words["ID"]).write_bytes(b"nonsense\n")
+    for verb in ("list", "stats"):
+        done = aivcs("run", verb, "--agent", "a", "--agent", "b", code=14)
+        assert done.err.count(b"damaged") == 1, done
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "release promote bot ONE --label a --label b",
+        "run start --agent a --agent b --spec ONE",
+        "spec create --partial --prompts prompt.md --prompts prompt.md",
+        "-C . -C . blob ls",
+    ],
+)
+def test_an_option_that_takes_one_value_is_refused_twice(aivcs, words, unchanged, line):
+    with unchanged:
+        said = aivcs(*filled(line, words).split(), code=2).complaint
+    assert "is given twice, and takes one value" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run log ID a=b", "KIND is missing: 'a=b' reads as PAYLOAD"),
+        ("run log ID {}", "KIND is missing: '{}' reads as PAYLOAD"),
+        ("run log noted a=b", "RUN is missing: there is no run 'noted', which reads as KIND"),
+        ("run log noted", "is a variable unset?"),
+        ("run log ID", "KIND is missing: aivcs run log RUN KIND"),
+    ],
+)
+def test_an_operand_that_was_forgotten_is_told_from_those_that_were_not(
+    aivcs, words, unchanged, line, said
+):
+    with unchanged:
+        assert said in aivcs(*filled(line, words).split(), code=2).complaint
+
+
+@pytest.mark.parametrize(
+    "name", ["my agent", "a//b", "../x", "a\\b", "-a", "x.jsonl", "e\u0301 x", "日本" * 40]
+)
+def test_no_agent_runs_under_a_name_that_it_cannot_be_released_under(aivcs, words, unchanged, name):
+    with unchanged:
+        ran = aivcs("run", "start", f"--agent={name}", "--spec", words["ONE"], code=2).complaint
+        executed = aivcs("run", "exec", f"--agent={name}", "--spec", words["ONE"], "--", "true")
+        released = aivcs("release", "promote", "--", name, words["ONE"], code=2).complaint
+    assert executed.code == 125
+    assert "cannot be an agent name: " in ran
+    assert ran.replace("an agent name", "a release name") == released
+    assert ("; as in my-agent" in ran) == (name == "my agent")
+
+
+def test_the_same_letters_are_the_same_name_however_they_are_composed(aivcs, words):
+    composed, decomposed = "équipe/日本", "e\u0301quipe/日本"
+    run = aivcs.ok("run", "start", "--agent", decomposed, "--spec", words["ONE"]).text
+    assert aivcs.record(run)["metadata"]["agent_name"] == composed
+    aivcs.ok("release", "promote", decomposed, words["ONE"], "--label", "e\u0301te\u0301")
+    assert composed in aivcs.ok("release", "list").out.decode().split()
+    assert aivcs.ok("release", "current", composed).text == words["ONE"]
+    for name in (composed, decomposed):
+        assert len(aivcs.ok("run", "list", "--agent", name, "--spec", f"{name}@été").lines) == 1
+    aivcs.ok("verify")
+
+
+def test_a_locale_without_utf_8_is_said_where_it_keeps_a_name_from_being_a_file(
+    aivcs, words, latin1
+):
+    assert "set LC_ALL" in aivcs("release", "current", b"\xe9quipe", code=2, env=latin1).complaint

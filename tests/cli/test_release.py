@@ -12,7 +12,7 @@ from aivcs.repository import Repository
 ABSENT = "0" * 64
 BAD_NAMES = [
     "", ".", "..", "../x", "/x", "x/", "a//b", "a/../b", "a/./b", ".a", "_a", "a b", "a\nb", "a\tb",
-    "ü", "a:b", "a\\b", "a*", "a.jsonl", "a.jsonl/b", "n" * 201, "n" * 300, "a@b", b"a\xff",
+    "u\u0308.", "a:b", "a\\b", "a*", "a.jsonl", "a.jsonl/b", "n" * 201, "n" * 300, "a@b", b"a\xff",
 ]  # fmt: skip
 
 
@@ -364,7 +364,8 @@ class TestList:
         for name in ("zeta", "a/b", "alpha", "a", "a.b"):
             aivcs.ok("release", "promote", name, specs[0])
         names = ["a", "a.b", "a/b", "alpha", "zeta"]
-        assert aivcs.ok("release", "list").lines == names
+        listed = [line.split("\t")[0] for line in aivcs.ok("release", "list").lines]
+        assert listed == names
         records = aivcs.ok("release", "list", "--json").json_lines
         assert [record["name"] for record in records] == names
         assert records[0] == {**history(aivcs, "a")[0], "blocked": False}

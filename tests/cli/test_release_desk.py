@@ -289,7 +289,9 @@ class TestHistory:
             assert f" {state} " in line
         assert [line[0] for line in shown()] == ["\u25cf", "3", "2", "1"]
         aivcs.ok("release", "block", "bot", "current", "--reason", "x")
-        assert [" current, blocked " in line for line in shown()] == [True, False, False, False]
+        assert [" current, blocked " in line for line in shown()] == [
+            False, True, False, False, False,
+        ]  # fmt: skip
         assert "live again, blocked" in terminal("release", "show", "bot", "@2")
         # What programs are told is what became of the release, not of the entry.
         assert columns(aivcs, 7, "-n", "3")[2] == "current, blocked"

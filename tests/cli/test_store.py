@@ -178,7 +178,7 @@ class TestStatus:
             aivcs.ok("run", "finish", aivcs.begin(), "--status", status)
         aivcs.begin()
         aivcs.ok("release", "promote", "bot", spec)
-        shown = dict(line.split("\t") for line in aivcs.ok("status").lines)
+        shown = dict(line.split("\t", 1) for line in aivcs.ok("status").lines)
         assert shown["store"] == str(aivcs.store)
         assert shown["durability"] == "full"
         assert shown["blobs"] == "1"

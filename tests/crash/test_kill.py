@@ -482,7 +482,7 @@ def test_a_write_that_stopped_half_way_is_kept_aside_and_mended_once_by_eight_wr
     assert done.returncode in {-9, 137}, done
     torn = log.read_bytes()[len(before) :]
     assert len(torn) == 1000
-    assert aivcs.ok("verify").err.endswith(b"no damage found, 1 notices\n")
+    assert aivcs.ok("verify").err.endswith(b"no damage found, 1 notice\n")
     assert [event["seq"] for event in aivcs.events(run)] == [1, 2]
 
     writers = [aivcs.start("run", "log", run, "k", f"n={n}") for n in range(8)]

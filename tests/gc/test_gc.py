@@ -44,7 +44,7 @@ class TestWhatGoes:
         old()
         done = aivcs.ok("gc")
         assert done.lines == [f"{digest}\t{len(GARBAGE)}"]
-        assert done.err == f"deleted 1 blobs of {len(GARBAGE)} bytes\n".encode()
+        assert done.err == f"deleted 1 blob of {len(GARBAGE)} bytes\n".encode()
         assert not is_there(aivcs, digest)
 
     def test_prints_json(self, aivcs, old):
@@ -66,7 +66,7 @@ class TestWhatGoes:
         with unchanged:
             dry = aivcs.ok("gc", "--dry-run")
         assert dry.err == (
-            b"would delete 1 blobs of %d bytes, 1 unfinished files of crashes\n" % len(GARBAGE)
+            b"would delete 1 blob of %d bytes, 1 unfinished file of crashes\n" % len(GARBAGE)
         )
         assert is_there(aivcs, digest)
         assert aivcs.ok("gc").out == dry.out
@@ -341,7 +341,7 @@ class TestLeftovers:
     def test_of_a_process_that_is_gone_are_cleared(self, aivcs, dead):
         path = self.leave(aivcs, f"{dead}-0123456789ab", 15 * 86_400)
         done = aivcs.ok("gc")
-        assert done.err == b"deleted 0 blobs of 0 bytes, 1 unfinished files of crashes\n"
+        assert done.err == b"deleted 0 blobs of 0 bytes, 1 unfinished file of crashes\n"
         assert not path.exists()
 
     def test_stay_within_the_grace_period(self, aivcs, dead):

@@ -107,7 +107,7 @@ class TestLiveSpecs:
         assert (severity, where) == ("notice", live[part])
         assert "team/bot@1" in problem
         assert live["tools" if part == "tool" else "spec"] in problem
-        assert aivcs.ok("verify").err.endswith(b": no damage found, 1 notices\n")
+        assert aivcs.ok("verify").err.endswith(b": no damage found, 1 notice\n")
 
     def test_that_are_gone_are_named_themselves(self, aivcs, live):
         aivcs.object(live["spec"]).unlink()

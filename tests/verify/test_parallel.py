@@ -282,4 +282,4 @@ class TestCommand:
     def test_shows_none_elsewhere(self, aivcs, environment):
         aivcs.put(b"content")
         done = aivcs.ok("verify", env=environment)
-        assert (done.out, done.err) == (b"", b"read 1 blobs, 0 runs, 0 releases: no damage found\n")
+        assert (done.out, done.err) == (b"", b"read 1 blob, 0 runs, 0 releases: no damage found\n")

@@ -423,7 +423,7 @@ class TestCommand:
         severity, where, _, what = line.split("\t")
         assert (severity, where) == ("damage", digest)
         assert what.startswith("repaired: it was moved to damaged/")
-        assert done.err == b"read 1 blobs, 0 runs, 0 releases: 1 repaired\n"
+        assert done.err == b"read 1 blob, 0 runs, 0 releases: 1 repaired\n"
         assert aivcs.ok("verify").out == b""
 
     def test_says_it_as_json(self, aivcs):

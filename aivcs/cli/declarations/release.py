@@ -15,6 +15,7 @@ from aivcs.cli.declarations.shared import (
     Name,
     Repair,
     SigningKey,
+    Since,
     Spec,
     calls,
     noun,
@@ -45,10 +46,19 @@ Target = Annotated[
         "current.",
     ),
 ]
-Reason = Annotated[str, Option("--reason", metavar="TEXT", help="Why. It is recorded.")]
+OptionalTarget = Annotated[str | None, Target.__metadata__[0]]
+To = Annotated[
+    str | None,
+    Option("--to", metavar="TARGET", help="The same as TARGET. Or write NAME@TARGET in one word."),
+]
+Reason = Annotated[str, Option("--reason", "--notes", metavar="TEXT", help="Why. It is recorded.")]
 Sign = Annotated[bool, Option("--sign", help="Sign it with an SSH key.")]
 Seq = Annotated[
-    str | None, Argument(metavar="SEQ", help="An entry, as in @3. Default: the live one.")
+    str | None,
+    Argument(
+        metavar="TARGET",
+        help="An entry, as in @3, or the label or digest of a release. Default: the live one.",
+    ),
 ]
 
 
@@ -60,7 +70,7 @@ def release_promote(
     label: Annotated[
         str | None, Option("--label", metavar="L", help="A name for this release, as in v1.2.")
     ] = None,
-    notes: Annotated[str | None, Option("--notes", metavar="TEXT", help="Why.")] = None,
+    notes: Annotated[str | None, Option("--notes", "--reason", metavar="TEXT", help="Why.")] = None,
     by: Actor = None,
     expect: Expect = None,
     allow_missing_spec: AllowMissing = False,
@@ -77,25 +87,41 @@ def release_promote(
     dry_run: DryRun = False,
     sign: Sign = False,
     signing_key: SigningKey = None,
+    move_label: Annotated[
+        bool,
+        Option("--move-label", help="Give it the label though a release of another spec bears it."),
+    ] = False,
+    if_changed: Annotated[
+        bool,
+        Option(
+            "--if-changed",
+            help="Record nothing if it is live already, with this label if one is given.",
+        ),
+    ] = False,
     as_json: Json = False,
     github_summary: GithubSummary = False,
 ) -> None:
-    """Make a spec live, and print its digest. What is blocked under the name is refused."""
+    """Make a spec live, and print its digest. What is blocked under the name is refused.
+
+    SPEC may be the label of an earlier release of NAME, too.
+    """
 
 
 @app.command("rollback")
 @calls("release:rollback")
 def release_rollback(
     name: Name,
-    to: Annotated[
+    target: Annotated[
         str | None,
-        Option(
-            "--to",
+        Argument(
             metavar="TARGET",
             help="Which release to return to: @SEQ, a label, or a digest. Default: the one before.",
         ),
     ] = None,
-    reason: Annotated[str | None, Option("--reason", metavar="TEXT", help="Why.")] = None,
+    to: To = None,
+    reason: Annotated[
+        str | None, Option("--reason", "--notes", metavar="TEXT", help="Why.")
+    ] = None,
     by: Actor = None,
     expect: Expect = None,
     block: Annotated[
@@ -120,7 +146,9 @@ def release_rollback(
 
 @app.command("block")
 @calls("release:block")
-def release_block(name: Name, target: Target, reason: Reason, by: Actor = None) -> None:
+def release_block(
+    name: Name, reason: Reason, target: OptionalTarget = None, to: To = None, by: Actor = None
+) -> None:
     """Mark a spec as bad under a name: it cannot become live there. Print its digest.
 
     What is live stays live; there is a warning.
@@ -129,7 +157,9 @@ def release_block(name: Name, target: Target, reason: Reason, by: Actor = None) 
 
 @app.command("unblock")
 @calls("release:unblock")
-def release_unblock(name: Name, target: Target, reason: Reason, by: Actor = None) -> None:
+def release_unblock(
+    name: Name, reason: Reason, target: OptionalTarget = None, to: To = None, by: Actor = None
+) -> None:
     """Take a block back, and print the digest. Exit 15 if it is not blocked."""
 
 
@@ -150,14 +180,18 @@ def release_current(
 @calls("release:history")
 def release_history(
     name: Name,
-    limit: Annotated[int | None, Option("-n", metavar="N", help="At most N entries.")] = None,
-    since: Annotated[
-        str | None,
-        Option("--since", metavar="TIME", help="Only since 30m, 12h, 2d, 1w ago, or a date."),
+    limit: Annotated[
+        int | None, Option("-n", "--limit", metavar="N", help="At most N entries.")
     ] = None,
-    label: Annotated[
-        str | None, Option("--label", metavar="L", help="Only entries with this label.")
+    since: Since = None,
+    labels: Annotated[
+        list[str] | None,
+        Option("--label", metavar="L", help="Only entries with this label. Repeatable."),
     ] = None,
+    no_marks: Annotated[
+        bool,
+        Option("--no-marks", help="On a terminal, leave out blocks and signatures."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print every release and rollback of a name, newest first, and what has become of it.
@@ -165,7 +199,7 @@ def release_history(
     The columns: number, action, digest, label, time, who, why, state, number of runs that are its
     evidence. The state is current; superseded, if it is still below what is live; rolled back;
     or blocked. A release that was returned to is current in both entries; on a terminal the earlier
-    one is live again.
+    one is live again, and blocks and signatures are shown between the entries.
     """
 
 
@@ -176,11 +210,12 @@ def release_show(
     target: Annotated[
         str | None,
         Argument(
-            metavar="SEQ",
-            help="An entry: its number, a label, or a digest or its prefix, which mean the newest. "
-            "Default: what is live.",
+            metavar="TARGET",
+            help="An entry: its number, a label, or a digest or its prefix, which mean the newest "
+            "promotion. Default: what is live.",
         ),
     ] = None,
+    to: To = None,
     as_json: Json = False,
 ) -> None:
     """Print everything that is said about a release: evidence, blocks, signatures, policy."""
@@ -214,9 +249,10 @@ def release_diff(
 @app.command("list")
 @calls("release:list_")
 def release_list(as_json: Json = False) -> None:
-    """List the names that something was released under; on a terminal also what is live.
+    """List what is live under each name.
 
-    There and with --json also whether that is blocked.
+    The columns: name, digest, label, state, since when, who. The state is current, or current,
+    blocked.
     """
 
 
@@ -227,7 +263,11 @@ def release_verify(
         str | None,
         Argument(metavar="NAME", help="Check all that was recorded about the releases of a name."),
     ] = None,
-    seq: Annotated[str | None, Argument(metavar="SEQ", help="Only this entry, as in @3.")] = None,
+    seq: Annotated[
+        str | None,
+        Argument(metavar="TARGET", help="Only this entry: as in @3, or by its label or digest."),
+    ] = None,
+    to: To = None,
     repair: Repair = False,
     as_json: Json = False,
 ) -> None:
@@ -243,7 +283,11 @@ def release_verify(
 @app.command("sign")
 @calls("proof:sign")
 def release_sign(
-    name: Name, seq: Seq = None, signing_key: SigningKey = None, as_json: Json = False
+    name: Name,
+    seq: Seq = None,
+    to: To = None,
+    signing_key: SigningKey = None,
+    as_json: Json = False,
 ) -> None:
     """Sign a release with an SSH key, and record the signature. Default: the one that is live."""
 
@@ -253,6 +297,7 @@ def release_sign(
 def release_provenance(
     name: Name,
     seq: Seq = None,
+    to: To = None,
     builder: Annotated[
         str | None,
         Option(

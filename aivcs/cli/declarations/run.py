@@ -1,10 +1,12 @@
 """The declarations of `aivcs run`."""
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from typer import Argument, Option
 
 from aivcs.cli.declarations.shared import (
+    Agents,
     AllowMissing,
     ExitCode,
     GithubAnnotations,
@@ -13,13 +15,16 @@ from aivcs.cli.declarations.shared import (
     Json,
     Repair,
     Run,
+    Since,
+    Specs,
     calls,
     noun,
 )
 
 Status = Literal["completed", "failed", "cancelled"]
 Capture = Literal["lines", "blobs", "none"]
-AnyStatus = Literal["running", "completed", "failed", "cancelled"]
+AnyStatus = StrEnum("AnyStatus", ["running", "completed", "failed", "cancelled"])
+"""As an enumeration, since Typer makes no list of a Literal."""
 Agent = Annotated[str, Option("--agent", metavar="NAME", help="Which agent runs.")]
 SpecOption = Annotated[
     str | None,
@@ -243,8 +248,9 @@ def run_show(run: Run, as_json: Json = False, github_summary: GithubSummary = Fa
 @calls("run:events")
 def run_events(
     run: Run,
-    kind: Annotated[
-        str | None, Option("--kind", metavar="K", help="Only events of this kind.")
+    kinds: Annotated[
+        list[str] | None,
+        Option("--kind", metavar="K", help="Only events of this kind. Repeatable."),
     ] = None,
     follow: Annotated[
         bool, Option("--follow", "-f", help="Go on with new events until the run ends.")
@@ -261,43 +267,36 @@ def run_events(
 @app.command("list")
 @calls("run:list_")
 def run_list(
-    agent: Annotated[
-        str | None, Option("--agent", metavar="NAME", help="Only this agent's.")
-    ] = None,
-    spec: Annotated[
-        str | None, Option("--spec", metavar="SPEC", help="Only those of this spec.")
-    ] = None,
-    status: Annotated[
-        AnyStatus | None,
-        Option("--status", case_sensitive=False, help="Only those that are this."),
+    agents: Agents = None,
+    specs: Specs = None,
+    statuses: Annotated[
+        list[AnyStatus] | None,
+        Option("--status", case_sensitive=False, help="Only those that are this. Repeatable."),
     ] = None,
     tags: Annotated[
         list[str] | None,
-        Option("--tag", metavar="K=V", help="Only those with this tag. Repeatable."),
+        Option(
+            "--tag",
+            metavar="K=V",
+            help="Only those with this tag: with all of several, and of one KEY any. Repeatable.",
+        ),
     ] = None,
-    since: Annotated[
-        str | None,
-        Option("--since", metavar="TIME", help="Only since 30m, 12h, 2d, 1w ago, or a date."),
-    ] = None,
-    limit: Annotated[int | None, Option("-n", metavar="N", help="At most N.")] = None,
+    since: Since = None,
+    limit: Annotated[int | None, Option("-n", "--limit", metavar="N", help="At most N.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    An option that is given several times selects the runs that fit any of its values.
+    """
 
 
 @app.command("stats")
 @calls("run:stats")
 def run_stats(
-    agent: Annotated[
-        str | None, Option("--agent", metavar="NAME", help="Only this agent's.")
-    ] = None,
-    spec: Annotated[
-        str | None, Option("--spec", metavar="SPEC", help="Only those of this spec.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        Option("--since", metavar="TIME", help="Only since 30m, 12h, 2d, 1w ago, or a date."),
-    ] = None,
+    agents: Agents = None,
+    specs: Specs = None,
+    since: Since = None,
     as_json: Json = False,
 ) -> None:
     """Tell how the runs of each agent went: how many, how they ended, how long they took.

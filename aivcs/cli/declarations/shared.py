@@ -5,10 +5,11 @@ import inspect
 import os
 import shutil
 from collections.abc import Callable
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from typer import Argument, Option
+from typer.core import TyperCommand, TyperGroup
 
 from aivcs.cli.context import Context
 from aivcs.cli.verbs import invoke
@@ -82,6 +83,18 @@ Ignored = Annotated[
         "Repeatable.",
     ),
 ]
+Agents = Annotated[
+    list[str] | None,
+    Option("--agent", metavar="NAME", help="Only this agent's. Repeatable."),
+]
+Specs = Annotated[
+    list[str] | None,
+    Option("--spec", metavar="SPEC", help="Only those of this spec. Repeatable."),
+]
+Since = Annotated[
+    str | None,
+    Option("--since", metavar="TIME", help="Only since 30m, 12h, 2d, 1w ago, or a date."),
+]
 ExitCode = Annotated[
     bool,
     Option("--exit-code", help="Exit with 1 if there are differences."),
@@ -110,9 +123,49 @@ _SETTINGS: dict[str, Any] = {
 _context = Context()
 
 
+class _Once:
+    """Makes a command refuse an option that is given twice and takes one value.
+
+    Typer takes the last value, and the first is lost without a word.
+    """
+
+    def make_parser(self, ctx: Any) -> Any:
+        parser = super().make_parser(ctx)  # type: ignore[misc]
+        parse = parser.parse_args
+
+        def parse_once(args: list[str]) -> Any:
+            options, words, order = parse(args)
+            seen = set()
+            for parameter in order:
+                if parameter.param_type_name != "option" or parameter.multiple:
+                    continue
+                if parameter in seen and not parameter.is_flag:
+                    ctx.fail(f"{parameter.opts[-1]} is given twice, and takes one value")
+                seen.add(parameter)
+            return options, words, order
+
+        parser.parse_args = parse_once
+        return parser
+
+
+class _Command(_Once, TyperCommand):
+    """A command."""
+
+
+class _Group(_Once, TyperGroup):
+    """A group of commands."""
+
+
+class _Noun(typer.Typer):
+    """An app whose commands take each option once."""
+
+    def command(self, *arguments: Any, **settings: Any) -> Any:
+        return super().command(*arguments, **{"cls": _Command, **settings})
+
+
 def noun() -> typer.Typer:
     """Returns an empty group of commands."""
-    return typer.Typer(**_SETTINGS)
+    return _Noun(cls=_Group, **_SETTINGS)
 
 
 def context() -> Context:
@@ -133,13 +186,13 @@ def calls(target: str) -> Callable[[Callable[..., None]], Callable[..., int]]:
         lists = [
             name
             for name, parameter in inspect.signature(declaration).parameters.items()
-            if get_args(parameter.annotation)[0] == list[str] | None
+            if any(get_origin(kind) is list for kind in get_args(get_args(parameter.annotation)[0]))
         ]
 
         @functools.wraps(declaration)
         def call(**parameters: Any) -> int:
             for name in lists:  # None where nothing was given; to a verb that is an empty list
-                parameters[name] = parameters[name] or []
+                parameters[name] = [str(value) for value in parameters[name] or ()]
             return invoke(_context, target, parameters)
 
         # Typer would break lines of help where the source does, whatever the terminal's width.

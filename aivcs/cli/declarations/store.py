@@ -41,14 +41,25 @@ def root(
     ] = None,
     color: Annotated[
         Literal["auto", "always", "never"] | None,
-        Option("--color", help="Use colour. Default: auto, which respects NO_COLOR."),
+        Option(
+            "--color",
+            help="Use colour. Default: auto, which respects NO_COLOR. With always, output is "
+            "written for a person in a pipe, too.",
+        ),
     ] = None,
+    table: Annotated[
+        bool,
+        Option("--table", help="Write for a person, as on a terminal, into a pipe or a file, too."),
+    ] = False,
     no_pager: Annotated[
         bool, Option("--no-pager", help="Never pass long output through a pager.")
     ] = False,
+    quiet: Annotated[
+        bool, Option("-q", "--quiet", help="Say nothing on standard error but what went wrong.")
+    ] = False,
     version: Annotated[
         bool,
-        Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+        Option("-V", "--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
     """Version control for AI agents.
@@ -61,6 +72,8 @@ def root(
         store=store,
         lock_timeout=lock_timeout,
         color=color,
+        table=table,
+        quiet=quiet,
         no_pager=no_pager,
     )
 

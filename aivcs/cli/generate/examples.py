@@ -390,7 +390,7 @@ aivcs release unblock reviewer v1.0 --reason 'it was the logger'""",
     "aivcs release list": [
         Example(
             "Show what is live under every name",
-            "aivcs release list | xargs -n 1 aivcs release current",
+            "aivcs release list",
         ),
     ],
     "aivcs release verify": [

@@ -50,7 +50,8 @@ def _options(parameters: Any) -> list[str]:
 def _kind(parameter: Parameter) -> Any:
     if parameter.kind != "choice":
         return parameter.kind
-    return list(parameter.choices) if parameter.any_case else parameter.choices
+    choices = list(parameter.choices) if parameter.any_case else parameter.choices
+    return {"many": choices} if parameter.many else choices
 
 
 def _how(parameter: Parameter) -> str:

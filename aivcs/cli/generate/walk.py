@@ -41,7 +41,7 @@ _NARROWER = {
     ("run finish", "run"): "running",
     ("release promote", "name"): "agent",
     ("help", "words"): "command",
-    ("release history", "label"): "target",
+    ("release history", "labels"): "target",
     ("release diff", "before"): "target",
     ("release diff", "after"): "target",
     ("blob unpin", "digests"): "pin",
@@ -223,7 +223,7 @@ def _parameter(parameter: Any, path: tuple[str, ...]) -> Parameter:
 
 
 def _kind_of_thing(command: str, name: str, metavar: str, about: str) -> str:
-    if metavar == "NAME" and name == "agent":
+    if metavar == "NAME" and name in {"agent", "agents"}:
         return "agent"
     # Of two things of a kind, A and B, the help begins with the kind: "A RUN, the one before."
     kind = about.partition(",")[0].removeprefix("A ")

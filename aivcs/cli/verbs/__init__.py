@@ -14,7 +14,36 @@ if TYPE_CHECKING:
 def invoke(context: "Context", target: str, parameters: "dict[str, Any]") -> int:
     """Calls a verb, "module:function" below `aivcs.cli.verbs`, and returns its exit code."""
     context.json = bool(parameters.get("as_json"))
+    _compose(parameters)
     module, _, function = target.partition(":")
     verbs = __import__(f"aivcs.cli.verbs.{module}", fromlist=[function])
     code = getattr(verbs, function)(context, **parameters)
     return 0 if code is None else int(code)
+
+
+_NAMES = (
+    "name",
+    "agent",
+    "agents",
+    "spec",
+    "specs",
+    "label",
+    "labels",
+    "target",
+    "to",
+    "before",
+    "after",
+)
+"""Parameters that hold names, or begin with one."""
+
+
+def _compose(parameters: "dict[str, Any]") -> None:
+    """Brings names to the form NFC: a Mac's files and keyboards give the same letters otherwise."""
+    for key in _NAMES:
+        value = parameters.get(key)
+        if value and not (value.isascii() if isinstance(value, str) else "".join(value).isascii()):
+            from unicodedata import normalize
+
+            many = isinstance(value, list)
+            composed = [normalize("NFC", text) for text in (value if many else [value])]
+            parameters[key] = composed if many else composed[0]

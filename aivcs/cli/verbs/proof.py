@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING
 
 from aivcs.cli import render
 from aivcs.errors import UsageError
-from aivcs.model import parse_seq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.cli.context import Context
     from aivcs.commands.proof import Check
+    from aivcs.repository import Repository
 
 
 def sign(
-    context: Context, name: str, seq: str | None, signing_key: str | None, as_json: bool
+    context: Context,
+    name: str,
+    seq: str | None,
+    to: str | None,
+    signing_key: str | None,
+    as_json: bool,
 ) -> None:
     """Prints nothing, or the mark; says on stderr what was signed, and by whom."""
     from aivcs.commands.proof import sign as sign_release
@@ -24,10 +29,11 @@ def sign(
     from aivcs.signers import signer, verifier
 
     repo = context.repository()
+    name, number = _entry(repo, name, seq, to)
     mark, signed = sign_release(
         repo,
         name,
-        _seq(seq),
+        number,
         signer(context.layers, context.environment, signing_key),
         verifier(context.layers, context.environment),
     )
@@ -40,9 +46,18 @@ def sign(
     context.tell(f"{name}: @{mark.signed_seq} is signed with {render.escape(who)}")
 
 
-def verify(context: Context, name: str | None, seq: str | None, repair: bool, as_json: bool) -> int:
+def verify(
+    context: Context,
+    name: str | None,
+    seq: str | None,
+    to: str | None,
+    repair: bool,
+    as_json: bool,
+) -> int:
     """Prints what is wrong with all release logs; or all that was looked at in those of a name."""
     if name is None:
+        if to is not None:
+            raise UsageError("--to names a release of a NAME, which is missing")
         from aivcs.cli.verbs.store import verify_releases
 
         return verify_releases(context, repair, as_json)
@@ -53,10 +68,11 @@ def verify(context: Context, name: str | None, seq: str | None, repair: bool, as
     from aivcs.signers import verifier
 
     repo = context.repository()
+    name, number = _entry(repo, name, seq, to)
     found = verify_name(
         repo,
         name,
-        seq=_seq(seq),
+        seq=number,
         verifier=verifier(context.layers, context.environment),
         environment=context.environment,
     )
@@ -79,7 +95,12 @@ def verify(context: Context, name: str | None, seq: str | None, repair: bool, as
 
 
 def provenance(
-    context: Context, name: str, seq: str | None, builder: str | None, as_json: bool
+    context: Context,
+    name: str,
+    seq: str | None,
+    to: str | None,
+    builder: str | None,
+    as_json: bool,
 ) -> None:
     """Prints the in-toto statement about a release, on one line."""
     del as_json  # it is JSON in any case; the option only makes errors JSON, too
@@ -88,21 +109,18 @@ def provenance(
 
     if builder is not None and ":" not in builder:
         raise UsageError(f"--builder takes a URI, not {builder[:80]!a}")
-    statement = state(context.repository(), name, seq=_seq(seq), builder=builder or PROJECT)
+    repo = context.repository()
+    name, number = _entry(repo, name, seq, to)
+    statement = state(repo, name, seq=number, builder=builder or PROJECT)
     context.write(render.json_line(statement))
 
 
-def _seq(text: str | None) -> int | None:
-    """The number of an entry, written as @3 or 3.
+def _entry(
+    repo: Repository, name: str, target: str | None, to: str | None
+) -> tuple[str, int | None]:
+    """The name and the number of the entry that operands mean, or None if they mean none."""
+    from aivcs.cli.release_operand import split_release
+    from aivcs.commands.release_history import find_seq
 
-    Raises:
-        UsageError: It is none.
-    """
-    if text is None:
-        return None
-    if not text:
-        raise UsageError("SEQ is empty; is a variable unset?")
-    seq = parse_seq(text.removeprefix("@"))
-    if seq is None:
-        raise UsageError(f"{text[:80]!a} is no entry: write @SEQ, as in @3")
-    return seq
+    name, found = split_release(name, target, to)
+    return name, None if found is None else find_seq(repo, name, found)

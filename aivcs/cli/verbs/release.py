@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from aivcs.commands.release_history import HistoryEntry
     from aivcs.model import ReleaseRecord
     from aivcs.policy.enforce import Outcome, PolicyContext
+    from aivcs.release_entries import Block, Signature
 
 
 def promote(
@@ -25,6 +26,8 @@ def promote(
     dry_run: bool,
     sign: bool,
     signing_key: "str | None",
+    move_label: bool,
+    if_changed: bool,
     as_json: bool,
     github_summary: bool,
 ) -> int:
@@ -37,6 +40,14 @@ def promote(
 
         handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
+    if "@" in name or not _is_digest(spec) or label is not None or if_changed:
+        from aivcs.commands.release_request import Request
+
+        request = Request(repo, name, spec, label, allow_missing_spec=allow_missing_spec)
+        spec = request.spec
+        live = request.unchanged(expect) if if_changed else None
+        if live is not None:
+            return _tell_unchanged(context, live, as_json=as_json)
     terms = _policy_context(context, signing_key, sign=sign)
     outcome = enforce.promote(
         repo,
@@ -46,6 +57,7 @@ def promote(
         label=label,
         notes=notes,
         expect=expect,
+        move_label=move_label,
         allow_missing_spec=allow_missing_spec,
         evidence=[context.run_operand(run) for run in evidence],
         force=force,
@@ -63,6 +75,7 @@ def promote(
 def rollback(
     context: "Context",
     name: str,
+    target: "str | None",
     to: "str | None",
     reason: "str | None",
     by: "str | None",
@@ -76,8 +89,10 @@ def rollback(
     as_json: bool,
 ) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
+    from aivcs.cli.release_operand import split_release
     from aivcs.policy import enforce
 
+    name, to = split_release(name, target, to)
     repo = context.repository()
     terms = _policy_context(context, signing_key, sign=sign)
     outcome = enforce.rollback(
@@ -96,10 +111,18 @@ def rollback(
     return _conclude(context, outcome, dry_run=dry_run, as_json=as_json)
 
 
-def block(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
+def block(
+    context: "Context",
+    name: str,
+    reason: str,
+    target: "str | None",
+    to: "str | None",
+    by: "str | None",
+) -> None:
     """Prints the digest that is blocked now; warns if it is live."""
     from aivcs.commands import release
 
+    name, target = _require_release("block", name, target, to)
     repo = context.repository()
     mark = release.block(repo, name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
@@ -113,10 +136,18 @@ def block(context: "Context", name: str, target: str, reason: str, by: "str | No
     context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest} --reason TEXT")
 
 
-def unblock(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
+def unblock(
+    context: "Context",
+    name: str,
+    reason: str,
+    target: "str | None",
+    to: "str | None",
+    by: "str | None",
+) -> None:
     """Prints the digest that is blocked no more."""
     from aivcs.commands import release
 
+    name, target = _require_release("unblock", name, target, to)
     mark = release.unblock(
         context.repository(), name, target, by=_actor(context, by), reason=reason
     )
@@ -135,6 +166,10 @@ def current(context: "Context", name: str, default: "str | None", as_json: bool)
             "--default is a text, and --json prints an object; give one of them"
         )
 
+    if "@" in name:
+        from aivcs.cli.release_operand import require_bare
+
+        require_bare(name, "release current")
     try:
         record = release.current(context.repository(), name)
     except errors.ReleaseNotFoundError:
@@ -155,28 +190,39 @@ def history(
     name: str,
     limit: "int | None",
     since: "str | None",
-    label: "str | None",
+    labels: "list[str]",
+    no_marks: bool,
     as_json: bool,
 ) -> None:
     """Prints the entries of a name, newest first, as they are read."""
     from aivcs.commands.release_history import history
 
+    if "@" in name:
+        from aivcs.cli.release_operand import require_bare
+
+        require_bare(name, "release history")
     moment = None
     if since is not None:
         from aivcs.cli.moments import parse_since
 
         moment = parse_since(since)
-    entries = history(context.repository(), name, limit=limit, since=moment, label=label)
+    repo = context.repository()
+    if context.for_person() and not as_json:
+        from aivcs.cli.views.release import write_history
+
+        marks: "list[Block | Signature] | None" = None if no_marks or labels else []
+        shown = history(
+            repo, name, limit=limit, since=moment, labels=labels,
+            mark=None if marks is None else marks.append,
+        )  # fmt: skip
+        write_history(context, shown, marks, moment)
+        return
+    entries = history(repo, name, limit=limit, since=moment, labels=labels)
     if as_json:
         from aivcs.cli.render import json_line
 
         for told in entries:
             context.write(json_line(told.to_json()))
-        return
-    if context.is_terminal():
-        from aivcs.cli.views.release import write_history
-
-        write_history(context, entries)
         return
     for told in entries:
         context.write(_history_line(told))
@@ -197,7 +243,7 @@ def _history_line(told: "HistoryEntry") -> str:
         metadata.version_label or "-",
         record.created_at,
         metadata.promoted_by,
-        metadata.notes or "",
+        metadata.notes or "-",
         told.shown_state,
         str(len(record.evidence)),
     )
@@ -208,12 +254,16 @@ def _history_line(told: "HistoryEntry") -> str:
     return "\t".join(map(escape, cells)) + "\n"
 
 
-def show(context: "Context", name: str, target: "str | None", as_json: bool) -> None:
+def show(
+    context: "Context", name: str, target: "str | None", to: "str | None", as_json: bool
+) -> None:
     """Prints everything that is said about an entry."""
     from aivcs.cli import render
+    from aivcs.cli.release_operand import split_release
     from aivcs.cli.views.release import shown_fields
     from aivcs.commands.release_history import show
 
+    name, target = split_release(name, target, to)
     shown = show(context.repository(), name, target)
     if as_json:
         context.write(render.json_line(shown.to_json()))
@@ -232,9 +282,11 @@ def diff(
 ) -> int:
     """Prints how two releases differ; 1 if they do and that was asked for."""
     from aivcs.cli import render
+    from aivcs.cli.release_operand import split_releases
     from aivcs.cli.views import release_comparison as view
     from aivcs.commands.release_comparison import compare_releases
 
+    name, before, after = split_releases(name, before, after)
     found = compare_releases(context.repository(), name, before, after, ignored)
     if as_json:
         context.write(render.json_line(view.as_json(found)))
@@ -249,7 +301,7 @@ def diff(
 
 
 def list_(context: "Context", as_json: bool) -> int:
-    """Prints the names, on a terminal also what is live; not 0 if some cannot be read."""
+    """Prints what is live under each name; not 0 if some cannot be read."""
     from aivcs.cli import render
     from aivcs.cli.exits import report_unread
     from aivcs.cli.views import release as view
@@ -259,12 +311,36 @@ def list_(context: "Context", as_json: bool) -> int:
     if as_json:
         for told in live:
             context.write(render.json_line({**told.record.to_json(), "blocked": told.is_blocked}))
-    elif context.is_terminal():
-        view.write_list(context, live)
     else:
-        for told in live:
-            context.write(f"{told.record.name}\n")
+        view.write_list(context, live)
     return report_unread(context, damaged)
+
+
+def _is_digest(text: str) -> bool:
+    """Whether a text is a digest or the beginning of one, which is no label."""
+    return len(text) > 3 and not text.lower().strip("0123456789abcdef")
+
+
+def _tell_unchanged(context: "Context", live: "ReleaseRecord", *, as_json: bool) -> int:
+    from aivcs.cli.render import json_line
+
+    context.write(json_line(live.to_json()) if as_json else f"{live.spec_digest}\n")
+    context.flush()
+    if not as_json:
+        context.tell(f"{live.name}: {_shown(live)} is live already; nothing was recorded")
+    return 0
+
+
+def _require_release(
+    verb: str, name: str, target: "str | None", to: "str | None"
+) -> "tuple[str, str]":
+    from aivcs.cli.release_operand import split_release
+    from aivcs.errors import UsageError
+
+    name, found = split_release(name, target, to)
+    if found is None:
+        raise UsageError(f"TARGET is missing: aivcs release {verb} NAME TARGET --reason TEXT")
+    return name, found
 
 
 def _policy_context(

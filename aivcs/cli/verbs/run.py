@@ -92,17 +92,13 @@ def log(
             context.repository(), run, context.stdin(), atomic=atomic, stored=stored
         )
         return
-    if kind is None:
-        raise UsageError("KIND is missing: aivcs run log RUN KIND [PAYLOAD…]")
-    if kind[:1] == "-":
-        raise UsageError(
-            f"KIND {kind[:60]!a} reads as an option; options stand before RUN: "
-            "aivcs run log [OPTIONS] RUN KIND [PAYLOAD…]"
-        )
+    repo = context.repository()
+    commands.check_operands(repo, run, kind)
+    assert kind is not None
     if atomic:
         raise UsageError("--atomic goes with --stdin")
     number = commands.log(
-        context.repository(),
+        repo,
         run,
         kind,
         payload,
@@ -177,20 +173,20 @@ def show(context: "Context", run: str, as_json: bool, github_summary: bool) -> N
         return
     from aivcs.cli.views import run as views
 
-    if context.is_terminal():
+    if context.for_person():
         views.print_run(context, record, commands.events(repo, record.run_id))
     else:
         render.fields(context, views.fields(record))
 
 
-def events(context: "Context", run: str, kind: "str | None", follow: bool, as_json: bool) -> None:
+def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_json: bool) -> None:
     """Prints the events of a run, a line each."""
     from aivcs.cli import render
 
     found = commands.events(
         context.repository(),
         context.run_operand(run),
-        kind=kind,
+        kinds=kinds,
         follow=context.wait_for_reader if follow else None,
     )
     if as_json:
@@ -210,26 +206,28 @@ def events(context: "Context", run: str, kind: "str | None", follow: bool, as_js
 
 def list_(
     context: "Context",
-    agent: "str | None",
-    spec: "str | None",
-    status: "str | None",
+    agents: "list[str]",
+    specs: "list[str]",
+    statuses: "list[str]",
     tags: "list[str]",
     since: "str | None",
     limit: "int | None",
     as_json: bool,
 ) -> int:
     """Prints the runs that fit, newest first; not 0 if some cannot be read."""
+    from aivcs.commands import run_selection
+
     unread: list[StorageError] = []
     moment = None
     if since is not None:
         from aivcs.cli.moments import parse_since
 
         moment = parse_since(since)
-    records = commands.list_(
+    records = run_selection.list_(
         context.repository(),
-        agent=agent,
-        spec=spec,
-        status=None if status is None else RunStatus(status.upper()),
+        agents=agents,
+        specs=specs,
+        statuses=[RunStatus(status.upper()) for status in statuses],
         tags=tags,
         since=moment,
         limit=limit,
@@ -238,7 +236,7 @@ def list_(
     if as_json:
         for record in records:
             context.write(encode_trusted(record.to_json()) + "\n")
-    elif not context.is_terminal() and context.color != "always":
+    elif not context.for_person():
         # What scripts read: no table, and none of what it takes to draw one.
         for record in records:
             context.write(_run_line(record))
@@ -246,7 +244,7 @@ def list_(
         from aivcs.cli.views.run import print_list
 
         print_list(context, records)
-        if agent is not None:
+        for agent in agents:
             _tell_likely_agent(context, agent)
     if not unread:
         return 0
@@ -256,7 +254,11 @@ def list_(
 
 
 def stats(
-    context: "Context", agent: "str | None", spec: "str | None", since: "str | None", as_json: bool
+    context: "Context",
+    agents: "list[str]",
+    specs: "list[str]",
+    since: "str | None",
+    as_json: bool,
 ) -> int:
     """Prints how the runs of each agent went; not 0 if some cannot be read."""
     from aivcs.cli import render
@@ -268,15 +270,15 @@ def stats(
     unread: list[StorageError] = []
     found = run_statistics.stats(
         context.repository(),
-        agent=agent,
-        spec=spec,
+        agents=agents,
+        specs=specs,
         since=None if since is None else parse_since(since),
         unreadable=lambda _, error: unread.append(error),
     )
     if as_json:
         for statistics in found:
             context.write(render.json_line(statistics.to_json()))
-    elif context.is_terminal():
+    elif context.for_person():
         views.print_statistics(context, found)
     else:
         for statistics in found:

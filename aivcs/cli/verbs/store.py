@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.cli import render
+from aivcs.cli.views.timeline import count
 from aivcs.commands import store
 from aivcs.errors import UsageError
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from aivcs.cli.context import Context
     from aivcs.store.finding import Finding
+
+
+_NAMES = 20
+"""Names whose live release is shown to a person, at most."""
 
 
 def init(context: Context, folder: str, shared: bool) -> None:
@@ -44,10 +49,10 @@ def status(context: Context, as_json: bool) -> int:
     found = store.status(context.repository())
     if as_json:
         fields = found._asdict()
-        fields["releases"] = [record.to_json() for record in found.releases]
+        fields["releases"] = [told.record.to_json() for told in found.releases]
         context.write(render.json_line(fields))
         return 14 if found.damaged else 0
-    runs = ", ".join(f"{count} {status.lower()}" for status, count in found.runs.items() if count)
+    runs = ", ".join(f"{n} {status.lower()}" for status, n in found.runs.items() if n)
     pairs = [
         ("store", found.store),
         ("durability", found.durability),
@@ -56,8 +61,26 @@ def status(context: Context, as_json: bool) -> int:
         ("releases", str(len(found.releases))),
     ]
     if found.damaged:
-        pairs.append(("damaged", f"{found.damaged} logs cannot be read; see: aivcs verify"))
+        logs = count(found.damaged, "log")
+        pairs.append(("damaged", f"{logs} cannot be read; see: aivcs verify"))
+    person = context.for_person()
     render.fields(context, pairs)
+    if not person:
+        for told in found.releases:
+            record = told.record
+            label, by = record.metadata.version_label or "-", record.metadata.promoted_by
+            context.write(
+                render.plain_line(
+                    ("live", record.name, record.spec_digest, label, record.created_at, by)
+                )
+            )
+    elif found.releases:
+        from aivcs.cli.views.release import write_list
+
+        context.write("\n")
+        write_list(context, found.releases[:_NAMES])
+        if len(found.releases) > _NAMES:
+            context.write(f"… and {len(found.releases) - _NAMES} more: aivcs release list\n")
     return 14 if found.damaged else 0
 
 
@@ -104,11 +127,11 @@ def _verify(
     names = frozenset(checked)
     with Bar(context, "verifying", lambda: repo.backend.measure(names)) as bar:
 
-        def count(part: str, size: int) -> None:
+        def progress(part: str, size: int) -> None:
             checked[part] += 1
             bar.advance(size)
 
-        found_first = store.verify(repo, names, count, heads, repair=repair)
+        found_first = store.verify(repo, names, progress, heads, repair=repair)
         for finding in chain(found_first, further or ()):
             found["repaired" if finding.repaired is not None else finding.severity] += 1
             bar.clear()
@@ -118,7 +141,7 @@ def _verify(
                 context.write(render.finding_line(finding))
             context.flush()
     if not as_json:
-        compared = f", compared with {len(heads)} heads" if heads else ""
+        compared = f", compared with {count(len(heads), 'head')}" if heads else ""
         context.tell(f"read {_counted(checked)}{compared}: {_verdict(found)}")
     return 14 if found["damage"] else 0
 
@@ -152,9 +175,9 @@ def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> Non
 
     seconds = GRACE if grace is None else parse_duration("--grace", grace)
     repo = context.repository()
-    count = size = 0
+    number = size = 0
     for blob in collect(repo, grace=seconds, dry_run=dry_run):
-        count += 1
+        number += 1
         size += blob.size
         if as_json:
             context.write(render.json_line(blob._asdict()))
@@ -164,9 +187,9 @@ def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> Non
     context.flush()
     if as_json:
         return
-    also = f", {leftovers} unfinished files of crashes" if leftovers else ""
+    also = f", {count(leftovers, 'unfinished file')} of crashes" if leftovers else ""
     done = "would delete" if dry_run else "deleted"
-    context.tell(f"{done} {count} blobs of {size} bytes{also}")
+    context.tell(f"{done} {count(number, 'blob')} of {count(size, 'byte')}{also}")
 
 
 def verify_blobs(context: Context, repair: bool, as_json: bool) -> int:
@@ -185,7 +208,7 @@ def verify_releases(context: Context, repair: bool, as_json: bool) -> int:
 
 
 def _counted(checked: dict[str, int]) -> str:
-    return ", ".join(f"{number} {part}" for part, number in checked.items())
+    return ", ".join(count(number, part.removesuffix("s")) for part, number in checked.items())
 
 
 def _verdict(found: dict[str, int]) -> str:
@@ -195,7 +218,7 @@ def _verdict(found: dict[str, int]) -> str:
     elif not parts:
         parts.append("no damage found")
     if found["notice"]:
-        parts.append(f"{found['notice']} notices")
+        parts.append(count(found["notice"], "notice"))
     return ", ".join(parts)
 
 

@@ -7,30 +7,73 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.cli.render import Cell
     from aivcs.commands.release_history import EntryDetails, HistoryEntry
+    from aivcs.model import Timestamp
     from aivcs.release_entries import Block, Signature
 
+_ONE_LINE = 80
+"""Cells of a terminal on which an entry of a history takes one line."""
 _STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
 
-def write_history(context: "Context", history: "Iterable[HistoryEntry]") -> None:
-    """Writes a history for a person, through a pager if one is wanted."""
+def write_history(
+    context: "Context",
+    history: "Iterable[HistoryEntry]",
+    marks: "list[Block | Signature] | None",
+    since: "Timestamp | None",
+) -> None:
+    """Writes a history for a person, through a pager if one is wanted.
+
+    Args:
+        context: Where to.
+        history: The entries, newest first.
+        marks: Where the marks are found that were met before an entry; None if none are shown.
+        since: Only marks made at this moment or later.
+    """
     from itertools import chain, islice
 
     from aivcs.cli.grid import Column
-    from aivcs.cli.render import table
+    from aivcs.cli.render import screen_width, table
 
     entries = iter(history)
     # The first before the pager: what is wrong with the request is said without one.
     first = list(islice(entries, 1))
     if not first:
         return
+    is_wide = screen_width() >= _ONE_LINE
     columns = [
-        Column(""), Column("SEQ", right=True), Column("ACTION"), Column("LABEL"), Column("SPEC"),
-        Column("STATE"), Column("AGE", right=True), Column("BY", wraps=True),
-        Column("RUNS", right=True),
-        Column("REASON", wraps=True),
+        Column(""), Column("SEQ", right=True), Column("ACTION"), Column("LABEL"),
+        Column("SPEC", leaves=2 * is_wide), Column("STATE"), Column("AGE", right=True),
+        Column("BY", cuts=is_wide, wraps=not is_wide),
+        Column("EVIDENCE", right=True, leaves=3 * is_wide),
+        Column("REASON", cuts=is_wide, wraps=not is_wide),
     ]  # fmt: skip
-    table(context, columns, map(_cells, chain(first, entries)))
+
+    def rows() -> "Iterator[list[Cell | str]]":
+        for told in chain(first, entries):
+            for mark in marks or ():
+                if since is None or mark.created_at >= since:
+                    yield _mark_cells(mark)
+            if marks:
+                marks.clear()
+            yield _cells(told)
+
+    table(context, columns, rows())
+
+
+def _mark_cells(mark: "Block | Signature") -> "list[Cell | str]":
+    """A block, the end of one, or a signature, as a dim row between the entries."""
+    from aivcs.cli.moments import age
+    from aivcs.cli.render import Cell
+    from aivcs.release_entries import Signature
+
+    if isinstance(mark, Signature):
+        cells = ["", "", "", f"of @{mark.signed_seq}, by {mark.fingerprint}"]
+    else:
+        # Narrow terminals have no room for the column of specs.
+        cells = ["", "", _person(mark.by).shown, f"{mark.spec_digest.short}: {mark.reason}"]
+    label, spec, by, reason = cells
+    row = ["", str(mark.seq), mark.mark, label, spec, "", age(mark.created_at), by, "", reason]
+    return [Cell(text, text, "dim") for text in row]
 
 
 def _cells(told: "HistoryEntry") -> "list[Cell | str]":
@@ -76,7 +119,7 @@ def _person(actor: str) -> "Cell":
 
 
 def write_list(context: "Context", live: "Iterable[HistoryEntry]") -> None:
-    """Writes what is live under each name as a table for a person."""
+    """Writes what is live under each name: name, digest, label, state, since when, who."""
     from aivcs.cli.grid import Column
     from aivcs.cli.moments import ago
     from aivcs.cli.render import Cell, table

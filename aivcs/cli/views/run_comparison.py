@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aivcs.cli.cells import cut, pad
 from aivcs.cli.grid import paint
 from aivcs.cli.moments import duration
-from aivcs.cli.render import escape
+from aivcs.cli.render import escape, plain_line
 from aivcs.log.jsontext import encode_trusted
 from aivcs.rules.difference import dotted
 from aivcs.rules.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
@@ -40,14 +40,13 @@ def plain(found: RunComparison) -> Iterator[str]:
     and the place and two values of a parameter that differs: a line for each, or one without.
     """
     for name, a, b in _facts(found, for_person=False):
-        yield "\t".join((name, escape(a), escape(b)))
+        yield plain_line((name, a, b)).rstrip("\n")
     for step in found.steps:
         if step.kind == SAME:
             continue
         seqs = [str(call.seq) if call else "-" for call in (step.a, step.b)]
-        head = "\t".join((step.kind, *seqs, escape(step.tool) or "-"))
-        for place, a, b in _values(step) or [("-", "-", "-")]:
-            yield "\t".join((head, escape(place), escape(a), escape(b)))
+        for values in _values(step) or [("-", "-", "-")]:
+            yield plain_line((step.kind, *seqs, step.tool, *values)).rstrip("\n")
 
 
 def as_json(found: RunComparison) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _value_lines(sign: str, value: Any) -> Iterator[str]:
 
 
 def _text(text: str | None) -> str:
-    return "-" if text is None else escape(text)
+    return escape(text) if text else "-"
 
 
 def _escape(line: str) -> str:

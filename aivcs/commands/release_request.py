@@ -1,0 +1,83 @@
+"""`aivcs release promote`: what is asked for before anything is judged or changed."""
+
+from aivcs import errors
+from aivcs.errors import ConflictError, UsageError
+from aivcs.model import ContentDigest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from aivcs.model import ReleaseRecord
+    from aivcs.repository import Repository
+
+
+class Request:
+    """A promotion that is asked for.
+
+    Attributes:
+        spec: The spec as `Repository.resolve_spec` takes it.
+    """
+
+    __slots__ = ("_allow_missing", "_label", "_name", "_repo", "spec")
+
+    def __init__(
+        self,
+        repo: "Repository",
+        name: str,
+        spec: str,
+        label: "str | None",
+        *,
+        allow_missing_spec: bool,
+    ) -> None:
+        """Takes the operands as they were given.
+
+        Raises:
+            UsageError: The name is that of one release.
+        """
+        bare, mark, _ = name.partition("@")
+        if mark:
+            raise UsageError(
+                f"{name} is one release; promote takes NAME and SPEC: "
+                f"aivcs release promote {bare} {name}"
+            )
+        self._repo, self._name, self._label = repo, name, label
+        self._allow_missing = allow_missing_spec
+        self.spec = f"{name}@{spec.removeprefix('@')}" if self._is_target(spec) else spec
+
+    def unchanged(self, expect: "str | None" = None) -> "ReleaseRecord | None":
+        """Returns the live release if the promotion would change nothing of it, else None.
+
+        Raises:
+            ConflictError: Something else than expected is live.
+        """
+        live = self._repo.releases.current(self._name)
+        if live is None or live.spec_digest != self._digest():
+            return None
+        if self._label not in {None, live.metadata.version_label}:
+            return None
+        if expect is not None:
+            expected = self._repo.resolve_expectation(expect)
+            if expected not in {live.seq, live.spec_digest}:
+                raise ConflictError(
+                    f"{self._name}: {live.spec_digest.short} (@{live.seq}) is live, "
+                    f"not what --expect {expect} names"
+                )
+        return live
+
+    def _is_target(self, spec: str) -> bool:
+        """Tells whether a text is the @SEQ or label of a release of the name, and no spec."""
+        if spec[:1] == "@" and spec[1:].isdecimal():
+            return True
+        if not spec or "@" in spec:
+            return False
+        if spec == "current":
+            return True
+        return any(
+            record.metadata.version_label == spec
+            for record in self._repo.releases.iter_history(self._name)
+        )
+
+    def _digest(self) -> "ContentDigest | None":
+        try:
+            return self._repo.resolve_spec(self.spec, allow_missing=self._allow_missing)
+        except (errors.StorageError, errors.InvalidSpecError):
+            return None  # the promotion itself says what is wrong
