@@ -220,6 +220,10 @@ class RunLedger(Protocol):
         """As `aivcs.storage.RunLedger.list_run_ids`."""
         ...
 
+    async def standing(self, run_id: str) -> tuple[RunRecord, Head]:
+        """As `aivcs.storage.RunLedger.standing`."""
+        ...
+
     async def head(self, run_id: str) -> Head:
         """As `aivcs.storage.RunLedger.head`."""
         ...
@@ -478,6 +482,9 @@ class _AsyncRunLedger:
 
     def list_run_ids(self, prefix: str = "") -> AsyncGenerator[RunId]:
         return _iterate(lambda: self._store.list_run_ids(prefix))
+
+    async def standing(self, run_id: str) -> tuple[RunRecord, Head]:
+        return await to_thread(self._store.standing, run_id)
 
     async def head(self, run_id: str) -> Head:
         return await to_thread(self._store.head, run_id)

@@ -342,7 +342,7 @@ class Desk:
         line = self._find(seq)
         record = release.record_of(line, self.name) if line else None
         if record is None or record.seq != seq:
-            raise IntegrityError(None, None, "", f"has no release @{seq}, which it names")
+            raise IntegrityError.of(f"has no release @{seq}, which it names")
         return record
 
     def _block(self, seq: int) -> "tuple[BlockMark, dict[int, int]]":
@@ -350,7 +350,7 @@ class Desk:
 
         line = self._find(seq)
         if line is None:
-            raise IntegrityError(None, None, "", f"has no block @{seq}, which it names")
+            raise IntegrityError.of(f"has no block @{seq}, which it names")
         return block_of(line, self.name)
 
 

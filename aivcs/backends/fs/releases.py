@@ -1,10 +1,10 @@
 """Releases in files: one chained log per name, `releases/<name>.jsonl`; a "/" in it is a folder."""
 
+from contextlib import contextmanager
+
 from aivcs import errors
-from aivcs.backends.fs import files
-from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
-from aivcs.errors import BackendError, InvalidNameError
-from aivcs.log import release as rules
+from aivcs.errors import StorageError
+from aivcs.log import chain, release as rules
 from aivcs.log.desk import Desk, sealed
 from aivcs.model import (
     ContentDigest,
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import TypeVar
 
-    from aivcs.backends.fs.folder import Folder
     from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import Evidence
+    from aivcs.store.driver import LogDriver, LogView
 
     T = TypeVar("T")
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 class FileReleaseRegistry:
     """The `ReleaseRegistry` contract on a folder."""
 
-    __slots__ = ("_folder",)
+    __slots__ = ("_logs",)
 
-    def __init__(self, folder: "Folder") -> None:
-        """Takes the store's folder."""
-        self._folder = folder
+    def __init__(self, logs: "LogDriver") -> None:
+        """Takes the store's logs."""
+        self._logs = logs
 
     def promote(
         self,
@@ -130,11 +130,8 @@ class FileReleaseRegistry:
 
     def find(self, name: str, seq: int) -> "Sealed | None":
         """As `ReleaseRegistry.find`; halves the log."""
-        log = LogReader.open(self._folder, _name(name))
-        if log is None:
-            return None
-        with log:
-            line = log.find_numbered(seq, rules.seq_of)
+        with self._view(name) as view:
+            line = None if view is None else view.line(seq, rules.seq_of)
             return None if line is None else sealed(line, name)
 
     def history(self, name: str) -> "list[ReleaseRecord]":
@@ -143,69 +140,48 @@ class FileReleaseRegistry:
 
     def iter_history(self, name: str) -> "Iterator[ReleaseRecord]":
         """As `ReleaseRegistry.iter_history`; reads from the end, and only as far as is asked."""
-        log = LogReader.open(self._folder, _name(name))
-        if log is None:
-            return
-        with log:
-            yield from _releases(name, log)
+        with self._view(name) as view:
+            if view is not None:
+                yield from _releases(name, view)
 
     def iter_log(self, name: str) -> "Iterator[Sealed]":
         """As `ReleaseRegistry.iter_log`; reads from the end, and only as far as is asked."""
-        log = LogReader.open(self._folder, _name(name))
-        if log is None:
-            return
-        with log:
-            for line in log.backwards():
-                yield sealed(line, name)
+        with self._view(name) as view:
+            if view is not None:
+                for line in view.back():
+                    yield sealed(line, name)
 
     def list_names(self) -> "Iterator[str]":
         """As `ReleaseRegistry.list_names`."""
-        for name in sorted(self._find_names("")):
+        for name in self._logs.names("release/", strict=False):
             # Without a first line it is a name that a crash kept from its first release.
             try:
-                there = first_line(self._folder, f"releases/{name}.jsonl") is not None
-            except BackendError:
+                with self._logs.look(name) as view:
+                    there = view is not None
+            except StorageError:
                 there = True  # who asks for it will be told
             if there:
-                yield name
-
-    def _find_names(self, below: str) -> "Iterator[str]":
-        """Yields what the names of the files below a folder say, whatever is in them."""
-        from os import scandir
-
-        self._folder.require_parents(f"releases/{below}")
-        with files.doing("list", self._folder.path(f"releases/{below}").rstrip("/")):
-            try:
-                with scandir(self._folder.path(f"releases/{below}")) as found:
-                    entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
-            except FileNotFoundError:
-                return
-        for entry, is_folder in entries:
-            if is_folder and not entry.endswith(".jsonl"):
-                yield from self._find_names(f"{below}{entry}/")
-            elif entry.endswith(".jsonl"):  # a folder, too: who asks for the log will be told
-                try:
-                    check_release_name(below + entry[:-6])
-                except InvalidNameError:
-                    continue  # a stray file; verify reports it
-                yield below + entry[:-6]
+                yield name[8:]
 
     def head(self, name: str) -> Head:
         """As `ReleaseRegistry.head`; reads and checks the whole log."""
-        log = LogReader.open(self._folder, _name(name))
-        if log is None:
+        last = None
+        for _, place in self._logs.read(_name(name)):
+            last = place
+        if last is None:
             raise errors.ReleaseNotFoundError(name)
-        with log:
-            lines = sum(1 for _ in log.forwards())
-            return Head(lines, log.tail.head)
+        return Head(last.lines, last.hash)
 
     def _look(self, name: str, question: "Callable[[Desk], T]") -> "T":
         """Answers a question about a log as it stands, from beside its writers."""
-        log = LogReader.open(self._folder, _name(name))
-        if log is None:
-            return question(Desk.empty(name))
-        with log:
-            return question(_desk(name, log))
+        with self._view(name) as view:
+            return question(_desk(name, view))
+
+    @contextmanager
+    def _view(self, name: str) -> "Iterator[LogView | None]":
+        log = _name(name)
+        with chain.naming(self._logs.where(log)), self._logs.look(log) as view:
+            yield view
 
     def _change(
         self,
@@ -222,42 +198,47 @@ class FileReleaseRegistry:
             desk.require_head(seen)
             return desk, change(desk)
 
-        file = _name(name)
         ready = self._look(name, decide) if sign is not None or dry_run else None
         if ready is not None and dry_run:
             return ready[1]
         if ready is not None and sign is not None:
             ready[0].sign(sign)
             seen = ready[0].start
-        log = LockedLog.lock(self._folder, file)
-        if log is None:
-            decide(Desk.empty(name))  # what is refused must not create a log
-            log = LockedLog.create(self._folder, file)
-        with log:
-            now = _desk(name, log)
+        made: tuple[Desk, T] | None = None
+
+        def update(view: "LogView | None") -> "Iterable[bytes]":
+            nonlocal made
+            now = _desk(name, view)
             now.require_head(seen)
-            desk, outcome = ready or decide(now)
-            log.append(desk.lines)
-            return outcome
+            made = ready or decide(now)
+            return made[0].lines
+
+        log = _name(name)
+        with chain.naming(self._logs.where(log)):
+            self._logs.update(log, update)
+        assert made is not None
+        return made[1]
 
 
 def _name(name: str) -> str:
     check_release_name(name)
-    return f"releases/{name}.jsonl"
+    return f"release/{name}"
 
 
-def _desk(name: str, log: "LockedLog | LogReader") -> Desk:
+def _desk(name: str, view: "LogView | None") -> Desk:
     """The desk of an open log."""
+    if view is None:
+        return Desk.empty(name)
     return Desk(
         name,
-        log.tail.last,
-        lambda seq: log.find_numbered(seq, rules.seq_of),
-        lambda: _releases(name, log),
+        view.last,
+        lambda seq: view.line(seq, rules.seq_of),
+        lambda: _releases(name, view),
     )
 
 
-def _releases(name: str, log: "LockedLog | LogReader") -> "Iterator[ReleaseRecord]":
-    for line in log.backwards():
+def _releases(name: str, view: "LogView") -> "Iterator[ReleaseRecord]":
+    for line in view.back():
         record = rules.record_of(line, name)
         if record is not None:
             yield record
