@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from aivcs.active_run import ActiveRun as ActiveRun
     from aivcs.errors import (
         AivcsError as AivcsError,
         AmbiguousError as AmbiguousError,
@@ -37,12 +38,6 @@ if TYPE_CHECKING:
         UnsupportedFormatError as UnsupportedFormatError,
         UsageError as UsageError,
     )
-    from aivcs.marks import (
-        BlockMark as BlockMark,
-        Sealed as Sealed,
-        SignatureMark as SignatureMark,
-        Standing as Standing,
-    )
     from aivcs.model import (
         ContentDigest as ContentDigest,
         Evidence as Evidence,
@@ -58,6 +53,12 @@ if TYPE_CHECKING:
         RunSummary as RunSummary,
         Timestamp as Timestamp,
     )
+    from aivcs.release_entries import (
+        Block as Block,
+        LogEntry as LogEntry,
+        ReleaseState as ReleaseState,
+        Signature as Signature,
+    )
     from aivcs.repository import Repository as Repository
     from aivcs.settings import Settings as Settings
     from aivcs.storage import (
@@ -65,6 +66,18 @@ if TYPE_CHECKING:
         ReleaseRegistry as ReleaseRegistry,
         RunLedger as RunLedger,
     )
+
+__all__ = [
+    "ActiveRun", "AivcsError", "AmbiguousError", "BackendError", "Block", "BlockedError",
+    "CasStore", "ConflictError", "ContentDigest", "Evidence", "Head", "IntegrityError",
+    "InvalidDigestError", "InvalidNameError", "InvalidRunStateError", "InvalidSpecError",
+    "LockTimeoutError", "LogEntry", "NoPreviousReleaseError", "NoRepositoryError", "NotFoundError",
+    "OutcomeUnknownError", "PolicyError", "ReleaseMetadata", "ReleaseNotFoundError",
+    "ReleaseRecord", "ReleaseRegistry", "ReleaseState", "Repository", "RunEvent", "RunId",
+    "RunLedger", "RunMetadata", "RunNotFoundError", "RunOwner", "RunRecord", "RunStatus",
+    "RunSummary", "SerializationError", "Settings", "Signature", "StorageError", "Timestamp",
+    "UnsupportedFormatError", "UsageError",
+]  # fmt: skip
 
 _HOMES = {
     "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError ConflictError "
@@ -76,23 +89,24 @@ _HOMES = {
     "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId "
     "RunMetadata RunOwner RunRecord RunStatus RunSummary Timestamp",
     "aivcs.active_run": "ActiveRun",
-    "aivcs.marks": "BlockMark Sealed SignatureMark Standing",
+    "aivcs.release_entries": "Block LogEntry Signature ReleaseState",
     "aivcs.repository": "Repository",
     "aivcs.settings": "Settings",
     "aivcs.storage": "CasStore ReleaseRegistry RunLedger",
 }
 
+if not TYPE_CHECKING:  # a type checker has the names from above, and no others
 
-def __getattr__(name: str) -> object:
-    """Loads a public name from the module it lives in (PEP 562)."""
-    for home, names in _HOMES.items():
-        if name in names.split():
-            module = __import__(home, fromlist=[name])
-            value = globals()[name] = getattr(module, name)
-            return value
-    raise AttributeError(f"module 'aivcs' has no attribute {name!r}")
+    def __getattr__(name):
+        """Loads a public name from the module it lives in (PEP 562)."""
+        for home, names in _HOMES.items():
+            if name in names.split():
+                module = __import__(home, fromlist=[name])
+                value = globals()[name] = getattr(module, name)
+                return value
+        raise AttributeError(f"module 'aivcs' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """The public names, loaded or not."""
-    return sorted(["__version__", *(name for names in _HOMES.values() for name in names.split())])
+    return [*__all__, "__version__"]

@@ -12,9 +12,9 @@ They pass the same contract suite as the real stores (`aivcs.testing`): a payloa
 refuses is refused here too. For async code, `aivcs.aio.wrap(MemoryRunLedger())`.
 """
 
-from aivcs.backends.fs.releases import FileReleaseRegistry
 from aivcs.repository import load_backend
 from aivcs.store.blobs import ObjectStore
+from aivcs.store.releases import LogReleaseRegistry
 from aivcs.store.runs import LogRunLedger
 
 __all__ = ["MemoryCasStore", "MemoryReleaseRegistry", "MemoryRunLedger"]
@@ -46,7 +46,7 @@ class MemoryRunLedger(LogRunLedger):
         super().__init__(self.backend.logs)
 
 
-class MemoryReleaseRegistry(FileReleaseRegistry):
+class MemoryReleaseRegistry(LogReleaseRegistry):
     """An `aivcs.ReleaseRegistry` that keeps the log of each name as a list of lines.
 
     Attributes:

@@ -4,7 +4,7 @@
     digest = repo.blobs.put(b"You are a careful engineer.")
     with repo.start_run(digest, agent_name="bot") as run:
         run.log("tool_called", {"tool_name": "search"})
-    repo.releases.promote("bot", digest, ReleaseMetadata("alice"))
+    repo.promote("bot", digest, by="alice")
 
 Knows no backend's inside: a store is opened by the scheme of its name, and used through the
 contracts and its driver (`aivcs.store.driver`).
@@ -14,7 +14,7 @@ import os
 
 from aivcs import errors
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
-from aivcs.model import ContentDigest
+from aivcs.model import ContentDigest, is_hex, parse_seq
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.active_run import ActiveRun
-    from aivcs.model import RunId, RunOwner
+    from aivcs.model import ReleaseRecord, RunId, RunOwner
+    from aivcs.policy.enforce import PolicyContext
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
 
@@ -50,7 +51,8 @@ class Repository:
         store: What keeps them; for maintenance, not for use.
         blobs: The `CasStore`.
         runs: The `RunLedger`.
-        releases: The `ReleaseRegistry`.
+        releases: The `ReleaseRegistry`. It is below policies: `promote` and `rollback` of the
+            repository apply them.
     """
 
     __slots__ = ("_runs", "store")
@@ -142,10 +144,10 @@ class Repository:
 
     @property
     def releases(self) -> "ReleaseRegistry":
-        """The releases."""
-        from aivcs.backends.fs.releases import FileReleaseRegistry
+        """The releases, below all policies: use `promote` and `rollback` of the repository."""
+        from aivcs.store.releases import LogReleaseRegistry
 
-        return FileReleaseRegistry(self.store.logs)
+        return LogReleaseRegistry(self.store.logs)
 
     def start_run(
         self,
@@ -155,6 +157,7 @@ class Repository:
         git_sha: "str | None" = None,
         tags: "Any" = None,
         owner: "RunOwner | None" = None,
+        allow_missing_spec: bool = False,
     ) -> "ActiveRun":
         """Starts a run; as a context manager, the run ends with the block.
 
@@ -162,19 +165,177 @@ class Repository:
             spec: What runs, as for `resolve_spec`.
             agent_name: Which agent runs.
             git_sha: The commit of its code.
-            tags: Any JSON value.
+            tags: Any JSON value; others become JSON as for `ActiveRun.log`.
             owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
+            allow_missing_spec: Whether the spec and its parts need not be stored whole.
 
         Raises:
-            NotFoundError: The spec is not in the store.
+            NotFoundError: The spec, or a part of it, is not in the store.
+            IntegrityError: The spec, or a part of it, is damaged.
         """
-        from aivcs.active_run import ActiveRun
+        from aivcs.active_run import ActiveRun, as_json
         from aivcs.model import RunMetadata
 
-        metadata = RunMetadata(agent_name, git_sha=git_sha, tags=tags)
+        metadata = RunMetadata(agent_name, git_sha=git_sha, tags=as_json(tags))
         with self.hold():
-            run_id = self.runs.create_run(self.resolve_spec(spec), metadata, owner=owner)
-        return ActiveRun(self.runs, run_id)
+            digest = self.resolve_spec(spec, allow_missing=True)
+            if not allow_missing_spec:
+                self.require_spec(digest)
+            run_id = self.runs.create_run(digest, metadata, owner=owner)
+        return ActiveRun(self.runs, run_id, self.resolve_digest)
+
+    def promote(
+        self,
+        name: str,
+        spec: str,
+        *,
+        by: str,
+        label: "str | None" = None,
+        notes: "str | None" = None,
+        expect: "str | int | None" = None,
+        evidence: "Iterable[str]" = (),
+        allow_missing_spec: bool = False,
+        force: bool = False,
+        sign: bool = False,
+        signing_key: "str | None" = None,
+    ) -> "ReleaseRecord":
+        """Makes a spec live under a name, if the policies allow it; as `aivcs release promote`.
+
+        The policies of the store's configuration and of the system's hold. Who signs, and whose
+        signatures count, is read from the user's configuration and the system's.
+
+        Args:
+            name: The agent's name.
+            spec: The spec, as for `resolve_spec`.
+            by: Who promotes.
+            label: A name for the release, as in v1.2.
+            notes: Why.
+            expect: What must be live now, as for `resolve_expectation`.
+            evidence: Runs that speak for the spec, as for `resolve_run`; all must be over.
+            allow_missing_spec: Whether the spec and its parts need not be stored whole.
+            force: Whether rules may be broken, which is recorded; then `notes` must say why.
+            sign: Whether to sign the release, with the configured key if no other is given.
+            signing_key: The key to sign with; naming one is asking for a signature.
+
+        Raises:
+            PolicyError: A rule is not met.
+            BlockedError: The spec is blocked under the name.
+            ConflictError: Something else than expected is live.
+            NotFoundError: The spec, or a part of it, is not in the store.
+            IntegrityError: The spec, or a part of it, is damaged.
+            RunNotFoundError: An evidence run is not there.
+            InvalidRunStateError: An evidence run is not over.
+            UsageError: A policy is not understood, or a reason or a key is missing.
+            BackendError: A configuration file cannot be read, or no signature could be made.
+        """
+        from aivcs.policy import enforce
+
+        return enforce.promote(
+            self,
+            name,
+            spec,
+            by=by,
+            label=label,
+            notes=notes,
+            expect=expect,
+            evidence=evidence,
+            allow_missing_spec=allow_missing_spec,
+            force=force,
+            context=self._policy_context(signing_key, sign=sign),
+        ).release
+
+    def rollback(
+        self,
+        name: str,
+        *,
+        by: str,
+        to: "str | int | None" = None,
+        reason: "str | None" = None,
+        expect: "str | int | None" = None,
+        block: bool = False,
+        allow_missing_spec: bool = False,
+        force: bool = False,
+        sign: bool = False,
+        signing_key: "str | None" = None,
+    ) -> "ReleaseRecord":
+        """Makes an earlier release live again, if the policies allow it; `aivcs release rollback`.
+
+        Args:
+            name: The agent's name.
+            by: Who rolls back.
+            to: What to return to, as for `resolve_target`; None is the previous release.
+            reason: Why.
+            expect: What must be live now, as for `resolve_expectation`.
+            block: Whether to block the spec that was live; then a reason must be given.
+            allow_missing_spec: As for `promote`.
+            force: As for `promote`; then a reason must be given.
+            sign: As for `promote`.
+            signing_key: As for `promote`.
+
+        Raises:
+            ReleaseNotFoundError: Nothing was released under the name, or never the target.
+            NoPreviousReleaseError: There is nothing below the live release.
+            PolicyError: A rule is not met.
+            BlockedError: The spec that would be live is blocked under the name.
+            ConflictError: Something else than expected is live.
+            NotFoundError: The spec, or a part of it, is not in the store.
+            IntegrityError: The spec, or a part of it, is damaged.
+            UsageError: A policy is not understood, or a reason or a key is missing.
+            BackendError: A configuration file cannot be read, or no signature could be made.
+        """
+        from aivcs.policy import enforce
+
+        return enforce.rollback(
+            self,
+            name,
+            by=by,
+            to=to,
+            reason=reason,
+            expect=expect,
+            block=block,
+            allow_missing_spec=allow_missing_spec,
+            force=force,
+            context=self._policy_context(signing_key, sign=sign),
+        ).release
+
+    def _policy_context(self, signing_key: "str | None", *, sign: bool) -> "PolicyContext | None":
+        """What a release has to pass by all configuration files; None if there is nothing."""
+        from aivcs.config import file_layers, policies
+
+        own, _ = self.store.documents.read(CONFIG) or (None, "")
+        layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
+        if not policies(layers) and not sign and signing_key is None:
+            return None
+        from aivcs.signers import policy_context
+
+        return policy_context(layers, os.environ, signing_key, sign=sign)
+
+    def require_spec(self, digest: ContentDigest) -> None:
+        """Refuses a spec that is not in the store whole: itself, its parts, and their files.
+
+        All of it is read and verified.
+
+        Raises:
+            NotFoundError: The spec, or a part of it, is not in the store.
+            IntegrityError: The spec, or a part of it, is damaged.
+        """
+        from aivcs.spec_check import require_spec
+
+        require_spec(self.blobs, digest)
+
+    def get_blob(self, digest: str) -> bytes:
+        """Returns the content of a blob, verified.
+
+        Args:
+            digest: As for `resolve_digest`: a digest or a unique prefix. The stores themselves take
+                whole digests only.
+
+        Raises:
+            NotFoundError: There is no such blob.
+            AmbiguousError: The prefix fits several.
+            IntegrityError: It is damaged.
+        """
+        return self.blobs.get(self.resolve_digest(digest))
 
     def hold(self, *, later: bool = False) -> "AbstractContextManager[None]":
         """Returns a block in which no blob vanishes that is found or put in it.
@@ -257,7 +418,7 @@ class Repository:
         if not text:
             raise UsageError("DIGEST is empty; is a variable unset?")
         lowered = text.lower()
-        if lowered.strip("0123456789abcdef") or len(text) > 64:
+        if not is_hex(lowered) or len(text) > 64:
             raise errors.InvalidDigestError(text)
         if len(text) < MIN_PREFIX:
             raise UsageError(f"DIGEST {text} is too short: give at least {MIN_PREFIX} characters")
@@ -330,31 +491,33 @@ class Repository:
             except errors.InvalidDigestError as error:
                 raise errors.InvalidSpecError(text) from error
         if not allow_missing and not self.blobs.contains(digest):
-            raise NotFoundError(
-                digest,
-                f"spec {digest} is not in this store; put it first (aivcs blob put FILE), "
-                "or say --allow-missing-spec",
-            )
+            from aivcs.spec_check import missing_spec
+
+            raise missing_spec(digest)
         return digest
 
-    def resolve_target(self, name: str, text: str) -> "ContentDigest | int | str":
+    def resolve_target(self, name: str, text: "str | int") -> "ContentDigest | int | str":
         """Returns what a rollback target names: @SEQ, a digest or its prefix, else a label.
+
+        A seq may also be given as a number.
 
         Raises:
             UsageError: The text is empty.
             AmbiguousError: A prefix fits several releases of the name.
         """
+        if isinstance(text, int):
+            return text
         if not text:
             raise UsageError("the target is empty; is a variable unset?")
         if text[0] == "@":
-            seq = _seq_of(text[1:])
+            seq = parse_seq(text[1:])
             if seq is None:
                 raise UsageError(f"{text[:80]!r} is no target: write @SEQ, a label or a digest")
             return seq
         lowered = text.lower()
-        if _seq_of(text) is not None and len(text) < MIN_PREFIX:
+        if parse_seq(text) is not None and len(text) < MIN_PREFIX:
             raise UsageError(f"{text} is no target: write @{text} for the entry with that number")
-        if not MIN_PREFIX <= len(text) <= 64 or lowered.strip("0123456789abcdef"):
+        if not MIN_PREFIX <= len(text) <= 64 or not is_hex(lowered):
             return text
         seen = sorted({record.spec_digest for record in self.releases.iter_history(name)})
         found = _only("digest", text, (digest for digest in seen if digest.startswith(lowered)))
@@ -367,17 +530,19 @@ class Repository:
             )
         return ContentDigest(found)
 
-    def resolve_expectation(self, text: str) -> "ContentDigest | int | str":
+    def resolve_expectation(self, text: "str | int") -> "ContentDigest | int | str":
         """Returns what `--expect` names: @SEQ, `none`, or a digest or its prefix.
+
+        A seq may also be given as a number.
 
         Raises:
             UsageError: The text is empty, or none of these.
             NotFoundError: No blob begins with it.
             AmbiguousError: A prefix fits several blobs.
         """
-        if text == "none":
+        if isinstance(text, int) or text == "none":
             return text
-        seq = _seq_of(text[1:]) if text[:1] == "@" else None
+        seq = parse_seq(text[1:]) if text[:1] == "@" else None
         if seq is not None:
             return seq
         try:
@@ -397,14 +562,14 @@ class Repository:
             return record.spec_digest
         from aivcs.log.release import find_release
 
-        seq = _seq_of(selector)
+        seq = parse_seq(selector)
         if seq is None:
             return find_release(name, self.releases.iter_history(name), selector).spec_digest
         from aivcs.model import ReleaseRecord
 
         found = self.releases.find(name, seq)
         # A mark has a number, too, but made nothing live.
-        records = [found.what] if found and isinstance(found.what, ReleaseRecord) else []
+        records = [found.value] if found and isinstance(found.value, ReleaseRecord) else []
         return find_release(name, records, seq).spec_digest
 
 
@@ -446,11 +611,6 @@ def _absolute(path: "str | os.PathLike[str]") -> str:
     if not os.fspath(path):
         raise UsageError("the path of the store is empty; is a variable unset?")
     return os.path.abspath(path)
-
-
-def _seq_of(text: str) -> "int | None":
-    """The sequence number that a text is; None if it is none, or longer than one can be."""
-    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 16 else None
 
 
 def stored_settings(store: str) -> "Configure":

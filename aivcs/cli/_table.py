@@ -164,10 +164,12 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'blob ls': (
         'blob:ls',
         {
+            '-l': ('long', 'flag'),
+            '--long': ('long', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [('prefix', 'maybe')],
-        {'prefix': '', 'as_json': False},
+        {'prefix': '', 'long': False, 'as_json': False},
         True,
     ),
     'blob verify': (
@@ -183,16 +185,30 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'spec create': (
         'spec:create',
         {
-            '--prompts': ('prompts', 'text'),
-            '--tools': ('tools', 'text'),
-            '--config': ('config', 'text'),
-            '--graph': ('graph', 'text'),
+            '--auto': ('auto', 'flag'),
+            '--prompts': ('prompts', 'texts'),
+            '--tools': ('tools', 'texts'),
+            '--config': ('config', 'texts'),
+            '--graph': ('graph', 'texts'),
             '--git-sha': ('git_sha', 'text'),
+            '--root': ('root', 'text'),
+            '--exclude': ('excludes', 'texts'),
+            '--complete': ('complete', 'flag'),
             '--partial': ('partial', 'flag'),
             '--json': ('as_json', 'flag'),
         },
+        [('paths', 'many')],
+        {'paths': [], 'auto': False, 'prompts': [], 'tools': [], 'config': [], 'graph': [], 'git_sha': None, 'root': None, 'excludes': [], 'complete': False, 'partial': False, 'as_json': False},
+        True,
+    ),
+    'spec list': (
+        'spec:list_',
+        {
+            '-n': ('limit', 'integer'),
+            '--json': ('as_json', 'flag'),
+        },
         [],
-        {'prompts': None, 'tools': None, 'config': None, 'graph': None, 'git_sha': None, 'partial': False, 'as_json': False},
+        {'limit': None, 'as_json': False},
         True,
     ),
     'spec show': (
@@ -216,11 +232,14 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'spec diff': (
         'spec:diff',
         {
+            '--auto': ('auto', 'flag'),
+            '--root': ('root', 'text'),
+            '--exclude': ('excludes', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
             '--json': ('as_json', 'flag'),
         },
-        [('before', 'one'), ('after', 'one')],
-        {'before': None, 'after': None, 'exit_code': False, 'as_json': False},
+        [('before', 'one'), ('after', 'maybe')],
+        {'before': None, 'after': None, 'auto': False, 'root': None, 'excludes': [], 'exit_code': False, 'as_json': False},
         True,
     ),
     'run start': (
@@ -396,6 +415,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--by': ('by', 'text'),
             '--expect': ('expect', 'text'),
             '--block': ('block', 'flag'),
+            '--allow-missing-spec': ('allow_missing_spec', 'flag'),
             '--force': ('force', 'flag'),
             '--dry-run': ('dry_run', 'flag'),
             '--sign': ('sign', 'flag'),
@@ -403,7 +423,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one')],
-        {'name': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False},
+        {'name': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'allow_missing_spec': False, 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
     'release block': (

@@ -194,7 +194,7 @@ def verify_signature(
         UsageError: The allowed signers cannot be read.
         NotFoundError: A prefix fits no blob.
     """
-    from aivcs.rules.gates import TRUSTED, WRONG
+    from aivcs.policy.proposal import TRUSTED, WRONG
     from aivcs.signing import HEAD
 
     digest = repo.resolve_digest(head)

@@ -37,7 +37,7 @@ from aivcs.model import (
 from aivcs.settings import Settings
 from aivcs.spill import Table
 from aivcs.store.finding import Finding
-from aivcs.testing.desk import FINGERPRINT, SIGNATURE
+from aivcs.testing.release_entries import FINGERPRINT, SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -39,8 +39,6 @@ def read(
         with files.doing("read", path):
             lines = LogLines(fd, file)
             is_known = lines.is_behind(after.hint, after.hash)
-            if is_known and lines.size() == after.hint and not settled:
-                return  # as most logs, most times
             end = _end(folder, fd, path, lines, settled=settled)
             if not is_known or after.hint > end:
                 after = _find(lines, end, after) or START

@@ -70,9 +70,9 @@ def verify(
 
 
 def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
-    from aivcs.cli.context import read_file
-    from aivcs.cli.signers import require_verifier
     from aivcs.commands.head import verify_signature
+    from aivcs.config_files import read_file
+    from aivcs.signers import require_verifier
 
     if len(heads) != 1:
         raise UsageError("--head-signature is of one --head; give both, once")
@@ -80,7 +80,9 @@ def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Find
     if data is None:
         raise UsageError(f"there is no file {path!a}; --head-signature takes what head --sign said")
     repo = context.repository()
-    return verify_signature(repo, heads[0], data, require_verifier(context, repo))
+    return verify_signature(
+        repo, heads[0], data, require_verifier(context.layers, context.environment)
+    )
 
 
 def _verify(
@@ -127,9 +129,9 @@ def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -
     repo = context.repository()
     signer = None
     if sign or signing_key is not None:
-        from aivcs.cli.signers import signer as find_signer
+        from aivcs.signers import signer as find_signer
 
-        signer = find_signer(context, repo, signing_key)
+        signer = find_signer(context.layers, context.environment, signing_key)
     taken = take(repo)
     fields = taken._asdict()
     if signer is not None:
@@ -247,7 +249,7 @@ def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]
     Raises:
         UsageError: One is not understood.
     """
-    from aivcs.rules.policy import check_patterns
+    from aivcs.policy.select import check_patterns
 
     for place, patterns in layers:
         for pattern, rules in check_patterns(patterns, place):
@@ -289,24 +291,40 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
 def _change_own(context: Context, key: str, value: object) -> None:
     import os
 
-    from aivcs.cli.context import read_config
     from aivcs.config import render_config
+    from aivcs.config_files import read_config
     from aivcs.errors import BackendError
 
     # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
     path = os.path.realpath(context.user_config_path())
-    after = render_config(read_config(path), key, value)
     if os.path.exists(path) and not os.path.isfile(path):
         raise BackendError(f"cannot write {path}: it is no regular file")
+    folder = os.path.dirname(path)
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(f"{path}.new", "wb") as file:
-            file.write(after)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut leaves an empty file, which means the defaults
-        os.replace(f"{path}.new", path)
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _lock(lock)
+            after = render_config(read_config(path), key, value)
+            with open(f"{path}.new", "wb") as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut leaves an empty file: the defaults
+            os.replace(f"{path}.new", path)
+        finally:
+            os.close(lock)
     except OSError as error:
         raise BackendError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _lock(fd: int) -> None:
+    """Waits until no other process is editing the user's configuration in an open folder."""
+    from fcntl import LOCK_EX, flock
+
+    try:
+        flock(fd, LOCK_EX)
+    except OSError:
+        pass  # a file system without locks; two who edit at once there may lose a change
 
 
 def _optional_repository(context: Context) -> Repository | None:

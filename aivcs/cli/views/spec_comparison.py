@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from aivcs.cli.grid import paint
 from aivcs.cli.render import escape
 from aivcs.log.jsontext import encode_trusted
-from aivcs.rules.difference import pointer, unified
+from aivcs.rules.difference import unified
+from aivcs.rules.pointer import make_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,12 @@ def as_json(found: Comparison) -> dict[str, Any]:
 
 
 def _file_json(file: FileChange) -> dict[str, Any]:
-    fields: dict[str, Any] = {"path": file.path, "kind": file.kind, "form": file.form}
+    fields: dict[str, Any] = {
+        "part": file.part,
+        "path": file.path,
+        "kind": file.kind,
+        "form": file.form,
+    }
     for side, digest, mode in zip("ab", file.digests, file.modes, strict=True):
         if digest is not None:
             fields[side] = {"digest": digest} | ({"mode": mode} if mode else {})
@@ -94,7 +100,7 @@ def _file_lines(file: FileChange) -> Iterator[str]:
 
 def change_lines(change: Change) -> Iterator[str]:
     """Yields a difference of two JSON values, texts of several lines line by line."""
-    yield f"@@ {pointer(change.place) or '(all of it)'} @@"
+    yield f"@@ {make_pointer(change.place) or '(all of it)'} @@"
     a, b = change.a, change.b
     if isinstance(a, str) and isinstance(b, str) and "\n" in a + b:
         yield from list(unified(a, b, "", ""))[2:]
