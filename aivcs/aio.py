@@ -168,6 +168,7 @@ class RunLedger:
     iter_outcomes = _streamed(storage.RunLedger.iter_outcomes)
     count_runs = _awaited(storage.RunLedger.count_runs)
     list_run_ids = _streamed(storage.RunLedger.list_run_ids)
+    standing = _awaited(storage.RunLedger.standing)
     head = _awaited(storage.RunLedger.head)
 
 

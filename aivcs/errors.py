@@ -94,6 +94,11 @@ class IntegrityError(StorageError):
             or f"{where} is damaged: its hash is {actual}, not {expected}; see: aivcs verify"
         )
 
+    @classmethod
+    def of(cls, message: str, where: str = "") -> "IntegrityError":
+        """Returns an error without hashes to compare; without a place, it is about a line."""
+        return cls(None, None, where, message)
+
 
 class BackendError(StorageError):
     """The backend could not do it (I/O, permission); nothing was changed."""

@@ -12,6 +12,48 @@ They pass the same contract suite as the real stores (`aivcs.testing`): a payloa
 refuses is refused here too. For async code, `aivcs.aio.wrap(MemoryRunLedger())`.
 """
 
-from aivcs.backends.memory import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
+from aivcs.repository import load_backend
+from aivcs.store.blobs import ObjectStore
+from aivcs.store.releases import LogReleaseRegistry
+from aivcs.store.runs import LogRunLedger
 
 __all__ = ["MemoryCasStore", "MemoryReleaseRegistry", "MemoryRunLedger"]
+
+
+class MemoryCasStore(ObjectStore):
+    """An `aivcs.CasStore` that keeps blobs in memory.
+
+    Attributes:
+        backend: The store they are in. Tests damage blobs through it; nothing else should touch it.
+    """
+
+    def __init__(self) -> None:
+        """Begins empty."""
+        self.backend = load_backend("memory")()
+        super().__init__(self.backend.objects)
+
+
+class MemoryRunLedger(LogRunLedger):
+    """An `aivcs.RunLedger` that keeps the log of each run as a list of lines.
+
+    Attributes:
+        backend: As for `MemoryCasStore`.
+    """
+
+    def __init__(self) -> None:
+        """Begins empty."""
+        self.backend = load_backend("memory")()
+        super().__init__(self.backend.logs)
+
+
+class MemoryReleaseRegistry(LogReleaseRegistry):
+    """An `aivcs.ReleaseRegistry` that keeps the log of each name as a list of lines.
+
+    Attributes:
+        backend: As for `MemoryCasStore`.
+    """
+
+    def __init__(self) -> None:
+        """Begins empty."""
+        self.backend = load_backend("memory")()
+        super().__init__(self.backend.logs)

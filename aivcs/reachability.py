@@ -12,17 +12,20 @@ import json
 import marshal
 import re
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from io import BytesIO
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
 
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
 from aivcs.model import ContentDigest
 from aivcs.spill import Stack, Table
+from aivcs.store.place import START, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.backends.fs.logs import LogCursor, Place
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 18
@@ -55,7 +58,7 @@ class References:
         self._absent = Table()
         # Where reading each log has stopped, in the order of their names. Not in memory: there may
         # be more logs than it can hold.
-        self._places = _Places(repo)
+        self._places = _Places()
 
     def __contains__(self, digest: ContentDigest) -> bool:
         """Whether anything that was read refers to a digest."""
@@ -70,25 +73,26 @@ class References:
             IntegrityError: A log or a blob is damaged, so what it refers to cannot be known.
             StorageError: One cannot be read.
         """
-        backend = self._repo.backend
+        logs = self._repo.store.logs
         was_absent = bool(self._absent)
-        for pin in backend.pins():
-            yield from self._follow(digests_in(b'"%b"' % pin.encode(errors="replace")), None, pin)
-        places = _Places(self._repo)
-        for name, place in self._places.beside(backend.list_logs()):
-            log = backend.read_log(name, place)
-            for line in log.more():
+        for pin in self._repo.pins():
+            found = digests_in(b'"%b"' % pin.encode(errors="replace"))
+            yield from self._follow(found, partial("the pin {}".format, pin))
+        places = _Places()
+        for name, place in self._places.beside(logs.names()):
+            last = place
+            for line, last in logs.read(name, place):
                 # The hash that closes a line is of lines, not of a blob.
                 found = digests_in(line[: -chain.LINK_BYTES])
-                yield from self._follow(found, log, line)
-            places.add(name, log.place)
+                yield from self._follow(found, partial(_describe, name, last.lines, line))
+            places.add(name, last)
         self._places.close()
         self._places = places
         # One may have been put since, and name others itself; but of the first reading, hardly.
         for key in self._absent.keys() if was_absent else ():
             digest = ContentDigest(key.hex())
             if self._repo.blobs.contains(digest):
-                yield from self._follow(self._parts(digest), None, digest)
+                yield from self._follow(self._parts(digest), partial("blob {}".format, digest))
 
     def search(self, digest: ContentDigest) -> None:
         """Counts what a blob refers to, and so on, though nothing may refer to the blob itself.
@@ -101,17 +105,17 @@ class References:
         if key in self._found and key not in self._absent:
             return
         if self._searched.add(key):
-            for _ in self._follow(self._parts(digest), None, digest):
+            for _ in self._follow(self._parts(digest), partial("blob {}".format, digest)):
                 pass
 
     def _follow(
-        self, digests: Iterable[ContentDigest], log: LogCursor | None, source: str | bytes
+        self, digests: Iterable[ContentDigest], describe: Callable[[], str]
     ) -> Iterator[tuple[ContentDigest, str]]:
         waiting = Stack()
         for first in digests:
             if not self._found.add(bytes.fromhex(first)):
                 continue
-            yield first, _describe(log, source)
+            yield first, describe()
             self._push_parts(waiting, first)
             while waiting:
                 key, whole = waiting.pop()
@@ -142,22 +146,26 @@ class References:
 class _Places:
     """Where reading stopped in each of some logs, in the order of their names, in a file."""
 
-    def __init__(self, repo: Repository) -> None:
-        self._file = repo.backend.scratch()
+    def __init__(self) -> None:
+        self._file: IO[bytes]
+        try:
+            self._file = TemporaryFile()
+        except OSError:  # then it may be too much for memory, or not
+            self._file = BytesIO()
 
     def add(self, name: str, place: Place) -> None:
         with _writing():
-            marshal.dump((name, place), self._file)
+            marshal.dump((name, *place.values()), self._file)
 
-    def beside(self, names: Iterable[str]) -> Iterator[tuple[str, Place | None]]:
-        """Yields some names, which come in order, too, each with its place, if there is one."""
+    def beside(self, names: Iterable[str]) -> Iterator[tuple[str, Place]]:
+        """Yields some names, which come in order, too, each with its place, or the start."""
         with _writing():
             self._file.seek(0)
         known, place = self._next()
         for name in names:
             while known and known < name:
                 known, place = self._next()
-            yield name, place if known == name else None
+            yield name, place if known == name else START
 
     def close(self) -> None:
         with suppress(OSError):  # it is not wanted any more
@@ -165,13 +173,13 @@ class _Places:
 
     __del__ = close
 
-    def _next(self) -> tuple[str, Place | None]:
+    def _next(self) -> tuple[str, Place]:
         try:
             with _writing():
-                name, place = marshal.load(self._file)  # noqa: S302 our own
+                name, *values = marshal.load(self._file)  # noqa: S302 our own
         except EOFError:
-            return "", None
-        return name, place
+            return "", START
+        return name, Place(*values)
 
 
 @contextmanager
@@ -182,15 +190,12 @@ def _writing() -> Iterator[None]:
         raise BackendError(f"cannot keep what was read: {error.strerror or error}") from error
 
 
-def _describe(log: LogCursor | None, source: str | bytes) -> str:
-    """Says what refers to something: a line of a log, a blob, or a pin."""
-    if isinstance(source, str):
-        return f"blob {source}" if isinstance(source, ContentDigest) else f"the pin {source}"
-    assert log is not None
-    kind, _, rest = log.name.partition("/")
+def _describe(log: str, number: int, line: bytes) -> str:
+    """Says which line of a log refers to something."""
+    kind, _, rest = log.partition("/")
     if kind == "release":
-        return f"release {rest}@{log.lines}"
-    event = _SEQ.match(source)
+        return f"release {rest}@{number}"
+    event = _SEQ.match(line)
     return f"event {int(event[1])} of run {rest}" if event else f"run {rest}"
 
 

@@ -6,29 +6,38 @@
         run.log("tool_called", {"tool_name": "search"})
     repo.promote("bot", digest, by="alice")
 
-Knows no file and no backend's inside: a store is opened by the scheme of its name, and used through
-the contracts alone.
+Knows no backend's inside: a store is opened by the scheme of its name, and used through the
+contracts and its driver (`aivcs.store.driver`).
 """
 
 import os
 
 from aivcs import errors
-from aivcs.backends.fs import FileBackend
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
 from aivcs.model import ContentDigest, is_hex, parse_seq
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from aivcs.active_run import ActiveRun
-    from aivcs.backends.fs.folder import Hold
     from aivcs.model import ReleaseRecord, RunId, RunOwner
     from aivcs.policy.enforce import PolicyContext
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
+    from aivcs.store.driver import Backend, Lookup
 
+    Configure = Callable[[bytes | None], Settings]
+
+SCHEMES = {
+    "file": "aivcs.backends.fs:FileBackend",
+    "memory": "aivcs.backends.memory:MemoryBackend",
+}
+"""What opens and makes the stores of each scheme of URLs, as module and class; loaded when used."""
+CONFIG = "config.toml"
+"""The document that holds a store's configuration."""
 MIN_PREFIX = 4
 """Characters of a digest or run id that may stand for all of it, at least."""
 _SHOWN = 5
@@ -39,18 +48,19 @@ class Repository:
     """The stores of one place.
 
     Attributes:
-        backend: What keeps them; its own methods are for maintenance, not for use.
+        store: What keeps them; for maintenance, not for use.
         blobs: The `CasStore`.
         runs: The `RunLedger`.
         releases: The `ReleaseRegistry`. It is below policies: `promote` and `rollback` of the
             repository apply them.
     """
 
-    __slots__ = ("backend",)
+    __slots__ = ("_runs", "store")
 
-    def __init__(self, backend: FileBackend) -> None:
+    def __init__(self, store: "Backend") -> None:
         """Takes an open backend; use `init`, `open` or `discover`."""
-        self.backend = backend
+        self.store = store
+        self._runs: RunLedger | None = None
 
     @classmethod
     def init(
@@ -70,72 +80,74 @@ class Repository:
         Raises:
             BackendError: It cannot be made.
         """
-        from aivcs.backends.fs.backend import STORE
-
-        path = os.path.join(_absolute(folder), STORE)
-        backend = FileBackend.init(path, shared=shared, settings=settings)
-        if settings is None:
-            backend.settings = stored_settings(backend)
-        return cls(backend)
+        scheme, where = _split(folder)
+        backend = load_backend(scheme)
+        if scheme == "file":
+            where = os.path.join(where, backend.STORE)
+        return cls(backend.init(where, shared=shared, settings=settings or stored_settings(where)))
 
     @classmethod
     def open(
-        cls, store: "str | os.PathLike[str]", settings: "Settings | None" = None
+        cls,
+        store: "str | os.PathLike[str]",
+        settings: "Settings | Configure | None" = None,
     ) -> "Repository":
-        """Opens a store by its path, the folder that holds `format`.
+        """Opens a store by its path, the folder that holds `format`, or by its URL.
 
         Args:
-            store: A path; an URL of a scheme names a kind of store that this version has not.
-            settings: How the store behaves; the store's own configuration applies if None.
+            store: A path, or an URL of a scheme of `SCHEMES`.
+            settings: How the store behaves, or what makes that of the text of the store's own
+                configuration; None takes that configuration alone.
 
         Raises:
             NoRepositoryError: There is no store.
             UnsupportedFormatError: It was made by a later version.
             UsageError: The scheme is unknown, or the store's configuration is invalid.
         """
-        scheme, mark, rest = os.fspath(store).partition("://")
-        if mark and scheme != "file":
-            raise UsageError(
-                f"{store}: this version keeps stores in folders only, not at {scheme}://; "
-                "give the path of a folder"
-            )
-        backend = FileBackend.open(_absolute(rest if mark else store), settings)
-        if settings is None:
-            backend.settings = stored_settings(backend)
-        return cls(backend)
+        scheme, where = _split(store)
+        return cls(load_backend(scheme).open(where, settings or stored_settings(where)))
 
     @classmethod
     def discover(
-        cls, start: "str | os.PathLike[str]" = ".", settings: "Settings | None" = None
+        cls, start: "str | os.PathLike[str]" = ".", settings: "Settings | Configure | None" = None
     ) -> "Repository":
         """Opens the store that a folder belongs to: its own `.aivcs`, or the nearest above it.
 
-        Whose store that is, is the caller's to check (`backend.owner`); the command line does.
+        Whose store that is, is the caller's to check; the command line does.
 
         Raises:
             NoRepositoryError: There is none.
         """
-        return cls.open(FileBackend.discover(_absolute(start)), settings)
+        return cls.open(find_store(start), settings)
 
     @property
     def path(self) -> str:
-        """Where the store is."""
-        return self.backend.path
+        """Where the store is: a path, or an URL."""
+        return self.store.url
 
     @property
     def blobs(self) -> "CasStore":
         """The blobs."""
-        return self.backend.blobs
+        return self.store.objects
 
     @property
     def runs(self) -> "RunLedger":
         """The runs."""
-        return self.backend.runs
+        if self._runs is None:
+            from aivcs.store.runs import LogRunLedger
+
+            store = self.store
+            self._runs = LogRunLedger(
+                store.logs, max_event=store.settings.max_event, list_runs=store.list_runs
+            )
+        return self._runs
 
     @property
     def releases(self) -> "ReleaseRegistry":
         """The releases, below all policies: use `promote` and `rollback` of the repository."""
-        return self.backend.releases
+        from aivcs.store.releases import LogReleaseRegistry
+
+        return LogReleaseRegistry(self.store.logs)
 
     def start_run(
         self,
@@ -295,7 +307,7 @@ class Repository:
         """What a release has to pass by all configuration files; None if there is nothing."""
         from aivcs.config import file_layers, policies
 
-        own = self.backend.read_config()
+        own, _ = self.store.documents.read(CONFIG) or (None, "")
         layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
         if not policies(layers) and not sign and signing_key is None:
             return None
@@ -330,7 +342,7 @@ class Repository:
         """
         return self.blobs.get(self.resolve_digest(digest))
 
-    def hold(self, *, later: bool = False) -> "Hold":
+    def hold(self, *, later: bool = False) -> "AbstractContextManager[None]":
         """Returns a block in which no blob vanishes that is found or put in it.
 
         Who looks whether a blob is there and then refers to it does both in one hold, so that a
@@ -342,7 +354,58 @@ class Repository:
         Raises:
             LockTimeoutError: From the block's beginning: blobs are being removed for too long.
         """
-        return self.backend.hold(later=later)
+        return self.store.hold(later=later)
+
+    def pins(self, prefix: str = "") -> "Iterator[str]":
+        """Yields what is kept although nothing may refer to it: the names below `pins/`, in order.
+
+        Args:
+            prefix: How they begin.
+        """
+        for name in self.store.documents.names(f"pins/{prefix}"):
+            yield name[5:]
+
+    def pin(self, digest: str) -> None:
+        """Keeps a blob although nothing may refer to it; durable on return, harmless if repeated.
+
+        Raises:
+            BackendError: It cannot be recorded.
+        """
+        self.store.documents.create(f"pins/{ContentDigest(digest)}", b"")
+
+    def unpin(self, digest: str) -> None:
+        """Takes a pin away, if there is one.
+
+        Raises:
+            BackendError: It cannot be removed.
+        """
+        self.store.documents.drop(f"pins/{ContentDigest(digest)}")
+
+    def edit_config(self, edit: "Callable[[bytes | None], bytes]") -> None:
+        """Replaces the store's configuration by what a function makes of it; none that is empty.
+
+        Whoever else changes it meanwhile comes before or after: then the function is called again.
+
+        Raises:
+            BackendError: It cannot be read or written.
+            OutcomeUnknownError: Whether it is durable cannot be known.
+        """
+        documents = self.store.documents
+        while True:
+            text, version = documents.read(CONFIG) or (None, "")
+            data = edit(text)
+            try:
+                if data:
+                    documents.write(CONFIG, data, expect=version)
+                elif text is not None:
+                    documents.drop(CONFIG, expect=version)
+                return
+            except errors.ConflictError:
+                continue
+
+    def lookup(self) -> "Lookup":
+        """Returns a bounded look at the store, for somebody who is typing a name."""
+        return self.store.lookup(self.runs)
 
     def resolve_digest(self, text: str) -> ContentDigest:
         """Returns the digest that a text names: all of it, or a unique prefix.
@@ -380,7 +443,7 @@ class Repository:
         """
         if MIN_PREFIX <= len(text) < 64:
             lowered = text.lower()
-            pins = (pin for pin in self.backend.pins() if len(pin) == 64)
+            pins = (pin for pin in self.pins() if len(pin) == 64)
             found = _only("pin", text, (pin for pin in pins if pin.startswith(lowered)))
             if found:
                 return ContentDigest(found)
@@ -515,6 +578,39 @@ class Repository:
         return find_release(name, records, seq).spec_digest
 
 
+def find_store(start: "str | os.PathLike[str]") -> str:
+    """Returns the path of the store that a folder belongs to: its own, or the nearest above it.
+
+    Raises:
+        NoRepositoryError: There is none.
+    """
+    found: str = load_backend("file").discover(_absolute(start))
+    return found
+
+
+def _split(store: "str | os.PathLike[str]") -> "tuple[str, str]":
+    """The scheme of a store's URL and what its backend opens: an absolute path, or all of it."""
+    text = os.fspath(store)
+    scheme, mark, rest = text.partition("://")
+    if not mark or scheme == "file":
+        return "file", _absolute(rest if mark else text)
+    if scheme not in SCHEMES:
+        raise UsageError(
+            f"{text}: this version keeps no stores at {scheme}://; give the path of a folder"
+        )
+    return scheme, text
+
+
+def load_backend(scheme: str) -> "Any":
+    """Returns the class of `SCHEMES` that opens and makes the stores of a scheme.
+
+    It has `open(url, settings)` and `init(url, shared=…, settings=…)`, where the settings may be
+    what makes them of the text of the store's own configuration, and gives a `Backend`.
+    """
+    module, _, name = SCHEMES[scheme].partition(":")
+    return getattr(__import__(module, fromlist=[name]), name)
+
+
 def _absolute(path: "str | os.PathLike[str]") -> str:
     """A path that stays the same place when the working directory changes."""
     if not os.fspath(path):
@@ -522,18 +618,21 @@ def _absolute(path: "str | os.PathLike[str]") -> str:
     return os.path.abspath(path)
 
 
-def stored_settings(backend: FileBackend) -> Settings:
-    """Returns the settings that a store's own configuration gives it.
+def stored_settings(store: str) -> "Configure":
+    """Returns what makes the settings of a store of the text of its own configuration.
 
-    Raises:
-        UsageError: The configuration is invalid.
+    Args:
+        store: Where it is, for messages.
     """
-    text = backend.read_config()
-    if text is None:
-        return Settings()
-    from aivcs.config import parse_config, settings_of
 
-    return settings_of([parse_config(text, f"{backend.path}/config.toml")])
+    def configure(text: "bytes | None") -> Settings:
+        if text is None:
+            return Settings()
+        from aivcs.config import parse_config, settings_of
+
+        return settings_of([parse_config(text, f"{store}/config.toml")])
+
+    return configure
 
 
 def _run_id(text: str) -> "RunId":

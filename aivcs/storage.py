@@ -291,6 +291,16 @@ class RunLedger(Protocol):
         """Yields the ids of all runs that begin with `prefix`, in order."""
         ...
 
+    def standing(self, run_id: str) -> tuple[RunRecord, Head]:
+        """Returns a run as it stands and the head of its log, from one look at its ends.
+
+        The head is that of the last line, which is checked; `head` checks all lines.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+        """
+        ...
+
     def head(self, run_id: str) -> Head:
         """Returns the head of a run's log.
 

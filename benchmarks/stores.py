@@ -9,7 +9,6 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from aivcs.backends.fs import FileBackend
 from aivcs.log import chain, run as rules
 from aivcs.model import (
     ContentDigest,
@@ -21,6 +20,7 @@ from aivcs.model import (
     RunStatus,
     Timestamp,
 )
+from aivcs.repository import Repository
 from aivcs.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def write_noise(path: Path, size: int) -> None:
             size -= file.write(os.urandom(min(size, 1 << 20)))
 
 
-def _open(folder: Path) -> FileBackend:
-    return FileBackend.init(str(folder / ".aivcs"), settings=Settings(durability="none"))
+def _open(folder: Path) -> Repository:
+    return Repository.init(folder, settings=Settings(durability="none"))
 
 
 def _log_of_run(

@@ -359,11 +359,11 @@ def test_a_cancelled_call_is_not_undone():
         putting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await putting
-        assert not store.objects
+        assert not store.backend.objects.objects
         released.set()
 
     asyncio.run(run())  # waits for its threads
-    assert list(store.objects.values()) == [b"abc"]
+    assert list(store.backend.objects.objects.values()) == [b"abc"]
 
 
 def test_a_cancelled_iteration_closes_the_iterator_when_its_thread_is_done():

@@ -5,12 +5,11 @@ import os
 from functools import partial
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend
 from aivcs.commands.release_history import show
 from aivcs.log.release_changes import plan_rollback
 from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
-from aivcs.repository import Repository
 from aivcs.settings import Settings
 
 BLOCK = 8192
@@ -20,7 +19,7 @@ SHORT, LONG = 100, 5_000
 
 @pytest.fixture
 def store(tmp_path):
-    return FileBackend.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
+    return FolderStore.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def planned_rollback(releases, name, to):
 
 
 def test_an_entry_is_found_by_its_number_and_shown_by_what_came_after_it(store, read_by):
-    repo = Repository(store)
+    repo = store
     name, _ = released(store, LONG)
     size = os.path.getsize(f"{store.path}/releases/{name}.jsonl")
     halving = 2 * BLOCK * (size.bit_length() + 4)

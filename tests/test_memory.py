@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend
 from aivcs.log.heads import manifest
 from aivcs.model import Head, ReleaseMetadata, RunId
 from aivcs.settings import Settings
@@ -44,7 +44,7 @@ class Stores:
         self.folder = folder
 
     def make(self, name):
-        return FileBackend.init(
+        return FolderStore.init(
             str(self.folder / name / ".aivcs"), settings=Settings(durability="none")
         )
 

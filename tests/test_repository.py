@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import aivcs
-from aivcs.backends.fs import FileBackend
+from aivcs.settings import Settings
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ class TestRepository:
             aivcs.Repository.open("s3://bucket/store")
 
     def test_keeps_to_its_own_configuration(self, tmp_path, repo, spec):
-        FileBackend.open(repo.path).write_config(b"[limits]\nevent_bytes = 1024\n")
+        repo.edit_config(lambda _: b"[limits]\nevent_bytes = 1024\n")
         run = aivcs.Repository.open(repo.path).start_run(spec, agent_name="a")
         with pytest.raises(aivcs.SerializationError):
             run.log("k", "x" * 2000)
@@ -246,7 +246,7 @@ class TestActiveRun:
         assert "raise ZeroDivisionError" in last.payload["traceback"]
 
     def test_fails_where_the_limit_is_too_small_for_the_exception(self, repo, spec):
-        repo.backend.settings.max_event = 1024
+        repo = aivcs.Repository.open(repo.path, Settings(max_event=1024))
         with (
             pytest.raises(RuntimeError, match="xxx"),
             repo.start_run(spec, agent_name="bot") as run,

@@ -45,6 +45,7 @@ class Context:
         self.quiet = False
         self.arguments: Sequence[str] = ()
         self.opened: Repository | None = None
+        self._own: bytes | None = None
         self._folder = ""
         self._store = ""
         self._lock_timeout: float | None = None
@@ -117,23 +118,18 @@ class Context:
             UsageError: The configuration or a variable is invalid.
             BackendError: The store found belongs to somebody else.
         """
-        from aivcs.repository import Repository
-        from aivcs.settings import Settings
+        from aivcs.repository import Repository, find_store
 
         named = self.named_store()
         if named:
-            if named[0] != "/":
+            if named[0] != "/" and "://" not in named:
                 self.working_directory()  # which is to be there
-            repo = Repository.open(named, Settings())
         else:
-            repo = Repository.discover(self.working_directory(), Settings())
-            if repo.backend.owner != os.geteuid():
-                self._require_trusted(repo)
-        settings = self._settings(repo)
-        if settings is not None:
-            repo.backend.settings = settings
-        self.opened = repo
-        return repo
+            named = find_store(self.working_directory())
+            self._require_trusted(named)
+        store = named if "://" in named else os.path.abspath(named)
+        self.opened = Repository.open(store, lambda own: self._settings(store, own))
+        return self.opened
 
     def named_store(self) -> str:
         """Returns the store that `--store` or AIVCS_STORE names; empty if neither does."""
@@ -155,9 +151,15 @@ class Context:
     def config_layers(self, repo: "Repository | None") -> "list[tuple[str, Config]]":
         """Returns where configuration comes from, strongest first, with what each place says.
 
+        Args:
+            repo: The store that `repository` opened, whose own configuration counts; or None.
+
         Raises:
             UsageError: A place says something invalid.
         """
+        return self._layers(*((None, None) if repo is None else (repo.path, self._own)))
+
+    def _layers(self, store: "str | None", own: "bytes | None") -> "list[tuple[str, Config]]":
         from aivcs.config import check_value, file_layers
 
         layers: list[tuple[str, Config]] = []
@@ -175,8 +177,7 @@ class Context:
         waiting = self.environment.get("AIVCS_LOCK_TIMEOUT")
         if waiting:
             layers.append(("AIVCS_LOCK_TIMEOUT", {"core.lock_timeout": _seconds(waiting)}))
-        own = repo.backend.read_config() if repo is not None else None
-        path = "" if repo is None else f"{repo.path}/config.toml"
+        path = "" if store is None else f"{store}/config.toml"
         return layers + file_layers(self.environment, (path, own), warn=self._warn)
 
     def _warn(self, message: str) -> None:
@@ -296,25 +297,35 @@ class Context:
         """Whether to write for a person: on a terminal, and where a table or colour is forced."""
         return self.table or self.color == "always" or self.is_terminal()
 
-    def _settings(self, repo: "Repository") -> "Settings | None":
-        """The settings that configuration gives, or None where nothing is configured."""
+    def _settings(self, store: str, own: "bytes | None") -> "Settings":
+        """The settings that configuration gives a store with this text as its own."""
+        from aivcs.settings import Settings
+
+        self._own = own
         if (
             self._lock_timeout is None
             and not self.environment.get("AIVCS_LOCK_TIMEOUT")
-            and repo.backend.read_config() is None
+            and own is None
             and config_files.is_absent(self.user_config_path(), or_unreachable=True)
             and config_files.is_absent(self.system_config_path())
         ):
-            return None
+            return Settings()
         from aivcs.config import policies, settings_of
 
-        self.layers = self.config_layers(repo)
+        self.layers = self._layers(store, own)
         self.policies = policies(self.layers)
         return settings_of([values for _, values in self.layers])
 
-    def _require_trusted(self, repo: "Repository") -> None:
+    def _require_trusted(self, store: str) -> None:
+        """Refuses a store that was found, belongs to another user, and is not said to be safe."""
         from aivcs.errors import BackendError
 
+        try:
+            owner = os.stat(store).st_uid
+        except OSError as error:
+            raise BackendError(f"cannot look at {store}: {error.strerror}") from error
+        if owner == os.geteuid():
+            return
         trusted: list[str] = []
         for whose, path in (
             ("user", self.user_config_path()),
@@ -328,11 +339,11 @@ class Context:
                 from aivcs.config import parse_config
 
                 trusted += parse_config(text, path, whose=whose).get("safe.directory", [])
-        if "*" not in trusted and repo.path not in map(os.path.abspath, trusted):
+        if "*" not in trusted and store not in map(os.path.abspath, trusted):
             raise BackendError(
-                f"the store {repo.path} belongs to another user (id {repo.backend.owner}). "
-                f"If you trust it, name it: --store {repo.path}, "
-                f"or once for all: aivcs config set --user safe.directory {repo.path}"
+                f"the store {store} belongs to another user (id {owner}). "
+                f"If you trust it, name it: --store {store}, "
+                f"or once for all: aivcs config set --user safe.directory {store}"
             )
 
 

@@ -67,7 +67,7 @@ def _about_run(context: Context, repo: Repository, text: str) -> str:
     given = context.arguments
     if "log" in given and not _is_run_id(text) and any(map(_is_run_id, given)):
         return "RUN stands before KIND"
-    glance = repo.backend.glance()
+    glance = repo.lookup()
     ids = {record.run_id for record in glance.runs()}
     for length in (16, 8, 6, MIN_PREFIX):
         if length < len(text):
@@ -121,7 +121,7 @@ def _about_digest(repo: Repository, text: str) -> str:
 
 def nearest_agent(repo: Repository, text: str) -> str:
     """Returns the agent in the store that is most like a text; empty if the text is one."""
-    agents = repo.backend.glance().agents()
+    agents = repo.lookup().agents()
     return "" if text in agents else _nearest(text, list(agents))
 
 

@@ -234,16 +234,16 @@ def remove(repo: "Repository", digests: "Sequence[str]", *, force: bool = False)
             raise UsageError(f"{text[:64]!a}: rm takes whole digests of 64 characters only")
         wanted.append(ContentDigest(text))
     if force:
-        with repo.backend.exclusive():
+        with repo.store.objects.removal():
             for digest in wanted:
-                repo.backend.unpin(digest)
+                repo.unpin(digest)
                 repo.blobs.delete(digest)
         return
     from aivcs.reachability import References
 
     references = References(repo)
     _require_removable(repo, wanted, references)  # all of the reading, while nobody has to wait
-    with repo.backend.exclusive():
+    with repo.store.objects.removal():
         _require_removable(repo, wanted, references)
         for digest in wanted:
             repo.blobs.delete(digest)
@@ -280,7 +280,7 @@ def pin(repo: "Repository", digests: "Sequence[str]") -> None:
             if not repo.blobs.contains(digest):
                 raise NotFoundError(digest)
         for digest in wanted:
-            repo.backend.pin(digest)
+            repo.pin(digest)
 
 
 def unpin(repo: "Repository", digests: "Sequence[str]") -> None:
@@ -294,7 +294,7 @@ def unpin(repo: "Repository", digests: "Sequence[str]") -> None:
         AmbiguousError: A prefix fits several.
     """
     for digest in [_resolve(repo, text, repo.resolve_pin) for text in digests]:
-        repo.backend.unpin(digest)
+        repo.unpin(digest)
 
 
 def _resolve(

@@ -80,7 +80,7 @@ def list_blobs(repo: Repository, prefix: str = "") -> Iterator[ListedBlob]:
     for digest, source in References(repo).catch_up():
         named[bytes.fromhex(digest)] = source.encode()
     stored = Table()
-    for digest, size_, put_ in repo.backend.stored_blobs():
+    for digest, size_, put_ in repo.store.objects.stored():
         stored[bytes.fromhex(digest)] = b"%d %f" % (size_, put_)
     for digest in wanted:
         found = stored.get(bytes.fromhex(digest))
@@ -107,7 +107,7 @@ def list_specs(repo: Repository, limit: int | None = None) -> list[ListedSpec]:
         BackendError: The store cannot be read.
     """
     found = []
-    for digest, size, put in repo.backend.stored_blobs():
+    for digest, size, put in repo.store.objects.stored():
         fields = _spec_of(repo, digest) if size <= MAX_SPEC else None
         if fields is not None:
             found.append((put, digest, fields))

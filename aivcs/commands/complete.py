@@ -48,13 +48,13 @@ def candidates(
 
 
 def _runs(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
-    for record in repo.backend.glance().runs(prefix, limit=LIMIT):
+    for record in repo.lookup().runs(prefix, limit=LIMIT):
         about = f"{record.metadata.agent_name} {record.status.lower()}"
         yield record.run_id, about, record.created_at
 
 
 def _running(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
-    running = repo.backend.glance().runs(prefix, status=RunStatus.RUNNING, limit=LIMIT)
+    running = repo.lookup().runs(prefix, status=RunStatus.RUNNING, limit=LIMIT)
     for record in running:
         yield record.run_id, f"{record.metadata.agent_name} running", record.created_at
     if not running:  # the command will say what is wrong with one that is over
@@ -62,7 +62,7 @@ def _running(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[C
 
 
 def _agents(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
-    agents = repo.backend.glance().agents(prefix)
+    agents = repo.lookup().agents(prefix)
     for name, moment in agents.items():
         yield name, "last run", Timestamp.stored(moment)
     for candidate in _releases(repo, prefix, ()):
@@ -78,12 +78,12 @@ def _releases(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[
 def _digests(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
     lowered = prefix.lower()
     if is_hex(lowered):
-        for digest, size, moment in repo.backend.glance().blobs(lowered, limit=LIMIT):
+        for digest, size, moment in repo.lookup().blobs(lowered, limit=LIMIT):
             yield prefix + digest[len(prefix) :], f"{size} bytes", _timestamp(moment)
 
 
 def _pins(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
-    for pin in islice((pin for pin in repo.backend.pins() if pin.startswith(prefix)), LIMIT):
+    for pin in islice(repo.pins(prefix), LIMIT):
         yield pin, "pinned", None
 
 
@@ -121,7 +121,7 @@ def _expectations(repo: "Repository", _: str, operands: "Sequence[str]") -> "Ite
 def _events(repo: "Repository", _: str, operands: "Sequence[str]") -> "Iterator[Candidate]":
     if operands:
         run_id = repo.resolve_run(operands[0])
-        for kind, count in repo.backend.glance().kinds(run_id).items():
+        for kind, count in repo.lookup().kinds(run_id).items():
             yield kind, f"{count} of the last events", None
 
 

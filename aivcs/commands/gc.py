@@ -13,7 +13,7 @@ ends, by itself or not, nothing was removed that anything referred to.
 
 from __future__ import annotations
 
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import IntegrityError, LockTimeoutError, NotFoundError, UsageError
@@ -58,7 +58,7 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
         LockTimeoutError: Others are in the way for too long.
         BackendError: Something cannot be read or removed.
     """
-    moment = before(grace)
+    moment = before(repo, grace)
     references = References(repo)
     _read(references)
     garbage = _parents_last(repo, _unwanted(repo, references, moment))
@@ -73,14 +73,14 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
         _read(references)  # so that little is left to read while others wait
         gone = []
         try:
-            with repo.backend.exclusive():
+            with repo.store.objects.removal() as removal:
                 _read(references)
                 deadline = monotonic() + _PATIENCE
                 while garbage and monotonic() < deadline:
                     blob = _removed(garbage.pop())
                     if blob.digest in references:
                         continue
-                    if repo.backend.delete_older(blob.digest, moment):
+                    if removal.remove(blob.digest, unless_since=moment):
                         gone.append(blob)
                     else:  # put again meanwhile: then what it names is wanted again, too
                         references.search(blob.digest)
@@ -109,18 +109,18 @@ def clear_leftovers(repo: Repository, *, grace: float = GRACE, dry_run: bool = F
         UsageError: The grace period is negative.
         BackendError: One cannot be removed.
     """
-    return repo.backend.leftovers(before(grace), delete=not dry_run)
+    return repo.store.sweep(before(repo, grace), delete=not dry_run)
 
 
-def before(grace: float) -> float:
-    """Returns the moment (POSIX seconds) a grace period ago.
+def before(repo: Repository, grace: float) -> float:
+    """Returns the moment (POSIX seconds) a grace period ago, by the store's clock.
 
     Raises:
         UsageError: The grace period is negative.
     """
     if grace < 0:
         raise UsageError("a grace period is not negative")
-    return time() - grace
+    return repo.store.now() - grace
 
 
 def _unwanted(repo: Repository, references: References, moment: float) -> Table:
@@ -130,7 +130,7 @@ def _unwanted(repo: Repository, references: References, moment: float) -> Table:
     before it may be among these.
     """
     unwanted = Table()
-    for digest, size, put in repo.backend.stored_blobs():
+    for digest, size, put in repo.store.objects.stored():
         if put >= moment:
             references.search(digest)
         elif digest not in references:

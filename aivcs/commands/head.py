@@ -23,6 +23,7 @@ from aivcs.log.verify import DAMAGE
 from aivcs.model import Head
 from aivcs.spill import Table
 from aivcs.store.finding import Finding
+from aivcs.store.place import START
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,19 +74,19 @@ def take(repo: Repository) -> Taken:
 
     def heads() -> Iterator[tuple[str, Head]]:
         nonlocal count
-        for name in repo.backend.list_logs():
-            log = repo.backend.read_log(name)
-            for _ in log.more(settled=True):
-                pass
-            if log.lines:
+        for name in repo.store.logs.names():
+            last = START
+            for _, place in repo.store.logs.read(name, settled=True):
+                last = place
+            if last.lines:
                 count += 1
-                yield name, Head(log.lines, log.hash)
+                yield name, Head(last.lines, last.hash)
 
     # The logs are read while the manifest is stored: it may be larger than memory should be.
     manifest = BufferedReader(_Pieces(pieces(heads())), _AT_ONCE)
     with repo.hold(later=True):
         digest = repo.blobs.put_stream(manifest)
-        repo.backend.pin(digest)
+        repo.pin(digest)
     return Taken(digest, count)
 
 
@@ -215,10 +216,10 @@ def _disagreements(repo: Repository, absent: list[Finding], wanted: Table) -> It
 
 def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterator[Finding]:
     """Reads a log as far as heads name it, and yields which lines are not what they say."""
-    log = repo.backend.read_log(name)
+    log = START
     last = max(heads)
     try:
-        for _ in log.more():
+        for _, log in repo.store.logs.read(name):
             for link in sorted(heads.get(log.lines, set()) - {log.hash}):
                 problem = (
                     f"the line bears the hash {log.hash}, but the head that was kept is {link}"

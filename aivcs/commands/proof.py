@@ -34,6 +34,7 @@ from aivcs.policy.select import evaluate, read_document
 from aivcs.release_entries import Block, Signature
 from aivcs.signing import RELEASE, look
 from aivcs.spill import Table
+from aivcs.store.place import START
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,16 +89,16 @@ def verify(
     check_release_name(name)
     if verifier is not None:
         verifier.require_readable()
-    log = repo.backend.read_log(f"release/{name}")
 
     def has_blob(digest: str) -> bool:
         return repo.blobs.contains(ContentDigest(digest))
 
     try:
-        lines = list(log.more())
-        if not lines:
+        read = list(repo.store.logs.read(f"release/{name}"))
+        lines = [line for line, _ in read]
+        if not read:
             raise ReleaseNotFoundError(name)
-        yield Check(None, "chain", OK, f"{log.lines} lines, head {log.hash}")
+        yield Check(None, "chain", OK, f"{read[-1][1].lines} lines, head {read[-1][1].hash}")
         problems = [
             problem
             for problem in release_problems(enumerate(lines, 1), name, has_blob, Table)
@@ -195,10 +196,10 @@ class _Proof:
 
     def _evidence(self, record: ReleaseRecord, item: Evidence) -> Check:
         """Whether a run's log still has the line that was its head."""
-        log = self._repo.backend.read_log(f"run/{item.run_id}")
+        log = START
         link = ""
         try:
-            for _ in log.more():
+            for _, log in self._repo.store.logs.read(f"run/{item.run_id}"):
                 if log.lines == item.head.lines:
                     link = log.hash
         except StorageError as error:

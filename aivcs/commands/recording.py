@@ -92,7 +92,7 @@ class Recording:
         payload: dict[str, Any] = {"argv": words, "cwd": _text(folder)}
         with self._repo.hold(later=True):
             text = encode_trusted(words).encode()
-            if len(text) > self._repo.backend.settings.max_event // 2:
+            if len(text) > self._repo.store.settings.max_event // 2:
                 payload["argv"] = {"$blob": self._repo.blobs.put(text)}
             self._append(STARTED, payload)
 
@@ -220,7 +220,7 @@ class Recording:
 
     def _piece(self) -> int:
         # A byte becomes six at worst, as \\u0000 or as U+FFFD and base64.
-        limit = self._repo.backend.settings.max_event
+        limit = self._repo.store.settings.max_event
         return min(_PIECE, (limit - 128) // 6)
 
     def _add(self, payloads: "list[dict[str, Any]]", moment: Timestamp) -> None:
@@ -322,8 +322,8 @@ class _Blob:
 
     def _store(self) -> None:
         try:
-            # Holds are counted for each open store: threads must not share one.
-            repo = type(self._repo).open(self._repo.path, self._repo.backend.settings)
+            # A hold is of an opening: in one shared by threads it would last as long as the others.
+            repo = type(self._repo).open(self._repo.path, self._repo.store.settings)
             with repo.hold(later=True):
                 digest = repo.blobs.put_stream(self)  # type: ignore[arg-type]
                 payload = {"stream": self._name, "blob": {"$blob": digest}, "bytes": self.stored}

@@ -358,7 +358,7 @@ def _add_files(
 
 
 def _limit(repo: "Repository") -> int:
-    return repo.backend.settings.max_event
+    return repo.store.settings.max_event
 
 
 def _read_text(stream: "BinaryIO", limit: int, what: str) -> str:
@@ -386,27 +386,30 @@ def _follow(
     from aivcs.errors import IntegrityError
     from aivcs.log import chain
     from aivcs.log.run import event_of
+    from aivcs.store.place import START
 
     repo.runs.get_run(run_id)
-    log = repo.backend.read_log(f"run/{run_id}")
-    read, wait = 0, _SHORTEST_WAIT
+    logs, name, place = repo.store.logs, f"run/{run_id}", START
+    shortest, longest = repo.store.poll_seconds
+    wait = shortest
     while True:
-        for line in log.more():
-            if log.lines <= read:
-                where = f"run/{run_id}"
-                raise IntegrityError(
-                    None, None, where, f"{where} was cut or replaced while it was followed; "
-                    "see: aivcs run verify"
-                )  # fmt: skip
-            read, wait = log.lines, _SHORTEST_WAIT
+        before = place.lines
+        for line, behind in logs.read(name, place):
+            if behind.lines <= place.lines:
+                raise IntegrityError.of(
+                    f"{name} was cut or replaced while it was followed; see: aivcs run verify", name
+                )
+            place, wait = behind, shortest
             event = event_of(line)
             if event is not None:
                 yield event
-            elif log.lines == 1:
+            elif place.lines == 1:
                 chain.require_name(chain.members(line).get("run_id"), run_id)
             else:
                 return
-        if log.lines < read:
-            raise errors.RunNotFoundError(run_id)
+        if place.lines == before:
+            with logs.look(name) as view:
+                if view is None:
+                    raise errors.RunNotFoundError(run_id)
         pause(wait)
-        wait = min(wait * 1.5, _LONGEST_WAIT)
+        wait = min(wait * 1.5, longest)

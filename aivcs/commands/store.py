@@ -45,17 +45,6 @@ def init(folder: str, *, shared: bool = False) -> Repository:
     return Repository.init(folder, shared=shared)
 
 
-def doubts(repo: Repository) -> Iterator[str]:
-    """Yields what may keep a store from keeping its promises where it is."""
-    network = repo.backend.network
-    if network is not None:
-        yield (
-            f"{repo.path} is on a network file system ({network}): what is stored is as durable, "
-            "and locks exclude as well, as the server and all its clients see to it. "
-            "A local disk is safer"
-        )
-
-
 def status(repo: Repository) -> Status:
     """Counts what is in a store."""
     from aivcs.commands import release
@@ -65,7 +54,7 @@ def status(repo: Repository) -> Status:
     live, unreadable = release.list_(repo)
     return Status(
         store=repo.path,
-        durability=repo.backend.settings.durability,
+        durability=repo.store.settings.durability,
         blobs=sum(1 for _ in repo.blobs.list_digests()),
         runs={str(status): count for status, count in counts.items()},
         releases=live,
@@ -96,7 +85,7 @@ def verify(
         UsageError: One is no such manifest.
         NotFoundError: A prefix fits no blob.
     """
-    found = repo.backend.verify(parts, progress, repair=repair)
+    found = repo.store.inspect(parts, progress, repair=repair)
     if parts == {"blobs", "runs", "releases"}:
         from aivcs.commands.missing import verify as verify_parts
 

@@ -90,12 +90,16 @@ class Tail:
         end: Offset in the file just behind its newline, or behind where that should be.
         torn: The bytes behind `end` that an interrupted write left; they are to be cut.
         unended: The last line lacks its newline: to be written at `end` once `torn` is cut.
+        before: The hash of the line before the last, empty if there is none.
     """
 
-    __slots__ = ("end", "head", "last", "torn", "unended")
+    __slots__ = ("before", "end", "head", "last", "torn", "unended")
 
-    def __init__(self, last: bytes, end: int, torn: bytes, *, unended: bool = False) -> None:
+    def __init__(
+        self, last: bytes, end: int, torn: bytes, *, unended: bool = False, before: str = ""
+    ) -> None:
         self.last = last
+        self.before = before
         self.head = (hash_of(last) or "") if last else ""
         self.end = end
         self.torn = torn
@@ -128,6 +132,7 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
             the bad line begins, which the caller completes with the file's name.
     """
     end = block.rfind(b"\n") + 1
+    previous: str | None = ""
     while end:
         begin = block.rfind(b"\n", 0, end - 1) + 1
         if start and begin < LINK_BYTES + 1:
@@ -140,17 +145,18 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
         if start:
             return None
     last = block[begin : end - 1] if end else b""
+    before = previous or "" if end else ""
     rest = block[end:]
     if not rest:
-        return Tail(last, start + end, b"")
+        return Tail(last, start + end, b"", before=before)
     head = (hash_of(last) or "") if last else ""
     whole = _whole_line(rest, head)
     if whole:
         after = rest[whole:]
         if not after.strip(b"\0"):
-            return Tail(rest[:whole], start + end + whole, after, unended=True)
+            return Tail(rest[:whole], start + end + whole, after, unended=True, before=head)
     elif b"\n" not in rest or _is_holed(rest, start + end):
-        return Tail(last, start + end, rest)
+        return Tail(last, start + end, rest, before=before)
     bad = rest.split(b"\n", 1)[0]
     raise IntegrityError(hash_of(bad), expected_hash(bad, head), str(start + end))
 
@@ -242,9 +248,9 @@ def members(line: bytes) -> "dict[str, Any]":
     try:
         entry = parse(line.decode(), max_depth=_LINE_DEPTH)
     except (SerializationError, UnicodeDecodeError) as error:
-        raise IntegrityError(None, None, "", f"is not JSON: {error}") from error
+        raise IntegrityError.of(f"is not JSON: {error}") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
-        raise IntegrityError(None, None, "", "is no entry of a log")
+        raise IntegrityError.of("is no entry of a log")
     if entry.get("format", FORMAT) != FORMAT:
         raise errors.UnsupportedFormatError(
             f"format {entry['format']!r} of a log needs a newer aivcs; this one reads {FORMAT}"
@@ -259,7 +265,7 @@ def require_name(found: object, wanted: "str | None") -> None:
         IntegrityError: `found` is not the name that is wanted.
     """
     if wanted is not None and found != wanted:
-        raise IntegrityError(None, None, "", f"holds the log of {found!r}, not of {wanted!r}")
+        raise IntegrityError.of(f"holds the log of {found!r}, not of {wanted!r}")
 
 
 def integer(entry: "dict[str, Any]", key: str, low: int, high: int) -> int:
@@ -299,7 +305,30 @@ class naming:  # noqa: N801 used like a function
 
 def name_error(where: str, error: StorageError) -> None:
     """Raises an error of the rules again with the log's name, unless it has one or needs none."""
-    if isinstance(error, IntegrityError) and not error.where:
+    if isinstance(error, IntegrityError) and (not error.where or error.where.isdigit()):
+        if error.where:
+            raise damaged_line(where, int(error.where), error.expected, error.actual) from error
         raise IntegrityError(error.expected, error.actual, where, f"{where} {error}") from error
     if isinstance(error, errors.UnsupportedFormatError) and not str(error).startswith(where):
         raise errors.UnsupportedFormatError(f"{where}: {error}") from error
+
+
+def damaged_line(
+    where: str, number: int, expected: "str | None", actual: "str | None"
+) -> IntegrityError:
+    """Returns the error for a line that is not the link of the chain that it should be.
+
+    Args:
+        where: What messages call the log.
+        number: Of the line, from 1.
+        expected: The hash that it bears, if it bears one.
+        actual: The hash that it should bear.
+    """
+    where = f"{where} line {number}"
+    return IntegrityError(
+        expected,
+        actual,
+        where,
+        f"{where} is damaged: its hash is {expected or 'missing'}, its content and the line "
+        f"before it give {actual}; aivcs verify tells what can be done",
+    )

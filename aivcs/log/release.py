@@ -77,7 +77,7 @@ def seq_of(line: bytes) -> int:
     """
     seq = chain.members(line).get("seq")
     if not isinstance(seq, int):
-        raise IntegrityError(None, None, "", "is no entry of a release log: it has no seq")
+        raise IntegrityError.of("is no entry of a release log: it has no seq")
     return seq
 
 
@@ -149,9 +149,7 @@ def record_from(entry: "dict[str, Any]", name: "str | None" = None) -> ReleaseRe
         SerializationError,
         errors.InvalidDigestError,
     ) as error:
-        raise IntegrityError(
-            None, None, "", f"is no release: {error or type(error).__name__}"
-        ) from error
+        raise IntegrityError.of(f"is no release: {error or type(error).__name__}") from error
 
 
 def _evidence_from(items: "Any") -> "tuple[Evidence, ...]":
@@ -177,7 +175,7 @@ def pointer(entry: "dict[str, Any]", key: str) -> "int | None":
     try:
         return chain.integer(entry, key, 1, entry["seq"] - 1)
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(None, None, "", f"points to no earlier line: {error}") from error
+        raise IntegrityError.of(f"points to no earlier line: {error}") from error
 
 
 def require_expected(
@@ -289,8 +287,8 @@ def _below(element: ReleaseRecord, find: "Callable[[int], ReleaseRecord]") -> Re
     """The element below one on the stack, which was there first."""
     parent = element.parent_seq
     if parent is None or parent >= element.seq:
-        raise IntegrityError(
-            None, None, "", f"has an entry {element.seq} whose parent is {parent}, not before it"
+        raise IntegrityError.of(
+            f"has an entry {element.seq} whose parent is {parent}, not before it"
         )
     return find(parent)
 

@@ -8,7 +8,7 @@ so far and the number of events bears `high`: [highest, count].
 """
 
 from aivcs import errors
-from aivcs.errors import ConflictError, IntegrityError, SerializationError, StorageError
+from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode, encode_trusted
 from aivcs.model import (
@@ -280,17 +280,16 @@ def end(
     return chain.seal(body, head)
 
 
-def origin(first: bytes) -> "tuple[Timestamp, ContentDigest]":
-    """Returns when a run was created, and its spec, from its first line.
+def count_lines(newest_first: "Iterator[bytes]") -> int:
+    """Returns how many lines a log has, from its last one or two.
 
     Raises:
-        IntegrityError: It is no first line of a run's log.
+        IntegrityError: They are not lines of a run's log.
     """
-    entry = chain.members(first)
-    try:
-        return Timestamp.stored(entry["created_at"]), ContentDigest(entry["spec_digest"])
-    except (KeyError, StorageError) as error:
-        raise _misshapen(entry, error) from error
+    position = Position(next(newest_first))
+    if position.status.is_terminal:
+        return Position(next(newest_first)).count + 2
+    return position.count + 1
 
 
 def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
@@ -308,7 +307,7 @@ def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
     entry = chain.members(first)
     try:
         if entry["type"] != "run":
-            raise IntegrityError(None, None, "", "does not begin with the entry of a run")
+            raise IntegrityError.of("does not begin with the entry of a run")
         chain.require_name(entry["run_id"], run_id)
         metadata = entry["metadata"]
         status, summary, completed_at = RunStatus.RUNNING, None, None
@@ -457,7 +456,7 @@ def _seq(event: RunEvent) -> int:
 
 
 def _repeated(seq: int) -> IntegrityError:
-    return IntegrityError(None, None, "", f"has more than one event with the seq {seq}")
+    return IntegrityError.of(f"has more than one event with the seq {seq}")
 
 
 def _newer(kind: object) -> "errors.UnsupportedFormatError":
@@ -465,6 +464,6 @@ def _newer(kind: object) -> "errors.UnsupportedFormatError":
 
 
 def _misshapen(entry: "dict[str, Any]", error: Exception) -> IntegrityError:
-    return IntegrityError(
-        None, None, "", f"is no {entry['type']!r} entry of a run: {error or type(error).__name__}"
+    return IntegrityError.of(
+        f"is no {entry['type']!r} entry of a run: {error or type(error).__name__}"
     )

@@ -320,15 +320,15 @@ def members(number: int, line: bytes) -> "dict[str, Any]":
             metadata = entry.get("metadata")
             encode(metadata.get("tags") if isinstance(metadata, dict) else None)
     except SerializationError as error:
-        raise IntegrityError(None, None, "", f"is not strict JSON: {error}") from error
+        raise IntegrityError.of(f"is not strict JSON: {error}") from error
     kind = entry["type"]
     if not line.startswith(b'{"type":"'):
-        raise IntegrityError(None, None, "", "does not begin with its type")
+        raise IntegrityError.of("does not begin with its type")
     known = _MEMBERS.get(kind, ())
     if [key for key in entry if key in known] != [key for key in known if key in entry]:
-        raise IntegrityError(None, None, "", f"has not its members in order: {', '.join(known)}")
+        raise IntegrityError.of(f"has not its members in order: {', '.join(known)}")
     if number == 1 and "format" not in entry:
-        raise IntegrityError(None, None, "", "is the first and names no format")
+        raise IntegrityError.of("is the first and names no format")
     return entry
 
 
@@ -345,7 +345,7 @@ def require_form(entry: "dict[str, Any]", *names: str) -> None:
         except (StorageError, ValueError):
             is_right = False
         if not is_right:
-            raise IntegrityError(None, None, "", f"has {text!a} as {name}, which is not its form")
+            raise IntegrityError.of(f"has {text!a} as {name}, which is not its form")
 
 
 def _blobs_in(value: "Any") -> "Iterator[str]":

@@ -96,7 +96,7 @@ class _ReleaseCheck:
     ) -> "Iterator[Problem]":
         require_form(entry, "spec_digest", "created_at", *{"policy"}.intersection(entry))
         if any(run["hash"] != run["hash"].lower() for run in entry.get("evidence", ())):
-            raise IntegrityError(None, None, "", "has evidence whose hash is not in its form")
+            raise IntegrityError.of("has evidence whose hash is not in its form")
         if is_new and not self._has_blob(record.spec_digest):
             yield absent(number, record.spec_digest)
         if record.policy is not None and not self._has_blob(record.policy):

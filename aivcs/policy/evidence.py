@@ -9,6 +9,7 @@ from aivcs.log.run import event_of, fold
 from aivcs.model import Head, RunStatus
 from aivcs.policy.proposal import LABEL, PARTS, RUNS, EvidenceRun, ProposedRelease
 from aivcs.rules import spec
+from aivcs.store.place import START
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -92,12 +93,12 @@ class RunReader:
         return [part for part in spec.PARTS if not spec.part_digest(fields, part)]
 
     def _read(self, run_id: str) -> RunReading:
-        log = self._repo.backend.read_log(f"run/{run_id}")
+        log = START
         first = last = b""
         found: dict[str, tuple[int, Any]] = {}
         try:
-            for line in log.more():
-                first, last = first or line, line
+            for line, place in self._repo.store.logs.read(f"run/{run_id}"):
+                first, last, log = first or line, line, place
                 event = event_of(line) if self._kinds else None
                 if event is None or event.kind not in self._kinds:
                     continue

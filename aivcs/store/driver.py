@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from aivcs.log.selection import Outcome, Selection
-    from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus
+    from aivcs.model import ContentDigest, RunRecord, RunStatus
     from aivcs.settings import Settings
+    from aivcs.storage import RunLedger
     from aivcs.store.finding import Finding
+    from aivcs.store.listing import Unreadable
     from aivcs.store.place import Place
 
     NumberOf = Callable[[bytes], int]
@@ -85,12 +87,16 @@ class LogDriver(Protocol):
     A log is there from its first line on; what a crash left without any line is no log.
     """
 
-    def names(self, prefix: str = "") -> Iterator[str]:
+    def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:
         """Yields the names of all logs that begin with a prefix, in the order of their characters.
 
-        It is strict, for whoever asks draws conclusions from what no log says: a part of the store
-        that cannot be looked into, or a log in a place where nobody reads it, is an error and no
-        absence. A log that a crash kept from its first line may be named.
+        A log that a crash kept from its first line may be named.
+
+        Args:
+            prefix: Of the names: `run/`, or more or less of one.
+            strict: Whether the caller draws conclusions from what no log says: then a part of the
+                store that holds something else than a store does, or a log in a place where nobody
+                reads it, is an error and no absence. Else they are passed over.
 
         Raises:
             IntegrityError: A log stands in the wrong place.
@@ -184,8 +190,8 @@ class LogDriver(Protocol):
 class RunIndex(Protocol):
     """Answers about all runs at once, where a backend can do better than to read each log.
 
-    It decides nothing: `aivcs.store.runs` answers the same from the logs where there is none. All
-    leave out a run that cannot be read, and tell `unreadable`, or raise its error.
+    It decides nothing: `aivcs.store.listing` answers the same from the logs. All leave out a run
+    that cannot be read, and tell `unreadable`, or raise its error.
     """
 
     def newest(self, selection: Selection, limit: int | None) -> Iterator[RunRecord]:
@@ -318,40 +324,33 @@ class Documents(Protocol):
         ...
 
 
-class Limits(Protocol):
-    """What one store can take.
+class Lookup(Protocol):
+    """A bounded look at what is in a store, for somebody who is typing a name.
 
-    Attributes:
-        max_event: Bytes of one event's payload, at most.
-        batch: Bytes of one write, and so of what one sync makes durable: a longer update is cut.
+    It waits for no lock and writes nothing. It may miss something, and passes over what cannot be
+    read. `aivcs.store.lookup` does it through the contracts, where a backend has nothing faster.
     """
 
-    @property
-    def max_event(self) -> int: ...
-
-    @property
-    def batch(self) -> int: ...
-
-
-class Lookup(Protocol):
-    """A bounded look at what is in a store, for somebody who is typing a name; it may miss."""
-
     def runs(
-        self, prefix: str = "", *, status: RunStatus | None = None, limit: int
-    ) -> Iterator[RunRecord]:
-        """Yields some of the newest runs whose ids begin with a prefix."""
+        self, prefix: str = "", *, status: RunStatus | None = None, limit: int = 50
+    ) -> list[RunRecord]:
+        """Returns runs whose id begins so, newest first, at most `limit`."""
         ...
 
-    def agents(self, prefix: str = "") -> list[str]:
-        """Returns names of agents that begin with a prefix, in order."""
+    def agents(self, prefix: str = "", *, limit: int = 100) -> dict[str, str]:
+        """Returns names of agents that begin so, each with the moment of a late run of it."""
         ...
 
-    def blobs(self, prefix: str, *, limit: int) -> Iterator[tuple[ContentDigest, int, float]]:
-        """Yields some of the newest blobs: digest, bytes and the moment they were put."""
+    def blobs(self, prefix: str = "", *, limit: int = 50) -> list[tuple[str, int, float]]:
+        """Returns digests that begin so, newest first, with bytes and moment of the last put."""
         ...
 
-    def kinds(self, run_id: RunId) -> dict[str, int]:
-        """Returns the kinds of events a run has, and about how many of each."""
+    def kinds(self, run_id: str) -> dict[str, int]:
+        """Returns the kinds of the last events of a run, late ones first, with their numbers.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+        """
         ...
 
 
@@ -369,18 +368,8 @@ class Backend(Protocol):
         ...
 
     @property
-    def store_id(self) -> str | None:
-        """The random id of the store; None if none was written yet (see `Documents`)."""
-        ...
-
-    @property
     def settings(self) -> Settings:
-        """How this opening behaves."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """What the store can take."""
+        """How this opening behaves, and what the store takes (`max_event`)."""
         ...
 
     @property
@@ -425,12 +414,17 @@ class Backend(Protocol):
         """Yields sentences on what may keep the store from keeping its promises where it is."""
         ...
 
-    def index(self, unreadable: Callable[[RunId, Exception], None] | None) -> RunIndex | None:
-        """Returns what answers about all runs at once, or None if the logs must be read."""
+    def list_runs(self, ledger: RunLedger, unreadable: Unreadable) -> RunIndex:
+        """Returns what lists the runs of a ledger over this store.
+
+        Args:
+            ledger: The ledger.
+            unreadable: Told of each run that cannot be read; None raises the error.
+        """
         ...
 
-    def lookup(self) -> Lookup | None:
-        """Returns a bounded look at the store, or None if the contracts must do."""
+    def lookup(self, ledger: RunLedger) -> Lookup:
+        """Returns a bounded look at the store."""
         ...
 
     def inspect(

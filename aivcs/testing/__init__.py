@@ -24,6 +24,7 @@ import pytest
 
 # Before the modules are imported, or their asserts would say only "AssertionError".
 pytest.register_assert_rewrite(
+    "aivcs.testing.backend",
     "aivcs.testing.blobs",
     "aivcs.testing.machine",
     "aivcs.testing.race",
@@ -32,6 +33,7 @@ pytest.register_assert_rewrite(
     "aivcs.testing.through_aio",
 )
 
+from aivcs.testing.backend import BackendContract  # noqa: E402
 from aivcs.testing.blobs import CasStoreContract  # noqa: E402
 from aivcs.testing.machine import Stores, StoresMachine  # noqa: E402
 from aivcs.testing.releases import ReleaseRegistryContract  # noqa: E402
@@ -39,6 +41,7 @@ from aivcs.testing.runs import RunLedgerContract  # noqa: E402
 from aivcs.testing.through_aio import Bridge  # noqa: E402
 
 __all__ = [
+    "BackendContract",
     "Bridge",
     "CasStoreContract",
     "ReleaseRegistryContract",

@@ -1,8 +1,8 @@
 """The back doors to the bytes of each backend, and the event loop for the async twins."""
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend
 from aivcs.testing import Bridge
 
 
@@ -16,24 +16,12 @@ def bridge():
 def rewrite_memory():
     """Makes the suite's `rewrite` for the logs of a memory store."""
 
-    def of(logs):
+    def of(memory):
+        logs = memory.backend.logs.logs
+
         def rewrite(name, edit):
-            log = logs[name]
-            log.lines[:] = [line + b"\n" for line in edit([line[:-1] for line in log.lines])]
-
-        return rewrite
-
-    return of
-
-
-@pytest.fixture
-def rewrite_in_memory():
-    """Makes the suite's `rewrite` for the logs of a driver in memory."""
-
-    def of(driver, kind):
-        def rewrite(name, edit):
-            lines = driver.logs[kind + name]
-            driver.logs[kind + name] = [line + b"\n" for line in edit([ln[:-1] for ln in lines])]
+            (log,) = (log for log in logs if log.partition("/")[2] == name)
+            logs[log] = [line + b"\n" for line in edit([line[:-1] for line in logs[log]])]
 
         return rewrite
 
@@ -44,7 +32,7 @@ def rewrite_in_memory():
 def folder(tmp_path):
     """The folder of a new store on disk."""
     path = tmp_path / ".aivcs"
-    FileBackend.init(str(path))
+    FolderStore.init(str(path))
     return path
 
 

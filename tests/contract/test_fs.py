@@ -1,15 +1,16 @@
 """The stores on disk keep every guarantee of the contracts."""
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend, listing
+from aivcs.backends.fs import listing
 from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
 
 
 class TestFileCasStore(CasStoreContract):
     @pytest.fixture
     def open_store(self, folder):
-        return lambda: FileBackend.open(str(folder)).blobs
+        return lambda: FolderStore.open(str(folder)).blobs
 
     @pytest.fixture
     def corrupt(self, corrupt_object):
@@ -19,7 +20,7 @@ class TestFileCasStore(CasStoreContract):
 class TestFileRunLedger(RunLedgerContract):
     @pytest.fixture
     def open_store(self, folder):
-        return lambda: FileBackend.open(str(folder)).runs
+        return lambda: FolderStore.open(str(folder)).runs
 
     @pytest.fixture
     def rewrite(self, rewrite_run):
@@ -37,7 +38,7 @@ class TestFileRunLedgerWithIndex(TestFileRunLedger):
 class TestFileReleaseRegistry(ReleaseRegistryContract):
     @pytest.fixture
     def open_store(self, folder):
-        return lambda: FileBackend.open(str(folder)).releases
+        return lambda: FolderStore.open(str(folder)).releases
 
     @pytest.fixture
     def rewrite(self, rewrite_release):

@@ -1,16 +1,16 @@
 """The async twins of the stores on disk keep every guarantee that the stores keep."""
 
 import pytest
+from folder_store import FolderStore
 
 from aivcs import aio
-from aivcs.backends.fs import FileBackend
 from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
 
 
 class TestAsyncFileCasStore(CasStoreContract):
     @pytest.fixture
     def open_store(self, folder, bridge):
-        return lambda: bridge.cas_store(aio.wrap(FileBackend.open(str(folder)).blobs))
+        return lambda: bridge.cas_store(aio.wrap(FolderStore.open(str(folder)).blobs))
 
     @pytest.fixture
     def corrupt(self, corrupt_object):
@@ -20,7 +20,7 @@ class TestAsyncFileCasStore(CasStoreContract):
 class TestAsyncFileRunLedger(RunLedgerContract):
     @pytest.fixture
     def open_store(self, folder, bridge):
-        return lambda: bridge.run_ledger(aio.wrap(FileBackend.open(str(folder)).runs))
+        return lambda: bridge.run_ledger(aio.wrap(FolderStore.open(str(folder)).runs))
 
     @pytest.fixture
     def rewrite(self, rewrite_run):
@@ -30,7 +30,7 @@ class TestAsyncFileRunLedger(RunLedgerContract):
 class TestAsyncFileReleaseRegistry(ReleaseRegistryContract):
     @pytest.fixture
     def open_store(self, folder, bridge):
-        return lambda: bridge.release_registry(aio.wrap(FileBackend.open(str(folder)).releases))
+        return lambda: bridge.release_registry(aio.wrap(FolderStore.open(str(folder)).releases))
 
     @pytest.fixture
     def rewrite(self, rewrite_release):

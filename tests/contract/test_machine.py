@@ -4,10 +4,11 @@ from itertools import cycle
 from tempfile import TemporaryDirectory
 
 import pytest
+from folder_store import FolderStore
 from hypothesis import settings
 
 from aivcs import aio
-from aivcs.backends.fs import FileBackend, listing
+from aivcs.backends.fs import listing
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.testing import Bridge, Stores, StoresMachine
 
@@ -26,7 +27,7 @@ class Everywhere(InMemory):
         super().__init__()
         self.folder = TemporaryDirectory()
         self.path = f"{self.folder.name}/.aivcs"
-        FileBackend.init(self.path)
+        FolderStore.init(self.path)
         self.twins = Stores(
             aio.wrap(MemoryCasStore()),
             aio.wrap(MemoryRunLedger()),
@@ -39,7 +40,7 @@ class Everywhere(InMemory):
 
     def open_backends(self):
         # Three openings of one folder take turns: none may rely on what it remembers.
-        files = [FileBackend.open(self.path) for _ in range(3)]
+        files = [FolderStore.open(self.path) for _ in range(3)]
         return [
             *super().open_backends(),
             Stores(

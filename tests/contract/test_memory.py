@@ -18,7 +18,7 @@ class TestMemoryCasStore(CasStoreContract):
     @pytest.fixture
     def corrupt(self, memory):
         def corrupt(digest, edit):
-            memory.objects[digest] = edit(memory.objects[digest])
+            memory.backend.objects.objects[digest] = edit(memory.backend.objects.objects[digest])
 
         return corrupt
 
@@ -34,7 +34,7 @@ class TestMemoryRunLedger(RunLedgerContract):
 
     @pytest.fixture
     def rewrite(self, memory, rewrite_memory):
-        return rewrite_memory(memory.logs)
+        return rewrite_memory(memory)
 
 
 class TestMemoryReleaseRegistry(ReleaseRegistryContract):
@@ -47,5 +47,5 @@ class TestMemoryReleaseRegistry(ReleaseRegistryContract):
         return lambda: memory
 
     @pytest.fixture
-    def rewrite(self, memory, rewrite_in_memory):
-        return rewrite_in_memory(memory.driver, "release/")
+    def rewrite(self, memory, rewrite_memory):
+        return rewrite_memory(memory)

@@ -19,7 +19,7 @@ class TestAsyncCasStore(CasStoreContract):
     @pytest.fixture
     def corrupt(self, memory):
         def corrupt(digest, edit):
-            memory.objects[digest] = edit(memory.objects[digest])
+            memory.backend.objects.objects[digest] = edit(memory.backend.objects.objects[digest])
 
         return corrupt
 
@@ -35,7 +35,7 @@ class TestAsyncRunLedger(RunLedgerContract):
 
     @pytest.fixture
     def rewrite(self, memory, rewrite_memory):
-        return rewrite_memory(memory.logs)
+        return rewrite_memory(memory)
 
 
 class TestAsyncReleaseRegistry(ReleaseRegistryContract):
@@ -48,5 +48,5 @@ class TestAsyncReleaseRegistry(ReleaseRegistryContract):
         return lambda: bridge.release_registry(aio.wrap(memory))
 
     @pytest.fixture
-    def rewrite(self, memory, rewrite_in_memory):
-        return rewrite_in_memory(memory.driver, "release/")
+    def rewrite(self, memory, rewrite_memory):
+        return rewrite_memory(memory)

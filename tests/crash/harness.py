@@ -285,11 +285,11 @@ def entries(file):
 
 def judge(path):
     """Reads a store in both ways; they must agree, and find no damage. Returns what it shows."""
-    from aivcs.backends.fs import FileBackend
+    from folder_store import FolderStore
 
     seen = read_store(path)
     assert seen.named() <= seen.blobs, "something refers to a blob that is not there"
-    backend = FileBackend.open(str(path))
+    backend = FolderStore.open(str(path))
     findings = list(backend.verify(frozenset(("blobs", "runs", "releases"))))
     assert not [found for found in findings if found.severity == "damage"], findings
     assert set(backend.blobs.list_digests()) == seen.blobs

@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend
 from aivcs.commands.head import take
 from aivcs.commands.proof import verify as prove
 from aivcs.commands.selection import select
@@ -66,7 +66,7 @@ def shell(script: str, cwd: Path, log: Path | None = None, program: str = "bash"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    backend = FileBackend.init(str(tmp_path / ".aivcs"))
+    backend = FolderStore.init(str(tmp_path / ".aivcs"))
     specs = [backend.blobs.put(f"agent v{n}\n".encode()) for n in (1, 2, 3)]
     backend.blobs.put(b"")
     run_id = backend.runs.create_run(specs[0], RunMetadata("a", tags={"b": ["é\u2028", '"\\']}))
@@ -129,13 +129,13 @@ def test_a_nul_put_into_a_line_is_seen_by_the_command_for_it(store: Path) -> Non
 
 
 def test_the_head_is_what_aivcs_says(store: Path) -> None:
-    backend = FileBackend.open(str(store))
+    backend = FolderStore.open(str(store))
     head = shell(command("jq -r .hash"), store, store / "releases/team/agent.jsonl")
     assert head.strip() == backend.releases.head("team/agent").hash
 
 
 def test_the_check_of_a_manifest_names_the_log_that_was_cut(store: Path) -> None:
-    repo = Repository(FileBackend.open(str(store)))
+    repo = FolderStore.open(str(store))
     file = store / "manifest"
     file.write_bytes(repo.blobs.get(take(repo).digest))
     check = f"MANIFEST={file}\n{command('MANIFEST')}"
@@ -205,7 +205,7 @@ def test_the_check_of_all_logs_runs_the_loop_on_each(store: Path) -> None:
 
 
 def test_the_checks_of_a_run_hold(store: Path) -> None:
-    backend = FileBackend.open(str(store))
+    backend = FolderStore.open(str(store))
     [run_id] = backend.runs.list_run_ids()
     log = store / "runs" / run_id[:2] / f"{run_id}.jsonl"
     assert shell(line_with("uniq -d"), store, log) == ""
@@ -217,7 +217,7 @@ def test_the_checks_of_a_run_hold(store: Path) -> None:
 
 def test_the_checks_of_a_release_log_hold_and_find_a_wrong_entry(store: Path) -> None:
     log = store / "releases/team/agent.jsonl"
-    backend = FileBackend.open(str(store))
+    backend = FolderStore.open(str(store))
     current = backend.releases.current("team/agent")
     assert current is not None
     block = command("foreach")
@@ -236,13 +236,11 @@ def test_the_examples_are_healthy_logs(store: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(release)
     (path.parent / "search.jsonl").write_bytes(marked)
-    backend = FileBackend.open(str(store))
+    backend = FolderStore.open(str(store))
     backend.blobs.put(policy_of_example())
     assert list(backend.verify(frozenset({"blobs", "runs", "releases"}))) == []
     assert [e.seq for e in backend.runs.iter_events(run_id)] == [1, 2, 7, 10, 11]
-    checks = list(
-        prove(Repository(backend), "support/search", verifier=None, environment=os.environ)
-    )
+    checks = list(prove(backend, "support/search", verifier=None, environment=os.environ))
     assert not [check for check in checks if check.result == "failed"]
     ruled = [check.result for check in checks if check.check == "require_runs"]
     assert ruled == ["ok", "not proven", "ok", "not proven"]  # those that were forced

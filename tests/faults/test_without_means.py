@@ -77,7 +77,7 @@ def test_without_threads_long_contents_are_stored_and_all_is_verified(repo):
     assert repo.blobs.get(digest) == LONG
     with open(f"{repo.path}/objects/{digest[:2]}/{digest[2:]}", "r+b") as file:
         file.truncate(9)
-    assert [found.where for found in repo.backend.verify(frozenset({"blobs"}))] == [digest]
+    assert [found.where for found in repo.store.inspect(frozenset({"blobs"}))] == [digest]
 
 
 NOTHING_LEFT = """

@@ -6,12 +6,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from folder_store import FolderStore
 from hypothesis import given, settings, strategies as st
 
 from aivcs import spill
-from aivcs.backends.fs import FileBackend
 from aivcs.commands import gc
-from aivcs.repository import Repository
 from aivcs.settings import Settings
 
 DAY = 86_400
@@ -41,7 +40,7 @@ def test_what_nothing_reaches_goes_and_what_names_it_goes_before(blobs, limit):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "LIMIT", limit)
         patch.setattr(spill, "_BLOCK", 1 + limit)
-        backend = FileBackend.init(f"{folder}/.aivcs", settings=Settings(durability="none"))
+        backend = FolderStore.init(f"{folder}/.aivcs", settings=Settings(durability="none"))
         digests, names, roots, young = [], {}, set(), set()
         for number, (parts, is_pinned, is_young, kind) in enumerate(blobs):
             named = [digests[part] for part in sorted(parts) if part < number]
@@ -61,8 +60,8 @@ def test_what_nothing_reaches_goes_and_what_names_it_goes_before(blobs, limit):
                 moment = path.stat().st_mtime - 2 * DAY
                 os.utime(path, (moment, moment))
         kept = reached(names, roots | young)
-        would = [blob.digest for blob in gc.collect(Repository(backend), grace=DAY, dry_run=True)]
-        went = [blob.digest for blob in gc.collect(Repository(backend), grace=DAY)]
+        would = [blob.digest for blob in gc.collect(backend, grace=DAY, dry_run=True)]
+        went = [blob.digest for blob in gc.collect(backend, grace=DAY)]
         assert went == would
         assert sorted(went) == sorted(set(digests) - kept)
         assert set(backend.blobs.list_digests()) == kept

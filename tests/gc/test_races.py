@@ -15,8 +15,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend
+from aivcs.backends.fs.blobs import FileCasStore
 from aivcs.commands import blob, gc, release, run
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
 from aivcs.model import RunEvent, RunMetadata
@@ -33,10 +34,10 @@ MANY = 20
 def open_repo(tmp_path):
     """Opens one store again and again, as so many processes would; it waits for no disk."""
     path = str(tmp_path / ".aivcs")
-    FileBackend.init(path)
+    FolderStore.init(path)
 
     def open_repo(**settings):
-        return Repository(FileBackend.open(path, Settings(durability="none", **settings)))
+        return FolderStore.open(path, Settings(durability="none", **settings))
 
     return open_repo
 
@@ -81,14 +82,14 @@ class TestBetweenMarkingAndDeleting:
         """Lets something happen at that moment, once."""
 
         def meanwhile(act):
-            original = FileBackend.exclusive
+            original = FileCasStore.removal
 
-            def exclusive(backend):
-                monkeypatch.setattr(FileBackend, "exclusive", original)
+            def removal(objects):
+                monkeypatch.setattr(FileCasStore, "removal", original)
                 act(open_repo())
-                return original(backend)
+                return original(objects)
 
-            monkeypatch.setattr(FileBackend, "exclusive", exclusive)
+            monkeypatch.setattr(FileCasStore, "removal", removal)
 
         return meanwhile
 
@@ -217,7 +218,7 @@ class TestTheLock:
         digest = repo.blobs.put(b"spec")
         run_id = repo.start_run(digest, agent_name="bot").run_id
         other = open_repo(lock_timeout=0.05)
-        with repo.backend.exclusive():
+        with repo.store.objects.removal():
             for act in (
                 lambda: other.blobs.put(b"spec"),
                 lambda: other.blobs.put(b"new"),
@@ -236,7 +237,7 @@ class TestTheLock:
         digest = repo.blobs.put(b"spec")
         run_id = repo.start_run(digest, agent_name="bot").run_id
         other = open_repo(lock_timeout=0)
-        with repo.backend.exclusive():
+        with repo.store.objects.removal():
             assert other.blobs.get(digest) == b"spec"
             assert other.blobs.contains(digest)
             assert other.runs.append_event(run_id, RunEvent("k")) == 1
@@ -252,7 +253,7 @@ class TestTheLock:
 
         def is_free():
             try:
-                with other.backend.exclusive():
+                with other.store.objects.removal():
                     return True
             except LockTimeoutError:
                 return False
@@ -274,7 +275,7 @@ class TestTheLock:
             raise ZeroDivisionError
         assert is_free()
 
-    def test_is_of_each_thread_of_its_own(self, repo, open_repo):
+    def test_lasts_until_every_thread_has_left_it(self, repo, open_repo):
         other = open_repo(lock_timeout=0)
         inside, leave = threading.Event(), threading.Event()
 
@@ -288,11 +289,11 @@ class TestTheLock:
         assert inside.wait(10)
         with repo.hold():
             pass
-        with pytest.raises(LockTimeoutError), other.backend.exclusive():
+        with pytest.raises(LockTimeoutError), other.store.objects.removal():
             pass
         leave.set()
         thread.join()
-        with other.backend.exclusive():
+        with other.store.objects.removal():
             pass
 
     def test_needs_no_folder_to_be_there(self, repo):

@@ -4,17 +4,13 @@ import json
 import shutil
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend
 from aivcs.commands import head
-from aivcs.errors import IntegrityError
-from aivcs.log import chain
 from aivcs.log.heads import heads_in, manifest
 from aivcs.model import Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
-from aivcs.repository import Repository
 from aivcs.settings import Settings
 
 
@@ -213,8 +209,8 @@ def test_a_manifest_is_read_as_it_was_written():
 
 def test_heads_of_the_contracts_are_those_of_the_manifest(tmp_path):
     """So that another backend, which has no files, can check the same manifest."""
-    backend = FileBackend.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
-    repo = Repository(backend)
+    backend = FolderStore.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
+    repo = backend
     spec = repo.blobs.put(b"spec")
     run_id = repo.start_run(spec, agent_name="bot").run_id
     repo.runs.append_event(run_id, RunEvent("k"))
@@ -229,10 +225,10 @@ def test_heads_of_the_contracts_are_those_of_the_manifest(tmp_path):
 
 def test_beside_writers_it_names_only_what_stays(tmp_path):
     path = str(tmp_path / ".aivcs")
-    FileBackend.init(path)
+    FolderStore.init(path)
 
     def open_repo():
-        return Repository(FileBackend.open(path, Settings(durability="none")))
+        return FolderStore.open(path, Settings(durability="none"))
 
     repo = open_repo()
     runs = [repo.runs.create_run(repo.blobs.put(b"s"), RunMetadata("bot")) for _ in range(3)]
@@ -259,72 +255,3 @@ def test_beside_writers_it_names_only_what_stays(tmp_path):
             thread.join()
     assert len(set(taken)) == 3
     assert list(head.verify(repo, taken)) == []
-
-
-class TestReadingALogAsItGrows:
-    @pytest.fixture
-    def repo(self, tmp_path):
-        settings = Settings(durability="none")
-        return Repository(FileBackend.init(str(tmp_path / ".aivcs"), settings=settings))
-
-    @pytest.fixture
-    def run_id(self, repo):
-        return repo.runs.create_run(repo.blobs.put(b"spec"), RunMetadata("bot"))
-
-    def log_of(self, repo, run_id):
-        return Path(repo.path, "runs", run_id[:2], f"{run_id}.jsonl")
-
-    def test_gives_each_line_once(self, repo, run_id):
-        cursor = repo.backend.read_log(f"run/{run_id}")
-        assert len(list(cursor.more())) == 1
-        assert list(cursor.more()) == []
-        repo.runs.append_events(run_id, [RunEvent("k")] * 3)
-        lines = list(cursor.more())
-        assert len(lines) == 3
-        assert cursor.lines == 4
-        assert cursor.hash == chain.hash_of(lines[-1]) == repo.runs.head(run_id).hash
-
-    def test_goes_on_where_it_was_left(self, repo, run_id):
-        repo.runs.append_events(run_id, [RunEvent("k")] * 3)
-        cursor = repo.backend.read_log(f"run/{run_id}")
-        assert b'"run"' in next(cursor.more())
-        assert cursor.lines == 1
-        assert len(list(cursor.more())) == 3
-
-    def test_begins_anew_when_the_log_was_cut(self, repo, run_id):
-        repo.runs.append_events(run_id, [RunEvent("k")] * 3)
-        cursor = repo.backend.read_log(f"run/{run_id}")
-        list(cursor.more())
-        log = self.log_of(repo, run_id)
-        log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
-        assert len(list(cursor.more())) == cursor.lines == 1
-
-    def test_begins_anew_when_the_log_went_and_came_back(self, repo, run_id):
-        cursor = repo.backend.read_log(f"run/{run_id}")
-        list(cursor.more())
-        log = self.log_of(repo, run_id)
-        content = log.read_bytes()
-        log.unlink()
-        assert list(cursor.more()) == []
-        assert (cursor.lines, cursor.hash) == (0, "")
-        log.write_bytes(content)
-        assert len(list(cursor.more())) == 1
-
-    def test_refuses_a_line_that_does_not_follow(self, repo, run_id):
-        cursor = repo.backend.read_log(f"run/{run_id}")
-        list(cursor.more())
-        other = repo.runs.create_run(repo.blobs.put(b"other spec"), RunMetadata("bot"))
-        repo.runs.append_event(other, RunEvent("k"))
-        with self.log_of(repo, run_id).open("ab") as log:
-            log.write(self.log_of(repo, other).read_bytes().splitlines(keepends=True)[1])
-        with pytest.raises(IntegrityError, match="line 2"):
-            list(cursor.more())
-
-    def test_reads_a_line_that_lost_its_newline(self, repo, run_id):
-        log = self.log_of(repo, run_id)
-        log.write_bytes(log.read_bytes()[:-1])
-        cursor = repo.backend.read_log(f"run/{run_id}")
-        assert len(list(cursor.more())) == 1
-        repo.runs.append_event(run_id, RunEvent("k"))
-        list(cursor.more())
-        assert cursor.lines == 2

@@ -12,10 +12,11 @@ import threading
 from itertools import islice
 
 import pytest
+from folder_store import FolderStore
 from hypothesis import given, strategies as st
 
 from aivcs import aio
-from aivcs.backends.fs import FileBackend, index, listing, survey
+from aivcs.backends.fs import index, listing, survey
 from aivcs.errors import BackendError, StorageError
 from aivcs.log import run as rules
 from aivcs.log.selection import age, outcome_of
@@ -41,7 +42,7 @@ MANY = listing._FEW + 20
 def filled(tmp_path_factory):
     """A store with enough runs for an index, most of them over."""
     path = tmp_path_factory.mktemp("filled") / ".aivcs"
-    runs = FileBackend.init(str(path), settings=Settings(durability="none")).runs
+    runs = FolderStore.init(str(path), settings=Settings(durability="none")).runs
     for number in range(MANY):
         run = runs.create_run(SPEC, RunMetadata(f"bot {number % 3}", tags={"n": number}))
         runs.append_event(run, RunEvent("kind"))
@@ -53,7 +54,7 @@ def filled(tmp_path_factory):
 @pytest.fixture
 def store(filled, tmp_path):
     """A copy of it, without an index."""
-    return FileBackend.open(
+    return FolderStore.open(
         str(shutil.copytree(filled, tmp_path / ".aivcs")), Settings(durability="none")
     )
 
@@ -102,7 +103,7 @@ def settled(monkeypatch):
 
 class TestReading:
     def test_a_small_store_has_none(self, tmp_path):
-        store = FileBackend.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
+        store = FolderStore.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
         run = store.runs.create_run(SPEC, RunMetadata("bot"))
         assert [record.run_id for record in store.runs.iter_runs()] == [run]
         assert not os.path.exists(path_of(store))
@@ -297,7 +298,7 @@ class TestDamage:
             assert (again.out, again.err) == (some.out, b"")
             again = aivcs.ok("run", "list", "--json")
             assert (again.out, again.err) == (before.out, b"")
-        assert is_sealed(FileBackend.open(str(aivcs.store))) is (damage != "a folder")
+        assert is_sealed(FolderStore.open(str(aivcs.store))) is (damage != "a folder")
         assert not os.listdir(f"{aivcs.store}/tmp")
 
     def test_a_flipped_byte_changes_no_answer(self, store):
@@ -363,7 +364,7 @@ class TestDamage:
         shutil.rmtree(aivcs.store)
         shutil.copytree(filled, aivcs.store)
         aivcs.ok("run", "list")
-        runs = FileBackend.open(str(aivcs.store), Settings(durability="none")).runs
+        runs = FolderStore.open(str(aivcs.store), Settings(durability="none")).runs
         new = {runs.create_run(SPEC, RunMetadata("new")) for _ in range(20)}
 
         def limit():
@@ -391,11 +392,12 @@ class TestTogether:
         shutil.copytree(filled, aivcs.store)
         script = (
             "import sys\n"
-            "from aivcs.backends.fs import FileBackend, survey\n"
+            "from aivcs.backends.fs import survey\n"
+            "from aivcs.repository import Repository\n"
             "from aivcs.model import RunMetadata, RunSummary, ContentDigest\n"
             "from aivcs.settings import Settings\n"
             "survey._WORTH = 1\n"
-            "runs = FileBackend.open(sys.argv[1], Settings(durability='none')).runs\n"
+            "runs = Repository.open(sys.argv[1], Settings(durability='none')).runs\n"
             "for _ in range(25):\n"
             "    new = runs.create_run(ContentDigest('1' * 64), RunMetadata(sys.argv[2]))\n"
             "    assert runs.list_runs(agent_name=sys.argv[2])[0].run_id == new\n"
@@ -407,7 +409,7 @@ class TestTogether:
             for number in range(4)
         ]
         assert [process.wait(60) for process in processes] == [0] * 4
-        store = FileBackend.open(str(aivcs.store))
+        store = FolderStore.open(str(aivcs.store))
         assert store.runs.list_runs() == truth(store)
         assert len(truth(store)) == MANY + 100
         assert not os.listdir(f"{aivcs.store}/tmp")

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend, log_check, object_check, report, workers
+from aivcs.backends.fs import log_check, object_check, report, workers
 from aivcs.cli import progress
 from aivcs.cli.context import Context
 from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata
@@ -24,7 +25,7 @@ ALL = frozenset({"blobs", "runs", "releases"})
 @pytest.fixture
 def store(tmp_path):
     """A store with some of everything, a third of it damaged."""
-    store = FileBackend.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
+    store = FolderStore.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
     for number in range(90):
         digest = store.blobs.put(b"%d" % number)
         if number % 3 == 0:
@@ -150,7 +151,7 @@ def test_progress_is_told_of_all_that_was_read_in_the_callers_thread(store):
     )
     assert {thread for _, _, thread in told} == {threading.current_thread()}
     assert [part for part, _, _ in told] == ["blobs"] * 90 + ["runs"] * 12 + ["releases"] * 12
-    assert sum(size for _, size, _ in told) == store.measure(ALL)
+    assert sum(size for _, size, _ in told) == store.store.measure(ALL)
 
 
 def test_a_log_with_very_many_problems_is_summed_up(store, monkeypatch):

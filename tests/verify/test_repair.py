@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from folder_store import FolderStore
 
-from aivcs.backends.fs import FileBackend, files
+from aivcs.backends.fs import files
 from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
 from aivcs.settings import Settings
 
@@ -23,7 +24,7 @@ DEAD = "4194304-0123456789ab"
 
 @pytest.fixture
 def store(tmp_path):
-    return FileBackend.init(
+    return FolderStore.init(
         str(tmp_path / ".aivcs"), settings=Settings(durability="none", lock_timeout=2)
     )
 
@@ -156,8 +157,8 @@ class TestLogs:
             file.write(b"{")
             file.flush()
             fcntl.flock(file, fcntl.LOCK_EX)
-            store.settings = Settings(durability="none", lock_timeout=0.05)
-            (finding,) = mend(store)
+            hasty = Settings(durability="none", lock_timeout=0.05)
+            (finding,) = mend(FolderStore.open(store.path, hasty))
             assert finding.repaired is None
             assert "it could not be repaired: another process has held" in finding.remedy
         (finding,) = mend(store)
@@ -169,7 +170,7 @@ class TestLogs:
         acked = []
 
         def write():
-            other = FileBackend.open(store.path, Settings(durability="none"))
+            other = FolderStore.open(store.path, Settings(durability="none"))
             while not stop.wait(0.001):  # or the log would outgrow the verifier
                 acked.append(other.runs.append_event(run, RunEvent("step", None)))
 
@@ -359,7 +360,7 @@ def test_a_repair_interrupted_anywhere_is_completed_by_the_next(tmp_path, monkey
     steps = 0
     while True:
         steps += 1
-        store = FileBackend.init(
+        store = FolderStore.init(
             str(tmp_path / f"{when}{steps}"), settings=Settings(durability="full")
         )
         run, whole = ruin(store)
@@ -477,7 +478,7 @@ class TestCommand:
     def test_killed_at_a_system_call_is_completed_by_the_next(self, aivcs, call):
         if shutil.which("strace") is None:
             pytest.skip("there is no strace to kill a process at a system call")
-        store = FileBackend.open(str(aivcs.store))
+        store = FolderStore.open(str(aivcs.store))
         for number in (1, 2):
             run, whole = ruin(store)
             subprocess.run(

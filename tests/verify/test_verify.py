@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from folder_store import FolderStore
 from hypothesis import given, settings, strategies as st
 
-from aivcs.backends.fs import FileBackend
 from aivcs.errors import (
     IntegrityError,
     NoPreviousReleaseError,
@@ -50,18 +50,18 @@ TIME = "2026-01-31T12:00:00.000000Z"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileBackend:
-    backend = FileBackend.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
+def store(tmp_path: Path) -> FolderStore:
+    backend = FolderStore.init(str(tmp_path / ".aivcs"), settings=Settings(durability="none"))
     for content in (b"spec", b"other"):
         backend.blobs.put(content)
     return backend
 
 
-def found(store: FileBackend, severity: str | None = None) -> list[Finding]:
+def found(store: FolderStore, severity: str | None = None) -> list[Finding]:
     return [f for f in store.verify(ALL) if severity in {None, f.severity}]
 
 
-def only(store: FileBackend) -> Finding:
+def only(store: FolderStore) -> Finding:
     [finding] = found(store)
     return finding
 
@@ -132,29 +132,29 @@ def block(seq: int, spec: str, release_seq: int, mark: str = "block", **more: An
     return compact(members | more)
 
 
-def place(store: FileBackend, name: str, data: bytes) -> Path:
+def place(store: FolderStore, name: str, data: bytes) -> Path:
     path = Path(store.path, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
 
 
-def place_run(store: FileBackend, bodies: Iterable[str], run_id: str = "run-1") -> Path:
+def place_run(store: FolderStore, bodies: Iterable[str], run_id: str = "run-1") -> Path:
     return place(store, f"runs/{run_id[:2]}/{run_id}.jsonl", link(bodies))
 
 
-def place_release(store: FileBackend, bodies: Iterable[str]) -> Path:
+def place_release(store: FolderStore, bodies: Iterable[str]) -> Path:
     return place(store, "releases/agent.jsonl", link(bodies))
 
 
-def make_run(store: FileBackend, events: int = 3) -> tuple[RunId, Path]:
+def make_run(store: FolderStore, events: int = 3) -> tuple[RunId, Path]:
     run_id = store.runs.create_run(ContentDigest(SPEC), RunMetadata("agent"))
     for number in range(events):
         store.runs.append_event(run_id, RunEvent("step", {"n": number}))
     return run_id, Path(store.path, "runs", run_id[:2], f"{run_id}.jsonl")
 
 
-def object_path(store: FileBackend, content: bytes) -> Path:
+def object_path(store: FolderStore, content: bytes) -> Path:
     digest = hashlib.sha256(content).hexdigest()
     return Path(store.path, "objects", digest[:2], digest[2:])
 
@@ -162,7 +162,7 @@ def object_path(store: FileBackend, content: bytes) -> Path:
 # A healthy store
 
 
-def test_a_healthy_store_gives_no_findings(store: FileBackend) -> None:
+def test_a_healthy_store_gives_no_findings(store: FolderStore) -> None:
     store.blobs.put(b"")
     run_id, _ = make_run(store)
     for seq in (20, 7, 0, None):
@@ -178,7 +178,7 @@ def test_a_healthy_store_gives_no_findings(store: FileBackend) -> None:
     assert found(store) == []
 
 
-def test_hand_written_logs_in_the_form_of_the_format_are_healthy(store: FileBackend) -> None:
+def test_hand_written_logs_in_the_form_of_the_format_are_healthy(store: FolderStore) -> None:
     place_run(store, [opening(), event(5, high=[5, 1]), event(2, high=[5, 2]), ending(2)])
     place_release(
         store,
@@ -194,12 +194,12 @@ def test_hand_written_logs_in_the_form_of_the_format_are_healthy(store: FileBack
     assert found(store) == []
 
 
-def test_unknown_members_are_let_be(store: FileBackend) -> None:
+def test_unknown_members_are_let_be(store: FolderStore) -> None:
     place_run(store, [opening(later=1), event(1, extra={"a": [1]}), ending(1, more=None)])
     assert found(store) == []
 
 
-def test_only_the_parts_that_are_named_are_read(store: FileBackend) -> None:
+def test_only_the_parts_that_are_named_are_read(store: FolderStore) -> None:
     object_path(store, b"spec").write_bytes(b"damaged")
     assert list(store.verify(frozenset({"runs", "releases"}))) == []
     assert len(list(store.verify(frozenset({"blobs"})))) == 1
@@ -207,14 +207,14 @@ def test_only_the_parts_that_are_named_are_read(store: FileBackend) -> None:
         store.verify(frozenset({"blob"}))
 
 
-def test_progress_tells_every_object_and_log_with_its_bytes(store: FileBackend) -> None:
+def test_progress_tells_every_object_and_log_with_its_bytes(store: FolderStore) -> None:
     _, path = make_run(store)
     seen: list[tuple[str, int]] = []
     assert list(store.verify(ALL, lambda part, size: seen.append((part, size)))) == []
     assert sorted(seen) == [("blobs", 4), ("blobs", 5), ("runs", path.stat().st_size)]
 
 
-def test_verifying_changes_nothing(store: FileBackend) -> None:
+def test_verifying_changes_nothing(store: FolderStore) -> None:
     _, path = make_run(store)
     path.write_bytes(path.read_bytes() + b'{"torn')
     Path(store.path, "tmp", "leftover").write_bytes(b"x")
@@ -248,7 +248,7 @@ def test_a_finding_is_a_value_with_a_json_form() -> None:
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
-def test_every_flipped_byte_of_an_object_is_found(store: FileBackend, mask: int) -> None:
+def test_every_flipped_byte_of_an_object_is_found(store: FolderStore, mask: int) -> None:
     path = object_path(store, b"other")
     whole = path.read_bytes()
     for at in range(len(whole)):
@@ -264,7 +264,7 @@ def damaged_line(log: bytes, at: int) -> int:
 @pytest.mark.parametrize("flip", [lambda b: b ^ 1, lambda b: b ^ 0x80, lambda b: 0x0A, lambda b: 0])
 @pytest.mark.parametrize("kind", ["run", "release"])
 def test_every_flipped_byte_of_a_log_is_found_with_file_and_line(
-    store: FileBackend, kind: str, flip: Callable[[int], int]
+    store: FolderStore, kind: str, flip: Callable[[int], int]
 ) -> None:
     if kind == "run":
         path = place_run(store, [opening(), event(1), event(2), ending(2)])
@@ -283,7 +283,7 @@ def test_every_flipped_byte_of_a_log_is_found_with_file_and_line(
         assert finding.severity == ("notice" if is_mendable else "damage"), at
 
 
-def test_a_nul_in_the_middle_of_a_log_hides_no_events_from_readers(store: FileBackend) -> None:
+def test_a_nul_in_the_middle_of_a_log_hides_no_events_from_readers(store: FolderStore) -> None:
     path = place_run(store, [opening(), event(1), event(2), event(3)])
     path.write_bytes(path.read_bytes().replace(b'"seq":2', b'"seq":\0'))
     with pytest.raises(IntegrityError, match="line 3"):
@@ -291,7 +291,7 @@ def test_a_nul_in_the_middle_of_a_log_hides_no_events_from_readers(store: FileBa
 
 
 @pytest.mark.parametrize("seqs", [[1, 2, 2], [1, 2, 1], [1, 5, 5], [1, 5, 2, 3, 2], [0, 1, 0]])
-def test_readers_refuse_a_run_that_has_a_seq_twice(store: FileBackend, seqs: list[int]) -> None:
+def test_readers_refuse_a_run_that_has_a_seq_twice(store: FolderStore, seqs: list[int]) -> None:
     place_run(store, [opening(), *(event(seq) for seq in seqs)])
     with pytest.raises(IntegrityError, match="more than one event with the seq"):
         store.runs.get_events("run-1")
@@ -304,7 +304,7 @@ def lines_of(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
-def test_a_deleted_line_breaks_the_chain_where_it_was(store: FileBackend) -> None:
+def test_a_deleted_line_breaks_the_chain_where_it_was(store: FolderStore) -> None:
     _, path = make_run(store, 5)
     lines = lines_of(path)
     path.write_bytes(b"".join(lines[:2] + lines[3:]))
@@ -313,7 +313,7 @@ def test_a_deleted_line_breaks_the_chain_where_it_was(store: FileBackend) -> Non
     assert "further" not in finding.problem
 
 
-def test_swapped_lines_are_one_finding_that_counts_the_rest(store: FileBackend) -> None:
+def test_swapped_lines_are_one_finding_that_counts_the_rest(store: FolderStore) -> None:
     _, path = make_run(store, 5)
     lines = lines_of(path)
     lines[2], lines[3] = lines[3], lines[2]
@@ -323,14 +323,14 @@ def test_swapped_lines_are_one_finding_that_counts_the_rest(store: FileBackend) 
     assert "2 further lines break the chain" in finding.problem
 
 
-def test_a_repeated_line_breaks_the_chain(store: FileBackend) -> None:
+def test_a_repeated_line_breaks_the_chain(store: FolderStore) -> None:
     _, path = make_run(store, 3)
     lines = lines_of(path)
     path.write_bytes(b"".join([*lines[:3], lines[2], *lines[3:]]))
     assert only(store).line == 4
 
 
-def test_two_damages_far_apart_are_named_and_counted(store: FileBackend) -> None:
+def test_two_damages_far_apart_are_named_and_counted(store: FolderStore) -> None:
     _, path = make_run(store, 8)
     lines = lines_of(path)
     for number in (2, 6):
@@ -341,7 +341,7 @@ def test_two_damages_far_apart_are_named_and_counted(store: FileBackend) -> None
     assert "1 further line breaks the chain" in finding.problem
 
 
-def test_a_damaged_hash_counts_as_one_line(store: FileBackend) -> None:
+def test_a_damaged_hash_counts_as_one_line(store: FolderStore) -> None:
     _, path = make_run(store, 5)
     lines = lines_of(path)
     lines[2] = lines[2][:-10] + (b"0" if lines[2][-10:-9] != b"0" else b"1") + lines[2][-9:]
@@ -352,7 +352,7 @@ def test_a_damaged_hash_counts_as_one_line(store: FileBackend) -> None:
 
 
 def test_an_edit_with_its_hash_made_anew_breaks_the_chain_at_the_next_line(
-    store: FileBackend,
+    store: FolderStore,
 ) -> None:
     path = place_run(store, [opening(), event(1), event(2), event(3)])
     forged = link([opening(), event(1), event(2, kind="other"), event(3)])
@@ -361,7 +361,7 @@ def test_an_edit_with_its_hash_made_anew_breaks_the_chain_at_the_next_line(
     assert only(store).line == 4
 
 
-def test_a_log_cut_at_a_newline_is_a_whole_log(store: FileBackend) -> None:
+def test_a_log_cut_at_a_newline_is_a_whole_log(store: FolderStore) -> None:
     # The chain links each line to those before and none to those after, so every beginning of a
     # log that ends with a line is itself a valid log. That is what recording heads is for.
     run_id, path = make_run(store, 5)
@@ -371,7 +371,7 @@ def test_a_log_cut_at_a_newline_is_a_whole_log(store: FileBackend) -> None:
     assert store.runs.head(run_id) != head
 
 
-def test_a_log_written_anew_as_a_whole_is_a_whole_log(store: FileBackend) -> None:
+def test_a_log_written_anew_as_a_whole_is_a_whole_log(store: FolderStore) -> None:
     # Whoever can compute SHA-256 can write another history; only its head differs.
     place_run(store, [opening(), event(1, kind="forged")])
     assert found(store) == []
@@ -382,7 +382,7 @@ def test_a_log_written_anew_as_a_whole_is_a_whole_log(store: FileBackend) -> Non
 
 @pytest.mark.parametrize("tail", [b'{"type":"event","seq":4', b"{", b"\0\0\0", b"x\n\0\0"])
 def test_a_torn_end_is_a_notice_and_the_next_append_mends_it(
-    store: FileBackend, tail: bytes
+    store: FolderStore, tail: bytes
 ) -> None:
     run_id, path = make_run(store, 3)
     path.write_bytes(path.read_bytes() + tail)
@@ -394,7 +394,7 @@ def test_a_torn_end_is_a_notice_and_the_next_append_mends_it(
 
 
 @pytest.mark.parametrize("nuls", [b"", b"\0\0"])
-def test_a_missing_last_newline_is_a_notice(store: FileBackend, nuls: bytes) -> None:
+def test_a_missing_last_newline_is_a_notice(store: FolderStore, nuls: bytes) -> None:
     run_id, path = make_run(store, 3)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + nuls)
@@ -407,7 +407,7 @@ def test_a_missing_last_newline_is_a_notice(store: FileBackend, nuls: bytes) -> 
 
 
 @pytest.mark.parametrize("garbage", [b"x", b"x\n", b" \n", b"\0x"])
-def test_a_whole_last_line_that_runs_on_is_damage(store: FileBackend, garbage: bytes) -> None:
+def test_a_whole_last_line_that_runs_on_is_damage(store: FolderStore, garbage: bytes) -> None:
     _, path = make_run(store, 3)
     path.write_bytes(path.read_bytes()[:-1] + garbage)
     finding = only(store)
@@ -415,21 +415,21 @@ def test_a_whole_last_line_that_runs_on_is_damage(store: FileBackend, garbage: b
 
 
 @pytest.mark.parametrize("line", [b"\n", b"{}\n", b"\r\n"])
-def test_a_line_behind_the_last_that_is_no_link_is_damage(store: FileBackend, line: bytes) -> None:
+def test_a_line_behind_the_last_that_is_no_link_is_damage(store: FolderStore, line: bytes) -> None:
     _, path = make_run(store, 3)
     path.write_bytes(path.read_bytes() + line)
     finding = only(store)
     assert (finding.severity, finding.line) == ("damage", 5)
 
 
-def test_an_edit_before_a_torn_end_is_still_found(store: FileBackend) -> None:
+def test_an_edit_before_a_torn_end_is_still_found(store: FolderStore) -> None:
     _, path = make_run(store, 3)
     path.write_bytes(path.read_bytes().replace(b'"n":0', b'"n":9') + b"{torn")
     assert [(f.severity, f.line) for f in found(store)] == [("damage", 2), ("notice", 5)]
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 100, b'{"type":"run"'])
-def test_a_log_without_a_first_line_is_a_notice(store: FileBackend, data: bytes) -> None:
+def test_a_log_without_a_first_line_is_a_notice(store: FolderStore, data: bytes) -> None:
     place(store, "runs/ru/run-1.jsonl", data)
     place(store, "releases/agent.jsonl", data)
     assert [f.severity for f in found(store)] == ["notice", "notice"]
@@ -487,7 +487,7 @@ def test_a_log_without_a_first_line_is_a_notice(store: FileBackend, data: bytes)
     ],
 )  # fmt: skip
 def test_a_whole_chain_of_wrong_entries_is_damage(
-    store: FileBackend, bodies: list[str], line: int, says: str
+    store: FolderStore, bodies: list[str], line: int, says: str
 ) -> None:
     place_run(store, bodies)
     finding = only(store)
@@ -496,17 +496,17 @@ def test_a_whole_chain_of_wrong_entries_is_damage(
     assert finding.remedy
 
 
-def test_what_follows_a_wrong_high_is_judged_from_what_it_says(store: FileBackend) -> None:
+def test_what_follows_a_wrong_high_is_judged_from_what_it_says(store: FolderStore) -> None:
     place_run(store, [opening(), event(1), event(2, high=[7, 2]), event(8, high=[8, 3]), event(4)])
     assert [f.line for f in found(store)] == [3, 5]
 
 
-def test_nothing_behind_an_entry_of_a_later_format_is_judged(store: FileBackend) -> None:
+def test_nothing_behind_an_entry_of_a_later_format_is_judged(store: FolderStore) -> None:
     place_run(store, [opening(), compact({"type": "verdict"}), event(99), event(99)])
     assert only(store).line == 2
 
 
-def test_a_total_that_differs_from_the_count_is_a_notice(store: FileBackend) -> None:
+def test_a_total_that_differs_from_the_count_is_a_notice(store: FolderStore) -> None:
     run_id, _ = make_run(store, 3)
     store.runs.complete_run(run_id, RunSummary(success=True, total_events=7))
     finding = only(store)
@@ -514,7 +514,7 @@ def test_a_total_that_differs_from_the_count_is_a_notice(store: FileBackend) -> 
     assert "total_events is 7, but there are 3" in finding.problem
 
 
-def test_a_spec_or_state_that_is_not_stored_is_a_notice(store: FileBackend) -> None:
+def test_a_spec_or_state_that_is_not_stored_is_a_notice(store: FolderStore) -> None:
     absent = hashlib.sha256(b"absent").hexdigest()
     run_id = store.runs.create_run(ContentDigest(absent), RunMetadata("agent"))
     store.runs.complete_run(run_id, RunSummary(success=True, final_state_digest=absent))
@@ -554,7 +554,7 @@ def signature(seq: int, **changes: Any) -> str:
     return compact(members | changes)
 
 
-def test_hand_written_marks_are_healthy(store: FileBackend) -> None:
+def test_hand_written_marks_are_healthy(store: FolderStore) -> None:
     place_release(
         store,
         [
@@ -616,7 +616,7 @@ def _agreeing(one: str, other: str) -> int:
     ],
 )  # fmt: skip
 def test_a_whole_chain_of_wrong_marks_is_damage(
-    store: FileBackend, bodies: list[str], line: int, says: str
+    store: FolderStore, bodies: list[str], line: int, says: str
 ) -> None:
     place_release(store, [*FIRST, *bodies])
     finding = only(store)
@@ -624,7 +624,7 @@ def test_a_whole_chain_of_wrong_marks_is_damage(
     assert says in finding.problem
 
 
-def test_a_policy_that_is_not_in_the_store_is_noticed(store: FileBackend) -> None:
+def test_a_policy_that_is_not_in_the_store_is_noticed(store: FolderStore) -> None:
     place_release(store, [entry(1, SPEC, 1, None, policy=ABSENT)])
     finding = only(store)
     assert (finding.severity, finding.line) == ("notice", 1)
@@ -659,7 +659,7 @@ def test_a_policy_that_is_not_in_the_store_is_noticed(store: FileBackend) -> Non
     ],
 )  # fmt: skip
 def test_a_whole_chain_of_wrong_releases_is_damage(
-    store: FileBackend, bodies: list[str], line: int, says: str
+    store: FolderStore, bodies: list[str], line: int, says: str
 ) -> None:
     place_release(store, bodies)
     finding = only(store)
@@ -715,7 +715,7 @@ def test_whatever_the_registry_writes_satisfies_the_rules(
 # Places
 
 
-def test_an_empty_object_is_damage_that_putting_the_content_heals(store: FileBackend) -> None:
+def test_an_empty_object_is_damage_that_putting_the_content_heals(store: FolderStore) -> None:
     object_path(store, b"spec").write_bytes(b"")
     finding = only(store)
     assert (finding.severity, finding.where) == ("damage", SPEC)
@@ -725,7 +725,7 @@ def test_an_empty_object_is_damage_that_putting_the_content_heals(store: FileBac
 
 
 def test_an_object_in_the_wrong_folder_is_damage_that_says_where_it_belongs(
-    store: FileBackend,
+    store: FolderStore,
 ) -> None:
     path = object_path(store, b"spec")
     place(store, f"objects/00/{path.name}", path.read_bytes())
@@ -734,7 +734,7 @@ def test_an_object_in_the_wrong_folder_is_damage_that_says_where_it_belongs(
     assert f"objects/{SPEC[:2]}/" in finding.remedy
 
 
-def test_a_log_in_the_wrong_folder_is_damage(store: FileBackend) -> None:
+def test_a_log_in_the_wrong_folder_is_damage(store: FolderStore) -> None:
     place(store, "runs/xx/run-1.jsonl", link([opening()]))
     finding = only(store)
     assert (finding.severity, finding.where) == ("damage", "runs/xx/run-1.jsonl")
@@ -757,7 +757,7 @@ STRAYS = [
 
 
 @pytest.mark.parametrize("name", STRAYS)
-def test_a_stray_file_is_reported_and_not_read(store: FileBackend, name: str) -> None:
+def test_a_stray_file_is_reported_and_not_read(store: FolderStore, name: str) -> None:
     place(store, name, b"stray")
     finding = only(store)
     assert finding.severity == "notice"
@@ -765,7 +765,7 @@ def test_a_stray_file_is_reported_and_not_read(store: FileBackend, name: str) ->
 
 
 @pytest.mark.parametrize("name", [name for name in STRAYS if name != "releases/README"])
-def test_a_stray_folder_is_reported(store: FileBackend, name: str) -> None:
+def test_a_stray_folder_is_reported(store: FolderStore, name: str) -> None:
     Path(store.path, name).mkdir(parents=True)
     assert [f.severity for f in found(store)] == ["notice"]
 
@@ -774,7 +774,7 @@ def test_a_stray_folder_is_reported(store: FileBackend, name: str) -> None:
     "name", [f"objects/ab/{'0' * 62}", "runs/ru/run-1.jsonl", "releases/a.jsonl/b.jsonl"]
 )
 def test_a_folder_in_the_place_of_an_object_or_a_log_is_damage(
-    store: FileBackend, name: str
+    store: FolderStore, name: str
 ) -> None:
     Path(store.path, name).mkdir(parents=True)
     assert [f.severity for f in found(store)] == ["damage"]
@@ -790,7 +790,7 @@ PLACES = [
 
 @pytest.mark.parametrize("name", [*PLACES, "objects/ab", "runs/ru", "releases/team"])
 def test_a_symbolic_link_is_damage_and_not_followed(
-    store: FileBackend, tmp_path: Path, name: str
+    store: FolderStore, tmp_path: Path, name: str
 ) -> None:
     target = tmp_path / "target"
     if "/" in name[9:] or name.startswith("tmp"):
@@ -808,7 +808,7 @@ def test_a_symbolic_link_is_damage_and_not_followed(
 
 @pytest.mark.parametrize("part", ["objects", "runs", "releases", "tmp"])
 def test_a_part_that_is_a_symbolic_link_is_damage(
-    store: FileBackend, tmp_path: Path, part: str
+    store: FolderStore, tmp_path: Path, part: str
 ) -> None:
     path = Path(store.path, part)
     path.rename(tmp_path / "moved")
@@ -818,7 +818,7 @@ def test_a_part_that_is_a_symbolic_link_is_damage(
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_a_pipe_is_damage_and_does_not_block(store: FileBackend, name: str) -> None:
+def test_a_pipe_is_damage_and_does_not_block(store: FolderStore, name: str) -> None:
     path = Path(store.path, name)
     path.parent.mkdir(exist_ok=True)
     os.mkfifo(path)
@@ -830,7 +830,7 @@ def test_a_pipe_is_damage_and_does_not_block(store: FileBackend, name: str) -> N
     assert [(f.severity, f.where) for f in findings] == [("damage", name)]
 
 
-def test_a_leftover_temporary_file_is_a_notice(store: FileBackend) -> None:
+def test_a_leftover_temporary_file_is_a_notice(store: FolderStore) -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     gone = process.pid
@@ -841,7 +841,7 @@ def test_a_leftover_temporary_file_is_a_notice(store: FileBackend) -> None:
 
 
 def test_an_old_temporary_file_is_a_leftover_whoever_has_its_number_now(
-    store: FileBackend,
+    store: FolderStore,
 ) -> None:
     path = place(store, f"tmp/{os.getpid()}-0123456789ab", b"part")
     os.utime(path, (0, 0))
@@ -850,7 +850,7 @@ def test_an_old_temporary_file_is_a_leftover_whoever_has_its_number_now(
 
 @pytest.mark.parametrize("call", ["open", "pread"])
 def test_a_log_that_cannot_be_read_is_damage(
-    store: FileBackend, monkeypatch: pytest.MonkeyPatch, call: str
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     make_run(store)
     assert found(store) == []
@@ -868,7 +868,7 @@ def test_a_log_that_cannot_be_read_is_damage(
 
 
 def test_an_object_that_cannot_be_read_is_damage(
-    store: FileBackend, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(fd: int, size: int) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
@@ -880,7 +880,7 @@ def test_an_object_that_cannot_be_read_is_damage(
 
 
 def test_folders_that_are_absent_are_as_good_as_empty(tmp_path: Path) -> None:
-    backend = FileBackend.init(str(tmp_path / ".aivcs"))
+    backend = FolderStore.init(str(tmp_path / ".aivcs"))
     for part in ("objects", "runs", "releases", "tmp"):
         Path(backend.path, part).rmdir()
     assert found(backend) == []
@@ -889,7 +889,7 @@ def test_folders_that_are_absent_are_as_good_as_empty(tmp_path: Path) -> None:
 # Beside writers
 
 
-def test_appends_and_releases_while_verifying_give_no_damage(store: FileBackend) -> None:
+def test_appends_and_releases_while_verifying_give_no_damage(store: FolderStore) -> None:
     run_id, _ = make_run(store)
     store.releases.promote("agent", ContentDigest(SPEC), ReleaseMetadata("me"))
     stop = threading.Event()
@@ -904,7 +904,7 @@ def test_appends_and_releases_while_verifying_give_no_damage(store: FileBackend)
         except (OSError, StorageError, AssertionError) as error:
             failures.append(error)
 
-    other = FileBackend.open(store.path, Settings(durability="none"))
+    other = FolderStore.open(store.path, Settings(durability="none"))
     big = "x" * 300_000
     workers = [
         threading.Thread(target=write, args=(step,))
@@ -921,7 +921,7 @@ def test_appends_and_releases_while_verifying_give_no_damage(store: FileBackend)
         worker.start()
     try:
         for _ in range(4):
-            assert found(FileBackend.open(store.path), "damage") == []
+            assert found(FolderStore.open(store.path), "damage") == []
     finally:
         stop.set()
         for worker in workers:
@@ -931,7 +931,7 @@ def test_appends_and_releases_while_verifying_give_no_damage(store: FileBackend)
     assert store.runs.get_run(run_id).status is RunStatus.RUNNING
 
 
-def test_a_log_that_seems_torn_is_judged_again_once_its_writer_is_done(store: FileBackend) -> None:
+def test_a_log_that_seems_torn_is_judged_again_once_its_writer_is_done(store: FolderStore) -> None:
     import fcntl
 
     _, path = make_run(store)
@@ -951,7 +951,7 @@ def test_a_log_that_seems_torn_is_judged_again_once_its_writer_is_done(store: Fi
     timer.join()
 
 
-def test_a_writer_that_hangs_does_not_hang_verify(store: FileBackend) -> None:
+def test_a_writer_that_hangs_does_not_hang_verify(store: FolderStore) -> None:
     import fcntl
 
     _, path = make_run(store)
@@ -959,7 +959,7 @@ def test_a_writer_that_hangs_does_not_hang_verify(store: FileBackend) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         os.write(fd, b'{"type":')
-        store.settings = Settings(lock_timeout=0.2)
+        store = FolderStore.open(store.path, Settings(lock_timeout=0.2))
         assert only(store).severity == "notice"
     finally:
         os.close(fd)

@@ -11,17 +11,18 @@ from aivcs.settings import Settings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import BinaryIO
 
     from aivcs.backends.fs.blobs import FileCasStore
+    from aivcs.backends.fs.documents import FileDocuments
     from aivcs.backends.fs.folder import Hold
-    from aivcs.backends.fs.garbage import Exclusive
     from aivcs.backends.fs.glance import Glance
-    from aivcs.backends.fs.logs import LogCursor, Place
-    from aivcs.backends.fs.releases import FileReleaseRegistry
-    from aivcs.backends.fs.runs import FileRunLedger
-    from aivcs.model import ContentDigest
+    from aivcs.backends.fs.logfile import FileLogDriver
+    from aivcs.storage import RunLedger
+    from aivcs.store.driver import RunIndex
     from aivcs.store.finding import Finding
+    from aivcs.store.listing import Unreadable
+
+    Configure = Callable[[bytes | None], Settings]
 
 FORMAT = "1"
 STORE = ".aivcs"
@@ -30,32 +31,25 @@ _PARTS = ("objects", "runs", "releases", "pins", "damaged", "tmp")
 
 
 class FileBackend:
-    """The three stores in one folder.
+    """A `Backend` in a folder."""
 
-    Attributes:
-        path: The folder that holds `format`.
-        settings: How the store behaves.
-    """
-
-    __slots__ = ("_blobs", "_folder", "_releases", "_runs")
+    STORE = STORE
+    __slots__ = ("_folder",)
 
     def __init__(self, folder: Folder) -> None:
         """Takes a folder that is known to be a store; use `init` or `open`."""
         self._folder = folder
-        self._blobs: FileCasStore | None = None
-        self._runs: FileRunLedger | None = None
-        self._releases: FileReleaseRegistry | None = None
 
     @classmethod
     def init(
-        cls, path: str, *, shared: bool = False, settings: "Settings | None" = None
+        cls, path: str, *, shared: bool = False, settings: "Settings | Configure | None" = None
     ) -> "FileBackend":
         """Makes a store, or completes one that is there; doing it again is harmless.
 
         Args:
             path: The folder that is to hold `format`; folders above it are made too.
             shared: Whether the folder's group may write.
-            settings: How the store behaves.
+            settings: As for `open`.
 
         Raises:
             BackendError: It cannot be made, the file system has no locks that exclude, or it is
@@ -71,7 +65,10 @@ class FileBackend:
         was_shared = found is not None and _is_shared(path)
         if shared and found is not None and not was_shared:
             _require_owner(path)
-        folder = Folder(path, settings or Settings(), shared=shared or was_shared)
+        folder = Folder(path, shared=shared or was_shared)
+        if callable(settings):
+            settings = settings(folder.read_file("config.toml"))
+        folder.settings = settings or Settings()
         with files.doing("make", path):
             _make_above(os.path.dirname(os.path.abspath(path)))
             is_new = files.make_folder(path, folder.folder_mode)
@@ -88,13 +85,7 @@ class FileBackend:
                 if is_new:
                     _unmake(folder)
                 raise
-            for name, content in (
-                # Neither committed by accident nor, when added on purpose, rewritten on checkout.
-                (".gitignore", b"*\n"),
-                (".gitattributes", b"* -text\n"),
-            ):
-                if not os.path.lexists(folder.path(name)):
-                    folder.write_file(name, content)
+            _complete(folder, is_new=found is None)
             # Before it is a store, since as soon as it is one somebody may rely on finding it; and
             # also when it was one already: whoever made it may not have come to sync it.
             files.sync_folder(path)
@@ -105,12 +96,12 @@ class FileBackend:
         return cls(folder)
 
     @classmethod
-    def open(cls, path: str, settings: "Settings | None" = None) -> "FileBackend":
-        """Opens a store.
+    def open(cls, path: str, settings: "Settings | Configure | None" = None) -> "FileBackend":
+        """Opens a store: reads its format once, and its configuration if that decides.
 
         Args:
             path: The folder that holds `format`.
-            settings: How the store behaves.
+            settings: How the store behaves, or what tells it from the store's own configuration.
 
         Raises:
             NoRepositoryError: There is no store.
@@ -123,7 +114,11 @@ class FileBackend:
                 f"{path} is no store: it has no file named format; make one with: aivcs init"
             )
         _require_format(path, found)
-        return cls(Folder(path, settings or Settings(), shared=_is_shared(path)))
+        folder = Folder(path, shared=_is_shared(path))
+        if callable(settings):
+            settings = settings(folder.read_file("config.toml"))
+        folder.settings = settings or Settings()
+        return cls(folder)
 
     @classmethod
     def discover(cls, start: str) -> str:
@@ -138,6 +133,8 @@ class FileBackend:
             path = f"{folder}/{STORE}" if folder != "/" else f"/{STORE}"
             try:
                 files.require_folder(path)
+                os.lstat(f"{path}/format")
+                return path
             except (FileNotFoundError, NotADirectoryError):
                 pass
             except OSError as error:
@@ -145,9 +142,6 @@ class FileBackend:
                 raise BackendError(
                     f"cannot look for a store in {folder}: {error.strerror}"
                 ) from error
-            else:
-                if _read_format(path) is not None:
-                    return path
             above = os.path.dirname(folder)
             if above == folder:
                 raise errors.NoRepositoryError(
@@ -156,263 +150,85 @@ class FileBackend:
             folder = above
 
     @property
-    def path(self) -> str:
+    def url(self) -> str:
         """The folder that holds `format`."""
         return self._folder.root
+
+    folder = url
 
     @property
     def settings(self) -> Settings:
         """How the store behaves."""
         return self._folder.settings
 
-    @settings.setter
-    def settings(self, settings: Settings) -> None:
-        self._folder.settings = settings
+    @property
+    def poll_seconds(self) -> tuple[float, float]:
+        """As `Backend.poll_seconds`: a look at a file costs next to nothing."""
+        return 0.05, 0.5
 
     @property
-    def network(self) -> "str | None":
-        """The type of the network file system that the store is on; None if it is on none."""
-        from aivcs.backends.fs.filesystem import NETWORK, find_type
+    def documents(self) -> "FileDocuments":
+        """The small files."""
+        from aivcs.backends.fs.documents import FileDocuments
 
-        kind = find_type(self.path)
-        return kind if kind in NETWORK else None
-
-    @property
-    def owner(self) -> int:
-        """The user id that owns the store.
-
-        Raises:
-            BackendError: It cannot be asked.
-        """
-        with files.doing("look at", self.path):
-            return os.stat(self.path).st_uid
+        return FileDocuments(self._folder)
 
     @property
-    def blobs(self) -> "FileCasStore":
+    def objects(self) -> "FileCasStore":
         """The blobs."""
-        if self._blobs is None:
-            from aivcs.backends.fs.blobs import FileCasStore
+        from aivcs.backends.fs.blobs import FileCasStore
 
-            self._blobs = FileCasStore(self._folder)
-        return self._blobs
+        return FileCasStore(self._folder)
 
     @property
-    def runs(self) -> "FileRunLedger":
-        """The runs."""
-        if self._runs is None:
-            from aivcs.backends.fs.runs import FileRunLedger
+    def logs(self) -> "FileLogDriver":
+        """The logs."""
+        from aivcs.backends.fs.logfile import FileLogDriver
 
-            self._runs = FileRunLedger(self._folder)
-        return self._runs
+        return FileLogDriver(self._folder)
 
-    @property
-    def releases(self) -> "FileReleaseRegistry":
-        """The releases."""
-        if self._releases is None:
-            from aivcs.backends.fs.releases import FileReleaseRegistry
+    def now(self) -> float:
+        """As `Backend.now`: by the clock of this machine, as files have their times."""
+        from time import time
 
-            self._releases = FileReleaseRegistry(self._folder)
-        return self._releases
-
-    def glance(self) -> "Glance":
-        """Returns a bounded look at what is here, for somebody who is typing a name."""
-        from aivcs.backends.fs.glance import Glance
-
-        return Glance(self._folder, self.runs)
-
-    def read_config(self) -> "bytes | None":
-        """Returns the store's configuration file (TOML), or None if there is none.
-
-        Raises:
-            BackendError: It cannot be read.
-        """
-        path = self._folder.path("config.toml")
-        fd = files.open_file(path, os.O_RDONLY)
-        if fd is None:
-            return None
-        try:
-            with files.doing("read", path):
-                return os.read(fd, os.fstat(fd).st_size + 1)
-        finally:
-            os.close(fd)
-
-    def edit_config(self, edit: "Callable[[bytes | None], bytes]") -> None:
-        """Replaces the store's configuration file by what a function makes of it.
-
-        No other `edit_config` comes between reading and writing.
-
-        Raises:
-            LockTimeoutError: Another process is editing it for too long.
-            BackendError: It cannot be read or written.
-            OutcomeUnknownError: Whether it is durable cannot be known.
-        """
-        path = self._folder.root
-        with files.doing("lock", path):
-            fd = files.open_folder(path)
-        try:
-            files.lock_file(fd, f"{path}/config.toml", self.settings.lock_timeout)
-            self.write_config(edit(self.read_config()))
-        finally:
-            os.close(fd)
-
-    def write_config(self, data: bytes) -> None:
-        """Replaces the store's configuration file as a whole; with nothing in it, it is removed.
-
-        Raises:
-            BackendError: It cannot be written.
-            OutcomeUnknownError: Whether it is durable cannot be known.
-        """
-        if data:
-            self._folder.write_file("config.toml", data)
-            return
-        with files.doing("remove", self._folder.path("config.toml")):
-            try:
-                os.unlink(self._folder.path("config.toml"))
-            except FileNotFoundError:
-                pass
-        if self._folder.is_durable:
-            files.sync_folder(self._folder.root)
-
-    def pins(self) -> "Iterator[str]":
-        """Yields the names in `pins/`: digests that are to be kept."""
-        with files.doing("list", self._folder.path("pins")):
-            try:
-                names = sorted(os.listdir(self._folder.path("pins")))
-            except FileNotFoundError:
-                return
-        yield from names
-
-    def pin(self, digest: "ContentDigest") -> None:
-        """Keeps a blob although nothing may refer to it; durable on return, harmless if repeated.
-
-        Raises:
-            BackendError: It cannot be recorded.
-        """
-        self._folder.write_file(f"pins/{_checked(digest)}", b"")
-        if self._folder.is_durable:  # the folder itself may be new: where empty ones get lost
-            files.sync_folder(self.path)
-
-    def unpin(self, digest: "ContentDigest") -> bool:
-        """Takes a pin away; tells whether there was one.
-
-        Raises:
-            BackendError: It cannot be removed.
-        """
-        name = f"pins/{_checked(digest)}"
-        self._folder.require_parents(name)
-        with files.doing("remove", self._folder.path(name)):
-            try:
-                os.unlink(self._folder.path(name))
-            except FileNotFoundError:
-                return False
-        self._folder.sync_parents(name)
-        return True
+        return time()
 
     def hold(self, *, later: bool = False) -> "Hold":
-        """Returns a block in which no blob vanishes that is found or put in it.
-
-        Who checks that a blob is there and then names it in a log or a pin does both in one hold.
-
-        Args:
-            later: Whether it begins only with the first blob that is put in it (or a hold inside
-                it), so that nobody waits for whoever reads a slow input first.
-
-        Raises:
-            LockTimeoutError: From the block's beginning: blobs are being removed for too long.
-        """
+        """As `Backend.hold`."""
         return self._folder.hold(later=later)
 
-    def exclusive(self) -> "Exclusive":
-        """Returns a block in which nobody else is in a hold: where blobs may be removed.
+    def doubts(self) -> "Iterator[str]":
+        """As `Backend.doubts`."""
+        from aivcs.backends.fs.filesystem import NETWORK, find_type
 
-        Raises:
-            LockTimeoutError: From the block's beginning: others are in holds for too long.
-        """
-        from aivcs.backends.fs.garbage import Exclusive
+        network = find_type(self.url)
+        if network in NETWORK:
+            yield (
+                f"{self.url} is on a network file system ({network}): what is stored is as "
+                "durable, and locks exclude as well, as the server and all its clients see to it. "
+                "A local disk is safer"
+            )
 
-        return Exclusive(self._folder)
+    def list_runs(self, ledger: "RunLedger", unreadable: "Unreadable") -> "RunIndex":
+        """As `Backend.list_runs`; from an index where there is one."""
+        from aivcs.backends.fs.listing import IndexedListing
 
-    def list_logs(self) -> "Iterator[str]":
-        """Yields the names of all logs, `release/<name>` and `run/<id>`, in order.
+        return IndexedListing(self._folder, ledger, unreadable)
 
-        Raises:
-            BackendError: A part of the store cannot be looked into.
-            IntegrityError: A log stands in the wrong place.
-        """
-        from aivcs.backends.fs.logs import list_logs
+    def lookup(self, ledger: "RunLedger") -> "Glance":
+        """As `Backend.lookup`."""
+        from aivcs.backends.fs.glance import Glance
 
-        return list_logs(self._folder)
+        return Glance(self._folder, self.logs, ledger)
 
-    def read_log(self, name: str, place: "Place | None" = None) -> "LogCursor":
-        """Returns a cursor at the beginning of a log, which need not be there.
-
-        Args:
-            name: The log's name.
-            place: Where another cursor has stopped, to go on there.
-
-        Raises:
-            InvalidNameError: No log can have this name.
-        """
-        from aivcs.backends.fs.logs import LogCursor
-
-        return LogCursor(self._folder, name, place)
-
-    def stored_blobs(self) -> "Iterator[tuple[ContentDigest, int, float]]":
-        """Yields digest, bytes, and the time of the last put (POSIX seconds) of every blob.
-
-        Raises:
-            BackendError: A part of the store cannot be looked into.
-        """
-        from aivcs.backends.fs.garbage import stored
-
-        return stored(self._folder)
-
-    def delete_older(self, digest: "ContentDigest", moment: float) -> bool:
-        """Removes a blob unless it was put since a moment; to be called in `exclusive` only.
-
-        Returns:
-            Whether it was removed.
-
-        Raises:
-            BackendError: It cannot be removed.
-        """
-        from aivcs.backends.fs.garbage import delete_older
-
-        return delete_older(self._folder, digest, moment)
-
-    def leftovers(self, moment: float, *, delete: bool) -> int:
-        """Counts, and removes if asked to, what processes that are gone left unfinished.
-
-        Args:
-            moment: Only what was last written before it (POSIX seconds).
-            delete: Whether it is removed.
-
-        Raises:
-            BackendError: It cannot be removed.
-        """
-        from aivcs.backends.fs.garbage import leftovers
-
-        return leftovers(self._folder, moment, delete=delete)
-
-    def scratch(self) -> "BinaryIO":
-        """Returns an empty file without a name, for what may be too much for memory."""
-        from aivcs.backends.fs.garbage import scratch
-
-        return scratch(self._folder)
-
-    def verify(
+    def inspect(
         self,
         parts: "frozenset[str]",
         progress: "Callable[[str, int], None] | None" = None,
         *,
         repair: bool = False,
     ) -> "Iterator[Finding]":
-        """Reads all of some parts of the store and yields what is wrong.
-
-        Args:
-            parts: Any of `blobs`, `runs` and `releases`.
-            progress: Called with the part and the number of bytes for each object and log read.
-            repair: Whether to repair what can be repaired without a doubt; else nothing is changed.
+        """As `Backend.inspect`.
 
         Raises:
             UsageError: There is no such part.
@@ -422,10 +238,19 @@ class FileBackend:
         return verify(self._folder, parts, progress, mend=repair)
 
     def measure(self, parts: "frozenset[str]") -> int:
-        """Returns about how many bytes there are to be read of some parts of the store."""
+        """As `Backend.measure`."""
         from aivcs.backends.fs.verify import measure
 
         return measure(self._folder, parts)
+
+    def sweep(self, moment: float, *, delete: bool) -> int:
+        """As `Backend.sweep`."""
+        from aivcs.backends.fs.garbage import leftovers
+
+        return leftovers(self._folder, moment, delete=delete)
+
+    def close(self) -> None:
+        """As `Backend.close`; nothing stays open but what a hold has locked."""
 
 
 def _make_above(path: str) -> None:
@@ -440,6 +265,22 @@ def _make_above(path: str) -> None:
         except FileExistsError:
             pass  # another process makes the same
         files.sync_folder(os.path.dirname(folder))
+
+
+def _complete(folder: Folder, *, is_new: bool) -> None:
+    """Writes the small files of a store that are missing."""
+    from aivcs.backends.fs.documents import FileDocuments
+    from aivcs.store.identity import identify
+
+    for name, content in (
+        # Neither committed by accident nor, when added on purpose, rewritten on checkout.
+        (".gitignore", b"*\n"),
+        (".gitattributes", b"* -text\n"),
+    ):
+        if not os.path.lexists(folder.path(name)):
+            folder.write_file(name, content)
+    if is_new or os.access(folder.root, os.W_OK):
+        identify(FileDocuments(folder))
 
 
 def _require_owner(path: str) -> None:
@@ -462,12 +303,6 @@ def _share(folder: Folder) -> None:
                 os.chmod(target, mode)
 
 
-def _checked(digest: str) -> str:
-    from aivcs.model import ContentDigest
-
-    return ContentDigest(digest)
-
-
 def _read_format(path: str) -> "str | None":
     try:
         fd = files.open_file(f"{path}/format", os.O_RDONLY)
@@ -486,13 +321,11 @@ def _read_format(path: str) -> "str | None":
 
 def _require_format(path: str, found: str) -> None:
     if not (found.isascii() and found.isdecimal()):
-        raise IntegrityError(
-            None,
-            None,
-            f"{path}/format",
+        raise IntegrityError.of(
             f"{path}/format is damaged: it holds {found!a}, not the number of a format. "
             f"If this store was of format {FORMAT}, write the line {FORMAT} into the file, "
             "then: aivcs verify",
+            f"{path}/format",
         )
     if found != FORMAT:
         raise errors.UnsupportedFormatError(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
     from aivcs.backends.fs.folder import Folder
+    from aivcs.backends.fs.garbage import Removal
 
 _CHUNK = 1 << 20
 """Bytes moved at once."""
@@ -126,6 +127,18 @@ class FileCasStore:
                 # What is not named like an object is no object; verify reports it.
                 if len(rest) == 62 and _is_hex(shard + rest) and (shard + rest).startswith(prefix):
                     yield ContentDigest(shard + rest)
+
+    def stored(self) -> "Iterator[tuple[ContentDigest, int, float]]":
+        """As `ObjectDriver.stored`."""
+        from aivcs.backends.fs.garbage import stored
+
+        return stored(self._folder)
+
+    def removal(self) -> "Removal":
+        """As `ObjectDriver.removal`."""
+        from aivcs.backends.fs.garbage import Removal
+
+        return Removal(self._folder)
 
     def _find(self, digest: ContentDigest, *, are_parents_real: bool = False) -> "int | None":
         name = object_name(digest)

@@ -1,7 +1,7 @@
 """The folder of a store: its paths, its modes, its temporaries, and what repair sets aside."""
 
 import os
-from _thread import get_ident
+from _thread import allocate_lock
 
 from aivcs.backends.fs import files
 from aivcs.errors import BackendError
@@ -22,17 +22,20 @@ class Folder:
         folder_mode: The mode of every folder in it.
     """
 
-    __slots__ = ("_holds", "file_mode", "folder_mode", "root", "settings")
+    __slots__ = ("_held", "_holds", "_mutex", "file_mode", "folder_mode", "root", "settings")
 
-    def __init__(self, root: str, settings: "Settings", *, shared: bool) -> None:
-        """Takes the path as it is."""
+    settings: "Settings"
+
+    def __init__(self, root: str, *, shared: bool) -> None:
+        """Takes the path as it is; the settings are given before anything is done in it."""
         self.root = root
-        self.settings = settings
         self.file_mode = 0o664 if shared else 0o644
         # The set-group-id bit hands the folder's group on to what is made in it.
         self.folder_mode = 0o2775 if shared else 0o755
-        # Of each thread that is in a hold: how many deep, and the descriptor that is locked.
-        self._holds: dict[int, list[int]] = {}
+        # How many holds go on in this opening, whatever thread they are in, and what is locked.
+        self._holds = 0
+        self._held = -1
+        self._mutex = allocate_lock()
 
     @property
     def is_durable(self) -> bool:
@@ -129,32 +132,24 @@ class Folder:
         return fd
 
     def begin_hold(self, *, later: bool) -> None:
-        """Enters a hold of this thread, which may be in one already.
+        """Enters a hold; the opening may be in others already.
 
         Raises:
             LockTimeoutError: Objects are being removed for too long.
             BackendError: The objects cannot be locked.
         """
-        thread = get_ident()
-        held = self._holds.setdefault(thread, [0, -1])
-        try:
-            if not later and held[1] < 0:
-                held[1] = self.lock_objects(shared=True)
-        except BaseException:
-            if not held[0]:
-                del self._holds[thread]
-            raise
-        held[0] += 1
+        with self._mutex:
+            if not later and self._held < 0:
+                self._held = self.lock_objects(shared=True)
+            self._holds += 1
 
     def end_hold(self) -> None:
-        """Leaves the hold entered last; leaving the outermost frees the lock."""
-        thread = get_ident()
-        held = self._holds[thread]
-        held[0] -= 1
-        if not held[0]:
-            del self._holds[thread]
-            if held[1] >= 0:
-                os.close(held[1])
+        """Leaves a hold; leaving the last frees the lock."""
+        with self._mutex:
+            self._holds -= 1
+            if not self._holds and self._held >= 0:
+                os.close(self._held)
+                self._held = -1
 
     def create_temporary(self, *, are_parents_real: bool = False) -> "tuple[int, str]":
         """Creates an empty temporary file; returns its descriptor and path.
@@ -239,6 +234,24 @@ class Folder:
             self.discard(temporary)
             raise
         self.publish(fd, temporary, name)
+
+    def read_file(self, name: str) -> "bytes | None":
+        """Returns the bytes of a small file of the store; None if there is none.
+
+        Raises:
+            BackendError: It cannot be read.
+        """
+        path = self.path(name)
+        if "/" in name:
+            self.require_parents(name)
+        fd = files.open_file(path, os.O_RDONLY)
+        if fd is None:
+            return None
+        try:
+            with files.doing("read", path):
+                return os.read(fd, os.fstat(fd).st_size + 1)
+        finally:
+            os.close(fd)
 
     def keep_aside(self, name: str, data: bytes) -> None:
         """Keeps bytes that are about to be cut, in `damaged/`; doing it twice keeps them once."""

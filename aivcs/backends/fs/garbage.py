@@ -4,26 +4,25 @@ The age of an object is the time since it was last put: putting what is there re
 modification time. What a file is worth is decided elsewhere; here nothing is removed but by name.
 """
 
-import io
 import os
 from stat import S_ISREG
 
 from aivcs.backends.fs import files
+from aivcs.backends.fs.blobs import object_name
 from aivcs.backends.fs.folder import is_abandoned
 from aivcs.model import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
 
     from aivcs.backends.fs.folder import Folder
 
 _HEX = frozenset("0123456789abcdef")
 
 
-class Exclusive:
-    """A block in which no other process puts an object, or is between finding and naming one."""
+class Removal:
+    """A `Removal`: no other process puts an object, or is between finding and naming one."""
 
     __slots__ = ("_fd", "_folder")
 
@@ -32,7 +31,7 @@ class Exclusive:
         self._folder = folder
         self._fd = -1
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "Removal":
         """Waits until all others have left their holds.
 
         Raises:
@@ -40,10 +39,28 @@ class Exclusive:
             BackendError: The objects cannot be locked.
         """
         self._fd = self._folder.lock_objects(shared=False)
+        return self
 
     def __exit__(self, *_: object) -> None:
         """Lets the others go on."""
         os.close(self._fd)
+
+    def remove(self, digest: ContentDigest, *, unless_since: "float | None" = None) -> bool:
+        """As `Removal.remove`.
+
+        It is not made durable: an object that a power cut brings back is garbage again.
+
+        Raises:
+            BackendError: It cannot be removed.
+        """
+        name = object_name(digest)
+        self._folder.require_parents(name)
+        status = _status(self._folder, name)
+        if status is None or (unless_since is not None and status.st_mtime >= unless_since):
+            return False
+        with files.doing("delete", name):
+            os.unlink(self._folder.path(name))
+        return True
 
 
 def stored(folder: "Folder") -> "Iterator[tuple[ContentDigest, int, float]]":
@@ -61,25 +78,6 @@ def stored(folder: "Folder") -> "Iterator[tuple[ContentDigest, int, float]]":
             status = _status(folder, f"objects/{shard}/{rest}")
             if status is not None:
                 yield ContentDigest(shard + rest), status.st_size, status.st_mtime
-
-
-def delete_older(folder: "Folder", digest: ContentDigest, moment: float) -> bool:
-    """Removes an object unless it was put since a moment; tells whether it was removed.
-
-    To be called while the objects are locked exclusively. The removal is not made durable: an
-    object that a power cut brings back is garbage again.
-
-    Raises:
-        BackendError: It cannot be removed.
-    """
-    name = f"objects/{digest[:2]}/{digest[2:]}"
-    folder.require_parents(name)
-    status = _status(folder, name)
-    if status is None or status.st_mtime >= moment:
-        return False
-    with files.doing("delete", name):
-        os.unlink(folder.path(name))
-    return True
 
 
 def leftovers(folder: "Folder", moment: float, *, delete: bool) -> int:
@@ -105,22 +103,6 @@ def leftovers(folder: "Folder", moment: float, *, delete: bool) -> int:
                     continue
         count += 1
     return count
-
-
-def scratch(folder: "Folder") -> "BinaryIO":
-    """Returns a file without a name, for what may be too much for memory; closed, it is gone.
-
-    It is in memory all the same where the store cannot be written to, or has no such files.
-    """
-    flags = getattr(os, "O_TMPFILE", None)
-    if flags is not None:
-        try:
-            fd = os.open(folder.path("tmp"), flags | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError:
-            pass
-        else:
-            return open(fd, "w+b")
-    return io.BytesIO()
 
 
 def _entries(folder: "Folder", name: str) -> "list[str]":

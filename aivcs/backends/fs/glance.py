@@ -8,11 +8,10 @@ and from the folders that have changed since; without an index, from the folders
 
 import os
 from heapq import nlargest
-from itertools import islice
 
 from aivcs.backends.fs.index import BrokenError, Index, record_of
 from aivcs.backends.fs.survey import folders_of_runs
-from aivcs.errors import InvalidNameError, RunNotFoundError, StorageError
+from aivcs.errors import InvalidNameError, StorageError
 from aivcs.log.selection import age
 from aivcs.model import RunId, RunStatus
 
@@ -21,25 +20,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.runs import FileRunLedger
+    from aivcs.backends.fs.logfile import FileLogDriver
     from aivcs.model import RunRecord
+    from aivcs.storage import RunLedger
 
 _ENTRIES = 4000
 """Names of files to look at, at most."""
 _LOGS = 200
 """Logs to read that the index does not know, at most: more would not be answered at once."""
-_LINES = 200
-"""Lines of a log to look at, at most."""
 
 
 class Glance:
     """A few of the things in a store."""
 
-    __slots__ = ("_folder", "_ledger")
+    __slots__ = ("_folder", "_ledger", "_logs")
 
-    def __init__(self, folder: "Folder", ledger: "FileRunLedger") -> None:
-        """Takes the store's folder and its ledger."""
+    def __init__(self, folder: "Folder", logs: "FileLogDriver", ledger: "RunLedger") -> None:
+        """Takes the store's folder, its logs and its ledger."""
         self._folder = folder
+        self._logs = logs
         self._ledger = ledger
 
     def runs(
@@ -132,19 +131,9 @@ class Glance:
             RunNotFoundError: There is no such run.
             StorageError: Its log cannot be read.
         """
-        from aivcs.backends.fs.logfile import LogReader
-        from aivcs.log.run import event_of
+        from aivcs.store.lookup import kinds
 
-        log = LogReader.open(self._folder, f"runs/{run_id[:2]}/{run_id}.jsonl")
-        if log is None:
-            raise RunNotFoundError(run_id)
-        kinds: dict[str, int] = {}
-        with log:
-            for line in islice(log.backwards(), _LINES):
-                event = event_of(line) if line.startswith(b'{"type":"event"') else None
-                if event is not None:
-                    kinds[event.kind] = kinds.get(event.kind, 0) + 1
-        return kinds
+        return kinds(self._logs, run_id)
 
     def _new(self, prefix: str, index: "Index | None") -> "list[str]":
         """Ids of runs that the index does not know, those last written to first."""

@@ -10,9 +10,9 @@ from aivcs.log import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    SeqOf = Callable[[bytes], int]
+    from aivcs.store.driver import NumberOf
 
 _FIRST_LOOK = 1 << 13
 """Bytes read at first where a few lines are wanted."""
@@ -39,7 +39,7 @@ class LogLines:
         self._fd = fd
         self._name = name
 
-    def tail(self) -> chain.Tail:
+    def read_tail(self) -> chain.Tail:
         """Returns the end of the log, as `chain.read_tail` judges it."""
         end = self.size()
         length = _FIRST_LOOK
@@ -65,12 +65,6 @@ class LogLines:
             raise self._damaged_at(0)
         return line
 
-    def first_unchecked(self) -> "bytes | None":
-        """Returns the first line, right or not; None if there is no whole one yet."""
-        size = self.size()
-        line, following = self._line_at(0, size)
-        return line if following <= size else None
-
     def forwards(
         self, end: int, start: int = 0, previous: str = "", number: int = 0
     ) -> "Iterator[bytes]":
@@ -83,12 +77,14 @@ class LogLines:
             number: How many lines stand before it.
         """
         try:
-            for _, line in chain.right_lines(self.before(end, start), previous, number):
+            for _, line in chain.right_lines(self.between(start, end), previous, number):
                 yield line
         except IntegrityError as error:
-            raise self._at_number(int(error.where), error) from error
+            raise chain.damaged_line(
+                self._name, int(error.where), error.expected, error.actual
+            ) from error
 
-    def before(self, end: int, start: int = 0) -> "Iterator[bytes]":
+    def between(self, start: int, end: int) -> "Iterator[bytes]":
         """Yields the lines from one offset to another with their newlines, unchecked.
 
         The last may have none.
@@ -139,14 +135,14 @@ class LogLines:
             start -= more
             length = min(length * 4, _CHUNK)
 
-    def find_numbered(self, seq: int, seq_of: "SeqOf", end: int) -> "bytes | None":
+    def find_numbered(self, seq: int, number_of: "NumberOf", end: int) -> "bytes | None":
         """Returns the line with a seq from a log whose lines have ascending seqs, or None.
 
         Halves the file again and again, so it reads a few blocks however long the log is.
 
         Args:
             seq: What to find.
-            seq_of: Tells the seq of a line.
+            number_of: Tells the seq of a line.
             end: Where the log ends.
         """
         # The line wanted begins at or behind low, which is a line's start, and before high.
@@ -158,7 +154,7 @@ class LogLines:
                 high = middle
                 continue
             line, following = self._line_at(begin, end)
-            found = seq_of(line)
+            found = number_of(line)
             if found < seq:
                 low = following
             elif found > seq:
@@ -203,6 +199,13 @@ class LogLines:
             block += more
         return block
 
+    def is_behind(self, offset: int, link: str) -> bool:
+        """Tells whether the line that ends just before an offset bears a hash."""
+        if offset <= chain.LINK_BYTES or not link:
+            return False
+        end = os.pread(self._fd, chain.LINK_BYTES + 1, offset - 1 - chain.LINK_BYTES)
+        return end.endswith(b"\n") and chain.hash_of(end[:-1]) == link
+
     def _hash_before(self, offset: int) -> str:
         """The hash of the line that ends just before the line at an offset; empty for the first."""
         if not offset:
@@ -225,14 +228,36 @@ class LogLines:
                 break
             count += chunk.count(b"\n")
             position += len(chunk)
-        return self._at_number(count + 1, error)
+        return chain.damaged_line(self._name, count + 1, error.expected, error.actual)
 
-    def _at_number(self, number: int, error: IntegrityError) -> IntegrityError:
-        where = f"{self._name} line {number}"
-        return IntegrityError(
-            error.expected,
-            error.actual,
-            where,
-            f"{where} is damaged: its hash is {error.expected or 'missing'}, its content and the "
-            f"line before it give {error.actual}; aivcs verify tells what can be done",
-        )
+
+class FileLogView(LogLines):
+    """A `LogView` of an open log: what stands in it when this is made.
+
+    Attributes:
+        tail: The end of the log.
+        last: Its last line, empty if it has none yet.
+        before: The hash of the line before that one.
+    """
+
+    __slots__ = ("before", "last", "tail")
+
+    def __init__(self, fd: int, name: str) -> None:
+        """Reads the end of the log; else as `LogLines`."""
+        self._fd = fd
+        self._name = name
+        self.tail = self.read_tail()
+        self.last = self.tail.last
+        self.before = self.tail.before
+
+    def back(self) -> "Iterator[bytes]":
+        """As `LogView.back`."""
+        return self.backwards(self.tail.end)
+
+    def forth(self) -> "Iterator[bytes]":
+        """As `LogView.forth`."""
+        return self.between(0, self.tail.end)
+
+    def line(self, number: int, number_of: "NumberOf") -> "bytes | None":
+        """As `LogView.line`; halves the file."""
+        return self.find_numbered(number, number_of, self.tail.end)

@@ -8,21 +8,20 @@ from itertools import islice
 
 from aivcs.backends.fs.index import BrokenError, Index, build, record_of, update
 from aivcs.backends.fs.survey import everything, has_more_than, survey
-from aivcs.errors import RunNotFoundError, StorageError
 from aivcs.log.selection import age, outcome_of
 from aivcs.model import RunStatus, Timestamp
+from aivcs.store.listing import Listing, no_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.runs import FileRunLedger
     from aivcs.backends.fs.survey import Survey
     from aivcs.log.selection import Outcome, Selection
-    from aivcs.model import RunId, RunRecord
-
-    Unreadable = Callable[[RunId, StorageError], None] | None
+    from aivcs.model import RunRecord
+    from aivcs.storage import RunLedger
+    from aivcs.store.listing import Unreadable
 
 _FEW = 64
 """Runs that are read faster than an index is opened."""
@@ -32,22 +31,21 @@ _OUTCOMES = 1000
 """Rows of outcomes read at once, which are much shorter."""
 
 
-class Listing:
-    """The runs of a store as they are now."""
+class IndexedListing(Listing):
+    """The runs of a store as they are now; a `RunIndex`."""
 
-    __slots__ = ("_folder", "_ledger", "_unreadable")
+    __slots__ = ("_folder",)
 
-    def __init__(self, folder: "Folder", ledger: "FileRunLedger", unreadable: "Unreadable") -> None:
+    def __init__(self, folder: "Folder", ledger: "RunLedger", unreadable: "Unreadable") -> None:
         """Takes the store's folder, its ledger, and whom to tell of runs that cannot be read."""
+        super().__init__(ledger, unreadable)
         self._folder = folder
-        self._ledger = ledger
-        self._unreadable = unreadable
 
     def newest(self, selection: "Selection", limit: "int | None") -> "Iterator[RunRecord]":
         """Yields the runs that fit, newest first, at most so many."""
         found = self._survey()
         if found is None:
-            yield from self._from_logs(selection, limit)
+            yield from super().newest(selection, limit)
             return
         self._tell_unread(found)
         changed = [record_of(row) for row in found.rows.values() if row[4] is not None]
@@ -79,13 +77,14 @@ class Listing:
                         return
             except BrokenError:
                 pass  # it was there a moment ago; the logs say the rest
-        for record in self._all(told=found is not None):
+        others = self if found is None else self._silent()
+        for record in others.everything():
             if record.run_id > last and record.run_id not in hidden and selection.fits(record):
                 yield outcome_of(record)
 
     def count(self) -> "dict[RunStatus, int]":
         """Returns how many runs have each status."""
-        counts = dict.fromkeys(map(RunStatus, ("RUNNING", "COMPLETED", "FAILED", "CANCELLED")), 0)
+        counts = no_runs()
         found = self._survey()
         if found is not None:
             try:
@@ -94,9 +93,7 @@ class Listing:
             except BrokenError:
                 found = None
         if found is None:
-            for record in self._all():
-                counts[record.status] += 1
-            return counts
+            return super().count()
         self._tell_unread(found)
         for status, number in counted.items():
             counts[RunStatus(status)] += number
@@ -127,14 +124,11 @@ class Listing:
 
     def _tell_unread(self, found: "Survey") -> None:
         for run_id, error in found.unread:
-            self._tell(run_id, error)
+            self.tell(run_id, error)
 
-    def _tell(self, run_id: str, error: StorageError) -> None:
-        from aivcs.model import RunId
-
-        if self._unreadable is None:
-            raise error
-        self._unreadable(RunId(run_id), error)
+    def _silent(self) -> Listing:
+        """Lists from the logs alone, after what is unreadable was told."""
+        return Listing(self._ledger, lambda *_: None)
 
     def _from_index(
         self, selection: "Selection", hidden: "Collection[str]", number: int
@@ -155,50 +149,12 @@ class Listing:
                     ):
                         yield record
             except BrokenError:  # it was there a moment ago
-                for record in self._from_logs(selection, None, told=True):
+                for record in self._silent().newest(selection, None):
                     if record.run_id not in hidden and (before is None or age(record) < before):
                         yield record
                 return
             if is_last:
                 return
-
-    def _from_logs(
-        self, selection: "Selection", limit: "int | None", *, told: bool = False
-    ) -> "Iterator[RunRecord]":
-        """Yields the runs that fit, newest first; holds `limit` records, or keys beside memory."""
-        found = filter(selection.fits, self._all(told=told))
-        if limit is not None:
-            from heapq import nlargest
-
-            yield from nlargest(limit, found, key=age)
-            return
-        from aivcs.spill import Table
-
-        ages = Table()  # age by age, each with the id behind a NUL, which neither has in it
-        for record in found:
-            ages.add("\0".join(age(record)))
-        for key in ages.keys(descending=True):
-            run_id = key.partition("\0")[2]
-            try:
-                record = self._ledger.get_run(run_id)
-            except RunNotFoundError:
-                continue
-            except StorageError as error:  # though it could be read a moment ago
-                self._tell(run_id, error)
-                continue
-            if selection.fits(record):
-                yield record
-
-    def _all(self, *, told: bool = False) -> "Iterator[RunRecord]":
-        """Yields all runs by id; of those that cannot be read it tells, unless that was done."""
-        for run_id in self._ledger.list_run_ids():
-            try:
-                yield self._ledger.get_run(run_id)
-            except RunNotFoundError:
-                continue
-            except StorageError as error:
-                if not told:
-                    self._tell(run_id, error)
 
 
 def _merged(changed: "list[RunRecord]", others: "Iterator[RunRecord]") -> "Iterator[RunRecord]":

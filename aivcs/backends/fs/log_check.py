@@ -115,14 +115,14 @@ class LogCheck:
             self._lock(fd, name, timeout)
         try:
             end = lines.size()
-            tail = lines.tail()
+            tail = lines.read_tail()
             end = tail.end
         except IntegrityError as error:
             corrupt = str(error)
         finally:
             if timeout is not None:
                 files.unlock_file(fd)
-        links = rules.Links(lines.before(end))
+        links = rules.Links(lines.between(0, end))
         for found in check(links):
             yield Finding(found.severity, name, found.line, found.problem, found.remedy), False
         broken = links.break_found()

@@ -1,4 +1,4 @@
-"""One chained log in one file: locking, the end of it, appending, and reading it from either side.
+"""The logs of a store in files: locking, the end of each, appending, and reading.
 
 Who appends holds the file's lock (flock: freed by the system when its holder dies, so never
 stolen and never left behind), finds the end as `chain.read_tail` judges it, mends it if a crash
@@ -9,40 +9,172 @@ a log one can read never vanishes with a power cut; an empty log is no log.
 
 import os
 
-from aivcs import errors
 from aivcs.backends.fs import files
-from aivcs.errors import BackendError, IntegrityError, OutcomeUnknownError, StorageError
+from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
 from aivcs.log import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.lines import LogLines, SeqOf
+    from aivcs.backends.fs.lines import FileLogView
+    from aivcs.store.driver import LogView
+    from aivcs.store.place import Place
 
 _BATCH = 1 << 20
 """Bytes written and made durable at once, at most."""
 
 
+class FileLogDriver:
+    """The `LogDriver` of a folder: `runs/ab/<run id>.jsonl` and `releases/<name>.jsonl`."""
+
+    __slots__ = ("_folder",)
+
+    def __init__(self, folder: "Folder") -> None:
+        """Takes the store's folder."""
+        self._folder = folder
+
+    def names(self, prefix: str = "", *, strict: bool = True) -> "Iterator[str]":
+        """As `LogDriver.names`; memory is needed for the names in one folder at a time."""
+        from aivcs.backends.fs.logs import list_logs
+
+        return list_logs(self._folder, prefix, strict=strict)
+
+    def where(self, name: str) -> str:
+        """As `LogDriver.where`: the path below the store."""
+        kind, _, rest = name.partition("/")
+        return f"runs/{rest[:2]}/{rest}.jsonl" if kind == "run" else f"releases/{rest}.jsonl"
+
+    def look(self, name: str) -> "OpenLog":
+        """As `LogDriver.look`."""
+        return OpenLog(self._folder, self.where(name))
+
+    def update(
+        self,
+        name: str,
+        decide: "Callable[[LogView | None], Iterable[bytes]]",
+        *,
+        durable: bool = True,
+    ) -> None:
+        """As `LogDriver.update`: one lock, one look at the end, one write, one sync."""
+        file = self.where(name)
+        log = LockedLog.lock(self._folder, file)
+        lines: list[bytes] = []
+        if log is None:
+            lines = list(decide(None))  # what is refused must not create a log
+            if not lines:
+                return
+            self._identify()
+            log = LockedLog.create(self._folder, file)
+        try:
+            if log.view is not None:
+                lines = list(decide(log.view))
+            log.append(lines, sync=durable or self._folder.settings.durability == "full")
+        except OSError as error:
+            raise BackendError(f"cannot read {file}: {error.strerror or error}") from error
+        finally:
+            log.close()
+
+    def _identify(self) -> None:
+        """Gives the store of an older version its id, with the first log made in it."""
+        if not os.path.lexists(self._folder.path("id")):
+            from aivcs.backends.fs.documents import FileDocuments
+            from aivcs.store.identity import identify
+
+            try:
+                identify(FileDocuments(self._folder))
+            except StorageError:
+                pass  # what is to be stored does not depend on it
+
+    def append_texts(self, name: str, texts: "list[bytes]") -> "int | None":  # noqa: ARG002
+        """As `LogDriver.append_texts`; not offered, for nobody is far away."""
+        return None
+
+    def read(
+        self, name: str, after: "Place | None" = None, *, settled: bool = False
+    ) -> "Iterator[tuple[bytes, Place]]":
+        """As `LogDriver.read`; the hint of a place is its offset in the file."""
+        from aivcs.backends.fs.logs import read
+
+        return read(self._folder, name, after, settled=settled)
+
+
+class OpenLog:
+    """A log as it stands, for reading without a lock; a context manager that closes it."""
+
+    __slots__ = ("_fd", "_folder", "_name")
+
+    def __init__(self, folder: "Folder", name: str) -> None:
+        """Takes the store's folder and the log's path below it."""
+        self._fd: int | None = None
+        self._folder = folder
+        self._name = name
+
+    def __enter__(self) -> "FileLogView | None":
+        """Opens the log; gives None if there is none, or it has no line yet.
+
+        Raises:
+            BackendError: It cannot be opened or read.
+            IntegrityError: The end of the log is damaged.
+        """
+        from aivcs.backends.fs.lines import FileLogView
+
+        self._folder.require_parents(self._name)
+        path = self._folder.path(self._name)
+        self._fd = files.open_file(path, os.O_RDONLY)
+        if self._fd is None:
+            return None
+        try:
+            with files.doing("read", path):
+                view = FileLogView(self._fd, self._name)
+        except BaseException:
+            files.close(self._fd)
+            raise
+        return view if view.last else None
+
+    def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
+        """Closes the file.
+
+        Raises:
+            BackendError: It could not be read.
+        """
+        if self._fd is not None:
+            files.close(self._fd)
+        if isinstance(error, OSError):
+            raise BackendError(
+                f"cannot read {self._folder.path(self._name)}: {error.strerror or error}"
+            ) from error
+
+
 class LockedLog:
-    """A log that this process alone may append to; a context manager that lets go of it.
+    """A log that this process alone may append to.
 
     Attributes:
-        tail: Where the log ends; kept up to date by `append`.
+        tail: Where the log ends.
+        view: The log as it stands; None if it has no line yet.
     """
 
-    __slots__ = ("_fd", "_folder", "_name", "tail")
+    __slots__ = ("_fd", "_folder", "_name", "tail", "view")
+    view: "FileLogView | None"
 
     def __init__(self, folder: "Folder", name: str, fd: int) -> None:
         """Takes a descriptor that is locked already; use `lock` or `create`."""
         self._folder = folder
         self._name = name
         self._fd = fd
+        self.view = None
+        self.tail = chain.Tail(b"", 0, b"")
         # One that was just created has no lines to be read, nor needs what reads them.
-        self.tail = self._lines().tail() if os.fstat(fd).st_size else chain.Tail(b"", 0, b"")
-        if not self.tail.is_clean:
-            self._mend()
+        if os.fstat(fd).st_size:
+            from aivcs.backends.fs.lines import FileLogView
+
+            view = FileLogView(fd, name)
+            if not view.tail.is_clean:
+                view.tail = self._mend(view.tail)
+            self.tail = view.tail
+            if view.last:
+                self.view = view
 
     @classmethod
     def lock(cls, folder: "Folder", name: str) -> "LockedLog | None":
@@ -57,17 +189,17 @@ class LockedLog:
             IntegrityError: The end of the log is damaged.
             BackendError: It cannot be opened or read.
         """
-        import aivcs.backends.fs.lines  # noqa: F401 here, while nobody waits for the lock
-
         folder.require_parents(name)
         while True:
             fd = files.open_file(folder.path(name), os.O_RDWR | os.O_APPEND)
             if fd is None:
                 return None
+            import aivcs.backends.fs.lines  # noqa: F401 here, while nobody waits for the lock
+
             log = cls._locked(folder, name, fd)
             if log is None:
                 continue
-            if log.tail.last:
+            if log.view is not None:
                 return log
             log.close()
             return None
@@ -91,7 +223,7 @@ class LockedLog:
                 fd = files.open_file(path, os.O_RDWR | os.O_APPEND)
             if fd is not None:
                 log = cls._locked(folder, name, fd)
-        if not log.tail.last:
+        if log.view is None:
             try:
                 folder.sync_parents(name)
             except BaseException:
@@ -114,13 +246,6 @@ class LockedLog:
         files.close(fd)
         return None
 
-    def __enter__(self) -> "LockedLog":
-        return self
-
-    def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
-        self.close()
-        name_error(self._name, error)
-
     def close(self) -> None:
         """Lets go of the lock."""
         files.close(self._fd)
@@ -132,7 +257,7 @@ class LockedLog:
         about to be acknowledged a second time.
 
         Args:
-            lines: Lines as `chain.seal` makes them, linked to `tail.head`.
+            lines: Lines as `chain.seal` makes them, linked to the last one.
             sync: Whether to wait until they are durable.
 
         Raises:
@@ -141,11 +266,9 @@ class LockedLog:
         """
         path = self._folder.path(self._name)
         sync = sync and self._folder.is_durable
-        end = self.tail.end
         try:
             for batch in _batches(lines):
                 files.write_all(self._fd, batch)
-                end += len(batch)
                 if sync:
                     files.sync_file(self._fd, path)
             if sync and not lines:
@@ -166,27 +289,9 @@ class LockedLog:
         except BaseException:  # interrupted between two batches
             self._cut_back(sync=sync)
             raise
-        if lines:
-            self.tail = chain.Tail(lines[-1][:-1], end, b"")
 
-    def first(self) -> bytes:
-        """Returns the first line, checked."""
-        return self._lines().first()
-
-    def backwards(self) -> "Iterator[bytes]":
-        """Yields the lines from the last to the first, each checked as a link of the chain."""
-        return self._lines().backwards(self.tail.end)
-
-    def find_numbered(self, seq: int, seq_of: "SeqOf") -> "bytes | None":
-        """As `LogLines.find_numbered`."""
-        return self._lines().find_numbered(seq, seq_of, self.tail.end)
-
-    def _lines(self) -> "LogLines":
-        return _lines_of(self._fd, self._name)
-
-    def _mend(self) -> None:
-        """Brings a torn end in order: what is cut is kept aside first."""
-        tail = self.tail
+    def _mend(self, tail: chain.Tail) -> chain.Tail:
+        """Brings a torn end in order, what is cut being kept aside first; returns the new end."""
         path = self._folder.path(self._name)
         if tail.torn.strip(b"\0"):
             self._folder.keep_aside(f"{self._name.replace('/', '-')}.{tail.end}", tail.torn)
@@ -197,7 +302,7 @@ class LockedLog:
         except OSError as error:
             raise BackendError(f"cannot mend the torn end of {path}: {error.strerror}") from error
         files.sync_file(self._fd, path)
-        self.tail = chain.Tail(tail.last, tail.end + tail.unended, b"")
+        return chain.Tail(tail.last, tail.end + tail.unended, b"", before=tail.before)
 
     def _cut_back(self, *, sync: bool) -> None:
         """Removes what a failed write left behind the end."""
@@ -212,92 +317,6 @@ class LockedLog:
             files.sync_file(self._fd, self._folder.path(self._name))
 
 
-class LogReader:
-    """A log as it stands, for reading without a lock; a context manager that closes it."""
-
-    __slots__ = ("_fd", "_lines", "_name", "_path", "_tail")
-
-    def __init__(self, folder: "Folder", name: str, fd: int) -> None:
-        """Takes an open descriptor; use `open`."""
-        self._fd = fd
-        self._lines = _lines_of(fd, name)
-        self._name = name
-        self._path = folder.path(name)
-        self._tail: chain.Tail | None = None
-
-    @classmethod
-    def open(cls, folder: "Folder", name: str) -> "LogReader | None":
-        """Opens a log; returns None if there is none, or it has no line yet.
-
-        Raises:
-            BackendError: It cannot be opened.
-            IntegrityError: The end of the log is damaged.
-        """
-        folder.require_parents(name)
-        fd = files.open_file(folder.path(name), os.O_RDONLY)
-        if fd is None:
-            return None
-        reader = cls(folder, name, fd)
-        try:
-            if reader.tail.last:
-                return reader
-        except BaseException:
-            reader.close()
-            raise
-        reader.close()
-        return None
-
-    def __enter__(self) -> "LogReader":
-        return self
-
-    def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
-        self.close()
-        name_error(self._name, error)
-
-    def close(self) -> None:
-        """Closes the file."""
-        files.close(self._fd)
-
-    @property
-    def tail(self) -> chain.Tail:
-        """The end of the log when it was first asked for."""
-        if self._tail is None:
-            with files.doing("read", self._path):
-                self._tail = self._lines.tail()
-        return self._tail
-
-    def first(self) -> bytes:
-        """Returns the first line, checked."""
-        with files.doing("read", self._path):
-            return self._lines.first()
-
-    def backwards(self) -> "Iterator[bytes]":
-        """Yields the lines from the last to the first, each checked as a link of the chain."""
-        with files.doing("read", self._path):
-            yield from self._lines.backwards(self.tail.end)
-
-    def forwards(self) -> "Iterator[bytes]":
-        """Yields the lines from the first to the last, each checked as a link of the chain."""
-        with files.doing("read", self._path):
-            yield from self._lines.forwards(self.tail.end)
-
-    def unchecked(self) -> "Iterator[bytes]":
-        """Yields the lines from the first to the last as they are, with their newlines."""
-        with files.doing("read", self._path):
-            yield from self._lines.before(self.tail.end)
-
-    def find_numbered(self, seq: int, seq_of: "SeqOf") -> "bytes | None":
-        """As `LogLines.find_numbered`."""
-        with files.doing("read", self._path):
-            return self._lines.find_numbered(seq, seq_of, self.tail.end)
-
-
-def _lines_of(fd: int, name: str) -> "LogLines":
-    from aivcs.backends.fs.lines import LogLines
-
-    return LogLines(fd, name)
-
-
 def _is_at(path: str, fd: int) -> bool:
     """Whether an open file is still the one with this path."""
     mine = os.fstat(fd)
@@ -306,23 +325,6 @@ def _is_at(path: str, fd: int) -> bool:
     except FileNotFoundError:
         return False
     return (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
-
-
-def first_line(folder: "Folder", name: str) -> "bytes | None":
-    """Returns the first line of a log, unchecked; None if there is no log, or no whole line yet.
-
-    Raises:
-        BackendError: It cannot be opened or read.
-    """
-    folder.require_parents(name)
-    fd = files.open_file(folder.path(name), os.O_RDONLY)
-    if fd is None:
-        return None
-    try:
-        with files.doing("read", folder.path(name)):
-            return _lines_of(fd, name).first_unchecked()
-    finally:
-        os.close(fd)
 
 
 def _batches(lines: "list[bytes]") -> "Iterator[bytes]":
@@ -340,13 +342,3 @@ def _batches(lines: "list[bytes]") -> "Iterator[bytes]":
         batch.append(line)
         size += len(line)
     yield b"".join(batch)
-
-
-def name_error(name: str, error: "BaseException | None") -> None:
-    """Completes an error about an entry, raised by the rules, with the file it stands in."""
-    if not isinstance(error, StorageError):
-        return
-    if isinstance(error, IntegrityError) and not error.where:
-        raise IntegrityError(error.expected, error.actual, name, f"{name} {error}") from error
-    if isinstance(error, errors.UnsupportedFormatError) and not str(error).startswith(name):
-        raise errors.UnsupportedFormatError(f"{name}: {error}") from error

@@ -1,8 +1,8 @@
-"""All logs of a store by the names that contracts give them, and reading each as it grows.
+"""Naming all logs of a store, and reading each as it grows.
 
-`run/<id>` is the log of a run, `release/<name>` that of a name. Listing is strict: a part of the
-store that cannot be looked into is an error, never an absence, because who asks for all logs draws
-conclusions from what none of them says.
+Naming is strict unless another thing is asked for: a part of the store that cannot be looked into
+is an error, never an absence, because who asks for all logs draws conclusions from what none of
+them says.
 """
 
 import os
@@ -12,108 +12,75 @@ from aivcs.backends.fs import files
 from aivcs.backends.fs.lines import LogLines
 from aivcs.errors import BackendError, IntegrityError, InvalidNameError
 from aivcs.log import chain
-from aivcs.model import RunId, check_release_name
+from aivcs.model import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.backends.fs.folder import Folder
+    from aivcs.store.place import Place
 
-    Place = tuple[int, int, str, tuple[int, ...]]
+
+def read(
+    folder: "Folder", name: str, after: "Place | None", *, settled: bool
+) -> "Iterator[tuple[bytes, Place]]":
+    """Yields the lines of a log behind a place; as `LogDriver.read`."""
+    from aivcs.store.place import START, Place
+
+    file = _path_of(name)
+    after = after or START
+    folder.require_parents(file)
+    path = folder.path(file)
+    fd = files.open_file(path, os.O_RDONLY)
+    if fd is None:
+        return
+    try:
+        with files.doing("read", path):
+            lines = LogLines(fd, file)
+            is_known = lines.is_behind(after.hint, after.hash)
+            end = _end(folder, fd, path, lines, settled=settled)
+            if not is_known or after.hint > end:
+                after = _find(lines, end, after) or START
+            number, offset = after.lines, after.hint
+            if offset >= end:
+                return
+            for line in lines.forwards(end, offset, after.hash, number):
+                number += 1
+                offset += len(line) + 1
+                yield line, Place(number, chain.hash_of(line) or "", offset)
+    finally:
+        os.close(fd)
 
 
-class LogCursor:
-    """A place in a log, from which reading goes on; holds no file open.
+def _find(lines: LogLines, end: int, wanted: "Place") -> "Place | None":
+    """The place behind the line with the hash of a place, if there is such a line."""
+    offset = 0
+    for number, line in enumerate(lines.forwards(end) if wanted.lines else (), 1):
+        offset += len(line) + 1
+        if chain.hash_of(line) == wanted.hash:
+            return type(wanted)(number, wanted.hash, offset)
+    return None
 
-    Attributes:
-        name: The log's name in the contracts.
-        lines: How many lines were read.
-        hash: The hash of the last of them, empty if there is none.
-    """
 
-    __slots__ = ("_end", "_folder", "_path", "_stamp", "hash", "lines", "name")
-
-    def __init__(self, folder: "Folder", name: str, place: "Place | None" = None) -> None:
-        """Begins before the first line, or where another cursor has stopped.
-
-        Raises:
-            InvalidNameError: No log can have this name.
-        """
-        self._folder = folder
-        self._path = path_of(name)
-        self.name = name
-        self._end, self.lines, self.hash, self._stamp = place or (0, 0, "", ())
-
-    @property
-    def place(self) -> "Place":
-        """Where it stands, in values that `marshal` can write; another cursor can go on there."""
-        return self._end, self.lines, self.hash, self._stamp
-
-    def more(self, *, settled: bool = False) -> "Iterator[bytes]":
-        """Yields the lines behind those that were read, each checked as a link of the chain.
-
-        A log that is not there has no lines. One that was cut or replaced since is read again from
-        its first line, and `lines` begins anew.
-
-        Args:
-            settled: Whether what is read must be durable: then writers are kept waiting for the
-                moment it takes to see where the log ends and to sync it.
-
-        Raises:
-            IntegrityError: The log is damaged; names file and line.
-            BackendError: It cannot be read.
-            LockTimeoutError: A writer holds it for too long.
-            OutcomeUnknownError: It could not be made durable.
-        """
-        self._folder.require_parents(self._path)
-        path = self._folder.path(self._path)
-        fd = files.open_file(path, os.O_RDONLY)
-        if fd is None:
-            self._begin_anew(())
-            return
+def _end(folder: "Folder", fd: int, path: str, lines: LogLines, *, settled: bool) -> int:
+    """Where a log ends; settled, also what a power cut will leave of it."""
+    if not settled:
         try:
-            with files.doing("read", path):
-                status = os.fstat(fd)
-                stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-                if stamp == self._stamp and not settled:
-                    return
-                lines = LogLines(fd, self._path)
-                tail = self._tail(fd, path, lines, settled=settled)
-                if tail.end < self._end or stamp[:2] != self._stamp[:2]:
-                    self._begin_anew(stamp)
-                for line in lines.forwards(tail.end, self._end, self.hash, self.lines):
-                    self._end += len(line) + 1
-                    self.lines += 1
-                    self.hash = chain.hash_of(line) or ""
-                    yield line
-                self._stamp = stamp
-        finally:
-            os.close(fd)
-
-    def _tail(self, fd: int, path: str, lines: LogLines, *, settled: bool) -> chain.Tail:
-        if not settled:
-            try:
-                return lines.tail()
-            except IntegrityError:
-                pass  # seen from beside, a write that is being taken back looks like damage
-        files.lock_file(fd, path, self._folder.settings.lock_timeout, shared=True)
-        try:
-            if settled and self._folder.is_durable:
-                files.sync_file(fd, path)
-            return lines.tail()
-        finally:
-            files.unlock_file(fd)
-
-    def _begin_anew(self, stamp: "tuple[int, ...]") -> None:
-        # Not the whole stamp: if reading breaks off, the next one must not take it for done.
-        self._stamp = stamp[:2]
-        self._end = self.lines = 0
-        self.hash = ""
+            return lines.read_tail().end
+        except IntegrityError:
+            pass  # seen from beside, a write that is being taken back looks like damage
+    files.lock_file(fd, path, folder.settings.lock_timeout, shared=True)
+    try:
+        if settled and folder.is_durable:
+            files.sync_file(fd, path)
+        return lines.read_tail().end
+    finally:
+        files.unlock_file(fd)
 
 
-def path_of(name: str) -> str:
-    """Returns the path below the store of a log, which need not be there.
+def _path_of(name: str) -> str:
+    """Returns the path below the store of a log, which need not be there, by its checked name.
 
     Raises:
         InvalidNameError: No log can have this name.
@@ -122,50 +89,63 @@ def path_of(name: str) -> str:
     if kind == "run":
         return f"runs/{RunId(rest)[:2]}/{rest}.jsonl"
     if kind == "release":
+        from aivcs.model import check_release_name
+
         check_release_name(rest)
         return f"releases/{rest}.jsonl"
     raise InvalidNameError(f"{name[:80]!a} names no log: run/ID or release/NAME is needed")
 
 
-def list_logs(folder: "Folder") -> "Iterator[str]":
-    """Yields the names of all logs, in order, those without a line included.
+def list_logs(folder: "Folder", prefix: str, *, strict: bool) -> "Iterator[str]":
+    """Yields the names of all logs that begin with a prefix, in order; as `LogDriver.names`.
 
     Memory is needed for the names in one folder at a time.
-
-    Raises:
-        BackendError: A part of the store cannot be looked into.
-        IntegrityError: A log stands in the wrong place, where nobody reads it.
     """
-    yield from _list_releases(folder, "")
-    for shard, mode in sorted(_entries(folder, "runs")):
-        if not S_ISDIR(mode) or len(shard) != 2:
-            _refuse_link(f"runs/{shard}", mode)
+    if "release/".startswith(prefix[:8]):
+        begin = prefix[8:]
+        for name in _list_releases(folder, begin[: begin.rfind("/") + 1], strict=strict):
+            if name.startswith(prefix):
+                yield name
+    if "run/".startswith(prefix[:4]):
+        yield from _list_runs(folder, prefix[4:], strict=strict)
+
+
+def _list_runs(folder: "Folder", begin: str, *, strict: bool) -> "Iterator[str]":
+    shards = ((begin[:2], 0o040000),) if len(begin) >= 2 else sorted(_entries(folder, "runs"))
+    for shard, mode in shards:
+        if len(shard) != 2 or "/" in shard or (strict and not S_ISDIR(mode)):
+            _refuse_link(f"runs/{shard}", mode, strict=strict)
+            continue
+        if not shard.startswith(begin[:2]):
             continue
         for entry, mode in sorted(_entries(folder, f"runs/{shard}"), key=_by_name):
             where = f"runs/{shard}/{entry}"
             run_id = entry.removesuffix(".jsonl")
             if run_id == entry or not _is_run_id(run_id):
-                _refuse_link(where, mode)
+                _refuse_link(where, mode, strict=strict)
             elif run_id[:2] != shard:
-                raise IntegrityError(
-                    None, None, where, f"{where} stands in the wrong folder; see: aivcs verify"
-                )
-            else:
-                _require_file(where, mode)
+                if strict:
+                    raise IntegrityError.of(
+                        f"{where} stands in the wrong folder; see: aivcs verify", where
+                    )
+            elif run_id.startswith(begin):
+                if strict:
+                    _require_file(where, mode)
                 yield f"run/{run_id}"
 
 
-def _list_releases(folder: "Folder", above: str) -> "Iterator[str]":
+def _list_releases(folder: "Folder", above: str, *, strict: bool) -> "Iterator[str]":
     for entry, mode in sorted(_entries(folder, f"releases/{above}".rstrip("/")), key=_by_name):
         where = f"releases/{above}{entry}"
         # First, since a folder called like this is in the place of a log.
         if entry.endswith(".jsonl") and _is_release_name(f"{above}{entry}"[:-6]):
-            _require_file(where, mode)
+            if strict:
+                _require_file(where, mode)
             yield f"release/{above}{entry}"[:-6]
-        elif S_ISDIR(mode):
-            yield from _list_releases(folder, f"{above}{entry}/")
+        elif S_ISDIR(mode) and (strict or not entry.endswith(".jsonl")):
+            yield from _list_releases(folder, f"{above}{entry}/", strict=strict)
         else:
-            _refuse_link(where, mode)
+            _refuse_link(where, mode, strict=strict)
 
 
 def _by_name(entry: "tuple[str, int]") -> str:
@@ -197,9 +177,9 @@ def _require_file(where: str, mode: int) -> None:
         raise BackendError(f"{where} is no regular file; a store holds nothing else")
 
 
-def _refuse_link(where: str, mode: int) -> None:
+def _refuse_link(where: str, mode: int, *, strict: bool) -> None:
     """Lets pass what is no part of a store; but behind a link there may be one."""
-    if not S_ISREG(mode) and not S_ISDIR(mode):
+    if strict and not S_ISREG(mode) and not S_ISDIR(mode):
         raise BackendError(f"{where} is no regular file; a store holds nothing else")
 
 
@@ -211,6 +191,8 @@ def _is_run_id(text: str) -> bool:
 
 
 def _is_release_name(text: str) -> bool:
+    from aivcs.model import check_release_name
+
     try:
         check_release_name(text)
     except InvalidNameError:

@@ -58,10 +58,10 @@ def mend_log(folder: Folder, name: str, check: Rules) -> str:
         files.lock_file(fd, path, folder.settings.lock_timeout)
         lines = LogLines(fd, name)
         with files.doing("read", path):
-            tail = lines.tail()
+            tail = lines.read_tail()
             if tail.is_clean:
                 return "a writer has mended it already"
-            links = Links(lines.before(tail.end))
+            links = Links(lines.between(0, tail.end))
             damaged = any(problem.severity == DAMAGE for problem in check(links))
             if damaged or links.break_found() is not None:
                 raise ConflictError(f"{name} has other damage, so it was left as it is")

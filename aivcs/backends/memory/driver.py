@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from aivcs.errors import IntegrityError
 from aivcs.log import chain
+from aivcs.store.numbered import NumberedView
 from aivcs.store.place import START, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.store.driver import LogView, NumberOf
+    from aivcs.store.driver import LogView
 
 
 class MemoryLogDriver:
@@ -29,7 +30,7 @@ class MemoryLogDriver:
         self.logs: dict[str, list[bytes]] = {}
         self._lock = Lock()
 
-    def names(self, prefix: str = "") -> Iterator[str]:
+    def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:  # noqa: ARG002
         """As `LogDriver.names`, of this moment."""
         with self._lock:
             return iter(sorted(name for name in self.logs if name.startswith(prefix)))
@@ -78,49 +79,9 @@ class MemoryLogDriver:
                 place = Place(number, chain.hash_of(line) or "")
                 yield line, place
         except IntegrityError as error:
-            if not error.where.isdigit():
-                raise
-            raise _damaged(name, int(error.where), error) from error
+            chain.name_error(name, error)
+            raise
 
-    def _view(self, name: str) -> _MemoryView | None:
-        lines = self.logs.get(name)
-        return _MemoryView(name, lines) if lines else None
-
-
-class _MemoryView:
-    """A `LogView` on a list that is never changed: an update makes a new one."""
-
-    def __init__(self, name: str, lines: list[bytes]) -> None:
-        self._name = name
-        self._lines = lines
-        self.last = self._checked(len(lines))
-        self.before = self._hash_before(len(lines))
-
-    def first(self) -> bytes:
-        return self._checked(1)
-
-    def back(self) -> Iterator[bytes]:
-        return map(self._checked, range(len(self._lines), 0, -1))
-
-    def forth(self) -> Iterator[bytes]:
-        return iter(self._lines)
-
-    def line(self, number: int, number_of: NumberOf) -> bytes | None:
-        if not 0 < number <= len(self._lines):
-            return None
-        line = self._checked(number)
-        return line if number_of(line) == number else None
-
-    def _hash_before(self, number: int) -> str:
-        return (chain.hash_of(self._lines[number - 2][:-1]) or "") if number > 1 else ""
-
-    def _checked(self, number: int) -> bytes:
-        line, previous = self._lines[number - 1][:-1], self._hash_before(number)
-        if not self._lines[number - 1].endswith(b"\n") or not chain.is_right(line, previous):
-            error = IntegrityError(chain.hash_of(line), chain.expected_hash(line, previous), "")
-            raise _damaged(self._name, number, error)
-        return line
-
-
-def _damaged(name: str, number: int, error: IntegrityError) -> IntegrityError:
-    return IntegrityError(error.expected, error.actual, f"{name} line {number}")
+    def _view(self, name: str) -> NumberedView | None:
+        lines = self.logs.get(name)  # which is never changed: an update makes another list
+        return NumberedView(name, len(lines), lambda n: lines[n - 1]) if lines else None

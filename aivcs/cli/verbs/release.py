@@ -40,7 +40,7 @@ def promote(
 
         handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
-    if "@" in name or not _is_digest(spec) or label is not None or if_changed:
+    if "@" in name or not _is_digest(spec) or if_changed:
         from aivcs.commands.release_request import Request
 
         request = Request(repo, name, spec, label, allow_missing_spec=allow_missing_spec)

@@ -40,7 +40,7 @@ def init(context: Context, folder: str, shared: bool) -> None:
 
     context.write(f"{os.path.abspath(repo.path)}\n")
     context.flush()
-    for doubt in store.doubts(repo):
+    for doubt in repo.store.doubts():
         context.tell(f"aivcs: warning: {render.escape(doubt)}")
 
 
@@ -123,9 +123,8 @@ def _verify(
     repo = context.repository()
     checked = dict.fromkeys(parts.split(), 0)
     found = {"damage": 0, "notice": 0, "repaired": 0}
-    repo = context.repository()
     names = frozenset(checked)
-    with Bar(context, "verifying", lambda: repo.backend.measure(names)) as bar:
+    with Bar(context, "verifying", lambda: repo.store.measure(names)) as bar:
 
         def progress(part: str, size: int) -> None:
             checked[part] += 1
@@ -307,8 +306,7 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
     else:
         from aivcs.config import render_config
 
-        backend = context.repository().backend
-        backend.edit_config(lambda text: render_config(text, key, value))
+        context.repository().edit_config(lambda text: render_config(text, key, value))
     if key == "core.durability" and value != "none":
         os.sync()  # what is stored from now on may refer to what was stored without waiting
 

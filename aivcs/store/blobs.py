@@ -1,9 +1,8 @@
-"""Blobs in memory, verified whenever they are read."""
+"""Blobs over a device that keeps each of them as one value: memory, or a row of a table."""
 
 from __future__ import annotations
 
 from io import BufferedReader, RawIOBase
-from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
@@ -15,42 +14,40 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from aivcs.store.driver import ObjectDriver
+
 _CHUNK = 1 << 16
 """Bytes asked of a stream at once."""
 
 
-class MemoryCasStore:
-    """An `aivcs.CasStore` that keeps blobs in a dictionary.
+class WholeBlobs:
+    """What an `ObjectDriver` is made of, over operations on whole values that a subclass supplies.
 
-    Attributes:
-        objects: The stored bytes by digest. Tests damage blobs through it; nothing else should
-            touch it.
+    These are `load` and `save`, and those of the protocol that are not here. Memory: the blob that
+    is put or got. What is read is verified here, whatever the device says.
     """
 
-    def __init__(self) -> None:
-        """Begins empty."""
-        self.objects: dict[str, bytes] = {}
-        self._lock = Lock()
+    def load(self, digest: str) -> bytes | None:
+        """Returns what is stored under a digest, right or not; None if there is nothing."""
+        raise NotImplementedError
+
+    def save(self, digest: str, content: bytes) -> None:
+        """Stores a content in a hold, durable on return; replaces what is there, as put now."""
+        raise NotImplementedError
+
+    def contains(self, digest: ContentDigest) -> bool:
+        """As `ObjectDriver.contains`; a device may do better than to load it."""
+        return self.load(ContentDigest(digest)) is not None
 
     def put(self, data: bytes) -> ContentDigest:
-        """Stores a copy of some bytes and returns its digest; repairs what was damaged.
-
-        Raises:
-            SerializationError: What was given is not bytes.
-        """
+        """As `ObjectDriver.put`."""
         content = _copy(data)
         digest = ContentDigest.from_bytes(content)
-        with self._lock:
-            self.objects[digest] = content
+        self.save(digest, content)
         return digest
 
     def put_stream(self, readable: BinaryIO) -> ContentDigest:
-        """Stores what `readable` gives until its end, however little it gives at once.
-
-        Raises:
-            BackendError: It could not be read; nothing was stored.
-            SerializationError: It gives something else than bytes.
-        """
+        """As `ObjectDriver.put_stream`, but not in bounded memory."""
         chunks = []
         try:
             while chunk := _copy(_read(readable)):
@@ -60,23 +57,12 @@ class MemoryCasStore:
         return self.put(b"".join(chunks))
 
     def put_many(self, contents: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
-        """Stores contents and yields their digests, in order.
-
-        Raises:
-            BackendError: One could not be read; those before it are stored.
-            SerializationError: One is not made of bytes; likewise.
-        """
+        """As `ObjectDriver.put_many`, one by one."""
         for readable in contents:
             yield self.put_stream(readable)
 
     def get(self, digest: ContentDigest) -> bytes:
-        """Returns the exact bytes of a blob, verified.
-
-        Raises:
-            InvalidDigestError: `digest` is none.
-            NotFoundError: No blob has it.
-            IntegrityError: What is stored is damaged.
-        """
+        """As `ObjectDriver.get`."""
         digest, content = self._find(digest)
         actual = ContentDigest.from_bytes(content)
         if actual != digest:
@@ -84,43 +70,12 @@ class MemoryCasStore:
         return content
 
     def open(self, digest: ContentDigest) -> BinaryIO:
-        """Returns a stream of a blob, whose last read raises if the bytes are not the content.
-
-        Raises:
-            InvalidDigestError: `digest` is none.
-            NotFoundError: No blob has it.
-            IntegrityError: From `read`, if what is stored is damaged.
-        """
+        """As `ObjectDriver.open`."""
         return BufferedReader(_VerifiedBytes(*self._find(digest)))
-
-    def contains(self, digest: ContentDigest) -> bool:
-        """Tells whether a blob has this digest; does not read it.
-
-        Raises:
-            InvalidDigestError: `digest` is none.
-        """
-        with self._lock:
-            return ContentDigest(digest) in self.objects
-
-    def delete(self, digest: ContentDigest) -> None:
-        """Removes a blob; no error if there is none.
-
-        Raises:
-            InvalidDigestError: `digest` is none.
-        """
-        with self._lock:
-            self.objects.pop(ContentDigest(digest), None)
-
-    def list_digests(self, prefix: str = "") -> Iterator[ContentDigest]:
-        """Returns the digests that begin with `prefix`, in order, as they are at this moment."""
-        begin = prefix.lower()
-        with self._lock:
-            return iter(sorted(ContentDigest(d) for d in self.objects if d.startswith(begin)))
 
     def _find(self, digest: ContentDigest) -> tuple[ContentDigest, bytes]:
         digest = ContentDigest(digest)
-        with self._lock:
-            content = self.objects.get(digest)
+        content = self.load(digest)
         if content is None:
             raise NotFoundError(digest)
         return digest, content
@@ -167,3 +122,43 @@ def _copy(data: object) -> bytes:
 
 def _damaged(digest: ContentDigest, actual: str) -> IntegrityError:
     return IntegrityError(digest, actual, f"blob {digest}")
+
+
+class ObjectStore:
+    """The `CasStore` contract, and nothing else, over an `ObjectDriver`."""
+
+    def __init__(self, objects: ObjectDriver) -> None:
+        """Takes the objects of a store."""
+        self._objects = objects
+
+    def put(self, data: bytes) -> ContentDigest:
+        """As `CasStore.put`."""
+        return self._objects.put(data)
+
+    def put_stream(self, readable: BinaryIO) -> ContentDigest:
+        """As `CasStore.put_stream`."""
+        return self._objects.put_stream(readable)
+
+    def put_many(self, contents: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
+        """As `CasStore.put_many`."""
+        return self._objects.put_many(contents)
+
+    def get(self, digest: ContentDigest) -> bytes:
+        """As `CasStore.get`."""
+        return self._objects.get(digest)
+
+    def open(self, digest: ContentDigest) -> BinaryIO:
+        """As `CasStore.open`."""
+        return self._objects.open(digest)
+
+    def contains(self, digest: ContentDigest) -> bool:
+        """As `CasStore.contains`."""
+        return self._objects.contains(digest)
+
+    def delete(self, digest: ContentDigest) -> None:
+        """As `CasStore.delete`."""
+        self._objects.delete(digest)
+
+    def list_digests(self, prefix: str = "") -> Iterator[ContentDigest]:
+        """As `CasStore.list_digests`."""
+        return self._objects.list_digests(prefix)

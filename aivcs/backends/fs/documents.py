@@ -1,0 +1,105 @@
+"""The small files of a store that are replaced as a whole, one writer at a time."""
+
+import os
+
+from aivcs.backends.fs import files
+from aivcs.errors import ConflictError
+from aivcs.sha256 import hex_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.backends.fs.folder import Folder
+
+
+class FileDocuments:
+    """The `Documents` of a folder: small files below it, by their paths."""
+
+    __slots__ = ("_folder",)
+
+    def __init__(self, folder: "Folder") -> None:
+        """Takes the store's folder."""
+        self._folder = folder
+
+    def read(self, name: str) -> "tuple[bytes, str] | None":
+        """As `Documents.read`."""
+        data = self._folder.read_file(name)
+        return None if data is None else (data, hex_digest(data))
+
+    def create(self, name: str, data: bytes) -> bool:
+        """As `Documents.create`."""
+        with _Locked(self._folder):
+            if self._folder.read_file(name) is not None:
+                self._folder.sync_parents(name)  # who made it may not have come to it
+                return False
+            self._folder.write_file(name, data)
+            return True
+
+    def write(self, name: str, data: bytes, *, expect: "str | None" = None) -> None:
+        """As `Documents.write`."""
+        with _Locked(self._folder):
+            self._require(name, expect)
+            self._folder.write_file(name, data)
+
+    def names(self, prefix: str) -> "Iterator[str]":
+        """As `Documents.names`."""
+        above = prefix[: prefix.rfind("/") + 1]
+        self._folder.require_parents(above)
+        path = self._folder.path(above)
+        with files.doing("list", path):
+            try:
+                entries = sorted(os.listdir(path))
+            except FileNotFoundError:
+                return
+        for entry in entries:
+            if f"{above}{entry}".startswith(prefix):
+                if os.path.isdir(path + entry) and not os.path.islink(path + entry):
+                    yield from self.names(f"{above}{entry}/")
+                else:
+                    yield above + entry
+
+    def drop(self, name: str, *, expect: "str | None" = None) -> bool:
+        """As `Documents.drop`."""
+        with _Locked(self._folder):
+            self._require(name, expect)
+            self._folder.require_parents(name)
+            with files.doing("remove", self._folder.path(name)):
+                try:
+                    os.unlink(self._folder.path(name))
+                except FileNotFoundError:
+                    return False
+            self._folder.sync_parents(name)
+            return True
+
+    def _require(self, name: str, expect: "str | None") -> None:
+        if expect is not None:
+            found = self.read(name)
+            if expect != (found[1] if found else ""):
+                raise ConflictError(
+                    f"{self._folder.path(name)} was changed by another process meanwhile; "
+                    "nothing was written: try again"
+                )
+
+
+class _Locked:
+    """A block in which no other process writes a document of a store."""
+
+    __slots__ = ("_fd", "_folder")
+
+    def __init__(self, folder: "Folder") -> None:
+        self._folder = folder
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        path = self._folder.root
+        with files.doing("lock", path):
+            self._fd = files.open_folder(path)
+        try:
+            files.lock_file(self._fd, path, self._folder.settings.lock_timeout)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)

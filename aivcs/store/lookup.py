@@ -1,0 +1,75 @@
+"""A bounded look at a store through its driver, for somebody who is typing a name."""
+
+from __future__ import annotations
+
+from heapq import nlargest
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from aivcs.errors import RunNotFoundError
+from aivcs.log.run import event_of
+
+if TYPE_CHECKING:
+    from aivcs.model import RunRecord, RunStatus
+    from aivcs.storage import RunLedger
+    from aivcs.store.driver import Backend, LogDriver
+
+_RUNS = 1000
+"""Runs to look at, at most."""
+_BLOBS = 4000
+"""Blobs to look at, at most."""
+LINES = 200
+"""Lines of a log to look at, at most."""
+
+
+class Lookup:
+    """A `Lookup` that asks the ledger and the objects."""
+
+    def __init__(self, backend: Backend, ledger: RunLedger) -> None:
+        """Takes an open store, and the ledger over it."""
+        self._backend = backend
+        self._ledger = ledger
+
+    def runs(
+        self, prefix: str = "", *, status: RunStatus | None = None, limit: int = 50
+    ) -> list[RunRecord]:
+        """As `aivcs.store.driver.Lookup.runs`."""
+        runs = self._ledger.iter_runs(status=status, limit=_RUNS, unreadable=lambda *_: None)
+        return list(islice((run for run in runs if run.run_id.startswith(prefix)), limit))
+
+    def agents(self, prefix: str = "", *, limit: int = 100) -> dict[str, str]:
+        """As `aivcs.store.driver.Lookup.agents`."""
+        agents: dict[str, str] = {}
+        for run in self.runs(limit=_RUNS):
+            name = run.metadata.agent_name
+            if name.startswith(prefix) and len(agents) < limit:
+                agents.setdefault(name, run.created_at)
+        return agents
+
+    def blobs(self, prefix: str = "", *, limit: int = 50) -> list[tuple[str, int, float]]:
+        """As `aivcs.store.driver.Lookup.blobs`."""
+        found = islice(self._backend.objects.stored(), _BLOBS)
+        fitting = (blob for blob in found if blob[0].startswith(prefix))
+        return nlargest(limit, fitting, key=lambda blob: blob[2])
+
+    def kinds(self, run_id: str) -> dict[str, int]:
+        """As `aivcs.store.driver.Lookup.kinds`."""
+        return kinds(self._backend.logs, run_id)
+
+
+def kinds(logs: LogDriver, run_id: str) -> dict[str, int]:
+    """Returns the kinds of the last events of a run, late ones first, with their numbers.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        StorageError: Its log cannot be read.
+    """
+    found: dict[str, int] = {}
+    with logs.look(f"run/{run_id}") as view:
+        if view is None:
+            raise RunNotFoundError(run_id)
+        for line in islice(view.back(), LINES):
+            event = event_of(line) if line.startswith(b'{"type":"event"') else None
+            if event is not None:
+                found[event.kind] = found.get(event.kind, 0) + 1
+    return found

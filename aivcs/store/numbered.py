@@ -1,0 +1,75 @@
+"""A `LogView` over lines that a driver finds by their numbers: of a list, a table, in chunks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.log import chain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aivcs.store.driver import NumberOf
+
+
+class NumberedView:
+    """The first so many lines of a log.
+
+    Attributes:
+        last: The last of them.
+        before: The hash of the line before that one.
+    """
+
+    def __init__(self, where: str, count: int, fetch: Callable[[int], bytes]) -> None:
+        """Checks the last line.
+
+        Args:
+            where: What messages call the log.
+            count: How many lines it has, at least one.
+            fetch: Returns the line with a number, from 1, with its newline.
+
+        Raises:
+            IntegrityError: The last line, or further ones before it, are no links of the chain;
+                names the first of these.
+        """
+        self._where = where
+        self._count = count
+        self._fetch = fetch
+        number = count
+        while not self._is_right(number) and number > 1 and not self._is_right(number - 1):
+            number -= 1
+        self.last = self._checked(number)
+        self.before = self._hash_before(count)
+
+    def first(self) -> bytes:
+        """As `LogView.first`."""
+        return self._checked(1)
+
+    def back(self) -> Iterator[bytes]:
+        """As `LogView.back`."""
+        return map(self._checked, range(self._count, 0, -1))
+
+    def forth(self) -> Iterator[bytes]:
+        """As `LogView.forth`."""
+        return map(self._fetch, range(1, self._count + 1))
+
+    def line(self, number: int, number_of: NumberOf) -> bytes | None:
+        """As `LogView.line`."""
+        if not 0 < number <= self._count:
+            return None
+        line = self._checked(number)
+        return line if number_of(line) == number else None
+
+    def _hash_before(self, number: int) -> str:
+        return (chain.hash_of(self._fetch(number - 1)[:-1]) or "") if number > 1 else ""
+
+    def _is_right(self, number: int) -> bool:
+        line = self._fetch(number)
+        return line.endswith(b"\n") and chain.is_right(line[:-1], self._hash_before(number))
+
+    def _checked(self, number: int) -> bytes:
+        line = self._fetch(number)[:-1]
+        if not self._is_right(number):
+            actual = chain.expected_hash(line, self._hash_before(number))
+            raise chain.damaged_line(self._where, number, chain.hash_of(line), actual)
+        return line

@@ -1,0 +1,312 @@
+"""The ledger of runs, written once over a `LogDriver` and the rules in `aivcs.log.run`."""
+
+from aivcs import errors
+from aivcs.errors import ConflictError, InvalidNameError, StorageError
+from aivcs.log import chain, run as rules
+from aivcs.model import (
+    ContentDigest,
+    Head,
+    RunEvent,
+    RunId,
+    RunMetadata,
+    RunRecord,
+    RunStatus,
+    RunSummary,
+    Timestamp,
+)
+from aivcs.settings import MAX_EVENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from aivcs.log.selection import Outcome
+    from aivcs.model import RunOwner
+    from aivcs.store.driver import LogDriver, LogView, RunIndex
+    from aivcs.store.listing import Unreadable
+
+    ListRuns = Callable[["LogRunLedger", Unreadable], RunIndex]
+
+
+class LogRunLedger:
+    """The `RunLedger` contract over logs."""
+
+    __slots__ = ("_list_runs", "_logs", "_max_event")
+
+    def __init__(
+        self,
+        logs: "LogDriver",
+        *,
+        max_event: int = MAX_EVENT,
+        list_runs: "ListRuns | None" = None,
+    ) -> None:
+        """Takes the logs of a store.
+
+        Args:
+            logs: The driver.
+            max_event: Bytes of one event's payload, at most.
+            list_runs: As `Backend.list_runs`; None reads each log.
+        """
+        self._logs = logs
+        self._max_event = max_event
+        self._list_runs = list_runs
+
+    def create_run(
+        self,
+        spec_digest: ContentDigest,
+        metadata: RunMetadata,
+        *,
+        owner: "RunOwner | None" = None,
+    ) -> RunId:
+        """As `RunLedger.create_run`."""
+        record = RunRecord(
+            run_id=RunId.random(),
+            spec_digest=ContentDigest(spec_digest),
+            metadata=metadata,
+            status=RunStatus.RUNNING,
+            summary=None,
+            created_at=Timestamp.now(),
+            completed_at=None,
+            owner=owner,
+        )
+        line, _ = rules.header(record)
+
+        def begin(view: "LogView | None") -> "Iterable[bytes]":
+            if view is not None:
+                raise ConflictError(f"run {record.run_id} exists; is the random source broken?")
+            return (line,)
+
+        self._logs.update(f"run/{record.run_id}", begin)
+        return record.run_id
+
+    def append_event(self, run_id: str, event: RunEvent) -> int:
+        """As `RunLedger.append_event`."""
+        return self.append_events(run_id, (event,))[0]
+
+    def append_events(self, run_id: str, events: "Iterable[RunEvent]") -> list[int]:
+        """As `RunLedger.append_events`; one update of the log."""
+        batch = rules.collect(events)
+        seqs: list[int] = []
+
+        def append(view: "LogView | None") -> "Iterable[bytes]":
+            nonlocal seqs
+            extension = self._extend(run_id, view)
+            extension.add_all(batch)
+            seqs = extension.seqs
+            return extension.lines
+
+        self._update(run_id, append, durable=False)
+        return seqs
+
+    def complete_run(self, run_id: str, summary: RunSummary) -> None:
+        """As `RunLedger.complete_run`."""
+        self._end(run_id, RunStatus.COMPLETED, summary)
+
+    def fail_run(
+        self,
+        run_id: str,
+        summary: RunSummary,
+        *,
+        event: "RunEvent | None" = None,
+        expect: "Head | None" = None,
+    ) -> None:
+        """As `RunLedger.fail_run`; both lines are one update."""
+        self._end(run_id, RunStatus.FAILED, summary, event, expect)
+
+    def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+        """As `RunLedger.cancel_run`."""
+        self._end(run_id, RunStatus.CANCELLED, summary)
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """As `RunLedger.get_run`; reads the first and the last line."""
+        name = _name(run_id)
+        with chain.naming(self._logs.where(name)), self._logs.look(name) as view:
+            if view is None:
+                raise errors.RunNotFoundError(run_id)
+            return rules.fold(view.first(), view.last, run_id)
+
+    def standing(self, run_id: str) -> tuple[RunRecord, Head]:
+        """As `RunLedger.standing`; reads the first and the last two lines."""
+        name = _name(run_id)
+        with chain.naming(self._logs.where(name)), self._logs.look(name) as view:
+            if view is None:
+                raise errors.RunNotFoundError(run_id)
+            record = rules.fold(view.first(), view.last, run_id)
+            return record, Head(rules.count_lines(view.back()), chain.hash_of(view.last) or "")
+
+    def get_events(self, run_id: str) -> "list[RunEvent]":
+        """As `RunLedger.get_events`."""
+        return list(self.iter_events(run_id))
+
+    def iter_events(self, run_id: str) -> "Iterator[RunEvent]":
+        """As `RunLedger.iter_events`; reads the log twice: events may stand in any order."""
+        name = _name(run_id)
+        with chain.naming(self._logs.where(name)), self._logs.look(name) as view:
+            if view is None:
+                raise errors.RunNotFoundError(run_id)
+            chain.require_name(chain.members(view.first()).get("run_id"), run_id)
+            ascending = rules.is_ascending(view.forth())
+            lines = (line for _, line in chain.right_lines(view.forth()))
+            yield from rules.events_in_order(lines, ascending=ascending)
+
+    def list_runs(
+        self,
+        spec_digest: "ContentDigest | None" = None,
+        *,
+        agent_name: "str | None" = None,
+        status: "RunStatus | None" = None,
+        since: "Timestamp | None" = None,
+        tags: "Mapping[str, Any] | None" = None,
+        limit: "int | None" = None,
+    ) -> "list[RunRecord]":
+        """As `RunLedger.list_runs`."""
+        return list(
+            self.iter_runs(
+                spec_digest,
+                agent_name=agent_name,
+                status=status,
+                since=since,
+                tags=tags,
+                limit=limit,
+            )
+        )
+
+    def iter_runs(
+        self,
+        spec_digest: "ContentDigest | None" = None,
+        *,
+        agent_name: "str | None" = None,
+        status: "RunStatus | None" = None,
+        since: "Timestamp | None" = None,
+        tags: "Mapping[str, Any] | None" = None,
+        limit: "int | None" = None,
+        unreadable: "Unreadable" = None,
+    ) -> "Iterator[RunRecord]":
+        """As `RunLedger.iter_runs`."""
+        from aivcs.log.selection import Selection, require_limit
+
+        selection = Selection(
+            spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
+        )
+        require_limit(limit)
+        return self._index(unreadable).newest(selection, limit)
+
+    def iter_outcomes(
+        self,
+        spec_digest: "ContentDigest | None" = None,
+        *,
+        agent_name: "str | None" = None,
+        since: "Timestamp | None" = None,
+        unreadable: "Unreadable" = None,
+    ) -> "Iterator[Outcome]":
+        """As `RunLedger.iter_outcomes`; without an index it reads the ends of all logs."""
+        from aivcs.log.selection import Selection
+
+        selection = Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
+        return self._index(unreadable).outcomes(selection)
+
+    def count_runs(self, *, unreadable: "Unreadable" = None) -> "dict[RunStatus, int]":
+        """As `RunLedger.count_runs`."""
+        return self._index(unreadable).count()
+
+    def list_run_ids(self, prefix: str = "") -> "Iterator[RunId]":
+        """As `RunLedger.list_run_ids`."""
+        for name in self._logs.names(f"run/{prefix}", strict=False):
+            try:
+                with self._logs.look(name) as view:
+                    there = view is not None
+            except StorageError:
+                there = True  # who asks for it will be told
+            if there:
+                yield RunId(name[4:])
+
+    def head(self, run_id: str) -> Head:
+        """As `RunLedger.head`; reads and checks the whole log."""
+        last = None
+        for _, place in self._logs.read(_name(run_id)):
+            last = place
+        if last is None:
+            raise errors.RunNotFoundError(run_id)
+        return Head(last.lines, last.hash)
+
+    def _index(self, unreadable: "Unreadable") -> "RunIndex":
+        if self._list_runs is not None:
+            return self._list_runs(self, unreadable)
+        from aivcs.store.listing import Listing
+
+        return Listing(self, unreadable)
+
+    def _end(
+        self,
+        run_id: str,
+        status: RunStatus,
+        summary: RunSummary,
+        event: "RunEvent | None" = None,
+        expect: "Head | None" = None,
+    ) -> None:
+        def end(view: "LogView | None") -> "Iterable[bytes]":
+            extension = self._extend(run_id, view)
+            assert view is not None
+            # The hash alone will do: it stands for every line before it, so for their number too.
+            if expect is not None and extension.head != expect.hash:
+                raise ConflictError(f"run {run_id} has gone on meanwhile; it was left as it is")
+            if event is not None:
+                extension.add(event)
+            record = rules.fold(view.first(), view.last, run_id)
+            line, _ = rules.end(
+                status, summary, extension.position, record.created_at, extension.head
+            )
+            return (*extension.lines, line)
+
+        self._update(run_id, end)
+
+    def _extend(self, run_id: str, view: "LogView | None") -> rules.Extension:
+        if view is None:
+            raise errors.RunNotFoundError(run_id)
+        return rules.Extension(run_id, view.last, _Seen(view).find, max_event=self._max_event)
+
+    def _update(
+        self,
+        run_id: str,
+        decide: "Callable[[LogView | None], Iterable[bytes]]",
+        *,
+        durable: bool = True,
+    ) -> None:
+        name = _name(run_id)
+        try:
+            self._logs.update(name, decide, durable=durable)
+        except StorageError as error:
+            chain.name_error(self._logs.where(name), error)
+            raise
+
+
+class _Seen:
+    """Finds stored events by seq, from the end of the log on, each line read once at most."""
+
+    __slots__ = ("_lines", "_passed", "_view")
+
+    def __init__(self, view: "LogView") -> None:
+        self._view = view
+        self._lines: Iterator[bytes] | None = None
+        self._passed: dict[bytes, bytes] = {}
+
+    def find(self, seq: int) -> "RunEvent | None":
+        opening = rules.opening_of(seq)
+        found = self._passed.get(opening)
+        if found is None:
+            if self._lines is None:
+                self._lines = self._view.back()
+            for line in self._lines:
+                self._passed[rules.opening_in(line)] = line
+                if line.startswith(opening):
+                    found = line
+                    break
+        return None if found is None else rules.event_of(found)
+
+
+def _name(run_id: str) -> str:
+    try:
+        return f"run/{RunId(run_id)}"
+    except InvalidNameError as error:
+        raise errors.RunNotFoundError(run_id) from error

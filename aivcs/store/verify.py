@@ -1,0 +1,94 @@
+"""Verification of a store through its driver alone, for a backend without files to look into."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.errors import IntegrityError, NotFoundError, StorageError
+from aivcs.log.verify import DAMAGE, Links, run_problems
+from aivcs.log.verify_release import release_problems
+from aivcs.spill import Table
+from aivcs.store.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aivcs.model import ContentDigest
+    from aivcs.store.driver import Backend
+
+    Progress = Callable[[str, int], None]
+
+_CHUNK = 1 << 20
+"""Bytes of a blob read at once."""
+_READ = "look at what keeps the store, then verify again"
+_HEAL = "put the same content again, which replaces it: aivcs blob put FILE"
+
+
+def inspect(backend: Backend, parts: frozenset[str], progress: Progress) -> Iterator[Finding]:
+    """Reads all of some parts of a store and yields what is wrong; as `Backend.inspect`.
+
+    Nothing is repaired: a device that keeps whole values has nothing torn in it.
+    """
+    if "blobs" in parts:
+        yield from _blobs(backend, progress)
+    for part, prefix in (("runs", "run/"), ("releases", "release/")):
+        if part in parts:
+            for name in backend.logs.names(prefix):
+                yield from _log(backend, part, name, progress)
+
+
+def _blobs(backend: Backend, progress: Progress) -> Iterator[Finding]:
+    for digest, size, _ in backend.objects.stored():
+        try:
+            with backend.objects.open(digest) as stream:
+                while stream.read(_CHUNK):
+                    pass
+        except NotFoundError:
+            continue  # gone since
+        except IntegrityError as error:
+            problem = f"its bytes are damaged: they hash to {error.actual}"
+            yield Finding(DAMAGE, digest, None, problem, _HEAL)
+        except StorageError as error:
+            yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
+        progress("blobs", size)
+    for name in backend.documents.names("pins/"):
+        pinned = name.removeprefix("pins/")
+        if not _has_blob(backend)(pinned):
+            problem = "it is pinned, so it is to be kept, but it is not in this store"
+            remedy = f"put the content again, or let it go: aivcs blob unpin {pinned}"
+            yield Finding(DAMAGE, pinned, None, problem, remedy)
+
+
+def _log(backend: Backend, part: str, name: str, progress: Progress) -> Iterator[Finding]:
+    where, rest = backend.logs.where(name), name.partition("/")[2]
+    problems = run_problems if part == "runs" else release_problems
+    size = 0
+    try:
+        with backend.logs.look(name) as view:
+            if view is None:
+                return
+
+            def lines() -> Iterator[bytes]:
+                nonlocal size
+                for line in view.forth():
+                    size += len(line)
+                    yield line
+
+            links = Links(lines())
+            for found in problems(links, rest, _has_blob(backend), Table):
+                yield Finding(found.severity, where, found.line, found.problem, found.remedy)
+            broken = links.break_found()
+            if broken is not None:
+                yield Finding(broken.severity, where, broken.line, broken.problem, broken.remedy)
+    except StorageError as error:
+        yield Finding(DAMAGE, where, None, str(error), _READ)
+    progress(part, size)
+
+
+def _has_blob(backend: Backend) -> Callable[[str], bool]:
+    def has_blob(digest: str | ContentDigest) -> bool:
+        from aivcs.model import ContentDigest
+
+        return backend.objects.contains(ContentDigest(digest))
+
+    return has_blob
