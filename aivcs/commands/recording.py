@@ -97,9 +97,17 @@ class Recording:
             self._append(STARTED, payload)
 
     def listen(self) -> None:
-        """Begins to store what `take` is given, in a thread."""
+        """Begins to store what `take` is given, in a thread.
+
+        Raises:
+            RuntimeError: There is no further thread to be had.
+        """
         self._over.acquire()
-        _thread.start_new_thread(self._serve, ())
+        try:
+            _thread.start_new_thread(self._serve, ())
+        except RuntimeError:
+            self._over.release()  # for `close`, which waits for the thread
+            raise
 
     def take(self, stream: str, data: bytes) -> None:
         """Takes what a stream goes on with. May be called from a thread for each stream."""

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -112,7 +113,8 @@ class TestWhatIsRecorded:
     def test_the_run_of_a_killed_aivcs_is_reaped(self, execute):
         process = execute.start("sleep", "300")
         wait_until(lambda: execute.run and len(execute.events) == 1)
-        (sleeper,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        (sleeper,) = [c for c in children if Path(f"/proc/{c}/comm").read_text() == "sleep\n"]
         assert execute.aivcs.ok("run", "reap").out == b""
         process.kill()
         process.wait()
@@ -186,6 +188,47 @@ class TestHowItEnds:
         assert done.out.endswith(b"\n3000\n")
         assert execute.run in execute.events[-1][1]["lost"]
         assert execute.ending == ("COMPLETED", 0)
+
+
+class TestWithoutMeans:
+    """No thread or process to be had, at whichever of those that are needed."""
+
+    FEWER = """
+import _thread, os
+left = [int(os.environ.pop("HOW_MANY"))]
+def fewer(start, error):
+    def replaced(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise error
+        return start(*arguments)
+    return replaced
+_thread.start_new_thread = fewer(_thread.start_new_thread, RuntimeError("can't start new thread"))
+os.fork = fewer(os.fork, BlockingIOError(11, "Resource temporarily unavailable"))
+"""
+
+    @pytest.mark.parametrize("at_terminal", [False, True])
+    def test_nothing_is_executed_or_everything_is_recorded(self, execute, tmp_path, at_terminal):
+        (tmp_path / "sitecustomize.py").write_text(self.FEWER)
+        mark = tmp_path / "mark"
+        script = f"echo done; : >{mark}; exit 3"
+        for number in range(20):
+            env = {"PYTHONPATH": str(tmp_path), "HOW_MANY": str(number)}
+            if at_terminal:
+                own = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+                words = ["env", *(f"{name}={value}" for name, value in env.items())]
+                words += [execute.program, *execute.words, "--", "sh", "-c", script]
+                done = execute.aivcs.shell('"$@" </dev/null', sys.executable, "-c", own, *words)
+            else:
+                done = execute("sh", "-c", script, env=env)
+            assert execute.ending == ("FAILED", done.code)
+            if mark.exists():
+                break
+            assert done.code == 125
+            assert b"no further process or thread" in done.err + done.out
+        assert done.code == 3
+        assert number > 2
+        assert [p["text"].strip() for p in execute.output] == ["done"]
 
 
 class TestStreams:
@@ -277,6 +320,46 @@ class TestSignals:
     def test_a_command_that_ends_well_when_told_to_is_completed(self, execute):
         self.told(execute, "TERM", 0)
         assert execute.ending == ("COMPLETED", 0)
+
+    @pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2"])
+    @pytest.mark.parametrize("also_alone", [False, True])
+    def test_to_the_whole_group_reach_the_command_once(self, execute, name, also_alone):
+        """Also from who signals us first and then the group, as timeout(1) does."""
+        count = (
+            "import os, signal, sys, time\n"
+            "def take(number, _): os.write(1, b'got\\n')\n"
+            f"signal.signal(signal.SIG{name}, take)\n"
+            "os.write(1, b'ready\\n')\nsys.stdin.read()\n"
+        )
+        process = execute.start(
+            sys.executable, "-c", count,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0,
+        )  # fmt: skip
+        assert process.stdout.readline() == b"ready\n"
+        number = getattr(signal, f"SIG{name}")
+        if also_alone:
+            process.send_signal(number)
+        os.killpg(process.pid, number)
+        assert process.stdout.readline() == b"got\n"
+        time.sleep(0.5)  # in which a second one would come
+        assert process.communicate(timeout=30)[0] == b""
+        assert process.returncode == 0
+
+    def test_by_timeout_reach_the_command_once(self, execute):
+        script = "trap 'echo got; sleep .5; exit 5' TERM; while :; do sleep 0.05; done"
+        done = execute.aivcs.shell(f'timeout 3 "$1" {" ".join(execute.words)} -- sh -c "$2"',
+                             execute.program, script)  # fmt: skip
+        assert done.out == b"got\n"
+        assert execute.ending == ("FAILED", 5)
+
+    def test_what_is_adopted_is_reaped(self, execute):
+        """Here because the children of a shell stay children behind its exec; as process 1, too."""
+        script = "while kill -0 $1 2>/dev/null; do sleep 0.02; done; echo reaped"
+        done = execute.aivcs.shell(
+            f'sleep 0.3 & exec "$1" {" ".join(execute.words)} -- sh -c "$2" - $!',
+            execute.program, script,
+        )  # fmt: skip
+        assert done.out == b"reaped\n"
 
     def test_those_ignored_by_our_caller_are_ignored_by_the_command(self, execute):
         done = execute.shell("trap '' HUP; exec_ -- sh -c 'kill -HUP $$; echo survived'")
