@@ -186,12 +186,28 @@ class Context:
             self._warned.add(message)
             self.tell(f"aivcs: warning: {message}")
 
-    def user_config_path(self) -> str:
-        """Returns where the user's configuration file is, or would be."""
+    def home(self) -> str:
+        """Returns the user's home; empty if neither HOME nor the list of users says where it is."""
         home = self.environment.get("HOME", "")
-        if sys.platform == "linux" and home.startswith("/"):
+        if home.startswith("/"):
+            return home
+        from pwd import getpwuid
+
+        try:
+            return getpwuid(os.getuid()).pw_dir
+        except KeyError:  # containers run with ids that have no name
+            return ""
+
+    def user_config_path(self) -> str:
+        """Returns where the user's configuration file is or would be; empty without a home."""
+        if sys.platform == "linux":
             # What platformdirs says there, without its import; a test holds the two together.
-            base = self.environment.get("XDG_CONFIG_HOME", "").strip() or f"{home}/.config"
+            base = self.environment.get("XDG_CONFIG_HOME", "").strip()
+            if not base:
+                home = self.home()
+                if not home:
+                    return ""
+                base = f"{home}/.config"
             return f"{base}/aivcs/config.toml"
         from platformdirs import user_config_dir
 

@@ -70,9 +70,18 @@ def require_verifier(context: Context, repo: Repository) -> Verifier:
 
 
 def _configured(context: Context, repo: Repository, key: str) -> str | None:
-    """The path that configuration names, which never is the store's own."""
-    for _, values in context.config_layers(repo):
+    """The path that configuration names, which never is the store's own.
+
+    Raises:
+        UsageError: It begins at a home, and there is none.
+    """
+    for where, values in context.config_layers(repo):
         if key in values:
             path = str(values[key])
-            return f"{context.environment.get('HOME', '')}{path[1:]}" if path[0] == "~" else path
+            if path[0] != "~":
+                return path
+            home = context.home()
+            if not home:
+                raise UsageError(f"{where}: {key} is {path!a}, but there is no home; set HOME")
+            return f"{home}{path[1:]}"
     return None

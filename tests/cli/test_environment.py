@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
@@ -69,6 +70,40 @@ class TestHome:
         assert config.is_symlink()
         assert kept.read_text().startswith("# mine\n")
         assert aivcs.ok("config", "get", "core.durability").text == "batch"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, to be another user")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv")
+def test_a_user_without_an_entry_and_a_home_does_everything():
+    """As containers run: an id that the list of users does not have, and no HOME."""
+    # The interpreter may lie where only root can look.
+    words = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+    words += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    words += [sys.executable, "-P", "-m", "aivcs"]
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        os.chown(folder, 54321, 54321)
+
+        def nobody(*arguments, code=0):
+            done = subprocess.run(
+                [*words, *arguments], cwd=folder, env={"PATH": os.environ["PATH"]},
+                input="x", capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == code, done
+            return done
+
+        nobody("init")
+        spec = nobody("blob", "put", "-").stdout.strip()
+        run = nobody("run", "start", "--agent", "a", "--spec", spec).stdout.strip()
+        nobody("run", "log", run, "k")
+        nobody("run", "finish", run)
+        nobody("run", "exec", "--agent", "a", "--spec", spec, "--", "true")
+        nobody("release", "promote", "bot", spec)
+        entry = json.loads(nobody("release", "history", "bot", "--json").stdout)
+        assert entry["metadata"]["promoted_by"].startswith("uid54321@")
+        for command in ("config list", "status", "verify", "gc", "head"):
+            nobody(*command.split())
+        done = nobody("config", "set", "--user", "core.durability", "batch", code=2)
+        assert "set HOME" in done.stderr
 
 
 class TestAnotherSystem:

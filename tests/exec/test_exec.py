@@ -350,7 +350,7 @@ class TestSignals:
         done = execute.aivcs.shell(f'timeout 3 "$1" {" ".join(execute.words)} -- sh -c "$2"',
                              execute.program, script)  # fmt: skip
         assert done.out == b"got\n"
-        assert execute.ending == ("FAILED", 5)
+        assert execute.ending == ("CANCELLED", 5)
 
     def test_what_is_adopted_is_reaped(self, execute):
         """Here because the children of a shell stay children behind its exec; as process 1, too."""
