@@ -231,6 +231,58 @@ os.fork = fewer(os.fork, BlockingIOError(11, "Resource temporarily unavailable")
         assert [p["text"].strip() for p in execute.output] == ["done"]
 
 
+class TestStoreThatFails:
+    """With --best-effort the command is executed whatever the store does, and that is said."""
+
+    def test_does_not_keep_the_command_from_being_executed(self, execute):
+        (execute.aivcs.store / "runs").rmdir()
+        (execute.aivcs.store / "runs").write_text("in the way")
+        command = ("sh", "-c", 'echo "${AIVCS_RUN-none}"; exit 3')
+        assert execute(*command, code=125).out == b""
+        env = {"AIVCS_RUN": "that-of-somebody"}
+        done = execute(*command, options=["--best-effort"], env=env, code=3)
+        assert done.out == b"none\n"
+        assert "none of it is recorded" in done.err.decode().splitlines()[-1]
+
+    def test_does_not_change_its_exit_code(self, execute):
+        script = 'rm -r "$AIVCS_STORE"/runs; echo done'
+        done = execute("sh", "-c", script, options=["--best-effort"], code=0)
+        assert done.out == b"done\n"
+        assert "is not recorded to its end" in done.err.decode()
+
+    def test_does_not_excuse_a_mistake(self, execute):
+        execute("true", options=["--best-effort", "--spec", "0" * 64], code=125)
+        execute("true", options=["--best-effort", "--tag", "x"], code=125)
+
+
+class TestWhichRun:
+    def test_is_in_a_file_and_the_last(self, execute, tmp_path):
+        file = tmp_path / "id"
+        file.write_text("of another run, which had a longer name than any run can have\n")
+        out = execute("cat", str(file), options=["--id-file", str(file)], code=0).text
+        assert out == execute.run
+        assert execute.record["run_id"] == out
+        show = execute.aivcs.ok("run", "show", "--json")
+        assert show.json == execute.aivcs.record("@last") == execute.record
+        older = execute.aivcs.begin()
+        newer = execute.aivcs.begin()
+        assert execute.aivcs.record("@last")["run_id"] == newer
+        env = {"AIVCS_RUN": older}
+        assert execute.aivcs.ok("run", "show", "--json", env=env).json["run_id"] == older
+        os.chown(execute.aivcs.run_log(newer), 54321, -1)
+        assert execute.aivcs.record("@last")["run_id"] == older
+
+    def test_is_not_said_where_there_is_none(self, execute, tmp_path, outside):
+        (tmp_path / "id").write_text("of another run\n")
+        options = ["--id-file", str(tmp_path / "id"), "--spec", "0" * 64]
+        execute("true", options=options, code=125)
+        assert (tmp_path / "id").read_text() == ""
+        execute("true", options=["--id-file", str(tmp_path / "no/file")], code=125)
+        assert execute.aivcs.ok("run", "list").out == b""
+        complaint = execute.aivcs("run", "show", code=12).complaint
+        assert "you have started none" in complaint
+
+
 class TestStreams:
     def test_standard_input_is_the_command_s_own(self, execute):
         script = "(exec_ -- sh -c 'read x; echo \"got $x\"'; cat)"

@@ -187,6 +187,13 @@ class FileBackend:
         with files.doing("look at", self.path):
             return os.stat(self.path).st_uid
 
+    def is_own_run(self, run_id: str) -> bool:
+        """Whether the user of this process has made a run, by whose file it is."""
+        try:
+            return os.stat(f"{self.path}/runs/{run_id[:2]}/{run_id}.jsonl").st_uid == os.geteuid()
+        except OSError:
+            return False
+
     @property
     def blobs(self) -> "FileCasStore":
         """The blobs."""

@@ -40,7 +40,12 @@ else
   compdef _aivcs aivcs
 fi
 """
-_ACTIONS = {"file": "_files", "folder": "_files -/", "assignment": "_aivcs_assignment"}
+_ACTIONS = {
+    "program": " _normal",
+    "file": "_files",
+    "folder": "_files -/",
+    "assignment": "_aivcs_assignment",
+}
 
 
 def script(root: Command) -> str:
@@ -120,6 +125,8 @@ def _joint(spelling: str, option: Parameter) -> str:
 
 
 def _position(positional: Parameter, number: int) -> str:
+    if positional.takes == "program":
+        return "*::"  # its words are a command line of its own
     if positional.many:
         return "*"
     return str(number) if positional.required else f"{number}:"
