@@ -66,9 +66,12 @@ end
 
 function __aivcs_program --description 'Print what fits as a command, or behind one'
     set -l line (__aivcs_line)
-    set -l words
-    if test $line[3] -gt 0
-        set words (commandline -opc)[$line[3]..-1]
+    set -l first $line[3]
+    set -l words (commandline -opc)
+    if test $first -gt 0
+        set words $words[$first..-1]
+    else
+        set words
     end
     complete --do-complete (string join -- ' ' (string escape -- $words) (commandline -ct))
 end
