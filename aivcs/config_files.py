@@ -18,12 +18,29 @@ MAX_FILE = 1 << 20
 """Bytes of a configuration file or a signature, at most; a device would never end."""
 
 
+def home(environment: "Mapping[str, str]") -> str:
+    """Returns the user's home; empty if neither HOME nor the list of users says where it is."""
+    folder = environment.get("HOME", "")
+    if folder.startswith("/"):
+        return folder
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(os.getuid()).pw_dir
+    except KeyError:  # containers run with ids that have no name
+        return ""
+
+
 def user_config_path(environment: "Mapping[str, str]") -> str:
-    """Returns where the user's configuration file is, or would be."""
-    home = environment.get("HOME", "")
-    if sys.platform == "linux" and home.startswith("/"):
+    """Returns where the user's configuration file is or would be; empty without a home."""
+    if sys.platform == "linux":
         # What platformdirs says there, without its import; a test holds the two together.
-        base = environment.get("XDG_CONFIG_HOME", "").strip() or f"{home}/.config"
+        base = environment.get("XDG_CONFIG_HOME", "").strip()
+        if not base:
+            folder = home(environment)
+            if not folder:
+                return ""
+            base = f"{folder}/.config"
         return f"{base}/aivcs/config.toml"
     from platformdirs import user_config_dir
 

@@ -40,6 +40,8 @@ CONFIG = "config.toml"
 """The document that holds a store's configuration."""
 MIN_PREFIX = 4
 """Characters of a digest or run id that may stand for all of it, at least."""
+LAST = "@last"
+"""The name of the newest run that this user made."""
 _SHOWN = 5
 """Candidates named when a prefix is ambiguous."""
 
@@ -450,15 +452,20 @@ class Repository:
         return self.resolve_digest(text)
 
     def resolve_run(self, text: str) -> "RunId":
-        """Returns the run id that a text names: all of it, or a unique prefix.
+        """Returns the run id that a text names: all of it, a unique prefix, or `LAST`.
 
         Raises:
             UsageError: The text is empty or too short.
-            RunNotFoundError: No run begins with it.
+            RunNotFoundError: No run begins with it, or this user made none.
             AmbiguousError: Several do.
         """
         if len(text) == 36:  # a UUID; whether there is such a run, the ledger will say
             return _run_id(text)
+        if text == LAST:
+            for record in self.runs.iter_runs():
+                if self.store.is_own(f"run/{record.run_id}"):
+                    return record.run_id
+            raise errors.RunNotFoundError(f"{LAST} (you have started none)")
         if not text:
             raise UsageError("RUN is empty; is a variable unset?")
         if len(text) < MIN_PREFIX:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.config import policies
+from aivcs.config_files import home
 from aivcs.errors import UsageError
 from aivcs.policy.enforce import PolicyContext
 from aivcs.signing import Signer, Verifier
@@ -75,9 +76,18 @@ def require_verifier(layers: Layers, environment: Mapping[str, str]) -> Verifier
 
 
 def _configured(layers: Layers, environment: Mapping[str, str], key: str) -> str | None:
-    """The path that configuration names, which never is the store's own."""
-    for _, values in layers:
+    """The path that configuration names, which never is the store's own.
+
+    Raises:
+        UsageError: It begins at a home, and there is none.
+    """
+    for where, values in layers:
         if key in values:
             path = str(values[key])
-            return f"{environment.get('HOME', '')}{path[1:]}" if path[0] == "~" else path
+            if path[0] != "~":
+                return path
+            folder = home(environment)
+            if not folder:
+                raise UsageError(f"{where}: {key} is {path!a}, but there is no home; set HOME")
+            return f"{folder}{path[1:]}"
     return None

@@ -33,6 +33,17 @@ SECONDS = 60
 """How long ssh-keygen may take: a key in hardware waits for a touch."""
 MAX_SIGNATURE = 64 << 10
 """Bytes of a signature, at most; the longest that keys make are some 2 KiB."""
+_PROBE = ("aivcs", "aivcs-probe")
+"""A text and a namespace of which there is a good signature, by a key that was thrown away."""
+_GOOD = """\
+-----BEGIN SSH SIGNATURE-----
+U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgil0pbg9tL4nIElXgjCUndyO88N
+WJgeVHs82vWeDerM8AAAALYWl2Y3MtcHJvYmUAAAAAAAAABnNoYTUxMgAAAFMAAAALc3No
+LWVkMjU1MTkAAABAdtZ93q/1swhEzgzyv2d3RBWpuM0G7XXZ7caa7ddlaLSvDH0p8Vq67K
+xBndvwKR4RtGau62+A5EB4yqSty4azCQ==
+-----END SSH SIGNATURE-----
+"""
+"""That signature. Where it is not found good, ssh-keygen does not work."""
 
 
 class Signer(NamedTuple):
@@ -64,6 +75,7 @@ class Signer(NamedTuple):
         )
         signature = done.stdout.decode(errors="replace")
         if done.returncode or not signature:
+            _require_working(self.environment)
             raise BackendError(
                 f"cannot sign with {self.key!a}: {_said(done)}. A key with a passphrase has to be "
                 f"in ssh-agent (ssh-add), named by its public half: --signing-key FILE.pub"
@@ -114,7 +126,7 @@ class Verifier(NamedTuple):
             moment: When its key must have been allowed; None is now.
 
         Raises:
-            BackendError: ssh-keygen is missing.
+            BackendError: ssh-keygen is missing, or does not work here.
             UsageError: The allowed signers cannot be read.
         """
         self.require_readable()
@@ -141,16 +153,37 @@ def look(
     """Returns whether a signature is one of a text, by whomever: `UNKNOWN`, or else `WRONG`.
 
     Raises:
-        BackendError: ssh-keygen is missing.
+        BackendError: ssh-keygen is missing, or does not work here.
     """
-    with _unnamed(signature.encode()[:MAX_SIGNATURE]) as file:
-        done = _run(
-            ["check-novalidate", "-n", namespace], environment, text.encode(), signature=file
-        )
+    done = _validate(text, signature, namespace, environment)
     if not _is_good(done):
+        _require_working(environment)
         return SignatureCheck(WRONG, _said(done))
     _, _, key = done.stdout.decode(errors="replace").strip().partition(" signature with ")
     return SignatureCheck(UNKNOWN, key or "an unknown key")
+
+
+def _validate(
+    text: str, signature: str, namespace: str, environment: Mapping[str, str]
+) -> CompletedProcess[bytes]:
+    with _unnamed(signature.encode()[:MAX_SIGNATURE]) as file:
+        return _run(
+            ["check-novalidate", "-n", namespace], environment, text.encode(), signature=file
+        )
+
+
+def _require_working(environment: Mapping[str, str]) -> None:
+    """Refuses to call a signature wrong where ssh-keygen finds none good: it could not look.
+
+    It needs an entry in the list of users, for one, which the id of a container's user often lacks.
+
+    Raises:
+        BackendError: It finds a good signature no good.
+    """
+    text, namespace = _PROBE
+    done = _validate(text, _GOOD, namespace, environment)
+    if not _is_good(done):
+        raise BackendError(f"ssh-keygen does not work here: {_said(done)}")
 
 
 def _is_good(done: CompletedProcess[bytes]) -> bool:

@@ -43,8 +43,9 @@ def read_into(stream: "BinaryIO", buffer: memoryview) -> int:
         OSError: It cannot be read.
         ValueError: It is closed.
     """
-    # Of these it is known what they do; of others, only that they have `read`.
-    if type(stream) is io.BufferedReader or type(stream) is io.FileIO:
+    # Of these it is known what they do; of others, and of what is derived from these without a
+    # `readinto` of its own, only that they have `read`.
+    if isinstance(stream, (io.BufferedReader, io.FileIO)) and "readinto" in vars(type(stream)):
         count: int | None = stream.readinto(buffer)
         if count is None:
             raise BlockingIOError

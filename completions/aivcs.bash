@@ -3,8 +3,8 @@
 
 # Sets what follows the command $1: the commands `below` it, its `options`, what its `operands` take
 # (the last one again and again, if `repeats`), and whether options may stand behind operands.
-# A value is text, file, folder, assignment (KEY=FILE), any of a|b|c, or a :kind of thing of which
-# the store knows some.
+# A value is text, file, folder, assignment (KEY=FILE), program (a command with its words), any of
+# a|b|c, or a :kind of thing of which the store knows some.
 _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
@@ -113,8 +113,8 @@ _aivcs_command() {
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --github-annotations -h --help'
-        operands='text'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --id-file --best-effort --github-annotations -h --help'
+        operands='program'
         repeats=yes
         interspersed=''
         ;;
@@ -263,6 +263,7 @@ _aivcs_takes() {
     'aivcs run exec --git-sha') takes='text' ;;
     'aivcs run exec --tag') takes='text' ;;
     'aivcs run exec --capture') takes='lines|blobs|none' ;;
+    'aivcs run exec --id-file') takes='file' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;
     'aivcs run log --file') takes='assignment' ;;
@@ -340,6 +341,26 @@ _aivcs_files() {
     fi
 }
 
+# Offers commands that begin with $1; for what stands behind one, as that is completed where
+# bash-completion knows it, else files. The command is word $2 of what bash has for the line.
+_aivcs_program() {
+    local name complete_behind
+    if [[ $2 -lt $COMP_CWORD ]]; then
+        for complete_behind in _comp_command_offset _command_offset; do
+            if declare -F "$complete_behind" >/dev/null; then
+                "$complete_behind" "$2"
+                return
+            fi
+        done
+    elif [[ $1 != */* ]]; then
+        while IFS='' read -r name; do
+            COMPREPLY+=("$name")
+        done < <(compgen -A command -- "$1" | sort -u)
+        return
+    fi
+    _aivcs_files "$1" '' file
+}
+
 # Sets `value` to what stands for it behind the open `quote`, or where none is open: what comes from
 # a store may hold anything, and must not be run when the line is.
 _aivcs_quote() {
@@ -403,7 +424,7 @@ _aivcs() {
     local IFS=$' \t\n'
     local command=aivcs over='' awaits='' takes='' skips='' count=0
     local below options operands repeats interspersed
-    local words=() line=${COMP_LINE:0:COMP_POINT} part gap word i
+    local words=() places=() program='' line=${COMP_LINE:0:COMP_POINT} part gap word i
     COMPREPLY=()
 
     # bash breaks words at = and : too; what nothing separates is one word.
@@ -420,6 +441,7 @@ _aivcs() {
         elif ((i == 0)) || [[ -n $gap || -n $skips ]]; then
             skips=''
             words+=("$part")
+            places+=("$i")
         else
             words[${#words[@]} - 1]+=$part
         fi
@@ -443,6 +465,7 @@ _aivcs() {
             command+=" $word"
             _aivcs_command "$command" || return 0
         else
+            [[ -n $program ]] || program=${places[i]}
             count=$((count + 1))
             [[ -n $interspersed ]] || over=yes
         fi
@@ -464,7 +487,9 @@ _aivcs() {
             ((count-- > 0)) || break
             [[ -n $repeats ]] || takes=''
         done
-        if [[ -n $takes ]]; then
+        if [[ $takes == program ]]; then
+            _aivcs_program "$word" "${program:-$COMP_CWORD}"
+        elif [[ -n $takes ]]; then
             _aivcs_value "$takes" "$word" '' "$2"
         elif [[ -z $over && -z $word ]]; then
             _aivcs_offer "$options" '' ''

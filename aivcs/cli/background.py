@@ -53,6 +53,7 @@ def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
         lock = _claim(folder)
         if lock is None:
             return
+        guard = _guard(folder)
         pipe = _open_pipe(f"{folder}/in")
         ready, done = os.pipe()
     except OSError as error:
@@ -63,7 +64,7 @@ def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
             raise BackendError(f"the background process could not be started in {folder}")
         return
     try:
-        _detach(pipe, lock, done)
+        _detach(pipe, lock, done, guard)
         _keep(folder, first, session, lock, done)
     finally:
         os._exit(70)
@@ -166,6 +167,16 @@ def _sweep(base: str) -> None:
             os.close(lock)
 
 
+def _guard(folder: str) -> int:
+    """Locks a folder, by which systemd-tmpfiles(8) knows that it is not to be cleaned up."""
+    guard = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass  # it is just looking
+    return guard
+
+
 def _open_pipe(path: str) -> int:
     try:
         os.mkfifo(path, 0o600)
@@ -261,7 +272,10 @@ def serve(folder: str, first: int, session: ShellSession) -> None:
             if session.remaining == 0:
                 session.store()
             if is_over and not _any_alive(session.shells):
-                os.unlink(f"{folder}/in")  # whoever comes now is told at once
+                try:
+                    os.unlink(f"{folder}/in")  # whoever comes now is told at once
+                except FileNotFoundError:
+                    pass  # somebody has removed the folder; what was handed over is here
                 break
         elif data := _read(0):
             session.receive(data)

@@ -2,14 +2,14 @@
 
 import os
 import sys
-from io import BufferedWriter, RawIOBase
+from io import BufferedWriter, FileIO
 
 from aivcs import config_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any, BinaryIO
+    from typing import Any, BinaryIO, TextIO
 
     from aivcs.config import Config
     from aivcs.repository import Repository
@@ -186,8 +186,12 @@ class Context:
             self._warned.add(message)
             self.tell(f"aivcs: warning: {message}")
 
+    def home(self) -> str:
+        """Returns the user's home; empty if neither HOME nor the list of users says where it is."""
+        return config_files.home(self.environment)
+
     def user_config_path(self) -> str:
-        """Returns where the user's configuration file is, or would be."""
+        """Returns where the user's configuration file is or would be; empty without a home."""
         return config_files.user_config_path(self.environment)
 
     def system_config_path(self) -> str:
@@ -214,7 +218,7 @@ class Context:
 
     def stdin(self) -> "BinaryIO":
         """Returns standard input, unbuffered."""
-        return open(0, "rb", buffering=0, closefd=False)
+        return Descriptor(0, "r", closefd=False)
 
     def write(self, data: "str | bytes | memoryview") -> None:
         """Writes data to standard output, text as UTF-8 whatever the locale.
@@ -236,10 +240,11 @@ class Context:
         """Writes a line to standard error, for a person; only errors if `quiet`; never fails."""
         if self.quiet and not is_error:
             return
+        data = f"{message}\n".encode("utf-8", "backslashreplace")
         try:
-            stream = _stream(sys.stderr)
-            stream.write(f"{message}\n".encode("utf-8", "backslashreplace"))
-            stream.flush()
+            stream = Descriptor(2, "w", closefd=False)
+            while data:
+                data = data[stream.write(data) :]
         except (OSError, ValueError):
             pass  # there is nowhere left to say it
 
@@ -250,28 +255,34 @@ class Context:
             OutputError: Standard output is closed or full, unless `quiet`.
             BrokenPipeError: Nobody reads it any more.
         """
-        if sys.stdout is None:
+        if self._buffered is None:
             return
         try:
-            self._output().flush()
+            self._buffered.flush()
         except BrokenPipeError:
             raise
         except OSError as error:
             if not quiet:
                 raise OutputError(error.strerror or str(error)) from error
 
-    def _output(self) -> "BinaryIO":
+    def _output(self) -> BufferedWriter:
         """Standard output, which takes all that it is given or fails.
 
-        Where Python was told to buffer nothing (PYTHONUNBUFFERED, as in many containers) its own
-        takes less than all, without a word, when the disk becomes full.
+        Not Python's own: that one takes less than all, without a word, where it was told to buffer
+        nothing (PYTHONUNBUFFERED, as in many containers) and the disk becomes full, and fails where
+        a pipe that does not wait is full.
         """
-        stream = _stream(sys.stdout)
-        if not isinstance(stream, RawIOBase):
-            return stream
-        if self._buffered is None or self._buffered.raw is not stream:
-            self._buffered = BufferedWriter(stream)
+        if self._buffered is None:
+            self._buffered = BufferedWriter(Descriptor(1, "w", closefd=False))
         return self._buffered
+
+    def text_output(self) -> "TextIO":
+        """Returns standard output as a stream of text, for code that prints by itself."""
+        from io import TextIOWrapper
+
+        found = sys.stdout
+        encoding = found.encoding if found is not None else "utf-8"
+        return TextIOWrapper(self._output(), encoding, getattr(found, "errors", None))
 
     def wait_for_reader(self, seconds: float) -> None:
         """Waits, but no longer than somebody reads standard output.
@@ -351,11 +362,46 @@ class OutputError(Exception):
     """Standard output cannot take what is to be written."""
 
 
-def _stream(stream: "Any") -> "BinaryIO":
-    if stream is None:
-        raise OSError(9, "it is closed")
-    buffer: BinaryIO = stream.buffer
-    return buffer
+class Descriptor(FileIO):
+    """A descriptor that is waited for, also where it does not wait by itself.
+
+    `O_NONBLOCK` belongs to whoever else has the pipe as well: agent hosts and node set it on what
+    they hand down, at any time, and it is not ours to take away.
+    """
+
+    def read(self, size: "int | None" = -1, /) -> bytes:
+        """Reads up to some bytes, as they come; none at the end."""
+        assert size is not None
+        assert size > 0  # without a limit FileIO ends at the first pause
+        while True:
+            data: bytes | None = super().read(size)
+            if data is not None:
+                return data
+            self._wait(1)
+
+    def readinto(self, buffer: "Any", /) -> int:
+        """Reads what comes into a buffer; returns how many bytes, none at the end."""
+        while True:
+            count: int | None = super().readinto(buffer)
+            if count is not None:
+                return count
+            self._wait(1)
+
+    def write(self, data: "Any", /) -> int:
+        """Writes some of the bytes; returns how many."""
+        while True:
+            count: int | None = super().write(data)
+            if count is not None:
+                return count
+            self._wait(4)
+
+    def _wait(self, events: int) -> None:
+        """Waits for POLLIN (1) or POLLOUT (4), or for what reading or writing then reports."""
+        from select import poll
+
+        ready = poll()
+        ready.register(self, events)
+        ready.poll()
 
 
 def _seconds(text: str) -> float:

@@ -1,6 +1,7 @@
 """Files by which a CI system takes something from a step: opened before anything is done."""
 
 import os
+from stat import S_ISREG
 
 from aivcs.errors import BackendError, UsageError
 
@@ -10,9 +11,13 @@ if TYPE_CHECKING:
 
 
 class Handover:
-    """A file at whose end something is written for a CI system."""
+    """A file into which something is written for a CI system or a script.
 
-    def __init__(self, path: str) -> None:
+    Attributes:
+        is_for_steps: Whether the steps that follow in the same job read it.
+    """
+
+    def __init__(self, path: str, option: str = "--dotenv", *, is_for_steps: bool = False) -> None:
         """Opens a file, and makes it if it is not there.
 
         Raises:
@@ -20,7 +25,8 @@ class Handover:
             BackendError: It cannot be written.
         """
         if not path:
-            raise UsageError("the FILE of --dotenv is empty; is a variable unset?")
+            raise UsageError(f"the FILE of {option} is empty; is a variable unset?")
+        self.is_for_steps = is_for_steps
         self._path = path
         try:
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
@@ -28,7 +34,9 @@ class Handover:
             raise self._failed(error) from error
 
     @classmethod
-    def named_by(cls, context: "Context", option: str, variable: str) -> "Handover":
+    def named_by(
+        cls, context: "Context", option: str, variable: str, *, is_for_steps: bool = False
+    ) -> "Handover":
         """Opens the file that a variable of the CI system names.
 
         Raises:
@@ -41,7 +49,7 @@ class Handover:
                 f"{option} writes to the file in {variable}, which is not set; "
                 "is this a step of GitHub Actions?"
             )
-        return cls(path)
+        return cls(path, is_for_steps=is_for_steps)
 
     def append(self, text: str) -> None:
         """Writes whole lines at the end, where a line that is unfinished is ended first.
@@ -51,13 +59,27 @@ class Handover:
         """
         data = text.encode("utf-8", "surrogateescape")
         try:
-            size = os.fstat(self._file).st_size
+            found = os.fstat(self._file)
+            size = found.st_size if S_ISREG(found.st_mode) else 0
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 data = b"\n" + data
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
             raise self._failed(error) from error
+
+    def replace(self, text: str) -> None:
+        """Makes some lines all that is in the file.
+
+        Raises:
+            BackendError: It cannot be written.
+        """
+        try:
+            if S_ISREG(os.fstat(self._file).st_mode):
+                os.ftruncate(self._file, 0)
+        except OSError as error:
+            raise self._failed(error) from error
+        self.append(text)
 
     def _failed(self, error: Exception) -> BackendError:
         reason = getattr(error, "strerror", None) or "no path"

@@ -20,9 +20,8 @@ def run(context: Context, arguments: Sequence[str]) -> int:
     context.json = "--json" in arguments
     if context.is_terminal() and os.get_terminal_size(1).columns > _WIDEST_HELP:
         os.environ.setdefault("TERMINAL_WIDTH", str(_WIDEST_HELP))  # how Typer is told
-    if sys.stdout is None:
-        # Closed. Typer would print its help nowhere and be content; writing to this fails.
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
+    # Where it is closed, Typer would print its help nowhere and be content; writing to this fails.
+    sys.stdout = context.text_output()
     try:
         result = typer.main.get_command(app).main(
             list(arguments), prog_name="aivcs", standalone_mode=False

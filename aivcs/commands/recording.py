@@ -45,6 +45,7 @@ class Recording:
     """The run of one command.
 
     Attributes:
+        repo: Where it is.
         run_id: The run.
         failure: Why recording stopped, or None.
     """
@@ -66,7 +67,7 @@ class Recording:
         """
         self.run_id = run_id
         self.failure: Exception | None = None
-        self._repo = repo
+        self.repo = repo
         self._capture = capture
         self._secrets = secrets
         self._queue: SimpleQueue[tuple[str, bytes, Timestamp] | None] = SimpleQueue()
@@ -90,16 +91,24 @@ class Recording:
             argv = [redact(word, self._secrets) for word in argv]
         words = [_text(word) for word in argv]
         payload: dict[str, Any] = {"argv": words, "cwd": _text(folder)}
-        with self._repo.hold(later=True):
+        with self.repo.hold(later=True):
             text = encode_trusted(words).encode()
-            if len(text) > self._repo.store.settings.max_event // 2:
-                payload["argv"] = {"$blob": self._repo.blobs.put(text)}
+            if len(text) > self.repo.store.settings.max_event // 2:
+                payload["argv"] = {"$blob": self.repo.blobs.put(text)}
             self._append(STARTED, payload)
 
     def listen(self) -> None:
-        """Begins to store what `take` is given, in a thread."""
+        """Begins to store what `take` is given, in a thread.
+
+        Raises:
+            RuntimeError: There is no further thread to be had.
+        """
         self._over.acquire()
-        _thread.start_new_thread(self._serve, ())
+        try:
+            _thread.start_new_thread(self._serve, ())
+        except RuntimeError:
+            self._over.release()  # for `close`, which waits for the thread
+            raise
 
     def take(self, stream: str, data: bytes) -> None:
         """Takes what a stream goes on with. May be called from a thread for each stream."""
@@ -136,7 +145,7 @@ class Recording:
         if self.failure is not None:
             payload["lost"] = str(self.failure)
         self._append(FINISHED, payload)
-        runs = self._repo.runs
+        runs = self.repo.runs
         end = {
             "completed": runs.complete_run,
             "failed": runs.fail_run,
@@ -148,7 +157,7 @@ class Recording:
         )
 
     def _append(self, kind: str, payload: "dict[str, Any]") -> None:
-        self._repo.runs.append_event(self.run_id, RunEvent(kind, payload))
+        self.repo.runs.append_event(self.run_id, RunEvent(kind, payload))
 
     def _backlog(self) -> int:
         blobs = [stream.blob.done for stream in list(self._streams.values()) if stream.blob]
@@ -198,7 +207,7 @@ class Recording:
         if stream is None:
             stream = self._streams[name] = _Stream(name, self._piece(), self._secrets)
             if self._capture == BLOBS:
-                stream.blob = _Blob(name, self._repo, self.run_id)
+                stream.blob = _Blob(name, self.repo, self.run_id)
         size = len(data)
         if stream.redactor:
             data = stream.redactor.feed(data)
@@ -214,13 +223,13 @@ class Recording:
             if at == len(data):
                 self._stored += size
                 return
-            stream.blob = _Blob(name, self._repo, self.run_id)
+            stream.blob = _Blob(name, self.repo, self.run_id)
             data = data[at:]
         stream.blob.put(data, size)
 
     def _piece(self) -> int:
         # A byte becomes six at worst, as \\u0000 or as U+FFFD and base64.
-        limit = self._repo.store.settings.max_event
+        limit = self.repo.store.settings.max_event
         return min(_PIECE, (limit - 128) // 6)
 
     def _add(self, payloads: "list[dict[str, Any]]", moment: Timestamp) -> None:
@@ -234,7 +243,7 @@ class Recording:
     def _flush(self) -> None:
         pending, self._pending, self._size = self._pending, [], 0
         if pending:
-            self._repo.runs.append_events(self.run_id, EncodedEvents(pending))
+            self.repo.runs.append_events(self.run_id, EncodedEvents(pending))
 
     def _end(self) -> None:
         moment = Timestamp.now()

@@ -1,15 +1,21 @@
 """Secrets out of what is recorded: the values of variables that are named like secrets.
 
-No I/O. What is masked is every byte of every occurrence of a value, as it stands in the variable;
-where occurrences overlap, all of them together. A value that is encoded (base64, percent signs,
-escaped in JSON), cut, or otherwise transformed is another value, and is not recognised.
+No I/O. URLs with a password are secrets, whatever their variable is named. What is masked is every
+byte of every occurrence of a value, as it stands in the variable; where occurrences overlap, all of
+them together. A value that is encoded (base64, percent signs, escaped in JSON), cut, or otherwise
+transformed is another value, and is not recognised.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-PATTERNS = ("*_TOKEN", "*_SECRET", "*_KEY", "*PASSWORD*")
+PATTERNS = (
+    "TOKEN", "*_TOKEN", "*_TOKENS", "SECRET", "*_SECRET", "*_SECRETS", "*_KEY", "*APIKEY",
+    "*PASSWORD*", "*PASSWD*", "*PASSPHRASE*", "PASS", "*_PASS", "SSHPASS", "*_PWD", "*_PAT", "DSN",
+    "*_DSN", "*_CREDENTIAL", "*_CREDENTIALS", "DATABASE_URL", "*_DATABASE_URL",
+    "*_CONNECTION_STRING", "*_WEBHOOK", "*_WEBHOOK_URL", "*_JWT", "*_COOKIE",
+)  # fmt: skip
 """Names of variables whose values are secrets; `*` stands for any text, also for none."""
 MIN_LENGTH = 8
 """Bytes of a secret, at least: what is shorter stands everywhere without being one."""
@@ -18,6 +24,9 @@ MIN_LENGTH = 8
 def find_secrets(environment: "Mapping[str, str]", patterns: "Iterable[str]") -> "dict[bytes, str]":
     """Returns the secrets among some variables, with the name of each.
 
+    Besides the values of variables that are named so, these are URLs with a password, whatever the
+    variable is named, and the password by itself.
+
     White space around a value is no part of the secret: programs strip it. Whether letters are
     capital makes no difference to a pattern.
     """
@@ -25,7 +34,11 @@ def find_secrets(environment: "Mapping[str, str]", patterns: "Iterable[str]") ->
     secrets: dict[bytes, str] = {}
     for name, value in environment.items():
         secret = value.encode("utf-8", "surrogateescape").strip()
-        if len(secret) < MIN_LENGTH or not any(_fits(name.upper(), parts) for parts in wanted):
+        password = _password_in(secret)
+        if len(password) >= MIN_LENGTH:
+            secrets.setdefault(password, name)
+        is_named = any(_fits(name.upper(), parts) for parts in wanted)
+        if len(secret) < MIN_LENGTH or not (is_named or password):
             continue
         secrets.setdefault(secret, name)
         if b"\n" in secret:  # as a terminal shows it
@@ -179,6 +192,16 @@ def redact(text: str, secrets: "dict[bytes, str]") -> str:
     redactor = Redactor(secrets)
     data = text.encode("utf-8", "surrogateescape")
     return (redactor.feed(data) + redactor.end()).decode("utf-8", "surrogateescape")
+
+
+def _password_in(value: bytes) -> bytes:
+    """The password of a URL, `scheme://user:password@host…`; empty if it has none."""
+    scheme, mark, rest = value.partition(b"://")
+    if not mark or not scheme.replace(b"+", b"").isalnum():
+        return b""
+    # As browsers take it: up to the last @ before the path.
+    user, _, _ = rest.partition(b"/")[0].rpartition(b"@")
+    return user.partition(b":")[2]
 
 
 def _fits(name: str, parts: "list[str]") -> bool:

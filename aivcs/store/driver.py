@@ -392,6 +392,10 @@ class Backend(Protocol):
         """How long to wait before looking at a log again: at first, and at most."""
         ...
 
+    def is_own(self, name: str) -> bool:
+        """Tells whether the user of this process began the log of a run, as far as it is known."""
+        ...
+
     def now(self) -> float:
         """Returns the time by the store's clock, in POSIX seconds."""
         ...

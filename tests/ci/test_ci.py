@@ -63,9 +63,13 @@ class TestVariables:
         file = tmp_path / "env"
         file.write_text("A=1\nB=2")
         run = self.start(aivcs, "--github-env", env={"GITHUB_ENV": str(file)}, code=0).text
-        assert file.read_text() == f"A=1\nB=2\nAIVCS_RUN={run}\n"
+        variables = f"AIVCS_RUN={run}\nAIVCS_STORE={aivcs.store}\n"
+        assert file.read_text() == f"A=1\nB=2\n{variables}"
         run = self.start(aivcs, "--dotenv", str(tmp_path / "new"), code=0).text
         assert (tmp_path / "new").read_text() == f"AIVCS_RUN={run}\n"
+        env = {"AIVCS_STORE": str(aivcs.store)}
+        run = self.start(aivcs, "--dotenv", str(tmp_path / "named"), env=env, code=0).text
+        assert (tmp_path / "named").read_text() == f"AIVCS_RUN={run}\nAIVCS_STORE={aivcs.store}\n"
 
     def test_without_a_place_for_them_nothing_is_done(self, aivcs, unchanged, tmp_path):
         aivcs.put(b"s")

@@ -1,11 +1,15 @@
 """What surrounds a command must not change what it does: home, locale, streams, users, folders."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import termios
+import time
 
 import pytest
 
@@ -66,6 +70,40 @@ class TestHome:
         assert config.is_symlink()
         assert kept.read_text().startswith("# mine\n")
         assert aivcs.ok("config", "get", "core.durability").text == "batch"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, to be another user")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv")
+def test_a_user_without_an_entry_and_a_home_does_everything():
+    """As containers run: an id that the list of users does not have, and no HOME."""
+    # The interpreter may lie where only root can look.
+    words = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+    words += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    words += [sys.executable, "-P", "-m", "aivcs"]
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        os.chown(folder, 54321, 54321)
+
+        def nobody(*arguments, code=0):
+            done = subprocess.run(
+                [*words, *arguments], cwd=folder, env={"PATH": os.environ["PATH"]},
+                input="x", capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == code, done
+            return done
+
+        nobody("init")
+        spec = nobody("blob", "put", "-").stdout.strip()
+        run = nobody("run", "start", "--agent", "a", "--spec", spec).stdout.strip()
+        nobody("run", "log", run, "k")
+        nobody("run", "finish", run)
+        nobody("run", "exec", "--agent", "a", "--spec", spec, "--", "true")
+        nobody("release", "promote", "bot", spec)
+        entry = json.loads(nobody("release", "history", "bot", "--json").stdout)
+        assert entry["metadata"]["promoted_by"].startswith("uid54321@")
+        for command in ("config list", "status", "verify", "gc", "head"):
+            nobody(*command.split())
+        done = nobody("config", "set", "--user", "core.durability", "batch", code=2)
+        assert "set HOME" in done.stderr
 
 
 class TestAnotherSystem:
@@ -261,6 +299,63 @@ class TestStreams:
             done = aivcs(*command.split(), stdout=writer)
             os.close(writer)
             assert (done.code, done.err) == (141, b""), (command, done)
+
+
+def waiting_in(pipe):
+    """How many bytes are in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+class TestPipesThatDoNotWait:
+    """Agent hosts and node make what they hand down like that; it is waited for all the same."""
+
+    def feed(self, aivcs, *command, pieces):
+        """Gives a command its input in pieces, each only when the one before was read."""
+        source, sink = os.pipe()
+        os.set_blocking(source, False)
+        process = aivcs.start(*command, stdin=source, stdout=subprocess.PIPE)
+        for piece in pieces:
+            os.write(sink, piece)
+            end = time.monotonic() + 30
+            while waiting_in(source):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            time.sleep(0.1)
+        os.close(sink)
+        out, _ = process.communicate(timeout=30)
+        os.close(source)
+        assert process.returncode == 0
+        return out.decode()
+
+    def test_input_is_read_to_its_end(self, aivcs, files):
+        run = aivcs.begin()
+        for name in "ab":
+            (aivcs.folder / name).write_text(name)
+        self.feed(aivcs, "run", "log", run, "k", "-", pieces=[b'{"a":', b"[1,2]", b"}"])
+        self.feed(aivcs, "run", "log", "--stdin", run, pieces=[b'{"kind":"l"}\n{"ki', b'nd":"m"}'])
+        events = [(e["kind"], e["payload"]) for e in aivcs.events(run)]
+        assert events == [("k", {"a": [1, 2]}), ("l", {}), ("m", {})]
+        out = self.feed(aivcs, "blob", "put", "-", pieces=[b"x" * 5000, b"y"])
+        assert out == files.sha256(b"x" * 5000 + b"y") + "\n"
+        out = self.feed(aivcs, "blob", "put", "--stdin-paths", pieces=[b"a\n", b"", b"b\n"])
+        assert out.split() == [files.sha256("a"), files.sha256("b")]
+
+    @pytest.mark.parametrize("stream", ["stdout", "stderr"])
+    def test_output_is_written_to_its_end(self, aivcs, stream):
+        """Also the message, and the help, of which other code is the printer."""
+        digest = aivcs.put(b"x" * 200_000)
+        commands = {"stdout": (["blob", "get", digest], ["run", "--help"]), "stderr": (["no"],)}
+        for command in commands[stream]:
+            wanted = getattr(aivcs(*command), {"stdout": "out", "stderr": "err"}[stream])
+            source, sink = os.pipe()
+            os.set_blocking(sink, False)
+            os.write(sink, bytes(65536))  # it is full before the first word
+            process = aivcs.start(*command, **{stream: sink})
+            time.sleep(0.5)
+            os.close(sink)
+            with os.fdopen(source, "rb") as pipe:
+                assert pipe.read()[65536:] == wanted
+            assert process.wait(30) == (2 if stream == "stderr" else 0)
 
 
 class TestTerminal:

@@ -19,6 +19,7 @@ class Exec:
         command = programs / "aivcs"
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m aivcs "$@"\n')
         command.chmod(0o755)
+        self.program = str(command)
         self.path = f"{programs}:{os.environ['PATH']}"
         self.spec = aivcs.put(b"a spec\n")
         self.words = ["run", "exec", "--agent", "bot", "--spec", self.spec]

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -112,7 +113,8 @@ class TestWhatIsRecorded:
     def test_the_run_of_a_killed_aivcs_is_reaped(self, execute):
         process = execute.start("sleep", "300")
         wait_until(lambda: execute.run and len(execute.events) == 1)
-        (sleeper,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        (sleeper,) = [c for c in children if Path(f"/proc/{c}/comm").read_text() == "sleep\n"]
         assert execute.aivcs.ok("run", "reap").out == b""
         process.kill()
         process.wait()
@@ -186,6 +188,99 @@ class TestHowItEnds:
         assert done.out.endswith(b"\n3000\n")
         assert execute.run in execute.events[-1][1]["lost"]
         assert execute.ending == ("COMPLETED", 0)
+
+
+class TestWithoutMeans:
+    """No thread or process to be had, at whichever of those that are needed."""
+
+    FEWER = """
+import _thread, os
+left = [int(os.environ.pop("HOW_MANY"))]
+def fewer(start, error):
+    def replaced(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise error
+        return start(*arguments)
+    return replaced
+_thread.start_new_thread = fewer(_thread.start_new_thread, RuntimeError("can't start new thread"))
+os.fork = fewer(os.fork, BlockingIOError(11, "Resource temporarily unavailable"))
+"""
+
+    @pytest.mark.parametrize("at_terminal", [False, True])
+    def test_nothing_is_executed_or_everything_is_recorded(self, execute, tmp_path, at_terminal):
+        (tmp_path / "sitecustomize.py").write_text(self.FEWER)
+        mark = tmp_path / "mark"
+        script = f"echo done; : >{mark}; exit 3"
+        for number in range(20):
+            env = {"PYTHONPATH": str(tmp_path), "HOW_MANY": str(number)}
+            if at_terminal:
+                own = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+                words = ["env", *(f"{name}={value}" for name, value in env.items())]
+                words += [execute.program, *execute.words, "--", "sh", "-c", script]
+                done = execute.aivcs.shell('"$@" </dev/null', sys.executable, "-c", own, *words)
+            else:
+                done = execute("sh", "-c", script, env=env)
+            assert execute.ending == ("FAILED", done.code)
+            if mark.exists():
+                break
+            assert done.code == 125
+            assert b"no further process or thread" in done.err + done.out
+        assert done.code == 3
+        assert number > 2
+        assert [p["text"].strip() for p in execute.output] == ["done"]
+
+
+class TestStoreThatFails:
+    """With --best-effort the command is executed whatever the store does, and that is said."""
+
+    def test_does_not_keep_the_command_from_being_executed(self, execute):
+        (execute.aivcs.store / "runs").rmdir()
+        (execute.aivcs.store / "runs").write_text("in the way")
+        command = ("sh", "-c", 'echo "${AIVCS_RUN-none}"; exit 3')
+        assert execute(*command, code=125).out == b""
+        env = {"AIVCS_RUN": "that-of-somebody"}
+        done = execute(*command, options=["--best-effort"], env=env, code=3)
+        assert done.out == b"none\n"
+        assert "none of it is recorded" in done.err.decode().splitlines()[-1]
+
+    def test_does_not_change_its_exit_code(self, execute):
+        script = 'rm -r "$AIVCS_STORE"/runs; echo done'
+        done = execute("sh", "-c", script, options=["--best-effort"], code=0)
+        assert done.out == b"done\n"
+        assert "is not recorded to its end" in done.err.decode()
+
+    def test_does_not_excuse_a_mistake(self, execute):
+        execute("true", options=["--best-effort", "--spec", "0" * 64], code=125)
+        execute("true", options=["--best-effort", "--tag", "x"], code=125)
+
+
+class TestWhichRun:
+    def test_is_in_a_file_and_the_last(self, execute, tmp_path):
+        file = tmp_path / "id"
+        file.write_text("of another run, which had a longer name than any run can have\n")
+        out = execute("cat", str(file), options=["--id-file", str(file)], code=0).text
+        assert out == execute.run
+        assert execute.record["run_id"] == out
+        show = execute.aivcs.ok("run", "show", "--json")
+        assert show.json == execute.aivcs.record("@last") == execute.record
+        older = execute.aivcs.begin()
+        newer = execute.aivcs.begin()
+        assert execute.aivcs.record("@last")["run_id"] == newer
+        env = {"AIVCS_RUN": older}
+        assert execute.aivcs.ok("run", "show", "--json", env=env).json["run_id"] == older
+        os.chown(execute.aivcs.run_log(newer), 54321, -1)
+        assert execute.aivcs.record("@last")["run_id"] == older
+
+    def test_is_not_said_where_there_is_none(self, execute, tmp_path, outside):
+        (tmp_path / "id").write_text("of another run\n")
+        options = ["--id-file", str(tmp_path / "id"), "--spec", "0" * 64]
+        execute("true", options=options, code=125)
+        assert (tmp_path / "id").read_text() == ""
+        execute("true", options=["--id-file", str(tmp_path / "no/file")], code=125)
+        assert execute.aivcs.ok("run", "list").out == b""
+        complaint = execute.aivcs("run", "show", code=12).complaint
+        assert "you have started none" in complaint
 
 
 class TestStreams:
@@ -277,6 +372,46 @@ class TestSignals:
     def test_a_command_that_ends_well_when_told_to_is_completed(self, execute):
         self.told(execute, "TERM", 0)
         assert execute.ending == ("COMPLETED", 0)
+
+    @pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2"])
+    @pytest.mark.parametrize("also_alone", [False, True])
+    def test_to_the_whole_group_reach_the_command_once(self, execute, name, also_alone):
+        """Also from who signals us first and then the group, as timeout(1) does."""
+        count = (
+            "import os, signal, sys, time\n"
+            "def take(number, _): os.write(1, b'got\\n')\n"
+            f"signal.signal(signal.SIG{name}, take)\n"
+            "os.write(1, b'ready\\n')\nsys.stdin.read()\n"
+        )
+        process = execute.start(
+            sys.executable, "-c", count,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0,
+        )  # fmt: skip
+        assert process.stdout.readline() == b"ready\n"
+        number = getattr(signal, f"SIG{name}")
+        if also_alone:
+            process.send_signal(number)
+        os.killpg(process.pid, number)
+        assert process.stdout.readline() == b"got\n"
+        time.sleep(0.5)  # in which a second one would come
+        assert process.communicate(timeout=30)[0] == b""
+        assert process.returncode == 0
+
+    def test_by_timeout_reach_the_command_once(self, execute):
+        script = "trap 'echo got; sleep .5; exit 5' TERM; while :; do sleep 0.05; done"
+        done = execute.aivcs.shell(f'timeout 3 "$1" {" ".join(execute.words)} -- sh -c "$2"',
+                             execute.program, script)  # fmt: skip
+        assert done.out == b"got\n"
+        assert execute.ending == ("CANCELLED", 5)
+
+    def test_what_is_adopted_is_reaped(self, execute):
+        """Here because the children of a shell stay children behind its exec; as process 1, too."""
+        script = "while kill -0 $1 2>/dev/null; do sleep 0.02; done; echo reaped"
+        done = execute.aivcs.shell(
+            f'sleep 0.3 & exec "$1" {" ".join(execute.words)} -- sh -c "$2" - $!',
+            execute.program, script,
+        )  # fmt: skip
+        assert done.out == b"reaped\n"
 
     def test_those_ignored_by_our_caller_are_ignored_by_the_command(self, execute):
         done = execute.shell("trap '' HUP; exec_ -- sh -c 'kill -HUP $$; echo survived'")

@@ -97,13 +97,43 @@ def test_which_variables_are_secrets():
     environment = {
         "GH_TOKEN": "token-1234", "db_password": "password-1234", "DB_PASSWORD_FILE": "/run/secret",
         "API_KEY": "  key-12345\n", "SHORT_KEY": "1234567", "KEYBOARD": "de-latin1-nodeadkeys",
-        "TOKENS": "not named so", "PATH": "/usr/bin:/bin",
+        "TOKENISED": "not named so", "PATH": "/usr/bin:/bin",
     }  # fmt: skip
     assert find_secrets(environment, PATTERNS) == {
         b"token-1234": "GH_TOKEN",
         b"password-1234": "db_password",
         b"/run/secret": "DB_PASSWORD_FILE",
         b"key-12345": "API_KEY",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TOKEN", "SECRET", "DB_PASS", "MYSQL_PWD", "GITHUB_PAT", "SENTRY_DSN", "AWS_CREDENTIALS",
+        "DATABASE_URL", "PGPASSWORD", "SSH_PASSPHRASE", "OPENAI_APIKEY", "SLACK_WEBHOOK_URL",
+    ],
+)  # fmt: skip
+def test_such_names_are_those_of_secrets(name):
+    assert find_secrets({name: "12345678"}, PATTERNS) == {b"12345678": name}
+
+
+@pytest.mark.parametrize(
+    "name", ["PWD", "OLDPWD", "PATH", "HOME", "COMPASS", "KEYBOARD", "PATTERN"]
+)
+def test_such_names_are_not(name):
+    assert find_secrets({name: "/home/somebody"}, PATTERNS) == {}
+
+
+def test_a_url_with_a_password_is_one_whatever_it_is_called():
+    environment = {
+        "UPSTREAM": "postgresql+psycopg://ada:correct@horse@db/prod?x=1", "SHORT": "redis://:pw@h",
+        "PLAIN": "https://ada@example.com/a:b@c", "TEXT": "see a: b@c://d",
+    }  # fmt: skip
+    assert find_secrets(environment, []) == {
+        b"correct@horse": "UPSTREAM",
+        environment["UPSTREAM"].encode(): "UPSTREAM",
+        b"redis://:pw@h": "SHORT",
     }
 
 

@@ -93,6 +93,23 @@ class TestChecking:
     def test_takes_nothing_else_for_a_signature(self, keys, signature):
         assert check(keys.allow(ada=""), signature).state == WRONG
 
+    @pytest.mark.parametrize("script", ["echo No user exists for uid 5 >&2; exit 255", "exit 127"])
+    def test_calls_none_wrong_where_ssh_keygen_does_not_work(self, keys, tmp_path, script):
+        """As for a user without an entry in the list of users, or where a library is missing."""
+        allowed, signature = keys.allow(ada=""), sign(keys("ada"))
+        (tmp_path / "ssh-keygen").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "ssh-keygen").chmod(0o755)
+        environment = {"PATH": str(tmp_path)}
+        before = os.environ["PATH"]
+        os.environ["PATH"] = str(tmp_path)
+        try:
+            with pytest.raises(BackendError, match="ssh-keygen does not work here"):
+                Verifier(str(allowed), environment).check(HASH, signature, RELEASE, NOW)
+            with pytest.raises(BackendError, match="ssh-keygen does not work here"):
+                sign(keys("ada"), environment=environment)
+        finally:
+            os.environ["PATH"] = before
+
     def test_keeps_purposes_apart(self, keys):
         allowed = keys.allow(ada="")
         assert check(allowed, sign(keys("ada"), namespace=HEAD)).state == WRONG

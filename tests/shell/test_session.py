@@ -5,9 +5,11 @@ import os
 import pty
 import re
 import shlex
+import subprocess
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from shell.conftest import COMMANDS
 
 NASTY = [
     "", "-", "--", "-n", "-e x", "=", "a=b", ":=1", "\\", "\\n", "\\0", "\\x41", "%s%d", "'", '"',
@@ -200,6 +202,20 @@ class TestWriters:
         )
         assert script.texts == ["first", *(f"{i}.{0:0800}" for i in range(2000))]
 
+    @pytest.mark.parametrize("names", ["aivcs_log", "$(compgen -A function)"])
+    def test_exported_functions_log_without_the_process(self, script, names):
+        if script.shell == "zsh":
+            pytest.skip("zsh exports no functions")
+        out, err = script(
+            f"set -a; aivcs_log first; aivcs_flush; export -f {names}; set +a\n"
+            "printf '%s\\n' 1 2 3 | xargs -P 2 -n 1 bash -uc 'aivcs_log k i:=$0 && echo $?'\n"
+            "bash -c 'aivcs_log k x'; echo $?"
+        )
+        assert out.split() == ["0", "0", "0", "2"]
+        assert "PAYLOAD is no JSON" in err
+        assert "not found" not in err
+        assert sorted(p.get("i", 0) for _, p in script.events) == [0, 1, 2, 3]
+
 
 class TestRefusals:
     def test_the_others_are_stored_and_flush_says_which_was_not(self, script):
@@ -319,7 +335,58 @@ class TestEnd:
         assert script.aivcs.record(script.run)["status"] == "COMPLETED"
 
 
+class TestGaps:
+    """A run is not ended as if it were whole where events may be missing."""
+
+    def test_of_a_folder_that_somebody_removes_are_recorded(self, script):
+        _, err = script(
+            "aivcs_log a; aivcs_flush; aivcs_log b; rm -r $_aivcs_folder\n"
+            "aivcs_log c; aivcs_finish",
+            code=17,
+        )
+        assert "may be missing" in err
+        kinds = [kind for kind, _ in script.events]
+        assert sorted(kinds) in (["a", "b", "events_lost"], ["a", "events_lost"])
+        assert dict(script.events)["events_lost"]["exit_code"] == 17
+        assert script.aivcs.record(script.run)["status"] == "COMPLETED"
+
+    def test_of_refused_events_are_recorded(self, script):
+        script("aivcs_log a; aivcs_log b x; aivcs_finish", code=2)
+        assert [kind for kind, _ in script.events] == ["a", "events_lost"]
+        assert script.events[1][1]["exit_code"] == 2
+
+    def test_the_pipe_is_not_where_a_logout_removes_it(self, script, tmp_path):
+        runtime = tmp_path / "runtime"
+        runtime.mkdir(mode=0o700)
+        out, _ = script(
+            "aivcs_log a; aivcs_flush; echo $_aivcs_folder", env={"XDG_RUNTIME_DIR": str(runtime)}
+        )
+        assert out.startswith(str(script.temporary))
+        assert not any(runtime.iterdir())
+
+
 class TestProcess:
+    def test_of_a_subshell_that_is_set_up_ends_with_it(self, script):
+        """Not with the script, which may do a thousand tasks like that."""
+        set_up = 'eval "$(aivcs shell-init)"'
+        text = (
+            f"for i in 1 2; do ({set_up}; aivcs_log k i:=$i; aivcs_flush); done\n"
+            f"({set_up}; aivcs_log end; aivcs_finish)\necho; sleep 300"
+        )
+        process = subprocess.Popen(
+            [*COMMANDS[script.shell], "-c", text],
+            cwd=script.aivcs.folder, env=script.environment, stdout=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            process.stdout.readline()
+            script.require_no_leftovers()
+        finally:
+            os.killpg(process.pid, 9)
+            process.communicate()
+        assert script.events == [("k", {"i": 1}), ("k", {"i": 2}), ("end", {})]
+        assert script.aivcs.record(script.run)["status"] == "COMPLETED"
+
     def test_is_one_and_ends_with_the_script(self, script):
         """Server and keeper; that they end, every test here checks."""
         process = script.start("aivcs_log a; aivcs_flush; echo; sleep 300", start_new_session=True)

@@ -187,6 +187,15 @@ class FileBackend:
 
         return FileLogDriver(self._folder)
 
+    def is_own(self, name: str) -> bool:
+        """As `Backend.is_own`: by the owner of the file."""
+        kind, _, run_id = name.partition("/")
+        assert kind == "run"
+        try:
+            return os.stat(f"{self.url}/runs/{run_id[:2]}/{run_id}.jsonl").st_uid == os.geteuid()
+        except OSError:
+            return False
+
     def now(self) -> float:
         """As `Backend.now`: by the clock of this machine, as files have their times."""
         from time import time

@@ -77,7 +77,8 @@ def run_start(
         bool,
         Option(
             "--github-env",
-            help="In GitHub Actions: set AIVCS_RUN for the steps that follow, by $GITHUB_ENV.",
+            help="In GitHub Actions: set AIVCS_RUN and AIVCS_STORE for the steps that follow, by "
+            "$GITHUB_ENV.",
         ),
     ] = False,
     dotenv: Annotated[
@@ -85,7 +86,8 @@ def run_start(
         Option(
             "--dotenv",
             metavar="FILE",
-            help="Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports: dotenv).",
+            help="Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports: dotenv), and "
+            "AIVCS_STORE=PATH if the store was named.",
         ),
     ] = None,
 ) -> None:
@@ -120,7 +122,25 @@ def run_exec(
         Option(
             "--no-redact",
             help="Record arguments and output as they are. By default the values of variables "
-            "named *_TOKEN, *_SECRET, *_KEY or *PASSWORD*, and as exec.redact says, are masked.",
+            "named like secrets (*_TOKEN, *_SECRET, *_KEY, *PASSWORD*, *_DSN and more), URLs with "
+            "a password, and what exec.redact names are masked.",
+        ),
+    ] = False,
+    id_file: Annotated[
+        str | None,
+        Option(
+            "--id-file",
+            metavar="FILE",
+            help="Write the id of the run to a file before the command is executed. Afterwards "
+            "@last names the run, too.",
+        ),
+    ] = None,
+    best_effort: Annotated[
+        bool,
+        Option(
+            "--best-effort",
+            help="Execute the command also if the store cannot be written, and say what is not "
+            "recorded.",
         ),
     ] = False,
     github_annotations: GithubAnnotations = False,
@@ -129,7 +149,8 @@ def run_exec(
 
     The command gets AIVCS_RUN and AIVCS_STORE, so what it logs with @ is part of the run. Its
     output passes through; its exit code is that of aivcs: 128+N if signal N ended it, 127 if it was
-    not found, 126 if it could not be executed, and 125 if aivcs itself failed.
+    not found, 126 if it could not be executed, and 125 if aivcs itself failed. With --best-effort a
+    store that fails changes neither.
     """
 
 
@@ -236,7 +257,18 @@ def run_finish(
 
 @app.command("show")
 @calls("run:show")
-def run_show(run: Run, as_json: Json = False, github_summary: GithubSummary = False) -> None:
+def run_show(
+    run: Annotated[
+        str | None,
+        Argument(
+            metavar="RUN",
+            help="A run id, a unique prefix of it, @ for $AIVCS_RUN, or @last for your newest run. "
+            "Default: @ if it is set, else @last.",
+        ),
+    ] = None,
+    as_json: Json = False,
+    github_summary: GithubSummary = False,
+) -> None:
     """Show a run as it stands; on a terminal also what it did, step by step.
 
     Of a long run the first and the last steps are shown, and between them those that failed;

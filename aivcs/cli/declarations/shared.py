@@ -16,7 +16,11 @@ from aivcs.cli.verbs import invoke
 
 Json = Annotated[bool, Option("--json", help="Print JSON: one object, or one a line for a list.")]
 Run = Annotated[
-    str, Argument(metavar="RUN", help="A run id, a unique prefix of it, or @ for $AIVCS_RUN.")
+    str,
+    Argument(
+        metavar="RUN",
+        help="A run id, a unique prefix of it, @ for $AIVCS_RUN, or @last for your newest run.",
+    ),
 ]
 Name = Annotated[str, Argument(metavar="NAME", help="The agent's name.")]
 Spec = Annotated[

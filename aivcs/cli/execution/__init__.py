@@ -9,11 +9,12 @@ import _thread
 import fcntl
 import os
 from _queue import SimpleQueue
+from errno import EAGAIN
 from time import monotonic
 
 from aivcs.cli.execution import process
 from aivcs.cli.execution.pump import Pump
-from aivcs.cli.execution.signals import stop
+from aivcs.cli.execution.signals import Witness, stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Execution:
         """Takes what is given each stream's output as it comes; None leaves output alone."""
         self._take = take
         self._terminal: Terminal | None = None
+        self._witness: Witness | None = None
         self._routes: list[tuple[str, int, int]] = []
         self._descriptors: dict[int, int] = {}
         self._inbox: SimpleQueue[tuple[str, int, bool]] = SimpleQueue()
@@ -85,11 +87,12 @@ class Execution:
             argv: The command and its arguments.
             environment: Its environment.
             signals: Ours, blocked until they can be passed on.
-            started: Called when it has been, and threads may be, too: before, a fork would copy
-                what they were in the midst of.
+            started: Called when threads may be started: before, a fork would copy what they were in
+                the midst of.
 
         Raises:
-            StartError: It cannot be executed.
+            StartError: It cannot be executed, or there is no process or thread to be had; nothing
+                was executed then.
         """
         terminal = self._terminal
         began = monotonic()
@@ -110,26 +113,30 @@ class Execution:
         began: float,
     ) -> Outcome:
         terminal = self._terminal
-        if terminal and terminal.is_keyboard:
-            command = process.start_session(
-                argv, environment, self._descriptors, signals,
-                slave=terminal.slave, release=terminal.restore, kept=terminal.real,
-            )  # fmt: skip
-        else:
-            command = process.start(argv, environment, self._descriptors, signals)
-        started()
+        try:
+            command = self._prepare(argv, environment, signals)
+        except OSError as error:
+            raise process.StartError(argv[0], error.errno or 0, is_ours=True) from error
         slave = terminal.slave if terminal else -1
         for descriptor in set(self._descriptors.values()) - {slave}:
             os.close(descriptor)
         ended, end = os.pipe()
-        pumps = [
-            Pump(source, target, self._taker(stream), ended)
-            for stream, source, target in self._routes
-        ]
-        if terminal and terminal.is_keyboard:
-            terminal.listen(ended)
-        signals.listen(lambda number, by_system: self._inbox.put(("signal", number, by_system)))
-        _thread.start_new_thread(self._wait, (command,))
+        try:
+            # All of them before the command is executed: there may be no further thread to be had.
+            started()
+            pumps = [
+                Pump(source, target, self._taker(stream), ended)
+                for stream, source, target in self._routes
+            ]
+            if terminal and terminal.is_keyboard:
+                terminal.listen(ended)
+                _thread.start_new_thread(command.reap, ())
+            signals.listen(lambda number, by_system: self._inbox.put(("signal", number, by_system)))
+            _thread.start_new_thread(self._wait, (command,))
+        except RuntimeError as error:
+            command.abandon()
+            raise process.StartError(argv[0], EAGAIN, is_ours=True) from error
+        failed = command.execute()
         outcome = self._watch(command)
         outcome.duration_ms = int((monotonic() - began) * 1000)
         os.close(end)
@@ -146,7 +153,24 @@ class Execution:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.close(nowhere)
+        if self._witness:
+            self._witness.dismiss()
+        if failed:
+            raise process.StartError(argv[0], failed)
         return outcome
+
+    def _prepare(
+        self, argv: "list[str]", environment: "Mapping[str, str]", signals: "Signals"
+    ) -> process.Command:
+        """Starts the process that is to become the command, and what tells whose signals are."""
+        terminal = self._terminal
+        if terminal and terminal.is_keyboard:
+            return process.start_session(
+                argv, environment, self._descriptors, signals,
+                slave=terminal.slave, release=terminal.restore, kept=terminal.real,
+            )  # fmt: skip
+        self._witness = Witness()
+        return process.start(argv, environment, self._descriptors, signals)
 
     def _route(self) -> None:
         """Decides by which way each stream goes."""
@@ -219,8 +243,10 @@ class Execution:
             return
         if number == signal.SIGCONT and terminal:
             terminal.enter()
-        if not by_system or command.has_session:
-            # What the terminal sends goes to the whole group, and so to the command already.
+        # What goes to the whole group, as all that the terminal sends, the command has got already.
+        if command.has_session or not (
+            by_system or (self._witness and self._witness.has_seen(number))
+        ):
             command.send(number)
 
     def _stop(self, command: process.Command) -> None:

@@ -21,6 +21,8 @@ else:
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 """What `env` and shells exit with if they cannot execute a command."""
+_OURS = 125
+"""What they exit with if it is they who failed."""
 
 
 class StartError(Exception):
@@ -30,33 +32,66 @@ class StartError(Exception):
         exit_code: What to exit with.
     """
 
-    def __init__(self, word: str, number: int) -> None:
-        """Takes the first word of the command, and what the system said."""
-        super().__init__(f"cannot execute {word!a}: {os.strerror(number)}")
+    def __init__(self, word: str, number: int, *, is_ours: bool = False) -> None:
+        """Takes the first word of the command, what the system said, and whether that was to us."""
+        why = os.strerror(number)
+        if is_ours and number == errno.EAGAIN:
+            why = "there is no further process or thread to be had (see ulimit -u)"
+        super().__init__(f"cannot execute {word!a}: {why}")
         self.exit_code = _NOT_FOUND if number == errno.ENOENT else _NOT_EXECUTABLE
+        if is_ours:
+            self.exit_code = _OURS
 
 
 class Command:
-    """A command that was started.
+    """A command that was started, or is about to be.
 
     Attributes:
         pid: Its process number.
         has_session: Whether it has a terminal, and so a session and a group, of its own.
     """
 
-    def __init__(self, pid: int, monitor: "Monitor | None" = None) -> None:
-        """Takes the process, and its monitor unless it is our own child."""
+    def __init__(self, pid: int, gate: "Gate", monitor: "Monitor | None" = None) -> None:
+        """Takes the process, what it waits at, and its monitor unless it is our own child."""
         self.pid = pid
         self.has_session = monitor is not None
+        self._gate = gate
         self._monitor = monitor
 
+    def execute(self) -> int:
+        """Lets the process become the command; returns why it could not (errno), or 0."""
+        return self._gate.open()
+
+    def abandon(self) -> None:
+        """Ends the process, which has not been let become the command."""
+        self._gate.abandon()
+        if self._monitor is not None:
+            self._monitor.dismiss()
+        else:
+            os.waitpid(self.pid, 0)
+
     def wait(self) -> int:
-        """Returns a status, as `os.waitpid` does, when the command was stopped or has ended."""
-        if self._monitor is None:
-            return os.waitpid(self.pid, os.WUNTRACED)[1]
-        number = _read_number(self._monitor.status)
-        # If the monitor was killed, so was its session.
-        return signal.SIGKILL if number is None else number
+        """Returns a status, as `os.waitpid` does, when the command was stopped or has ended.
+
+        Whatever else becomes our child is reaped: as the first process of a container, or behind
+        `exec` in a script, we get children that nobody else would wait for.
+        """
+        if self._monitor is not None:
+            number = _read_number(self._monitor.status)
+            # If the monitor was killed, so was its session.
+            return signal.SIGKILL if number is None else number
+        while True:
+            pid, status = os.waitpid(-1, os.WUNTRACED)
+            if pid == self.pid:
+                return status
+
+    def reap(self) -> None:
+        """Reaps what becomes our child, until there is none; for a command that is not our own."""
+        try:
+            while True:
+                os.waitpid(-1, 0)
+        except ChildProcessError:
+            pass
 
     def send(self, number: int) -> None:
         """Sends a signal to the command; with a session of its own, to its process group."""
@@ -94,7 +129,50 @@ class Monitor:
         except BrokenPipeError:
             pass  # it was killed
         os.close(self._life)
-        os.waitpid(self._pid, 0)
+        try:
+            os.waitpid(self._pid, 0)
+        except ChildProcessError:
+            pass  # it was reaped with the others
+
+
+class Gate:
+    """What keeps a new process from becoming the command until all that records it is there."""
+
+    def __init__(self) -> None:
+        """Makes it shut."""
+        self._waits, self._opens = os.pipe()
+        self._failed, self._told = os.pipe()
+
+    def enter(self) -> None:
+        """Chooses the side of the process that records."""
+        os.close(self._waits)
+        os.close(self._told)
+
+    def open(self) -> int:
+        """Opens it; returns why the command could not be executed (errno), or 0."""
+        try:
+            os.write(self._opens, b".")
+        except BrokenPipeError:
+            pass  # the process was killed
+        os.close(self._opens)
+        number = os.read(self._failed, 16)
+        os.close(self._failed)
+        return int(number or 0)
+
+    def abandon(self) -> None:
+        """Leaves it shut for good: who waits at it ends."""
+        os.close(self._opens)
+        os.close(self._failed)
+
+    def wait(self) -> None:
+        """Returns, in the new process, when it is opened; ends the process if it never will be."""
+        os.close(self._opens)
+        if not os.read(self._waits, 1):
+            os._exit(_NOT_FOUND)
+
+    def tell(self, number: int) -> None:
+        """Tells, from the new process, why it cannot become the command."""
+        os.write(self._told, b"%d" % number)
 
 
 def start(
@@ -103,7 +181,7 @@ def start(
     descriptors: "Mapping[int, int]",
     signals: "Signals",
 ) -> Command:
-    """Starts a command as our child.
+    """Starts a process that is our child and, once told to, executes a command.
 
     Args:
         argv: The command and its arguments.
@@ -112,19 +190,14 @@ def start(
         signals: Ours, which it gets as they were.
 
     Raises:
-        StartError: It cannot be executed.
+        OSError: There is no further process to be had.
     """
-    failed, told = os.pipe()
+    gate = Gate()
     pid = os.fork()
     if not pid:
-        _become(argv, environment, descriptors, signals, told)
-    os.close(told)
-    try:
-        _require_started(argv, failed)
-    except StartError:
-        os.waitpid(pid, 0)
-        raise
-    return Command(pid)
+        _become(argv, environment, descriptors, signals, gate)
+    gate.enter()
+    return Command(pid, gate)
 
 
 def start_session(
@@ -137,7 +210,7 @@ def start_session(
     release: "Callable[[], None]",
     kept: int,
 ) -> Command:
-    """Starts a command in a session of its own with a terminal of its own.
+    """Starts such a process in a session of its own with a terminal of its own.
 
     Args:
         argv: As for `start`.
@@ -150,9 +223,9 @@ def start_session(
         kept: The descriptor that it needs.
 
     Raises:
-        StartError: It cannot be executed.
+        OSError: There is no further process, or thread in it, to be had.
     """
-    failed, told = os.pipe()
+    gate = Gate()
     status, tell = os.pipe()
     life, keep = os.pipe()
     monitor = os.fork()
@@ -167,29 +240,25 @@ def start_session(
             if not child:
                 os.setpgid(0, 0)
                 os.tcsetpgrp(slave, os.getpid())  # SIGTTOU is blocked
-                _become(argv, environment, descriptors, signals, told)
+                _become(argv, environment, descriptors, signals, gate)
             _monitor(child, tell, life, release, kept)
         finally:
             os._exit(70)
+    gate.enter()
     os.close(tell)
-    os.close(told)
     os.close(life)
     pid = _read_number(status)
-    try:
-        _require_started(argv, failed)
-        if pid is None:  # never 0, which as a group would be ours
-            raise StartError(argv[0], errno.EAGAIN)
-    except StartError:
-        os.close(keep)
-        os.waitpid(monitor, 0)
-        raise
-    return Command(pid, Monitor(monitor, status, keep))  # where `keep` is open as long as we live
+    command = Command(pid or 0, gate, Monitor(monitor, status, keep))
+    # There `keep` is open as long as we live.
+    if pid is None:  # never to be used: as a group, 0 would be ours
+        command.abandon()
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return command
 
 
 def _monitor(
     pid: int, tell: int, life: int, release: "Callable[[], None]", kept: int
 ) -> "NoReturn":
-    os.write(tell, b"%d\n" % pid)
     # A pipe or a terminal ends with the last who has it open: that must not be us.
     low = 0
     for descriptor in sorted((tell, life, kept)):
@@ -203,6 +272,7 @@ def _monitor(
         os._exit(0)
 
     _thread.start_new_thread(outlive, ())
+    os.write(tell, b"%d\n" % pid)
     while True:
         status = os.waitpid(pid, os.WUNTRACED)[1]
         try:
@@ -220,9 +290,10 @@ def _become(
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
     signals: "Signals",
-    told: int,
+    gate: Gate,
 ) -> "NoReturn":
-    """Makes this process the command, or tells by number why not, and ends it."""
+    """Makes this process the command when it may, or tells by number why not, and ends it."""
+    gate.wait()
     number = errno.EINVAL
     try:
         for target, source in descriptors.items():
@@ -241,7 +312,7 @@ def _become(
     except ValueError:
         number = errno.ENOENT  # an empty word
     finally:
-        os.write(told, b"%d" % number)
+        gate.tell(number)
         os._exit(_NOT_FOUND)
 
 
@@ -253,13 +324,6 @@ def _found(word: str, environment: "Mapping[str, str]") -> str:
         if os.access(path, os.X_OK):
             return path
     return word
-
-
-def _require_started(argv: "list[str]", failed: int) -> None:
-    number = os.read(failed, 16)
-    os.close(failed)
-    if number:
-        raise StartError(argv[0], int(number))
 
 
 def _read_number(status: int) -> "int | None":

@@ -5,6 +5,8 @@ They are blocked for the whole process before the command is started, which gets
 
 import _thread
 import os
+import select
+from time import monotonic, sleep
 
 from aivcs.errors import BackendError
 
@@ -12,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
+    from typing import NoReturn
 else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
@@ -20,6 +23,12 @@ TAKEN = {
     signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH,
 }  # fmt: skip
 """The signals that are the command's."""
+_GRACE = 0.05
+"""Seconds that a sender may take who signals us and then our whole process group: timeout(1)."""
+_SAME = 0.1
+"""Seconds in which the same signal to us and to our group is the same one."""
+_ANSWER = 1000
+"""Milliseconds to wait for the witness, which may be stopped."""
 
 
 def require_signals() -> None:
@@ -69,6 +78,82 @@ class Signals:
             if found.si_pid == os.getpid() and found.si_code <= 0:
                 continue  # meant for the others of our process group
             tell(found.si_signo, found.si_code > 0)
+
+
+class Witness:
+    """A process of our group that does nothing but notice what signals the whole group gets.
+
+    Nothing else tells what was sent to us alone, and is to be passed on to the command, from what
+    the command has got already: as one of the group (timeout, a shell, the runner of a CI job) or
+    of a service (systemd signals every process in it).
+    """
+
+    def __init__(self) -> None:
+        """Starts it; it ends when this process does.
+
+        Raises:
+            OSError: There is no further process to be had.
+        """
+        heard, hears = os.pipe()
+        ask, self._asks = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            _witness(ask, hears)
+        os.close(hears)
+        os.close(ask)
+        self._heard = heard
+        self._seen: dict[int, float] = {}
+
+    def has_seen(self, number: int) -> bool:
+        """Whether a signal that we just got went to all; waits for those who do one after another.
+
+        A witness that is stopped or gone has seen nothing.
+        """
+        if monotonic() - self._seen.get(number, -_SAME) < _SAME:
+            return True
+        sleep(_GRACE)
+        try:
+            os.write(self._asks, b".")
+        except OSError:
+            return False
+        answers = select.poll()
+        answers.register(self._heard, select.POLLIN)
+        while answers.poll(_ANSWER):
+            heard = os.read(self._heard, 256)
+            # It answers by 0, and as a process acts on signals before anything else, behind them.
+            self._seen.update(dict.fromkeys(heard, monotonic()))
+            if not heard or 0 in heard:
+                break
+        return monotonic() - self._seen.get(number, -_SAME) < _SAME
+
+    def dismiss(self) -> None:
+        """Ends it."""
+        os.close(self._asks)
+        os.close(self._heard)
+        try:
+            os.waitpid(self._pid, 0)
+        except ChildProcessError:
+            pass  # it was reaped with the others
+
+
+def _witness(ask: int, hears: int) -> "NoReturn":
+    """Writes the number of each signal that arrives, and 0 when it is asked, until nobody can."""
+    try:
+        # Where others wait for the end of a pipe it must not be this process that keeps it open.
+        low = 0
+        for descriptor in sorted((ask, hears)):
+            os.closerange(low, descriptor)
+            low = descriptor + 1
+        os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+        os.set_blocking(hears, False)
+        signal.set_wakeup_fd(hears, warn_on_full_buffer=False)
+        for number in TAKEN:
+            signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
+        while os.read(ask, 1):
+            os.write(hears, b"\0")
+    finally:
+        os._exit(0)
 
 
 def stop(*, whole_group: bool) -> None:

@@ -109,7 +109,10 @@ class Terminal:
                 if ended in ready:
                     return
                 if self.real in ready and self.is_foreground():
-                    data = os.read(self.real, 4096)
+                    try:
+                        data = os.read(self.real, 4096)
+                    except BlockingIOError:  # somebody else was first
+                        continue
                     if not data:
                         return
                     self.interrupts += data.count(self._saved[_CC][termios.VINTR])

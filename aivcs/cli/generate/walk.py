@@ -19,6 +19,8 @@ _TAKES = {
     "KEY=PATH": "assignment",
 }
 """What a value is by its metavar, where a shell can complete it from the file system."""
+_PROGRAMS = {("run exec", "command")}
+"""Parameters that are a command of the system, and its arguments."""
 
 _ASKS = {
     "RUN": "run",
@@ -71,8 +73,8 @@ class Parameter:
         default: Its value when it is not given.
         required: Whether it must be given.
         many: Whether it takes any number of words, or may be given any number of times.
-        takes: `file`, `folder`, or `assignment` (a file behind `KEY=`) if its value is one; else
-            empty.
+        takes: `file`, `folder`, `assignment` (a file behind `KEY=`) or `program` (a command and its
+            arguments) if its value is one; else empty.
         suggestions: What its value may be, as far as that is known beforehand.
         asks: The kind of thing in the store that it names; empty if none.
     """
@@ -205,6 +207,7 @@ def _parameter(parameter: Any, path: tuple[str, ...]) -> Parameter:
         default = []
     elif callable(default):
         default = None
+    name = (" ".join(path), parameter.name)
     return Parameter(
         name=parameter.name,
         spellings=tuple(parameter.opts) if is_option else (),
@@ -215,8 +218,8 @@ def _parameter(parameter: Any, path: tuple[str, ...]) -> Parameter:
         default=default,
         required=bool(parameter.required),
         many=is_many,
-        takes=_TAKES.get(metavar, ""),
-        suggestions=choices or _SUGGESTIONS.get((" ".join(path), parameter.name), ()),
+        takes="program" if name in _PROGRAMS else _TAKES.get(metavar, ""),
+        suggestions=choices or _SUGGESTIONS.get(name, ()),
         any_case=bool(choices) and not parameter.type.case_sensitive,
         asks=_kind_of_thing(" ".join(path), parameter.name, metavar, parameter.help or ""),
     )

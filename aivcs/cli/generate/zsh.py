@@ -54,12 +54,12 @@ def _function(command: Command) -> str:
     specs += [f"'(- : *)'{{-h,--help}}{_quote(f'[{_bracketed(HELP.summary)}]')}"]
     if command.children:
         specs += ["'1: :->command'", "'*:: :->rest'"]
-    specs += [
-        _quote(
-            f"{_position(positional, number)}:{_colons(positional.metavar)}:{_action(positional)}"
-        )
-        for number, positional in enumerate(command.positionals, 1)
-    ]
+    for number, positional in enumerate(command.positionals, 1):
+        what = f"{_colons(positional.metavar)}:"
+        if positional.takes == "program":  # its words are a command line of their own
+            specs.append(_quote(f"*:::{what} _normal"))
+        else:
+            specs.append(_quote(f"{_position(positional, number)}:{what}{_action(positional)}"))
     # Short flags can be joined; what a group or `run log` has before its operands ends with them.
     flags = "-s -S" if command.interspersed else "-s -S -A '-*'"
     name = _function_name(command)
@@ -81,14 +81,14 @@ def _function(command: Command) -> str:
 {name}() {{
   local curcontext=$curcontext state line ret=1
   local -A opt_args
-  local -a commands{words}
+  local -a subcommands{words}
 {body}
   case $state in
     command)
-      commands=(
+      subcommands=(
 {described}
       )
-      _describe -t commands '{command.name} command' commands && ret=0
+      _describe -t commands '{command.name} command' subcommands && ret=0
       ;;
     rest)
       curcontext=${{curcontext%:*:*}}:{command.name.replace(" ", "-")}-$words[1]:

@@ -8,31 +8,40 @@
 #                                 says which event, if one was refused
 #   aivcs_finish [OPTION...]      flushes, then ends the run: aivcs run finish
 #
+# Where events may be missing, aivcs_finish adds an event `events_lost` before it ends the run. In
+# another shell that has these functions by `export -f`, as below xargs, aivcs_log is aivcs run log.
+#
 # The end of the script flushes, too, unless it has an EXIT trap of its own; then put aivcs_flush or
 # aivcs_finish there. Everything else below is named _aivcs_...; no trap is ever replaced.
 
 # How this text was asked for; shell-init writes itself here.
 _aivcs_command=(aivcs)
 
+if [[ -n ${ZSH_VERSION-} ]]; then
+    \builtin zmodload zsh/system # sysparams[pid], which is what BASHPID is in bash
+fi
+
 # A private folder, made when the first event is handed over: the pipe `in`, the number of the
 # background process in `pid`, and a pipe for answers to each shell that asks. Its name is settled
 # here, so that subshells find it whoever made it. A shell that was started by this one and inherited
-# the variables gets a name of its own.
-if [[ ${_aivcs_folder-} != */"$$"-* ]]; then
-    _aivcs_folder=${XDG_RUNTIME_DIR-}
-    [[ -n $_aivcs_folder && -d $_aivcs_folder && -w $_aivcs_folder ]] ||
-        _aivcs_folder=${TMPDIR:-/tmp}
-    _aivcs_folder=$_aivcs_folder/aivcs-$EUID/$$-$RANDOM$RANDOM$RANDOM
+# the variables gets a name of its own. The first shell is the one that is set up, which may be a
+# subshell: $$ would be a shell that goes on. Not in XDG_RUNTIME_DIR, which a logout removes.
+if [[ ${_aivcs_folder-} != */*-"$$"-* ]]; then
+    _aivcs_first=${BASHPID:-${sysparams[pid]-}}
+    _aivcs_folder=${TMPDIR:-/tmp}/aivcs-$EUID/$_aivcs_first-$$-$RANDOM$RANDOM$RANDOM
     _aivcs_server=
     _aivcs_asked=0
     _aivcs_written=0
 fi
 \builtin printf -v _aivcs_nul '\0' # empty in bash, whose values have none
-if [[ -n ${ZSH_VERSION-} ]]; then
-    \builtin zmodload zsh/system # sysparams[pid], which is what BASHPID is in bash
-fi
 
 aivcs_log() {
+    if [[ -z ${_aivcs_command-} ]]; then # exported: arrays are not, and maybe not what is below
+        \builtin local -a _aivcs_command
+        _aivcs_command=(aivcs)
+        "${_aivcs_command[@]}" run log "${AIVCS_RUN:-@}" "$@"
+        \builtin return "$?"
+    fi
     if [[ -z ${1-} ]]; then
         _aivcs_tell 'KIND is missing or empty: aivcs_log KIND [PAYLOAD...]'
         \builtin return 2
@@ -74,6 +83,7 @@ aivcs_log() {
     if ! \builtin printf '\0%s' event "$_aivcs_me" "$AIVCS_RUN" "${AIVCS_STORE-}" "$PWD" \
         "$@" '' >|"$_aivcs_folder/$_aivcs_name"; then
         _aivcs_tell "event $1 was not handed over: $_aivcs_folder cannot take it"
+        _aivcs_lost=16
         \builtin return 16
     fi
     _aivcs_write file "$_aivcs_me" "$_aivcs_name" || \builtin return "$?"
@@ -83,12 +93,24 @@ aivcs_log() {
 }
 
 aivcs_flush() {
+    [[ -n ${_aivcs_command-} ]] || \builtin return 0 # exported: all that was logged is durable
     _aivcs_ask flush
 }
 
 aivcs_finish() {
     \builtin local _aivcs_code=0
     aivcs_flush || _aivcs_code=$?
+    if [[ -z ${_aivcs_command-} ]]; then
+        \builtin local -a _aivcs_command
+        _aivcs_command=(aivcs)
+    fi
+    if [[ $_aivcs_code -eq 0 ]]; then
+        _aivcs_code=${_aivcs_lost:-0}
+    fi
+    if [[ $_aivcs_code -ne 0 ]]; then # nobody is to take the run for whole
+        "${_aivcs_command[@]}" run log "${AIVCS_RUN:-@}" events_lost exit_code:="$_aivcs_code" \
+            reason='events that were handed to aivcs_log may be missing or were refused' || :
+    fi
     "${_aivcs_command[@]}" run finish "$@" "${AIVCS_RUN:-@}" || \builtin return "$?"
     \builtin return "$_aivcs_code"
 }
@@ -106,6 +128,7 @@ _aivcs_write() {
         _aivcs_is_there || \builtin break
     done
     _aivcs_tell "the event was not handed over (tried $_aivcs_tries times)"
+    _aivcs_lost=16
     \builtin return 16
 }
 
@@ -120,12 +143,13 @@ _aivcs_is_there() {
 
 # Finds the background process, or starts it; fails for ever if it has died.
 _aivcs_reach() {
-    if [[ -n $_aivcs_server && ! -e $_aivcs_folder ]] && ! \builtin kill -0 "$$" 2>/dev/null; then
+    if [[ -n $_aivcs_server && ! -e $_aivcs_folder ]] &&
+        ! \builtin kill -0 "$_aivcs_first" 2>/dev/null; then
         _aivcs_server= # it ended with the script's first shell, which we have outlived
     fi
     if [[ -z $_aivcs_server ]]; then
         if [[ ! -s $_aivcs_folder/pid ]]; then
-            "${_aivcs_command[@]}" shell-session "$_aivcs_folder" "$$" \
+            "${_aivcs_command[@]}" shell-session "$_aivcs_folder" "$_aivcs_first" \
                 "${BASHPID:-${sysparams[pid]-}}" "${AIVCS_RUN-}" </dev/null ||
                 \builtin return "$?"
         fi

@@ -14,11 +14,16 @@ from aivcs.errors import InvalidRunStateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from aivcs.cli.context import Context
+    from aivcs.cli.handover import Handover
     from aivcs.repository import Repository
 
 FAILED = 125
 """What `env`, `timeout` and `nohup` exit with, too, when it is they who failed."""
+_MISTAKES = {2, 12, 13, 15}
+"""Exit codes of what is wrong with the call, rather than with the store."""
 
 
 def exec_(
@@ -32,56 +37,109 @@ def exec_(
     allow_missing_spec: bool,
     capture: str,
     no_redact: bool,
+    id_file: "str | None",
+    best_effort: bool,
     github_annotations: bool,
 ) -> int:
     """Executes a command, records it as a run, and exits as it did."""
+    recording: Recording | None = None
+    signals: Signals | None = None
+    environment = dict(context.environment)
     try:
         require_signals()
-        repo = context.repository()
-        if git_sha is None:
-            from aivcs.cli.identity import commit
-
-            git_sha = commit(context)
-        folder = context.working_directory()
-        secrets = None if no_redact else _secrets(context, repo)
-        run_id = commands.start(
-            repo,
+        written = _id_file(id_file)
+    except Exception as error:  # noqa: BLE001 none of our own exit codes may pass for the command's
+        _report(context, error)
+        return FAILED
+    try:
+        begun = _start(
+            context,
+            capture,
+            no_redact=no_redact,
             agent=agent,
             spec=spec,
             spec_file=spec_file,
             git_sha=git_sha,
             tags=tags,
             allow_missing_spec=allow_missing_spec,
-            owner_pid=os.getpid(),
-            surroundings=surroundings(context),
         )
         signals = Signals()
-        recording = Recording(repo, run_id, capture, secrets)
-        recording.begin(command, folder)
-    except Exception as error:  # noqa: BLE001 none of our own exit codes may pass for the command's
-        from aivcs.cli.exits import report
-
-        report(context, error)
-        return FAILED
-    environment = {**context.environment, "AIVCS_RUN": run_id, "AIVCS_STORE": repo.path}
+        begun.begin(command, context.working_directory())
+        if written is not None:
+            written.replace(f"{begun.run_id}\n")
+        environment |= {"AIVCS_RUN": begun.run_id, "AIVCS_STORE": begun.repo.path}
+        recording = begun
+    except Exception as error:  # noqa: BLE001 as above
+        if _report(context, error) in _MISTAKES or not best_effort:
+            return FAILED
+        context.tell("aivcs: the command is executed all the same, and none of it is recorded")
+        # Whatever run is around, this is not part of it.
+        environment.pop("AIVCS_RUN", None)
     # Whoever passes output on must not wait long for whoever makes events of it.
     sys.setswitchinterval(0.0005)
     outcome = Outcome()
     try:
-        execution = Execution(None if capture == NONE else recording.take)
-        outcome = execution.run(command, environment, signals, started=recording.listen)
+        take, listen = None, _nothing
+        if recording is not None:
+            take, listen = None if capture == NONE else recording.take, recording.listen
+        execution = Execution(take)
+        outcome = execution.run(command, environment, signals or Signals(), started=listen)
     except StartError as error:
         context.tell(f"aivcs: {error}")
         outcome.exit_code = error.exit_code
     except OSError as error:
         context.tell(f"aivcs: cannot execute {command[0]!a}: {error.strerror}")
         outcome.exit_code = FAILED
-    code = _finish(context, recording, outcome)
-    if github_annotations:
-        annotate(context, run_id, agent, _status(outcome), code)
+    code = outcome.exit_code
+    if recording is not None:
+        code = _finish(context, recording, outcome, best_effort=best_effort)
+    if recording is not None and github_annotations:
+        annotate(context, recording.run_id, agent, _status(outcome), code)
     if outcome.is_interrupted:
         end_by_interrupt(whole_group=execution.has_session)
     return code
+
+
+def _start(
+    context: "Context",
+    capture: str,
+    *,
+    no_redact: bool,
+    git_sha: "str | None",
+    **what: "Any",
+) -> Recording:
+    """Starts a run, as `commands.run.start` does, and returns what records it."""
+    repo = context.repository()
+    if git_sha is None:
+        from aivcs.cli.identity import commit
+
+        git_sha = commit(context)
+    context.working_directory()  # which is to be there
+    secrets = None if no_redact else _secrets(context, repo)
+    run_id = commands.start(
+        repo, git_sha=git_sha, owner_pid=os.getpid(), surroundings=surroundings(context), **what
+    )
+    return Recording(repo, run_id, capture, secrets)
+
+
+def _id_file(path: "str | None") -> "Handover | None":
+    if path is None:
+        return None
+    from aivcs.cli.handover import Handover
+
+    file = Handover(path, "--id-file")
+    file.replace("")  # what is in it is not to be taken for this run's, if there comes to be none
+    return file
+
+
+def _nothing() -> None:
+    """Listens to nothing."""
+
+
+def _report(context: "Context", error: Exception) -> int:
+    from aivcs.cli.exits import report
+
+    return report(context, error)
 
 
 def _secrets(context: "Context", repo: "Repository") -> "dict[bytes, str]":
@@ -99,7 +157,9 @@ def _status(outcome: Outcome) -> str:
     return "cancelled" if outcome.was_told and status == "failed" else status
 
 
-def _finish(context: "Context", recording: Recording, outcome: Outcome) -> int:
+def _finish(
+    context: "Context", recording: Recording, outcome: Outcome, *, best_effort: bool
+) -> int:
     """Ends the run, says what went wrong on our side, and returns the exit code."""
     name = ""
     if outcome.signal:
@@ -119,11 +179,9 @@ def _finish(context: "Context", recording: Recording, outcome: Outcome) -> int:
             "what came afterwards is not recorded"
         )
     elif failure is not None:
-        from aivcs.cli.exits import report
-
-        report(context, failure)
+        _report(context, failure)
         context.tell(f"aivcs: run {recording.run_id} is not recorded to its end")
-        failed = True
+        failed = not best_effort
     if outcome.failure is not None:
         context.tell(f"aivcs: cannot write the output of the command: {outcome.failure.strerror}")
         failed = True

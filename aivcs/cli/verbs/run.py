@@ -4,6 +4,7 @@ from aivcs.commands import run as commands
 from aivcs.errors import UsageError
 from aivcs.log.jsontext import encode_trusted
 from aivcs.model import RunStatus
+from aivcs.repository import LAST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,15 +31,18 @@ def start(
         from aivcs.cli.handover import Handover
 
         if github_env:
-            handovers.append(Handover.named_by(context, "--github-env", "GITHUB_ENV"))
+            handovers.append(
+                Handover.named_by(context, "--github-env", "GITHUB_ENV", is_for_steps=True)
+            )
         if dotenv is not None:
             handovers.append(Handover(dotenv))
     if git_sha is None:
         from aivcs.cli.identity import commit
 
         git_sha = commit(context)
+    repo = context.repository()
     run_id = commands.start(
-        context.repository(),
+        repo,
         agent=agent,
         spec=spec,
         spec_file=spec_file,
@@ -52,7 +56,12 @@ def start(
     for handover in handovers:
         from aivcs.cli.ci import assignment
 
-        handover.append(assignment("AIVCS_RUN", run_id))
+        text = assignment("AIVCS_RUN", run_id)
+        # Later steps may be elsewhere in the file system; later jobs, elsewhere altogether: they
+        # are told of a store that this one was told of, and find another by themselves.
+        if handover.is_for_steps or context.named_store():
+            text += assignment("AIVCS_STORE", repo.path)
+        handover.append(text)
 
 
 def surroundings(context: "Context") -> "dict[str, str] | None":
@@ -156,11 +165,13 @@ def annotate(
     context.tell(annotation(level, f"{agent} {what}", f"run {run_id} of {agent} {what}{code}"))
 
 
-def show(context: "Context", run: str, as_json: bool, github_summary: bool) -> None:
+def show(context: "Context", run: "str | None", as_json: bool, github_summary: bool) -> None:
     """Prints the record of a run, and for a person what it did."""
     from aivcs.cli import render
 
     repo = context.repository()
+    if run is None:
+        run = "@" if context.environment.get("AIVCS_RUN") else LAST
     record = commands.show(repo, context.run_operand(run))
     if github_summary:
         from aivcs.cli.ci import run_summary

@@ -34,7 +34,7 @@ def init(context: Context, shell: str | None) -> None:
     with open(path, encoding="utf-8") as file:
         text = file.read()
     command = shlex.join([*_own_command(), *context.given()])
-    context.write(text.replace("_aivcs_command=(aivcs)", f"_aivcs_command=({command})", 1))
+    context.write(text.replace("_aivcs_command=(aivcs)", f"_aivcs_command=({command})"))
 
 
 def completion(context: Context, shell: str) -> None:

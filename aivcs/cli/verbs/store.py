@@ -318,6 +318,11 @@ def _change_own(context: Context, key: str, value: object) -> None:
     from aivcs.config_files import read_config
     from aivcs.errors import BackendError
 
+    if not context.user_config_path():
+        raise UsageError(
+            "there is no place for the user's configuration: HOME is not set, and the user has no "
+            "entry in the list of users; set HOME or XDG_CONFIG_HOME"
+        )
     # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
     path = os.path.realpath(context.user_config_path())
     if os.path.exists(path) and not os.path.isfile(path):
