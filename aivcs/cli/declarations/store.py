@@ -137,8 +137,9 @@ def gc(
 ) -> None:
     """Delete old blobs that nothing refers to, and print their digests and sizes.
 
-    What a run, a release, a pin or a blob that counts itself mentions is kept, and so is what was
-    put a short while ago.
+    A blob is kept if a run, a release, a pin or a blob that is kept itself mentions its digest: any
+    64 hexadecimal digits between other characters, in JSON or in any other text. What was put a
+    short while ago is kept, too.
     """
 
 
