@@ -30,7 +30,7 @@ _CHUNK = 1 << 18
 """Bytes of a blob searched at once."""
 _DIGITS = re.compile(rb"[0-9a-fA-F]{64,}")
 _ESCAPED = re.compile(rb"(?:[0-9a-fA-F]|\\u00(?:3[0-9]|[46][1-6])){64,}")
-"""The same, with any of them escaped as in a string of JSON, which knows no other escape of them."""
+"""The same, with any of them escaped as in a string of JSON, the only escapes of them."""
 _LONGEST = 64 * 6 + 8
 """Bytes that are needed to tell a digest, at most, with an escape before it and what bounds it."""
 _STRIDE = 8

@@ -291,7 +291,7 @@ class TestVerify:
             "UPDATE runs SET status = 'RUNNING' WHERE status = 'FAILED'",
             "UPDATE runs SET agent_name = 'another' WHERE agent_name = 'bot 1'",
             "DELETE FROM runs WHERE status = 'COMPLETED'",
-            f"INSERT INTO runs SELECT '00' || {index._COLUMNS} FROM runs WHERE run_id > '0' LIMIT 1",
+            f"INSERT INTO runs SELECT '0a' || {index._COLUMNS} FROM runs LIMIT 1",
         ],
     )
     def test_an_index_that_contradicts_the_logs_is_named_and_removed(

@@ -29,7 +29,8 @@ def check_index(folder: "Folder") -> "Iterator[Finding]":
         return
     runs = "1 run" if count == 1 else f"{count} runs"
     problem = f"the index of runs says of {runs} other than the logs, which are right"
-    repaired, remedy = "removed; the next listing makes it anew", "it is a cache: delete it"
+    remedy = "it is a cache: delete it"
+    repaired: str | None = "removed; the next listing makes it anew"
     try:
         remove(folder)
     except BackendError as error:
