@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.backends.fs.finding import Finding
+from aivcs.backends.fs.logs import path_of
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -19,6 +20,7 @@ from aivcs.errors import (
     SerializationError,
     UsageError,
 )
+from aivcs.log.chain import members, require_name
 from aivcs.log.heads import heads_in, heads_in_pieces, pieces
 from aivcs.log.verify import DAMAGE
 from aivcs.model import Head
@@ -65,7 +67,7 @@ def take(repo: Repository) -> Taken:
     Each log is read beside its writers, up to where it ends between two of their writes.
 
     Raises:
-        IntegrityError: A log is damaged.
+        IntegrityError: A log is damaged, or stands in the place of another.
         BackendError: One cannot be read, or the manifest not stored.
         LockTimeoutError: A writer holds a log for too long.
     """
@@ -75,8 +77,9 @@ def take(repo: Repository) -> Taken:
         nonlocal count
         for name in repo.backend.list_logs():
             log = repo.backend.read_log(name)
-            for _ in log.more(settled=True):
-                pass
+            for line in log.more(settled=True):
+                if log.lines == 1:
+                    _require_place(name, line)
             if log.lines:
                 count += 1
                 yield name, Head(log.lines, log.hash)
@@ -87,6 +90,21 @@ def take(repo: Repository) -> Taken:
         digest = repo.blobs.put_stream(manifest)
         repo.backend.pin(digest)
     return Taken(digest, count)
+
+
+def _require_place(name: str, line: bytes) -> None:
+    """Refuses a log that is another's by its first line: a copy that a sync tool has renamed."""
+    kind, _, rest = name.partition("/")
+    try:
+        require_name(members(line).get("run_id" if kind == "run" else "name"), rest)
+    except IntegrityError as error:
+        raise IntegrityError(
+            None,
+            None,
+            f"{name} ({path_of(name)})",
+            f"{path_of(name)} {error}; no head is taken of a log in the wrong place: move it out "
+            "of the store, or put it where it belongs, then: aivcs verify",
+        ) from error
 
 
 class _Pieces(RawIOBase):

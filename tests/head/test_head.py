@@ -36,6 +36,23 @@ def damage(aivcs, *digests):
     return [(found["where"], found["line"]) for found in done.json_lines]
 
 
+class TestALogInTheWrongPlace:
+    """A sync tool keeps both versions of a log and renames one; each is whole."""
+
+    @pytest.mark.parametrize("kind", ["run", "release"])
+    def test_is_vouched_for_by_no_head(self, aivcs, run, unchanged, kind):
+        log = aivcs.run_log(run) if kind == "run" else aivcs.release_log("team/bot")
+        copy = log.with_name(f"{log.stem}.sync-conflict-20260131-120000-ABCDEFG.jsonl")
+        shutil.copy(log, copy)
+        assert "damage" in aivcs("verify", code=14).text
+        with unchanged:
+            complaint = aivcs("head", code=14).complaint
+        assert f"{copy.name} holds the log of" in complaint
+        assert len(complaint) < 400
+        copy.unlink()
+        aivcs.ok("head")
+
+
 class TestTheManifest:
     def test_names_every_log_with_its_lines_and_its_hash(self, aivcs, run, files):
         digest = aivcs.ok("head").text
