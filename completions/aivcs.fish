@@ -149,6 +149,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -l version -d 'Print the version'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs init'" -l shared -d 'Let the folder\'s group write'
+complete -c aivcs -n "__aivcs_at 'aivcs init'" -l private -d 'Let nobody else read or write'
 complete -c aivcs -n "__aivcs_at 'aivcs init'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs init' 0" -a '(__aivcs_folders)'
 

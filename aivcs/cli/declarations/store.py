@@ -77,8 +77,14 @@ def init(
         ),
     ] = ".",
     shared: Annotated[bool, Option("--shared", help="Let the folder's group write.")] = False,
+    private: Annotated[
+        bool, Option("--private", help="Let nobody else read or write. Default: as the umask says.")
+    ] = False,
 ) -> None:
-    """Make a store, and print its path. Running it again is harmless."""
+    """Make a store, and print its path. Running it again is harmless.
+
+    Who may read and write it is kept for all that is made in it later.
+    """
 
 
 @app.command()

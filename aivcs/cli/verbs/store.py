@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
 
 
-def init(context: Context, folder: str, shared: bool) -> None:
+def init(context: Context, folder: str, shared: bool, private: bool) -> None:
     """Prints the path of the store."""
     import os
 
@@ -31,7 +31,7 @@ def init(context: Context, folder: str, shared: bool) -> None:
                 f"init makes a folder named .aivcs, and {named!a} is named as the store; "
                 "give the DIR that is to have one"
             )
-    repo = store.init(folder, shared=shared)
+    repo = store.init(folder, shared=shared, private=private)
 
     context.write(f"{os.path.abspath(repo.path)}\n")
     context.flush()
