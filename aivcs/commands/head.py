@@ -18,12 +18,13 @@ from aivcs.errors import (
     IntegrityError,
     NotFoundError,
     SerializationError,
+    StorageError,
     UsageError,
 )
 from aivcs.log.chain import members, require_name
-from aivcs.log.heads import heads_in, heads_in_pieces, pieces
+from aivcs.log.heads import BEGINNING, heads_in, heads_in_pieces, pieces
 from aivcs.log.verify import DAMAGE
-from aivcs.model import Head
+from aivcs.model import ContentDigest, Head
 from aivcs.spill import Table
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from aivcs.model import ContentDigest
     from aivcs.repository import Repository
     from aivcs.signing import Verifier
 
@@ -41,7 +41,10 @@ _ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
     "not the store it was taken of, or a copy from before"
 )
-_LOST = "restore the log from a copy that has this line; find out who cut it, or what lost it"
+_LOST = (
+    "restore the log from a copy that has this line; find out who cut it, or what lost it; "
+    "if it was removed on purpose, take a new head: aivcs head"
+)
 _REWRITTEN = (
     "this log is not the one the head was taken of: restore it from a copy that has this line"
 )
@@ -160,6 +163,24 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
         for name, head in _heads_of(repo, digest):
             wanted.add(_packed(name, head))
     return _disagreements(repo, absent, wanted)
+
+
+def newest_kept(repo: Repository) -> ContentDigest | None:
+    """Returns the manifest that was pinned last in a store; None if none is pinned and readable.
+
+    Raises:
+        BackendError: The pins cannot be looked at.
+    """
+    for name in repo.backend.newest_pins():
+        try:
+            digest = ContentDigest(name)
+            if next(_pieces_of(repo, digest), b"").startswith(BEGINNING):
+                for _ in _heads_of(repo, digest):
+                    pass  # it must be one, and whole
+                return digest
+        except (StorageError, UsageError):
+            continue  # which is found where blobs and pins are judged
+    return None
 
 
 def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:

@@ -277,6 +277,23 @@ class FileBackend:
                 return
         yield from names
 
+    def newest_pins(self) -> "Iterator[str]":
+        """Yields what `pins` does, the one that was pinned last first.
+
+        Raises:
+            BackendError: They cannot be looked at.
+        """
+        aged = []
+        for name in self.pins():
+            with files.doing("look at", self._folder.path(f"pins/{name}")):
+                try:
+                    status = os.lstat(self._folder.path(f"pins/{name}"))
+                except FileNotFoundError:
+                    continue  # gone since
+            aged.append((status.st_mtime_ns, name))
+        for _, name in sorted(aged, reverse=True):
+            yield name
+
     def pin(self, digest: "ContentDigest") -> None:
         """Keeps a blob although nothing may refer to it; durable on return, harmless if repeated.
 

@@ -16,8 +16,8 @@ of one log, for each processor; what the rules must remember of a long log goes 
 
 Here is what stands where; `object_check` and `log_check` judge one thing each.
 
-What cannot be found here: a log cut at the end of a line, or written anew as a whole. Both are
-whole logs; only a head kept elsewhere tells.
+What cannot be found here: a log cut at the end of a line, written anew as a whole, or deleted. Only
+a head that was taken before tells (`aivcs.commands.head`).
 """
 
 import os

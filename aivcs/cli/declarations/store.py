@@ -119,6 +119,9 @@ def verify(
 ) -> None:
     """Read all of the store and print what is damaged (exit 14), or nothing.
 
+    Without --head it is compared with the newest manifest that aivcs head has pinned in it: so a
+    log that was deleted or cut since is found. What nobody took a head of can vanish unseen.
+
     Also printed, as notices that leave the exit code at 0, are what crashes left and what is
     missing: specs that runs and releases name, files of events, and whatever is named by a spec
     that is live, or by what that names. Missing blobs that are pinned are damage.
