@@ -102,6 +102,9 @@ def _write(repo: Repository, folder: str, wanted: list[tuple[Part, str]]) -> Non
         if missing:
             os.makedirs(folder)
         os.mkdir(staging, 0o700)
+        if os.path.lexists(os.path.join(folder, os.path.basename(staging).upper())):
+            for part, _ in wanted:
+                _require_distinct(part)
         for part, _ in wanted:
             _write_part(repo, part, os.path.join(staging, part.name))
         _place(staging, wanted)
@@ -140,6 +143,28 @@ def _missing_folders(folder: str) -> list[str]:
         missing.append(path)
         path = os.path.dirname(path)
     return missing
+
+
+def _require_distinct(part: Part) -> None:
+    """Refuses a part that a file system which ignores case cannot hold.
+
+    Raises:
+        ConflictError: Two of its paths differ in case only.
+    """
+    from unicodedata import normalize
+
+    seen: dict[str, str] = {}
+    for file in part.files or ():
+        names = file.path.split("/")
+        for count in range(1, len(names) + 1):
+            path = "/".join(names[:count])
+            other = seen.setdefault(normalize("NFC", path).casefold(), path)
+            if other != path:
+                raise ConflictError(
+                    f"{other!a} and {path!a} of the part {part.name} differ in case only, and the "
+                    "file system there takes them for one; nothing was written. Check it out to "
+                    "one that tells them apart"
+                )
 
 
 def _write_part(repo: Repository, part: Part, path: str) -> None:

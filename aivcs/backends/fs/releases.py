@@ -1,9 +1,17 @@
 """Releases in files: one chained log per name, `releases/<name>.jsonl`; a "/" in it is a folder."""
 
+import os
+
 from aivcs import errors
 from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
-from aivcs.errors import BackendError, InvalidNameError
+from aivcs.errors import (
+    BackendError,
+    ConflictError,
+    IntegrityError,
+    InvalidNameError,
+    StorageError,
+)
 from aivcs.log import release as rules
 from aivcs.log.desk import Desk, sealed
 from aivcs.model import (
@@ -133,7 +141,7 @@ class FileReleaseRegistry:
         log = LogReader.open(self._folder, _name(name))
         if log is None:
             return None
-        with log:
+        with log, _spelling(self._folder, name):
             line = log.find_numbered(seq, rules.seq_of)
             return None if line is None else sealed(line, name)
 
@@ -146,7 +154,7 @@ class FileReleaseRegistry:
         log = LogReader.open(self._folder, _name(name))
         if log is None:
             return
-        with log:
+        with log, _spelling(self._folder, name):
             yield from _releases(name, log)
 
     def iter_log(self, name: str) -> "Iterator[Sealed]":
@@ -154,7 +162,7 @@ class FileReleaseRegistry:
         log = LogReader.open(self._folder, _name(name))
         if log is None:
             return
-        with log:
+        with log, _spelling(self._folder, name):
             for line in log.backwards():
                 yield sealed(line, name)
 
@@ -204,7 +212,7 @@ class FileReleaseRegistry:
         log = LogReader.open(self._folder, _name(name))
         if log is None:
             return question(Desk.empty(name))
-        with log:
+        with log, _spelling(self._folder, name):
             return question(_desk(name, log))
 
     def _change(
@@ -232,13 +240,78 @@ class FileReleaseRegistry:
         log = LockedLog.lock(self._folder, file)
         if log is None:
             decide(Desk.empty(name))  # what is refused must not create a log
+            _require_spelling(self._folder, name)
             log = LockedLog.create(self._folder, file)
-        with log:
+        with log, _spelling(self._folder, name):
             now = _desk(name, log)
             now.require_head(seen)
             desk, outcome = ready or decide(now)
             log.append(desk.lines)
             return outcome
+
+
+class _spelling:  # noqa: N801 reads as a statement: with _spelling(folder, name)
+    """Tells a log of another name from damage where the file system takes both names for one."""
+
+    __slots__ = ("_folder", "_name")
+
+    def __init__(self, folder: "Folder", name: str) -> None:
+        self._folder = folder
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
+        if not isinstance(error, IntegrityError):
+            return
+        other = _other_spelling(self._folder, self._name)
+        if other is not None:
+            raise _same_but_case(self._name, other) from error
+
+
+def _other_spelling(folder: "Folder", name: str) -> "str | None":
+    """The name by which a log that is found under this one calls itself; None if it is no alias."""
+    from aivcs.log.chain import members
+
+    try:
+        line = first_line(folder, _name(name))
+        other = None if line is None else members(line).get("name")
+        if (
+            isinstance(other, str)
+            and other != name
+            and other.casefold() == name.casefold()
+            and os.path.samefile(folder.path(_name(name)), folder.path(_name(other)))
+        ):
+            return other
+    except (StorageError, OSError):
+        pass  # then it is what it seemed
+    return None
+
+
+def _require_spelling(folder: "Folder", name: str) -> None:
+    """Refuses a new name in a folder that is there in another case.
+
+    Raises:
+        ConflictError: The file system takes both for one.
+    """
+    at, spelled = folder.path("releases"), ""
+    for part in name.split("/")[:-1]:
+        try:
+            names = os.listdir(at)
+        except OSError:
+            return  # it is new
+        if part not in names and os.path.lexists(f"{at}/{part}"):
+            other = next((one for one in names if one.casefold() == part.casefold()), part)
+            raise _same_but_case(f"{spelled}{part}/", f"{spelled}{other}/")
+        at, spelled = f"{at}/{part}", f"{spelled}{part}/"
+
+
+def _same_but_case(name: str, other: str) -> ConflictError:
+    return ConflictError(
+        f"{name!r} and {other!r}, which is there, differ in case only, and the file system of this "
+        f"store takes them for one: use {other!r}, or another name"
+    )
 
 
 def _name(name: str) -> str:
