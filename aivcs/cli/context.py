@@ -122,7 +122,7 @@ class Context:
             repo = Repository.open(named, Settings())
         else:
             repo = Repository.discover(self.working_directory(), Settings())
-            if repo.backend.owner != os.geteuid():
+            if not self._is_own(repo.backend.owner):
                 self._require_trusted(repo)
         settings = self._settings(repo)
         if settings is not None:
@@ -322,6 +322,15 @@ class Context:
         layers = self.config_layers(repo)
         self.policies = policies(layers)
         return settings_of([values for _, values in layers])
+
+    def _is_own(self, owner: int) -> bool:
+        """Whether a store of this user is ours: his own, or under sudo his who called it."""
+        if owner == os.geteuid():
+            return True
+        caller = self.environment.get("SUDO_UID", "")
+        return (
+            os.geteuid() == 0 and caller.isascii() and caller.isdecimal() and int(caller) == owner
+        )
 
     def _require_trusted(self, repo: "Repository") -> None:
         from aivcs.errors import BackendError

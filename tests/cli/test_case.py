@@ -134,6 +134,7 @@ class TestCheckout:
         repo = Repository.open(aivcs.store)
         with pytest.raises(ConflictError, match="differ in case only") as caught:
             checkout(repo, spec, f"{place}/out")
-        assert ascii(names[0]) in str(caught.value) or ascii(names[1]) in str(caught.value)
+        first = names[0].partition("/")[0]
+        assert ascii(first) in str(caught.value)
         assert not os.path.exists(f"{place}/out")
         aivcs.ok("spec", "checkout", spec, "elsewhere")  # where case counts

@@ -48,6 +48,12 @@ if TYPE_CHECKING:
 PARTS = ("blobs", "runs", "releases")
 """What `verify` can be asked to read."""
 
+_FOLDERS = {
+    "blobs": ("objects", "pins", "damaged", "tmp"),
+    "runs": ("runs",),
+    "releases": ("releases",),
+}
+"""Where each part is kept."""
 _HEX = frozenset("0123456789abcdef")
 _IN_USE = 86_400
 """Seconds after which a temporary file is taken for a leftover, even if its process seems alive."""
@@ -103,6 +109,7 @@ def _findings(
                 progress(part, size)
         for finding, how in report.found:
             yield _mended(finding, how) if mend and how is not None else finding
+    yield from verifier.check_owners(parts)
     if "blobs" in parts:
         # When all repairs are made: what was set aside is missing by now.
         for finding, how in verifier.pins():
@@ -226,6 +233,13 @@ class _Verifier:
         from aivcs.backends.fs.index_check import check_index
 
         return check_index(self._folder)
+
+    def check_owners(self, parts: "frozenset[str]") -> "Iterator[Finding]":
+        """Yields what the store's owner cannot write in some parts."""
+        from aivcs.backends.fs.owner_check import check_owners
+
+        folders = [name for part in PARTS if part in parts for name in _FOLDERS[part]]
+        return check_owners(self._folder, folders)
 
     def _aside(self, digest: str) -> "list[str]":
         """Where a repair put bytes that had stood in the place of a blob."""
