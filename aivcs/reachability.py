@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 18
 """Bytes of a blob searched at once."""
 _DIGITS = re.compile(rb"[0-9a-fA-F]{64,}")
-_ESCAPED = re.compile(rb"(?:[0-9a-fA-F]|\\u00(?:3[0-9]|[46][1-6])){64,}")
+_ESCAPE = re.compile(rb"\\u00(?:3[0-9]|[46][1-6])")
+_ESCAPED = re.compile(rb"(?<![0-9a-fA-F])(?:[0-9a-fA-F]|%b){64,}" % _ESCAPE.pattern)
 """The same, with any of them escaped as in a string of JSON, the only escapes of them."""
 _LONGEST = 64 * 6 + 8
 """Bytes that are needed to tell a digest, at most, with an escape before it and what bounds it."""
@@ -232,7 +233,7 @@ def digests_in(text: bytes, *, strings: bool = False) -> Iterator[ContentDigest]
         strings: Only those between two quotation marks.
     """
     pattern = _DIGITS
-    if rb"\u00" in text:
+    if _ESCAPE.search(text):
         pattern = _ESCAPED
     elif _SAMPLE not in text[::_STRIDE].translate(_IS_DIGIT):
         return  # a quick look, which most of what is not JSON does not pass
