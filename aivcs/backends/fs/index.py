@@ -147,6 +147,11 @@ class Index:
         )
         return {row[0]: row[1:] for row in rows}
 
+    def total(self) -> int:
+        """Returns how many rows there are."""
+        ((count,),) = self._all("SELECT count(*) FROM runs")
+        return int(count)
+
     def rows(self, shard: str) -> "dict[str, Row]":
         """Returns the rows of the runs of one folder, by id."""
         rows = self._all(f"{_SELECT} WHERE run_id >= ? AND run_id < ?", _shard_range(shard))

@@ -165,10 +165,11 @@ def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
         BackendError: A folder cannot be looked into.
         BrokenError: The index is none.
     """
-    count = 0
+    count, unseen = 0, index.total()
     before = index.folders()
     for shard, stamp in folders_of_runs(folder):
         rows = index.rows(shard)
+        unseen -= len(rows)
         is_same = before.pop(shard, None) == stamp
         for run_id, mark in _logs(folder, shard, rows):
             row = rows.pop(run_id, None)
@@ -178,7 +179,8 @@ def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
                 count += _read(folder, run_id, get, [])[STATUS:] != row[STATUS:]
         if is_same:
             count += len(rows)
-    return count
+    # What is in no folder would be shown for ever, unless a folder is known to have vanished.
+    return count + unseen - sum(len(index.known(shard)) for shard in before)
 
 
 def has_more_than(folder: "Folder", number: int) -> bool:
