@@ -70,6 +70,7 @@ class Repository:
         folder: "str | os.PathLike[str]",
         *,
         shared: bool = False,
+        private: bool = False,
         settings: "Settings | None" = None,
     ) -> "Repository":
         """Makes a store in a folder, `FOLDER/.aivcs`; doing it again is harmless.
@@ -77,16 +78,21 @@ class Repository:
         Args:
             folder: The folder the store belongs to; made if it is not there.
             shared: Whether the folder's group may write.
+            private: Whether nobody but its owner may read or write; else the umask says it.
             settings: How the store behaves while it is open.
 
         Raises:
+            UsageError: The folder is inside of a store.
             BackendError: It cannot be made.
         """
         scheme, where = _split(folder)
         backend = load_backend(scheme)
         if scheme == "file":
             where = os.path.join(where, backend.STORE)
-        return cls(backend.init(where, shared=shared, settings=settings or stored_settings(where)))
+        made = backend.init(
+            where, shared=shared, private=private, settings=settings or stored_settings(where)
+        )
+        return cls(made)
 
     @classmethod
     def open(

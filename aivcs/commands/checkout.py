@@ -204,6 +204,8 @@ def _write(repo: Repository, folder: str, wanted: list[_Piece]) -> None:
         if missing:
             os.makedirs(folder)
         os.mkdir(staging, 0o700)
+        if os.path.lexists(os.path.join(folder, os.path.basename(staging).upper())):
+            _require_distinct(wanted)
         for number, piece in enumerate(wanted):
             _write_piece(repo, piece, os.path.join(staging, str(number)))
         _place(folder, staging, wanted)
@@ -242,6 +244,36 @@ def _missing_folders(folder: str) -> list[str]:
         missing.append(path)
         path = os.path.dirname(path)
     return missing
+
+
+def _require_distinct(pieces: list[_Piece]) -> None:
+    """Refuses paths that a file system which ignores case cannot hold side by side.
+
+    Raises:
+        ConflictError: Two of them differ in case only.
+    """
+    from unicodedata import normalize
+
+    paths = [
+        path
+        for piece in pieces
+        for path in (
+            [piece.path]
+            if piece.file or not piece.part.files
+            else [f"{piece.path}/{file.path}" for file in piece.part.files]
+        )
+    ]
+    seen: dict[str, str] = {}
+    for whole in paths:
+        names = whole.split("/")
+        for count in range(1, len(names) + 1):
+            path = "/".join(names[:count])
+            other = seen.setdefault(normalize("NFC", path).casefold(), path)
+            if other != path:
+                raise ConflictError(
+                    f"{other!a} and {path!a} differ in case only, and the file system there takes "
+                    "them for one; nothing was written. Check it out to one that tells them apart"
+                )
 
 
 def _place_of(folder: str, piece: _Piece) -> bytes:

@@ -42,8 +42,22 @@ class FileDocuments:
             self._require(name, expect)
             self._folder.write_file(name, data)
 
-    def names(self, prefix: str) -> "Iterator[str]":
+    def names(self, prefix: str, *, newest_first: bool = False) -> "Iterator[str]":
         """As `Documents.names`."""
+        found = self._names(prefix)
+        if newest_first:
+            found = iter(sorted(found, key=self._written, reverse=True))
+        return found
+
+    def _written(self, name: str) -> "tuple[int, str]":
+        path = self._folder.path(name)
+        with files.doing("look at", path):
+            try:
+                return os.lstat(path).st_mtime_ns, name
+            except FileNotFoundError:
+                return 0, name  # gone since
+
+    def _names(self, prefix: str) -> "Iterator[str]":
         above = prefix[: prefix.rfind("/") + 1]
         self._folder.require_parents(above)
         path = self._folder.path(above)
@@ -55,7 +69,7 @@ class FileDocuments:
         for entry in entries:
             if f"{above}{entry}".startswith(prefix):
                 if os.path.isdir(path + entry) and not os.path.islink(path + entry):
-                    yield from self.names(f"{above}{entry}/")
+                    yield from self._names(f"{above}{entry}/")
                 else:
                     yield above + entry
 

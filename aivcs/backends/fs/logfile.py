@@ -10,7 +10,7 @@ a log one can read never vanishes with a power cut; an empty log is no log.
 import os
 
 from aivcs.backends.fs import files
-from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
+from aivcs.errors import BackendError, IntegrityError, OutcomeUnknownError, StorageError
 from aivcs.log import chain
 
 TYPE_CHECKING = False
@@ -66,6 +66,10 @@ class FileLogDriver:
             if not lines:
                 return
             self._identify()
+            if file.count("/") > 1 and name.startswith("release/"):
+                from aivcs.backends.fs.spelling import require_spelling
+
+                require_spelling(self._folder, file)
             log = LockedLog.create(self._folder, file)
         try:
             if log.view is not None:
@@ -73,6 +77,9 @@ class FileLogDriver:
             log.append(lines, sync=durable or self._folder.settings.durability == "full")
         except OSError as error:
             raise BackendError(f"cannot read {file}: {error.strerror or error}") from error
+        except IntegrityError as error:
+            _tell_alias(self._folder, file, error)
+            raise
         finally:
             log.close()
 
@@ -98,6 +105,16 @@ class FileLogDriver:
         from aivcs.backends.fs.logs import read
 
         return read(self._folder, name, after, settled=settled)
+
+
+def _tell_alias(folder: "Folder", file: str, error: "BaseException | None") -> None:
+    """Raises the right error where a log seems damaged because it is that of another name."""
+    if isinstance(error, IntegrityError) and file.startswith("releases/"):
+        from aivcs.backends.fs.spelling import other_spelling
+
+        alias = other_spelling(folder, file)
+        if alias is not None:
+            raise alias from error
 
 
 class OpenLog:
@@ -145,6 +162,7 @@ class OpenLog:
             raise BackendError(
                 f"cannot read {self._folder.path(self._name)}: {error.strerror or error}"
             ) from error
+        _tell_alias(self._folder, self._name, error)
 
 
 class LockedLog:

@@ -134,7 +134,7 @@ class MemoryDocuments:
 
     def __init__(self) -> None:
         """Begins empty."""
-        self._data: dict[str, bytes] = {}
+        self._data: dict[str, bytes] = {}  # the one written last at the end
         self._lock = Lock()
 
     def read(self, name: str) -> tuple[bytes, str] | None:
@@ -151,12 +151,14 @@ class MemoryDocuments:
         """As `Documents.write`."""
         with self._lock:
             self._require(name, expect)
+            self._data.pop(name, None)
             self._data[name] = data
 
-    def names(self, prefix: str) -> Iterator[str]:
+    def names(self, prefix: str, *, newest_first: bool = False) -> Iterator[str]:
         """As `Documents.names`, of this moment."""
         with self._lock:
-            return iter(sorted(name for name in self._data if name.startswith(prefix)))
+            found = [name for name in self._data if name.startswith(prefix)]
+        return reversed(found) if newest_first else iter(sorted(found))
 
     def drop(self, name: str, *, expect: str | None = None) -> bool:
         """As `Documents.drop`."""
