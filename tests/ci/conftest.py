@@ -8,16 +8,17 @@ import pytest
 
 
 class Project:
-    """A folder as a CI system checks it out; `pip` does nothing there."""
+    """A folder as a CI system checks it out; `pip` only says what it was to install."""
 
     def __init__(self, aivcs, folder):
         self.aivcs = aivcs
         self.folder = aivcs.folder
+        self.installed = folder / "installed"
         programs = folder / "programs"
         programs.mkdir()
         for name, text in {
             "aivcs": f'exec "{sys.executable}" -P -m aivcs "$@"',
-            "pip": "exit 0",
+            "pip": f"printf '%s\\n' \"$*\" >> '{self.installed}'",
         }.items():
             (programs / name).write_text(f"#!/bin/sh\n{text}\n")
             (programs / name).chmod(0o755)

@@ -2,10 +2,11 @@
 
 import re
 import subprocess
+from string import Template
 
 import pytest
 import yaml
-from ci.systems import EXAMPLES, GITHUB, GITLAB
+from ci.systems import EXAMPLES, GITHUB, GITLAB, SHA
 
 
 def read_variables(path):
@@ -37,10 +38,16 @@ class GitHub:
         self.status = "success"
 
     def expression(self, text):
+        environment = self.environment
         known = {
+            # Neither variable is set in a new project.
+            "vars.AIVCS_GIT || format('{0}/{1}', github.server_url, github.repository)": (
+                "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}".format_map(environment)
+            ),
+            "vars.AIVCS_COMMIT || github.sha": environment["GITHUB_SHA"],
             "job.status": self.status,
             "github.event.head_commit.message": "Fix it\n::error::`x` <b>|</b>",
-            "github.ref_name == 'main'": self.environment["GITHUB_REF_NAME"] == "main",
+            "github.ref_name == 'main'": environment["GITHUB_REF_NAME"] == "main",
             "always()": True,
         }
         return known[text]
@@ -49,7 +56,9 @@ class GitHub:
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda m: str(self.expression(m[1])), text)
 
     def run(self):
-        (job,) = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())["jobs"].values()
+        workflow = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())
+        self.environment |= {name: self.value(text) for name, text in workflow["env"].items()}
+        (job,) = workflow["jobs"].values()
         for step in job["steps"]:
             condition = step.get("if", "success()")
             if condition != "always()" and self.status != "success":
@@ -102,6 +111,8 @@ class TestGitHub:
         assert release["spec_digest"] in job.summary
         assert "COMPLETED" in job.summary
         assert "<b>" not in job.summary.replace(r"\<b\>", "")
+        source = f"git+https://github.com/acme/agents@{SHA}"
+        assert project.installed.read_text() == f"install aivcs-cli @ {source}\n"
 
     def test_one_that_fails_is_a_failed_run_with_an_annotation(self, project, tmp_path):
         project.check("echo nearly; exit 3")
@@ -127,7 +138,10 @@ class TestGitHub:
 class TestGitLab:
     def pipeline(self, project):
         jobs = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())
-        environment, status = dict(GITLAB), "success"
+        variables = {
+            name: Template(text).substitute(GITLAB) for name, text in jobs["variables"].items()
+        }
+        environment, status = {**GITLAB, **variables}, "success"
         for name in ("start", "check", "release"):
             if status != "success":
                 break
@@ -163,6 +177,8 @@ class TestGitLab:
         }
         (release,) = project.aivcs.ok("release", "history", "reviewer", "--json").json_lines
         assert release["metadata"]["promoted_by"] == "tanuki"
+        source = f"git+{GITLAB['CI_REPOSITORY_URL']}@{SHA}"
+        assert set(project.installed.read_text().splitlines()) == {f"install aivcs-cli @ {source}"}
 
     def test_one_that_fails_is_a_failed_run(self, project):
         project.check("exit 1")
