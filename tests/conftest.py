@@ -17,6 +17,14 @@ from isolation import NO_SYSTEM, reset_environment, reset_signals
 settings.register_profile("aivcs", deadline=None)
 settings.load_profile("aivcs")
 
+QUICK = (
+    "cli/test_blob.py", "cli/test_help.py", "cli/test_mistakes.py", "cli/test_spec.py", "config/",
+    "contract/test_memory.py", "exec/test_exec.py", "exec/test_lines.py", "gates/test_config.py",
+    "gates/test_gates.py", "gates/test_pointer.py", "gates/test_policy.py", "gates/test_proof.py",
+    "gates/test_rules.py", "gates/test_signing.py", "log/", "spec/", "test_aio.py",
+    "test_release_states.py", "test_repository.py", "test_timeline.py",
+)  # fmt: skip
+"""The part that is executed with every Python: something of each layer, in a minute."""
 SECONDS = 60
 """How long a command may take before a test calls it stuck."""
 _BESIDE = Path(sys.executable).with_name("aivcs")
@@ -26,6 +34,12 @@ COMMAND = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "aivcs"
 def pytest_configure(config):
     reset_signals()
     reset_environment()
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if os.path.relpath(item.path, Path(__file__).parent).startswith(QUICK):
+            item.add_marker("quick")
 
 
 def pytest_terminal_summary(terminalreporter):
