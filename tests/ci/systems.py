@@ -27,6 +27,8 @@ GITLAB = {
     "CI_COMMIT_TITLE": "Say `no` to <b>",
     "CI_PIPELINE_URL": "https://gitlab.com/acme/agents/-/pipelines/77",
     "CI_PIPELINE_IID": "9",
+    "CI_SERVER_HOST": "gitlab.com",
+    "CI_PROJECT_PATH": "acme/agents",
     "CI_REPOSITORY_URL": "https://gitlab-ci-token:secret@gitlab.com/acme/agents.git",
     "CI_JOB_ID": "4711",
     "CI_RUNNER_DESCRIPTION": "runner 1",
