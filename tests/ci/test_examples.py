@@ -227,7 +227,8 @@ class TestStoreBranch:
 
     def test_who_saves_second_is_refused_and_the_branch_stays_as_the_first_left_it(self, project):
         project.publish()
-        one = "bash ci/store.sh fetch && echo 1 | aivcs -C store blob put - && bash ci/store.sh save 1"
+        put = "echo 1 | aivcs -C store blob put -"
+        one = f"bash ci/store.sh fetch && {put} && bash ci/store.sh save 1"
         assert project.bash(one, {}).returncode == 0
         project.leave()
         first = project.saved().ok("blob", "ls").lines
