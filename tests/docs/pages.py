@@ -36,8 +36,8 @@ PAGES = [
     *(
         Page(name, f"docs/{name}")
         for name in (
-            "ci.md", "comparing.md", "exec.md", "proving.md", "reading.md",
-            "releases.md", "rolling-back.md", "shell.md",
+            "ci.md", "comparing.md", "exec.md", "moving.md", "proving.md", "reading.md",
+            "releases.md", "rolling-back.md", "secrets.md", "shell.md", "troubleshooting.md",
         )
     ),
 ]  # fmt: skip
