@@ -13,6 +13,7 @@ __version__ = "0.2.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from aivcs.active_run import ActiveRun as ActiveRun
     from aivcs.errors import (
         AivcsError as AivcsError,
         AmbiguousError as AmbiguousError,
@@ -66,6 +67,18 @@ if TYPE_CHECKING:
         RunLedger as RunLedger,
     )
 
+__all__ = [
+    "ActiveRun", "AivcsError", "AmbiguousError", "BackendError", "BlockMark", "BlockedError",
+    "CasStore", "ConflictError", "ContentDigest", "Evidence", "Head", "IntegrityError",
+    "InvalidDigestError", "InvalidNameError", "InvalidRunStateError", "InvalidSpecError",
+    "LockTimeoutError", "NoPreviousReleaseError", "NoRepositoryError", "NotFoundError",
+    "OutcomeUnknownError", "PolicyError", "ReleaseMetadata", "ReleaseNotFoundError",
+    "ReleaseRecord", "ReleaseRegistry", "Repository", "RunEvent", "RunId", "RunLedger",
+    "RunMetadata", "RunNotFoundError", "RunOwner", "RunRecord", "RunStatus", "RunSummary", "Sealed",
+    "SerializationError", "Settings", "SignatureMark", "Standing", "StorageError", "Timestamp",
+    "UnsupportedFormatError", "UsageError",
+]  # fmt: skip
+
 _HOMES = {
     "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError ConflictError "
     "IntegrityError "
@@ -82,17 +95,18 @@ _HOMES = {
     "aivcs.storage": "CasStore ReleaseRegistry RunLedger",
 }
 
+if not TYPE_CHECKING:  # a type checker has the names from above, and no others
 
-def __getattr__(name: str) -> object:
-    """Loads a public name from the module it lives in (PEP 562)."""
-    for home, names in _HOMES.items():
-        if name in names.split():
-            module = __import__(home, fromlist=[name])
-            value = globals()[name] = getattr(module, name)
-            return value
-    raise AttributeError(f"module 'aivcs' has no attribute {name!r}")
+    def __getattr__(name):
+        """Loads a public name from the module it lives in (PEP 562)."""
+        for home, names in _HOMES.items():
+            if name in names.split():
+                module = __import__(home, fromlist=[name])
+                value = globals()[name] = getattr(module, name)
+                return value
+        raise AttributeError(f"module 'aivcs' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """The public names, loaded or not."""
-    return sorted(["__version__", *(name for names in _HOMES.values() for name in names.split())])
+    return [*__all__, "__version__"]

@@ -1,10 +1,12 @@
 """A run that is being executed by this Python process."""
 
 from aivcs.errors import SerializationError, StorageError
-from aivcs.model import RunEvent, RunRecord, RunSummary
+from aivcs.log.jsontext import encode
+from aivcs.model import ContentDigest, RunEvent, RunRecord, RunSummary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from types import TracebackType
     from typing import Any
@@ -23,34 +25,75 @@ class ActiveRun:
 
     Attributes:
         run_id: The run's id.
-        final_state: The digest of the run's final state, to be recorded when it ends, or None.
     """
 
-    __slots__ = ("_ledger", "final_state", "run_id")
+    __slots__ = ("_final_state", "_ledger", "_resolve", "run_id")
 
-    def __init__(self, ledger: "RunLedger", run_id: "RunId") -> None:
-        """Takes a run that is RUNNING."""
+    def __init__(
+        self,
+        ledger: "RunLedger",
+        run_id: "RunId",
+        resolve: "Callable[[str], ContentDigest]" = ContentDigest,
+    ) -> None:
+        """Takes a run that is RUNNING.
+
+        Args:
+            ledger: Where the run is.
+            run_id: Its id.
+            resolve: Returns the digest that a text names; it allows prefixes, say.
+        """
         self._ledger = ledger
+        self._resolve = resolve
         self.run_id = run_id
-        self.final_state: str | None = None
+        self._final_state: ContentDigest | None = None
+
+    @property
+    def final_state(self) -> "ContentDigest | None":
+        """The digest of the run's final state, which is recorded when it ends, or None.
+
+        A text that is set here is a digest or, in a run of a `Repository`, a unique prefix of one;
+        what it names is looked up at once, and errors are those of `Repository.resolve_digest`.
+        """
+        return self._final_state
+
+    @final_state.setter
+    def final_state(self, digest: "str | None") -> None:
+        self._final_state = None if digest is None else self._resolve(digest)
 
     def log(
         self,
+        /,
         kind: str,
         payload: "Any" = None,
         *,
         seq: "int | None" = None,
         timestamp: "Timestamp | datetime | str | None" = None,
+        **members: "Any",
     ) -> int:
-        """Appends an event, by default with the payload {}, and returns its seq.
+        """Appends an event and returns its seq; it is as durable as the store's settings say.
 
-        It is as durable as the store's settings say.
+            run.log("tool_called", tool_name="search", hits=3)
+            run.log("tool_called", {"tool_name": "search", "seq": "a member of this name"})
+
+        Args:
+            kind: What happened.
+            payload: A JSON value; {} if there is none. What JSON has not (datetime, Path, Enum,
+                dataclasses, numpy's numbers and others) becomes JSON by the rule in
+                `aivcs.log.json_values`.
+            seq: The event's number, instead of the next one.
+            timestamp: The event's time, instead of now.
+            members: Members of the payload, after those in `payload`, which is then an object.
 
         Raises:
+            TypeError: There are members, and the payload is no object or has one of the same name.
             InvalidRunStateError: The run is over.
-            SerializationError: The payload is no JSON value, or too large.
+            SerializationError: The payload is too large or too deep.
         """
-        event = RunEvent(kind, {} if payload is None else payload, seq=seq, timestamp=timestamp)
+        if members:
+            payload = _with_members(payload, members)
+        event = RunEvent(
+            kind, {} if payload is None else as_json(payload), seq=seq, timestamp=timestamp
+        )
         return self._ledger.append_event(self.run_id, event)
 
     def complete(self) -> None:
@@ -111,6 +154,35 @@ class ActiveRun:
 
     def _summary(self, *, success: bool) -> RunSummary:
         return RunSummary(success=success, final_state_digest=self.final_state)
+
+
+def as_json(value: "Any") -> "Any":
+    """Returns a value as it is if it is JSON, else what stands for it: `aivcs.log.json_values`.
+
+    Raises:
+        SerializationError: It is nested too deeply.
+    """
+    try:
+        encode(value)
+    except SerializationError:
+        from aivcs.log.json_values import to_json_value
+
+        return to_json_value(value)
+    return value
+
+
+def _with_members(payload: "Any", members: "dict[str, Any]") -> "dict[str, Any]":
+    if payload is None:
+        return members
+    if not isinstance(payload, dict):
+        raise TypeError(
+            f"members ({', '.join(members)}) belong to an object, and the payload is a "
+            f"{type(payload).__name__}"
+        )
+    twice = payload.keys() & members.keys()
+    if twice:
+        raise TypeError(f"the payload has {', '.join(sorted(twice))} already")
+    return {**payload, **members}
 
 
 def _described(error: BaseException) -> "dict[str, str]":

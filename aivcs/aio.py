@@ -1,16 +1,17 @@
-"""The storage contracts for async code, and the async twin of any sync store.
+"""The storage contracts and the repository for async code.
 
     from aivcs import aio
 
-    ledger = aio.wrap(repository.runs)
-    run = await ledger.create_run(spec, RunMetadata("bot"))
-    async for event in ledger.iter_events(run):
+    repo = await aio.Repository.discover()
+    async with repo.start_run("bot@current", agent_name="bot") as run:
+        await run.log("tool_called", tool_name="search")
+    async for event in repo.runs.iter_events(run.run_id):
         ...
 
-The protocols here have the names and methods of `aivcs.storage`; what they guarantee and raise is
-said there. A backend is written once, synchronously; `wrap` runs each of its methods in a worker
-thread (`asyncio.to_thread`), so the event loop is never blocked and the context variables of the
-caller are seen.
+Each class has the names, methods and guarantees of its sync twin in `aivcs.storage` or
+`aivcs.repository`. A backend is written once, synchronously; each method here runs the sync one in
+a worker thread (`asyncio.to_thread`), so the event loop is never blocked and the context variables
+of the caller are seen. Callbacks and iterables that a method is given are called there, too.
 
 Cancellation: a thread cannot be interrupted. A cancelled await is no longer waited for, but what
 the thread is doing goes on and may well be stored; it is not undone. Who must know looks
@@ -20,48 +21,67 @@ afterwards, or retries with an explicit seq or `expect`, for which a retry is sa
 from __future__ import annotations
 
 from asyncio import to_thread
+from functools import update_wrapper
 from inspect import iscoroutinefunction
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    overload,
+)
+
+from aivcs import active_run, repository, storage
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,
-        AsyncIterator,
-        Callable,
-        Iterable,
-        Iterator,
-        Mapping,
-    )
+    import os
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 
-    from aivcs import storage
-    from aivcs.errors import StorageError
-    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
-    from aivcs.model import (
-        ContentDigest,
-        Evidence,
-        Head,
-        ReleaseMetadata,
-        ReleaseRecord,
-        RunEvent,
-        RunId,
-        RunMetadata,
-        RunOwner,
-        RunRecord,
-        RunStatus,
-        RunSummary,
-        Timestamp,
-    )
+    from aivcs.model import ContentDigest, RunId
+    from aivcs.settings import Settings
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _CHUNK = 256
 """Items fetched in one visit to a thread; a visit costs more than most items."""
 
 
-class AsyncStream(Protocol):
+def _awaited(
+    method: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Returns the method that awaits a sync one of `self._sync` in a thread."""
+
+    async def call(self: Any, /, *args: P.args, **options: P.kwargs) -> T:
+        return await to_thread(getattr(self._sync, method.__name__), *args, **options)
+
+    update_wrapper(call, method)
+    return call
+
+
+def _streamed(
+    method: Callable[Concatenate[Any, P], Iterator[T]],
+) -> Callable[Concatenate[Any, P], AsyncGenerator[T]]:
+    """Returns the method that iterates in threads over what a sync one of `self._sync` yields."""
+
+    def call(self: Any, /, *args: P.args, **options: P.kwargs) -> AsyncGenerator[T]:
+        return _iterate(lambda: getattr(self._sync, method.__name__)(*args, **options))
+
+    update_wrapper(call, method)
+    return call
+
+
+class AsyncStream:
     """The bytes of a blob, verified as they are read; an async context manager."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Takes the sync stream, which `close` closes."""
+        self._stream = stream
 
     async def read(self, size: int = -1) -> bytes:
         """Returns up to `size` bytes, or all that are left; none at the end.
@@ -69,260 +89,89 @@ class AsyncStream(Protocol):
         Raises:
             IntegrityError: At the end, if what was read is not the content.
         """
-        ...
+        return await to_thread(self._stream.read, size)
 
     async def close(self) -> None:
         """Lets go of the blob; closing again is harmless."""
-        ...
+        await to_thread(self._stream.close)
 
     async def __aenter__(self) -> AsyncStream:
         """Returns the stream."""
-        ...
+        return self
 
     async def __aexit__(self, *exception: object) -> None:
         """Closes the stream."""
-        ...
+        await self.close()
 
 
-class CasStore(Protocol):
+class CasStore:
     """The async twin of `aivcs.storage.CasStore`."""
 
-    async def put(self, data: bytes) -> ContentDigest:
-        """As `aivcs.storage.CasStore.put`."""
-        ...
+    def __init__(self, store: storage.CasStore) -> None:
+        """Takes the sync store; `wrap` does it for each kind."""
+        self._sync = store
 
-    async def put_stream(self, readable: BinaryIO) -> ContentDigest:
-        """As `aivcs.storage.CasStore.put_stream`; `readable` is read in a thread."""
-        ...
-
-    def put_many(self, contents: Iterable[BinaryIO]) -> AsyncIterator[ContentDigest]:
-        """As `aivcs.storage.CasStore.put_many`; `contents` are iterated and read in threads."""
-        ...
-
-    async def get(self, digest: ContentDigest) -> bytes:
-        """As `aivcs.storage.CasStore.get`."""
-        ...
+    put = _awaited(storage.CasStore.put)
+    put_stream = _awaited(storage.CasStore.put_stream)
+    put_many = _streamed(storage.CasStore.put_many)
+    get = _awaited(storage.CasStore.get)
 
     async def open(self, digest: ContentDigest) -> AsyncStream:
         """As `aivcs.storage.CasStore.open`: `async with await store.open(digest) as stream`."""
-        ...
+        return AsyncStream(await to_thread(self._sync.open, digest))
 
-    async def contains(self, digest: ContentDigest) -> bool:
-        """As `aivcs.storage.CasStore.contains`."""
-        ...
-
-    async def delete(self, digest: ContentDigest) -> None:
-        """As `aivcs.storage.CasStore.delete`."""
-        ...
-
-    def list_digests(self, prefix: str = "") -> AsyncIterator[ContentDigest]:
-        """As `aivcs.storage.CasStore.list_digests`."""
-        ...
+    contains = _awaited(storage.CasStore.contains)
+    delete = _awaited(storage.CasStore.delete)
+    list_digests = _streamed(storage.CasStore.list_digests)
 
 
-class RunLedger(Protocol):
+class RunLedger:
     """The async twin of `aivcs.storage.RunLedger`."""
 
-    async def create_run(
-        self,
-        spec_digest: ContentDigest,
-        metadata: RunMetadata,
-        *,
-        owner: RunOwner | None = None,
-    ) -> RunId:
-        """As `aivcs.storage.RunLedger.create_run`."""
-        ...
+    def __init__(self, store: storage.RunLedger) -> None:
+        """Takes the sync store; `wrap` does it for each kind."""
+        self._sync = store
 
-    async def append_event(self, run_id: str, event: RunEvent) -> int:
-        """As `aivcs.storage.RunLedger.append_event`."""
-        ...
-
-    async def append_events(self, run_id: str, events: Iterable[RunEvent]) -> list[int]:
-        """As `aivcs.storage.RunLedger.append_events`; `events` are iterated in a thread."""
-        ...
-
-    async def complete_run(self, run_id: str, summary: RunSummary) -> None:
-        """As `aivcs.storage.RunLedger.complete_run`."""
-        ...
-
-    async def fail_run(
-        self,
-        run_id: str,
-        summary: RunSummary,
-        *,
-        event: RunEvent | None = None,
-        expect: Head | None = None,
-    ) -> None:
-        """As `aivcs.storage.RunLedger.fail_run`."""
-        ...
-
-    async def cancel_run(self, run_id: str, summary: RunSummary) -> None:
-        """As `aivcs.storage.RunLedger.cancel_run`."""
-        ...
-
-    async def get_run(self, run_id: str) -> RunRecord:
-        """As `aivcs.storage.RunLedger.get_run`."""
-        ...
-
-    async def get_events(self, run_id: str) -> list[RunEvent]:
-        """As `aivcs.storage.RunLedger.get_events`."""
-        ...
-
-    def iter_events(self, run_id: str) -> AsyncIterator[RunEvent]:
-        """As `aivcs.storage.RunLedger.iter_events`."""
-        ...
-
-    async def list_runs(
-        self,
-        spec_digest: ContentDigest | None = None,
-        *,
-        agent_name: str | None = None,
-        status: RunStatus | None = None,
-        since: Timestamp | None = None,
-        tags: Mapping[str, Any] | None = None,
-        limit: int | None = None,
-    ) -> list[RunRecord]:
-        """As `aivcs.storage.RunLedger.list_runs`."""
-        ...
-
-    def iter_runs(
-        self,
-        spec_digest: ContentDigest | None = None,
-        *,
-        agent_name: str | None = None,
-        status: RunStatus | None = None,
-        since: Timestamp | None = None,
-        tags: Mapping[str, Any] | None = None,
-        limit: int | None = None,
-        unreadable: Callable[[RunId, StorageError], None] | None = None,
-    ) -> AsyncIterator[RunRecord]:
-        """As `aivcs.storage.RunLedger.iter_runs`; `unreadable` is called in a thread."""
-        ...
-
-    def iter_outcomes(
-        self,
-        spec_digest: ContentDigest | None = None,
-        *,
-        agent_name: str | None = None,
-        since: Timestamp | None = None,
-        unreadable: Callable[[RunId, StorageError], None] | None = None,
-    ) -> AsyncIterator[tuple[str, RunStatus, Timestamp, int | None]]:
-        """As `aivcs.storage.RunLedger.iter_outcomes`; `unreadable` is called in a thread."""
-        ...
-
-    async def count_runs(
-        self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
-    ) -> dict[RunStatus, int]:
-        """As `aivcs.storage.RunLedger.count_runs`; `unreadable` is called in a thread."""
-        ...
-
-    def list_run_ids(self, prefix: str = "") -> AsyncIterator[RunId]:
-        """As `aivcs.storage.RunLedger.list_run_ids`."""
-        ...
-
-    async def head(self, run_id: str) -> Head:
-        """As `aivcs.storage.RunLedger.head`."""
-        ...
+    create_run = _awaited(storage.RunLedger.create_run)
+    append_event = _awaited(storage.RunLedger.append_event)
+    append_events = _awaited(storage.RunLedger.append_events)
+    complete_run = _awaited(storage.RunLedger.complete_run)
+    fail_run = _awaited(storage.RunLedger.fail_run)
+    cancel_run = _awaited(storage.RunLedger.cancel_run)
+    get_run = _awaited(storage.RunLedger.get_run)
+    get_events = _awaited(storage.RunLedger.get_events)
+    iter_events = _streamed(storage.RunLedger.iter_events)
+    list_runs = _awaited(storage.RunLedger.list_runs)
+    iter_runs = _streamed(storage.RunLedger.iter_runs)
+    iter_outcomes = _streamed(storage.RunLedger.iter_outcomes)
+    count_runs = _awaited(storage.RunLedger.count_runs)
+    list_run_ids = _streamed(storage.RunLedger.list_run_ids)
+    head = _awaited(storage.RunLedger.head)
 
 
-class ReleaseRegistry(Protocol):
+class ReleaseRegistry:
     """The async twin of `aivcs.storage.ReleaseRegistry`."""
 
-    async def promote(
-        self,
-        name: str,
-        spec_digest: ContentDigest,
-        metadata: ReleaseMetadata,
-        *,
-        expect: ContentDigest | int | str | None = None,
-        evidence: Iterable[Evidence] = (),
-        policy: ContentDigest | None = None,
-        forced: bool = False,
-        seen: Head | None = None,
-        sign: Callable[[str], str] | None = None,
-        dry_run: bool = False,
-    ) -> ReleaseRecord:
-        """As `aivcs.storage.ReleaseRegistry.promote`; `sign` is called in a thread."""
-        ...
+    def __init__(self, store: storage.ReleaseRegistry) -> None:
+        """Takes the sync store; `wrap` does it for each kind."""
+        self._sync = store
 
-    async def rollback(
-        self,
-        name: str,
-        *,
-        to: ContentDigest | int | str | None = None,
-        metadata: ReleaseMetadata | None = None,
-        expect: ContentDigest | int | str | None = None,
-        block: bool = False,
-        policy: ContentDigest | None = None,
-        forced: bool = False,
-        seen: Head | None = None,
-        sign: Callable[[str], str] | None = None,
-        dry_run: bool = False,
-    ) -> ReleaseRecord:
-        """As `aivcs.storage.ReleaseRegistry.rollback`; `sign` is called in a thread."""
-        ...
-
-    async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
-        """As `aivcs.storage.ReleaseRegistry.block`."""
-        ...
-
-    async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
-        """As `aivcs.storage.ReleaseRegistry.unblock`."""
-        ...
-
-    async def add_signature(
-        self,
-        name: str,
-        seq: int,
-        hash: str,  # noqa: A002 the file format's word
-        signature: str,
-    ) -> SignatureMark:
-        """As `aivcs.storage.ReleaseRegistry.add_signature`."""
-        ...
-
-    async def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
-        """As `aivcs.storage.ReleaseRegistry.find_block`."""
-        ...
-
-    async def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
-        """As `aivcs.storage.ReleaseRegistry.block_history`."""
-        ...
-
-    async def blocks(self, name: str) -> list[BlockMark]:
-        """As `aivcs.storage.ReleaseRegistry.blocks`."""
-        ...
-
-    async def standing(self, name: str) -> Standing | None:
-        """As `aivcs.storage.ReleaseRegistry.standing`."""
-        ...
-
-    async def find(self, name: str, seq: int) -> Sealed | None:
-        """As `aivcs.storage.ReleaseRegistry.find`."""
-        ...
-
-    async def current(self, name: str) -> ReleaseRecord | None:
-        """As `aivcs.storage.ReleaseRegistry.current`."""
-        ...
-
-    async def history(self, name: str) -> list[ReleaseRecord]:
-        """As `aivcs.storage.ReleaseRegistry.history`."""
-        ...
-
-    def iter_history(self, name: str) -> AsyncIterator[ReleaseRecord]:
-        """As `aivcs.storage.ReleaseRegistry.iter_history`."""
-        ...
-
-    def iter_log(self, name: str) -> AsyncIterator[Sealed]:
-        """As `aivcs.storage.ReleaseRegistry.iter_log`."""
-        ...
-
-    def list_names(self) -> AsyncIterator[str]:
-        """As `aivcs.storage.ReleaseRegistry.list_names`."""
-        ...
-
-    async def head(self, name: str) -> Head:
-        """As `aivcs.storage.ReleaseRegistry.head`."""
-        ...
+    promote = _awaited(storage.ReleaseRegistry.promote)
+    rollback = _awaited(storage.ReleaseRegistry.rollback)
+    block = _awaited(storage.ReleaseRegistry.block)
+    unblock = _awaited(storage.ReleaseRegistry.unblock)
+    add_signature = _awaited(storage.ReleaseRegistry.add_signature)
+    find_block = _awaited(storage.ReleaseRegistry.find_block)
+    block_history = _awaited(storage.ReleaseRegistry.block_history)
+    blocks = _awaited(storage.ReleaseRegistry.blocks)
+    current = _awaited(storage.ReleaseRegistry.current)
+    standing = _awaited(storage.ReleaseRegistry.standing)
+    find = _awaited(storage.ReleaseRegistry.find)
+    history = _awaited(storage.ReleaseRegistry.history)
+    iter_history = _streamed(storage.ReleaseRegistry.iter_history)
+    iter_log = _streamed(storage.ReleaseRegistry.iter_log)
+    list_names = _streamed(storage.ReleaseRegistry.list_names)
+    head = _awaited(storage.ReleaseRegistry.head)
 
 
 @overload
@@ -337,9 +186,7 @@ def wrap(store: storage.RunLedger) -> RunLedger: ...
 def wrap(store: storage.ReleaseRegistry) -> ReleaseRegistry: ...
 
 
-def wrap(
-    store: storage.CasStore | storage.RunLedger | storage.ReleaseRegistry,
-) -> CasStore | RunLedger | ReleaseRegistry:
+def wrap(store: Any) -> CasStore | RunLedger | ReleaseRegistry:
     """Returns the async twin of a sync store, which keeps every guarantee of the store.
 
     The twin is bound to no event loop and holds nothing but the store: making one is cheap, and
@@ -351,8 +198,8 @@ def wrap(
     Raises:
         TypeError: It fulfils none of them, or is async already.
     """
-    for twin in (_AsyncCasStore, _AsyncRunLedger, _AsyncReleaseRegistry):
-        methods = [getattr(store, name, None) for name in vars(twin) if not name.startswith("_")]
+    for twin in (CasStore, RunLedger, ReleaseRegistry):
+        methods = [getattr(store, name, None) for name in dir(twin) if not name.startswith("_")]
         if all(map(callable, methods)):
             if any(map(iscoroutinefunction, methods)):
                 raise TypeError(f"{type(store).__name__} is async already")
@@ -360,190 +207,149 @@ def wrap(
     raise TypeError(f"{type(store).__name__} is no CasStore, RunLedger or ReleaseRegistry")
 
 
-class _AsyncStream:
-    """An `AsyncStream` over a sync one."""
+class ActiveRun:
+    """The async twin of `aivcs.ActiveRun`; as an async context manager it ends with the block.
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    Attributes:
+        run_id: The run's id.
+    """
 
-    async def read(self, size: int = -1) -> bytes:
-        return await to_thread(self._stream.read, size)
+    def __init__(self, run: active_run.ActiveRun) -> None:
+        """Takes a run that is RUNNING."""
+        self._sync = run
 
-    async def close(self) -> None:
-        await to_thread(self._stream.close)
+    log = _awaited(active_run.ActiveRun.log)
+    complete = _awaited(active_run.ActiveRun.complete)
+    fail = _awaited(active_run.ActiveRun.fail)
+    cancel = _awaited(active_run.ActiveRun.cancel)
+    record = _awaited(active_run.ActiveRun.record)
 
-    async def __aenter__(self) -> _AsyncStream:
+    @property
+    def run_id(self) -> RunId:
+        """The run's id."""
+        return self._sync.run_id
+
+    @property
+    def final_state(self) -> ContentDigest | None:
+        """The digest of the run's final state, which is recorded when it ends, or None."""
+        return self._sync.final_state
+
+    async def set_final_state(self, digest: str | None) -> None:
+        """Sets `final_state`; a prefix of a digest is looked up in a thread.
+
+        Raises:
+            StorageError: As `Repository.resolve_digest`.
+        """
+        await to_thread(setattr, self._sync, "final_state", digest)
+
+    async def __aenter__(self) -> ActiveRun:
+        """Returns the run."""
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self.close()
+        """Ends the run as the block ended."""
+        await to_thread(self._sync.__exit__, *exception)  # type: ignore[arg-type]
 
 
-class _AsyncCasStore:
-    """A `CasStore` over a sync one."""
+class StartingRun:
+    """A run about to be started: await it for an `ActiveRun`, or enter it with `async with`."""
 
-    def __init__(self, store: Any) -> None:
-        self._store: storage.CasStore = store
+    def __init__(self, start: Callable[[], active_run.ActiveRun]) -> None:
+        """Takes what starts the run; nothing is started yet."""
+        self._start = start
+        self._run: ActiveRun | None = None
 
-    async def put(self, data: bytes) -> ContentDigest:
-        return await to_thread(self._store.put, data)
+    def __await__(self) -> Generator[Any, Any, ActiveRun]:
+        """Starts the run and returns it."""
+        return self._started().__await__()
 
-    async def put_stream(self, readable: BinaryIO) -> ContentDigest:
-        return await to_thread(self._store.put_stream, readable)
+    async def _started(self) -> ActiveRun:
+        return ActiveRun(await to_thread(self._start))
 
-    def put_many(self, contents: Iterable[BinaryIO]) -> AsyncGenerator[ContentDigest]:
-        return _iterate(lambda: self._store.put_many(contents))
+    async def __aenter__(self) -> ActiveRun:
+        """Starts the run and returns it."""
+        self._run = await self
+        return self._run
 
-    async def get(self, digest: ContentDigest) -> bytes:
-        return await to_thread(self._store.get, digest)
-
-    async def open(self, digest: ContentDigest) -> _AsyncStream:
-        return _AsyncStream(await to_thread(self._store.open, digest))
-
-    async def contains(self, digest: ContentDigest) -> bool:
-        return await to_thread(self._store.contains, digest)
-
-    async def delete(self, digest: ContentDigest) -> None:
-        await to_thread(self._store.delete, digest)
-
-    def list_digests(self, prefix: str = "") -> AsyncGenerator[ContentDigest]:
-        return _iterate(lambda: self._store.list_digests(prefix))
+    async def __aexit__(self, *exception: object) -> None:
+        """Ends the run as the block ended."""
+        assert self._run is not None
+        await self._run.__aexit__(*exception)
 
 
-class _AsyncRunLedger:
-    """A `RunLedger` over a sync one."""
+def _starting(
+    method: Callable[Concatenate[Any, P], active_run.ActiveRun],
+) -> Callable[Concatenate[Any, P], StartingRun]:
+    """Returns the method that starts a run in a thread when it is awaited or entered."""
 
-    def __init__(self, store: Any) -> None:
-        self._store: storage.RunLedger = store
+    def call(self: Any, /, *args: P.args, **options: P.kwargs) -> StartingRun:
+        return StartingRun(lambda: getattr(self._sync, method.__name__)(*args, **options))
 
-    async def create_run(
-        self,
-        spec_digest: ContentDigest,
-        metadata: RunMetadata,
+    update_wrapper(call, method)
+    return call
+
+
+class Repository:
+    """The async twin of `aivcs.Repository`; its stores are async, too."""
+
+    def __init__(self, repo: repository.Repository) -> None:
+        """Takes an open repository; or use `init`, `open` or `discover`."""
+        self._sync = repo
+
+    @classmethod
+    async def init(
+        cls,
+        folder: str | os.PathLike[str],
         *,
-        owner: RunOwner | None = None,
-    ) -> RunId:
-        return await to_thread(self._store.create_run, spec_digest, metadata, owner=owner)
+        shared: bool = False,
+        settings: Settings | None = None,
+    ) -> Repository:
+        """As `aivcs.Repository.init`."""
+        init = repository.Repository.init
+        return cls(await to_thread(init, folder, shared=shared, settings=settings))
 
-    async def append_event(self, run_id: str, event: RunEvent) -> int:
-        return await to_thread(self._store.append_event, run_id, event)
+    @classmethod
+    async def open(
+        cls, store: str | os.PathLike[str], settings: Settings | None = None
+    ) -> Repository:
+        """As `aivcs.Repository.open`."""
+        return cls(await to_thread(repository.Repository.open, store, settings))
 
-    async def append_events(self, run_id: str, events: Iterable[RunEvent]) -> list[int]:
-        return await to_thread(self._store.append_events, run_id, events)
+    @classmethod
+    async def discover(
+        cls, start: str | os.PathLike[str] = ".", settings: Settings | None = None
+    ) -> Repository:
+        """As `aivcs.Repository.discover`."""
+        return cls(await to_thread(repository.Repository.discover, start, settings))
 
-    async def complete_run(self, run_id: str, summary: RunSummary) -> None:
-        await to_thread(self._store.complete_run, run_id, summary)
+    @property
+    def path(self) -> str:
+        """Where the store is."""
+        return self._sync.path
 
-    async def fail_run(
-        self,
-        run_id: str,
-        summary: RunSummary,
-        *,
-        event: RunEvent | None = None,
-        expect: Head | None = None,
-    ) -> None:
-        await to_thread(self._store.fail_run, run_id, summary, event=event, expect=expect)
+    @property
+    def blobs(self) -> CasStore:
+        """The blobs."""
+        return wrap(self._sync.blobs)
 
-    async def cancel_run(self, run_id: str, summary: RunSummary) -> None:
-        await to_thread(self._store.cancel_run, run_id, summary)
+    @property
+    def runs(self) -> RunLedger:
+        """The runs."""
+        return wrap(self._sync.runs)
 
-    async def get_run(self, run_id: str) -> RunRecord:
-        return await to_thread(self._store.get_run, run_id)
+    @property
+    def releases(self) -> ReleaseRegistry:
+        """The releases."""
+        return wrap(self._sync.releases)
 
-    async def get_events(self, run_id: str) -> list[RunEvent]:
-        return await to_thread(self._store.get_events, run_id)
-
-    def iter_events(self, run_id: str) -> AsyncGenerator[RunEvent]:
-        return _iterate(lambda: self._store.iter_events(run_id))
-
-    async def list_runs(
-        self, spec_digest: ContentDigest | None = None, **selection: Any
-    ) -> list[RunRecord]:
-        return await to_thread(self._store.list_runs, spec_digest, **selection)
-
-    def iter_runs(
-        self, spec_digest: ContentDigest | None = None, **selection: Any
-    ) -> AsyncGenerator[RunRecord]:
-        return _iterate(lambda: self._store.iter_runs(spec_digest, **selection))
-
-    def iter_outcomes(
-        self, spec_digest: ContentDigest | None = None, **selection: Any
-    ) -> AsyncGenerator[tuple[str, RunStatus, Timestamp, int | None]]:
-        return _iterate(lambda: self._store.iter_outcomes(spec_digest, **selection))
-
-    async def count_runs(
-        self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
-    ) -> dict[RunStatus, int]:
-        return await to_thread(self._store.count_runs, unreadable=unreadable)
-
-    def list_run_ids(self, prefix: str = "") -> AsyncGenerator[RunId]:
-        return _iterate(lambda: self._store.list_run_ids(prefix))
-
-    async def head(self, run_id: str) -> Head:
-        return await to_thread(self._store.head, run_id)
-
-
-class _AsyncReleaseRegistry:
-    """A `ReleaseRegistry` over a sync one."""
-
-    def __init__(self, store: Any) -> None:
-        self._store: storage.ReleaseRegistry = store
-
-    async def promote(
-        self, name: str, spec_digest: ContentDigest, metadata: ReleaseMetadata, **terms: Any
-    ) -> ReleaseRecord:
-        return await to_thread(self._store.promote, name, spec_digest, metadata, **terms)
-
-    async def rollback(self, name: str, **terms: Any) -> ReleaseRecord:
-        return await to_thread(self._store.rollback, name, **terms)
-
-    async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
-        return await to_thread(self._store.block, name, digest, by=by, reason=reason)
-
-    async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
-        return await to_thread(self._store.unblock, name, digest, by=by, reason=reason)
-
-    async def add_signature(
-        self,
-        name: str,
-        seq: int,
-        hash: str,  # noqa: A002 the file format's word
-        signature: str,
-    ) -> SignatureMark:
-        return await to_thread(self._store.add_signature, name, seq, hash, signature)
-
-    async def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
-        return await to_thread(self._store.find_block, name, digest)
-
-    async def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
-        return await to_thread(self._store.block_history, name, digest)
-
-    async def blocks(self, name: str) -> list[BlockMark]:
-        return await to_thread(self._store.blocks, name)
-
-    async def standing(self, name: str) -> Standing | None:
-        return await to_thread(self._store.standing, name)
-
-    async def find(self, name: str, seq: int) -> Sealed | None:
-        return await to_thread(self._store.find, name, seq)
-
-    async def current(self, name: str) -> ReleaseRecord | None:
-        return await to_thread(self._store.current, name)
-
-    async def history(self, name: str) -> list[ReleaseRecord]:
-        return await to_thread(self._store.history, name)
-
-    def iter_history(self, name: str) -> AsyncGenerator[ReleaseRecord]:
-        return _iterate(lambda: self._store.iter_history(name))
-
-    def iter_log(self, name: str) -> AsyncGenerator[Sealed]:
-        return _iterate(lambda: self._store.iter_log(name))
-
-    def list_names(self) -> AsyncGenerator[str]:
-        return _iterate(self._store.list_names)
-
-    async def head(self, name: str) -> Head:
-        return await to_thread(self._store.head, name)
+    start_run = _starting(repository.Repository.start_run)
+    get_blob = _awaited(repository.Repository.get_blob)
+    resolve_digest = _awaited(repository.Repository.resolve_digest)
+    resolve_pin = _awaited(repository.Repository.resolve_pin)
+    resolve_run = _awaited(repository.Repository.resolve_run)
+    resolve_spec = _awaited(repository.Repository.resolve_spec)
+    resolve_target = _awaited(repository.Repository.resolve_target)
+    resolve_expectation = _awaited(repository.Repository.resolve_expectation)
 
 
 async def _iterate(begin: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         RunSummary as RunSummary,
     )
 
-HEX = frozenset("0123456789abcdef")
+_HEX = frozenset("0123456789abcdef")
 _ZEROS = dict.fromkeys(map(ord, "123456789"), "0")
 ALNUM = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _SAFE = ALNUM | frozenset("._-")
@@ -83,7 +83,7 @@ class ContentDigest(str):
         if not isinstance(text, str):
             raise errors.InvalidDigestError(repr(text))
         lowered = text.lower() if text.isascii() else text
-        if len(lowered) != 64 or not HEX.issuperset(lowered):
+        if len(lowered) != 64 or not is_hex(lowered):
             raise errors.InvalidDigestError(text)
         return str.__new__(cls, lowered)
 
@@ -261,6 +261,16 @@ def check_text(what: str, text: str) -> None:
         )
     if not text.isprintable():
         raise InvalidNameError(f"{what} {shown(text)} has characters that cannot be printed")
+
+
+def is_hex(text: str) -> bool:
+    """Tells whether a text has lower-case hexadecimal digits only; so has an empty one."""
+    return _HEX.issuperset(text)
+
+
+def parse_seq(text: str) -> "int | None":
+    """Returns the sequence number that a text is; None if it is none, or longer than one can be."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 16 else None
 
 
 def is_safe(text: object) -> bool:

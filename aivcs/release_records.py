@@ -7,7 +7,6 @@ or runs has no use for them, and making a class is not free.
 from aivcs.errors import InvalidNameError, SerializationError
 from aivcs.model import (
     ALNUM,
-    HEX,
     MAX_NAME,
     MAX_SEQ,
     ContentDigest,
@@ -15,6 +14,7 @@ from aivcs.model import (
     Record,
     Timestamp,
     check_text,
+    is_hex,
     is_safe,
     is_text,
     shown,
@@ -200,5 +200,5 @@ def check_label(label: str) -> None:
         raise InvalidNameError(f"label {label} has a meaning of its own; choose another")
     if label.isdigit() or label.startswith("@"):
         raise InvalidNameError(f"label {shown(label)} reads as a sequence number; write v{label}")
-    if 4 <= len(label) <= 64 and HEX.issuperset(label.lower()):
+    if 4 <= len(label) <= 64 and is_hex(label.lower()):
         raise InvalidNameError(f"label {shown(label)} reads as a digest; choose another")

@@ -15,7 +15,7 @@ import os
 from aivcs import errors
 from aivcs.backends.fs import FileBackend
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
-from aivcs.model import ContentDigest
+from aivcs.model import ContentDigest, is_hex, parse_seq
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
@@ -150,19 +150,33 @@ class Repository:
             spec: What runs, as for `resolve_spec`.
             agent_name: Which agent runs.
             git_sha: The commit of its code.
-            tags: Any JSON value.
+            tags: Any JSON value; others become JSON as for `ActiveRun.log`.
             owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
 
         Raises:
             NotFoundError: The spec is not in the store.
         """
-        from aivcs.active_run import ActiveRun
+        from aivcs.active_run import ActiveRun, as_json
         from aivcs.model import RunMetadata
 
-        metadata = RunMetadata(agent_name, git_sha=git_sha, tags=tags)
+        metadata = RunMetadata(agent_name, git_sha=git_sha, tags=as_json(tags))
         with self.hold():
             run_id = self.runs.create_run(self.resolve_spec(spec), metadata, owner=owner)
-        return ActiveRun(self.runs, run_id)
+        return ActiveRun(self.runs, run_id, self.resolve_digest)
+
+    def get_blob(self, digest: str) -> bytes:
+        """Returns the content of a blob, verified.
+
+        Args:
+            digest: As for `resolve_digest`: a digest or a unique prefix. The stores themselves take
+                whole digests only.
+
+        Raises:
+            NotFoundError: There is no such blob.
+            AmbiguousError: The prefix fits several.
+            IntegrityError: It is damaged.
+        """
+        return self.blobs.get(self.resolve_digest(digest))
 
     def hold(self, *, later: bool = False) -> "Hold":
         """Returns a block in which no blob vanishes that is found or put in it.
@@ -194,7 +208,7 @@ class Repository:
         if not text:
             raise UsageError("DIGEST is empty; is a variable unset?")
         lowered = text.lower()
-        if lowered.strip("0123456789abcdef") or len(text) > 64:
+        if not is_hex(lowered) or len(text) > 64:
             raise errors.InvalidDigestError(text)
         if len(text) < MIN_PREFIX:
             raise UsageError(f"DIGEST {text} is too short: give at least {MIN_PREFIX} characters")
@@ -284,14 +298,14 @@ class Repository:
         if not text:
             raise UsageError("the target is empty; is a variable unset?")
         if text[0] == "@":
-            seq = _seq_of(text[1:])
+            seq = parse_seq(text[1:])
             if seq is None:
                 raise UsageError(f"{text[:80]!r} is no target: write @SEQ, a label or a digest")
             return seq
         lowered = text.lower()
-        if _seq_of(text) is not None and len(text) < MIN_PREFIX:
+        if parse_seq(text) is not None and len(text) < MIN_PREFIX:
             raise UsageError(f"{text} is no target: write @{text} for the entry with that number")
-        if not MIN_PREFIX <= len(text) <= 64 or lowered.strip("0123456789abcdef"):
+        if not MIN_PREFIX <= len(text) <= 64 or not is_hex(lowered):
             return text
         seen = sorted({record.spec_digest for record in self.releases.iter_history(name)})
         found = _only("digest", text, (digest for digest in seen if digest.startswith(lowered)))
@@ -314,7 +328,7 @@ class Repository:
         """
         if text == "none":
             return text
-        seq = _seq_of(text[1:]) if text[:1] == "@" else None
+        seq = parse_seq(text[1:]) if text[:1] == "@" else None
         if seq is not None:
             return seq
         try:
@@ -334,7 +348,7 @@ class Repository:
             return record.spec_digest
         from aivcs.log.release import find_release
 
-        seq = _seq_of(selector)
+        seq = parse_seq(selector)
         if seq is None:
             return find_release(name, self.releases.iter_history(name), selector).spec_digest
         from aivcs.model import ReleaseRecord
@@ -350,11 +364,6 @@ def _absolute(path: "str | os.PathLike[str]") -> str:
     if not os.fspath(path):
         raise UsageError("the path of the store is empty; is a variable unset?")
     return os.path.abspath(path)
-
-
-def _seq_of(text: str) -> "int | None":
-    """The sequence number that a text is; None if it is none, or longer than one can be."""
-    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 16 else None
 
 
 def stored_settings(backend: FileBackend) -> Settings:

@@ -90,6 +90,10 @@ for _name in ("RUNNING", "COMPLETED", "FAILED", "CANCELLED"):
     setattr(RunStatus, _name, _STATUSES[_name])
 
 
+RUN_STATUSES = tuple(_STATUSES.values())
+"""Every status, in the order in which runs come to have them."""
+
+
 class RunMetadata(Record):
     """Where a run comes from.
 

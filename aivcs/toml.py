@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 
+_MARKS = ((b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+"""What editors and shells of Windows put before a text, and TOML forbids."""
+
 
 class TomlError(ValueError):
     """A text is no TOML; the message says where and why."""
@@ -29,6 +32,11 @@ def parse_toml(data: bytes) -> "dict[str, Any]":
     tables = parse_simple(data)
     if tables is not None:
         return tables
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            raise TomlError(
+                f"it begins with the byte order mark of {encoding}; save it as UTF-8 without one"
+            )
     import tomllib
 
     try:

@@ -1,6 +1,7 @@
 """The async twins beyond the contract: threads, chunks, closing, cancellation."""
 
 import asyncio
+import inspect
 import threading
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -8,7 +9,8 @@ from io import BytesIO
 
 import pytest
 
-from aivcs import aio
+import aivcs
+from aivcs import aio, storage
 from aivcs.errors import IntegrityError, NotFoundError, RunNotFoundError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
@@ -59,14 +61,60 @@ def test_a_twin_has_the_methods_of_its_store_as_coroutines(store, methods):
     assert public == {name for name in dir(type(twin)) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("name", ["CasStore", "RunLedger", "ReleaseRegistry"])
-def test_the_async_contract_has_the_methods_of_the_sync_one(name):
-    from aivcs import storage
+def is_iterated(method):
+    return str(inspect.signature(method).return_annotation).startswith("Iterator[")
 
-    sync, twin = getattr(storage, name), getattr(aio, name)
-    assert {n for n in vars(sync) if not n.startswith("_")} == {
-        n for n in vars(twin) if not n.startswith("_")
-    }
+
+@pytest.mark.parametrize(
+    ("twin", "sync", "left_out"),
+    [
+        (aio.CasStore, storage.CasStore, set()),
+        (aio.RunLedger, storage.RunLedger, set()),
+        (aio.ReleaseRegistry, storage.ReleaseRegistry, set()),
+        # A hold keeps others out while the event loop does something else.
+        (aio.Repository, aivcs.Repository, {"backend", "hold"}),
+        (aio.ActiveRun, aivcs.ActiveRun, set()),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_each_method_is_there_with_the_signature_of_the_sync_one(twin, sync, left_out):
+    names = {name for name in dir(sync) if not name.startswith("_")} - left_out
+    assert not names - {name for name in dir(twin) if not name.startswith("_")}
+    for name in names:
+        if not callable(getattr(sync, name)):
+            continue  # a property
+        expected = inspect.signature(getattr(sync, name))
+        assert [*inspect.signature(getattr(twin, name)).parameters] == [*expected.parameters], name
+        if is_iterated(getattr(sync, name)):
+            assert not asyncio.iscoroutinefunction(getattr(twin, name)), name
+        elif name != "start_run":  # to be awaited, or entered
+            assert asyncio.iscoroutinefunction(getattr(twin, name)), name
+
+
+@pytest.mark.parametrize("twin", [aio.CasStore, aio.RunLedger, aio.ReleaseRegistry])
+def test_each_method_hands_on_what_it_is_given_and_what_comes_back(twin):
+    class Recorder:
+        def __getattr__(self, name):
+            def call(*args, **options):
+                seen.append((name, args, options))
+                return iter([name]) if is_iterated(getattr(twin, name)) else name
+
+            return call
+
+    seen = []
+    store = twin(Recorder())
+
+    async def call(name):
+        result = getattr(store, name)("a", key="b") if name != "open" else store.open("a")
+        if hasattr(result, "__anext__"):
+            (result,) = [item async for item in result]
+            return result
+        return await result
+
+    for name in [name for name in dir(twin) if not name.startswith("_")]:
+        result = asyncio.run(call(name))
+        assert name == "open" or result == name
+        assert seen.pop() == (name, ("a",), {} if name == "open" else {"key": "b"})
 
 
 @pytest.mark.parametrize(
@@ -342,3 +390,81 @@ def test_a_cancelled_iteration_closes_the_iterator_when_its_thread_is_done():
 
     assert asyncio.run(run())
     assert store.fetched == 256
+
+
+# a repository
+
+
+@pytest.fixture
+def repo(tmp_path):
+    return asyncio.run(aio.Repository.init(tmp_path))
+
+
+def test_a_repository_is_made_opened_and_discovered(tmp_path, repo):
+    async def run():
+        for found in (
+            await aio.Repository.open(tmp_path / ".aivcs"),
+            await aio.Repository.discover(tmp_path),
+        ):
+            assert found.path == repo.path
+        digest = await repo.blobs.put(b"a spec")
+        assert await repo.get_blob(digest[:8]) == b"a spec"
+        await repo.releases.promote("bot", digest, ReleaseMetadata("me"))
+        assert await repo.resolve_spec("bot@current") == digest
+
+    asyncio.run(run())
+
+
+def test_a_run_is_started_and_ends_with_its_block(repo):
+    async def run():
+        spec = await repo.blobs.put(b"a spec")
+        async with repo.start_run(spec[:12], agent_name="bot") as run:
+            assert await run.log("tool_called", tool_name="search") == 1
+            await run.set_final_state(spec[:12])
+            assert run.final_state == spec
+        record = await run.record()
+        assert (record.status, record.summary.final_state_digest) == ("COMPLETED", spec)
+        events = [event async for event in repo.runs.iter_events(run.run_id)]
+        assert [event.payload for event in events] == [{"tool_name": "search"}]
+
+    asyncio.run(run())
+
+
+def test_a_run_can_be_awaited_and_ended_by_hand(repo):
+    async def run():
+        run = await repo.start_run(await repo.blobs.put(b"a spec"), agent_name="bot")
+        await run.fail()
+        return (await run.record()).status
+
+    assert asyncio.run(run()) == "FAILED"
+
+
+def test_a_task_that_is_cancelled_cancels_its_run(repo):
+    runs = []
+
+    async def work():
+        async with repo.start_run(await repo.blobs.put(b"a spec"), agent_name="bot") as run:
+            runs.append(run)
+            await asyncio.sleep(60)
+
+    async def run():
+        task = asyncio.create_task(work())
+        while not runs:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return (await runs[0].record()).status
+
+    assert asyncio.run(run()) == "CANCELLED"
+
+
+def test_a_run_fails_with_its_exception(repo):
+    async def run():
+        with pytest.raises(ZeroDivisionError):
+            async with repo.start_run(await repo.blobs.put(b"a spec"), agent_name="bot") as run:
+                raise ZeroDivisionError
+        events = await repo.runs.get_events(run.run_id)
+        return (await run.record()).status, events[-1].payload["type"]
+
+    assert asyncio.run(run()) == ("FAILED", "ZeroDivisionError")

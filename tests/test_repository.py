@@ -1,5 +1,15 @@
 """The Python API: a repository, its stores, and a run that ends with its block."""
 
+import ast
+import datetime as dt
+import os
+import pydoc
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum, IntEnum
+from pathlib import Path
+
 import pytest
 
 import aivcs
@@ -53,6 +63,11 @@ class TestRepository:
         repo.releases.rollback("bot")
         assert repo.resolve_spec("bot@current") == spec
 
+    def test_gives_a_blob_by_a_prefix_of_its_digest(self, repo, spec):
+        assert repo.get_blob(spec[:8].upper()) == repo.get_blob(spec) == repo.blobs.get(spec)
+        with pytest.raises(aivcs.NotFoundError):
+            repo.get_blob("0000")
+
     def test_everything_public_is_there(self):
         for name in dir(aivcs):
             assert getattr(aivcs, name) is not None
@@ -60,7 +75,148 @@ class TestRepository:
             aivcs.nonsense  # noqa: B018
 
 
+def test_what_is_public_is_said_once_to_everybody():
+    """What `*`, help(), the loader and type checkers are told is the same."""
+    (block,) = [
+        node
+        for node in ast.parse(Path(aivcs.__file__).read_text()).body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name)
+    ]
+    typed = [alias for node in block.body for alias in node.names]
+    assert all(alias.name == alias.asname for alias in typed)
+    homes = [name for names in aivcs._HOMES.values() for name in names.split()]
+    assert sorted(homes) == sorted(aivcs.__all__) == sorted(alias.name for alias in typed)
+    assert dir(aivcs) == sorted([*aivcs.__all__, "__version__"])
+    assert all(isinstance(getattr(aivcs, name), type) for name in aivcs.__all__)
+
+
+def test_help_shows_the_public_names_only():
+    text = pydoc.plain(pydoc.render_doc(aivcs))
+    shown = re.findall(r"^    class (\w+)", text, re.MULTILINE)
+    assert sorted(shown) == sorted(aivcs.__all__)
+    assert "TYPE_CHECKING" not in text
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+@dataclass
+class Point:
+    x: int
+    at: Path
+
+
+class Scalar:
+    """Stands in for numpy's numbers and arrays."""
+
+    dtype = "float32"
+
+    def __init__(self, value):
+        self.value = value
+
+    def tolist(self):
+        return self.value
+
+
+class Opaque:
+    def __str__(self):
+        raise RuntimeError
+
+
+NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+
+
+class TestValuesThatJsonHasNot:
+    @pytest.mark.parametrize(
+        ("value", "stored"),
+        [
+            (NOON, "2026-01-02T11:00:00.000000Z"),
+            (NOON.replace(tzinfo=None), "2026-01-02T12:00:00"),
+            (NOON.date(), "2026-01-02"),
+            (dt.timedelta(milliseconds=1500), 1.5),
+            (Path("a/b"), "a/b"),
+            (Path(os.fsdecode(b"a\xff")), "a\\udcff"),
+            (Colour.RED, "red"),
+            (Level.HIGH, 3),
+            (Point(1, Path("p")), {"x": 1, "at": "p"}),
+            (Scalar(1.5), 1.5),
+            (Scalar([1, 2]), [1, 2]),
+            (Scalar(float("nan")), "NaN"),
+            (float("-inf"), "-Infinity"),
+            ({"b", "a"}, ["a", "b"]),
+            (range(3), [0, 1, 2]),
+            (b"text", "text"),
+            (b"\xff", "\\xff"),
+            ({None: "b", Colour.RED: "d"}, None),
+            (Decimal("1.10"), "1.10"),
+            (ValueError("x"), "ValueError('x')"),
+            (aivcs.Head(1, "h"), {"lines": 1, "hash": "h"}),
+            (Opaque(), "<Opaque>"),
+            (Point, str(Point)),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_become_json_in_an_event(self, repo, spec, value, stored):
+        if isinstance(value, dict):
+            value["yes"] = (1, 2.5, [True])
+            stored = {"null": "b", "red": "d", "yes": [1, 2.5, [True]]}
+        with repo.start_run(spec, agent_name="bot", tags={"t": value}) as run:
+            run.log("k", {"v": value, "list": [value]})
+            run.log("k", v=value)
+        first, second = repo.runs.get_events(run.run_id)
+        assert first.payload == {"v": stored, "list": [stored]}
+        assert second.payload == {"v": stored}
+        assert run.record().metadata.tags == {"t": stored}
+        assert type(second.payload["v"]) is type(stored)
+
+    def test_what_cannot_end_is_refused(self, repo, spec):
+        circle = [{1}]
+        circle.append(circle)
+        with repo.start_run(spec, agent_name="bot") as run:
+            with pytest.raises(aivcs.SerializationError, match="nested"):
+                run.log("k", circle)
+            with pytest.raises(aivcs.SerializationError, match="two keys"):
+                run.log("k", {1: "a", "1": "b"})
+        assert repo.runs.get_events(run.run_id) == []
+
+    def test_numbers_of_numpy(self, repo, spec):
+        numpy = pytest.importorskip("numpy")
+        with repo.start_run(spec, agent_name="bot") as run:
+            run.log("k", a=numpy.float32(0.5), b=numpy.arange(2), c=numpy.bool_(True))
+        assert repo.runs.get_events(run.run_id)[0].payload == {"a": 0.5, "b": [0, 1], "c": True}
+
+
 class TestActiveRun:
+    def test_takes_members_by_name(self, repo, spec):
+        with repo.start_run(spec, agent_name="bot") as run:
+            run.log("k", tool="grep", hits=3, self="me")
+            run.log("k", {"seq": 1, "timestamp": 2}, hits=3)
+            run.log("k", seq=9)
+        payloads = [event.payload for event in repo.runs.get_events(run.run_id)]
+        assert payloads[0] == {"tool": "grep", "hits": 3, "self": "me"}
+        assert payloads[1] == {"seq": 1, "timestamp": 2, "hits": 3}
+        assert payloads[2] == {}
+
+    @pytest.mark.parametrize("payload", [{"a": 1}, [1], "text", 0])
+    def test_a_member_that_has_no_place_is_refused(self, repo, spec, payload):
+        with repo.start_run(spec, agent_name="bot") as run, pytest.raises(TypeError):
+            run.log("k", payload, a=2)
+        assert repo.runs.get_events(run.run_id) == []
+
+    def test_takes_a_prefix_for_its_final_state_and_refuses_others_at_once(self, repo, spec):
+        with repo.start_run(spec, agent_name="bot") as run:
+            with pytest.raises(aivcs.InvalidDigestError):
+                run.final_state = "no digest"
+            with pytest.raises(aivcs.NotFoundError):
+                run.final_state = "0000"
+            run.final_state = spec[:8]
+        assert run.record().summary.final_state_digest == spec
+
     def test_completes_with_its_block(self, repo, spec):
         with repo.start_run(spec, agent_name="bot", tags={"k": 1}) as run:
             assert run.log("a") == 1

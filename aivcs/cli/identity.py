@@ -3,6 +3,7 @@
 import os
 
 from aivcs.errors import UsageError
+from aivcs.model import is_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _head(folder: str) -> "str | None":
     common = folder
     for _ in range(5):  # as deep as git follows symbolic references
         if not text.startswith("ref: "):
-            return text if len(text) in {40, 64} and not text.strip("0123456789abcdef") else None
+            return text if len(text) in {40, 64} and is_hex(text) else None
         name = text[5:].strip()
         common = _common(folder)
         for place in (folder, common):

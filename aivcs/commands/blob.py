@@ -4,7 +4,7 @@ import os
 from stat import S_ISDIR, S_ISREG
 
 from aivcs.errors import AivcsError, BackendError, ConflictError, NotFoundError, UsageError
-from aivcs.model import ContentDigest
+from aivcs.model import ContentDigest, is_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ def list_(repo: "Repository", prefix: str = "") -> "Iterator[ContentDigest]":
     Raises:
         UsageError: The prefix is not hexadecimal.
     """
-    if prefix.lower().strip("0123456789abcdef"):
+    if not is_hex(prefix.lower()):
         raise UsageError(f"{prefix[:64]!a} is no beginning of a digest")
     return repo.blobs.list_digests(prefix)
 

@@ -7,7 +7,7 @@ Everything is a bounded look at the store, which is left as it is. What a kind i
 from itertools import islice
 
 from aivcs.errors import StorageError
-from aivcs.model import RunStatus, Timestamp
+from aivcs.model import RunStatus, Timestamp, is_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LIMIT = 50
 """Candidates of one sort, at most: more would not be read."""
-_HEX = frozenset("0123456789abcdef")
 
 
 def candidates(
@@ -78,7 +77,7 @@ def _releases(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[
 
 def _digests(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
     lowered = prefix.lower()
-    if _HEX.issuperset(lowered):
+    if is_hex(lowered):
         for digest, size, moment in repo.backend.glance().blobs(lowered, limit=LIMIT):
             yield prefix + digest[len(prefix) :], f"{size} bytes", _timestamp(moment)
 

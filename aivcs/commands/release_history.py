@@ -8,7 +8,7 @@ has to be remembered.
 
 from aivcs import errors
 from aivcs.errors import UsageError
-from aivcs.model import ReleaseRecord
+from aivcs.model import ReleaseRecord, parse_seq
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -277,9 +277,8 @@ class _SignedHistory:
 
 def _wanted(repo: "Repository", name: str, target: str) -> "ContentDigest | int | str":
     """The seq, digest or label that a target is."""
-    if target.isascii() and target.isdecimal() and len(target) < 17:
-        return int(target)
-    return repo.resolve_target(name, target)
+    seq = parse_seq(target)
+    return repo.resolve_target(name, target) if seq is None else seq
 
 
 def _no_entry(name: str, wanted: "ContentDigest | int | str") -> "errors.ReleaseNotFoundError":

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aivcs.model import RunStatus, check_text
+from aivcs.run_records import RUN_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,9 +42,7 @@ class AgentStatistics:
     def __init__(self, agent_name: str) -> None:
         """Begins without a run."""
         self.agent_name = agent_name
-        self.counts: dict[RunStatus, int] = dict.fromkeys(
-            map(RunStatus, ("RUNNING", "COMPLETED", "FAILED", "CANCELLED")), 0
-        )
+        self.counts: dict[RunStatus, int] = dict.fromkeys(RUN_STATUSES, 0)
         self.last_created_at: Timestamp | None = None
         self.runs_per_day = [0] * DAYS
         self._durations = array("q")

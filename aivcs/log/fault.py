@@ -53,6 +53,8 @@ def find_byte_fault(data: bytes) -> str | None:
     try:
         data.decode()
     except UnicodeDecodeError as error:
+        if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            return "line 1, column 1: the byte order mark of UTF-16; UTF-8 without one is wanted"
         before = data[: error.start]
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1

@@ -14,7 +14,7 @@ import re
 
 from aivcs.errors import SerializationError, UnsupportedFormatError
 from aivcs.log.jsontext import encode, parse
-from aivcs.model import Head, RunId, check_release_name
+from aivcs.model import Head, RunId, check_release_name, is_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 TYPE = "heads"
 FORMAT = 1
-_HEX = frozenset("0123456789abcdef")
 _BEGIN = re.compile(rb'\{"type":"heads","format":1,"logs":\[')
 _ENTRY = re.compile(
     rb'\{"log":"([A-Za-z0-9._/-]+)","lines":([1-9][0-9]{0,17}),"hash":"([0-9a-f]{64})"\}([,\]])'
@@ -106,7 +105,7 @@ def _head(entry: object) -> "tuple[str, Head]":
             and 0 < lines < _MOST_LINES
             and isinstance(link, str)
             and len(link) == 64
-            and _HEX.issuperset(link)
+            and is_hex(link)
         ):
             check_log_name(name)
             return name, Head(lines, link)

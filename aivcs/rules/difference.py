@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.rules.alignment import align
+from aivcs.rules.pointer import make_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -35,15 +36,10 @@ class Change(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Returns it with its place as a JSON Pointer, and without the side that has no value."""
-        fields = {"op": self.op, "path": pointer(self.place), "a": self.a, "b": self.b}
+        fields = {"op": self.op, "path": make_pointer(self.place), "a": self.a, "b": self.b}
         if self.op in {"add", "remove"}:
             del fields["a" if self.op == "add" else "b"]
         return fields
-
-
-def pointer(place: Place) -> str:
-    """Returns a place as a JSON Pointer (RFC 6901)."""
-    return "".join("/" + str(name).replace("~", "~0").replace("/", "~1") for name in place)
 
 
 def dotted(place: Place) -> str:

@@ -4,6 +4,7 @@ from aivcs.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 
@@ -22,6 +23,11 @@ def pointer_parts(pointer: str) -> "list[str]":
                 f"{pointer[:80]!a} is no JSON pointer: ~ is written as ~0 in it, and / as ~1"
             )
     return [part.replace("~1", "/").replace("~0", "~") for part in parts]
+
+
+def make_pointer(parts: "Iterable[str | int]") -> str:
+    """Returns the pointer through some names and indices; the inverse of `pointer_parts`."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def value_at(value: "Any", pointer: str) -> "Any":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import InvalidDigestError, SerializationError
 from aivcs.log.jsontext import parse
-from aivcs.model import ContentDigest
+from aivcs.model import ContentDigest, is_hex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,6 @@ BUILD_TYPE = f"{PROJECT}/blob/main/docs/releases.md#provenance"
 """Where the parameters of a release are described."""
 HEAD_ALGORITHM = "aivcsHead"
 """The name of the digest of a log: the hash of its last line, which stands for all lines."""
-_HEX = frozenset("0123456789abcdef")
 
 
 def statement(
@@ -127,4 +126,4 @@ def parts_of(spec: bytes) -> list[dict[str, Any]]:
 
 def _is_commit(text: str) -> bool:
     """Whether a text is the whole id of a git commit, SHA-1 or SHA-256."""
-    return len(text) in {40, 64} and _HEX.issuperset(text)
+    return len(text) in {40, 64} and is_hex(text)

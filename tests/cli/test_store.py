@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import subprocess
+from contextlib import suppress
 
 import pytest
 
@@ -254,6 +256,41 @@ class TestConfig:
         outside.ok("config", "set", "--user", "core.lock_timeout", "5")
         assert outside.ok("config", "get", "core.lock_timeout").text == "5"
         assert outside("config", "set", "core.lock_timeout", "5", code=10).complaint
+
+    @pytest.mark.parametrize("user", [False, True], ids=["store", "user"])
+    def test_two_who_set_at_once_lose_nothing(self, aivcs, user):
+        path = aivcs.home / ".config/aivcs/config.toml" if user else aivcs.store / "config.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path.parent, os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX)  # as somebody who is editing has it
+        process = aivcs.start("config", "set", *(["--user"] if user else []), "exec.redact", "B")
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.3)
+            path.write_text('[exec]\nredact = ["A"]\n')
+        finally:
+            os.close(fd)
+        assert process.wait(60) == 0
+        assert aivcs.ok("config", "get", "exec.redact").text == "A B"
+
+    def test_waits_for_somebody_who_edits_no_longer_than_it_may(self, aivcs, unchanged):
+        fd = os.open(aivcs.store, os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            with unchanged:
+                set_ = ("config", "set", "exec.redact", "B")
+                assert "config.toml" in aivcs("--lock-timeout", "0.01", *set_, code=11).complaint
+        finally:
+            os.close(fd)
+
+    @pytest.mark.parametrize(
+        ("mark", "encoding"),
+        [(b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")],
+    )
+    def test_a_byte_order_mark_is_named(self, aivcs, mark, encoding):
+        (aivcs.store / "config.toml").write_bytes(mark + b"[core]\n")
+        complaint = aivcs("config", "list", code=2).complaint
+        assert f"byte order mark of {encoding}; save it as UTF-8" in complaint
 
     def test_the_nearer_place_outdoes_the_farther(self, aivcs):
         get = ("config", "get", "core.lock_timeout")

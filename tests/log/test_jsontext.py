@@ -293,6 +293,10 @@ def test_a_fault_is_told_with_its_place(text, fault):
     ("data", "fault"),
     [
         (b'"\xff"', "line 1, column 2: byte 0xff is not UTF-8"),
+        (
+            "{}".encode("utf-16"),
+            "line 1, column 1: the byte order mark of UTF-16; UTF-8 without one is wanted",
+        ),
         ("é\n🦀".encode() + b"\xc3", "line 2, column 2: byte 0xc3 is not UTF-8"),
         ("Grüße".encode(), None),
     ],

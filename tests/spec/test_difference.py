@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from aivcs.rules.alignment import align
-from aivcs.rules.difference import compare_json, dotted, pointer, unified
+from aivcs.rules.difference import compare_json, dotted, unified
+from aivcs.rules.pointer import make_pointer
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "c\n"]), max_size=25).map("".join)
@@ -151,6 +152,6 @@ def test_a_place_leads_to_the_value(a, b):
 
 
 def test_places_are_written_for_programs_and_for_people():
-    assert pointer(("a/b", 0, "~", "")) == "/a~1b/0/~0/"
-    assert pointer(()) == ""
+    assert make_pointer(("a/b", 0, "~", "")) == "/a~1b/0/~0/"
+    assert make_pointer(()) == ""
     assert dotted(("args", 0, "a.b", "c", "")) == 'args[0]["a.b"].c[""]'

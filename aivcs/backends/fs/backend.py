@@ -236,6 +236,25 @@ class FileBackend:
         finally:
             os.close(fd)
 
+    def edit_config(self, edit: "Callable[[bytes | None], bytes]") -> None:
+        """Replaces the store's configuration file by what a function makes of it.
+
+        No other `edit_config` comes between reading and writing.
+
+        Raises:
+            LockTimeoutError: Another process is editing it for too long.
+            BackendError: It cannot be read or written.
+            OutcomeUnknownError: Whether it is durable cannot be known.
+        """
+        path = self._folder.root
+        with files.doing("lock", path):
+            fd = files.open_folder(path)
+        try:
+            files.lock_file(fd, f"{path}/config.toml", self.settings.lock_timeout)
+            self.write_config(edit(self.read_config()))
+        finally:
+            os.close(fd)
+
     def write_config(self, data: bytes) -> None:
         """Replaces the store's configuration file as a whole; with nothing in it, it is removed.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.cli import render
 from aivcs.errors import UsageError
+from aivcs.model import parse_seq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,7 @@ def _seq(text: str | None) -> int | None:
         return None
     if not text:
         raise UsageError("SEQ is empty; is a variable unset?")
-    digits = text.removeprefix("@")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 16):
+    seq = parse_seq(text.removeprefix("@"))
+    if seq is None:
         raise UsageError(f"{text[:80]!a} is no entry: write @SEQ, as in @3")
-    return int(digits)
+    return seq

@@ -283,7 +283,7 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
         from aivcs.config import render_config
 
         backend = context.repository().backend
-        backend.write_config(render_config(backend.read_config(), key, value))
+        backend.edit_config(lambda text: render_config(text, key, value))
     if key == "core.durability" and value != "none":
         os.sync()  # what is stored from now on may refer to what was stored without waiting
 
@@ -297,18 +297,34 @@ def _change_own(context: Context, key: str, value: object) -> None:
 
     # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
     path = os.path.realpath(context.user_config_path())
-    after = render_config(read_config(path), key, value)
     if os.path.exists(path) and not os.path.isfile(path):
         raise BackendError(f"cannot write {path}: it is no regular file")
+    folder = os.path.dirname(path)
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(f"{path}.new", "wb") as file:
-            file.write(after)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut leaves an empty file, which means the defaults
-        os.replace(f"{path}.new", path)
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _lock(lock)
+            after = render_config(read_config(path), key, value)
+            with open(f"{path}.new", "wb") as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut leaves an empty file: the defaults
+            os.replace(f"{path}.new", path)
+        finally:
+            os.close(lock)
     except OSError as error:
         raise BackendError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _lock(fd: int) -> None:
+    """Waits until no other process is editing the user's configuration in an open folder."""
+    from fcntl import LOCK_EX, flock
+
+    try:
+        flock(fd, LOCK_EX)
+    except OSError:
+        pass  # a file system without locks; two who edit at once there may lose a change
 
 
 def _optional_repository(context: Context) -> Repository | None:

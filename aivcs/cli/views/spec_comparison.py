@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from aivcs.cli.grid import paint
 from aivcs.cli.render import escape
 from aivcs.log.jsontext import encode_trusted
-from aivcs.rules.difference import pointer, unified
+from aivcs.rules.difference import unified
+from aivcs.rules.pointer import make_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,7 @@ def _file_lines(file: FileChange) -> Iterator[str]:
 
 def change_lines(change: Change) -> Iterator[str]:
     """Yields a difference of two JSON values, texts of several lines line by line."""
-    yield f"@@ {pointer(change.place) or '(all of it)'} @@"
+    yield f"@@ {make_pointer(change.place) or '(all of it)'} @@"
     a, b = change.a, change.b
     if isinstance(a, str) and isinstance(b, str) and "\n" in a + b:
         yield from list(unified(a, b, "", ""))[2:]
