@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROJECT = Path(__file__).parents[2]
-HEAD = re.compile(r"(lines, head\n +)[0-9a-f]+\n(?: +[0-9a-f]+\n)*")
-"""What `release verify` shows of a chain: another digest each time."""
+VARYING = (
+    (re.compile(r"(lines, head\n +)[0-9a-f]+\n(?: +[0-9a-f]+\n)*"), r"\1…\n"),
+    (re.compile(r"runs/[0-9a-f]{2}/"), "runs/…/"),
+)
+"""What is another each time, and what a page shows of it."""
 
 
 class Page(NamedTuple):
@@ -81,11 +84,10 @@ def refresh(page: Page) -> bool:
             lines += [f"{'> ' if number else '$ '}{line}".rstrip()
                       for number, line in enumerate(step.typed.split("\n"))]  # fmt: skip
             lines += shown or []
-        return (
-            block[0]
-            if kind != "console"
-            else HEAD.sub(r"\1…\n", "\n".join(["```console", *lines, "```"]))
-        )
+        answers = "\n".join(["```console", *lines, "```"])
+        for varying, shown in VARYING:
+            answers = varying.sub(shown, answers)
+        return answers if kind == "console" else block[0]
 
     changed = BLOCK.sub(answered, text)
     (PROJECT / page.file).write_text(before + changed + after, "utf-8")
