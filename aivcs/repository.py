@@ -56,6 +56,7 @@ class Repository:
         folder: "str | os.PathLike[str]",
         *,
         shared: bool = False,
+        private: bool = False,
         settings: "Settings | None" = None,
     ) -> "Repository":
         """Makes a store in a folder, `FOLDER/.aivcs`; doing it again is harmless.
@@ -63,15 +64,17 @@ class Repository:
         Args:
             folder: The folder the store belongs to; made if it is not there.
             shared: Whether the folder's group may write.
+            private: Whether nobody but its owner may read or write; else the umask says it.
             settings: How the store behaves while it is open.
 
         Raises:
+            UsageError: The folder is inside of a store.
             BackendError: It cannot be made.
         """
         from aivcs.backends.fs.backend import STORE
 
         path = os.path.join(_absolute(folder), STORE)
-        backend = FileBackend.init(path, shared=shared, settings=settings)
+        backend = FileBackend.init(path, shared=shared, private=private, settings=settings)
         if settings is None:
             backend.settings = stored_settings(backend)
         return cls(backend)

@@ -12,16 +12,19 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.backends.fs.finding import Finding
+from aivcs.backends.fs.logs import path_of
 from aivcs.errors import (
     BackendError,
     IntegrityError,
     NotFoundError,
     SerializationError,
+    StorageError,
     UsageError,
 )
-from aivcs.log.heads import heads_in, heads_in_pieces, pieces
+from aivcs.log.chain import members, require_name
+from aivcs.log.heads import BEGINNING, heads_in, heads_in_pieces, pieces
 from aivcs.log.verify import DAMAGE
-from aivcs.model import Head
+from aivcs.model import ContentDigest, Head
 from aivcs.spill import Table
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from aivcs.model import ContentDigest
     from aivcs.repository import Repository
     from aivcs.signing import Verifier
 
@@ -39,7 +41,10 @@ _ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
     "not the store it was taken of, or a copy from before"
 )
-_LOST = "restore the log from a copy that has this line; find out who cut it, or what lost it"
+_LOST = (
+    "restore the log from a copy that has this line; find out who cut it, or what lost it; "
+    "if it was removed on purpose, take a new head: aivcs head"
+)
 _REWRITTEN = (
     "this log is not the one the head was taken of: restore it from a copy that has this line"
 )
@@ -65,7 +70,7 @@ def take(repo: Repository) -> Taken:
     Each log is read beside its writers, up to where it ends between two of their writes.
 
     Raises:
-        IntegrityError: A log is damaged.
+        IntegrityError: A log is damaged, or stands in the place of another.
         BackendError: One cannot be read, or the manifest not stored.
         LockTimeoutError: A writer holds a log for too long.
     """
@@ -75,8 +80,9 @@ def take(repo: Repository) -> Taken:
         nonlocal count
         for name in repo.backend.list_logs():
             log = repo.backend.read_log(name)
-            for _ in log.more(settled=True):
-                pass
+            for line in log.more(settled=True):
+                if log.lines == 1:
+                    _require_place(name, line)
             if log.lines:
                 count += 1
                 yield name, Head(log.lines, log.hash)
@@ -87,6 +93,21 @@ def take(repo: Repository) -> Taken:
         digest = repo.blobs.put_stream(manifest)
         repo.backend.pin(digest)
     return Taken(digest, count)
+
+
+def _require_place(name: str, line: bytes) -> None:
+    """Refuses a log that is another's by its first line: a copy that a sync tool has renamed."""
+    kind, _, rest = name.partition("/")
+    try:
+        require_name(members(line).get("run_id" if kind == "run" else "name"), rest)
+    except IntegrityError as error:
+        raise IntegrityError(
+            None,
+            None,
+            f"{name} ({path_of(name)})",
+            f"{path_of(name)} {error}; no head is taken of a log in the wrong place: move it out "
+            "of the store, or put it where it belongs, then: aivcs verify",
+        ) from error
 
 
 class _Pieces(RawIOBase):
@@ -142,6 +163,24 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
         for name, head in _heads_of(repo, digest):
             wanted.add(_packed(name, head))
     return _disagreements(repo, absent, wanted)
+
+
+def newest_kept(repo: Repository) -> ContentDigest | None:
+    """Returns the manifest that was pinned last in a store; None if none is pinned and readable.
+
+    Raises:
+        BackendError: The pins cannot be looked at.
+    """
+    for name in repo.backend.newest_pins():
+        try:
+            digest = ContentDigest(name)
+            if next(_pieces_of(repo, digest), b"").startswith(BEGINNING):
+                for _ in _heads_of(repo, digest):
+                    pass  # it must be one, and whole
+                return digest
+        except (StorageError, UsageError):
+            continue  # which is found where blobs and pins are judged
+    return None
 
 
 def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:

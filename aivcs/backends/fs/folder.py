@@ -18,19 +18,19 @@ class Folder:
     Attributes:
         root: The folder that holds `format`.
         settings: How the store behaves.
-        file_mode: The mode of every file in it, whatever the umask.
-        folder_mode: The mode of every folder in it.
+        file_mode: The mode of every file in it, whatever the umask of who makes it.
+        folder_mode: The mode of every folder in it, that of the store's own.
     """
 
     __slots__ = ("_holds", "file_mode", "folder_mode", "root", "settings")
 
-    def __init__(self, root: str, settings: "Settings", *, shared: bool) -> None:
-        """Takes the path as it is."""
+    def __init__(self, root: str, settings: "Settings", mode: int) -> None:
+        """Takes the path as it is, and the mode of the store's own folder."""
         self.root = root
         self.settings = settings
-        self.file_mode = 0o664 if shared else 0o644
         # The set-group-id bit hands the folder's group on to what is made in it.
-        self.folder_mode = 0o2775 if shared else 0o755
+        self.folder_mode = mode & 0o2775 | 0o700
+        self.file_mode = self.folder_mode & 0o666
         # Of each thread that is in a hold: how many deep, and the descriptor that is locked.
         self._holds: dict[int, list[int]] = {}
 
