@@ -75,18 +75,23 @@ _aivcs_command() {
         repeats=yes
         ;;
     'aivcs blob ls')
-        options='--json -h --help'
+        options='-l --long --json -h --help'
         operands=':digest'
         ;;
     'aivcs blob verify')
         options='--repair --json -h --help'
         ;;
     'aivcs spec')
-        below='create show checkout diff'
+        below='create list show checkout diff'
         options='-h --help'
         ;;
     'aivcs spec create')
-        options='--prompts --tools --config --graph --git-sha --partial --json -h --help'
+        options='--auto --prompts --tools --config --graph --git-sha --root --exclude --complete --partial --json -h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs spec list')
+        options='-n --json -h --help'
         ;;
     'aivcs spec show')
         options='--json -h --help'
@@ -97,7 +102,7 @@ _aivcs_command() {
         operands=':spec folder'
         ;;
     'aivcs spec diff')
-        options='--exit-code --json -h --help'
+        options='--auto --root --exclude --exit-code --json -h --help'
         operands=':spec :spec'
         ;;
     'aivcs run')
@@ -235,11 +240,16 @@ _aivcs_takes() {
     'aivcs gc --grace') takes='text' ;;
     'aivcs head --signing-key') takes='file' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
-    'aivcs spec create --prompts') takes='file' ;;
-    'aivcs spec create --tools') takes='file' ;;
-    'aivcs spec create --config') takes='file' ;;
-    'aivcs spec create --graph') takes='file' ;;
+    'aivcs spec create --prompts') takes='folder' ;;
+    'aivcs spec create --tools') takes='folder' ;;
+    'aivcs spec create --config') takes='folder' ;;
+    'aivcs spec create --graph') takes='folder' ;;
     'aivcs spec create --git-sha') takes='text' ;;
+    'aivcs spec create --root') takes='folder' ;;
+    'aivcs spec create --exclude') takes='text' ;;
+    'aivcs spec list -n') takes='text' ;;
+    'aivcs spec diff --root') takes='folder' ;;
+    'aivcs spec diff --exclude') takes='text' ;;
     'aivcs run start --agent') takes=':agent' ;;
     'aivcs run start --spec') takes=':spec' ;;
     'aivcs run start --spec-file') takes='file' ;;

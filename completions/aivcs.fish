@@ -17,6 +17,11 @@ function __aivcs_line --description 'Print the command being typed, and its oper
         'aivcs spec create --config' \
         'aivcs spec create --graph' \
         'aivcs spec create --git-sha' \
+        'aivcs spec create --root' \
+        'aivcs spec create --exclude' \
+        'aivcs spec list -n' \
+        'aivcs spec diff --root' \
+        'aivcs spec diff --exclude' \
         'aivcs run start --agent' \
         'aivcs run start --spec' \
         'aivcs run start --spec-file' \
@@ -215,6 +220,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob pin'" -k -a '(__aivcs_known spec)'
 complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob unpin'" -k -a '(__aivcs_known pin)'
 
+complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -s l -l long -d 'Also their sizes, ages and kinds, and what names each first'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob ls' 0" -k -a '(__aivcs_known digest)'
@@ -223,30 +229,42 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l repair -d 'Repair what 
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs blob verify'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs spec'" -a create -d 'Store the parts of an agent and the spec that names them, and print its digest'
+complete -c aivcs -n "__aivcs_at 'aivcs spec'" -a create -d 'Store the files of an agent and the spec that names them, and print its digest'
+complete -c aivcs -n "__aivcs_at 'aivcs spec'" -a list -d 'List the specs that aivcs spec create made, newest first'
 complete -c aivcs -n "__aivcs_at 'aivcs spec'" -a show -d 'Show what a spec is made of: its parts, their files, sizes and digests'
-complete -c aivcs -n "__aivcs_at 'aivcs spec'" -a checkout -d 'Write the parts of a spec to DIR/prompts, DIR/tools, DIR/config and DIR/graph'
-complete -c aivcs -n "__aivcs_at 'aivcs spec'" -a diff -d 'Show what differs between two specs: their fields, and the text of each changed part'
+complete -c aivcs -n "__aivcs_at 'aivcs spec'" -a checkout -d 'Write the files of a spec below DIR, where they were below the root'
+complete -c aivcs -n "__aivcs_at 'aivcs spec'" -a diff -d 'Show what differs between two specs: their fields, and the text of each changed file'
 complete -c aivcs -n "__aivcs_at 'aivcs spec'" -s h -l help -d 'Print help'
 
-complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l prompts -r -F -d 'What it is told'
-complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l tools -r -F -d 'What it can do'
-complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l config -r -F -d 'How it is set up'
-complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l graph -r -F -d 'How its steps hang together'
-complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l git-sha -x -d 'The commit of the code'
-complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l partial -d 'Accept that parts are missing: the spec has what is given'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l auto -d 'Take what lies where agents look (AGENTS.md, CLAUDE.md, .claude/, .mcp.json …), and say what was taken and what was left out'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l prompts -x -a '(__aivcs_folders)' -d 'What it is told'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l tools -x -a '(__aivcs_folders)' -d 'What it can do'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l config -x -a '(__aivcs_folders)' -d 'How it is set up'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l graph -x -a '(__aivcs_folders)' -d 'How its steps hang together'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l git-sha -x -d 'Also the commit of the code'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l root -x -a '(__aivcs_folders)' -d 'The folder below which files keep their paths'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l exclude -x -d 'Leave out what a pattern of .gitignore fits'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l complete -d 'Refuse a spec without all four parts (exit 2)'
+complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l partial -d 'Accept that parts are missing; it is accepted anyway'
 complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs spec list'" -s n -x -d 'At most N'
+complete -c aivcs -n "__aivcs_at 'aivcs spec list'" -l json -d 'Print JSON: one object, or one a line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs spec list'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs spec show'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs spec show'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs spec show' 0" -k -a '(__aivcs_known spec)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs spec checkout'" -l force -d 'Replace parts that are there and differ, with all in them'
+complete -c aivcs -n "__aivcs_at 'aivcs spec checkout'" -l force -d 'Replace files that are there and differ; of a spec made by aivcs 0.1 parts, with all in them'
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout' 0" -k -a '(__aivcs_known spec)'
 complete -c aivcs -n "__aivcs_at 'aivcs spec checkout' 1" -a '(__aivcs_folders)'
 
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l auto -d 'Compare A with what lies here: where its files were, and where agents look'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l root -x -a '(__aivcs_folders)' -d 'The folder below which files keep their paths'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exclude -x -d 'Leave out what a pattern of .gitignore fits'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l json -d 'Print JSON: one object, or one a line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -s h -l help -d 'Print help'

@@ -43,7 +43,7 @@ else
 fi
 
 spec_of() { # NAME
-    aivcs spec create --partial --prompts "$events/$1.system-prompt.txt" \
+    aivcs spec create --root "$events" --prompts "$events/$1.system-prompt.txt" \
         --config "$events/$1.config.json"
 }
 

@@ -165,10 +165,12 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'blob ls': (
         'blob:ls',
         {
+            '-l': ('long', 'flag'),
+            '--long': ('long', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [('prefix', 'maybe')],
-        {'prefix': '', 'as_json': False},
+        {'prefix': '', 'long': False, 'as_json': False},
         True,
     ),
     'blob verify': (
@@ -184,16 +186,30 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'spec create': (
         'spec:create',
         {
-            '--prompts': ('prompts', 'text'),
-            '--tools': ('tools', 'text'),
-            '--config': ('config', 'text'),
-            '--graph': ('graph', 'text'),
+            '--auto': ('auto', 'flag'),
+            '--prompts': ('prompts', 'texts'),
+            '--tools': ('tools', 'texts'),
+            '--config': ('config', 'texts'),
+            '--graph': ('graph', 'texts'),
             '--git-sha': ('git_sha', 'text'),
+            '--root': ('root', 'text'),
+            '--exclude': ('excludes', 'texts'),
+            '--complete': ('complete', 'flag'),
             '--partial': ('partial', 'flag'),
             '--json': ('as_json', 'flag'),
         },
+        [('paths', 'many')],
+        {'paths': [], 'auto': False, 'prompts': [], 'tools': [], 'config': [], 'graph': [], 'git_sha': None, 'root': None, 'excludes': [], 'complete': False, 'partial': False, 'as_json': False},
+        True,
+    ),
+    'spec list': (
+        'spec:list_',
+        {
+            '-n': ('limit', 'integer'),
+            '--json': ('as_json', 'flag'),
+        },
         [],
-        {'prompts': None, 'tools': None, 'config': None, 'graph': None, 'git_sha': None, 'partial': False, 'as_json': False},
+        {'limit': None, 'as_json': False},
         True,
     ),
     'spec show': (
@@ -217,11 +233,14 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
     'spec diff': (
         'spec:diff',
         {
+            '--auto': ('auto', 'flag'),
+            '--root': ('root', 'text'),
+            '--exclude': ('excludes', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
             '--json': ('as_json', 'flag'),
         },
-        [('before', 'one'), ('after', 'one')],
-        {'before': None, 'after': None, 'exit_code': False, 'as_json': False},
+        [('before', 'one'), ('after', 'maybe')],
+        {'before': None, 'after': None, 'auto': False, 'root': None, 'excludes': [], 'exit_code': False, 'as_json': False},
         True,
     ),
     'run start': (

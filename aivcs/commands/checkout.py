@@ -1,32 +1,54 @@
-"""Writes the parts of a spec back as files and folders, all of them or none.
+"""Writes the files of a spec back where they were, all of them or none.
 
 What a spec names may come from anybody, so nothing is written before every manifest was checked
-(`aivcs.rules.spec`), and nothing outside of a folder that was made for it, in which nobody else
-writes. There all is written and verified; then each part is renamed into place.
+(`aivcs.rules.spec`), and nothing outside of the folder that was named, also where links in it lead
+out. First all is written and verified in a folder made for it, in which nobody else writes; then
+each file is renamed into place. Files that the spec does not name are left alone.
+
+A part of an older spec is one file, or a folder with everything in it, under the part's name.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.commands.parts import digest_part, find_part
+from aivcs.commands.parts import digest_files, digest_part, find_part, open_regular
 from aivcs.commands.spec import Part, parts_of, read
+from aivcs.commands.work_tree import modes_in_index
 from aivcs.errors import BackendError, ConflictError, NotFoundError, UsageError
+from aivcs.rules.spec import TREE, File, check_files
 from aivcs.writing import write_all
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aivcs.model import ContentDigest
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 20
 """Bytes moved at once."""
 _BEFORE = ".before"
-"""What the name of a part ends with that was there and gave way."""
+"""What the name of something ends with that was there and gave way."""
+
+
+class _Piece(NamedTuple):
+    """What is renamed into place as one: a file of a tree, or a part of an older spec.
+
+    Attributes:
+        path: Where, below the folder of the checkout.
+        part: The part it is, or belongs to.
+        file: The file; None for a part of an older spec.
+    """
+
+    path: str
+    part: Part
+    file: File | None
 
 
 def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -> list[str]:
-    """Writes each part of a spec to `FOLDER/prompts` and so on; returns their paths.
+    """Writes the files of a spec below a folder; returns the paths of what was written or is there.
 
     What is there and the same already is left as it is.
 
@@ -34,7 +56,8 @@ def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -
         repo: Where the spec is.
         spec: The spec, as for `Repository.resolve_spec`.
         folder: Where to; made if it is not there.
-        force: Whether a part that is there and differs is replaced, with everything in it.
+        force: Whether a file that is there and differs is replaced; of an older spec, a part with
+            everything in it.
 
     Raises:
         UsageError: The blob is no spec.
@@ -50,16 +73,34 @@ def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -
     parts = list(parts_of(repo, found))
     for part in parts:
         _require_stored(repo, part)
-    places = [(part, os.path.join(folder, part.name)) for part in parts]
+    pieces = list(_pieces(parts))
     try:
-        wanted = [(part, place) for part, place in places if not _is_there(part, place, force)]
+        _require_apart(folder, pieces)
+        wanted = [piece for piece in pieces if not _is_there(folder, piece, force)]
         if wanted:
             _write(repo, folder, wanted)
     except ValueError:
         raise UsageError(f"DIR {folder!a} cannot be a path") from None
     except OSError as error:
         raise BackendError(f"cannot write to {folder!a}: {error.strerror}") from error
-    return [place for _, place in places]
+    return [os.path.join(folder, piece.path) for piece in pieces]
+
+
+def _pieces(parts: list[Part]) -> list[_Piece]:
+    """What is to be written; refused if not all of it can be there at once."""
+    pieces = []
+    for part in parts:
+        if part.kind == TREE:
+            pieces += [_Piece(file.path, part, file) for file in part.files]
+        else:
+            pieces.append(_Piece(part.name, part, None))
+    check_files(piece.file or File(piece.path, "644", _digest_of(piece.part)) for piece in pieces)
+    return pieces
+
+
+def _digest_of(part: Part) -> ContentDigest:
+    assert part.digest is not None  # it is stored
+    return part.digest
 
 
 def _require_stored(repo: Repository, part: Part) -> None:
@@ -68,7 +109,7 @@ def _require_stored(repo: Repository, part: Part) -> None:
         raise NotFoundError(
             str(missing), f"the part {part.name} of the spec, {missing}, is not in this store"
         )
-    for file in part.files or ():
+    for file in part.files:
         if not repo.blobs.contains(file.digest):
             raise NotFoundError(
                 file.digest,
@@ -77,24 +118,85 @@ def _require_stored(repo: Repository, part: Part) -> None:
             )
 
 
-def _is_there(part: Part, place: str, force: bool) -> bool:
-    """Whether a place holds just this part; refuses what must not be lost."""
+def _require_apart(folder: str, pieces: list[_Piece]) -> None:
+    """Refuses to write through a link that leads out of the folder, or two files into one."""
+    root = os.path.realpath(os.fsencode(folder))
+    taken: dict[bytes, _Piece] = {}
+    for piece in pieces:
+        place = _place_of(folder, piece)
+        above = os.path.realpath(os.path.dirname(place))
+        if above != root and not above.startswith(root.rstrip(b"/") + b"/"):
+            raise ConflictError(
+                f"{piece.path!a} would be written out of {folder!a}, where a link leads; "
+                "nothing was written. Move the link away"
+            )
+        other = taken.setdefault(os.path.join(above, os.path.basename(place)), piece)
+        if (other.file and other.file.digest) != (piece.file and piece.file.digest):
+            raise ConflictError(
+                f"{other.path!a} and {piece.path!a} are one file in {folder!a}, where a link leads "
+                "from one to the other, and two in the spec; nothing was written"
+            )
+
+
+def _is_there(folder: str, piece: _Piece, force: bool) -> bool:
+    """Whether a place holds just this already; refuses what must not be lost."""
+    place = _place_of(folder, piece)
+    _require_folders(folder, piece.path)
     if not os.path.lexists(place):
         return False
-    try:
-        if not os.path.islink(place) and digest_part(find_part(place, place)) == part.digest:
+    if piece.file is not None:
+        if _is_same_file(folder, place, piece.file):
             return True
-    except UsageError:
-        pass  # nothing that could be a part, so something else
+        if not os.path.islink(place) and os.path.isdir(place):
+            raise ConflictError(
+                f"{os.fsdecode(place)!a} is a folder, and a file in the spec; nothing was written. "
+                "Move it away"
+            )
+    elif _is_same_part(os.fsdecode(place), piece.part):
+        return True
     if not force:
         raise ConflictError(
-            f"{place!a} is there and is not what the spec has; nothing was written. "
+            f"{os.fsdecode(place)!a} is there and is not what the spec has; nothing was written. "
             "--force replaces it"
         )
     return False
 
 
-def _write(repo: Repository, folder: str, wanted: list[tuple[Part, str]]) -> None:
+def _require_folders(folder: str, path: str) -> None:
+    """Refuses a path on which something else than a folder stands in the way."""
+    place = os.fsencode(folder)
+    for name in path.encode().split(b"/")[:-1]:
+        place = os.path.join(place, name)
+        if not os.path.lexists(place):
+            return
+        if not os.path.isdir(place):
+            raise ConflictError(
+                f"{os.fsdecode(place)!a} is no folder, and {path!a} of the spec is below it; "
+                "nothing was written. Move it away"
+            )
+
+
+def _is_same_file(folder: str, place: bytes, file: File) -> bool:
+    real = os.path.realpath(place)
+    root = os.path.realpath(os.fsencode(folder))
+    if not os.path.isfile(real) or not real.startswith(root.rstrip(b"/") + b"/"):
+        return False
+    with open_regular(real) as there:
+        is_executable = bool(os.fstat(there.fileno()).st_mode & 0o100)
+        (digest,) = digest_files([there])
+    if digest != file.digest:
+        return False
+    return is_executable == (file.mode == "755") or modes_in_index(root) is not None
+
+
+def _is_same_part(place: str, part: Part) -> bool:
+    try:
+        return not os.path.islink(place) and digest_part(find_part(place, place)) == part.digest
+    except UsageError:
+        return False  # nothing that could be a part, so something else
+
+
+def _write(repo: Repository, folder: str, wanted: list[_Piece]) -> None:
     missing = _missing_folders(folder)
     # Of this user alone, under a name that nobody could have prepared.
     staging = os.path.join(folder, f".aivcs-checkout-{os.urandom(6).hex()}")
@@ -102,9 +204,9 @@ def _write(repo: Repository, folder: str, wanted: list[tuple[Part, str]]) -> Non
         if missing:
             os.makedirs(folder)
         os.mkdir(staging, 0o700)
-        for part, _ in wanted:
-            _write_part(repo, part, os.path.join(staging, part.name))
-        _place(staging, wanted)
+        for number, piece in enumerate(wanted):
+            _write_piece(repo, piece, os.path.join(staging, str(number)))
+        _place(folder, staging, wanted)
     except BaseException:
         _clean(staging)
         for path in missing:
@@ -142,17 +244,26 @@ def _missing_folders(folder: str) -> list[str]:
     return missing
 
 
-def _write_part(repo: Repository, part: Part, path: str) -> None:
-    assert part.digest is not None
-    if part.files is None:
-        _write_file(repo, part.digest, os.fsencode(path), None)
+def _place_of(folder: str, piece: _Piece) -> bytes:
+    return os.path.join(os.fsencode(folder), piece.path.encode())
+
+
+def _write_piece(repo: Repository, piece: _Piece, path: str) -> None:
+    if piece.file is not None:
+        _write_file(repo, piece.file.digest, os.fsencode(path), int(piece.file.mode, 8))
+        return
+    if piece.part.kind == "file":
+        _write_file(repo, _digest_of(piece.part), os.fsencode(path), None)
         return
     os.mkdir(path)
-    for file in part.files:
+    for file in piece.part.files:
         below = os.path.join(os.fsencode(path), file.path.encode())
         if not os.path.isdir(os.path.dirname(below)):
             os.makedirs(os.path.dirname(below))
-        _write_file(repo, file.digest, below, int(file.mode, 8))
+        try:
+            _write_file(repo, file.digest, below, int(file.mode, 8))
+        except FileExistsError:
+            raise _same_name(file.path, "another file of the spec") from None
 
 
 def _write_file(repo: Repository, digest: ContentDigest, path: bytes, mode: int | None) -> None:
@@ -167,19 +278,48 @@ def _write_file(repo: Repository, digest: ContentDigest, path: bytes, mode: int 
         os.close(fd)
 
 
-def _place(staging: str, wanted: list[tuple[Part, str]]) -> None:
-    """Renames all parts into place; when one cannot be, what was there comes back."""
-    undo: list[tuple[str, str]] = []
+def _place(folder: str, staging: str, wanted: list[_Piece]) -> None:
+    """Renames all into place; when one cannot be, what was there comes back."""
+    undo: list[Callable[[], None]] = []
+    placed: dict[tuple[int, int], _Piece] = {}
     try:
-        for part, place in wanted:
+        for number, piece in enumerate(wanted):
+            place = _place_of(folder, piece)
+            _make_folders(os.fsencode(folder), piece.path, undo)
+            new = os.fsencode(os.path.join(staging, str(number)))
             if os.path.lexists(place):
-                aside = os.path.join(staging, part.name + _BEFORE)
+                other = placed.get(_identity(place))
+                if other is not None and other.file and piece.file:
+                    if other.file.digest == piece.file.digest:
+                        continue
+                    raise _same_name(piece.path, ascii(other.path))
+                aside = new + _BEFORE.encode()
                 os.rename(place, aside)
-                undo.append((aside, place))
-            new = os.path.join(staging, part.name)
+                undo.append(partial(os.rename, aside, place))
             os.rename(new, place)
-            undo.append((place, new))
+            undo.append(partial(os.rename, place, new))
+            placed[_identity(place)] = piece
     except BaseException:
-        for there, back in reversed(undo):
-            os.rename(there, back)
+        for step in reversed(undo):
+            step()
         raise
+
+
+def _make_folders(place: bytes, path: str, undo: list[Callable[[], None]]) -> None:
+    for name in path.encode().split(b"/")[:-1]:
+        place = os.path.join(place, name)
+        if not os.path.isdir(place):
+            os.mkdir(place)
+            undo.append(partial(os.rmdir, place))
+
+
+def _identity(place: bytes) -> tuple[int, int]:
+    state = os.lstat(place)
+    return state.st_dev, state.st_ino
+
+
+def _same_name(path: str, other: str) -> ConflictError:
+    return ConflictError(
+        f"{path!a} and {other} differ only in case, or in how they are spelled in Unicode, and "
+        "this file system does not tell them apart; nothing was written"
+    )

@@ -1,12 +1,12 @@
-"""The parts of an agent on the disk: files and folders, as a person keeps them.
+"""The parts of an agent on the disk: what a selection of files is as manifests and digests.
 
-What is read must be the same everywhere: regular files, in folders that hold nothing else, under
-names that are UTF-8. Empty folders leave no trace, and of permissions only whether a file is
-executable.
+What is read must be the same everywhere: regular files under names that are UTF-8. Empty folders
+leave no trace, and of permissions only whether a file is executable.
 """
 
 from __future__ import annotations
 
+import io
 import os
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.errors import BackendError, SerializationError, UsageError
 from aivcs.model import ContentDigest
 from aivcs.rules.spec import (
+    FOLDER,
     MAX_MANIFEST,
     REPOSITORIES,
     File,
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
-    from aivcs.repository import Repository
+    from _typeshed import WriteableBuffer
+
+    from aivcs.commands.selection import Selection
+
+    DigestAll = Callable[[Iterator[BinaryIO]], Iterable[ContentDigest]]
+    """What reads some files, opened one after the other, and gives their digests."""
 
 _PEEK = 64
 """Bytes that tell whether a file may read as a manifest."""
@@ -37,7 +43,7 @@ _CHUNK = 1 << 20
 
 
 class PartOnDisk(NamedTuple):
-    """A part as it was found.
+    """A part of a checkout, where an older spec has it: a file or a folder of the part's name.
 
     Attributes:
         path: Where, in the system's own bytes.
@@ -79,45 +85,51 @@ def find_part(path: str, what: str) -> PartOnDisk:
         raise UsageError(
             f"{what}: {path!a} is a pipe or a device, which cannot be read again; keep it in a file"
         )
-    with _open_regular(root) as file:
+    with open_regular(root) as file:
         if _reads_as_manifest(file):
             raise UsageError(f"{what}: {path!a} reads as the manifest of a folder; give the folder")
     return PartOnDisk(root, None)
 
 
-def require_apart(part: PartOnDisk, what: str, store: str) -> None:
-    """Refuses a folder in the store, or around it: with each blob it would be another folder.
-
-    Args:
-        part: What was found.
-        what: What the user calls it, for messages.
-        store: The path of the store.
+def read_selection(selection: Selection, digest_all: DigestAll) -> dict[str, list[File]]:
+    """Reads the files of a selection; returns those of each part, with their modes and digests.
 
     Raises:
-        UsageError: It is one.
+        UsageError: A file is not a regular one any more.
+        BackendError: One vanished, or cannot be read or stored; names it.
     """
-    if part.files is None:
-        return
-    inner = os.fsencode(os.path.realpath(store))
-    if os.path.commonpath([part.path, inner]) in {part.path, inner}:
-        relation = "in" if part.path.startswith(inner) else "around"
-        raise UsageError(
-            f"{what}: {_shown(part.path)} is {relation} the store {store}, "
-            "which changes with everything that is stored; keep parts apart from it"
-        )
+    from aivcs.commands.work_tree import modes_in_index
+
+    indexed = modes_in_index(selection.root)
+    on_disk: list[str] = []
+
+    def opened() -> Iterator[BinaryIO]:
+        for part in selection.parts.values():
+            for found in part:
+                with open_regular(found.real, found.path) as file:
+                    on_disk.append(_mode_of(file))
+                    yield file
+
+    digests = iter(list(digest_all(opened())))
+    modes = iter(on_disk)
+    files: dict[str, list[File]] = {}
+    for name, part in selection.parts.items():
+        for found in part:
+            mode = next(modes)
+            if indexed is not None:
+                inside = found.real[len(selection.root.rstrip(b"/")) + 1 :]
+                mode = indexed.get(inside, "644")
+            files.setdefault(name, []).append(File(found.path, mode, next(digests)))
+    return files
 
 
-def store_part(repo: Repository, part: PartOnDisk) -> ContentDigest:
-    """Stores a part, the files of a folder before its manifest; to be called in a hold.
+def digest_files(files: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
+    """Yields the digest of each file, and stores nothing.
 
     Raises:
-        UsageError: A file is no longer what it was when it was looked for.
-        BackendError: One cannot be read or stored.
+        BackendError: One cannot be read.
     """
-    if part.files is None:
-        with _open_regular(part.path) as file:
-            return repo.blobs.put_stream(file)
-    return repo.blobs.put(_manifest(part, repo.blobs.put_many))
+    return map(_digest_of, files)
 
 
 def digest_part(part: PartOnDisk) -> ContentDigest:
@@ -128,26 +140,24 @@ def digest_part(part: PartOnDisk) -> ContentDigest:
         BackendError: One cannot be read.
     """
     if part.files is None:
-        with _open_regular(part.path) as file:
+        with open_regular(part.path) as file:
             return _digest_of(file)
     return ContentDigest.from_bytes(_manifest(part, lambda files: map(_digest_of, files)))
 
 
-def _manifest(
-    part: PartOnDisk, digest_all: Callable[[Iterator[BinaryIO]], Iterable[ContentDigest]]
-) -> bytes:
+def _manifest(part: PartOnDisk, digest_all: DigestAll) -> bytes:
     """The manifest of a folder whose files, opened one after the other, `digest_all` reads."""
     assert part.files is not None
     modes = []
 
     def opened() -> Iterator[BinaryIO]:
         for path in part.files or ():
-            with _open_regular(_below(part.path, path)) as file:
-                modes.append("755" if os.fstat(file.fileno()).st_mode & 0o100 else "644")
+            with open_regular(_below(part.path, path)) as file:
+                modes.append(_mode_of(file))
                 yield file
 
     digests = list(digest_all(opened()))
-    return encode_manifest(map(File, part.files, modes, digests))
+    return encode_manifest(map(File, part.files, modes, digests), FOLDER)
 
 
 def _list_files(root: bytes) -> list[str]:
@@ -162,7 +172,12 @@ def _list_files(root: bytes) -> list[str]:
             with os.scandir(where) as entries:
                 for entry in entries:
                     path = _checked(folder, entry.name, where)
-                    mode = entry.stat(follow_symlinks=False).st_mode
+                    try:
+                        mode = entry.stat(follow_symlinks=False).st_mode
+                    except OSError as error:
+                        raise BackendError(
+                            f"cannot read {_shown(entry.path)}: {error.strerror}"
+                        ) from error
                     if S_ISDIR(mode):
                         waiting.append(path)
                         continue
@@ -198,16 +213,52 @@ def _shown(path: bytes) -> str:
     return ascii(os.fsdecode(path))
 
 
-def _open_regular(path: bytes) -> BinaryIO:
-    """Opens a file without being led elsewhere, or kept waiting by what has taken its place."""
+class _NamedFile(io.FileIO):
+    """A file whose name every failure to read it tells, whoever reads it."""
+
+    def __init__(self, fd: int, shown: str) -> None:
+        super().__init__(fd)
+        self._shown = shown
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}: {self._shown}") from error
+
+    def read(self, size: int | None = -1) -> bytes:
+        try:
+            return super().read(size) or b""
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}: {self._shown}") from error
+
+
+def open_regular(path: bytes, name: str | None = None) -> BinaryIO:
+    """Opens a file without being led elsewhere, or kept waiting by what has taken its place.
+
+    Args:
+        path: The file.
+        name: What it is called to the user; by default its path.
+
+    Raises:
+        UsageError: It is no regular file.
+        BackendError: It vanished, or cannot be read.
+    """
+    shown = _shown(path) if name is None else ascii(name)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BackendError(f"{shown} vanished while it was read; try again") from error
     except OSError as error:
-        raise BackendError(f"cannot read {_shown(path)}: {error.strerror}") from error
+        raise BackendError(f"cannot read {shown}: {error.strerror}") from error
     if not S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise UsageError(f"{_shown(path)} is no regular file any more")
-    return open(fd, "rb", buffering=0)
+        raise UsageError(f"{shown} is no regular file any more")
+    return _NamedFile(fd, shown)
+
+
+def _mode_of(file: BinaryIO) -> str:
+    return "755" if os.fstat(file.fileno()).st_mode & 0o100 else "644"
 
 
 def _digest_of(file: BinaryIO) -> ContentDigest:

@@ -10,7 +10,11 @@ from aivcs.rules.spec import (
     MAX_MANIFEST,
     MAX_SPEC,
     PARTS,
+    TREE,
     File,
+    Manifest,
+    check_files,
+    encode_manifest,
     encode_spec,
     may_be_manifest,
     parse_manifest,
@@ -19,8 +23,9 @@ from aivcs.rules.spec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
+    from aivcs.commands.selection import Selection
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 20
@@ -45,51 +50,76 @@ class Part(NamedTuple):
     Attributes:
         name: One of `aivcs.rules.spec.PARTS`.
         digest: Of its blob; None where the spec's text is no digest.
-        files: For a folder, what is in it; None for a file.
-        is_stored: Whether its blob is in the store.
+        kind: `tree` if its files have paths below the agent's root; of older specs `folder` if they
+            have paths below a folder of the part's name, `file` if the part is one file; `missing`
+            if its blob is not in the store.
+        files: The files of a tree or folder.
     """
 
     name: str
     digest: ContentDigest | None
-    files: list[File] | None
-    is_stored: bool
+    kind: str
+    files: list[File]
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether its blob is in the store."""
+        return self.kind != "missing"
+
+    def path_of(self, file: File) -> str:
+        """Returns the path of a file below the folder that the spec is checked out to."""
+        return file.path if self.kind == TREE else f"{self.name}/{file.path}"
 
 
-def create(
-    repo: Repository, parts: Mapping[str, str | None], git_sha: str | None, *, partial: bool
-) -> Spec:
-    """Stores what an agent is made of, its parts before the spec that names them.
+def create(repo: Repository, selection: Selection, git_sha: str | None = None) -> Spec:
+    """Stores the files of an agent, their manifests, and the spec that names these.
 
-    The same inputs give the same spec: it holds no time, no path above the parts, no owner.
+    The same files give the same spec: it holds no time, no path above the root, no owner.
 
     Args:
         repo: Where to.
-        parts: For each of `aivcs.rules.spec.PARTS` the path of a file or folder, or None.
+        selection: The files.
         git_sha: The commit of the code, or None.
-        partial: Whether some may be None; those members are then absent.
 
     Raises:
-        UsageError: A part is missing, is not there, or cannot be kept.
+        UsageError: A file cannot be kept.
         InvalidNameError: The commit is no printable text.
-        BackendError: A part cannot be read or stored.
+        BackendError: A file cannot be read or stored.
     """
     if git_sha is not None:
         check_text("git_sha", git_sha)
-    _require_parts(parts, git_sha, partial=partial)
-    from aivcs.commands.parts import find_part, require_apart, store_part
+    from aivcs.commands.parts import read_selection
 
-    found = {
-        part: find_part(path, f"--{part}")
-        for part in PARTS
-        if (path := parts.get(part)) is not None
-    }
-    for part, on_disk in found.items():
-        require_apart(on_disk, f"--{part}", repo.path)
     with repo.hold(later=True):
+        manifests = manifests_of(read_selection(selection, repo.blobs.put_many))
         fields = {} if git_sha is None else {"git_sha": git_sha}
-        for part, on_disk in found.items():
-            fields[f"{part}_digest"] = store_part(repo, on_disk)
+        for part, manifest in manifests.items():
+            fields[f"{part}_digest"] = repo.blobs.put(manifest)
         return Spec(repo.blobs.put(encode_spec(fields)), fields)
+
+
+def manifests_of(parts: Mapping[str, list[File]]) -> dict[str, bytes]:
+    """Returns the manifest of each part.
+
+    Raises:
+        SerializationError: Two files exclude each other, or there are too many.
+    """
+    check_files(file for files in parts.values() for file in files)
+    return {part: encode_manifest(files) for part, files in parts.items()}
+
+
+def require_complete(parts: Collection[str]) -> None:
+    """Refuses a spec that lacks a part.
+
+    Raises:
+        UsageError: Names what is missing.
+    """
+    missing = [part for part in PARTS if part not in parts]
+    if missing:
+        raise UsageError(
+            f"--complete asks for all parts; missing: {', '.join(missing)}. "
+            f"Name the files: --{missing[0]} PATH"
+        )
 
 
 def read(repo: Repository, text: str) -> Spec:
@@ -125,7 +155,7 @@ def parts_of(repo: Repository, spec: Spec) -> Iterator[Part]:
     """Yields the parts that a spec names, whether they are stored or not.
 
     Raises:
-        SerializationError: A part is the manifest of a folder that breaks a rule.
+        SerializationError: A part is a manifest that breaks a rule.
         IntegrityError: One is damaged.
     """
     for name in PARTS:
@@ -133,13 +163,15 @@ def parts_of(repo: Repository, spec: Spec) -> Iterator[Part]:
             continue
         digest = part_digest(spec.fields, name)
         if digest is None or not repo.blobs.contains(digest):
-            yield Part(name, digest, None, is_stored=False)
+            yield Part(name, digest, "missing", [])
+        elif (manifest := read_manifest(repo, digest)) is None:
+            yield Part(name, digest, "file", [])
         else:
-            yield Part(name, digest, read_manifest(repo, digest), is_stored=True)
+            yield Part(name, digest, *manifest)
 
 
-def read_manifest(repo: Repository, digest: ContentDigest) -> list[File] | None:
-    """Returns the files of a folder, or None if the blob is the content of a file.
+def read_manifest(repo: Repository, digest: ContentDigest) -> Manifest | None:
+    """Returns the files of a tree or folder, or None if the blob is the content of a file.
 
     Raises:
         NotFoundError: It is not in the store.
@@ -167,20 +199,6 @@ def size_of(repo: Repository, digest: ContentDigest) -> int | None:
     except NotFoundError:
         return None
     return size
-
-
-def _require_parts(parts: Mapping[str, str | None], git_sha: str | None, *, partial: bool) -> None:
-    given = [part for part in PARTS if parts.get(part) is not None]
-    missing = [f"--{part} PART" for part in PARTS if part not in given]
-    if git_sha is None:
-        missing.append("--git-sha SHA")
-    if not given and git_sha is None:
-        raise UsageError(f"a spec is made of something: give {', '.join(missing)}")
-    if missing and not partial:
-        raise UsageError(
-            f"a spec has all of its parts; missing: {', '.join(missing)}. "
-            "--partial makes one of what is given"
-        )
 
 
 def _read_up_to(repo: Repository, digest: ContentDigest, limit: int) -> bytes | None:

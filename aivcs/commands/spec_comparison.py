@@ -1,6 +1,6 @@
-"""Compares two specs: their members, and the contents of each part that changed.
+"""Compares two specs, or a spec with what lies in a repository: their members, and their files.
 
-A part is a file or a folder of files; file by file the two sides are compared by structure where
+File by file the two sides are compared by structure where
 both are JSON objects or arrays, line by line where both are text, else only told apart.
 """
 
@@ -9,15 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.commands import spec as specs
+from aivcs.commands.parts import digest_files, open_regular, read_selection
+from aivcs.commands.selection import again
 from aivcs.errors import NotFoundError, SerializationError
 from aivcs.log.jsontext import parse
+from aivcs.model import ContentDigest
 from aivcs.rules.difference import Change, compare_json, unified
-from aivcs.rules.spec import FIELDS
+from aivcs.rules.spec import FIELDS, TREE, encode_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from aivcs.model import ContentDigest
+    from aivcs.commands.work_tree import Found, WorkTree
     from aivcs.repository import Repository
 
 MAX_TEXT = 4 << 20
@@ -44,8 +47,8 @@ class FileChange(NamedTuple):
     """A file that differs.
 
     Attributes:
-        path: The part, and for a file of a folder its path below: `prompts/system.md`. Of two blobs
-            that are no specs, empty.
+        part: The part it belongs to; of two blobs that are no specs, empty.
+        path: Where the file is when the spec is checked out. Of two blobs that are no specs, empty.
         kind: `added`, `removed` or `changed`.
         form: How its content was compared: `json`, `text`, or not at all: `binary`, `long`
             (beyond `MAX_TEXT` or `MAX_LINES`), `missing` (not in the store), `same` (only its mode
@@ -56,6 +59,7 @@ class FileChange(NamedTuple):
         diff: The lines of a unified diff, if the form is `text`.
     """
 
+    part: str
     path: str
     kind: str
     form: str
@@ -91,68 +95,147 @@ class _File(NamedTuple):
     mode: str | None
 
 
+class _Contents:
+    """Where what is compared is read: in the store, or where it lies."""
+
+    def __init__(
+        self, repo: Repository, found: Mapping[ContentDigest, Found] | None = None
+    ) -> None:
+        self._repo = repo
+        self._found = found or {}
+
+    def read(self, digest: ContentDigest) -> bytes:
+        """Returns a content as far as `MAX_TEXT` and one byte.
+
+        Raises:
+            NotFoundError: It is not there.
+        """
+        found = self._found.get(digest)
+        if found is None:
+            with self._repo.blobs.open(digest) as stream:
+                return stream.read(MAX_TEXT + 1)
+        with open_regular(found.real, found.path) as file:
+            return file.read(MAX_TEXT + 1)
+
+
 def compare_specs(repo: Repository, a: ContentDigest, b: ContentDigest) -> Comparison:
     """Returns what differs between two specs; of blobs that are no specs, what their texts say.
 
     Raises:
         NotFoundError: One is not in the store.
-        SerializationError: A part is the manifest of a folder that breaks a rule.
+        SerializationError: A part is a manifest that breaks a rule.
         IntegrityError: What is stored is damaged.
     """
     fields_a, fields_b = specs.find(repo, a), specs.find(repo, b)
     if a == b:
         return Comparison(a, b, [], [])
+    contents = _Contents(repo)
     if fields_a is None or fields_b is None:
-        changed = _compare_files(repo, "", _File(a, None), _File(b, None))
+        changed = _compare_files(contents, ("", ""), _File(a, None), _File(b, None))
         return Comparison(a, b, [], [changed])
-    fields = [
-        FieldChange(name, fields_a.get(name), fields_b.get(name))
-        for name in FIELDS
-        if fields_a.get(name) != fields_b.get(name)
+    fields = _compare_fields(fields_a, fields_b)
+    old = _files(specs.parts_of(repo, specs.Spec(a, fields_a)), fields)
+    new = _files(specs.parts_of(repo, specs.Spec(b, fields_b)), fields)
+    return Comparison(a, b, fields, list(_compare_folders(contents, old, new)))
+
+
+def compare_with_tree(repo: Repository, spec: specs.Spec, tree: WorkTree, home: str) -> Comparison:
+    """Returns what differs between a spec and what lies in a repository; stores nothing.
+
+    That is what lies where the files of the spec were, and where agents look. The commit of the
+    spec is not compared.
+
+    Args:
+        repo: Where the spec is.
+        spec: The spec.
+        tree: The files of the repository.
+        home: The user's home, which is nobody's repository.
+
+    Raises:
+        NotFoundError: A part of the spec is not in the store.
+        SerializationError: A part is a manifest that breaks a rule.
+        UsageError: Something in the repository cannot be part of a spec.
+        BackendError: Something in it cannot be read.
+    """
+    parts = list(specs.parts_of(repo, spec))
+    for part in parts:
+        if not part.is_stored:
+            raise NotFoundError(
+                str(part.digest), f"the part {part.name} of the spec is not in this store"
+            )
+    paths = {part.name: [part.path_of(file) for file in part.files] for part in parts}
+    selection = again(tree, paths, home)
+    read = read_selection(selection, digest_files)
+    fields = {"git_sha": spec.fields["git_sha"]} if "git_sha" in spec.fields else {}
+    manifests = specs.manifests_of(read)
+    for name, manifest in manifests.items():
+        fields[f"{name}_digest"] = ContentDigest.from_bytes(manifest)
+    lying = (
+        ContentDigest.from_bytes(encode_spec(fields)) if fields else ContentDigest.from_bytes(b"")
+    )
+    changed = _compare_fields(spec.fields, fields)
+    new = [
+        specs.Part(name, ContentDigest.from_bytes(manifests[name]), TREE, files)
+        for name, files in read.items()
     ]
-    old = dict(_files(repo, specs.Spec(a, fields_a), fields))
-    new = dict(_files(repo, specs.Spec(b, fields_b), fields))
-    return Comparison(a, b, fields, list(_compare_folders(repo, old, new)))
+    found = {
+        file.digest: place
+        for name, files in read.items()
+        for file, place in zip(files, selection.parts[name], strict=True)
+    }
+    files = _compare_folders(_Contents(repo, found), _files(parts, changed), _files(new, changed))
+    return Comparison(spec.digest, lying, changed, list(files))
 
 
-def _files(
-    repo: Repository, spec: specs.Spec, changed: list[FieldChange]
-) -> Iterator[tuple[str, _File]]:
-    """The files of those parts that changed, by part and path."""
+def _compare_fields(a: Mapping[str, str], b: Mapping[str, str]) -> list[FieldChange]:
+    return [
+        FieldChange(name, a.get(name), b.get(name)) for name in FIELDS if a.get(name) != b.get(name)
+    ]
+
+
+def _files(parts: Iterable[specs.Part], changed: list[FieldChange]) -> dict[tuple[str, str], _File]:
+    """The files of those parts that changed, by path and part."""
     names = {change.field for change in changed}
-    for part in specs.parts_of(repo, spec):
+    found = {}
+    for part in parts:
         if f"{part.name}_digest" not in names or part.digest is None:
             continue
-        if part.files is None:
-            yield part.name, _File(part.digest, None)
-        else:
-            for file in part.files:
-                yield f"{part.name}/{file.path}", _File(file.digest, file.mode)
+        if part.kind in {"file", "missing"}:
+            found[part.name, part.name] = _File(part.digest, None)
+        for file in part.files:
+            found[part.path_of(file), part.name] = _File(file.digest, file.mode)
+    return found
 
 
 def _compare_folders(
-    repo: Repository, old: Mapping[str, _File], new: Mapping[str, _File]
+    contents: _Contents,
+    old: Mapping[tuple[str, str], _File],
+    new: Mapping[tuple[str, str], _File],
 ) -> Iterator[FileChange]:
-    for path in sorted(old.keys() | new.keys()):
-        a, b = old.get(path), new.get(path)
+    for where in sorted(old.keys() | new.keys()):
+        a, b = old.get(where), new.get(where)
         if a != b:
-            yield _compare_files(repo, path, a, b)
+            yield _compare_files(contents, where, a, b)
 
 
-def _compare_files(repo: Repository, path: str, a: _File | None, b: _File | None) -> FileChange:
+def _compare_files(
+    contents: _Contents, where: tuple[str, str], a: _File | None, b: _File | None
+) -> FileChange:
+    path, part = where
     kind = "added" if a is None else "removed" if b is None else "changed"
     digests = (a and a.digest, b and b.digest)
-    form, changes, diff = _compare_contents(repo, path, *digests)
-    return FileChange(path, kind, form, digests, (a and a.mode, b and b.mode), changes, diff)
+    form, changes, diff = _compare_contents(contents, path, *digests)
+    modes = (a and a.mode, b and b.mode)
+    return FileChange(part, path, kind, form, digests, modes, changes, diff)
 
 
 def _compare_contents(
-    repo: Repository, path: str, a: ContentDigest | None, b: ContentDigest | None
+    contents: _Contents, path: str, a: ContentDigest | None, b: ContentDigest | None
 ) -> tuple[str, list[Change], list[str]]:
     """The form, changes and diff of a `FileChange`."""
     if a == b:
         return "same", [], []
-    (text_a, obstacle_a), (text_b, obstacle_b) = _read_text(repo, a), _read_text(repo, b)
+    (text_a, obstacle_a), (text_b, obstacle_b) = _read_text(contents, a), _read_text(contents, b)
     if obstacle_a or obstacle_b:
         return obstacle_a or obstacle_b, [], []
     if a is not None and b is not None:
@@ -165,13 +248,12 @@ def _compare_contents(
     return "text", [], list(unified(text_a, text_b, name_a, name_b))
 
 
-def _read_text(repo: Repository, digest: ContentDigest | None) -> tuple[str, str]:
+def _read_text(contents: _Contents, digest: ContentDigest | None) -> tuple[str, str]:
     """The text of a file, empty if there is no file; and why it is not compared, if it is not."""
     if digest is None:
         return "", ""
     try:
-        with repo.blobs.open(digest) as stream:
-            data = stream.read(MAX_TEXT + 1)
+        data = contents.read(digest)
     except NotFoundError:
         return "", "missing"
     if len(data) > MAX_TEXT or data.count(b"\n") > MAX_LINES:

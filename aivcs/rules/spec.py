@@ -4,9 +4,11 @@ A **spec** is the canonical JSON (`aivcs.rules.canonical`) of five texts: the co
 and the digests of graph, prompts, tools and config. The digest of these bytes is the spec's digest,
 so the same parts give the same spec, whoever makes it. In a partial spec some members are absent.
 
-A part is a blob: a file's bytes, or a **manifest**, which names the files of a folder, with their
-modes and digests. The two are told apart by content, so a file that reads as a manifest is refused
-as a part. What a manifest names must be safe to write below any folder: it may come from anybody.
+A part is a blob: a file's bytes, or a **manifest**, which names files with their modes and digests.
+The paths of a **tree** are relative to the root of the agent, so the files of all parts go back
+where they were; those of a **folder** are relative to a folder that bears the part's name. Manifest
+and file are told apart by content, so a file that reads as a manifest is refused as a part. Every
+path in a manifest must be safe to write below any folder: it may come from anybody.
 """
 
 from __future__ import annotations
@@ -39,15 +41,17 @@ MAX_DEPTH = 200
 """Names of a path in a manifest, at most: who walks down there does so by recursion."""
 _BEGINNING = b'{"files":['
 """What every manifest begins with."""
+FOLDER, TREE = "folder", "tree"
+"""The types of manifests: paths below a folder of the part's name, or below the agent's root."""
 REPOSITORIES = frozenset({".git", ".aivcs"})
 """Folders that make whoever enters them obey: never part of an agent."""
 
 
 class File(NamedTuple):
-    """A file of a folder.
+    """A file of a manifest.
 
     Attributes:
-        path: Where, below the folder, with `/` between the names.
+        path: Where, below the folder or the root, with `/` between the names.
         mode: One of `MODES`.
         digest: What is in it.
     """
@@ -55,6 +59,18 @@ class File(NamedTuple):
     path: str
     mode: str
     digest: ContentDigest
+
+
+class Manifest(NamedTuple):
+    """The files of a part.
+
+    Attributes:
+        type: `FOLDER` or `TREE`.
+        files: The files, in the order of their paths.
+    """
+
+    type: str
+    files: list[File]
 
 
 def encode_spec(fields: Mapping[str, str]) -> bytes:
@@ -97,19 +113,19 @@ def part_digest(fields: Mapping[str, str], part: str) -> ContentDigest | None:
         return None
 
 
-def encode_manifest(files: Iterable[File]) -> bytes:
-    """Returns the bytes of a folder's manifest, the same for the same files in whatever order.
+def encode_manifest(files: Iterable[File], type_: str = TREE) -> bytes:
+    """Returns the bytes of a manifest, the same for the same files in whatever order.
 
     Raises:
         SerializationError: A path is not safe, two exclude each other, or there are too many.
     """
     ordered = sorted(files, key=lambda file: file.path.encode("utf-8", "surrogateescape"))
-    _check_files(ordered)
-    data = canonical({"type": "folder", "format": 1, "files": [file._asdict() for file in ordered]})
+    check_files(ordered)
+    data = canonical({"type": type_, "format": 1, "files": [file._asdict() for file in ordered]})
     if len(data) > MAX_MANIFEST:
         raise SerializationError(
             f"the list of {len(ordered)} files has {len(data)} bytes; at most {MAX_MANIFEST} "
-            "can be a part of a spec. Store them as one archive"
+            "can be a part of a spec. Keep them in one archive"
         )
     return data
 
@@ -119,8 +135,8 @@ def may_be_manifest(beginning: bytes) -> bool:
     return beginning.startswith(_BEGINNING)
 
 
-def parse_manifest(data: bytes) -> list[File] | None:
-    """Returns the files of a folder in the order of their paths; None if the bytes are no manifest.
+def parse_manifest(data: bytes) -> Manifest | None:
+    """Returns a manifest, its files in the order of their paths; None if the bytes are none.
 
     Bytes that have the form of a manifest and break a rule are refused, not taken for a file:
     somebody means them to be followed.
@@ -132,7 +148,7 @@ def parse_manifest(data: bytes) -> list[File] | None:
         return None
     try:
         value = parse(data.decode())
-        if value.keys() != {"type", "format", "files"} or value["type"] != "folder":
+        if value.keys() != {"type", "format", "files"} or value["type"] not in {FOLDER, TREE}:
             return None
         if value["format"] != 1 or canonical(value) != data:
             return None
@@ -141,11 +157,11 @@ def parse_manifest(data: bytes) -> list[File] | None:
         return None
     except (SerializationError, InvalidDigestError):
         return None
-    _check_files(files)
+    check_files(files)
     paths = [file.path.encode() for file in files]
     if paths != sorted(paths):
-        raise SerializationError("the manifest of the folder is not in the order of its paths")
-    return files
+        raise SerializationError("the manifest is not in the order of its paths")
+    return Manifest(value["type"], files)
 
 
 def check_path(path: str) -> None:
@@ -184,8 +200,12 @@ def check_path(path: str) -> None:
             )
 
 
-def _check_files(files: list[File]) -> None:
-    """Refuses files that cannot all be there: the same path twice, or a file that is a folder."""
+def check_files(files: Iterable[File]) -> None:
+    """Refuses files that cannot all be there: the same path twice, or a file that is a folder.
+
+    Raises:
+        SerializationError: There are two such files, or one has a path or mode that is refused.
+    """
     paths: set[str] = set()
     for file in files:
         check_path(file.path)

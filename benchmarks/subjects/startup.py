@@ -24,7 +24,7 @@ _OTHERS = {
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
     "run reap": "--dry-run", "run verify": "", "release list": "", "release verify": "",
     "release diff": "bot",
-    "spec create": "--partial --prompts one", "spec show": "AGENT",
+    "spec create": "--prompts one", "spec show": "AGENT", "spec list": "",
     "spec checkout": "--force AGENT parts", "spec diff": "AGENT SPEC", "run diff": "RUN RUN",
     "config get": "core.durability", "config set": "core.lock_timeout 20",
     "config unset": "core.lock_timeout", "config list": "", "completion": "bash", "help": "run log",

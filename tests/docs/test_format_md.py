@@ -14,7 +14,9 @@ import pytest
 from aivcs.backends.fs import FileBackend
 from aivcs.commands.head import take
 from aivcs.commands.proof import verify as prove
+from aivcs.commands.selection import select
 from aivcs.commands.spec import create
+from aivcs.commands.work_tree import WorkTree
 from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
 from aivcs.model import ContentDigest, Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
@@ -168,16 +170,18 @@ def test_the_digest_of_a_spec_is_what_jq_computes_and_aivcs_too(tmp_path: Path) 
     assert ContentDigest.from_bytes(encode_spec(dict(words))) == said
 
 
-def test_the_example_of_a_folder_is_what_is_stored_of_it(tmp_path: Path) -> None:
-    [example] = [text for text in JSON if '"type":"folder"' in text]
+def test_the_example_of_a_manifest_is_what_is_stored_of_a_part(tmp_path: Path) -> None:
+    [example] = [text for text in JSON if '"type":"tree"' in text]
     folder = tmp_path / "prompts"
     (folder / "roles").mkdir(parents=True)
     (folder / "render.sh").write_text("exit\n")
     (folder / "render.sh").chmod(0o700)
     (folder / "roles" / "critic.md").write_text("Be brief.\n")
     repo = Repository.init(tmp_path)
-    parts = dict.fromkeys(("graph", "tools", "config")) | {"prompts": str(folder)}
-    spec = create(repo, parts, None, partial=True)
+    files = select(
+        WorkTree(str(tmp_path), store=repo.path), [(None, "prompts")], folder=str(tmp_path)
+    )
+    spec = create(repo, files)
     assert repo.blobs.get(ContentDigest(spec.fields["prompts_digest"])) == example.encode()
 
 

@@ -5,19 +5,21 @@ import os
 import pytest
 
 from aivcs.commands.checkout import checkout
+from aivcs.commands.selection import select
 from aivcs.commands.spec import create
+from aivcs.commands.work_tree import WorkTree
 from aivcs.errors import BackendError
 from aivcs.repository import Repository
 
 
 @pytest.fixture
-def parts(tmp_path):
-    """Two parts in a folder: a file and a folder."""
+def agent(tmp_path):
+    """Two parts in a folder: one file, and one that is in a folder."""
     folder = tmp_path / "agent"
     (folder / "prompts").mkdir(parents=True)
     (folder / "prompts" / "system.md").write_text("new\n")
     (folder / "config").write_text("new\n")
-    return {"prompts": str(folder / "prompts"), "config": str(folder / "config")}
+    return folder
 
 
 def seen(folder):
@@ -33,13 +35,17 @@ def outcome(repo, spec, out):
 
 @pytest.mark.parametrize("call", ["rename", "open", "mkdir"])
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_failure_at_any_step_undoes_the_others(tmp_path, parts, monkeypatch, call, is_there):
+def test_a_failure_at_any_step_undoes_the_others(tmp_path, agent, monkeypatch, call, is_there):
     repo = Repository.init(tmp_path)
-    spec = create(repo, parts, None, partial=True).digest
+    files = select(
+        WorkTree(str(agent), store=repo.path), [(None, "prompts"), (None, "config")],
+        folder=str(agent),
+    )  # fmt: skip
+    spec = create(repo, files).digest
     out = tmp_path / "out" / "there"
     if is_there:
         (out / "prompts").mkdir(parents=True)
-        (out / "prompts" / "mine.md").write_text("old\n")
+        (out / "prompts" / "system.md").write_text("old\n")
         (out / "config").write_text("old\n")
     before = seen(tmp_path)
     real = getattr(os, call)

@@ -10,6 +10,7 @@ from aivcs.errors import SerializationError
 from aivcs.model import ContentDigest
 from aivcs.rules.spec import (
     FIELDS,
+    FOLDER,
     File,
     encode_manifest,
     encode_spec,
@@ -22,7 +23,7 @@ DIGEST = ContentDigest.from_bytes(b"content")
 
 
 def manifest(*paths, mode="644"):
-    return encode_manifest(File(path, mode, DIGEST) for path in paths)
+    return encode_manifest((File(path, mode, DIGEST) for path in paths), FOLDER)
 
 
 def hostile(*paths):
@@ -76,11 +77,11 @@ def test_a_manifest_lists_files_by_their_bytes():
     paths = [file["path"] for file in json.loads(data)["files"]]
     assert paths == ["a-z", "a/z", "b", "\uff5e", "\U0001f600"]
     assert data == hostile(*paths)
-    assert [file.path for file in parse_manifest(data)] == paths
+    assert [file.path for file in parse_manifest(data).files] == paths
 
 
 def test_a_folder_without_files_has_a_manifest():
-    assert parse_manifest(manifest()) == []
+    assert parse_manifest(manifest()).files == []
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,17 @@ def blob_ls(
     prefix: Annotated[
         str, Argument(metavar="PREFIX", help="Only digests that begin with this.")
     ] = "",
+    long: Annotated[
+        bool,
+        Option("-l", "--long", help="Also their sizes, ages and kinds, and what names each first."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """List digests, in order."""
+    """List digests, in order.
+
+    With -l, printed to a pipe: digest, bytes, when it was stored last, kind (spec, tree, folder,
+    policy, json, text, binary or damaged), and the release, run, event, blob or pin that names it.
+    """
 
 
 @app.command("verify")

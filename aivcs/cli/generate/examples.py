@@ -136,33 +136,38 @@ sha256sum -c sums""",
     "aivcs blob ls": [
         Example("Count the blobs", "aivcs blob ls | wc -l"),
         Example("List those that begin with 3f", "aivcs blob ls 3f"),
+        Example("See sizes, kinds, and what names each", "aivcs blob ls -l"),
     ],
     "aivcs blob verify": [Example("Check all blobs", "aivcs blob verify")],
     "aivcs spec": [
         Example(
-            "Store what an agent is made of, and make it live",
+            "Store the files of an agent, and make them live",
             """\
-spec=$(aivcs spec create --partial --prompts prompts --config config.json)
+spec=$(aivcs spec create prompts config.json)
 aivcs release promote reviewer "$spec\"""",
         ),
     ],
     "aivcs spec create": [
         Example(
-            "Store an agent: a folder of prompts, and three files",
-            """\
-aivcs spec create --prompts prompts --tools tools.json --config config.json \\
-    --graph graph.json --git-sha 9fceb02d0ae598e95dc970b74767f19372d61af8""",
+            "Store a folder of prompts and two files; their paths tell which part they are",
+            "aivcs spec create prompts tools.json config.json",
         ),
+        Example("Store all that agents read in this repository", "aivcs spec create --auto"),
         Example(
-            "Store only the prompts",
-            "spec=$(aivcs spec create --partial --prompts prompts)",
+            "Say which part a file is, and add the commit of the code",
+            """\
+aivcs spec create prompts --tools notes.md --graph graph.json \\
+    --git-sha 9fceb02d0ae598e95dc970b74767f19372d61af8""",
         ),
+    ],
+    "aivcs spec list": [
+        Example("See the newest specs, and how they are released", "aivcs spec list -n 10"),
     ],
     "aivcs spec show": [
         Example(
             "See what an agent is made of",
             """\
-spec=$(aivcs spec create --partial --prompts prompts)
+spec=$(aivcs spec create prompts)
 aivcs spec show "$spec\"""",
         ),
     ],
@@ -170,7 +175,7 @@ aivcs spec show "$spec\"""",
         Example(
             "Get the parts of what is live back as files",
             """\
-spec=$(aivcs spec create --partial --prompts prompts)
+spec=$(aivcs spec create prompts)
 aivcs release promote reviewer "$spec"
 aivcs spec checkout reviewer@current live""",
         ),
@@ -179,6 +184,13 @@ aivcs spec checkout reviewer@current live""",
         Example(
             "See what is new since the first release",
             "aivcs spec diff reviewer@v1.0 reviewer@current",
+        ),
+        Example(
+            "See whether what lies here is what is live",
+            """\
+spec=$(aivcs spec create --auto)
+aivcs release promote reviewer "$spec"
+aivcs spec diff reviewer@current --auto --exit-code""",
         ),
     ],
     "aivcs run": [

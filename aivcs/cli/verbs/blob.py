@@ -71,10 +71,26 @@ def unpin(context: "Context", digests: "list[str]") -> None:
     blob.unpin(context.repository(), digests)
 
 
-def ls(context: "Context", prefix: str, as_json: bool) -> None:
-    """Prints digests, a line each."""
+def ls(context: "Context", prefix: str, long: bool, as_json: bool) -> None:
+    """Prints digests, a line each, or with what is known of each."""
+    if long:
+        _ls_long(context, prefix, as_json=as_json)
+        return
     for digest in blob.list_(context.repository(), prefix):
         context.write(f'{{"digest":"{digest}"}}\n' if as_json else f"{digest}\n")
+
+
+def _ls_long(context: "Context", prefix: str, *, as_json: bool) -> None:
+    from aivcs.cli import render
+    from aivcs.cli.views import blob as view
+    from aivcs.commands.blob_list import list_blobs
+
+    found = list_blobs(context.repository(), prefix)
+    if as_json:
+        for item in found:
+            context.write(render.json_line(view.as_json(item)))
+    else:
+        render.table(context, view.COLUMNS, map(view.row, found))
 
 
 def _sum_line(digest: str, path: str) -> bytes:

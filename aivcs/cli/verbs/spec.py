@@ -2,42 +2,94 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from aivcs.cli import render
 from aivcs.cli.views import spec as view
 from aivcs.commands import spec as commands
+from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
+    from aivcs.commands.work_tree import WorkTree
     from aivcs.model import ContentDigest
+    from aivcs.repository import Repository
 
 
 def create(
     context: Context,
-    prompts: str | None,
-    tools: str | None,
-    config: str | None,
-    graph: str | None,
+    paths: list[str],
+    auto: bool,
+    prompts: list[str],
+    tools: list[str],
+    config: list[str],
+    graph: list[str],
     git_sha: str | None,
+    root: str | None,
+    excludes: list[str],
+    complete: bool,
     partial: bool,
     as_json: bool,
 ) -> None:
-    """Prints the digest of the spec."""
-    if git_sha is None and not partial:
+    """Prints the digest of the spec; on standard error what was taken, if that was not said."""
+    from aivcs.commands.selection import select
+
+    if partial and complete:
+        raise UsageError("--complete asks for all parts, --partial for those that are given")
+    if git_sha == "HEAD":
         from aivcs.cli.identity import commit
 
         git_sha = commit(context)
-    made = commands.create(
-        context.repository(),
-        {"prompts": prompts, "tools": tools, "config": config, "graph": graph},
-        git_sha,
-        partial=partial,
+        if git_sha is None:
+            raise UsageError("--git-sha HEAD: there is no commit here; give its SHA")
+    repo = context.repository()
+    said = {"prompts": prompts, "tools": tools, "config": config, "graph": graph}
+    named = [(part, path) for part, found in said.items() for path in found]
+    selection = select(
+        _tree(context, repo, root, excludes),
+        [*((None, path) for path in paths), *named],
+        auto=auto,
+        folder=context.working_directory(),
+        home=_home(context),
     )
+    if complete:
+        commands.require_complete(selection.parts)
+    made = commands.create(repo, selection, git_sha)
     if as_json:
-        context.write(render.json_line(view.fields_json(made)))
+        told = view.selection_json(selection) if auto else {}
+        context.write(render.json_line(view.fields_json(made) | told))
     else:
+        for line in view.selection_lines(selection, with_taken=auto):
+            context.tell(line)
         context.write(f"{made.digest}\n")
+
+
+def list_(context: Context, limit: int | None, as_json: bool) -> None:
+    """Prints the specs of the store, newest first."""
+    from aivcs.commands.blob_list import list_specs
+
+    found = list_specs(context.repository(), limit)
+    if as_json:
+        for spec in found:
+            context.write(render.json_line(view.listed_json(spec)))
+    else:
+        render.table(context, view.LIST_COLUMNS, map(view.listed_row, found))
+
+
+def _tree(context: Context, repo: Repository, root: str | None, excludes: list[str]) -> WorkTree:
+    from aivcs.commands.work_tree import WorkTree, find_root
+
+    if root is not None and not root:
+        raise UsageError("the DIR of --root is empty; is a variable unset?")
+    if root is None:
+        root = find_root(context.working_directory(), _home(context))
+    return WorkTree(root, store=repo.path, excludes=excludes)
+
+
+def _home(context: Context) -> str:
+    home = context.environment.get("HOME", "")
+    return os.path.realpath(home) if home else ""
 
 
 def show(context: Context, spec: str, as_json: bool) -> None:
@@ -56,22 +108,39 @@ def show(context: Context, spec: str, as_json: bool) -> None:
 
 
 def checkout(context: Context, spec: str, folder: str, force: bool) -> None:
-    """Prints the path of each part."""
+    """Prints the path of each file."""
     from aivcs.commands.checkout import checkout
 
     for path in checkout(context.repository(), spec, folder, force=force):
         context.write(f"{render.escape(path)}\n")
 
 
-def diff(context: Context, before: str, after: str, exit_code: bool, as_json: bool) -> int:
+def diff(
+    context: Context,
+    before: str,
+    after: str | None,
+    auto: bool,
+    root: str | None,
+    excludes: list[str],
+    exit_code: bool,
+    as_json: bool,
+) -> int:
     """Prints what differs; 1 if something does and that was asked for."""
     from aivcs.cli.views import spec_comparison
-    from aivcs.commands.spec_comparison import compare_specs
+    from aivcs.commands.spec_comparison import compare_specs, compare_with_tree
 
+    if auto == (after is not None):
+        raise UsageError("give a second SPEC to compare with, or --auto for what lies here")
+    if not auto and (root is not None or excludes):
+        raise UsageError("--root and --exclude go with --auto")
     repo = context.repository()
-    found = compare_specs(
-        repo, *(repo.resolve_spec(spec, allow_missing=True) for spec in (before, after))
-    )
+    if after is None:
+        spec = commands.read(repo, before)
+        tree = _tree(context, repo, root, excludes)
+        found = compare_with_tree(repo, spec, tree, _home(context))
+    else:
+        digests = (repo.resolve_spec(text, allow_missing=True) for text in (before, after))
+        found = compare_specs(repo, *digests)
     if as_json:
         context.write(render.json_line(spec_comparison.as_json(found)))
     else:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.grid import Column
-from aivcs.cli.render import Cell
+from aivcs.cli.moments import age
+from aivcs.cli.render import Cell, escape
+from aivcs.commands.spec import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.commands.spec import Part, Spec
+    from aivcs.commands.blob_list import ListedSpec
+    from aivcs.commands.selection import Selection
+    from aivcs.commands.spec import Part
     from aivcs.model import ContentDigest
 
     SizeOf = Callable[[ContentDigest], int | None]
@@ -20,8 +24,14 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+LIST_COLUMNS = [
+    Column("SPEC"), Column("AGE", right=True), Column("PARTS", wraps=True), Column("COMMIT"),
+    Column("RELEASES", wraps=True),
+]  # fmt: skip
+
+
 def rows(spec: Spec, parts: list[Part], size_of: SizeOf) -> Iterator[list[Cell | str]]:
-    """Yields the cells of `COLUMNS`: the spec, its commit, each part, and a folder's files."""
+    """Yields the cells of `COLUMNS`: the spec, its commit, each part, and its files."""
     yield ["spec", "spec", "-", _digest(spec.digest)]
     if "git_sha" in spec.fields:
         yield ["git_sha", "commit", "-", spec.fields["git_sha"]]
@@ -32,29 +42,78 @@ def rows(spec: Spec, parts: list[Part], size_of: SizeOf) -> Iterator[list[Cell |
             yield [name, kind, "-", spec.fields[f"{part.name}_digest"]]
             continue
         assert part.digest is not None
-        if part.files is None:
+        if part.kind == "file":
             yield [name, "file", _size(size_of(part.digest)), _digest(part.digest)]
             continue
         sizes = [size_of(file.digest) for file in part.files]
-        yield [name, "folder", _size(sum(size or 0 for size in sizes)), _digest(part.digest)]
+        yield [name, part.kind, _size(sum(size or 0 for size in sizes)), _digest(part.digest)]
         for file, size in zip(part.files, sizes, strict=True):
             kind = Cell("missing", "missing", "red") if size is None else Cell(file.mode, file.mode)
-            yield [f"{part.name}/{file.path}", kind, _size(size), _digest(file.digest)]
+            yield [part.path_of(file), kind, _size(size), _digest(file.digest)]
 
 
 def as_json(spec: Spec, parts: list[Part], size_of: SizeOf) -> dict[str, Any]:
     """Returns the same as a JSON value; a size of null is that of a blob that is not stored."""
     shown: dict[str, Any] = {}
     for part in parts:
-        entry: dict[str, Any] = {"kind": "missing" if not part.is_stored else "file"}
-        if part.is_stored and part.digest is not None:
+        entry: dict[str, Any] = {"kind": part.kind}
+        if part.kind == "file" and part.digest is not None:
             entry["size"] = size_of(part.digest)
-        if part.files is not None:
+        elif part.is_stored:
             files = [{**file._asdict(), "size": size_of(file.digest)} for file in part.files]
-            total = sum(file["size"] or 0 for file in files)
-            entry = {"kind": "folder", "size": total, "files": files}
+            entry |= {"size": sum(file["size"] or 0 for file in files), "files": files}
         shown[part.name] = entry
     return {**fields_json(spec), "parts": shown}
+
+
+def selection_lines(selection: Selection, *, with_taken: bool) -> Iterator[str]:
+    """Yields what was taken, with its part, and what was left out, with the reason."""
+    if with_taken:
+        for part, files in selection.parts.items():
+            for file in files:
+                yield f"{part:<8} {escape(file.path)}"
+    for left in selection.left_out:
+        yield f"left out {escape(left.path)}: {escape(left.why)}"
+
+
+def selection_json(selection: Selection) -> dict[str, Any]:
+    """Returns the same as JSON members."""
+    return {
+        "taken": [
+            {"part": part, "path": file.path}
+            for part, files in selection.parts.items()
+            for file in files
+        ],
+        "left_out": [
+            {"path": readable(left.path), "why": readable(left.why)} for left in selection.left_out
+        ],
+    }
+
+
+def listed_row(spec: ListedSpec) -> list[Cell | str]:
+    """Returns the cells of `LIST_COLUMNS`."""
+    parts = ", ".join(spec.parts) or "-"
+    sha = spec.fields.get("git_sha", "-")
+    releases = " ".join(spec.releases) or "-"
+    stored = spec.stored_at
+    return [
+        _digest(spec.digest), Cell(str(stored), age(stored)), parts,
+        Cell(sha, sha if len(sha) < 40 else sha[:12] + sha[40:]), releases,
+    ]  # fmt: skip
+
+
+def listed_json(spec: ListedSpec) -> dict[str, Any]:
+    """Returns the same as a JSON value."""
+    return {
+        **fields_json(Spec(spec.digest, spec.fields)),
+        "stored_at": str(spec.stored_at),
+        "releases": spec.releases,
+    }
+
+
+def readable(text: str) -> str:
+    r"""Returns a text that JSON can have: bytes that are not UTF-8 as `ÿ`."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def fields_json(spec: Spec) -> dict[str, Any]:

@@ -56,7 +56,12 @@ def as_json(found: Comparison) -> dict[str, Any]:
 
 
 def _file_json(file: FileChange) -> dict[str, Any]:
-    fields: dict[str, Any] = {"path": file.path, "kind": file.kind, "form": file.form}
+    fields: dict[str, Any] = {
+        "part": file.part,
+        "path": file.path,
+        "kind": file.kind,
+        "form": file.form,
+    }
     for side, digest, mode in zip("ab", file.digests, file.modes, strict=True):
         if digest is not None:
             fields[side] = {"digest": digest} | ({"mode": mode} if mode else {})
