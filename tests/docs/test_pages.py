@@ -50,6 +50,8 @@ class TestTheComparison:
             (["a", "…", "z"], ["a", "b", "c", "z"], 0, True),
             (["a", "…"], ["a", "b", "c"], 0, True),
             (["a", "…", "z"], ["a", "b", "c"], 0, False),
+            (None, ["/home/alice/.aivcs"], 0, True),
+            (None, ["aivcs: FILE is not there"], 0, False),
             (["5 minutes ago"], ["1 second ago"], 0, True),
             (["16d1ec18"], ["26d1ec18"], 0, False),
         ],

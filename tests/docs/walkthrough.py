@@ -140,7 +140,10 @@ def explain(step: Step, seen: Seen) -> str:
     may_fail = step.shown is not None and any(
         line.startswith(("aivcs: ", "damage\t")) for line in step.shown
     )
-    as_shown = step.shown is None or _pattern(step.shown).fullmatch(_plain(seen.lines))
+    if step.shown is None:
+        as_shown = not any(line.startswith("aivcs: ") for line in seen.lines)
+    else:
+        as_shown = _pattern(step.shown).fullmatch(_plain(seen.lines)) is not None
     if as_shown and (seen.code == 0 or may_fail):
         return ""
     shown = "\n".join(step.shown or ["(anything)"])
