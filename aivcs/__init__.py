@@ -38,12 +38,6 @@ if TYPE_CHECKING:
         UnsupportedFormatError as UnsupportedFormatError,
         UsageError as UsageError,
     )
-    from aivcs.marks import (
-        BlockMark as BlockMark,
-        Sealed as Sealed,
-        SignatureMark as SignatureMark,
-        Standing as Standing,
-    )
     from aivcs.model import (
         ContentDigest as ContentDigest,
         Evidence as Evidence,
@@ -59,6 +53,12 @@ if TYPE_CHECKING:
         RunSummary as RunSummary,
         Timestamp as Timestamp,
     )
+    from aivcs.release_entries import (
+        Block as Block,
+        LogEntry as LogEntry,
+        ReleaseState as ReleaseState,
+        Signature as Signature,
+    )
     from aivcs.repository import Repository as Repository
     from aivcs.settings import Settings as Settings
     from aivcs.storage import (
@@ -68,14 +68,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "ActiveRun", "AivcsError", "AmbiguousError", "BackendError", "BlockMark", "BlockedError",
+    "ActiveRun", "AivcsError", "AmbiguousError", "BackendError", "Block", "BlockedError",
     "CasStore", "ConflictError", "ContentDigest", "Evidence", "Head", "IntegrityError",
     "InvalidDigestError", "InvalidNameError", "InvalidRunStateError", "InvalidSpecError",
-    "LockTimeoutError", "NoPreviousReleaseError", "NoRepositoryError", "NotFoundError",
+    "LockTimeoutError", "LogEntry", "NoPreviousReleaseError", "NoRepositoryError", "NotFoundError",
     "OutcomeUnknownError", "PolicyError", "ReleaseMetadata", "ReleaseNotFoundError",
-    "ReleaseRecord", "ReleaseRegistry", "Repository", "RunEvent", "RunId", "RunLedger",
-    "RunMetadata", "RunNotFoundError", "RunOwner", "RunRecord", "RunStatus", "RunSummary", "Sealed",
-    "SerializationError", "Settings", "SignatureMark", "Standing", "StorageError", "Timestamp",
+    "ReleaseRecord", "ReleaseRegistry", "ReleaseState", "Repository", "RunEvent", "RunId",
+    "RunLedger", "RunMetadata", "RunNotFoundError", "RunOwner", "RunRecord", "RunStatus",
+    "RunSummary", "SerializationError", "Settings", "Signature", "StorageError", "Timestamp",
     "UnsupportedFormatError", "UsageError",
 ]  # fmt: skip
 
@@ -89,7 +89,7 @@ _HOMES = {
     "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId "
     "RunMetadata RunOwner RunRecord RunStatus RunSummary Timestamp",
     "aivcs.active_run": "ActiveRun",
-    "aivcs.marks": "BlockMark Sealed SignatureMark Standing",
+    "aivcs.release_entries": "Block LogEntry Signature ReleaseState",
     "aivcs.repository": "Repository",
     "aivcs.settings": "Settings",
     "aivcs.storage": "CasStore ReleaseRegistry RunLedger",

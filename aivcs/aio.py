@@ -21,6 +21,7 @@ afterwards, or retries with an explicit seq or `expect`, for which a retry is sa
 from __future__ import annotations
 
 from asyncio import to_thread
+from contextlib import asynccontextmanager
 from functools import update_wrapper
 from inspect import iscoroutinefunction
 from itertools import islice
@@ -41,6 +42,7 @@ from aivcs import active_run, repository, storage
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from aivcs.model import ContentDigest, RunId
     from aivcs.settings import Settings
@@ -71,6 +73,26 @@ def _streamed(
 
     def call(self: Any, /, *args: P.args, **options: P.kwargs) -> AsyncGenerator[T]:
         return _iterate(lambda: getattr(self._sync, method.__name__)(*args, **options))
+
+    update_wrapper(call, method)
+    return call
+
+
+def _entered(
+    method: Callable[Concatenate[Any, P], AbstractContextManager[T]],
+) -> Callable[Concatenate[Any, P], AbstractAsyncContextManager[T]]:
+    """Returns the method whose block is a sync one of `self._sync`, entered and left in threads."""
+
+    @asynccontextmanager
+    async def call(self: Any, /, *args: P.args, **options: P.kwargs) -> AsyncGenerator[T]:
+        block = await to_thread(getattr(self._sync, method.__name__), *args, **options)
+        value = await to_thread(block.__enter__)
+        try:
+            yield value
+        except BaseException as error:
+            await to_thread(block.__exit__, type(error), error, error.__traceback__)
+            raise
+        await to_thread(block.__exit__, None, None, None)
 
     update_wrapper(call, method)
     return call
@@ -150,7 +172,13 @@ class RunLedger:
 
 
 class ReleaseRegistry:
-    """The async twin of `aivcs.storage.ReleaseRegistry`."""
+    """The async twin of `aivcs.storage.ReleaseRegistry`, below policies like it.
+
+    A view reads its log, so plan in a thread:
+
+        async with registry.view(name) as view:
+            change = await asyncio.to_thread(plan_promotion, view, spec, metadata)
+    """
 
     def __init__(self, store: storage.ReleaseRegistry) -> None:
         """Takes the sync store; `wrap` does it for each kind."""
@@ -158,6 +186,10 @@ class ReleaseRegistry:
 
     promote = _awaited(storage.ReleaseRegistry.promote)
     rollback = _awaited(storage.ReleaseRegistry.rollback)
+    append = _awaited(storage.ReleaseRegistry.append)
+    change = _awaited(storage.ReleaseRegistry.change)
+
+    view = _entered(storage.ReleaseRegistry.view)
     block = _awaited(storage.ReleaseRegistry.block)
     unblock = _awaited(storage.ReleaseRegistry.unblock)
     add_signature = _awaited(storage.ReleaseRegistry.add_signature)
@@ -165,7 +197,7 @@ class ReleaseRegistry:
     block_history = _awaited(storage.ReleaseRegistry.block_history)
     blocks = _awaited(storage.ReleaseRegistry.blocks)
     current = _awaited(storage.ReleaseRegistry.current)
-    standing = _awaited(storage.ReleaseRegistry.standing)
+    state = _awaited(storage.ReleaseRegistry.state)
     find = _awaited(storage.ReleaseRegistry.find)
     history = _awaited(storage.ReleaseRegistry.history)
     iter_history = _streamed(storage.ReleaseRegistry.iter_history)
@@ -343,6 +375,9 @@ class Repository:
         return wrap(self._sync.releases)
 
     start_run = _starting(repository.Repository.start_run)
+    promote = _awaited(repository.Repository.promote)
+    rollback = _awaited(repository.Repository.rollback)
+    require_spec = _awaited(repository.Repository.require_spec)
     get_blob = _awaited(repository.Repository.get_blob)
     resolve_digest = _awaited(repository.Repository.resolve_digest)
     resolve_pin = _awaited(repository.Repository.resolve_pin)

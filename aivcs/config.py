@@ -7,6 +7,7 @@ are the other way round: they are a store's or the system's, since nobody sets r
 What they say is looked at when something is to be released, not before.
 """
 
+from aivcs.config_files import read_config, system_config_path, user_config_path
 from aivcs.errors import UsageError
 from aivcs.log.jsontext import encode_trusted, parse
 from aivcs.settings import DURABILITIES, Settings
@@ -14,7 +15,7 @@ from aivcs.toml import TomlError, is_bare, parse_toml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     Config = dict[str, Any]
@@ -110,6 +111,35 @@ def parse_config(
     return values
 
 
+def file_layers(
+    environment: "Mapping[str, str]",
+    store: "tuple[str, bytes | None]",
+    *,
+    warn: "Callable[[str], None] | None" = None,
+) -> "list[tuple[str, Config]]":
+    """Returns the configuration files that there are, strongest first, with what each says.
+
+    Args:
+        environment: The environment variables, which say where the user's file is and the system's.
+        store: The path of the store's file, and its content; None if there is none.
+        warn: Told of each key that means nothing.
+
+    Raises:
+        UsageError: A file says something invalid.
+        BackendError: A file cannot be read.
+    """
+    path, own = store
+    layers = [] if own is None else [(path, parse_config(own, path, warn=warn))]
+    for whose, path in (
+        (USER, user_config_path(environment)),
+        (SYSTEM, system_config_path(environment)),
+    ):
+        text = read_config(path, or_unreachable=whose == USER)
+        if text is not None:
+            layers.append((path, parse_config(text, path, whose=whose, warn=warn)))
+    return layers
+
+
 def check_value(dotted: str, value: object, where: str) -> "Any":
     """Returns a value in the type of its key.
 
@@ -187,8 +217,8 @@ def policy_key(dotted: str) -> "tuple[str, str] | None":
 def _parse_rule(pattern: str, rule: str, text: str) -> "Any":
     """The value of a rule: JSON, or else the text as it is."""
     from aivcs.errors import SerializationError
-    from aivcs.rules.gates import check_rule
-    from aivcs.rules.policy import check_pattern
+    from aivcs.policy.registry import check_rule
+    from aivcs.policy.select import check_pattern
 
     try:
         value = parse(text)

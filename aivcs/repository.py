@@ -4,7 +4,7 @@
     digest = repo.blobs.put(b"You are a careful engineer.")
     with repo.start_run(digest, agent_name="bot") as run:
         run.log("tool_called", {"tool_name": "search"})
-    repo.releases.promote("bot", digest, ReleaseMetadata("alice"))
+    repo.promote("bot", digest, by="alice")
 
 Knows no file and no backend's inside: a store is opened by the scheme of its name, and used through
 the contracts alone.
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from aivcs.active_run import ActiveRun
     from aivcs.backends.fs.folder import Hold
-    from aivcs.model import RunId, RunOwner
+    from aivcs.model import ReleaseRecord, RunId, RunOwner
+    from aivcs.policy.enforce import PolicyContext
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
 
 MIN_PREFIX = 4
@@ -41,7 +42,8 @@ class Repository:
         backend: What keeps them; its own methods are for maintenance, not for use.
         blobs: The `CasStore`.
         runs: The `RunLedger`.
-        releases: The `ReleaseRegistry`.
+        releases: The `ReleaseRegistry`. It is below policies: `promote` and `rollback` of the
+            repository apply them.
     """
 
     __slots__ = ("backend",)
@@ -135,7 +137,7 @@ class Repository:
 
     @property
     def releases(self) -> "ReleaseRegistry":
-        """The releases."""
+        """The releases, below all policies: use `promote` and `rollback` of the repository."""
         return self.backend.releases
 
     def start_run(
@@ -146,6 +148,7 @@ class Repository:
         git_sha: "str | None" = None,
         tags: "Any" = None,
         owner: "RunOwner | None" = None,
+        allow_missing_spec: bool = False,
     ) -> "ActiveRun":
         """Starts a run; as a context manager, the run ends with the block.
 
@@ -155,17 +158,161 @@ class Repository:
             git_sha: The commit of its code.
             tags: Any JSON value; others become JSON as for `ActiveRun.log`.
             owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
+            allow_missing_spec: Whether the spec and its parts need not be stored whole.
 
         Raises:
-            NotFoundError: The spec is not in the store.
+            NotFoundError: The spec, or a part of it, is not in the store.
+            IntegrityError: The spec, or a part of it, is damaged.
         """
         from aivcs.active_run import ActiveRun, as_json
         from aivcs.model import RunMetadata
 
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=as_json(tags))
         with self.hold():
-            run_id = self.runs.create_run(self.resolve_spec(spec), metadata, owner=owner)
+            digest = self.resolve_spec(spec, allow_missing=True)
+            if not allow_missing_spec:
+                self.require_spec(digest)
+            run_id = self.runs.create_run(digest, metadata, owner=owner)
         return ActiveRun(self.runs, run_id, self.resolve_digest)
+
+    def promote(
+        self,
+        name: str,
+        spec: str,
+        *,
+        by: str,
+        label: "str | None" = None,
+        notes: "str | None" = None,
+        expect: "str | int | None" = None,
+        evidence: "Iterable[str]" = (),
+        allow_missing_spec: bool = False,
+        force: bool = False,
+        sign: bool = False,
+        signing_key: "str | None" = None,
+    ) -> "ReleaseRecord":
+        """Makes a spec live under a name, if the policies allow it; as `aivcs release promote`.
+
+        The policies of the store's configuration and of the system's hold. Who signs, and whose
+        signatures count, is read from the user's configuration and the system's.
+
+        Args:
+            name: The agent's name.
+            spec: The spec, as for `resolve_spec`.
+            by: Who promotes.
+            label: A name for the release, as in v1.2.
+            notes: Why.
+            expect: What must be live now, as for `resolve_expectation`.
+            evidence: Runs that speak for the spec, as for `resolve_run`; all must be over.
+            allow_missing_spec: Whether the spec and its parts need not be stored whole.
+            force: Whether rules may be broken, which is recorded; then `notes` must say why.
+            sign: Whether to sign the release, with the configured key if no other is given.
+            signing_key: The key to sign with; naming one is asking for a signature.
+
+        Raises:
+            PolicyError: A rule is not met.
+            BlockedError: The spec is blocked under the name.
+            ConflictError: Something else than expected is live.
+            NotFoundError: The spec, or a part of it, is not in the store.
+            IntegrityError: The spec, or a part of it, is damaged.
+            RunNotFoundError: An evidence run is not there.
+            InvalidRunStateError: An evidence run is not over.
+            UsageError: A policy is not understood, or a reason or a key is missing.
+            BackendError: A configuration file cannot be read, or no signature could be made.
+        """
+        from aivcs.policy import enforce
+
+        return enforce.promote(
+            self,
+            name,
+            spec,
+            by=by,
+            label=label,
+            notes=notes,
+            expect=expect,
+            evidence=evidence,
+            allow_missing_spec=allow_missing_spec,
+            force=force,
+            context=self._policy_context(signing_key, sign=sign),
+        ).release
+
+    def rollback(
+        self,
+        name: str,
+        *,
+        by: str,
+        to: "str | int | None" = None,
+        reason: "str | None" = None,
+        expect: "str | int | None" = None,
+        block: bool = False,
+        allow_missing_spec: bool = False,
+        force: bool = False,
+        sign: bool = False,
+        signing_key: "str | None" = None,
+    ) -> "ReleaseRecord":
+        """Makes an earlier release live again, if the policies allow it; `aivcs release rollback`.
+
+        Args:
+            name: The agent's name.
+            by: Who rolls back.
+            to: What to return to, as for `resolve_target`; None is the previous release.
+            reason: Why.
+            expect: What must be live now, as for `resolve_expectation`.
+            block: Whether to block the spec that was live; then a reason must be given.
+            allow_missing_spec: As for `promote`.
+            force: As for `promote`; then a reason must be given.
+            sign: As for `promote`.
+            signing_key: As for `promote`.
+
+        Raises:
+            ReleaseNotFoundError: Nothing was released under the name, or never the target.
+            NoPreviousReleaseError: There is nothing below the live release.
+            PolicyError: A rule is not met.
+            BlockedError: The spec that would be live is blocked under the name.
+            ConflictError: Something else than expected is live.
+            NotFoundError: The spec, or a part of it, is not in the store.
+            IntegrityError: The spec, or a part of it, is damaged.
+            UsageError: A policy is not understood, or a reason or a key is missing.
+            BackendError: A configuration file cannot be read, or no signature could be made.
+        """
+        from aivcs.policy import enforce
+
+        return enforce.rollback(
+            self,
+            name,
+            by=by,
+            to=to,
+            reason=reason,
+            expect=expect,
+            block=block,
+            allow_missing_spec=allow_missing_spec,
+            force=force,
+            context=self._policy_context(signing_key, sign=sign),
+        ).release
+
+    def _policy_context(self, signing_key: "str | None", *, sign: bool) -> "PolicyContext | None":
+        """What a release has to pass by all configuration files; None if there is nothing."""
+        from aivcs.config import file_layers, policies
+
+        own = self.backend.read_config()
+        layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
+        if not policies(layers) and not sign and signing_key is None:
+            return None
+        from aivcs.signers import policy_context
+
+        return policy_context(layers, os.environ, signing_key, sign=sign)
+
+    def require_spec(self, digest: ContentDigest) -> None:
+        """Refuses a spec that is not in the store whole: itself, its parts, and their files.
+
+        All of it is read and verified.
+
+        Raises:
+            NotFoundError: The spec, or a part of it, is not in the store.
+            IntegrityError: The spec, or a part of it, is damaged.
+        """
+        from aivcs.spec_check import require_spec
+
+        require_spec(self.blobs, digest)
 
     def get_blob(self, digest: str) -> bytes:
         """Returns the content of a blob, verified.
@@ -284,20 +431,22 @@ class Repository:
             except errors.InvalidDigestError as error:
                 raise errors.InvalidSpecError(text) from error
         if not allow_missing and not self.blobs.contains(digest):
-            raise NotFoundError(
-                digest,
-                f"spec {digest} is not in this store; put it first (aivcs blob put FILE), "
-                "or say --allow-missing-spec",
-            )
+            from aivcs.spec_check import missing_spec
+
+            raise missing_spec(digest)
         return digest
 
-    def resolve_target(self, name: str, text: str) -> "ContentDigest | int | str":
+    def resolve_target(self, name: str, text: "str | int") -> "ContentDigest | int | str":
         """Returns what a rollback target names: @SEQ, a digest or its prefix, else a label.
+
+        A seq may also be given as a number.
 
         Raises:
             UsageError: The text is empty.
             AmbiguousError: A prefix fits several releases of the name.
         """
+        if isinstance(text, int):
+            return text
         if not text:
             raise UsageError("the target is empty; is a variable unset?")
         if text[0] == "@":
@@ -321,15 +470,17 @@ class Repository:
             )
         return ContentDigest(found)
 
-    def resolve_expectation(self, text: str) -> "ContentDigest | int | str":
+    def resolve_expectation(self, text: "str | int") -> "ContentDigest | int | str":
         """Returns what `--expect` names: @SEQ, `none`, or a digest or its prefix.
+
+        A seq may also be given as a number.
 
         Raises:
             UsageError: The text is empty, or none of these.
             NotFoundError: No blob begins with it.
             AmbiguousError: A prefix fits several blobs.
         """
-        if text == "none":
+        if isinstance(text, int) or text == "none":
             return text
         seq = parse_seq(text[1:]) if text[:1] == "@" else None
         if seq is not None:
@@ -358,7 +509,7 @@ class Repository:
 
         found = self.releases.find(name, seq)
         # A mark has a number, too, but made nothing live.
-        records = [found.what] if found and isinstance(found.what, ReleaseRecord) else []
+        records = [found.value] if found and isinstance(found.value, ReleaseRecord) else []
         return find_release(name, records, seq).spec_digest
 
 

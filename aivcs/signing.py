@@ -16,8 +16,8 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import BackendError, UsageError
-from aivcs.marks import NAMESPACE
-from aivcs.rules.gates import TRUSTED, UNKNOWN, WRONG, Signed
+from aivcs.policy.proposal import TRUSTED, UNKNOWN, WRONG, SignatureCheck
+from aivcs.release_entries import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,7 +102,9 @@ class Verifier(NamedTuple):
             f"signing.allowed_signers is {self.allowed_signers!a}, which cannot be read: {why}"
         )
 
-    def check(self, text: str, signature: str, namespace: str, moment: Timestamp | None) -> Signed:
+    def check(
+        self, text: str, signature: str, namespace: str, moment: Timestamp | None
+    ) -> SignatureCheck:
         """Returns what is known of a signature of a text.
 
         Args:
@@ -129,11 +131,13 @@ class Verifier(NamedTuple):
                     signature=file,
                 )
                 if _is_good(done):
-                    return Signed(TRUSTED, who)
+                    return SignatureCheck(TRUSTED, who)
         return look(text, signature, namespace, self.environment)
 
 
-def look(text: str, signature: str, namespace: str, environment: Mapping[str, str]) -> Signed:
+def look(
+    text: str, signature: str, namespace: str, environment: Mapping[str, str]
+) -> SignatureCheck:
     """Returns whether a signature is one of a text, by whomever: `UNKNOWN`, or else `WRONG`.
 
     Raises:
@@ -144,9 +148,9 @@ def look(text: str, signature: str, namespace: str, environment: Mapping[str, st
             ["check-novalidate", "-n", namespace], environment, text.encode(), signature=file
         )
     if not _is_good(done):
-        return Signed(WRONG, _said(done))
+        return SignatureCheck(WRONG, _said(done))
     _, _, key = done.stdout.decode(errors="replace").strip().partition(" signature with ")
-    return Signed(UNKNOWN, key or "an unknown key")
+    return SignatureCheck(UNKNOWN, key or "an unknown key")
 
 
 def _is_good(done: CompletedProcess[bytes]) -> bool:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from aivcs.errors import StorageError
-    from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
+    from aivcs.log.release_changes import Entry, ReleaseChange, ReleaseView
     from aivcs.model import (
         ContentDigest,
-        Evidence,
         Head,
         ReleaseMetadata,
         ReleaseRecord,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         RunSummary,
         Timestamp,
     )
+    from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 
 
 class CasStore(Protocol):
@@ -302,9 +303,12 @@ class RunLedger(Protocol):
 class ReleaseRegistry(Protocol):
     """What is live under each name, as a stack, and the whole history of how it came to be.
 
-    Changes to one name are linearizable; names are independent; history is append-only. Beside the
-    releases a log holds marks, which have seqs like them and make nothing live: blocks, which keep
-    a spec from being released under the name, and signatures.
+    Changes to one name are linearizable; names are independent; history is append-only. Besides
+    releases a log holds blocks, which keep a spec from being released under the name, and
+    signatures. They have seqs like releases, and make nothing live.
+
+    The registry is below policies: it judges nothing, signs nothing, and does not look whether a
+    spec is stored. `Repository.promote` and `Repository.rollback` do.
     """
 
     def promote(
@@ -314,42 +318,23 @@ class ReleaseRegistry(Protocol):
         metadata: ReleaseMetadata,
         *,
         expect: ContentDigest | int | str | None = None,
-        evidence: Iterable[Evidence] = (),
-        policy: ContentDigest | None = None,
-        forced: bool = False,
-        seen: Head | None = None,
-        sign: Callable[[str], str] | None = None,
-        dry_run: bool = False,
     ) -> ReleaseRecord:
-        """Makes a spec live, on top of what is; returns the new entry.
+        """Makes a spec live, on top of the stack; returns the new entry.
 
-        Promoting what is live already is recorded, and replaces the top of the stack.
+        Promoting the spec that is live already is recorded, and replaces the top of the stack.
 
         Args:
             name: The agent's name.
-            spec_digest: What is to be live; whether it is stored is the caller's to check.
-            metadata: Who, why, and under which label.
+            spec_digest: The spec; it need not be stored.
+            metadata: Who promotes, why, and under which label.
             expect: A digest, the seq of the live entry, or "none": the change is made only if
                 that is what is live.
-            evidence: Runs that speak for it, which are recorded; what they are worth is the
-                caller's to judge.
-            policy: The blob that says by which rules the caller judged, which is recorded.
-            forced: Whether that was against the rules, which is recorded; the metadata's notes
-                must say why. It overrides no block.
-            seen: The change is made only if this is still the head of the log, so that what was
-                decided by looking at it still holds; `Head(0, "")` is that of no log.
-            sign: Returns the SSH signature of a hash, which is that of the new entry. It is called
-                before the log is locked; entry and signature are then appended as one batch if
-                the log has not moved on since, or nothing is.
-            dry_run: Whether nothing is appended: it is decided by the log as it stands, and what
-                would be the new entry is returned.
 
         Raises:
             InvalidNameError: The name breaks the rules for names.
-            InvalidDigestError: The spec or the policy is no digest.
-            ConflictError: Something else than expected is live, or the log has moved on.
+            InvalidDigestError: The spec is not a digest.
+            ConflictError: Something else than expected is live.
             BlockedError: The spec is blocked under this name; it is a `ConflictError`.
-            SerializationError: It is forced without a reason, or `sign` gives no signature.
         """
         ...
 
@@ -360,48 +345,77 @@ class ReleaseRegistry(Protocol):
         to: ContentDigest | int | str | None = None,
         metadata: ReleaseMetadata | None = None,
         expect: ContentDigest | int | str | None = None,
-        block: bool = False,
-        policy: ContentDigest | None = None,
-        forced: bool = False,
-        seen: Head | None = None,
-        sign: Callable[[str], str] | None = None,
-        dry_run: bool = False,
     ) -> ReleaseRecord:
         """Makes an earlier release live again, as a new entry with its spec and label.
 
-        A blocked release is not passed over in silence: whoever rolls back onto one is told, and
-        chooses another.
+        A blocked release is not skipped in silence: a rollback onto one is refused, and `to` names
+        another.
 
         Args:
             name: The agent's name.
             to: A `ContentDigest`, a seq or a label: pops down to the topmost such release, or
                 pushes it if it is not on the stack. None pops once.
             metadata: Who rolls back, and why.
-            expect: As for `promote`, like all that follow but the next.
-            block: Whether to block the spec that was live, with actor and notes as its reason:
-                both is appended as one batch, the block first, or nothing is.
-            policy: See there.
-            forced: See there.
-            seen: See there.
-            sign: See there.
-            dry_run: See there.
+            expect: As for `promote`.
 
         Raises:
             ReleaseNotFoundError: Nothing was released under the name, or never the target.
             NoPreviousReleaseError: There is nothing below the live release.
-            ConflictError: Something else than expected is live, the log has moved on, or what
-                is to be blocked would be live again.
-            BlockedError: What would be live is blocked under this name.
-            SerializationError: It is forced or blocks without a reason, or `sign` gives no
-                signature.
+            ConflictError: Something else than expected is live.
+            BlockedError: The spec that would be live is blocked under this name.
         """
         ...
 
-    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
-        """Marks a spec as bad under a name: it cannot become live there; returns the mark.
+    def view(self, name: str) -> AbstractContextManager[ReleaseView]:
+        """Returns a block with a view of a name's log, from one look, to plan a change on.
 
-        What is live may be blocked, and stays live. Blocking again is recorded: the newest mark
-        says who and why.
+        In `aivcs.log.release_changes`, `plan_promotion` and `plan_rollback` make a change of a
+        view; `append` makes it happen, if the log still has the view's head:
+
+            with registry.view(name) as view:
+                change = plan_promotion(view, spec, metadata, evidence=runs)
+            registry.append(name, change.entries, if_head=change.if_head)
+
+        The log is not locked, and a view is not used after its block.
+
+        Raises:
+            InvalidNameError: The name breaks the rules for names.
+            IntegrityError: From the block's beginning: the end of the log is damaged.
+        """
+        ...
+
+    def append(self, name: str, entries: Iterable[Entry], *, if_head: Head) -> Head:
+        """Appends entries to a log, all or none, if the log has a head; returns its new head.
+
+        Args:
+            name: The agent's name.
+            entries: Entries that follow that head, as the plans give them.
+            if_head: The head; `Head(0, "")` is that of a name without a log.
+
+        Raises:
+            ConflictError: The log has another head, or an entry does not follow it.
+            BlockedError: A release's spec is blocked under the name.
+            ReleaseNotFoundError: A signature is of an entry that is not a release.
+        """
+        ...
+
+    def change(self, name: str, plan: Callable[[ReleaseView], ReleaseChange]) -> ReleaseChange:
+        """Appends what a function plans for the log as it stands, in one step; returns the change.
+
+        Nothing is appended between the view that the plan is given and its entries.
+
+        Args:
+            name: The agent's name.
+            plan: Returns the change. It reads through nothing but its view, and may be called
+                several times; what it raises leaves the log, or its absence, untouched.
+        """
+        ...
+
+    def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
+        """Blocks a spec under a name: it cannot become live there; returns the entry.
+
+        The spec that is live may be blocked, and stays live. Blocking again is recorded: the newest
+        block says who and why.
 
         Args:
             name: The agent's name.
@@ -411,17 +425,17 @@ class ReleaseRegistry(Protocol):
 
         Raises:
             ReleaseNotFoundError: Nothing was released under the name.
-            SerializationError: Actor or reason is empty or no text.
+            SerializationError: Actor or reason is empty or not valid text.
         """
         ...
 
-    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
-        """Takes a block back; returns the mark.
+    def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
+        """Takes a block back; returns the entry.
 
         Raises:
             ReleaseNotFoundError: Nothing was released under the name.
             ConflictError: The spec is not blocked.
-            SerializationError: Actor or reason is empty or no text.
+            SerializationError: Actor or reason is empty or not valid text.
         """
         ...
 
@@ -431,47 +445,47 @@ class ReleaseRegistry(Protocol):
         seq: int,
         hash: str,  # noqa: A002 the file format's word
         signature: str,
-    ) -> SignatureMark:
-        """Records an SSH signature of an entry; returns the mark. Who signed is not judged.
+    ) -> Signature:
+        """Records an SSH signature of a release; returns the entry. Who signed is not checked.
 
         Args:
             name: The agent's name.
-            seq: The entry.
-            hash: Its hash, which is what was signed.
+            seq: The seq of the release.
+            hash: The hash of that entry, which was signed.
             signature: The signature in its armor.
 
         Raises:
             ReleaseNotFoundError: Nothing was released under the name, or not as this entry.
             ConflictError: The entry has another hash.
-            SerializationError: It is no SSH signature.
+            SerializationError: The text is not an SSH signature.
         """
         ...
 
-    def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
-        """Returns the mark that blocks a spec now, or None if it is not blocked."""
+    def find_block(self, name: str, digest: ContentDigest) -> Block | None:
+        """Returns the block of a spec, or None if it is not blocked."""
         ...
 
-    def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
+    def block_history(self, name: str, digest: ContentDigest) -> list[Block]:
         """Returns every block and unblock of a spec, newest first; none for an unknown name."""
         ...
 
-    def blocks(self, name: str) -> list[BlockMark]:
-        """Returns the marks that block something now, newest first; none for an unknown name."""
+    def blocks(self, name: str) -> list[Block]:
+        """Returns the blocks that stand, newest first; none for an unknown name."""
         ...
 
     def current(self, name: str) -> ReleaseRecord | None:
         """Returns the entry that says what is live, or None if nothing was released."""
         ...
 
-    def standing(self, name: str) -> Standing | None:
-        """Returns what is live and the head of the log, from one look; None if there is no log.
+    def state(self, name: str) -> ReleaseState | None:
+        """Returns what is live and the head of the log; None if there is no log.
 
         The head is that of the last line, which is checked; `head` checks all lines.
         """
         ...
 
-    def find(self, name: str, seq: int) -> Sealed | None:
-        """Returns the entry or mark with a seq, with its hash, or None if there is none.
+    def find(self, name: str, seq: int) -> LogEntry | None:
+        """Returns the entry with a seq, and its hash, or None if there is none.
 
         Raises:
             IntegrityError: What is stored is damaged.
@@ -490,8 +504,8 @@ class ReleaseRegistry(Protocol):
         """Yields what `history` returns, one by one."""
         ...
 
-    def iter_log(self, name: str) -> Iterator[Sealed]:
-        """Yields all entries and marks of a name, with their hashes, newest first.
+    def iter_log(self, name: str) -> Iterator[LogEntry]:
+        """Yields all entries of a name, with their hashes, newest first.
 
         Raises:
             IntegrityError: What is stored is damaged.

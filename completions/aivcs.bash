@@ -163,7 +163,7 @@ _aivcs_command() {
         operands=':agent :spec'
         ;;
     'aivcs release rollback')
-        options='--to --reason --by --expect --block --force --dry-run --sign --signing-key --json -h --help'
+        options='--to --reason --by --expect --block --allow-missing-spec --force --dry-run --sign --signing-key --json -h --help'
         operands=':release'
         ;;
     'aivcs release block')

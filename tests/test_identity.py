@@ -1,5 +1,6 @@
 """Which commit a run is of, and who promotes: from the CI system, from git, or from the machine."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,23 @@ class TestCommit:
 
     def test_is_the_head_of_a_branch(self, aivcs, git):
         assert self.recorded(aivcs) == git("rev-parse", "HEAD")
+
+    def test_tells_of_tracked_files_that_differ_from_it(self, aivcs, git):
+        (aivcs.folder / "code.py").write_text("one\n")
+        assert self.recorded(aivcs) == git("rev-parse", "HEAD")  # what git does not know
+        git("add", "code.py")
+        assert self.recorded(aivcs) == git("rev-parse", "HEAD") + "+dirty"
+        git("commit", "-q", "-m", "code")
+        os.utime(aivcs.folder / "code.py", (0, 0))
+        head = git("rev-parse", "HEAD")
+        assert self.recorded(aivcs) == head
+        (aivcs.folder / "code.py").write_text("two\n")
+        assert self.recorded(aivcs) == head + "+dirty"
+        assert self.recorded(aivcs, env={"GITHUB_SHA": head}) == head + "+dirty"
+        assert self.recorded(aivcs, env={"GITHUB_SHA": "0" * 40}) == "0" * 40
+        assert self.recorded(aivcs, "--git-sha", head) == head
+        spec = ("spec", "create", "--prompts", "code.py", "--git-sha", "HEAD", "--json")
+        assert aivcs.ok(*spec).json["git_sha"] == head + "+dirty"
 
     def test_is_found_without_git(self, aivcs, git, tmp_path):
         (tmp_path / "bin").mkdir()

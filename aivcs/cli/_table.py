@@ -416,6 +416,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--by': ('by', 'text'),
             '--expect': ('expect', 'text'),
             '--block': ('block', 'flag'),
+            '--allow-missing-spec': ('allow_missing_spec', 'flag'),
             '--force': ('force', 'flag'),
             '--dry-run': ('dry_run', 'flag'),
             '--sign': ('sign', 'flag'),
@@ -423,7 +424,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one')],
-        {'name': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False},
+        {'name': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'allow_missing_spec': False, 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
     'release block': (

@@ -2,21 +2,18 @@
 
 import os
 import sys
-from errno import EINVAL
 from io import BufferedWriter, RawIOBase
-from stat import S_ISREG
+
+from aivcs import config_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, BinaryIO
 
     from aivcs.config import Config
     from aivcs.repository import Repository
     from aivcs.settings import Settings
-
-MAX_FILE = 1 << 20
-"""Bytes of a configuration file or a signature, at most; a device would never end."""
 
 
 class Context:
@@ -27,7 +24,8 @@ class Context:
         json: Whether the answer, and so an error too, is to be JSON.
         color: `auto`, `always` or `never`.
         pager: Whether long output on a terminal may be paged.
-        policies: The policies of the store that was opened, as `aivcs.rules.policy.policy_for`
+        layers: The configuration that holds for the store that was opened, as of `config_layers`.
+        policies: The policies of that store, as `aivcs.policy.select.policy_for`
             takes them; none where nothing is configured.
         quiet: Whether nothing is said on standard error.
         arguments: What the command was called with.
@@ -40,6 +38,7 @@ class Context:
         self.json = False
         self.color = "auto"
         self.pager = True
+        self.layers: list[tuple[str, Config]] = []
         self.policies: list[tuple[str, Any]] = []
         self.quiet = False
         self.arguments: Sequence[str] = ()
@@ -153,7 +152,7 @@ class Context:
         Raises:
             UsageError: A place says something invalid.
         """
-        from aivcs.config import SYSTEM, USER, check_value, parse_config
+        from aivcs.config import check_value, file_layers
 
         layers: list[tuple[str, Config]] = []
         if self._lock_timeout is not None:
@@ -171,14 +170,8 @@ class Context:
         if waiting:
             layers.append(("AIVCS_LOCK_TIMEOUT", {"core.lock_timeout": _seconds(waiting)}))
         own = repo.backend.read_config() if repo is not None else None
-        if repo is not None and own is not None:
-            path = f"{repo.path}/config.toml"
-            layers.append((path, parse_config(own, path, warn=self._warn)))
-        for whose, path in ((USER, self.user_config_path()), (SYSTEM, self.system_config_path())):
-            text = read_config(path)
-            if text is not None:
-                layers.append((path, parse_config(text, path, whose=whose, warn=self._warn)))
-        return layers
+        path = "" if repo is None else f"{repo.path}/config.toml"
+        return layers + file_layers(self.environment, (path, own), warn=self._warn)
 
     def _warn(self, message: str) -> None:
         """Says something once, however often it is found out."""
@@ -188,25 +181,11 @@ class Context:
 
     def user_config_path(self) -> str:
         """Returns where the user's configuration file is, or would be."""
-        home = self.environment.get("HOME", "")
-        if sys.platform == "linux" and home.startswith("/"):
-            # What platformdirs says there, without its import; a test holds the two together.
-            base = self.environment.get("XDG_CONFIG_HOME", "").strip() or f"{home}/.config"
-            return f"{base}/aivcs/config.toml"
-        from platformdirs import user_config_dir
-
-        return f"{user_config_dir('aivcs', appauthor=False)}/config.toml"
+        return config_files.user_config_path(self.environment)
 
     def system_config_path(self) -> str:
         """Returns where the configuration file for all users is, or would be."""
-        if sys.platform == "linux":
-            # As above, without an import.
-            folders = self.environment.get("XDG_CONFIG_DIRS", "").split(":")
-            base = next((folder for folder in folders if folder.startswith("/")), "/etc/xdg")
-            return f"{base}/aivcs/config.toml"
-        from platformdirs import site_config_dir
-
-        return f"{site_config_dir('aivcs', appauthor=False)}/config.toml"
+        return config_files.system_config_path(self.environment)
 
     def run_operand(self, text: str) -> str:
         """Returns the RUN that is meant: `@` is the one in AIVCS_RUN.
@@ -313,15 +292,15 @@ class Context:
             self._lock_timeout is None
             and not self.environment.get("AIVCS_LOCK_TIMEOUT")
             and repo.backend.read_config() is None
-            and not os.path.exists(self.user_config_path())
-            and not os.path.exists(self.system_config_path())
+            and config_files.is_absent(self.user_config_path(), or_unreachable=True)
+            and config_files.is_absent(self.system_config_path())
         ):
             return None
         from aivcs.config import policies, settings_of
 
-        layers = self.config_layers(repo)
-        self.policies = policies(layers)
-        return settings_of([values for _, values in layers])
+        self.layers = self.config_layers(repo)
+        self.policies = policies(self.layers)
+        return settings_of([values for _, values in self.layers])
 
     def _require_trusted(self, repo: "Repository") -> None:
         from aivcs.errors import BackendError
@@ -332,7 +311,7 @@ class Context:
             ("system", self.system_config_path()),
         ):
             try:
-                text = read_config(path)
+                text = config_files.read_config(path)
             except BackendError:
                 continue  # somebody else's home: nobody here is said to be trusted
             if text is not None:
@@ -356,51 +335,6 @@ def _stream(stream: "Any") -> "BinaryIO":
         raise OSError(9, "it is closed")
     buffer: BinaryIO = stream.buffer
     return buffer
-
-
-def read_config(path: str) -> "bytes | None":
-    """Returns what is in a configuration file, or None if there is no such file.
-
-    Raises:
-        BackendError: It cannot be read, is no file, or is too long to be one of configuration.
-    """
-    return read_file(path, opener=_open_regular)
-
-
-def _open_regular(path: str, flags: int) -> int:
-    """Opens a file, or what some link to for an empty one; a pipe would wait for its writer."""
-    fd = os.open(path, flags | os.O_NONBLOCK)
-    found = os.fstat(fd)
-    if not S_ISREG(found.st_mode) and not os.path.samestat(found, os.stat(os.devnull)):
-        os.close(fd)
-        raise OSError(EINVAL, "it is no regular file")
-    return fd
-
-
-def read_file(path: str, opener: "Callable[[str, int], int] | None" = None) -> "bytes | None":
-    """Returns what is in a file of configuration or a signature, or None if there is no such file.
-
-    Args:
-        path: The file.
-        opener: What opens it, as for `open`.
-
-    Raises:
-        BackendError: It cannot be read, or is too long to be either.
-    """
-    try:
-        with open(path, "rb", opener=opener) as file:
-            data = file.read(MAX_FILE + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        from aivcs.errors import BackendError
-
-        raise BackendError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > MAX_FILE:
-        from aivcs.errors import BackendError
-
-        raise BackendError(f"cannot read {path}: it has more than {MAX_FILE} bytes")
-    return data
 
 
 def _seconds(text: str) -> float:

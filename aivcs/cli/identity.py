@@ -20,19 +20,66 @@ _ACTORS = (
 )
 
 
+_DIRTY = "+dirty"
+"""What a commit ends with that is not all of what lies in the work tree."""
+_PATIENCE = 5.0
+"""Seconds that git may take to compare the work tree with its commit."""
+_OF_A_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
+"""Variables by which a hook of git would send it to another repository than the one around."""
+
+
 def commit(context: "Context") -> "str | None":
-    """Returns the commit being built, or the HEAD of the git repository around; else None."""
-    for name in _COMMITS:
-        value = context.environment.get(name)
-        if value:
-            return value
+    """Returns the commit being built, or the HEAD of the git repository around; else None.
+
+    Where tracked files of that repository differ from the commit, it ends with `+dirty`.
+    """
+    built = next(filter(None, map(context.environment.get, _COMMITS)), None)
     folder = _git_folder(context)
-    if folder is None:
-        return None
     try:
-        return _head(folder)
+        head = _head(folder) if folder is not None else None
     except (OSError, ValueError):
-        return None
+        head = None
+    found = built or head
+    # Of another commit than the one that lies here, the work tree says nothing.
+    return f"{found}{_DIRTY}" if found and found == head and _is_dirty(context) else found
+
+
+def _is_dirty(context: "Context") -> bool:
+    """Whether git says that tracked files differ from HEAD; not where it cannot say, or is slow.
+
+    Started without `subprocess`, whose import takes longer than git does.
+    """
+    environment = {
+        name: value for name, value in context.environment.items() if name not in _OF_A_REPOSITORY
+    }
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    # A file system monitor, a textconv or an external diff is a command of the repository's.
+    command = (
+        "git", "-c", "core.fsmonitor=false", "diff", "--quiet", "--no-ext-diff", "--no-textconv",
+        "HEAD", "--",
+    )  # fmt: skip
+    nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    try:
+        child = os.posix_spawnp("git", command, environment, file_actions=nothing)
+    except OSError:
+        return False
+    from time import monotonic, sleep
+
+    deadline = monotonic() + _PATIENCE
+    pause = 0.0005
+    try:
+        while True:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status) == 1
+            if monotonic() > deadline:
+                os.kill(child, 9)
+                os.waitpid(child, 0)
+                return False
+            sleep(pause)
+            pause = min(2 * pause, 0.05)
+    except ChildProcessError:  # SIGCHLD is ignored here, which processes inherit
+        return False
 
 
 def actor(context: "Context") -> str:

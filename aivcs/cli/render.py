@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from subprocess import Popen
 
-    from aivcs.backends.fs.finding import Finding
     from aivcs.cli.context import Context
     from aivcs.cli.grid import Column
+    from aivcs.store.finding import Finding
 
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that words and emoji are spelled with, and that deceive nobody."""

@@ -11,7 +11,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.backends.fs.finding import Finding
 from aivcs.backends.fs.logs import path_of
 from aivcs.errors import (
     BackendError,
@@ -26,6 +25,7 @@ from aivcs.log.heads import BEGINNING, heads_in, heads_in_pieces, pieces
 from aivcs.log.verify import DAMAGE
 from aivcs.model import ContentDigest, Head
 from aivcs.spill import Table
+from aivcs.store.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -232,7 +232,7 @@ def verify_signature(
         UsageError: The allowed signers cannot be read.
         NotFoundError: A prefix fits no blob.
     """
-    from aivcs.rules.gates import TRUSTED, WRONG
+    from aivcs.policy.proposal import TRUSTED, WRONG
     from aivcs.signing import HEAD
 
     digest = repo.resolve_digest(head)

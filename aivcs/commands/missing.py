@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.backends.fs.finding import Finding
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -22,6 +21,7 @@ from aivcs.log.verify import DAMAGE, NOTICE
 from aivcs.model import ContentDigest
 from aivcs.reachability import digests_in_blob
 from aivcs.spill import Stack, Table
+from aivcs.store.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,7 +12,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.commands.gates import NO_SIGNERS, candidate_of
 from aivcs.commands.provenance import find_release
 from aivcs.errors import (
     BackendError,
@@ -24,23 +23,25 @@ from aivcs.errors import (
     StorageError,
     UnsupportedFormatError,
 )
-from aivcs.log.desk import sealed
+from aivcs.log.release_changes import entry_of
 from aivcs.log.verify import DAMAGE
 from aivcs.log.verify_release import release_problems
-from aivcs.marks import BlockMark, SignatureMark
 from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
-from aivcs.rules.gates import TRUSTED, UNCHECKED, UNKNOWN, WRONG, Signed
-from aivcs.rules.policy import evaluate, read_document
+from aivcs.policy.evidence import RunReader, grounds_of, propose
+from aivcs.policy.judge import NO_SIGNERS
+from aivcs.policy.proposal import TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
+from aivcs.policy.select import evaluate, read_document
+from aivcs.release_entries import Block, Signature
 from aivcs.signing import RELEASE, look
 from aivcs.spill import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from aivcs.marks import Sealed
     from aivcs.model import Evidence
+    from aivcs.policy.select import Policy
+    from aivcs.release_entries import LogEntry
     from aivcs.repository import Repository
-    from aivcs.rules.policy import Policy
     from aivcs.signing import Signer, Verifier
 
 OK, FAILED, UNPROVEN = "ok", "failed", "not proven"
@@ -106,23 +107,23 @@ def verify(
             yield Check(problem.line, "stack", FAILED, problem.problem)
         if not problems:
             yield Check(None, "stack", OK, "every entry follows from those before it")
-        entries = [sealed(line, name) for line in lines]
+        entries = [entry_of(line, name) for line in lines]
     except (IntegrityError, UnsupportedFormatError) as error:
         yield Check(None, "chain", FAILED, str(error))
         return
     proof = _Proof(repo, entries, verifier, environment)
     found = False
     for entry in entries:
-        if isinstance(entry.what, ReleaseRecord) and seq in {None, entry.what.seq}:
+        if isinstance(entry.value, ReleaseRecord) and seq in {None, entry.value.seq}:
             found = True
-            yield from proof.checks(entry, entry.what)
+            yield from proof.checks(entry, entry.value)
     if not found:
         raise ReleaseNotFoundError(name, f"{name} has no release @{seq}")
 
 
 def sign(
     repo: Repository, name: str, seq: int | None, signer: Signer, verifier: Verifier | None
-) -> tuple[SignatureMark, Signed | None]:
+) -> tuple[Signature, SignatureCheck | None]:
     """Signs a release that was made, or the one that is live; returns the mark, and whose it is.
 
     Args:
@@ -151,7 +152,7 @@ class _Proof:
     def __init__(
         self,
         repo: Repository,
-        entries: Sequence[Sealed],
+        entries: Sequence[LogEntry],
         verifier: Verifier | None,
         environment: Mapping[str, str],
     ) -> None:
@@ -159,17 +160,17 @@ class _Proof:
         self._verifier = verifier
         self._environment = environment
         self._releases: list[ReleaseRecord] = []
-        self._signatures: dict[int, list[SignatureMark]] = {}
-        self._blocks: dict[str, list[BlockMark]] = {}
+        self._signatures: dict[int, list[Signature]] = {}
+        self._blocks: dict[str, list[Block]] = {}
         for entry in entries:
-            if isinstance(entry.what, SignatureMark):
-                self._signatures.setdefault(entry.what.signed_seq, []).append(entry.what)
-            elif isinstance(entry.what, BlockMark):
-                self._blocks.setdefault(entry.what.spec_digest, []).append(entry.what)
+            if isinstance(entry.value, Signature):
+                self._signatures.setdefault(entry.value.signed_seq, []).append(entry.value)
+            elif isinstance(entry.value, Block):
+                self._blocks.setdefault(entry.value.spec_digest, []).append(entry.value)
             else:
-                self._releases.append(entry.what)
+                self._releases.append(entry.value)
 
-    def checks(self, entry: Sealed, record: ReleaseRecord) -> Iterator[Check]:
+    def checks(self, entry: LogEntry, record: ReleaseRecord) -> Iterator[Check]:
         yield self._block(record)
         broken = False
         for item in record.evidence:
@@ -217,7 +218,7 @@ class _Proof:
         )
 
     def _policy(
-        self, record: ReleaseRecord, signatures: list[Signed], *, is_broken: bool
+        self, record: ReleaseRecord, signatures: list[SignatureCheck], *, is_broken: bool
     ) -> Iterator[Check]:
         if record.policy is None:
             yield Check(record.seq, "policy", UNPROVEN, "no policy was applied")
@@ -237,16 +238,19 @@ class _Proof:
         yield from self._verdicts(record, policy, signatures)
 
     def _verdicts(
-        self, record: ReleaseRecord, policy: Policy, signatures: list[Signed]
+        self, record: ReleaseRecord, policy: Policy, signatures: list[SignatureCheck]
     ) -> Iterator[Check]:
         at = bisect_left(self._releases, record.seq, key=lambda other: other.seq)
         before = (self._releases[earlier] for earlier in range(at - 1, -1, -1))
         try:
-            candidate = candidate_of(self._repo, policy, record, before, signatures)
+            grounds = grounds_of(policy, record, before)
+            release = propose(
+                policy, record, grounds, RunReader(self._repo, policy.kinds), signatures
+            )
         except (RunNotFoundError, IntegrityError) as error:
             yield Check(record.seq, "policy", FAILED, str(error))
             return
-        for verdict in evaluate(policy, candidate):
+        for verdict in evaluate(policy, release):
             result = {True: OK, None: UNPROVEN, False: UNPROVEN if record.forced else FAILED}
             yield Check(
                 record.seq,
@@ -255,21 +259,21 @@ class _Proof:
                 f"found {verdict.found}, needed {verdict.needed}",
             )
 
-    def _signed(self, entry: Sealed, mark: SignatureMark) -> Signed:
+    def _signed(self, entry: LogEntry, mark: Signature) -> SignatureCheck:
         if mark.signed_hash != entry.hash:
-            return Signed(WRONG, f"mark @{mark.seq} is of the hash {mark.signed_hash}")
+            return SignatureCheck(WRONG, f"mark @{mark.seq} is of the hash {mark.signed_hash}")
         try:
             if self._verifier is not None:
                 return self._verifier.check(entry.hash, mark.signature, RELEASE, mark.created_at)
             found = look(entry.hash, mark.signature, RELEASE, self._environment)
         except BackendError as error:
-            return Signed(UNCHECKED, str(error))
+            return SignatureCheck(UNCHECKED, str(error))
         if found.state == UNKNOWN:
-            return Signed(UNCHECKED, f"{found.detail}; {NO_SIGNERS}")
+            return SignatureCheck(UNCHECKED, f"{found.detail}; {NO_SIGNERS}")
         return found
 
 
-def _signature(seq: int, signed: Signed) -> Check:
+def _signature(seq: int, signed: SignatureCheck) -> Check:
     if signed.state == TRUSTED:
         return Check(seq, "signature", OK, f"by {signed.detail}")
     if signed.state == WRONG:

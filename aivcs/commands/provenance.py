@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aivcs.commands.gates import evidence_for
 from aivcs.errors import NotFoundError, ReleaseNotFoundError
 from aivcs.model import ReleaseRecord
+from aivcs.policy.evidence import evidence_for
 from aivcs.rules.provenance import PROJECT, statement
 
 if TYPE_CHECKING:
-    from aivcs.marks import Sealed
+    from aivcs.release_entries import LogEntry
     from aivcs.repository import Repository
 
 
-def find_release(repo: Repository, name: str, seq: int | None) -> tuple[Sealed, ReleaseRecord]:
+def find_release(repo: Repository, name: str, seq: int | None) -> tuple[LogEntry, ReleaseRecord]:
     """Returns a release with its hash, or the one that is live.
 
     Raises:
         ReleaseNotFoundError: Nothing was released under the name, or not as this entry.
     """
     if seq is None:
-        standing = repo.releases.standing(name)
+        standing = repo.releases.state(name)
         if standing is None:
             raise ReleaseNotFoundError(name)
         seq = standing.live.seq
     entry = repo.releases.find(name, seq)
-    if entry is None or not isinstance(entry.what, ReleaseRecord):
-        if repo.releases.standing(name) is None:
+    if entry is None or not isinstance(entry.value, ReleaseRecord):
+        if repo.releases.state(name) is None:
             raise ReleaseNotFoundError(name)
         raise ReleaseNotFoundError(
             name, f"{name} has no release @{seq}; aivcs release history {name} shows what there was"
         )
-    return entry, entry.what
+    return entry, entry.value
 
 
 def provenance(

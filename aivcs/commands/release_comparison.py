@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.commands.gates import evidence_for
 from aivcs.commands.release import current
 from aivcs.commands.run_comparison import compare_runs
 from aivcs.commands.spec_comparison import compare_specs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError
 from aivcs.log.release import find_release
 from aivcs.model import RunStatus, check_release_name
+from aivcs.policy.evidence import evidence_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

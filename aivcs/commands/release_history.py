@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from aivcs.marks import BlockMark, Sealed, SignatureMark
     from aivcs.model import ContentDigest, Timestamp
+    from aivcs.release_entries import Block, LogEntry, Signature
     from aivcs.repository import Repository
 
 CURRENT = "current"
@@ -74,10 +74,10 @@ class EntryDetails:
 
     def __init__(
         self,
-        sealed: "Sealed",
+        sealed: "LogEntry",
         told: "HistoryEntry | None",
-        signatures: "list[SignatureMark]",
-        blocks: "list[BlockMark]",
+        signatures: "list[Signature]",
+        blocks: "list[Block]",
     ) -> None:
         """Takes the fields as they are."""
         self.sealed = sealed
@@ -88,7 +88,7 @@ class EntryDetails:
     def to_json(self) -> "dict[str, Any]":
         """Returns all of it as a JSON value."""
         if self.told is None:
-            return {**self.sealed.what.to_json(), "hash": self.sealed.hash}
+            return {**self.sealed.value.to_json(), "hash": self.sealed.hash}
         return {
             **self.told.to_json(),
             "hash": self.sealed.hash,
@@ -227,7 +227,7 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
         sealed = repo.releases.find(name, wanted)
         if sealed is None:
             raise _no_entry(name, wanted)
-        if not isinstance(sealed.what, ReleaseRecord):
+        if not isinstance(sealed.value, ReleaseRecord):
             return EntryDetails(sealed, None, [], [])
     newest_first = _SignedHistory(repo.releases.iter_log(name))
     found = next(
@@ -260,19 +260,19 @@ class _SignedHistory:
         signatures: Those that were met before it.
     """
 
-    def __init__(self, log: "Iterable[Sealed]") -> None:
+    def __init__(self, log: "Iterable[LogEntry]") -> None:
         self._log = log
-        self.signatures: list[SignatureMark] = []
+        self.signatures: list[Signature] = []
 
     def __iter__(self) -> "Iterator[ReleaseRecord]":
-        from aivcs.marks import SignatureMark
+        from aivcs.release_entries import Signature
 
         for sealed in self._log:
-            if isinstance(sealed.what, SignatureMark):
-                self.signatures.append(sealed.what)
-            elif isinstance(sealed.what, ReleaseRecord):
+            if isinstance(sealed.value, Signature):
+                self.signatures.append(sealed.value)
+            elif isinstance(sealed.value, ReleaseRecord):
                 self.last = sealed
-                yield sealed.what
+                yield sealed.value
 
 
 def _wanted(repo: "Repository", name: str, target: str) -> "ContentDigest | int | str":

@@ -42,14 +42,15 @@ def start(
         spec_file: Or a file, which is stored and is the spec.
         git_sha: The commit of its code.
         tags: Words `key=text` or `key:=json`.
-        allow_missing_spec: Whether the spec need not be stored.
+        allow_missing_spec: Whether the spec and its parts need not be stored whole.
         owner_pid: The number of the process that the run belongs to, or None for no owner.
         surroundings: What is known of the place where it runs, as tags; those in `tags` go before.
 
     Raises:
         UsageError: There is not exactly one of spec and file, a word is wrong, or there is no such
             process.
-        NotFoundError: The spec is not in the store.
+        NotFoundError: The spec, or a part of it, is not in the store.
+        IntegrityError: The spec, or a part of it, is damaged.
     """
     if (spec is None) == (spec_file is None):
         raise UsageError("give the spec: either --spec SPEC or --spec-file FILE")
@@ -69,10 +70,12 @@ def start(
         owner = owner_of(owner_pid)
     with repo.hold(later=spec is None):
         if spec is not None:
-            digest = repo.resolve_spec(spec, allow_missing=allow_missing_spec)
+            digest = repo.resolve_spec(spec, allow_missing=True)
         else:
             assert spec_file is not None
             digest = _store_file(repo, spec_file)
+        if not allow_missing_spec:
+            repo.require_spec(digest)
         return repo.runs.create_run(digest, metadata, owner=owner)
 
 

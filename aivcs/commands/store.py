@@ -10,8 +10,8 @@ from aivcs.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.backends.fs.finding import Finding
     from aivcs.model import ReleaseRecord
+    from aivcs.store.finding import Finding
 
 
 class Status(NamedTuple):

@@ -69,6 +69,16 @@ class _Folder(NamedTuple):
     around: tuple[tuple[int, int], ...]
 
 
+class _Entry(NamedTuple):
+    """An entry of a folder: where it really is, its mode and identity, why it is left out."""
+
+    real: bytes
+    mode: int
+    identity: tuple[int, int]
+    why: str
+    is_link: bool
+
+
 class WorkTree:
     """The files below a root.
 
@@ -214,45 +224,48 @@ class WorkTree:
 
     def _entry(self, folder: _Folder, name: str, *, strict: bool) -> Found | _Folder | None:
         """An entry of a folder, followed if it is a link; None if it is left out."""
-        if name.lower() in REPOSITORIES or (not strict and name in _GENERATED):
+        if name.lower() in REPOSITORIES or name == AIVCSIGNORE:
+            return None
+        if not strict and name in _GENERATED:
             return None
         path = f"{folder.path}/{name}" if folder.path else name
-        real = folder.real + b"/" + _encoded(name)
         is_meant = strict or part_of(path) is not None or may_hold_parts(path)
         try:
-            state = os.lstat(real)
-            is_link = S_ISLNK(state.st_mode)
-            if is_link and not is_meant:
-                return None
-            why = self._why_not(path, is_folder=S_ISDIR(state.st_mode))
-            if is_link and not why:
-                real = self._follow(path, real)
-                state = os.stat(real)
-                why = self._why_target_not(real)
+            entry = self._look(path, folder.real + b"/" + _encoded(name), is_meant=is_meant)
         except OSError as error:
             if not is_meant:
                 return None
             raise _unreadable(path, error) from error
-        if real == self._store:
+        if entry.real == self._store or entry.mode == 0:
             return None
-        if why:
+        if entry.why:
             if is_meant or why_never(name):
-                self.left_out.append(LeftOut(path, why))
+                self.left_out.append(LeftOut(path, entry.why))
             return None
-        if S_ISDIR(state.st_mode):
-            return self._enter(folder, path, real, state, is_link=is_link)
-        if S_ISREG(state.st_mode):
-            return Found(path, real)
+        if S_ISDIR(entry.mode):
+            return self._enter(folder, path, entry)
+        if S_ISREG(entry.mode):
+            return Found(path, entry.real)
         if is_meant:
             raise _irregular(path)
         return None
 
-    def _enter(
-        self, folder: _Folder, path: str, real: bytes, state: os.stat_result, *, is_link: bool
-    ) -> _Folder:
-        place = (state.st_dev, state.st_ino)
-        self._links += is_link
-        if is_link and place in folder.around:
+    def _look(self, path: str, place: bytes, *, is_meant: bool) -> _Entry:
+        """What stands at a path, or where a link leads; of a link that nobody means, nothing."""
+        state = os.lstat(place)
+        is_link = S_ISLNK(state.st_mode)
+        if is_link and not is_meant:
+            return _Entry(place, 0, (0, 0), "", is_link=True)
+        why = self._why_not(path, is_folder=S_ISDIR(state.st_mode))
+        if is_link and not why:
+            place = self._follow(path, place)
+            state = os.stat(place)
+            why = self._why_target_not(place)
+        return _Entry(place, state.st_mode, (state.st_dev, state.st_ino), why, is_link=is_link)
+
+    def _enter(self, folder: _Folder, path: str, entry: _Entry) -> _Folder:
+        self._links += entry.is_link
+        if entry.is_link and entry.identity in folder.around:
             raise UsageError(f"{path!a} is a link to a folder around it, so it never ends")
         if self._links > _MAX_LINKS or len(folder.around) > _MAX_DEPTH:
             raise UsageError(f"{path!a}: too many folders inside one another, or links to folders")
@@ -260,7 +273,7 @@ class WorkTree:
         if not around:
             here = os.stat(folder.real)
             around = ((here.st_dev, here.st_ino),)
-        return _Folder(path, real, (*around, place))
+        return _Folder(path, entry.real, (*around, entry.identity))
 
     def _follow(self, path: str, link: bytes) -> bytes:
         """Where a link leads, which is inside of the root."""
@@ -381,7 +394,9 @@ def _ask_git(root: bytes, *arguments: str) -> bytes | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout if done.returncode == 0 else None
+    # Where SIGCHLD is ignored, which processes inherit, every exit code reads as 0: a failure then
+    # still says something.
+    return done.stdout if done.returncode == 0 and not done.stderr else None
 
 
 def _read_list(path: bytes) -> list[str]:

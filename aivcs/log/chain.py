@@ -9,7 +9,7 @@ unless a name says otherwise; "right" means that a line parses as a link of the 
 """
 
 from aivcs import errors
-from aivcs.errors import IntegrityError, SerializationError
+from aivcs.errors import IntegrityError, SerializationError, StorageError
 from aivcs.log.jsontext import parse
 from aivcs.settings import MAX_DEPTH
 from aivcs.sha256 import algorithm, hasher, hex_digest
@@ -273,3 +273,33 @@ def integer(entry: "dict[str, Any]", key: str, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{key} is {value!r}")
     return value
+
+
+class naming:  # noqa: N801 used like a function
+    """A block in which errors of the rules, which know lines but not of what, get the log's name.
+
+    Raises:
+        IntegrityError: As it was raised, now saying where.
+        UnsupportedFormatError: Likewise.
+    """
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        """Takes what messages call the log, as `LogDriver.where` says."""
+        self._where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: "BaseException | None", trace: object) -> None:
+        if isinstance(error, StorageError):
+            name_error(self._where, error)
+
+
+def name_error(where: str, error: StorageError) -> None:
+    """Raises an error of the rules again with the log's name, unless it has one or needs none."""
+    if isinstance(error, IntegrityError) and not error.where:
+        raise IntegrityError(error.expected, error.actual, where, f"{where} {error}") from error
+    if isinstance(error, errors.UnsupportedFormatError) and not str(error).startswith(where):
+        raise errors.UnsupportedFormatError(f"{where}: {error}") from error

@@ -353,3 +353,33 @@ def _return_to(
         parent_seq=element.parent_seq,
         created_at=Timestamp.now(),
     )
+
+
+def resting_on(
+    record: ReleaseRecord,
+    evidence: "tuple[Evidence, ...]",
+    policy: "ContentDigest | None",
+    *,
+    forced: bool = False,
+) -> ReleaseRecord:
+    """Returns the same entry with its evidence and the policy that judged it.
+
+    Raises:
+        InvalidDigestError: The policy is not a digest.
+        SerializationError: The entry is forced, and its notes do not say why.
+    """
+    if forced and not (record.metadata.notes or "").strip():
+        raise SerializationError("what is forced needs a reason, which is recorded with it")
+    return ReleaseRecord(
+        seq=record.seq,
+        action=record.action,
+        name=record.name,
+        spec_digest=record.spec_digest,
+        metadata=record.metadata,
+        target_seq=record.target_seq,
+        parent_seq=record.parent_seq,
+        created_at=record.created_at,
+        evidence=evidence,
+        policy=None if policy is None else ContentDigest(policy),
+        forced=forced,
+    )

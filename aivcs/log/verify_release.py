@@ -13,10 +13,10 @@ import marshal
 
 from aivcs.errors import IntegrityError
 from aivcs.log import release
+from aivcs.log.block_index import mark_from, path_from, path_to
 from aivcs.log.jsontext import encode_trusted
-from aivcs.log.marks import mark_from, path_from, path_to
 from aivcs.log.verify import absent, members, problems, require_form, wrong
-from aivcs.marks import SignatureMark
+from aivcs.release_entries import Signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.log.verify import Problem
-    from aivcs.marks import BlockMark
     from aivcs.model import ContentDigest, ReleaseRecord
+    from aivcs.release_entries import Block
     from aivcs.spill import Table
 
 
@@ -184,12 +184,12 @@ class _Marks:
         self._release_seq = record.seq
         return problem
 
-    def take_mark(self, entry: "dict[str, Any]", mark: "BlockMark | SignatureMark") -> str:
+    def take_mark(self, entry: "dict[str, Any]", mark: "Block | Signature") -> str:
         """Takes a mark; returns what is wrong with it, or nothing."""
         problem = self._misdirected(entry, "release_seq", self._release_seq) or self._misdirected(
             entry, "block_seq", self._block_seq
         )
-        if isinstance(mark, SignatureMark):
+        if isinstance(mark, Signature):
             return problem or self._check_signature(mark)
         return problem or self._take_block(mark, path_from(entry))
 
@@ -201,7 +201,7 @@ class _Marks:
         should = "it should not be there" if wanted is None else f"it should be {wanted}"
         return f"{key} {shown}, but {should}"
 
-    def _check_signature(self, mark: SignatureMark) -> str:
+    def _check_signature(self, mark: Signature) -> str:
         found: bytes | None = self._hashes.get(mark.signed_seq)
         if found is None:
             return f"it signs the entry @{mark.signed_seq}, which is no release"
@@ -212,7 +212,7 @@ class _Marks:
             )
         return ""
 
-    def _take_block(self, mark: "BlockMark", path: "dict[int, int]") -> str:
+    def _take_block(self, mark: "Block", path: "dict[int, int]") -> str:
         wanted = path_to(mark.spec_digest, self._block_seq, self._find)
         if path != wanted:
             return (

@@ -109,10 +109,10 @@ def _parse(line: str) -> Pattern | None:
     takes_in = text.startswith("!")
     text = text[takes_in:]
     is_for_folders = text.endswith("/")
-    text = text.rstrip("/") if is_for_folders else text
+    text = text.removesuffix("/")
     if not text:
         return None
-    names = tuple(name for name in text.split("/") if name)
+    names = tuple(text.removeprefix("/").split("/"))
     if "/" not in text:
         names = (_ANY, *names)
     return Pattern(names, is_for_folders, takes_in)

@@ -24,7 +24,6 @@ from aivcs.errors import (
     ReleaseNotFoundError,
     StorageError,
 )
-from aivcs.marks import BlockMark
 from aivcs.model import (
     ContentDigest,
     ReleaseMetadata,
@@ -34,6 +33,7 @@ from aivcs.model import (
     RunSummary,
     Timestamp,
 )
+from aivcs.release_entries import Block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -477,7 +477,7 @@ class StoresMachine(RuleBasedStateMachine):
         for _, _, releases in self.backends:
             call = releases.block if step.blocks else releases.unblock
             got = _outcome(lambda c=call: c(name, step.spec, by="ci", reason="bad"))  # type: ignore[misc]
-            assert isinstance(got, BlockMark) if wanted is None else got is wanted
+            assert isinstance(got, Block) if wanted is None else got is wanted
             self._look_at_releases(name, releases)
 
     def _compare(

@@ -19,8 +19,8 @@ from aivcs.errors import (
     UnsupportedFormatError,
 )
 from aivcs.model import ContentDigest, ReleaseMetadata, ReleaseRecord, Timestamp
-from aivcs.testing.desk import DeskContract
 from aivcs.testing.race import race
+from aivcs.testing.release_entries import ReleaseEntryContract
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def told(record: ReleaseRecord) -> tuple[int, str, str, int, int | None]:
     )
 
 
-class ReleaseRegistryContract(DeskContract):
+class ReleaseRegistryContract(ReleaseEntryContract):
     """The guarantees of a `ReleaseRegistry`; subclass it and override `open_store`."""
 
     @pytest.fixture

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from aivcs import aio, storage
 
@@ -71,6 +73,17 @@ class Bridge:
         finally:
             self.wait(cast("Any", items).aclose())
 
+    @contextmanager
+    def enter(self, block: AbstractAsyncContextManager[T]) -> Iterator[T]:
+        """Returns an async context manager as a sync one."""
+        value = self.wait(block.__aenter__())
+        try:
+            yield value
+        except BaseException as error:
+            self.wait(block.__aexit__(type(error), error, error.__traceback__))
+            raise
+        self.wait(block.__aexit__(None, None, None))
+
 
 class _Sync:
     """Any async object; each of its methods is waited for, or iterated."""
@@ -84,6 +97,8 @@ class _Sync:
 
         def call(*args: Any, **options: Any) -> Any:
             result = method(*args, **options)
+            if hasattr(result, "__aenter__"):
+                return self._bridge.enter(result)
             if hasattr(result, "__anext__"):
                 return self._bridge.iterate(result)
             return self._bridge.wait(result)

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from aivcs.log.release_changes import plan_promotion
 from aivcs.model import ContentDigest, Evidence, ReleaseMetadata
 from aivcs.repository import Repository
 
@@ -516,11 +517,10 @@ def test_diff_takes_the_run_that_spoke_for_a_release(aivcs, released):
     spoke, later = (call_of(aivcs, "bot@v2", "bot", query=n) for n in range(2))
     repo = Repository.open(aivcs.store)
     gone = Evidence("gone-elsewhere", repo.runs.head(spoke))
-    repo.releases.promote(
-        "bot",
-        ContentDigest(released[1]),
-        ReleaseMetadata("ci"),
-        evidence=[gone, Evidence(spoke, repo.runs.head(spoke))],
+    evidence = [gone, Evidence(spoke, repo.runs.head(spoke))]
+    spec = ContentDigest(released[1])
+    repo.releases.change(
+        "bot", lambda view: plan_promotion(view, spec, ReleaseMetadata("ci"), evidence=evidence)
     )
     found = aivcs.ok("release", "diff", "bot", "@2", "@3", "--json").json
     assert (found["runs"]["a"]["run_id"], found["runs"]["b"]["run_id"]) == (later, spoke)

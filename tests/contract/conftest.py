@@ -27,6 +27,20 @@ def rewrite_memory():
 
 
 @pytest.fixture
+def rewrite_in_memory():
+    """Makes the suite's `rewrite` for the logs of a driver in memory."""
+
+    def of(driver, kind):
+        def rewrite(name, edit):
+            lines = driver.logs[kind + name]
+            driver.logs[kind + name] = [line + b"\n" for line in edit([ln[:-1] for ln in lines])]
+
+        return rewrite
+
+    return of
+
+
+@pytest.fixture
 def folder(tmp_path):
     """The folder of a new store on disk."""
     path = tmp_path / ".aivcs"

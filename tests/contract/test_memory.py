@@ -47,5 +47,5 @@ class TestMemoryReleaseRegistry(ReleaseRegistryContract):
         return lambda: memory
 
     @pytest.fixture
-    def rewrite(self, memory, rewrite_memory):
-        return rewrite_memory(memory.logs)
+    def rewrite(self, memory, rewrite_in_memory):
+        return rewrite_in_memory(memory.driver, "release/")

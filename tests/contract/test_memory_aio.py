@@ -48,5 +48,5 @@ class TestAsyncReleaseRegistry(ReleaseRegistryContract):
         return lambda: bridge.release_registry(aio.wrap(memory))
 
     @pytest.fixture
-    def rewrite(self, memory, rewrite_memory):
-        return rewrite_memory(memory.logs)
+    def rewrite(self, memory, rewrite_in_memory):
+        return rewrite_in_memory(memory.driver, "release/")

@@ -20,8 +20,8 @@ from aivcs.commands.work_tree import WorkTree
 from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
 from aivcs.model import ContentDigest, Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.policy.select import read_document
 from aivcs.repository import Repository
-from aivcs.rules.policy import read_document
 from aivcs.rules.spec import encode_spec
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"

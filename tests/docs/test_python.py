@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import aivcs
-
 PROJECT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BEFORE = {
@@ -22,9 +20,6 @@ before.releases.promote("reviewer", digest, aivcs.ReleaseMetadata("alice"))
 }
 
 
-@pytest.mark.skipif(
-    not hasattr(aivcs.Repository, "promote"), reason="this version has no Repository.promote"
-)
 @pytest.mark.parametrize("page", BEFORE)
 def test_the_blocks_of_a_page_are_one_program_that_succeeds(outside, page):
     blocks = BLOCK.findall((PROJECT / page).read_text("utf-8"))

@@ -6,19 +6,19 @@ import pytest
 
 from aivcs.errors import PolicyError, UsageError
 from aivcs.model import ContentDigest, RunId, RunStatus
-from aivcs.rules.gates import (
+from aivcs.policy.proposal import (
     PLANNED,
     TRUSTED,
     UNCHECKED,
     UNKNOWN,
     WRONG,
-    Attested,
-    Candidate,
-    Signed,
-    check_rule,
-    is_semver,
+    EvidenceRun,
+    ProposedRelease,
+    SignatureCheck,
 )
-from aivcs.rules.policy import Policy, evaluate
+from aivcs.policy.registry import check_rule
+from aivcs.policy.rules.label import is_semver
+from aivcs.policy.select import Policy, evaluate
 
 SPEC = ContentDigest.from_bytes(b"spec")
 OTHER = ContentDigest.from_bytes(b"another spec")
@@ -26,13 +26,13 @@ SCORE = {"kind": "evaluation", "pointer": "/score", "min": 0.8}
 
 
 def run(number=1, *, status=RunStatus.COMPLETED, success=True, spec=SPEC, **last):
-    return Attested(RunId(f"run-{number}"), status, success, spec, last)
+    return EvidenceRun(RunId(f"run-{number}"), status, success, spec, last)
 
 
 def judge(rule, value, **fields):
     """The verdicts of one rule on a release that has nothing but what is given."""
     release = {"label": None, "notes": None, "evidence": [], **fields}
-    candidate = Candidate(name="bot", spec_digest=SPEC, **release)
+    candidate = ProposedRelease(name="bot", spec_digest=SPEC, **release)
     return evaluate(Policy({rule: check_rule(rule, value, "here")}), candidate)
 
 
@@ -138,6 +138,17 @@ class TestRequireEvent:
             check_rule("require_event", value, "here")
 
 
+class TestRequireCompleteSpec:
+    def test_wants_all_four_parts_of_a_spec_that_has_parts(self):
+        assert is_met("require_complete_spec", True, missing_parts=[])
+        assert not is_met("require_complete_spec", True, missing_parts=None)
+        (verdict,) = judge("require_complete_spec", True, missing_parts=["tools", "config"])
+        assert (verdict.ok, verdict.found) == (False, "no tools, no config")
+        assert "--complete" in verdict.remedy
+        (verdict,) = judge("require_complete_spec", True, missing_parts=["graph"], is_rollback=True)
+        assert "--force" in verdict.remedy
+
+
 class TestLabels:
     @pytest.mark.parametrize(
         "label",
@@ -189,12 +200,14 @@ class TestNotes:
 )  # fmt: skip
 def test_a_signature_has_to_be_that_of_an_allowed_signer(states, ok):
     (verdict,) = judge(
-        "require_signature", True, signatures=[Signed(state, "ada") for state in states]
+        "require_signature", True, signatures=[SignatureCheck(state, "ada") for state in states]
     )
     assert verdict.ok is ok
 
 
-@pytest.mark.parametrize("rule", ["unique_label", "require_notes", "require_signature"])
+@pytest.mark.parametrize(
+    "rule", ["unique_label", "require_notes", "require_signature", "require_complete_spec"]
+)
 def test_a_flag_is_true_or_false(rule):
     with pytest.raises(UsageError, match="must be true or false"):
         check_rule(rule, 1, "here")

@@ -8,7 +8,7 @@ import pytest
 
 from aivcs.errors import BackendError, UsageError
 from aivcs.model import ContentDigest, Timestamp
-from aivcs.rules.gates import TRUSTED, UNKNOWN, WRONG
+from aivcs.policy.proposal import TRUSTED, UNKNOWN, WRONG
 from aivcs.signing import HEAD, RELEASE, Signer, Verifier
 
 HASH = str(ContentDigest.from_bytes(b"an entry"))

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from aivcs.log.release_changes import plan_rollback
 from aivcs.model import ContentDigest
 from aivcs.repository import Repository
 
@@ -220,7 +221,9 @@ class TestWhatIsKept:
     def refer_by_the_policy_of_a_release(self, aivcs, digest):
         aivcs.ok("release", "promote", "bot", aivcs.put(b"first"))
         releases = Repository.open(aivcs.store).releases
-        releases.rollback("bot", to=1, policy=ContentDigest(digest))
+        releases.change(
+            "bot", lambda view: plan_rollback(view, to=1).resting_on(policy=ContentDigest(digest))
+        )
 
     def refer_by_a_member_that_is_not_known(self, aivcs, digest, files):
         run = aivcs.begin()

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from aivcs.backends.fs import FileBackend
-from aivcs.backends.fs.finding import Finding
 from aivcs.errors import (
     IntegrityError,
     NoPreviousReleaseError,
@@ -37,7 +36,8 @@ from aivcs.model import (
 )
 from aivcs.settings import Settings
 from aivcs.spill import Table
-from aivcs.testing.desk import FINGERPRINT, SIGNATURE
+from aivcs.store.finding import Finding
+from aivcs.testing.release_entries import FINGERPRINT, SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

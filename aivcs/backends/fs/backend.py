@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from aivcs.backends.fs.blobs import FileCasStore
-    from aivcs.backends.fs.finding import Finding
     from aivcs.backends.fs.folder import Hold
     from aivcs.backends.fs.garbage import Exclusive
     from aivcs.backends.fs.glance import Glance
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.releases import FileReleaseRegistry
     from aivcs.backends.fs.runs import FileRunLedger
     from aivcs.model import ContentDigest
+    from aivcs.store.finding import Finding
 
 FORMAT = "1"
 STORE = ".aivcs"

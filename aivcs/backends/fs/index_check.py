@@ -4,12 +4,12 @@ No log is judged by the index. One that disagrees is a cache that listing would 
 removed at once, and the next listing makes it anew: nothing is lost by that.
 """
 
-from aivcs.backends.fs.finding import Finding
 from aivcs.backends.fs.index import NAME, BrokenError, Index, remove
 from aivcs.backends.fs.runs import FileRunLedger
 from aivcs.backends.fs.survey import count_contradictions
 from aivcs.errors import BackendError
 from aivcs.log.verify import NOTICE
+from aivcs.store.finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

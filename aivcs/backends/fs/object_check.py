@@ -5,9 +5,10 @@ from functools import partial
 
 from aivcs.backends.fs import files, repair
 from aivcs.backends.fs.blobs import hash_file
-from aivcs.backends.fs.finding import HEAL, Finding, unreadable
+from aivcs.backends.fs.finding import HEAL, unreadable
 from aivcs.errors import BackendError
 from aivcs.log.verify import DAMAGE
+from aivcs.store.finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

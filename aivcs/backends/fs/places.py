@@ -4,9 +4,10 @@ import os
 from stat import S_ISREG
 
 from aivcs.backends.fs import files
-from aivcs.backends.fs.finding import FOREIGN, Finding, unreadable
+from aivcs.backends.fs.finding import FOREIGN, unreadable
 from aivcs.errors import BackendError
 from aivcs.log.verify import DAMAGE
+from aivcs.store.finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

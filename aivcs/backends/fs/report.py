@@ -4,7 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.backends.fs.finding import Finding
+    from aivcs.store.finding import Finding
 
     Mend = Callable[[], str]
     Item = tuple[int, Callable[["Report"], None]]

@@ -25,7 +25,7 @@ from functools import partial
 from stat import S_ISDIR, S_ISREG
 
 from aivcs.backends.fs import repair
-from aivcs.backends.fs.finding import Finding, leftover, misfit, unkept
+from aivcs.backends.fs.finding import leftover, misfit, unkept
 from aivcs.backends.fs.folder import is_abandoned
 from aivcs.backends.fs.log_check import LogCheck
 from aivcs.backends.fs.object_check import ObjectCheck
@@ -35,6 +35,7 @@ from aivcs.backends.fs.workers import in_order
 from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError, UsageError
 from aivcs.log.verify import DAMAGE
 from aivcs.model import RunId, check_release_name
+from aivcs.store.finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -105,6 +105,7 @@ def release_rollback(
             help="Block what was live, so that it cannot become live again. Needs --reason.",
         ),
     ] = False,
+    allow_missing_spec: AllowMissing = False,
     force: Force = False,
     dry_run: DryRun = False,
     sign: Sign = False,

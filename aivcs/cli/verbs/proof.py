@@ -19,13 +19,17 @@ def sign(
     context: Context, name: str, seq: str | None, signing_key: str | None, as_json: bool
 ) -> None:
     """Prints nothing, or the mark; says on stderr what was signed, and by whom."""
-    from aivcs.cli.signers import signer, verifier
     from aivcs.commands.proof import sign as sign_release
-    from aivcs.rules.gates import TRUSTED
+    from aivcs.policy.proposal import TRUSTED
+    from aivcs.signers import signer, verifier
 
     repo = context.repository()
     mark, signed = sign_release(
-        repo, name, _seq(seq), signer(context, repo, signing_key), verifier(context, repo)
+        repo,
+        name,
+        _seq(seq),
+        signer(context.layers, context.environment, signing_key),
+        verifier(context.layers, context.environment),
     )
     if as_json:
         context.write(render.json_line(mark.to_json()))
@@ -44,16 +48,16 @@ def verify(context: Context, name: str | None, seq: str | None, repair: bool, as
         return verify_releases(context, repair, as_json)
     if repair:
         raise UsageError("--repair is for all releases: leave out NAME, or --repair")
-    from aivcs.cli.signers import verifier
     from aivcs.cli.views.verdicts import write_checks
     from aivcs.commands.proof import FAILED, verify as verify_name
+    from aivcs.signers import verifier
 
     repo = context.repository()
     found = verify_name(
         repo,
         name,
         seq=_seq(seq),
-        verifier=verifier(context, repo),
+        verifier=verifier(context.layers, context.environment),
         environment=context.environment,
     )
     counts: dict[str, int] = {}

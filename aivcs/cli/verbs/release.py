@@ -6,10 +6,9 @@ REFUSED = 15
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
-    from aivcs.commands.gates import GuardedReleases
     from aivcs.commands.release_history import HistoryEntry
     from aivcs.model import ReleaseRecord
-    from aivcs.repository import Repository
+    from aivcs.policy.enforce import Outcome, PolicyContext
 
 
 def promote(
@@ -30,7 +29,7 @@ def promote(
     github_summary: bool,
 ) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
-    from aivcs.commands import release
+    from aivcs.policy import enforce
 
     handover = None
     if github_summary:  # before anything is done
@@ -38,8 +37,8 @@ def promote(
 
         handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
-    guard = _guard(context, repo, signing_key, sign=sign)
-    before, after = release.promote(
+    terms = _policy_context(context, signing_key, sign=sign)
+    outcome = enforce.promote(
         repo,
         name,
         spec,
@@ -51,13 +50,13 @@ def promote(
         evidence=[context.run_operand(run) for run in evidence],
         force=force,
         dry_run=dry_run,
-        guard=guard,
+        context=terms,
     )
-    code = _conclude(context, repo, before, after, guard, dry_run=dry_run, as_json=as_json)
+    code = _conclude(context, outcome, dry_run=dry_run, as_json=as_json)
     if handover is not None and not dry_run:
         from aivcs.cli.ci import release_summary
 
-        handover.append(release_summary(before, after))
+        handover.append(release_summary(outcome.before, outcome.release))
     return code
 
 
@@ -69,6 +68,7 @@ def rollback(
     by: "str | None",
     expect: "str | None",
     block: bool,
+    allow_missing_spec: bool,
     force: bool,
     dry_run: bool,
     sign: bool,
@@ -76,11 +76,11 @@ def rollback(
     as_json: bool,
 ) -> int:
     """Prints the digest now live; says what was live and how to undo it."""
-    from aivcs.commands import release
+    from aivcs.policy import enforce
 
     repo = context.repository()
-    guard = _guard(context, repo, signing_key, sign=sign)
-    before, after = release.rollback(
+    terms = _policy_context(context, signing_key, sign=sign)
+    outcome = enforce.rollback(
         repo,
         name,
         by=_actor(context, by),
@@ -88,11 +88,12 @@ def rollback(
         reason=reason,
         expect=expect,
         block=block,
+        allow_missing_spec=allow_missing_spec,
         force=force,
         dry_run=dry_run,
-        guard=guard,
+        context=terms,
     )
-    return _conclude(context, repo, before, after, guard, dry_run=dry_run, as_json=as_json)
+    return _conclude(context, outcome, dry_run=dry_run, as_json=as_json)
 
 
 def block(context: "Context", name: str, target: str, reason: str, by: "str | None") -> None:
@@ -266,15 +267,15 @@ def list_(context: "Context", as_json: bool) -> int:
     return report_unread(context, damaged)
 
 
-def _guard(
-    context: "Context", repo: "Repository", signing_key: "str | None", *, sign: bool
-) -> "GuardedReleases | None":
-    """What a change has to pass; None, and nothing is loaded, where there is nothing."""
+def _policy_context(
+    context: "Context", signing_key: "str | None", *, sign: bool
+) -> "PolicyContext | None":
+    """What a release has to pass; None, and nothing is loaded, where there is nothing."""
     if not context.policies and not sign and signing_key is None:
         return None
-    from aivcs.cli.signers import guard
+    from aivcs.signers import policy_context
 
-    return guard(context, repo, signing_key, sign=sign)
+    return policy_context(context.layers, context.environment, signing_key, sign=sign)
 
 
 def _actor(context: "Context", by: "str | None") -> str:
@@ -285,89 +286,68 @@ def _actor(context: "Context", by: "str | None") -> str:
     return actor(context)
 
 
-def _conclude(
-    context: "Context",
-    repo: "Repository",
-    before: "ReleaseRecord | None",
-    after: "ReleaseRecord",
-    guard: "GuardedReleases | None",
-    *,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
+def _conclude(context: "Context", outcome: "Outcome", *, dry_run: bool, as_json: bool) -> int:
     """Says what a change did, or would do."""
     if as_json:
-        return _answer(context, after, guard, dry_run=dry_run)
+        return _answer(context, outcome, dry_run=dry_run)
     if dry_run:
-        return _announce_trial(context, before, after, guard)
-    _announce(context, repo, before, after, guard)
-    if guard is not None:
+        return _announce_trial(context, outcome)
+    _announce(context, outcome)
+    if outcome.is_forced or outcome.signed_by:
         from aivcs.cli.views.verdicts import tell_passed
 
-        tell_passed(context, guard)
+        tell_passed(context, outcome)
     return 0
 
 
-def _announce(
-    context: "Context",
-    repo: "Repository",
-    before: "ReleaseRecord | None",
-    after: "ReleaseRecord",
-    guard: "GuardedReleases | None",
-) -> None:
-    from aivcs.commands.release import is_blocked
-
+def _announce(context: "Context", outcome: "Outcome") -> None:
+    before, after = outcome.before, outcome.release
     context.write(f"{after.spec_digest}\n")
     context.flush()
     name = after.name
     context.tell(_said(before, after))
     if before is None or before.spec_digest == after.spec_digest:
         return
-    if is_blocked(repo, before):
+    if outcome.change.is_before_blocked:
         context.tell(
             f"{before.spec_digest.short} is blocked; if it is good after all: "
             f"aivcs release unblock {name} {before.spec_digest} --reason TEXT"
         )
         return
     undo = "" if after.action == "promote" else f" --to @{before.seq}"
-    asked = {verdict.rule for verdict in guard.verdicts} if guard is not None else ()
-    undo += " --reason TEXT" if "require_notes" in asked else ""
-    undo += " --sign" if "require_signature" in asked else ""
+    if outcome.verdicts:
+        from aivcs.policy.registry import rollback_options
+
+        undo += rollback_options(outcome.verdicts)
     context.tell(f"undo with: aivcs release rollback {name}{undo}")
 
 
-def _announce_trial(
-    context: "Context",
-    before: "ReleaseRecord | None",
-    after: "ReleaseRecord",
-    guard: "GuardedReleases | None",
-) -> int:
-    if guard is not None:
+def _announce_trial(context: "Context", outcome: "Outcome") -> int:
+    before, after = outcome.before, outcome.release
+    if outcome.verdicts:
         from aivcs.cli.views.verdicts import write_trial
 
-        write_trial(context, after, guard)
-        if guard.is_refused:
+        write_trial(context, outcome)
+        if outcome.is_refused:
             return REFUSED
     else:
         context.write(f"{after.spec_digest}\n")
     context.flush()
     was = "nothing is live" if before is None else f"{_shown(before)} is live"
-    free = "" if guard is not None and guard.was_forced else ", and nothing stands against it"
+    free = "" if outcome.is_forced else ", and nothing stands against it"
     context.tell(f"{after.name}: {was}; {_shown(after)} would be{free}. Nothing was changed")
     return 0
 
 
-def _answer(
-    context: "Context", after: "ReleaseRecord", guard: "GuardedReleases | None", *, dry_run: bool
-) -> int:
+def _answer(context: "Context", outcome: "Outcome", *, dry_run: bool) -> int:
     """The new entry as JSON; of a trial, with what each rule says of it."""
     from aivcs.cli.render import json_line
 
-    fields = after.to_json()
+    fields = outcome.release.to_json()
     if dry_run:
-        fields["verdicts"] = [verdict._asdict() for verdict in guard.verdicts] if guard else []
+        fields["verdicts"] = [verdict._asdict() for verdict in outcome.verdicts]
     context.write(json_line(fields))
-    return REFUSED if dry_run and guard is not None and guard.is_refused else 0
+    return REFUSED if outcome.is_refused else 0
 
 
 def _said(before: "ReleaseRecord | None", after: "ReleaseRecord") -> str:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from aivcs.backends.fs.finding import Finding
     from aivcs.cli.context import Context
+    from aivcs.store.finding import Finding
 
 
 def init(context: Context, folder: str, shared: bool, private: bool) -> None:
@@ -70,9 +70,9 @@ def verify(
 
 
 def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
-    from aivcs.cli.context import read_file
-    from aivcs.cli.signers import require_verifier
     from aivcs.commands.head import verify_signature
+    from aivcs.config_files import read_file
+    from aivcs.signers import require_verifier
 
     if len(heads) != 1:
         raise UsageError("--head-signature is of one --head; give both, once")
@@ -80,7 +80,9 @@ def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Find
     if data is None:
         raise UsageError(f"there is no file {path!a}; --head-signature takes what head --sign said")
     repo = context.repository()
-    return verify_signature(repo, heads[0], data, require_verifier(context, repo))
+    return verify_signature(
+        repo, heads[0], data, require_verifier(context.layers, context.environment)
+    )
 
 
 def _verify(
@@ -134,9 +136,9 @@ def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -
     repo = context.repository()
     signer = None
     if sign or signing_key is not None:
-        from aivcs.cli.signers import signer as find_signer
+        from aivcs.signers import signer as find_signer
 
-        signer = find_signer(context, repo, signing_key)
+        signer = find_signer(context.layers, context.environment, signing_key)
     taken = take(repo)
     fields = taken._asdict()
     if signer is not None:
@@ -254,7 +256,7 @@ def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]
     Raises:
         UsageError: One is not understood.
     """
-    from aivcs.rules.policy import check_patterns
+    from aivcs.policy.select import check_patterns
 
     for place, patterns in layers:
         for pattern, rules in check_patterns(patterns, place):
@@ -297,8 +299,8 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
 def _change_own(context: Context, key: str, value: object) -> None:
     import os
 
-    from aivcs.cli.context import read_config
     from aivcs.config import render_config
+    from aivcs.config_files import read_config
     from aivcs.errors import BackendError
 
     # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.cli.render import Cell
     from aivcs.commands.release_history import EntryDetails, HistoryEntry
-    from aivcs.marks import BlockMark, SignatureMark
+    from aivcs.release_entries import Block, Signature
 
 _STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
@@ -101,12 +101,12 @@ def write_list(context: "Context", live: "Iterable[HistoryEntry]") -> None:
 
 def shown_fields(shown: "EntryDetails") -> "Iterator[tuple[str, Cell | str]]":
     """Yields names and values of everything that is to be said about an entry or a mark."""
-    from aivcs.marks import BlockMark, SignatureMark
+    from aivcs.release_entries import Block, Signature
 
-    what = shown.sealed.what
-    if isinstance(what, BlockMark):
+    what = shown.sealed.value
+    if isinstance(what, Block):
         yield from _block_fields(what)
-    elif isinstance(what, SignatureMark):
+    elif isinstance(what, Signature):
         yield from _signature_fields(what)
     elif shown.told is not None:
         yield from _release_fields(shown.told)
@@ -140,7 +140,7 @@ def _release_fields(told: "HistoryEntry") -> "Iterator[tuple[str, Cell | str]]":
         yield "forced", "yes"
 
 
-def _block_fields(mark: "BlockMark") -> "Iterator[tuple[str, str]]":
+def _block_fields(mark: "Block") -> "Iterator[tuple[str, str]]":
     yield "name", mark.name
     yield "entry", f"@{mark.seq}"
     yield "mark", mark.mark
@@ -150,7 +150,7 @@ def _block_fields(mark: "BlockMark") -> "Iterator[tuple[str, str]]":
     yield "created", mark.created_at
 
 
-def _signature_fields(mark: "SignatureMark") -> "Iterator[tuple[str, str]]":
+def _signature_fields(mark: "Signature") -> "Iterator[tuple[str, str]]":
     yield "name", mark.name
     yield "entry", f"@{mark.seq}"
     yield "mark", mark.mark

@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aivcs.cli.context import Context
-    from aivcs.commands.gates import GuardedReleases
     from aivcs.commands.proof import Check
-    from aivcs.model import ReleaseRecord
-    from aivcs.rules.gates import Verdict
+    from aivcs.policy.enforce import Outcome
+    from aivcs.policy.proposal import Verdict
 
 _VERDICTS = [
     Column("RULE"), Column("VERDICT"), Column("FOUND", wraps=True), Column("NEEDED", wraps=True),
@@ -26,30 +25,31 @@ _CHECKS = [
 _STYLES = {"ok": "green", "failed": "red", "not proven": "magenta"}
 
 
-def write_trial(context: Context, after: ReleaseRecord, guard: GuardedReleases) -> None:
+def write_trial(context: Context, outcome: Outcome) -> None:
     """Writes what would be live, unless it is refused, and what each rule says of it.
 
     The columns: rule, `ok` or `failed`, what was found, what is needed, the way out or `-`.
     """
-    if not guard.is_refused:
+    after = outcome.release
+    if not outcome.is_refused:
         context.write(f"{after.spec_digest}\n")
         context.flush()
-    if guard.verdicts:
-        table(context, _VERDICTS, map(_verdict_row, guard.verdicts))
+    if outcome.verdicts:
+        table(context, _VERDICTS, map(_verdict_row, outcome.verdicts))
     context.flush()
-    names = _broken(guard.verdicts)
-    if guard.is_refused:
+    names = _broken(outcome.verdicts)
+    if outcome.is_refused:
         context.tell(f"{after.name}: would be refused by policy: {names}. Nothing was changed")
-    elif guard.was_forced:
+    elif outcome.is_forced:
         context.tell(f"{after.name}: would go against the policy: {names}")
 
 
-def tell_passed(context: Context, guard: GuardedReleases) -> None:
+def tell_passed(context: Context, outcome: Outcome) -> None:
     """Says on standard error what of a change is worth knowing beside what is live now."""
-    if guard.was_forced:
-        context.tell(f"this is against the policy, and recorded so: {_broken(guard.verdicts)}")
-    if guard.signed_by:
-        context.tell(f"signed by {escape(guard.signed_by)}")
+    if outcome.is_forced:
+        context.tell(f"this is against the policy, and recorded so: {_broken(outcome.verdicts)}")
+    if outcome.signed_by:
+        context.tell(f"signed by {escape(outcome.signed_by)}")
 
 
 def write_checks(context: Context, checks: Iterable[Check]) -> None:

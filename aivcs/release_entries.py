@@ -1,6 +1,7 @@
-"""What is said about releases without making anything live: blocks and signatures. Values, no I/O.
+"""The entries of a release log that are not releases: blocks and signatures. Values, no I/O.
 
-They are read and made far more rarely than releases, and loaded only then.
+They never change what is live. A log has few of them beside its releases, so this module is loaded
+only where one is read or made. In the files they are lines of the type `mark`.
 """
 
 from aivcs.errors import InvalidNameError, SerializationError
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAMESPACE = "aivcs-release@v1"
-"""What the signature of a release says that it is for (`ssh-keygen -Y sign -n`)."""
+"""The namespace of a release's signature (`ssh-keygen -Y sign -n`)."""
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n"
-_LONGEST = 1 << 14
-"""Characters of a signature, at most; that of an RSA key of 16384 bits has a third of it."""
+MAX_SIGNATURE = 1 << 14
+"""Characters of a signature, at most. That of a 16384-bit RSA key has a third of them."""
 
 
-class BlockMark(Record):
-    """A spec is marked as bad under a name, or that is taken back.
+class Block(Record):
+    """Keeps a spec from becoming live under a name, or takes such a block back.
 
     Attributes:
-        seq: Its number in the log.
+        seq: The entry's number in the log.
         mark: `block` or `unblock`.
         name: The agent's name.
-        spec_digest: What is bad.
-        by: Who says so.
+        spec_digest: The spec.
+        by: Who blocks or unblocks.
         reason: Why.
         created_at: When.
 
@@ -73,28 +74,28 @@ class BlockMark(Record):
 
     @property
     def is_block(self) -> bool:
-        """Whether it blocks; else it takes a block back."""
+        """Whether the entry blocks; else it takes a block back."""
         return self.mark == "block"
 
 
-class SignatureMark(Record):
-    """A signature of an entry: of its hash, and thus of the whole log up to it.
+class Signature(Record):
+    """An SSH signature of an entry's hash, which covers the whole log up to that entry.
 
-    What is signed are the 64 characters of the hash, without a newline, in the namespace
-    `NAMESPACE`. Whether it is valid, and whose it is, takes keys, and is not said here.
+    The signed text is the 64 characters of the hash, without a newline, in the namespace
+    `NAMESPACE`. Nothing here checks the signature: that takes keys.
 
     Attributes:
-        seq: Its number in the log.
+        seq: The entry's number in the log.
         mark: `signature`.
         name: The agent's name.
         signed_seq: The entry that is signed.
-        signed_hash: Its hash.
+        signed_hash: The hash of that entry.
         signature: An SSH signature in its armor, as `ssh-keygen -Y sign` writes it.
         fingerprint: Of the key that signed, as `ssh-keygen -l` writes it.
-        created_at: When it was recorded.
+        created_at: When the signature was recorded.
 
     Raises:
-        SerializationError: The signature is none.
+        SerializationError: The text is not an SSH signature.
     """
 
     __slots__ = (  # noqa: RUF023 the order of the file format
@@ -127,33 +128,33 @@ class SignatureMark(Record):
         )  # fmt: skip
 
 
-class Sealed(Record):
-    """A line of a release log as a value, with the hash that it bears there.
+class LogEntry(Record):
+    """A line of a release log: its value and its hash.
 
     Attributes:
-        what: A release or a mark.
-        hash: The hash of its line.
+        value: A release, a block or a signature.
+        hash: The hash of the line.
     """
 
-    __slots__ = ("what", "hash")  # noqa: RUF023 as one reads them
-    what: "ReleaseRecord | BlockMark | SignatureMark"
+    __slots__ = ("value", "hash")  # noqa: RUF023 as one reads them
+    value: "ReleaseRecord | Block | Signature"
     hash: str
 
     def __init__(
         self,
-        what: "ReleaseRecord | BlockMark | SignatureMark",
+        value: "ReleaseRecord | Block | Signature",
         hash: str,  # noqa: A002 the file format's word
     ) -> None:
         """Takes the fields as they are."""
-        self._fill(what, hash)
+        self._fill(value, hash)
 
 
-class Standing(Record):
-    """How a release log stands, from one look at its end.
+class ReleaseState(Record):
+    """The state of a release log, read from its end.
 
     Attributes:
         head: The head of the log, by its last line alone: the lines before it were not read.
-        live: The entry that says what is live.
+        live: The release that is live.
     """
 
     __slots__ = ("head", "live")
@@ -169,14 +170,14 @@ def fingerprint_of(signature: "Any") -> str:
     """Returns the fingerprint of the key that made an SSH signature (PROTOCOL.sshsig of OpenSSH).
 
     Raises:
-        SerializationError: It is none in the form that `ssh-keygen -Y sign` gives it.
+        SerializationError: The text is not a signature as `ssh-keygen -Y sign` writes it.
     """
     from binascii import Error, a2b_base64, b2a_base64
 
     problem = SerializationError(
         "what was given is no SSH signature; one is made with: ssh-keygen -Y sign -n " + NAMESPACE
     )
-    if not isinstance(signature, str) or not signature.isascii() or len(signature) > _LONGEST:
+    if not isinstance(signature, str) or not signature.isascii() or len(signature) > MAX_SIGNATURE:
         raise problem
     text = signature if signature.endswith("\n") else f"{signature}\n"
     if not text.startswith(_BEGIN) or not text.endswith(_END):

@@ -1,19 +1,19 @@
-"""The marks in a release log: their lines, and finding out what is blocked without reading all.
+"""The block index of a release log: is a spec blocked? An append-only binary trie, O(log n).
 
-A block or an unblock is about one digest; the newest mark about a digest decides. To find it, the
-marks form a trie over the bits of their digests. A log only grows, so a new mark changes no node;
-it brings a whole new way to its place: its `path` says, for each number of bits in which another
-digest agrees with its own before they differ, which mark of that kind is the newest. So the newest
-mark of all is the root, one step goes from a mark to one that agrees with what is looked for in
-more bits, and about as many steps are needed as the number of blocked digests has binary digits.
+The newest block or unblock of a digest decides whether it is blocked. Each of these entries is a
+node of a binary trie over the 256 bits of the digests. Its `path` maps a number of bits to the seq
+of the newest entry whose digest agrees with its own in exactly that many leading bits. The log only
+grows, so a node never changes: a new entry brings the whole path to its own place, and the newest
+entry is the root. A lookup follows one pointer for each further bit that agrees, so n blocked
+digests take about log2(n) reads.
 """
 
 from aivcs.errors import IntegrityError, InvalidDigestError, SerializationError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
 from aivcs.log.release import is_mark
-from aivcs.marks import BlockMark, SignatureMark
 from aivcs.model import MAX_SEQ, ContentDigest, Timestamp
+from aivcs.release_entries import Block, Signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Node(Protocol):
-        """What has a place among the marks."""
+        """An entry of the index."""
 
         @property
         def spec_digest(self) -> str: ...
 
     Path = dict[int, int]
-    FindBlock = Callable[[int], tuple[BlockMark, Path]]
+    FindBlock = Callable[[int], tuple[Block, Path]]
     """Returns the block or unblock with a seq, and its path."""
 
 _BITS = 256
@@ -35,21 +35,21 @@ _BITS = 256
 
 
 def line_of(
-    mark: "BlockMark | SignatureMark",
+    mark: "Block | Signature",
     previous: str,
     *,
     release_seq: int,
     block_seq: "int | None",
     path: "Path",
 ) -> "tuple[bytes, str]":
-    """Returns the line of a mark behind a line with the hash `previous`, and its own hash.
+    """Returns the line of a block or signature after a line with the hash `previous`, and its hash.
 
     Args:
-        mark: The mark.
+        mark: The block or signature.
         previous: The hash of the line before.
         release_seq: The newest release before it.
-        block_seq: The newest mark before it that blocks or unblocks, or None.
-        path: The path of a mark that does so itself; else empty.
+        block_seq: The newest block or unblock before it, or None.
+        path: The path of a block or unblock; empty for a signature.
     """
     fields = {"type": "mark", "seq": mark.seq, **mark.to_json(), "release_seq": release_seq}
     if block_seq is not None:
@@ -59,11 +59,11 @@ def line_of(
     return chain.seal(encode_trusted(fields)[:-1], previous)
 
 
-def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "BlockMark | SignatureMark":
-    """Returns the mark whose line has some members.
+def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Block | Signature":
+    """Returns the block or signature that the members of a line make.
 
     Raises:
-        IntegrityError: They do not make a mark, or one of another name.
+        IntegrityError: They make neither, or one of another name.
     """
     try:
         chain.require_name(entry["name"], name)
@@ -71,7 +71,7 @@ def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "BlockMark 
         created_at = Timestamp.stored(entry["created_at"])
         chain.integer(entry, "release_seq", 1, seq - 1)
         if entry["mark"] == "signature":
-            mark = SignatureMark(
+            mark = Signature(
                 seq=seq,
                 name=entry["name"],
                 signed_seq=chain.integer(entry, "signed_seq", 1, seq - 1),
@@ -82,7 +82,7 @@ def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "BlockMark 
             if entry["fingerprint"] != mark.fingerprint:
                 raise ValueError(f"the key that signed has the fingerprint {mark.fingerprint}")
             return mark
-        return BlockMark(
+        return Block(
             seq=seq,
             mark=entry["mark"],
             name=entry["name"],
@@ -97,25 +97,25 @@ def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "BlockMark 
         ) from error
 
 
-def block_of(line: bytes, name: str) -> "tuple[BlockMark, Path]":
-    """Returns the block or unblock that a line holds, and its path.
+def block_of(line: bytes, name: str) -> "tuple[Block, Path]":
+    """Returns the block or unblock in a line, and its path.
 
     Raises:
-        IntegrityError: It holds none.
-        UnsupportedFormatError: It is of a later format.
+        IntegrityError: The line holds another entry.
+        UnsupportedFormatError: The line is of a later format.
     """
     entry = chain.members(line)
     mark = mark_from(entry, name) if is_mark(entry) else None
-    if not isinstance(mark, BlockMark):
+    if not isinstance(mark, Block):
         raise IntegrityError(None, None, "", "is no block, though another line says so")
     return mark, path_from(entry)
 
 
 def path_from(entry: "dict[str, Any]") -> "Path":
-    """Returns the path of a mark's members.
+    """Returns the path in the members of a block's line.
 
     Raises:
-        IntegrityError: It is none.
+        IntegrityError: It is not a path.
     """
     path: Path = {}
     highest = -1
@@ -130,13 +130,13 @@ def path_from(entry: "dict[str, Any]") -> "Path":
     return path
 
 
-def newest_about(digest: str, root: "int | None", find: "FindBlock") -> "BlockMark | None":
-    """Returns the newest mark about a digest, or None if it was never marked.
+def newest_about(digest: str, root: "int | None", find: "FindBlock") -> "Block | None":
+    """Returns the newest block or unblock of a digest, or None if there is none.
 
     Args:
         digest: The digest.
-        root: The newest mark of all, or None.
-        find: Finds marks.
+        root: The newest block or unblock of the log, or None.
+        find: Finds blocks by seq.
     """
     while root is not None:
         mark, path = find(root)
@@ -147,19 +147,19 @@ def newest_about(digest: str, root: "int | None", find: "FindBlock") -> "BlockMa
     return None
 
 
-def newest_of_each(root: "int | None", find: "FindBlock") -> "Iterator[BlockMark]":
-    """Yields the newest mark about each digest that was ever marked, in no order."""
+def newest_of_each(root: "int | None", find: "FindBlock") -> "Iterator[Block]":
+    """Yields the newest block or unblock of each digest that has one, in no order."""
     waiting = [] if root is None else [(root, -1)]
     while waiting:
         seq, above = waiting.pop()
         mark, path = find(seq)
         yield mark
-        # Of what agrees in fewer bits, those above know what is newest.
+        # For digests that agree in fewer bits, a node above has the newer pointer.
         waiting += [(seq, bits) for bits, seq in path.items() if bits > above]
 
 
 def path_to(digest: str, root: "int | None", find: "Callable[[int], tuple[Node, Path]]") -> "Path":
-    """Returns the path of a new mark about a digest behind the newest one so far."""
+    """Returns the path of a new block of a digest, after the newest block `root`."""
     path: Path = {}
     above = -1
     while root is not None:
@@ -174,5 +174,5 @@ def path_to(digest: str, root: "int | None", find: "Callable[[int], tuple[Node, 
 
 
 def _agreeing(one: str, other: str) -> int:
-    """In how many bits two digests agree before they differ."""
+    """Returns the number of leading bits in which two digests agree."""
     return _BITS - (int(one, 16) ^ int(other, 16)).bit_length()

@@ -4,9 +4,9 @@ from hashlib import sha256
 
 from hypothesis import given, strategies as st
 
-from aivcs.log import marks
-from aivcs.marks import BlockMark
+from aivcs.log import block_index
 from aivcs.model import ContentDigest, Timestamp
+from aivcs.release_entries import Block
 
 NOW = Timestamp("2026-01-31T12:00:00Z")
 
@@ -31,11 +31,11 @@ class Log:
 
     def add(self, digest, kind="block"):
         seq = len(self.marks) + 1
-        mark = BlockMark(
+        mark = Block(
             seq=seq, mark=kind, name="bot", spec_digest=ContentDigest(digest), by="a", reason="r",
             created_at=NOW,
         )  # fmt: skip
-        self.marks[seq] = mark, marks.path_to(digest, self.root, self.find)
+        self.marks[seq] = mark, block_index.path_to(digest, self.root, self.find)
         self.root = seq
 
 
@@ -45,10 +45,10 @@ def test_the_newest_mark_about_each_digest_is_found(steps, other):
     for digest, kind in steps:
         log.add(digest, kind)
         newest[digest] = log.root
-    found = {mark.spec_digest: mark.seq for mark in marks.newest_of_each(log.root, log.find)}
+    found = {mark.spec_digest: mark.seq for mark in block_index.newest_of_each(log.root, log.find)}
     assert found == newest
     for digest in {*newest, other}:
-        mark = marks.newest_about(digest, log.root, log.find)
+        mark = block_index.newest_about(digest, log.root, log.find)
         assert (mark.seq if mark else None) == newest.get(digest)
 
 
@@ -59,14 +59,14 @@ def test_few_marks_are_read_however_many_there_are():
         log.add(digest)
     log.read = 0
     for digest in many[::16]:
-        marks.newest_about(digest, log.root, log.find)
-        marks.newest_about(sha256(digest.encode()).hexdigest(), log.root, log.find)
+        block_index.newest_about(digest, log.root, log.find)
+        block_index.newest_about(sha256(digest.encode()).hexdigest(), log.root, log.find)
     # 4096 is the twelfth power of two; each step agrees in one bit more, and mostly in more.
     assert log.read / 512 < 14
     for _ in range(2000):
         log.add(many[0], "block")
         log.add(many[0], "unblock")
     log.read = 0
-    assert marks.newest_about(many[0], log.root, log.find).mark == "unblock"
+    assert block_index.newest_about(many[0], log.root, log.find).mark == "unblock"
     assert log.read == 1
     assert max(len(path) for _, path in log.marks.values()) < 64

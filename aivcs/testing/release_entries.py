@@ -1,4 +1,4 @@
-"""What every `aivcs.ReleaseRegistry` guarantees beside the stack: blocks, evidence, signatures.
+"""What every `aivcs.ReleaseRegistry` guarantees besides the stack: blocks, evidence, signatures.
 
 A part of `ReleaseRegistryContract`, which has the fixtures.
 """
@@ -22,14 +22,16 @@ from aivcs.errors import (
     SerializationError,
     UnsupportedFormatError,
 )
-from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
+from aivcs.log.release_changes import encode, plan_promotion, plan_rollback, signature_of
 from aivcs.model import ContentDigest, Evidence, Head, ReleaseMetadata, ReleaseRecord
+from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 from aivcs.testing.race import race
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aivcs.log.release_changes import ReleaseChange, ReleaseView
     from aivcs.storage import ReleaseRegistry
 
     OpenStore = Callable[[], ReleaseRegistry]
@@ -65,8 +67,35 @@ def lines_of(rewrite: Rewrite, name: str = "bot") -> list[dict[str, Any]]:
     return [json.loads(line) for line in seen]
 
 
-class DeskContract:
-    """The guarantees about marks, and about what a release rests on."""
+def plan(
+    registry: ReleaseRegistry,
+    name: str,
+    make: Callable[..., ReleaseChange],
+    *args: Any,
+    **terms: Any,
+) -> ReleaseChange:
+    """What a plan makes of a view of a log; nothing is appended."""
+    with registry.view(name) as view:
+        return make(view, *args, **terms)
+
+
+def append(registry: ReleaseRegistry, name: str, change: ReleaseChange) -> ReleaseRecord:
+    """Appends a change that was planned on a view before."""
+    head = registry.append(name, change.entries, if_head=change.if_head)
+    assert head.lines == change.if_head.lines + len(change.entries)
+    return change.release
+
+
+def sign(registry: ReleaseRegistry, name: str, change: ReleaseChange, text: str) -> ReleaseChange:
+    """A change with a signature of its release, whose hash is known before it is appended."""
+    with registry.view(name) as view:
+        link = encode(view, change.entries)[-1][1]
+    release = change.release
+    return change.signed(signature_of(name, release.seq + 1, release.seq, link, text))
+
+
+class ReleaseEntryContract:
+    """The guarantees about blocks, signatures and evidence, and about changes that are planned."""
 
     @pytest.fixture
     def bot(self, open_store: OpenStore) -> OpenStore:
@@ -79,19 +108,22 @@ class DeskContract:
 
     def test_what_is_blocked_cannot_become_live(self, bot: OpenStore) -> None:
         mark = bot().block("bot", V2, **WHY)
-        assert mark == BlockMark(
+        assert mark == Block(
             seq=4, mark="block", name="bot", spec_digest=V2, created_at=mark.created_at, **WHY
         )
         before = bot().head("bot")
+        allowed = plan(bot(), "bot", plan_promotion, V4, CI)
+        forbidden = with_spec(allowed, V2)
         calls: list[Callable[[], object]] = [
             lambda: bot().promote("bot", V2, CI),
             lambda: bot().rollback("bot"),
             lambda: bot().rollback("bot", to=V2),
             lambda: bot().rollback("bot", to=2),
             lambda: bot().rollback("bot", to="v2"),
-            lambda: bot().promote("bot", V2, ReleaseMetadata("ci", notes="!"), forced=True),
-            lambda: bot().rollback("bot", metadata=ReleaseMetadata("ci", notes="!"), forced=True),
-            lambda: bot().promote("bot", V2, CI, dry_run=True),
+            lambda: plan(bot(), "bot", plan_promotion, V2, CI),
+            lambda: plan(bot(), "bot", plan_rollback),
+            lambda: bot().change("bot", lambda view: plan_promotion(view, V2, CI)),
+            lambda: bot().append("bot", forbidden.entries, if_head=before),
         ]
         for call in calls:
             with pytest.raises(BlockedError) as caught:
@@ -197,7 +229,9 @@ class DeskContract:
         assert bot().head("bot").lines == 4
 
     def test_a_rollback_can_block_what_it_leaves(self, bot: OpenStore, rewrite: Rewrite) -> None:
-        record = bot().rollback("bot", block=True, metadata=ReleaseMetadata("dave", notes="loops"))
+        why = ReleaseMetadata("dave", notes="loops")
+        change = plan(bot(), "bot", plan_rollback, metadata=why, block=True)
+        record = append(bot(), "bot", change)
         assert (record.seq, record.spec_digest) == (5, V2)
         (mark,) = bot().blocks("bot")
         assert (mark.seq, mark.spec_digest, mark.by, mark.reason) == (4, V3, "dave", "loops")
@@ -206,12 +240,12 @@ class DeskContract:
     def test_a_rollback_that_blocks_and_is_refused_blocks_nothing(self, bot: OpenStore) -> None:
         why = ReleaseMetadata("dave", notes="loops")
         with pytest.raises(SerializationError):
-            bot().rollback("bot", block=True, metadata=ReleaseMetadata("dave"))
+            plan(bot(), "bot", plan_rollback, block=True, metadata=ReleaseMetadata("dave"))
         with pytest.raises(ConflictError):
-            bot().rollback("bot", block=True, metadata=why, to=V3)
+            plan(bot(), "bot", plan_rollback, block=True, metadata=why, to=V3)
         bot().rollback("bot", to=1)
         with pytest.raises(NoPreviousReleaseError):
-            bot().rollback("bot", block=True, metadata=why)
+            bot().change("bot", lambda view: plan_rollback(view, metadata=why, block=True))
         assert bot().blocks("bot") == []
         assert bot().head("bot").lines == 4
 
@@ -236,8 +270,8 @@ class DeskContract:
 
         outcomes = race(8, act)
         assert all(isinstance(error, BlockedError) for error in outcomes.raised)
-        log = [sealed.what for sealed in bot().iter_log("bot")]
-        blocked = min(mark.seq for mark in log if isinstance(mark, BlockMark))
+        log = [sealed.value for sealed in bot().iter_log("bot")]
+        blocked = min(mark.seq for mark in log if isinstance(mark, Block))
         assert all(entry.seq < blocked for entry in log if isinstance(entry, ReleaseRecord))
 
     # what a release rests on
@@ -245,7 +279,8 @@ class DeskContract:
     def test_evidence_policy_and_force_are_recorded(self, bot: OpenStore, rewrite: Rewrite) -> None:
         other = Evidence("run-2", Head(1, V1))
         why = ReleaseMetadata("ci", notes="hotfix")
-        record = bot().promote("bot", V4, why, evidence=[RUN, other], policy=V2, forced=True)
+        change = plan(bot(), "bot", plan_promotion, V4, why, evidence=iter([RUN, other]))
+        record = append(bot(), "bot", change.resting_on(policy=V2, forced=True))
         assert (record.evidence, record.policy, record.forced) == ((RUN, other), V2, True)
         assert bot().current("bot") == record
         assert bot().history("bot")[0] == record
@@ -254,7 +289,8 @@ class DeskContract:
         assert line["evidence"][0] == {
             "run_id": RUN.run_id, "lines": 7, "hash": sha256(b"run").hexdigest(),
         }  # fmt: skip
-        rolled = bot().rollback("bot", metadata=why, policy=V1, forced=True)
+        back = plan(bot(), "bot", plan_rollback, metadata=why).resting_on(policy=V1, forced=True)
+        rolled = append(bot(), "bot", back)
         assert (rolled.evidence, rolled.policy, rolled.forced) == ((), V1, True)
 
     def test_what_rests_on_nothing_says_nothing(self, bot: OpenStore, rewrite: Rewrite) -> None:
@@ -267,126 +303,187 @@ class DeskContract:
     def test_what_is_forced_needs_a_reason(self, bot: OpenStore) -> None:
         for notes in (None, "", " "):
             metadata = ReleaseMetadata("ci", notes=notes)
-            with pytest.raises(SerializationError):
-                bot().promote("bot", V4, metadata, forced=True)
-            with pytest.raises(SerializationError):
-                bot().rollback("bot", metadata=metadata, forced=True)
-            with pytest.raises(SerializationError):
-                bot().promote("new", V4, metadata, forced=True)
-        assert list(bot().list_names()) == ["bot"]
+            for change in (
+                plan(bot(), "bot", plan_promotion, V4, metadata),
+                plan(bot(), "bot", plan_rollback, metadata=metadata),
+                plan(bot(), "new", plan_promotion, V4, metadata),
+            ):
+                with pytest.raises(SerializationError):
+                    change.resting_on(forced=True)
 
     def test_a_policy_is_named_by_a_digest(self, bot: OpenStore) -> None:
-        with pytest.raises(InvalidDigestError):
-            bot().rollback("bot", policy="abc")  # type: ignore[arg-type]
-        with pytest.raises(InvalidDigestError):
-            bot().promote("new", V4, CI, policy="abc")  # type: ignore[arg-type]
-        assert list(bot().list_names()) == ["bot"]
+        for change in (
+            plan(bot(), "bot", plan_rollback),
+            plan(bot(), "new", plan_promotion, V4, CI),
+        ):
+            with pytest.raises(InvalidDigestError):
+                change.resting_on(policy="abc")  # type: ignore[arg-type]
 
-    # what was seen
+    # one state, and what is planned on it
 
-    def test_standing_is_what_is_live_and_the_head(self, bot: OpenStore) -> None:
-        assert bot().standing("unknown") is None
+    def test_the_state_is_what_is_live_and_the_head(self, bot: OpenStore) -> None:
+        assert bot().state("unknown") is None
         bot().block("bot", V4, **WHY)
         live = bot().current("bot")
         assert live is not None
-        assert bot().standing("bot") == Standing(bot().head("bot"), live)
+        assert bot().state("bot") == ReleaseState(bot().head("bot"), live)
 
-    def test_a_change_is_made_if_the_log_has_the_head_that_was_seen(self, bot: OpenStore) -> None:
-        assert bot().promote("bot", V4, CI, seen=bot().head("bot")).seq == 4
-        assert bot().rollback("bot", seen=bot().head("bot")).seq == 5
-        assert bot().promote("new", V1, CI, seen=Head(0, "")).seq == 1
+    def test_a_view_is_one_state_of_a_log(self, bot: OpenStore) -> None:
+        block = bot().block("bot", V4, **WHY)
+        with bot().view("bot") as view:
+            history, log, head = bot().history("bot"), list(bot().iter_log("bot")), view.head
+            bot().unblock("bot", V4, **WHY)
+            bot().promote("bot", V4, CI)
+            assert (view.name, view.head, view.live) == ("bot", head, history[0])
+            assert view.find_block(V4) == block
+            assert (view.blocks(), view.block_history(V4)) == ([block], [block])
+            assert list(view.releases()) == history
+            assert list(view.entries()) == log
+            assert [view.find(seq) for seq in range(6)] == [None, *log[::-1], None]
+            assert view.state() == ReleaseState(head, history[0])
+        assert bot().head("bot").lines == 6
 
-    def test_a_change_is_not_made_if_the_log_has_moved_on(self, bot: OpenStore) -> None:
-        seen = bot().head("bot")
-        bot().block("bot", V4, **WHY)  # nothing else is live, and yet it may matter
-        for head in (seen, Head(0, ""), Head(4, V1), Head(5, bot().head("bot").hash)):
-            with pytest.raises(ConflictError):
-                bot().promote("bot", V1, CI, seen=head)
-            with pytest.raises(ConflictError):
-                bot().rollback("bot", seen=head)
-            with pytest.raises(ConflictError):
-                bot().rollback("bot", seen=head, dry_run=True)
-        with pytest.raises(ConflictError):
-            bot().promote("new", V1, CI, seen=seen)
-        assert bot().head("bot").lines == 4
+    def test_a_view_of_nothing_is_empty(self, bot: OpenStore) -> None:
+        with bot().view("new") as view:
+            assert (view.head, view.live, view.state()) == (Head(0, ""), None, None)
+            assert (list(view.releases()), list(view.entries()), view.blocks()) == ([], [], [])
+            assert (view.find(1), view.find_block(V1), view.block_history(V1)) == (None, None, [])
         assert list(bot().list_names()) == ["bot"]
 
-    def test_of_racing_changes_that_saw_the_same_one_is_made(self, bot: OpenStore) -> None:
+    def test_what_goes_wrong_in_a_view_passes_through(self, bot: OpenStore) -> None:
+        def look() -> None:
+            with bot().view("bot"):
+                raise LookupError("mine")
+
+        with pytest.raises(LookupError, match="mine"):
+            look()
+
+    def test_a_change_is_made_if_the_log_has_the_head_it_was_planned_on(
+        self, bot: OpenStore
+    ) -> None:
+        change = plan(bot(), "bot", plan_promotion, V4, CI)
+        live = bot().current("bot")
+        assert (change.before, change.if_head) == (live, bot().head("bot"))
+        assert append(bot(), "bot", change) == bot().current("bot")
+        assert append(bot(), "bot", plan(bot(), "bot", plan_rollback)).spec_digest == V3
+        assert append(bot(), "new", plan(bot(), "new", plan_promotion, V1, CI)).seq == 1
+        assert bot().append("bot", (), if_head=bot().head("bot")) == bot().head("bot")
+
+    def test_a_change_is_not_made_if_the_log_has_moved_on(self, bot: OpenStore) -> None:
+        changes = [plan(bot(), "bot", plan_promotion, V1, CI), plan(bot(), "bot", plan_rollback)]
+        first = plan(bot(), "new", plan_promotion, V1, CI)
+        bot().block("bot", V4, **WHY)  # nothing else is live, and yet it may matter
+        bot().promote("new", V2, CI)
+        for change in changes:
+            with pytest.raises(ConflictError):
+                append(bot(), "bot", change)
+        with pytest.raises(ConflictError):
+            append(bot(), "new", first)
+        assert (bot().head("bot").lines, bot().head("new").lines) == (4, 1)
+
+    def test_a_change_follows_the_head_it_names(self, bot: OpenStore) -> None:
+        change = plan(bot(), "bot", plan_promotion, V4, CI)
         seen = bot().head("bot")
-        outcomes = race(6, lambda _: bot().promote("bot", V4, CI, seen=seen))
+        for head in (Head(0, ""), Head(3, V1), Head(4, seen.hash), Head(2, seen.hash)):
+            with pytest.raises(ConflictError):
+                bot().append("bot", change.entries, if_head=head)
+        with pytest.raises(ConflictError):
+            bot().append("new", change.entries, if_head=seen)
+        for entries in (change.entries * 2, plan(bot(), "new", plan_promotion, V4, CI).entries):
+            with pytest.raises(ConflictError):
+                bot().append("bot", entries, if_head=seen)
+        assert bot().head("bot") == seen
+        assert list(bot().list_names()) == ["bot"]
+
+    def test_of_racing_changes_planned_on_the_same_head_one_is_made(self, bot: OpenStore) -> None:
+        change = plan(bot(), "bot", plan_promotion, V4, CI)
+        outcomes = race(6, lambda _: append(bot(), "bot", change))
         assert len(outcomes.returned) == 1
         assert [type(error) for error in outcomes.raised] == [ConflictError] * 5
 
-    def test_a_dry_run_says_what_would_be_and_changes_nothing(self, bot: OpenStore) -> None:
+    def test_racing_changes_planned_in_one_step_are_all_made(self, bot: OpenStore) -> None:
+        def change(_: int) -> ReleaseChange:
+            return bot().change("bot", lambda view: plan_promotion(view, V4, CI, evidence=[RUN]))
+
+        outcomes = race(6, change)
+        assert outcomes.raised == []
+        made = sorted(change.release.seq for change in outcomes.returned)
+        assert made == list(range(4, 10))
+        assert all(c.release.seq == c.if_head.lines + 1 for c in outcomes.returned)
+
+    def test_what_a_plan_raises_leaves_the_log_untouched(self, bot: OpenStore) -> None:
+        def refuse(view: ReleaseView) -> ReleaseChange:
+            raise LookupError(view.name)
+
+        for name in ("bot", "new"):
+            with pytest.raises(LookupError, match=name):
+                bot().change(name, refuse)
+        assert bot().head("bot").lines == 3
+        assert list(bot().list_names()) == ["bot"]
+
+    def test_a_plan_says_what_would_be_and_changes_nothing(self, bot: OpenStore) -> None:
         before = bot().head("bot")
-        tried = bot().promote("bot", V4, CI, dry_run=True)
+        tried = plan(bot(), "bot", plan_promotion, V4, CI).release
         assert (tried.seq, tried.parent_seq, tried.spec_digest) == (4, 3, V4)
-        tried = bot().rollback("bot", dry_run=True)
+        tried = plan(bot(), "bot", plan_rollback).release
         assert (tried.seq, tried.spec_digest) == (4, V2)
-        assert bot().promote("new", V1, CI, dry_run=True).seq == 1
-        why = ReleaseMetadata("ci", notes="hotfix")
-        tried = bot().promote(
-            "bot", V4, why, evidence=iter([RUN]), policy=V2, forced=True,
-            sign=lambda _: pytest.fail("nothing is to be signed"), dry_run=True,
-        )  # fmt: skip
-        assert (tried.evidence, tried.policy, tried.forced) == ((RUN,), V2, True)
+        assert plan(bot(), "new", plan_promotion, V1, CI).release.seq == 1
         with pytest.raises(ReleaseNotFoundError):
-            bot().rollback("new", dry_run=True)
-        with pytest.raises(ConflictError):
-            bot().promote("bot", V4, CI, expect=1, dry_run=True)
+            plan(bot(), "new", plan_rollback)
+        for make, args in ((plan_promotion, (V4, CI)), (plan_rollback, ())):
+            with pytest.raises(ConflictError):
+                plan(bot(), "bot", make, *args, expect=1)
         assert bot().head("bot") == before
         assert list(bot().list_names()) == ["bot"]
 
     # signatures
 
     def test_a_release_is_signed_as_it_is_made(self, bot: OpenStore) -> None:
-        signed: list[str] = []
-
-        def sign(link: str) -> str:
-            assert bot().head("bot").lines == 3  # no lock is held, and nothing is there yet
-            signed.append(link)
-            return SIGNATURE
-
-        record = bot().promote("bot", V4, CI, sign=sign)
+        change = sign(bot(), "bot", plan(bot(), "bot", plan_promotion, V4, CI), SIGNATURE)
+        assert bot().head("bot").lines == 3
+        record = append(bot(), "bot", change)
         mark, entry, *_ = bot().iter_log("bot")
-        assert entry == Sealed(record, signed[0])
-        assert isinstance(mark.what, SignatureMark)
-        assert mark.what == SignatureMark(
-            seq=5, name="bot", signed_seq=4, signed_hash=signed[0], signature=SIGNATURE,
-            created_at=mark.what.created_at,
+        assert isinstance(mark.value, Signature)
+        assert entry == LogEntry(record, mark.value.signed_hash)
+        assert mark.value == Signature(
+            seq=5, name="bot", signed_seq=4, signed_hash=entry.hash, signature=SIGNATURE,
+            created_at=mark.value.created_at,
         )  # fmt: skip
-        assert mark.what.fingerprint == FINGERPRINT
-        assert len(signed) == 1
+        assert mark.value.fingerprint == FINGERPRINT
         assert bot().current("bot") == record
 
     def test_a_first_release_and_a_rollback_that_blocks_are_signed(self, bot: OpenStore) -> None:
-        assert bot().promote("new", V1, CI, sign=lambda _: SIGNATURE).seq == 1
+        first = sign(bot(), "new", plan(bot(), "new", plan_promotion, V1, CI), SIGNATURE)
+        assert append(bot(), "new", first).seq == 1
         why = ReleaseMetadata("ci", notes="loops")
-        record = bot().rollback("bot", metadata=why, block=True, sign=lambda _: SIGNATURE)
-        mark, entry, block, *_ = (sealed.what for sealed in bot().iter_log("bot"))
-        assert isinstance(mark, SignatureMark)
-        assert isinstance(block, BlockMark)
+        change = plan(bot(), "bot", plan_rollback, metadata=why, block=True)
+        record = append(bot(), "bot", sign(bot(), "bot", change, SIGNATURE))
+        mark, entry, block, *_ = (sealed.value for sealed in bot().iter_log("bot"))
+        assert isinstance(mark, Signature)
+        assert isinstance(block, Block)
         assert entry == record
         assert (block.seq, record.seq, mark.seq, mark.signed_seq) == (4, 5, 6, 5)
 
     def test_what_came_between_signing_and_the_lock_undoes_both(self, bot: OpenStore) -> None:
-        def sign(_: str) -> str:
-            bot().promote("bot", V1, CI)
-            return SIGNATURE
-
+        change = sign(bot(), "bot", plan(bot(), "bot", plan_promotion, V4, CI), SIGNATURE)
+        bot().promote("bot", V1, CI)
         with pytest.raises(ConflictError):
-            bot().promote("bot", V4, CI, sign=sign)
+            append(bot(), "bot", change)
         assert bot().head("bot").lines == 4
 
-    def test_what_cannot_be_signed_is_not_made(self, bot: OpenStore) -> None:
-        def refuse(_: str) -> str:
-            raise SerializationError("the key is locked")
-
-        for sign in (refuse, lambda _: "", lambda _: SIGNATURE.replace("U1NI", "AAAA")):
+    def test_what_is_not_a_signature_of_the_entry_is_not_appended(self, bot: OpenStore) -> None:
+        change = plan(bot(), "bot", plan_promotion, V4, CI)
+        for text in ("", SIGNATURE.replace("U1NI", "AAAA")):
             with pytest.raises(SerializationError):
-                bot().promote("bot", V4, CI, sign=sign)
-            with pytest.raises(SerializationError):
-                bot().promote("new", V4, CI, sign=sign)
+                sign(bot(), "bot", change, text)
+        other = change.signed(signature_of("bot", 5, 4, V1, SIGNATURE))
+        with pytest.raises(ConflictError):
+            append(bot(), "bot", other)
+        first = plan(bot(), "new", plan_promotion, V4, CI)
+        nothing = signature_of("new", 1, 1, V1, SIGNATURE)
+        for entries in ((*first.entries, nothing), (nothing,)):
+            with pytest.raises((ConflictError, ReleaseNotFoundError)):
+                bot().append("new", entries, if_head=first.if_head)
         assert bot().head("bot").lines == 3
         assert list(bot().list_names()) == ["bot"]
 
@@ -398,7 +495,7 @@ class DeskContract:
             assert (mark.seq, mark.signed_seq, mark.signed_hash) == (seq, 2, entry.hash)
             found = bot().find("bot", seq)
             assert found is not None
-            assert found.what == mark
+            assert found.value == mark
 
     def test_only_an_entry_that_is_there_can_be_signed(self, bot: OpenStore) -> None:
         bot().block("bot", V4, **WHY)
@@ -420,11 +517,11 @@ class DeskContract:
         block = bot().block("bot", V4, **WHY)
         bot().promote("bot", V1, CI)
         log = list(bot().iter_log("bot"))
-        assert [sealed.what.seq for sealed in log] == [5, 4, 3, 2, 1]
+        assert [sealed.value.seq for sealed in log] == [5, 4, 3, 2, 1]
         assert [sealed.hash for sealed in log[::-1]] == [line["hash"] for line in lines_of(rewrite)]
-        assert log[1].what == block
-        assert [s.what for s in log if isinstance(s.what, ReleaseRecord)] == bot().history("bot")
-        assert [bot().find("bot", sealed.what.seq) for sealed in log] == log
+        assert log[1].value == block
+        assert [s.value for s in log if isinstance(s.value, ReleaseRecord)] == bot().history("bot")
+        assert [bot().find("bot", sealed.value.seq) for sealed in log] == log
         for seq in (0, -1, 6, 2**60):
             assert bot().find("bot", seq) is None
         assert list(bot().iter_log("unknown")) == []
@@ -434,7 +531,8 @@ class DeskContract:
         self, bot: OpenStore, rewrite: Rewrite
     ) -> None:
         bot().block("bot", V4, **WHY)
-        bot().promote("bot", V1, CI, sign=lambda _: SIGNATURE)
+        change = plan(bot(), "bot", plan_promotion, V1, CI)
+        append(bot(), "bot", sign(bot(), "bot", change, SIGNATURE))
         bot().unblock("bot", V4, **WHY)
         lines = lines_of(rewrite)[3:]
         assert [line.get("release_seq") for line in lines] == [3, None, 5, 5]
@@ -472,3 +570,12 @@ class DeskContract:
         for to, label in (("v1", "v1"), (1, "v1"), (4, "again"), ("v2", "v2"), (V3, "v3")):
             record = bot().rollback("bot", to=to)
             assert record.metadata.version_label == label
+
+
+def with_spec(change: ReleaseChange, spec: ContentDigest) -> ReleaseChange:
+    """A change that was planned for another spec: what no plan would make."""
+    release = change.release
+    fields = {name: getattr(release, name) for name in ReleaseRecord.__slots__}
+    changed = change.resting_on()
+    changed.entries = (ReleaseRecord(**{**fields, "spec_digest": spec}),)
+    return changed

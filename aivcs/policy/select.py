@@ -27,13 +27,13 @@ from aivcs.errors import SerializationError, UnsupportedFormatError, UsageError
 from aivcs.log.jsontext import parse
 from aivcs.log.run import is_same_json
 from aivcs.model import MAX_NAME
+from aivcs.policy.registry import RULES, check_rule
 from aivcs.rules.canonical import canonical
-from aivcs.rules.gates import RULES, check_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aivcs.rules.gates import Candidate, Verdict
+    from aivcs.policy.proposal import ProposedRelease, Verdict
 
     Table = Mapping[str, Any]
     """Rules by name, or tables of rules by pattern."""
@@ -54,8 +54,12 @@ class Policy(NamedTuple):
 
     @property
     def kinds(self) -> set[str]:
-        """The kinds of events that it looks at."""
-        return {wanted["kind"] for wanted in self.rules.get("require_event", ())}
+        """The kinds of events that its rules look at."""
+        return {kind for rule, value in self.rules.items() for kind in RULES[rule].kinds(value)}
+
+    def needs(self, what: str) -> bool:
+        """Tells whether a rule looks at the evidence (`RUNS`), labels (`LABEL`) or `PARTS`."""
+        return any(RULES[rule].needs == what for rule in self.rules)
 
     def document(self) -> bytes:
         """Returns the policy as the bytes that its digest is of: canonical JSON (RFC 8785)."""
@@ -169,10 +173,10 @@ def check_pattern(pattern: str, place: str) -> None:
         )
 
 
-def evaluate(policy: Policy, candidate: Candidate) -> list[Verdict]:
+def evaluate(policy: Policy, release: ProposedRelease) -> list[Verdict]:
     """Returns what each rule of a policy says of a release."""
     return [
         verdict
         for rule, value in policy.rules.items()
-        for verdict in RULES[rule].judge(value, candidate)
+        for verdict in RULES[rule].judge(value, release)
     ]

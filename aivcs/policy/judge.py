@@ -1,0 +1,127 @@
+"""Judges a planned release by the policy that holds for its name, and has it signed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.errors import PolicyError, UsageError
+from aivcs.log.release_changes import encode, signature_of
+from aivcs.model import ContentDigest
+from aivcs.policy.evidence import RunReader, grounds_of, propose
+from aivcs.policy.proposal import PLANNED, TRUSTED, UNCHECKED, SignatureCheck
+from aivcs.policy.select import evaluate, policy_for
+from aivcs.release_entries import NAMESPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aivcs.log.release_changes import ReleaseChange, ReleaseView
+    from aivcs.policy.enforce import Outcome, PolicyContext
+    from aivcs.policy.evidence import Grounds
+    from aivcs.policy.proposal import Verdict
+    from aivcs.repository import Repository
+
+NO_SIGNERS = "signing.allowed_signers is not set"
+
+
+class Judge:
+    """Judges and signs the changes of one call, of one name.
+
+    Attributes:
+        read: Reads runs, with the events that the policy looks at.
+        is_signing: Whether changes are signed.
+    """
+
+    def __init__(self, repo: Repository, name: str, context: PolicyContext, *, force: bool) -> None:
+        """Finds the policy that holds for a name.
+
+        Args:
+            repo: Where runs are, and where the policy is stored.
+            name: The name.
+            context: The policies and who signs.
+            force: Whether rules may be broken, if the notes say why.
+
+        Raises:
+            UsageError: A policy is not understood.
+        """
+        self._repo = repo
+        self._name = name
+        self._force = force
+        self._signer = context.signer
+        self._verifier = context.verifier
+        self._policy = policy_for(name, context.policies)
+        self._document = self._policy.document() if self._policy else b""
+        self._grounds: Grounds | None = None
+        self.is_signing = context.signer is not None
+        self.read = RunReader(repo, self._policy.kinds if self._policy else ())
+
+    def look(self, view: ReleaseView, change: ReleaseChange) -> None:
+        """Takes from a view what the policy looks at in the releases before a change."""
+        if self._policy is not None:
+            self._grounds = grounds_of(self._policy, change.release, view.releases())
+
+    def judge(self, outcome: Outcome) -> None:
+        """Judges a planned change, and records by which policy, and whether against its rules.
+
+        Raises:
+            UsageError: It is forced, and nothing says why.
+        """
+        self._evaluate(outcome, self._planned_signatures())
+        is_met = all(verdict.ok for verdict in outcome.verdicts)
+        outcome.is_forced, outcome.is_refused = self._force and not is_met, False
+        if outcome.is_forced and not (outcome.release.metadata.notes or "").strip():
+            raise UsageError("what is forced needs a reason, which is recorded with it")
+        outcome.is_refused = not is_met and not self._force
+        if self._document:
+            policy = ContentDigest.from_bytes(self._document)
+            outcome.change = outcome.change.resting_on(policy=policy, forced=outcome.is_forced)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Refuses what does not meet the policy; signs the rest, and stores the policy.
+
+        Raises:
+            PolicyError: A rule is not met.
+            ConflictError: The log has moved on before it was signed.
+            BackendError: No signature could be made.
+        """
+        if outcome.is_refused:
+            raise PolicyError(self._name, outcome.verdicts)
+        if self._signer is not None:
+            self._sign(outcome)
+        if self._document:
+            self._repo.blobs.put(self._document)
+
+    def _evaluate(self, outcome: Outcome, signatures: Sequence[SignatureCheck]) -> None:
+        verdicts: list[Verdict] = []
+        if self._policy is not None and self._grounds is not None:
+            release = propose(self._policy, outcome.release, self._grounds, self.read, signatures)
+            verdicts = evaluate(self._policy, release)
+        outcome.verdicts = verdicts
+
+    def _planned_signatures(self) -> list[SignatureCheck]:
+        if self._signer is None:
+            return []
+        if self._verifier is None:
+            return [SignatureCheck(UNCHECKED, NO_SIGNERS)]
+        return [SignatureCheck(PLANNED, "")]
+
+    def _sign(self, outcome: Outcome) -> None:
+        """Signs the hash of the entry to be, and judges by the signature that was made."""
+        assert self._signer is not None
+        if self._verifier is not None:  # before somebody touches a key for nothing
+            self._verifier.require_readable()
+        with self._repo.releases.view(self._name) as view:
+            view.require_head(outcome.change.if_head)
+            _, link = encode(view, outcome.change.entries)[-1]
+        text = self._signer.sign(link, NAMESPACE)
+        seq = outcome.release.seq
+        outcome.change = outcome.change.signed(signature_of(self._name, seq + 1, seq, link, text))
+        if self._verifier is None:
+            return
+        signed = self._verifier.check(link, text, NAMESPACE, None)
+        outcome.signed_by = signed.detail if signed.state == TRUSTED else ""
+        if outcome.is_forced:
+            return
+        self._evaluate(outcome, [signed])
+        if not all(verdict.ok for verdict in outcome.verdicts):
+            raise PolicyError(self._name, outcome.verdicts)

@@ -1,0 +1,168 @@
+"""The release that a policy judges, what is known of its evidence and signatures, and verdicts.
+
+A run **counts** as evidence for a spec if it ran exactly this spec, is `COMPLETED`, and its summary
+says that it succeeded. Which agent's name the run bore does not matter: the digest says what ran.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from aivcs.model import ContentDigest, RunId, RunStatus
+
+TRUSTED, UNKNOWN, WRONG, UNCHECKED, PLANNED = "trusted", "unknown", "wrong", "unchecked", "planned"
+"""The states of a signature: by an allowed signer; valid, by somebody unknown; not of this entry;
+not checked, because nobody could; not made yet, and to be checked then."""
+
+RUNS, LABEL, PARTS = "runs", "label", "parts"
+"""What a rule may need besides the release itself: its evidence runs; who bore its label before;
+the parts of its spec."""
+
+MAX_NAMED = 5
+"""Runs that a verdict names, at most."""
+
+
+class EvidenceRun(NamedTuple):
+    """A run given as evidence, as far as policies look at it.
+
+    Attributes:
+        run_id: The run.
+        status: Its status; RUNNING if its log has changed since it was given.
+        success: Whether its summary says that it succeeded.
+        spec_digest: The spec that ran.
+        last: The payload of the last event of each kind that the policy asks for.
+    """
+
+    run_id: RunId
+    status: RunStatus
+    success: bool
+    spec_digest: ContentDigest
+    last: Mapping[str, Any]
+
+    def objection(self, spec_digest: ContentDigest) -> str:
+        """Returns why the run does not count for a spec; empty if it does."""
+        if self.spec_digest != spec_digest:
+            return f"is of spec {self.spec_digest.short}"
+        if self.status != "COMPLETED":
+            return f"is {self.status}"
+        return "" if self.success else "did not succeed"
+
+
+class SignatureCheck(NamedTuple):
+    """What is known of an entry's signature.
+
+    Attributes:
+        state: `TRUSTED`, `UNKNOWN`, `WRONG`, `UNCHECKED` or `PLANNED`.
+        detail: The signer, or why the signer is not known.
+    """
+
+    state: str
+    detail: str
+
+
+class ProposedRelease(NamedTuple):
+    """A release that a policy judges.
+
+    Attributes:
+        name: The name under which the spec goes live.
+        spec_digest: The spec.
+        label: The label, or None.
+        notes: The notes, or a rollback's reason; None if there are none.
+        evidence: The evidence runs; of a rollback, those of the spec's newest promotion.
+        is_rollback: Whether an earlier release is returned to.
+        label_taken_by: The seq of another spec's release with the same label, or None.
+        signatures: What is known of the entry's signatures.
+        missing_parts: The parts that the spec lacks; None if that is not known, since it is not
+            stored, or is not a spec with parts.
+    """
+
+    name: str
+    spec_digest: ContentDigest
+    label: str | None
+    notes: str | None
+    evidence: Sequence[EvidenceRun]
+    is_rollback: bool = False
+    label_taken_by: int | None = None
+    signatures: Sequence[SignatureCheck] = ()
+    missing_parts: Sequence[str] | None = None
+
+    def counting_runs(self) -> list[EvidenceRun]:
+        """Returns the evidence runs that count for the spec."""
+        return [run for run in self.evidence if not run.objection(self.spec_digest)]
+
+    def discounted_runs(self) -> str:
+        """Returns the evidence runs that do not count, with why, in parentheses; else nothing."""
+        others = [
+            f"{run.run_id} {why}"
+            for run in self.evidence
+            if (why := run.objection(self.spec_digest))
+        ]
+        return f" ({shortened(others)})" if others else ""
+
+    def remedy_for_runs(self) -> str:
+        """Returns the way out where evidence is missing."""
+        if self.is_rollback:
+            return "return to another release, or say --force --reason TEXT"
+        return "run the agent with this spec, and name its runs: --evidence RUN"
+
+
+class Verdict(NamedTuple):
+    """What one rule says of a release.
+
+    Attributes:
+        rule: The rule.
+        ok: Whether it is met; None if that cannot be told here.
+        found: What there is.
+        needed: What there has to be.
+        remedy: The way out; empty if the rule is met.
+    """
+
+    rule: str
+    ok: bool | None
+    found: str
+    needed: str
+    remedy: str
+
+
+class Rule(NamedTuple):
+    """A rule that a policy may have.
+
+    Attributes:
+        name: Its key in a policy table.
+        about: What it asks, in a few words.
+        check: Returns a configured value in its one form; raises `UsageError`. Takes the value, and
+            where it stands, for the message.
+        judge: Yields the verdicts of such a value on a release.
+        needs: Which of `RUNS`, `LABEL` and `PARTS` it looks at; nothing else is read for it.
+        kinds: Returns the kinds of events that a value looks at.
+        rollback_option: What a rollback must say to meet it, for hints; empty if nothing.
+    """
+
+    name: str
+    about: str
+    check: Callable[[Any, str], Any]
+    judge: Callable[[Any, ProposedRelease], Iterable[Verdict]]
+    needs: str = ""
+    kinds: Callable[[Any], set[str]] = lambda _: set()
+    rollback_option: str = ""
+
+
+def shortened(texts: list[str]) -> str:
+    """Returns the first few texts on one line."""
+    return ", ".join(texts[:MAX_NAMED]) + (" …" if len(texts) > MAX_NAMED else "")
+
+
+def check_flag(value: Any, where: str) -> bool:
+    """Returns a value that must be true or false.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if type(value) is not bool:
+        raise UsageError(f"{where} must be true or false, not {value!r}")
+    return value

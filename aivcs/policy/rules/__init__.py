@@ -1,0 +1,13 @@
+"""The rules that a policy may have, in the order of their verdicts: one module each."""
+
+from aivcs.policy.rules import complete_spec, events, label, notes, runs, signature, unique_label
+
+ALL = (
+    runs.RULE,
+    events.RULE,
+    label.RULE,
+    unique_label.RULE,
+    complete_spec.RULE,
+    notes.RULE,
+    signature.RULE,
+)

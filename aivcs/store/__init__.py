@@ -1,0 +1,1 @@
+"""What every store is: the contracts written once over a driver, and what a driver must supply."""
