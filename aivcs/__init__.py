@@ -9,7 +9,7 @@
 Names load on first use, so `import aivcs` itself costs nothing.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

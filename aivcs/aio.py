@@ -335,11 +335,12 @@ class Repository:
         folder: str | os.PathLike[str],
         *,
         shared: bool = False,
+        private: bool = False,
         settings: Settings | None = None,
     ) -> Repository:
         """As `aivcs.Repository.init`."""
         init = repository.Repository.init
-        return cls(await to_thread(init, folder, shared=shared, settings=settings))
+        return cls(await to_thread(init, folder, shared=shared, private=private, settings=settings))
 
     @classmethod
     async def open(

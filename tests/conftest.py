@@ -4,18 +4,27 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from isolation import NO_SYSTEM, reset_environment, reset_signals
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("aivcs", deadline=None)
 settings.load_profile("aivcs")
 
+QUICK = (
+    "cli/test_blob.py", "cli/test_help.py", "cli/test_mistakes.py", "cli/test_spec.py", "config/",
+    "contract/test_memory.py", "exec/test_exec.py", "exec/test_lines.py", "gates/test_config.py",
+    "gates/test_gates.py", "gates/test_pointer.py", "gates/test_policy.py", "gates/test_proof.py",
+    "gates/test_rules.py", "gates/test_signing.py", "log/", "spec/", "test_aio.py",
+    "test_release_states.py", "test_repository.py", "test_timeline.py",
+)  # fmt: skip
+"""The part that is executed with every Python: something of each layer, in a minute."""
 SECONDS = 60
 """How long a command may take before a test calls it stuck."""
 _BESIDE = Path(sys.executable).with_name("aivcs")
@@ -23,10 +32,30 @@ COMMAND = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "aivcs"
 
 
 def pytest_configure(config):
-    """Whoever starts the tests by nohup, or as a job, does not decide what commands are told by."""
-    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    reset_signals()
+    reset_environment()
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if os.path.relpath(item.path, Path(__file__).parent).startswith(QUICK):
+            item.add_marker("quick")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says at the end which tests were skipped, by the reason."""
+    reasons = {}
+    for report in terminalreporter.stats.get("skipped", ()):
+        _, _, reason = report.longrepr
+        test = report.nodeid.partition("[")[0]
+        of_reason = reasons.setdefault(reason.removeprefix("Skipped: "), Counter())
+        of_reason[test] += 1
+    if reasons:
+        terminalreporter.section("skipped tests, and why")
+    for reason, tests in sorted(reasons.items()):
+        terminalreporter.line(f"{reason}: {tests.total()} skipped")
+        for test, times in sorted(tests.items()):
+            terminalreporter.line(f"    {test}" + (f" ({times} times)" if times > 1 else ""))
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -95,6 +124,7 @@ class Aivcs:
             "USER": "tester",
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
+            **NO_SYSTEM,
             **changes,
         }
         return {name: value for name, value in values.items() if value is not None}

@@ -1,6 +1,6 @@
 """The contract suite: what every backend guarantees, as tests to hold your own backend to.
 
-Needs pytest and hypothesis: `pip install aivcs[testing]`. Subclass a contract and say how to open
+Needs pytest and hypothesis: the extra `aivcs-cli[testing]`. Subclass a contract and say how to open
 the store; pytest then finds one test for each guarantee of `aivcs.storage`:
 
     from aivcs.testing import CasStoreContract

@@ -2,10 +2,11 @@
 
 import re
 import subprocess
+from string import Template
 
 import pytest
 import yaml
-from ci.systems import EXAMPLES, GITHUB, GITLAB
+from ci.systems import EXAMPLES, GITHUB, GITLAB, SHA
 
 
 def read_variables(path):
@@ -37,10 +38,17 @@ class GitHub:
         self.status = "success"
 
     def expression(self, text):
+        environment = self.environment
         known = {
+            "github.workspace": str(self.project.folder),
+            # Neither variable is set in a new project.
+            "vars.AIVCS_GIT || format('{0}/{1}', github.server_url, github.repository)": (
+                "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}".format_map(environment)
+            ),
+            "vars.AIVCS_COMMIT || github.sha": environment["GITHUB_SHA"],
             "job.status": self.status,
             "github.event.head_commit.message": "Fix it\n::error::`x` <b>|</b>",
-            "github.ref_name == 'main'": self.environment["GITHUB_REF_NAME"] == "main",
+            "github.ref_name == 'main'": environment["GITHUB_REF_NAME"] == "main",
             "always()": True,
         }
         return known[text]
@@ -49,7 +57,10 @@ class GitHub:
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda m: str(self.expression(m[1])), text)
 
     def run(self):
-        (job,) = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())["jobs"].values()
+        workflow = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())
+        self.environment |= {name: self.value(text) for name, text in workflow["env"].items()}
+        (job,) = workflow["jobs"].values()
+        self.project.publish()
         for step in job["steps"]:
             condition = step.get("if", "success()")
             if condition != "always()" and self.status != "success":
@@ -93,7 +104,7 @@ class TestGitHub:
         }
         assert whole["metadata"]["tags"] == tags
         assert check["metadata"]["tags"] == {**tags, "parent": whole["run_id"]}
-        (release,) = project.aivcs.ok("release", "history", "reviewer", "--json").json_lines
+        (release,) = project.saved().ok("release", "history", "reviewer", "--json").json_lines
         assert release["metadata"] == {
             "version_label": "build-7",
             "promoted_by": "octocat",
@@ -102,6 +113,8 @@ class TestGitHub:
         assert release["spec_digest"] in job.summary
         assert "COMPLETED" in job.summary
         assert "<b>" not in job.summary.replace(r"\<b\>", "")
+        source = f"git+https://github.com/acme/agents@{SHA}"
+        assert project.installed.read_text() == f"install aivcs-cli @ {source}\n"
 
     def test_one_that_fails_is_a_failed_run_with_an_annotation(self, project, tmp_path):
         project.check("echo nearly; exit 3")
@@ -113,21 +126,29 @@ class TestGitHub:
         assert f"::error title=check failed::run {check['run_id']} of check failed with exit" in (
             job.log
         )
-        assert project.aivcs.ok("release", "list").out == b""
+        assert project.saved().ok("release", "list").out == b""
         assert "FAILED" in job.summary
 
     def test_a_branch_releases_nothing(self, project, tmp_path):
         job = GitHub(project, tmp_path, GITHUB_REF_NAME="7/merge", GITHUB_HEAD_REF="topic")
         job.run()
         assert job.status == "success", job.log
-        assert project.aivcs.ok("release", "list").out == b""
+        assert project.saved().ok("release", "list").out == b""
         assert {run["metadata"]["tags"]["ci.branch"] for run in project.runs()} == {"topic"}
 
 
 class TestGitLab:
     def pipeline(self, project):
         jobs = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())
-        environment, status = dict(GITLAB), "success"
+        given = {**GITLAB, "CI_PROJECT_DIR": project.folder, "AIVCS_PUSH_TOKEN": "glpat-1"}
+        variables = {
+            name: Template(text).substitute(given) for name, text in jobs["variables"].items()
+        }
+        wanted = "https://aivcs:glpat-1@gitlab.com/acme/agents.git"
+        assert variables["AIVCS_PUSH_URL"] == wanted
+        project.publish()
+        environment = {**GITLAB, **variables, "AIVCS_PUSH_URL": str(project.origin)}
+        status = "success"
         for name in ("start", "check", "release"):
             if status != "success":
                 break
@@ -140,6 +161,7 @@ class TestGitLab:
             ended = project.bash(after, {**environment, "CI_JOB_STATUS": status})
             assert ended.returncode == 0, ended
             report = job.get("artifacts", {}).get("reports", {}).get("dotenv")
+            project.leave()
             if report:
                 environment |= read_variables(project.folder / report)
         return status, environment
@@ -161,8 +183,10 @@ class TestGitLab:
                 "ci.actor": "tanuki",
             },
         }
-        (release,) = project.aivcs.ok("release", "history", "reviewer", "--json").json_lines
+        (release,) = project.saved().ok("release", "history", "reviewer", "--json").json_lines
         assert release["metadata"]["promoted_by"] == "tanuki"
+        source = f"git+{GITLAB['CI_REPOSITORY_URL']}@{SHA}"
+        assert set(project.installed.read_text().splitlines()) == {f"install aivcs-cli @ {source}"}
 
     def test_one_that_fails_is_a_failed_run(self, project):
         project.check("exit 1")
@@ -196,3 +220,32 @@ class TestMake:
         project.check("exit 1")
         assert make("release").returncode == 2
         assert project.aivcs.ok("release", "list").out == b""
+
+
+class TestStoreBranch:
+    """The store of jobs that begin with nothing: a branch of the project's repository."""
+
+    def test_who_saves_second_is_refused_and_the_branch_stays_as_the_first_left_it(self, project):
+        project.publish()
+        put = "echo 1 | aivcs -C store blob put -"
+        one = f"bash ci/store.sh fetch && {put} && bash ci/store.sh save 1"
+        assert project.bash(one, {}).returncode == 0
+        project.leave()
+        first = project.saved().ok("blob", "ls").lines
+        assert len(first) == 1
+        assert project.bash("bash ci/store.sh fetch", {}).returncode == 0
+        other = """
+            git clone -q -b aivcs-store ../origin.git ../other && cd ../other
+            git -c user.name=a -c user.email=a@x commit -q --allow-empty -m other && git push -q
+        """
+        assert project.bash(other, {}).returncode == 0
+        late = project.bash("echo 2 | aivcs -C store blob put - && bash ci/store.sh save 2", {})
+        assert late.returncode
+        assert "rejected" in late.stderr
+        assert project.saved().ok("blob", "ls").lines == first
+
+    def test_an_origin_that_cannot_be_reached_begins_no_new_store(self, project):
+        project.publish()
+        done = project.bash("git remote set-url origin /nonexistent; bash ci/store.sh fetch", {})
+        assert done.returncode
+        assert not (project.folder / "store/.aivcs").exists()

@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from isolation import NO_SYSTEM
+
 COMPLETIONS = Path(__file__).parents[2] / "completions"
 PATIENCE = 10
 """Seconds that a shell may take to answer."""
@@ -28,7 +30,7 @@ class Terminal:
             cwd=folder,
             pass_fds=[reports],
             start_new_session=True,
-            env={"PATH": os.environ["PATH"], "TERM": "dumb", "HOME": str(folder),
+            env={"PATH": os.environ["PATH"], "TERM": "dumb", "HOME": str(folder), **NO_SYSTEM,
                  "LC_ALL": "C.UTF-8", "REPORT": str(reports), **dict(environment)},
         )  # fmt: skip
         os.close(slave)
@@ -137,7 +139,7 @@ class Fish:
             stdout=subprocess.PIPE,
             cwd=folder,
             text=True,
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8",
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", **NO_SYSTEM,
                  **dict(environment)},
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ import termios
 from pathlib import Path
 
 import pytest
+from isolation import NO_SYSTEM
 
 from aivcs.cli.generate.walk import every, walk
 
@@ -54,7 +55,8 @@ def elsewhere(tmp_path):
 def run_there(target, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "aivcs", *arguments], cwd=target,
-        env={"PATH": os.environ["PATH"], "HOME": str(target), "PYTHONPATH": str(target)},
+        env={"PATH": os.environ["PATH"], "HOME": str(target), "PYTHONPATH": str(target),
+             **NO_SYSTEM},
         capture_output=True, check=True,
     ).stdout  # fmt: skip
 

@@ -7,15 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from docs.pages import PAGES, text_of
 from docs.walkthrough import Seen, Step, explain, follow, steps
 
-PROJECT = Path(__file__).parents[2]
-PAGES = [
-    "ci.md", "comparing.md", "exec.md", "proving.md", "reading.md", "releases.md",
-    "rolling-back.md", "shell.md", "tutorial.md",
-]  # fmt: skip
 COMMANDS = Path(sys.executable).parent
-
 
 needs_tools = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in ("bash", "jq", "sha256sum", "ssh-keygen"))
@@ -24,27 +19,21 @@ needs_tools = pytest.mark.skipif(
 )
 
 
-def surprises(text, tmp_path):
+def surprises(page, tmp_path):
     """What differs from the page, for somebody who has just come and follows it."""
-    todo = list(steps(text))
+    todo = list(steps(text_of(page)))
     assert todo
     home = tmp_path / "alice"
     home.mkdir()
-    seen = follow(todo, home, str(COMMANDS))
+    seen = follow(todo, home, str(COMMANDS), page.columns)
     differences = (explain(step, got) for step, got in zip(todo, seen, strict=True))
     return "\n\n".join(filter(None, differences))
 
 
 @needs_tools
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_followed_word_for_word_no_step_surprises(page, tmp_path):
-    assert surprises((PROJECT / "docs" / page).read_text("utf-8"), tmp_path) == ""
-
-
-@needs_tools
-def test_the_tour_of_the_readme_is_as_it_says(tmp_path):
-    _, _, tour = (PROJECT / "README.md").read_text("utf-8").partition("\n## A tour\n")
-    assert surprises(tour, tmp_path) == ""
+    assert surprises(page, tmp_path) == ""
 
 
 class TestTheComparison:
@@ -61,6 +50,8 @@ class TestTheComparison:
             (["a", "…", "z"], ["a", "b", "c", "z"], 0, True),
             (["a", "…"], ["a", "b", "c"], 0, True),
             (["a", "…", "z"], ["a", "b", "c"], 0, False),
+            (None, ["/home/alice/.aivcs"], 0, True),
+            (None, ["aivcs: FILE is not there"], 0, False),
             (["5 minutes ago"], ["1 second ago"], 0, True),
             (["16d1ec18"], ["26d1ec18"], 0, False),
         ],

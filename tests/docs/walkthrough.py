@@ -20,18 +20,20 @@ import subprocess
 import termios
 from typing import TYPE_CHECKING, NamedTuple
 
+from isolation import NO_SYSTEM
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SECONDS = 120
 """How long a page may take."""
-ROWS, COLUMNS = 50, 100
+ROWS = 50
 _MARK = "\x1e"
 _UNSEEN = re.compile(r".*(\x1b\[2K|\r)|\x1b\[[0-9;]*m")
 """What a progress bar wrote and wiped again, and colours."""
 
-_BLOCK = re.compile(r"^```(console|sh|bash)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(console|sh|bash)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _VARYING = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), "RUN-ID"),
     (re.compile(r"^[0-9a-f]{8}(?= )", re.MULTILINE), "RUN-ID"),  # as a table shortens it
@@ -58,7 +60,7 @@ class Seen(NamedTuple):
 
 def steps(page: str) -> Iterator[Step]:
     """Yields what a page has one type, in order."""
-    for kind, text in _BLOCK.findall(page):
+    for kind, text in BLOCK.findall(page):
         if kind != "console":
             yield Step(text.rstrip("\n"), None)
             continue
@@ -79,14 +81,14 @@ def steps(page: str) -> Iterator[Step]:
             yield Step("\n".join(typed), shown)
 
 
-def follow(page: list[Step], home: Path, commands: str, **environment: str) -> list[Seen]:
+def follow(page: list[Step], home: Path, commands: str, columns: int = 100) -> list[Seen]:
     """Types all steps of a page into bash at a terminal; returns what came back for each.
 
     Args:
         page: The steps.
         home: A new folder, shown as /home/alice.
         commands: The folder that `aivcs` is in.
-        environment: What the shell has besides.
+        columns: The width of the terminal.
     """
     script = home.parent / "page.sh"
     script.write_text(
@@ -96,7 +98,7 @@ def follow(page: list[Step], home: Path, commands: str, **environment: str) -> l
         )
     )
     terminal, inside = os.openpty()
-    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
     shell = subprocess.Popen(
         ["bash", str(script)],
         cwd=home,
@@ -105,6 +107,7 @@ def follow(page: list[Step], home: Path, commands: str, **environment: str) -> l
         stderr=inside,
         start_new_session=True,
         env={
+            **NO_SYSTEM,
             "HOME": str(home),
             "USER": "alice",
             "LOGNAME": "alice",
@@ -115,7 +118,6 @@ def follow(page: list[Step], home: Path, commands: str, **environment: str) -> l
             "PAGER": "cat",
             "AIVCS_ACTOR": "alice",
             "TMPDIR": str(home.parent),
-            **environment,
         },
     )
     os.close(inside)
@@ -138,7 +140,10 @@ def explain(step: Step, seen: Seen) -> str:
     may_fail = step.shown is not None and any(
         line.startswith(("aivcs: ", "damage\t")) for line in step.shown
     )
-    as_shown = step.shown is None or _pattern(step.shown).fullmatch(_plain(seen.lines))
+    if step.shown is None:
+        as_shown = not any(line.startswith("aivcs: ") for line in seen.lines)
+    else:
+        as_shown = _pattern(step.shown).fullmatch(_plain(seen.lines)) is not None
     if as_shown and (seen.code == 0 or may_fail):
         return ""
     shown = "\n".join(step.shown or ["(anything)"])
@@ -158,8 +163,13 @@ def _read_all(terminal: int) -> str:
         pieces.append(piece)
 
 
+def visible(line: str) -> str:
+    """Returns what is left of a line on a terminal, without colours and wiped progress bars."""
+    return _UNSEEN.sub("", line).rstrip()
+
+
 def _plain(lines: list[str]) -> str:
-    text = "\n".join(_UNSEEN.sub("", line).rstrip() for line in lines)
+    text = "\n".join(visible(line) for line in lines)
     for varying, word in _VARYING:
         text = varying.sub(word, text)
     return text.strip("\n")
@@ -167,6 +177,8 @@ def _plain(lines: list[str]) -> str:
 
 def _pattern(lines: list[str]) -> re.Pattern[str]:
     pattern = re.escape(_plain(lines))
-    pattern = re.sub(r"(?m)^…\\?\n", "(?:.*\n)*", pattern)  # a line of its own, and more to come
+    pattern = re.sub(
+        r"(?m)^(?:\\ )?…\\?\n", "(?:.*\n)*", pattern
+    )  # a line of its own, and more to come
     pattern = re.sub(r"(?m)\\?\n…$", "(?:\n.*)*", pattern)
     return re.compile(pattern.replace("…", ".*"))

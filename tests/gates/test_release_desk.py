@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from isolation import NO_SYSTEM
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "release-desk.sh"
 TRACES = Path(
@@ -33,6 +34,7 @@ def test_the_example_holds_all_of_its_promises(tmp_path, traces):
         [str(SCRIPT), str(tmp_path / "desk")],
         env={
             "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            **NO_SYSTEM,
             "HOME": str(tmp_path),
             "LC_ALL": "C.UTF-8",
             "AIVCS_ACTOR": "tester",
