@@ -94,7 +94,7 @@ def verify(
 
 def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
     from aivcs.commands.head import verify_signature
-    from aivcs.config_files import read_file
+    from aivcs.config import read_file
     from aivcs.signers import require_verifier
 
     if len(heads) != 1:
@@ -314,8 +314,7 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
 def _change_own(context: Context, key: str, value: object) -> None:
     import os
 
-    from aivcs.config import render_config
-    from aivcs.config_files import read_config
+    from aivcs.config import read_config, render_config
     from aivcs.errors import BackendError
 
     # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
