@@ -27,9 +27,11 @@ def init(context: Context, folder: str, shared: bool) -> None:
 
     named = context.named_store()
     is_named = bool(named) and folder == "."
-    if not os.path.isabs(named if is_named else folder):
+    if not os.path.isabs(place := named if is_named else folder) and "://" not in place:
         context.working_directory()  # which is to be there
-    if is_named:
+    if is_named and "://" in named:
+        folder = named
+    elif is_named:
         folder, name = os.path.split(os.path.abspath(named))
         if name != ".aivcs":
             raise UsageError(
@@ -38,7 +40,7 @@ def init(context: Context, folder: str, shared: bool) -> None:
             )
     repo = store.init(folder, shared=shared)
 
-    context.write(f"{os.path.abspath(repo.path)}\n")
+    context.write(f"{repo.path}\n")
     context.flush()
     for doubt in repo.store.doubts():
         context.tell(f"aivcs: warning: {render.escape(doubt)}")
@@ -306,7 +308,10 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
     else:
         from aivcs.config import render_config
 
-        context.repository().edit_config(lambda text: render_config(text, key, value))
+        repo = context.repository()
+        repo.edit_config(lambda text: render_config(text, key, value))
+        if repo.store.folder is None:
+            return
     if key == "core.durability" and value != "none":
         os.sync()  # what is stored from now on may refer to what was stored without waiting
 
