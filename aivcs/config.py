@@ -7,8 +7,12 @@ are the other way round: they are a store's or the system's, since nobody sets r
 What they say is looked at when something is to be released, not before.
 """
 
-from aivcs.config_files import read_config, system_config_path, user_config_path
-from aivcs.errors import UsageError
+import os
+from errno import EINVAL
+from stat import S_ISREG
+
+from aivcs.config_files import is_absent, system_config_path, user_config_path
+from aivcs.errors import BackendError, UsageError
 from aivcs.log.jsontext import encode_trusted, parse
 from aivcs.settings import DURABILITIES, Settings
 from aivcs.toml import TomlError, is_bare, parse_toml
@@ -61,6 +65,8 @@ KEYS: dict[str, Key] = {
 }
 POLICY = "policy"
 """The table of policies; its value in a `Config` is what the file says, unchecked."""
+MAX_FILE = 1 << 20
+"""Bytes of a configuration file or a signature, at most; a device would never end."""
 STORE, USER, SYSTEM = "store", "user", "system"
 """Whose file it is."""
 
@@ -421,3 +427,54 @@ def _flatten(tables: "dict[str, Any]", prefix: str = "") -> "list[tuple[str, Any
         else:
             pairs.append((f"{prefix}{name}", value))
     return pairs
+
+
+def read_config(path: str, *, or_unreachable: bool = False) -> "bytes | None":
+    """Returns the content of a configuration file, or None if there is no such file.
+
+    Args:
+        path: The file.
+        or_unreachable: As for `is_absent`.
+
+    Raises:
+        BackendError: It cannot be read, is not a regular file, or is too long for one of
+            configuration.
+    """
+    if is_absent(path, or_unreachable=or_unreachable):
+        return None
+    data = read_file(path, opener=_open_regular)
+    if data is None and not is_absent(path, or_unreachable=or_unreachable):
+        raise BackendError(f"cannot read {path}: it is a link to nothing")
+    return data
+
+
+def read_file(path: str, opener: "Callable[[str, int], int] | None" = None) -> "bytes | None":
+    """Returns the content of a configuration or signature file, or None if there is no such file.
+
+    Args:
+        path: The file.
+        opener: What opens it, as for `open`.
+
+    Raises:
+        BackendError: It cannot be read, or is too long to be either.
+    """
+    try:
+        with open(path, "rb", opener=opener) as file:
+            data = file.read(MAX_FILE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise BackendError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > MAX_FILE:
+        raise BackendError(f"cannot read {path}: it has more than {MAX_FILE} bytes")
+    return data
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Opens a file, or what some link to for an empty one; a pipe would wait for its writer."""
+    fd = os.open(path, flags | os.O_NONBLOCK)
+    found = os.fstat(fd)
+    if not S_ISREG(found.st_mode) and not os.path.samestat(found, os.stat(os.devnull)):
+        os.close(fd)
+        raise OSError(EINVAL, "it is no regular file")
+    return fd

@@ -5,17 +5,11 @@ What they say is read by `aivcs.config`, which is loaded only where there is one
 
 import os
 import sys
-from errno import EINVAL
-from stat import S_ISLNK, S_ISREG
-
-from aivcs.errors import BackendError
+from stat import S_ISLNK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-MAX_FILE = 1 << 20
-"""Bytes of a configuration file or a signature, at most; a device would never end."""
+    from collections.abc import Mapping
 
 
 def home(environment: "Mapping[str, str]") -> str:
@@ -86,54 +80,3 @@ def is_absent(path: str, *, or_unreachable: bool = False) -> bool:
             return False
         # The nearest thing that is there: the file, or a folder it is not in.
         return not is_file and (not S_ISLNK(found.st_mode) or os.path.exists(path))
-
-
-def read_config(path: str, *, or_unreachable: bool = False) -> "bytes | None":
-    """Returns the content of a configuration file, or None if there is no such file.
-
-    Args:
-        path: The file.
-        or_unreachable: As for `is_absent`.
-
-    Raises:
-        BackendError: It cannot be read, is not a regular file, or is too long for one of
-            configuration.
-    """
-    if is_absent(path, or_unreachable=or_unreachable):
-        return None
-    data = read_file(path, opener=_open_regular)
-    if data is None and not is_absent(path, or_unreachable=or_unreachable):
-        raise BackendError(f"cannot read {path}: it is a link to nothing")
-    return data
-
-
-def read_file(path: str, opener: "Callable[[str, int], int] | None" = None) -> "bytes | None":
-    """Returns the content of a configuration or signature file, or None if there is no such file.
-
-    Args:
-        path: The file.
-        opener: What opens it, as for `open`.
-
-    Raises:
-        BackendError: It cannot be read, or is too long to be either.
-    """
-    try:
-        with open(path, "rb", opener=opener) as file:
-            data = file.read(MAX_FILE + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise BackendError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > MAX_FILE:
-        raise BackendError(f"cannot read {path}: it has more than {MAX_FILE} bytes")
-    return data
-
-
-def _open_regular(path: str, flags: int) -> int:
-    """Opens a file, or what some link to for an empty one; a pipe would wait for its writer."""
-    fd = os.open(path, flags | os.O_NONBLOCK)
-    found = os.fstat(fd)
-    if not S_ISREG(found.st_mode) and not os.path.samestat(found, os.stat(os.devnull)):
-        os.close(fd)
-        raise OSError(EINVAL, "it is no regular file")
-    return fd

@@ -346,18 +346,18 @@ class Context:
             raise BackendError(f"cannot look at {store}: {error.strerror}") from error
         if self._is_own(owner):
             return
+        from aivcs.config import parse_config, read_config
+
         trusted: list[str] = []
         for whose, path in (
             ("user", self.user_config_path()),
             ("system", self.system_config_path()),
         ):
             try:
-                text = config_files.read_config(path)
+                text = read_config(path)
             except BackendError:
                 continue  # somebody else's home: nobody here is said to be trusted
             if text is not None:
-                from aivcs.config import parse_config
-
                 trusted += parse_config(text, path, whose=whose).get("safe.directory", [])
         if "*" not in trusted and store not in map(os.path.abspath, trusted):
             raise BackendError(

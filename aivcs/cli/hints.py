@@ -58,7 +58,7 @@ def _hint(context: Context, error: Exception) -> str:
 def _about_store(context: Context) -> str:
     named = context.named_store()
     inside = os.path.join(named, ".aivcs")
-    if named and os.path.isfile(os.path.join(inside, "format")):
+    if named and "://" not in named and os.path.isfile(os.path.join(inside, "format")):
         return f"did you mean --store {inside}, or -C {named}?"
     return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from threading import Event, Thread
+from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
@@ -234,6 +235,13 @@ class BackendContract:
             backend.documents.create(name, b"")
         assert list(backend.documents.names("pins/")) == ["pins/a", "pins/ab", "pins/b"]
         assert list(backend.documents.names("pins/a")) == ["pins/a", "pins/ab"]
+
+    def test_documents_are_named_by_when_they_were_written(self, backend: Backend) -> None:
+        for name in ("pins/b", "pins/a", "pins/c", "pins/b"):
+            backend.documents.write(name, b"")
+            sleep(0.01)
+        newest = list(backend.documents.names("pins/", newest_first=True))
+        assert newest == ["pins/b", "pins/c", "pins/a"]
 
     # blobs: what is beyond the contract of a CasStore
 

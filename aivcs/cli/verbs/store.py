@@ -27,9 +27,11 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
 
     named = context.named_store()
     is_named = bool(named) and folder == "."
-    if not os.path.isabs(named if is_named else folder):
+    if not os.path.isabs(place := named if is_named else folder) and "://" not in place:
         context.working_directory()  # which is to be there
-    if is_named:
+    if is_named and "://" in named:
+        folder = named
+    elif is_named:
         folder, name = os.path.split(os.path.abspath(named))
         if name != ".aivcs":
             raise UsageError(
@@ -38,7 +40,7 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
             )
     repo = store.init(folder, shared=shared, private=private)
 
-    context.write(f"{os.path.abspath(repo.path)}\n")
+    context.write(f"{repo.path}\n")
     context.flush()
     for doubt in repo.store.doubts():
         context.tell(f"aivcs: warning: {render.escape(doubt)}")
@@ -94,7 +96,7 @@ def verify(
 
 def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
     from aivcs.commands.head import verify_signature
-    from aivcs.config_files import read_file
+    from aivcs.config import read_file
     from aivcs.signers import require_verifier
 
     if len(heads) != 1:
@@ -313,7 +315,10 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
     else:
         from aivcs.config import render_config
 
-        context.repository().edit_config(lambda text: render_config(text, key, value))
+        repo = context.repository()
+        repo.edit_config(lambda text: render_config(text, key, value))
+        if repo.store.folder is None:
+            return
     if key == "core.durability" and value != "none":
         os.sync()  # what is stored from now on may refer to what was stored without waiting
 
@@ -321,8 +326,7 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
 def _change_own(context: Context, key: str, value: object) -> None:
     import os
 
-    from aivcs.config import render_config
-    from aivcs.config_files import read_config
+    from aivcs.config import read_config, render_config
     from aivcs.errors import BackendError
 
     if not context.user_config_path():
