@@ -10,7 +10,6 @@ import subprocess
 
 import pytest
 
-from aivcs.backends.fs import FileBackend
 from aivcs.commands.checkout import checkout
 from aivcs.errors import ConflictError, IntegrityError
 from aivcs.model import ContentDigest, ReleaseMetadata
@@ -82,7 +81,7 @@ def imitate(monkeypatch, root):
 
 @pytest.fixture
 def store(place):
-    return FileBackend.init(f"{place}/.aivcs", settings=Settings(durability="none"))
+    return Repository.init(place, settings=Settings(durability="none"))
 
 
 class TestReleases:
@@ -107,12 +106,12 @@ class TestReleases:
 
     def test_reading_under_it_says_so_too(self, store):
         store.releases.promote("Bot", SPEC, BY)
-        for read in (store.releases.current, store.releases.history, store.releases.standing):
+        for read in (store.releases.current, store.releases.history, store.releases.state):
             with pytest.raises(ConflictError, match="'bot' and 'Bot', which is there, differ"):
                 read("bot")
 
     def test_where_case_counts_a_log_in_the_place_of_another_is_damage(self, tmp_path):
-        store = FileBackend.init(f"{tmp_path}/.aivcs", settings=Settings(durability="none"))
+        store = Repository.init(tmp_path, settings=Settings(durability="none"))
         store.releases.promote("Bot", SPEC, BY)
         store.releases.promote("bot", SPEC, BY)
         log = tmp_path / ".aivcs" / "releases" / "bot.jsonl"
@@ -130,11 +129,11 @@ class TestCheckout:
             path = aivcs.folder / "agent" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
-        spec = aivcs.ok("spec", "create", "--prompts", "agent", *(["--partial"])).text
+        spec = aivcs.ok("spec", "create", "--prompts", "agent").text
         repo = Repository.open(aivcs.store)
         with pytest.raises(ConflictError, match="differ in case only") as caught:
             checkout(repo, spec, f"{place}/out")
         first = names[0].partition("/")[0]
-        assert ascii(first) in str(caught.value)
+        assert ascii(f"agent/{first}") in str(caught.value)
         assert not os.path.exists(f"{place}/out")
         aivcs.ok("spec", "checkout", spec, "elsewhere")  # where case counts
