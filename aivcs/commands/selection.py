@@ -92,6 +92,7 @@ def select(
     named: Sequence[tuple[str | None, str]],
     *,
     auto: bool = False,
+    needs_files: bool = True,
     folder: str,
     home: str = "",
 ) -> Selection:
@@ -101,6 +102,7 @@ def select(
         tree: Where they are.
         named: The part, or None where it is to be told, and the path of each file or folder.
         auto: Whether to take also what lies where agents look.
+        needs_files: Whether no path and no search is an error, rather than an empty selection.
         folder: What the paths are relative to.
         home: The user's home, which is nobody's repository.
 
@@ -127,7 +129,7 @@ def select(
             f"Say --prompts {unknown[0]!a} (or --tools, --config, --graph), or --exclude it"
         )
     parts = claims.parts()
-    if not parts:
+    if not parts and (needs_files or auto or named):
         where = os.fsdecode(tree.root)
         raise UsageError(
             f"nothing in {where!a} lies where agents look; name files: aivcs spec create PATH"

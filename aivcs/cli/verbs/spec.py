@@ -50,6 +50,7 @@ def create(
         _tree(context, repo, root, excludes),
         [*((None, path) for path in paths), *named],
         auto=auto,
+        needs_files=git_sha is None,
         folder=context.working_directory(),
         home=_home(context),
     )
