@@ -24,6 +24,7 @@ from aivcs.errors import (
     ReleaseNotFoundError,
     StorageError,
 )
+from aivcs.log.release_changes import plan_rollback
 from aivcs.model import (
     ContentDigest,
     ReleaseMetadata,
@@ -464,10 +465,18 @@ class StoresMachine(RuleBasedStateMachine):
         # Nothing there and something else expected: a backend may say either first.
         expect = _live(model, step.expect) if model.entries else None
         wanted = _outcome(lambda: model.rollback(step.to, expect, blocks=step.blocks))
-        terms: dict[str, Any] = {"to": step.to, "expect": expect, "block": step.blocks}
-        terms["metadata"] = ReleaseMetadata("ci", notes="bad")
+        why = ReleaseMetadata("ci", notes="bad")
+
+        def roll_back(releases: ReleaseRegistry) -> ReleaseRecord:
+            if not step.blocks:
+                return releases.rollback(name, to=step.to, expect=expect, metadata=why)
+            with releases.view(name) as view:
+                change = plan_rollback(view, step.to, why, expect=expect, block=True)
+            releases.append(name, change.entries, if_head=change.if_head)
+            return change.release
+
         for _, _, releases in self.backends:
-            got = _outcome(lambda r=releases: r.rollback(name, **terms))  # type: ignore[misc]
+            got = _outcome(lambda r=releases: roll_back(r))  # type: ignore[misc]
             self._compare_release(name, got, wanted)
             self._look_at_releases(name, releases)
 
