@@ -109,7 +109,8 @@ class ContentDigest(str):
 class Timestamp(str):
     """A moment in UTC as RFC 3339 text with six fractional digits and a Z; sorts by time.
 
-    Any RFC 3339 text with an offset is accepted and converted.
+    Any RFC 3339 text with an offset is accepted and converted; digits of its fraction beyond the
+    sixth are cut, and a leap second counts as the first second of the next minute.
 
     Raises:
         SerializationError: The text is no such moment, or has no offset.
@@ -121,13 +122,10 @@ class Timestamp(str):
         """Checks `text` and brings it into the one form."""
         if type(text) is cls:
             return text
-        from datetime import datetime
+        from aivcs.rfc3339 import parse
 
         try:
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is None or text[4] != "-" or text[7] != "-" or text[10] not in "Tt ":
-                raise ValueError(text)
-            return cls.from_datetime(moment)
+            return cls.from_datetime(parse(text))
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise SerializationError(
                 f"{shown(text)} is not a time: RFC 3339 with an offset is needed, "

@@ -24,7 +24,7 @@ def owner_of(pid: int) -> RunOwner:
         UsageError: There is no such process.
     """
     stat = _read(f"/proc/{pid}/stat") if 0 < pid < 1 << 31 and _is_proc_ours() else ""
-    start_time, is_over = parse_stat(stat) if stat else (None, False)
+    start_time, is_over = _state(stat) if stat else (None, False)
     if is_over or (not stat and not _exists(pid)):
         raise UsageError(f"there is no process {pid} that could own a run; in a shell, give $$")
     return RunOwner(
@@ -55,7 +55,7 @@ def find_process(pid: int) -> "Process | None":
 
     stat = _read(f"/proc/{pid}/stat") if _is_proc_ours() else ""
     if stat:
-        start_time, is_over = parse_stat(stat)
+        start_time, is_over = _state(stat)
         return Process(start_time, is_over=is_over)
     # The processes of others may be hidden (the option hidepid of /proc): they exist all the same.
     return Process(None) if _exists(pid) else None
@@ -70,6 +70,34 @@ def parse_stat(text: str) -> "tuple[int, bool]":
     # Its name may hold spaces and parentheses; behind the last one come fields 3, 4, 5 …
     fields = text.rpartition(")")[2].split()
     return int(fields[19]), fields[0] in {"Z", "X", "x"} and int(fields[17]) <= 1
+
+
+def _state(stat: str) -> "tuple[int | None, bool]":
+    """As `parse_stat`, in ticks as the machine itself counts them, which is None if not known."""
+    start_time, is_over = parse_stat(stat)
+    offset = _boot_offset()
+    return None if offset is None else start_time - offset, is_over
+
+
+def _boot_offset() -> "int | None":
+    """Clock ticks that this time namespace adds to the time since the machine started.
+
+    What /proc says of a process counts in the namespace of whoever reads it (time_namespaces(7)).
+    None if it is not known.
+    """
+    try:
+        with open("/proc/self/timens_offsets", "rb", buffering=0) as file:
+            lines = file.read(4096).decode(errors="replace").splitlines()
+        for line in lines:
+            clock, seconds, nanoseconds = line.split()
+            if clock == "boottime":
+                ticks = os.sysconf("SC_CLK_TCK")
+                return int(seconds) * ticks + int(nanoseconds) * ticks // 1_000_000_000
+    except FileNotFoundError:
+        return 0  # a kernel without such namespaces
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def _exists(pid: int) -> bool:

@@ -1,9 +1,10 @@
 """What refers to a blob: the one rule by which a blob may be removed.
 
-The rule is conservative: every string of exactly 64 hexadecimal digits counts as a reference,
-wherever it stands in a line of a log (of a run or a release, in members that are not known yet
-too), as a pin, or in a blob that is itself referred to and begins as JSON does. What cannot be read
-could say anything, so damage to a log or to such a blob is an error, not an absence of references.
+The rule is conservative: exactly 64 hexadecimal digits between other characters are a reference,
+wherever they stand: in a line of a log (of a run or a release, in members that are not known yet
+too), as a pin, or in a blob that is itself referred to, whatever it is (JSON, YAML, a prompt). What
+cannot be read could say anything, so damage to a log or to such a blob is an error, not an absence
+of references.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import marshal
 import re
 from contextlib import contextmanager, suppress
 from functools import partial
-from io import BytesIO
-from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING
 
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 """Bytes of a blob searched at once."""
-_QUOTED = re.compile(rb'"([0-9a-fA-F]{64})"')
-"""A string of JSON that reads as a digest; found in what is not quite JSON too, to be safe."""
-_ESCAPED = re.compile(rb'"((?:[0-9a-fA-F]|\\u00(?:3[0-9]|[46][1-6])){64})"')
-"""The same, with any of its characters escaped; JSON has no other escape for these."""
-_LONGEST = 64 * 6 + 2
-"""Bytes of such a string, at most."""
+_DIGITS = re.compile(rb"[0-9a-fA-F]{64,}")
+_ESCAPE = re.compile(rb"\\u00(?:3[0-9]|[46][1-6])")
+_ESCAPED = re.compile(rb"(?<![0-9a-fA-F])(?:[0-9a-fA-F]|%b){64,}" % _ESCAPE.pattern)
+"""The same, with any of them escaped as in a string of JSON, the only escapes of them."""
+_LONGEST = 64 * 6 + 8
+"""Bytes that are needed to tell a digest, at most, with an escape before it and what bounds it."""
+_STRIDE = 8
+"""Of 64 digits in a row, so many in such distances are digits too."""
+_SAMPLE = b"x" * (64 // _STRIDE)
+_IS_DIGIT = bytes(ord("x") if byte in b"0123456789abcdefABCDEF" else 0 for byte in range(256))
 _MARK = b"\xef\xbb\xbf"
 """A byte order mark, which JSON should not begin with, and sometimes does."""
 _SEQ = re.compile(rb'\{"type":"event","seq":(\d+),')
@@ -147,11 +151,8 @@ class _Places:
     """Where reading stopped in each of some logs, in the order of their names, in a file."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes]
-        try:
-            self._file = TemporaryFile()
-        except OSError:  # then it may be too much for memory, or not
-            self._file = BytesIO()
+        # On disk only where there are many logs.
+        self._file = SpooledTemporaryFile(1 << 20)
 
     def add(self, name: str, place: Place) -> None:
         with _writing():
@@ -199,10 +200,18 @@ def _describe(log: str, number: int, line: bytes) -> str:
     return f"event {int(event[1])} of run {rest}" if event else f"run {rest}"
 
 
-def digests_in_blob(repo: Repository, digest: ContentDigest) -> Iterator[ContentDigest]:
-    """Yields every string in a blob that reads as a digest, if it begins as JSON does.
+def digests_in_blob(
+    repo: Repository, digest: ContentDigest, *, strings: bool = False
+) -> Iterator[ContentDigest]:
+    """Yields every digest in a blob.
 
     The whole blob is read, whatever it is, for damage may have changed just its beginning.
+
+    Args:
+        repo: The store.
+        digest: The blob.
+        strings: Only those that are a string each in a blob that begins as JSON does: which are
+            meant as names of blobs, where those in a text may be anything.
 
     Raises:
         NotFoundError: No blob has this digest.
@@ -212,16 +221,32 @@ def digests_in_blob(repo: Repository, digest: ContentDigest) -> Iterator[Content
     with repo.blobs.open(digest) as stream:
         while block := stream.read(_CHUNK):
             begins = begins or block.removeprefix(_MARK).lstrip(b" \t\r\n")[:1]
-            if begins in {b"{", b"[", b'"'}:
-                yield from digests_in(carry + block)
-                carry = (carry + block)[1 - _LONGEST :]
+            if not strings or begins in {b"{", b"[", b'"'}:
+                yield from digests_in(carry + block, strings=strings)
+                carry = (carry + block)[-_LONGEST:]
 
 
-def digests_in(text: bytes) -> Iterator[ContentDigest]:
-    """Yields every string in some JSON that reads as a digest, keys included; some maybe twice."""
-    if rb"\u00" not in text:
-        for found in _QUOTED.finditer(text):
-            yield ContentDigest(found[1].decode())
-        return
-    for found in _ESCAPED.finditer(text):
-        yield ContentDigest(json.loads(found[0]))
+def digests_in(text: bytes, *, strings: bool = False) -> Iterator[ContentDigest]:
+    """Yields every digest in some text, keys of JSON included; some maybe twice.
+
+    Args:
+        text: Any bytes.
+        strings: Only those between two quotation marks.
+    """
+    pattern = _DIGITS
+    if _ESCAPE.search(text):
+        pattern = _ESCAPED
+    elif _SAMPLE not in text[::_STRIDE].translate(_IS_DIGIT):
+        return  # a quick look, which most of what is not JSON does not pass
+    for found in pattern.finditer(text):
+        digits, begin = found[0], found.start()
+        if len(digits) > 64 and b"\\" in digits:
+            digits = json.loads(b'"%b"' % digits).encode()
+        # What is escaped in JSON may end in what looks like digits: \u201c, \b, \f.
+        if len(digits) == 68 and text[max(0, begin - 2) : begin] == rb"\u":
+            digits = digits[4:]
+        elif len(digits) == 65 and text[max(0, begin - 1) : begin] == b"\\" and digits[0] in b"bf":
+            digits = digits[1:]
+        quotes = text[max(0, begin - 1) : begin] + text[found.end() : found.end() + 1]
+        if len(digits) == 64 and (not strings or quotes == b'""'):
+            yield ContentDigest(digits.decode())

@@ -13,7 +13,7 @@ _aivcs_command() {
         options='-C --store --lock-timeout --color --no-pager --version -h --help'
         ;;
     'aivcs init')
-        options='--shared -h --help'
+        options='--shared --private -h --help'
         operands='folder'
         ;;
     'aivcs status')

@@ -154,6 +154,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -l version -d 'Print the version'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs init'" -l shared -d 'Let the folder\'s group write'
+complete -c aivcs -n "__aivcs_at 'aivcs init'" -l private -d 'Let nobody else read or write'
 complete -c aivcs -n "__aivcs_at 'aivcs init'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs init' 0" -a '(__aivcs_folders)'
 
@@ -309,7 +310,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events fro
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l atomic -d 'With --stdin: read and check all before storing any'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l print-seq -d 'Print the sequence number of each event stored'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l seq -x -d 'Use this number; the same event again is accepted'
-complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l timestamp -x -d 'When it happened (RFC 3339)'
+complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l timestamp -x -d 'When it happened (RFC 3339, cut to microseconds)'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l file -x -a '(__aivcs_assignments)' -d 'Add a member: the text of a file'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l blob -x -a '(__aivcs_assignments)' -d 'Store a file and add a member {"$blob": DIGEST}'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -s h -l help -d 'Print help'

@@ -86,6 +86,13 @@ class TestCommit:
         assert self.recorded(aivcs) == git("rev-parse", "HEAD")
         assert git("rev-parse", "HEAD", cwd=tree) != git("rev-parse", "HEAD")
 
+    @pytest.mark.parametrize("end", ["\r\n", "\n\n", ""])
+    def test_is_found_however_the_line_of_a_worktree_ends(self, aivcs, git, end):
+        git("worktree", "add", "-q", "-b", "tree", "tree")
+        link = aivcs.folder / "tree" / ".git"
+        link.write_bytes(link.read_bytes().rstrip() + end.encode())
+        assert self.recorded(aivcs, cwd=aivcs.folder / "tree") == git("rev-parse", "HEAD")
+
     def test_is_found_from_a_folder_below(self, aivcs, git):
         (aivcs.folder / "a" / "b").mkdir(parents=True)
         assert self.recorded(aivcs, cwd=aivcs.folder / "a" / "b") == git("rev-parse", "HEAD")

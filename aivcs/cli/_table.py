@@ -17,9 +17,10 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         'store:init',
         {
             '--shared': ('shared', 'flag'),
+            '--private': ('private', 'flag'),
         },
         [('folder', 'maybe')],
-        {'folder': '.', 'shared': False},
+        {'folder': '.', 'shared': False, 'private': False},
         True,
     ),
     'status': (

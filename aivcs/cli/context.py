@@ -306,6 +306,15 @@ class Context:
         self.policies = policies(self.layers)
         return settings_of([values for _, values in self.layers])
 
+    def _is_own(self, owner: int) -> bool:
+        """Whether a store of this user is ours: his own, or under sudo his who called it."""
+        if owner == os.geteuid():
+            return True
+        caller = self.environment.get("SUDO_UID", "")
+        return (
+            os.geteuid() == 0 and caller.isascii() and caller.isdecimal() and int(caller) == owner
+        )
+
     def _require_trusted(self, store: str) -> None:
         """Refuses a store that was found, belongs to another user, and is not said to be safe."""
         from aivcs.errors import BackendError
@@ -314,7 +323,7 @@ class Context:
             owner = os.stat(store).st_uid
         except OSError as error:
             raise BackendError(f"cannot look at {store}: {error.strerror}") from error
-        if owner == os.geteuid():
+        if self._is_own(owner):
             return
         trusted: list[str] = []
         for whose, path in (

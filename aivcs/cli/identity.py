@@ -115,7 +115,7 @@ def _git_folder(context: "Context") -> "str | None":
                 line = file.read(4096).decode(errors="surrogateescape")
             if not line.startswith("gitdir: "):
                 return None
-            return os.path.join(folder, line[8:].rstrip("\n"))
+            return os.path.join(folder, line[8:].rstrip("\r\n"))
         except IsADirectoryError:
             return path
         except OSError:

@@ -204,6 +204,8 @@ def _write(repo: Repository, folder: str, wanted: list[_Piece]) -> None:
         if missing:
             os.makedirs(folder)
         os.mkdir(staging, 0o700)
+        if os.path.lexists(os.path.join(folder, os.path.basename(staging).upper())):
+            _require_distinct(wanted)
         for number, piece in enumerate(wanted):
             _write_piece(repo, piece, os.path.join(staging, str(number)))
         _place(folder, staging, wanted)
@@ -242,6 +244,30 @@ def _missing_folders(folder: str) -> list[str]:
         missing.append(path)
         path = os.path.dirname(path)
     return missing
+
+
+def _require_distinct(wanted: list[_Piece]) -> None:
+    """Refuses files that a file system which ignores case cannot hold.
+
+    Raises:
+        ConflictError: Two of their paths differ in case only.
+    """
+    from unicodedata import normalize
+
+    seen: dict[str, str] = {}
+    for piece in wanted:
+        below = [file.path for file in piece.part.files] if piece.file is None else []
+        for whole in [f"{piece.path}/{path}" for path in below] or [piece.path]:
+            names = whole.split("/")
+            for count in range(1, len(names) + 1):
+                path = "/".join(names[:count])
+                other = seen.setdefault(normalize("NFC", path).casefold(), path)
+                if other != path:
+                    raise ConflictError(
+                        f"{other!a} and {path!a} differ in case only, and the file system there "
+                        "takes them for one; nothing was written. Check it out to one that tells "
+                        "them apart"
+                    )
 
 
 def _place_of(folder: str, piece: _Piece) -> bytes:

@@ -16,11 +16,13 @@ from aivcs.errors import (
     IntegrityError,
     NotFoundError,
     SerializationError,
+    StorageError,
     UsageError,
 )
-from aivcs.log.heads import heads_in, heads_in_pieces, pieces
+from aivcs.log.chain import members, require_name
+from aivcs.log.heads import BEGINNING, heads_in, heads_in_pieces, pieces
 from aivcs.log.verify import DAMAGE
-from aivcs.model import Head
+from aivcs.model import ContentDigest, Head
 from aivcs.spill import Table
 from aivcs.store.finding import Finding
 from aivcs.store.place import START
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from aivcs.model import ContentDigest
     from aivcs.repository import Repository
     from aivcs.signing import Verifier
 
@@ -40,7 +41,10 @@ _ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
     "not the store it was taken of, or a copy from before"
 )
-_LOST = "restore the log from a copy that has this line; find out who cut it, or what lost it"
+_LOST = (
+    "restore the log from a copy that has this line; find out who cut it, or what lost it; "
+    "if it was removed on purpose, take a new head: aivcs head"
+)
 _REWRITTEN = (
     "this log is not the one the head was taken of: restore it from a copy that has this line"
 )
@@ -66,7 +70,7 @@ def take(repo: Repository) -> Taken:
     Each log is read beside its writers, up to where it ends between two of their writes.
 
     Raises:
-        IntegrityError: A log is damaged.
+        IntegrityError: A log is damaged, or stands in the place of another.
         BackendError: One cannot be read, or the manifest not stored.
         LockTimeoutError: A writer holds a log for too long.
     """
@@ -76,8 +80,10 @@ def take(repo: Repository) -> Taken:
         nonlocal count
         for name in repo.store.logs.names():
             last = START
-            for _, place in repo.store.logs.read(name, settled=True):
+            for line, place in repo.store.logs.read(name, settled=True):
                 last = place
+                if last.lines == 1:
+                    _require_place(repo, name, line)
             if last.lines:
                 count += 1
                 yield name, Head(last.lines, last.hash)
@@ -88,6 +94,20 @@ def take(repo: Repository) -> Taken:
         digest = repo.blobs.put_stream(manifest)
         repo.pin(digest)
     return Taken(digest, count)
+
+
+def _require_place(repo: Repository, name: str, line: bytes) -> None:
+    """Refuses a log that is another's by its first line: a copy that a sync tool has renamed."""
+    kind, _, rest = name.partition("/")
+    try:
+        require_name(members(line).get("run_id" if kind == "run" else "name"), rest)
+    except IntegrityError as error:
+        where = repo.store.logs.where(name)
+        raise IntegrityError.of(
+            f"{where} {error}; no head is taken of a log in the wrong place: move it out "
+            "of the store, or put it where it belongs, then: aivcs verify",
+            f"{name} ({where})",
+        ) from error
 
 
 class _Pieces(RawIOBase):
@@ -143,6 +163,24 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
         for name, head in _heads_of(repo, digest):
             wanted.add(_packed(name, head))
     return _disagreements(repo, absent, wanted)
+
+
+def newest_kept(repo: Repository) -> ContentDigest | None:
+    """Returns the manifest that was pinned last in a store; None if none is pinned and readable.
+
+    Raises:
+        BackendError: The pins cannot be looked at.
+    """
+    for name in repo.pins(newest_first=True):
+        try:
+            digest = ContentDigest(name)
+            if next(_pieces_of(repo, digest), b"").startswith(BEGINNING):
+                for _ in _heads_of(repo, digest):
+                    pass  # it must be one, and whole
+                return digest
+        except (StorageError, UsageError):
+            continue  # which is found where blobs and pins are judged
+    return None
 
 
 def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:

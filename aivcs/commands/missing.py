@@ -1,8 +1,9 @@
 """What live specs are made of, and is not there; a part of `aivcs verify`.
 
-A spec names its parts as any blob names others: by a string of 64 hexadecimal digits
-(`aivcs.reachability`). Such a string may be the digest of something that was never a blob, so what
-is missing is a notice. What must be there without a doubt is pinned, and its absence is damage.
+A spec names its parts, and a part others, by strings of JSON of 64 hexadecimal digits each; in any
+other text such digits keep a blob (`aivcs.reachability`), but are no name. Even such a string may
+be the digest of something that was never a blob, so what is missing is a notice. What must be there
+without a doubt is pinned, and its absence is damage.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def _missing_of(repo: Repository, live: ReleaseRecord, seen: Table) -> Iterator[
             continue
         digest = ContentDigest(key.hex())
         count = 0
-        parts = digests_in_blob(repo, digest)
+        parts = digests_in_blob(repo, digest, strings=True)
         while True:
             try:
                 part = next(parts, None)  # and no more: a full stack is no damage to the blob

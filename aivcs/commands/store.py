@@ -34,15 +34,16 @@ class Status(NamedTuple):
     damaged: int
 
 
-def init(folder: str, *, shared: bool = False) -> Repository:
+def init(folder: str, *, shared: bool = False, private: bool = False) -> Repository:
     """Makes a store in a folder; doing it again is harmless.
 
     Raises:
+        UsageError: The folder is inside of a store, or it is to be both shared and private.
         BackendError: It cannot be made.
     """
     if not folder:
         raise UsageError("DIR is empty; is a variable unset?")
-    return Repository.init(folder, shared=shared)
+    return Repository.init(folder, shared=shared, private=private)
 
 
 def status(repo: Repository) -> Status:

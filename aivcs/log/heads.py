@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 TYPE = "heads"
 FORMAT = 1
-_BEGIN = re.compile(rb'\{"type":"heads","format":1,"logs":\[')
+BEGINNING = b'{"type":"heads","format":1,"logs":['
+"""How every manifest that aivcs writes begins."""
+_BEGIN = re.compile(re.escape(BEGINNING))
 _ENTRY = re.compile(
     rb'\{"log":"([A-Za-z0-9._/-]+)","lines":([1-9][0-9]{0,17}),"hash":"([0-9a-f]{64})"\}([,\]])'
 )

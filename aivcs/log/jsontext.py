@@ -108,6 +108,8 @@ def parse(text: str, *, max_depth: int = MAX_DEPTH) -> "Any":
     try:
         value, end = scan(text, len(text) - len(text.lstrip(_SPACE)))
     except Exception as error:
+        if _allow_digits():
+            return parse(text, max_depth=max_depth)
         raise not_json(text) from error
     if end != len(text) and text[end:].strip(_SPACE):
         raise not_json(text)
@@ -150,6 +152,20 @@ def parse_all(texts: "Sequence[bytes]") -> "list[Any]":
         raise ValueError(between)
     parsed: list[Any] = values[::2]
     return parsed
+
+
+def _allow_digits() -> bool:
+    """Lets the interpreter convert integers up to the format's limit; False if it did already.
+
+    The environment may forbid it (PYTHONINTMAXSTRDIGITS). It is asked only when something failed:
+    the setting is of the whole process, and hardly any store has such numbers.
+    """
+    from sys import get_int_max_str_digits, set_int_max_str_digits
+
+    if not 0 < get_int_max_str_digits() < MAX_DIGITS:
+        return False
+    set_int_max_str_digits(MAX_DIGITS)
+    return True
 
 
 _BETWEEN = 736_291_548_017_365_929
@@ -199,6 +215,8 @@ def encode_trusted(value: "Any") -> str:
             "(a lone surrogate, or a byte that is not UTF-8)"
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
+        if _allow_digits():
+            return encode_trusted(value)
         raise SerializationError(f"not a JSON value: {error}") from error
     return encoded
 

@@ -307,8 +307,13 @@ class Documents(Protocol):
         """
         ...
 
-    def names(self, prefix: str) -> Iterator[str]:
-        """Yields the names of all documents that begin with a prefix, `folder/`, in order."""
+    def names(self, prefix: str, *, newest_first: bool = False) -> Iterator[str]:
+        """Yields the names of all documents that begin with a prefix, `folder/`, in order.
+
+        Args:
+            prefix: Of the names.
+            newest_first: Whether the one that was written last comes first instead.
+        """
         ...
 
     def drop(self, name: str, *, expect: str | None = None) -> bool:

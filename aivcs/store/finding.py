@@ -5,6 +5,9 @@ import os
 from aivcs.log.verify import DAMAGE
 from aivcs.model import Record
 
+PARTS = ("blobs", "runs", "releases")
+"""The parts of a store that can be inspected."""
+
 
 class Finding(Record):
     """One thing that is wrong with a store, or worth knowing.

@@ -28,7 +28,7 @@ from aivcs.store.verify import inspect
 SCHEMA = """
 CREATE TABLE lines (log TEXT, number INTEGER, line BLOB, PRIMARY KEY (log, number)) WITHOUT ROWID;
 CREATE TABLE blobs (digest TEXT PRIMARY KEY, content BLOB, put REAL) WITHOUT ROWID;
-CREATE TABLE documents (name TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
+CREATE TABLE documents (name TEXT PRIMARY KEY, data BLOB);
 """
 
 
@@ -54,8 +54,8 @@ class Database:
             raise errors.BackendError(f"cannot use {self.path}: {error}") from error
 
     def names(self, statement, prefix):
-        """Yields the texts of one column that begin with a prefix, in order."""
-        return (name for (name,) in sorted(self.run(statement)) if name.startswith(prefix))
+        """Yields the texts of one column that begin with a prefix."""
+        return (name for (name,) in self.run(statement) if name.startswith(prefix))
 
     @contextmanager
     def change(self):
@@ -96,8 +96,7 @@ class SqliteLogs:
         self._database = database
 
     def names(self, prefix="", *, strict=True):
-        del strict  # there is no wrong place
-        return self._database.names("SELECT DISTINCT log FROM lines", prefix)
+        return self._database.names("SELECT DISTINCT log FROM lines ORDER BY log", prefix)
 
     def where(self, name):
         return name
@@ -108,7 +107,6 @@ class SqliteLogs:
             yield self._view(name)
 
     def update(self, name, decide, *, durable=True):
-        del durable  # always
         with self._database.change():
             view = self._view(name)
             lines = list(decide(view))
@@ -118,10 +116,9 @@ class SqliteLogs:
                 self._database.run("INSERT INTO lines VALUES (?, ?, ?)", name, number, line)
 
     def append_texts(self, name, texts):
-        del name, texts
+        return None
 
     def read(self, name, after=START, *, settled=False):
-        del settled  # what is there, is
         with self._database.state():
             count = self._count(name)
             known = (
@@ -184,7 +181,10 @@ class SqliteBlobs(WholeBlobs):
         self._database.run("DELETE FROM blobs WHERE digest = ?", ContentDigest(digest))
 
     def list_digests(self, prefix=""):
-        return map(ContentDigest, self._database.names("SELECT digest FROM blobs", prefix.lower()))
+        return map(
+            ContentDigest,
+            self._database.names("SELECT digest FROM blobs ORDER BY digest", prefix.lower()),
+        )
 
     def stored(self):
         rows = self._database.run("SELECT digest, length(content), put FROM blobs")
@@ -226,8 +226,9 @@ class SqliteDocuments:
             self._require(name, expect)
             self._database.run("INSERT OR REPLACE INTO documents VALUES (?, ?)", name, data)
 
-    def names(self, prefix):
-        return self._database.names("SELECT name FROM documents", prefix)
+    def names(self, prefix, *, newest_first=False):
+        names = self._database.names("SELECT name FROM documents ORDER BY rowid DESC", prefix)
+        return names if newest_first else iter(sorted(names))
 
     def drop(self, name, *, expect=None):
         with self._database.change():
@@ -302,8 +303,7 @@ class SqliteBackend:
         return cls(url, settings or Settings())
 
     @classmethod
-    def init(cls, url, *, shared=False, settings=None):
-        del shared
+    def init(cls, url, *, shared=False, private=False, settings=None):
         path = url.removeprefix("sqlite://")
         if not os.path.exists(path):
             with sqlite3.connect(path) as database:

@@ -68,6 +68,52 @@ class TestHome:
         assert aivcs.ok("config", "get", "core.durability").text == "batch"
 
 
+class TestAHardenedInterpreter:
+    NUMBER = "9" * 4300
+
+    @pytest.fixture
+    def run(self, aivcs):
+        run = aivcs.begin("bot", b"a spec\n", "--tag", f"n={self.NUMBER}")
+        aivcs.ok("run", "log", run, "k", f'{{"n":{self.NUMBER},"list":[1,2.5,"x"]}}')
+        return run
+
+    @pytest.mark.parametrize(
+        "env",
+        [
+            {"PYTHONINTMAXSTRDIGITS": "640"},
+            {"PYTHONINTMAXSTRDIGITS": "0"},
+            {"PYTHONSAFEPATH": "1"},
+            {"PYTHONWARNINGS": "error"},
+            {"PYTHONOPTIMIZE": "2"},
+            {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"},
+        ],
+        ids=str,
+    )
+    def test_gives_the_same_answers_and_keeps_the_same_limits(self, aivcs, run, env):
+        for command in (
+            ["run", "events", "--json", run],
+            ["run", "show", run],
+            ["run", "list"],
+            ["verify"],
+        ):
+            wanted, found = aivcs.ok(*command), aivcs.ok(*command, env=env)
+            assert (found.out, found.err) == (wanted.out, wanted.err)
+        lines = f'{{"kind":"k","payload":{self.NUMBER}}}\n' * 2
+        aivcs.ok("run", "log", "--stdin", run, stdin=lines, env=env)
+        assert aivcs.events(run)[-1]["payload"] == int(self.NUMBER[:4000]) * 10**300 + 10**300 - 1
+        assert "4301 digits" in aivcs("run", "log", run, "k", f"{self.NUMBER}0", code=2).complaint
+
+    def test_that_ignores_its_environment_and_its_folder(self, aivcs, run):
+        (aivcs.folder / "json.py").write_text("raise SystemExit(9)\n")
+        wanted = aivcs.ok("run", "events", "--json", run).out
+        isolated = [sys.executable, "-I", "-W", "error", "-m", "aivcs"]
+        done = subprocess.run(
+            [*isolated, "run", "events", "--json", run],
+            cwd=aivcs.folder, env=aivcs.environment(), capture_output=True, check=True,
+        )  # fmt: skip
+        assert (done.stdout, done.stderr) == (wanted, b"")
+
+
 class TestAnotherSystem:
     """Linux without what macOS lacks: what the standard library has there only where it is."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from aivcs.backends.fs import filesystem
 from aivcs.backends.fs.filesystem import type_of
+from aivcs.cli.context import Context
 from aivcs.commands import store as commands
 from aivcs.repository import Repository
 
@@ -261,6 +262,44 @@ class TestOwners:
                 done = foreign(*command, code=16)
                 assert "belongs to another user (id 12345)" in done.complaint
 
+    @pytest.mark.parametrize(
+        ("caller", "code"),
+        [("12345", 0), ("54321", 16), ("0", 16), ("", 16), ("x", 16), ("-12345", 16)],
+    )
+    def test_under_sudo_it_may_be_that_of_the_caller(self, foreign, caller, code):
+        foreign("blob", "ls", env={"SUDO_UID": caller}, code=code)
+
+    def test_sudo_gives_no_user_but_root_what_is_anothers(self, monkeypatch):
+        monkeypatch.setattr(os, "geteuid", lambda: 54321)
+        monkeypatch.setenv("SUDO_UID", "12345")
+        assert not Context()._is_own(12345)
+        assert Context()._is_own(54321)
+
+    def test_verify_names_what_they_cannot_write_themselves(self, aivcs):
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a store away")
+        run = aivcs.begin()
+        for path in [aivcs.store, *aivcs.store.rglob("*")]:
+            os.chown(path, 12345, 12345)
+        aivcs.ok("verify", env={"SUDO_UID": "12345"})
+        late = aivcs.ok("blob", "put", "-", stdin=b"late", env={"SUDO_UID": "12345"}).text
+        named = {"env": {"AIVCS_STORE": str(aivcs.store)}}
+        found = aivcs.ok("verify", "--json", **named).json_lines
+        assert f"objects/{late[:2]}/{late[2:]}" in [finding["where"] for finding in found]
+        assert {finding["severity"] for finding in found} == {"notice"}
+        assert all(
+            f"sudo chown -R 12345:12345 {aivcs.store}" in finding["remedy"] for finding in found
+        )
+        for number in range(20):
+            (aivcs.store / "objects" / late[:2] / f"{number:062x}").write_bytes(b"")
+        assert any("more that the owner" in line for line in aivcs("verify", **named).lines)
+        for path in aivcs.store.rglob("*"):
+            os.chown(path, 12345, 12345)
+        os.chown(aivcs.run_log(run), 0, 0)
+        aivcs.run_log(run).chmod(0o666)
+        lines = aivcs.ok("run", "verify", **named).lines
+        assert not any("user 0" in line for line in lines)
+
     def test_naming_it_is_consent(self, foreign):
         foreign.ok("--store", str(foreign.store), "blob", "ls")
         foreign.ok("blob", "ls", env={"AIVCS_STORE": str(foreign.store)})
@@ -280,11 +319,12 @@ class TestOwners:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 @pytest.mark.parametrize("shared", [False, True])
-def test_modes_are_as_the_format_says_whatever_the_umask(outside, umask, shared):
+def test_modes_are_as_the_format_says_for_whatever_is_made(outside, umask, shared):
     def masked():
         os.umask(umask)
 
     options = ["--shared"] if shared else []
+    modes = {0o000: (0o775, 0o664), 0o022: (0o755, 0o644), 0o077: (0o700, 0o600)}[umask]
     outside.ok("init", *options, preexec_fn=masked)
     spec = outside.ok("blob", "put", "-", stdin=b"x", preexec_fn=masked).text
     run = outside.ok("run", "start", "--agent", "a", "--spec", spec, preexec_fn=masked).text
@@ -297,7 +337,7 @@ def test_modes_are_as_the_format_says_whatever_the_umask(outside, umask, shared)
     assert len(list((outside.store / "damaged").iterdir())) == 2
     for path in [outside.store, *outside.store.rglob("*")]:
         mode = stat.S_IMODE(path.stat().st_mode)
-        assert mode == ((0o2775, 0o664) if shared else (0o755, 0o644))[path.is_file()], path
+        assert mode == ((0o2775, 0o664) if shared else modes)[path.is_file()], path
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_duration(aivcs, files):

@@ -36,22 +36,82 @@ class TestInit:
     def test_keeps_a_store_out_of_git(self, aivcs):
         done = aivcs.shell("git init -q . && aivcs blob put - <<< x >/dev/null && git status -s")
         assert (done.code, done.out) == (0, b"")
-        assert (aivcs.store / ".gitattributes").read_text() == "* -text\n"
+        assert (aivcs.store / ".gitattributes").read_text() == "* -text\n* -merge\n"
 
-    @pytest.mark.parametrize("umask", [0o000, 0o077])
-    def test_has_the_same_modes_under_any_umask(self, outside, umask):
-        outside.ok("init", preexec_fn=lambda: os.umask(umask))
-        outside("blob", "put", "-", stdin="x", preexec_fn=lambda: os.umask(umask), code=0)
-        run = outside.begin()
-        outside.ok("release", "promote", "a/b", run and outside.put(b"x"))
-        modes = {
-            path.stat().st_mode & 0o7777
-            for path in (outside.store, *outside.store.rglob("*"))
-            if path.is_dir()
-        }
-        assert modes == {0o755}
-        modes = {p.stat().st_mode & 0o7777 for p in outside.store.rglob("*") if p.is_file()}
-        assert modes == {0o644}
+    def test_lets_no_merge_of_git_write_into_a_log(self, aivcs):
+        (aivcs.store / ".gitattributes").write_text("* -text")  # as older versions wrote it
+        aivcs.ok("init")
+        aivcs.ok("init")
+        assert (aivcs.store / ".gitattributes").read_text() == "* -text\n* -merge\n"
+        aivcs.ok("release", "promote", "bot", aivcs.put(b"base"))
+        git = "git -c user.name=a -c user.email=a@b"
+        done = aivcs.shell(
+            f'''set -e; git init -q -b main .; git add -f .aivcs; {git} commit -qm base
+            git checkout -qb other; aivcs release promote bot "$1"; git add -f .aivcs
+            {git} commit -qm other; git checkout -q main; aivcs release promote bot "$2"
+            git add -f .aivcs; {git} commit -qm ours; ! {git} merge other''',
+            aivcs.put(b"theirs"), aivcs.put(b"ours"),
+        )  # fmt: skip
+        assert done.code == 0
+        assert b"CONFLICT" in done.out
+        aivcs.ok("release", "verify")
+        assert len(aivcs.ok("release", "history", "bot").lines) == 2
+
+    def test_leaves_what_somebody_wrote_into_its_attributes(self, aivcs):
+        path = aivcs.store / ".gitattributes"
+        path.write_text("* -text\n* -merge\n*.jsonl filter=crypt\n")
+        before = path.read_bytes()
+        aivcs.ok("init")
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("place", [".", "objects", "runs/ab", "new"])
+    def test_is_not_made_inside_of_a_store(self, aivcs, unchanged, place):
+        with unchanged:
+            done = aivcs("init", f".aivcs/{place}", code=2)
+            assert done.complaint == (
+                f"{aivcs.store} is a store, and no store can be inside of one; "
+                f"give the folder that is to have one: aivcs init {aivcs.folder}"
+            )
+
+    def test_may_be_made_beside_what_only_looks_like_one(self, outside):
+        (outside.folder / "objects").mkdir()
+        (outside.folder / "format").mkdir()
+        outside.ok("init", "below")
+
+    @pytest.mark.parametrize(
+        ("umask", "options", "folders", "files"),
+        [
+            (0o000, [], 0o775, 0o664),  # but never is everybody to write
+            (0o002, [], 0o775, 0o664),
+            (0o022, [], 0o755, 0o644),
+            (0o027, [], 0o750, 0o640),
+            (0o077, [], 0o700, 0o600),
+            (0o277, [], 0o700, 0o600),
+            (0o000, ["--private"], 0o700, 0o600),
+            (0o077, ["--shared"], 0o2775, 0o664),
+        ],
+    )
+    def test_keeps_the_modes_that_the_umask_gave_at_first(
+        self, outside, umask, options, folders, files
+    ):
+        outside.ok("init", *options, preexec_fn=lambda: os.umask(umask))
+        other = {"preexec_fn": lambda: os.umask(0o077)}
+        spec = outside.ok("blob", "put", "-", stdin="x", preexec_fn=lambda: os.umask(0)).text
+        outside.ok("run", "start", "--agent", "a", "--spec", spec, **other)
+        outside.ok("release", "promote", "a/b", spec, **other)
+        outside.ok("init", **other)
+        for path in (outside.store, *outside.store.rglob("*")):
+            expected = folders if path.is_dir() else files
+            assert path.stat().st_mode & 0o7777 == expected, path
+
+    def test_becomes_private_when_that_is_asked_for_later(self, aivcs):
+        aivcs.put(b"x")
+        aivcs.ok("init", "--private")
+        aivcs.put(b"y")
+        for path in (aivcs.store, *aivcs.store.rglob("*")):
+            expected = 0o700 if path.is_dir() else 0o600
+            assert path.stat().st_mode & 0o7777 == expected, path
+        assert "not both" in aivcs("init", "--private", "--shared", code=2).complaint
 
     @pytest.mark.parametrize("umask", [0o000, 0o077])
     def test_lets_the_group_write_when_it_is_shared(self, outside, umask):

@@ -77,11 +77,9 @@ class TestWhatGoes:
         old()
         assert gone(aivcs.ok("gc")) == {below, above}
 
-    def test_a_text_that_merely_contains_a_digest_is_no_reference(self, aivcs, old):
+    def test_more_or_fewer_digits_than_a_digest_has_are_no_reference(self, aivcs, old):
         digest = aivcs.put(GARBAGE)
-        text = aivcs.put(f"see {digest}\n")
-        run = aivcs.begin()
-        aivcs.ok("run", "log", run, "said", f"text={text}", f"more=see {digest}")
+        aivcs.begin("bot", f"a{digest} {digest}0 {digest[:-1]} {digest[:30]}-{digest[30:]}")
         old()
         assert gone(aivcs.ok("gc")) == {digest}
 
@@ -152,6 +150,35 @@ class TestWhatIsKept:
         (aivcs.folder / "large").write_text(json.dumps(["x" * (65 << 20), digest]))
         aivcs.ok("run", "start", "--agent", "bot", "--spec-file", "large")
         (aivcs.folder / "large").unlink()
+
+    def refer_by_a_yaml_spec(self, aivcs, digest):
+        aivcs.begin("bot", f"model: opus\nprompt: {digest}\n")
+
+    def refer_by_its_algorithm_and_a_digest(self, aivcs, digest):
+        aivcs.begin("bot", f'{{"prompt":"sha256:{digest}"}}')
+
+    def refer_by_a_prompt_that_is_plain_text(self, aivcs, digest):
+        prompt = aivcs.put(f"Read \u201c{digest.upper()}\u201d first.")
+        aivcs.begin("bot", f'{{"prompt":"{prompt}"}}')
+
+    def refer_by_bytes_that_are_no_text(self, aivcs, digest):
+        aivcs.begin("bot", b"\x00\xff" + digest.encode() + b"\x00")
+
+    def refer_by_the_last_of_many_texts(self, aivcs, digest):
+        aivcs.begin("bot", b"fee " * (1 << 17) + digest.encode())
+
+    def refer_by_a_text_in_an_event(self, aivcs, digest):
+        aivcs.ok("run", "log", aivcs.begin(), "said", f"text=see {digest}")
+
+    @staticmethod
+    def _behind(text):
+        return lambda self, aivcs, digest: aivcs.begin("bot", json.dumps([text + digest]))
+
+    refer_behind_an_escaped_quotation_mark = _behind("\u201c")
+    refer_behind_a_form_feed = _behind("\f")
+    refer_behind_a_backspace = _behind("\b")
+    refer_behind_a_line_feed = _behind("\n")
+    refer_behind_an_escape_of_an_escape = _behind(json.dumps("\u201c")[:-1])
 
     def refer_by_a_tag(self, aivcs, digest):
         aivcs.begin("bot", b"a spec\n", "--tag", f"prompt={digest}")

@@ -32,6 +32,44 @@ def damage(aivcs, *digests):
     return [(found["where"], found["line"]) for found in done.json_lines]
 
 
+class TestVerifyUnasked:
+    def test_compares_with_the_head_that_was_pinned_last(self, aivcs, run):
+        first = aivcs.ok("head").text
+        aivcs.ok("blob", "pin", aivcs.put(b'{"type":"heads","format":1,"logs":[1]}'))
+        aivcs.ok("blob", "pin", aivcs.put(b"something else"))
+        done = aivcs.ok("verify")
+        assert f"compared with the head {first[:12]} that is pinned here".encode() in done.err
+        aivcs.release_log("team/bot").unlink()
+        ((where, line),) = damage(aivcs)
+        assert (where, line) == ("release/team/bot", 2)
+        assert "take a new head: aivcs head" in aivcs("verify", code=14).text
+        aivcs.ok("release", "verify")
+        aivcs.ok("head")  # on purpose, then
+        assert aivcs.ok("verify").out == b""
+        assert damage(aivcs, first) == [("release/team/bot", 2)]
+
+    def test_says_a_manifest_that_is_missing_once(self, aivcs, run):
+        aivcs.object(aivcs.ok("head").text).unlink()
+        assert len(aivcs("verify", "--json", code=14).lines) == 1
+
+
+class TestALogInTheWrongPlace:
+    """A sync tool keeps both versions of a log and renames one; each is whole."""
+
+    @pytest.mark.parametrize("kind", ["run", "release"])
+    def test_is_vouched_for_by_no_head(self, aivcs, run, unchanged, kind):
+        log = aivcs.run_log(run) if kind == "run" else aivcs.release_log("team/bot")
+        copy = log.with_name(f"{log.stem}.sync-conflict-20260131-120000-ABCDEFG.jsonl")
+        shutil.copy(log, copy)
+        assert "damage" in aivcs("verify", code=14).text
+        with unchanged:
+            complaint = aivcs("head", code=14).complaint
+        assert f"{copy.name} holds the log of" in complaint
+        assert len(complaint) < 400
+        copy.unlink()
+        aivcs.ok("head")
+
+
 class TestTheManifest:
     def test_names_every_log_with_its_lines_and_its_hash(self, aivcs, run, files):
         digest = aivcs.ok("head").text
@@ -109,7 +147,7 @@ class TestVerify:
         digest = aivcs.ok("head").text
         log = aivcs.run_log(run)
         log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
-        assert aivcs.ok("verify").out == b""  # by itself it is a whole log
+        assert aivcs.ok("run", "verify").out == b""  # by itself it is a whole log
         assert damage(aivcs, digest) == [(f"run/{run}", 3)]
         done = aivcs("verify", "--head", digest, code=14)
         assert f"run/{run} line 3" in done.text
@@ -129,7 +167,7 @@ class TestVerify:
         entries = [{k: v for k, v in e.items() if k != "hash"} for e in files.read_chain(log)]
         entries[0]["metadata"]["promoted_by"] = "somebody else"
         log.write_bytes(files.seal(entries))
-        assert aivcs.ok("verify").out == b""
+        assert aivcs.ok("release", "verify").out == b""
         assert damage(aivcs, digest) == [("release/team/bot", 2)]
 
     @pytest.mark.parametrize("which", ["run", "release"])

@@ -1,6 +1,7 @@
 """The index costs time when something is wrong with it, never an answer and never a message."""
 
 import asyncio
+import json
 import os
 import random
 import resource
@@ -81,6 +82,24 @@ def is_sealed(store):
         return False
 
 
+def restore_in_place(store, run):
+    """Overwrites the log of a finished run with what it was before it ended."""
+    with open(log_of(store, run), "rb") as file:
+        lines = file.readlines()
+    with open(log_of(store, run), "wb") as file:
+        file.writelines(lines[:-1])
+
+
+def rewrite(store, query):
+    """Changes what a sealed index says, and seals it again."""
+    database = sqlite3.connect(path_of(store))
+    with database:
+        database.execute(query)
+        (seal,) = database.execute("SELECT seal FROM meta").fetchone()
+    database.close()
+    os.utime(path_of(store), ns=(seal, seal))
+
+
 @pytest.fixture
 def read(monkeypatch):
     """The ids of the runs whose logs are read."""
@@ -155,6 +174,58 @@ class TestReading:
         listed = {record.run_id: record.status for record in store.runs.list_runs()}
         assert listed[victim.run_id] == "RUNNING"
 
+    def test_a_finished_run_that_is_overwritten_in_place_is_seen(self, store, settled):
+        over = [record for record in truth(store) if record.status.is_terminal]
+        running = {"since": truth(store)[-1].created_at, "limit": 20}
+        store.runs.list_runs()
+        for victim in over[::30]:
+            restore_in_place(store, victim.run_id)
+            assert store.runs.list_runs(limit=20) == truth(store)[:20]
+            assert store.runs.list_runs(**running) == truth(store)[:20]
+            assert all(r.status.is_terminal for r in store.runs.list_runs(status="COMPLETED"))
+            assert victim.run_id in [
+                record.run_id for record in store.runs.list_runs(status=RunStatus.RUNNING, limit=99)
+            ]
+            completed = store.runs.list_runs(status=victim.status, limit=99)
+            assert victim.run_id not in [record.run_id for record in completed]
+            assert victim.run_id in [r.run_id for r in store.glance().runs(victim.run_id)]
+            assert not any(
+                r.run_id == victim.run_id for r in store.glance().runs("", status=victim.status)
+            )
+        assert store.runs.list_runs() == truth(store)
+
+    @pytest.mark.parametrize("ask", ["count_runs", "iter_outcomes", "list_runs"])
+    def test_one_that_only_figures_would_show_is_seen(self, store, settled, ask):
+        over = [record for record in truth(store) if record.status.is_terminal]
+        store.runs.list_runs()
+        restore_in_place(store, over[-1].run_id)
+        for _ in range(2):
+            if ask == "count_runs":
+                counts = store.runs.count_runs()
+                assert counts["RUNNING"] == sum(r.status == "RUNNING" for r in truth(store))
+            elif ask == "iter_outcomes":
+                wanted = sorted(map(outcome_of, truth(store)), key=repr)
+                assert sorted(store.runs.iter_outcomes(), key=repr) == wanted
+            else:
+                assert store.runs.list_runs() == truth(store)
+
+    @pytest.mark.parametrize("how", ["cp -r", "cp -a"])
+    def test_a_copy_that_is_restored_over_a_store_is_what_is_listed(self, aivcs, store, how):
+        store.runs.list_runs()
+        shutil.copytree(store.path, f"{store.path}.old", copy_function=shutil.copy2)
+        for run in truth(store):
+            if not run.status.is_terminal:
+                store.runs.complete_run(run.run_id, OVER)
+        aivcs.ok("--store", store.path, "run", "list")
+        subprocess.run([*how.split(), f"{store.path}.old/.", store.path], check=True)
+        wanted = [record.status for record in truth(store)]
+        assert "RUNNING" in wanted
+        for _ in range(2):
+            few = aivcs.ok("--store", store.path, "run", "list", "-n", "20", "--json").lines
+            assert [json.loads(line)["status"] for line in few] == wanted[:20]
+            counts = aivcs.ok("--store", store.path, "status", "--json").json["runs"]
+            assert counts == {status: wanted.count(status) for status in counts}
+
     def test_a_folder_that_vanishes_and_one_that_is_new_are_seen(self, store, settled):
         store.runs.list_runs()
         shard = truth(store)[0].run_id[:2]
@@ -212,6 +283,30 @@ class TestReading:
 
         assert asyncio.run(run()) == truth(store)
         assert is_sealed(store)
+
+
+class TestVerify:
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "UPDATE runs SET status = 'RUNNING' WHERE status = 'FAILED'",
+            "UPDATE runs SET agent_name = 'another' WHERE agent_name = 'bot 1'",
+            "DELETE FROM runs WHERE status = 'COMPLETED'",
+            f"INSERT INTO runs SELECT '0a' || {index._COLUMNS} FROM runs LIMIT 1",
+        ],
+    )
+    def test_an_index_that_contradicts_the_logs_is_named_and_removed(
+        self, aivcs, store, query, settled
+    ):
+        store.runs.list_runs()
+        assert b"index" not in aivcs.ok("--store", store.path, "verify").out
+        assert os.path.exists(path_of(store))
+        rewrite(store, query)
+        found = json.loads(aivcs.ok("--store", store.path, "run", "verify", "--json").lines[-1])
+        assert (found["where"], found["severity"]) == ("index.sqlite", "notice")
+        assert found["repaired"]
+        assert not os.path.exists(path_of(store))
+        assert store.runs.list_runs() == truth(store)
 
 
 class TestProcesses:
@@ -490,15 +585,15 @@ def test_the_short_way_to_a_row_leads_where_the_long_one_does(record, code, chan
     )
     lines = reseal(body_of(line[:-1]).replace(*change) for line in (first, end))
     log = b"".join(line + b"\n" for line in lines)
-    row = survey.sealed_row("abcd", (1, 2, 3), log, log)
+    row = survey.sealed_row("abcd", (1, 2, 3, 4), log, log)
     try:
         wanted = rules.fold(*lines, "abcd")
     except StorageError:
         assert row is None
         return
     if row is not None:
-        assert row == index.row_of(wanted, (1, 2, 3))
+        assert row == index.row_of(wanted, (1, 2, 3, 4))
         assert index.record_of(row) == wanted
     elif change == (b"", b""):
         assert record.owner is not None  # the one thing that is left to the long way
-    assert index.record_of(index.row_of(wanted, (1, 2, 3))) == wanted
+    assert index.record_of(index.row_of(wanted, (1, 2, 3, 4))) == wanted

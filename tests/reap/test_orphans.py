@@ -33,9 +33,10 @@ SAME = Process(100)
 CASES = {
     "it is there": (owner(), place(), SAME, ALIVE),
     "its number is free": (owner(), place(), None, GONE),
-    "its number was given again": (owner(), place(), Process(101), GONE),
-    "its number was given to an earlier one": (owner(), place(), Process(99), GONE),
+    "its number was given again": (owner(), place(), Process(102), GONE),
+    "its number was given to an earlier one": (owner(), place(), Process(98), GONE),
     "it has ended and nobody waited for it": (owner(), place(), Process(100, is_over=True), GONE),
+    "a tick was rounded another way": (owner(), place(), Process(101), ALIVE),
     "another with its number has ended": (owner(), place(), Process(9, is_over=True), GONE),
     "somebody hides when it started": (owner(), place(), Process(None), UNKNOWN),
     "it never said when it started": (owner(start_time=None), place(), SAME, UNKNOWN),

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import COMMAND
 
 from aivcs.processes import find_process, owner_of
 
@@ -133,6 +134,28 @@ class TestReap:
     def test_leaves_a_run_whose_owner_is_alive_however_old(self, aivcs, unchanged, owned):
         with unchanged:
             assert aivcs.ok("run", "reap", "--older-than", "0s").lines == []
+
+    @pytest.mark.parametrize("offset", ["1000", "-1"])
+    @pytest.mark.parametrize("beginner", ["here", "there"])
+    def test_leaves_it_alone_from_another_time_namespace(
+        self, aivcs, unchanged, sleeper, offset, beginner
+    ):
+        there = ["unshare", "-U", "-r", "-T", "--boottime", offset, "--fork"]
+        if subprocess.run([*there, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("no time namespace can be made")
+        begin = f'aivcs run start --agent a --spec "$1" --owner-pid {sleeper.pid}'
+        reap = "aivcs run reap"
+        if beginner == "here":
+            reap = f"{' '.join(there)} {' '.join(COMMAND)} run reap"
+        else:
+            begin = begin.replace("aivcs", f"{' '.join([*there, *COMMAND])}", 1)
+        aivcs.shell(begin, aivcs.put(b"a spec\n"))
+        with unchanged:
+            done = aivcs.shell(reap)
+            assert done.code == 0
+            assert done.lines == []
+        end(sleeper)
+        assert len(aivcs.shell(reap).lines) == 1
 
     def test_ends_a_run_whose_owner_was_killed(self, aivcs, files, sleeper, owned):
         aivcs.ok("run", "log", owned, "step")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FORMAT = "1"
 STORE = ".aivcs"
 """What the folder of a store is called inside the folder it belongs to."""
+_SHARED, _PRIVATE = 0o2775, 0o700
+"""Modes of the folders of a store whose group may write, and of one that is nobody else's."""
 _PARTS = ("objects", "runs", "releases", "pins", "damaged", "tmp")
 
 
@@ -42,50 +44,65 @@ class FileBackend:
 
     @classmethod
     def init(
-        cls, path: str, *, shared: bool = False, settings: "Settings | Configure | None" = None
+        cls,
+        path: str,
+        *,
+        shared: bool = False,
+        private: bool = False,
+        settings: "Settings | Configure | None" = None,
     ) -> "FileBackend":
         """Makes a store, or completes one that is there; doing it again is harmless.
+
+        A new store has the modes that the umask gives, but nobody outside of its owner and group
+        may write; they hold for whatever is made in it later. One that is there keeps its own.
 
         Args:
             path: The folder that is to hold `format`; folders above it are made too.
             shared: Whether the folder's group may write.
+            private: Whether nobody but its owner may read or write.
             settings: As for `open`.
 
         Raises:
+            UsageError: It would be inside of a store, or both shared and private.
             BackendError: It cannot be made, the file system has no locks that exclude, or it is
-                another user's, and only this one can share it.
+                another user's, and only this one can give it modes.
             IntegrityError: There is a store, and its format is damaged.
             UnsupportedFormatError: There is a store of a later format.
         """
         from aivcs.backends.fs.filesystem import require_locks
 
+        if shared and private:
+            raise errors.UsageError("a store is shared or private, not both")
         found = _read_format(path)
         if found is not None:
             _require_format(path, found)
-        was_shared = found is not None and _is_shared(path)
-        if shared and found is not None and not was_shared:
+        else:
+            _require_outside(path)
+        mode = _SHARED if shared else _PRIVATE if private else None
+        if mode is not None and found is not None and mode != _mode_of(path):
             _require_owner(path)
-        folder = Folder(path, shared=shared or was_shared)
-        if callable(settings):
-            settings = settings(folder.read_file("config.toml"))
-        folder.settings = settings or Settings()
         with files.doing("make", path):
             _make_above(os.path.dirname(os.path.abspath(path)))
-            is_new = files.make_folder(path, folder.folder_mode)
+            is_new = files.make_folder(path, mode or _mode_by_umask())
+            folder = Folder(path, mode or _mode_of(path))
+            if callable(settings):
+                settings = settings(folder.read_file("config.toml"))
+            folder.settings = settings or Settings()
             for part in _PARTS:
                 files.make_folder(folder.path(part), folder.folder_mode)
-            if shared or was_shared:
+            if mode or folder.folder_mode == _SHARED:
                 # Also again: a process that was killed may not have come to give a mode.
-                _share(folder)
+                _give_modes(folder)
+            is_writable = found is None or os.access(folder.path("tmp"), os.W_OK)
             try:
                 # A store that is there may be read-only, and is then as good as it was.
-                if found is None or os.access(folder.path("tmp"), os.W_OK):
+                if is_writable:
                     require_locks(folder)
             except BackendError:
                 if is_new:
                     _unmake(folder)
                 raise
-            _complete(folder, is_new=found is None)
+            _complete(folder, is_writable=is_writable)
             # Before it is a store, since as soon as it is one somebody may rely on finding it; and
             # also when it was one already: whoever made it may not have come to sync it.
             files.sync_folder(path)
@@ -114,7 +131,7 @@ class FileBackend:
                 f"{path} is no store: it has no file named format; make one with: aivcs init"
             )
         _require_format(path, found)
-        folder = Folder(path, shared=_is_shared(path))
+        folder = Folder(path, _mode_of(path))
         if callable(settings):
             settings = settings(folder.read_file("config.toml"))
         folder.settings = settings or Settings()
@@ -267,19 +284,15 @@ def _make_above(path: str) -> None:
         files.sync_folder(os.path.dirname(folder))
 
 
-def _complete(folder: Folder, *, is_new: bool) -> None:
+def _complete(folder: Folder, *, is_writable: bool) -> None:
     """Writes the small files of a store that are missing."""
-    from aivcs.backends.fs.documents import FileDocuments
-    from aivcs.store.identity import identify
+    if not os.path.lexists(folder.path(".gitignore")):
+        folder.write_file(".gitignore", b"*\n")  # not committed by accident
+    if is_writable:
+        from aivcs.backends.fs.documents import FileDocuments
+        from aivcs.store.identity import identify
 
-    for name, content in (
-        # Neither committed by accident nor, when added on purpose, rewritten on checkout.
-        (".gitignore", b"*\n"),
-        (".gitattributes", b"* -text\n"),
-    ):
-        if not os.path.lexists(folder.path(name)):
-            folder.write_file(name, content)
-    if is_new or os.access(folder.root, os.W_OK):
+        _complete_attributes(folder)
         identify(FileDocuments(folder))
 
 
@@ -288,13 +301,58 @@ def _require_owner(path: str) -> None:
         owner = os.stat(path).st_uid
     if owner != os.geteuid():
         raise BackendError(
-            f"cannot share {path}: it belongs to another user (id {owner}), who can: "
-            "aivcs init --shared"
+            f"cannot change the modes of {path}: it belongs to another user (id {owner}), who can: "
+            "aivcs init --shared, or --private"
         )
 
 
-def _share(folder: Folder) -> None:
-    """Gives what is in a store the modes of a shared one, where they are ours to give."""
+def _require_outside(path: str) -> None:
+    """Refuses to make a store among the files of another one."""
+    above = os.path.dirname(os.path.realpath(path))
+    while above != "/":
+        if _is_store(above):
+            raise errors.UsageError(
+                f"{above} is a store, and no store can be inside of one; "
+                f"give the folder that is to have one: aivcs init {os.path.dirname(above)}"
+            )
+        above = os.path.dirname(above)
+
+
+def _is_store(path: str) -> bool:
+    try:
+        return os.path.isdir(f"{path}/objects") and (_read_format(path) or "").isdecimal()
+    except BackendError:
+        return False
+
+
+def _complete_attributes(folder: Folder) -> None:
+    """Sees to it that git, where the store is added on purpose, changes no byte of it.
+
+    Neither on checkout (`text`) nor by a merge, which would write conflict markers into logs.
+    """
+    found = folder.read_file(".gitattributes") or b""
+    lines = found.splitlines()
+    missing = [line for line in (b"* -text", b"* -merge") if line not in lines]
+    if missing:
+        if found and not found.endswith(b"\n"):
+            found += b"\n"
+        folder.write_file(".gitattributes", found + b"".join(b"%b\n" % line for line in missing))
+
+
+def _mode_by_umask() -> int:
+    umask = os.umask(0o077)  # there is no other way to learn it
+    os.umask(umask)
+    return 0o775 & ~umask | 0o700
+
+
+def _mode_of(path: str) -> int:
+    """The mode of a store's own folder, from which all others in it follow."""
+    with files.doing("look at", path):
+        return os.stat(path).st_mode & 0o7777
+
+
+def _give_modes(folder: Folder) -> None:
+    """Gives what is in a store the modes that it is to have, where they are ours to give."""
     for path, _, names in os.walk(folder.root):
         for target, mode in [(path, folder.folder_mode)] + [
             (f"{path}/{name}", folder.file_mode) for name in names
@@ -341,9 +399,3 @@ def _unmake(folder: Folder) -> None:
             os.rmdir(path)
         except OSError:
             return
-
-
-def _is_shared(path: str) -> bool:
-    """Whether the folder's group may write: what `init --shared` made of it."""
-    with files.doing("look at", path):
-        return bool(os.stat(path).st_mode & 0o020)

@@ -42,8 +42,21 @@ class FileDocuments:
             self._require(name, expect)
             self._folder.write_file(name, data)
 
-    def names(self, prefix: str) -> "Iterator[str]":
-        """As `Documents.names`."""
+    def names(self, prefix: str, *, newest_first: bool = False) -> "Iterator[str]":
+        """As `Documents.names`; what was written last is told by the time of the file."""
+        return self._newest_first(prefix) if newest_first else self._names(prefix)
+
+    def _newest_first(self, prefix: str) -> "Iterator[str]":
+        aged = []
+        for name in self._names(prefix):
+            with files.doing("look at", self._folder.path(name)):
+                try:
+                    aged.append((os.lstat(self._folder.path(name)).st_mtime_ns, name))
+                except FileNotFoundError:
+                    continue  # gone since
+        return (name for _, name in sorted(aged, reverse=True))
+
+    def _names(self, prefix: str) -> "Iterator[str]":
         above = prefix[: prefix.rfind("/") + 1]
         self._folder.require_parents(above)
         path = self._folder.path(above)
@@ -55,7 +68,7 @@ class FileDocuments:
         for entry in entries:
             if f"{above}{entry}".startswith(prefix):
                 if os.path.isdir(path + entry) and not os.path.islink(path + entry):
-                    yield from self.names(f"{above}{entry}/")
+                    yield from self._names(f"{above}{entry}/")
                 else:
                     yield above + entry
 

@@ -18,20 +18,23 @@ class Folder:
     Attributes:
         root: The folder that holds `format`.
         settings: How the store behaves.
-        file_mode: The mode of every file in it, whatever the umask.
-        folder_mode: The mode of every folder in it.
+        file_mode: The mode of every file in it, whatever the umask of who makes it.
+        folder_mode: The mode of every folder in it, that of the store's own.
     """
 
     __slots__ = ("_held", "_holds", "_mutex", "file_mode", "folder_mode", "root", "settings")
 
     settings: "Settings"
 
-    def __init__(self, root: str, *, shared: bool) -> None:
-        """Takes the path as it is; the settings are given before anything is done in it."""
+    def __init__(self, root: str, mode: int) -> None:
+        """Takes the path as it is, and the mode of the store's own folder.
+
+        The settings are given before anything is done in it.
+        """
         self.root = root
-        self.file_mode = 0o664 if shared else 0o644
         # The set-group-id bit hands the folder's group on to what is made in it.
-        self.folder_mode = 0o2775 if shared else 0o755
+        self.folder_mode = mode & 0o2775 | 0o700
+        self.file_mode = self.folder_mode & 0o666
         # How many holds go on in this opening, whatever thread they are in, and what is locked.
         self._holds = 0
         self._held = -1

@@ -10,18 +10,19 @@ import os
 from heapq import nlargest
 
 from aivcs.backends.fs.index import BrokenError, Index, record_of
-from aivcs.backends.fs.survey import folders_of_runs
+from aivcs.backends.fs.survey import folders_of_runs, is_as_read
 from aivcs.errors import InvalidNameError, StorageError
 from aivcs.log.selection import age
-from aivcs.model import RunId, RunStatus
+from aivcs.model import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.backends.fs.folder import Folder
+    from aivcs.backends.fs.index import Row
     from aivcs.backends.fs.logfile import FileLogDriver
-    from aivcs.model import RunRecord
+    from aivcs.model import RunRecord, RunStatus
     from aivcs.storage import RunLedger
 
 _ENTRIES = 4000
@@ -55,17 +56,18 @@ class Glance:
             BackendError: The folder of runs cannot be looked into.
         """
         found: dict[str, RunRecord] = {}
+        rows: list[Row] = []
         known: list[RunRecord] = []
         try:
             with Index(self._folder, patience=0) as index:
-                known = [record_of(row) for row in index.begins(prefix, status, limit)]
+                rows = index.begins(prefix, status, limit)
+                known = [record_of(row) for row in rows]
                 new = self._new(prefix, index)
         except BrokenError:
             new = self._new(prefix, None)
         for record in known:
             found[record.run_id] = record
-        # A run that was not over when the index was written may be over by now.
-        fresh = [record.run_id for record in known if record.status is RunStatus.RUNNING]
+        fresh = [row[0] for row in rows if not is_as_read(self._folder, row)]
         for run_id in {*new, *fresh}:
             found.pop(run_id, None)
             try:

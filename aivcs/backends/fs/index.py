@@ -43,18 +43,20 @@ if TYPE_CHECKING:
     from aivcs.log.selection import Selection
 
     Row = tuple[Any, ...]
-    Stamp = tuple[int, int, int]
+    Stamp = tuple[int, int, int, int]
 
 NAME = "index.sqlite"
-VERSION = 1
+VERSION = 2
 """Of what stands in the file; an index of another version is made anew."""
 _PATIENCE = 1.0
 """Seconds to wait for somebody who writes: he is done in a moment."""
+STATUS = 5
+"""Where the status stands in a row; the stamp of the log it was read from stands before it."""
 _COLUMNS = (
-    "run_id, inode, size, changed, status, created_at, agent_name, spec_digest, git_sha, tags, "
-    "owner, total_events, final_state_digest, duration_ms, success, exit_code, completed_at"
+    "run_id, inode, size, changed, modified, status, created_at, agent_name, spec_digest, git_sha, "
+    "tags, owner, total_events, final_state_digest, duration_ms, success, exit_code, completed_at"
 )
-_INSERT = f"INSERT OR REPLACE INTO runs ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608 no value of anybody's is in it
+_INSERT = f"INSERT OR REPLACE INTO runs ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608 no value of anybody's is in it
 _SELECT = f"SELECT {_COLUMNS} FROM runs"  # noqa: S608 nor here
 _SELECT_OUTCOMES = "SELECT run_id, agent_name, status, created_at, duration_ms FROM runs"
 _TABLES = (
@@ -134,15 +136,26 @@ class Index:
         rows = self._all(
             f"{_SELECT} WHERE status = 'RUNNING' UNION ALL {_SELECT} WHERE status IS NULL"
         )
-        return {row[0]: (row[1:4], row) for row in rows}
+        return {row[0]: (row[1:STATUS], row) for row in rows}
 
     def known(self, shard: str) -> "dict[str, Stamp]":
-        """Returns inode, size and time of change that the logs of one folder were read at."""
+        """Returns the stamps that the logs of one folder were read at, by id."""
         rows = self._all(
-            "SELECT run_id, inode, size, changed FROM runs WHERE run_id >= ? AND run_id < ?",
-            (shard, shard[:-1] + chr(ord(shard[-1]) + 1)),
+            "SELECT run_id, inode, size, changed, modified FROM runs "
+            "WHERE run_id >= ? AND run_id < ?",
+            _shard_range(shard),
         )
         return {row[0]: row[1:] for row in rows}
+
+    def total(self) -> int:
+        """Returns how many rows there are."""
+        ((count,),) = self._all("SELECT count(*) FROM runs")
+        return int(count)
+
+    def rows(self, shard: str) -> "dict[str, Row]":
+        """Returns the rows of the runs of one folder, by id."""
+        rows = self._all(f"{_SELECT} WHERE run_id >= ? AND run_id < ?", _shard_range(shard))
+        return {row[0]: row for row in rows}
 
     def newest(
         self, selection: "Selection", before: "tuple[str, str] | None", number: int
@@ -338,8 +351,21 @@ def update(
             os.close(target)
 
 
+def remove(folder: "Folder") -> None:
+    """Removes the index, so that the next listing makes it anew.
+
+    Raises:
+        BackendError: It cannot be removed.
+    """
+    with files.doing("remove", folder.path(NAME)):
+        try:
+            os.unlink(folder.path(NAME))
+        except FileNotFoundError:
+            pass
+
+
 def row_of(record: "RunRecord", stamp: "Stamp") -> "Row":
-    """Returns the row of a run whose log had this inode, size and time of change."""
+    """Returns the row of a run whose log had this stamp when it was read."""
     summary = record.summary
     ending: tuple[Any, ...] = (None,) * 5
     if summary is not None:
@@ -365,13 +391,22 @@ def blank_row(run_id: str, stamp: "Stamp") -> "Row":
     return (run_id, *stamp, *(None,) * 13)
 
 
+def stamp_of(status: os.stat_result) -> "Stamp":
+    """Returns inode, size, and times of change and of writing (nanoseconds) of a log.
+
+    No log that differs in content has the same stamp: every write sets the time of change, which
+    nobody can set back.
+    """
+    return status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns
+
+
 def record_of(row: "Row") -> "RunRecord":
     """Returns the record that a row was made of.
 
     Raises:
         BrokenError: It was made of none.
     """
-    run_id, _, _, _, status, created_at, agent, spec, git_sha, tags, owner, *ending = row
+    run_id, _, _, _, _, status, created_at, agent, spec, git_sha, tags, owner, *ending = row
     try:
         total, state, duration, success, exit_code, completed_at = ending
         summary = None
@@ -395,6 +430,11 @@ def record_of(row: "Row") -> "RunRecord":
         )
     except (AivcsError, TypeError, ValueError) as error:
         raise BrokenError from error
+
+
+def _shard_range(shard: str) -> "tuple[str, str]":
+    """The ids between which those of one folder lie."""
+    return shard, shard[:-1] + chr(ord(shard[-1]) + 1)
 
 
 def _range(prefix: str) -> "list[str]":

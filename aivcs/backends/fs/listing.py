@@ -6,8 +6,8 @@ missing, and brought up to date where that is worth it and can be done at once.
 
 from itertools import islice
 
-from aivcs.backends.fs.index import BrokenError, Index, build, record_of, update
-from aivcs.backends.fs.survey import everything, has_more_than, survey
+from aivcs.backends.fs.index import STATUS, BrokenError, Index, build, record_of, update
+from aivcs.backends.fs.survey import everything, has_more_than, is_as_read, survey
 from aivcs.log.selection import age, outcome_of
 from aivcs.model import RunStatus, Timestamp
 from aivcs.store.listing import Listing, no_runs
@@ -43,27 +43,31 @@ class IndexedListing(Listing):
 
     def newest(self, selection: "Selection", limit: "int | None") -> "Iterator[RunRecord]":
         """Yields the runs that fit, newest first, at most so many."""
-        found = self._survey()
+        # A log that was overwritten in place may say that a run goes on which the index calls over:
+        # only who looks at every log finds it. Else it is enough to prove the rows that are shown.
+        every = limit is None or selection.status is RunStatus.RUNNING
+        found = self._survey(every=every)
         if found is None:
             yield from super().newest(selection, limit)
             return
         self._tell_unread(found)
-        changed = [record_of(row) for row in found.rows.values() if row[4] is not None]
+        changed = [record_of(row) for row in found.rows.values() if row[STATUS] is not None]
         changed = sorted(filter(selection.fits, changed), key=age)
         hidden = found.rows.keys() | found.gone
         number = _CHUNK
         if limit is not None and not selection.tags:
             number = min(limit + len(hidden), _CHUNK)
-        yield from islice(_merged(changed, self._from_index(selection, hidden, number)), limit)
+        others = self._from_index(selection, hidden, number, proven=every)
+        yield from islice(_merged(changed, others), limit)
 
     def outcomes(self, selection: "Selection") -> "Iterator[Outcome]":
         """Yields what `RunLedger.iter_outcomes` does of the runs that fit, whatever their tags."""
-        found = self._survey()
+        found = self._survey(every=True)
         last, hidden = "", set[str]()
         if found is not None:
             self._tell_unread(found)
             hidden = found.rows.keys() | found.gone
-            changed = (record_of(row) for row in found.rows.values() if row[4] is not None)
+            changed = (record_of(row) for row in found.rows.values() if row[STATUS] is not None)
             yield from map(outcome_of, filter(selection.fits, changed))
             try:
                 while True:
@@ -85,7 +89,7 @@ class IndexedListing(Listing):
     def count(self) -> "dict[RunStatus, int]":
         """Returns how many runs have each status."""
         counts = no_runs()
-        found = self._survey()
+        found = self._survey(every=True)
         if found is not None:
             try:
                 with Index(self._folder) as index:
@@ -98,17 +102,17 @@ class IndexedListing(Listing):
         for status, number in counted.items():
             counts[RunStatus(status)] += number
         for row in found.rows.values():
-            if row[4] is not None:
-                counts[RunStatus(row[4])] += 1
+            if row[STATUS] is not None:
+                counts[RunStatus(row[STATUS])] += 1
         return counts
 
-    def _survey(self) -> "Survey | None":
+    def _survey(self, *, every: bool) -> "Survey | None":
         """What has happened since the index was written; None if there is no use of an index."""
         get = self._ledger.get_run
         for is_new in (False, True):
             try:
                 with Index(self._folder) as index:
-                    found = survey(self._folder, index, get)
+                    found = survey(self._folder, index, get, every=every)
             except BrokenError:
                 found = None
             if found is not None:
@@ -131,7 +135,7 @@ class IndexedListing(Listing):
         return Listing(self._ledger, lambda *_: None)
 
     def _from_index(
-        self, selection: "Selection", hidden: "Collection[str]", number: int
+        self, selection: "Selection", hidden: "Collection[str]", number: int, *, proven: bool
     ) -> "Iterator[RunRecord]":
         """Yields what the index knows of those that fit, newest first, without some of them."""
         before = None
@@ -142,12 +146,15 @@ class IndexedListing(Listing):
                 is_last = len(rows) < number
                 rows.reverse()
                 while rows:
-                    record = record_of(rows.pop())  # which is let go of as it is handed out
+                    row = rows.pop()  # which is let go of as it is handed out
+                    record = record_of(row)
                     before = age(record)
-                    if record.run_id not in hidden and (
-                        not selection.tags or selection.fits(record)
-                    ):
+                    if record.run_id in hidden or (selection.tags and not selection.fits(record)):
+                        continue
+                    if proven or is_as_read(self._folder, row):
                         yield record
+                    else:
+                        yield from filter(selection.fits, self.get(record.run_id))
             except BrokenError:  # it was there a moment ago
                 for record in self._silent().newest(selection, None):
                     if record.run_id not in hidden and (before is None or age(record) < before):

@@ -10,7 +10,7 @@ a log one can read never vanishes with a power cut; an empty log is no log.
 import os
 
 from aivcs.backends.fs import files
-from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
+from aivcs.errors import BackendError, IntegrityError, OutcomeUnknownError, StorageError
 from aivcs.log import chain
 
 TYPE_CHECKING = False
@@ -65,7 +65,7 @@ class FileLogDriver:
             lines = list(decide(None))  # what is refused must not create a log
             if not lines:
                 return
-            self._identify()
+            self._prepare(file)
             log = LockedLog.create(self._folder, file)
         try:
             if log.view is not None:
@@ -73,11 +73,26 @@ class FileLogDriver:
             log.append(lines, sync=durable or self._folder.settings.durability == "full")
         except OSError as error:
             raise BackendError(f"cannot read {file}: {error.strerror or error}") from error
+        except IntegrityError:
+            from aivcs.backends.fs.spelling import explain
+
+            explain(self._folder, file)
+            raise
         finally:
             log.close()
 
-    def _identify(self) -> None:
-        """Gives the store of an older version its id, with the first log made in it."""
+    def _prepare(self, file: str) -> None:
+        """Looks after what comes with a new log.
+
+        A store of an older version gets its id with the first one.
+
+        Raises:
+            ConflictError: A folder on its way is there in another case, which is the same here.
+        """
+        if not file.startswith("runs/") and file.count("/") > 1:
+            from aivcs.backends.fs.spelling import require_new
+
+            require_new(self._folder, file)
         if not os.path.lexists(self._folder.path("id")):
             from aivcs.backends.fs.documents import FileDocuments
             from aivcs.store.identity import identify
@@ -138,9 +153,14 @@ class OpenLog:
 
         Raises:
             BackendError: It could not be read.
+            ConflictError: It is the log of a name that differs in case only.
         """
         if self._fd is not None:
             files.close(self._fd)
+        if isinstance(error, IntegrityError):
+            from aivcs.backends.fs.spelling import explain
+
+            explain(self._folder, self._name)
         if isinstance(error, OSError):
             raise BackendError(
                 f"cannot read {self._folder.path(self._name)}: {error.strerror or error}"

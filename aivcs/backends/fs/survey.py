@@ -2,8 +2,11 @@
 
 A folder that has not changed since it was read has the same names in it; so only folders that have,
 and logs of runs that were not over, are looked at. In a changed folder every log is looked at, but
-only one that is another file than before, or has changed as one, is read. What is not noticed is a
-finished log that was overwritten in place, which nothing of aivcs ever does.
+only one that is another file than before, or has changed as one, is read.
+
+aivcs never writes to a log that is over, but restoring a copy in place does, and no folder changes
+by that. So whoever shows a row proves it first by the stamp of its log (`is_as_read`), and whoever
+counts runs, or asks which are not over, has every log looked at (`every`).
 
 A time stamp is believed only if it is older than the clock of the file system is coarse: what was
 changed a moment ago may be changed again within the same tick.
@@ -14,7 +17,7 @@ from stat import S_ISREG
 from time import time_ns
 
 from aivcs.backends.fs import files
-from aivcs.backends.fs.index import Index, blank_row, row_of
+from aivcs.backends.fs.index import STATUS, Index, blank_row, row_of, stamp_of
 from aivcs.errors import (
     InvalidNameError,
     RunNotFoundError,
@@ -42,6 +45,8 @@ _MANY = 5000
 """Logs to read from which on making the index anew is no more work."""
 _WORTH = 8
 """Changes that are worth writing down; fewer are found again as fast."""
+_NEVER = (0, 0, 0, 0)
+"""A stamp that no log has."""
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -66,13 +71,14 @@ class Survey:
         self.is_worth_writing = False
 
 
-def survey(folder: "Folder", index: Index, get: "Get") -> "Survey | None":
+def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -> "Survey | None":
     """Returns what has changed since an index was written; None if that is too much to hold.
 
     Args:
         folder: The store's folder.
         index: The index.
         get: Returns the record of a run.
+        every: Whether to look at every log, as only that finds one that was overwritten in place.
 
     Raises:
         BackendError: A folder cannot be looked into.
@@ -81,30 +87,38 @@ def survey(folder: "Folder", index: Index, get: "Get") -> "Survey | None":
     found = Survey()
     before = index.folders()
     unfinished = index.unfinished()
+    changes, is_rewritten = 0, False
     for shard, stamp in folders_of_runs(folder):
-        if before.pop(shard, None) == stamp:
+        is_same = before.pop(shard, None) == stamp
+        if is_same and not every:
             continue
         known = index.known(shard)
-        if _settled(stamp[1]):
+        if not is_same and _settled(stamp[1]):
             found.folders[shard] = stamp
         for run_id, mark in _logs(folder, shard, known):
-            if known.pop(run_id, None) != mark:
-                found.rows[run_id] = _read(folder, run_id, get, found.unread)
-                if len(found.rows) > _MANY:
-                    return None
+            was = known.pop(run_id, None)
+            if was == mark:
+                continue
+            found.rows[run_id] = _read(folder, run_id, get, found.unread)
+            if len(found.rows) > _MANY:
+                return None
+            if run_id in unfinished:
+                changes += found.rows[run_id] != unfinished[run_id][1]
+            else:
+                changes += 1
+                is_rewritten = is_rewritten or was is not None
         found.gone.update(known)
     for shard in before:
         found.folders[shard] = None
         found.gone.update(index.known(shard))
-    changes = len(found.rows) + len(found.gone) + len(found.folders)
-    for run_id, (mark, row) in unfinished.items():
+    changes += len(found.gone) + len(found.folders)
+    for run_id, (_, row) in unfinished.items():
         if run_id in found.rows or run_id in found.gone:
             continue
-        path = folder.path(f"runs/{run_id[:2]}/{run_id}.jsonl")
-        if row[4] is None or _stamp_of(path) != mark:
+        if row[STATUS] is None or not is_as_read(folder, row):
             found.rows[run_id] = _read(folder, run_id, get, found.unread)
             changes += found.rows[run_id] != row
-    found.is_worth_writing = changes >= _WORTH
+    found.is_worth_writing = changes >= _WORTH or is_rewritten
     return found
 
 
@@ -137,6 +151,36 @@ def everything(
         found = map(read, shards)
     for rows in found:
         yield from rows
+
+
+def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
+    """Returns of how many runs an index says other than their logs, where it would be believed.
+
+    Args:
+        folder: The store's folder.
+        index: The index.
+        get: Returns the record of a run.
+
+    Raises:
+        BackendError: A folder cannot be looked into.
+        BrokenError: The index is none.
+    """
+    count, unseen = 0, index.total()
+    before = index.folders()
+    for shard, stamp in folders_of_runs(folder):
+        rows = index.rows(shard)
+        unseen -= len(rows)
+        is_same = before.pop(shard, None) == stamp
+        for run_id, mark in _logs(folder, shard, rows):
+            row = rows.pop(run_id, None)
+            if row is None:
+                count += is_same  # nobody would look for it
+            elif row[1:STATUS] == mark:
+                count += _read(folder, run_id, get, [])[STATUS:] != row[STATUS:]
+        if is_same:
+            count += len(rows)
+    # What is in no folder would be shown for ever, unless a folder is known to have vanished.
+    return count + unseen - sum(len(index.known(shard)) for shard in before)
 
 
 def has_more_than(folder: "Folder", number: int) -> bool:
@@ -179,7 +223,7 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
 
 
 def _logs(folder: "Folder", shard: str, known: "dict[str, Stamp]") -> "Iterator[tuple[str, Stamp]]":
-    """Yields the logs that stand in a folder, as their names say, with inode, size and change."""
+    """Yields the logs that stand in a folder, as their names say, with their stamps."""
     path = folder.path(f"runs/{shard}")
     with files.doing("list", path):
         try:
@@ -201,17 +245,17 @@ def _logs(folder: "Folder", shard: str, known: "dict[str, Stamp]") -> "Iterator[
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                yield run_id, (status.st_ino, status.st_size, status.st_ctime_ns)
+                yield run_id, stamp_of(status)
 
 
 def _read(folder: "Folder", run_id: str, get: "Get", unread: "Unread") -> "Row":
     """The row of a run, from its log."""
-    stamp, head, tail = (0, 0, 0), b"", b""
+    stamp, head, tail = _NEVER, b"", b""
     try:
         fd = os.open(f"{folder.root}/runs/{run_id[:2]}/{run_id}.jsonl", _FLAGS)
         try:
             status = os.fstat(fd)
-            stamp = (status.st_ino, status.st_size, status.st_ctime_ns)
+            stamp = stamp_of(status)
             if S_ISREG(status.st_mode):
                 head = tail = os.pread(fd, _LOOK, 0)
                 if status.st_size > _LOOK:
@@ -225,12 +269,13 @@ def _read(folder: "Folder", run_id: str, get: "Get", unread: "Unread") -> "Row":
         return row
     try:
         # Only what can still change is looked at again, so only of that the moment counts.
-        return row_of(get(run_id), (stamp[0], stamp[1], _settled(stamp[2])))
+        inode, size, changed, modified = stamp
+        return row_of(get(run_id), (inode, size, _settled(changed), modified))
     except RunNotFoundError:
         pass  # a crash left it before its first line, or it is about to be written
     except StorageError as error:
         unread.append((run_id, error))
-    return blank_row(run_id, (0, 0, 0))
+    return blank_row(run_id, _NEVER)
 
 
 def sealed_row(run_id: str, stamp: "Stamp", head: bytes, tail: bytes) -> "Row | None":
@@ -240,7 +285,7 @@ def sealed_row(run_id: str, stamp: "Stamp", head: bytes, tail: bytes) -> "Row | 
 
     Args:
         run_id: The run.
-        stamp: Inode, size and time of change of its log.
+        stamp: The stamp of its log.
         head: Whole lines from its beginning, and perhaps more.
         tail: The bytes at its end, at least the last line and the end of the one before it.
     """
@@ -310,9 +355,11 @@ def _settled(changed: int) -> int:
     return changed if changed + coarse < time_ns() else 0
 
 
-def _stamp_of(path: str) -> "Stamp | None":
+def is_as_read(folder: "Folder", row: "Row") -> bool:
+    """Tells whether a log is still the one that a row was read from."""
+    run_id = row[0]
     try:
-        status = os.lstat(path)
+        status = os.lstat(f"{folder.root}/runs/{run_id[:2]}/{run_id}.jsonl")
     except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_ctime_ns
+        return False
+    return bool(stamp_of(status) == row[1:STATUS])

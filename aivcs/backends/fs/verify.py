@@ -1,7 +1,8 @@
 """Reads all of a store and says what is wrong with it: bytes, places, and the rules of the logs.
 
 Nothing is believed for its name, and nothing is changed unless that is asked for: no file, no time
-stamp, and a lock is only ever taken shared and for a moment. Writers may go on meanwhile. A log is
+stamp (but an index of runs that is wrong, which is a cache, is removed), and a lock is only ever
+taken shared and for a moment. Writers may go on meanwhile. A log is
 judged up to where it ended when it was opened; if anything seems wrong with it, it is judged a
 second time up to where it ended while no writer was in the middle of something, and only that
 counts. What is deleted before it is reached is passed over.
@@ -15,8 +16,8 @@ of one log, for each processor; what the rules must remember of a long log goes 
 
 Here is what stands where; `object_check` and `log_check` judge one thing each.
 
-What cannot be found here: a log cut at the end of a line, or written anew as a whole. Both are
-whole logs; only a head kept elsewhere tells.
+What cannot be found here: a log cut at the end of a line, written anew as a whole, or deleted. Only
+a head that was taken before tells (`aivcs.commands.head`).
 """
 
 import os
@@ -34,7 +35,7 @@ from aivcs.backends.fs.workers import in_order
 from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError, UsageError
 from aivcs.log.verify import DAMAGE
 from aivcs.model import RunId, check_release_name
-from aivcs.store.finding import Finding
+from aivcs.store.finding import PARTS, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,9 +46,12 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int], None]
 
-PARTS = ("blobs", "runs", "releases")
-"""What `verify` can be asked to read."""
-
+_FOLDERS = {
+    "blobs": ("objects", "pins", "damaged", "tmp"),
+    "runs": ("runs",),
+    "releases": ("releases",),
+}
+"""Where each part is kept."""
 _HEX = frozenset("0123456789abcdef")
 _IN_USE = 86_400
 """Seconds after which a temporary file is taken for a leftover, even if its process seems alive."""
@@ -103,11 +107,14 @@ def _findings(
                 progress(part, size)
         for finding, how in report.found:
             yield _mended(finding, how) if mend and how is not None else finding
+    yield from verifier.check_owners(parts)
     if "blobs" in parts:
         # When all repairs are made: what was set aside is missing by now.
         for finding, how in verifier.pins():
             yield _mended(finding, how) if mend and how is not None else finding
     yield from verifier.places.unread
+    if "runs" in parts:
+        yield from verifier.check_index()
 
 
 def _mended(finding: Finding, how: "Mend") -> Finding:
@@ -218,6 +225,19 @@ class _Verifier:
             # Who takes a pin away may remove the blob at once.
             elif not self.places.has_blob(digest) and os.path.lexists(self._folder.path(where)):
                 yield unkept(digest, self._aside(digest)), None
+
+    def check_index(self) -> "Iterator[Finding]":
+        """Yields whether the index of runs contradicts the logs; it is removed then."""
+        from aivcs.backends.fs.index_check import check_index
+
+        return check_index(self._folder)
+
+    def check_owners(self, parts: "frozenset[str]") -> "Iterator[Finding]":
+        """Yields what the store's owner cannot write in some parts."""
+        from aivcs.backends.fs.owner_check import check_owners
+
+        folders = [name for part in PARTS if part in parts for name in _FOLDERS[part]]
+        return check_owners(self._folder, folders)
 
     def _aside(self, digest: str) -> "list[str]":
         """Where a repair put bytes that had stood in the place of a blob."""

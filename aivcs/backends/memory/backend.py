@@ -151,12 +151,14 @@ class MemoryDocuments:
         """As `Documents.write`."""
         with self._lock:
             self._require(name, expect)
+            self._data.pop(name, None)  # the last one written is the last one in it
             self._data[name] = data
 
-    def names(self, prefix: str) -> Iterator[str]:
+    def names(self, prefix: str, *, newest_first: bool = False) -> Iterator[str]:
         """As `Documents.names`, of this moment."""
         with self._lock:
-            return iter(sorted(name for name in self._data if name.startswith(prefix)))
+            found = [name for name in self._data if name.startswith(prefix)]
+        return reversed(found) if newest_first else iter(sorted(found))
 
     def drop(self, name: str, *, expect: str | None = None) -> bool:
         """As `Documents.drop`."""
@@ -196,6 +198,7 @@ class MemoryBackend:
         url: str,
         *,
         shared: bool = False,  # noqa: ARG003 with whom?
+        private: bool = False,  # noqa: ARG003 as ever
         settings: Settings | Configure | None = None,
     ) -> MemoryBackend:
         """As `open`."""

@@ -164,7 +164,11 @@ def run_log(
     ] = None,
     timestamp: Annotated[
         str | None,
-        Option("--timestamp", metavar="TIME", help="When it happened (RFC 3339). Default: now."),
+        Option(
+            "--timestamp",
+            metavar="TIME",
+            help="When it happened (RFC 3339, cut to microseconds). Default: now.",
+        ),
     ] = None,
     files: Annotated[
         list[str] | None,

@@ -77,8 +77,14 @@ def init(
         ),
     ] = ".",
     shared: Annotated[bool, Option("--shared", help="Let the folder's group write.")] = False,
+    private: Annotated[
+        bool, Option("--private", help="Let nobody else read or write. Default: as the umask says.")
+    ] = False,
 ) -> None:
-    """Make a store, and print its path. Running it again is harmless."""
+    """Make a store, and print its path. Running it again is harmless.
+
+    Who may read and write it is kept for all that is made in it later.
+    """
 
 
 @app.command()
@@ -113,6 +119,9 @@ def verify(
 ) -> None:
     """Read all of the store and print what is damaged (exit 14), or nothing.
 
+    Without --head it is compared with the newest manifest that aivcs head has pinned in it: so a
+    log that was deleted or cut since is found. What nobody took a head of can vanish unseen.
+
     Also printed, as notices that leave the exit code at 0, are what crashes left and what is
     missing: specs that runs and releases name, files of events, and whatever is named by a spec
     that is live, or by what that names. Missing blobs that are pinned are damage.
@@ -137,8 +146,9 @@ def gc(
 ) -> None:
     """Delete old blobs that nothing refers to, and print their digests and sizes.
 
-    What a run, a release, a pin or a blob that counts itself mentions is kept, and so is what was
-    put a short while ago.
+    A blob is kept if a run, a release, a pin or a blob that is kept itself mentions its digest: any
+    64 hexadecimal digits between other characters, in JSON or in any other text. What was put a
+    short while ago is kept, too.
     """
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aivcs.store.finding import Finding
 
 
-def init(context: Context, folder: str, shared: bool) -> None:
+def init(context: Context, folder: str, shared: bool, private: bool) -> None:
     """Prints the path of the store."""
     import os
 
@@ -33,7 +33,7 @@ def init(context: Context, folder: str, shared: bool) -> None:
                 f"init makes a folder named .aivcs, and {named!a} is named as the store; "
                 "give the DIR that is to have one"
             )
-    repo = store.init(folder, shared=shared)
+    repo = store.init(folder, shared=shared, private=private)
 
     context.write(f"{repo.path}\n")
     context.flush()
@@ -98,11 +98,19 @@ def _verify(
     from itertools import chain
 
     from aivcs.cli.progress import Bar
+    from aivcs.store.finding import PARTS
 
     repo = context.repository()
     checked = dict.fromkeys(parts.split(), 0)
     found = {"damage": 0, "notice": 0, "repaired": 0}
     names = frozenset(checked)
+    compared = f", compared with {len(heads)} heads" if heads else ""
+    if not heads and len(names) == len(PARTS):
+        from aivcs.commands.head import newest_kept
+
+        kept = newest_kept(repo)
+        if kept is not None:
+            heads, compared = [kept], f", compared with the head {kept.short} that is pinned here"
     with Bar(context, "verifying", lambda: repo.store.measure(names)) as bar:
 
         def count(part: str, size: int) -> None:
@@ -119,7 +127,6 @@ def _verify(
                 context.write(render.finding_line(finding))
             context.flush()
     if not as_json:
-        compared = f", compared with {len(heads)} heads" if heads else ""
         context.tell(f"read {_counted(checked)}{compared}: {_verdict(found)}")
     return 14 if found["damage"] else 0
 
