@@ -14,9 +14,8 @@ import marshal
 import re
 from contextlib import contextmanager, suppress
 from functools import partial
-from io import BytesIO
-from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING
 
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
@@ -152,11 +151,8 @@ class _Places:
     """Where reading stopped in each of some logs, in the order of their names, in a file."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes]
-        try:
-            self._file = TemporaryFile()
-        except OSError:  # then it may be too much for memory, or not
-            self._file = BytesIO()
+        # On disk only where there are many logs.
+        self._file = SpooledTemporaryFile(1 << 20)
 
     def add(self, name: str, place: Place) -> None:
         with _writing():

@@ -89,10 +89,8 @@ class Repository:
         backend = load_backend(scheme)
         if scheme == "file":
             where = os.path.join(where, backend.STORE)
-        made = backend.init(
-            where, shared=shared, private=private, settings=settings or stored_settings(where)
-        )
-        return cls(made)
+        configure = settings or stored_settings(where)
+        return cls(backend.init(where, shared=shared, private=private, settings=configure))
 
     @classmethod
     def open(
@@ -364,13 +362,14 @@ class Repository:
         """
         return self.store.hold(later=later)
 
-    def pins(self, prefix: str = "") -> "Iterator[str]":
+    def pins(self, prefix: str = "", *, newest_first: bool = False) -> "Iterator[str]":
         """Yields what is kept although nothing may refer to it: the names below `pins/`, in order.
 
         Args:
             prefix: How they begin.
+            newest_first: Whether the one that was pinned last comes first.
         """
-        for name in self.store.documents.names(f"pins/{prefix}"):
+        for name in self.store.documents.names(f"pins/{prefix}", newest_first=newest_first):
             yield name[5:]
 
     def pin(self, digest: str) -> None:
@@ -617,8 +616,8 @@ def _split(store: "str | os.PathLike[str]") -> "tuple[str, str]":
 def load_backend(scheme: str) -> "Any":
     """Returns the class of `SCHEMES` that opens and makes the stores of a scheme.
 
-    It has `open(url, settings)` and `init(url, shared=…, settings=…)`, where the settings may be
-    what makes them of the text of the store's own configuration, and gives a `Backend`.
+    It has `open(url, settings)` and `init(url, shared=…, private=…, settings=…)`, which give a
+    `Backend`. The settings may be what makes them of the text of the store's own configuration.
     """
     module, _, name = SCHEMES[scheme].partition(":")
     return getattr(__import__(module, fromlist=[name]), name)

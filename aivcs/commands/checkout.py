@@ -246,34 +246,28 @@ def _missing_folders(folder: str) -> list[str]:
     return missing
 
 
-def _require_distinct(pieces: list[_Piece]) -> None:
-    """Refuses paths that a file system which ignores case cannot hold side by side.
+def _require_distinct(wanted: list[_Piece]) -> None:
+    """Refuses files that a file system which ignores case cannot hold.
 
     Raises:
-        ConflictError: Two of them differ in case only.
+        ConflictError: Two of their paths differ in case only.
     """
     from unicodedata import normalize
 
-    paths = [
-        path
-        for piece in pieces
-        for path in (
-            [piece.path]
-            if piece.file or not piece.part.files
-            else [f"{piece.path}/{file.path}" for file in piece.part.files]
-        )
-    ]
     seen: dict[str, str] = {}
-    for whole in paths:
-        names = whole.split("/")
-        for count in range(1, len(names) + 1):
-            path = "/".join(names[:count])
-            other = seen.setdefault(normalize("NFC", path).casefold(), path)
-            if other != path:
-                raise ConflictError(
-                    f"{other!a} and {path!a} differ in case only, and the file system there takes "
-                    "them for one; nothing was written. Check it out to one that tells them apart"
-                )
+    for piece in wanted:
+        below = [file.path for file in piece.part.files] if piece.file is None else []
+        for whole in [f"{piece.path}/{path}" for path in below] or [piece.path]:
+            names = whole.split("/")
+            for count in range(1, len(names) + 1):
+                path = "/".join(names[:count])
+                other = seen.setdefault(normalize("NFC", path).casefold(), path)
+                if other != path:
+                    raise ConflictError(
+                        f"{other!a} and {path!a} differ in case only, and the file system there "
+                        "takes them for one; nothing was written. Check it out to one that tells "
+                        "them apart"
+                    )
 
 
 def _place_of(folder: str, piece: _Piece) -> bytes:

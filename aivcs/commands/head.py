@@ -81,9 +81,9 @@ def take(repo: Repository) -> Taken:
         for name in repo.store.logs.names():
             last = START
             for line, place in repo.store.logs.read(name, settled=True):
-                if place.lines == 1:
-                    _require_place(repo, name, line)
                 last = place
+                if last.lines == 1:
+                    _require_place(repo, name, line)
             if last.lines:
                 count += 1
                 yield name, Head(last.lines, last.hash)
@@ -103,12 +103,10 @@ def _require_place(repo: Repository, name: str, line: bytes) -> None:
         require_name(members(line).get("run_id" if kind == "run" else "name"), rest)
     except IntegrityError as error:
         where = repo.store.logs.where(name)
-        raise IntegrityError(
-            None,
-            None,
-            f"{name} ({where})",
+        raise IntegrityError.of(
             f"{where} {error}; no head is taken of a log in the wrong place: move it out "
             "of the store, or put it where it belongs, then: aivcs verify",
+            f"{name} ({where})",
         ) from error
 
 
@@ -173,7 +171,7 @@ def newest_kept(repo: Repository) -> ContentDigest | None:
     Raises:
         BackendError: The pins cannot be looked at.
     """
-    for name in repo.store.documents.names("pins/", newest_first=True):
+    for name in repo.pins(newest_first=True):
         try:
             digest = ContentDigest(name.removeprefix("pins/"))
             if next(_pieces_of(repo, digest), b"").startswith(BEGINNING):

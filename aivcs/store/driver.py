@@ -312,7 +312,7 @@ class Documents(Protocol):
 
         Args:
             prefix: Of the names.
-            newest_first: Whether the order is that of their last writing instead.
+            newest_first: Whether the one that was written last comes first instead.
         """
         ...
 

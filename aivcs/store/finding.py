@@ -6,7 +6,7 @@ from aivcs.log.verify import DAMAGE
 from aivcs.model import Record
 
 PARTS = ("blobs", "runs", "releases")
-"""The parts of a store that can be verified apart."""
+"""The parts of a store that can be inspected."""
 
 
 class Finding(Record):

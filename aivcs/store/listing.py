@@ -42,16 +42,7 @@ class Listing:
         for record in found:
             ages.add("\0".join(age(record)))
         for key in ages.keys(descending=True):
-            run_id = key.partition("\0")[2]
-            try:
-                record = self._ledger.get_run(run_id)
-            except RunNotFoundError:
-                continue
-            except StorageError as error:  # though it could be read a moment ago
-                self.tell(run_id, error)
-                continue
-            if selection.fits(record):
-                yield record
+            yield from filter(selection.fits, self.get(key.partition("\0")[2]))
 
     def outcomes(self, selection: "Selection") -> "Iterator[Outcome]":
         """Yields what `RunLedger.iter_outcomes` does of the runs that fit, whatever their tags."""
@@ -67,12 +58,16 @@ class Listing:
     def everything(self) -> "Iterator[RunRecord]":
         """Yields all runs by id, and tells of those that cannot be read."""
         for run_id in self._ledger.list_run_ids():
-            try:
-                yield self._ledger.get_run(run_id)
-            except RunNotFoundError:
-                continue
-            except StorageError as error:
-                self.tell(run_id, error)
+            yield from self.get(run_id)
+
+    def get(self, run_id: str) -> "Iterator[RunRecord]":
+        """Yields a run as its log says, unless it is no more, or cannot be read, which it tells."""
+        try:
+            yield self._ledger.get_run(run_id)
+        except RunNotFoundError:
+            pass
+        except StorageError as error:
+            self.tell(run_id, error)
 
     def tell(self, run_id: str, error: StorageError) -> None:
         """Tells of a run that cannot be read, or raises the error if there is nobody to tell."""

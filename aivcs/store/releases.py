@@ -6,7 +6,7 @@ judged or signed in between is planned on `view`, and given to `append` with the
 """
 
 from aivcs import errors
-from aivcs.errors import IntegrityError
+from aivcs.errors import IntegrityError, StorageError
 from aivcs.log.release_changes import (
     ReleaseView,
     encode,
@@ -193,8 +193,15 @@ class LogReleaseRegistry:
 
     def list_names(self) -> "Iterator[str]":
         """As `ReleaseRegistry.list_names`."""
-        for name in self._logs.names(PREFIX):
-            yield name[len(PREFIX) :]
+        for log in self._logs.names(PREFIX, strict=False):
+            # Without a first line it is a name that a crash kept from its first release.
+            try:
+                with self._logs.look(log) as view:
+                    there = view is not None
+            except StorageError:
+                there = True  # who asks for it will be told
+            if there:
+                yield log.removeprefix(PREFIX)
 
     def head(self, name: str) -> Head:
         """As `ReleaseRegistry.head`; reads and checks the whole log."""

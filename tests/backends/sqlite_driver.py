@@ -53,8 +53,8 @@ class Database:
             raise errors.BackendError(f"cannot use {self.path}: {error}") from error
 
     def names(self, statement, prefix):
-        """Yields the texts of one column that begin with a prefix, in order."""
-        return (name for (name,) in sorted(self.run(statement)) if name.startswith(prefix))
+        """Yields the texts of one column that begin with a prefix."""
+        return (name for (name,) in self.run(statement) if name.startswith(prefix))
 
     @contextmanager
     def change(self):
@@ -95,8 +95,7 @@ class SqliteLogs:
         self._database = database
 
     def names(self, prefix="", *, strict=True):
-        del strict  # there is no wrong place
-        return self._database.names("SELECT DISTINCT log FROM lines", prefix)
+        return self._database.names("SELECT DISTINCT log FROM lines ORDER BY log", prefix)
 
     def where(self, name):
         return name
@@ -107,7 +106,6 @@ class SqliteLogs:
             yield self._view(name)
 
     def update(self, name, decide, *, durable=True):
-        del durable  # always
         with self._database.change():
             view = self._view(name)
             lines = list(decide(view))
@@ -117,10 +115,9 @@ class SqliteLogs:
                 self._database.run("INSERT INTO lines VALUES (?, ?, ?)", name, number, line)
 
     def append_texts(self, name, texts):
-        del name, texts
+        return None
 
     def read(self, name, after=START, *, settled=False):
-        del settled  # what is there, is
         with self._database.state():
             count = self._count(name)
             known = (
@@ -183,7 +180,10 @@ class SqliteBlobs(WholeBlobs):
         self._database.run("DELETE FROM blobs WHERE digest = ?", ContentDigest(digest))
 
     def list_digests(self, prefix=""):
-        return map(ContentDigest, self._database.names("SELECT digest FROM blobs", prefix.lower()))
+        return map(
+            ContentDigest,
+            self._database.names("SELECT digest FROM blobs ORDER BY digest", prefix.lower()),
+        )
 
     def stored(self):
         rows = self._database.run("SELECT digest, length(content), put FROM blobs")
@@ -223,9 +223,8 @@ class SqliteDocuments:
             self._database.run("INSERT OR REPLACE INTO documents VALUES (?, ?)", name, data)
 
     def names(self, prefix, *, newest_first=False):
-        rows = self._database.run("SELECT name FROM documents ORDER BY rowid DESC")
-        found = [name for (name,) in rows if name.startswith(prefix)]
-        return iter(found if newest_first else sorted(found))
+        names = self._database.names("SELECT name FROM documents ORDER BY rowid DESC", prefix)
+        return names if newest_first else iter(sorted(names))
 
     def drop(self, name, *, expect=None):
         with self._database.change():
@@ -300,7 +299,6 @@ class SqliteBackend:
 
     @classmethod
     def init(cls, url, *, shared=False, private=False, settings=None):
-        del shared, private
         path = url.removeprefix("sqlite://")
         if not os.path.exists(path):
             with sqlite3.connect(path) as database:

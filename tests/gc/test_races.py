@@ -18,7 +18,7 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.backends.fs.blobs import FileCasStore
-from aivcs.commands import blob, gc, release, run
+from aivcs.commands import blob, gc, run
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
 from aivcs.model import RunEvent, RunMetadata
 from aivcs.repository import Repository
@@ -111,10 +111,10 @@ class TestBetweenMarkingAndDeleting:
         run.finish(other, run_id, state=digest)
 
     def promote_it(self, other, digest):
-        release.promote(other, "new/bot", digest, by="me")
+        other.promote("new/bot", digest, by="me")
 
     def promote_it_under_a_name_that_was_read(self, other, digest):
-        release.promote(other, "bot", digest, by="me")
+        other.promote("bot", digest, by="me")
 
     def refer_to_it_by_a_manifest(self, other, digest):
         manifest = other.blobs.put(f'{{"prompt":"{digest}"}}'.encode())
@@ -139,7 +139,7 @@ class TestBetweenMarkingAndDeleting:
     def test_counts(self, repo, meanwhile, act):
         first = repo.blobs.put(b"first")
         repo.start_run(first, agent_name="bot")
-        release.promote(repo, "bot", first, by="me")
+        repo.promote("bot", first, by="me")
         wanted, garbage = put_long_ago(repo, b"wanted", b"garbage")
         meanwhile(lambda other: getattr(self, act)(other, wanted))
         assert collect(repo) == [garbage]
@@ -225,7 +225,7 @@ class TestTheLock:
                 lambda: other.blobs.put_stream(BytesIO(b"x" * (2 << 20))),
                 lambda: other.start_run(digest, agent_name="bot"),
                 lambda: run.finish(other, run_id, state=digest),
-                lambda: release.promote(other, "bot", digest, by="me"),
+                lambda: other.promote("bot", digest, by="me"),
                 lambda: blob.pin(other, [digest]),
             ):
                 with pytest.raises(LockTimeoutError):

@@ -102,7 +102,7 @@ class FileBackend:
                 if is_new:
                     _unmake(folder)
                 raise
-            _complete(folder, is_writable=is_writable, is_new=found is None)
+            _complete(folder, is_writable=is_writable)
             # Before it is a store, since as soon as it is one somebody may rely on finding it; and
             # also when it was one already: whoever made it may not have come to sync it.
             files.sync_folder(path)
@@ -293,16 +293,15 @@ def _make_above(path: str) -> None:
         files.sync_folder(os.path.dirname(folder))
 
 
-def _complete(folder: Folder, *, is_writable: bool, is_new: bool) -> None:
+def _complete(folder: Folder, *, is_writable: bool) -> None:
     """Writes the small files of a store that are missing."""
-    from aivcs.backends.fs.documents import FileDocuments
-    from aivcs.store.identity import identify
-
     if not os.path.lexists(folder.path(".gitignore")):
         folder.write_file(".gitignore", b"*\n")  # not committed by accident
     if is_writable:
+        from aivcs.backends.fs.documents import FileDocuments
+        from aivcs.store.identity import identify
+
         _complete_attributes(folder)
-    if is_new or os.access(folder.root, os.W_OK):
         identify(FileDocuments(folder))
 
 

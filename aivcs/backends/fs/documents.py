@@ -43,19 +43,18 @@ class FileDocuments:
             self._folder.write_file(name, data)
 
     def names(self, prefix: str, *, newest_first: bool = False) -> "Iterator[str]":
-        """As `Documents.names`."""
-        found = self._names(prefix)
-        if newest_first:
-            found = iter(sorted(found, key=self._written, reverse=True))
-        return found
+        """As `Documents.names`; what was written last is told by the time of the file."""
+        return self._newest_first(prefix) if newest_first else self._names(prefix)
 
-    def _written(self, name: str) -> "tuple[int, str]":
-        path = self._folder.path(name)
-        with files.doing("look at", path):
-            try:
-                return os.lstat(path).st_mtime_ns, name
-            except FileNotFoundError:
-                return 0, name  # gone since
+    def _newest_first(self, prefix: str) -> "Iterator[str]":
+        aged = []
+        for name in self._names(prefix):
+            with files.doing("look at", self._folder.path(name)):
+                try:
+                    aged.append((os.lstat(self._folder.path(name)).st_mtime_ns, name))
+                except FileNotFoundError:
+                    continue  # gone since
+        return (name for _, name in sorted(aged, reverse=True))
 
     def _names(self, prefix: str) -> "Iterator[str]":
         above = prefix[: prefix.rfind("/") + 1]

@@ -11,6 +11,7 @@ from aivcs.errors import BackendError, RunNotFoundError
 from aivcs.log.run import fold
 from aivcs.log.verify import NOTICE
 from aivcs.store.finding import Finding
+from aivcs.store.runs import LogRunLedger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check_index(folder: "Folder") -> "Iterator[Finding]":
 
     try:
         with Index(folder) as index:
-            count = count_contradictions(folder, index, read)
+            count = count_contradictions(folder, index, LogRunLedger(FileLogDriver(folder)).get_run)
     except (BrokenError, BackendError):
         return  # nobody believes the first; the second was found when the logs were read
     if not count:

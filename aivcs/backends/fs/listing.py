@@ -8,7 +8,6 @@ from itertools import islice
 
 from aivcs.backends.fs.index import STATUS, BrokenError, Index, build, record_of, update
 from aivcs.backends.fs.survey import everything, has_more_than, is_as_read, survey
-from aivcs.errors import RunNotFoundError, StorageError
 from aivcs.log.selection import age, outcome_of
 from aivcs.model import RunStatus, Timestamp
 from aivcs.store.listing import Listing, no_runs
@@ -155,7 +154,7 @@ class IndexedListing(Listing):
                     if proven or is_as_read(self._folder, row):
                         yield record
                     else:
-                        yield from filter(selection.fits, self._get(record.run_id))
+                        yield from filter(selection.fits, self.get(record.run_id))
             except BrokenError:  # it was there a moment ago
                 for record in self._silent().newest(selection, None):
                     if record.run_id not in hidden and (before is None or age(record) < before):
@@ -163,15 +162,6 @@ class IndexedListing(Listing):
                 return
             if is_last:
                 return
-
-    def _get(self, run_id: str) -> "Iterator[RunRecord]":
-        """Yields a run as its log says, unless it is no more, or cannot be read, which it tells."""
-        try:
-            yield self._ledger.get_run(run_id)
-        except RunNotFoundError:
-            pass
-        except StorageError as error:  # though it could be read a moment ago
-            self.tell(run_id, error)
 
 
 def _merged(changed: "list[RunRecord]", others: "Iterator[RunRecord]") -> "Iterator[RunRecord]":

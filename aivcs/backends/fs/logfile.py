@@ -65,11 +65,7 @@ class FileLogDriver:
             lines = list(decide(None))  # what is refused must not create a log
             if not lines:
                 return
-            self._identify()
-            if file.count("/") > 1 and name.startswith("release/"):
-                from aivcs.backends.fs.spelling import require_spelling
-
-                require_spelling(self._folder, file)
+            self._prepare(file)
             log = LockedLog.create(self._folder, file)
         try:
             if log.view is not None:
@@ -77,14 +73,26 @@ class FileLogDriver:
             log.append(lines, sync=durable or self._folder.settings.durability == "full")
         except OSError as error:
             raise BackendError(f"cannot read {file}: {error.strerror or error}") from error
-        except IntegrityError as error:
-            _tell_alias(self._folder, file, error)
+        except IntegrityError:
+            from aivcs.backends.fs.spelling import explain
+
+            explain(self._folder, file)
             raise
         finally:
             log.close()
 
-    def _identify(self) -> None:
-        """Gives the store of an older version its id, with the first log made in it."""
+    def _prepare(self, file: str) -> None:
+        """Looks after what comes with a new log.
+
+        A store of an older version gets its id with the first one.
+
+        Raises:
+            ConflictError: A folder on its way is there in another case, which is the same here.
+        """
+        if not file.startswith("runs/") and file.count("/") > 1:
+            from aivcs.backends.fs.spelling import require_new
+
+            require_new(self._folder, file)
         if not os.path.lexists(self._folder.path("id")):
             from aivcs.backends.fs.documents import FileDocuments
             from aivcs.store.identity import identify
@@ -105,16 +113,6 @@ class FileLogDriver:
         from aivcs.backends.fs.logs import read
 
         return read(self._folder, name, after, settled=settled)
-
-
-def _tell_alias(folder: "Folder", file: str, error: "BaseException | None") -> None:
-    """Raises the right error where a log seems damaged because it is that of another name."""
-    if isinstance(error, IntegrityError) and file.startswith("releases/"):
-        from aivcs.backends.fs.spelling import other_spelling
-
-        alias = other_spelling(folder, file)
-        if alias is not None:
-            raise alias from error
 
 
 class OpenLog:
@@ -155,14 +153,18 @@ class OpenLog:
 
         Raises:
             BackendError: It could not be read.
+            ConflictError: It is the log of a name that differs in case only.
         """
         if self._fd is not None:
             files.close(self._fd)
+        if isinstance(error, IntegrityError):
+            from aivcs.backends.fs.spelling import explain
+
+            explain(self._folder, self._name)
         if isinstance(error, OSError):
             raise BackendError(
                 f"cannot read {self._folder.path(self._name)}: {error.strerror or error}"
             ) from error
-        _tell_alias(self._folder, self._name, error)
 
 
 class LockedLog:

@@ -1,53 +1,54 @@
-"""Names of logs that a file system takes for one: it ignores case, or how letters are composed."""
+"""Names of releases that a file system which ignores case takes for one."""
 
 import os
 
-from aivcs.backends.fs import files
-from aivcs.backends.fs.lines import FileLogView
 from aivcs.errors import ConflictError, StorageError
-from aivcs.log.chain import members
+from aivcs.log import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
 
+_FIRST_LINE = 1 << 16
+"""Bytes that the first line of a release log has, at most, as far as this looks."""
 
-def other_spelling(folder: "Folder", name: str) -> "ConflictError | None":
-    """Returns the error if the log of a release is found under another name of its; else None.
+
+def explain(folder: "Folder", file: str) -> None:
+    """Tells a log of another name from damage.
 
     Args:
         folder: The store's folder.
-        name: The path of the log, `releases/<name>.jsonl`.
+        file: The path of a release log that seems to be damaged.
+
+    Raises:
+        ConflictError: It is the log of a name that differs in case only.
     """
-    wanted = name.removeprefix("releases/").removesuffix(".jsonl")
+    name = file.removeprefix("releases/").removesuffix(".jsonl")
+    if name == file[: -len(".jsonl")]:
+        return  # a run's, whose name has but one spelling
     try:
-        fd = files.open_file(folder.path(name), os.O_RDONLY)
-        if fd is None:
-            return None
-        try:
-            other = members(FileLogView(fd, name).first()).get("name")
-        finally:
-            files.close(fd)
-        if (
+        with open(folder.path(file), "rb") as log:
+            other = chain.members(log.readline(_FIRST_LINE).rstrip(b"\n")).get("name")
+        is_alias = (
             isinstance(other, str)
-            and other != wanted
-            and other.casefold() == wanted.casefold()
-            and os.path.samefile(folder.path(name), folder.path(f"releases/{other}.jsonl"))
-        ):
-            return _same_but_case(wanted, other)
+            and other != name
+            and other.casefold() == name.casefold()
+            and os.path.samefile(folder.path(file), folder.path(f"releases/{other}.jsonl"))
+        )
     except (StorageError, OSError):
-        pass  # then it is what it seemed
-    return None
+        return  # then it is what it seemed
+    if is_alias:
+        raise _same_but_case(name, str(other))
 
 
-def require_spelling(folder: "Folder", name: str) -> None:
-    """Refuses the path of a new log if one of its folders is there in another case.
+def require_new(folder: "Folder", file: str) -> None:
+    """Refuses the path of a new log in a folder that is there in another case.
 
     Raises:
         ConflictError: The file system takes both for one.
     """
-    at, spelled = folder.path("releases"), ""
-    for part in name.split("/")[1:-1]:
+    at, spelled = folder.root, ""
+    for part in file.split("/")[:-1]:
         try:
             names = os.listdir(at)
         except OSError:
@@ -55,7 +56,8 @@ def require_spelling(folder: "Folder", name: str) -> None:
         if part not in names and os.path.lexists(f"{at}/{part}"):
             other = next((one for one in names if one.casefold() == part.casefold()), part)
             raise _same_but_case(f"{spelled}{part}/", f"{spelled}{other}/")
-        at, spelled = f"{at}/{part}", f"{spelled}{part}/"
+        at = f"{at}/{part}"
+        spelled = f"{spelled}{part}/" if at != folder.path("releases") else ""
 
 
 def _same_but_case(name: str, other: str) -> ConflictError:

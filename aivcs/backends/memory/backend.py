@@ -151,7 +151,7 @@ class MemoryDocuments:
         """As `Documents.write`."""
         with self._lock:
             self._require(name, expect)
-            self._data.pop(name, None)
+            self._data.pop(name, None)  # the last one written is the last one in it
             self._data[name] = data
 
     def names(self, prefix: str, *, newest_first: bool = False) -> Iterator[str]:
@@ -198,6 +198,7 @@ class MemoryBackend:
         url: str,
         *,
         shared: bool = False,  # noqa: ARG003 with whom?
+        private: bool = False,  # noqa: ARG003 as ever
         settings: Settings | Configure | None = None,
     ) -> MemoryBackend:
         """As `open`."""
