@@ -82,3 +82,37 @@ def test_status_shows_what_is_live_with_label_age_and_who(aivcs, released, termi
 def test_one_is_not_many(aivcs, released):
     assert aivcs.ok("verify").err == b"read 1 blob, 1 run, 1 release: no damage found\n"
     assert aivcs.ok("gc", "--dry-run").err == b"would delete 0 blobs of 0 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("run list --agent bto", "no agent bto; did you mean bot?"),
+        ("run list --agent zzz --agent bot --status failed", "no agent zzz"),
+        ("run stats --agent bto", "no agent bto; did you mean bot?"),
+        ("release history bot --label v9", "no release of bot is labelled v9"),
+        ("run list --agent bot --status failed", None),
+        ("run list --agent bto --json", None),
+    ],
+)
+def test_a_filter_that_fits_nothing_known_is_told_of(aivcs, released, line, hint):
+    for table in ((), ("--table",)):
+        done = aivcs.ok(*table, *line.split())
+        assert done.err == (b"" if hint is None else f"hint: {hint}\n".encode())
+
+
+def test_help_has_examples_and_whole_summaries_and_names_the_page(outside, terminal):
+    for words in ((), ("run",), ("release",)):
+        text = outside.ok(*words, "--help").out.decode()
+        assert "..." not in text.split("Commands:")[1].split("Examples:")[0]
+        assert "Examples:\n" in text
+    text = outside.ok("release", "promote", "--help").out.decode()
+    assert "\nThe manual: aivcs help release promote, or man aivcs-release-promote\n" in text
+    assert "    aivcs release promote" in text
+    drawn = terminal("release", "promote", "--help")
+    assert "Examples:" in drawn
+
+
+@pytest.mark.parametrize("line", ["deploy", "run delete", "run list --output x"])
+def test_what_is_not_near_is_not_suggested(outside, line):
+    assert "did you mean" not in outside(*line.split(), code=2).complaint

@@ -215,7 +215,8 @@ def history(
             repo, name, limit=limit, since=moment, labels=labels,
             mark=None if marks is None else marks.append,
         )  # fmt: skip
-        write_history(context, shown, marks, moment)
+        if not write_history(context, shown, marks, moment) and labels:
+            _tell_no_label(context, repo, name, labels)
         return
     entries = history(repo, name, limit=limit, since=moment, labels=labels)
     if as_json:
@@ -224,8 +225,23 @@ def history(
         for told in entries:
             context.write(json_line(told.to_json()))
         return
+    shown_any = False
     for told in entries:
         context.write(_history_line(told))
+        shown_any = True
+    if labels and not shown_any:
+        _tell_no_label(context, repo, name, labels)
+
+
+def _tell_no_label(context: "Context", repo: "Repository", name: str, labels: "list[str]") -> None:
+    """Says why a history is empty, where no release of the name bears a label asked for."""
+    from aivcs.cli.hints import about_label
+    from aivcs.cli.render import escape
+
+    for label in labels:
+        said = about_label(repo, name, label)
+        if said:
+            context.tell(f"hint: {escape(said)}")
 
 
 def _history_line(told: "HistoryEntry") -> str:

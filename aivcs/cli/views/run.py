@@ -58,8 +58,8 @@ def row(record: RunRecord) -> list[Cell | str]:
     ]
 
 
-def print_list(context: Context, records: Iterable[RunRecord]) -> None:
-    """Prints a table of runs, and below it how many there are of each status."""
+def print_list(context: Context, records: Iterable[RunRecord]) -> int:
+    """Prints a table of runs, below it how many have each status; returns how many there are."""
     counts = dict.fromkeys(STATUS_STYLE, 0)
 
     def counted() -> Iterator[list[Cell | str]]:
@@ -73,6 +73,7 @@ def print_list(context: Context, records: Iterable[RunRecord]) -> None:
         return f"\n{count(total, 'run')}: {', '.join(parts)}\n" if total else "\nno runs\n"
 
     render.table(context, COLUMNS, counted(), footer=footer)
+    return sum(counts.values())
 
 
 def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None:
