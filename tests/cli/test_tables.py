@@ -116,3 +116,15 @@ def test_help_has_examples_and_whole_summaries_and_names_the_page(outside, termi
 @pytest.mark.parametrize("line", ["deploy", "run delete", "run list --output x"])
 def test_what_is_not_near_is_not_suggested(outside, line):
     assert "did you mean" not in outside(*line.split(), code=2).complaint
+
+
+def test_a_wide_list_of_runs_has_tags_and_the_release_of_the_spec(aivcs, released, terminal):
+    aivcs.ok("release", "promote", "bot", released, "--label", "v1", "--notes", "x")
+    aivcs.begin("bot", b"a spec\n", "--tag", "env=ci")
+    wide = terminal("run", "list", columns=140, NO_COLOR="1").splitlines()
+    assert wide[0].split()[-2:] == ["RELEASE", "TAGS"]
+    assert wide[1].split()[-2:] == ["bot@v1", "env=ci"]
+    assert wide[2].split()[-1] == "bot@v1"
+    narrow = terminal("run", "list", columns=60, NO_COLOR="1").splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert "TAGS" not in narrow[0]

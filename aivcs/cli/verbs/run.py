@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from aivcs.model import RunRecord
 
 
+_ROOMY = 100
+"""Cells of a terminal on which a list of runs says what their specs were released as."""
+
+
 def start(
     context: "Context",
     agent: str,
@@ -223,8 +227,9 @@ def list_(
         from aivcs.cli.moments import parse_since
 
         moment = parse_since(since)
+    repo = context.repository()
     records = run_selection.list_(
-        context.repository(),
+        repo,
         agents=agents,
         specs=specs,
         statuses=[RunStatus(status.upper()) for status in statuses],
@@ -244,9 +249,12 @@ def list_(
             context.write(_run_line(record))
             found = True
     else:
+        from aivcs.cli.render import screen_width
         from aivcs.cli.views.run import print_list
 
-        found = print_list(context, records) > 0
+        # On a narrow terminal there is no room for it, and no need to read every release.
+        released = run_selection.live_specs(repo) if screen_width() >= _ROOMY else {}
+        found = print_list(context, records, released) > 0
     if not found:
         _tell_unknown(context, agents)
     if not unread:
