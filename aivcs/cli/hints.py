@@ -40,6 +40,8 @@ def _hint(context: Context, error: Exception) -> str:
     repo = context.opened
     if repo is None:
         return ""
+    if isinstance(error, errors.PolicyError):
+        return _about_refusal(context, repo, error)
     if isinstance(error, errors.InvalidSpecError):
         return _about_spec(context, repo, error.text)
     if isinstance(error, errors.InvalidDigestError):
@@ -53,6 +55,24 @@ def _hint(context: Context, error: Exception) -> str:
     else:
         return ""
     return f"{found} (looked in {repo.path})" if found else f"looked in {repo.path}"
+
+
+def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError) -> str:
+    """Names the runs that could be evidence, where a promotion was refused for want of it."""
+    from aivcs.cli.dispatch import parse
+    from aivcs.model import RunStatus
+
+    failed = {verdict.rule for verdict in error.verdicts if not verdict.ok}
+    call = parse(context.arguments)
+    if not failed & {"require_runs", "require_event"} or call is None or "spec" not in call[2]:
+        return ""
+    digest = repo.resolve_spec(call[2]["spec"], allow_missing=True)
+    named = {repo.resolve_run(context.run_operand(run)) for run in call[2]["evidence"]}
+    found = repo.runs.iter_runs(digest, status=RunStatus.COMPLETED, limit=_FEW + len(named))
+    runs = [record.run_id for record in found if record.run_id not in named][:_FEW]
+    if not runs:
+        return f"no other run of {digest.short} was completed"
+    return "completed runs of it: " + " ".join(f"--evidence {run}" for run in runs)
 
 
 def _about_store(context: Context) -> str:

@@ -128,3 +128,23 @@ def test_a_wide_list_of_runs_has_tags_and_the_release_of_the_spec(aivcs, release
     narrow = terminal("run", "list", columns=60, NO_COLOR="1").splitlines()
     assert max(map(len, narrow)) <= 60
     assert "TAGS" not in narrow[0]
+
+
+def test_a_refused_gate_lists_the_runs_that_would_count(aivcs, released):
+    aivcs.ok("config", "set", "policy.bot.require_runs", "2")
+    runs = [aivcs.begin("bot", b"a spec\n") for _ in range(3)]
+    for run in runs[:2]:
+        aivcs.ok("run", "finish", run)
+    words = ("release", "promote", "bot", released, "--notes", "x")
+    done = aivcs(*words, "--evidence", runs[0], code=15)
+    assert f"hint: completed runs of it: --evidence {runs[1]}\n" in done.err.decode()
+    aivcs("release", "promote", "bot", released, *words[4:], "--evidence", runs[0],
+          "--evidence", runs[1], code=0)  # fmt: skip
+
+
+def test_an_error_on_a_terminal_breaks_no_word(aivcs, released, terminal):
+    aivcs.ok("release", "block", "bot", "current", "--reason", "it " * 30)
+    text = terminal("release", "promote", "bot", released, columns=70, code=15)
+    assert max(map(len, text.splitlines())) <= 70
+    assert text.count(released[:12]) == 2
+    assert released not in text

@@ -133,7 +133,7 @@ def block(
             f"aivcs: warning: {mark.spec_digest.short} is live as {name}, and stays live until: "
             f"aivcs release rollback {name}"
         )
-    context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest} --reason TEXT")
+    context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest.short} --reason TEXT")
 
 
 def unblock(
@@ -429,7 +429,7 @@ def _announce(
     if is_blocked(repo, before):
         context.tell(
             f"{before.spec_digest.short} is blocked; if it is good after all: "
-            f"aivcs release unblock {name} {before.spec_digest} --reason TEXT"
+            f"aivcs release unblock {name} {before.spec_digest.short} --reason TEXT"
         )
         return
     undo = "" if after.action == "promote" else f" --to @{before.seq}"
