@@ -143,9 +143,9 @@ class BlockedError(ConflictError):
         self.created_at = created_at
         self.reason = reason
         super().__init__(
-            f"{name}: {spec_digest} was blocked by {by} at {created_at}: {reason}; nothing was "
-            f"changed. {instead}If it is good after all: "
-            f"aivcs release unblock {name} {spec_digest} --reason TEXT"
+            f"{name}: {spec_digest[:12]} was blocked by {by} at {created_at}: {reason}; nothing "
+            f"was changed. {instead}If it is good after all: "
+            f"aivcs release unblock {name} {spec_digest[:12]} --reason TEXT"
         )
 
 

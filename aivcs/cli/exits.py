@@ -35,6 +35,8 @@ CODES: dict[type[Exception], int] = {
     errors.OutcomeUnknownError: 17,
 }
 """The exit code of each error; a subclass has its nearest base's."""
+_LEAST_ROOM = 20
+"""Cells of a terminal below which errors are left for it to break."""
 INTERNAL = 70
 """The exit code of a mistake of ours."""
 MEANINGS = {
@@ -118,11 +120,24 @@ def say(
         return
     from aivcs.cli.render import escape
 
-    context.tell(f"aivcs: {escape(message)}", is_error=True)
-    if usage:
-        context.tell(usage, is_error=True)
-    if hint:
-        context.tell(f"hint: {escape(hint)}", is_error=True)
+    for line in (f"aivcs: {escape(message)}", usage, f"hint: {escape(hint)}" if hint else ""):
+        if line:
+            context.tell(_wrapped(line), is_error=True)
+
+
+def _wrapped(line: str) -> str:
+    """A line as a person reads it: on a terminal broken between words, which stay whole."""
+    try:
+        room = os.get_terminal_size(2).columns if os.isatty(2) else 0
+    except OSError:
+        return line
+    if room < _LEAST_ROOM or len(line) <= room:
+        return line
+    from textwrap import wrap
+
+    return "\n".join(
+        wrap(line, room, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def _is_of_limit(error: Exception) -> bool:

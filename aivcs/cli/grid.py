@@ -35,7 +35,7 @@ class Column(NamedTuple):
         right: Whether it is aligned to the right.
         cuts: Whether long cells are cut where room is short.
         leaves: Where there is no room the column with the highest number is left out first; one
-            with 0 never. One that can be left out is so, too, if the first rows have nothing in it.
+            with 0 or less never. Any but 0 is left out, too, if the first rows have nothing in it.
     """
 
     title: str
@@ -102,7 +102,7 @@ def _fit(columns: Sequence[Column], widest: list[int], screen: int) -> list[int 
     ]
     there = [number for number, room in enumerate(widest) if room]
     for number in sorted(there, key=lambda number: -columns[number].leaves):
-        if _total(least, there) <= screen or not columns[number].leaves:
+        if _total(least, there) <= screen or columns[number].leaves <= 0:
             break
         there.remove(number)
     widths: list[int | None] = [None] * len(columns)

@@ -40,6 +40,8 @@ def _hint(context: Context, error: Exception) -> str:
     repo = context.opened
     if repo is None:
         return ""
+    if isinstance(error, errors.PolicyError):
+        return _about_refusal(context, repo, error)
     if isinstance(error, errors.InvalidSpecError):
         return _about_spec(context, repo, error.text)
     if isinstance(error, errors.InvalidDigestError):
@@ -53,6 +55,24 @@ def _hint(context: Context, error: Exception) -> str:
     else:
         return ""
     return f"{found} (looked in {repo.path})" if found else f"looked in {repo.path}"
+
+
+def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError) -> str:
+    """Names the runs that could be evidence, where a promotion was refused for want of it."""
+    from aivcs.cli.dispatch import parse
+    from aivcs.model import RunStatus
+
+    failed = {verdict.rule for verdict in error.verdicts if not verdict.ok}
+    call = parse(context.arguments)
+    if not failed & {"require_runs", "require_event"} or call is None or "spec" not in call[2]:
+        return ""
+    digest = repo.resolve_spec(call[2]["spec"], allow_missing=True)
+    named = {repo.resolve_run(context.run_operand(run)) for run in call[2]["evidence"]}
+    found = repo.runs.iter_runs(digest, status=RunStatus.COMPLETED, limit=_FEW + len(named))
+    runs = [record.run_id for record in found if record.run_id not in named][:_FEW]
+    if not runs:
+        return f"no other run of {digest.short} was completed"
+    return "completed runs of it: " + " ".join(f"--evidence {run}" for run in runs)
 
 
 def _about_store(context: Context) -> str:
@@ -94,9 +114,22 @@ def _about_release(repo: Repository, error: errors.ReleaseNotFoundError) -> str:
         return _did_you_mean(_near_name(names, name)) or _these("the names are", names)
     if isinstance(wanted, int):
         return f"the newest release is @{newest.seq}"
-    history = islice(repo.releases.iter_history(name), _MANY)
-    labels = [r.metadata.version_label for r in history if r.metadata.version_label]
+    labels = _labels(repo, name)
     return _did_you_mean(_nearest(str(wanted), labels)) or _these("the labels are", labels)
+
+
+def about_label(repo: Repository, name: str, label: str) -> str:
+    """Returns what may help who asks for a label that no release of a name bears, or nothing."""
+    labels = _labels(repo, name)
+    if label in labels:
+        return ""
+    near = _did_you_mean(_nearest(label, labels)) or _these("the labels are", labels)
+    return f"no release of {name} is labelled {label}" + (f"; {near}" if near else "")
+
+
+def _labels(repo: Repository, name: str) -> list[str]:
+    history = islice(repo.releases.iter_history(name), _MANY)
+    return [r.metadata.version_label for r in history if r.metadata.version_label]
 
 
 def _about_spec(context: Context, repo: Repository, text: str) -> str:
@@ -119,10 +152,12 @@ def _about_digest(repo: Repository, text: str) -> str:
     return ""
 
 
-def nearest_agent(repo: Repository, text: str) -> str:
-    """Returns the agent in the store that is most like a text; empty if the text is one."""
+def likely_agent(repo: Repository, text: str) -> tuple[bool, str]:
+    """Tells whether a text is no agent in the store, and which agent is most like it, if any."""
     agents = repo.lookup().agents()
-    return "" if text in agents else _nearest(text, list(agents))
+    if text in agents or text in repo.lookup().agents(text):
+        return False, ""
+    return True, _nearest(text, list(agents))
 
 
 def _names(repo: Repository) -> list[str]:
@@ -145,8 +180,8 @@ def _did_you_mean(near: str) -> str:
 
 def _nearest(text: str, candidates: list[str], *, likeness: float = 0.6) -> str:
     """The candidate that is most like a text; empty if none is much like it."""
-    from difflib import get_close_matches
+    from aivcs.cli.nearness import nearest
 
     short = [candidate for candidate in candidates if len(candidate) <= _LONG]
-    near = get_close_matches(text[:_LONG], short, n=1, cutoff=likeness)
+    near = nearest(text[:_LONG], short, likeness=likeness)
     return near[0] if near else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.exits import say
 from aivcs.cli.generate.walk import every, leaves, walk
+from aivcs.cli.nearness import nearest
 from aivcs.config import parse_value
 from aivcs.errors import UsageError
 
@@ -73,7 +73,7 @@ def _message(error: Any, command: Command, root: Command, arguments: Sequence[st
         return text + _about_extra(word, command, arguments) + see
     wrong, mark, choices = text.partition(" is not one of ")
     if mark:
-        near = get_close_matches(wrong.split("'")[-2].lower(), choices.split("'")[1::2], n=1)
+        near = nearest(wrong.split("'")[-2].lower(), choices.split("'")[1::2])
         return text + _did_you_mean(near) + see
     return text + see
 
@@ -114,19 +114,19 @@ def _about_option(
         return f"; it stands behind the command: {meant.name} {option}"
     if option == "--to" and any(p.asks == "spec" for p in (*command.positionals, *command.options)):
         return "; a SPEC that was released is written in one word: NAME@LABEL or NAME@SEQ"
-    near = get_close_matches(option, own, n=1)
+    near = nearest(option, own)
     return f"{_did_you_mean(near)} (see: {command.name} --help)" if near else None
 
 
 def _about_command(word: str, command: Command, root: Command) -> str:
     here = [child.path[-1] for child in command.children]
     elsewhere = [c.name for c in leaves(root) if len(c.path) > 1 and c.path[-1] == word]
-    near = [f"{command.name} {n}" for n in get_close_matches(word, here, n=1)]
+    near = [f"{command.name} {n}" for n in nearest(word, here)]
     if f"--{word}" in {s for p in command.options for s in p.spellings}:
         near = [f"{command.name} --{word}"]
     if not near and not elsewhere:
         last = {c.path[-1] for c in leaves(root)}
-        close = get_close_matches(word, last, n=1, cutoff=0.7)
+        close = nearest(word, last)
         elsewhere = [c.name for c in leaves(root) if c.path[-1] in close]
     return _did_you_mean((near + elsewhere)[:_SHOWN])
 

@@ -79,6 +79,17 @@ def list_(
     return islice(_distinct(merge(*found, key=age, reverse=True)), limit)
 
 
+def live_specs(repo: Repository) -> dict[ContentDigest, str]:
+    """Returns what specs are live as: NAME@LABEL, or NAME; of what cannot be read, nothing."""
+    from aivcs.commands.release import list_ as list_releases
+
+    found: dict[ContentDigest, str] = {}
+    for told in list_releases(repo)[0]:
+        record, label = told.record, told.record.metadata.version_label
+        found.setdefault(record.spec_digest, f"{record.name}@{label}" if label else record.name)
+    return found
+
+
 def resolve_specs(repo: Repository, specs: Iterable[str]) -> list[ContentDigest | None]:
     """Returns the digests of specs, each once; a single None, which is any, where there is none."""
     digests = (repo.resolve_spec(spec, allow_missing=True) for spec in specs)

@@ -82,3 +82,69 @@ def test_status_shows_what_is_live_with_label_age_and_who(aivcs, released, termi
 def test_one_is_not_many(aivcs, released):
     assert aivcs.ok("verify").err == b"read 1 blob, 1 run, 1 release: no damage found\n"
     assert aivcs.ok("gc", "--dry-run").err == b"would delete 0 blobs of 0 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("run list --agent bto", "no agent bto; did you mean bot?"),
+        ("run list --agent zzz --agent bot --status failed", "no agent zzz"),
+        ("run stats --agent bto", "no agent bto; did you mean bot?"),
+        ("release history bot --label v9", "no release of bot is labelled v9"),
+        ("run list --agent bot --status failed", None),
+        ("run list --agent bto --json", None),
+    ],
+)
+def test_a_filter_that_fits_nothing_known_is_told_of(aivcs, released, line, hint):
+    for table in ((), ("--table",)):
+        done = aivcs.ok(*table, *line.split())
+        assert done.err == (b"" if hint is None else f"hint: {hint}\n".encode())
+
+
+def test_help_has_examples_and_whole_summaries_and_names_the_page(outside, terminal):
+    for words in ((), ("run",), ("release",)):
+        text = outside.ok(*words, "--help").out.decode()
+        assert "..." not in text.split("Commands:")[1].split("Examples:")[0]
+        assert "Examples:\n" in text
+    text = outside.ok("release", "promote", "--help").out.decode()
+    assert "\nThe manual: aivcs help release promote, or man aivcs-release-promote\n" in text
+    assert "    aivcs release promote" in text
+    drawn = terminal("release", "promote", "--help")
+    assert "Examples:" in drawn
+
+
+@pytest.mark.parametrize("line", ["deploy", "run delete", "run list --output x"])
+def test_what_is_not_near_is_not_suggested(outside, line):
+    assert "did you mean" not in outside(*line.split(), code=2).complaint
+
+
+def test_a_wide_list_of_runs_has_tags_and_the_release_of_the_spec(aivcs, released, terminal):
+    aivcs.ok("release", "promote", "bot", released, "--label", "v1", "--notes", "x")
+    aivcs.begin("bot", b"a spec\n", "--tag", "env=ci")
+    wide = terminal("run", "list", columns=140, NO_COLOR="1").splitlines()
+    assert wide[0].split()[-2:] == ["RELEASE", "TAGS"]
+    assert wide[1].split()[-2:] == ["bot@v1", "env=ci"]
+    assert wide[2].split()[-1] == "bot@v1"
+    narrow = terminal("run", "list", columns=60, NO_COLOR="1").splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert "TAGS" not in narrow[0]
+
+
+def test_a_refused_gate_lists_the_runs_that_would_count(aivcs, released):
+    aivcs.ok("config", "set", "policy.bot.require_runs", "2")
+    runs = [aivcs.begin("bot", b"a spec\n") for _ in range(3)]
+    for run in runs[:2]:
+        aivcs.ok("run", "finish", run)
+    words = ("release", "promote", "bot", released, "--notes", "x")
+    done = aivcs(*words, "--evidence", runs[0], code=15)
+    assert f"hint: completed runs of it: --evidence {runs[1]}\n" in done.err.decode()
+    aivcs("release", "promote", "bot", released, *words[4:], "--evidence", runs[0],
+          "--evidence", runs[1], code=0)  # fmt: skip
+
+
+def test_an_error_on_a_terminal_breaks_no_word(aivcs, released, terminal):
+    aivcs.ok("release", "block", "bot", "current", "--reason", "it " * 30)
+    text = terminal("release", "promote", "bot", released, columns=70, code=15)
+    assert max(map(len, text.splitlines())) <= 70
+    assert text.count(released[:12]) == 2
+    assert released not in text

@@ -104,6 +104,8 @@ ExitCode = Annotated[
     Option("--exit-code", help="Exit with 1 if there are differences."),
 ]
 
+_EXAMPLES = 3
+"""Examples that help shows of a command, at most; its page has all."""
 _ROOMY = 60
 """Columns that boxes need to be read with ease; on less they break words."""
 
@@ -150,6 +152,29 @@ class _Once:
 
         parser.parse_args = parse_once
         return parser
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Returns the first sentence of the help, whole: lists of commands wrap it."""
+        del limit
+        text: str = self.help or ""  # type: ignore[attr-defined]
+        return text.partition("\n\n")[0].partition(". ")[0].rstrip(".") + "."
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Writes help, with examples below it, and where the page is."""
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+        from aivcs.cli.generate.examples import EXAMPLES
+
+        examples = EXAMPLES.get(ctx.command_path, [])[:_EXAMPLES]
+        if not examples:
+            return
+        formatter.write("\nExamples:\n")
+        for example in examples:
+            script = "".join(f"    {line}\n" for line in example.script.splitlines())
+            formatter.write(f"  {example.about}:\n{script}")
+        if not getattr(self, "commands", None):
+            words = ctx.command_path.removeprefix("aivcs ")
+            page = ctx.command_path.replace(" ", "-")
+            formatter.write(f"\nThe manual: aivcs help {words}, or man {page}\n")
 
 
 class _Command(_Once, TyperCommand):

@@ -40,9 +40,9 @@ def _find(command: Command, words: list[str]) -> Command:
     for number, word in enumerate(words):
         below = {child.path[-1]: child for child in command.children}
         if word not in below:
-            from difflib import get_close_matches
+            from aivcs.cli.nearness import nearest
 
-            near = get_close_matches(word, below, n=1)
+            near = nearest(word, below)
             name = " ".join([command.name, word[:60]])
             there = f"the commands there are {', '.join(below)}" if below else "it has none below"
             hint = " ".join(["aivcs help", *words[:number], *near])

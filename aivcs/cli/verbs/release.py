@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from aivcs.model import ReleaseRecord
     from aivcs.policy.enforce import Outcome, PolicyContext
     from aivcs.release_entries import Block, Signature
+    from aivcs.repository import Repository
 
 
 def promote(
@@ -133,7 +134,7 @@ def block(
             f"aivcs: warning: {mark.spec_digest.short} is live as {name}, and stays live until: "
             f"aivcs release rollback {name}"
         )
-    context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest} --reason TEXT")
+    context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest.short} --reason TEXT")
 
 
 def unblock(
@@ -215,7 +216,8 @@ def history(
             repo, name, limit=limit, since=moment, labels=labels,
             mark=None if marks is None else marks.append,
         )  # fmt: skip
-        write_history(context, shown, marks, moment)
+        if not write_history(context, shown, marks, moment) and labels:
+            _tell_no_label(context, repo, name, labels)
         return
     entries = history(repo, name, limit=limit, since=moment, labels=labels)
     if as_json:
@@ -224,8 +226,23 @@ def history(
         for told in entries:
             context.write(json_line(told.to_json()))
         return
+    shown_any = False
     for told in entries:
         context.write(_history_line(told))
+        shown_any = True
+    if labels and not shown_any:
+        _tell_no_label(context, repo, name, labels)
+
+
+def _tell_no_label(context: "Context", repo: "Repository", name: str, labels: "list[str]") -> None:
+    """Says why a history is empty, where no release of the name bears a label asked for."""
+    from aivcs.cli.hints import about_label
+    from aivcs.cli.render import escape
+
+    for label in labels:
+        said = about_label(repo, name, label)
+        if said:
+            context.tell(f"hint: {escape(said)}")
 
 
 def _history_line(told: "HistoryEntry") -> str:
@@ -387,7 +404,7 @@ def _announce(context: "Context", outcome: "Outcome") -> None:
     if outcome.change.is_before_blocked:
         context.tell(
             f"{before.spec_digest.short} is blocked; if it is good after all: "
-            f"aivcs release unblock {name} {before.spec_digest} --reason TEXT"
+            f"aivcs release unblock {name} {before.spec_digest.short} --reason TEXT"
         )
         return
     undo = "" if after.action == "promote" else f" --to @{before.seq}"

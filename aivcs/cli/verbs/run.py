@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from aivcs.model import RunRecord
 
 
+_ROOMY = 100
+"""Cells of a terminal on which a list of runs says what their specs were released as."""
+
+
 def start(
     context: "Context",
     agent: str,
@@ -234,8 +238,9 @@ def list_(
         from aivcs.cli.moments import parse_since
 
         moment = parse_since(since)
+    repo = context.repository()
     records = run_selection.list_(
-        context.repository(),
+        repo,
         agents=agents,
         specs=specs,
         statuses=[RunStatus(status.upper()) for status in statuses],
@@ -244,19 +249,25 @@ def list_(
         limit=limit,
         unreadable=lambda _, error: unread.append(error),
     )
+    found = False
     if as_json:
         for record in records:
             context.write(encode_trusted(record.to_json()) + "\n")
+        found = True  # programs that ask for JSON are told nothing else
     elif not context.for_person():
         # What scripts read: no table, and none of what it takes to draw one.
         for record in records:
             context.write(_run_line(record))
+            found = True
     else:
+        from aivcs.cli.render import screen_width
         from aivcs.cli.views.run import print_list
 
-        print_list(context, records)
-        for agent in agents:
-            _tell_likely_agent(context, agent)
+        # On a narrow terminal there is no room for it, and no need to read every release.
+        released = run_selection.live_specs(repo) if screen_width() >= _ROOMY else {}
+        found = print_list(context, records, released) > 0
+    if not found:
+        _tell_unknown(context, agents)
     if not unread:
         return 0
     from aivcs.cli.exits import report_unread
@@ -294,6 +305,8 @@ def stats(
     else:
         for statistics in found:
             context.write(views.statistics_line(statistics))
+    if not found and not as_json:
+        _tell_unknown(context, agents)
     return report_unread(context, unread)
 
 
@@ -375,11 +388,14 @@ def reap(
     return code
 
 
-def _tell_likely_agent(context: "Context", agent: str) -> None:
-    """Tells a person who sees no runs of a mistyped agent that there is another."""
-    from aivcs.cli.hints import nearest_agent
+def _tell_unknown(context: "Context", agents: "list[str]") -> None:
+    """Says why a listing is empty, where a filter names something that no run ever had."""
+    from aivcs.cli.hints import likely_agent
     from aivcs.cli.render import escape
 
-    near = nearest_agent(context.repository(), agent)
-    if near:
-        context.tell(f"hint: no runs of {escape(agent)}; did you mean {escape(near)}?")
+    context.flush()
+    for agent in agents:
+        unknown, near = likely_agent(context.repository(), agent)
+        if unknown:
+            suggestion = f"; did you mean {escape(near)}?" if near else ""
+            context.tell(f"hint: no agent {escape(agent)}{suggestion}")

@@ -20,8 +20,8 @@ def write_history(
     history: "Iterable[HistoryEntry]",
     marks: "list[Block | Signature] | None",
     since: "Timestamp | None",
-) -> None:
-    """Writes a history for a person, through a pager if one is wanted.
+) -> bool:
+    """Writes a history for a person, through a pager if one is wanted; tells if there was any.
 
     Args:
         context: Where to.
@@ -38,13 +38,13 @@ def write_history(
     # The first before the pager: what is wrong with the request is said without one.
     first = list(islice(entries, 1))
     if not first:
-        return
+        return False
     is_wide = screen_width() >= _ONE_LINE
     columns = [
         Column(""), Column("SEQ", right=True), Column("ACTION"), Column("LABEL"),
         Column("SPEC", leaves=2 * is_wide), Column("STATE"), Column("AGE", right=True),
         Column("BY", cuts=is_wide, wraps=not is_wide),
-        Column("EVIDENCE", right=True, leaves=3 * is_wide),
+        Column("EVIDENCE", right=True, leaves=3 if is_wide else -1),
         Column("REASON", cuts=is_wide, wraps=not is_wide),
     ]  # fmt: skip
 
@@ -58,6 +58,7 @@ def write_history(
             yield _cells(told)
 
     table(context, columns, rows())
+    return True
 
 
 def _mark_cells(mark: "Block | Signature") -> "list[Cell | str]":

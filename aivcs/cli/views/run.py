@@ -15,12 +15,12 @@ from aivcs.log.jsontext import encode_trusted
 from aivcs.model import RunStatus, Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from aivcs.cli.context import Context
     from aivcs.cli.render import Output
     from aivcs.commands.run_statistics import AgentStatistics
-    from aivcs.model import RunEvent, RunRecord
+    from aivcs.model import ContentDigest, RunEvent, RunRecord
 
 STATUS_STYLE = {
     RunStatus.RUNNING: "bold", RunStatus.COMPLETED: "green", RunStatus.FAILED: "red",
@@ -30,7 +30,8 @@ STATUS_STYLE = {
 COLUMNS = [
     Column("RUN"), Column("AGENT", cuts=True), Column("STATUS"), Column("AGE", right=True),
     Column("SPEC", leaves=3), Column("EVENTS", right=True, leaves=2),
-    Column("TOOK", right=True, leaves=1),
+    Column("TOOK", right=True, leaves=1), Column("RELEASE", cuts=True, leaves=4),
+    Column("TAGS", cuts=True, leaves=5),
 ]  # fmt: skip
 STATISTICS_COLUMNS = [
     Column("AGENT", cuts=True), Column("RUNS", right=True), Column("NOW", right=True, leaves=2),
@@ -43,8 +44,13 @@ _SHOWN_PAYLOAD = 2000
 """Characters of a payload shown on a terminal."""
 
 
-def row(record: RunRecord) -> list[Cell | str]:
-    """Returns the cells of `COLUMNS`."""
+def row(record: RunRecord, released: Mapping[ContentDigest, str]) -> list[Cell | str]:
+    """Returns the cells of `COLUMNS`.
+
+    Args:
+        record: The run.
+        released: What specs are live as.
+    """
     summary = record.summary
     took = summary.duration_ms if summary else None
     return [
@@ -55,17 +61,27 @@ def row(record: RunRecord) -> list[Cell | str]:
         Cell(record.spec_digest, record.spec_digest.short),
         str(summary.total_events) if summary else "-",
         Cell("-", "-") if took is None else Cell(str(took), short_duration(took * 1000)),
+        released.get(record.spec_digest, ""),
+        Cell(encode_trusted(record.metadata.tags), _tags(record.metadata.tags), "dim"),
     ]
 
 
-def print_list(context: Context, records: Iterable[RunRecord]) -> None:
-    """Prints a table of runs, and below it how many there are of each status."""
+def print_list(
+    context: Context, records: Iterable[RunRecord], released: Mapping[ContentDigest, str]
+) -> int:
+    """Prints a table of runs, below it how many have each status; returns how many there are.
+
+    Args:
+        context: Where to.
+        records: The runs.
+        released: What specs are live as.
+    """
     counts = dict.fromkeys(STATUS_STYLE, 0)
 
     def counted() -> Iterator[list[Cell | str]]:
         for record in records:
             counts[record.status] += 1
-            yield row(record)
+            yield row(record, released)
 
     def footer() -> str:
         total = sum(counts.values())
@@ -73,6 +89,7 @@ def print_list(context: Context, records: Iterable[RunRecord]) -> None:
         return f"\n{count(total, 'run')}: {', '.join(parts)}\n" if total else "\nno runs\n"
 
     render.table(context, COLUMNS, counted(), footer=footer)
+    return sum(counts.values())
 
 
 def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None:
