@@ -44,12 +44,14 @@ if TYPE_CHECKING:
         SignatureMark as SignatureMark,
         Standing as Standing,
     )
-    from aivcs.model import (
-        ContentDigest as ContentDigest,
+    from aivcs.model.digest import ContentDigest as ContentDigest
+    from aivcs.model.record import Head as Head
+    from aivcs.model.release import (
         Evidence as Evidence,
-        Head as Head,
         ReleaseMetadata as ReleaseMetadata,
         ReleaseRecord as ReleaseRecord,
+    )
+    from aivcs.model.run import (
         RunEvent as RunEvent,
         RunId as RunId,
         RunMetadata as RunMetadata,
@@ -57,8 +59,8 @@ if TYPE_CHECKING:
         RunRecord as RunRecord,
         RunStatus as RunStatus,
         RunSummary as RunSummary,
-        Timestamp as Timestamp,
     )
+    from aivcs.model.timestamp import Timestamp as Timestamp
     from aivcs.repository import Repository as Repository
     from aivcs.settings import Settings as Settings
     from aivcs.storage import (
@@ -80,16 +82,20 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError ConflictError "
-    "IntegrityError "
-    "InvalidDigestError InvalidNameError InvalidRunStateError InvalidSpecError LockTimeoutError "
-    "NoPreviousReleaseError NoRepositoryError NotFoundError OutcomeUnknownError PolicyError "
-    "ReleaseNotFoundError RunNotFoundError SerializationError StorageError "
-    "UnsupportedFormatError UsageError",
-    "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId "
-    "RunMetadata RunOwner RunRecord RunStatus RunSummary Timestamp",
     "aivcs.active_run": "ActiveRun",
+    "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError "
+    "ConflictError IntegrityError InvalidDigestError "
+    "InvalidNameError InvalidRunStateError InvalidSpecError "
+    "LockTimeoutError NoPreviousReleaseError NoRepositoryError "
+    "NotFoundError OutcomeUnknownError PolicyError "
+    "ReleaseNotFoundError RunNotFoundError SerializationError "
+    "StorageError UnsupportedFormatError UsageError",
     "aivcs.marks": "BlockMark Sealed SignatureMark Standing",
+    "aivcs.model.digest": "ContentDigest",
+    "aivcs.model.record": "Head",
+    "aivcs.model.release": "Evidence ReleaseMetadata ReleaseRecord",
+    "aivcs.model.run": "RunEvent RunId RunMetadata RunOwner RunRecord RunStatus RunSummary",
+    "aivcs.model.timestamp": "Timestamp",
     "aivcs.repository": "Repository",
     "aivcs.settings": "Settings",
     "aivcs.storage": "CasStore ReleaseRegistry RunLedger",

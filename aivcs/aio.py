@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 
-    from aivcs.model import ContentDigest, RunId
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunId
     from aivcs.settings import Settings
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ import os
 from aivcs import errors
 from aivcs.backends.fs import FileBackend
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
-from aivcs.model import ContentDigest, is_hex, parse_seq
+from aivcs.model.digest import ContentDigest, is_hex
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from aivcs.active_run import ActiveRun
     from aivcs.backends.fs.folder import Hold
-    from aivcs.model import RunId, RunOwner
+    from aivcs.model.run import RunId, RunOwner
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
 
 MIN_PREFIX = 4
@@ -160,7 +160,7 @@ class Repository:
             NotFoundError: The spec is not in the store.
         """
         from aivcs.active_run import ActiveRun, as_json
-        from aivcs.model import RunMetadata
+        from aivcs.model.run import RunMetadata
 
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=as_json(tags))
         with self.hold():
@@ -298,6 +298,8 @@ class Repository:
             UsageError: The text is empty.
             AmbiguousError: A prefix fits several releases of the name.
         """
+        from aivcs.model.record import parse_seq
+
         if not text:
             raise UsageError("the target is empty; is a variable unset?")
         if text[0] == "@":
@@ -329,6 +331,8 @@ class Repository:
             NotFoundError: No blob begins with it.
             AmbiguousError: A prefix fits several blobs.
         """
+        from aivcs.model.record import parse_seq
+
         if text == "none":
             return text
         seq = parse_seq(text[1:]) if text[:1] == "@" else None
@@ -350,11 +354,12 @@ class Repository:
                 raise errors.ReleaseNotFoundError(name)
             return record.spec_digest
         from aivcs.log.release import find_release
+        from aivcs.model.record import parse_seq
 
         seq = parse_seq(selector)
         if seq is None:
             return find_release(name, self.releases.iter_history(name), selector).spec_digest
-        from aivcs.model import ReleaseRecord
+        from aivcs.model.release import ReleaseRecord
 
         found = self.releases.find(name, seq)
         # A mark has a number, too, but made nothing live.
@@ -384,7 +389,7 @@ def stored_settings(backend: FileBackend) -> Settings:
 
 
 def _run_id(text: str) -> "RunId":
-    from aivcs.model import RunId
+    from aivcs.model.run import RunId
 
     try:
         return RunId(text)

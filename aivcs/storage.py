@@ -13,12 +13,10 @@ if TYPE_CHECKING:
 
     from aivcs.errors import StorageError
     from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
-    from aivcs.model import (
-        ContentDigest,
-        Evidence,
-        Head,
-        ReleaseMetadata,
-        ReleaseRecord,
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.record import Head
+    from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
+    from aivcs.model.run import (
         RunEvent,
         RunId,
         RunMetadata,
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
         RunRecord,
         RunStatus,
         RunSummary,
-        Timestamp,
     )
+    from aivcs.model.timestamp import Timestamp
 
 
 class CasStore(Protocol):

@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING
 
 from aivcs.backends.fs import FileBackend
 from aivcs.log import chain, run as rules
-from aivcs.model import (
-    ContentDigest,
-    ReleaseMetadata,
-    RunEvent,
-    RunId,
-    RunMetadata,
-    RunRecord,
-    RunStatus,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus
+from aivcs.model.timestamp import Timestamp
 from aivcs.settings import Settings
 
 if TYPE_CHECKING:

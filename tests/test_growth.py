@@ -8,7 +8,9 @@ import pytest
 
 from aivcs.backends.fs import FileBackend
 from aivcs.commands.release_history import show
-from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.repository import Repository
 from aivcs.settings import Settings
 

@@ -11,7 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import ConflictError, PolicyError, UsageError
-from aivcs.model import ContentDigest, Head, RunStatus
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.run import RunStatus
 from aivcs.rules.gates import PLANNED, TRUSTED, UNCHECKED, Attested, Candidate, Signed
 from aivcs.rules.policy import evaluate, policy_for
 from aivcs.signing import RELEASE
@@ -19,7 +21,7 @@ from aivcs.signing import RELEASE
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from aivcs.model import Evidence, ReleaseMetadata, ReleaseRecord
+    from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
     from aivcs.repository import Repository
     from aivcs.rules.gates import Verdict
     from aivcs.rules.policy import Policy, Table

@@ -28,7 +28,8 @@ from aivcs.log.desk import sealed
 from aivcs.log.verify import DAMAGE
 from aivcs.log.verify_release import release_problems
 from aivcs.marks import BlockMark, SignatureMark
-from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseRecord, check_release_name
 from aivcs.rules.gates import TRUSTED, UNCHECKED, UNKNOWN, WRONG, Signed
 from aivcs.rules.policy import evaluate, read_document
 from aivcs.signing import RELEASE, look
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from aivcs.marks import Sealed
-    from aivcs.model import Evidence
+    from aivcs.model.release import Evidence
     from aivcs.repository import Repository
     from aivcs.rules.policy import Policy
     from aivcs.signing import Signer, Verifier

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.commands.gates import evidence_for
 from aivcs.errors import NotFoundError, ReleaseNotFoundError
-from aivcs.model import ReleaseRecord
+from aivcs.model.release import ReleaseRecord
 from aivcs.rules.provenance import PROJECT, statement
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from aivcs import errors
 from aivcs.errors import StorageError, UsageError
-from aivcs.model import ContentDigest, Evidence, ReleaseMetadata, check_release_name
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import Evidence, ReleaseMetadata, check_release_name
 from aivcs.repository import MIN_PREFIX
 
 TYPE_CHECKING = False
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from aivcs.commands.gates import GuardedReleases
     from aivcs.commands.release_history import HistoryEntry
     from aivcs.marks import BlockMark
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
 
 

@@ -10,14 +10,16 @@ from aivcs.commands.run_comparison import compare_runs
 from aivcs.commands.spec_comparison import compare_specs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError
 from aivcs.log.release import find_release
-from aivcs.model import RunStatus, check_release_name
+from aivcs.model.release import check_release_name
+from aivcs.model.run import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aivcs.commands.run_comparison import RunComparison
     from aivcs.commands.spec_comparison import Comparison
-    from aivcs.model import ReleaseRecord, RunId, RunRecord
+    from aivcs.model.release import ReleaseRecord
+    from aivcs.model.run import RunId, RunRecord
     from aivcs.repository import Repository
 
 

@@ -8,7 +8,8 @@ has to be remembered.
 
 from aivcs import errors
 from aivcs.errors import UsageError
-from aivcs.model import ReleaseRecord, parse_seq
+from aivcs.model.record import parse_seq
+from aivcs.model.release import ReleaseRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.marks import BlockMark, Sealed, SignatureMark
-    from aivcs.model import ContentDigest, Timestamp
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
 
 CURRENT = "current"

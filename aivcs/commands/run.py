@@ -2,7 +2,8 @@
 
 from aivcs import errors
 from aivcs.errors import NotFoundError, UsageError
-from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary, check_text
+from aivcs.model.record import check_text
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunSummary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from aivcs.errors import StorageError
-    from aivcs.model import ContentDigest, RunRecord, RunStatus, Timestamp
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunRecord, RunStatus
+    from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
 
 _CANCELLED = (130, 143)

@@ -14,14 +14,15 @@ from array import array
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from aivcs.model import RunStatus, check_text
-from aivcs.run_records import RUN_STATUSES
+from aivcs.model.record import check_text
+from aivcs.model.run import RUN_STATUSES, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from aivcs.errors import StorageError
-    from aivcs.model import RunId, Timestamp
+    from aivcs.model.run import RunId
+    from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
 
 DAYS = 14

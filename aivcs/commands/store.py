@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.backends.fs.finding import Finding
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
 
 
 class Status(NamedTuple):

@@ -9,14 +9,17 @@ not touch the log: it adds lines to the batch that is to be appended, or refuses
 from aivcs import errors
 from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain, release
-from aivcs.model import ContentDigest, Head, ReleaseMetadata, ReleaseRecord, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.release import ReleaseMetadata, ReleaseRecord
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
-    from aivcs.model import Evidence
+    from aivcs.model.release import Evidence
 
 
 _FEW = 50

@@ -13,7 +13,9 @@ from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
 from aivcs.log.release import is_mark
 from aivcs.marks import BlockMark, SignatureMark
-from aivcs.model import MAX_SEQ, ContentDigest, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import MAX_SEQ
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from aivcs.log.verify import Problem
     from aivcs.marks import BlockMark
-    from aivcs.model import ContentDigest, ReleaseRecord
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.release import ReleaseRecord
     from aivcs.spill import Table
 
 

@@ -19,7 +19,8 @@ from aivcs.rules.pointer import pointer_parts, value_at
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from aivcs.model import ContentDigest, RunId, RunStatus
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunId, RunStatus
 
 TRUSTED, UNKNOWN, WRONG, UNCHECKED, PLANNED = "trusted", "unknown", "wrong", "unchecked", "planned"
 """What is known of a signature: by a signer that is allowed; right, but by nobody known; not of

@@ -23,7 +23,9 @@ from aivcs.errors import (
     UnsupportedFormatError,
 )
 from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
-from aivcs.model import ContentDigest, Evidence, Head, ReleaseMetadata, ReleaseRecord
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
 from aivcs.testing.race import race
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 

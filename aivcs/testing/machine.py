@@ -25,15 +25,10 @@ from aivcs.errors import (
     StorageError,
 )
 from aivcs.marks import BlockMark
-from aivcs.model import (
-    ContentDigest,
-    ReleaseMetadata,
-    ReleaseRecord,
-    RunEvent,
-    RunMetadata,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata, ReleaseRecord
+from aivcs.model.run import RunEvent, RunMetadata, RunSummary
+from aivcs.model.timestamp import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from aivcs.model import ContentDigest, Evidence, ReleaseMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import Evidence, ReleaseMetadata
 from aivcs.repository import Repository
 
 ABSENT = "0" * 64

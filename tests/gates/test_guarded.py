@@ -8,7 +8,8 @@ from aivcs.commands.gates import ATTEMPTS, Gate, GuardedReleases
 from aivcs.commands.proof import sign
 from aivcs.errors import ConflictError, PolicyError, UsageError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
-from aivcs.model import ContentDigest, ReleaseMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
 from aivcs.signing import Verifier
 
 OURS, THEIRS = (ContentDigest.from_bytes(content) for content in (b"ours", b"theirs"))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.repository import Repository
 
 GARBAGE = b"nobody needs this"

@@ -19,7 +19,7 @@ import pytest
 from aivcs.backends.fs import FileBackend
 from aivcs.commands import blob, gc, release, run
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
-from aivcs.model import RunEvent, RunMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.repository import Repository
 from aivcs.settings import Settings
 from aivcs.testing.race import race

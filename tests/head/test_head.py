@@ -13,7 +13,9 @@ from aivcs.commands import head
 from aivcs.errors import IntegrityError
 from aivcs.log import chain
 from aivcs.log.heads import heads_in, manifest
-from aivcs.model import Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.model.record import Head
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.repository import Repository
 from aivcs.settings import Settings
 

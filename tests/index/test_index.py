@@ -20,16 +20,9 @@ from aivcs.backends.fs import FileBackend, index, listing, survey
 from aivcs.errors import BackendError, StorageError
 from aivcs.log import run as rules
 from aivcs.log.selection import age, outcome_of
-from aivcs.model import (
-    ContentDigest,
-    RunEvent,
-    RunMetadata,
-    RunOwner,
-    RunRecord,
-    RunStatus,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunEvent, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
+from aivcs.model.timestamp import Timestamp
 from aivcs.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
 
@@ -487,7 +480,8 @@ class TestTogether:
         script = (
             "import sys\n"
             "from aivcs.backends.fs import FileBackend, survey\n"
-            "from aivcs.model import RunMetadata, RunSummary, ContentDigest\n"
+            "from aivcs.model.digest import ContentDigest\n"
+            "from aivcs.model.run import RunMetadata, RunSummary\n"
             "from aivcs.settings import Settings\n"
             "survey._WORTH = 1\n"
             "runs = FileBackend.open(sys.argv[1], Settings(durability='none')).runs\n"

@@ -6,7 +6,8 @@ from hypothesis import given, strategies as st
 
 from aivcs.log import marks
 from aivcs.marks import BlockMark
-from aivcs.model import ContentDigest, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.timestamp import Timestamp
 
 NOW = Timestamp("2026-01-31T12:00:00Z")
 

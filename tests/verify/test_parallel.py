@@ -14,7 +14,8 @@ import pytest
 from aivcs.backends.fs import FileBackend, log_check, object_check, report, workers
 from aivcs.cli import progress
 from aivcs.cli.context import Context
-from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
 

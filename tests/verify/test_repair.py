@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from aivcs.backends.fs import FileBackend, files
-from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.settings import Settings
 
 ALL = frozenset({"blobs", "runs", "releases"})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.logs import LogCursor, Place
     from aivcs.backends.fs.releases import FileReleaseRegistry
     from aivcs.backends.fs.runs import FileRunLedger
-    from aivcs.model import ContentDigest
+    from aivcs.model.digest import ContentDigest
 
 FORMAT = "1"
 STORE = ".aivcs"
@@ -546,7 +546,7 @@ def _give_modes(folder: Folder) -> None:
 
 
 def _checked(digest: str) -> str:
-    from aivcs.model import ContentDigest
+    from aivcs.model.digest import ContentDigest
 
     return ContentDigest(digest)
 

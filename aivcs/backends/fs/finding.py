@@ -4,7 +4,7 @@ import os
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from aivcs.log.verify import DAMAGE, NOTICE
-from aivcs.model import Record
+from aivcs.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from aivcs.backends.fs.index import BrokenError, Index, record_of
 from aivcs.backends.fs.survey import folders_of_runs, is_as_read
 from aivcs.errors import InvalidNameError, RunNotFoundError, StorageError
 from aivcs.log.selection import age
-from aivcs.model import RunId
+from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.index import Row
     from aivcs.backends.fs.runs import FileRunLedger
-    from aivcs.model import RunRecord, RunStatus
+    from aivcs.model.run import RunRecord, RunStatus
 
 _ENTRIES = 4000
 """Names of files to look at, at most."""

@@ -10,7 +10,8 @@ from aivcs.backends.fs.index import STATUS, BrokenError, Index, build, record_of
 from aivcs.backends.fs.survey import everything, has_more_than, is_as_read, survey
 from aivcs.errors import RunNotFoundError, StorageError
 from aivcs.log.selection import age, outcome_of
-from aivcs.model import RunStatus, Timestamp
+from aivcs.model.run import RunStatus
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.runs import FileRunLedger
     from aivcs.backends.fs.survey import Survey
     from aivcs.log.selection import Outcome, Selection
-    from aivcs.model import RunId, RunRecord
+    from aivcs.model.run import RunId, RunRecord
 
     Unreadable = Callable[[RunId, StorageError], None] | None
 
@@ -134,7 +135,7 @@ class Listing:
             self._tell(run_id, error)
 
     def _tell(self, run_id: str, error: StorageError) -> None:
-        from aivcs.model import RunId
+        from aivcs.model.run import RunId
 
         if self._unreadable is None:
             raise error

@@ -12,7 +12,8 @@ from aivcs.backends.fs import files
 from aivcs.backends.fs.lines import LogLines
 from aivcs.errors import BackendError, IntegrityError, InvalidNameError
 from aivcs.log import chain
-from aivcs.model import RunId, check_release_name
+from aivcs.model.release import check_release_name
+from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

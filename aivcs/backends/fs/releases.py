@@ -6,13 +6,9 @@ from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
 from aivcs.errors import BackendError, InvalidNameError
 from aivcs.log import release as rules
 from aivcs.log.desk import Desk, sealed
-from aivcs.model import (
-    ContentDigest,
-    Head,
-    ReleaseMetadata,
-    ReleaseRecord,
-    check_release_name,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.release import ReleaseMetadata, ReleaseRecord, check_release_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
-    from aivcs.model import Evidence
+    from aivcs.model.release import Evidence
 
     T = TypeVar("T")
 

@@ -5,17 +5,10 @@ from aivcs.backends.fs import files
 from aivcs.backends.fs.logfile import LockedLog, LogReader, first_line
 from aivcs.errors import BackendError, ConflictError, InvalidNameError, StorageError
 from aivcs.log import chain, run as rules
-from aivcs.model import (
-    ContentDigest,
-    Head,
-    RunEvent,
-    RunId,
-    RunMetadata,
-    RunRecord,
-    RunStatus,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus, RunSummary
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +17,7 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.log.selection import Outcome
-    from aivcs.model import RunOwner
+    from aivcs.model.run import RunOwner
 
 
 class FileRunLedger:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.errors import IntegrityError
 from aivcs.log import chain
-from aivcs.model import Head
+from aivcs.model.record import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,13 +9,15 @@ from aivcs.backends.memory.log import MemoryLog
 from aivcs.errors import ReleaseNotFoundError
 from aivcs.log import release
 from aivcs.log.desk import Desk, sealed
-from aivcs.model import ContentDigest, check_release_name
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import check_release_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
-    from aivcs.model import Evidence, Head, ReleaseMetadata, ReleaseRecord
+    from aivcs.model.record import Head
+    from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
 
 T = TypeVar("T")
 

@@ -10,12 +10,15 @@ from aivcs.backends.memory.log import MemoryLog
 from aivcs.errors import ConflictError, RunNotFoundError, StorageError
 from aivcs.log import chain, run
 from aivcs.log.selection import Selection, age, outcome_of, require_limit
-from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunId, RunRecord, RunStatus
+from aivcs.model.timestamp import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from aivcs.model import Head, RunEvent, RunMetadata, RunOwner, RunSummary
+    from aivcs.model.record import Head
+    from aivcs.model.run import RunEvent, RunMetadata, RunOwner, RunSummary
 
 
 class MemoryRunLedger:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.cli import render
 from aivcs.errors import UsageError
-from aivcs.model import parse_seq
+from aivcs.model.record import parse_seq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.commands.gates import GuardedReleases
     from aivcs.commands.release_history import HistoryEntry
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
 
 

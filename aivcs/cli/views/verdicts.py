@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.commands.gates import GuardedReleases
     from aivcs.commands.proof import Check
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.rules.gates import Verdict
 
 _VERDICTS = [
