@@ -38,12 +38,14 @@ if TYPE_CHECKING:
         UnsupportedFormatError as UnsupportedFormatError,
         UsageError as UsageError,
     )
-    from aivcs.model import (
-        ContentDigest as ContentDigest,
+    from aivcs.model.digest import ContentDigest as ContentDigest
+    from aivcs.model.record import Head as Head
+    from aivcs.model.release import (
         Evidence as Evidence,
-        Head as Head,
         ReleaseMetadata as ReleaseMetadata,
         ReleaseRecord as ReleaseRecord,
+    )
+    from aivcs.model.run import (
         RunEvent as RunEvent,
         RunId as RunId,
         RunMetadata as RunMetadata,
@@ -51,8 +53,8 @@ if TYPE_CHECKING:
         RunRecord as RunRecord,
         RunStatus as RunStatus,
         RunSummary as RunSummary,
-        Timestamp as Timestamp,
     )
+    from aivcs.model.timestamp import Timestamp as Timestamp
     from aivcs.release_entries import (
         Block as Block,
         LogEntry as LogEntry,
@@ -80,16 +82,20 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError ConflictError "
-    "IntegrityError "
-    "InvalidDigestError InvalidNameError InvalidRunStateError InvalidSpecError LockTimeoutError "
-    "NoPreviousReleaseError NoRepositoryError NotFoundError OutcomeUnknownError PolicyError "
-    "ReleaseNotFoundError RunNotFoundError SerializationError StorageError "
-    "UnsupportedFormatError UsageError",
-    "aivcs.model": "ContentDigest Evidence Head ReleaseMetadata ReleaseRecord RunEvent RunId "
-    "RunMetadata RunOwner RunRecord RunStatus RunSummary Timestamp",
     "aivcs.active_run": "ActiveRun",
-    "aivcs.release_entries": "Block LogEntry Signature ReleaseState",
+    "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError "
+    "ConflictError IntegrityError InvalidDigestError "
+    "InvalidNameError InvalidRunStateError InvalidSpecError "
+    "LockTimeoutError NoPreviousReleaseError NoRepositoryError "
+    "NotFoundError OutcomeUnknownError PolicyError "
+    "ReleaseNotFoundError RunNotFoundError SerializationError "
+    "StorageError UnsupportedFormatError UsageError",
+    "aivcs.model.digest": "ContentDigest",
+    "aivcs.model.record": "Head",
+    "aivcs.model.release": "Evidence ReleaseMetadata ReleaseRecord",
+    "aivcs.model.run": "RunEvent RunId RunMetadata RunOwner RunRecord RunStatus RunSummary",
+    "aivcs.model.timestamp": "Timestamp",
+    "aivcs.release_entries": "Block LogEntry ReleaseState Signature",
     "aivcs.repository": "Repository",
     "aivcs.settings": "Settings",
     "aivcs.storage": "CasStore ReleaseRegistry RunLedger",

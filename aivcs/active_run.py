@@ -2,7 +2,8 @@
 
 from aivcs.errors import SerializationError, StorageError
 from aivcs.log.jsontext import encode
-from aivcs.model import ContentDigest, RunEvent, RunRecord, RunSummary
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunEvent, RunRecord, RunSummary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from aivcs.model import RunId, Timestamp
+    from aivcs.model.run import RunId
+    from aivcs.model.timestamp import Timestamp
     from aivcs.storage import RunLedger
 
 

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from aivcs.model import ContentDigest, RunId
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunId
     from aivcs.settings import Settings
 
 T = TypeVar("T")

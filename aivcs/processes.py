@@ -7,7 +7,7 @@ container, everything that could prove something is None. Nothing here decides a
 import os
 
 from aivcs.errors import UsageError
-from aivcs.model import RunOwner
+from aivcs.model.run import RunOwner
 from aivcs.sha256 import hex_digest
 
 TYPE_CHECKING = False

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.spill import Stack, Table
 from aivcs.store.place import START, Place
 

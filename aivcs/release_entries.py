@@ -5,15 +5,10 @@ only where one is read or made. In the files they are lines of the type `mark`.
 """
 
 from aivcs.errors import InvalidNameError, SerializationError
-from aivcs.model import (
-    ContentDigest,
-    Head,
-    Record,
-    ReleaseRecord,
-    Timestamp,
-    check_text,
-    is_text,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head, Record, check_text, is_text
+from aivcs.model.release import ReleaseRecord
+from aivcs.model.timestamp import Timestamp
 from aivcs.sha256 import hasher
 
 TYPE_CHECKING = False

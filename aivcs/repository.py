@@ -14,7 +14,8 @@ import os
 
 from aivcs import errors
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
-from aivcs.model import ContentDigest, is_hex, parse_seq
+from aivcs.model.digest import ContentDigest, is_hex
+from aivcs.model.record import parse_seq
 from aivcs.settings import Settings
 
 TYPE_CHECKING = False
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.active_run import ActiveRun
-    from aivcs.model import ReleaseRecord, RunId, RunOwner
+    from aivcs.model.release import ReleaseRecord
+    from aivcs.model.run import RunId, RunOwner
     from aivcs.policy.enforce import PolicyContext
     from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
@@ -181,7 +183,8 @@ class Repository:
             IntegrityError: The spec, or a part of it, is damaged.
         """
         from aivcs.active_run import ActiveRun, as_json
-        from aivcs.model import RunMetadata, check_name
+        from aivcs.model.record import check_name
+        from aivcs.model.run import RunMetadata
 
         check_name("agent name", agent_name)
         metadata = RunMetadata(agent_name, git_sha=git_sha, tags=as_json(tags))
@@ -582,7 +585,7 @@ class Repository:
         seq = parse_seq(selector)
         if seq is None:
             return find_release(name, self.releases.iter_history(name), selector).spec_digest
-        from aivcs.model import ReleaseRecord
+        from aivcs.model.release import ReleaseRecord
 
         found = self.releases.find(name, seq)
         # A mark has a number, too, but made nothing live.
@@ -648,7 +651,7 @@ def stored_settings(store: str) -> "Configure":
 
 
 def _run_id(text: str) -> "RunId":
-    from aivcs.model import RunId
+    from aivcs.model.run import RunId
 
     try:
         return RunId(text)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from subprocess import CompletedProcess
 
-    from aivcs.model import Timestamp
+    from aivcs.model.timestamp import Timestamp
 
 RELEASE = NAMESPACE
 """The namespace of a signature of a release: the hash of its entry is signed."""

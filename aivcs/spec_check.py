@@ -7,7 +7,7 @@ names something, without what that one loads, because runs are started in loops.
 """
 
 from aivcs.errors import IntegrityError, NotFoundError, SerializationError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
     from aivcs.errors import StorageError
     from aivcs.log.release_changes import Entry, ReleaseChange, ReleaseView
-    from aivcs.model import (
-        ContentDigest,
-        Head,
-        ReleaseMetadata,
-        ReleaseRecord,
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.record import Head
+    from aivcs.model.release import ReleaseMetadata, ReleaseRecord
+    from aivcs.model.run import (
         RunEvent,
         RunId,
         RunMetadata,
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
         RunRecord,
         RunStatus,
         RunSummary,
-        Timestamp,
     )
+    from aivcs.model.timestamp import Timestamp
     from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 
 

@@ -10,16 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aivcs.log import chain, run as rules
-from aivcs.model import (
-    ContentDigest,
-    ReleaseMetadata,
-    RunEvent,
-    RunId,
-    RunMetadata,
-    RunRecord,
-    RunStatus,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus
+from aivcs.model.timestamp import Timestamp
 from aivcs.repository import Repository
 from aivcs.settings import Settings
 

@@ -13,7 +13,9 @@ import aivcs
 from aivcs import aio, storage
 from aivcs.errors import IntegrityError, NotFoundError, RunNotFoundError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
-from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 
 SPEC = ContentDigest("0" * 64)
 

@@ -9,7 +9,9 @@ from folder_store import FolderStore
 
 from aivcs.commands.release_history import show
 from aivcs.log.release_changes import plan_rollback
-from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.settings import Settings
 
 BLOCK = 8192

@@ -15,7 +15,9 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.log.heads import manifest
-from aivcs.model import Head, ReleaseMetadata, RunId
+from aivcs.model.record import Head
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunId
 from aivcs.settings import Settings
 from tests.conftest import COMMAND
 

@@ -7,7 +7,8 @@ from hypothesis import given, strategies as st
 from aivcs.commands.release_history import states
 from aivcs.errors import StorageError
 from aivcs.fakes import MemoryReleaseRegistry
-from aivcs.model import ContentDigest, ReleaseMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
 
 SPECS = [ContentDigest(sha256(b"%d" % number).hexdigest()) for number in range(3)]
 promotes = st.tuples(st.just("promote"), st.sampled_from(SPECS))

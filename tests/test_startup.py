@@ -103,7 +103,7 @@ class TestStartUp:
                 assert len(ours) <= most, (command, len(ours), ours)
                 went_well = "--default" not in command  # which stands in for an error
                 assert not went_well or "aivcs.rare_errors" not in ours, command
-                records = {"aivcs.run_records", "aivcs.release_records"} & found
+                records = {"aivcs.model.run", "aivcs.model.release"} & found
                 assert records <= {f"aivcs.{command[0]}_records"}, command
 
     def test_a_policy_costs_nothing_where_nothing_is_released(self, aivcs):

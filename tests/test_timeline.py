@@ -5,7 +5,8 @@ import tracemalloc
 import pytest
 from hypothesis import given, strategies as st
 
-from aivcs.model import RunEvent, Timestamp
+from aivcs.model.run import RunEvent
+from aivcs.model.timestamp import Timestamp
 from aivcs.rules.timeline import steps
 
 

@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aivcs.model import ReleaseRecord, RunRecord
+    from aivcs.model.release import ReleaseRecord
+    from aivcs.model.run import RunRecord
 
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 

@@ -60,7 +60,7 @@ def _hint(context: Context, error: Exception) -> str:
 def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError) -> str:
     """Names the runs that could be evidence, where a promotion was refused for want of it."""
     from aivcs.cli.dispatch import parse
-    from aivcs.model import RunStatus
+    from aivcs.model.run import RunStatus
 
     failed = {verdict.rule for verdict in error.verdicts if not verdict.ok}
     call = parse(context.arguments)

@@ -3,7 +3,7 @@
 import os
 
 from aivcs.errors import UsageError
-from aivcs.model import is_hex
+from aivcs.model.digest import is_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

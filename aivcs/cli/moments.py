@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import time
 
 from aivcs.errors import SerializationError, UsageError
-from aivcs.model import Timestamp
+from aivcs.model.timestamp import Timestamp
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 """Seconds of each."""

@@ -4,7 +4,7 @@ import os
 from stat import S_ISDIR, S_ISREG
 
 from aivcs.errors import AivcsError, BackendError, ConflictError, NotFoundError, UsageError
-from aivcs.model import ContentDigest, is_hex
+from aivcs.model.digest import ContentDigest, is_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.commands.blob import list_
 from aivcs.commands.spec import find, read_manifest
 from aivcs.errors import IntegrityError, NotFoundError, SerializationError
-from aivcs.model import Timestamp
+from aivcs.model.timestamp import Timestamp
 from aivcs.reachability import References
 from aivcs.rules.spec import FIELDS, MAX_SPEC, PARTS, may_be_manifest
 from aivcs.spill import Table
@@ -16,7 +16,7 @@ from aivcs.spill import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aivcs.model import ContentDigest
+    from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
 
 _PEEK = 8192

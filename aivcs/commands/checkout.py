@@ -24,7 +24,7 @@ from aivcs.writing import write_all
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aivcs.model import ContentDigest
+    from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 20

@@ -7,13 +7,15 @@ Everything is a bounded look at the store, which is left as it is. What a kind i
 from itertools import islice
 
 from aivcs.errors import StorageError
-from aivcs.model import RunStatus, Timestamp, is_hex
+from aivcs.model.digest import is_hex
+from aivcs.model.run import RunStatus
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
 
     Candidate = tuple[str, str, Timestamp | None]

@@ -23,7 +23,7 @@ from aivcs.log.encoded import EncodedEvents, parse_events
 from aivcs.log.fault import find_byte_fault, find_fault
 from aivcs.log.jsontext import encode, parse
 from aivcs.log.run import too_large
-from aivcs.model import RunEvent
+from aivcs.model.run import RunEvent
 from aivcs.settings import MAX_DEPTH
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import IntegrityError, LockTimeoutError, NotFoundError, UsageError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.reachability import References, digests_in_blob
 from aivcs.spill import Stack, Table
 

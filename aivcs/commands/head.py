@@ -22,7 +22,8 @@ from aivcs.errors import (
 from aivcs.log.chain import members, require_name
 from aivcs.log.heads import BEGINNING, heads_in, heads_in_pieces, pieces
 from aivcs.log.verify import DAMAGE
-from aivcs.model import ContentDigest, Head
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
 from aivcs.spill import Table
 from aivcs.store.finding import Finding
 from aivcs.store.place import START

@@ -18,7 +18,7 @@ from aivcs.errors import (
     UnsupportedFormatError,
 )
 from aivcs.log.verify import DAMAGE, NOTICE
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.reachability import digests_in_blob
 from aivcs.spill import Stack, Table
 from aivcs.store.finding import Finding
@@ -26,7 +26,7 @@ from aivcs.store.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
 
 _PUT = "put the content: aivcs blob put FILE; if it never was a blob, nothing is missing"

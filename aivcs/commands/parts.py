@@ -12,7 +12,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import BackendError, SerializationError, UsageError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.rules.spec import (
     FOLDER,
     MAX_MANIFEST,

@@ -26,7 +26,8 @@ from aivcs.errors import (
 from aivcs.log.release_changes import entry_of
 from aivcs.log.verify import DAMAGE
 from aivcs.log.verify_release import release_problems
-from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseRecord, check_release_name
 from aivcs.policy.evidence import RunReader, grounds_of, propose
 from aivcs.policy.judge import NO_SIGNERS
 from aivcs.policy.proposal import TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
@@ -39,7 +40,7 @@ from aivcs.store.place import START
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from aivcs.model import Evidence
+    from aivcs.model.release import Evidence
     from aivcs.policy.select import Policy
     from aivcs.release_entries import LogEntry
     from aivcs.repository import Repository

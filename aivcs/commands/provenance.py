@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import NotFoundError, ReleaseNotFoundError
-from aivcs.model import ReleaseRecord
+from aivcs.model.release import ReleaseRecord
 from aivcs.policy.evidence import evidence_for
 from aivcs.rules.provenance import PROJECT, statement
 

@@ -16,14 +16,16 @@ from aivcs.errors import (
     RunNotFoundError,
     StorageError,
 )
-from aivcs.model import RunEvent, RunStatus, RunSummary
+from aivcs.model.run import RunEvent, RunStatus, RunSummary
 from aivcs.processes import find_process, here
 from aivcs.rules.orphans import GONE, LEAVE, Verdict, judge_owner, judge_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aivcs.model import Head, RunId, RunRecord, Timestamp
+    from aivcs.model.record import Head
+    from aivcs.model.run import RunId, RunRecord
+    from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
     from aivcs.rules.orphans import Place
 

@@ -12,7 +12,8 @@ from time import monotonic, sleep
 from aivcs.commands.output import LineSplitter
 from aivcs.log.encoded import EncodedEvents
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import RunEvent, RunSummary, Timestamp
+from aivcs.model.run import RunEvent, RunSummary
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.commands.redaction import Redactor
-    from aivcs.model import RunId
+    from aivcs.model.run import RunId
     from aivcs.repository import Repository
 
 LINES, BLOBS, NONE = "lines", "blobs", "none"

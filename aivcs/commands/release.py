@@ -2,13 +2,14 @@
 
 from aivcs import errors
 from aivcs.errors import StorageError
-from aivcs.model import ContentDigest, check_release_name
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import check_release_name
 from aivcs.repository import MIN_PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.commands.release_history import HistoryEntry
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.release_entries import Block
     from aivcs.repository import Repository
 

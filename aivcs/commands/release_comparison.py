@@ -9,7 +9,8 @@ from aivcs.commands.run_comparison import compare_runs
 from aivcs.commands.spec_comparison import compare_specs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError
 from aivcs.log.release import find_release
-from aivcs.model import RunStatus, check_release_name
+from aivcs.model.release import check_release_name
+from aivcs.model.run import RunStatus
 from aivcs.policy.evidence import evidence_for
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from aivcs.commands.run_comparison import RunComparison
     from aivcs.commands.spec_comparison import Comparison
-    from aivcs.model import ReleaseRecord, RunId, RunRecord
+    from aivcs.model.release import ReleaseRecord
+    from aivcs.model.run import RunId, RunRecord
     from aivcs.repository import Repository
 
 

@@ -8,14 +8,16 @@ has to be remembered.
 
 from aivcs import errors
 from aivcs.errors import UsageError
-from aivcs.model import ReleaseRecord, parse_seq
+from aivcs.model.record import parse_seq
+from aivcs.model.release import ReleaseRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
-    from aivcs.model import ContentDigest, Timestamp
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.timestamp import Timestamp
     from aivcs.release_entries import Block, LogEntry, Signature
     from aivcs.repository import Repository
 

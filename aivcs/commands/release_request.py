@@ -2,11 +2,11 @@
 
 from aivcs import errors
 from aivcs.errors import ConflictError, UsageError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
 
 

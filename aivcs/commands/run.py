@@ -2,14 +2,16 @@
 
 from aivcs import errors
 from aivcs.errors import NotFoundError, UsageError
-from aivcs.model import RunEvent, RunId, RunMetadata, RunSummary, check_name
+from aivcs.model.record import check_name
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunSummary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any, BinaryIO
 
-    from aivcs.model import ContentDigest, RunRecord
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunRecord
     from aivcs.repository import Repository
 
 _CANCELLED = (130, 143)

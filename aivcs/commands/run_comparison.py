@@ -11,7 +11,7 @@ from aivcs.rules.tool_calls import KIND, SAME, calls_in, compare_calls
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aivcs.model import RunEvent, RunId, RunRecord
+    from aivcs.model.run import RunEvent, RunId, RunRecord
     from aivcs.repository import Repository
     from aivcs.rules.tool_calls import Call, Step
 

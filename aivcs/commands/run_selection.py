@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from aivcs.commands.run import split_tag
 from aivcs.errors import UsageError
 from aivcs.log.selection import age
-from aivcs.model import check_text
+from aivcs.model.record import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from aivcs.errors import StorageError
-    from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus, Timestamp
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunId, RunRecord, RunStatus
+    from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
 
 

@@ -16,14 +16,14 @@ from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
 from aivcs.commands.run_selection import check_agents, resolve_specs
-from aivcs.model import RunStatus
-from aivcs.run_records import RUN_STATUSES
+from aivcs.model.run import RUN_STATUSES, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from aivcs.errors import StorageError
-    from aivcs.model import RunId, Timestamp
+    from aivcs.model.run import RunId
+    from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
 
 DAYS = 14

@@ -29,12 +29,13 @@ from aivcs.errors import (
     SerializationError,
     StorageError,
 )
-from aivcs.model import RunEvent, Timestamp
+from aivcs.model.run import RunEvent
+from aivcs.model.timestamp import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aivcs.model import RunId
+    from aivcs.model.run import RunId
     from aivcs.storage import RunLedger
 
 _PATIENCE = 0.2

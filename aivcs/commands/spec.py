@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import NotFoundError, UsageError
-from aivcs.model import ContentDigest, check_text
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import check_text
 from aivcs.rules.spec import (
     MAX_MANIFEST,
     MAX_SPEC,

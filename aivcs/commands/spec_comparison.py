@@ -13,7 +13,7 @@ from aivcs.commands.parts import digest_files, open_regular, read_selection
 from aivcs.commands.selection import again
 from aivcs.errors import NotFoundError, SerializationError
 from aivcs.log.jsontext import parse
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.rules.difference import Change, compare_json, unified
 from aivcs.rules.spec import FIELDS, TREE, encode_spec
 

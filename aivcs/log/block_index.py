@@ -12,7 +12,9 @@ from aivcs.errors import IntegrityError, InvalidDigestError, SerializationError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
 from aivcs.log.release import is_mark
-from aivcs.model import MAX_SEQ, ContentDigest, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import MAX_SEQ
+from aivcs.model.timestamp import Timestamp
 from aivcs.release_entries import Block, Signature
 
 TYPE_CHECKING = False

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from aivcs.errors import StorageError
 from aivcs.log.jsontext import encode_parsed, encode_trusted, parse, parse_all
-from aivcs.model import RunEvent, Timestamp, check_text
+from aivcs.model.record import check_text
+from aivcs.model.run import RunEvent
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

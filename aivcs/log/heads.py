@@ -14,7 +14,10 @@ import re
 
 from aivcs.errors import SerializationError, UnsupportedFormatError
 from aivcs.log.jsontext import encode, parse
-from aivcs.model import Head, RunId, check_release_name, is_hex
+from aivcs.model.digest import is_hex
+from aivcs.model.record import Head
+from aivcs.model.release import check_release_name
+from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from typing import Any
 
 from aivcs.errors import SerializationError
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import Timestamp
+from aivcs.model.timestamp import Timestamp
 from aivcs.settings import MAX_DEPTH
 
 

@@ -19,15 +19,10 @@ from aivcs import errors
 from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import (
-    MAX_SEQ,
-    ContentDigest,
-    Evidence,
-    Head,
-    ReleaseMetadata,
-    ReleaseRecord,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import MAX_SEQ, Head
+from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

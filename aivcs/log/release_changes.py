@@ -12,13 +12,16 @@ however long the log is. A plan changes nothing and reads through its view alone
 from aivcs import errors
 from aivcs.errors import ConflictError, IntegrityError
 from aivcs.log import chain, release
-from aivcs.model import ContentDigest, Head, ReleaseMetadata, ReleaseRecord, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.release import ReleaseMetadata, ReleaseRecord
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.model import Evidence
+    from aivcs.model.release import Evidence
     from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
     from aivcs.store.driver import LogView
 

@@ -11,18 +11,10 @@ from aivcs import errors
 from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain
 from aivcs.log.jsontext import encode, encode_trusted
-from aivcs.model import (
-    MAX_SEQ,
-    ContentDigest,
-    RunEvent,
-    RunId,
-    RunMetadata,
-    RunOwner,
-    RunRecord,
-    RunStatus,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import MAX_SEQ
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
+from aivcs.model.timestamp import Timestamp
 from aivcs.settings import MAX_EVENT
 
 TYPE_CHECKING = False

@@ -2,7 +2,9 @@
 
 from aivcs.errors import UsageError
 from aivcs.log.run import is_same_json
-from aivcs.model import ContentDigest, RunRecord, RunStatus, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunRecord, RunStatus
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,7 +28,9 @@ from aivcs.errors import (
 )
 from aivcs.log import chain, run
 from aivcs.log.jsontext import encode, encode_trusted
-from aivcs.model import ContentDigest, Record, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Record
+from aivcs.model.timestamp import Timestamp
 from aivcs.settings import MAX_DEPTH
 
 TYPE_CHECKING = False

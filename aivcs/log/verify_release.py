@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.log.verify import Problem
-    from aivcs.model import ContentDigest, ReleaseRecord
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.release import ReleaseRecord
     from aivcs.release_entries import Block
     from aivcs.spill import Table
 

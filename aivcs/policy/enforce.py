@@ -13,14 +13,14 @@ step, and nothing of the judge is loaded. The command line and `Repository` both
 from aivcs import errors
 from aivcs.errors import ConflictError, UsageError
 from aivcs.log.release_changes import plan_promotion, plan_rollback
-from aivcs.model import Evidence, ReleaseMetadata, check_release_name
+from aivcs.model.release import Evidence, ReleaseMetadata, check_release_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from aivcs.log.release_changes import ReleaseChange, ReleaseView
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.policy.judge import Judge
     from aivcs.policy.proposal import Verdict
     from aivcs.policy.select import Table

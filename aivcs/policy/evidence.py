@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.errors import IntegrityError, NotFoundError, RunNotFoundError
 from aivcs.log.run import event_of, fold
-from aivcs.model import Head, RunStatus
+from aivcs.model.record import Head
+from aivcs.model.run import RunStatus
 from aivcs.policy.proposal import LABEL, PARTS, RUNS, EvidenceRun, ProposedRelease
 from aivcs.rules import spec
 from aivcs.store.place import START
@@ -14,7 +15,9 @@ from aivcs.store.place import START
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from aivcs.model import ContentDigest, Evidence, ReleaseRecord, RunRecord
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.release import Evidence, ReleaseRecord
+    from aivcs.model.run import RunRecord
     from aivcs.policy.proposal import SignatureCheck
     from aivcs.policy.select import Policy
     from aivcs.repository import Repository

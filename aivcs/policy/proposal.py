@@ -13,7 +13,8 @@ from aivcs.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from aivcs.model import ContentDigest, RunId, RunStatus
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunId, RunStatus
 
 TRUSTED, UNKNOWN, WRONG, UNCHECKED, PLANNED = "trusted", "unknown", "wrong", "unchecked", "planned"
 """The states of a signature: by an allowed signer; valid, by somebody unknown; not of this entry;

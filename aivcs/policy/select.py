@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aivcs.errors import SerializationError, UnsupportedFormatError, UsageError
 from aivcs.log.jsontext import parse
 from aivcs.log.run import is_same_json
-from aivcs.model import MAX_NAME
+from aivcs.model.record import MAX_NAME
 from aivcs.policy.registry import RULES, check_rule
 from aivcs.rules.canonical import canonical
 

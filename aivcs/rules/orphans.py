@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.model import Record
+from aivcs.model.record import Record
 
 if TYPE_CHECKING:
-    from aivcs.model import RunOwner, Timestamp
+    from aivcs.model.run import RunOwner
+    from aivcs.model.timestamp import Timestamp
 
 ALIVE = "alive"
 """The owner is there."""

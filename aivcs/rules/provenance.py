@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import InvalidDigestError, SerializationError
 from aivcs.log.jsontext import parse
-from aivcs.model import ContentDigest, is_hex
+from aivcs.model.digest import ContentDigest, is_hex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aivcs.model import Head, ReleaseRecord
+    from aivcs.model.record import Head
+    from aivcs.model.release import ReleaseRecord
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

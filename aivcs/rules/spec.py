@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import InvalidDigestError, SerializationError
 from aivcs.log.jsontext import parse
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.rules.canonical import canonical
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from aivcs.log.jsontext import encode_trusted, parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aivcs.model import RunEvent
+    from aivcs.model.run import RunEvent
 
 WINDOW = 512
 """Steps that are held back, at most, while a call is without its result."""

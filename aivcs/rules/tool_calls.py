@@ -16,7 +16,7 @@ from aivcs.rules.difference import comparable, compare_json
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from aivcs.model import RunEvent
+    from aivcs.model.run import RunEvent
     from aivcs.rules.difference import Change
 
 KIND = "tool_called"

@@ -6,7 +6,7 @@ from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, BinaryIO
 
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.sha256 import hasher
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from aivcs.log.selection import Outcome, Selection
-    from aivcs.model import ContentDigest, RunRecord, RunStatus
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunRecord, RunStatus
     from aivcs.settings import Settings
     from aivcs.storage import RunLedger
     from aivcs.store.finding import Finding

@@ -3,7 +3,7 @@
 import os
 
 from aivcs.log.verify import DAMAGE
-from aivcs.model import Record
+from aivcs.model.record import Record
 
 PARTS = ("blobs", "runs", "releases")
 """The parts of a store that can be inspected."""

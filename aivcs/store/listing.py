@@ -2,14 +2,14 @@
 
 from aivcs.errors import RunNotFoundError, StorageError
 from aivcs.log.selection import age, outcome_of
-from aivcs.model import RunId, RunStatus
+from aivcs.model.run import RunId, RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.log.selection import Outcome, Selection
-    from aivcs.model import RunRecord
+    from aivcs.model.run import RunRecord
     from aivcs.storage import RunLedger
 
     Unreadable = Callable[[RunId, StorageError], None] | None

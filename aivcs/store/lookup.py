@@ -10,7 +10,7 @@ from aivcs.errors import RunNotFoundError
 from aivcs.log.run import event_of
 
 if TYPE_CHECKING:
-    from aivcs.model import RunRecord, RunStatus
+    from aivcs.model.run import RunRecord, RunStatus
     from aivcs.storage import RunLedger
     from aivcs.store.driver import Backend, LogDriver
 

@@ -14,7 +14,9 @@ from aivcs.log.release_changes import (
     plan_promotion,
     plan_rollback,
 )
-from aivcs.model import ContentDigest, Head, check_release_name
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.release import check_release_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from aivcs.log.release_changes import Entry, Expected, ReleaseChange
-    from aivcs.model import ReleaseMetadata, ReleaseRecord
+    from aivcs.model.release import ReleaseMetadata, ReleaseRecord
     from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
     from aivcs.store.driver import LogDriver, LogView
 

@@ -3,17 +3,10 @@
 from aivcs import errors
 from aivcs.errors import ConflictError, InvalidNameError, StorageError
 from aivcs.log import chain, run as rules
-from aivcs.model import (
-    ContentDigest,
-    Head,
-    RunEvent,
-    RunId,
-    RunMetadata,
-    RunRecord,
-    RunStatus,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus, RunSummary
+from aivcs.model.timestamp import Timestamp
 from aivcs.settings import MAX_EVENT
 
 TYPE_CHECKING = False
@@ -22,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.log.selection import Outcome
-    from aivcs.model import RunOwner
+    from aivcs.model.run import RunOwner
     from aivcs.store.driver import LogDriver, LogView, RunIndex
     from aivcs.store.listing import Unreadable
 

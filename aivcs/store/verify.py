@@ -13,7 +13,7 @@ from aivcs.store.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.model import ContentDigest
+    from aivcs.model.digest import ContentDigest
     from aivcs.store.driver import Backend
 
     Progress = Callable[[str, int], None]
@@ -87,7 +87,7 @@ def _log(backend: Backend, part: str, name: str, progress: Progress) -> Iterator
 
 def _has_blob(backend: Backend) -> Callable[[str], bool]:
     def has_blob(digest: str | ContentDigest) -> bool:
-        from aivcs.model import ContentDigest
+        from aivcs.model.digest import ContentDigest
 
         return backend.objects.contains(ContentDigest(digest))
 

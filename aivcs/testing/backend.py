@@ -11,7 +11,7 @@ import pytest
 
 from aivcs.errors import ConflictError, LockTimeoutError
 from aivcs.log import chain
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.store.place import START, Place
 from aivcs.testing.race import race
 

@@ -18,7 +18,7 @@ from aivcs.errors import (
     SerializationError,
     StorageError,
 )
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.testing.race import race
 
 if TYPE_CHECKING:

@@ -25,15 +25,10 @@ from aivcs.errors import (
     StorageError,
 )
 from aivcs.log.release_changes import plan_rollback
-from aivcs.model import (
-    ContentDigest,
-    ReleaseMetadata,
-    ReleaseRecord,
-    RunEvent,
-    RunMetadata,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata, ReleaseRecord
+from aivcs.model.run import RunEvent, RunMetadata, RunSummary
+from aivcs.model.timestamp import Timestamp
 from aivcs.release_entries import Block
 
 if TYPE_CHECKING:

@@ -23,7 +23,9 @@ from aivcs.errors import (
     UnsupportedFormatError,
 )
 from aivcs.log.release_changes import encode, plan_promotion, plan_rollback, signature_of
-from aivcs.model import ContentDigest, Evidence, Head, ReleaseMetadata, ReleaseRecord
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
 from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
 from aivcs.testing.race import race
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal

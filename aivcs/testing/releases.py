@@ -18,7 +18,9 @@ from aivcs.errors import (
     ReleaseNotFoundError,
     UnsupportedFormatError,
 )
-from aivcs.model import ContentDigest, ReleaseMetadata, ReleaseRecord, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata, ReleaseRecord
+from aivcs.model.timestamp import Timestamp
 from aivcs.testing.race import race
 from aivcs.testing.release_entries import ReleaseEntryContract
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal

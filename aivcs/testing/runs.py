@@ -25,17 +25,9 @@ from aivcs.errors import (
     UsageError,
 )
 from aivcs.log.encoded import parse_events
-from aivcs.model import (
-    ContentDigest,
-    RunEvent,
-    RunId,
-    RunMetadata,
-    RunOwner,
-    RunRecord,
-    RunStatus,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
+from aivcs.model.timestamp import Timestamp
 from aivcs.testing.race import race
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 

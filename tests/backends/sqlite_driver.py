@@ -12,7 +12,7 @@ from threading import local
 
 from aivcs import errors
 from aivcs.log import chain
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.repository import SCHEMES
 from aivcs.settings import Settings
 from aivcs.sha256 import hex_digest

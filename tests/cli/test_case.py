@@ -13,7 +13,8 @@ from folder_store import FolderStore
 
 from aivcs.commands.checkout import checkout
 from aivcs.errors import ConflictError, IntegrityError
-from aivcs.model import ContentDigest, ReleaseMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
 from aivcs.repository import Repository
 from aivcs.settings import Settings
 

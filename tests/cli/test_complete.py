@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from aivcs.model import RunMetadata, RunSummary
+from aivcs.model.run import RunMetadata, RunSummary
 from aivcs.repository import Repository
 
 

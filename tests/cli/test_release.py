@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from aivcs.log.release_changes import plan_promotion
-from aivcs.model import ContentDigest, Evidence, ReleaseMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import Evidence, ReleaseMetadata
 from aivcs.repository import Repository
 
 ABSENT = "0" * 64

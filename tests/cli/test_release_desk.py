@@ -8,7 +8,8 @@ import pytest
 
 from aivcs.commands.release_history import history
 from aivcs.fakes import MemoryReleaseRegistry
-from aivcs.model import ContentDigest, ReleaseMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
 
 ABSENT = "0" * 64
 KEY_NAME = "aivcs-release@v1"

@@ -19,7 +19,10 @@ from aivcs.commands.spec import create
 from aivcs.commands.work_tree import WorkTree
 from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
-from aivcs.model import ContentDigest, Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.policy.select import read_document
 from aivcs.repository import Repository
 from aivcs.rules.spec import encode_spec

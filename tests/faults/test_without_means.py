@@ -161,7 +161,7 @@ def test_what_is_loaded_later_is_exported_as_all_else(module):
 import aivcs.{module} as module
 everything = {{}}
 exec("from aivcs.{module} import *", everything)
-import aivcs.rare_errors, aivcs.release_records, aivcs.run_records
+import aivcs.rare_errors, aivcs.model.release, aivcs.model.run
 for home in (module, *map(__import__("sys").modules.get, HOMES)):
     for name, value in vars(home).items():
         if isinstance(value, type) and value.__module__ == home.__name__ and name[0] != "_":
@@ -169,7 +169,7 @@ for home in (module, *map(__import__("sys").modules.get, HOMES)):
 """
     homes = {
         "errors": ["aivcs.rare_errors"],
-        "model": ["aivcs.run_records", "aivcs.release_records"],
+        "model": ["aivcs.model.run", "aivcs.model.release"],
     }
     script = script.replace("HOMES", repr(homes[module]))
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -7,7 +7,8 @@ import pytest
 from aivcs.commands.proof import sign
 from aivcs.errors import ConflictError, PolicyError, UsageError
 from aivcs.log.release_changes import ReleaseView
-from aivcs.model import ContentDigest, ReleaseMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
 from aivcs.policy import enforce
 from aivcs.policy.enforce import ATTEMPTS, PolicyContext
 from aivcs.repository import Repository

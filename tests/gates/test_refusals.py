@@ -6,7 +6,7 @@ import pytest
 
 from aivcs import aio, config_files
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, PolicyError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.policy.rules import ALL
 from aivcs.repository import Repository
 from aivcs.rules.canonical import canonical

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from aivcs.errors import PolicyError, UsageError
-from aivcs.model import ContentDigest, RunId, RunStatus
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunId, RunStatus
 from aivcs.policy.proposal import (
     PLANNED,
     TRUSTED,

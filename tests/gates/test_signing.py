@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from aivcs.errors import BackendError, UsageError
-from aivcs.model import ContentDigest, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.timestamp import Timestamp
 from aivcs.policy.proposal import TRUSTED, UNKNOWN, WRONG
 from aivcs.signing import HEAD, RELEASE, Signer, Verifier
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from aivcs.log.release_changes import plan_rollback
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.repository import Repository
 
 GARBAGE = b"nobody needs this"

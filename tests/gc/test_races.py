@@ -20,7 +20,7 @@ from folder_store import FolderStore
 from aivcs.backends.fs.blobs import FileCasStore
 from aivcs.commands import blob, gc, run
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
-from aivcs.model import RunEvent, RunMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.repository import Repository
 from aivcs.settings import Settings
 from aivcs.testing.race import race

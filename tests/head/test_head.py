@@ -10,7 +10,9 @@ from folder_store import FolderStore
 
 from aivcs.commands import head
 from aivcs.log.heads import heads_in, manifest
-from aivcs.model import Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.model.record import Head
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.settings import Settings
 
 

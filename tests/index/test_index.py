@@ -21,16 +21,9 @@ from aivcs.backends.fs import index, listing, survey
 from aivcs.errors import BackendError, StorageError
 from aivcs.log import run as rules
 from aivcs.log.selection import age, outcome_of
-from aivcs.model import (
-    ContentDigest,
-    RunEvent,
-    RunMetadata,
-    RunOwner,
-    RunRecord,
-    RunStatus,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunEvent, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
+from aivcs.model.timestamp import Timestamp
 from aivcs.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
 
@@ -489,7 +482,8 @@ class TestTogether:
             "import sys\n"
             "from aivcs.backends.fs import survey\n"
             "from aivcs.repository import Repository\n"
-            "from aivcs.model import RunMetadata, RunSummary, ContentDigest\n"
+            "from aivcs.model.digest import ContentDigest\n"
+            "from aivcs.model.run import RunMetadata, RunSummary\n"
             "from aivcs.settings import Settings\n"
             "survey._WORTH = 1\n"
             "runs = Repository.open(sys.argv[1], Settings(durability='none')).runs\n"

@@ -5,7 +5,8 @@ from hashlib import sha256
 from hypothesis import given, strategies as st
 
 from aivcs.log import block_index
-from aivcs.model import ContentDigest, Timestamp
+from aivcs.model.digest import ContentDigest
+from aivcs.model.timestamp import Timestamp
 from aivcs.release_entries import Block
 
 NOW = Timestamp("2026-01-31T12:00:00Z")

@@ -7,7 +7,8 @@ from hypothesis import example, given, strategies as st
 
 from aivcs.log.encoded import parse_events
 from aivcs.log.jsontext import parse_all
-from aivcs.model import RunEvent, Timestamp
+from aivcs.model.run import RunEvent
+from aivcs.model.timestamp import Timestamp
 
 NOW = Timestamp("2026-01-31T12:00:00Z")
 BETWEEN = b"736291548017365929"

@@ -15,7 +15,8 @@ from aivcs.errors import (
     UnsupportedFormatError,
 )
 from aivcs.log import chain, release
-from aivcs.model import ContentDigest, ReleaseMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
 
 SPECS = [ContentDigest(sha256(b"%d" % number).hexdigest()) for number in range(4)]
 promotes = st.tuples(st.just("promote"), st.sampled_from(SPECS))

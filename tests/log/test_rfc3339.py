@@ -3,7 +3,7 @@
 import pytest
 
 from aivcs.errors import SerializationError
-from aivcs.model import Timestamp
+from aivcs.model.timestamp import Timestamp
 
 NOON = "2026-01-31T12:00:00.000000Z"
 MOMENTS = {

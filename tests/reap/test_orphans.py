@@ -2,7 +2,8 @@
 
 import pytest
 
-from aivcs.model import RunOwner, Timestamp
+from aivcs.model.run import RunOwner
+from aivcs.model.timestamp import Timestamp
 from aivcs.processes import parse_stat
 from aivcs.rules.orphans import (
     ALIVE,

@@ -386,7 +386,7 @@ class TestStartedFromPython:
     def test_an_event_that_comes_while_its_age_is_judged_saves_a_run(self, aivcs, monkeypatch):
         from aivcs import Repository
         from aivcs.commands import reap
-        from aivcs.model import Timestamp
+        from aivcs.model.timestamp import Timestamp
 
         repo = Repository.open(str(aivcs.store))
         run = repo.start_run(repo.blobs.put(b"a spec\n"), agent_name="bot")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from aivcs.errors import SerializationError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.rules.spec import (
     FIELDS,
     FOLDER,

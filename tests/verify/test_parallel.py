@@ -15,7 +15,8 @@ from folder_store import FolderStore
 from aivcs.backends.fs import log_check, object_check, report, workers
 from aivcs.cli import progress
 from aivcs.cli.context import Context
-from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
 

@@ -14,7 +14,9 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.backends.fs import files
-from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.settings import Settings
 
 ALL = frozenset({"blobs", "runs", "releases"})

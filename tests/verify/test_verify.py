@@ -25,15 +25,9 @@ from aivcs.errors import (
 )
 from aivcs.fakes import MemoryReleaseRegistry
 from aivcs.log.verify_release import release_problems
-from aivcs.model import (
-    ContentDigest,
-    ReleaseMetadata,
-    RunEvent,
-    RunId,
-    RunMetadata,
-    RunStatus,
-    RunSummary,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunStatus, RunSummary
 from aivcs.settings import Settings
 from aivcs.spill import Table
 from aivcs.store.finding import Finding

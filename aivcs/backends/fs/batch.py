@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.blobs import FileCasStore
     from aivcs.backends.fs.folder import Folder
-    from aivcs.model import ContentDigest
+    from aivcs.model.digest import ContentDigest
 
 _FILES = 4096
 """Contents after which a batch is stored."""

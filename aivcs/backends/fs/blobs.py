@@ -10,7 +10,7 @@ import os
 
 from aivcs.backends.fs import files
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.sha256 import hasher, hex_digest
 
 TYPE_CHECKING = False

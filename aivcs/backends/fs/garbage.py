@@ -10,7 +10,7 @@ from stat import S_ISREG
 from aivcs.backends.fs import files
 from aivcs.backends.fs.blobs import object_name
 from aivcs.backends.fs.folder import is_abandoned
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

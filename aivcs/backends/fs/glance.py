@@ -13,7 +13,7 @@ from aivcs.backends.fs.index import BrokenError, Index, record_of
 from aivcs.backends.fs.survey import folders_of_runs, is_as_read
 from aivcs.errors import InvalidNameError, StorageError
 from aivcs.log.selection import age
-from aivcs.model import RunId
+from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.index import Row
     from aivcs.backends.fs.logfile import FileLogDriver
-    from aivcs.model import RunRecord, RunStatus
+    from aivcs.model.run import RunRecord, RunStatus
     from aivcs.storage import RunLedger
 
 _ENTRIES = 4000

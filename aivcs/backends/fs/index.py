@@ -17,16 +17,9 @@ import os
 from aivcs.backends.fs import files
 from aivcs.errors import AivcsError, BackendError, LockTimeoutError
 from aivcs.log.jsontext import encode_trusted, parse
-from aivcs.model import (
-    ContentDigest,
-    RunId,
-    RunMetadata,
-    RunOwner,
-    RunRecord,
-    RunStatus,
-    RunSummary,
-    Timestamp,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunId, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
+from aivcs.model.timestamp import Timestamp
 
 # Not the package sqlite3: it brings datetime, which costs more than the database itself.
 try:

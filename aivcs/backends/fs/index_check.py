@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.model import RunRecord
+    from aivcs.model.run import RunRecord
 
 
 def check_index(folder: "Folder") -> "Iterator[Finding]":

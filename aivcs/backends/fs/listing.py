@@ -9,7 +9,8 @@ from itertools import islice
 from aivcs.backends.fs.index import STATUS, BrokenError, Index, build, record_of, update
 from aivcs.backends.fs.survey import everything, has_more_than, is_as_read, survey
 from aivcs.log.selection import age, outcome_of
-from aivcs.model import RunStatus, Timestamp
+from aivcs.model.run import RunStatus
+from aivcs.model.timestamp import Timestamp
 from aivcs.store.listing import Listing, no_runs
 
 TYPE_CHECKING = False
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.survey import Survey
     from aivcs.log.selection import Outcome, Selection
-    from aivcs.model import RunRecord
+    from aivcs.model.run import RunRecord
     from aivcs.storage import RunLedger
     from aivcs.store.listing import Unreadable
 

@@ -12,7 +12,7 @@ from aivcs.backends.fs import files
 from aivcs.backends.fs.lines import LogLines
 from aivcs.errors import BackendError, IntegrityError, InvalidNameError
 from aivcs.log import chain
-from aivcs.model import RunId
+from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _path_of(name: str) -> str:
     if kind == "run":
         return f"runs/{RunId(rest)[:2]}/{rest}.jsonl"
     if kind == "release":
-        from aivcs.model import check_release_name
+        from aivcs.model.release import check_release_name
 
         check_release_name(rest)
         return f"releases/{rest}.jsonl"
@@ -191,7 +191,7 @@ def _is_run_id(text: str) -> bool:
 
 
 def _is_release_name(text: str) -> bool:
-    from aivcs.model import check_release_name
+    from aivcs.model.release import check_release_name
 
     try:
         check_release_name(text)

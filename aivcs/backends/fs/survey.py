@@ -26,7 +26,7 @@ from aivcs.errors import (
 )
 from aivcs.log import chain
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import RunId
+from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.index import Row, Stamp
-    from aivcs.model import RunRecord
+    from aivcs.model.run import RunRecord
 
     Get = Callable[[str], RunRecord]
     Unread = list[tuple[str, StorageError]]

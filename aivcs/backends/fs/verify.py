@@ -34,7 +34,8 @@ from aivcs.backends.fs.report import saying, tasks
 from aivcs.backends.fs.workers import in_order
 from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError, UsageError
 from aivcs.log.verify import DAMAGE
-from aivcs.model import RunId, check_release_name
+from aivcs.model.release import check_release_name
+from aivcs.model.run import RunId
 from aivcs.store.finding import PARTS, Finding
 
 TYPE_CHECKING = False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.backends.memory.driver import MemoryLogDriver
 from aivcs.errors import ConflictError, LockTimeoutError
-from aivcs.model import ContentDigest
+from aivcs.model.digest import ContentDigest
 from aivcs.settings import Settings
 from aivcs.sha256 import hex_digest
 from aivcs.store.blobs import WholeBlobs

@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.commands.release_history import HistoryEntry
-    from aivcs.model import ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.policy.enforce import Outcome, PolicyContext
     from aivcs.release_entries import Block, Signature
     from aivcs.repository import Repository

@@ -3,14 +3,14 @@
 from aivcs.commands import run as commands
 from aivcs.errors import UsageError
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import RunStatus
+from aivcs.model.run import RunStatus
 from aivcs.repository import LAST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.errors import StorageError
-    from aivcs.model import RunRecord
+    from aivcs.model.run import RunRecord
 
 
 _ROOMY = 100

@@ -12,7 +12,7 @@ from aivcs.errors import UsageError
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.commands.shell_session import Refusal, ShellSession
-    from aivcs.model import RunId
+    from aivcs.model.run import RunId
     from aivcs.storage import RunLedger
 
 _ANSWER = 4000

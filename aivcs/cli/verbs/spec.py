@@ -13,7 +13,7 @@ from aivcs.errors import UsageError
 if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.commands.work_tree import WorkTree
-    from aivcs.model import ContentDigest
+    from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
 
 

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.cli.render import Cell
     from aivcs.commands.release_history import EntryDetails, HistoryEntry
-    from aivcs.model import Timestamp
+    from aivcs.model.timestamp import Timestamp
     from aivcs.release_entries import Block, Signature
 
 _ONE_LINE = 80

@@ -12,7 +12,8 @@ from aivcs.cli.render import Cell, escape
 from aivcs.cli.views.timeline import Timeline, count
 from aivcs.commands.run_statistics import PERCENTILES
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import RunStatus, Timestamp
+from aivcs.model.run import RunStatus
+from aivcs.model.timestamp import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from aivcs.cli.context import Context
     from aivcs.cli.render import Output
     from aivcs.commands.run_statistics import AgentStatistics
-    from aivcs.model import ContentDigest, RunEvent, RunRecord
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunEvent, RunRecord
 
 STATUS_STYLE = {
     RunStatus.RUNNING: "bold", RunStatus.COMPLETED: "green", RunStatus.FAILED: "red",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aivcs.commands.blob_list import ListedSpec
     from aivcs.commands.selection import Selection
     from aivcs.commands.spec import Part
-    from aivcs.model import ContentDigest
+    from aivcs.model.digest import ContentDigest
 
     SizeOf = Callable[[ContentDigest], int | None]
 

@@ -15,13 +15,13 @@ from aivcs.cli.grid import paint
 from aivcs.cli.moments import short_duration
 from aivcs.cli.render import escape
 from aivcs.log.jsontext import encode_trusted
-from aivcs.model import RunStatus
+from aivcs.model.run import RunStatus
 from aivcs.rules.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, Step, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aivcs.model import RunEvent, RunRecord
+    from aivcs.model.run import RunEvent, RunRecord
 
 FIRST = 40
 """Steps of a run that are shown of its beginning."""

@@ -1,20 +1,9 @@
-"""The values of a run: its id, its status, its events and what it is as a whole. No I/O, no rules.
-
-They are part of `aivcs.model`, which loads them when one is first named: a command that keeps blobs
-or releases has no use for them, and making a class is not free.
-"""
+"""The values of a run: its id, its status, its events and the run as a whole. No I/O."""
 
 from aivcs.errors import InvalidNameError, SerializationError
-from aivcs.model import (
-    MAX_NAME,
-    MAX_SEQ,
-    ContentDigest,
-    Record,
-    Timestamp,
-    check_text,
-    is_safe,
-    shown,
-)
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import MAX_NAME, MAX_SEQ, Record, check_text, is_safe, shown
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

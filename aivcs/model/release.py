@@ -1,30 +1,17 @@
-"""The values of a release: its entry, who made it and why, and its evidence. No I/O, no rules.
-
-They are part of `aivcs.model`, which loads them when one is first named: a command that keeps blobs
-or runs has no use for them, and making a class is not free.
-"""
+"""The values of a release: its entry, its author and reason, its evidence. No I/O."""
 
 import sys
 
 from aivcs.errors import InvalidNameError, SerializationError
-from aivcs.model import (
-    MAX_SEQ,
-    ContentDigest,
-    Head,
-    Record,
-    Timestamp,
-    check_name,
-    check_text,
-    is_hex,
-    is_text,
-    shown,
-)
+from aivcs.model.digest import ContentDigest, is_hex
+from aivcs.model.record import MAX_SEQ, Head, Record, check_name, check_text, is_text, shown
+from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from aivcs.run_records import RunId
+    from aivcs.model.run import RunId
 
 
 class ReleaseMetadata(Record):
@@ -155,7 +142,7 @@ class Evidence(Record):
         """Checks id and head."""
         if type(head.lines) is not int or not 1 <= head.lines <= MAX_SEQ:
             raise SerializationError(f"a log with a head has lines, not {shown(head.lines)}")
-        from aivcs.run_records import RunId
+        from aivcs.model.run import RunId
 
         self._fill(RunId(run_id), Head(head.lines, ContentDigest(head.hash)))
 
@@ -168,7 +155,7 @@ def check_release_name(name: str) -> None:
     """Refuses a release name that no agent can have, or that no file can have on this system.
 
     Raises:
-        InvalidNameError: As `aivcs.model.check_name`; or it is not ASCII, and the names of files
+        InvalidNameError: As `aivcs.model.record.check_name`; or it is not ASCII, and the names of files
             are not in UTF-8 here.
     """
     check_name("release name", name)

@@ -1,0 +1,1 @@
+"""The values that the stores keep, by subject: digests, timestamps, runs, releases."""
