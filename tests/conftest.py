@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from command import BESIDE, COMMAND
 from hypothesis import settings
 from isolation import NO_SYSTEM, reset_environment, reset_signals
 from warm import Warm
@@ -35,8 +36,6 @@ PROCESS = (
 All else calls the command through `warm`, which is the same from `aivcs.cli.main.run` on."""
 SECONDS = 60
 """How long a command may take before a test calls it stuck."""
-_BESIDE = Path(sys.executable).with_name("aivcs")
-COMMAND = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "aivcs"]
 
 
 def pytest_configure(config):
@@ -314,7 +313,7 @@ def programs():
     """The folder of the command, for shells that look for it."""
     if len(COMMAND) > 1:
         pytest.skip("the command is not installed")
-    return str(_BESIDE.parent)
+    return str(BESIDE.parent)
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conftest import Aivcs
-
 
 @pytest.fixture
 def served(aivcs):
     assert aivcs.is_warm
     aivcs("--version")
-    assert Aivcs.server is not None
+    assert aivcs.server is not None
     return aivcs
 
 
@@ -21,7 +19,7 @@ def both(aivcs, monkeypatch, *arguments, **options):
     """What a warm and a real process answer."""
     warm = aivcs(*arguments, **options)
     with monkeypatch.context() as patch:
-        patch.setattr(Aivcs, "is_warm", False)
+        patch.setattr(type(aivcs), "is_warm", False)
         real = aivcs(*arguments, **options)
     return [(done.code, done.out, done.err) for done in (warm, real)]
 
@@ -85,7 +83,7 @@ def test_modes_follow_the_umask(served):
 
 def test_a_command_that_does_not_end_is_ended(served):
     with pytest.raises(subprocess.TimeoutExpired):
-        Aivcs.server(
+        served.server(
             ["run", "exec", "--agent", "a", "--spec-file", "/etc/hostname", "--", "sleep", "60"],
             cwd=served.folder, env=served.environment(), stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, timeout=2,
@@ -94,7 +92,7 @@ def test_a_command_that_does_not_end_is_ended(served):
 
 @pytest.mark.parametrize("options", [{"env": {"LC_ALL": "C"}}, {"preexec_fn": int}])
 def test_what_it_cannot_stand_in_for_gets_a_process(served, monkeypatch, options):
-    monkeypatch.setattr(Aivcs, "server", NeverCalled(Aivcs.server))
+    monkeypatch.setattr(type(served), "server", NeverCalled(served.server))
     served.ok("--version", **options)
 
 
