@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import BESIDE, COMMAND
@@ -63,7 +64,7 @@ def pytest_unconfigure():
 
 def pytest_terminal_summary(terminalreporter):
     """Says at the end which tests were skipped, by the reason."""
-    reasons = {}
+    reasons: dict[Any, Any] = {}
     for report in terminalreporter.stats.get("skipped", ()):
         _, _, reason = report.longrepr
         test = report.nodeid.partition("[")[0]
@@ -137,7 +138,7 @@ class Aivcs:
     """
 
     is_warm = False
-    server = None
+    server: Warm | None = None
 
     def __init__(self, folder, home):
         self.folder = folder

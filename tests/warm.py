@@ -16,6 +16,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _READY = b"ready"
 _EARLY = ("LC_", "LANG", "PYTHON", "LD_", "MALLOC", "COVERAGE")
@@ -49,7 +50,7 @@ class Warm:
 
     def __call__(self, arguments, *, cwd, env, stdout, stderr, timeout, input=None):  # noqa: A002
         """Runs a command as `subprocess.run` does; returns exit code and what was written."""
-        ours, theirs, opened = {}, [], []
+        ours, theirs, opened = {}, [], []  # type: ignore[var-annotated]
         for number, wanted in enumerate(
             (None if input is None else subprocess.PIPE, stdout, stderr)
         ):
@@ -136,7 +137,7 @@ def main(fd, target):
     """Loads the command, then forks for each request until the client is gone."""
     requests = socket.socket(fileno=fd)
     code = _load(target)
-    waiting = {}
+    waiting: dict[Any, Any] = {}
     wake_r, wake_w = os.pipe()
     os.set_blocking(wake_r, False)
     os.set_blocking(wake_w, False)
@@ -209,7 +210,7 @@ def _load(target):
     from aivcs.cli.app import app
 
     tree = typer.main.get_command(app)
-    typer.main.get_command = lambda _: tree  # one for each process anyway, and slow to make
+    typer.main.get_command = lambda _: tree  # type: ignore[assignment]  # one for each process anyway, and slow to make
     gc.collect()
     gc.freeze()
     source = (

@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -288,7 +289,7 @@ def test_beside_writers_it_names_only_what_stays(tmp_path):
         thread.start()
     try:
         begun = time.monotonic()
-        taken = []
+        taken: list[Any] = []
         # Until the writers had their turn, too.
         while len(set(taken)) < 3 and time.monotonic() < begun + 60:
             taken.append(head.take(repo).digest)
