@@ -8,10 +8,13 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from command import BESIDE, COMMAND
 from hypothesis import settings
 from isolation import NO_SYSTEM, reset_environment, reset_signals
+from warm import Warm
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("aivcs", deadline=None)
@@ -25,10 +28,15 @@ QUICK = (
     "test_release_states.py", "test_repository.py", "test_timeline.py",
 )  # fmt: skip
 """The part that is executed with every Python: something of each layer, in a minute."""
+PROCESS = (
+    "acceptance/", "benchmarks/", "ci/", "cli/test_environment.py", "cli/test_output.py",
+    "concurrency/", "crash/", "docs/", "exec/", "faults/", "hostile/", "reap/", "shell/",
+    "test_growth.py", "test_isolation.py", "test_memory.py", "test_startup.py",
+)  # fmt: skip
+"""Where the process itself is tested: how it starts, what it inherits, how it ends, what it takes.
+All else calls the command through `warm`, which is the same from `aivcs.cli.main.run` on."""
 SECONDS = 60
 """How long a command may take before a test calls it stuck."""
-_BESIDE = Path(sys.executable).with_name("aivcs")
-COMMAND = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "aivcs"]
 
 
 def pytest_configure(config):
@@ -38,13 +46,25 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if os.path.relpath(item.path, Path(__file__).parent).startswith(QUICK):
+        path = os.path.relpath(item.path, Path(__file__).parent)
+        if path.startswith(QUICK):
             item.add_marker("quick")
+        if path.startswith(PROCESS):
+            item.add_marker("process")
+
+
+def pytest_runtest_setup(item):
+    Aivcs.is_warm = item.get_closest_marker("process") is None
+
+
+def pytest_unconfigure():
+    if Aivcs.server is not None:
+        Aivcs.server.close()
 
 
 def pytest_terminal_summary(terminalreporter):
     """Says at the end which tests were skipped, by the reason."""
-    reasons = {}
+    reasons: dict[Any, Any] = {}
     for report in terminalreporter.stats.get("skipped", ()):
         _, _, reason = report.longrepr
         test = report.nodeid.partition("[")[0]
@@ -109,7 +129,16 @@ class Done:
 
 
 class Aivcs:
-    """Calls the command; by default in a folder that has a store."""
+    """Calls the command; by default in a folder that has a store.
+
+    Attributes:
+        is_warm: Whether a call may be served by a process that has loaded the command; `start` and
+            `shell` always start real ones, and so do calls in a test marked `process`.
+        server: What serves such calls, one for each worker.
+    """
+
+    is_warm = False
+    server: Warm | None = None
 
     def __init__(self, folder, home):
         self.folder = folder
@@ -135,22 +164,33 @@ class Aivcs:
             stdin = stdin.encode()
         if stdin is not None:
             options["input"] = stdin
-        done = subprocess.run(
-            [*COMMAND, *arguments],
+        result = self._run(
+            arguments,
             cwd=cwd or self.folder,
             env=self.environment(**(env or {})),
             stdout=options.pop("stdout", subprocess.PIPE),
             stderr=options.pop("stderr", subprocess.PIPE),
             timeout=SECONDS,
-            check=False,
             **options,
         )
-        result = Done(done.returncode, done.stdout or b"", done.stderr or b"")
         assert b"Traceback" not in result.err, result
         assert result.code != 70, result
         if code is not None:
             assert result.code == code, result
         return result
+
+    def _run(self, arguments, *, env, stdout, stderr, **options):
+        if self.is_warm:
+            if Aivcs.server is None:
+                Aivcs.server = Warm(COMMAND, Aivcs(Path("/"), Path("/")).environment())
+            rest = options.keys() - {"cwd", "timeout"}
+            if Aivcs.server.serves(env, stdout, stderr, rest):
+                server = Aivcs.server
+                return Done(*server(arguments, env=env, stdout=stdout, stderr=stderr, **options))
+        done = subprocess.run(
+            [*COMMAND, *arguments], env=env, stdout=stdout, stderr=stderr, check=False, **options
+        )
+        return Done(done.returncode, done.stdout or b"", done.stderr or b"")
 
     def ok(self, *arguments, **options):
         """Runs a command that must succeed."""
@@ -274,7 +314,7 @@ def programs():
     """The folder of the command, for shells that look for it."""
     if len(COMMAND) > 1:
         pytest.skip("the command is not installed")
-    return str(_BESIDE.parent)
+    return str(BESIDE.parent)
 
 
 @pytest.fixture(scope="session")

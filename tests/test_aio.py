@@ -6,6 +6,7 @@ import threading
 from contextlib import aclosing, nullcontext
 from contextvars import ContextVar
 from io import BytesIO
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_each_method_hands_on_what_it_is_given_and_what_comes_back(twin):
 
             return call
 
-    seen = []
+    seen: list[Any] = []
     store = twin(Recorder())
 
     async def call(name):
@@ -177,7 +178,7 @@ def test_the_event_loop_goes_on_while_a_store_works():
 
 
 def test_a_store_sees_the_context_of_its_caller():
-    request = ContextVar("request")
+    request = ContextVar("request")  # type: ignore[var-annotated]
 
     class Asking(MemoryCasStore):
         def contains(self, digest):

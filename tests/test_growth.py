@@ -128,4 +128,4 @@ def test_a_deep_stack_is_read_once_on_the_way_down(store, read_by):
 
     # The few that are looked for each by itself are most of what is beyond one reading.
     assert read_by(roll_back) < size + 60 * 2 * BLOCK * LONG.bit_length()
-    assert (record.spec_digest, record.target_seq, record.parent_seq) == (specs[2], 3, 2)
+    assert (record.spec_digest, record.target_seq, record.parent_seq) == (specs[2], 3, 2)  # type: ignore[union-attr]

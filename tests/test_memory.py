@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import COMMAND
 from folder_store import FolderStore
 
 from aivcs.log.heads import manifest
@@ -19,7 +20,6 @@ from aivcs.model.record import Head
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunId
 from aivcs.settings import Settings
-from tests.conftest import COMMAND
 
 MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 """How `getrusage` counts a MiB."""

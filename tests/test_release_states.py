@@ -58,7 +58,7 @@ def expected(stack, count):
 
 @given(st.lists(promotes | rollbacks, max_size=30))
 def test_every_entry_has_the_state_that_its_element_has_on_the_stack(steps):
-    registry, stack, count = MemoryReleaseRegistry(), [], 0
+    registry, stack, count = MemoryReleaseRegistry(), [], 0  # type: ignore[var-annotated]
     for action, what in steps:
         try:
             if action == "promote":

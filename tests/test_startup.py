@@ -42,7 +42,7 @@ def names_handed_on(module):
     return [
         alias.name
         for node in block.body
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("aivcs")
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("aivcs")  # type: ignore[union-attr]
         for alias in node.names
     ]
 

@@ -155,8 +155,8 @@ def check_release_name(name: str) -> None:
     """Refuses a release name that no agent can have, or that no file can have on this system.
 
     Raises:
-        InvalidNameError: As `aivcs.model.record.check_name`; or it is not ASCII, and the names of files
-            are not in UTF-8 here.
+        InvalidNameError: As `aivcs.model.record.check_name`; or it is not ASCII, and the names of
+            files are not in UTF-8 here.
     """
     check_name("release name", name)
     if not name.isascii() and sys.getfilesystemencoding() != "utf-8":

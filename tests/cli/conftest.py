@@ -6,6 +6,7 @@ import os
 import pty
 import struct
 import termios
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def terminal(aivcs):
 @pytest.fixture
 def same_beginning(files):
     """Two contents whose digests begin with the same four characters, and these four."""
-    seen = {}
+    seen: dict[Any, Any] = {}
     for number in itertools.count():
         content = b"%d" % number
         short = files.sha256(content)[:4]

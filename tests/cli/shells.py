@@ -39,7 +39,7 @@ class Terminal:
         script = folder.parent / f"{folder.name}.{os.path.basename(command[0])}"
         script.write_text(setup)
         self.type(f" . '{script}'\r")
-        assert self.report() == ["ready"], self.seen
+        assert self.report() == ["ready"], self.seen  # type: ignore[has-type]
         self.seen = b""
 
     def type(self, text):
@@ -145,9 +145,9 @@ class Fish:
 
     def offered(self, line):
         """Returns what is offered behind a line, with descriptions."""
-        self.shell.stdin.write(line + "\n")
-        self.shell.stdin.flush()
-        lines = iter(self.shell.stdout.readline, "\0\n")
+        self.shell.stdin.write(line + "\n")  # type: ignore[union-attr]
+        self.shell.stdin.flush()  # type: ignore[union-attr]
+        lines = iter(self.shell.stdout.readline, "\0\n")  # type: ignore[union-attr]
         return dict((*line.rstrip("\n").split("\t"), "")[:2] for line in lines)
 
     def close(self):

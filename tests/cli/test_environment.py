@@ -571,7 +571,7 @@ class TestStrangers:
                 ("verify",), ("status",), ("blob", "has", digest),
             ):  # fmt: skip
                 assert call(*command).returncode == 0, call(*command)
-            for command in (
+            for command in (  # type: ignore[assignment]
                 ("blob", "put", "-"), ("run", "log", run, "k"), ("run", "finish", run),
                 ("run", "start", "--agent", "a", "--spec", digest),
                 ("release", "promote", "bot", digest), ("release", "promote", "new", digest),

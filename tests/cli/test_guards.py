@@ -174,7 +174,7 @@ def linked(aivcs, tmp_path):
         path.symlink_to(elsewhere)
         return elsewhere
 
-    link.fill = fill
+    link.fill = fill  # type: ignore[attr-defined]
     return link
 
 

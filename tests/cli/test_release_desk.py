@@ -304,10 +304,10 @@ class TestHistory:
             registry.promote("bot", spec, ReleaseMetadata("ci"))
         for spec in specs[100::2]:
             registry.block("bot", spec, by="ci", reason="x")
-        told = list(history(SimpleNamespace(releases=registry), "bot"))
+        told = list(history(SimpleNamespace(releases=registry), "bot"))  # type: ignore[arg-type]
         assert [each.is_blocked for each in told] == [False, True] * 50 + [False] * 100
-        registry.blocks = None  # as costly as there are blocks
-        told = list(history(SimpleNamespace(releases=registry), "bot", limit=20))
+        registry.blocks = None  # type: ignore[assignment, method-assign]  # as costly as there are blocks
+        told = list(history(SimpleNamespace(releases=registry), "bot", limit=20))  # type: ignore[arg-type]
         assert [each.is_blocked for each in told] == [False, True] * 10
 
     def test_can_be_narrowed_down(self, aivcs, specs):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -1005,7 +1006,7 @@ class TestManyWriters:
                 line = json.dumps({"kind": "k", "payload": {"who": who, "n": number}})
                 writer.stdin.write(line.encode() + b"\n")
                 writer.stdin.flush()
-        printed = []
+        printed: list[Any] = []
         for writer in writers:
             out, _ = writer.communicate(timeout=60)
             assert writer.returncode == 0

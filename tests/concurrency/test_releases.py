@@ -14,7 +14,7 @@ def specs(aivcs):
 
 def replay(history):
     """What was live after each entry, by the rule of the stack; checks what each entry says."""
-    stack, live = [], []
+    stack, live = [], []  # type: ignore[var-annotated]
     for entry in history:
         spec, seq = entry["spec_digest"], entry["seq"]
         if stack and stack[-1][1] == spec:

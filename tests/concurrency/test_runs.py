@@ -132,7 +132,7 @@ def test_who_reads_beside_the_writers_sees_whole_lines_and_never_fewer(aivcs):
         while not over.is_set():
             done = aivcs("verify")
             if done.code or b"no damage found\n" not in done.err:
-                complaints.append((done.code, done.out, done.err))
+                complaints.append((done.code, done.out, done.err))  # type: ignore[arg-type]
 
     readers = [threading.Thread(target=read), threading.Thread(target=verify)]
     for reader in readers:

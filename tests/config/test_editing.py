@@ -1,6 +1,7 @@
 """Setting a key changes what the file says of that key, and takes nobody's comment away."""
 
 import tomllib
+from typing import Any
 
 from hypothesis import example, given, strategies as st
 
@@ -27,7 +28,7 @@ def files(draw):
     lines = draw(st.lists(st.sampled_from(BESIDE), max_size=2))
     for table in draw(st.lists(st.sampled_from(sorted(LINES)), unique=True, max_size=3)):
         lines.append(f"[{table}]")
-        keys = {}
+        keys: dict[Any, Any] = {}
         for line in draw(st.lists(st.sampled_from(LINES[table]), max_size=3)):
             keys.setdefault(line.partition("=")[0], line)
         for line in keys.values():

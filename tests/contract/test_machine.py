@@ -29,9 +29,9 @@ class Everywhere(InMemory):
         self.path = f"{self.folder.name}/.aivcs"
         FolderStore.init(self.path)
         self.twins = Stores(
-            aio.wrap(MemoryCasStore()),
-            aio.wrap(MemoryRunLedger()),
-            aio.wrap(MemoryReleaseRegistry()),
+            aio.wrap(MemoryCasStore()),  # type: ignore[arg-type]
+            aio.wrap(MemoryRunLedger()),  # type: ignore[arg-type]
+            aio.wrap(MemoryReleaseRegistry()),  # type: ignore[arg-type]
         )
         self.bridge = Bridge().__enter__()
         # An index from the first run on, or none would be made for so few.
@@ -49,9 +49,9 @@ class Everywhere(InMemory):
                 TakingTurns(opened.releases for opened in files),
             ),
             Stores(
-                self.bridge.cas_store(self.twins.blobs),
-                self.bridge.run_ledger(self.twins.runs),
-                self.bridge.release_registry(self.twins.releases),
+                self.bridge.cas_store(self.twins.blobs),  # type: ignore[arg-type]
+                self.bridge.run_ledger(self.twins.runs),  # type: ignore[arg-type]
+                self.bridge.release_registry(self.twins.releases),  # type: ignore[arg-type]
             ),
         ]
 

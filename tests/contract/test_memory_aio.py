@@ -1,10 +1,16 @@
-"""The async twins of the memory stores keep every guarantee that the stores keep."""
+"""The async twins keep every guarantee of the stores: all of the contract, once, over memory.
+
+Slow. By default tests/test_aio.py shows that each method hands on to the sync one, and
+test_machine.py that twins, among others, agree with the model.
+"""
 
 import pytest
 
 from aivcs import aio
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
+
+pytestmark = pytest.mark.slow
 
 
 class TestAsyncCasStore(CasStoreContract):

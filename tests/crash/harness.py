@@ -157,7 +157,7 @@ def _set(word, names):
 
 
 def _parse(lines):
-    counts, calls, begun = {}, [], False
+    counts, calls, begun = {}, [], False  # type: ignore[var-annotated]
     for line in lines:
         found = _CALL.match(line)
         if not found:
@@ -268,7 +268,7 @@ def entries(file):
     """The entries of a log up to what may be torn, each hash computed anew and compared."""
     *lines, rest = file.read_bytes().split(b"\n")
     rest = rest.rstrip(b"\0")  # a whole line may lack its newline, and file systems leave NULs
-    found, previous = [], b""
+    found, previous = [], b""  # type: ignore[var-annotated]
     for line in [*lines, rest]:
         body, mark, tail = line.rpartition(b',"hash":"')
         link = hashlib.sha256(previous + body).hexdigest().encode()

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+from typing import Any
 
 import pytest
 from crash.harness import (
@@ -34,7 +35,7 @@ STREAM = b"".join(
     for n in range(50)
 )
 """Three batches, of 1 MiB at most."""
-points = {}
+points: dict[Any, Any] = {}
 """By command, how many kills there were."""
 
 
@@ -171,7 +172,7 @@ class Logs(Scenario):
 
 class LogsStream(Logs):
     stdin = STREAM
-    events = tuple(
+    events = tuple(  # type: ignore[assignment]
         (event["kind"], event["payload"]) for event in map(json.loads, STREAM.splitlines())
     )
 
@@ -406,7 +407,7 @@ def hit(name, scenario, aivcs, facts, tmp_path, select):
 
 def shortly(calls):
     """How many of each call, in the order of their first."""
-    counts = {}
+    counts: dict[Any, Any] = {}
     for call in calls:
         counts[call.name] = counts.get(call.name, 0) + 1
     return [name if count == 1 else f"{name}x{count}" for name, count in counts.items()]
@@ -426,13 +427,13 @@ SLOW = {
     [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SCENARIOS],
 )
 def test_killed_before_any_change_a_command_is_done_or_not_begun(name, lived_in, tmp_path):
-    hit(name, SCENARIOS[name], *lived_in, tmp_path, steps)
+    hit(name, SCENARIOS[name], *lived_in, tmp_path, steps)  # type: ignore[call-arg]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_before_any_call_a_command_is_done_or_not_begun(name, lived_in, tmp_path):
-    hit(f"{name}, every call", SCENARIOS[name], *lived_in, tmp_path, list)
+    hit(f"{name}, every call", SCENARIOS[name], *lived_in, tmp_path, list)  # type: ignore[call-arg]
 
 
 def test_killed_at_any_point_init_leaves_no_store_or_a_usable_one(outside, tmp_path):

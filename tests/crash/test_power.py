@@ -454,7 +454,7 @@ def test_power_cuts_at_random_moments_damage_nothing_and_lose_nothing(disk, on_d
     try:
         for cut in range(cuts):
             time.sleep(chance.uniform(0.05, 0.6))
-            assert series.poll() is None, series.stderr.read()
+            assert series.poll() is None, series.stderr.read()  # type: ignore[union-attr]
             os.killpg(series.pid, signal.SIGSTOP)
             wait_until_stopped(series.pid)
             copy = disk.copy(f"copy-{cut}")
@@ -468,7 +468,7 @@ def test_power_cuts_at_random_moments_damage_nothing_and_lose_nothing(disk, on_d
         except ProcessLookupError:
             pass  # it has ended by itself, which the test has complained about
         series.wait()
-        series.stderr.close()
+        series.stderr.close()  # type: ignore[union-attr]
     print(f"{cuts} power cuts on {disk.kind}, {len(acks.read_text().splitlines())} answers")
     assert acks.read_text()
 

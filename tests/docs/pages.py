@@ -85,8 +85,8 @@ def refresh(page: Page) -> bool:
                       for number, line in enumerate(step.typed.split("\n"))]  # fmt: skip
             lines += shown or []
         answers = "\n".join(["```console", *lines, "```"])
-        for varying, shown in VARYING:
-            answers = varying.sub(shown, answers)
+        for varying, shown in VARYING:  # type: ignore[assignment]
+            answers = varying.sub(shown, answers)  # type: ignore[call-overload]
         return answers if kind == "console" else block[0]
 
     changed = BLOCK.sub(answered, text)

@@ -18,7 +18,7 @@ import re
 import struct
 import subprocess
 import termios
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isolation import NO_SYSTEM
 
@@ -152,7 +152,7 @@ def explain(step: Step, seen: Seen) -> str:
 
 
 def _read_all(terminal: int) -> str:
-    pieces = []
+    pieces: list[Any] = []
     while True:
         try:
             piece = os.read(terminal, 1 << 16)

@@ -325,7 +325,7 @@ class TestStreams:
             assert done.code == 0
             found = re.search(rb"^(\d+)$", done.out + b"\n" + done.err, re.MULTILINE)
             try:
-                os.kill(int(found[1]), signal.SIGKILL)
+                os.kill(int(found[1]), signal.SIGKILL)  # type: ignore[index]
             except ProcessLookupError:
                 assert leave.startswith("while")  # SIGPIPE came first
 

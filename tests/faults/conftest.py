@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from typing import Any
 
 import pytest
 from crash.harness import judge, require, require_strace
@@ -16,7 +17,7 @@ def strace():
 @pytest.fixture(scope="session")
 def lived_in(tmp_path_factory):
     """A function that makes a store in a folder, always the same, and tells what is in it."""
-    made = {}
+    made: dict[Any, Any] = {}
 
     def make(aivcs, sha256):
         if made:

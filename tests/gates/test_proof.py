@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def entries(aivcs, name="bot"):
 
 def checks(aivcs, *arguments, code=0, **options):
     """What is said of each entry: (seq, check) → results, in order."""
-    found = {}
+    found: dict[Any, Any] = {}
     done = aivcs("release", "verify", "bot", *arguments, "--json", code=code, **options)
     for check in done.json_lines:
         assert check["name"] == "bot"

@@ -42,7 +42,7 @@ def test_what_nothing_reaches_goes_and_what_names_it_goes_before(blobs, limit):
         patch.setattr(spill, "LIMIT", limit)
         patch.setattr(spill, "_BLOCK", 1 + limit)
         backend = FolderStore.init(f"{folder}/.aivcs", settings=Settings(durability="none"))
-        digests, names, roots, young = [], {}, set(), set()
+        digests, names, roots, young = [], {}, set(), set()  # type: ignore[var-annotated]
         for number, (parts, is_pinned, is_young, kind) in enumerate(blobs):
             named = [digests[part] for part in sorted(parts) if part < number]
             content = json.dumps([number, ABSENT, *named])

@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 import time
+from typing import Any
 
 import pytest
 from folder_store import FolderStore
@@ -284,7 +285,7 @@ def test_beside_writers_it_names_only_what_stays(tmp_path):
         thread.start()
     try:
         begun = time.monotonic()
-        taken = []
+        taken: list[Any] = []
         # Until the writers had their turn, too.
         while len(set(taken)) < 3 and time.monotonic() < begun + 60:
             taken.append(head.take(repo).digest)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from itertools import islice
+from typing import Any
 
 import pytest
 from folder_store import FolderStore
@@ -233,7 +234,7 @@ class TestReading:
             file.write(b"[")
         with open(log_of(store, empty), "wb"):
             pass
-        told = []
+        told: list[Any] = []
         for _ in range(3):
             told.clear()
             listed = list(store.runs.iter_runs(unreadable=lambda run, _: told.append(run)))
@@ -581,7 +582,7 @@ def test_the_short_way_to_a_row_leads_where_the_long_one_does(record, code, chan
     log = b"".join(line + b"\n" for line in lines)
     row = survey.sealed_row("abcd", (1, 2, 3, 4), log, log)
     try:
-        wanted = rules.fold(*lines, "abcd")
+        wanted = rules.fold(*lines, "abcd")  # type: ignore[arg-type, call-arg]
     except StorageError:
         assert row is None
         return

@@ -68,6 +68,6 @@ def test_few_marks_are_read_however_many_there_are():
         log.add(many[0], "block")
         log.add(many[0], "unblock")
     log.read = 0
-    assert block_index.newest_about(many[0], log.root, log.find).mark == "unblock"
+    assert block_index.newest_about(many[0], log.root, log.find).mark == "unblock"  # type: ignore[union-attr]
     assert log.read == 1
     assert max(len(path) for _, path in log.marks.values()) < 64

@@ -110,7 +110,7 @@ def test_nothing_is_a_log_without_lines():
 @pytest.mark.parametrize("number", range(1, 6))
 def test_whole_lines_are_clean(number):
     assert judge(b"".join(LINES[:number])) == clean(LINES[:number])
-    assert chain.read_tail(b"".join(LINES[:number]), 0).is_clean
+    assert chain.read_tail(b"".join(LINES[:number]), 0).is_clean  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("nuls", [0, 1, 5, 4096])
@@ -223,10 +223,10 @@ def test_what_is_mended_is_clean(data):
         tail = chain.read_tail(damaged, 0)
     except IntegrityError:
         return
-    mended = damaged[: tail.end] + b"\n" * tail.unended
+    mended = damaged[: tail.end] + b"\n" * tail.unended  # type: ignore[union-attr]
     again = chain.read_tail(mended, 0)
-    assert again.is_clean
-    assert (again.last, again.head, again.end) == (tail.last, tail.head, tail.end + tail.unended)
+    assert again.is_clean  # type: ignore[union-attr]
+    assert (again.last, again.head, again.end) == (tail.last, tail.head, tail.end + tail.unended)  # type: ignore[union-attr]
     assert LOG.startswith(mended)
 
 

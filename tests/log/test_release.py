@@ -51,7 +51,7 @@ class Log:
             target = release.find_release("bot", newest_first, what)
             record = release.pop_to(self.top, seq, target, self.entry, metadata)
         previous = chain.hash_of(self.lines[-1][:-1]) if self.lines else ""
-        self.lines.append(release.line_of(record, previous)[0])
+        self.lines.append(release.line_of(record, previous)[0])  # type: ignore[arg-type]
         return record
 
 
@@ -87,7 +87,7 @@ def outcome(call, *args):
 
 @given(steps)
 def test_every_step_leaves_live_what_a_list_would_have_on_top(steps):
-    log, stack, history = Log(), [], []
+    log, stack, history = Log(), [], []  # type: ignore[var-annotated]
     for action, what in steps:
         refused = take(stack, history, action, what)
         said = outcome(log.step, action, what)
@@ -101,7 +101,7 @@ def test_every_step_leaves_live_what_a_list_would_have_on_top(steps):
 
 @given(steps)
 def test_the_last_entry_leads_to_the_whole_stack(steps):
-    log, stack, history = Log(), [], []
+    log, stack, history = Log(), [], []  # type: ignore[var-annotated]
     for action, what in steps:
         if take(stack, history, action, what) is None:
             log.step(action, what)

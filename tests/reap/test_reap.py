@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND
+from command import COMMAND
 
 from aivcs.processes import find_process, owner_of
 
@@ -176,7 +176,7 @@ class TestReap:
     def test_ends_a_run_whose_owner_nobody_waited_for(self, aivcs, sleeper, owned):
         sleeper.kill()
         os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
-        assert find_process(sleeper.pid).is_over
+        assert find_process(sleeper.pid).is_over  # type: ignore[union-attr]
         assert aivcs.ok("run", "reap").lines == [owned]
 
     def test_ends_it_once(self, aivcs, sleeper, owned, unchanged):
@@ -381,7 +381,7 @@ class TestStartedFromPython:
         spec = repo.blobs.put(b"a spec\n")
         run = repo.start_run(spec, agent_name="bot", owner=owner_of(os.getpid()))
         assert aivcs.ok("run", "reap").lines == []
-        assert run.record().owner.pid == os.getpid()
+        assert run.record().owner.pid == os.getpid()  # type: ignore[union-attr]
 
     def test_an_event_that_comes_while_its_age_is_judged_saves_a_run(self, aivcs, monkeypatch):
         from aivcs import Repository

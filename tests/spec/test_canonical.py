@@ -2,6 +2,7 @@
 
 import json
 import struct
+from typing import Any
 
 import pytest
 import rfc8785
@@ -92,7 +93,7 @@ def test_what_has_no_canonical_form_is_refused(value):
 
 
 def test_a_value_that_is_nested_too_deeply_is_refused():
-    value = []
+    value: list[Any] = []
     for _ in range(199):
         value = [value]
     assert canonical(value) == b"[" * 200 + b"]" * 200

@@ -45,7 +45,7 @@ def test_a_call_at_another_place_has_moved():
 
 def test_of_several_that_may_have_moved_it_is_the_one_with_the_same_parameters():
     steps = compare_calls(calls("a1 a2 b c d"), calls("b c d a2 a1"))
-    moved = [(step.a.seq, step.b.seq, step.changes) for step in steps if step.kind == "reordered"]
+    moved = [(step.a.seq, step.b.seq, step.changes) for step in steps if step.kind == "reordered"]  # type: ignore[union-attr]
     assert sorted(moved) == [(1, 5, []), (2, 4, [])]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from folder_store import FolderStore
@@ -60,7 +61,7 @@ def test_findings_come_in_the_same_order_however_many_threads_read(store, monkey
     digests = [finding.where for finding in one[:30]]
     assert digests == sorted(digests)
     processors(monkeypatch, 8)
-    hash_file = object_check.hash_file
+    hash_file = object_check.hash_file  # type: ignore[attr-defined]
 
     def slowly(fd):  # the first takes longest
         time.sleep(0.02 if os.fstat(fd).st_ino % 2 else 0)
@@ -111,7 +112,7 @@ def test_tasks_are_taken_only_as_there_is_room(monkeypatch):
     results = workers.in_order(tasks())
     assert next(results) == 0
     assert len(taken) < 12
-    results.close()
+    results.close()  # type: ignore[attr-defined]
     assert len(taken) < 12
 
 
@@ -138,7 +139,7 @@ def test_who_stops_does_not_wait_for_what_is_not_begun(monkeypatch):
 
     results = workers.in_order([lambda: 0, task, task, task, task, task])
     next(results)
-    results.close()
+    results.close()  # type: ignore[attr-defined]
     release.set()
     time.sleep(0.05)
     assert len(begun) <= 1
@@ -249,7 +250,7 @@ class TestCommand:
         assert b"\x1b[?25" not in seen
 
     def test_takes_the_bar_away_if_interrupted_while_it_draws_the_first(self, monkeypatch):
-        written = []
+        written: list[Any] = []
         monkeypatch.setattr(os, "isatty", lambda descriptor: True)
         monkeypatch.setattr(progress, "_write", written.append)
 

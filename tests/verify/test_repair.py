@@ -402,7 +402,7 @@ def test_a_repair_interrupted_anywhere_is_completed_by_the_next(tmp_path, monkey
                 is_over = False
         # What was acknowledged is there all the while …
         assert len(store.runs.get_events(run)) == 2
-        assert store.releases.current("a").spec_digest == whole[0]
+        assert store.releases.current("a").spec_digest == whole[0]  # type: ignore[union-attr]
         mend(store)
         # … and what was mended is mended, though temporary files of this process may be left.
         assert [f for f in find(store) if not f.where.startswith("tmp/")] == []
