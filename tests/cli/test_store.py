@@ -450,7 +450,8 @@ class TestLocks:
     def held(self, aivcs):
         """A run and a release whose logs another process has locked."""
         run = aivcs.begin()
-        aivcs.ok("release", "promote", "bot", aivcs.put(b"a spec\n"))
+        for content in (b"an older spec\n", b"a spec\n"):
+            aivcs.ok("release", "promote", "bot", aivcs.put(content))
         logs = [aivcs.run_log(run).open("rb"), aivcs.release_log("bot").open("rb")]
         for log in logs:
             fcntl.flock(log, fcntl.LOCK_EX)

@@ -29,7 +29,7 @@ class FileDocuments:
 
     def create(self, name: str, data: bytes) -> bool:
         """As `Documents.create`."""
-        with _Locked(self._folder):
+        with _Locked(self._folder, name):
             if self._folder.read_file(name) is not None:
                 self._folder.sync_parents(name)  # who made it may not have come to it
                 return False
@@ -38,7 +38,7 @@ class FileDocuments:
 
     def write(self, name: str, data: bytes, *, expect: "str | None" = None) -> None:
         """As `Documents.write`."""
-        with _Locked(self._folder):
+        with _Locked(self._folder, name):
             self._require(name, expect)
             self._folder.write_file(name, data)
 
@@ -74,7 +74,7 @@ class FileDocuments:
 
     def drop(self, name: str, *, expect: "str | None" = None) -> bool:
         """As `Documents.drop`."""
-        with _Locked(self._folder):
+        with _Locked(self._folder, name):
             self._require(name, expect)
             self._folder.require_parents(name)
             with files.doing("remove", self._folder.path(name)):
@@ -98,10 +98,11 @@ class FileDocuments:
 class _Locked:
     """A block in which no other process writes a document of a store."""
 
-    __slots__ = ("_fd", "_folder")
+    __slots__ = ("_fd", "_folder", "_name")
 
-    def __init__(self, folder: "Folder") -> None:
+    def __init__(self, folder: "Folder", name: str) -> None:
         self._folder = folder
+        self._name = name
         self._fd = -1
 
     def __enter__(self) -> None:
@@ -109,7 +110,8 @@ class _Locked:
         with files.doing("lock", path):
             self._fd = files.open_folder(path)
         try:
-            files.lock_file(self._fd, path, self._folder.settings.lock_timeout)
+            name = self._folder.path(self._name)  # what others wait for, as they know it
+            files.lock_file(self._fd, name, self._folder.settings.lock_timeout)
         except BaseException:
             os.close(self._fd)
             raise
