@@ -70,7 +70,7 @@ def log_of(store, run):
 
 def is_sealed(store):
     try:
-        with index.Index(store._folder):
+        with index.Index(store.store._folder):
             return True
     except index.BrokenError:
         return False
@@ -182,9 +182,9 @@ class TestReading:
             ]
             completed = store.runs.list_runs(status=victim.status, limit=99)
             assert victim.run_id not in [record.run_id for record in completed]
-            assert victim.run_id in [r.run_id for r in store.glance().runs(victim.run_id)]
+            assert victim.run_id in [r.run_id for r in store.lookup().runs(victim.run_id)]
             assert not any(
-                r.run_id == victim.run_id for r in store.glance().runs("", status=victim.status)
+                r.run_id == victim.run_id for r in store.lookup().runs("", status=victim.status)
             )
         assert store.runs.list_runs() == truth(store)
 
@@ -429,7 +429,7 @@ class TestDamage:
         def refuse():
             raise BackendError("cannot create")
 
-        monkeypatch.setattr(type(store._folder), "create_temporary", lambda _: refuse())
+        monkeypatch.setattr(type(store.store._folder), "create_temporary", lambda _: refuse())
         assert store.runs.list_runs() == truth(store)
         assert store.runs.list_runs(limit=3) == truth(store)[:3]
         assert sum(store.runs.count_runs().values()) == MANY
@@ -514,19 +514,19 @@ class TestTogether:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
         assert store.runs.list_runs() == truth(store)
         assert os.stat(path_of(store)).st_ino != inode
-        with index.Index(store._folder) as now:
+        with index.Index(store.store._folder) as now:
             assert sum(now.count(()).values()) == MANY + 20
 
     def test_a_reader_keeps_writers_away_and_they_answer_all_the_same(self, store):
         store.runs.list_runs()
-        with index.Index(store._folder) as reading:
+        with index.Index(store.store._folder) as reading:
             before = reading.count(())
             for _ in range(20):
                 store.runs.create_run(SPEC, RunMetadata("new"))
             assert store.runs.list_runs() == truth(store)
             assert reading.count(()) == before
         store.runs.list_runs()
-        with index.Index(store._folder) as reading:
+        with index.Index(store.store._folder) as reading:
             assert sum(reading.count(()).values()) == MANY + 20
 
 

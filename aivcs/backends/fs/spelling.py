@@ -2,6 +2,7 @@
 
 import os
 
+from aivcs.backends.fs import files
 from aivcs.errors import ConflictError, StorageError
 from aivcs.log import chain
 
@@ -49,10 +50,11 @@ def require_new(folder: "Folder", file: str) -> None:
     """
     at, spelled = folder.root, ""
     for part in file.split("/")[:-1]:
-        try:
-            names = os.listdir(at)
-        except OSError:
-            return  # it is new
+        with files.doing("list", at):
+            try:
+                names = os.listdir(at)
+            except FileNotFoundError:
+                return  # it is new
         if part not in names and os.path.lexists(f"{at}/{part}"):
             other = next((one for one in names if one.casefold() == part.casefold()), part)
             raise _same_but_case(f"{spelled}{part}/", f"{spelled}{other}/")
