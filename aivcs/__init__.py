@@ -45,6 +45,12 @@ if TYPE_CHECKING:
         ReleaseMetadata as ReleaseMetadata,
         ReleaseRecord as ReleaseRecord,
     )
+    from aivcs.model.release_entries import (
+        Block as Block,
+        LogEntry as LogEntry,
+        ReleaseState as ReleaseState,
+        Signature as Signature,
+    )
     from aivcs.model.run import (
         RunEvent as RunEvent,
         RunId as RunId,
@@ -55,19 +61,13 @@ if TYPE_CHECKING:
         RunSummary as RunSummary,
     )
     from aivcs.model.timestamp import Timestamp as Timestamp
-    from aivcs.release_entries import (
-        Block as Block,
-        LogEntry as LogEntry,
-        ReleaseState as ReleaseState,
-        Signature as Signature,
-    )
     from aivcs.repository import Repository as Repository
-    from aivcs.settings import Settings as Settings
-    from aivcs.storage import (
+    from aivcs.store.contracts import (
         CasStore as CasStore,
         ReleaseRegistry as ReleaseRegistry,
         RunLedger as RunLedger,
     )
+    from aivcs.store.settings import Settings as Settings
 
 __all__ = [
     "ActiveRun", "AivcsError", "AmbiguousError", "BackendError", "Block", "BlockedError",
@@ -95,10 +95,10 @@ _HOMES = {
     "aivcs.model.release": "Evidence ReleaseMetadata ReleaseRecord",
     "aivcs.model.run": "RunEvent RunId RunMetadata RunOwner RunRecord RunStatus RunSummary",
     "aivcs.model.timestamp": "Timestamp",
-    "aivcs.release_entries": "Block LogEntry ReleaseState Signature",
+    "aivcs.model.release_entries": "Block LogEntry ReleaseState Signature",
     "aivcs.repository": "Repository",
-    "aivcs.settings": "Settings",
-    "aivcs.storage": "CasStore ReleaseRegistry RunLedger",
+    "aivcs.store.settings": "Settings",
+    "aivcs.store.contracts": "CasStore ReleaseRegistry RunLedger",
 }
 
 if not TYPE_CHECKING:  # a type checker has the names from above, and no others

@@ -1,7 +1,7 @@
 """A run that is being executed by this Python process."""
 
+from aivcs.codec.json import encode
 from aivcs.errors import SerializationError, StorageError
-from aivcs.log.jsontext import encode
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunRecord, RunSummary
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aivcs.model.run import RunId
     from aivcs.model.timestamp import Timestamp
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
 
 
 class ActiveRun:
@@ -81,7 +81,7 @@ class ActiveRun:
             kind: What happened.
             payload: A JSON value; {} if there is none. What JSON has not (datetime, Path, Enum,
                 dataclasses, numpy's numbers and others) becomes JSON by the rule in
-                `aivcs.log.json_values`.
+                `aivcs.codec.json_values`.
             seq: The event's number, instead of the next one.
             timestamp: The event's time, instead of now.
             members: Members of the payload, after those in `payload`, which is then an object.
@@ -159,7 +159,7 @@ class ActiveRun:
 
 
 def as_json(value: "Any") -> "Any":
-    """Returns a value as it is if it is JSON, else what stands for it: `aivcs.log.json_values`.
+    """Returns a value as it is if it is JSON, else what stands for it: `aivcs.codec.json_values`.
 
     Raises:
         SerializationError: It is nested too deeply.
@@ -167,7 +167,7 @@ def as_json(value: "Any") -> "Any":
     try:
         encode(value)
     except SerializationError:
-        from aivcs.log.json_values import to_json_value
+        from aivcs.codec.json_values import to_json_value
 
         return to_json_value(value)
     return value

@@ -8,7 +8,7 @@
     async for event in repo.runs.iter_events(run.run_id):
         ...
 
-Each class has the names, methods and guarantees of its sync twin in `aivcs.storage` or
+Each class has the names, methods and guarantees of its sync twin in `aivcs.store.contracts` or
 `aivcs.repository`. A backend is written once, synchronously; each method here runs the sync one in
 a worker thread (`asyncio.to_thread`), so the event loop is never blocked and the context variables
 of the caller are seen. Callbacks and iterables that a method is given are called there, too.
@@ -37,7 +37,8 @@ from typing import (
     overload,
 )
 
-from aivcs import active_run, repository, storage
+from aivcs import active_run, repository
+from aivcs.store import contracts as storage
 
 if TYPE_CHECKING:
     import os
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunId
-    from aivcs.settings import Settings
+    from aivcs.store.settings import Settings
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -128,7 +129,7 @@ class AsyncStream:
 
 
 class CasStore:
-    """The async twin of `aivcs.storage.CasStore`."""
+    """The async twin of `aivcs.store.contracts.CasStore`."""
 
     def __init__(self, store: storage.CasStore) -> None:
         """Takes the sync store; `wrap` does it for each kind."""
@@ -140,7 +141,7 @@ class CasStore:
     get = _awaited(storage.CasStore.get)
 
     async def open(self, digest: ContentDigest) -> AsyncStream:
-        """As `aivcs.storage.CasStore.open`: `async with await store.open(digest) as stream`."""
+        """As `aivcs.store.contracts.CasStore.open`: `async with await store.open(digest) as stream`."""
         return AsyncStream(await to_thread(self._sync.open, digest))
 
     contains = _awaited(storage.CasStore.contains)
@@ -149,7 +150,7 @@ class CasStore:
 
 
 class RunLedger:
-    """The async twin of `aivcs.storage.RunLedger`."""
+    """The async twin of `aivcs.store.contracts.RunLedger`."""
 
     def __init__(self, store: storage.RunLedger) -> None:
         """Takes the sync store; `wrap` does it for each kind."""
@@ -174,7 +175,7 @@ class RunLedger:
 
 
 class ReleaseRegistry:
-    """The async twin of `aivcs.storage.ReleaseRegistry`, below policies like it.
+    """The async twin of `aivcs.store.contracts.ReleaseRegistry`, below policies like it.
 
     A view reads its log, so plan in a thread:
 

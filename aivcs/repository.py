@@ -16,7 +16,7 @@ from aivcs import errors
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
 from aivcs.model.digest import ContentDigest, is_hex
 from aivcs.model.record import parse_seq
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.run import RunId, RunOwner
     from aivcs.policy.enforce import PolicyContext
-    from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
+    from aivcs.store.contracts import CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
 
     Configure = Callable[[bytes | None], Settings]
@@ -174,7 +174,7 @@ class Repository:
             agent_name: Which agent runs.
             git_sha: The commit of its code.
             tags: Any JSON value; others become JSON as for `ActiveRun.log`.
-            owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
+            owner: The process it belongs to; `aivcs.trace.process_identity.owner_of` describes one.
             allow_missing_spec: Whether the spec and its parts need not be stored whole.
 
         Raises:
@@ -314,13 +314,13 @@ class Repository:
 
     def _policy_context(self, signing_key: "str | None", *, sign: bool) -> "PolicyContext | None":
         """What a release has to pass by all configuration files; None if there is nothing."""
-        from aivcs.config import file_layers, policies
+        from aivcs.config.keys import file_layers, policies
 
         own, _ = self.store.documents.read(CONFIG) or (None, "")
         layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
         if not policies(layers) and not sign and signing_key is None:
             return None
-        from aivcs.signers import policy_context
+        from aivcs.policy.signers import policy_context
 
         return policy_context(layers, os.environ, signing_key, sign=sign)
 
@@ -333,7 +333,7 @@ class Repository:
             NotFoundError: The spec, or a part of it, is not in the store.
             IntegrityError: The spec, or a part of it, is damaged.
         """
-        from aivcs.spec_check import require_spec
+        from aivcs.specs.check import require_spec
 
         require_spec(self.blobs, digest)
 
@@ -511,7 +511,7 @@ class Repository:
             except errors.InvalidDigestError as error:
                 raise errors.InvalidSpecError(text) from error
         if not allow_missing and not self.blobs.contains(digest):
-            from aivcs.spec_check import missing_spec
+            from aivcs.specs.check import missing_spec
 
             raise missing_spec(digest)
         return digest
@@ -643,7 +643,7 @@ def stored_settings(store: str) -> "Configure":
     def configure(text: "bytes | None") -> Settings:
         if text is None:
             return Settings()
-        from aivcs.config import parse_config, settings_of
+        from aivcs.config.keys import parse_config, settings_of
 
         return settings_of([parse_config(text, f"{store}/config.toml")])
 

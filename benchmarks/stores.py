@@ -15,7 +15,7 @@ from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus
 from aivcs.model.timestamp import Timestamp
 from aivcs.repository import Repository
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

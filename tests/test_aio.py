@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 import aivcs
-from aivcs import aio, storage
+from aivcs import aio
 from aivcs.errors import IntegrityError, NotFoundError, RunNotFoundError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata
+from aivcs.store import contracts as storage
 
 SPEC = ContentDigest("0" * 64)
 

@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 from folder_store import FolderStore
 
-from aivcs.commands.release_history import show
+from aivcs.commands.release.history import show
 from aivcs.log.release_changes import plan_rollback
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 BLOCK = 8192
 """What is read at a time where few lines are wanted."""

@@ -19,7 +19,7 @@ from aivcs.log.heads import manifest
 from aivcs.model.record import Head
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunId
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 """How `getrusage` counts a MiB."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import aivcs
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from aivcs.model.run import RunEvent
 from aivcs.model.timestamp import Timestamp
-from aivcs.rules.timeline import steps
+from aivcs.trace.timeline import steps
 
 
 def told(*events, window=512):

@@ -200,14 +200,14 @@ def _load(target):
         "aivcs.fakes",
         "aivcs.aio",
         "aivcs.__main__",
-        "aivcs.cli.generate.__main__",
+        "tools.generate.__main__",
     )
     for module in pkgutil.walk_packages(aivcs.__path__, "aivcs."):
         if not module.name.startswith(left_out):
             importlib.import_module(module.name)
     import typer
 
-    from aivcs.cli.app import app
+    from aivcs.cli.parse.app import app
 
     tree = typer.main.get_command(app)
     typer.main.get_command = lambda _: tree  # type: ignore[assignment]  # one for each process anyway, and slow to make

@@ -15,7 +15,7 @@ from aivcs import errors
 from aivcs.repository import MIN_PREFIX
 
 if TYPE_CHECKING:
-    from aivcs.cli.context import Context
+    from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
 
 _MANY = 500
@@ -59,7 +59,7 @@ def _hint(context: Context, error: Exception) -> str:
 
 def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError) -> str:
     """Names the runs that could be evidence, where a promotion was refused for want of it."""
-    from aivcs.cli.dispatch import parse
+    from aivcs.cli.parse.dispatch import parse
     from aivcs.model.run import RunStatus
 
     failed = {verdict.rule for verdict in error.verdicts if not verdict.ok}
@@ -180,7 +180,7 @@ def _did_you_mean(near: str) -> str:
 
 def _nearest(text: str, candidates: list[str], *, likeness: float = 0.6) -> str:
     """The candidate that is most like a text; empty if none is much like it."""
-    from aivcs.cli.nearness import nearest
+    from aivcs.cli.parse.nearness import nearest
 
     short = [candidate for candidate in candidates if len(candidate) <= _LONG]
     near = nearest(text[:_LONG], short, likeness=likeness)

@@ -8,14 +8,14 @@ entry is the root. A lookup follows one pointer for each further bit that agrees
 digests take about log2(n) reads.
 """
 
+from aivcs.codec.json import encode_trusted
 from aivcs.errors import IntegrityError, InvalidDigestError, SerializationError
 from aivcs.log import chain
-from aivcs.log.jsontext import encode_trusted
 from aivcs.log.release import is_mark
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import MAX_SEQ
+from aivcs.model.release_entries import Block, Signature
 from aivcs.model.timestamp import Timestamp
-from aivcs.release_entries import Block, Signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

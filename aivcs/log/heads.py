@@ -12,8 +12,8 @@ chain then vouches for all lines before it, and lines behind it are what came si
 
 import re
 
+from aivcs.codec.json import encode, parse
 from aivcs.errors import SerializationError, UnsupportedFormatError
-from aivcs.log.jsontext import encode, parse
 from aivcs.model.digest import is_hex
 from aivcs.model.record import Head
 from aivcs.model.release import check_release_name

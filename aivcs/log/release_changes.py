@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.model.release import Evidence
-    from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
+    from aivcs.model.release_entries import Block, LogEntry, ReleaseState, Signature
     from aivcs.store.driver import LogView
 
     Entry = ReleaseRecord | Block | Signature
@@ -80,7 +80,7 @@ class ReleaseView:
 
     def state(self) -> "ReleaseState | None":
         """Returns what is live and the head, or None if there is no log."""
-        from aivcs.release_entries import ReleaseState
+        from aivcs.model.release_entries import ReleaseState
 
         return None if self.live is None else ReleaseState(self.head, self.live)
 
@@ -370,7 +370,7 @@ def signature_of(
     Raises:
         SerializationError: The text is not an SSH signature.
     """
-    from aivcs.release_entries import Signature
+    from aivcs.model.release_entries import Signature
 
     return Signature(
         seq=seq,
@@ -426,7 +426,7 @@ def entry_of(line: bytes, name: str) -> "LogEntry":
         UnsupportedFormatError: It is of a later format.
     """
     from aivcs.log.block_index import mark_from
-    from aivcs.release_entries import LogEntry
+    from aivcs.model.release_entries import LogEntry
 
     entry = chain.members(line)
     read = mark_from if release.is_mark(entry) else release.record_from
@@ -443,7 +443,7 @@ def _line_of(
 ) -> "tuple[bytes, str]":
     """The line of a block or a signature after `lines`, which are not in the log yet."""
     from aivcs.log.block_index import block_of, line_of, path_to
-    from aivcs.release_entries import Signature
+    from aivcs.model.release_entries import Signature
 
     if live is None:
         raise errors.ReleaseNotFoundError(view.name)
@@ -507,7 +507,7 @@ def _block_entry(
     reason: str,
     created_at: "Timestamp | None" = None,
 ) -> "Block":
-    from aivcs.release_entries import Block
+    from aivcs.model.release_entries import Block
 
     digest = ContentDigest(digest)
     view.require_live()

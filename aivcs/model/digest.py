@@ -1,7 +1,7 @@
 """The digest of a content: 64 hexadecimal characters, checked. No I/O."""
 
 from aivcs import errors
-from aivcs.sha256 import hex_digest
+from aivcs.codec.sha256 import hex_digest
 
 _HEX = frozenset("0123456789abcdef")
 

@@ -27,7 +27,7 @@ class Timestamp(str):
         """Checks `text` and brings it into the one form."""
         if type(text) is cls:
             return text
-        from aivcs.rfc3339 import parse
+        from aivcs.codec.rfc3339 import parse
 
         try:
             return cls.from_datetime(parse(text))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aivcs.policy.proposal import Verdict
     from aivcs.policy.select import Table
     from aivcs.repository import Repository
-    from aivcs.signing import Signer, Verifier
+    from aivcs.signing.ssh import Signer, Verifier
 
     Plan = Callable[[ReleaseView], ReleaseChange]
 

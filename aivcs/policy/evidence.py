@@ -9,7 +9,7 @@ from aivcs.log.run import event_of, fold
 from aivcs.model.record import Head
 from aivcs.model.run import RunStatus
 from aivcs.policy.proposal import LABEL, PARTS, RUNS, EvidenceRun, ProposedRelease
-from aivcs.rules import spec
+from aivcs.specs import manifest as spec
 from aivcs.store.place import START
 
 if TYPE_CHECKING:

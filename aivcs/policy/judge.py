@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from aivcs.errors import PolicyError, UsageError
 from aivcs.log.release_changes import encode, signature_of
 from aivcs.model.digest import ContentDigest
+from aivcs.model.release_entries import NAMESPACE
 from aivcs.policy.evidence import RunReader, grounds_of, propose
 from aivcs.policy.proposal import LABEL, PLANNED, TRUSTED, UNCHECKED, SignatureCheck
 from aivcs.policy.select import evaluate, policy_for
-from aivcs.release_entries import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,12 +23,12 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aivcs.codec.canonical_json import canonical
+from aivcs.codec.json import parse
 from aivcs.errors import SerializationError, UnsupportedFormatError, UsageError
-from aivcs.log.jsontext import parse
 from aivcs.log.run import is_same_json
 from aivcs.model.record import MAX_NAME
 from aivcs.policy.registry import RULES, check_rule
-from aivcs.rules.canonical import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, BinaryIO
 
+from aivcs.codec.sha256 import hasher
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
 from aivcs.model.digest import ContentDigest
-from aivcs.sha256 import hasher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

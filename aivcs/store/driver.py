@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from aivcs.log.selection import Outcome, Selection
+    from aivcs.log.run_filter import Outcome, Selection
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunRecord, RunStatus
-    from aivcs.settings import Settings
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
     from aivcs.store.finding import Finding
     from aivcs.store.listing import Unreadable
     from aivcs.store.place import Place
+    from aivcs.store.settings import Settings
 
     NumberOf = Callable[[bytes], int]
 
@@ -222,7 +222,7 @@ class Removal(Protocol):
 
 
 class ObjectDriver(Protocol):
-    """The blobs of a store, by the digest of their content; see `aivcs.storage.CasStore`.
+    """The blobs of a store, by the digest of their content; see `aivcs.store.contracts.CasStore`.
 
     Digests are `ContentDigest`s, valid ones. What is put is durable before it is acknowledged, and
     putting what is there heals it if it is damaged and counts as put now.

@@ -2,7 +2,7 @@
 
 import os
 
-from aivcs.log.verify import DAMAGE
+from aivcs.log.verify_run import DAMAGE
 from aivcs.model.record import Record
 
 PARTS = ("blobs", "runs", "releases")

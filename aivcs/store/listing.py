@@ -1,16 +1,16 @@
 """Listing the runs of a store by reading the ends of all logs: what any index must agree with."""
 
 from aivcs.errors import RunNotFoundError, StorageError
-from aivcs.log.selection import age, outcome_of
+from aivcs.log.run_filter import age, outcome_of
 from aivcs.model.run import RunId, RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.log.selection import Outcome, Selection
+    from aivcs.log.run_filter import Outcome, Selection
     from aivcs.model.run import RunRecord
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
 
     Unreadable = Callable[[RunId, StorageError], None] | None
 
@@ -36,7 +36,7 @@ class Listing:
 
             yield from nlargest(limit, found, key=age)
             return
-        from aivcs.spill import Table
+        from aivcs.util.disk_map import Table
 
         ages = Table()  # age by age, each with the id behind a NUL, which neither has in it
         for record in found:

@@ -11,7 +11,7 @@ from aivcs.log.run import event_of
 
 if TYPE_CHECKING:
     from aivcs.model.run import RunRecord, RunStatus
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
     from aivcs.store.driver import Backend, LogDriver
 
 _RUNS = 1000

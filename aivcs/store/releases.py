@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from aivcs.log.release_changes import Entry, Expected, ReleaseChange
     from aivcs.model.release import ReleaseMetadata, ReleaseRecord
-    from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
+    from aivcs.model.release_entries import Block, LogEntry, ReleaseState, Signature
     from aivcs.store.driver import LogDriver, LogView
 
 PREFIX = "release/"

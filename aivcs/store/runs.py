@@ -7,14 +7,14 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.settings import MAX_EVENT
+from aivcs.store.settings import MAX_EVENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
-    from aivcs.log.selection import Outcome
+    from aivcs.log.run_filter import Outcome
     from aivcs.model.run import RunOwner
     from aivcs.store.driver import LogDriver, LogView, RunIndex
     from aivcs.store.listing import Unreadable
@@ -177,7 +177,7 @@ class LogRunLedger:
         unreadable: "Unreadable" = None,
     ) -> "Iterator[RunRecord]":
         """As `RunLedger.iter_runs`."""
-        from aivcs.log.selection import Selection, require_limit
+        from aivcs.log.run_filter import Selection, require_limit
 
         selection = Selection(
             spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
@@ -194,7 +194,7 @@ class LogRunLedger:
         unreadable: "Unreadable" = None,
     ) -> "Iterator[Outcome]":
         """As `RunLedger.iter_outcomes`; without an index it reads the ends of all logs."""
-        from aivcs.log.selection import Selection
+        from aivcs.log.run_filter import Selection
 
         selection = Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
         return self._index(unreadable).outcomes(selection)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.errors import IntegrityError, NotFoundError, StorageError
-from aivcs.log.verify import DAMAGE, Links, run_problems
 from aivcs.log.verify_release import release_problems
-from aivcs.spill import Table
+from aivcs.log.verify_run import DAMAGE, Links, run_problems
 from aivcs.store.finding import Finding
+from aivcs.util.disk_map import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

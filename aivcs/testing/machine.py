@@ -27,14 +27,14 @@ from aivcs.errors import (
 from aivcs.log.release_changes import plan_rollback
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata, ReleaseRecord
+from aivcs.model.release_entries import Block
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.release_entries import Block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
+    from aivcs.store.contracts import CasStore, ReleaseRegistry, RunLedger
 
 LAST_SEQ = 9007199254740991
 SPECS = [ContentDigest(sha256(b"spec %d" % number).hexdigest()) for number in range(4)]

@@ -26,7 +26,7 @@ from aivcs.log.release_changes import encode, plan_promotion, plan_rollback, sig
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
-from aivcs.release_entries import Block, LogEntry, ReleaseState, Signature
+from aivcs.model.release_entries import Block, LogEntry, ReleaseState, Signature
 from aivcs.testing.race import race
 from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aivcs.log.release_changes import ReleaseChange, ReleaseView
-    from aivcs.storage import ReleaseRegistry
+    from aivcs.store.contracts import ReleaseRegistry
 
     OpenStore = Callable[[], ReleaseRegistry]
     Rewrite = Callable[[str, Callable[[list[bytes]], list[bytes]]], None]

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from aivcs import aio, storage
+    from aivcs import aio
+    from aivcs.store import contracts as storage
 
 T = TypeVar("T")
 

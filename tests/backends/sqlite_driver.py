@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from threading import local
 
 from aivcs import errors
+from aivcs.codec.sha256 import hex_digest
 from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
 from aivcs.repository import SCHEMES
-from aivcs.settings import Settings
-from aivcs.sha256 import hex_digest
 from aivcs.store.blobs import WholeBlobs
 from aivcs.store.identity import identify
 from aivcs.store.listing import Listing
 from aivcs.store.lookup import Lookup
 from aivcs.store.numbered import NumberedView
 from aivcs.store.place import START, Place
+from aivcs.store.settings import Settings
 from aivcs.store.verify import inspect
 
 SCHEMA = """

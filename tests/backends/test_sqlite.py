@@ -9,7 +9,7 @@ import pytest
 from backends import sqlite_driver
 
 from aivcs.repository import Repository
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 from aivcs.testing import (
     BackendContract,
     CasStoreContract,

@@ -11,12 +11,12 @@ import subprocess
 import pytest
 from folder_store import FolderStore
 
-from aivcs.commands.checkout import checkout
 from aivcs.errors import ConflictError, IntegrityError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.repository import Repository
-from aivcs.settings import Settings
+from aivcs.specs.checkout import checkout
+from aivcs.store.settings import Settings
 
 SPEC = ContentDigest("0" * 64)
 BY = ReleaseMetadata("me")

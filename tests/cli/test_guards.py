@@ -11,8 +11,8 @@ import pytest
 
 from aivcs.backends.fs import filesystem
 from aivcs.backends.fs.filesystem import type_of
-from aivcs.cli.context import Context
-from aivcs.commands import store as commands
+from aivcs.cli.session.context import Context
+from aivcs.commands.store import store as commands
 from aivcs.repository import Repository
 
 MOUNTS = r"""

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import example, given, strategies as st
 
-from aivcs.config import KEYS, render_config
+from aivcs.config.keys import KEYS, render_config
 
 VALUES = {
     "core.durability": st.sampled_from(["full", "batch", None]),

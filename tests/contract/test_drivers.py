@@ -7,9 +7,9 @@ import pytest
 from aivcs.backends.fs import FileBackend
 from aivcs.errors import IntegrityError
 from aivcs.repository import load_backend
-from aivcs.settings import Settings
 from aivcs.store.identity import identify
 from aivcs.store.place import START
+from aivcs.store.settings import Settings
 from aivcs.testing import BackendContract
 from aivcs.testing.backend import LOG, extend, lines_of, places_of
 

@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 from folder_store import FolderStore
 
-from aivcs.commands.head import take
-from aivcs.commands.proof import verify as prove
-from aivcs.commands.selection import select
-from aivcs.commands.spec import create
-from aivcs.commands.work_tree import WorkTree
+from aivcs.commands.release.audit import verify as prove
+from aivcs.commands.spec.spec import create
+from aivcs.commands.store.head import take
 from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
 from aivcs.model.digest import ContentDigest
@@ -25,7 +23,9 @@ from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.policy.select import read_document
 from aivcs.repository import Repository
-from aivcs.rules.spec import encode_spec
+from aivcs.specs.manifest import encode_spec
+from aivcs.specs.selection import select
+from aivcs.specs.work_tree import WorkTree
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 TEXT = FORMAT.read_text("utf-8")

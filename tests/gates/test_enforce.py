@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aivcs.commands.proof import sign
+from aivcs.commands.release.audit import sign
 from aivcs.errors import ConflictError, PolicyError, UsageError
 from aivcs.log.release_changes import ReleaseView
 from aivcs.model.digest import ContentDigest
@@ -12,7 +12,7 @@ from aivcs.model.release import ReleaseMetadata
 from aivcs.policy import enforce
 from aivcs.policy.enforce import ATTEMPTS, PolicyContext
 from aivcs.repository import Repository
-from aivcs.signing import Verifier
+from aivcs.signing.ssh import Verifier
 from aivcs.store.releases import LogReleaseRegistry
 
 POLICIES = [("file", {"bot": {"unique_label": True}})]

@@ -10,7 +10,7 @@ from aivcs.errors import BackendError, UsageError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.timestamp import Timestamp
 from aivcs.policy.proposal import TRUSTED, UNKNOWN, WRONG
-from aivcs.signing import HEAD, RELEASE, Signer, Verifier
+from aivcs.signing.ssh import HEAD, RELEASE, Signer, Verifier
 
 HASH = str(ContentDigest.from_bytes(b"an entry"))
 NOW = Timestamp("2026-11-23T17:18:12.809765Z")

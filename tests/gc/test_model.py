@@ -9,9 +9,9 @@ import pytest
 from folder_store import FolderStore
 from hypothesis import given, settings, strategies as st
 
-from aivcs import spill
-from aivcs.commands import gc
-from aivcs.settings import Settings
+from aivcs.commands.store import gc
+from aivcs.store.settings import Settings
+from aivcs.util import disk_map as spill
 
 DAY = 86_400
 ABSENT = "ab" * 32

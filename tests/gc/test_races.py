@@ -18,11 +18,13 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.backends.fs.blobs import FileCasStore
-from aivcs.commands import blob, gc, run
+from aivcs.commands.blob import blob
+from aivcs.commands.run import run
+from aivcs.commands.store import gc
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
 from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.repository import Repository
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 from aivcs.testing.race import race
 
 DAY = 86_400

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from folder_store import FolderStore
 
-from aivcs.commands import head
+from aivcs.commands.store import head
 from aivcs.log.heads import heads_in, manifest
 from aivcs.model.record import Head
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 
 @pytest.fixture

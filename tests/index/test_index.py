@@ -21,11 +21,11 @@ from aivcs import aio
 from aivcs.backends.fs import index, listing, survey
 from aivcs.errors import BackendError, StorageError
 from aivcs.log import run as rules
-from aivcs.log.selection import age, outcome_of
+from aivcs.log.run_filter import age, outcome_of
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
 
 SPEC = ContentDigest("0" * 64)
@@ -485,7 +485,7 @@ class TestTogether:
             "from aivcs.repository import Repository\n"
             "from aivcs.model.digest import ContentDigest\n"
             "from aivcs.model.run import RunMetadata, RunSummary\n"
-            "from aivcs.settings import Settings\n"
+            "from aivcs.store.settings import Settings\n"
             "survey._WORTH = 1\n"
             "runs = Repository.open(sys.argv[1], Settings(durability='none')).runs\n"
             "for _ in range(25):\n"

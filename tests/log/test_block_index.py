@@ -6,8 +6,8 @@ from hypothesis import given, strategies as st
 
 from aivcs.log import block_index
 from aivcs.model.digest import ContentDigest
+from aivcs.model.release_entries import Block
 from aivcs.model.timestamp import Timestamp
-from aivcs.release_entries import Block
 
 NOW = Timestamp("2026-01-31T12:00:00Z")
 

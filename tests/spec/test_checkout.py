@@ -4,12 +4,12 @@ import os
 
 import pytest
 
-from aivcs.commands.checkout import checkout
-from aivcs.commands.selection import select
-from aivcs.commands.spec import create
-from aivcs.commands.work_tree import WorkTree
+from aivcs.commands.spec.spec import create
 from aivcs.errors import BackendError
 from aivcs.repository import Repository
+from aivcs.specs.checkout import checkout
+from aivcs.specs.selection import select
+from aivcs.specs.work_tree import WorkTree
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import subprocess
 import pytest
 from hypothesis import given, strategies as st
 
-from aivcs.commands.selection import select
-from aivcs.commands.spec import create
-from aivcs.commands.work_tree import WorkTree
+from aivcs.commands.spec.spec import create
 from aivcs.errors import BackendError
 from aivcs.repository import Repository
-from aivcs.rules.ignore import IgnoreList, ignored_by, matches, parse_patterns
+from aivcs.specs.ignore import IgnoreList, ignored_by, matches, parse_patterns
+from aivcs.specs.selection import select
+from aivcs.specs.work_tree import WorkTree
 
 PATTERNS = [
     "*.md", "/a.md", "b/", "b/*", "**/c", "a/**/c", "b/**", "!keep.md", "*", "!b/", "[ab].md",

@@ -14,11 +14,11 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.backends.fs import log_check, object_check, report, workers
-from aivcs.cli import progress
-from aivcs.cli.context import Context
+from aivcs.cli.render import progress
+from aivcs.cli.session.context import Context
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
 
 ALL = frozenset({"blobs", "runs", "releases"})

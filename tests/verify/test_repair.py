@@ -17,7 +17,7 @@ from aivcs.backends.fs import files
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 ALL = frozenset({"blobs", "runs", "releases"})
 DEAD = "4194304-0123456789ab"

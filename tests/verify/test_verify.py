@@ -28,10 +28,10 @@ from aivcs.log.verify_release import release_problems
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunStatus, RunSummary
-from aivcs.settings import Settings
-from aivcs.spill import Table
 from aivcs.store.finding import Finding
+from aivcs.store.settings import Settings
 from aivcs.testing.release_entries import FINGERPRINT, SIGNATURE
+from aivcs.util.disk_map import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,7 +6,7 @@ from aivcs import errors
 from aivcs.backends.fs import files
 from aivcs.backends.fs.folder import Folder
 from aivcs.errors import BackendError, IntegrityError
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Hold
     from aivcs.backends.fs.glance import Glance
     from aivcs.backends.fs.logfile import FileLogDriver
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
     from aivcs.store.driver import RunIndex
     from aivcs.store.finding import Finding
     from aivcs.store.listing import Unreadable

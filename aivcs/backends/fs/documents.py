@@ -3,8 +3,8 @@
 import os
 
 from aivcs.backends.fs import files
+from aivcs.codec.sha256 import hex_digest
 from aivcs.errors import ConflictError
-from aivcs.sha256 import hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from aivcs.log.verify import DAMAGE, NOTICE
+from aivcs.log.verify_run import DAMAGE, NOTICE
 from aivcs.store.finding import Finding
 
 TYPE_CHECKING = False

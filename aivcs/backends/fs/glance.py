@@ -12,7 +12,7 @@ from heapq import nlargest
 from aivcs.backends.fs.index import BrokenError, Index, record_of
 from aivcs.backends.fs.survey import folders_of_runs, is_as_read
 from aivcs.errors import InvalidNameError, StorageError
-from aivcs.log.selection import age
+from aivcs.log.run_filter import age
 from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.index import Row
     from aivcs.backends.fs.logfile import FileLogDriver
     from aivcs.model.run import RunRecord, RunStatus
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
 
 _ENTRIES = 4000
 """Names of files to look at, at most."""

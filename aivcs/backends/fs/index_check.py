@@ -9,7 +9,7 @@ from aivcs.backends.fs.logfile import FileLogDriver
 from aivcs.backends.fs.survey import count_contradictions
 from aivcs.errors import BackendError, RunNotFoundError
 from aivcs.log.run import fold
-from aivcs.log.verify import NOTICE
+from aivcs.log.verify_run import NOTICE
 from aivcs.store.finding import Finding
 from aivcs.store.runs import LogRunLedger
 

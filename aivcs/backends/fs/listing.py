@@ -8,7 +8,7 @@ from itertools import islice
 
 from aivcs.backends.fs.index import STATUS, BrokenError, Index, build, record_of, update
 from aivcs.backends.fs.survey import everything, has_more_than, is_as_read, survey
-from aivcs.log.selection import age, outcome_of
+from aivcs.log.run_filter import age, outcome_of
 from aivcs.model.run import RunStatus
 from aivcs.model.timestamp import Timestamp
 from aivcs.store.listing import Listing, no_runs
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.survey import Survey
-    from aivcs.log.selection import Outcome, Selection
+    from aivcs.log.run_filter import Outcome, Selection
     from aivcs.model.run import RunRecord
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
     from aivcs.store.listing import Unreadable
 
 _FEW = 64

@@ -6,7 +6,7 @@ That is mostly root, by sudo. Nothing is lost by it, but the next append or put 
 import os
 from stat import S_ISDIR, S_ISREG
 
-from aivcs.log.verify import NOTICE
+from aivcs.log.verify_run import NOTICE
 from aivcs.store.finding import Finding
 
 TYPE_CHECKING = False

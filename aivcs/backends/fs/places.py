@@ -6,7 +6,7 @@ from stat import S_ISREG
 from aivcs.backends.fs import files
 from aivcs.backends.fs.finding import FOREIGN, unreadable
 from aivcs.errors import BackendError
-from aivcs.log.verify import DAMAGE
+from aivcs.log.verify_run import DAMAGE
 from aivcs.store.finding import Finding
 
 TYPE_CHECKING = False

@@ -18,6 +18,7 @@ from time import time_ns
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.index import STATUS, Index, blank_row, row_of, stamp_of
+from aivcs.codec.json import encode_trusted
 from aivcs.errors import (
     InvalidNameError,
     RunNotFoundError,
@@ -25,7 +26,6 @@ from aivcs.errors import (
     StorageError,
 )
 from aivcs.log import chain
-from aivcs.log.jsontext import encode_trusted
 from aivcs.model.run import RunId
 
 TYPE_CHECKING = False

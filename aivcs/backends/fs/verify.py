@@ -12,12 +12,12 @@ repairs (`repair`) are made one after the other, as their findings are handed ou
 
 Memory is bounded by the longest line, by the number of names in one folder, and by so many findings
 of one log, for each processor; what the rules must remember of a long log goes to a file
-(`aivcs.spill`). Nothing is opened that is no regular file, so nothing can block.
+(`aivcs.util.disk_map`). Nothing is opened that is no regular file, so nothing can block.
 
 Here is what stands where; `object_check` and `log_check` judge one thing each.
 
 What cannot be found here: a log cut at the end of a line, written anew as a whole, or deleted. Only
-a head that was taken before tells (`aivcs.commands.head`).
+a head that was taken before tells (`aivcs.commands.store.head`).
 """
 
 import os
@@ -33,7 +33,7 @@ from aivcs.backends.fs.places import Places
 from aivcs.backends.fs.report import saying, tasks
 from aivcs.backends.fs.workers import in_order
 from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError, UsageError
-from aivcs.log.verify import DAMAGE
+from aivcs.log.verify_run import DAMAGE
 from aivcs.model.release import check_release_name
 from aivcs.model.run import RunId
 from aivcs.store.finding import PARTS, Finding

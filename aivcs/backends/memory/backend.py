@@ -12,19 +12,19 @@ from time import time
 from typing import TYPE_CHECKING
 
 from aivcs.backends.memory.driver import MemoryLogDriver
+from aivcs.codec.sha256 import hex_digest
 from aivcs.errors import ConflictError, LockTimeoutError
 from aivcs.model.digest import ContentDigest
-from aivcs.settings import Settings
-from aivcs.sha256 import hex_digest
 from aivcs.store.blobs import WholeBlobs
 from aivcs.store.listing import Listing
 from aivcs.store.lookup import Lookup
+from aivcs.store.settings import Settings
 from aivcs.store.verify import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
     from aivcs.store.driver import Removal, RunIndex
     from aivcs.store.finding import Finding
     from aivcs.store.listing import Unreadable

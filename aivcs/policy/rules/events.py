@@ -9,12 +9,12 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from aivcs.codec.canonical_json import MAX_INTEGER
+from aivcs.codec.json import encode
+from aivcs.codec.json_pointer import pointer_parts, value_at
 from aivcs.errors import UsageError
-from aivcs.log.jsontext import encode
 from aivcs.log.run import is_same_json
 from aivcs.policy.proposal import RUNS, Rule, Verdict, shortened
-from aivcs.rules.canonical import MAX_INTEGER
-from aivcs.rules.pointer import pointer_parts, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

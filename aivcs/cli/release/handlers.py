@@ -1,0 +1,458 @@
+"""`aivcs release` at the terminal."""
+
+REFUSED = 15
+"""The exit code of a trial whose change would be refused, as the change itself would have."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.release.history import HistoryEntry
+    from aivcs.model.release import ReleaseRecord
+    from aivcs.model.release_entries import Block, Signature
+    from aivcs.policy.enforce import Outcome, PolicyContext
+    from aivcs.repository import Repository
+
+
+def promote(
+    context: "Context",
+    name: str,
+    spec: str,
+    label: "str | None",
+    notes: "str | None",
+    by: "str | None",
+    expect: "str | None",
+    allow_missing_spec: bool,
+    evidence: "list[str]",
+    force: bool,
+    dry_run: bool,
+    sign: bool,
+    signing_key: "str | None",
+    move_label: bool,
+    if_changed: bool,
+    as_json: bool,
+    github_summary: bool,
+) -> int:
+    """Prints the digest now live; says what was live and how to undo it."""
+    from aivcs.policy import enforce
+
+    handover = None
+    if github_summary:  # before anything is done
+        from aivcs.cli.session.ci_files import Handover
+
+        handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
+    repo = context.repository()
+    if "@" in name or not _is_digest(spec) or if_changed:
+        from aivcs.commands.release.request import Request
+
+        request = Request(repo, name, spec, label, allow_missing_spec=allow_missing_spec)
+        spec = request.spec
+        live = request.unchanged(expect) if if_changed else None
+        if live is not None:
+            return _tell_unchanged(context, live, as_json=as_json)
+    terms = _policy_context(context, signing_key, sign=sign)
+    outcome = enforce.promote(
+        repo,
+        name,
+        spec,
+        by=_actor(context, by),
+        label=label,
+        notes=notes,
+        expect=expect,
+        move_label=move_label,
+        allow_missing_spec=allow_missing_spec,
+        evidence=[context.run_operand(run) for run in evidence],
+        force=force,
+        dry_run=dry_run,
+        context=terms,
+    )
+    code = _conclude(context, outcome, dry_run=dry_run, as_json=as_json)
+    if handover is not None and not dry_run:
+        from aivcs.cli.session.ci_tags import release_summary
+
+        handover.append(release_summary(outcome.before, outcome.release))
+    return code
+
+
+def rollback(
+    context: "Context",
+    name: str,
+    target: "str | None",
+    to: "str | None",
+    reason: "str | None",
+    by: "str | None",
+    expect: "str | None",
+    block: bool,
+    allow_missing_spec: bool,
+    force: bool,
+    dry_run: bool,
+    sign: bool,
+    signing_key: "str | None",
+    as_json: bool,
+) -> int:
+    """Prints the digest now live; says what was live and how to undo it."""
+    from aivcs.cli.release.operand import split_release
+    from aivcs.policy import enforce
+
+    name, to = split_release(name, target, to)
+    repo = context.repository()
+    terms = _policy_context(context, signing_key, sign=sign)
+    outcome = enforce.rollback(
+        repo,
+        name,
+        by=_actor(context, by),
+        to=to,
+        reason=reason,
+        expect=expect,
+        block=block,
+        allow_missing_spec=allow_missing_spec,
+        force=force,
+        dry_run=dry_run,
+        context=terms,
+    )
+    return _conclude(context, outcome, dry_run=dry_run, as_json=as_json)
+
+
+def block(
+    context: "Context",
+    name: str,
+    reason: str,
+    target: "str | None",
+    to: "str | None",
+    by: "str | None",
+) -> None:
+    """Prints the digest that is blocked now; warns if it is live."""
+    from aivcs.commands.release import release
+
+    name, target = _require_release("block", name, target, to)
+    repo = context.repository()
+    mark = release.block(repo, name, target, by=_actor(context, by), reason=reason)
+    context.write(f"{mark.spec_digest}\n")
+    context.flush()
+    context.tell(f"{name}: blocked {mark.spec_digest.short} (@{mark.seq})")
+    if release.current(repo, name).spec_digest == mark.spec_digest:
+        context.tell(
+            f"aivcs: warning: {mark.spec_digest.short} is live as {name}, and stays live until: "
+            f"aivcs release rollback {name}"
+        )
+    context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest.short} --reason TEXT")
+
+
+def unblock(
+    context: "Context",
+    name: str,
+    reason: str,
+    target: "str | None",
+    to: "str | None",
+    by: "str | None",
+) -> None:
+    """Prints the digest that is blocked no more."""
+    from aivcs.commands.release import release
+
+    name, target = _require_release("unblock", name, target, to)
+    mark = release.unblock(
+        context.repository(), name, target, by=_actor(context, by), reason=reason
+    )
+    context.write(f"{mark.spec_digest}\n")
+    context.flush()
+    context.tell(f"{name}: unblocked {mark.spec_digest.short} (@{mark.seq})")
+
+
+def current(context: "Context", name: str, default: "str | None", as_json: bool) -> None:
+    """Prints the digest that is live."""
+    from aivcs import errors
+    from aivcs.commands.release import release
+
+    if as_json and default is not None:
+        raise errors.UsageError(
+            "--default is a text, and --json prints an object; give one of them"
+        )
+
+    if "@" in name:
+        from aivcs.cli.release.operand import require_bare
+
+        require_bare(name, "release current")
+    try:
+        record = release.current(context.repository(), name)
+    except errors.ReleaseNotFoundError:
+        if default is None:
+            raise
+        context.write(f"{default}\n")
+        return
+    if as_json:
+        from aivcs.cli.render.output import json_line
+
+        context.write(json_line(record.to_json()))
+    else:
+        context.write(f"{record.spec_digest}\n")
+
+
+def history(
+    context: "Context",
+    name: str,
+    limit: "int | None",
+    since: "str | None",
+    labels: "list[str]",
+    no_marks: bool,
+    as_json: bool,
+) -> None:
+    """Prints the entries of a name, newest first, as they are read."""
+    from aivcs.commands.release.history import history
+
+    if "@" in name:
+        from aivcs.cli.release.operand import require_bare
+
+        require_bare(name, "release history")
+    moment = None
+    if since is not None:
+        from aivcs.cli.render.time_format import parse_since
+
+        moment = parse_since(since)
+    repo = context.repository()
+    if context.for_person() and not as_json:
+        from aivcs.cli.release.view import write_history
+
+        marks: "list[Block | Signature] | None" = None if no_marks or labels else []
+        shown = history(
+            repo, name, limit=limit, since=moment, labels=labels,
+            mark=None if marks is None else marks.append,
+        )  # fmt: skip
+        if not write_history(context, shown, marks, moment) and labels:
+            _tell_no_label(context, repo, name, labels)
+        return
+    entries = history(repo, name, limit=limit, since=moment, labels=labels)
+    if as_json:
+        from aivcs.cli.render.output import json_line
+
+        for told in entries:
+            context.write(json_line(told.to_json()))
+        return
+    shown_any = False
+    for told in entries:
+        context.write(_history_line(told))
+        shown_any = True
+    if labels and not shown_any:
+        _tell_no_label(context, repo, name, labels)
+
+
+def _tell_no_label(context: "Context", repo: "Repository", name: str, labels: "list[str]") -> None:
+    """Says why a history is empty, where no release of the name bears a label asked for."""
+    from aivcs.cli.hints import about_label
+    from aivcs.cli.render.output import escape
+
+    for label in labels:
+        said = about_label(repo, name, label)
+        if said:
+            context.tell(f"hint: {escape(said)}")
+
+
+def _history_line(told: "HistoryEntry") -> str:
+    """An entry for a program; loads nothing where nothing is to be escaped.
+
+    The columns: seq, action, digest, label or `-`, time, actor, notes, state, number of runs that
+    are its evidence.
+    """
+    record = told.record
+    metadata = record.metadata
+    cells = (
+        str(record.seq),
+        record.action,
+        record.spec_digest,
+        metadata.version_label or "-",
+        record.created_at,
+        metadata.promoted_by,
+        metadata.notes or "-",
+        told.shown_state,
+        str(len(record.evidence)),
+    )
+    if all(map(str.isprintable, cells)):
+        return "\t".join(cells) + "\n"
+    from aivcs.cli.render.output import escape
+
+    return "\t".join(map(escape, cells)) + "\n"
+
+
+def show(
+    context: "Context", name: str, target: "str | None", to: "str | None", as_json: bool
+) -> None:
+    """Prints everything that is said about an entry."""
+    from aivcs.cli.release.operand import split_release
+    from aivcs.cli.release.view import shown_fields
+    from aivcs.cli.render import output as render
+    from aivcs.commands.release.history import show
+
+    name, target = split_release(name, target, to)
+    shown = show(context.repository(), name, target)
+    if as_json:
+        context.write(render.json_line(shown.to_json()))
+    else:
+        render.fields(context, shown_fields(shown))
+
+
+def diff(
+    context: "Context",
+    name: str,
+    before: "str | None",
+    after: "str | None",
+    ignored: "list[str]",
+    exit_code: bool,
+    as_json: bool,
+) -> int:
+    """Prints how two releases differ; 1 if they do and that was asked for."""
+    from aivcs.cli.release import comparison_view as view
+    from aivcs.cli.release.operand import split_releases
+    from aivcs.cli.render import output as render
+    from aivcs.commands.release.diff import compare_releases
+
+    name, before, after = split_releases(name, before, after)
+    found = compare_releases(context.repository(), name, before, after, ignored)
+    if as_json:
+        context.write(render.json_line(view.as_json(found)))
+    else:
+        render.lines(context, view.plain(found), lambda color: view.shown(found, color=color))
+        for record in found.without_run:
+            context.tell(
+                f"{name}@{record.seq}: no completed run of the spec {record.spec_digest.short}, "
+                "so what it does is not compared"
+            )
+    return int(exit_code and not found.is_equal)
+
+
+def list_(context: "Context", as_json: bool) -> int:
+    """Prints what is live under each name; not 0 if some cannot be read."""
+    from aivcs.cli.exit_codes import report_unread
+    from aivcs.cli.release import view
+    from aivcs.cli.render import output as render
+    from aivcs.commands.release import release
+
+    live, damaged = release.list_(context.repository())
+    if as_json:
+        for told in live:
+            context.write(render.json_line({**told.record.to_json(), "blocked": told.is_blocked}))
+    else:
+        view.write_list(context, live)
+    return report_unread(context, damaged)
+
+
+def _is_digest(text: str) -> bool:
+    """Whether a text is a digest or the beginning of one, which is no label."""
+    return len(text) > 3 and not text.lower().strip("0123456789abcdef")
+
+
+def _tell_unchanged(context: "Context", live: "ReleaseRecord", *, as_json: bool) -> int:
+    from aivcs.cli.render.output import json_line
+
+    context.write(json_line(live.to_json()) if as_json else f"{live.spec_digest}\n")
+    context.flush()
+    if not as_json:
+        context.tell(f"{live.name}: {_shown(live)} is live already; nothing was recorded")
+    return 0
+
+
+def _require_release(
+    verb: str, name: str, target: "str | None", to: "str | None"
+) -> "tuple[str, str]":
+    from aivcs.cli.release.operand import split_release
+    from aivcs.errors import UsageError
+
+    name, found = split_release(name, target, to)
+    if found is None:
+        raise UsageError(f"TARGET is missing: aivcs release {verb} NAME TARGET --reason TEXT")
+    return name, found
+
+
+def _policy_context(
+    context: "Context", signing_key: "str | None", *, sign: bool
+) -> "PolicyContext | None":
+    """What a release has to pass; None, and nothing is loaded, where there is nothing."""
+    if not context.policies and not sign and signing_key is None:
+        return None
+    from aivcs.policy.signers import policy_context
+
+    return policy_context(context.layers, context.environment, signing_key, sign=sign)
+
+
+def _actor(context: "Context", by: "str | None") -> str:
+    if by is not None:
+        return by
+    from aivcs.cli.session.git_identity import actor
+
+    return actor(context)
+
+
+def _conclude(context: "Context", outcome: "Outcome", *, dry_run: bool, as_json: bool) -> int:
+    """Says what a change did, or would do."""
+    if as_json:
+        return _answer(context, outcome, dry_run=dry_run)
+    if dry_run:
+        return _announce_trial(context, outcome)
+    _announce(context, outcome)
+    if outcome.is_forced or outcome.signed_by:
+        from aivcs.cli.release.policy_view import tell_passed
+
+        tell_passed(context, outcome)
+    return 0
+
+
+def _announce(context: "Context", outcome: "Outcome") -> None:
+    before, after = outcome.before, outcome.release
+    context.write(f"{after.spec_digest}\n")
+    context.flush()
+    name = after.name
+    context.tell(_said(before, after))
+    if before is None or before.spec_digest == after.spec_digest:
+        return
+    if outcome.change.is_before_blocked:
+        context.tell(
+            f"{before.spec_digest.short} is blocked; if it is good after all: "
+            f"aivcs release unblock {name} {before.spec_digest.short} --reason TEXT"
+        )
+        return
+    undo = "" if after.action == "promote" else f" --to @{before.seq}"
+    if outcome.verdicts:
+        from aivcs.policy.registry import rollback_options
+
+        undo += rollback_options(outcome.verdicts)
+    context.tell(f"undo with: aivcs release rollback {name}{undo}")
+
+
+def _announce_trial(context: "Context", outcome: "Outcome") -> int:
+    before, after = outcome.before, outcome.release
+    if outcome.verdicts:
+        from aivcs.cli.release.policy_view import write_trial
+
+        write_trial(context, outcome)
+        if outcome.is_refused:
+            return REFUSED
+    else:
+        context.write(f"{after.spec_digest}\n")
+    context.flush()
+    was = "nothing is live" if before is None else f"{_shown(before)} is live"
+    free = "" if outcome.is_forced else ", and nothing stands against it"
+    context.tell(f"{after.name}: {was}; {_shown(after)} would be{free}. Nothing was changed")
+    return 0
+
+
+def _answer(context: "Context", outcome: "Outcome", *, dry_run: bool) -> int:
+    """The new entry as JSON; of a trial, with what each rule says of it."""
+    from aivcs.cli.render.output import json_line
+
+    fields = outcome.release.to_json()
+    if dry_run:
+        fields["verdicts"] = [verdict._asdict() for verdict in outcome.verdicts]
+    context.write(json_line(fields))
+    return REFUSED if outcome.is_refused else 0
+
+
+def _said(before: "ReleaseRecord | None", after: "ReleaseRecord") -> str:
+    """What a change does, in a line."""
+    name = after.name
+    if before is None:
+        return f"{name}: nothing was live, now {_shown(after)}"
+    if before.spec_digest == after.spec_digest:
+        return f"{name}: {_shown(after)} was live already; recorded as @{after.seq}"
+    return f"{name}: was {_shown(before)}, now {_shown(after)}"
+
+
+def _shown(record: "ReleaseRecord") -> str:
+    label = record.metadata.version_label
+    return f"{f'{label} ' if label else ''}{record.spec_digest.short} (@{record.seq})"

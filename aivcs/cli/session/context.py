@@ -1,0 +1,423 @@
+"""What surrounds a command: environment, working directory, streams, and the store they lead to."""
+
+import os
+import sys
+from io import BufferedWriter, FileIO
+
+from aivcs.config import files as config_files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, BinaryIO, TextIO
+
+    from aivcs.config.keys import Config
+    from aivcs.repository import Repository
+    from aivcs.store.settings import Settings
+
+
+class Context:
+    """One call of the command.
+
+    Attributes:
+        environment: The environment variables.
+        json: Whether the answer, and so an error too, is to be JSON.
+        color: `auto`, `always` or `never`.
+        table: Whether a person is to be written for though output is no terminal.
+        pager: Whether long output on a terminal may be paged.
+        layers: The configuration that holds for the store that was opened, as of `config_layers`.
+        policies: The policies of that store, as `aivcs.policy.select.policy_for`
+            takes them; none where nothing is configured.
+        quiet: Whether nothing is said on standard error but errors.
+        arguments: What the command was called with.
+        opened: The repository that was opened last, if any.
+    """
+
+    def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
+        """Takes the environment of the process unless another is given."""
+        self.environment = os.environ if environment is None else environment
+        self.json = False
+        self.color = "auto"
+        self.table = False
+        self.pager = True
+        self.layers: list[tuple[str, Config]] = []
+        self.policies: list[tuple[str, Any]] = []
+        self.quiet = False
+        self.arguments: Sequence[str] = ()
+        self.opened: Repository | None = None
+        self._own: bytes | None = None
+        self._folder = ""
+        self._store = ""
+        self._lock_timeout: float | None = None
+        self._warned: set[str] = set()
+        self._buffered: BufferedWriter | None = None
+
+    def configure(
+        self,
+        *,
+        directory: "str | None" = None,
+        store: "str | None" = None,
+        lock_timeout: "float | None" = None,
+        color: "str | None" = None,
+        table: bool = False,
+        quiet: bool = False,
+        no_pager: bool = False,
+    ) -> None:
+        """Takes the global options.
+
+        Raises:
+            UsageError: The folder of `-C` is empty or cannot be entered.
+        """
+        from aivcs.errors import UsageError
+
+        if directory is not None:
+            if not directory:
+                raise UsageError("the DIR of -C is empty; is a variable unset?")
+            self.enter(directory)
+            self._folder = self.working_directory()
+        if store is not None:
+            if not store:
+                raise UsageError("the PATH of --store is empty; is a variable unset?")
+            self._store = store
+        self._lock_timeout = lock_timeout
+        self.color = color or "auto"
+        self.table = table
+        self.quiet = quiet
+        self.pager = not no_pager
+
+    def enter(self, folder: str) -> None:
+        """Makes a folder the working directory, or the one of `-C` if that was given.
+
+        Raises:
+            UsageError: It cannot be entered.
+        """
+        folder = self._folder or folder
+        try:
+            os.chdir(folder)
+        except (OSError, ValueError) as error:
+            from aivcs.errors import UsageError
+
+            reason = getattr(error, "strerror", None) or "no path"
+            raise UsageError(f"cannot go to {folder!a}: {reason}") from error
+
+    def given(self) -> "list[str]":
+        """Returns the options that lead to the store as they were given, for another process."""
+        words = ["-C", self._folder] if self._folder else []
+        if self._store:
+            store = self._store if "://" in self._store else os.path.abspath(self._store)
+            words += ["--store", store]
+        if self._lock_timeout is not None:
+            words += ["--lock-timeout", f"{self._lock_timeout:g}"]
+        return words
+
+    def repository(self) -> "Repository":
+        """Opens the store: by `--store`, by AIVCS_STORE, or found from the working directory up.
+
+        Raises:
+            NoRepositoryError: There is none.
+            UsageError: The configuration or a variable is invalid.
+            BackendError: The store found belongs to somebody else.
+        """
+        from aivcs.repository import Repository, find_store
+
+        named = self.named_store()
+        if named:
+            if named[0] != "/" and "://" not in named:
+                self.working_directory()  # which is to be there
+        else:
+            named = find_store(self.working_directory())
+            self._require_trusted(named)
+        store = named if "://" in named else os.path.abspath(named)
+        self.opened = Repository.open(store, lambda own: self._settings(store, own))
+        return self.opened
+
+    def named_store(self) -> str:
+        """Returns the store that `--store` or AIVCS_STORE names; empty if neither does."""
+        return self._store or self.environment.get("AIVCS_STORE", "")
+
+    def working_directory(self) -> str:
+        """Returns the working directory.
+
+        Raises:
+            UsageError: It was removed.
+        """
+        try:
+            return os.getcwd()
+        except OSError as error:
+            from aivcs.errors import UsageError
+
+            raise UsageError("the working directory is gone; cd elsewhere, or use -C") from error
+
+    def config_layers(self, repo: "Repository | None") -> "list[tuple[str, Config]]":
+        """Returns where configuration comes from, strongest first, with what each place says.
+
+        Args:
+            repo: The store that `repository` opened, whose own configuration counts; or None.
+
+        Raises:
+            UsageError: A place says something invalid.
+        """
+        return self._layers(*((None, None) if repo is None else (repo.path, self._own)))
+
+    def _layers(self, store: "str | None", own: "bytes | None") -> "list[tuple[str, Config]]":
+        from aivcs.config.keys import check_value, file_layers
+
+        layers: list[tuple[str, Config]] = []
+        if self._lock_timeout is not None:
+            layers.append(
+                (
+                    "--lock-timeout",
+                    {
+                        "core.lock_timeout": check_value(
+                            "core.lock_timeout", self._lock_timeout, "--lock-timeout"
+                        )
+                    },
+                )
+            )
+        waiting = self.environment.get("AIVCS_LOCK_TIMEOUT")
+        if waiting:
+            layers.append(("AIVCS_LOCK_TIMEOUT", {"core.lock_timeout": _seconds(waiting)}))
+        path = "" if store is None else f"{store}/config.toml"
+        return layers + file_layers(self.environment, (path, own), warn=self._warn)
+
+    def _warn(self, message: str) -> None:
+        """Says something once, however often it is found out."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self.tell(f"aivcs: warning: {message}")
+
+    def home(self) -> str:
+        """Returns the user's home; empty if neither HOME nor the list of users says where it is."""
+        return config_files.home(self.environment)
+
+    def user_config_path(self) -> str:
+        """Returns where the user's configuration file is or would be; empty without a home."""
+        return config_files.user_config_path(self.environment)
+
+    def system_config_path(self) -> str:
+        """Returns where the configuration file for all users is, or would be."""
+        return config_files.system_config_path(self.environment)
+
+    def run_operand(self, text: str) -> str:
+        """Returns the RUN that is meant: `@` is the one in AIVCS_RUN.
+
+        Raises:
+            UsageError: AIVCS_RUN is not set.
+        """
+        if text != "@":
+            return text
+        run = self.environment.get("AIVCS_RUN", "")
+        if not run:
+            from aivcs.errors import UsageError
+
+            raise UsageError(
+                "@ means the run in AIVCS_RUN, which is not set: "
+                "export AIVCS_RUN=$(aivcs run start …)"
+            )
+        return run
+
+    def stdin(self) -> "BinaryIO":
+        """Returns standard input, unbuffered."""
+        return Descriptor(0, "r", closefd=False)
+
+    def write(self, data: "str | bytes | memoryview") -> None:
+        """Writes data to standard output, text as UTF-8 whatever the locale.
+
+        Raises:
+            OutputError: It is closed or full.
+            BrokenPipeError: Nobody reads it any more.
+        """
+        if isinstance(data, str):
+            data = data.encode("utf-8", "surrogateescape")
+        try:
+            self._output().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error.strerror or str(error)) from error
+
+    def tell(self, message: str, *, is_error: bool = False) -> None:
+        """Writes a line to standard error, for a person; only errors if `quiet`; never fails."""
+        if self.quiet and not is_error:
+            return
+        data = f"{message}\n".encode("utf-8", "backslashreplace")
+        try:
+            stream = Descriptor(2, "w", closefd=False)
+            while data:
+                data = data[stream.write(data) :]
+        except (OSError, ValueError):
+            pass  # there is nowhere left to say it
+
+    def flush(self, *, quiet: bool = False) -> None:
+        """Brings out what was written.
+
+        Raises:
+            OutputError: Standard output is closed or full, unless `quiet`.
+            BrokenPipeError: Nobody reads it any more.
+        """
+        if self._buffered is None:
+            return
+        try:
+            self._buffered.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not quiet:
+                raise OutputError(error.strerror or str(error)) from error
+
+    def _output(self) -> BufferedWriter:
+        """Standard output, which takes all that it is given or fails.
+
+        Not Python's own: that one takes less than all, without a word, where it was told to buffer
+        nothing (PYTHONUNBUFFERED, as in many containers) and the disk becomes full, and fails where
+        a pipe that does not wait is full.
+        """
+        if self._buffered is None:
+            self._buffered = BufferedWriter(Descriptor(1, "w", closefd=False))
+        return self._buffered
+
+    def text_output(self) -> "TextIO":
+        """Returns standard output as a stream of text, for code that prints by itself."""
+        from io import TextIOWrapper
+
+        found = sys.stdout
+        encoding = found.encoding if found is not None else "utf-8"
+        return TextIOWrapper(self._output(), encoding, getattr(found, "errors", None))
+
+    def wait_for_reader(self, seconds: float) -> None:
+        """Waits, but no longer than somebody reads standard output.
+
+        Raises:
+            BrokenPipeError: Nobody reads it any more.
+        """
+        from select import POLLERR, POLLHUP, poll
+        from time import sleep
+
+        reader = poll()
+        reader.register(1, 0)
+        for _, happened in reader.poll(seconds * 1000):
+            if happened & (POLLERR | POLLHUP):
+                raise BrokenPipeError
+            sleep(seconds)  # what cannot be watched here: a device of macOS
+
+    def is_terminal(self) -> bool:
+        """Whether standard output is a terminal that a person reads."""
+        return os.isatty(1)
+
+    def for_person(self) -> bool:
+        """Whether to write for a person: on a terminal, and where a table or colour is forced."""
+        return self.table or self.color == "always" or self.is_terminal()
+
+    def _settings(self, store: str, own: "bytes | None") -> "Settings":
+        """The settings that configuration gives a store with this text as its own."""
+        from aivcs.store.settings import Settings
+
+        self._own = own
+        if (
+            self._lock_timeout is None
+            and not self.environment.get("AIVCS_LOCK_TIMEOUT")
+            and own is None
+            and config_files.is_absent(self.user_config_path(), or_unreachable=True)
+            and config_files.is_absent(self.system_config_path())
+        ):
+            return Settings()
+        from aivcs.config.keys import policies, settings_of
+
+        self.layers = self._layers(store, own)
+        self.policies = policies(self.layers)
+        return settings_of([values for _, values in self.layers])
+
+    def _is_own(self, owner: int) -> bool:
+        """Whether a store of this user is ours: his own, or under sudo his who called it."""
+        if owner == os.geteuid():
+            return True
+        caller = self.environment.get("SUDO_UID", "")
+        return (
+            os.geteuid() == 0 and caller.isascii() and caller.isdecimal() and int(caller) == owner
+        )
+
+    def _require_trusted(self, store: str) -> None:
+        """Refuses a store that was found, belongs to another user, and is not said to be safe."""
+        from aivcs.errors import BackendError
+
+        try:
+            owner = os.stat(store).st_uid
+        except OSError as error:
+            raise BackendError(f"cannot look at {store}: {error.strerror}") from error
+        if self._is_own(owner):
+            return
+        from aivcs.config.keys import parse_config, read_config
+
+        trusted: list[str] = []
+        for whose, path in (
+            ("user", self.user_config_path()),
+            ("system", self.system_config_path()),
+        ):
+            try:
+                text = read_config(path)
+            except BackendError:
+                continue  # somebody else's home: nobody here is said to be trusted
+            if text is not None:
+                trusted += parse_config(text, path, whose=whose).get("safe.directory", [])
+        if "*" not in trusted and store not in map(os.path.abspath, trusted):
+            raise BackendError(
+                f"the store {store} belongs to another user (id {owner}). "
+                f"If you trust it, name it: --store {store}, "
+                f"or once for all: aivcs config set --user safe.directory {store}"
+            )
+
+
+class OutputError(Exception):
+    """Standard output cannot take what is to be written."""
+
+
+class Descriptor(FileIO):
+    """A descriptor that is waited for, also where it does not wait by itself.
+
+    `O_NONBLOCK` belongs to whoever else has the pipe as well: agent hosts and node set it on what
+    they hand down, at any time, and it is not ours to take away.
+    """
+
+    def read(self, size: "int | None" = -1, /) -> bytes:
+        """Reads up to some bytes, as they come; none at the end."""
+        assert size is not None
+        assert size > 0  # without a limit FileIO ends at the first pause
+        while True:
+            data: bytes | None = super().read(size)
+            if data is not None:
+                return data
+            self._wait(1)
+
+    def readinto(self, buffer: "Any", /) -> int:
+        """Reads what comes into a buffer; returns how many bytes, none at the end."""
+        while True:
+            count: int | None = super().readinto(buffer)
+            if count is not None:
+                return count
+            self._wait(1)
+
+    def write(self, data: "Any", /) -> int:
+        """Writes some of the bytes; returns how many."""
+        while True:
+            count: int | None = super().write(data)
+            if count is not None:
+                return count
+            self._wait(4)
+
+    def _wait(self, events: int) -> None:
+        """Waits for POLLIN (1) or POLLOUT (4), or for what reading or writing then reports."""
+        from select import poll
+
+        ready = poll()
+        ready.register(self, events)
+        ready.poll()
+
+
+def _seconds(text: str) -> float:
+    from aivcs.config.keys import check_value
+    from aivcs.errors import UsageError
+
+    try:
+        return float(check_value("core.lock_timeout", float(text), "AIVCS_LOCK_TIMEOUT"))
+    except ValueError:
+        raise UsageError(f"AIVCS_LOCK_TIMEOUT={text!a} is no number of seconds") from None

@@ -1,0 +1,387 @@
+"""`aivcs init`, `status`, `verify`, `gc`, `head` and `config` at the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.cli.render import output as render
+from aivcs.cli.run.timeline_view import count
+from aivcs.commands.store import store
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
+    from aivcs.cli.session.context import Context
+    from aivcs.store.finding import Finding
+
+
+_NAMES = 20
+"""Names whose live release is shown to a person, at most."""
+
+
+def init(context: Context, folder: str, shared: bool, private: bool) -> None:
+    """Prints the path of the store."""
+    import os
+
+    named = context.named_store()
+    is_named = bool(named) and folder == "."
+    if not os.path.isabs(place := named if is_named else folder) and "://" not in place:
+        context.working_directory()  # which is to be there
+    if is_named and "://" in named:
+        folder = named
+    elif is_named:
+        folder, name = os.path.split(os.path.abspath(named))
+        if name != ".aivcs":
+            raise UsageError(
+                f"init makes a folder named .aivcs, and {named!a} is named as the store; "
+                "give the DIR that is to have one"
+            )
+    repo = store.init(folder, shared=shared, private=private)
+
+    context.write(f"{repo.path}\n")
+    context.flush()
+    for doubt in repo.store.doubts():
+        context.tell(f"aivcs: warning: {render.escape(doubt)}")
+
+
+def status(context: Context, as_json: bool) -> int:
+    """Prints a store at a glance; 14 if some of it cannot be read."""
+    found = store.status(context.repository())
+    if as_json:
+        fields = found._asdict()
+        fields["releases"] = [told.record.to_json() for told in found.releases]
+        context.write(render.json_line(fields))
+        return 14 if found.damaged else 0
+    runs = ", ".join(f"{n} {status.lower()}" for status, n in found.runs.items() if n)
+    pairs = [
+        ("store", found.store),
+        ("durability", found.durability),
+        ("blobs", str(found.blobs)),
+        ("runs", f"{sum(found.runs.values())}{f' ({runs})' if runs else ''}"),
+        ("releases", str(len(found.releases))),
+    ]
+    if found.damaged:
+        logs = count(found.damaged, "log")
+        pairs.append(("damaged", f"{logs} cannot be read; see: aivcs verify"))
+    person = context.for_person()
+    render.fields(context, pairs)
+    if not person:
+        for told in found.releases:
+            record = told.record
+            label, by = record.metadata.version_label or "-", record.metadata.promoted_by
+            context.write(
+                render.plain_line(
+                    ("live", record.name, record.spec_digest, label, record.created_at, by)
+                )
+            )
+    elif found.releases:
+        from aivcs.cli.release.view import write_list
+
+        context.write("\n")
+        write_list(context, found.releases[:_NAMES])
+        if len(found.releases) > _NAMES:
+            context.write(f"… and {len(found.releases) - _NAMES} more: aivcs release list\n")
+    return 14 if found.damaged else 0
+
+
+def verify(
+    context: Context, heads: list[str], head_signature: str | None, repair: bool, as_json: bool
+) -> int:
+    """Prints what is wrong with a store, or not what some heads say; 14 if damage remains."""
+    signed = None if head_signature is None else _signed_head(context, heads, head_signature)
+    return _verify(context, "blobs runs releases", repair, as_json, heads, signed)
+
+
+def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
+    from aivcs.commands.store.head import verify_signature
+    from aivcs.config.keys import read_file
+    from aivcs.policy.signers import require_verifier
+
+    if len(heads) != 1:
+        raise UsageError("--head-signature is of one --head; give both, once")
+    data = read_file(path)
+    if data is None:
+        raise UsageError(f"there is no file {path!a}; --head-signature takes what head --sign said")
+    repo = context.repository()
+    return verify_signature(
+        repo, heads[0], data, require_verifier(context.layers, context.environment)
+    )
+
+
+def _verify(
+    context: Context,
+    parts: str,
+    repair: bool,
+    as_json: bool,
+    heads: Sequence[str] = (),
+    further: Iterable[Finding] | None = None,
+) -> int:
+    from itertools import chain
+
+    from aivcs.cli.render.progress import Bar
+    from aivcs.store.finding import PARTS
+
+    repo = context.repository()
+    checked = dict.fromkeys(parts.split(), 0)
+    found = {"damage": 0, "notice": 0, "repaired": 0}
+    names = frozenset(checked)
+    compared = f", compared with {count(len(heads), 'head')}" if heads else ""
+    if not heads and len(names) == len(PARTS):
+        from aivcs.commands.store.head import newest_kept
+
+        kept = newest_kept(repo)
+        if kept is not None:
+            heads, compared = [kept], f", compared with the head {kept.short} that is pinned here"
+    with Bar(context, "verifying", lambda: repo.store.measure(names)) as bar:
+
+        def progress(part: str, size: int) -> None:
+            checked[part] += 1
+            bar.advance(size)
+
+        found_first = store.verify(repo, names, progress, heads, repair=repair)
+        for finding in chain(found_first, further or ()):
+            found["repaired" if finding.repaired is not None else finding.severity] += 1
+            bar.clear()
+            if as_json:
+                context.write(render.json_line(finding.to_json()))
+            else:
+                context.write(render.finding_line(finding))
+            context.flush()
+    if not as_json:
+        context.tell(f"read {_counted(checked)}{compared}: {_verdict(found)}")
+    return 14 if found["damage"] else 0
+
+
+def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -> None:
+    """Prints the digest of a new manifest of the heads of all logs, and its signature if asked."""
+    from aivcs.commands.store.head import take
+
+    repo = context.repository()
+    signer = None
+    if sign or signing_key is not None:
+        from aivcs.policy.signers import signer as find_signer
+
+        signer = find_signer(context.layers, context.environment, signing_key)
+    taken = take(repo)
+    fields = taken._asdict()
+    if signer is not None:
+        from aivcs.signing.ssh import HEAD
+
+        fields["signature"] = signer.sign(taken.digest, HEAD)
+    if as_json:
+        context.write(render.json_line(fields))
+    else:
+        context.write(f"{taken.digest}\n{fields.get('signature', '')}")
+
+
+def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> None:
+    """Prints a line for each blob that goes, and on stderr how much that is."""
+    from aivcs.cli.render.time_format import parse_duration
+    from aivcs.commands.store.gc import GRACE, clear_leftovers, collect
+
+    seconds = GRACE if grace is None else parse_duration("--grace", grace)
+    repo = context.repository()
+    number = size = 0
+    for blob in collect(repo, grace=seconds, dry_run=dry_run):
+        number += 1
+        size += blob.size
+        if as_json:
+            context.write(render.json_line(blob._asdict()))
+        else:
+            context.write(f"{blob.digest}\t{blob.size}\n")
+    leftovers = clear_leftovers(repo, grace=seconds, dry_run=dry_run)
+    context.flush()
+    if as_json:
+        return
+    also = f", {count(leftovers, 'unfinished file')} of crashes" if leftovers else ""
+    done = "would delete" if dry_run else "deleted"
+    context.tell(f"{done} {count(number, 'blob')} of {count(size, 'byte')}{also}")
+
+
+def verify_blobs(context: Context, repair: bool, as_json: bool) -> int:
+    """As `verify`, for blobs only."""
+    return _verify(context, "blobs", repair, as_json)
+
+
+def verify_runs(context: Context, repair: bool, as_json: bool) -> int:
+    """As `verify`, for runs only."""
+    return _verify(context, "runs", repair, as_json)
+
+
+def verify_releases(context: Context, repair: bool, as_json: bool) -> int:
+    """As `verify`, for releases only."""
+    return _verify(context, "releases", repair, as_json)
+
+
+def _counted(checked: dict[str, int]) -> str:
+    return ", ".join(count(number, part.removesuffix("s")) for part, number in checked.items())
+
+
+def _verdict(found: dict[str, int]) -> str:
+    parts = [f"{found['repaired']} repaired"] if found["repaired"] else []
+    if found["damage"]:
+        parts.append(f"{found['damage']} damaged")
+    elif not parts:
+        parts.append("no damage found")
+    if found["notice"]:
+        parts.append(count(found["notice"], "notice"))
+    return ", ".join(parts)
+
+
+def config_get(context: Context, key: str, as_json: bool) -> int:
+    """Prints the value that holds for a key; 1 if it is a rule that nobody has set."""
+    from aivcs.config.keys import policies, policy_key, require_key
+
+    layers = context.config_layers(_optional_repository(context))
+    rule = policy_key(key)
+    if rule is None:
+        value: object = require_key(key).default
+        for _, values in reversed(layers):
+            value = values.get(key, value)
+    else:
+        value = next((found for _, *at, found in _rules(policies(layers)) if (*at,) == rule), None)
+        if value is None:
+            return 1
+    context.write(render.json_line(value) if as_json else f"{render.escape(_plain(value))}\n")
+    return 0
+
+
+def config_list(context: Context, show_origin: bool, as_json: bool) -> None:
+    """Prints every key with the value that holds for it, and every rule of a policy."""
+    from aivcs.cli.render.table import Column
+    from aivcs.config.keys import KEYS, policies
+
+    layers = context.config_layers(_optional_repository(context))
+    rows = []
+    for name, key in KEYS.items():
+        origin, value = next(
+            ((place, values[name]) for place, values in layers if name in values),
+            ("default", key.default),
+        )
+        rows.append((name, value, origin))
+    for origin, pattern, rule, value in _rules(policies(layers)):
+        rows.append((f"policy.{pattern}.{rule}", value, origin))
+    if as_json:
+        for name, value, origin in rows:
+            context.write(render.json_line({"key": name, "value": value, "origin": origin}))
+        return
+    columns = ["KEY", "VALUE", *(["ORIGIN"] if show_origin else [])]
+    render.table(
+        context,
+        [Column(title) for title in columns],
+        ((name, _plain(value), origin)[: len(columns)] for name, value, origin in rows),
+    )
+
+
+def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]:
+    """Yields place, pattern, rule and value of all policies, the strongest place first.
+
+    Raises:
+        UsageError: One is not understood.
+    """
+    from aivcs.policy.select import check_patterns
+
+    for place, patterns in layers:
+        for pattern, rules in check_patterns(patterns, place):
+            for rule in rules:
+                yield place, pattern, rule, patterns[pattern][rule]
+
+
+def config_set(context: Context, key: str, value: str, user: bool) -> None:
+    """Sets a key in the store's file, or in the user's."""
+    from aivcs.config.keys import may_set, parse_value
+
+    parsed = parse_value(key, value)
+    may_set(key, user=user)
+    _change(context, key, parsed, user=user)
+
+
+def config_unset(context: Context, key: str, user: bool) -> None:
+    """Removes a key from the store's file, or from the user's."""
+    from aivcs.config.keys import policy_key, require_key
+
+    if policy_key(key) is None:
+        require_key(key)
+    _change(context, key, None, user=user)
+
+
+def _change(context: Context, key: str, value: object, *, user: bool) -> None:
+    import os
+
+    if user:
+        _change_own(context, key, value)
+    else:
+        from aivcs.config.keys import render_config
+
+        repo = context.repository()
+        repo.edit_config(lambda text: render_config(text, key, value))
+        if repo.store.folder is None:
+            return
+    if key == "core.durability" and value != "none":
+        os.sync()  # what is stored from now on may refer to what was stored without waiting
+
+
+def _change_own(context: Context, key: str, value: object) -> None:
+    import os
+
+    from aivcs.config.keys import read_config, render_config
+    from aivcs.errors import BackendError
+
+    if not context.user_config_path():
+        raise UsageError(
+            "there is no place for the user's configuration: HOME is not set, and the user has no "
+            "entry in the list of users; set HOME or XDG_CONFIG_HOME"
+        )
+    # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
+    path = os.path.realpath(context.user_config_path())
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BackendError(f"cannot write {path}: it is no regular file")
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _lock(lock)
+            after = render_config(read_config(path), key, value)
+            with open(f"{path}.new", "wb") as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut leaves an empty file: the defaults
+            os.replace(f"{path}.new", path)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise BackendError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _lock(fd: int) -> None:
+    """Waits until no other process is editing the user's configuration in an open folder."""
+    from fcntl import LOCK_EX, flock
+
+    try:
+        flock(fd, LOCK_EX)
+    except OSError:
+        pass  # a file system without locks; two who edit at once there may lose a change
+
+
+def _optional_repository(context: Context) -> Repository | None:
+    from aivcs.errors import NoRepositoryError
+
+    try:
+        return context.repository()
+    except NoRepositoryError:
+        return None
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    if isinstance(value, (list, dict, bool)):
+        return render.json_line(value).removesuffix("\n")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if TYPE_CHECKING:
+    from aivcs.repository import Repository

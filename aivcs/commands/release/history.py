@@ -1,0 +1,339 @@
+"""`aivcs release history` and `show`: the entries of a name, and what has become of each.
+
+What is live needs the stack, and the stack is in the log as a chain: each entry says which element
+is on top after it, and what is below. Read newest first, the elements that are still on the stack
+come up in the order of that chain, so the element that the next entries can belong to is all that
+has to be remembered.
+"""
+
+from aivcs import errors
+from aivcs.errors import UsageError
+from aivcs.model.record import parse_seq
+from aivcs.model.release import ReleaseRecord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from typing import Any
+
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.release_entries import Block, LogEntry, Signature
+    from aivcs.model.timestamp import Timestamp
+    from aivcs.repository import Repository
+
+CURRENT = "current"
+"""What it made live is live."""
+SUPERSEDED = "superseded"
+"""What it made live is below what is live: further rollbacks come back to it."""
+ROLLED_BACK = "rolled back"
+"""What it made live was rolled back: a rollback without a target never returns to it."""
+
+
+class HistoryEntry:
+    """An entry, and what has become of it.
+
+    Attributes:
+        record: The entry.
+        state: `CURRENT`, `SUPERSEDED` or `ROLLED_BACK`.
+        is_live: Whether it is the entry that says what is live.
+        is_blocked: Whether its spec is blocked now.
+    """
+
+    __slots__ = ("is_blocked", "is_live", "record", "state")
+
+    def __init__(
+        self, record: ReleaseRecord, state: str, *, is_live: bool, is_blocked: bool
+    ) -> None:
+        """Takes the fields as they are."""
+        self.record = record
+        self.state = state
+        self.is_live = is_live
+        self.is_blocked = is_blocked
+
+    @property
+    def shown_state(self) -> str:
+        """The state in a word or two."""
+        if not self.is_blocked:
+            return self.state
+        return f"{self.state}, blocked" if self.state == CURRENT else "blocked"
+
+    def to_json(self) -> "dict[str, Any]":
+        """Returns the entry's JSON form, and its state."""
+        return {**self.record.to_json(), "state": self.state, "blocked": self.is_blocked}
+
+
+class EntryDetails:
+    """An entry or mark with everything that is said about it.
+
+    Attributes:
+        sealed: The entry or mark.
+        told: What has become of it, if it is an entry.
+        signatures: The signatures of the entry, newest first.
+        blocks: What was ever said about its spec by blocks and unblocks, newest first.
+    """
+
+    __slots__ = ("blocks", "sealed", "signatures", "told")
+
+    def __init__(
+        self,
+        sealed: "LogEntry",
+        told: "HistoryEntry | None",
+        signatures: "list[Signature]",
+        blocks: "list[Block]",
+    ) -> None:
+        """Takes the fields as they are."""
+        self.sealed = sealed
+        self.told = told
+        self.signatures = signatures
+        self.blocks = blocks
+
+    def to_json(self) -> "dict[str, Any]":
+        """Returns all of it as a JSON value."""
+        if self.told is None:
+            return {**self.sealed.value.to_json(), "hash": self.sealed.hash}
+        return {
+            **self.told.to_json(),
+            "hash": self.sealed.hash,
+            "signatures": [mark.to_json() for mark in self.signatures],
+            "blocks": [mark.to_json() for mark in self.blocks],
+        }
+
+
+def states(records: "Iterable[ReleaseRecord]") -> "Iterator[tuple[ReleaseRecord, str]]":
+    """Yields entries with their states, as they come.
+
+    An entry that was replaced on top of the stack, as a release that was promoted a second time,
+    has fared as what replaced it, except that it is no longer current.
+
+    Args:
+        records: All entries of a name, newest first.
+    """
+    element: int | None = None
+    state = CURRENT
+    replaced: set[int] = set()
+    newer: ReleaseRecord | None = None
+    newer_state = ""
+    for record in records:
+        if newer is None:
+            element = record.target_seq
+        elif (
+            # It did not push, so it replaced the top, which is the element of this entry.
+            newer.target_seq == newer.seq
+            and newer.spec_digest == record.spec_digest
+            and newer_state != ROLLED_BACK
+        ):
+            replaced.add(record.target_seq)
+        if record.target_seq == element:
+            found = state
+        else:
+            found = SUPERSEDED if record.target_seq in replaced else ROLLED_BACK
+        yield record, found
+        newer, newer_state = record, found
+        # Before the entry that put an element on the stack, no entry can belong to it.
+        replaced.discard(record.seq)
+        if record.seq == element:
+            element, state = record.parent_seq, SUPERSEDED
+
+
+def history(
+    repo: "Repository",
+    name: str,
+    *,
+    limit: "int | None" = None,
+    since: "Timestamp | None" = None,
+    labels: "Collection[str]" = (),
+    mark: "Callable[[Block | Signature], None] | None" = None,
+) -> "Iterator[HistoryEntry]":
+    """Yields entries of a name with their states, newest first, as they are read.
+
+    Args:
+        repo: Where.
+        name: The agent's name.
+        limit: At most so many.
+        since: Only those made at this moment or later.
+        labels: Only those that bear one of these labels, if there are any.
+        mark: Told of each block and signature between the entries, before the entry that it stands
+            behind in the log.
+
+    Raises:
+        ReleaseNotFoundError: Nothing was released under the name.
+        UsageError: The limit is negative.
+    """
+    if limit is not None and limit < 0:
+        raise UsageError("-n takes a number of entries, 0 or more")
+    blocks = _Blocks(repo, name)
+    live = 0
+    count = 0
+    records = repo.releases.iter_history(name)
+    if mark is not None:
+        records = _telling(repo.releases.iter_log(name), mark)
+    for record, state in states(records):
+        live = live or record.seq
+        if limit is not None and count >= limit:
+            return
+        if since is not None and record.created_at < since:
+            continue
+        if labels and record.metadata.version_label not in labels:
+            continue
+        count += 1
+        yield HistoryEntry(
+            record,
+            state,
+            is_live=record.seq == live,
+            is_blocked=blocks.has(record.spec_digest),
+        )
+    if not live:
+        raise errors.ReleaseNotFoundError(name)
+
+
+def _telling(
+    log: "Iterable[LogEntry]", mark: "Callable[[Block | Signature], None]"
+) -> "Iterator[ReleaseRecord]":
+    """Yields the releases of a log, and tells of the marks between them."""
+    for sealed in log:
+        if isinstance(sealed.value, ReleaseRecord):
+            yield sealed.value
+        else:
+            mark(sealed.value)
+
+
+class _Blocks:
+    """What is blocked, asked for one spec after the other.
+
+    A few are looked for each by itself, which costs the same however many blocks there are; for
+    many it is cheaper to read all blocks once.
+    """
+
+    _FEW = 50
+
+    def __init__(self, repo: "Repository", name: str) -> None:
+        self._releases = repo.releases
+        self._name = name
+        self._asked: dict[str, bool] = {}
+        self._all: "set[ContentDigest] | None" = None
+
+    def has(self, digest: "ContentDigest") -> bool:
+        if self._all is not None:
+            return digest in self._all
+        if digest not in self._asked:
+            if len(self._asked) == self._FEW:
+                self._all = {mark.spec_digest for mark in self._releases.blocks(self._name)}
+                return digest in self._all
+            self._asked[digest] = self._releases.find_block(self._name, digest) is not None
+        return self._asked[digest]
+
+
+def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDetails:
+    """Returns an entry or mark with everything that is said about it.
+
+    What has become of an entry, and who signed it, is said by what came after it: so the log is
+    read as far as the entry, from the end. Anything else is found by halving.
+
+    Args:
+        repo: Where.
+        name: The agent's name.
+        target: @SEQ or SEQ, or a label, a digest or its prefix, which mean the newest promotion, so
+            that it tells who promoted it and why; None or `current` is what is live.
+
+    Raises:
+        UsageError: The target is empty.
+        ReleaseNotFoundError: There is no such entry or mark.
+    """
+    live = repo.releases.current(name)
+    if live is None:
+        raise errors.ReleaseNotFoundError(name)
+    wanted = live.seq if target is None or target == "current" else _wanted(repo, name, target)
+    if isinstance(wanted, int):
+        sealed = repo.releases.find(name, wanted)
+        if sealed is None:
+            raise _no_entry(name, wanted)
+        if not isinstance(sealed.value, ReleaseRecord):
+            return EntryDetails(sealed, None, [], [])
+    newest_first = _SignedHistory(repo.releases.iter_log(name))
+    found = next(
+        ((record, state) for record, state in states(newest_first) if _fits(record, wanted)),
+        None,
+    )
+    if found is None:
+        raise _no_entry(name, wanted)
+    record, state = found
+    blocks = repo.releases.block_history(name, record.spec_digest)
+    told = HistoryEntry(
+        record,
+        state,
+        is_live=record.seq == live.seq,
+        is_blocked=bool(blocks) and blocks[0].is_block,
+    )
+    signatures = [mark for mark in newest_first.signatures if mark.signed_seq == record.seq]
+    return EntryDetails(newest_first.last, told, signatures, blocks)
+
+
+def find_seq(repo: "Repository", name: str, target: str) -> int:
+    """Returns the number of the entry that a target names; of a label or digest, as `show` does.
+
+    Raises:
+        UsageError: The target is empty.
+        ReleaseNotFoundError: There is no such release.
+    """
+    if target == "current":
+        live = repo.releases.current(name)
+        if live is None:
+            raise errors.ReleaseNotFoundError(name)
+        return live.seq
+    wanted = _wanted(repo, name, target)
+    if isinstance(wanted, int):
+        return wanted
+    for record in repo.releases.iter_history(name):
+        if _fits(record, wanted):
+            return record.seq
+    if repo.releases.current(name) is None:
+        raise errors.ReleaseNotFoundError(name)
+    raise _no_entry(name, wanted)
+
+
+def _fits(record: ReleaseRecord, wanted: "ContentDigest | int | str") -> bool:
+    """Tells whether an entry is the one that is wanted: of a label or digest, the promotion."""
+    if isinstance(wanted, int):
+        return record.seq == wanted
+    return record.action == "promote" and wanted in {
+        record.spec_digest,
+        record.metadata.version_label,
+    }
+
+
+class _SignedHistory:
+    """The entries of a log, newest first, while its signatures are collected.
+
+    Attributes:
+        last: The entry that came last, as it stands in the log.
+        signatures: Those that were met before it.
+    """
+
+    def __init__(self, log: "Iterable[LogEntry]") -> None:
+        self._log = log
+        self.signatures: list[Signature] = []
+
+    def __iter__(self) -> "Iterator[ReleaseRecord]":
+        from aivcs.model.release_entries import Signature
+
+        for sealed in self._log:
+            if isinstance(sealed.value, Signature):
+                self.signatures.append(sealed.value)
+            elif isinstance(sealed.value, ReleaseRecord):
+                self.last = sealed
+                yield sealed.value
+
+
+def _wanted(repo: "Repository", name: str, target: str) -> "ContentDigest | int | str":
+    """The seq, digest or label that a target is."""
+    seq = parse_seq(target)
+    return repo.resolve_target(name, target) if seq is None else seq
+
+
+def _no_entry(name: str, wanted: "ContentDigest | int | str") -> "errors.ReleaseNotFoundError":
+    shown = f"@{wanted}" if isinstance(wanted, int) else wanted
+    return errors.ReleaseNotFoundError(
+        name,
+        f"{name} has no entry {shown}; aivcs release history {name} shows what there was",
+        wanted,
+    )

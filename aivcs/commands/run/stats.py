@@ -1,0 +1,164 @@
+"""`aivcs run stats`: how the runs of each agent went, in figures that are exact.
+
+The success rate is that of runs that were left to end: completed ones among completed and failed;
+a cancelled run says nothing about its agent. Percentiles are of how long runs took that are over,
+whatever their end, by the nearest rank: the smallest duration that at least so many percent of them
+did not exceed. So every figure is one that occurred, and none is interpolated or estimated.
+
+Of each run only its duration is held in memory, eight bytes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from datetime import UTC, datetime, timedelta
+from itertools import chain, product
+from typing import TYPE_CHECKING, Any
+
+from aivcs.commands.run.list import check_agents, resolve_specs
+from aivcs.model.run import RUN_STATUSES, RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from aivcs.errors import StorageError
+    from aivcs.model.run import RunId
+    from aivcs.model.timestamp import Timestamp
+    from aivcs.repository import Repository
+
+DAYS = 14
+"""Days whose runs are counted one by one, today (in UTC) being the last."""
+PERCENTILES = (50, 90, 99)
+
+
+class AgentStatistics:
+    """How the runs of one agent went.
+
+    Attributes:
+        agent_name: The agent.
+        counts: How many runs have each status.
+        last_created_at: When the newest was started.
+        runs_per_day: How many were started on each of the last `DAYS` days, the oldest first.
+    """
+
+    def __init__(self, agent_name: str) -> None:
+        """Begins without a run."""
+        self.agent_name = agent_name
+        self.counts: dict[RunStatus, int] = dict.fromkeys(RUN_STATUSES, 0)
+        self.last_created_at: Timestamp | None = None
+        self.runs_per_day = [0] * DAYS
+        self._durations = array("q")
+        self._is_sorted = True
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are."""
+        return sum(self.counts.values())
+
+    @property
+    def success_rate(self) -> float | None:
+        """Completed runs among completed and failed ones, from 0 to 1; None if there is none."""
+        completed, failed = self.counts[RunStatus.COMPLETED], self.counts[RunStatus.FAILED]
+        return completed / (completed + failed) if completed or failed else None
+
+    def add(
+        self, status: RunStatus, created_at: Timestamp, duration: int | None, days: dict[str, int]
+    ) -> None:
+        """Counts a run.
+
+        Args:
+            status: What it is.
+            created_at: When it was started.
+            duration: How long it took (milliseconds), if it is over.
+            days: The place of each date in `runs_per_day`.
+        """
+        self.counts[status] += 1
+        if self.last_created_at is None or created_at > self.last_created_at:
+            self.last_created_at = created_at
+        day = days.get(created_at[:10])
+        if day is not None:
+            self.runs_per_day[day] += 1
+        if duration is not None:
+            self._durations.append(duration)
+            self._is_sorted = False
+
+    def percentile(self, percent: int) -> int | None:
+        """Returns the duration (milliseconds) of this rank; None if no run is over.
+
+        Args:
+            percent: From 1 to 100.
+        """
+        if not self._is_sorted:
+            self._durations = array("q", sorted(self._durations))
+            self._is_sorted = True
+        count = len(self._durations)
+        return self._durations[(percent * count + 99) // 100 - 1] if count else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures by name."""
+        return {
+            "agent_name": self.agent_name,
+            "runs": self.runs,
+            **{status.lower(): number for status, number in self.counts.items()},
+            "success_rate": self.success_rate,
+            "duration_ms": {f"p{percent}": self.percentile(percent) for percent in PERCENTILES},
+            "last_created_at": self.last_created_at,
+            "runs_per_day": self.runs_per_day,
+        }
+
+
+def stats(
+    repo: Repository,
+    *,
+    agents: Sequence[str] = (),
+    specs: Sequence[str] = (),
+    since: Timestamp | None = None,
+    unreadable: Callable[[RunId, StorageError], None],
+) -> list[AgentStatistics]:
+    """Returns how the runs of each agent went, by the agent's name.
+
+    Args:
+        repo: Where they are.
+        agents: Only those of one of these agents, if there are any.
+        specs: Only those of one of these specs, as for `Repository.resolve_spec`.
+        since: Only those created at or after this.
+        unreadable: Told of each run that cannot be read.
+
+    Raises:
+        InvalidNameError: No agent can have this name.
+    """
+    unread: dict[RunId, StorageError] = {}
+
+    def note(run_id: RunId, error: StorageError) -> None:
+        unread[run_id] = error
+
+    outcomes = [
+        repo.runs.iter_outcomes(spec, agent_name=agent, since=since, unreadable=note)
+        for spec, agent in product(resolve_specs(repo, specs), check_agents(agents))
+    ]
+    found = fold(chain.from_iterable(outcomes), datetime.now(UTC))
+    for run_id, error in unread.items():
+        unreadable(run_id, error)
+    return found
+
+
+def fold(
+    outcomes: Iterable[tuple[str, RunStatus, Timestamp, int | None]], now: datetime
+) -> list[AgentStatistics]:
+    """Returns what some runs say of each agent, by the agent's name.
+
+    Args:
+        outcomes: What `RunLedger.iter_outcomes` says of the runs, in any order.
+        now: The moment whose day, in UTC, is the last of `runs_per_day`.
+    """
+    days = {
+        (now - timedelta(days=DAYS - 1 - number)).date().isoformat(): number
+        for number in range(DAYS)
+    }
+    found: dict[str, AgentStatistics] = {}
+    for agent, status, created_at, duration in outcomes:
+        statistics = found.get(agent)
+        if statistics is None:
+            statistics = found[agent] = AgentStatistics(agent)
+        statistics.add(status, created_at, duration, days)
+    return [statistics for _, statistics in sorted(found.items())]

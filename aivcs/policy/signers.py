@@ -1,0 +1,93 @@
+"""Who signs, and whose signatures count: by a caller, the user's file or the system's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.config.files import home
+from aivcs.config.keys import policies
+from aivcs.errors import UsageError
+from aivcs.policy.enforce import PolicyContext
+from aivcs.signing.ssh import Signer, Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aivcs.config.keys import Config
+
+    Layers = Sequence[tuple[str, Config]]
+    """Places of configuration, strongest first, with what each says."""
+
+
+def policy_context(
+    layers: Layers, environment: Mapping[str, str], key: str | None, *, sign: bool
+) -> PolicyContext:
+    """Returns what a release has to pass: the policies that are configured, and who signs.
+
+    Args:
+        layers: The configuration.
+        environment: The environment for ssh-keygen, and HOME.
+        key: The key to sign with; naming one is asking for a signature.
+        sign: Whether to sign, if need be with the key that is configured.
+
+    Raises:
+        UsageError: There is no key to sign with.
+    """
+    who = signer(layers, environment, key) if sign or key is not None else None
+    return PolicyContext(policies(list(layers)), who, verifier(layers, environment))
+
+
+def signer(layers: Layers, environment: Mapping[str, str], key: str | None) -> Signer:
+    """Returns who signs with a key, or with the one that is configured.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if key == "":
+        raise UsageError("the FILE of --signing-key is empty; is a variable unset?")
+    key = key or _configured(layers, environment, "signing.key")
+    if key is None:
+        raise UsageError(
+            "there is no key to sign with: give --signing-key FILE, or once for all: "
+            "aivcs config set --user signing.key FILE"
+        )
+    return Signer(key, environment)
+
+
+def verifier(layers: Layers, environment: Mapping[str, str]) -> Verifier | None:
+    """Returns who knows whose signatures count; None where nobody said it."""
+    path = _configured(layers, environment, "signing.allowed_signers")
+    return Verifier(path, environment) if path else None
+
+
+def require_verifier(layers: Layers, environment: Mapping[str, str]) -> Verifier:
+    """Returns who knows whose signatures count.
+
+    Raises:
+        UsageError: Nobody said it.
+    """
+    found = verifier(layers, environment)
+    if found is None:
+        raise UsageError(
+            "whose signatures count is not said: "
+            "aivcs config set --user signing.allowed_signers FILE"
+        )
+    return found
+
+
+def _configured(layers: Layers, environment: Mapping[str, str], key: str) -> str | None:
+    """The path that configuration names, which never is the store's own.
+
+    Raises:
+        UsageError: It begins at a home, and there is none.
+    """
+    for where, values in layers:
+        if key in values:
+            path = str(values[key])
+            if path[0] != "~":
+                return path
+            folder = home(environment)
+            if not folder:
+                raise UsageError(f"{where}: {key} is {path!a}, but there is no home; set HOME")
+            return f"{folder}{path[1:]}"
+    return None
