@@ -59,12 +59,12 @@ if TYPE_CHECKING:
         Timestamp as Timestamp,
     )
     from aivcs.repository import Repository as Repository
-    from aivcs.settings import Settings as Settings
-    from aivcs.storage import (
+    from aivcs.store.contracts import (
         CasStore as CasStore,
         ReleaseRegistry as ReleaseRegistry,
         RunLedger as RunLedger,
     )
+    from aivcs.store.settings import Settings as Settings
 
 _HOMES = {
     "aivcs.errors": "AivcsError AmbiguousError BackendError BlockedError ConflictError "
@@ -78,8 +78,8 @@ _HOMES = {
     "aivcs.active_run": "ActiveRun",
     "aivcs.marks": "BlockMark Sealed SignatureMark Standing",
     "aivcs.repository": "Repository",
-    "aivcs.settings": "Settings",
-    "aivcs.storage": "CasStore ReleaseRegistry RunLedger",
+    "aivcs.store.settings": "Settings",
+    "aivcs.store.contracts": "CasStore ReleaseRegistry RunLedger",
 }
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.model import RunId, Timestamp
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
 
 
 class ActiveRun:

@@ -7,7 +7,7 @@
     async for event in ledger.iter_events(run):
         ...
 
-The protocols here have the names and methods of `aivcs.storage`; what they guarantee and raise is
+The protocols here have the names and methods of `aivcs.store.contracts`; what they guarantee and raise is
 said there. A backend is written once, synchronously; `wrap` runs each of its methods in a worker
 thread (`asyncio.to_thread`), so the event loop is never blocked and the context variables of the
 caller are seen.
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         Mapping,
     )
 
-    from aivcs import storage
     from aivcs.errors import StorageError
     from aivcs.marks import BlockMark, Sealed, SignatureMark, Standing
     from aivcs.model import (
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
         RunSummary,
         Timestamp,
     )
+    from aivcs.store import contracts as storage
 
 T = TypeVar("T")
 
@@ -85,43 +85,43 @@ class AsyncStream(Protocol):
 
 
 class CasStore(Protocol):
-    """The async twin of `aivcs.storage.CasStore`."""
+    """The async twin of `aivcs.store.contracts.CasStore`."""
 
     async def put(self, data: bytes) -> ContentDigest:
-        """As `aivcs.storage.CasStore.put`."""
+        """As `aivcs.store.contracts.CasStore.put`."""
         ...
 
     async def put_stream(self, readable: BinaryIO) -> ContentDigest:
-        """As `aivcs.storage.CasStore.put_stream`; `readable` is read in a thread."""
+        """As `aivcs.store.contracts.CasStore.put_stream`; `readable` is read in a thread."""
         ...
 
     def put_many(self, contents: Iterable[BinaryIO]) -> AsyncIterator[ContentDigest]:
-        """As `aivcs.storage.CasStore.put_many`; `contents` are iterated and read in threads."""
+        """As `aivcs.store.contracts.CasStore.put_many`; `contents` are iterated and read in threads."""
         ...
 
     async def get(self, digest: ContentDigest) -> bytes:
-        """As `aivcs.storage.CasStore.get`."""
+        """As `aivcs.store.contracts.CasStore.get`."""
         ...
 
     async def open(self, digest: ContentDigest) -> AsyncStream:
-        """As `aivcs.storage.CasStore.open`: `async with await store.open(digest) as stream`."""
+        """As `aivcs.store.contracts.CasStore.open`: `async with await store.open(digest) as stream`."""
         ...
 
     async def contains(self, digest: ContentDigest) -> bool:
-        """As `aivcs.storage.CasStore.contains`."""
+        """As `aivcs.store.contracts.CasStore.contains`."""
         ...
 
     async def delete(self, digest: ContentDigest) -> None:
-        """As `aivcs.storage.CasStore.delete`."""
+        """As `aivcs.store.contracts.CasStore.delete`."""
         ...
 
     def list_digests(self, prefix: str = "") -> AsyncIterator[ContentDigest]:
-        """As `aivcs.storage.CasStore.list_digests`."""
+        """As `aivcs.store.contracts.CasStore.list_digests`."""
         ...
 
 
 class RunLedger(Protocol):
-    """The async twin of `aivcs.storage.RunLedger`."""
+    """The async twin of `aivcs.store.contracts.RunLedger`."""
 
     async def create_run(
         self,
@@ -130,19 +130,19 @@ class RunLedger(Protocol):
         *,
         owner: RunOwner | None = None,
     ) -> RunId:
-        """As `aivcs.storage.RunLedger.create_run`."""
+        """As `aivcs.store.contracts.RunLedger.create_run`."""
         ...
 
     async def append_event(self, run_id: str, event: RunEvent) -> int:
-        """As `aivcs.storage.RunLedger.append_event`."""
+        """As `aivcs.store.contracts.RunLedger.append_event`."""
         ...
 
     async def append_events(self, run_id: str, events: Iterable[RunEvent]) -> list[int]:
-        """As `aivcs.storage.RunLedger.append_events`; `events` are iterated in a thread."""
+        """As `aivcs.store.contracts.RunLedger.append_events`; `events` are iterated in a thread."""
         ...
 
     async def complete_run(self, run_id: str, summary: RunSummary) -> None:
-        """As `aivcs.storage.RunLedger.complete_run`."""
+        """As `aivcs.store.contracts.RunLedger.complete_run`."""
         ...
 
     async def fail_run(
@@ -153,23 +153,23 @@ class RunLedger(Protocol):
         event: RunEvent | None = None,
         expect: Head | None = None,
     ) -> None:
-        """As `aivcs.storage.RunLedger.fail_run`."""
+        """As `aivcs.store.contracts.RunLedger.fail_run`."""
         ...
 
     async def cancel_run(self, run_id: str, summary: RunSummary) -> None:
-        """As `aivcs.storage.RunLedger.cancel_run`."""
+        """As `aivcs.store.contracts.RunLedger.cancel_run`."""
         ...
 
     async def get_run(self, run_id: str) -> RunRecord:
-        """As `aivcs.storage.RunLedger.get_run`."""
+        """As `aivcs.store.contracts.RunLedger.get_run`."""
         ...
 
     async def get_events(self, run_id: str) -> list[RunEvent]:
-        """As `aivcs.storage.RunLedger.get_events`."""
+        """As `aivcs.store.contracts.RunLedger.get_events`."""
         ...
 
     def iter_events(self, run_id: str) -> AsyncIterator[RunEvent]:
-        """As `aivcs.storage.RunLedger.iter_events`."""
+        """As `aivcs.store.contracts.RunLedger.iter_events`."""
         ...
 
     async def list_runs(
@@ -182,7 +182,7 @@ class RunLedger(Protocol):
         tags: Mapping[str, Any] | None = None,
         limit: int | None = None,
     ) -> list[RunRecord]:
-        """As `aivcs.storage.RunLedger.list_runs`."""
+        """As `aivcs.store.contracts.RunLedger.list_runs`."""
         ...
 
     def iter_runs(
@@ -196,7 +196,7 @@ class RunLedger(Protocol):
         limit: int | None = None,
         unreadable: Callable[[RunId, StorageError], None] | None = None,
     ) -> AsyncIterator[RunRecord]:
-        """As `aivcs.storage.RunLedger.iter_runs`; `unreadable` is called in a thread."""
+        """As `aivcs.store.contracts.RunLedger.iter_runs`; `unreadable` is called in a thread."""
         ...
 
     def iter_outcomes(
@@ -207,26 +207,26 @@ class RunLedger(Protocol):
         since: Timestamp | None = None,
         unreadable: Callable[[RunId, StorageError], None] | None = None,
     ) -> AsyncIterator[tuple[str, RunStatus, Timestamp, int | None]]:
-        """As `aivcs.storage.RunLedger.iter_outcomes`; `unreadable` is called in a thread."""
+        """As `aivcs.store.contracts.RunLedger.iter_outcomes`; `unreadable` is called in a thread."""
         ...
 
     async def count_runs(
         self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
     ) -> dict[RunStatus, int]:
-        """As `aivcs.storage.RunLedger.count_runs`; `unreadable` is called in a thread."""
+        """As `aivcs.store.contracts.RunLedger.count_runs`; `unreadable` is called in a thread."""
         ...
 
     def list_run_ids(self, prefix: str = "") -> AsyncIterator[RunId]:
-        """As `aivcs.storage.RunLedger.list_run_ids`."""
+        """As `aivcs.store.contracts.RunLedger.list_run_ids`."""
         ...
 
     async def head(self, run_id: str) -> Head:
-        """As `aivcs.storage.RunLedger.head`."""
+        """As `aivcs.store.contracts.RunLedger.head`."""
         ...
 
 
 class ReleaseRegistry(Protocol):
-    """The async twin of `aivcs.storage.ReleaseRegistry`."""
+    """The async twin of `aivcs.store.contracts.ReleaseRegistry`."""
 
     async def promote(
         self,
@@ -242,7 +242,7 @@ class ReleaseRegistry(Protocol):
         sign: Callable[[str], str] | None = None,
         dry_run: bool = False,
     ) -> ReleaseRecord:
-        """As `aivcs.storage.ReleaseRegistry.promote`; `sign` is called in a thread."""
+        """As `aivcs.store.contracts.ReleaseRegistry.promote`; `sign` is called in a thread."""
         ...
 
     async def rollback(
@@ -259,15 +259,15 @@ class ReleaseRegistry(Protocol):
         sign: Callable[[str], str] | None = None,
         dry_run: bool = False,
     ) -> ReleaseRecord:
-        """As `aivcs.storage.ReleaseRegistry.rollback`; `sign` is called in a thread."""
+        """As `aivcs.store.contracts.ReleaseRegistry.rollback`; `sign` is called in a thread."""
         ...
 
     async def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
-        """As `aivcs.storage.ReleaseRegistry.block`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.block`."""
         ...
 
     async def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> BlockMark:
-        """As `aivcs.storage.ReleaseRegistry.unblock`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.unblock`."""
         ...
 
     async def add_signature(
@@ -277,51 +277,51 @@ class ReleaseRegistry(Protocol):
         hash: str,  # noqa: A002 the file format's word
         signature: str,
     ) -> SignatureMark:
-        """As `aivcs.storage.ReleaseRegistry.add_signature`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.add_signature`."""
         ...
 
     async def find_block(self, name: str, digest: ContentDigest) -> BlockMark | None:
-        """As `aivcs.storage.ReleaseRegistry.find_block`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.find_block`."""
         ...
 
     async def block_history(self, name: str, digest: ContentDigest) -> list[BlockMark]:
-        """As `aivcs.storage.ReleaseRegistry.block_history`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.block_history`."""
         ...
 
     async def blocks(self, name: str) -> list[BlockMark]:
-        """As `aivcs.storage.ReleaseRegistry.blocks`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.blocks`."""
         ...
 
     async def standing(self, name: str) -> Standing | None:
-        """As `aivcs.storage.ReleaseRegistry.standing`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.standing`."""
         ...
 
     async def find(self, name: str, seq: int) -> Sealed | None:
-        """As `aivcs.storage.ReleaseRegistry.find`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.find`."""
         ...
 
     async def current(self, name: str) -> ReleaseRecord | None:
-        """As `aivcs.storage.ReleaseRegistry.current`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.current`."""
         ...
 
     async def history(self, name: str) -> list[ReleaseRecord]:
-        """As `aivcs.storage.ReleaseRegistry.history`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.history`."""
         ...
 
     def iter_history(self, name: str) -> AsyncIterator[ReleaseRecord]:
-        """As `aivcs.storage.ReleaseRegistry.iter_history`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.iter_history`."""
         ...
 
     def iter_log(self, name: str) -> AsyncIterator[Sealed]:
-        """As `aivcs.storage.ReleaseRegistry.iter_log`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.iter_log`."""
         ...
 
     def list_names(self) -> AsyncIterator[str]:
-        """As `aivcs.storage.ReleaseRegistry.list_names`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.list_names`."""
         ...
 
     async def head(self, name: str) -> Head:
-        """As `aivcs.storage.ReleaseRegistry.head`."""
+        """As `aivcs.store.contracts.ReleaseRegistry.head`."""
         ...
 
 

@@ -3,6 +3,7 @@
 They are read and made far more rarely than releases, and loaded only then.
 """
 
+from aivcs.codec.sha256 import hasher
 from aivcs.errors import InvalidNameError, SerializationError
 from aivcs.model import (
     ContentDigest,
@@ -13,7 +14,6 @@ from aivcs.model import (
     check_text,
     is_text,
 )
-from aivcs.sha256 import hasher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ command may.
 """
 
 from aivcs import errors
+from aivcs.codec.sha256 import hex_digest
 from aivcs.errors import InvalidNameError, SerializationError
-from aivcs.sha256 import hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Verdict(Protocol):
-        """What an error tells of a rule's verdict (`aivcs.rules.gates.Verdict`)."""
+        """What an error tells of a rule's verdict (`aivcs.policy.rules.Verdict`)."""
 
         @property
         def rule(self) -> str: ...
@@ -154,7 +154,7 @@ class PolicyError(ConflictError):
 
     Attributes:
         name: The agent's name.
-        verdicts: What each rule said, as `aivcs.rules.gates.Verdict`.
+        verdicts: What each rule said, as `aivcs.policy.rules.Verdict`.
     """
 
     def __init__(self, name: str, verdicts: "Sequence[Verdict]") -> None:

@@ -16,7 +16,7 @@ from aivcs import errors
 from aivcs.backends.fs import FileBackend
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
 from aivcs.model import ContentDigest
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aivcs.active_run import ActiveRun
     from aivcs.backends.fs.folder import Hold
     from aivcs.model import RunId, RunOwner
-    from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
+    from aivcs.store.contracts import CasStore, ReleaseRegistry, RunLedger
 
 MIN_PREFIX = 4
 """Characters of a digest or run id that may stand for all of it, at least."""
@@ -151,7 +151,7 @@ class Repository:
             agent_name: Which agent runs.
             git_sha: The commit of its code.
             tags: Any JSON value.
-            owner: The process it belongs to; `aivcs.processes.owner_of` describes one.
+            owner: The process it belongs to; `aivcs.trace.process_identity.owner_of` describes one.
 
         Raises:
             NotFoundError: The spec is not in the store.
@@ -366,7 +366,7 @@ def stored_settings(backend: FileBackend) -> Settings:
     text = backend.read_config()
     if text is None:
         return Settings()
-    from aivcs.config import parse_config, settings_of
+    from aivcs.config.keys import parse_config, settings_of
 
     return settings_of([parse_config(text, f"{backend.path}/config.toml")])
 

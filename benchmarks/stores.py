@@ -21,7 +21,7 @@ from aivcs.model import (
     RunStatus,
     Timestamp,
 )
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

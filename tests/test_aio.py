@@ -61,7 +61,7 @@ def test_a_twin_has_the_methods_of_its_store_as_coroutines(store, methods):
 
 @pytest.mark.parametrize("name", ["CasStore", "RunLedger", "ReleaseRegistry"])
 def test_the_async_contract_has_the_methods_of_the_sync_one(name):
-    from aivcs import storage
+    from aivcs.store import contracts as storage
 
     sync, twin = getattr(storage, name), getattr(aio, name)
     assert {n for n in vars(sync) if not n.startswith("_")} == {

@@ -7,10 +7,10 @@ from functools import partial
 import pytest
 
 from aivcs.backends.fs import FileBackend
-from aivcs.commands.release_history import show
+from aivcs.commands.release.history import show
 from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
 from aivcs.repository import Repository
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 BLOCK = 8192
 """What is read at a time where few lines are wanted."""

@@ -16,7 +16,7 @@ import pytest
 from aivcs.backends.fs import FileBackend
 from aivcs.log.heads import manifest
 from aivcs.model import Head, ReleaseMetadata, RunId
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 from tests.conftest import COMMAND
 
 MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from hypothesis import given, strategies as st
 
-from aivcs.commands.release_history import states
+from aivcs.commands.release.history import states
 from aivcs.errors import StorageError
 from aivcs.fakes import MemoryReleaseRegistry
 from aivcs.model import ContentDigest, ReleaseMetadata

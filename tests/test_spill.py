@@ -5,8 +5,8 @@ import builtins
 import pytest
 from hypothesis import given, strategies as st
 
-from aivcs import spill
-from aivcs.spill import Stack, Table
+from aivcs.util import disk_map as spill
+from aivcs.util.disk_map import Stack, Table
 
 KEYS = st.integers(0, 40)
 CHANGES = st.lists(st.tuples(st.sampled_from(["set", "add", "pop"]), KEYS, st.integers(0, 9)))
@@ -81,7 +81,7 @@ def test_without_sqlite_all_stays_in_memory(monkeypatch):
     imported = builtins.__import__
 
     def refuse(name, *rest):
-        if name in {"_sqlite3", "aivcs.spill_file"}:
+        if name in {"_sqlite3", "aivcs.util.disk_map_file"}:
             raise ImportError(name)
         return imported(name, *rest)
 

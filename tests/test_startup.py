@@ -121,4 +121,4 @@ class TestStartUp:
             found = modules_of(call, *command, **where) - bare
             heavy = {name for name in found if name.partition(".")[0] in HOT_FORBIDDEN}
             assert not heavy, (command, heavy)
-            assert not found & {"aivcs.rules.policy", "aivcs.rules.gates", "aivcs.signing"}
+            assert not found & {"aivcs.policy.select", "aivcs.policy.rules", "aivcs.signing.ssh"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from aivcs.model import RunEvent, Timestamp
-from aivcs.rules.timeline import steps
+from aivcs.trace.timeline import steps
 
 
 def told(*events, window=512):

@@ -15,7 +15,7 @@ from aivcs import errors
 from aivcs.repository import MIN_PREFIX
 
 if TYPE_CHECKING:
-    from aivcs.cli.context import Context
+    from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
 
 _MANY = 500

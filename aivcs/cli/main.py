@@ -8,8 +8,8 @@ import os
 import sys
 
 from aivcs import __version__
-from aivcs.cli.context import Context
-from aivcs.cli.dispatch import parse
+from aivcs.cli.parse.dispatch import parse
+from aivcs.cli.session.context import Context
 from aivcs.cli.verbs import invoke
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ def run() -> "NoReturn":
     try:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
-        from aivcs.cli.interrupt import end_by_interrupt
+        from aivcs.cli.session.interrupt import end_by_interrupt
 
         end_by_interrupt()
         code = 130  # should it be blocked
@@ -56,7 +56,7 @@ def main(arguments: "Sequence[str]") -> int:
 
 def _report(context: Context, error: Exception) -> int:
     try:
-        from aivcs.cli.exits import report
+        from aivcs.cli.exit_codes import report
 
         return report(context, error)
     except (OSError, ImportError) as failure:
@@ -79,7 +79,7 @@ def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
         return 0
     call = parse(arguments)
     if call is None:
-        from aivcs.cli import parser
+        from aivcs.cli.parse import typer_parser as parser
 
         return parser.run(context, arguments)
     target, options, parameters = call

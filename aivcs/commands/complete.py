@@ -1,7 +1,7 @@
 """What may stand where somebody is typing: names of things in a store, by the kind that is wanted.
 
 Everything is a bounded look at the store, which is left as it is. What a kind is called is what
-`aivcs.cli.generate.walk` makes of the declarations.
+`tools.generate.walk` makes of the declarations.
 """
 
 from itertools import islice

@@ -12,8 +12,8 @@ chain then vouches for all lines before it, and lines behind it are what came si
 
 import re
 
+from aivcs.codec.json import encode, parse
 from aivcs.errors import SerializationError, UnsupportedFormatError
-from aivcs.log.jsontext import encode, parse
 from aivcs.model import Head, RunId, check_release_name
 
 TYPE_CHECKING = False

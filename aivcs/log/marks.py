@@ -8,9 +8,9 @@ mark of all is the root, one step goes from a mark to one that agrees with what 
 more bits, and about as many steps are needed as the number of blocked digests has binary digits.
 """
 
+from aivcs.codec.json import encode_trusted
 from aivcs.errors import IntegrityError, InvalidDigestError, SerializationError
 from aivcs.log import chain
-from aivcs.log.jsontext import encode_trusted
 from aivcs.log.release import is_mark
 from aivcs.marks import BlockMark, SignatureMark
 from aivcs.model import MAX_SEQ, ContentDigest, Timestamp

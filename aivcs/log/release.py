@@ -16,9 +16,9 @@ spec: a rollback without a target changes what is live, or fails.
 """
 
 from aivcs import errors
+from aivcs.codec.json import encode_trusted
 from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain
-from aivcs.log.jsontext import encode_trusted
 from aivcs.model import (
     MAX_SEQ,
     ContentDigest,

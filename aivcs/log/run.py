@@ -8,9 +8,9 @@ so far and the number of events bears `high`: [highest, count].
 """
 
 from aivcs import errors
+from aivcs.codec.json import encode, encode_trusted
 from aivcs.errors import ConflictError, IntegrityError, SerializationError, StorageError
 from aivcs.log import chain
-from aivcs.log.jsontext import encode, encode_trusted
 from aivcs.model import (
     MAX_SEQ,
     ContentDigest,
@@ -23,14 +23,14 @@ from aivcs.model import (
     RunSummary,
     Timestamp,
 )
-from aivcs.settings import MAX_EVENT
+from aivcs.store.settings import MAX_EVENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from aivcs.log.encoded import EncodedEvents
+    from aivcs.log.bulk_events import EncodedEvents
 
 
 def header(record: RunRecord) -> "tuple[bytes, str]":

@@ -1,6 +1,6 @@
 """What every line of a release log must be: its rules, as checks. No I/O.
 
-Beside what goes for the lines of any log (`aivcs.log.verify`):
+Beside what goes for the lines of any log (`aivcs.log.verify_run`):
 
 - all entries have the seqs 1, 2, 3 … and the name of the log;
 - `target_seq` and `parent_seq` are what the rule of the stack gives for the entries before;
@@ -11,11 +11,11 @@ Beside what goes for the lines of any log (`aivcs.log.verify`):
 
 import marshal
 
+from aivcs.codec.json import encode_trusted
 from aivcs.errors import IntegrityError
 from aivcs.log import release
-from aivcs.log.jsontext import encode_trusted
 from aivcs.log.marks import mark_from, path_from, path_to
-from aivcs.log.verify import absent, members, problems, require_form, wrong
+from aivcs.log.verify_run import absent, members, problems, require_form, wrong
 from aivcs.marks import SignatureMark
 
 TYPE_CHECKING = False
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from aivcs.log.verify import Problem
+    from aivcs.log.verify_run import Problem
     from aivcs.marks import BlockMark
     from aivcs.model import ContentDigest, ReleaseRecord
-    from aivcs.spill import Table
+    from aivcs.util.disk_map import Table
 
 
 def release_problems(

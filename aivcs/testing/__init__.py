@@ -1,7 +1,7 @@
 """The contract suite: what every backend guarantees, as tests to hold your own backend to.
 
 Needs pytest and hypothesis: `pip install aivcs[testing]`. Subclass a contract and say how to open
-the store; pytest then finds one test for each guarantee of `aivcs.storage`:
+the store; pytest then finds one test for each guarantee of `aivcs.store.contracts`:
 
     from aivcs.testing import CasStoreContract
 

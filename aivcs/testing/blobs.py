@@ -24,7 +24,7 @@ from aivcs.testing.race import race
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.storage import CasStore
+    from aivcs.store.contracts import CasStore
 
     OpenStore = Callable[[], CasStore]
     Corrupt = Callable[[str, Callable[[bytes], bytes]], None]

@@ -38,7 +38,7 @@ from aivcs.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aivcs.storage import CasStore, ReleaseRegistry, RunLedger
+    from aivcs.store.contracts import CasStore, ReleaseRegistry, RunLedger
 
 LAST_SEQ = 9007199254740991
 SPECS = [ContentDigest(sha256(b"spec %d" % number).hexdigest()) for number in range(4)]

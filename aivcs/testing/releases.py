@@ -26,7 +26,7 @@ from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aivcs.storage import ReleaseRegistry
+    from aivcs.store.contracts import ReleaseRegistry
 
     OpenStore = Callable[[], ReleaseRegistry]
     Edit = Callable[[list[bytes]], list[bytes]]

@@ -24,7 +24,7 @@ from aivcs.errors import (
     UnsupportedFormatError,
     UsageError,
 )
-from aivcs.log.encoded import parse_events
+from aivcs.log.bulk_events import parse_events
 from aivcs.model import (
     ContentDigest,
     RunEvent,
@@ -42,7 +42,7 @@ from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.storage import RunLedger
+    from aivcs.store.contracts import RunLedger
 
     OpenStore = Callable[[], RunLedger]
     Edit = Callable[[list[bytes]], list[bytes]]

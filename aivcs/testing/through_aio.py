@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
 
-    from aivcs import aio, storage
+    from aivcs import aio
+    from aivcs.store import contracts as storage
 
 T = TypeVar("T")
 

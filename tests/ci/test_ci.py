@@ -7,7 +7,7 @@ import pytest
 from ci.systems import GITHUB, GITLAB
 from hypothesis import given, strategies as st
 
-from aivcs.cli.ci import annotation, markdown, tags_of
+from aivcs.cli.session.ci_tags import annotation, markdown, tags_of
 
 
 @pytest.fixture

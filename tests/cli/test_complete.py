@@ -136,7 +136,7 @@ class TestComplete:
     def test_it_gives_up_where_the_store_does_not_answer(self, outside):
         script = (
             "import time\n"
-            "from aivcs.cli.context import Context\n"
+            "from aivcs.cli.session.context import Context\n"
             "from aivcs.cli.verbs import complete\n"
             "complete._PATIENCE = 1\n"
             "complete._candidates = lambda *_: time.sleep(600)\n"

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from cli.shells import BASH, COMPLETIONS, ZSH, Fish, Terminal
 
-from aivcs.cli.generate.walk import every, walk
+from tools.generate.walk import every, walk
 
 
 def below(name):

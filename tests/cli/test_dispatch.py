@@ -7,11 +7,11 @@ import pytest
 import typer
 from hypothesis import example, given, settings, strategies as st
 
-from aivcs.cli.app import app
-from aivcs.cli.context import Context
-from aivcs.cli.declarations import shared
-from aivcs.cli.dispatch import parse
-from aivcs.cli.generate.walk import every, leaves, walk
+from aivcs.cli.parse import shared_options as shared
+from aivcs.cli.parse.app import app
+from aivcs.cli.parse.dispatch import parse
+from aivcs.cli.session.context import Context
+from tools.generate.walk import every, leaves, walk
 
 ROOT = walk()
 COMMANDS = leaves(ROOT)

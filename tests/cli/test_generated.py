@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aivcs.cli.generate import __main__ as generate
-from aivcs.cli.generate.walk import every, leaves, walk
+from tools.generate import __main__ as generate
+from tools.generate.walk import every, leaves, walk
 
 PROJECT = Path(__file__).parents[2]
 
@@ -18,7 +18,7 @@ def test_generated_files_are_fresh():
         for path, content in generate.generated().items()
         if not (PROJECT / path).is_file() or (PROJECT / path).read_text("utf-8") != content
     ]
-    assert not stale, f"{', '.join(stale)}: run python -m aivcs.cli.generate"
+    assert not stale, f"{', '.join(stale)}: run python -m tools.generate"
 
 
 def test_nothing_else_stands_among_the_generated_files():
@@ -28,7 +28,7 @@ def test_nothing_else_stands_among_the_generated_files():
         for folder in ("completions", "man")
         for path in (PROJECT / folder).iterdir()
     }
-    assert present <= wanted, "run python -m aivcs.cli.generate"
+    assert present <= wanted, "run python -m tools.generate"
 
 
 def test_generating_twice_gives_the_same():
@@ -40,7 +40,7 @@ def test_the_check_says_what_is_stale(monkeypatch, capsys):
     assert generate.main(["--check"]) == 0
     monkeypatch.setattr(generate, "generated", lambda: {**fresh, "man/aivcs.1": "old"})
     assert generate.main(["--check"]) == 1
-    assert capsys.readouterr().out == "man/aivcs.1 is stale: run python -m aivcs.cli.generate\n"
+    assert capsys.readouterr().out == "man/aivcs.1 is stale: run python -m tools.generate\n"
 
 
 @pytest.mark.parametrize("command", leaves(walk()), ids=lambda command: command.name)

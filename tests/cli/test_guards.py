@@ -11,7 +11,7 @@ import pytest
 
 from aivcs.backends.fs import filesystem
 from aivcs.backends.fs.filesystem import type_of
-from aivcs.commands import store as commands
+from aivcs.commands.store import store as commands
 from aivcs.repository import Repository
 
 MOUNTS = r"""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aivcs.cli.generate.walk import every, walk
+from tools.generate.walk import every, walk
 
 PROJECT = Path(__file__).parents[2]
 FILES = {"bash": "aivcs.bash", "zsh": "_aivcs", "fish": "aivcs.fish"}

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from aivcs.cli import ci, identity
-from aivcs.cli.exits import MEANINGS
-from aivcs.cli.generate.examples import EXAMPLES
-from aivcs.cli.generate.manual import ENVIRONMENT
-from aivcs.cli.generate.walk import every, walk
+from aivcs.cli.exit_codes import MEANINGS
+from aivcs.cli.session import ci_tags as ci, git_identity as identity
+from tools.generate.examples import EXAMPLES
+from tools.generate.manual import ENVIRONMENT
+from tools.generate.walk import every, walk
 
 PROJECT = Path(__file__).parents[2]
 PAGES = sorted((PROJECT / "man").glob("*.1"))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aivcs.commands.release_history import history
+from aivcs.commands.release.history import history
 from aivcs.fakes import MemoryReleaseRegistry
 from aivcs.model import ContentDigest, ReleaseMetadata
 

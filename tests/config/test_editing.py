@@ -4,7 +4,7 @@ import tomllib
 
 from hypothesis import example, given, strategies as st
 
-from aivcs.config import KEYS, render_config
+from aivcs.config.keys import KEYS, render_config
 
 VALUES = {
     "core.durability": st.sampled_from(["full", "batch", None]),

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 from hypothesis import example, given, strategies as st
 
-from aivcs.toml import TomlError, parse_simple, parse_toml
+from aivcs.codec.toml import TomlError, parse_simple, parse_toml
 
 PIECES = [
     "a", "b-1", "core", "'q'", '"q"', ".", "=", " = ", "#", " ", "\t", "\n", "\r\n", "[", "]",

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from aivcs.backends.fs import FileBackend
-from aivcs.commands.head import take
-from aivcs.commands.proof import verify as prove
-from aivcs.commands.spec import create
+from aivcs.commands.release.audit import verify as prove
+from aivcs.commands.spec.spec import create
+from aivcs.commands.store.head import take
 from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
 from aivcs.model import ContentDigest, Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
+from aivcs.policy.select import read_document
 from aivcs.repository import Repository
-from aivcs.rules.policy import read_document
-from aivcs.rules.spec import encode_spec
+from aivcs.specs.manifest import encode_spec
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 TEXT = FORMAT.read_text("utf-8")

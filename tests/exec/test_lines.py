@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from hypothesis import example, given, strategies as st
 
-from aivcs.commands.output import LineSplitter
+from aivcs.commands.run.output_lines import LineSplitter
 
 OUTPUT = st.lists(
     st.sampled_from(

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import example, given, strategies as st
 
-from aivcs.commands.redaction import PATTERNS, Redactor, find_secrets, redact
+from aivcs.trace.redaction import PATTERNS, Redactor, find_secrets, redact
 
 TEXT = st.text("ab", max_size=40).map(str.encode)
 SECRETS = st.dictionaries(

@@ -3,7 +3,7 @@
 import pytest
 from platformdirs import site_config_dir
 
-from aivcs.cli.context import Context
+from aivcs.cli.session.context import Context
 
 
 def rules(done):

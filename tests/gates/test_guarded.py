@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from aivcs.commands.gates import ATTEMPTS, Gate, GuardedReleases
-from aivcs.commands.proof import sign
+from aivcs.commands.release.audit import sign
 from aivcs.errors import ConflictError, PolicyError, UsageError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.model import ContentDigest, ReleaseMetadata
-from aivcs.signing import Verifier
+from aivcs.policy.enforce import ATTEMPTS, Gate, GuardedReleases
+from aivcs.signing.ssh import Verifier
 
 OURS, THEIRS = (ContentDigest.from_bytes(content) for content in (b"ours", b"theirs"))
 POLICIES = [("file", {"bot": {"unique_label": True}})]

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from aivcs.codec.json_pointer import value_at
 from aivcs.errors import UsageError
-from aivcs.rules.pointer import value_at
 
 RFC = {
     "foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, 'k"l': 6,

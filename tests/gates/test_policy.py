@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from aivcs.errors import SerializationError, UnsupportedFormatError, UsageError
-from aivcs.rules.policy import policy_for, read_document
+from aivcs.policy.select import policy_for, read_document
 
 
 def rules(name, *layers):

@@ -8,8 +8,8 @@ from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenan
 from in_toto_attestation.v1.statement import STATEMENT_TYPE_URI, Statement
 from in_toto_attestation.v1.statement_pb2 import Statement as StatementModel
 
+from aivcs.formats.intoto import parts_of, statement
 from aivcs.model import ContentDigest, Head, ReleaseMetadata, ReleaseRecord, Timestamp
-from aivcs.rules.provenance import parts_of, statement
 
 PROMPT, CONFIG, SPEC, POLICY = (
     ContentDigest.from_bytes(content) for content in (b"prompt", b"config", b"spec", b"policy")

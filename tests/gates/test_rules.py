@@ -6,7 +6,7 @@ import pytest
 
 from aivcs.errors import PolicyError, UsageError
 from aivcs.model import ContentDigest, RunId, RunStatus
-from aivcs.rules.gates import (
+from aivcs.policy.rules import (
     PLANNED,
     TRUSTED,
     UNCHECKED,
@@ -18,7 +18,7 @@ from aivcs.rules.gates import (
     check_rule,
     is_semver,
 )
-from aivcs.rules.policy import Policy, evaluate
+from aivcs.policy.select import Policy, evaluate
 
 SPEC = ContentDigest.from_bytes(b"spec")
 OTHER = ContentDigest.from_bytes(b"another spec")

@@ -8,8 +8,8 @@ import pytest
 
 from aivcs.errors import BackendError, UsageError
 from aivcs.model import ContentDigest, Timestamp
-from aivcs.rules.gates import TRUSTED, UNKNOWN, WRONG
-from aivcs.signing import HEAD, RELEASE, Signer, Verifier
+from aivcs.policy.rules import TRUSTED, UNKNOWN, WRONG
+from aivcs.signing.ssh import HEAD, RELEASE, Signer, Verifier
 
 HASH = str(ContentDigest.from_bytes(b"an entry"))
 NOW = Timestamp("2026-11-23T17:18:12.809765Z")

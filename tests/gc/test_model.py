@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from aivcs import spill
 from aivcs.backends.fs import FileBackend
-from aivcs.commands import gc
+from aivcs.commands.store import gc
 from aivcs.repository import Repository
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
+from aivcs.util import disk_map as spill
 
 DAY = 86_400
 ABSENT = "ab" * 32

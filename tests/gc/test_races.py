@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 
 from aivcs.backends.fs import FileBackend
-from aivcs.commands import blob, gc, release, run
+from aivcs.commands.blob import blob
+from aivcs.commands.release import release
+from aivcs.commands.run import run
+from aivcs.commands.store import gc
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
 from aivcs.model import RunEvent, RunMetadata
 from aivcs.repository import Repository
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 from aivcs.testing.race import race
 
 DAY = 86_400

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from aivcs.backends.fs import FileBackend
-from aivcs.commands import head
+from aivcs.commands.store import head
 from aivcs.errors import IntegrityError
 from aivcs.log import chain
 from aivcs.log.heads import heads_in, manifest
 from aivcs.model import Head, ReleaseMetadata, RunEvent, RunMetadata, RunSummary
 from aivcs.repository import Repository
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from aivcs import aio
 from aivcs.backends.fs import FileBackend, index, listing, survey
 from aivcs.errors import BackendError, StorageError
 from aivcs.log import run as rules
-from aivcs.log.selection import age, outcome_of
+from aivcs.log.run_filter import age, outcome_of
 from aivcs.model import (
     ContentDigest,
     RunEvent,
@@ -29,7 +29,7 @@ from aivcs.model import (
     RunSummary,
     Timestamp,
 )
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
 
 SPEC = ContentDigest("0" * 64)
@@ -393,7 +393,7 @@ class TestTogether:
             "import sys\n"
             "from aivcs.backends.fs import FileBackend, survey\n"
             "from aivcs.model import RunMetadata, RunSummary, ContentDigest\n"
-            "from aivcs.settings import Settings\n"
+            "from aivcs.store.settings import Settings\n"
             "survey._WORTH = 1\n"
             "runs = FileBackend.open(sys.argv[1], Settings(durability='none')).runs\n"
             "for _ in range(25):\n"

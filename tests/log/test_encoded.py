@@ -5,8 +5,8 @@ import json
 import pytest
 from hypothesis import example, given, strategies as st
 
-from aivcs.log.encoded import parse_events
-from aivcs.log.jsontext import parse_all
+from aivcs.codec.json import parse_all
+from aivcs.log.bulk_events import parse_events
 from aivcs.model import RunEvent, Timestamp
 
 NOW = Timestamp("2026-01-31T12:00:00Z")

@@ -6,9 +6,9 @@ import math
 import pytest
 from hypothesis import example, given, strategies as st
 
+from aivcs.codec.json import compact, encode, parse
+from aivcs.codec.json_errors import find_byte_fault, find_fault
 from aivcs.errors import SerializationError
-from aivcs.log.fault import find_byte_fault, find_fault
-from aivcs.log.jsontext import compact, encode, parse
 
 values = st.recursive(
     st.none()

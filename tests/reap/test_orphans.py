@@ -3,8 +3,7 @@
 import pytest
 
 from aivcs.model import RunOwner, Timestamp
-from aivcs.processes import parse_stat
-from aivcs.rules.orphans import (
+from aivcs.trace.liveness import (
     ALIVE,
     GONE,
     LEAVE,
@@ -16,6 +15,7 @@ from aivcs.rules.orphans import (
     judge_owner,
     judge_run,
 )
+from aivcs.trace.process_identity import parse_stat
 
 HERE = {"host": "h", "machine_id": "m", "boot_id": "b", "pid_namespace": "pid:[1]"}
 OLD, CUT, NEW = (Timestamp(f"2026-01-0{day}T00:00:00Z") for day in (1, 2, 3))

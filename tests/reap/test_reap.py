@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aivcs.processes import find_process, owner_of
+from aivcs.trace.process_identity import find_process, owner_of
 
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="processes are told apart by /proc"
@@ -362,7 +362,7 @@ class TestStartedFromPython:
 
     def test_an_event_that_comes_while_its_age_is_judged_saves_a_run(self, aivcs, monkeypatch):
         from aivcs import Repository
-        from aivcs.commands import reap
+        from aivcs.commands.run import reap
         from aivcs.model import Timestamp
 
         repo = Repository.open(str(aivcs.store))

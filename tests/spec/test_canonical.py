@@ -7,9 +7,9 @@ import pytest
 import rfc8785
 from hypothesis import given, strategies as st
 
+from aivcs.codec.canonical_json import canonical, number
+from aivcs.codec.json import parse
 from aivcs.errors import SerializationError
-from aivcs.log.jsontext import parse
-from aivcs.rules.canonical import canonical, number
 
 JSON = st.recursive(
     st.none()

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from aivcs.commands.checkout import checkout
-from aivcs.commands.spec import create
+from aivcs.commands.spec.spec import create
 from aivcs.errors import BackendError
 from aivcs.repository import Repository
+from aivcs.specs.checkout import checkout
 
 
 @pytest.fixture

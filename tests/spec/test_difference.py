@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from aivcs.rules.alignment import align
-from aivcs.rules.difference import compare_json, dotted, pointer, unified
+from aivcs.compare.alignment import align
+from aivcs.compare.json_difference import compare_json, dotted, pointer, unified
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "c\n"]), max_size=25).map("".join)

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from aivcs.errors import SerializationError
 from aivcs.model import ContentDigest
-from aivcs.rules.spec import (
+from aivcs.specs.manifest import (
     FIELDS,
     File,
     encode_manifest,

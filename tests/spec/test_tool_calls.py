@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, strategies as st
 
 from aivcs.model import RunEvent
-from aivcs.rules.tool_calls import Call, calls_in, compare_calls
+from aivcs.trace.tool_calls import Call, calls_in, compare_calls
 
 CALLS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=10).map(
     lambda calls: [Call(seq, tool, {"n": n}) for seq, (tool, n) in enumerate(calls, 1)]

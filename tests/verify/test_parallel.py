@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from aivcs.backends.fs import FileBackend, log_check, object_check, report, workers
-from aivcs.cli import progress
-from aivcs.cli.context import Context
+from aivcs.cli.render import progress
+from aivcs.cli.session.context import Context
 from aivcs.model import ReleaseMetadata, RunEvent, RunMetadata
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 from aivcs.testing.sealing import body_of, reseal
 
 ALL = frozenset({"blobs", "runs", "releases"})

@@ -14,7 +14,7 @@ import pytest
 
 from aivcs.backends.fs import FileBackend, files
 from aivcs.model import ContentDigest, ReleaseMetadata, RunEvent, RunMetadata
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 ALL = frozenset({"blobs", "runs", "releases"})
 DEAD = "4194304-0123456789ab"

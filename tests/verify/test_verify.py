@@ -35,9 +35,9 @@ from aivcs.model import (
     RunStatus,
     RunSummary,
 )
-from aivcs.settings import Settings
-from aivcs.spill import Table
+from aivcs.store.settings import Settings
 from aivcs.testing.desk import FINGERPRINT, SIGNATURE
+from aivcs.util.disk_map import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,7 +6,7 @@ from aivcs import errors
 from aivcs.backends.fs import files
 from aivcs.backends.fs.folder import Folder
 from aivcs.errors import BackendError, IntegrityError
-from aivcs.settings import Settings
+from aivcs.store.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

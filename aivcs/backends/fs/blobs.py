@@ -9,9 +9,9 @@ import io
 import os
 
 from aivcs.backends.fs import files
+from aivcs.codec.sha256 import hasher, hex_digest
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
 from aivcs.model import ContentDigest
-from aivcs.sha256 import hasher, hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class FileCasStore:
 
     def _fill_from(self, fd: int, temporary: str, readable: "BinaryIO", hashed: "_Hash") -> None:
         """Writes the rest of a stream to a temporary file while it is hashed."""
-        from aivcs.writing import copy, read_into
+        from aivcs.util.write_behind import copy, read_into
 
         def fill(buffer: memoryview) -> int:
             try:

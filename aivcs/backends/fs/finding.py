@@ -3,7 +3,7 @@
 import os
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from aivcs.log.verify import DAMAGE, NOTICE
+from aivcs.log.verify_run import DAMAGE, NOTICE
 from aivcs.model import Record
 
 TYPE_CHECKING = False

@@ -4,12 +4,12 @@ import os
 from _thread import get_ident
 
 from aivcs.backends.fs import files
+from aivcs.codec.sha256 import hex_digest
 from aivcs.errors import BackendError
-from aivcs.sha256 import hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from aivcs.settings import Settings
+    from aivcs.store.settings import Settings
 
 
 class Folder:

@@ -13,7 +13,7 @@ from itertools import islice
 from aivcs.backends.fs.index import BrokenError, Index, record_of
 from aivcs.backends.fs.survey import folders_of_runs
 from aivcs.errors import InvalidNameError, RunNotFoundError, StorageError
-from aivcs.log.selection import age
+from aivcs.log.run_filter import age
 from aivcs.model import RunId, RunStatus
 
 TYPE_CHECKING = False

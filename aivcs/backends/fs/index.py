@@ -15,8 +15,8 @@ itself is told not to lock, and keeps its journal in memory.
 import os
 
 from aivcs.backends.fs import files
+from aivcs.codec.json import encode_trusted, parse
 from aivcs.errors import AivcsError, BackendError, LockTimeoutError
-from aivcs.log.jsontext import encode_trusted, parse
 from aivcs.model import (
     ContentDigest,
     RunId,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.log.selection import Selection
+    from aivcs.log.run_filter import Selection
 
     Row = tuple[Any, ...]
     Stamp = tuple[int, int, int]

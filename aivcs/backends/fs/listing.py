@@ -9,7 +9,7 @@ from itertools import islice
 from aivcs.backends.fs.index import BrokenError, Index, build, record_of, update
 from aivcs.backends.fs.survey import everything, has_more_than, survey
 from aivcs.errors import RunNotFoundError, StorageError
-from aivcs.log.selection import age, outcome_of
+from aivcs.log.run_filter import age, outcome_of
 from aivcs.model import RunStatus, Timestamp
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.runs import FileRunLedger
     from aivcs.backends.fs.survey import Survey
-    from aivcs.log.selection import Outcome, Selection
+    from aivcs.log.run_filter import Outcome, Selection
     from aivcs.model import RunId, RunRecord
 
     Unreadable = Callable[[RunId, StorageError], None] | None
@@ -172,7 +172,7 @@ class Listing:
 
             yield from nlargest(limit, found, key=age)
             return
-        from aivcs.spill import Table
+        from aivcs.util.disk_map import Table
 
         ages = Table()  # age by age, each with the id behind a NUL, which neither has in it
         for record in found:

@@ -7,10 +7,10 @@ from aivcs.backends.fs import files, repair
 from aivcs.backends.fs.finding import EMPTY, READ, Finding, torn, unreadable
 from aivcs.backends.fs.lines import LogLines
 from aivcs.errors import BackendError, IntegrityError, LockTimeoutError
-from aivcs.log import verify as rules
-from aivcs.log.verify import DAMAGE, NOTICE
+from aivcs.log import verify_run as rules
 from aivcs.log.verify_release import release_problems
-from aivcs.spill import Table
+from aivcs.log.verify_run import DAMAGE, NOTICE
+from aivcs.util.disk_map import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

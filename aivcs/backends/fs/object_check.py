@@ -7,7 +7,7 @@ from aivcs.backends.fs import files, repair
 from aivcs.backends.fs.blobs import hash_file
 from aivcs.backends.fs.finding import HEAL, Finding, unreadable
 from aivcs.errors import BackendError
-from aivcs.log.verify import DAMAGE
+from aivcs.log.verify_run import DAMAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from stat import S_ISREG
 from aivcs.backends.fs import files
 from aivcs.backends.fs.finding import FOREIGN, Finding, unreadable
 from aivcs.errors import BackendError
-from aivcs.log.verify import DAMAGE
+from aivcs.log.verify_run import DAMAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ from aivcs.backends.fs.blobs import hash_file
 from aivcs.backends.fs.lines import LogLines
 from aivcs.backends.fs.logfile import LockedLog
 from aivcs.errors import ConflictError
-from aivcs.log.verify import DAMAGE, Links
+from aivcs.log.verify_run import DAMAGE, Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.log.verify import Problem
+    from aivcs.log.verify_run import Problem
 
     Rules = Callable[[Iterable[tuple[int, bytes]]], Iterator[Problem]]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.log.selection import Outcome
+    from aivcs.log.run_filter import Outcome
     from aivcs.model import RunOwner
 
 
@@ -161,7 +161,7 @@ class FileRunLedger:
     ) -> "Iterator[RunRecord]":
         """As `RunLedger.iter_runs`; holds a key for each run in memory where there is no index."""
         from aivcs.backends.fs.listing import Listing
-        from aivcs.log.selection import Selection, require_limit
+        from aivcs.log.run_filter import Selection, require_limit
 
         selection = Selection(
             spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
@@ -179,7 +179,7 @@ class FileRunLedger:
     ) -> "Iterator[Outcome]":
         """As `RunLedger.iter_outcomes`; without an index it reads the ends of all logs."""
         from aivcs.backends.fs.listing import Listing
-        from aivcs.log.selection import Selection
+        from aivcs.log.run_filter import Selection
 
         selection = Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
         return Listing(self._folder, self, unreadable).outcomes(selection)

@@ -15,6 +15,7 @@ from time import time_ns
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.index import Index, blank_row, row_of
+from aivcs.codec.json import encode_trusted
 from aivcs.errors import (
     InvalidNameError,
     RunNotFoundError,
@@ -22,7 +23,6 @@ from aivcs.errors import (
     StorageError,
 )
 from aivcs.log import chain
-from aivcs.log.jsontext import encode_trusted
 from aivcs.model import RunId
 
 TYPE_CHECKING = False

@@ -105,7 +105,7 @@ class Syncing:
         if len(waiting) <= _THREADS and not self._syncs:
             self._sync_each(waiting)
             return
-        from aivcs.syscalls import begin_writing_back
+        from aivcs.util.syscalls import begin_writing_back
 
         for fd, _ in waiting:
             begin_writing_back(fd, 0, 0)
@@ -148,7 +148,7 @@ class Syncing:
         files.close(self._root_fd)
 
     def _sync_all(self) -> None:
-        from aivcs.syscalls import sync_file_system
+        from aivcs.util.syscalls import sync_file_system
 
         try:
             sync_file_system(self._root_fd)
@@ -197,7 +197,7 @@ def _should_sync_all(root: str, size: int) -> bool:
 
     if find_type(root) not in _TYPES or _unwritten() - size > _OTHERS:
         return False
-    from aivcs.syscalls import can_sync_file_system
+    from aivcs.util.syscalls import can_sync_file_system
 
     return can_sync_file_system()
 

@@ -11,7 +11,7 @@ repairs (`repair`) are made one after the other, as their findings are handed ou
 
 Memory is bounded by the longest line, by the number of names in one folder, and by so many findings
 of one log, for each processor; what the rules must remember of a long log goes to a file
-(`aivcs.spill`). Nothing is opened that is no regular file, so nothing can block.
+(`aivcs.util.disk_map`). Nothing is opened that is no regular file, so nothing can block.
 
 Here is what stands where; `object_check` and `log_check` judge one thing each.
 
@@ -32,7 +32,7 @@ from aivcs.backends.fs.places import Places
 from aivcs.backends.fs.report import saying, tasks
 from aivcs.backends.fs.workers import in_order
 from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError, UsageError
-from aivcs.log.verify import DAMAGE
+from aivcs.log.verify_run import DAMAGE
 from aivcs.model import RunId, check_release_name
 
 TYPE_CHECKING = False

@@ -6,9 +6,9 @@ from io import BufferedReader, RawIOBase
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
+from aivcs.codec.sha256 import hasher
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
 from aivcs.model import ContentDigest
-from aivcs.sha256 import hasher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aivcs.backends.memory.log import MemoryLog
 from aivcs.errors import ConflictError, RunNotFoundError, StorageError
 from aivcs.log import chain, run
-from aivcs.log.selection import Selection, age, outcome_of, require_limit
+from aivcs.log.run_filter import Selection, age, outcome_of, require_limit
 from aivcs.model import ContentDigest, RunId, RunRecord, RunStatus, Timestamp
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from aivcs.cli.context import Context
+    from aivcs.cli.session.context import Context
 
 
 def invoke(context: "Context", target: str, parameters: "dict[str, Any]") -> int:

@@ -1,0 +1,234 @@
+"""`aivcs run exec`: a command between whoever called it and a run.
+
+The command is to notice nothing, and neither is its caller: output passes through as it comes,
+signals reach it, its exit code is ours. A thread for each stream reads and writes, one waits for
+signals, one for the command; the main thread decides.
+"""
+
+import _thread
+import fcntl
+import os
+from _queue import SimpleQueue
+from time import monotonic
+
+from aivcs.cli.exec import process
+from aivcs.cli.exec.pump import Pump
+from aivcs.cli.exec.signals import stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping
+
+    from aivcs.cli.exec.signals import Signals
+    from aivcs.cli.exec.terminal import Terminal
+else:
+    import _signal as signal  # without the enumerations, which cost a third of a start
+
+_PIPE = 1 << 20
+"""Bytes a pipe should hold, so that the command need not wait for each chunk."""
+_BY_JOB_CONTROL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+
+
+class Outcome:
+    """How a command ended.
+
+    Attributes:
+        exit_code: As shells report it.
+        signal: The signal that ended it, or 0.
+        was_told: Whether it was told to end, by SIGINT or SIGTERM.
+        duration_ms: How long it took.
+        failure: Why its output could not all be written, or None.
+        is_interrupted: Whether Ctrl-C on a terminal ended it.
+    """
+
+    __slots__ = ("duration_ms", "exit_code", "failure", "is_interrupted", "signal", "was_told")
+
+    def __init__(self) -> None:
+        """Begins with nothing known."""
+        self.exit_code = 0
+        self.signal = 0
+        self.was_told = False
+        self.duration_ms = 0
+        self.failure: OSError | None = None
+        self.is_interrupted = False
+
+
+class Execution:
+    """A command whose output passes through here."""
+
+    def __init__(self, take: "Callable[[str, bytes], None] | None") -> None:
+        """Takes what is given each stream's output as it comes; None leaves output alone."""
+        self._take = take
+        self._terminal: Terminal | None = None
+        self._routes: list[tuple[str, int, int]] = []
+        self._descriptors: dict[int, int] = {}
+        self._inbox: SimpleQueue[tuple[str, int, bool]] = SimpleQueue()
+        if take is not None:
+            self._route()
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the command has a session of its own, which our terminal's keys do not reach."""
+        return self._terminal is not None and self._terminal.is_keyboard
+
+    def run(
+        self,
+        argv: "list[str]",
+        environment: "Mapping[str, str]",
+        signals: "Signals",
+        started: "Callable[[], None]",
+    ) -> Outcome:
+        """Executes a command and returns how it ended, when all of its output is passed on.
+
+        Args:
+            argv: The command and its arguments.
+            environment: Its environment.
+            signals: Ours, blocked until they can be passed on.
+            started: Called when it has been, and threads may be, too: before, a fork would copy
+                what they were in the midst of.
+
+        Raises:
+            StartError: It cannot be executed.
+        """
+        terminal = self._terminal
+        began = monotonic()
+        if terminal:
+            terminal.enter()  # before anything is shown, which it would show otherwise
+        try:
+            return self._run(argv, environment, signals, started, began)
+        finally:
+            if terminal:
+                terminal.leave()
+
+    def _run(
+        self,
+        argv: "list[str]",
+        environment: "Mapping[str, str]",
+        signals: "Signals",
+        started: "Callable[[], None]",
+        began: float,
+    ) -> Outcome:
+        terminal = self._terminal
+        if terminal and terminal.is_keyboard:
+            command = process.start_session(
+                argv, environment, self._descriptors, signals,
+                slave=terminal.slave, release=terminal.restore, kept=terminal.real,
+            )  # fmt: skip
+        else:
+            command = process.start(argv, environment, self._descriptors, signals)
+        started()
+        slave = terminal.slave if terminal else -1
+        for descriptor in set(self._descriptors.values()) - {slave}:
+            os.close(descriptor)
+        ended, end = os.pipe()
+        pumps = [
+            Pump(source, target, self._taker(stream), ended)
+            for stream, source, target in self._routes
+        ]
+        if terminal and terminal.is_keyboard:
+            terminal.listen(ended)
+        signals.listen(lambda number, by_system: self._inbox.put(("signal", number, by_system)))
+        _thread.start_new_thread(self._wait, (command,))
+        outcome = self._watch(command)
+        outcome.duration_ms = int((monotonic() - began) * 1000)
+        os.close(end)
+        if terminal:
+            # Not before: a command that has let go of its terminal still has its keys.
+            os.close(slave)
+        for pump in pumps:
+            pump.join()
+            outcome.failure = outcome.failure or pump.failure
+        if terminal:
+            terminal.leave()
+        command.dismiss()  # before the shell has our terminal again, and sets it as it likes
+        # What is left to be stored is nothing that a reader of the output need wait for.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        return outcome
+
+    def _route(self) -> None:
+        """Decides by which way each stream goes."""
+        for target, name in ((1, "stdout"), (2, "stderr")):
+            mode = fcntl.fcntl(target, fcntl.F_GETFL) & os.O_ACCMODE
+            if mode == os.O_RDONLY:
+                continue  # closed: the command is to find it so
+            if not os.isatty(target):
+                source, sink = os.pipe()
+                try:
+                    fcntl.fcntl(source, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
+                except OSError:
+                    pass  # a smaller one does, too
+                self._routes.append((name, source, target))
+                self._descriptors[target] = sink
+                continue
+            if self._terminal is None:
+                from aivcs.cli.exec.terminal import Terminal
+
+                # Programs that page or ask look for the keyboard where their output goes.
+                is_keyboard = target == 1 and mode == os.O_RDWR
+                self._terminal = Terminal(target, is_keyboard=is_keyboard)
+                self._routes.append(("terminal", self._terminal.master, target))
+                if is_keyboard and os.isatty(0):
+                    self._descriptors[0] = self._terminal.slave
+            self._descriptors[target] = self._terminal.slave
+
+    def _taker(self, stream: str) -> "Callable[[bytes], None]":
+        take = self._take
+        assert take is not None
+        return lambda data: take(stream, data)
+
+    def _wait(self, command: process.Command) -> None:
+        while True:
+            status = command.wait()
+            self._inbox.put(("status", status, False))
+            if not os.WIFSTOPPED(status):
+                return
+
+    def _watch(self, command: process.Command) -> Outcome:
+        """Passes signals on until the command has ended."""
+        outcome = Outcome()
+        interrupts = 0
+        is_suspended = False
+        while True:
+            what, number, by_system = self._inbox.get()
+            if what == "signal":
+                outcome.was_told |= number in {signal.SIGINT, signal.SIGTERM}
+                interrupts += by_system and number == signal.SIGINT
+                # Some restore the terminal when they get this, and then stop themselves.
+                is_suspended |= number == signal.SIGTSTP
+                self._relay(command, number, by_system=by_system)
+            elif not os.WIFSTOPPED(number):
+                outcome.exit_code, outcome.signal = process.exit_code(number)
+                if self._terminal and self._terminal.is_keyboard:
+                    interrupts = self._terminal.interrupts
+                outcome.is_interrupted = outcome.signal == signal.SIGINT and interrupts > 0
+                return outcome
+            elif command.has_session or is_suspended or os.WSTOPSIG(number) in _BY_JOB_CONTROL:
+                is_suspended = False
+                self._stop(command)
+
+    def _relay(self, command: process.Command, number: int, *, by_system: bool) -> None:
+        terminal = self._terminal
+        if number == signal.SIGWINCH:
+            if terminal:
+                terminal.resize()  # tells those in its session; others would not be told
+                if not terminal.is_keyboard:
+                    command.send(number)
+            return
+        if number == signal.SIGCONT and terminal:
+            terminal.enter()
+        if not by_system or command.has_session:
+            # What the terminal sends goes to the whole group, and so to the command already.
+            command.send(number)
+
+    def _stop(self, command: process.Command) -> None:
+        """Stops as the command has; when we go on, so does it."""
+        if self._terminal:
+            self._terminal.leave()
+        stop(whole_group=command.has_session)
+        if self._terminal:
+            self._terminal.resize()
+            self._terminal.enter()
+        command.send(signal.SIGCONT)

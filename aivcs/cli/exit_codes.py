@@ -1,0 +1,143 @@
+"""What an error means to a shell: the one place where errors become exit codes and messages."""
+
+from __future__ import annotations
+
+import os
+from errno import EMFILE, ENFILE
+from typing import TYPE_CHECKING
+
+from aivcs import errors
+from aivcs.cli.session.context import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aivcs.cli.session.context import Context
+
+
+CODES: dict[type[Exception], int] = {
+    errors.UsageError: 2,
+    errors.InvalidDigestError: 2,
+    errors.SerializationError: 2,
+    errors.NoRepositoryError: 10,
+    errors.LockTimeoutError: 11,
+    errors.NotFoundError: 12,
+    errors.RunNotFoundError: 12,
+    errors.ReleaseNotFoundError: 12,
+    errors.AmbiguousError: 13,
+    errors.IntegrityError: 14,
+    errors.ConflictError: 15,
+    errors.InvalidRunStateError: 15,
+    errors.NoPreviousReleaseError: 15,
+    errors.BackendError: 16,
+    errors.UnsupportedFormatError: 16,
+    OutputError: 16,
+    errors.OutcomeUnknownError: 17,
+}
+"""The exit code of each error; a subclass has its nearest base's."""
+INTERNAL = 70
+"""The exit code of a mistake of ours."""
+MEANINGS = {
+    0: "done",
+    1: "the answer is no, and nothing else",
+    2: "usage error or invalid input; nothing was changed",
+    10: "no repository was found",
+    11: "a lock was not obtained in time",
+    12: "not found",
+    13: "ambiguous: a prefix fits several things",
+    14: "integrity: stored data is damaged",
+    15: "conflict: the run is over, the race was lost, the expectation not met, the change refused",
+    16: "input/output or permission failure; nothing was changed, unless it is the answer that "
+    "could not be printed",
+    17: "the outcome is unknown: the system could not confirm that data is durable",
+    70: "internal error",
+    130: "interrupted",
+    141: "the reader of a pipe went away",
+}
+"""What each exit code says, for the manual."""
+
+
+def exit_code(error: Exception) -> int:
+    """Returns the exit code of an error."""
+    for kind in type(error).__mro__:
+        if kind in CODES:
+            return CODES[kind]
+    return 16 if _is_of_limit(error) else INTERNAL
+
+
+def report(context: Context, error: Exception) -> int:
+    """Says on standard error what went wrong, and returns the exit code."""
+    from aivcs.cli.hints import hint
+
+    code = exit_code(error)
+    kind = type(error).__name__
+    if code == INTERNAL:
+        message = _internal(context, error)
+    elif isinstance(error, OutputError):
+        message = f"cannot write to standard output: {error}"
+    elif _is_of_limit(error):
+        kind = "BackendError"
+        message = "cannot go on: too many files are open at once; raise the limit (ulimit -n)"
+    else:
+        message = str(error)
+    say(context, kind, message, code, hint=hint(context, error))
+    return code
+
+
+def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> int:
+    """Says what could not be read beside what was printed; returns the exit code of both."""
+    context.flush()
+    code = 0
+    for error in unread:
+        # Damage outweighs what could not be read, which may be read another time.
+        code = max(code, report(context, error), key=lambda code: (code == 14, code))
+    return code
+
+
+def say(
+    context: Context, kind: str, message: str, code: int, *, usage: str = "", hint: str = ""
+) -> None:
+    """Prints an error: one line for a person, or one JSON object where JSON was asked for.
+
+    Args:
+        context: Where to.
+        kind: The name of the error.
+        message: What went wrong and the way out.
+        code: The exit code.
+        usage: A line of usage to print as well.
+        hint: What may help, in a line.
+    """
+    if context.json:
+        import json
+
+        fields: dict[str, object] = {"error": kind, "message": message}
+        fields |= {"hint": hint} if hint else {}
+        fields |= {"usage": usage.removeprefix("usage: ")} if usage else {}
+        fields["exit_code"] = code
+        context.tell(json.dumps(fields, ensure_ascii=False))
+        return
+    from aivcs.cli.render.output import escape
+
+    context.tell(f"aivcs: {escape(message)}")
+    if usage:
+        context.tell(usage)
+    if hint:
+        context.tell(f"hint: {escape(hint)}")
+
+
+def _is_of_limit(error: Exception) -> bool:
+    """Whether there was no descriptor left to load a module with, wherever that was needed."""
+    if isinstance(error, ImportError):  # which for a library has nothing but its text
+        return str(error).endswith((os.strerror(EMFILE), os.strerror(ENFILE)))
+    return isinstance(error, OSError) and error.errno in {EMFILE, ENFILE}
+
+
+def _internal(context: Context, error: Exception) -> str:
+    if context.environment.get("AIVCS_DEBUG"):
+        import traceback
+
+        context.tell("".join(traceback.format_exception(error)).rstrip())
+        hint = ""
+    else:
+        hint = "; AIVCS_DEBUG=1 shows where"
+    return f"internal error: {type(error).__name__}: {error}{hint}"

@@ -1,8 +1,0 @@
-"""Makes, from one walk over the declarations, everything that repeats them.
-
-    python -m aivcs.cli.generate          writes the dispatch table, completions and man pages
-    python -m aivcs.cli.generate --check  says what is stale, and exits 1 if anything is
-
-`walk` reads the declarations; `table`, `completions` and `man` each make files of what it found.
-For development only: nothing of it runs when the command does.
-"""

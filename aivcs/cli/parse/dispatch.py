@@ -1,0 +1,138 @@
+"""Reads a command line by the generated table, while a parser would still be loading.
+
+It understands the plain spellings that scripts use: whole option names, `--name value` or
+`--name=value`, positionals in order. For anything else it returns None, and the real parser is
+asked; so it may be incomplete, but where it answers it must answer alike. A test holds the two
+against each other on random command lines.
+
+A row of the table is (target, options, positionals, defaults, interspersed). `options` maps a
+spelling to (parameter, kind), `positionals` lists (parameter, how), and `kind` is one of the
+words below, a tuple of the texts allowed, or a list of those allowed in upper case, too. The
+default of an option that must be given is `...`.
+"""
+
+from aivcs.cli.parse._table import COMMANDS, GLOBALS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    Call = tuple[str, dict[str, Any], dict[str, Any]]
+
+FLAG, TEXT, TEXTS, INTEGER, NUMBER = "flag", "text", "texts", "integer", "number"
+ONE, MAYBE, MANY, SOME = "one", "maybe", "many", "some"
+"""How many words a positional takes: exactly one, at most one, any number, at least one."""
+
+
+class _UnknownError(Exception):
+    """The table does not cover this command line."""
+
+
+def parse(arguments: "Sequence[str]") -> "Call | None":
+    """Returns target, global options and parameters of a command line, or None if unsure."""
+    try:
+        options: dict[str, Any] = {}
+        at = _read_options(arguments, 0, GLOBALS, options)
+        if at >= len(arguments):
+            return None
+        name = arguments[at]
+        if " " in name:  # the key of a row, but in one word, which is no command
+            return None
+        row = COMMANDS.get(name)
+        if row is None and at + 1 < len(arguments):
+            row = COMMANDS.get(f"{name} {arguments[at + 1]}")
+            at += 1
+        if row is None:
+            return None
+        target, spellings, positionals, defaults, interspersed = row
+        parameters = dict(defaults)
+        words: list[str] = []
+        at += 1
+        while True:
+            at = _read_options(arguments, at, spellings, parameters)
+            if at >= len(arguments):
+                break
+            if arguments[at] == "--":  # the first one ends the options, and is no word itself
+                words += arguments[at + 1 :]
+                break
+            if not interspersed:
+                words += arguments[at:]
+                break
+            words.append(arguments[at])
+            at += 1
+        _fill(positionals, words, parameters)
+        if ... in parameters.values():
+            raise _UnknownError
+    except _UnknownError:
+        return None
+    return target, options, parameters
+
+
+def _read_options(
+    arguments: "Sequence[str]",
+    at: int,
+    spellings: "dict[str, tuple[str, Any]]",
+    values: "dict[str, Any]",
+) -> int:
+    """Reads options from `at` on into `values`; returns where the first other word stands."""
+    while at < len(arguments):
+        word = arguments[at]
+        if word[:1] != "-" or word in {"-", "--"}:
+            break
+        name, mark, value = word, "", ""
+        if word[:2] == "--":
+            name, mark, value = word.partition("=")
+        found = spellings.get(name)
+        if found is None:
+            raise _UnknownError
+        parameter, kind = found
+        at += 1
+        if kind == FLAG:
+            if mark:
+                raise _UnknownError
+            values[parameter] = True
+            continue
+        if not mark:
+            if at >= len(arguments) or arguments[at][:1] == "-" != arguments[at]:
+                raise _UnknownError
+            value = arguments[at]
+            at += 1
+        if kind == TEXTS:
+            values[parameter] = [*values.get(parameter, ()), value]
+        else:
+            values[parameter] = _convert(kind, value)
+    return at
+
+
+def _convert(kind: "Any", value: str) -> "Any":
+    if kind == TEXT:
+        return value
+    if kind == INTEGER:
+        if value.isascii() and value.isdigit() and len(value) < 17:
+            return int(value)
+    elif kind == NUMBER:
+        if value.isascii() and value.replace(".", "", 1).isdigit():
+            return float(value)
+    elif type(kind) is list:
+        if value.lower() in kind:
+            return value.lower()
+    elif value in kind:
+        return value
+    raise _UnknownError
+
+
+def _fill(
+    positionals: "Sequence[tuple[str, str]]", words: "list[str]", values: "dict[str, Any]"
+) -> None:
+    for parameter, how in positionals:
+        if how in {MANY, SOME}:
+            if how == SOME and not words:
+                raise _UnknownError
+            values[parameter], words = words, []
+        elif words:
+            values[parameter], words = words[0], words[1:]
+        elif how == ONE:
+            raise _UnknownError
+    if words:
+        raise _UnknownError

@@ -1,0 +1,103 @@
+"""`aivcs release sign`, `verify` and `provenance` at the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.cli.render import output as render
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.release.audit import Check
+
+
+def sign(
+    context: Context, name: str, seq: str | None, signing_key: str | None, as_json: bool
+) -> None:
+    """Prints nothing, or the mark; says on stderr what was signed, and by whom."""
+    from aivcs.cli.session.signers import signer, verifier
+    from aivcs.commands.release.audit import sign as sign_release
+    from aivcs.policy.rules import TRUSTED
+
+    repo = context.repository()
+    mark, signed = sign_release(
+        repo, name, _seq(seq), signer(context, repo, signing_key), verifier(context, repo)
+    )
+    if as_json:
+        context.write(render.json_line(mark.to_json()))
+        return
+    who = mark.fingerprint
+    if signed is not None:
+        who = signed.detail if signed.state == TRUSTED else f"{who}, which is not allowed to"
+    context.tell(f"{name}: @{mark.signed_seq} is signed with {render.escape(who)}")
+
+
+def verify(context: Context, name: str | None, seq: str | None, repair: bool, as_json: bool) -> int:
+    """Prints what is wrong with all release logs; or all that was looked at in those of a name."""
+    if name is None:
+        from aivcs.cli.store.handlers import verify_releases
+
+        return verify_releases(context, repair, as_json)
+    if repair:
+        raise UsageError("--repair is for all releases: leave out NAME, or --repair")
+    from aivcs.cli.release.policy_view import write_checks
+    from aivcs.cli.session.signers import verifier
+    from aivcs.commands.release.audit import FAILED, verify as verify_name
+
+    repo = context.repository()
+    found = verify_name(
+        repo,
+        name,
+        seq=_seq(seq),
+        verifier=verifier(context, repo),
+        environment=context.environment,
+    )
+    counts: dict[str, int] = {}
+
+    def counted() -> Iterator[Check]:
+        for check in found:
+            counts[check.result] = counts.get(check.result, 0) + 1
+            yield check
+
+    if as_json:
+        for check in counted():
+            context.write(render.json_line({"name": name, **check._asdict()}))
+    else:
+        write_checks(context, counted())
+        context.flush()
+        said = ", ".join(f"{count} {result}" for result, count in counts.items())
+        context.tell(f"{name}: {said}")
+    return 14 if counts.get(FAILED) else 0
+
+
+def provenance(
+    context: Context, name: str, seq: str | None, builder: str | None, as_json: bool
+) -> None:
+    """Prints the in-toto statement about a release, on one line."""
+    del as_json  # it is JSON in any case; the option only makes errors JSON, too
+    from aivcs.commands.release.provenance import provenance as state
+    from aivcs.formats.intoto import PROJECT
+
+    if builder is not None and ":" not in builder:
+        raise UsageError(f"--builder takes a URI, not {builder[:80]!a}")
+    statement = state(context.repository(), name, seq=_seq(seq), builder=builder or PROJECT)
+    context.write(render.json_line(statement))
+
+
+def _seq(text: str | None) -> int | None:
+    """The number of an entry, written as @3 or 3.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if text is None:
+        return None
+    if not text:
+        raise UsageError("SEQ is empty; is a variable unset?")
+    digits = text.removeprefix("@")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 16):
+        raise UsageError(f"{text[:80]!a} is no entry: write @SEQ, as in @3")
+    return int(digits)

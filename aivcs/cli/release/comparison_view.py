@@ -1,0 +1,52 @@
+"""How the comparison of two releases looks: both entries, their specs, and a run of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aivcs.cli.render.output import escape
+from aivcs.cli.run import comparison_view as runs
+from aivcs.cli.spec import comparison_view as specs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.commands.release.diff import ReleaseComparison
+
+
+def plain(found: ReleaseComparison) -> Iterator[str]:
+    """Yields what programs read: the entries, then the lines of `spec diff` and of `run diff`."""
+    yield from ("\t".join(row) for row in _entries(found))
+    yield from specs.lines(found.specs)
+    if found.runs is not None:
+        yield from runs.plain(found.runs)
+
+
+def shown(found: ReleaseComparison, *, color: bool) -> Iterator[str]:
+    """Yields what a person sees, as wide as the terminal."""
+    for name, a, b in _entries(found):
+        yield f"{name:<9}{a} → {b}"
+    yield ""
+    yield from specs.shown(found.specs, color=color)
+    if found.runs is not None:
+        yield ""
+        yield from runs.shown(found.runs, color=color)
+
+
+def as_json(found: ReleaseComparison) -> dict[str, Any]:
+    """Returns the comparison as a JSON value."""
+    return {
+        "a": found.a.to_json(),
+        "b": found.b.to_json(),
+        "equal": found.is_equal,
+        "specs": specs.as_json(found.specs),
+        "runs": None if found.runs is None else runs.as_json(found.runs),
+    }
+
+
+def _entries(found: ReleaseComparison) -> Iterator[tuple[str, str, str]]:
+    a, b = found.a, found.b
+    labels = [escape(side.metadata.version_label or "-") for side in (a, b)]
+    yield "release", f"{a.name}@{a.seq}", f"{b.name}@{b.seq}"
+    yield "label", labels[0], labels[1]
+    yield "spec", a.spec_digest, b.spec_digest

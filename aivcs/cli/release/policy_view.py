@@ -1,0 +1,75 @@
+"""How the verdicts of policies and the checks of releases look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.cli.render.output import Cell, escape, table
+from aivcs.cli.render.table import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.release.audit import Check
+    from aivcs.model import ReleaseRecord
+    from aivcs.policy.enforce import GuardedReleases
+    from aivcs.policy.rules import Verdict
+
+_VERDICTS = [
+    Column("RULE"), Column("VERDICT"), Column("FOUND", wraps=True), Column("NEEDED", wraps=True),
+    Column("WAY OUT", wraps=True),
+]  # fmt: skip
+_CHECKS = [
+    Column("ENTRY", right=True), Column("CHECK"), Column("RESULT"), Column("FOUND", wraps=True),
+]  # fmt: skip
+_STYLES = {"ok": "green", "failed": "red", "not proven": "magenta"}
+
+
+def write_trial(context: Context, after: ReleaseRecord, guard: GuardedReleases) -> None:
+    """Writes what would be live, unless it is refused, and what each rule says of it.
+
+    The columns: rule, `ok` or `failed`, what was found, what is needed, the way out or `-`.
+    """
+    if not guard.is_refused:
+        context.write(f"{after.spec_digest}\n")
+        context.flush()
+    if guard.verdicts:
+        table(context, _VERDICTS, map(_verdict_row, guard.verdicts))
+    context.flush()
+    names = _broken(guard.verdicts)
+    if guard.is_refused:
+        context.tell(f"{after.name}: would be refused by policy: {names}. Nothing was changed")
+    elif guard.was_forced:
+        context.tell(f"{after.name}: would go against the policy: {names}")
+
+
+def tell_passed(context: Context, guard: GuardedReleases) -> None:
+    """Says on standard error what of a change is worth knowing beside what is live now."""
+    if guard.was_forced:
+        context.tell(f"this is against the policy, and recorded so: {_broken(guard.verdicts)}")
+    if guard.signed_by:
+        context.tell(f"signed by {escape(guard.signed_by)}")
+
+
+def write_checks(context: Context, checks: Iterable[Check]) -> None:
+    """Writes what was looked at: the entry or `-`, what was looked at, the result, what it is."""
+    table(context, _CHECKS, map(_check_row, checks))
+
+
+def _verdict_row(verdict: Verdict) -> list[Cell | str]:
+    remedy = Cell(verdict.remedy or "-", verdict.remedy)
+    return [verdict.rule, _result("ok" if verdict.ok else "failed"), *verdict[2:4], remedy]
+
+
+def _check_row(check: Check) -> list[Cell | str]:
+    place = Cell("-", "") if check.seq is None else f"@{check.seq}"
+    return [place, check.check, _result(check.result), check.detail]
+
+
+def _result(result: str) -> Cell:
+    return Cell(result, result, _STYLES[result])
+
+
+def _broken(verdicts: Iterable[Verdict]) -> str:
+    return ", ".join(dict.fromkeys(verdict.rule for verdict in verdicts if not verdict.ok))

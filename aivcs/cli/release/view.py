@@ -1,0 +1,160 @@
+"""How releases look: lines of tabs for programs, a history to read for people."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.cli.render.output import Cell
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.release.history import EntryDetails, HistoryEntry
+    from aivcs.marks import BlockMark, SignatureMark
+
+_STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
+
+
+def write_history(context: "Context", history: "Iterable[HistoryEntry]") -> None:
+    """Writes a history for a person, through a pager if one is wanted."""
+    from itertools import chain, islice
+
+    from aivcs.cli.render.output import table
+    from aivcs.cli.render.table import Column
+
+    entries = iter(history)
+    # The first before the pager: what is wrong with the request is said without one.
+    first = list(islice(entries, 1))
+    if not first:
+        return
+    columns = [
+        Column(""), Column("SEQ", right=True), Column("ACTION"), Column("LABEL"), Column("SPEC"),
+        Column("STATE"), Column("AGE", right=True), Column("BY", wraps=True),
+        Column("RUNS", right=True),
+        Column("REASON", wraps=True),
+    ]  # fmt: skip
+    table(context, columns, map(_cells, chain(first, entries)))
+
+
+def _cells(told: "HistoryEntry") -> "list[Cell | str]":
+    from aivcs.cli.render.output import Cell
+    from aivcs.cli.render.time_format import age
+
+    record, metadata = told.record, told.record.metadata
+    style = _style(told)
+    forced = "forced: " if record.forced else ""
+    return [
+        Cell("*" if told.is_live else "", "●" if told.is_live else "", style),
+        str(record.seq),
+        Cell(record.action, record.action, "magenta" if record.action == "rollback" else ""),
+        metadata.version_label or "-",
+        Cell(record.spec_digest, record.spec_digest.short),
+        Cell(told.shown_state, _state(told), style),
+        Cell(record.created_at, age(record.created_at), "dim"),
+        _person(metadata.promoted_by),
+        str(len(record.evidence)) if record.evidence else "",
+        f"{forced}{metadata.notes or ''}",
+    ]
+
+
+def _state(told: "HistoryEntry") -> str:
+    """The state for a person, to whom only one entry can be the current one.
+
+    What an entry made live may be live by a later one, which returned to it.
+    """
+    if told.is_live:
+        return told.shown_state
+    return told.shown_state.replace("current", "live again")
+
+
+def _style(told: "HistoryEntry") -> str:
+    return "red" if told.is_blocked else _STATES[told.state]
+
+
+def _person(actor: str) -> "Cell":
+    """A person is shown without the address."""
+    from aivcs.cli.render.output import Cell
+
+    return Cell(actor, actor.partition(" <")[0] or actor)
+
+
+def write_list(context: "Context", live: "Iterable[HistoryEntry]") -> None:
+    """Writes what is live under each name as a table for a person."""
+    from aivcs.cli.render.output import Cell, table
+    from aivcs.cli.render.table import Column
+    from aivcs.cli.render.time_format import ago
+
+    columns = [
+        Column("NAME"), Column("LIVE"), Column("LABEL"), Column("STATE"), Column("SINCE"),
+        Column("BY", wraps=True),
+    ]  # fmt: skip
+    rows: Iterator[list[Cell | str]] = (
+        [
+            told.record.name,
+            Cell(told.record.spec_digest, told.record.spec_digest.short),
+            told.record.metadata.version_label or "-",
+            Cell(told.shown_state, told.shown_state, _style(told)),
+            Cell(told.record.created_at, ago(told.record.created_at), "dim"),
+            _person(told.record.metadata.promoted_by),
+        ]
+        for told in live
+    )
+    table(context, columns, rows)
+
+
+def shown_fields(shown: "EntryDetails") -> "Iterator[tuple[str, Cell | str]]":
+    """Yields names and values of everything that is to be said about an entry or a mark."""
+    from aivcs.marks import BlockMark, SignatureMark
+
+    what = shown.sealed.what
+    if isinstance(what, BlockMark):
+        yield from _block_fields(what)
+    elif isinstance(what, SignatureMark):
+        yield from _signature_fields(what)
+    elif shown.told is not None:
+        yield from _release_fields(shown.told)
+    yield "hash", shown.sealed.hash
+    for mark in shown.signatures:
+        yield "signature", f"@{mark.seq} {mark.fingerprint} {mark.created_at}"
+    for block in shown.blocks:
+        yield block.mark, f"@{block.seq} {block.created_at} {block.by}: {block.reason}"
+
+
+def _release_fields(told: "HistoryEntry") -> "Iterator[tuple[str, Cell | str]]":
+    from aivcs.cli.render.output import Cell
+
+    record = told.record
+    yield "name", record.name
+    yield "entry", f"@{record.seq}"
+    yield "action", record.action
+    yield "state", Cell(told.shown_state, _state(told))
+    yield "spec", record.spec_digest
+    yield "label", record.metadata.version_label or "-"
+    yield "by", record.metadata.promoted_by
+    yield "reason", record.metadata.notes or "-"
+    yield "created", record.created_at
+    yield "element", f"@{record.target_seq}"
+    yield "below", "-" if record.parent_seq is None else f"@{record.parent_seq}"
+    for run in record.evidence:
+        yield "evidence", f"{run.run_id} {run.head.lines} {run.head.hash}"
+    if record.policy is not None:
+        yield "policy", record.policy
+    if record.forced:
+        yield "forced", "yes"
+
+
+def _block_fields(mark: "BlockMark") -> "Iterator[tuple[str, str]]":
+    yield "name", mark.name
+    yield "entry", f"@{mark.seq}"
+    yield "mark", mark.mark
+    yield "spec", mark.spec_digest
+    yield "by", mark.by
+    yield "reason", mark.reason
+    yield "created", mark.created_at
+
+
+def _signature_fields(mark: "SignatureMark") -> "Iterator[tuple[str, str]]":
+    yield "name", mark.name
+    yield "entry", f"@{mark.seq}"
+    yield "mark", mark.mark
+    yield "signs", f"@{mark.signed_seq} {mark.signed_hash}"
+    yield "key", mark.fingerprint
+    yield "created", mark.created_at
+    yield "armor", mark.signature

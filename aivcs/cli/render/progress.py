@@ -1,0 +1,113 @@
+"""A progress bar on standard error, for a person who waits; nothing at all for anybody else.
+
+It is drawn over itself, and the cursor is never hidden: so there is nothing to restore, however the
+process ends.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from aivcs.cli.session.context import Context
+
+_PAUSE = 0.1
+"""Seconds between two pictures of the bar."""
+_WIPE = b"\r\x1b[2K"
+"""Empties the line that the cursor is in, and goes to its beginning."""
+
+
+class Bar:
+    """How many of some bytes were read; a context manager that takes the bar away at the end."""
+
+    def __init__(self, context: Context, what: str, measure: Callable[[], int]) -> None:
+        """Draws nothing yet.
+
+        Args:
+            context: Whose terminal it is.
+            what: What is being done.
+            measure: Tells how many bytes there are; asked only if there is a bar.
+        """
+        self._context = context
+        self._what = what
+        self._measure = measure
+        self._console: Console | None = None
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._drawn = 0.0
+
+    def __enter__(self) -> Bar:
+        """Draws the bar, if standard error is a terminal that can be drawn on."""
+        if not os.isatty(2) or self._context.environment.get("TERM", "dumb") == "dumb":
+            return self
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        plain = self._context.color == "never" or bool(self._context.environment.get("NO_COLOR"))
+        self._console = Console(stderr=True, no_color=plain)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            auto_refresh=False,
+        )
+        self._task = self._progress.add_task(self._what, total=max(1, self._measure()))
+        try:
+            self._draw()
+        except BaseException:  # an interrupt just now: nobody else would take the bar away
+            self.clear()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Takes the bar away."""
+        self.clear()
+
+    def advance(self, size: int) -> None:
+        """Counts some bytes more."""
+        if self._progress is None or self._task is None:
+            return
+        self._progress.advance(self._task, size)
+        if monotonic() - self._drawn >= _PAUSE:
+            self._draw()
+
+    def clear(self) -> None:
+        """Wipes the line of the bar, for something else to be printed; it comes back by itself."""
+        if self._progress is not None:
+            _write(_WIPE)
+
+    def _draw(self) -> None:
+        assert self._console is not None
+        assert self._progress is not None
+        self._drawn = monotonic()
+        with self._console.capture() as picture:
+            self._console.print(self._progress.get_renderable(), end="")
+        _write(_WIPE + picture.get().rstrip("\n").encode(self._console.encoding, "replace"))
+
+
+def _write(data: bytes) -> None:
+    try:
+        os.write(2, data)
+    except OSError:
+        pass  # then nobody sees it

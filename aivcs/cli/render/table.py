@@ -1,0 +1,168 @@
+"""Tables on a terminal: columns that suit its width, rows written as they come.
+
+The width of each column is settled by the first rows, so a table of any length is never held in
+memory. What does not fit is wrapped or cut where the column says that it may be, and a column that
+can be missed is left out; where that is not enough, a row goes on in a line below.
+"""
+
+from __future__ import annotations
+
+from itertools import chain, islice, zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.cli.render.text_width import cut, width, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+SAMPLE = 200
+"""Rows that are read before the first is written; more than a screen has."""
+_LEAST = 12
+"""Cells that a column which wraps or is cut is given, at least."""
+_GAP = "  "
+_INDENT = "    "
+"""Before the rest of a row for which one line of the terminal is too short."""
+_STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "magenta": 35}
+"""The codes (ECMA-48, SGR) of the styles there are: what can be read on white and on black."""
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        title: Its header.
+        wraps: Whether long cells are wrapped where room is short, rather than kept whole.
+        right: Whether it is aligned to the right.
+        cuts: Whether long cells are cut where room is short.
+        leaves: Where there is no room the column with the highest number is left out first; one
+            with 0 never.
+    """
+
+    title: str
+    wraps: bool = False
+    right: bool = False
+    cuts: bool = False
+    leaves: int = 0
+
+
+class Shown(NamedTuple):
+    """A cell as a person sees it.
+
+    Attributes:
+        text: Its text, without control characters.
+        style: Words of `paint`.
+    """
+
+    text: str
+    style: str = ""
+
+
+def paint(text: str, style: str) -> str:
+    """Returns a text in a style: none, or some of the words bold, dim, red, green, and so on."""
+    if not style or not text:
+        return text
+    return f"\x1b[{';'.join(str(_STYLES[word]) for word in style.split())}m{text}\x1b[0m"
+
+
+def draw(
+    columns: Sequence[Column], rows: Iterable[Sequence[Shown]], screen: int, *, color: bool
+) -> Iterator[str]:
+    """Yields the lines of a table, each with its newline.
+
+    Args:
+        columns: Its columns.
+        rows: Its rows, a cell for each column.
+        screen: The cells of a line of the terminal.
+        color: Whether to use styles.
+    """
+    rows = iter(rows)
+    first = list(islice(rows, SAMPLE))
+    widths = _fit(
+        columns,
+        [
+            max([width(column.title), *(width(row[number].text) for row in first)])
+            for number, column in enumerate(columns)
+        ],
+        screen,
+    )
+    header = [Shown(column.title, "bold") for column in columns]
+    groups = _grouped(widths, screen)
+    for row in chain([header], first, rows):
+        for group in groups:
+            cells = [(columns[number], row[number], room) for number, room in group]
+            indent = "" if group is groups[0] else _INDENT
+            if not indent or any(cell.text for _, cell, _ in cells):
+                yield from _lines(cells, indent, color=color)
+
+
+def _fit(columns: Sequence[Column], widest: list[int], screen: int) -> list[int | None]:
+    """The width of each column, None for one that is left out."""
+    least = [
+        min(room, _LEAST) if column.wraps or column.cuts else room
+        for column, room in zip(columns, widest, strict=True)
+    ]
+    there = [number for number, room in enumerate(widest) if room]
+    for number in sorted(there, key=lambda number: -columns[number].leaves):
+        if _total(least, there) <= screen or not columns[number].leaves:
+            break
+        there.remove(number)
+    widths: list[int | None] = [None] * len(columns)
+    spare = screen - _total(least, there)
+    for number in there:
+        widths[number] = least[number]
+        if spare < 0 and columns[number].wraps:  # it may get a line of its own
+            widths[number] = min(widest[number], max(screen - len(_INDENT), _LEAST))
+    wanting = [number for number in there if widest[number] > least[number]]
+    for done, number in enumerate(sorted(wanting, key=lambda number: widest[number])):
+        if spare <= 0:
+            break
+        more = min(widest[number] - least[number], spare // (len(wanting) - done))
+        widths[number] = least[number] + more
+        spare -= more
+    return widths
+
+
+def _total(widths: Sequence[int], there: Sequence[int]) -> int:
+    return sum(widths[number] for number in there) + len(_GAP) * (len(there) - 1)
+
+
+def _grouped(widths: Sequence[int | None], screen: int) -> list[list[tuple[int, int]]]:
+    """The columns that stand side by side, and their widths: all, if there is room for them."""
+    groups: list[list[tuple[int, int]]] = [[]]
+    left = screen
+    for number, room in enumerate(widths):
+        if room is None:
+            continue
+        if groups[-1] and room > left:
+            groups.append([])
+            left = screen - len(_INDENT)
+        groups[-1].append((number, room))
+        left -= room + len(_GAP)
+    return groups
+
+
+def _lines(
+    there: Sequence[tuple[Column, Shown, int]], indent: str, *, color: bool
+) -> Iterator[str]:
+    """The lines of a row, or of a part of it; more than one if a cell is wrapped."""
+    cells: list[list[str]] = []
+    for column, cell, room in there:
+        if column.cuts:
+            cells.append([cut(cell.text, room)])
+        elif column.wraps:
+            cells.append(list(wrap(cell.text, room)))
+        else:
+            cells.append([cell.text])
+    for texts in zip_longest(*cells, fillvalue=""):
+        line = indent
+        left = 0  # spaces that are owed before the next text, and never stand at the end of a line
+        for (column, cell, room), text in zip(there, texts, strict=True):
+            spaces = max(0, room - width(text))
+            if text:
+                line += " " * (left + spaces * column.right)
+                line += paint(text, cell.style if color else "")
+                left = spaces * (not column.right)
+            else:
+                left += room
+            left += len(_GAP)
+        yield line + "\n"

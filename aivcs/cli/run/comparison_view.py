@@ -1,0 +1,228 @@
+"""How the comparison of two runs looks: side by side for a person, a line each for a program."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from aivcs.cli.render.output import escape
+from aivcs.cli.render.table import paint
+from aivcs.cli.render.text_width import cut, pad
+from aivcs.cli.render.time_format import duration
+from aivcs.codec.json import encode_trusted
+from aivcs.compare.json_difference import dotted
+from aivcs.trace.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.commands.run.diff import RunComparison, Side
+    from aivcs.compare.json_difference import Change
+    from aivcs.trace.tool_calls import Call, Step
+
+_SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
+_STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOVED: "red"}
+_KINDS = (ADDED, REMOVED, MOVED, CHANGED)
+_AROUND = 2
+"""Calls alike that are shown before and after others."""
+_LEAST = 50
+"""Columns of a terminal that two columns need; on a narrower one lines are broken."""
+_BEFORE = 12
+"""Characters that are shown of what two values begin with alike."""
+_VALUE = 400
+"""Characters of a value that are looked at for what fits on a terminal."""
+
+
+def plain(found: RunComparison) -> Iterator[str]:
+    """Yields what programs read: facts of both runs, then every call that differs.
+
+    A fact is its name and two values. A call is what became of it, its seq in A and in B, its tool,
+    and the place and two values of a parameter that differs: a line for each, or one without.
+    """
+    for name, a, b in _facts(found, for_person=False):
+        yield "\t".join((name, escape(a), escape(b)))
+    for step in found.steps:
+        if step.kind == SAME:
+            continue
+        seqs = [str(call.seq) if call else "-" for call in (step.a, step.b)]
+        head = "\t".join((step.kind, *seqs, escape(step.tool) or "-"))
+        for place, a, b in _values(step) or [("-", "-", "-")]:
+            yield "\t".join((head, escape(place), escape(a), escape(b)))
+
+
+def as_json(found: RunComparison) -> dict[str, Any]:
+    """Returns the comparison as a JSON value."""
+    by_kind = {kind: [s for s in found.steps if s.kind == kind] for kind in _KINDS}
+    return {
+        "a": _side_json(found.a),
+        "b": _side_json(found.b),
+        "equal": found.is_equal,
+        "events_a": found.a.events,
+        "events_b": found.b.events,
+        "tool_call_changes": sum(map(len, by_kind.values())),
+        **{kind: [_step_json(step) for step in steps] for kind, steps in by_kind.items()},
+    }
+
+
+def shown(found: RunComparison, *, color: bool) -> Iterator[str]:
+    """Yields what a person sees, as wide as the terminal."""
+    screen = max(shutil.get_terminal_size().columns, _LEAST)
+    facts = list(_facts(found, for_person=True))
+    name_width = max(len(escape(name)) for name, _, _ in facts) + 2
+    width = (screen - name_width - 2) // 2
+    for name, a, b in facts:
+        line = f"{_fit(name, name_width)}{_fit(a, width)}  {_fit(b, width).rstrip()}".rstrip()
+        yield _colored(line, "bold" if name == "run" else "magenta" if a != b else "", color=color)
+    yield ""
+    width = (screen - 3) // 2
+    for row in _shortened(found.steps):
+        if isinstance(row, int):
+            yield _colored(f"  … {row} calls alike …", "dim", color=color)
+        else:
+            for left, sign, right in _rows(row):
+                line = f"{_fit(left, width)} {sign} {_fit(right, width)}".rstrip()
+                yield _colored(line, _STYLES[row.kind], color=color)
+    counts = {kind: sum(step.kind == kind for step in found.steps) for kind in (SAME, *_KINDS)}
+    yield ""
+    told = [
+        f"calls: {counts[SAME]} alike",
+        f"{counts[CHANGED]} with other parameters (~)",
+        f"{counts[MOVED]} moved (%)",
+        f"{counts[REMOVED]} removed (<)",
+        f"{counts[ADDED]} added (>)",
+    ]
+    line = ", ".join(told)
+    yield from [line] if len(line) <= screen else told
+
+
+def _facts(found: RunComparison, *, for_person: bool) -> Iterator[tuple[str, str, str]]:
+    sides = (found.a, found.b)
+    for name, *values in zip(
+        ("run", "agent", "spec", "status", "exit code", "final state", "duration", "events"),
+        *(_facts_of(side, for_person=for_person) for side in sides),
+        strict=True,
+    ):
+        a, b = values
+        yield (name if for_person else name.replace(" ", "_")), a, b
+    for kind in [*found.a.kinds, *(k for k in found.b.kinds if k not in found.a.kinds)]:
+        counts = [str(side.kinds.get(kind, 0)) for side in sides]
+        yield (f"  {kind}" if for_person else f"events.{escape(kind)}"), counts[0], counts[1]
+
+
+def _facts_of(side: Side, *, for_person: bool) -> list[str]:
+    record, summary = side.record, side.record.summary
+    state = summary.final_state_digest if summary else None
+    took = summary.duration_ms if summary else None
+    exit_code = summary.exit_code if summary else None
+    if for_person:
+        texts = [record.run_id, record.metadata.agent_name, record.spec_digest.short]
+        lasted = duration(took)
+    else:
+        texts = [record.run_id, record.metadata.agent_name, record.spec_digest]
+        lasted = "-" if took is None else str(took)
+    ended = state.short if state and for_person else state
+    code = "-" if exit_code is None else str(exit_code)
+    return [*texts, record.status, code, ended or "-", lasted, str(side.events)]
+
+
+def _side_json(side: Side) -> dict[str, Any]:
+    record = side.record.to_json()
+    return record | {"tool_calls": side.calls, "kinds": side.kinds}
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    fields: dict[str, Any] = {"tool_name": step.tool}
+    for side, call in (("a", step.a), ("b", step.b)):
+        if call is not None:
+            fields[side] = {"seq": call.seq, "parameters": call.parameters}
+    if step.kind in {CHANGED, MOVED}:
+        fields["changes"] = [
+            change.to_json() | {"path": dotted(change.place)} for change in step.changes
+        ]
+    return fields
+
+
+def _values(step: Step) -> list[tuple[str, str, str]]:
+    """The parameters that differ, or all of a call that is on one side only."""
+    if step.a is None or step.b is None:
+        a, b = (encode_trusted(call.parameters) if call else "-" for call in (step.a, step.b))
+        return [("-", a, b)]
+    return [_change_values(change) for change in step.changes]
+
+
+def _change_values(change: Change) -> tuple[str, str, str]:
+    a = "-" if change.op == "add" else encode_trusted(change.a)
+    b = "-" if change.op == "remove" else encode_trusted(change.b)
+    return dotted(change.place) or "-", a, b
+
+
+def _shortened(steps: list[Step]) -> Iterator[Step | int]:
+    """The calls, with a number in place of many alike in a row."""
+    alike: list[Step] = []
+    for step in [*steps, None]:
+        if step is not None and step.kind == SAME:
+            alike.append(step)
+            continue
+        if len(alike) > 2 * _AROUND + 1:
+            yield from alike[:_AROUND]
+            yield len(alike) - 2 * _AROUND
+            yield from alike[-_AROUND:]
+        else:
+            yield from alike
+        alike = []
+        if step is not None:
+            yield step
+
+
+def _rows(step: Step) -> Iterator[tuple[str, str, str]]:
+    """The lines of a call: its tool, and below what differs."""
+    sign = _SIGNS[step.kind]
+    if step.kind in {CHANGED, MOVED}:
+        yield _name(step.a), sign, _name(step.b)
+        for change in step.changes:
+            place, a, b = _change_values(change)
+            a, b = _from_difference(a, b)
+            # A side that has no such parameter is left empty.
+            yield (
+                "" if change.op == "add" else f"         {place}: {a[:_VALUE]}",
+                " ",
+                "" if change.op == "remove" else f"         {place}: {b[:_VALUE]}",
+            )
+    else:
+        yield _full(step.a), sign, _full(step.b)
+
+
+def _name(call: Call | None) -> str:
+    assert call is not None
+    return f"{call.seq:>6}  {call.tool or '-'}"
+
+
+def _full(call: Call | None) -> str:
+    """A call with as much of its parameters as may fit."""
+    if call is None:
+        return ""
+    values = call.parameters
+    if isinstance(values, dict):
+        text = " ".join(f"{key}={encode_trusted(value)[:_VALUE]}" for key, value in values.items())
+    else:
+        text = encode_trusted(values)
+    return f"{_name(call)}  {text[:_VALUE]}"
+
+
+def _from_difference(a: str, b: str) -> tuple[str, str]:
+    """Two values, without a long beginning that they have in common."""
+    alike = 0
+    while alike < min(len(a), len(b)) and a[alike] == b[alike]:
+        alike += 1
+    if alike <= _BEFORE + 1:
+        return a, b
+    return f"…{a[alike - _BEFORE :]}", f"…{b[alike - _BEFORE :]}"
+
+
+def _fit(text: str, width: int) -> str:
+    """A text as wide as a column, cut where it is longer."""
+    return pad(cut(escape(text), width), width)
+
+
+def _colored(line: str, style: str, *, color: bool) -> str:
+    return paint(line, style) if color else line

@@ -1,0 +1,207 @@
+"""How a run's timeline looks: a line for each step, folded where it is long.
+
+Of a long run the beginning and the end are shown, and between them what went wrong; of a long text
+the beginning, and how long it is. `aivcs run events` has all of it. What a step is, and what it
+took, `aivcs.trace.timeline` says.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from aivcs.cli.render.output import escape
+from aivcs.cli.render.table import paint
+from aivcs.cli.render.text_width import cut, pad, width, wrap
+from aivcs.cli.render.time_format import short_duration
+from aivcs.codec.json import encode_trusted
+from aivcs.model import RunStatus
+from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, Step, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.model import RunEvent, RunRecord
+
+FIRST = 40
+"""Steps of a run that are shown of its beginning."""
+LAST = 40
+"""Steps that are shown of its end."""
+_NARROW = 60
+"""Cells below which a step takes two lines."""
+_WIDE = 100
+"""Cells from which on there is room for the seq of a step, too."""
+_LINES_OF_ERROR = 4
+"""Lines of what went wrong that are shown, at most."""
+
+
+class Timeline:
+    """The timeline of one run."""
+
+    def __init__(self, record: RunRecord, screen: int, *, color: bool) -> None:
+        """Takes the run, the cells of a line of the terminal, and whether to use colour."""
+        self._record = record
+        self._screen = screen
+        self._color = color
+        self._start: int | None = None
+        self._events = self._bytes = 0
+
+    def lines(self, events: Iterable[RunEvent]) -> Iterator[str]:
+        """Yields lines for each step that is shown, for what is left out, and for the totals.
+
+        Args:
+            events: The events of the run by seq; none is kept.
+
+        Raises:
+            StorageError: What reading the events raises, where it is reached.
+        """
+        counts = dict.fromkeys((CALL, MESSAGE, "error"), 0)
+
+        def counted() -> Iterator[Step]:
+            for step in steps(self._counted(events)):
+                if step.what in counts:
+                    counts[step.what] += 1
+                counts["error"] += step.error is not None
+                yield step
+
+        for part in _folded(counted()):
+            if isinstance(part, Step):
+                yield from self._step(part)
+            else:
+                has_all = f"aivcs run events {self._record.run_id[:8]} has all"
+                for text in wrap(f"… {part}; {has_all}", max(self._screen - 3, 8)):
+                    yield "   " + self._paint(text, "dim")
+        totals = [
+            count(self._events, "event"),
+            count(counts[CALL], "tool call"),
+            count(counts[MESSAGE], "message"),
+            size(self._bytes),
+        ]
+        line = ", ".join(part for part in totals if part[:2] != "0 ")
+        trouble = count(counts["error"], "error")
+        if counts["error"]:
+            line += f", {trouble}"
+        if self._events:
+            yield ""
+        for text in wrap(line if self._events else "no events", max(self._screen, 8)):
+            yield text.replace(trouble, self._paint(trouble, "bold red"))
+
+    def _counted(self, events: Iterable[RunEvent]) -> Iterator[RunEvent]:
+        for event in events:
+            assert event.timestamp is not None
+            if self._start is None:
+                # Events that were taken over from elsewhere may be older than the run.
+                self._start = min(event.timestamp, self._record.created_at).microseconds()
+            self._events += 1
+            self._bytes += len(encode_trusted(event.payload).encode())
+            yield event
+
+    def _step(self, step: Step) -> Iterator[str]:
+        """The lines of one step: when, how long, who or what, and what it was about."""
+        since = step.at - (self._start or 0)
+        sign = "-" if since <= -1000 else "+"  # less than a millisecond is none
+        offset = sign + short_duration(abs(since))
+        took = "" if step.took is None else short_duration(step.took)
+        mark = " " if step.error is None else self._paint("✗", "bold red")
+        style = "bold red" if step.error else "bold" if step.what == MESSAGE else ""
+        times = f"{offset:>8} {took:>6}"
+        if self._screen < _NARROW:
+            name = cut(escape(step.name), max(self._screen - 18, 4))
+            yield f"{self._paint(times, 'dim')} {mark} {self._paint(name, style)}"
+            for line in self._details(step, max(self._screen - 3, 8)):
+                yield f"   {line}"
+            return
+        room = 16 if self._screen < _WIDE else 20
+        name = self._paint(pad(cut(escape(step.name), room), room), style)
+        if self._screen >= _WIDE:
+            times = f"{step.seq:>6} {times}"
+        begin = f"{self._paint(times, 'dim')} {mark} {name}  "
+        indent = " " * (len(times) + 3 + room + 2)
+        for line in self._details(step, self._screen - len(indent)) or [""]:
+            yield (begin + line).rstrip()
+            begin = indent
+
+    def _details(self, step: Step, room: int) -> list[str]:
+        """What a step was about, in lines of so many cells at most."""
+        text = escape(step.text)
+        if step.error is not None:
+            error = "" if step.error == step.name else escape(step.error)
+            given = text if step.what in {CALL, OTHER} else ""
+            if given and width(given) + 3 + width(error) <= room:
+                return [f"{given} → {self._paint(error, 'red')}"]
+            lines = list(wrap(error, room))
+            if len(lines) > _LINES_OF_ERROR:
+                lines[_LINES_OF_ERROR - 1 :] = [cut(lines[_LINES_OF_ERROR - 1] + " …", room)]
+            wrong = [self._paint(line, "red") for line in lines]
+            return [_fold(given, step.size, room), *wrong] if given else wrong
+        if step.what not in {CALL, RESULT}:
+            return [_fold(text, step.size, room)] if text else []
+        if step.result is None:
+            end = "→ no result"
+            if self._record.status is RunStatus.RUNNING:
+                end = "→ no result yet"
+            text = _fold(text, step.size, room - width(end) - 1)
+            return [f"{text} {self._paint(end, 'dim')}".lstrip(" ")]
+        end = f"→ {size(step.result_size)}"
+        result = escape(step.result)
+        # The parameters may take what the beginning of the result does not need, and at least half.
+        half = max(room // 2, room - width(end) - 3 - width(result))
+        text = _fold(text, step.size, min(half, room - width(end) - 1))
+        left = room - width(text) - width(end) - 3
+        if left >= 8 and result:
+            end += f"  {cut(result, left)}"
+        return [f"{text} {self._paint(end, 'dim')}".lstrip(" ")]
+
+    def _paint(self, text: str, style: str) -> str:
+        return paint(text, style) if self._color else text
+
+
+def _folded(found: Iterable[Step]) -> Iterator[Step | str]:
+    """The steps to show, and in the place of others how many they are; holds `LAST` of them."""
+    kept: deque[Step] = deque()
+    first = last = number = 0
+    for position, step in enumerate(found):
+        if position < FIRST:
+            yield step
+            continue
+        kept.append(step)
+        if len(kept) <= LAST:
+            continue
+        oldest = kept.popleft()
+        if oldest.error is None:
+            first, last, number = first if number else oldest.seq, oldest.seq, number + 1
+            continue
+        if number:
+            yield _left_out(number, first, last)
+            number = 0
+        yield oldest
+    if number:
+        yield _left_out(number, first, last)
+    yield from kept
+
+
+def _left_out(number: int, first: int, last: int) -> str:
+    return f"{count(number, 'step')} left out, seq {first} to {last}"
+
+
+def _fold(text: str, whole: int, room: int) -> str:
+    """The beginning of a text, and how large the whole is where something is missing."""
+    if width(text) <= room and len(text) < BRIEF:
+        return text
+    end = f"… {size(whole)}"
+    return cut(text, max(room - width(end) + 1, 0)).removesuffix("…").rstrip() + end
+
+
+def size(number: int) -> str:
+    """Returns a number of bytes for a person: `12 B`, `1.2 KiB`, `34 MiB`."""
+    if number < 1024:
+        return f"{number} B"
+    amount, unit = number / 1024, "KiB"
+    if amount >= 1024:
+        amount, unit = amount / 1024, "MiB"
+    return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+
+
+def count(number: int, what: str) -> str:
+    """Returns a number of things: `1 step`, `2,000 steps`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,246 @@
+"""How runs look: the record of one, lists of them, and figures of many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.cli.render import output as render
+from aivcs.cli.render.output import Cell, escape
+from aivcs.cli.render.table import Column, paint
+from aivcs.cli.render.text_width import pad, width, wrap
+from aivcs.cli.render.time_format import age, ago, duration, short_duration
+from aivcs.cli.run.timeline_view import Timeline, count
+from aivcs.codec.json import encode_trusted
+from aivcs.commands.run.stats import PERCENTILES
+from aivcs.model import RunStatus, Timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from aivcs.cli.render.output import Output
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.run.stats import AgentStatistics
+    from aivcs.model import RunEvent, RunRecord
+
+STATUS_STYLE = {
+    RunStatus.RUNNING: "bold", RunStatus.COMPLETED: "green", RunStatus.FAILED: "red",
+    RunStatus.CANCELLED: "magenta",
+}  # fmt: skip
+"""Colours that can be read on a dark and on a light background."""
+COLUMNS = [
+    Column("RUN"), Column("AGENT", cuts=True), Column("STATUS"), Column("AGE", right=True),
+    Column("SPEC", leaves=3), Column("EVENTS", right=True, leaves=2),
+    Column("TOOK", right=True, leaves=1),
+]  # fmt: skip
+STATISTICS_COLUMNS = [
+    Column("AGENT", cuts=True), Column("RUNS", right=True), Column("NOW", right=True, leaves=2),
+    Column("FAILED", right=True, leaves=6), Column("SUCCESS", right=True),
+    Column("P50", right=True), Column("P90", right=True, leaves=3),
+    Column("P99", right=True, leaves=4), Column("LAST 14 DAYS", leaves=5),
+]  # fmt: skip
+_BARS = "▁▂▃▄▅▆▇█"
+_SHOWN_PAYLOAD = 2000
+"""Characters of a payload shown on a terminal."""
+
+
+def row(record: RunRecord) -> list[Cell | str]:
+    """Returns the cells of `COLUMNS`."""
+    summary = record.summary
+    took = summary.duration_ms if summary else None
+    return [
+        Cell(record.run_id, record.run_id[:8]),
+        record.metadata.agent_name,
+        Cell(record.status, record.status.lower(), STATUS_STYLE[record.status]),
+        Cell(record.created_at, age(record.created_at)),
+        Cell(record.spec_digest, record.spec_digest.short),
+        str(summary.total_events) if summary else "-",
+        Cell("-", "-") if took is None else Cell(str(took), short_duration(took * 1000)),
+    ]
+
+
+def print_list(context: Context, records: Iterable[RunRecord]) -> None:
+    """Prints a table of runs, and below it how many there are of each status."""
+    counts = dict.fromkeys(STATUS_STYLE, 0)
+
+    def counted() -> Iterator[list[Cell | str]]:
+        for record in records:
+            counts[record.status] += 1
+            yield row(record)
+
+    def footer() -> str:
+        total = sum(counts.values())
+        parts = [f"{number} {status.lower()}" for status, number in counts.items() if number]
+        return f"\n{count(total, 'run')}: {', '.join(parts)}\n" if total else "\nno runs\n"
+
+    render.table(context, COLUMNS, counted(), footer=footer)
+
+
+def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None:
+    """Prints a table of agents and how their runs went, and below it what the figures are."""
+    total = agents = 0
+
+    def rows() -> Iterator[list[Cell | str]]:
+        nonlocal total, agents
+        for statistics in found:
+            total, agents = total + statistics.runs, agents + 1
+            yield _statistics_row(statistics)
+
+    def footer() -> str:
+        if not agents:
+            return "\nno runs\n"
+        text = (
+            f"{count(agents, 'agent')}, {count(total, 'run')}; NOW are running, SUCCESS is of "
+            "those that completed or failed, P50, P90 and P99 are how long runs took"
+        )
+        return "\n" + "".join(f"{line}\n" for line in wrap(text, max(render.screen_width(), 8)))
+
+    render.table(context, STATISTICS_COLUMNS, rows(), footer=footer)
+
+
+def statistics_line(statistics: AgentStatistics) -> str:
+    """Returns the figures of an agent as a line for a program.
+
+    Agent, runs, running, completed, failed, cancelled, success rate from 0 to 1, the three
+    percentiles in milliseconds, and when the newest run was started; "-" for what there is not.
+    """
+    rate = statistics.success_rate
+    cells = (
+        statistics.agent_name,
+        statistics.runs,
+        *statistics.counts.values(),
+        None if rate is None else f"{rate:.4f}",
+        *map(statistics.percentile, PERCENTILES),
+        statistics.last_created_at,
+    )
+    return "\t".join("-" if cell is None else str(cell) for cell in cells) + "\n"
+
+
+def _statistics_row(statistics: AgentStatistics) -> list[Cell | str]:
+    rate = statistics.success_rate
+    # Rounded down: of an agent that failed once in ten thousand nobody should read 100 %.
+    shown = "-" if rate is None else f"{int(rate * 1000) / 10}%"
+    counts = statistics.counts
+    return [
+        statistics.agent_name,
+        str(statistics.runs),
+        str(counts[RunStatus.RUNNING] or "-"),
+        str(counts[RunStatus.FAILED] or "-"),
+        Cell(shown, shown, "red" if rate is not None and rate < 0.5 else ""),
+        *(
+            "-" if took is None else short_duration(took * 1000)
+            for took in map(statistics.percentile, PERCENTILES)
+        ),
+        _sparkline(statistics.runs_per_day),
+    ]
+
+
+def _sparkline(numbers: Sequence[int]) -> str:
+    """Bars for numbers, the greatest being the highest; a dot for none."""
+    most = max(numbers)
+    return "".join(
+        _BARS[(number * len(_BARS) - 1) // most] if number else "·" for number in numbers
+    )
+
+
+def fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
+    """Returns what there is to say about a run, for a program."""
+    pairs: list[tuple[str, Cell | str]] = [
+        ("run", record.run_id),
+        ("agent", record.metadata.agent_name),
+        ("status", record.status),
+        ("spec", record.spec_digest),
+        ("git commit", record.metadata.git_sha or "-"),
+        ("tags", encode_trusted(record.metadata.tags)),
+        ("created", record.created_at),
+        ("completed", record.completed_at or "-"),
+    ]
+    if record.owner is not None:
+        pairs.append(("owner", f"process {record.owner.pid} on {record.owner.host}"))
+    summary = record.summary
+    if summary is not None:
+        pairs += [
+            ("events", str(summary.total_events)),
+            ("final state", summary.final_state_digest or "-"),
+            ("duration", f"{summary.duration_ms} ms"),
+            ("success", "yes" if summary.success else "no"),
+        ]
+        if summary.exit_code is not None:
+            pairs.append(("exit code", str(summary.exit_code)))
+    return pairs
+
+
+def print_run(context: Context, record: RunRecord, events: Iterable[RunEvent]) -> None:
+    """Prints a run for a person: its record, then its timeline, through a pager if that is long.
+
+    Args:
+        context: Where to.
+        record: The run.
+        events: Its events by seq; read as they are printed.
+    """
+    with render.output(context) as out:
+        screen = render.screen_width()
+        for line in _header(record, screen, color=out.color):
+            out.write(line + "\n")
+        timeline = Timeline(record, screen, color=out.color)
+        for line in timeline.lines(events):
+            out.write(line + "\n")
+
+
+def event_line(out: Output, event: RunEvent) -> str:
+    """Returns an event as a line: seq, time, kind, payload."""
+    payload = escape(encode_trusted(event.payload))
+    kind = escape(event.kind)
+    if not out.for_person:
+        return f"{event.seq}\t{event.timestamp}\t{kind}\t{payload}\n"
+    if len(payload) > _SHOWN_PAYLOAD:
+        payload = f"{payload[:_SHOWN_PAYLOAD]}… ({len(payload)} characters; --json has all)"
+    clock = (event.timestamp or "")[11:23]
+    if out.color:
+        return f"\x1b[2m{event.seq:>5}  {clock}\x1b[0m  \x1b[1m{kind}\x1b[0m  {payload}\n"
+    return f"{event.seq:>5}  {clock}  {kind}  {payload}\n"
+
+
+def _header(record: RunRecord, screen: int, *, color: bool) -> Iterator[str]:
+    """What there is to say about a run, for a person."""
+    summary = record.summary
+    metadata = record.metadata
+    status = record.status.lower()
+    if summary is not None and summary.exit_code is not None:
+        status += f" (exit code {summary.exit_code})"
+    pairs = [("run", record.run_id), ("agent", metadata.agent_name), ("status", status)]
+    pairs.append(("spec", record.spec_digest))
+    if metadata.git_sha:
+        pairs.append(("git commit", metadata.git_sha))
+    if metadata.tags:
+        pairs.append(("tags", _tags(metadata.tags)))
+    pairs.append(("started", f"{_clock(record.created_at)} ({ago(record.created_at)})"))
+    if summary is not None:
+        pairs += [("took", duration(summary.duration_ms)), ("events", str(summary.total_events))]
+        if summary.final_state_digest:
+            pairs.append(("final state", summary.final_state_digest))
+    if record.owner is not None:
+        pairs.append(("owner", f"process {record.owner.pid} on {record.owner.host}"))
+    label = max(len(name) for name, _ in pairs) + 2
+    for name, value in pairs:
+        text = escape(value)
+        room = max(screen - label, 8)
+        if name in {"run", "spec", "git commit", "final state"} and width(text) > room:
+            text = text[: 8 if name == "run" else 12]  # a prefix will do to find it by
+        style = STATUS_STYLE[record.status] if name == "status" else ""
+        for number, line in enumerate(wrap(text, room)):
+            shown = pad("" if number else name, label)
+            yield (paint(shown, "dim") + paint(line, style)) if color else shown + line
+    yield ""
+
+
+def _tags(tags: object) -> str:
+    if not isinstance(tags, dict):
+        return encode_trusted(tags)
+    return " ".join(
+        f"{name}={value if isinstance(value, str) else encode_trusted(value)}"
+        for name, value in tags.items()
+    )
+
+
+def _clock(moment: Timestamp) -> str:
+    return f"{moment[:10]} {moment[11:19]} UTC"

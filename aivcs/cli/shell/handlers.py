@@ -1,0 +1,124 @@
+"""`aivcs shell-init`, and the process behind the functions that it prints."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.run.session import Refusal, ShellSession
+    from aivcs.model import RunId
+    from aivcs.store.contracts import RunLedger
+
+_ANSWER = 4000
+"""Bytes of an answer, at most: it is written in one piece."""
+
+_COMPLETIONS = {
+    "bash": ("completions/aivcs.bash", "bash-completion/completions/aivcs"),
+    "zsh": ("completions/_aivcs", "zsh/site-functions/_aivcs"),
+    "fish": ("completions/aivcs.fish", "fish/vendor_completions.d/aivcs.fish"),
+}
+"""Where the file of each shell is, beside the package or below `share/`."""
+
+
+def init(context: Context, shell: str | None) -> None:
+    """Prints the functions; the text is the same for both shells."""
+    if shell is not None and shell not in {"bash", "zsh"}:
+        raise UsageError(f"there are functions for bash and zsh, not for {shell[:60]!a}")
+    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "shell", "session.sh")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    command = shlex.join([*_own_command(), *context.given()])
+    context.write(text.replace("_aivcs_command=(aivcs)", f"_aivcs_command=({command})", 1))
+
+
+def completion(context: Context, shell: str) -> None:
+    """Prints the completion of a shell: the file that comes with this version, or the same anew."""
+    from aivcs.cli.session import shipped
+
+    if shell not in _COMPLETIONS:
+        raise UsageError(f"there are completions for bash, zsh and fish, not for {shell[:60]!a}")
+    beside, below_share = _COMPLETIONS[shell]
+    path = shipped.find(beside, below_share)
+    if path is None:  # without the shared files, as some packagings leave it
+        from tools.generate import completions, walk
+
+        context.write(completions.files(walk.walk())[beside])
+        return
+    with open(path, encoding="utf-8") as file:
+        context.write(file.read())
+
+
+def session(context: Context, folder: str, first: str, shell: str, run: str) -> None:
+    """Prints nothing; returns when the process listens."""
+    from aivcs.cli.shell import supervisor as background
+
+    if not (first.isdecimal() and shell.isdecimal()):
+        raise UsageError(
+            "aivcs shell-session is what aivcs_log calls; see: aivcs shell-init --help"
+        )
+    if run:  # said at once, rather than with the first flush
+        context.repository().resolve_run(run)
+
+    def serve() -> ShellSession:
+        from aivcs.commands.run.session import ShellSession
+
+        def find_run(run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
+            return _find_run(context, run, store, there)
+
+        def answer(shell: str, asked: str, refused: list[Refusal], count: int) -> None:
+            background.answer(folder, shell, _answer(asked, refused, count))
+
+        made = ShellSession(
+            first,
+            find_run=find_run,
+            fetch=lambda name: background.fetch(folder, name),
+            answer=answer,
+        )
+        made.shells.add(shell)
+        return made
+
+    background.start(folder, int(first), serve)
+
+
+def _own_command() -> list[str]:
+    """How this command was called, so that the functions call the same from everywhere."""
+    path = os.path.abspath(sys.argv[0])
+    if os.path.basename(path) == "aivcs" and os.access(path, os.X_OK):
+        return [path]
+    return [sys.executable, "-P", "-m", "aivcs"]
+
+
+def _find_run(context: Context, run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
+    """Returns the run that `aivcs run log` would mean there."""
+    context.environment = {**os.environ, "AIVCS_STORE": store}
+    try:
+        context.enter(there)
+        repo = context.repository()
+        return repo.runs, repo.resolve_run(run)
+    finally:
+        os.chdir("/")
+
+
+def _answer(asked: str, refused: list[Refusal], count: int) -> bytes:
+    from aivcs.cli.exit_codes import exit_code
+    from aivcs.cli.render.output import escape
+
+    code = exit_code(refused[0].error) if refused else 0
+    lines = [
+        f"aivcs: event {number} ({escape(kind)}) was refused: {escape(str(error))}"
+        for number, kind, error in refused
+    ]
+    while True:
+        more = count - len(lines)
+        last = [f"aivcs: and {more} more refused"] if more else []
+        text = f"{asked} {code} " + "\n".join(lines + last)
+        data = text.encode("utf-8", "backslashreplace")
+        if len(data) < _ANSWER or not lines:
+            return data[:_ANSWER] + b"\0"
+        lines.pop()

@@ -1,0 +1,332 @@
+"""`aivcs init`, `status`, `verify`, `gc`, `head` and `config` at the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.cli.render import output as render
+from aivcs.commands.store import store
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
+    from aivcs.backends.fs.finding import Finding
+    from aivcs.cli.session.context import Context
+
+
+def init(context: Context, folder: str, shared: bool) -> None:
+    """Prints the path of the store."""
+    import os
+
+    named = context.named_store()
+    is_named = bool(named) and folder == "."
+    if not os.path.isabs(named if is_named else folder):
+        context.working_directory()  # which is to be there
+    if is_named:
+        folder, name = os.path.split(os.path.abspath(named))
+        if name != ".aivcs":
+            raise UsageError(
+                f"init makes a folder named .aivcs, and {named!a} is named as the store; "
+                "give the DIR that is to have one"
+            )
+    repo = store.init(folder, shared=shared)
+
+    context.write(f"{os.path.abspath(repo.path)}\n")
+    context.flush()
+    for doubt in store.doubts(repo):
+        context.tell(f"aivcs: warning: {render.escape(doubt)}")
+
+
+def status(context: Context, as_json: bool) -> int:
+    """Prints a store at a glance; 14 if some of it cannot be read."""
+    found = store.status(context.repository())
+    if as_json:
+        fields = found._asdict()
+        fields["releases"] = [record.to_json() for record in found.releases]
+        context.write(render.json_line(fields))
+        return 14 if found.damaged else 0
+    runs = ", ".join(f"{count} {status.lower()}" for status, count in found.runs.items() if count)
+    pairs = [
+        ("store", found.store),
+        ("durability", found.durability),
+        ("blobs", str(found.blobs)),
+        ("runs", f"{sum(found.runs.values())}{f' ({runs})' if runs else ''}"),
+        ("releases", str(len(found.releases))),
+    ]
+    if found.damaged:
+        pairs.append(("damaged", f"{found.damaged} logs cannot be read; see: aivcs verify"))
+    render.fields(context, pairs)
+    return 14 if found.damaged else 0
+
+
+def verify(
+    context: Context, heads: list[str], head_signature: str | None, repair: bool, as_json: bool
+) -> int:
+    """Prints what is wrong with a store, or not what some heads say; 14 if damage remains."""
+    signed = None if head_signature is None else _signed_head(context, heads, head_signature)
+    return _verify(context, "blobs runs releases", repair, as_json, heads, signed)
+
+
+def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
+    from aivcs.cli.session.context import read_file
+    from aivcs.cli.session.signers import require_verifier
+    from aivcs.commands.store.head import verify_signature
+
+    if len(heads) != 1:
+        raise UsageError("--head-signature is of one --head; give both, once")
+    data = read_file(path)
+    if data is None:
+        raise UsageError(f"there is no file {path!a}; --head-signature takes what head --sign said")
+    repo = context.repository()
+    return verify_signature(repo, heads[0], data, require_verifier(context, repo))
+
+
+def _verify(
+    context: Context,
+    parts: str,
+    repair: bool,
+    as_json: bool,
+    heads: Sequence[str] = (),
+    further: Iterable[Finding] | None = None,
+) -> int:
+    from itertools import chain
+
+    from aivcs.cli.render.progress import Bar
+
+    repo = context.repository()
+    checked = dict.fromkeys(parts.split(), 0)
+    found = {"damage": 0, "notice": 0, "repaired": 0}
+    repo = context.repository()
+    names = frozenset(checked)
+    with Bar(context, "verifying", lambda: repo.backend.measure(names)) as bar:
+
+        def count(part: str, size: int) -> None:
+            checked[part] += 1
+            bar.advance(size)
+
+        found_first = store.verify(repo, names, count, heads, repair=repair)
+        for finding in chain(found_first, further or ()):
+            found["repaired" if finding.repaired is not None else finding.severity] += 1
+            bar.clear()
+            if as_json:
+                context.write(render.json_line(finding.to_json()))
+            else:
+                context.write(render.finding_line(finding))
+            context.flush()
+    if not as_json:
+        compared = f", compared with {len(heads)} heads" if heads else ""
+        context.tell(f"read {_counted(checked)}{compared}: {_verdict(found)}")
+    return 14 if found["damage"] else 0
+
+
+def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -> None:
+    """Prints the digest of a new manifest of the heads of all logs, and its signature if asked."""
+    from aivcs.commands.store.head import take
+
+    repo = context.repository()
+    signer = None
+    if sign or signing_key is not None:
+        from aivcs.cli.session.signers import signer as find_signer
+
+        signer = find_signer(context, repo, signing_key)
+    taken = take(repo)
+    fields = taken._asdict()
+    if signer is not None:
+        from aivcs.signing.ssh import HEAD
+
+        fields["signature"] = signer.sign(taken.digest, HEAD)
+    if as_json:
+        context.write(render.json_line(fields))
+    else:
+        context.write(f"{taken.digest}\n{fields.get('signature', '')}")
+
+
+def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> None:
+    """Prints a line for each blob that goes, and on stderr how much that is."""
+    from aivcs.cli.render.time_format import parse_duration
+    from aivcs.commands.store.gc import GRACE, clear_leftovers, collect
+
+    seconds = GRACE if grace is None else parse_duration("--grace", grace)
+    repo = context.repository()
+    count = size = 0
+    for blob in collect(repo, grace=seconds, dry_run=dry_run):
+        count += 1
+        size += blob.size
+        if as_json:
+            context.write(render.json_line(blob._asdict()))
+        else:
+            context.write(f"{blob.digest}\t{blob.size}\n")
+    leftovers = clear_leftovers(repo, grace=seconds, dry_run=dry_run)
+    context.flush()
+    if as_json:
+        return
+    also = f", {leftovers} unfinished files of crashes" if leftovers else ""
+    done = "would delete" if dry_run else "deleted"
+    context.tell(f"{done} {count} blobs of {size} bytes{also}")
+
+
+def verify_blobs(context: Context, repair: bool, as_json: bool) -> int:
+    """As `verify`, for blobs only."""
+    return _verify(context, "blobs", repair, as_json)
+
+
+def verify_runs(context: Context, repair: bool, as_json: bool) -> int:
+    """As `verify`, for runs only."""
+    return _verify(context, "runs", repair, as_json)
+
+
+def verify_releases(context: Context, repair: bool, as_json: bool) -> int:
+    """As `verify`, for releases only."""
+    return _verify(context, "releases", repair, as_json)
+
+
+def _counted(checked: dict[str, int]) -> str:
+    return ", ".join(f"{number} {part}" for part, number in checked.items())
+
+
+def _verdict(found: dict[str, int]) -> str:
+    parts = [f"{found['repaired']} repaired"] if found["repaired"] else []
+    if found["damage"]:
+        parts.append(f"{found['damage']} damaged")
+    elif not parts:
+        parts.append("no damage found")
+    if found["notice"]:
+        parts.append(f"{found['notice']} notices")
+    return ", ".join(parts)
+
+
+def config_get(context: Context, key: str, as_json: bool) -> int:
+    """Prints the value that holds for a key; 1 if it is a rule that nobody has set."""
+    from aivcs.config.keys import policies, policy_key, require_key
+
+    layers = context.config_layers(_optional_repository(context))
+    rule = policy_key(key)
+    if rule is None:
+        value: object = require_key(key).default
+        for _, values in reversed(layers):
+            value = values.get(key, value)
+    else:
+        value = next((found for _, *at, found in _rules(policies(layers)) if (*at,) == rule), None)
+        if value is None:
+            return 1
+    context.write(render.json_line(value) if as_json else f"{render.escape(_plain(value))}\n")
+    return 0
+
+
+def config_list(context: Context, show_origin: bool, as_json: bool) -> None:
+    """Prints every key with the value that holds for it, and every rule of a policy."""
+    from aivcs.cli.render.table import Column
+    from aivcs.config.keys import KEYS, policies
+
+    layers = context.config_layers(_optional_repository(context))
+    rows = []
+    for name, key in KEYS.items():
+        origin, value = next(
+            ((place, values[name]) for place, values in layers if name in values),
+            ("default", key.default),
+        )
+        rows.append((name, value, origin))
+    for origin, pattern, rule, value in _rules(policies(layers)):
+        rows.append((f"policy.{pattern}.{rule}", value, origin))
+    if as_json:
+        for name, value, origin in rows:
+            context.write(render.json_line({"key": name, "value": value, "origin": origin}))
+        return
+    columns = ["KEY", "VALUE", *(["ORIGIN"] if show_origin else [])]
+    render.table(
+        context,
+        [Column(title) for title in columns],
+        ((name, _plain(value), origin)[: len(columns)] for name, value, origin in rows),
+    )
+
+
+def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]:
+    """Yields place, pattern, rule and value of all policies, the strongest place first.
+
+    Raises:
+        UsageError: One is not understood.
+    """
+    from aivcs.policy.select import check_patterns
+
+    for place, patterns in layers:
+        for pattern, rules in check_patterns(patterns, place):
+            for rule in rules:
+                yield place, pattern, rule, patterns[pattern][rule]
+
+
+def config_set(context: Context, key: str, value: str, user: bool) -> None:
+    """Sets a key in the store's file, or in the user's."""
+    from aivcs.config.keys import may_set, parse_value
+
+    parsed = parse_value(key, value)
+    may_set(key, user=user)
+    _change(context, key, parsed, user=user)
+
+
+def config_unset(context: Context, key: str, user: bool) -> None:
+    """Removes a key from the store's file, or from the user's."""
+    from aivcs.config.keys import policy_key, require_key
+
+    if policy_key(key) is None:
+        require_key(key)
+    _change(context, key, None, user=user)
+
+
+def _change(context: Context, key: str, value: object, *, user: bool) -> None:
+    import os
+
+    if user:
+        _change_own(context, key, value)
+    else:
+        from aivcs.config.keys import render_config
+
+        backend = context.repository().backend
+        backend.write_config(render_config(backend.read_config(), key, value))
+    if key == "core.durability" and value != "none":
+        os.sync()  # what is stored from now on may refer to what was stored without waiting
+
+
+def _change_own(context: Context, key: str, value: object) -> None:
+    import os
+
+    from aivcs.cli.session.context import read_config
+    from aivcs.config.keys import render_config
+    from aivcs.errors import BackendError
+
+    # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
+    path = os.path.realpath(context.user_config_path())
+    after = render_config(read_config(path), key, value)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BackendError(f"cannot write {path}: it is no regular file")
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(f"{path}.new", "wb") as file:
+            file.write(after)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut leaves an empty file, which means the defaults
+        os.replace(f"{path}.new", path)
+    except OSError as error:
+        raise BackendError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _optional_repository(context: Context) -> Repository | None:
+    from aivcs.errors import NoRepositoryError
+
+    try:
+        return context.repository()
+    except NoRepositoryError:
+        return None
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    if isinstance(value, (list, dict, bool)):
+        return render.json_line(value).removesuffix("\n")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if TYPE_CHECKING:
+    from aivcs.repository import Repository

@@ -1,0 +1,255 @@
+"""Strict JSON in, compact JSON out: the one parser and the one encoder of everything stored.
+
+Accepted is RFC 8259 and nothing beyond it, with the ambiguities closed as I-JSON (RFC 7493) does:
+no duplicate keys, no lone surrogates, no number outside the range of a double; and with limits, so
+that every Python version agrees on what is accepted: nesting up to `MAX_DEPTH`, integers up to
+`MAX_DIGITS` digits. Key order is kept; numbers keep their value, not their spelling.
+
+Works on the interpreter's C scanner and encoder directly: importing json costs as much as starting
+Python. Where the C code says no, `aivcs.codec.json_errors` finds out why.
+"""
+
+from aivcs.errors import SerializationError
+from aivcs.store.settings import MAX_DEPTH, MAX_DIGITS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+
+def _unique(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise ValueError("a key is there twice")
+    return mapping
+
+
+def _short_int(text: str) -> int:
+    if len(text.lstrip("-")) > MAX_DIGITS:
+        raise ValueError(text)
+    return int(text)
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def _refuse_value(value: object) -> None:
+    raise ValueError(f"{type(value).__name__} has no JSON form")
+
+
+class _Strict:
+    """What the C scanner asks of its context."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = staticmethod(_unique)
+    parse_float = float
+    parse_constant = staticmethod(_refuse_constant)
+    memo: "dict[str, str]" = {}  # noqa: RUF012 the pure-Python scanner wants it, the C one ignores it
+
+    def __init__(self, parse_int: "Callable[[str], int]") -> None:
+        self.parse_int = parse_int
+
+
+if TYPE_CHECKING:
+    _scan: Callable[[str, int], tuple[Any, int]]
+    _scan_long: Callable[[str, int], tuple[Any, int]]
+    _encode: Callable[[Any, int], tuple[str, ...]]
+    _encode_tree: Callable[[Any, int], tuple[str, ...]]
+else:
+    try:
+        from _json import encode_basestring, make_encoder, make_scanner
+
+        _scan = make_scanner(_Strict(int))
+        _scan_long = make_scanner(_Strict(_short_int))
+
+        def _encoder(seen):
+            return make_encoder(
+                seen, _refuse_value, encode_basestring, None, ":", ",", False, False, False
+            )
+
+        def _encode(value, level):
+            # A dictionary of its own for each call: it is how circles are noticed.
+            return _encoder({})(value, level)
+
+        _encode_tree = _encoder(None)
+
+    except ImportError:  # an interpreter without CPython's accelerator
+        from json import JSONEncoder
+        from json.scanner import py_make_scanner
+
+        _scan = py_make_scanner(_Strict(int))
+        _scan_long = py_make_scanner(_Strict(_short_int))
+
+        def _encode(value, level):  # noqa: ARG001
+            return JSONEncoder(
+                ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse_value
+            ).encode(value)
+
+        _encode_tree = _encode
+
+
+_SPACE = " \t\n\r"
+
+
+def parse(text: str, *, max_depth: int = MAX_DEPTH) -> "Any":
+    """Returns the value of a JSON text.
+
+    A number beyond the range of a double and a lone surrogate pass here, and are refused by
+    `encode`, which everything that is stored goes through; `compact` does both.
+
+    Raises:
+        SerializationError: It is not JSON, a key is there twice, or a limit is exceeded; the
+            message begins with line and column.
+    """
+    scan = _scan if len(text) <= MAX_DIGITS else _scan_long
+    try:
+        value, end = scan(text, len(text) - len(text.lstrip(_SPACE)))
+    except Exception as error:
+        raise not_json(text) from error
+    if end != len(text) and text[end:].strip(_SPACE):
+        raise not_json(text)
+    if text.count("[") + text.count("{") > max_depth:
+        try:
+            _check(value, max_depth)
+        except SerializationError as error:
+            raise not_json(text) from error
+    return value
+
+
+def parse_all(texts: "Sequence[bytes]") -> "list[Any]":
+    """Returns the values of many short JSON texts in UTF-8, by one call of the scanner.
+
+    Raises:
+        ValueError: One of them is not acceptable JSON, or is too long or too deeply nested for this
+            way; `parse` tells which, and what is wrong with it.
+    """
+    longest = max(map(len, texts), default=0)
+    if longest > MAX_DIGITS:
+        raise ValueError(longest)
+    if longest > 2 * MAX_DEPTH and any(t.count(b"[") + t.count(b"{") > MAX_DEPTH for t in texts):
+        raise ValueError(MAX_DEPTH)
+    joined = (b",\n%d,\n" % _BETWEEN).join(texts)
+    between = max(0, len(texts) - 1)
+    if joined.count(b"%d" % _BETWEEN) != between:
+        raise ValueError(_BETWEEN)
+    try:
+        text = f"[{joined.decode()}]"
+        values, end = _scan(text, 0)
+    except Exception as error:
+        raise ValueError from error
+    # Every separator stands between two values, so none is inside a value that began in one text
+    # and ended in another; and so many values there are that each text is one.
+    if (
+        end != len(text)
+        or values[1::2].count(_BETWEEN) != between
+        or len(values) != len(texts) + between
+    ):
+        raise ValueError(between)
+    parsed: list[Any] = values[::2]
+    return parsed
+
+
+_BETWEEN = 736_291_548_017_365_929
+"""Stands between texts that are parsed together; no number of another spelling is equal to it."""
+
+
+def compact(text: str) -> str:
+    """Returns a JSON text in the form in which it is stored.
+
+    Raises:
+        SerializationError: As `parse` and `encode`.
+    """
+    value = parse(text)
+    try:
+        encoded = "".join(_encode(value, 0))
+        encoded.encode()
+    except ValueError as error:
+        raise not_json(text) from error
+    return encoded
+
+
+def encode(value: "Any") -> str:
+    """Returns a value as compact JSON: no spaces, keys in their order, texts not reduced to ASCII.
+
+    Raises:
+        SerializationError: The value holds something that JSON has not: a key that is not a string,
+            a number that is not finite, an object of another type, a lone surrogate, a circle, or
+            more nesting or digits than the limits allow.
+    """
+    encoded = encode_trusted(value)
+    _check(value)
+    return encoded
+
+
+def encode_trusted(value: "Any") -> str:
+    """Returns as `encode` does what is known to be JSON because `parse` or this package made it.
+
+    Raises:
+        SerializationError: A text holds a lone surrogate, or a number is not finite.
+    """
+    try:
+        encoded = "".join(_encode(value, 0))
+        encoded.encode()
+    except UnicodeEncodeError as error:
+        raise SerializationError(
+            f"a text holds {value_excerpt(error.object[error.start])}, which is no character "
+            "(a lone surrogate, or a byte that is not UTF-8)"
+        ) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SerializationError(f"not a JSON value: {error}") from error
+    return encoded
+
+
+def encode_parsed(value: "Any") -> str:
+    """Returns as `encode_trusted` does a value that `parse` or `parse_all` made; quicker.
+
+    A lone surrogate passes.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    return "".join(_encode_tree(value, 0))
+
+
+def value_excerpt(text: str) -> str:
+    """Returns the start of a text for a message, with everything unprintable escaped."""
+    return ascii(text if len(text) <= 40 else text[:40] + "…")
+
+
+def not_json(text: str, where: str = "") -> SerializationError:
+    """Returns the error that says where and why a text is not acceptable JSON."""
+    from aivcs.codec.json_errors import find_fault
+
+    return SerializationError(f"{where}{find_fault(text) or 'not acceptable JSON'}")
+
+
+def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:
+    """Refuses what the C code would convert or not bound; knows no circles (encode first)."""
+    layer, depth = [value], 0
+    while layer:
+        containers: list[Any] = []
+        for node in layer:
+            if isinstance(node, (dict, list, tuple)):
+                containers.append(node)
+            elif (
+                isinstance(node, int)
+                # First what is cheap: with fewer bits it has fewer digits.
+                and node.bit_length() > 3 * MAX_DIGITS
+                and abs(node) >= 10**MAX_DIGITS
+            ):
+                raise SerializationError(f"an integer has more than {MAX_DIGITS} digits")
+        depth += bool(containers)
+        if depth > max_depth:
+            raise SerializationError(f"nested deeper than {max_depth} levels")
+        layer = []
+        for node in containers:
+            if isinstance(node, dict):
+                for key in node:
+                    if not isinstance(key, str):
+                        raise SerializationError(f"an object's keys must be texts, not {key!r}")
+                layer.extend(node.values())
+            else:
+                layer.extend(node)

@@ -1,0 +1,117 @@
+"""Reads TOML, and the simple TOML that configuration files mostly are without importing tomllib.
+
+tomllib costs more than the start of the interpreter, and every command reads the configuration. So
+a file of plain tables (`[core]`, `[policy."prod/*"]`), keys and values is read here, by rules that
+can be seen to be TOML's (TOML v1.0.0); any line that is more than that leaves the whole file to
+tomllib, which owns every message.
+"""
+
+from aivcs.codec.json import parse
+from aivcs.errors import SerializationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+class TomlError(ValueError):
+    """A text is no TOML; the message says where and why."""
+
+
+def parse_toml(data: bytes) -> "dict[str, Any]":
+    """Returns the tables of a TOML file.
+
+    Raises:
+        TomlError: It is none.
+    """
+    tables = parse_simple(data)
+    if tables is not None:
+        return tables
+    import tomllib
+
+    try:
+        return tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise TomlError(str(error)) from error
+
+
+def parse_simple(data: bytes) -> "dict[str, Any] | None":
+    """Returns the tables of a file that has only blank lines, comments, `[table]`, `key = value`.
+
+    None if there is anything else in it.
+    """
+    tables: dict[str, Any] = {}
+    table = tables
+    if not data.isascii() or b"\r" in data:
+        return None
+    for line in data.decode("ascii").split("\n"):
+        text = line.strip(" \t")
+        if not text:
+            continue
+        if not text.isprintable():
+            return None
+        if text[0] == "#":
+            continue
+        if text[0] == "[":
+            names = _names(text[1:-1]) if text[-1] == "]" else []
+            if not names:
+                return None
+            above = tables
+            for name in names[:-1]:
+                above = above.setdefault(name, {})
+                if not isinstance(above, dict):
+                    return None
+            if names[-1] in above:
+                return None
+            table = above[names[-1]] = {}
+            continue
+        key, equals, value = text.partition("=")
+        key = key.rstrip(" ")
+        found = _value(value.strip(" ")) if equals else None
+        if found is None or not is_bare(key) or key in table:
+            return None
+        table[key] = found
+    return tables
+
+
+def _names(text: str) -> "list[str]":
+    """The names of a table's heading, bare or in plain quotes, between dots; [] if it is more."""
+    names = []
+    while True:
+        if text[:1] == '"':
+            name, quote, text = text[1:].partition('"')
+            if not quote or "\\" in name:
+                return []
+        else:
+            name = text.partition(".")[0]
+            text = text[len(name) :]
+            if not is_bare(name):
+                return []
+        names.append(name)
+        if not text:
+            return names
+        if text[0] != ".":
+            return []
+        text = text[1:]
+
+
+def is_bare(key: str) -> bool:
+    """Tells whether a key needs no quotes."""
+    return bool(key) and _BARE.issuperset(key)
+
+
+def _value(text: str) -> "str | int | float | bool | list[str] | None":
+    """The value that a text is in TOML and in JSON alike; None if it is not that simple."""
+    if "\\" in text or "{" in text:
+        return None
+    try:
+        value = parse(text)
+    except SerializationError:
+        return None
+    if isinstance(value, list):
+        return value if all(isinstance(item, str) for item in value) else None
+    if isinstance(value, (str, int, float)):
+        return value
+    return None

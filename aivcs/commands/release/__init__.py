@@ -1,0 +1,1 @@
+"""TODO aivcs/commands/release."""

@@ -1,0 +1,278 @@
+"""`aivcs release sign` and `release verify NAME`: proving from what is stored what a release was.
+
+Of every release: whether it was what it had to be when it went live.
+
+Nothing is believed that can be computed again: the chain, the rule of the stack, the blocks that
+stood, the logs of the runs that were given as evidence, the verdict of the policy that is recorded,
+and the signatures. What cannot be shown is said to be not proven: it is no failure by itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.commands.release.provenance import find_release
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    NotFoundError,
+    ReleaseNotFoundError,
+    RunNotFoundError,
+    SerializationError,
+    StorageError,
+    UnsupportedFormatError,
+)
+from aivcs.log.desk import sealed
+from aivcs.log.verify_release import release_problems
+from aivcs.log.verify_run import DAMAGE
+from aivcs.marks import BlockMark, SignatureMark
+from aivcs.model import ContentDigest, ReleaseRecord, check_release_name
+from aivcs.policy.enforce import NO_SIGNERS, candidate_of
+from aivcs.policy.rules import TRUSTED, UNCHECKED, UNKNOWN, WRONG, Signed
+from aivcs.policy.select import evaluate, read_document
+from aivcs.signing.ssh import RELEASE, look
+from aivcs.util.disk_map import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from aivcs.marks import Sealed
+    from aivcs.model import Evidence
+    from aivcs.policy.select import Policy
+    from aivcs.repository import Repository
+    from aivcs.signing.ssh import Signer, Verifier
+
+OK, FAILED, UNPROVEN = "ok", "failed", "not proven"
+
+
+class Check(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+        seq: The entry it is about; None is the whole log.
+        check: What was looked at: `chain`, `stack`, `block`, `evidence`, `policy`, the name of a
+            rule, `forced` or `signature`.
+        result: `OK`, `FAILED` or `UNPROVEN`.
+        detail: What was found.
+    """
+
+    seq: int | None
+    check: str
+    result: str
+    detail: str
+
+
+def verify(
+    repo: Repository,
+    name: str,
+    *,
+    seq: int | None = None,
+    verifier: Verifier | None,
+    environment: Mapping[str, str],
+) -> Iterator[Check]:
+    """Yields all that was looked at in the releases of a name, oldest first.
+
+    Args:
+        repo: Where.
+        name: The agent's name.
+        seq: Only this entry, beside the log as a whole.
+        verifier: Who knows whose signatures count, or None.
+        environment: The environment for ssh-keygen.
+
+    Raises:
+        ReleaseNotFoundError: Nothing was released under the name, or not as this entry.
+        UsageError: The allowed signers cannot be read.
+    """
+    check_release_name(name)
+    if verifier is not None:
+        verifier.require_readable()
+    log = repo.backend.read_log(f"release/{name}")
+
+    def has_blob(digest: str) -> bool:
+        return repo.blobs.contains(ContentDigest(digest))
+
+    try:
+        lines = list(log.more())
+        if not lines:
+            raise ReleaseNotFoundError(name)
+        yield Check(None, "chain", OK, f"{log.lines} lines, head {log.hash}")
+        problems = [
+            problem
+            for problem in release_problems(enumerate(lines, 1), name, has_blob, Table)
+            if problem.severity == DAMAGE
+        ]
+        for problem in problems:
+            yield Check(problem.line, "stack", FAILED, problem.problem)
+        if not problems:
+            yield Check(None, "stack", OK, "every entry follows from those before it")
+        entries = [sealed(line, name) for line in lines]
+    except (IntegrityError, UnsupportedFormatError) as error:
+        yield Check(None, "chain", FAILED, str(error))
+        return
+    proof = _Proof(repo, entries, verifier, environment)
+    found = False
+    for entry in entries:
+        if isinstance(entry.what, ReleaseRecord) and seq in {None, entry.what.seq}:
+            found = True
+            yield from proof.checks(entry, entry.what)
+    if not found:
+        raise ReleaseNotFoundError(name, f"{name} has no release @{seq}")
+
+
+def sign(
+    repo: Repository, name: str, seq: int | None, signer: Signer, verifier: Verifier | None
+) -> tuple[SignatureMark, Signed | None]:
+    """Signs a release that was made, or the one that is live; returns the mark, and whose it is.
+
+    Args:
+        repo: Where.
+        name: The agent's name.
+        seq: The entry.
+        signer: Who signs.
+        verifier: Who knows whose signatures count, or None: then whose it is is not said.
+
+    Raises:
+        ReleaseNotFoundError: There is no such release.
+        UsageError: The allowed signers cannot be read.
+        BackendError: The signature could not be made.
+    """
+    entry, record = find_release(repo, name, seq)
+    if verifier is not None:  # before somebody touches a key for nothing
+        verifier.require_readable()
+    signature = signer.sign(entry.hash, RELEASE)
+    signed = verifier.check(entry.hash, signature, RELEASE, None) if verifier else None
+    return repo.releases.add_signature(name, record.seq, entry.hash, signature), signed
+
+
+class _Proof:
+    """What the checks of each entry need to know of the whole log."""
+
+    def __init__(
+        self,
+        repo: Repository,
+        entries: Sequence[Sealed],
+        verifier: Verifier | None,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._repo = repo
+        self._verifier = verifier
+        self._environment = environment
+        self._releases: list[ReleaseRecord] = []
+        self._signatures: dict[int, list[SignatureMark]] = {}
+        self._blocks: dict[str, list[BlockMark]] = {}
+        for entry in entries:
+            if isinstance(entry.what, SignatureMark):
+                self._signatures.setdefault(entry.what.signed_seq, []).append(entry.what)
+            elif isinstance(entry.what, BlockMark):
+                self._blocks.setdefault(entry.what.spec_digest, []).append(entry.what)
+            else:
+                self._releases.append(entry.what)
+
+    def checks(self, entry: Sealed, record: ReleaseRecord) -> Iterator[Check]:
+        yield self._block(record)
+        broken = False
+        for item in record.evidence:
+            check = self._evidence(record, item)
+            broken = broken or check.result == FAILED
+            yield check
+        signatures = [self._signed(entry, mark) for mark in self._signatures.get(record.seq, [])]
+        yield from self._policy(record, signatures, is_broken=broken)
+        if record.forced:
+            why = record.metadata.notes
+            yield Check(record.seq, "forced", UNPROVEN, f"against the rules: {why}")
+        if not signatures:
+            yield Check(record.seq, "signature", UNPROVEN, "it is not signed")
+        for signed in signatures:
+            yield _signature(record.seq, signed)
+
+    def _block(self, record: ReleaseRecord) -> Check:
+        marks = [m for m in self._blocks.get(record.spec_digest, ()) if m.seq < record.seq]
+        if marks and marks[-1].is_block:
+            return Check(record.seq, "block", FAILED, f"the spec was blocked at @{marks[-1].seq}")
+        return Check(record.seq, "block", OK, "the spec was not blocked")
+
+    def _evidence(self, record: ReleaseRecord, item: Evidence) -> Check:
+        """Whether a run's log still has the line that was its head."""
+        log = self._repo.backend.read_log(f"run/{item.run_id}")
+        link = ""
+        try:
+            for _ in log.more():
+                if log.lines == item.head.lines:
+                    link = log.hash
+        except StorageError as error:
+            return Check(record.seq, "evidence", FAILED, f"run {item.run_id}: {error}")
+        if not log.lines:
+            return Check(record.seq, "evidence", FAILED, f"run {item.run_id} is not in this store")
+        if link != item.head.hash:
+            has = f"the hash {link}" if link else f"only {log.lines} lines"
+            return Check(
+                record.seq,
+                "evidence",
+                FAILED,
+                f"run {item.run_id} has {has}, where line {item.head.lines} had {item.head.hash}",
+            )
+        return Check(
+            record.seq, "evidence", OK, f"run {item.run_id} has line {item.head.lines} as it was"
+        )
+
+    def _policy(
+        self, record: ReleaseRecord, signatures: list[Signed], *, is_broken: bool
+    ) -> Iterator[Check]:
+        if record.policy is None:
+            yield Check(record.seq, "policy", UNPROVEN, "no policy was applied")
+            return
+        try:
+            policy = read_document(self._repo.blobs.get(record.policy))
+        except UnsupportedFormatError as error:
+            yield Check(record.seq, "policy", UNPROVEN, str(error))
+            return
+        except (NotFoundError, IntegrityError, SerializationError) as error:
+            yield Check(record.seq, "policy", FAILED, f"policy {record.policy}: {error}")
+            return
+        yield Check(record.seq, "policy", OK, f"policy {record.policy} is as it was applied")
+        if is_broken:
+            yield Check(record.seq, "policy", FAILED, "its rules cannot be met by this evidence")
+            return
+        yield from self._verdicts(record, policy, signatures)
+
+    def _verdicts(
+        self, record: ReleaseRecord, policy: Policy, signatures: list[Signed]
+    ) -> Iterator[Check]:
+        at = bisect_left(self._releases, record.seq, key=lambda other: other.seq)
+        before = (self._releases[earlier] for earlier in range(at - 1, -1, -1))
+        try:
+            candidate = candidate_of(self._repo, policy, record, before, signatures)
+        except (RunNotFoundError, IntegrityError) as error:
+            yield Check(record.seq, "policy", FAILED, str(error))
+            return
+        for verdict in evaluate(policy, candidate):
+            result = {True: OK, None: UNPROVEN, False: UNPROVEN if record.forced else FAILED}
+            yield Check(
+                record.seq,
+                verdict.rule,
+                result[verdict.ok],
+                f"found {verdict.found}, needed {verdict.needed}",
+            )
+
+    def _signed(self, entry: Sealed, mark: SignatureMark) -> Signed:
+        if mark.signed_hash != entry.hash:
+            return Signed(WRONG, f"mark @{mark.seq} is of the hash {mark.signed_hash}")
+        try:
+            if self._verifier is not None:
+                return self._verifier.check(entry.hash, mark.signature, RELEASE, mark.created_at)
+            found = look(entry.hash, mark.signature, RELEASE, self._environment)
+        except BackendError as error:
+            return Signed(UNCHECKED, str(error))
+        if found.state == UNKNOWN:
+            return Signed(UNCHECKED, f"{found.detail}; {NO_SIGNERS}")
+        return found
+
+
+def _signature(seq: int, signed: Signed) -> Check:
+    if signed.state == TRUSTED:
+        return Check(seq, "signature", OK, f"by {signed.detail}")
+    if signed.state == WRONG:
+        return Check(seq, "signature", FAILED, f"it is not of this entry: {signed.detail}")
+    what = "by nobody who is allowed" if signed.state == UNKNOWN else "by whom is not known"
+    return Check(seq, "signature", UNPROVEN, f"{what}: {signed.detail}")

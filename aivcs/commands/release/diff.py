@@ -1,0 +1,121 @@
+"""`aivcs release diff`: what is new in a release, and how it behaves differently."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.commands.release.release import current
+from aivcs.commands.run.diff import compare_runs
+from aivcs.commands.spec.diff import compare_specs
+from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError
+from aivcs.log.release import find_release
+from aivcs.model import RunStatus, check_release_name
+from aivcs.policy.enforce import evidence_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aivcs.commands.run.diff import RunComparison
+    from aivcs.commands.spec.diff import Comparison
+    from aivcs.model import ReleaseRecord, RunId, RunRecord
+    from aivcs.repository import Repository
+
+
+class ReleaseComparison(NamedTuple):
+    """How two releases of a name differ.
+
+    Attributes:
+        a: The entry before.
+        b: The entry after.
+        specs: What differs between their specs.
+        runs: How a run of each behaved; None where one of them has no run.
+        without_run: The entries that have none.
+    """
+
+    a: ReleaseRecord
+    b: ReleaseRecord
+    specs: Comparison
+    runs: RunComparison | None
+    without_run: list[ReleaseRecord]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether neither the specs differ nor, as far as there are runs, what was done."""
+        return self.specs.is_equal and (self.runs is None or self.runs.is_equal)
+
+
+def compare_releases(
+    repo: Repository,
+    name: str,
+    before: str | None = None,
+    after: str | None = None,
+    ignored: Sequence[str] = (),
+) -> ReleaseComparison:
+    """Returns how two releases differ: their specs, and a run of each.
+
+    Args:
+        repo: Where they are.
+        name: The agent's name.
+        before: The one, as for `Repository.resolve_target`, or `current`; None is what the live
+            release replaced, to which a rollback would return.
+        after: The other; None is what is live.
+        ignored: Members of the calls' payloads that do not count.
+
+    Raises:
+        UsageError: The name of a member is empty.
+        ReleaseNotFoundError: There is no such release, or none that the live one replaced.
+        NotFoundError: A spec is not in the store.
+        IntegrityError: What is stored is damaged.
+    """
+    check_release_name(name)
+    if "" in ignored:
+        raise UsageError("the KEY of --ignore is empty; is a variable unset?")
+    live = current(repo, name)
+    b = live if after is None else _find(repo, name, after)
+    if before is not None:
+        a = _find(repo, name, before)
+    elif live.parent_seq is None:
+        raise ReleaseNotFoundError(
+            name,
+            f"{name} has no release below the live one to compare it with; name one: "
+            f"aivcs release diff {name} A (see: aivcs release history {name})",
+        )
+    else:
+        a = _find(repo, name, f"@{live.parent_seq}")
+    specs = compare_specs(repo, a.spec_digest, b.spec_digest)
+    runs = _run_of(repo, a), _run_of(repo, b)
+    without = [record for record, run in zip((a, b), runs, strict=True) if run is None]
+    behaviour = None
+    if runs[0] is not None and runs[1] is not None:
+        behaviour = compare_runs(repo, runs[0], runs[1], ignored)
+    return ReleaseComparison(a, b, specs, behaviour, without)
+
+
+def _find(repo: Repository, name: str, text: str) -> ReleaseRecord:
+    if text == "current":  # what NAME@current is called elsewhere; no label
+        return current(repo, name)
+    return find_release(name, repo.releases.iter_history(name), repo.resolve_target(name, text))
+
+
+def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
+    """The run that shows how a release behaves.
+
+    The newest of those that spoke for it (for a rollback, those of the promotion it returns to);
+    else the newest completed one of that agent with that spec, or of any agent, since what runs is
+    the spec.
+    """
+    before = (other for other in repo.releases.iter_history(record.name) if other.seq < record.seq)
+    speaking: list[RunRecord] = []
+    for evidence in evidence_for(record, before):
+        try:
+            speaking.append(repo.runs.get_run(evidence.run_id))
+        except RunNotFoundError:
+            continue  # it may be kept elsewhere; another run tells as well what the spec does
+    if speaking:
+        return max(speaking, key=lambda run: run.created_at).run_id
+    for agent in (record.name, None):
+        for run in repo.runs.iter_runs(
+            record.spec_digest, agent_name=agent, status=RunStatus.COMPLETED, limit=1
+        ):
+            return run.run_id
+    return None

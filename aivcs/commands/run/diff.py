@@ -1,0 +1,103 @@
+"""`aivcs run diff`: how two runs behaved differently."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.errors import UsageError
+from aivcs.trace.tool_calls import KIND, SAME, calls_in, compare_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aivcs.model import RunEvent, RunId, RunRecord
+    from aivcs.repository import Repository
+    from aivcs.trace.tool_calls import Call, Step
+
+
+class Side(NamedTuple):
+    """One of two runs that are compared.
+
+    Attributes:
+        record: The run.
+        kinds: How many events there are of each kind, in the order in which they came first.
+        calls: How many of its events call a tool.
+    """
+
+    record: RunRecord
+    kinds: dict[str, int]
+    calls: int
+
+    @property
+    def events(self) -> int:
+        """How many events there are."""
+        return sum(self.kinds.values())
+
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        """How it ended: status, exit code, final state."""
+        summary = self.record.summary
+        if summary is None:
+            return (self.record.status, None, None)
+        return (self.record.status, summary.exit_code, summary.final_state_digest)
+
+
+class RunComparison(NamedTuple):
+    """How two runs differ.
+
+    Attributes:
+        a: The one.
+        b: The other.
+        steps: The calls of tools of both, aligned.
+    """
+
+    a: Side
+    b: Side
+    steps: list[Step]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both did the same and ended alike; how long it took does not count."""
+        return (
+            all(step.kind == SAME for step in self.steps)
+            and self.a.kinds == self.b.kinds
+            and self.a.outcome == self.b.outcome
+        )
+
+
+def compare_runs(
+    repo: Repository, a: RunId, b: RunId, ignored: Sequence[str] = ()
+) -> RunComparison:
+    """Returns how two runs differ: what they called, how they ended, how much happened.
+
+    Args:
+        repo: Where they are.
+        a: The one.
+        b: The other.
+        ignored: Members of the calls' payloads that do not count.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        UsageError: The name of a member is empty.
+        IntegrityError: What is stored is damaged.
+    """
+    if "" in ignored:
+        raise UsageError("the KEY of --ignore is empty; is a variable unset?")
+    left_out = frozenset(ignored)
+    side_a, calls_a = _read(repo, a, left_out)
+    side_b, calls_b = _read(repo, b, left_out)
+    return RunComparison(side_a, side_b, compare_calls(calls_a, calls_b))
+
+
+def _read(repo: Repository, run_id: RunId, ignored: frozenset[str]) -> tuple[Side, list[Call]]:
+    record = repo.runs.get_run(run_id)
+    kinds: Counter[str] = Counter()
+
+    def counted() -> Iterator[RunEvent]:
+        for event in repo.runs.iter_events(run_id):
+            kinds[event.kind] += 1
+            yield event
+
+    calls = calls_in(counted(), ignored)
+    return Side(record, dict(kinds), kinds[KIND]), calls

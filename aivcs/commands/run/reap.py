@@ -1,0 +1,164 @@
+"""`aivcs run reap`: ending the runs of those who cannot end them any more.
+
+What is an orphan is decided in `aivcs.trace.liveness`. The last event, which says why, and the end
+of the run are appended together; a run that ends or goes on meanwhile is left alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.errors import (
+    AivcsError,
+    ConflictError,
+    InvalidRunStateError,
+    OutcomeUnknownError,
+    RunNotFoundError,
+    StorageError,
+)
+from aivcs.model import RunEvent, RunStatus, RunSummary
+from aivcs.trace.liveness import GONE, LEAVE, Verdict, judge_owner, judge_run
+from aivcs.trace.process_identity import find_process, here
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aivcs.model import Head, RunId, RunRecord, Timestamp
+    from aivcs.repository import Repository
+    from aivcs.trace.liveness import Place
+
+KIND = "orphaned"
+"""The kind of the last event of a run that was reaped."""
+
+
+class Outcome(NamedTuple):
+    """What became of one run.
+
+    Attributes:
+        run_id: The run.
+        is_orphan: Whether it was found to be an orphan.
+        is_reaped: Whether it was ended; not with a dry run.
+        reason: Why, as the end of a sentence.
+        error: What is wrong: why a run that was named was left, or why one cannot be read.
+    """
+
+    run_id: RunId
+    is_orphan: bool
+    is_reaped: bool
+    reason: str
+    error: AivcsError | None = None
+
+
+def reap(
+    repo: Repository,
+    runs: Sequence[str] = (),
+    *,
+    older_than: Timestamp | None = None,
+    dry_run: bool = False,
+) -> Iterator[Outcome]:
+    """Ends orphaned runs as FAILED, and yields what became of each run that is RUNNING.
+
+    Args:
+        repo: Where they are.
+        runs: The runs to look at; none for all. A run that is named needs no proof.
+        older_than: What was last heard of before this needs no proof either.
+        dry_run: Whether to only say what would be done.
+
+    Raises:
+        RunNotFoundError: One that is named is not there; nothing was done then.
+    """
+    place = here()
+    named = list(dict.fromkeys(repo.resolve_run(run) for run in runs))
+    for run_id in named:
+        repo.runs.get_run(run_id)
+    return _outcomes(repo, named, place, older_than, dry_run=dry_run)
+
+
+def _outcomes(
+    repo: Repository,
+    named: list[RunId],
+    place: Place,
+    older_than: Timestamp | None,
+    *,
+    dry_run: bool,
+) -> Iterator[Outcome]:
+    for run_id, error in ((run_id, None) for run_id in named) if named else _running(repo):
+        if error is not None:
+            yield Outcome(run_id, False, False, str(error), error)
+            continue
+        try:
+            outcome = _look_at(
+                repo, run_id, place, older_than, is_named=bool(named), dry_run=dry_run
+            )
+        except RunNotFoundError:
+            continue  # gone since
+        except OutcomeUnknownError:
+            raise
+        except StorageError as error:  # one run that cannot be read or locked is not all of them
+            outcome = Outcome(run_id, False, False, str(error), error)
+        if outcome is not None:
+            yield outcome
+
+
+def _running(repo: Repository) -> Iterator[tuple[RunId, StorageError | None]]:
+    """Yields the runs that cannot be read, with the reason, and those that are not over."""
+    unread: list[tuple[RunId, StorageError]] = []
+    records = repo.runs.iter_runs(
+        status=RunStatus.RUNNING,
+        unreadable=lambda run_id, error: unread.append((run_id, error)),
+    )
+    for record in records:
+        yield from unread
+        unread.clear()
+        yield record.run_id, None
+    yield from unread
+
+
+def _look_at(
+    repo: Repository,
+    run_id: RunId,
+    place: Place,
+    older_than: Timestamp | None,
+    *,
+    is_named: bool,
+    dry_run: bool,
+) -> Outcome | None:
+    """Judges one run and ends it if it is an orphan; None if it is over and was not named."""
+    record = repo.runs.get_run(run_id)
+    if record.status.is_terminal:
+        if is_named:
+            raise InvalidRunStateError(run_id, record.status, RunStatus.RUNNING)
+        return None
+    owner = None
+    if record.owner is not None:
+        owner = judge_owner(record.owner, place, find_process(record.owner.pid))
+    head = last_sign = None
+    if older_than is not None and (owner is None or owner.what != GONE):
+        # The head first: what is appended after it was read then shows.
+        head = repo.runs.head(run_id)
+        last_sign = _last_sign(repo, record)
+    verdict = judge_run(owner, is_named=is_named, last_sign=last_sign, older_than=older_than)
+    if verdict.what == LEAVE:
+        refused = ConflictError(f"run {run_id} was left alone: {verdict.reason}")
+        return Outcome(run_id, False, False, verdict.reason, refused if is_named else None)
+    if dry_run:
+        return Outcome(run_id, True, False, verdict.reason)
+    try:
+        _end(repo, run_id, verdict, head)
+    except (ConflictError, InvalidRunStateError) as error:
+        return Outcome(run_id, False, False, str(error), error if is_named else None)
+    return Outcome(run_id, True, True, verdict.reason)
+
+
+def _end(repo: Repository, run_id: RunId, verdict: Verdict, head: Head | None) -> None:
+    event = RunEvent(KIND, {"reason": verdict.reason})
+    repo.runs.fail_run(run_id, RunSummary(success=False), event=event, expect=head)
+
+
+def _last_sign(repo: Repository, record: RunRecord) -> Timestamp:
+    """The latest moment that the run's log names: events may bring times of long ago."""
+    latest = record.created_at
+    for event in repo.runs.iter_events(record.run_id):
+        if event.timestamp is not None and event.timestamp > latest:
+            latest = event.timestamp
+    return latest

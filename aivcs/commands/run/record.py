@@ -1,0 +1,342 @@
+"""A command's execution as a run: started, what it printed, how it ended.
+
+Storing goes on beside the command, in threads of its own: whoever passes the output on hands over
+what it read, and waits only if far more is waiting than the disk takes. When the store fails, the
+rest is thrown away and the failure is kept for the end: the command must not suffer from it.
+"""
+
+import _thread
+from _queue import Empty, SimpleQueue
+from time import monotonic, sleep
+
+from aivcs.codec.json import encode_trusted
+from aivcs.commands.run.output_lines import LineSplitter
+from aivcs.log.bulk_events import EncodedEvents
+from aivcs.model import RunEvent, RunSummary, Timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from aivcs.model import RunId
+    from aivcs.repository import Repository
+    from aivcs.trace.redaction import Redactor
+
+LINES, BLOBS, NONE = "lines", "blobs", "none"
+"""What becomes of output: an event for each line, a blob for each stream, nothing."""
+STARTED, OUTPUT, FINISHED = "exec_started", "output", "exec_finished"
+"""The kinds of the events."""
+MAX_LINES = 100_000
+"""Lines of a stream that become events, at most; what follows goes into a blob."""
+MAX_BYTES = 16 << 20
+"""Bytes of a stream that become events, at most."""
+_PIECE = 1 << 16
+"""Bytes of one event's text, at most."""
+_PATIENCE = 0.2
+"""Seconds that a line may wait for more."""
+_BATCH = 1 << 20
+"""Bytes stored at once, about."""
+_BACKLOG = 64 << 20
+"""Bytes that may wait to be stored before the output has to wait."""
+
+
+class Recording:
+    """The run of one command.
+
+    Attributes:
+        run_id: The run.
+        failure: Why recording stopped, or None.
+    """
+
+    def __init__(
+        self,
+        repo: "Repository",
+        run_id: "RunId",
+        capture: str,
+        secrets: "dict[bytes, str] | None" = None,
+    ) -> None:
+        """Takes a run that is RUNNING.
+
+        Args:
+            repo: Where it is.
+            run_id: The run.
+            capture: `LINES`, `BLOBS` or `NONE`.
+            secrets: What is masked in arguments and output, with the name of each.
+        """
+        self.run_id = run_id
+        self.failure: Exception | None = None
+        self._repo = repo
+        self._capture = capture
+        self._secrets = secrets
+        self._queue: SimpleQueue[tuple[str, bytes, Timestamp] | None] = SimpleQueue()
+        self._over = _thread.allocate_lock()
+        self._streams: dict[str, _Stream] = {}
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._stored = 0
+        self._taken: dict[str, int] = {}
+        self._is_closed = False
+
+    def begin(self, argv: "Sequence[str]", folder: str) -> None:
+        """Records what is about to be executed, and where.
+
+        Raises:
+            StorageError: It could not be recorded.
+        """
+        if self._secrets:
+            from aivcs.trace.redaction import redact
+
+            argv = [redact(word, self._secrets) for word in argv]
+        words = [_text(word) for word in argv]
+        payload: dict[str, Any] = {"argv": words, "cwd": _text(folder)}
+        with self._repo.hold(later=True):
+            text = encode_trusted(words).encode()
+            if len(text) > self._repo.backend.settings.max_event // 2:
+                payload["argv"] = {"$blob": self._repo.blobs.put(text)}
+            self._append(STARTED, payload)
+
+    def listen(self) -> None:
+        """Begins to store what `take` is given, in a thread."""
+        self._over.acquire()
+        _thread.start_new_thread(self._serve, ())
+
+    def take(self, stream: str, data: bytes) -> None:
+        """Takes what a stream goes on with. May be called from a thread for each stream."""
+        self._taken[stream] = self._taken.get(stream, 0) + len(data)
+        self._queue.put((stream, data, Timestamp.now()))
+        while self._backlog() > _BACKLOG:
+            sleep(0.005)
+
+    def close(self) -> None:
+        """Returns when everything that was taken is stored, or could not be."""
+        self._queue.put(None)
+        with self._over:
+            pass
+
+    def finish(self, status: str, exit_code: int, signal: str, duration_ms: int) -> None:
+        """Records how the command ended, and ends the run.
+
+        Args:
+            status: `completed`, `failed` or `cancelled`.
+            exit_code: Its exit code, as shells report it.
+            signal: The name of the signal that ended it; empty if none did.
+            duration_ms: How long it took.
+
+        Raises:
+            InvalidRunStateError: The run has been ended already.
+            StorageError: It could not be recorded.
+        """
+        payload: dict[str, Any] = {"exit_code": exit_code}
+        if signal:
+            payload["signal"] = signal
+        payload["duration_ms"] = duration_ms
+        if self._taken:
+            payload["bytes"] = dict(sorted(self._taken.items()))
+        if self.failure is not None:
+            payload["lost"] = str(self.failure)
+        self._append(FINISHED, payload)
+        runs = self._repo.runs
+        end = {
+            "completed": runs.complete_run,
+            "failed": runs.fail_run,
+            "cancelled": runs.cancel_run,
+        }[status]
+        end(
+            self.run_id,
+            RunSummary(success=status == "completed", duration_ms=duration_ms, exit_code=exit_code),
+        )
+
+    def _append(self, kind: str, payload: "dict[str, Any]") -> None:
+        self._repo.runs.append_event(self.run_id, RunEvent(kind, payload))
+
+    def _backlog(self) -> int:
+        blobs = [stream.blob.done for stream in list(self._streams.values()) if stream.blob]
+        return sum(self._taken.values()) - self._stored - sum(blobs)
+
+    def _serve(self) -> None:
+        try:
+            self._store()
+        except Exception as error:  # noqa: BLE001 whatever it is, the output goes on without us
+            self._fail(error)
+            while not self._is_closed:
+                self._is_closed = self._queue.get() is None
+            for stream in self._streams.values():
+                if stream.blob:
+                    stream.blob.close()
+        finally:
+            self._over.release()
+
+    def _store(self) -> None:
+        due: float | None = None
+        while True:
+            try:
+                item = self._queue.get(True, None if due is None else max(0.0, due - monotonic()))
+            except Empty:
+                self._flush()
+                due = None
+                continue
+            if item is None:
+                self._is_closed = True
+                self._end()
+                return
+            self._handle(*item)
+            if self._size >= _BATCH:
+                self._flush()
+            if not self._pending:
+                due = None
+            elif due is None:
+                due = monotonic() + _PATIENCE
+
+    def _fail(self, error: Exception) -> None:
+        if self.failure is None:
+            self.failure = error
+        self._stored = 1 << 62  # nothing waits for the disk any more
+
+    def _handle(self, name: str, data: bytes, moment: Timestamp) -> None:
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = _Stream(name, self._piece(), self._secrets)
+            if self._capture == BLOBS:
+                stream.blob = _Blob(name, self._repo, self.run_id)
+        size = len(data)
+        if stream.redactor:
+            data = stream.redactor.feed(data)
+        self._keep(name, stream, data, size, moment)
+
+    def _keep(
+        self, name: str, stream: "_Stream", data: bytes, size: int, moment: Timestamp
+    ) -> None:
+        """Makes events of data, or hands it over to a blob; `size` was its size before masking."""
+        if stream.blob is None:
+            at = stream.room(data)
+            self._add(stream.lines.feed(data[:at]), moment)
+            if at == len(data):
+                self._stored += size
+                return
+            stream.blob = _Blob(name, self._repo, self.run_id)
+            data = data[at:]
+        stream.blob.put(data, size)
+
+    def _piece(self) -> int:
+        # A byte becomes six at worst, as \\u0000 or as U+FFFD and base64.
+        limit = self._repo.backend.settings.max_event
+        return min(_PIECE, (limit - 128) // 6)
+
+    def _add(self, payloads: "list[dict[str, Any]]", moment: Timestamp) -> None:
+        for payload in payloads:
+            text = encode_trusted(payload)
+            self._pending.append(
+                f'"kind":"{OUTPUT}","payload":{text},"timestamp":"{moment}"'.encode()
+            )
+            self._size += len(text)
+
+    def _flush(self) -> None:
+        pending, self._pending, self._size = self._pending, [], 0
+        if pending:
+            self._repo.runs.append_events(self.run_id, EncodedEvents(pending))
+
+    def _end(self) -> None:
+        moment = Timestamp.now()
+        for name, stream in self._streams.items():
+            if stream.redactor:
+                self._keep(name, stream, stream.redactor.end(), 0, moment)
+            self._add(stream.lines.end(), moment)
+        self._flush()
+        for stream in self._streams.values():
+            if stream.blob:
+                failure = stream.blob.close()
+                if failure:
+                    self._fail(failure)
+
+
+class _Stream:
+    """What has become of one stream so far."""
+
+    def __init__(self, name: str, limit: int, secrets: "dict[bytes, str] | None") -> None:
+        self.lines = LineSplitter(name, limit)
+        self.redactor = _redactor(secrets) if secrets else None
+        self.blob: _Blob | None = None
+        self._lines = MAX_LINES
+        self._bytes = MAX_BYTES
+
+    def room(self, data: bytes) -> int:
+        """How much of this becomes events: whole lines, but for one that is longer than all."""
+        if len(data) <= self._bytes and data.count(b"\n") <= self._lines:
+            self._bytes -= len(data)
+            self._lines -= data.count(b"\n")
+            return len(data)
+        at = 0
+        while self._lines and (end := data.find(b"\n", at, self._bytes)) >= 0:
+            at = end + 1
+            self._lines -= 1
+        self._bytes -= at
+        return at
+
+
+def _redactor(secrets: "dict[bytes, str]") -> "Redactor":
+    from aivcs.trace.redaction import Redactor
+
+    return Redactor(secrets)
+
+
+class _Blob:
+    """A stream, or the end of one, on its way into a blob: what `put_stream` reads.
+
+    Attributes:
+        stored: How many bytes of it were read.
+        done: How many these were before masking; so many need not wait any more.
+    """
+
+    def __init__(self, name: str, repo: "Repository", run_id: "RunId") -> None:
+        self.stored = 0
+        self.done = 0
+        self._name = name
+        self._repo = repo
+        self._run_id = run_id
+        self._failure: Exception | None = None
+        self._rest: bytes | None = b""
+        self._queue: SimpleQueue[tuple[bytes | None, int]] = SimpleQueue()
+        self._over = _thread.allocate_lock()
+        self._over.acquire()
+        _thread.start_new_thread(self._store, ())
+
+    def put(self, data: bytes, size: int) -> None:
+        self._queue.put((data, size))
+
+    def close(self) -> "Exception | None":
+        """Returns, when all of it is stored, why it is not."""
+        self._queue.put((None, 0))
+        with self._over:
+            return self._failure
+
+    def read(self, size: int) -> bytes:
+        while self._rest == b"":  # None is the end
+            self._rest, size_before = self._queue.get()
+            self.done += size_before
+        if self._rest is None:
+            return b""
+        chunk, self._rest = self._rest[:size], self._rest[size:]
+        self.stored += len(chunk)
+        return chunk
+
+    def _store(self) -> None:
+        try:
+            # Holds are counted for each open store: threads must not share one.
+            repo = type(self._repo).open(self._repo.path, self._repo.backend.settings)
+            with repo.hold(later=True):
+                digest = repo.blobs.put_stream(self)  # type: ignore[arg-type]
+                payload = {"stream": self._name, "blob": {"$blob": digest}, "bytes": self.stored}
+                repo.runs.append_event(self._run_id, RunEvent(OUTPUT, payload))
+        except Exception as error:  # noqa: BLE001 kept for the end
+            self._failure = error
+            while self._rest is not None:
+                self._rest, size = self._queue.get()
+                self.done += size
+        finally:
+            self._over.release()
+
+
+def _text(word: str) -> str:
+    """A word of the system's as text that can be stored."""
+    return word.encode("utf-8", "surrogateescape").decode(errors="replace")

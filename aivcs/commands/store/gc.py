@@ -1,0 +1,172 @@
+"""`aivcs gc`: removes what nothing refers to any more.
+
+A blob goes when nothing refers to it (`aivcs.store.references`), and it was not put for a while, and
+no blob that was put since then names it: who builds something out of blobs may take that long
+before anything refers to it.
+
+First everything is read, while the others go on. Then, batch by batch, they are kept out for a
+moment, in which is read what they wrote meanwhile, and what is garbage still is removed. Others
+check for a blob and refer to it in one hold, so they find it there for good, or gone. A blob goes
+before those that it names, so that one which is there still has all of its parts. Whenever this
+ends, by itself or not, nothing was removed that anything referred to.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.errors import IntegrityError, LockTimeoutError, NotFoundError, UsageError
+from aivcs.model import ContentDigest
+from aivcs.store.references import References, digests_in_blob
+from aivcs.util.disk_map import Stack, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.repository import Repository
+
+GRACE = 14 * 86_400
+"""Seconds since a blob was put last before it can go, unless something else is asked for."""
+_PATIENCE = 0.1
+"""Seconds that a batch may keep others waiting, beyond what it takes to catch up with them."""
+
+
+class Removed(NamedTuple):
+    """A blob that was removed.
+
+    Attributes:
+        digest: Its digest.
+        size: Its bytes.
+    """
+
+    digest: ContentDigest
+    size: int
+
+
+def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) -> Iterator[Removed]:
+    """Removes the blobs that may go, and yields them, each after it is gone.
+
+    Args:
+        repo: Where.
+        grace: Seconds since a blob was put last before it can go.
+        dry_run: Whether to yield what would go, and remove nothing; then nothing is locked.
+
+    Raises:
+        UsageError: The grace period is negative.
+        IntegrityError: A log or a blob that counts is damaged: it could refer to anything.
+        LockTimeoutError: Others are in the way for too long.
+        BackendError: Something cannot be read or removed.
+    """
+    moment = before(grace)
+    references = References(repo)
+    _read(references)
+    garbage = _parents_last(repo, _unwanted(repo, references, moment))
+    if dry_run:
+        while garbage:
+            blob = _removed(garbage.pop())
+            if blob.digest not in references:
+                yield blob
+        return
+    count = 0
+    while garbage:
+        _read(references)  # so that little is left to read while others wait
+        gone = []
+        try:
+            with repo.backend.exclusive():
+                _read(references)
+                deadline = monotonic() + _PATIENCE
+                while garbage and monotonic() < deadline:
+                    blob = _removed(garbage.pop())
+                    if blob.digest in references:
+                        continue
+                    if repo.backend.delete_older(blob.digest, moment):
+                        gone.append(blob)
+                    else:  # put again meanwhile: then what it names is wanted again, too
+                        references.search(blob.digest)
+        except LockTimeoutError as error:
+            if count:
+                message = (
+                    f"others were in {error.what} all the time for {error.seconds:g} s; "
+                    f"{count} blobs were deleted before. Run it again when less is going on"
+                )
+                error.args = (message,)
+            raise
+        count += len(gone)
+        yield from gone
+
+
+def clear_leftovers(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) -> int:
+    """Removes what crashes left unfinished; returns how many files.
+
+    Args:
+        repo: Where.
+        grace: Seconds since such a file was written before it can go.
+        dry_run: Whether to count only.
+
+    Raises:
+        UsageError: The grace period is negative.
+        BackendError: One cannot be removed.
+    """
+    return repo.backend.leftovers(before(grace), delete=not dry_run)
+
+
+def before(grace: float) -> float:
+    """Returns the moment (POSIX seconds) a grace period ago.
+
+    Raises:
+        UsageError: The grace period is negative.
+    """
+    if grace < 0:
+        raise UsageError("a grace period is not negative")
+    return time() - grace
+
+
+def _unwanted(repo: Repository, references: References, moment: float) -> Table:
+    """Returns what may go as far as was read: the bytes of each blob, by those of its digest.
+
+    What was put since the moment is searched, so that what it names stays; but what was looked at
+    before it may be among these.
+    """
+    unwanted = Table()
+    for digest, size, put in repo.backend.stored_blobs():
+        if put >= moment:
+            references.search(digest)
+        elif digest not in references:
+            unwanted[bytes.fromhex(digest)] = size
+    return unwanted
+
+
+def _parents_last(repo: Repository, blobs: Table) -> Stack:
+    """Returns some blobs so that each comes off before those that it names, else in their order.
+
+    A damaged one goes all the same, so what it named matters no more.
+    """
+    opened = Table()
+    order, waiting = Stack(), Stack()
+    for top in blobs.keys(descending=True):
+        waiting.push((top, False))
+        while waiting:
+            key, is_done = waiting.pop()
+            if is_done:
+                order.push((key, blobs.get(key)))
+            elif opened.add(key):
+                waiting.push((key, True))
+                try:
+                    for digest in digests_in_blob(repo, ContentDigest(key.hex())):
+                        part = bytes.fromhex(digest)
+                        if part in blobs and part not in opened:
+                            waiting.push((part, False))
+                except (IntegrityError, NotFoundError):
+                    continue
+    return order
+
+
+def _removed(item: tuple[bytes, int]) -> Removed:
+    key, size = item
+    return Removed(ContentDigest(key.hex()), size)
+
+
+def _read(references: References) -> None:
+    for _ in references.catch_up():
+        pass

@@ -1,0 +1,244 @@
+"""`aivcs head` and `aivcs verify --head`: what proves that no log was cut short or written anew.
+
+A chain vouches for the lines that are there. That none is missing at the end, and that the whole
+was not replaced, shows only a head kept elsewhere; the digest of one manifest stands for all.
+"""
+
+from __future__ import annotations
+
+from io import BufferedReader, RawIOBase
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.backends.fs.finding import Finding
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    NotFoundError,
+    SerializationError,
+    UsageError,
+)
+from aivcs.log.heads import heads_in, heads_in_pieces, pieces
+from aivcs.log.verify_run import DAMAGE
+from aivcs.model import Head
+from aivcs.util.disk_map import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from _typeshed import WriteableBuffer
+
+    from aivcs.model import ContentDigest
+    from aivcs.repository import Repository
+    from aivcs.signing.ssh import Verifier
+
+_AT_ONCE = 64 << 10
+"""Bytes of a manifest that are made before they are handed on, or read."""
+_ABSENT = (
+    "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
+    "not the store it was taken of, or a copy from before"
+)
+_LOST = "restore the log from a copy that has this line; find out who cut it, or what lost it"
+_REWRITTEN = (
+    "this log is not the one the head was taken of: restore it from a copy that has this line"
+)
+
+_UNSIGNED = "take the head and its signature from where they were kept; find out who changed them"
+
+
+class Taken(NamedTuple):
+    """A manifest that was taken.
+
+    Attributes:
+        digest: The digest of its blob.
+        logs: How many logs it names.
+    """
+
+    digest: ContentDigest
+    logs: int
+
+
+def take(repo: Repository) -> Taken:
+    """Stores and pins a manifest of the heads of all logs; what it names is durable.
+
+    Each log is read beside its writers, up to where it ends between two of their writes.
+
+    Raises:
+        IntegrityError: A log is damaged.
+        BackendError: One cannot be read, or the manifest not stored.
+        LockTimeoutError: A writer holds a log for too long.
+    """
+    count = 0
+
+    def heads() -> Iterator[tuple[str, Head]]:
+        nonlocal count
+        for name in repo.backend.list_logs():
+            log = repo.backend.read_log(name)
+            for _ in log.more(settled=True):
+                pass
+            if log.lines:
+                count += 1
+                yield name, Head(log.lines, log.hash)
+
+    # The logs are read while the manifest is stored: it may be larger than memory should be.
+    manifest = BufferedReader(_Pieces(pieces(heads())), _AT_ONCE)
+    with repo.hold(later=True):
+        digest = repo.blobs.put_stream(manifest)
+        repo.backend.pin(digest)
+    return Taken(digest, count)
+
+
+class _Pieces(RawIOBase):
+    """A stream of what an iterator yields."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        size = 0
+        while size < len(view):
+            if not self._rest:
+                self._rest = memoryview(next(self._pieces, b""))
+                if not self._rest:
+                    break
+            count = min(len(view) - size, len(self._rest))
+            view[size : size + count] = self._rest[:count]
+            self._rest = self._rest[count:]
+            size += count
+        return size
+
+
+def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
+    """Yields in which logs a store does not agree with some manifests; a store that grew does.
+
+    Args:
+        repo: The store.
+        digests: The manifests, as digests or prefixes.
+
+    Raises:
+        UsageError: A blob is no manifest.
+        NotFoundError: A prefix fits no blob.
+        UnsupportedFormatError: A manifest is of a later format.
+    """
+    # At once, not when the first finding is wanted: a mistake should not wait for the reading.
+    wanted = Table()
+    absent = []
+    for digest in [repo.resolve_digest(text) for text in digests]:
+        try:
+            for _ in _pieces_of(repo, digest):
+                pass  # first of all it must be whole
+        except NotFoundError:
+            absent.append(_missing(digest))
+            continue
+        except IntegrityError as error:
+            absent.append(Finding(DAMAGE, digest, None, str(error), _ABSENT))
+            continue
+        for name, head in _heads_of(repo, digest):
+            wanted.add(_packed(name, head))
+    return _disagreements(repo, absent, wanted)
+
+
+def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:
+    with repo.blobs.open(digest) as stream:
+        while piece := stream.read(_AT_ONCE):
+            yield piece
+
+
+def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, Head]]:
+    """Yields what a manifest names; one that aivcs did not write is read as a whole."""
+    try:
+        for _ in heads_in_pieces(_pieces_of(repo, digest)):
+            pass
+    except SerializationError:
+        try:
+            if not next(_pieces_of(repo, digest), b"").lstrip().startswith(b"{"):
+                raise SerializationError("it is no JSON object")  # however large it is
+            yield from heads_in(repo.blobs.get(digest))
+        except SerializationError as error:
+            raise UsageError(f"blob {digest} is no manifest of heads: {error}") from error
+    else:
+        yield from heads_in_pieces(_pieces_of(repo, digest))
+
+
+def _packed(name: str, head: Head) -> bytes:
+    """Packs a head, so that the order of what is packed is that of names and lines."""
+    # No name has a NUL in it, so none is less than one that it begins with.
+    return b"%b\0%b%b" % (name.encode(), head.lines.to_bytes(8, "big"), bytes.fromhex(head.hash))
+
+
+def _unpacked(packed: bytes) -> tuple[str, int, str]:
+    """Returns name, lines and hash."""
+    name, lines, link = packed[:-41], packed[-40:-32], packed[-32:]
+    return name.decode(), int.from_bytes(lines, "big"), link.hex()
+
+
+def verify_signature(
+    repo: Repository, head: str, data: bytes, verifier: Verifier
+) -> Iterator[Finding]:
+    """Yields what is wrong with the signature of a head; nothing if an allowed signer made it.
+
+    Args:
+        repo: The store.
+        head: The manifest, as a digest or its prefix.
+        data: The signature in its armor; what stands before it is passed over.
+        verifier: Who knows whose signatures count.
+
+    Raises:
+        UsageError: The allowed signers cannot be read.
+        NotFoundError: A prefix fits no blob.
+    """
+    from aivcs.policy.rules import TRUSTED, WRONG
+    from aivcs.signing.ssh import HEAD
+
+    digest = repo.resolve_digest(head)
+    armor = data[max(0, data.find(b"-----BEGIN SSH SIGNATURE-----")) :]
+    signed = verifier.check(digest, armor.decode(errors="replace"), HEAD, None)
+    if signed.state != TRUSTED:
+        what = "is not one of it" if signed.state == WRONG else "is by nobody who is allowed to"
+        yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _UNSIGNED)
+
+
+def _disagreements(repo: Repository, absent: list[Finding], wanted: Table) -> Iterator[Finding]:
+    yield from absent
+    for name, entries in groupby(map(_unpacked, wanted.keys()), key=itemgetter(0)):
+        heads: dict[int, set[str]] = {}
+        for _, lines, link in entries:
+            heads.setdefault(lines, set()).add(link)
+        yield from _compare(repo, name, heads)
+
+
+def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterator[Finding]:
+    """Reads a log as far as heads name it, and yields which lines are not what they say."""
+    log = repo.backend.read_log(name)
+    last = max(heads)
+    try:
+        for _ in log.more():
+            for link in sorted(heads.get(log.lines, set()) - {log.hash}):
+                problem = (
+                    f"the line bears the hash {log.hash}, but the head that was kept is {link}"
+                )
+                yield Finding(DAMAGE, name, log.lines, problem, _REWRITTEN)
+            if log.lines == last:
+                return
+    except (IntegrityError, BackendError) as error:
+        problem = f"a head that was kept is of this line, which cannot be reached: {error}"
+        yield Finding(DAMAGE, name, last, problem, _LOST)
+        return
+    what = f"the log ends at line {log.lines}" if log.lines else "the log is missing"
+    for number in sorted(number for number in heads if number > log.lines):
+        yield Finding(
+            DAMAGE, name, number, f"a head that was kept is of this line, but {what}", _LOST
+        )
+
+
+def _missing(digest: str) -> Finding:
+    return Finding(
+        DAMAGE, digest, None, "this manifest of heads is not in the store, though it is pinned "
+        "where it is taken", _ABSENT,
+    )  # fmt: skip

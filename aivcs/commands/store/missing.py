@@ -1,0 +1,112 @@
+"""What live specs are made of, and is not there; a part of `aivcs verify`.
+
+A spec names its parts as any blob names others: by a string of 64 hexadecimal digits
+(`aivcs.store.references`). Such a string may be the digest of something that was never a blob, so what
+is missing is a notice. What must be there without a doubt is pinned, and its absence is damage.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.backends.fs.finding import Finding
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    NotFoundError,
+    StorageError,
+    UnsupportedFormatError,
+)
+from aivcs.log.verify_run import DAMAGE, NOTICE
+from aivcs.model import ContentDigest
+from aivcs.store.references import digests_in_blob
+from aivcs.util.disk_map import Stack, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.model import ReleaseRecord
+    from aivcs.repository import Repository
+
+_PUT = "put the content: aivcs blob put FILE; if it never was a blob, nothing is missing"
+_READ = "check owner, permissions and disk, then verify again"
+
+
+def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yields findings of a whole store, and behind them what live specs name and is missing.
+
+    A blob that is missing is said once, with the first live spec that needs it.
+    """
+    told = Table()
+    for finding in found:
+        if finding.is_open:
+            told.add(finding.where)
+        yield finding
+    try:
+        # Strictly: a name that could not be listed would seem to be none.
+        for _ in repo.backend.list_logs():
+            pass
+    except StorageError:
+        if not told:
+            raise
+        return  # what was found must be mended first
+    seen = Table()
+    for log in repo.backend.list_logs():
+        if not log.startswith("release/"):
+            return  # in the order of the names, all of the runs come behind
+        for finding in _missing_under(repo, log.removeprefix("release/"), seen):
+            if finding.where not in told:
+                yield finding
+
+
+def _missing_under(repo: Repository, name: str, seen: Table) -> Iterator[Finding]:
+    try:
+        live = repo.releases.current(name)
+    except (IntegrityError, UnsupportedFormatError):
+        return  # which was found before
+    except BackendError as error:
+        yield Finding(DAMAGE, f"release/{name}", None, f"it cannot be read: {error}", _READ)
+        return
+    if live is not None:
+        yield from _missing_of(repo, live, seen)
+
+
+def _missing_of(repo: Repository, live: ReleaseRecord, seen: Table) -> Iterator[Finding]:
+    """Yields what is missing of a live spec, and was not seen under another one.
+
+    Args:
+        repo: The store.
+        live: The release.
+        seen: The digests that were looked for, as bytes; takes further ones.
+    """
+    release = f"{live.name}@{live.seq}"
+    waiting = Stack()
+    waiting.push((bytes.fromhex(live.spec_digest), b""))
+    while waiting:
+        key, whole = waiting.pop()
+        if not seen.add(key):
+            continue
+        digest = ContentDigest(key.hex())
+        count = 0
+        parts = digests_in_blob(repo, digest)
+        while True:
+            try:
+                part = next(parts, None)  # and no more: a full stack is no damage to the blob
+            except NotFoundError:
+                why = f"it is what is live as {release}"
+                if whole:
+                    why = f"blob {whole.hex()} names it, which belongs to what is live as {release}"
+                yield Finding(NOTICE, digest, None, f"it is not in this store, but {why}", _PUT)
+            except IntegrityError:
+                pass  # which was found before
+            except BackendError as error:
+                yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
+            else:
+                if part is None:
+                    break
+                waiting.push((bytes.fromhex(part), key))
+                count += 1
+                continue
+            for _ in range(count):  # whatever that was, the blob may not have said it
+                waiting.pop()
+            break

@@ -1,0 +1,393 @@
+"""Configuration files: which keys there are, what they may be, and where a value comes from.
+
+A store's own file sets how that store behaves. What touches trust or identity is read from the
+user's file and the system's only: a key marked so is refused in a store's file, because whoever can
+write to a store must not be able to decide whom its readers trust. Policies (`policy.PATTERN.RULE`)
+are the other way round: they are a store's or the system's, since nobody sets rules for himself.
+What they say is looked at when something is to be released, not before.
+"""
+
+from aivcs.codec.json import encode_trusted, parse
+from aivcs.codec.toml import TomlError, is_bare, parse_toml
+from aivcs.errors import UsageError
+from aivcs.store.settings import DURABILITIES, Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Config = dict[str, Any]
+    """Values by dotted key."""
+
+
+class Key:
+    """A key of the configuration.
+
+    Attributes:
+        kind: The type of its value.
+        default: What holds when nobody sets it.
+        about: What it does, in a sentence.
+        user_only: Whether only the user's file and the system's may set it.
+    """
+
+    __slots__ = ("about", "default", "kind", "user_only")
+
+    def __init__(self, kind: type, default: object, about: str, *, user_only: bool = False) -> None:
+        """Takes the attributes as they are."""
+        self.kind = kind
+        self.default = default
+        self.about = about
+        self.user_only = user_only
+
+
+KEYS: dict[str, Key] = {
+    "core.durability": Key(str, "full", f"what survives a power cut: {', '.join(DURABILITIES)}"),
+    "core.lock_timeout": Key(float, 30.0, "seconds to wait for another process's lock"),
+    "limits.event_bytes": Key(int, 1 << 20, "bytes of one event's payload, at most"),
+    "exec.redact": Key(
+        list, [], "names of variables (* is any text) whose values run exec masks, besides its own"
+    ),
+    "safe.directory": Key(
+        list, [], "stores of other users that may be used when found by walking up", user_only=True
+    ),
+    "signing.key": Key(
+        str, "", "the SSH key that signs; its public half if ssh-agent has it", user_only=True
+    ),
+    "signing.allowed_signers": Key(
+        str, "", "the file that says whose signatures count (ssh-keygen(1))", user_only=True
+    ),
+}
+POLICY = "policy"
+"""The table of policies; its value in a `Config` is what the file says, unchecked."""
+STORE, USER, SYSTEM = "store", "user", "system"
+"""Whose file it is."""
+
+
+def parse_config(
+    text: bytes,
+    where: str,
+    *,
+    whose: str = STORE,
+    warn: "Callable[[str], None] | None" = None,
+) -> "Config":
+    """Returns the known keys of a configuration file; unknown ones are left out.
+
+    Args:
+        text: TOML.
+        where: The file, for messages.
+        whose: `STORE`, `USER` or `SYSTEM`.
+        warn: Told of each key that means nothing.
+
+    Raises:
+        UsageError: It is no TOML, a value is of the wrong type, or a key must not stand there.
+    """
+    try:
+        tables = parse_toml(text)
+    except TomlError as error:
+        raise UsageError(f"{where} is no valid TOML: {error}") from error
+    values = {}
+    if POLICY in tables:
+        if whose == USER:
+            raise UsageError(f"{where} has a policy: {_NO_OWN_POLICY}")
+        values[POLICY] = tables.pop(POLICY)
+    found = _flatten(tables)
+    for dotted, value in found:
+        key = KEYS.get(dotted)
+        if key is None:
+            if dotted.partition(".")[0].lower() in _POLICY_AMISS:
+                # Who wrote it means rules to hold, so it is no table of them: nothing is released.
+                values.setdefault(POLICY, dotted)
+            if warn is not None:
+                warn(f"{where} sets {_shown(dotted)}, which means nothing; {_nearest(dotted)}")
+            continue
+        if key.user_only and whose == STORE:
+            raise UsageError(
+                f"{where} sets {dotted}, which only your own configuration may: "
+                f"aivcs config set --user {dotted} …"
+            )
+        values[dotted] = check_value(dotted, value, where)
+    return values
+
+
+def check_value(dotted: str, value: object, where: str) -> "Any":
+    """Returns a value in the type of its key.
+
+    Raises:
+        UsageError: It has another type, or is out of range.
+    """
+    key = KEYS[dotted]
+    at = f"{where}: " if where else ""
+    if key.kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not key.kind or (
+        isinstance(value, list) and not all(isinstance(item, str) for item in value)
+    ):
+        raise UsageError(f"{at}{dotted} must be a {_NAMES[key.kind]}, not {value!r}")
+    if dotted in _PATHS and not str(value).startswith(("/", "~/")):
+        raise UsageError(
+            f"{at}{dotted} must be a path that begins with / or ~/, not {value!r}: "
+            "it must not depend on the folder one is in"
+        )
+    try:
+        settings_of([{dotted: value}])
+    except UsageError as error:
+        raise UsageError(f"{at}{dotted}: {error}") from error
+    return value
+
+
+def parse_value(dotted: str, text: str) -> "Any":
+    """Returns the value that a text on the command line means for a key.
+
+    Raises:
+        UsageError: There is no such key, or the text is no such value.
+    """
+    rule = policy_key(dotted)
+    if rule is not None:
+        return _parse_rule(*rule, text)
+    key = require_key(dotted)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{dotted}: {_shown(text)} is not valid UTF-8") from error
+    if key.kind is list and not text:
+        raise UsageError(f"{dotted}: the value is empty; is a variable unset?")
+    if key.kind is str:
+        value: object = text
+    elif key.kind is list:
+        value = [text]
+    else:
+        try:
+            value = key.kind(text)
+        except ValueError:
+            value = text
+    return check_value(dotted, value, "")
+
+
+def policy_key(dotted: str) -> "tuple[str, str] | None":
+    """Returns the pattern and the rule that a key names: `policy.PATTERN.RULE`; None if none.
+
+    A pattern may have dots in it; a rule has none.
+
+    Raises:
+        UsageError: It begins like one, but names no rule.
+    """
+    head, dot, rest = dotted.partition(".")
+    if head != POLICY or not dot:
+        return None
+    pattern, dot, rule = rest.rpartition(".")
+    if not pattern or not rule:
+        raise UsageError(
+            f"{_shown(dotted)} is no rule of a policy: write policy.NAME.RULE, "
+            "as in policy.prod/*.require_runs"
+        )
+    return pattern, rule
+
+
+def _parse_rule(pattern: str, rule: str, text: str) -> "Any":
+    """The value of a rule: JSON, or else the text as it is."""
+    from aivcs.errors import SerializationError
+    from aivcs.policy.rules import check_rule
+    from aivcs.policy.select import check_pattern
+
+    try:
+        value = parse(text)
+    except SerializationError:
+        value = text
+    check_pattern(pattern, "the key")
+    check_rule(rule, value, f"policy.{pattern}")
+    return value
+
+
+def may_set(dotted: str, *, user: bool) -> None:
+    """Refuses to have a key set in a file where it must not stand.
+
+    Raises:
+        UsageError: It belongs into the user's file, or must not be there.
+    """
+    if policy_key(dotted) is not None:
+        if user:
+            raise UsageError(_NO_OWN_POLICY)
+    elif require_key(dotted).user_only and not user:
+        raise UsageError(f"{dotted} stands in your own configuration only: add --user")
+
+
+def policies(layers: "list[tuple[str, Config]]") -> "list[tuple[str, Any]]":
+    """Returns the policy table of each place that has one, the system's before the store's."""
+    return [(place, values[POLICY]) for place, values in reversed(layers) if POLICY in values]
+
+
+def require_key(dotted: str) -> Key:
+    """Returns a key by name.
+
+    Raises:
+        UsageError: There is none; names the nearest.
+    """
+    if dotted in KEYS:
+        return KEYS[dotted]
+    raise UsageError(f"no configuration key {_shown(dotted)}; {_nearest(dotted)}")
+
+
+def _nearest(dotted: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(dotted, KEYS, n=1)
+    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
+
+
+def _shown(dotted: str) -> str:
+    return ascii(dotted if len(dotted) <= 60 else f"{dotted[:60]}…")
+
+
+def settings_of(layers: "list[Config]") -> Settings:
+    """Returns the settings that some layers of configuration give, the first that speaks winning.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+    merged: "Config" = {}
+    for layer in reversed(layers):
+        merged.update(layer)
+    return Settings(
+        durability=merged.get("core.durability", "full"),
+        lock_timeout=merged.get("core.lock_timeout", 30.0),
+        max_event=merged.get("limits.event_bytes", 1 << 20),
+    )
+
+
+def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
+    """Returns a configuration file with one key set, or removed if the value is None.
+
+    A list is added to what is there. Comments are kept where every setting has a line of its own;
+    otherwise the file is written anew.
+
+    Raises:
+        UsageError: The file is no valid TOML.
+    """
+    try:
+        tables = parse_toml(text or b"")
+    except TomlError as error:
+        raise UsageError(f"the configuration is no valid TOML: {error}") from error
+    rule = policy_key(dotted)
+    *path, last = (POLICY, *rule) if rule else dotted.split(".")
+    table = tables
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"the configuration has {part} as a value, not as a table; mend it")
+    if value is None:
+        table.pop(last, None)
+    elif isinstance(value, list) and rule is None:
+        before = table.get(last)
+        kept = before if isinstance(before, list) else []
+        table[last] = kept + [item for item in value if item not in kept]
+    else:
+        table[last] = value
+    _drop_empty(tables)
+    if text and b"#" in text:
+        edited = _edited(text, path, last, table.get(last))
+        if _settings_in(edited) == tables:
+            return edited
+    import tomli_w
+
+    return tomli_w.dumps(tables).encode()
+
+
+def _drop_empty(table: "dict[str, Any]") -> None:
+    for name, content in list(table.items()):
+        if isinstance(content, dict):
+            _drop_empty(content)
+            if not content:
+                del table[name]
+
+
+_NO_OWN_POLICY = (
+    "policies stand in a store's configuration (aivcs config set policy.NAME.RULE …) or in the "
+    "system's, not in your own"
+)
+_POLICY_AMISS = frozenset({POLICY, "policies"})
+"""How what ought to have been the table of policies may begin, in whatever case."""
+_PATHS = frozenset({"signing.key", "signing.allowed_signers"})
+_NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
+
+
+def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes:
+    """The file with one key changed, added or removed, line by line.
+
+    What it gives has to be looked at: a setting of several lines, for one, is none for it.
+    """
+    old = text.decode().rstrip("\n").split("\n")
+    lines = _without_table(old, header := _header([*path, key]))
+    line = [] if value is None or isinstance(value, dict) else [_setting(key, value)]
+    begin, end = _table_in(lines, _header(path))
+    if begin is None:
+        lines += ["", _header(path), *line] if line else []
+    else:
+        inside = range(begin + 1, end)
+        at = [number for number in inside if lines[number].partition("=")[0].strip() == key]
+        if at and line:
+            line[0] += _comment(lines[at[0]])
+        # A new one stands behind the last that is there, not behind what leads to the next table.
+        last = max((n for n in inside if _is_setting(lines[n])), default=begin)
+        lines[at[0] if at else last + 1 : at[0] + 1 if at else last + 1] = line
+    if isinstance(value, dict):
+        lines += ["", header, *(_setting(name, its) for name, its in value.items())]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _comment(line: str) -> str:
+    """The comment behind a setting, with the space before it."""
+    setting, mark, comment = line.partition("#")
+    if not mark or setting.count('"') % 2 or setting.count("'") % 2:  # it may be within a text
+        return ""
+    return f"{setting[len(setting.rstrip()) :]}#{comment}"
+
+
+def _without_table(lines: "list[str]", header: str) -> "list[str]":
+    """The lines without a table and its settings; comments stay."""
+    begin, end = _table_in(lines, header)
+    if begin is None:
+        return lines
+    kept = [line for line in lines[begin + 1 : end] if not _is_setting(line)]
+    return lines[:begin] + kept + lines[end:]
+
+
+def _table_in(lines: "list[str]", header: str) -> "tuple[int | None, int]":
+    """Where a table begins and the next one does; None if it is not there."""
+    headers = [number for number, line in enumerate(lines) if line.strip().startswith("[")]
+    plain = {n: {lines[n].strip(), lines[n].partition("#")[0].strip()} for n in headers}
+    begin = next((number for number in headers if header in plain[number]), None)
+    end = next((n for n in headers if begin is not None and n > begin), len(lines))
+    return begin, end
+
+
+def _is_setting(line: str) -> bool:
+    return "=" in line.partition("#")[0]
+
+
+def _header(path: "list[str]") -> str:
+    return f"[{'.'.join(name if is_bare(name) else encode_trusted(name) for name in path)}]"
+
+
+def _setting(key: str, value: object) -> str:
+    return f"{key} = {encode_trusted(value)}"
+
+
+def _settings_in(text: bytes) -> "dict[str, Any] | None":
+    """The tables of a file, without empty ones; None if it is no TOML."""
+    try:
+        tables = parse_toml(text)
+    except TomlError:
+        return None
+    _drop_empty(tables)
+    return tables
+
+
+def _flatten(tables: "dict[str, Any]", prefix: str = "") -> "list[tuple[str, Any]]":
+    pairs: list[tuple[str, Any]] = []
+    for name, value in tables.items():
+        if isinstance(value, dict):
+            pairs += _flatten(value, f"{prefix}{name}.")
+        else:
+            pairs.append((f"{prefix}{name}", value))
+    return pairs

@@ -1,0 +1,235 @@
+"""Signatures by SSH keys: the boundary to `ssh-keygen -Y`. Knows no release and no store.
+
+What is signed is a text of 64 hexadecimal characters without a newline, so that anybody can check:
+
+    printf %s HASH | ssh-keygen -Y verify -f ALLOWED_SIGNERS -I WHO -n aivcs-release@v1 -s FILE
+
+Nothing here ever asks: ssh-keygen gets no terminal, no input and no program to ask with, so a key
+that wants a passphrase is used through ssh-agent, or refused.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from stat import S_ISREG
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.errors import BackendError, UsageError
+from aivcs.marks import NAMESPACE
+from aivcs.policy.rules import TRUSTED, UNKNOWN, WRONG, Signed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from subprocess import CompletedProcess
+
+    from aivcs.model import Timestamp
+
+RELEASE = NAMESPACE
+"""The namespace of a signature of a release: the hash of its entry is signed."""
+HEAD = "aivcs-head@v1"
+"""The namespace of a signature of a manifest of heads: its digest is signed."""
+SECONDS = 60
+"""How long ssh-keygen may take: a key in hardware waits for a touch."""
+MAX_SIGNATURE = 64 << 10
+"""Bytes of a signature, at most; the longest that keys make are some 2 KiB."""
+
+
+class Signer(NamedTuple):
+    """Who signs.
+
+    Attributes:
+        key: The file of a private key, or of a public one whose private half ssh-agent has.
+        environment: The environment for ssh-keygen: where ssh-agent is.
+    """
+
+    key: str
+    environment: Mapping[str, str]
+
+    def sign(self, text: str, namespace: str) -> str:
+        """Returns the armored signature of a text.
+
+        Raises:
+            BackendError: It could not be made; says why and what helps.
+        """
+        if not os.path.isfile(self.key):
+            raise BackendError(
+                f"cannot sign: there is no key {self.key!a}; make one with: ssh-keygen -t ed25519"
+            )
+        # By its streams, not by files: nothing is left behind, whatever ends this process.
+        done = _run(
+            ["sign", "-f", os.path.abspath(self.key), "-n", namespace],
+            self.environment,
+            text.encode(),
+        )
+        signature = done.stdout.decode(errors="replace")
+        if done.returncode or not signature:
+            raise BackendError(
+                f"cannot sign with {self.key!a}: {_said(done)}. A key with a passphrase has to be "
+                f"in ssh-agent (ssh-add), named by its public half: --signing-key FILE.pub"
+            )
+        return signature
+
+
+class Verifier(NamedTuple):
+    """Who knows whom to trust.
+
+    Attributes:
+        allowed_signers: A file as ssh-keygen(1) describes it under ALLOWED SIGNERS.
+        environment: The environment for ssh-keygen.
+    """
+
+    allowed_signers: str
+    environment: Mapping[str, str]
+
+    def require_readable(self) -> None:
+        """Refuses a file of signers that cannot be read: it would make everybody a stranger.
+
+        Raises:
+            UsageError: It cannot.
+        """
+        why: str | None = "it is no regular file"
+        try:
+            if S_ISREG(os.stat(self.allowed_signers).st_mode):  # a pipe would keep us waiting
+                with open(self.allowed_signers, "rb") as file:
+                    file.read(1)
+                return
+        except OSError as error:
+            why = error.strerror
+        except ValueError:  # it holds a NUL
+            why = "it cannot be a path"
+        raise UsageError(
+            f"signing.allowed_signers is {self.allowed_signers!a}, which cannot be read: {why}"
+        )
+
+    def check(self, text: str, signature: str, namespace: str, moment: Timestamp | None) -> Signed:
+        """Returns what is known of a signature of a text.
+
+        Args:
+            text: What was signed.
+            signature: The armored signature.
+            namespace: What it was made for.
+            moment: When its key must have been allowed; None is now.
+
+        Raises:
+            BackendError: ssh-keygen is missing.
+            UsageError: The allowed signers cannot be read.
+        """
+        self.require_readable()
+        at = [] if moment is None else ["-O", f"verify-time={_compact(moment)}"]
+        signers = ["-f", os.path.abspath(self.allowed_signers), *at]
+        made = signature.encode()[:MAX_SIGNATURE]
+        with _unnamed(made) as file:
+            found = _run(["find-principals", *signers], self.environment, signature=file)
+            for who in _principals(found.stdout.decode(errors="replace")):
+                done = _run(
+                    ["verify", "-I", who, "-n", namespace, *signers],
+                    self.environment,
+                    text.encode(),
+                    signature=file,
+                )
+                if _is_good(done):
+                    return Signed(TRUSTED, who)
+        return look(text, signature, namespace, self.environment)
+
+
+def look(text: str, signature: str, namespace: str, environment: Mapping[str, str]) -> Signed:
+    """Returns whether a signature is one of a text, by whomever: `UNKNOWN`, or else `WRONG`.
+
+    Raises:
+        BackendError: ssh-keygen is missing.
+    """
+    with _unnamed(signature.encode()[:MAX_SIGNATURE]) as file:
+        done = _run(
+            ["check-novalidate", "-n", namespace], environment, text.encode(), signature=file
+        )
+    if not _is_good(done):
+        return Signed(WRONG, _said(done))
+    _, _, key = done.stdout.decode(errors="replace").strip().partition(" signature with ")
+    return Signed(UNKNOWN, key or "an unknown key")
+
+
+def _is_good(done: CompletedProcess[bytes]) -> bool:
+    """Whether ssh-keygen found a signature good.
+
+    Not by its exit code alone: where SIGCHLD is ignored, which processes inherit, the system does
+    not keep it, and subprocess takes it for 0.
+    """
+    return not done.returncode and done.stdout.startswith(b'Good "')
+
+
+def _principals(text: str) -> Iterator[str]:
+    """The names that stand before a key, one by one: ssh-keygen gives each line's as it is."""
+    for line in text.splitlines():
+        for name in line.split(","):
+            if name and not name.startswith("!"):
+                yield name
+
+
+def _compact(moment: Timestamp) -> str:
+    """A moment as ssh-keygen takes it, to the second and in UTC."""
+    return "".join(c for c in moment[:19] if c.isdigit()) + "Z"
+
+
+@contextmanager
+def _unnamed(data: bytes) -> Iterator[int]:
+    """The descriptor of a file that has no name, so that no end of this process leaves it behind.
+
+    Raises:
+        BackendError: There is no place for it, or no way for ssh-keygen to open it.
+    """
+    from tempfile import TemporaryFile
+
+    try:
+        with TemporaryFile(buffering=0) as file:
+            file.write(data)
+            if not os.path.exists(f"/dev/fd/{file.fileno()}"):
+                # Not to be found out by ssh-keygen, who would say that it is no signature.
+                raise BackendError(
+                    "signatures cannot be checked here: there is no /dev/fd (is /proc mounted?)"
+                )
+            yield file.fileno()
+    except OSError as error:
+        raise BackendError(f"cannot write a file for ssh-keygen: {error}") from error
+
+
+def _run(
+    arguments: list[str],
+    environment: Mapping[str, str],
+    data: bytes = b"",
+    *,
+    signature: int | None = None,
+) -> CompletedProcess[bytes]:
+    """Runs `ssh-keygen -Y` with some data as input, and a signature in a file that is open here."""
+    import subprocess
+
+    quiet = {"SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
+    if signature is not None:
+        os.lseek(signature, 0, os.SEEK_SET)  # not all systems open it anew
+        arguments = [*arguments, "-s", f"/dev/fd/{signature}"]
+    try:
+        return subprocess.run(
+            ["ssh-keygen", "-Y", *arguments],
+            input=data,
+            capture_output=True,
+            pass_fds=() if signature is None else (signature,),
+            env={**environment, **quiet},
+            start_new_session=True,  # without a terminal there is nowhere to ask for a passphrase
+            timeout=SECONDS,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise BackendError(
+            "there is no ssh-keygen here, which makes and checks signatures; install OpenSSH"
+        ) from error
+    except OSError as error:
+        raise BackendError(f"cannot run ssh-keygen: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(f"ssh-keygen did not answer within {SECONDS} s") from error
+
+
+def _said(done: CompletedProcess[bytes]) -> str:
+    """What ssh-keygen complained of, on one line."""
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    said = "; ".join(line.strip().rstrip(".") for line in lines if not line.startswith("Signing"))
+    return f"ssh-keygen says: {said[:300] or f'exit code {done.returncode}'}"

@@ -1,0 +1,235 @@
+"""The parts of an agent on the disk: files and folders, as a person keeps them.
+
+What is read must be the same everywhere: regular files, in folders that hold nothing else, under
+names that are UTF-8. Empty folders leave no trace, and of permissions only whether a file is
+executable.
+"""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.codec.sha256 import hasher
+from aivcs.errors import BackendError, SerializationError, UsageError
+from aivcs.model import ContentDigest
+from aivcs.specs.manifest import (
+    MAX_MANIFEST,
+    REPOSITORIES,
+    File,
+    check_path,
+    encode_manifest,
+    may_be_manifest,
+    parse_manifest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
+
+    from aivcs.repository import Repository
+
+_PEEK = 64
+"""Bytes that tell whether a file may read as a manifest."""
+_CHUNK = 1 << 20
+"""Bytes read at once."""
+
+
+class PartOnDisk(NamedTuple):
+    """A part as it was found.
+
+    Attributes:
+        path: Where, in the system's own bytes.
+        files: For a folder, each file's path below it, as in a manifest; None for a file.
+    """
+
+    path: bytes
+    files: list[str] | None
+
+
+def find_part(path: str, what: str) -> PartOnDisk:
+    """Looks at a part, and refuses what cannot be one before anything of it is stored.
+
+    Args:
+        path: A file or folder; a link is followed, since the user named it.
+        what: What the user calls it, for messages.
+
+    Raises:
+        UsageError: It is not there, or holds what cannot be kept: links, pipes, devices, names that
+            are not UTF-8, repositories; or it is a file that would come back as a folder.
+        BackendError: It cannot be read.
+    """
+    if not path:
+        raise UsageError(f"the PART of {what} is empty; is a variable unset?")
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{what}: no file or folder {path!a}") from None
+    except ValueError:
+        raise UsageError(f"{what}: {path!a} cannot be a path") from None
+    except OSError as error:
+        raise BackendError(f"cannot read {path!a}: {error.strerror}") from error
+    root = os.fsencode(os.path.realpath(path))
+    if S_ISDIR(mode):
+        if os.fsdecode(os.path.basename(root)).lower() in REPOSITORIES:
+            raise UsageError(f"{what}: {path!a} is a repository; a part is what one keeps in one")
+        return PartOnDisk(root, _list_files(root))
+    if not S_ISREG(mode):
+        raise UsageError(
+            f"{what}: {path!a} is a pipe or a device, which cannot be read again; keep it in a file"
+        )
+    with _open_regular(root) as file:
+        if _reads_as_manifest(file):
+            raise UsageError(f"{what}: {path!a} reads as the manifest of a folder; give the folder")
+    return PartOnDisk(root, None)
+
+
+def require_apart(part: PartOnDisk, what: str, store: str) -> None:
+    """Refuses a folder in the store, or around it: with each blob it would be another folder.
+
+    Args:
+        part: What was found.
+        what: What the user calls it, for messages.
+        store: The path of the store.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if part.files is None:
+        return
+    inner = os.fsencode(os.path.realpath(store))
+    if os.path.commonpath([part.path, inner]) in {part.path, inner}:
+        relation = "in" if part.path.startswith(inner) else "around"
+        raise UsageError(
+            f"{what}: {_shown(part.path)} is {relation} the store {store}, "
+            "which changes with everything that is stored; keep parts apart from it"
+        )
+
+
+def store_part(repo: Repository, part: PartOnDisk) -> ContentDigest:
+    """Stores a part, the files of a folder before its manifest; to be called in a hold.
+
+    Raises:
+        UsageError: A file is no longer what it was when it was looked for.
+        BackendError: One cannot be read or stored.
+    """
+    if part.files is None:
+        with _open_regular(part.path) as file:
+            return repo.blobs.put_stream(file)
+    return repo.blobs.put(_manifest(part, repo.blobs.put_many))
+
+
+def digest_part(part: PartOnDisk) -> ContentDigest:
+    """Returns the digest that a part has when it is stored, and stores nothing.
+
+    Raises:
+        UsageError: A file is no longer what it was when it was looked for.
+        BackendError: One cannot be read.
+    """
+    if part.files is None:
+        with _open_regular(part.path) as file:
+            return _digest_of(file)
+    return ContentDigest.from_bytes(_manifest(part, lambda files: map(_digest_of, files)))
+
+
+def _manifest(
+    part: PartOnDisk, digest_all: Callable[[Iterator[BinaryIO]], Iterable[ContentDigest]]
+) -> bytes:
+    """The manifest of a folder whose files, opened one after the other, `digest_all` reads."""
+    assert part.files is not None
+    modes = []
+
+    def opened() -> Iterator[BinaryIO]:
+        for path in part.files or ():
+            with _open_regular(_below(part.path, path)) as file:
+                modes.append("755" if os.fstat(file.fileno()).st_mode & 0o100 else "644")
+                yield file
+
+    digests = list(digest_all(opened()))
+    return encode_manifest(map(File, part.files, modes, digests))
+
+
+def _list_files(root: bytes) -> list[str]:
+    """The paths of all files below a folder."""
+    found = []
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        where = _below(root, folder)
+        try:
+            # As bytes: what a name is must not depend on the locale.
+            with os.scandir(where) as entries:
+                for entry in entries:
+                    path = _checked(folder, entry.name, where)
+                    mode = entry.stat(follow_symlinks=False).st_mode
+                    if S_ISDIR(mode):
+                        waiting.append(path)
+                        continue
+                    if not S_ISREG(mode):
+                        kind = "a link" if S_ISLNK(mode) else "a pipe, socket or device"
+                        raise UsageError(
+                            f"{_shown(entry.path)} is {kind}; parts are made of regular files"
+                        )
+                    if not os.access(entry.path, os.R_OK):
+                        raise BackendError(f"cannot read {_shown(entry.path)}: Permission denied")
+                    found.append(path)
+        except OSError as error:
+            raise BackendError(f"cannot read {_shown(where)}: {error.strerror}") from error
+    return found
+
+
+def _checked(folder: str, name: bytes, where: bytes) -> str:
+    path = name.decode("utf-8", "surrogateescape")
+    if folder:
+        path = f"{folder}/{path}"
+    try:
+        check_path(path)
+    except SerializationError as error:
+        raise UsageError(f"in {_shown(where)}: {error}") from error
+    return path
+
+
+def _below(root: bytes, path: str) -> bytes:
+    return root + b"/" + path.encode() if path else root
+
+
+def _shown(path: bytes) -> str:
+    return ascii(os.fsdecode(path))
+
+
+def _open_regular(path: bytes) -> BinaryIO:
+    """Opens a file without being led elsewhere, or kept waiting by what has taken its place."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise BackendError(f"cannot read {_shown(path)}: {error.strerror}") from error
+    if not S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UsageError(f"{_shown(path)} is no regular file any more")
+    return open(fd, "rb", buffering=0)
+
+
+def _digest_of(file: BinaryIO) -> ContentDigest:
+    try:
+        hashed = hasher(os.fstat(file.fileno()).st_size)
+        while data := file.read(_CHUNK):
+            hashed.update(data)
+    except OSError as error:
+        raise BackendError(f"cannot read a file: {error.strerror}") from error
+    return ContentDigest(hashed.hexdigest())
+
+
+def _reads_as_manifest(file: BinaryIO) -> bool:
+    try:
+        data = file.read(_PEEK)
+        if not may_be_manifest(data):
+            return False
+        while len(data) <= MAX_MANIFEST and (more := file.read(MAX_MANIFEST + 1 - len(data))):
+            data += more
+    except OSError as error:
+        raise BackendError(f"cannot read a file: {error.strerror}") from error
+    try:
+        return parse_manifest(data) is not None
+    except SerializationError:
+        return True

@@ -1,0 +1,216 @@
+"""What an agent is made of: the rules of specs and of folder manifests. No I/O.
+
+A **spec** is the canonical JSON (`aivcs.codec.canonical_json`) of five texts: the commit of the code,
+and the digests of graph, prompts, tools and config. The digest of these bytes is the spec's digest,
+so the same parts give the same spec, whoever makes it. In a partial spec some members are absent.
+
+A part is a blob: a file's bytes, or a **manifest**, which names the files of a folder, with their
+modes and digests. The two are told apart by content, so a file that reads as a manifest is refused
+as a part. What a manifest names must be safe to write below any folder: it may come from anybody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.codec.canonical_json import canonical
+from aivcs.codec.json import parse
+from aivcs.errors import InvalidDigestError, SerializationError
+from aivcs.model import ContentDigest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PARTS = ("graph", "prompts", "tools", "config")
+"""What an agent is made of, besides its code."""
+FIELDS = ("git_sha", *(f"{part}_digest" for part in PARTS))
+"""The members of a spec, in the order in which people are told of them."""
+MODES = ("644", "755")
+"""The permissions that a manifest keeps, as octal digits."""
+MAX_MANIFEST = 64 << 20
+"""Bytes of a manifest, at most: some 400,000 files."""
+MAX_SPEC = 1 << 16
+"""Bytes of a spec, at most."""
+MAX_COMPONENT = 255
+"""Bytes of a file's or folder's name, at most, as file systems have it."""
+MAX_PATH = 2048
+"""Bytes of a path in a manifest: the folder it is written to has as much again."""
+MAX_DEPTH = 200
+"""Names of a path in a manifest, at most: who walks down there does so by recursion."""
+_BEGINNING = b'{"files":['
+"""What every manifest begins with."""
+REPOSITORIES = frozenset({".git", ".aivcs"})
+"""Folders that make whoever enters them obey: never part of an agent."""
+
+
+class File(NamedTuple):
+    """A file of a folder.
+
+    Attributes:
+        path: Where, below the folder, with `/` between the names.
+        mode: One of `MODES`.
+        digest: What is in it.
+    """
+
+    path: str
+    mode: str
+    digest: ContentDigest
+
+
+def encode_spec(fields: Mapping[str, str]) -> bytes:
+    """Returns the bytes of a spec, whose digest is the spec's.
+
+    Args:
+        fields: Some or all of `FIELDS`; what their texts are is the caller's to check.
+
+    Raises:
+        SerializationError: There is none, one is no text, or another is among them.
+    """
+    if not fields:
+        raise SerializationError("a spec of nothing is none: give at least one part")
+    for name, text in fields.items():
+        if name not in FIELDS:
+            raise SerializationError(f"{name!a} is no member of a spec: {', '.join(FIELDS)}")
+        if not isinstance(text, str):
+            raise SerializationError(f"{name} of a spec is a text")
+    return canonical(dict(fields))
+
+
+def parse_spec(data: bytes) -> dict[str, str] | None:
+    """Returns the members of a spec in the order of `FIELDS`; None if the bytes are no spec."""
+    if not data.startswith(b"{") or len(data) > MAX_SPEC:
+        return None
+    try:
+        value = parse(data.decode())
+        if not isinstance(value, dict) or encode_spec(value) != data:
+            return None
+    except (ValueError, SerializationError):
+        return None
+    return {name: value[name] for name in FIELDS if name in value}
+
+
+def part_digest(fields: Mapping[str, str], part: str) -> ContentDigest | None:
+    """Returns the digest of a part; None if the spec has none, or a text that is no digest."""
+    try:
+        return ContentDigest(fields.get(f"{part}_digest", ""))
+    except InvalidDigestError:
+        return None
+
+
+def encode_manifest(files: Iterable[File]) -> bytes:
+    """Returns the bytes of a folder's manifest, the same for the same files in whatever order.
+
+    Raises:
+        SerializationError: A path is not safe, two exclude each other, or there are too many.
+    """
+    ordered = sorted(files, key=lambda file: file.path.encode("utf-8", "surrogateescape"))
+    _check_files(ordered)
+    data = canonical({"type": "folder", "format": 1, "files": [file._asdict() for file in ordered]})
+    if len(data) > MAX_MANIFEST:
+        raise SerializationError(
+            f"the list of {len(ordered)} files has {len(data)} bytes; at most {MAX_MANIFEST} "
+            "can be a part of a spec. Store them as one archive"
+        )
+    return data
+
+
+def may_be_manifest(beginning: bytes) -> bool:
+    """Tells by its first bytes (64 are enough) whether a blob has to be read to know what it is."""
+    return beginning.startswith(_BEGINNING)
+
+
+def parse_manifest(data: bytes) -> list[File] | None:
+    """Returns the files of a folder in the order of their paths; None if the bytes are no manifest.
+
+    Bytes that have the form of a manifest and break a rule are refused, not taken for a file:
+    somebody means them to be followed.
+
+    Raises:
+        SerializationError: A path is not safe, two exclude each other, or the order is wrong.
+    """
+    if not may_be_manifest(data) or len(data) > MAX_MANIFEST:
+        return None
+    try:
+        value = parse(data.decode())
+        if value.keys() != {"type", "format", "files"} or value["type"] != "folder":
+            return None
+        if value["format"] != 1 or canonical(value) != data:
+            return None
+        files = [_file(entry) for entry in value["files"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    except (SerializationError, InvalidDigestError):
+        return None
+    _check_files(files)
+    paths = [file.path.encode() for file in files]
+    if paths != sorted(paths):
+        raise SerializationError("the manifest of the folder is not in the order of its paths")
+    return files
+
+
+def check_path(path: str) -> None:
+    """Refuses a path that could be written elsewhere than below a folder, or not everywhere.
+
+    Raises:
+        SerializationError: It is empty or absolute, has a `.`, `..`, empty or overlong name, a NUL,
+            a name like `.git`, or is not UTF-8.
+    """
+    shown = ascii(path[:100])
+    try:
+        raw = path.encode()
+    except UnicodeEncodeError:
+        raise SerializationError(
+            f"the name {shown} is not UTF-8, so it would not be the same everywhere; rename it"
+        ) from None
+    if len(raw) > MAX_PATH:
+        raise SerializationError(
+            f"the path {shown}… has {len(raw)} bytes; at most {MAX_PATH} are kept"
+        )
+    if "\0" in path:
+        raise SerializationError(f"the path {shown} holds a NUL")
+    if path.count("/") >= MAX_DEPTH:
+        raise SerializationError(f"the path {shown}… has more than {MAX_DEPTH} names")
+    for name in path.split("/"):
+        if name in {"", ".", ".."}:
+            raise SerializationError(f"the path {shown} does not stay below its folder")
+        if len(name.encode()) > MAX_COMPONENT:
+            raise SerializationError(
+                f"a name in the path {shown} has more than {MAX_COMPONENT} bytes"
+            )
+        if name.lower() in REPOSITORIES:
+            raise SerializationError(
+                f"the path {shown} goes into a repository ({name}); "
+                "a part is a folder that has none inside"
+            )
+
+
+def _check_files(files: list[File]) -> None:
+    """Refuses files that cannot all be there: the same path twice, or a file that is a folder."""
+    paths: set[str] = set()
+    for file in files:
+        check_path(file.path)
+        if file.mode not in MODES:
+            raise SerializationError(
+                f"{file.path[:100]!a}: the mode {file.mode!a} is not 644 or 755"
+            )
+        if file.path in paths:
+            raise SerializationError(f"the path {file.path[:100]!a} is there twice")
+        paths.add(file.path)
+    for path in paths:
+        above = path.rpartition("/")[0]
+        while above:
+            if above in paths:
+                raise SerializationError(f"{above[:100]!a} is both a file and a folder")
+            above = above.rpartition("/")[0]
+
+
+def _file(entry: object) -> File:
+    """One entry of a manifest; a `TypeError` or `ValueError` if it has another form."""
+    if not isinstance(entry, dict) or entry.keys() != set(File._fields):
+        raise TypeError
+    if not all(isinstance(text, str) for text in entry.values()):
+        raise TypeError
+    digest = ContentDigest(entry["digest"])
+    if digest != entry["digest"]:
+        raise ValueError(digest)
+    return File(entry["path"], entry["mode"], digest)
