@@ -1,1 +1,1 @@
-"""TODO aivcs/policy."""
+"""Policies: which rules a release must meet, and who enforces them."""

@@ -1,1 +1,1 @@
-"""TODO aivcs/store."""
+"""What every store is: contracts, and what is written once for all backends."""

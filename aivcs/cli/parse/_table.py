@@ -14,7 +14,7 @@ GLOBALS: "dict[str, tuple[str, Any]]" = {
 
 COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], dict[str, Any], bool]]" = {
     'init': (
-        'store:init',
+        'store.handlers:init',
         {
             '--shared': ('shared', 'flag'),
         },
@@ -23,7 +23,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'status': (
-        'store:status',
+        'store.handlers:status',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -32,7 +32,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'verify': (
-        'store:verify',
+        'store.handlers:verify',
         {
             '--head': ('heads', 'texts'),
             '--head-signature': ('head_signature', 'text'),
@@ -44,7 +44,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'gc': (
-        'store:gc',
+        'store.handlers:gc',
         {
             '--grace': ('grace', 'text'),
             '--dry-run': ('dry_run', 'flag'),
@@ -55,7 +55,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'head': (
-        'store:head',
+        'store.handlers:head',
         {
             '--sign': ('sign', 'flag'),
             '--signing-key': ('signing_key', 'text'),
@@ -66,7 +66,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'shell-init': (
-        'shell:init',
+        'shell.handlers:init',
         {
         },
         [('shell', 'maybe')],
@@ -74,7 +74,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'help': (
-        'manual:show',
+        'help.handlers:show',
         {
         },
         [('words', 'many')],
@@ -82,7 +82,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'completion': (
-        'shell:completion',
+        'shell.handlers:completion',
         {
         },
         [('shell', 'one')],
@@ -90,7 +90,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'shell-session': (
-        'shell:session',
+        'shell.handlers:session',
         {
         },
         [('folder', 'one'), ('first', 'one'), ('shell', 'one'), ('run', 'one')],
@@ -98,7 +98,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     '__complete': (
-        'complete:complete',
+        'shell.complete_handlers:complete',
         {
         },
         [('kind', 'one'), ('words', 'many')],
@@ -106,7 +106,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         False,
     ),
     'blob put': (
-        'blob:put',
+        'blob.handlers:put',
         {
             '--sums': ('sums', 'flag'),
             '--stdin-paths': ('stdin_paths', 'flag'),
@@ -118,7 +118,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob get': (
-        'blob:get',
+        'blob.handlers:get',
         {
             '-o': ('output', 'text'),
             '--output': ('output', 'text'),
@@ -128,7 +128,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob has': (
-        'blob:has',
+        'blob.handlers:has',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -137,7 +137,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob rm': (
-        'blob:rm',
+        'blob.handlers:rm',
         {
             '--force': ('force', 'flag'),
         },
@@ -146,7 +146,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob pin': (
-        'blob:pin',
+        'blob.handlers:pin',
         {
         },
         [('digests', 'some')],
@@ -154,7 +154,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob unpin': (
-        'blob:unpin',
+        'blob.handlers:unpin',
         {
         },
         [('digests', 'some')],
@@ -162,7 +162,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob ls': (
-        'blob:ls',
+        'blob.handlers:ls',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -171,7 +171,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob verify': (
-        'store:verify_blobs',
+        'store.handlers:verify_blobs',
         {
             '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
@@ -181,7 +181,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec create': (
-        'spec:create',
+        'spec.handlers:create',
         {
             '--prompts': ('prompts', 'text'),
             '--tools': ('tools', 'text'),
@@ -196,7 +196,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec show': (
-        'spec:show',
+        'spec.handlers:show',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -205,7 +205,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec checkout': (
-        'spec:checkout',
+        'spec.handlers:checkout',
         {
             '--force': ('force', 'flag'),
         },
@@ -214,7 +214,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec diff': (
-        'spec:diff',
+        'spec.handlers:diff',
         {
             '--exit-code': ('exit_code', 'flag'),
             '--json': ('as_json', 'flag'),
@@ -224,7 +224,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run start': (
-        'run:start',
+        'run.handlers:start',
         {
             '--agent': ('agent', 'text'),
             '--spec': ('spec', 'text'),
@@ -241,7 +241,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run exec': (
-        'execute:exec_',
+        'run.exec_handlers:exec_',
         {
             '--agent': ('agent', 'text'),
             '--spec': ('spec', 'text'),
@@ -258,7 +258,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         False,
     ),
     'run log': (
-        'run:log',
+        'run.handlers:log',
         {
             '--stdin': ('stdin', 'flag'),
             '--atomic': ('atomic', 'flag'),
@@ -273,7 +273,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         False,
     ),
     'run finish': (
-        'run:finish',
+        'run.handlers:finish',
         {
             '--status': ('status', ['completed', 'failed', 'cancelled']),
             '--exit-code': ('exit_code', 'integer'),
@@ -288,7 +288,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run show': (
-        'run:show',
+        'run.handlers:show',
         {
             '--json': ('as_json', 'flag'),
             '--github-summary': ('github_summary', 'flag'),
@@ -298,7 +298,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run events': (
-        'run:events',
+        'run.handlers:events',
         {
             '--kind': ('kind', 'text'),
             '--follow': ('follow', 'flag'),
@@ -310,7 +310,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run list': (
-        'run:list_',
+        'run.handlers:list_',
         {
             '--agent': ('agent', 'text'),
             '--spec': ('spec', 'text'),
@@ -325,7 +325,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run stats': (
-        'run:stats',
+        'run.handlers:stats',
         {
             '--agent': ('agent', 'text'),
             '--spec': ('spec', 'text'),
@@ -337,7 +337,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run diff': (
-        'run:diff',
+        'run.handlers:diff',
         {
             '--ignore': ('ignored', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
@@ -348,7 +348,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run reap': (
-        'run:reap',
+        'run.handlers:reap',
         {
             '--older-than': ('older_than', 'text'),
             '--dry-run': ('dry_run', 'flag'),
@@ -359,7 +359,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run verify': (
-        'store:verify_runs',
+        'store.handlers:verify_runs',
         {
             '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
@@ -369,7 +369,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release promote': (
-        'release:promote',
+        'release.handlers:promote',
         {
             '--label': ('label', 'text'),
             '--notes': ('notes', 'text'),
@@ -389,7 +389,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release rollback': (
-        'release:rollback',
+        'release.handlers:rollback',
         {
             '--to': ('to', 'text'),
             '--reason': ('reason', 'text'),
@@ -407,7 +407,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release block': (
-        'release:block',
+        'release.handlers:block',
         {
             '--reason': ('reason', 'text'),
             '--by': ('by', 'text'),
@@ -417,7 +417,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release unblock': (
-        'release:unblock',
+        'release.handlers:unblock',
         {
             '--reason': ('reason', 'text'),
             '--by': ('by', 'text'),
@@ -427,7 +427,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release current': (
-        'release:current',
+        'release.handlers:current',
         {
             '--default': ('default', 'text'),
             '--json': ('as_json', 'flag'),
@@ -437,7 +437,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release history': (
-        'release:history',
+        'release.handlers:history',
         {
             '-n': ('limit', 'integer'),
             '--since': ('since', 'text'),
@@ -449,7 +449,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release show': (
-        'release:show',
+        'release.handlers:show',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -458,7 +458,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release diff': (
-        'release:diff',
+        'release.handlers:diff',
         {
             '--ignore': ('ignored', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
@@ -469,7 +469,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release list': (
-        'release:list_',
+        'release.handlers:list_',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -478,7 +478,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release verify': (
-        'proof:verify',
+        'release.audit_handlers:verify',
         {
             '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
@@ -488,7 +488,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release sign': (
-        'proof:sign',
+        'release.audit_handlers:sign',
         {
             '--signing-key': ('signing_key', 'text'),
             '--json': ('as_json', 'flag'),
@@ -498,7 +498,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release provenance': (
-        'proof:provenance',
+        'release.audit_handlers:provenance',
         {
             '--builder': ('builder', 'text'),
             '--json': ('as_json', 'flag'),
@@ -508,7 +508,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config get': (
-        'store:config_get',
+        'store.handlers:config_get',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -517,7 +517,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config set': (
-        'store:config_set',
+        'store.handlers:config_set',
         {
             '--user': ('user', 'flag'),
         },
@@ -526,7 +526,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config unset': (
-        'store:config_unset',
+        'store.handlers:config_unset',
         {
             '--user': ('user', 'flag'),
         },
@@ -535,7 +535,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config list': (
-        'store:config_list',
+        'store.handlers:config_list',
         {
             '--show-origin': ('show_origin', 'flag'),
             '--json': ('as_json', 'flag'),
