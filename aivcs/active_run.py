@@ -81,7 +81,7 @@ class ActiveRun:
             kind: What happened.
             payload: A JSON value; {} if there is none. What JSON has not (datetime, Path, Enum,
                 dataclasses, numpy's numbers and others) becomes JSON by the rule in
-                `aivcs.codec.json_values`.
+                `aivcs.model.json_values`.
             seq: The event's number, instead of the next one.
             timestamp: The event's time, instead of now.
             members: Members of the payload, after those in `payload`, which is then an object.
@@ -159,7 +159,7 @@ class ActiveRun:
 
 
 def as_json(value: "Any") -> "Any":
-    """Returns a value as it is if it is JSON, else what stands for it: `aivcs.codec.json_values`.
+    """Returns a value as it is if it is JSON, else what stands for it: `aivcs.model.json_values`.
 
     Raises:
         SerializationError: It is nested too deeply.
@@ -167,7 +167,7 @@ def as_json(value: "Any") -> "Any":
     try:
         encode(value)
     except SerializationError:
-        from aivcs.codec.json_values import to_json_value
+        from aivcs.model.json_values import to_json_value
 
         return to_json_value(value)
     return value

@@ -141,7 +141,7 @@ class CasStore:
     get = _awaited(storage.CasStore.get)
 
     async def open(self, digest: ContentDigest) -> AsyncStream:
-        """As `aivcs.store.contracts.CasStore.open`: `async with await store.open(digest) as stream`."""
+        """As `CasStore.open` of the contracts: `async with await store.open(digest) as stream`."""
         return AsyncStream(await to_thread(self._sync.open, digest))
 
     contains = _awaited(storage.CasStore.contains)

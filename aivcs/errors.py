@@ -1,7 +1,7 @@
 """Every error that aivcs raises: one hierarchy, under `AivcsError`.
 
 Each class carries what went wrong as attributes and a message that names the thing and the way out.
-What an error means for a process (its exit code) is decided in `aivcs.cli.exit_codes` and nowhere else.
+What an error means for a process (its exit code) is decided in `aivcs.cli.exit_codes` alone.
 Backends raise `StorageError` and its subclasses, and nothing else.
 
 The rarer ones are in `aivcs.rare_errors`, and load when they are first asked for here. So modules

@@ -320,7 +320,7 @@ class Repository:
         layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
         if not policies(layers) and not sign and signing_key is None:
             return None
-        from aivcs.policy.signers import policy_context
+        from aivcs.config.signers import policy_context
 
         return policy_context(layers, os.environ, signing_key, sign=sign)
 

@@ -10,12 +10,12 @@ class FolderStore(Repository):
     __slots__ = ()
 
     @classmethod
-    def init(cls, path, **options):
-        return cls(FileBackend.init(path, **options))
+    def init(cls, folder, *, shared=False, private=False, settings=None) -> "FolderStore":
+        return cls(FileBackend.init(folder, shared=shared, private=private, settings=settings))
 
     @classmethod
-    def open(cls, path, settings=None):
-        return cls(FileBackend.open(path, settings))
+    def open(cls, store, settings=None) -> "FolderStore":
+        return cls(FileBackend.open(store, settings))
 
     def verify(self, parts, progress=None, *, repair=False):
         return self.store.inspect(parts, progress, repair=repair)

@@ -205,12 +205,6 @@ def _load(target):
     for module in pkgutil.walk_packages(aivcs.__path__, "aivcs."):
         if not module.name.startswith(left_out):
             importlib.import_module(module.name)
-    import typer
-
-    from aivcs.cli.parse.app import app
-
-    tree = typer.main.get_command(app)
-    typer.main.get_command = lambda _: tree  # type: ignore[assignment]  # one for each process anyway, and slow to make
     gc.collect()
     gc.freeze()
     source = (

@@ -1,7 +1,8 @@
 """The entry of the command: from arguments to an exit code.
 
-What the generated table fully understands runs at once; everything else (help, mistakes, spellings
-the table does not know) goes to Typer, which owns every message about usage.
+A command line that the generated table fully understands runs at once. Help that goes to no
+terminal is printed from text made beforehand, and a mistake is answered from the declarations.
+Typer is loaded for the rest: help on a terminal, and spellings that the table does not know.
 """
 
 import os
@@ -9,8 +10,8 @@ import sys
 
 from aivcs import __version__
 from aivcs.cli.parse.dispatch import parse
+from aivcs.cli.parse.invoke import invoke
 from aivcs.cli.session.context import Context
-from aivcs.cli.verbs import invoke
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,13 +82,32 @@ def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
         return 0
     call = parse(arguments)
     if call is None:
-        from aivcs.cli.parse import typer_parser as parser
-
-        return parser.run(context, arguments)
+        return _dispatch_rest(context, arguments)
     target, options, parameters = call
     context.json = bool(parameters.get("as_json"))
     context.configure(**options)
     return invoke(context, target, parameters)
+
+
+def _dispatch_rest(context: Context, arguments: "Sequence[str]") -> int:
+    """Answers what the table does not know: help, mistakes, and spellings that are rare."""
+    words = list(arguments)
+    if words[-1:] in (["--help"], ["-h"]) and not os.isatty(1):
+        from aivcs.cli.help._pages import PAGES
+
+        page = PAGES.get(" ".join(words[:-1]))
+        if page is not None:
+            context.write(page)
+            return 0
+    if not {"--help", "-h", "--version", "-V"}.intersection(words):
+        from aivcs.cli.parse.mistakes import explain
+
+        code = explain(context, words)
+        if code:
+            return code
+    from aivcs.cli.parse import typer_app
+
+    return typer_app.run(context, words)
 
 
 def _occupy_standard_descriptors() -> None:

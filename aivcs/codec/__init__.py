@@ -1,1 +1,1 @@
-"""TODO aivcs/codec."""
+"""Text to values and back, without I/O: JSON, canonical JSON, TOML, SHA-256."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.codec.json import encode_trusted
+from aivcs.codec.limits import MAX_DEPTH
 from aivcs.errors import SerializationError
-from aivcs.store.settings import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

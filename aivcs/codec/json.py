@@ -9,8 +9,8 @@ Works on the interpreter's C scanner and encoder directly: importing json costs 
 Python. Where the C code says no, `aivcs.codec.json_errors` finds out why.
 """
 
+from aivcs.codec.limits import MAX_DEPTH, MAX_DIGITS
 from aivcs.errors import SerializationError
-from aivcs.store.settings import MAX_DEPTH, MAX_DIGITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

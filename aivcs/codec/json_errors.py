@@ -7,7 +7,7 @@ runs on a text that was refused.
 
 import re
 
-from aivcs.store.settings import MAX_DEPTH, MAX_DIGITS
+from aivcs.codec.limits import MAX_DEPTH, MAX_DIGITS
 
 _TOKEN = re.compile(
     r"""[ \t\n\r]*(?:

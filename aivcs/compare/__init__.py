@@ -1,1 +1,1 @@
-"""TODO aivcs/compare."""
+"""Differences, without I/O: alignment of sequences, JSON values."""

@@ -1,1 +1,1 @@
-"""TODO aivcs/config."""
+"""Configuration files: keys, values, and which file decides."""

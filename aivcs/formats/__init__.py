@@ -1,1 +1,1 @@
-"""TODO aivcs/formats."""
+"""Formats of other tools, a module each, with `read()`, `write()` or both."""

@@ -10,9 +10,9 @@ unless a name says otherwise; "right" means that a line parses as a link of the 
 
 from aivcs import errors
 from aivcs.codec.json import parse
+from aivcs.codec.limits import MAX_DEPTH
 from aivcs.codec.sha256 import algorithm, hasher, hex_digest
 from aivcs.errors import IntegrityError, SerializationError, StorageError
-from aivcs.store.settings import MAX_DEPTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ so far and the number of events bears `high`: [highest, count].
 
 from aivcs import errors
 from aivcs.codec.json import encode, encode_trusted
+from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import MAX_SEQ
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.store.settings import MAX_EVENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

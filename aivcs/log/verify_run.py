@@ -20,6 +20,7 @@ cut at the end of a line, or written anew as a whole: that takes its head, kept 
 """
 
 from aivcs.codec.json import encode, encode_trusted
+from aivcs.codec.limits import MAX_DEPTH
 from aivcs.errors import (
     IntegrityError,
     InvalidDigestError,
@@ -31,7 +32,6 @@ from aivcs.log import chain, run
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Record
 from aivcs.model.timestamp import Timestamp
-from aivcs.store.settings import MAX_DEPTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

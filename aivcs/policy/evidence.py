@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from aivcs.model.digest import ContentDigest
     from aivcs.model.release import Evidence, ReleaseRecord
     from aivcs.model.run import RunRecord
-    from aivcs.policy.proposal import SignatureCheck
     from aivcs.policy.select import Policy
     from aivcs.repository import Repository
+    from aivcs.signing.check import SignatureCheck
 
 
 _CHUNK = 1 << 20

@@ -9,8 +9,9 @@ from aivcs.log.release_changes import encode, signature_of
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release_entries import NAMESPACE
 from aivcs.policy.evidence import RunReader, grounds_of, propose
-from aivcs.policy.proposal import LABEL, PLANNED, TRUSTED, UNCHECKED, SignatureCheck
+from aivcs.policy.proposal import LABEL
 from aivcs.policy.select import evaluate, policy_for
+from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, SignatureCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunId, RunStatus
+    from aivcs.signing.check import SignatureCheck
 
-TRUSTED, UNKNOWN, WRONG, UNCHECKED, PLANNED = "trusted", "unknown", "wrong", "unchecked", "planned"
-"""The states of a signature: by an allowed signer; valid, by somebody unknown; not of this entry;
-not checked, because nobody could; not made yet, and to be checked then."""
 
 RUNS, LABEL, PARTS = "runs", "label", "parts"
 """What a rule may need besides the release itself: its evidence runs; who bore its label before;
@@ -52,18 +50,6 @@ class EvidenceRun(NamedTuple):
         if self.status != "COMPLETED":
             return f"is {self.status}"
         return "" if self.success else "did not succeed"
-
-
-class SignatureCheck(NamedTuple):
-    """What is known of an entry's signature.
-
-    Attributes:
-        state: `TRUSTED`, `UNKNOWN`, `WRONG`, `UNCHECKED` or `PLANNED`.
-        detail: The signer, or why the signer is not known.
-    """
-
-    state: str
-    detail: str
 
 
 class ProposedRelease(NamedTuple):

@@ -1,1 +1,1 @@
-"""TODO aivcs/signing."""
+"""Signatures by SSH keys: the boundary to `ssh-keygen -Y`."""

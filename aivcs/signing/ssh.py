@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import BackendError, UsageError
 from aivcs.model.release_entries import NAMESPACE
-from aivcs.policy.proposal import TRUSTED, UNKNOWN, WRONG, SignatureCheck
+from aivcs.signing.check import TRUSTED, UNKNOWN, WRONG, SignatureCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,1 +1,1 @@
-"""TODO aivcs/specs."""
+"""The parts of an agent: manifest, files on the disk, checkout."""

@@ -2,8 +2,8 @@
 
 What runs, and what goes live, must be there to be run. A spec is either a blob of any kind, or a
 JSON object whose only members are those of `aivcs.specs.manifest.FIELDS`; a part is a blob, or the
-manifest of a folder. `aivcs.specs.manifest` says what makes a spec valid; this module only follows what
-names something, without what that one loads, because runs are started in loops.
+manifest of a folder. `aivcs.specs.manifest` says what makes a spec valid; this module only follows
+names, without the imports of that one, because runs are started in loops.
 """
 
 from aivcs.errors import IntegrityError, NotFoundError, SerializationError

@@ -1,9 +1,9 @@
 """Writes the files of a spec back where they were, all of them or none.
 
 What a spec names may come from anybody, so nothing is written before every manifest was checked
-(`aivcs.specs.manifest`), and nothing outside of the folder that was named, also where links in it lead
-out. First all is written and verified in a folder made for it, in which nobody else writes; then
-each file is renamed into place. Files that the spec does not name are left alone.
+(`aivcs.specs.manifest`), and nothing outside the folder that was named, even where links in it
+lead out. First all is written and verified in a folder made for it, in which nobody else writes;
+then each file is renamed into place. Files that the spec does not name are left alone.
 
 A part of an older spec is one file, or a folder with everything in it, under the part's name.
 """
@@ -14,10 +14,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.commands.spec.spec import Part, parts_of, read
 from aivcs.errors import BackendError, ConflictError, NotFoundError, UsageError
 from aivcs.specs.folder import digest_files, digest_part, find_part, open_regular
 from aivcs.specs.manifest import TREE, File, check_files
+from aivcs.specs.spec import Part, parts_of, read
 from aivcs.specs.work_tree import modes_in_index
 from aivcs.util.write_behind import write_all
 

@@ -1,8 +1,9 @@
 """What an agent is made of: the rules of specs and of folder manifests. No I/O.
 
-A **spec** is the canonical JSON (`aivcs.codec.canonical_json`) of five texts: the commit of the code,
-and the digests of graph, prompts, tools and config. The digest of these bytes is the spec's digest,
-so the same parts give the same spec, whoever makes it. In a partial spec some members are absent.
+A **spec** is the canonical JSON (`aivcs.codec.canonical_json`) of five texts: the commit of the
+code, and the digests of graph, prompts, tools and config. The digest of these bytes is the spec's
+digest, so the same parts give the same spec, whoever makes it. In a partial spec some members are
+absent.
 
 A part is a blob: a file's bytes, or a **manifest**, which names files with their modes and digests.
 The paths of a **tree** are relative to the root of the agent, so the files of all parts go back

@@ -1,13 +1,13 @@
 """The ledger of runs, written once over a `LogDriver` and the rules in `aivcs.log.run`."""
 
 from aivcs import errors
+from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import ConflictError, InvalidNameError, StorageError
 from aivcs.log import chain, run as rules
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.store.settings import MAX_EVENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,17 +1,12 @@
-"""The limits of what is stored, and what of a store's behaviour can be set.
+"""The settings of an open store.
 
-Where a setting comes from (flag, environment, file) is the command line's business; here are only
-the values that count.
+Where a setting comes from (flag, environment, file) is decided above; here are only the values that
+count.
 """
 
+from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import UsageError
 
-MAX_DEPTH = 200
-"""Arrays and objects of a JSON value inside one another, at most."""
-MAX_DIGITS = 4300
-"""Digits of an integer, at most: what CPython converts by default, so on every version alike."""
-MAX_EVENT = 1 << 20
-"""Bytes of one event's payload as stored, unless configured otherwise."""
 DURABILITIES = ("full", "batch", "none")
 """full: everything acknowledged survives a power cut. batch: so does everything but the events of
 runs that have not ended; ending a run makes them durable. none: the operating system decides."""

@@ -1,1 +1,1 @@
-"""TODO aivcs/util."""
+"""Means without a subject: disk-backed maps, write-behind, system calls."""

@@ -135,7 +135,7 @@ class SqliteLogs:
             for number, line in chain.right_lines(
                 (bytes(line) for (line,) in rows), after.hash, after.lines
             ):
-                yield line, Place(number, chain.hash_of(line))
+                yield line, Place(number, chain.hash_of(line) or "")
 
     def _view(self, name):
         count = self._count(name)

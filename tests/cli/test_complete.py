@@ -142,7 +142,7 @@ class TestComplete:
         script = (
             "import time\n"
             "from aivcs.cli.session.context import Context\n"
-            "from aivcs.cli.verbs import complete\n"
+            "from aivcs.cli.shell import complete_handlers as complete\n"
             "complete._PATIENCE = 1\n"
             "complete._candidates = lambda *_: time.sleep(600)\n"
             "complete.complete(Context(), 'run', [''])\n"

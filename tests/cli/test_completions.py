@@ -5,12 +5,12 @@ import shutil
 import pytest
 from cli.shells import BASH, COMPLETIONS, ZSH, Fish, Terminal
 
-from tools.generate.walk import every, walk
+from aivcs.cli.parse.commands import ROOT as EVERYTHING, visible
 
 
 def below(name):
     """The commands below one, which grow in number."""
-    (command,) = (command for command in every(walk()) if command.name == name)
+    (command,) = (command for command in visible(EVERYTHING).every() if command.name == name)
     return " ".join(child.path[-1] for child in command.children)
 
 

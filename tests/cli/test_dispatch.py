@@ -7,15 +7,14 @@ import pytest
 import typer
 from hypothesis import example, given, settings, strategies as st
 
-from aivcs.cli.parse import shared_options as shared
-from aivcs.cli.parse.app import app
+from aivcs.cli.parse import typer_app
+from aivcs.cli.parse.commands import ROOT as EVERYTHING, visible
 from aivcs.cli.parse.dispatch import parse
+from aivcs.cli.parse.mistakes import find_mistake
 from aivcs.cli.session.context import Context
-from tools.generate.walk import every, leaves, walk
 
-ROOT = walk()
-COMMANDS = leaves(ROOT)
-TYPER = typer.main.get_command(app)
+ROOT = visible(EVERYTHING)
+COMMANDS = ROOT.leaves()
 DEFAULTS = {
     "directory": None, "store": None, "lock_timeout": None, "color": None, "table": False,
     "quiet": False, "no_pager": False,
@@ -30,6 +29,10 @@ class Recorder(Context):
         self.options = None
         self.calls = []
 
+    def note(self, _, target, parameters):
+        self.calls.append((target, parameters))
+        return 0
+
     def configure(self, **options):
         self.options = options
 
@@ -43,10 +46,12 @@ def ask_typer():
 
     def ask(arguments):
         recorder = Recorder()
-        shared.use(recorder)
+        app = typer_app.build(recorder, recorder.note)
         try:
             with redirect_stdout(io.StringIO()):
-                TYPER.main(list(arguments), prog_name="aivcs", standalone_mode=False)
+                typer.main.get_command(app).main(
+                    list(arguments), prog_name="aivcs", standalone_mode=False
+                )
         except (typer.Exit, typer.Abort):
             pass
         except Exception as error:
@@ -57,14 +62,7 @@ def ask_typer():
         ((target, parameters),) = recorder.calls
         return target, recorder.options, parameters
 
-    def invoke(context, target, parameters):
-        context.calls.append((target, parameters))
-        return 0
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shared, "invoke", invoke)
-        patch.setattr(shared, "_context", None)
-        yield ask
+    return ask
 
 
 def same(ours, theirs):
@@ -166,7 +164,7 @@ def plain_lines(draw):
 def damaged_lines(draw):
     """Plain lines, with words dropped, doubled, changed, cut or put in."""
     line = draw(plain_lines())
-    spellings = [s for command in every(ROOT) for o in command.options for s in o.spellings]
+    spellings = [s for command in ROOT.every() for o in command.options for s in o.spellings]
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(line)))
         odd = draw(ODD | st.sampled_from(spellings) | PLAIN)
@@ -269,4 +267,16 @@ def test_an_option_given_twice_is_taken_twice_or_refused(ask_typer, command):
             assert (ours, theirs) == (None, None), line
         else:
             same(ours, theirs)
+            assert ours is not None
             assert ours[2][option.name] == [value, value]
+
+
+@settings(max_examples=1500, deadline=None)
+@given(line=damaged_lines() | st.lists(ODD | PLAIN | st.sampled_from(["run", "log", "blob"])))
+@example(line=["run", "list", "-n5"])
+@example(line=["run", "events", "-f", "@"])
+@example(line=["blob", "get", "-ofile", "abcd"])
+@example(line=["blob", "put", "-zz"])
+def test_a_mistake_is_found_only_where_typer_refuses(ask_typer, line):
+    if not {"--help", "-h", "--version"}.intersection(line) and find_mistake(line).message:
+        assert ask_typer(line) is None

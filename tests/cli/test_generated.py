@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from aivcs.cli.parse.commands import ROOT as EVERYTHING, visible
 from tools.generate import __main__ as generate
-from tools.generate.walk import every, leaves, walk
 
 PROJECT = Path(__file__).parents[2]
 
@@ -43,10 +43,10 @@ def test_the_check_says_what_is_stale(monkeypatch, capsys):
     assert capsys.readouterr().out == "man/aivcs.1 is stale: run python -m tools.generate\n"
 
 
-@pytest.mark.parametrize("command", leaves(walk()), ids=lambda command: command.name)
+@pytest.mark.parametrize("command", visible(EVERYTHING).leaves(), ids=lambda command: command.name)
 def test_a_verb_takes_what_its_declaration_gives_it(command):
-    module, _, function = command.target.partition(":")
-    verb = getattr(importlib.import_module(f"aivcs.cli.verbs.{module}"), function)
+    module, _, function = command.calls.partition(":")
+    verb = getattr(importlib.import_module(f"aivcs.cli.{module}"), function)
     given = {p.name: None for p in (*command.positionals, *command.options)}
     signature = inspect.signature(verb)
     bound = signature.bind(None, **given)
@@ -57,7 +57,7 @@ def test_a_verb_takes_what_its_declaration_gives_it(command):
     assert bound.arguments.keys() - {"context"} == given.keys()
 
 
-@pytest.mark.parametrize("command", every(walk()), ids=lambda command: command.name)
+@pytest.mark.parametrize("command", visible(EVERYTHING).every(), ids=lambda command: command.name)
 def test_everything_is_explained(command):
     assert command.help
     for parameter in (*command.options, *command.positionals):

@@ -12,7 +12,6 @@ import pytest
 from aivcs.backends.fs import filesystem
 from aivcs.backends.fs.filesystem import type_of
 from aivcs.cli.session.context import Context
-from aivcs.commands.store import store as commands
 from aivcs.repository import Repository
 
 MOUNTS = r"""
@@ -67,14 +66,14 @@ class TestInit:
     )
     def test_has_a_doubt_about_a_network_file_system(self, aivcs, monkeypatch, kind):
         monkeypatch.setattr(filesystem, "find_type", lambda path: kind)
-        (doubt,) = commands.doubts(Repository.open(str(aivcs.store)))
+        (doubt,) = Repository.open(str(aivcs.store)).store.doubts()
         assert kind in doubt
         assert str(aivcs.store) in doubt
 
     @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", None])
     def test_has_none_about_another(self, aivcs, monkeypatch, kind):
         monkeypatch.setattr(filesystem, "find_type", lambda path: kind)
-        assert list(commands.doubts(Repository.open(str(aivcs.store)))) == []
+        assert list(Repository.open(str(aivcs.store)).store.doubts()) == []
 
     def test_says_its_doubt_on_standard_error_and_goes_on(self, outside):
         script = (

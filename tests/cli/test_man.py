@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from aivcs.cli.exit_codes import MEANINGS
+from aivcs.cli.help.examples import EXAMPLES
+from aivcs.cli.parse.commands import ROOT as EVERYTHING, visible
 from aivcs.cli.session import ci_tags as ci, git_identity as identity
-from tools.generate.examples import EXAMPLES
 from tools.generate.manual import ENVIRONMENT
-from tools.generate.walk import every, walk
 
 PROJECT = Path(__file__).parents[2]
 PAGES = sorted((PROJECT / "man").glob("*.1"))
-COMMANDS = every(walk())
+COMMANDS = visible(EVERYTHING).every()
 
 
 def run(*command, **options):

@@ -28,20 +28,20 @@ USAGE = [
     ("run list --agnt x", "did you mean --agent?", "aivcs run list [OPTIONS]"),
     ("--colour never status", "did you mean --color?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
     ("run list --status runing", "did you mean running?", "aivcs run list [OPTIONS]"),
-    ("run --agent a list", "stands behind the command: aivcs run list --agent",
+    ("run --agent a list", "stands after the command: aivcs run list --agent",
      "aivcs run COMMAND [ARGUMENT...]"),
     ("run show --store x", "stands before the command: aivcs --store … run show",
      "aivcs run show [OPTIONS] RUN"),
-    ("release show bot v1 v2", "unexpected extra argument(s) (v2)",
+    ("release show bot v1 v2", "unexpected argument 'v2'",
      "aivcs release show [OPTIONS] NAME [TARGET]"),
-    ("run log", "missing argument 'RUN'", "aivcs run log [OPTIONS] RUN [KIND] [PAYLOAD...]"),
-    ("run start", "missing option '--agent'", "aivcs run start --agent NAME [OPTIONS]"),
-    ("run list -n x", "'x' is no whole number", "aivcs run list [OPTIONS]"),
+    ("run log", "missing argument RUN", "aivcs run log [OPTIONS] RUN [KIND] [PAYLOAD...]"),
+    ("run start", "missing option --agent NAME", "aivcs run start --agent NAME [OPTIONS]"),
+    ("run list -n x", "-n 'x' is not a whole number", "aivcs run list [OPTIONS]"),
     ("run list --agent", "requires an argument", "aivcs run list [OPTIONS]"),
-    ("blob ls a b", "unexpected extra argument(s) (b)", "aivcs blob ls [OPTIONS] [PREFIX]"),
+    ("blob ls a b", "unexpected argument 'b'", "aivcs blob ls [OPTIONS] [PREFIX]"),
     ("config set core.lock_timeout -5",
-     ("a lock timeout of -5.0 is not between 0 and 86400 s (what begins with - is taken for an "
-      "option, unless behind --: aivcs config set … -- -5)"),
+     ("a lock timeout of -5.0 is not between 0 and 86400 s (a word that begins with - is an "
+      "option, unless it follows --: aivcs config set … -- -5)"),
      "aivcs config set [OPTIONS] KEY VALUE"),
     ("blob put -z5", "no such option: -5 (see: aivcs blob put --help)",
      "aivcs blob put [OPTIONS] [FILE...]"),
@@ -109,7 +109,7 @@ def test_in_json_usage_and_hint_are_members(aivcs, words):
     assert json.loads(done.err)["hint"].startswith(f"did you mean {words['ID']}?")
     done = aivcs("run", "--json", "list", code=2)
     assert json.loads(done.err)["usage"] == "aivcs run COMMAND [ARGUMENT...]"
-    assert "stands behind the command: aivcs run list --json" in json.loads(done.err)["message"]
+    assert "stands after the command: aivcs run list --json" in json.loads(done.err)["message"]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def parts_of(aivcs, spec):
 class TestAuto:
     def test_takes_what_agents_read_and_says_what_it_left_out(self, aivcs, repository):
         made = aivcs.ok("spec", "create", "--auto", "--complete", "--json").json
-        taken = {part: [] for part in TAKEN}
+        taken: dict[str, list[str]] = {part: [] for part in TAKEN}
         for file in made["taken"]:
             taken[file["part"]].append(file["path"])
         assert taken == TAKEN

@@ -13,7 +13,6 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.commands.release.audit import verify as prove
-from aivcs.commands.spec.spec import create
 from aivcs.commands.store.head import take
 from aivcs.log.chain import hash_of
 from aivcs.log.heads import manifest
@@ -25,6 +24,7 @@ from aivcs.policy.select import read_document
 from aivcs.repository import Repository
 from aivcs.specs.manifest import encode_spec
 from aivcs.specs.selection import select
+from aivcs.specs.spec import create
 from aivcs.specs.work_tree import WorkTree
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"

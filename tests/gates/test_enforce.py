@@ -1,11 +1,12 @@
 """What a judged change does when somebody else releases between its view and its append."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from aivcs.commands.release.audit import sign
-from aivcs.errors import ConflictError, PolicyError, UsageError
+from aivcs.errors import ConflictError, NotFoundError, PolicyError, UsageError
 from aivcs.log.release_changes import ReleaseView
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
@@ -92,12 +93,23 @@ def test_a_rollback_looks_its_spec_up_anew(repo, specs, contest):
     assert enforce.rollback(repo, "bot", by="ada").release.target_seq == 1
     repo.blobs.delete(specs[0])
     repo.releases.promote("bot", specs[1], ReleaseMetadata("ada"))
-    with pytest.raises(enforce.errors.NotFoundError):
+    with pytest.raises(NotFoundError):
         enforce.rollback(repo, "bot", by="ada")
 
 
+class Recorder:
+    """A signer that notes the texts it is asked to sign."""
+
+    def __init__(self, asked):
+        self.asked = asked
+
+    def sign(self, text, namespace):
+        self.asked.append(text)
+        return SIGNATURE
+
+
 def test_what_was_signed_is_not_signed_again(repo, specs):
-    asked = []
+    asked: list[tuple[str, str]] = []
 
     def sign_late(text, namespace):
         asked.append((text, namespace))
@@ -111,16 +123,16 @@ def test_what_was_signed_is_not_signed_again(repo, specs):
 
 
 def test_the_hash_that_is_signed_is_that_of_the_entry(repo, specs):
-    asked = []
-    signer = SimpleNamespace(sign=lambda text, _: asked.append(text) or SIGNATURE)
+    asked: list[str] = []
+    signer: Any = Recorder(asked)
     outcome = promote(repo, specs[0], signer=signer)
     assert [repo.releases.find("bot", outcome.release.seq).hash] == asked
     assert repo.releases.find("bot", 2).value.signed_hash == asked[0]
 
 
 def test_nobody_is_asked_to_sign_where_signers_cannot_be_looked_up(repo, specs, tmp_path):
-    asked = []
-    signer = SimpleNamespace(sign=lambda *of: asked.append(of) or SIGNATURE)
+    asked: list[str] = []
+    signer: Any = Recorder(asked)
     verifier = Verifier(str(tmp_path / "missing"), {})
     with pytest.raises(UsageError, match="missing"):
         promote(repo, specs[0], policies=(), signer=signer, verifier=verifier)

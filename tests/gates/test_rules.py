@@ -7,19 +7,11 @@ import pytest
 from aivcs.errors import PolicyError, UsageError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunId, RunStatus
-from aivcs.policy.proposal import (
-    PLANNED,
-    TRUSTED,
-    UNCHECKED,
-    UNKNOWN,
-    WRONG,
-    EvidenceRun,
-    ProposedRelease,
-    SignatureCheck,
-)
+from aivcs.policy.proposal import EvidenceRun, ProposedRelease
 from aivcs.policy.registry import check_rule
 from aivcs.policy.rules.label import is_semver
 from aivcs.policy.select import Policy, evaluate
+from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
 
 SPEC = ContentDigest.from_bytes(b"spec")
 OTHER = ContentDigest.from_bytes(b"another spec")

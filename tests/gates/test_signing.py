@@ -9,7 +9,7 @@ import pytest
 from aivcs.errors import BackendError, UsageError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.timestamp import Timestamp
-from aivcs.policy.proposal import TRUSTED, UNKNOWN, WRONG
+from aivcs.signing.check import TRUSTED, UNKNOWN, WRONG
 from aivcs.signing.ssh import HEAD, RELEASE, Signer, Verifier
 
 HASH = str(ContentDigest.from_bytes(b"an entry"))

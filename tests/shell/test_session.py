@@ -379,6 +379,7 @@ class TestProcess:
             start_new_session=True,
         )  # fmt: skip
         try:
+            assert process.stdout is not None
             process.stdout.readline()
             script.require_no_leftovers()
         finally:

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from aivcs.commands.spec.spec import create
 from aivcs.errors import BackendError
 from aivcs.repository import Repository
 from aivcs.specs.checkout import checkout
 from aivcs.specs.selection import select
+from aivcs.specs.spec import create
 from aivcs.specs.work_tree import WorkTree
 
 

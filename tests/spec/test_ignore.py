@@ -7,11 +7,11 @@ import subprocess
 import pytest
 from hypothesis import given, strategies as st
 
-from aivcs.commands.spec.spec import create
 from aivcs.errors import BackendError
 from aivcs.repository import Repository
 from aivcs.specs.ignore import IgnoreList, ignored_by, matches, parse_patterns
 from aivcs.specs.selection import select
+from aivcs.specs.spec import create
 from aivcs.specs.work_tree import WorkTree
 
 PATTERNS = [

@@ -1,8 +1,8 @@
-"""Makes, from one walk over the declarations, everything that repeats them.
+"""Makes the files that repeat what the declarations of the commands say.
 
-    python -m tools.generate          writes the dispatch table, completions and man pages
+    python -m tools.generate          writes the dispatch table, completions, man pages and help
     python -m tools.generate --check  says what is stale, and exits 1 if anything is
 
-`walk` reads the declarations; `table`, `completions` and `man` each make files of what it found.
-For development only: nothing of it runs when the command does.
+The declarations are in `aivcs.cli.parse.commands`. For development only: nothing here is in the
+wheel.
 """

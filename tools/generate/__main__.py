@@ -6,9 +6,9 @@ import importlib
 import sys
 from pathlib import Path
 
-from tools.generate.walk import walk
+from aivcs.cli.parse.commands import ROOT, visible
 
-_MAKERS = ("table", "completions", "man", "reference")
+_MAKERS = ("table", "completions", "man", "pages", "reference")
 
 
 def generated() -> dict[str, str]:
@@ -16,13 +16,13 @@ def generated() -> dict[str, str]:
     found: dict[str, str] = {}
     for maker in _MAKERS:
         module = importlib.import_module(f"tools.generate.{maker}")
-        found.update(module.files(walk(hidden=maker == "table")))
+        found.update(module.files(ROOT if maker == "table" else visible(ROOT)))
     return found
 
 
 def main(arguments: list[str]) -> int:
     """Writes what is stale, or with --check only names it; returns an exit code."""
-    project = Path(__file__).parents[3]
+    project = Path(__file__).parents[2]
     wanted = generated()
     present = {
         str(path.relative_to(project))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tools.generate import bash, fish, zsh
 
 if TYPE_CHECKING:
-    from tools.generate.walk import Command
+    from aivcs.cli.parse.model import Command
 
 
 def files(root: Command) -> dict[str, str]:

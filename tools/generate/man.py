@@ -7,15 +7,15 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import aivcs
+from aivcs.cli.help.examples import EXAMPLES
+from aivcs.cli.parse.model import HELP
 from tools.generate import page
-from tools.generate.examples import EXAMPLES
 from tools.generate.manual import DATE, DESCRIPTION
-from tools.generate.walk import HELP, every
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tools.generate.walk import Command, Parameter
+    from aivcs.cli.parse.model import Command, Parameter
 
 _SPECIAL = {
     "\\": "\\e",
@@ -28,7 +28,7 @@ _SPECIAL = {
 
 def files(root: Command) -> dict[str, str]:
     """Returns the man pages by their paths below the project."""
-    return {f"man/{_title(command)}.1": _page(command, root) for command in every(root)}
+    return {f"man/{_title(command)}.1": _page(command, root) for command in root.every()}
 
 
 def _page(command: Command, root: Command) -> str:
@@ -132,7 +132,7 @@ def _examples(command: Command) -> list[str]:
 
 
 def _see_also(command: Command, root: Command) -> list[str]:
-    parent = next((c for c in every(root) if c.path == command.path[:-1]), root)
+    parent = next((c for c in root.every() if c.path == command.path[:-1]), root)
     related = {_title(c) for c in (root, parent, *parent.children, *command.children)}
     titles = sorted(related - {_title(command)})
     return [f".Xr {title} 1{'' if title == titles[-1] else ' ,'}" for title in titles]
@@ -172,7 +172,7 @@ def _escape(text: str) -> str:
 
 def _argument(text: str) -> str:
     """A word of a macro's line."""
-    return _escape(text.removesuffix("...")).replace('"', "\\(dq")
+    return _escape(text).replace('"', "\\(dq")
 
 
 def _flag(spelling: str) -> str:

@@ -10,14 +10,14 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.cli.exit_codes import MEANINGS
-from tools.generate.examples import EXAMPLES
+from aivcs.cli.help.examples import EXAMPLES
+from aivcs.cli.parse.model import HELP
 from tools.generate.manual import CODES, DESCRIPTION, ENVIRONMENT, FILES
-from tools.generate.walk import HELP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tools.generate.walk import Command, Parameter
+    from aivcs.cli.parse.model import Command, Parameter
 
 
 class Section(NamedTuple):
@@ -98,7 +98,7 @@ def codes(command: Command) -> list[tuple[int, str]]:
 
 
 def _operand(positional: Parameter) -> str:
-    return f"{positional.metavar.removesuffix('...')}{'...' if positional.many else ''}"
+    return f"{positional.metavar}{'...' if positional.many else ''}"
 
 
 def _option(option: Parameter) -> str:

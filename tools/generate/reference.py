@@ -7,11 +7,10 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from tools.generate.page import sections
-from tools.generate.walk import every
 
 if TYPE_CHECKING:
+    from aivcs.cli.parse.model import Command
     from tools.generate.page import Section
-    from tools.generate.walk import Command
 
 PATH = "docs/reference.md"
 _OPENING = """\
@@ -27,7 +26,7 @@ in a terminal.
 
 def files(root: Command) -> dict[str, str]:
     """Returns the reference by its path below the project."""
-    commands = every(root)
+    commands = root.every()
     contents = [
         f"{'  ' * max(0, len(c.path) - 1)}- [`{c.name}`](#{_anchor(c)}): {_escape(c.summary)}"
         for c in commands

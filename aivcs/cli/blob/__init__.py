@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/blob."""
+"""`aivcs blob` at the terminal: options, handlers, views."""

@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/config."""
+"""`aivcs config` at the terminal: options."""

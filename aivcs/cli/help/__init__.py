@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/help."""
+"""`aivcs help` and the texts of `--help`."""

@@ -1,63 +1,57 @@
-"""`aivcs help`."""
+"""`aivcs help`, and `--help` where it is printed to no terminal."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 from typing import TYPE_CHECKING
 
+from aivcs.cli.help._pages import PAGES
 from aivcs.cli.render import output as render
 from aivcs.cli.session import shipped
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
-    from tools.generate.walk import Command
 
 
-def show(context: Context, words: list[str]) -> int | None:
-    """Prints the manual of a command, through man where a person reads and there is one."""
-    if not words:
-        from aivcs.cli.parse import typer_parser as parser
-
-        return parser.run(context, ["--help"])
-    from tools.generate.walk import walk
-
-    command = _find(walk(), words[1:] if words[0] == "aivcs" else words)
-    if context.is_terminal() and context.pager and _shown_by_man(context, command):
-        return None
-    if sys.flags.optimize > 1:
-        raise UsageError(
-            "the texts of help are left out by PYTHONOPTIMIZE=2 (python -OO); unset it"
-        )
-    from tools.generate.text import text
-
+def show(context: Context, words: list[str]) -> None:
+    """Prints the manual of a command: through man on a terminal that has it, else as text."""
+    name = " ".join(words)
+    if name not in PAGES:
+        raise UsageError(_missing(words))
+    if words and context.is_terminal() and context.pager and _show_by_man(context, name):
+        return
     with render.output(context) as out:
-        out.write(text(command))
-    return None
+        out.write(PAGES[name])
 
 
-def _find(command: Command, words: list[str]) -> Command:
-    for number, word in enumerate(words):
-        below = {child.path[-1]: child for child in command.children}
-        if word not in below:
-            from aivcs.cli.parse.nearness import nearest
+def _missing(words: list[str]) -> str:
+    """The message about words that are not a command: the last word that is one, and a near one."""
+    from aivcs.cli.parse.nearness import nearest
 
-            near = nearest(word, below)
-            name = " ".join([command.name, word[:60]])
-            there = f"the commands there are {', '.join(below)}" if below else "it has none below"
-            hint = " ".join(["aivcs help", *words[:number], *near])
-            raise UsageError(f"no command {name!a}; {f'did you mean {hint}?' if near else there}")
-        command = below[word]
-    return command
+    known = 0
+    while " ".join(words[: known + 1]) in PAGES:
+        known += 1
+    before, word = words[:known], words[known]
+    name = " ".join(["aivcs", *before, word[:60]])
+    prefix = "".join(f"{w} " for w in before)
+    below = [page.removeprefix(prefix) for page in PAGES if page.startswith(prefix)]
+    below = [page for page in below if page and " " not in page]
+    near = nearest(word, below)
+    if near:
+        hint = " ".join(["aivcs help", *before, *near])
+        return f"no command {name!a}; did you mean {hint}?"
+    if not below:
+        return f"no command {name!a}; aivcs {' '.join(before)} has no commands below it"
+    return f"no command {name!a}; the commands are {', '.join(below)}"
 
 
-def _shown_by_man(context: Context, command: Command) -> bool:
+def _show_by_man(context: Context, name: str) -> bool:
     """Shows the page with man, and tells whether that could be done."""
     if shutil.which("man") is None or context.environment.get("TERM", "dumb") == "dumb":
         return False
-    name = f"{command.name.replace(' ', '-')}.1"
-    path = shipped.find(f"man/{name}", f"man/man1/{name}")
+    file = "aivcs.1" if name == "aivcs" else f"aivcs-{name.replace(' ', '-')}.1"
+    path = shipped.find(f"man/{file}", f"man/man1/{file}")
     if path is None:
         return False
     import subprocess

@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/parse."""
+"""From the words of a command line to a call: declarations, table parser, Typer, mistakes."""

@@ -17,7 +17,7 @@ GLOBALS: "dict[str, tuple[str, Any]]" = {
 
 COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], dict[str, Any], bool]]" = {
     'init': (
-        'store:init',
+        'store.handlers:init',
         {
             '--shared': ('shared', 'flag'),
             '--private': ('private', 'flag'),
@@ -27,7 +27,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'status': (
-        'store:status',
+        'store.handlers:status',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -36,7 +36,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'verify': (
-        'store:verify',
+        'store.handlers:verify',
         {
             '--head': ('heads', 'texts'),
             '--head-signature': ('head_signature', 'text'),
@@ -48,7 +48,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'gc': (
-        'store:gc',
+        'store.handlers:gc',
         {
             '--grace': ('grace', 'text'),
             '--dry-run': ('dry_run', 'flag'),
@@ -59,7 +59,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'head': (
-        'store:head',
+        'store.handlers:head',
         {
             '--sign': ('sign', 'flag'),
             '--signing-key': ('signing_key', 'text'),
@@ -70,7 +70,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'shell-init': (
-        'shell:init',
+        'shell.handlers:init',
         {
         },
         [('shell', 'maybe')],
@@ -78,7 +78,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'help': (
-        'manual:show',
+        'help.handlers:show',
         {
         },
         [('words', 'many')],
@@ -86,7 +86,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'completion': (
-        'shell:completion',
+        'shell.handlers:completion',
         {
         },
         [('shell', 'one')],
@@ -94,7 +94,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'shell-session': (
-        'shell:session',
+        'shell.handlers:session',
         {
         },
         [('folder', 'one'), ('first', 'one'), ('shell', 'one'), ('run', 'one')],
@@ -102,7 +102,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     '__complete': (
-        'complete:complete',
+        'shell.complete_handlers:complete',
         {
         },
         [('kind', 'one'), ('words', 'many')],
@@ -110,7 +110,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         False,
     ),
     'blob put': (
-        'blob:put',
+        'blob.handlers:put',
         {
             '--sums': ('sums', 'flag'),
             '--stdin-paths': ('stdin_paths', 'flag'),
@@ -122,7 +122,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob get': (
-        'blob:get',
+        'blob.handlers:get',
         {
             '-o': ('output', 'text'),
             '--output': ('output', 'text'),
@@ -132,7 +132,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob has': (
-        'blob:has',
+        'blob.handlers:has',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -141,7 +141,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob rm': (
-        'blob:rm',
+        'blob.handlers:rm',
         {
             '--force': ('force', 'flag'),
         },
@@ -150,7 +150,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob pin': (
-        'blob:pin',
+        'blob.handlers:pin',
         {
         },
         [('digests', 'some')],
@@ -158,7 +158,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob unpin': (
-        'blob:unpin',
+        'blob.handlers:unpin',
         {
         },
         [('digests', 'some')],
@@ -166,7 +166,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob ls': (
-        'blob:ls',
+        'blob.handlers:ls',
         {
             '-l': ('long', 'flag'),
             '--long': ('long', 'flag'),
@@ -177,7 +177,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'blob verify': (
-        'store:verify_blobs',
+        'store.handlers:verify_blobs',
         {
             '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
@@ -187,7 +187,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec create': (
-        'spec:create',
+        'spec.handlers:create',
         {
             '--auto': ('auto', 'flag'),
             '--prompts': ('prompts', 'texts'),
@@ -206,7 +206,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec list': (
-        'spec:list_',
+        'spec.handlers:list_',
         {
             '-n': ('limit', 'integer'),
             '--json': ('as_json', 'flag'),
@@ -216,7 +216,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec show': (
-        'spec:show',
+        'spec.handlers:show',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -225,7 +225,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec checkout': (
-        'spec:checkout',
+        'spec.handlers:checkout',
         {
             '--force': ('force', 'flag'),
         },
@@ -234,7 +234,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'spec diff': (
-        'spec:diff',
+        'spec.handlers:diff',
         {
             '--auto': ('auto', 'flag'),
             '--root': ('root', 'text'),
@@ -247,7 +247,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run start': (
-        'run:start',
+        'run.handlers:start',
         {
             '--agent': ('agent', 'text'),
             '--spec': ('spec', 'text'),
@@ -264,7 +264,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run exec': (
-        'execute:exec_',
+        'run.exec_handlers:exec_',
         {
             '--agent': ('agent', 'text'),
             '--spec': ('spec', 'text'),
@@ -283,7 +283,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         False,
     ),
     'run log': (
-        'run:log',
+        'run.handlers:log',
         {
             '--stdin': ('stdin', 'flag'),
             '--atomic': ('atomic', 'flag'),
@@ -298,7 +298,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         False,
     ),
     'run finish': (
-        'run:finish',
+        'run.handlers:finish',
         {
             '--status': ('status', ['completed', 'failed', 'cancelled']),
             '--exit-code': ('exit_code', 'integer'),
@@ -313,7 +313,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run show': (
-        'run:show',
+        'run.handlers:show',
         {
             '--json': ('as_json', 'flag'),
             '--github-summary': ('github_summary', 'flag'),
@@ -323,7 +323,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run events': (
-        'run:events',
+        'run.handlers:events',
         {
             '--kind': ('kinds', 'texts'),
             '--follow': ('follow', 'flag'),
@@ -335,11 +335,11 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run list': (
-        'run:list_',
+        'run.handlers:list_',
         {
             '--agent': ('agents', 'texts'),
             '--spec': ('specs', 'texts'),
-            '--status': ('statuses', {'many': ['running', 'completed', 'failed', 'cancelled']}),
+            '--status': ('statuses', 'texts'),
             '--tag': ('tags', 'texts'),
             '--since': ('since', 'text'),
             '-n': ('limit', 'integer'),
@@ -351,7 +351,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run stats': (
-        'run:stats',
+        'run.handlers:stats',
         {
             '--agent': ('agents', 'texts'),
             '--spec': ('specs', 'texts'),
@@ -363,7 +363,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run diff': (
-        'run:diff',
+        'run.handlers:diff',
         {
             '--ignore': ('ignored', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
@@ -374,7 +374,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run reap': (
-        'run:reap',
+        'run.handlers:reap',
         {
             '--older-than': ('older_than', 'text'),
             '--dry-run': ('dry_run', 'flag'),
@@ -385,7 +385,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'run verify': (
-        'store:verify_runs',
+        'store.handlers:verify_runs',
         {
             '--repair': ('repair', 'flag'),
             '--json': ('as_json', 'flag'),
@@ -395,7 +395,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release promote': (
-        'release:promote',
+        'release.handlers:promote',
         {
             '--label': ('label', 'text'),
             '--notes': ('notes', 'text'),
@@ -418,7 +418,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release rollback': (
-        'release:rollback',
+        'release.handlers:rollback',
         {
             '--to': ('to', 'text'),
             '--reason': ('reason', 'text'),
@@ -438,7 +438,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release block': (
-        'release:block',
+        'release.handlers:block',
         {
             '--reason': ('reason', 'text'),
             '--notes': ('reason', 'text'),
@@ -450,7 +450,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release unblock': (
-        'release:unblock',
+        'release.handlers:unblock',
         {
             '--reason': ('reason', 'text'),
             '--notes': ('reason', 'text'),
@@ -462,7 +462,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release current': (
-        'release:current',
+        'release.handlers:current',
         {
             '--default': ('default', 'text'),
             '--json': ('as_json', 'flag'),
@@ -472,7 +472,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release history': (
-        'release:history',
+        'release.handlers:history',
         {
             '-n': ('limit', 'integer'),
             '--limit': ('limit', 'integer'),
@@ -486,7 +486,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release show': (
-        'release:show',
+        'release.handlers:show',
         {
             '--to': ('to', 'text'),
             '--json': ('as_json', 'flag'),
@@ -496,7 +496,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release diff': (
-        'release:diff',
+        'release.handlers:diff',
         {
             '--ignore': ('ignored', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
@@ -507,7 +507,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release list': (
-        'release:list_',
+        'release.handlers:list_',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -516,7 +516,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release verify': (
-        'proof:verify',
+        'release.audit_handlers:verify',
         {
             '--to': ('to', 'text'),
             '--repair': ('repair', 'flag'),
@@ -527,7 +527,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release sign': (
-        'proof:sign',
+        'release.audit_handlers:sign',
         {
             '--to': ('to', 'text'),
             '--signing-key': ('signing_key', 'text'),
@@ -538,7 +538,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'release provenance': (
-        'proof:provenance',
+        'release.audit_handlers:provenance',
         {
             '--to': ('to', 'text'),
             '--builder': ('builder', 'text'),
@@ -549,7 +549,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config get': (
-        'store:config_get',
+        'store.handlers:config_get',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -558,7 +558,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config set': (
-        'store:config_set',
+        'store.handlers:config_set',
         {
             '--user': ('user', 'flag'),
         },
@@ -567,7 +567,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config unset': (
-        'store:config_unset',
+        'store.handlers:config_unset',
         {
             '--user': ('user', 'flag'),
         },
@@ -576,7 +576,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config list': (
-        'store:config_list',
+        'store.handlers:config_list',
         {
             '--show-origin': ('show_origin', 'flag'),
             '--json': ('as_json', 'flag'),

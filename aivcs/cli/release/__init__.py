@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/release."""
+"""`aivcs release` at the terminal: options, handlers, views."""

@@ -25,8 +25,8 @@ def sign(
 ) -> None:
     """Prints nothing, or the mark; says on stderr what was signed, and by whom."""
     from aivcs.commands.release.audit import sign as sign_release
-    from aivcs.policy.proposal import TRUSTED
-    from aivcs.policy.signers import signer, verifier
+    from aivcs.config.signers import signer, verifier
+    from aivcs.signing.check import TRUSTED
 
     repo = context.repository()
     name, number = _entry(repo, name, seq, to)
@@ -65,7 +65,7 @@ def verify(
         raise UsageError("--repair is for all releases: leave out NAME, or --repair")
     from aivcs.cli.release.policy_view import write_checks
     from aivcs.commands.release.audit import FAILED, verify as verify_name
-    from aivcs.policy.signers import verifier
+    from aivcs.config.signers import verifier
 
     repo = context.repository()
     name, number = _entry(repo, name, seq, to)

@@ -366,7 +366,7 @@ def _policy_context(
     """What a release has to pass; None, and nothing is loaded, where there is nothing."""
     if not context.policies and not sign and signing_key is None:
         return None
-    from aivcs.policy.signers import policy_context
+    from aivcs.config.signers import policy_context
 
     return policy_context(context.layers, context.environment, signing_key, sign=sign)
 

@@ -1,311 +1,309 @@
-"""The declarations of `aivcs release`."""
+"""The commands of `aivcs release`."""
 
-from typing import Annotated
-
-from typer import Argument, Option
-
+from aivcs.cli.parse.model import Argument, Flag, Option, command
 from aivcs.cli.parse.shared_options import (
-    Actor,
-    AllowMissing,
-    ExitCode,
-    Expect,
-    GithubSummary,
-    Ignored,
-    Json,
-    Name,
-    Repair,
-    SigningKey,
-    Since,
-    Spec,
-    calls,
-    noun,
+    ACTOR,
+    ALLOW_MISSING,
+    EXIT_CODE,
+    EXPECT,
+    GITHUB_SUMMARY,
+    IGNORED,
+    JSON,
+    NAME,
+    REPAIR,
+    SIGNING_KEY,
+    SINCE,
+    SPEC,
 )
 
-app = noun()
-
-DryRun = Annotated[
-    bool,
-    Option(
-        "--dry-run",
-        help="Change nothing: print what would be live, and exit 0; or 15 if it would be refused.",
+DRY_RUN = Flag(
+    "--dry-run",
+    help=("Change nothing: print what would be live, and exit 0; or 15 if it would be refused."),
+)
+FORCE = Flag(
+    "--force",
+    help=(
+        "Go against the policies, which is recorded. Needs a reason, in --notes or "
+        "--reason. It does not override a block: that takes release unblock."
     ),
-]
-Force = Annotated[
-    bool,
-    Option(
-        "--force",
-        help="Go against the policies, which is recorded. Needs a reason, in --notes or --reason. "
-        "It does not override a block: that takes release unblock.",
+)
+TARGET = Argument(
+    "TARGET",
+    help=(
+        "A spec: its digest, or the @SEQ or label of a release, a prefix of its digest, or current."
     ),
-]
-Target = Annotated[
-    str,
-    Argument(
-        metavar="TARGET",
-        help="A spec: its digest, or the @SEQ or label of a release, a prefix of its digest, or "
-        "current.",
+)
+OPTIONAL_TARGET = Argument(
+    "TARGET",
+    help=(
+        "A spec: its digest, or the @SEQ or label of a release, a prefix of its digest, or current."
     ),
-]
-OptionalTarget = Annotated[str | None, Target.__metadata__[0]]
-To = Annotated[
-    str | None,
-    Option("--to", metavar="TARGET", help="The same as TARGET. Or write NAME@TARGET in one word."),
-]
-Reason = Annotated[str, Option("--reason", "--notes", metavar="TEXT", help="Why. It is recorded.")]
-Sign = Annotated[bool, Option("--sign", help="Sign it with an SSH key.")]
-Seq = Annotated[
-    str | None,
-    Argument(
-        metavar="TARGET",
-        help="An entry, as in @3, or the label or digest of a release. Default: the live one.",
+    required=False,
+)
+TO = Option("--to", help="The same as TARGET. Or write NAME@TARGET in one word.", metavar="TARGET")
+REASON = Option("--reason", "--notes", help="Why. It is recorded.", metavar="TEXT", required=True)
+SIGN = Flag("--sign", help="Sign it with an SSH key.")
+SEQ = Argument(
+    "TARGET",
+    help=("An entry, as in @3, or the label or digest of a release. Default: the live one."),
+    required=False,
+)
+
+COMMANDS = (
+    command(
+        "release promote",
+        "release.handlers:promote",
+        """Make a spec live, and print its digest. What is blocked under the name is refused.
+
+        SPEC may be the label of an earlier release of NAME, too.
+        """,
+        {
+            "name": NAME.but(asks="agent"),
+            "spec": SPEC,
+            "label": Option("--label", help="A name for this release, as in v1.2.", metavar="L"),
+            "notes": Option("--notes", "--reason", help="Why.", metavar="TEXT"),
+            "by": ACTOR,
+            "expect": EXPECT,
+            "allow_missing_spec": ALLOW_MISSING,
+            "evidence": Option(
+                "--evidence",
+                help=(
+                    "A run that speaks for it, and is over: its id and the head of its log are "
+                    "recorded. May be given several times."
+                ),
+                metavar="RUN",
+                many=True,
+            ),
+            "force": FORCE,
+            "dry_run": DRY_RUN,
+            "sign": SIGN,
+            "signing_key": SIGNING_KEY,
+            "move_label": Flag(
+                "--move-label", help="Give it the label though a release of another spec bears it."
+            ),
+            "if_changed": Flag(
+                "--if-changed",
+                help="Record nothing if it is live already, with this label if one is given.",
+            ),
+            "as_json": JSON,
+            "github_summary": GITHUB_SUMMARY,
+        },
     ),
-]
+    command(
+        "release rollback",
+        "release.handlers:rollback",
+        """Make an earlier release live again, and print its digest. Rolling back again goes
+        further.
 
+        A blocked release is not passed over: the rollback is refused, and --to names
+        another.
+        """,
+        {
+            "name": NAME,
+            "target": Argument(
+                "TARGET",
+                help=(
+                    "Which release to return to: @SEQ, a label, or a digest. Default: the one "
+                    "before."
+                ),
+                required=False,
+            ),
+            "to": TO,
+            "reason": Option("--reason", "--notes", help="Why.", metavar="TEXT"),
+            "by": ACTOR,
+            "expect": EXPECT,
+            "block": Flag(
+                "--block",
+                help="Block what was live, so that it cannot become live again. Needs --reason.",
+            ),
+            "allow_missing_spec": ALLOW_MISSING,
+            "force": FORCE,
+            "dry_run": DRY_RUN,
+            "sign": SIGN,
+            "signing_key": SIGNING_KEY,
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release block",
+        "release.handlers:block",
+        """Mark a spec as bad under a name: it cannot become live there. Print its digest.
 
-@app.command("promote")
-@calls("release.handlers:promote")
-def release_promote(
-    name: Name,
-    spec: Spec,
-    label: Annotated[
-        str | None, Option("--label", metavar="L", help="A name for this release, as in v1.2.")
-    ] = None,
-    notes: Annotated[str | None, Option("--notes", "--reason", metavar="TEXT", help="Why.")] = None,
-    by: Actor = None,
-    expect: Expect = None,
-    allow_missing_spec: AllowMissing = False,
-    evidence: Annotated[
-        list[str] | None,
-        Option(
-            "--evidence",
-            metavar="RUN",
-            help="A run that speaks for it, and is over: its id and the head of its log are "
-            "recorded. May be given several times.",
-        ),
-    ] = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    sign: Sign = False,
-    signing_key: SigningKey = None,
-    move_label: Annotated[
-        bool,
-        Option("--move-label", help="Give it the label though a release of another spec bears it."),
-    ] = False,
-    if_changed: Annotated[
-        bool,
-        Option(
-            "--if-changed",
-            help="Record nothing if it is live already, with this label if one is given.",
-        ),
-    ] = False,
-    as_json: Json = False,
-    github_summary: GithubSummary = False,
-) -> None:
-    """Make a spec live, and print its digest. What is blocked under the name is refused.
+        What is live stays live; there is a warning.
+        """,
+        {
+            "name": NAME,
+            "reason": REASON,
+            "target": OPTIONAL_TARGET,
+            "to": TO,
+            "by": ACTOR,
+        },
+    ),
+    command(
+        "release unblock",
+        "release.handlers:unblock",
+        """Take a block back, and print the digest. Exit 15 if it is not blocked.""",
+        {
+            "name": NAME,
+            "reason": REASON,
+            "target": OPTIONAL_TARGET,
+            "to": TO,
+            "by": ACTOR,
+        },
+    ),
+    command(
+        "release current",
+        "release.handlers:current",
+        """Print the digest that is live.""",
+        {
+            "name": NAME,
+            "default": Option(
+                "--default", help="Print this if nothing was ever released.", metavar="TEXT"
+            ),
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release history",
+        "release.handlers:history",
+        """Print every release and rollback of a name, newest first, and what has become of it.
 
-    SPEC may be the label of an earlier release of NAME, too.
-    """
+        The columns: number, action, digest, label, time, who, why, state, number of runs
+        that are its evidence. The state is current; superseded, if it is still below what
+        is live; rolled back; or blocked. A release that was returned to is current in both
+        entries; on a terminal the earlier one is live again, and blocks and signatures are
+        shown between the entries.
+        """,
+        {
+            "name": NAME,
+            "limit": Option(
+                "-n", "--limit", help="At most N entries.", metavar="N", kind="integer"
+            ),
+            "since": SINCE,
+            "labels": Option(
+                "--label",
+                help="Only entries with this label. Repeatable.",
+                metavar="L",
+                many=True,
+                asks="target",
+            ),
+            "no_marks": Flag("--no-marks", help="On a terminal, leave out blocks and signatures."),
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release show",
+        "release.handlers:show",
+        """Print everything that is said about a release: evidence, blocks, signatures, policy.""",
+        {
+            "name": NAME,
+            "target": Argument(
+                "TARGET",
+                help=(
+                    "An entry: its number, a label, or a digest or its prefix, which mean the "
+                    "newest promotion. Default: what is live."
+                ),
+                required=False,
+            ),
+            "to": TO,
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release diff",
+        "release.handlers:diff",
+        """Compare two releases: their specs, as spec diff does, and a run of each, as run diff
+        does.
 
+        The runs are the newest completed ones of these specs.
+        """,
+        {
+            "name": NAME,
+            "before": Argument(
+                "A",
+                help=(
+                    "The release before: @SEQ, a label, a digest or current. Default: what the "
+                    "live one replaced."
+                ),
+                required=False,
+                asks="target",
+            ),
+            "after": Argument(
+                "B", help="The release after. Default: what is live.", required=False, asks="target"
+            ),
+            "ignored": IGNORED,
+            "exit_code": EXIT_CODE,
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release list",
+        "release.handlers:list_",
+        """List what is live under each name.
 
-@app.command("rollback")
-@calls("release.handlers:rollback")
-def release_rollback(
-    name: Name,
-    target: Annotated[
-        str | None,
-        Argument(
-            metavar="TARGET",
-            help="Which release to return to: @SEQ, a label, or a digest. Default: the one before.",
-        ),
-    ] = None,
-    to: To = None,
-    reason: Annotated[
-        str | None, Option("--reason", "--notes", metavar="TEXT", help="Why.")
-    ] = None,
-    by: Actor = None,
-    expect: Expect = None,
-    block: Annotated[
-        bool,
-        Option(
-            "--block",
-            help="Block what was live, so that it cannot become live again. Needs --reason.",
-        ),
-    ] = False,
-    allow_missing_spec: AllowMissing = False,
-    force: Force = False,
-    dry_run: DryRun = False,
-    sign: Sign = False,
-    signing_key: SigningKey = None,
-    as_json: Json = False,
-) -> None:
-    """Make an earlier release live again, and print its digest. Rolling back again goes further.
+        The columns: name, digest, label, state, since when, who. The state is current, or
+        current, blocked.
+        """,
+        {
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release verify",
+        "release.audit_handlers:verify",
+        """Read all releases and print what is damaged (exit 14), or nothing.
 
-    A blocked release is not passed over: the rollback is refused, and --to names another.
-    """
-
-
-@app.command("block")
-@calls("release.handlers:block")
-def release_block(
-    name: Name, reason: Reason, target: OptionalTarget = None, to: To = None, by: Actor = None
-) -> None:
-    """Mark a spec as bad under a name: it cannot become live there. Print its digest.
-
-    What is live stays live; there is a warning.
-    """
-
-
-@app.command("unblock")
-@calls("release.handlers:unblock")
-def release_unblock(
-    name: Name, reason: Reason, target: OptionalTarget = None, to: To = None, by: Actor = None
-) -> None:
-    """Take a block back, and print the digest. Exit 15 if it is not blocked."""
-
-
-@app.command("current")
-@calls("release.handlers:current")
-def release_current(
-    name: Name,
-    default: Annotated[
-        str | None,
-        Option("--default", metavar="TEXT", help="Print this if nothing was ever released."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Print the digest that is live."""
-
-
-@app.command("history")
-@calls("release.handlers:history")
-def release_history(
-    name: Name,
-    limit: Annotated[
-        int | None, Option("-n", "--limit", metavar="N", help="At most N entries.")
-    ] = None,
-    since: Since = None,
-    labels: Annotated[
-        list[str] | None,
-        Option("--label", metavar="L", help="Only entries with this label. Repeatable."),
-    ] = None,
-    no_marks: Annotated[
-        bool,
-        Option("--no-marks", help="On a terminal, leave out blocks and signatures."),
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Print every release and rollback of a name, newest first, and what has become of it.
-
-    The columns: number, action, digest, label, time, who, why, state, number of runs that are its
-    evidence. The state is current; superseded, if it is still below what is live; rolled back;
-    or blocked. A release that was returned to is current in both entries; on a terminal the earlier
-    one is live again, and blocks and signatures are shown between the entries.
-    """
-
-
-@app.command("show")
-@calls("release.handlers:show")
-def release_show(
-    name: Name,
-    target: Annotated[
-        str | None,
-        Argument(
-            metavar="TARGET",
-            help="An entry: its number, a label, or a digest or its prefix, which mean the newest "
-            "promotion. Default: what is live.",
-        ),
-    ] = None,
-    to: To = None,
-    as_json: Json = False,
-) -> None:
-    """Print everything that is said about a release: evidence, blocks, signatures, policy."""
-
-
-@app.command("diff")
-@calls("release.handlers:diff")
-def release_diff(
-    name: Name,
-    before: Annotated[
-        str | None,
-        Argument(
-            metavar="A",
-            help="The release before: @SEQ, a label, a digest or current. "
-            "Default: what the live one replaced.",
-        ),
-    ] = None,
-    after: Annotated[
-        str | None, Argument(metavar="B", help="The release after. Default: what is live.")
-    ] = None,
-    ignored: Ignored = None,
-    exit_code: ExitCode = False,
-    as_json: Json = False,
-) -> None:
-    """Compare two releases: their specs, as spec diff does, and a run of each, as run diff does.
-
-    The runs are the newest completed ones of these specs.
-    """
-
-
-@app.command("list")
-@calls("release.handlers:list_")
-def release_list(as_json: Json = False) -> None:
-    """List what is live under each name.
-
-    The columns: name, digest, label, state, since when, who. The state is current, or current,
-    blocked.
-    """
-
-
-@app.command("verify")
-@calls("release.audit_handlers:verify")
-def release_verify(
-    name: Annotated[
-        str | None,
-        Argument(metavar="NAME", help="Check all that was recorded about the releases of a name."),
-    ] = None,
-    seq: Annotated[
-        str | None,
-        Argument(metavar="TARGET", help="Only this entry: as in @3, or by its label or digest."),
-    ] = None,
-    to: To = None,
-    repair: Repair = False,
-    as_json: Json = False,
-) -> None:
-    """Read all releases and print what is damaged (exit 14), or nothing.
-
-    Of a NAME, check everything again, offline, and print what was looked at: chain and stack,
-    blocks, the logs of the runs given as evidence, the verdict of each rule of the policy that was
-    applied, signatures. What is wrong is failed, and the exit code 14; what cannot be shown is
-    not proven, which is no failure.
-    """
-
-
-@app.command("sign")
-@calls("release.audit_handlers:sign")
-def release_sign(
-    name: Name,
-    seq: Seq = None,
-    to: To = None,
-    signing_key: SigningKey = None,
-    as_json: Json = False,
-) -> None:
-    """Sign a release with an SSH key, and record the signature. Default: the one that is live."""
-
-
-@app.command("provenance")
-@calls("release.audit_handlers:provenance")
-def release_provenance(
-    name: Name,
-    seq: Seq = None,
-    to: To = None,
-    builder: Annotated[
-        str | None,
-        Option(
-            "--builder",
-            metavar="URI",
-            help="Who is trusted to have made the release, as in the URI of a CI workflow.",
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Print what a release was made of: an in-toto statement with SLSA provenance, as JSON."""
+        Of a NAME, check everything again, offline, and print what was looked at: chain and
+        stack, blocks, the logs of the runs given as evidence, the verdict of each rule of
+        the policy that was applied, signatures. What is wrong is failed, and the exit code
+        14; what cannot be shown is not proven, which is no failure.
+        """,
+        {
+            "name": Argument(
+                "NAME",
+                help="Check all that was recorded about the releases of a name.",
+                required=False,
+            ),
+            "seq": Argument(
+                "TARGET",
+                help="Only this entry: as in @3, or by its label or digest.",
+                required=False,
+            ),
+            "to": TO,
+            "repair": REPAIR,
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release sign",
+        "release.audit_handlers:sign",
+        """Sign a release with an SSH key, and record the signature. Default: the one that is
+        live.
+        """,
+        {
+            "name": NAME,
+            "seq": SEQ,
+            "to": TO,
+            "signing_key": SIGNING_KEY,
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release provenance",
+        "release.audit_handlers:provenance",
+        """Print what a release was made of: an in-toto statement with SLSA provenance, as
+        JSON.
+        """,
+        {
+            "name": NAME,
+            "seq": SEQ,
+            "to": TO,
+            "builder": Option(
+                "--builder",
+                help="Who is trusted to have made the release, as in the URI of a CI workflow.",
+                metavar="URI",
+            ),
+            "as_json": JSON,
+        },
+    ),
+)

@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/render."""
+"""Output: tables, colour, width of text, times, progress."""

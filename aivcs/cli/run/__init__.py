@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/run."""
+"""`aivcs run` at the terminal: options, handlers, views."""

@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/session."""
+"""What surrounds a call: environment, store, git, CI system, signers, interruption."""

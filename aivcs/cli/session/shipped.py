@@ -1,12 +1,15 @@
-"""The files that come with the command and are no code: completions and man pages.
+"""The files that come with the command besides its code: completions and man pages.
 
-In a checkout they stand beside the package, which is also what an editable install uses; installed
-they are below `share/` of the environment (or of the user), where shells and man look for them.
+In a checkout they are next to the package, which is also where an editable install finds them.
+Installed, they are below `share/` of the environment (or of the user), where shells and man look
+for them.
 """
 
 from __future__ import annotations
 
 import os
+
+import aivcs
 
 
 def find(beside: str, below_share: str) -> str | None:
@@ -18,7 +21,7 @@ def find(beside: str, below_share: str) -> str | None:
     """
     import sysconfig
 
-    above = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    above = os.path.dirname(os.path.dirname(os.path.abspath(aivcs.__file__)))
     # The scheme that this package was installed by: elsewhere there may be another version.
     data = [
         sysconfig.get_path("data", scheme)

@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/shell."""
+"""Shells: `aivcs shell-init` with its background process, and completion."""

@@ -18,19 +18,14 @@ if TYPE_CHECKING:
 _ANSWER = 4000
 """Bytes of an answer, at most: it is written in one piece."""
 
-_COMPLETIONS = {
-    "bash": ("completions/aivcs.bash", "bash-completion/completions/aivcs"),
-    "zsh": ("completions/_aivcs", "zsh/site-functions/_aivcs"),
-    "fish": ("completions/aivcs.fish", "fish/vendor_completions.d/aivcs.fish"),
-}
-"""Where the file of each shell is, beside the package or below `share/`."""
+_COMPLETIONS = {"bash": "aivcs.bash", "zsh": "_aivcs", "fish": "aivcs.fish"}
 
 
 def init(context: Context, shell: str | None) -> None:
     """Prints the functions; the text is the same for both shells."""
     if shell is not None and shell not in {"bash", "zsh"}:
         raise UsageError(f"there are functions for bash and zsh, not for {shell[:60]!a}")
-    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "shell", "session.sh")
+    path = os.path.join(os.path.dirname(__file__), "session.sh")
     with open(path, encoding="utf-8") as file:
         text = file.read()
     command = shlex.join([*_own_command(), *context.given()])
@@ -38,20 +33,20 @@ def init(context: Context, shell: str | None) -> None:
 
 
 def completion(context: Context, shell: str) -> None:
-    """Prints the completion of a shell: the file that comes with this version, or the same anew."""
-    from aivcs.cli.session import shipped
-
+    """Prints the completion file of a shell."""
     if shell not in _COMPLETIONS:
         raise UsageError(f"there are completions for bash, zsh and fish, not for {shell[:60]!a}")
-    beside, below_share = _COMPLETIONS[shell]
-    path = shipped.find(beside, below_share)
-    if path is None:  # without the shared files, as some packagings leave it
-        from tools.generate import completions, walk
-
-        context.write(completions.files(walk.walk())[beside])
-        return
-    with open(path, encoding="utf-8") as file:
-        context.write(file.read())
+    here = os.path.dirname(__file__)
+    checkout = os.path.dirname(os.path.dirname(os.path.dirname(here)))
+    for folder in (here, checkout):  # installed from a wheel, or as a checkout
+        path = os.path.join(folder, "completions", _COMPLETIONS[shell])
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                context.write(file.read())
+            return
+    raise UsageError(
+        f"this installation came without the completion of {shell}; install aivcs again"
+    )
 
 
 def session(context: Context, folder: str, first: str, shell: str, run: str) -> None:

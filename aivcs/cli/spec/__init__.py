@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/spec."""
+"""`aivcs spec` at the terminal: options, handlers, views."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
 from aivcs.cli.spec import view
-from aivcs.commands.spec import spec as commands
 from aivcs.errors import UsageError
+from aivcs.specs import spec as commands
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context

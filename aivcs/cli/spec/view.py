@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from aivcs.cli.render.output import Cell, escape
 from aivcs.cli.render.table import Column
 from aivcs.cli.render.time_format import age
-from aivcs.commands.spec.spec import Spec
+from aivcs.specs.spec import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.commands.blob.ls import ListedSpec
-    from aivcs.commands.spec.spec import Part
     from aivcs.model.digest import ContentDigest
     from aivcs.specs.selection import Selection
+    from aivcs.specs.spec import Part
 
     SizeOf = Callable[[ContentDigest], int | None]
 

@@ -1,1 +1,1 @@
-"""TODO aivcs/cli/store."""
+"""Commands about a whole store, at the terminal: options, handlers, views."""

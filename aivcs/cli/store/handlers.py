@@ -97,7 +97,7 @@ def verify(
 def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
     from aivcs.commands.store.head import verify_signature
     from aivcs.config.keys import read_file
-    from aivcs.policy.signers import require_verifier
+    from aivcs.config.signers import require_verifier
 
     if len(heads) != 1:
         raise UsageError("--head-signature is of one --head; give both, once")
@@ -161,7 +161,7 @@ def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -
     repo = context.repository()
     signer = None
     if sign or signing_key is not None:
-        from aivcs.policy.signers import signer as find_signer
+        from aivcs.config.signers import signer as find_signer
 
         signer = find_signer(context.layers, context.environment, signing_key)
     taken = take(repo)

@@ -1,181 +1,107 @@
-"""The declarations of the commands about a whole store."""
+"""Commands about a whole store."""
 
-from typing import Annotated, Literal
+from aivcs.cli.parse.model import Argument, Flag, Option, command
+from aivcs.cli.parse.shared_options import JSON, REPAIR, SIGNING_KEY
 
-import typer
-from typer import Argument, Option
+COMMANDS = (
+    command(
+        "init",
+        "store.handlers:init",
+        """Make a store, and print its path. Running it again is harmless.
 
-from aivcs import __version__
-from aivcs.cli.parse.shared_options import Json, Repair, SigningKey, calls, context, noun
+        Who may read and write it is kept for all that is made in it later.
+        """,
+        {
+            "folder": Argument(
+                "DIR",
+                help=(
+                    "The folder that gets a store, DIR/.aivcs. Default: here, or where --store "
+                    "or $AIVCS_STORE says that it is."
+                ),
+                required=False,
+                default=".",
+            ),
+            "shared": Flag("--shared", help="Let the folder's group write."),
+            "private": Flag(
+                "--private", help="Let nobody else read or write. Default: as the umask says."
+            ),
+        },
+    ),
+    command(
+        "status",
+        "store.handlers:status",
+        """Show a store at a glance: blobs, runs by status, releases.""",
+        {
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "verify",
+        "store.handlers:verify",
+        """Read all of the store and print what is damaged (exit 14), or nothing.
 
-app = noun()
+        Without --head it is compared with the newest manifest that aivcs head has pinned in
+        it: so a log that was deleted or cut since is found. What nobody took a head of can
+        vanish unseen.
 
+        Also printed, as notices that leave the exit code at 0, are what crashes left and
+        what is missing: specs that runs and releases name, files of events, and whatever is
+        named by a spec that is live, or by what that names. Missing blobs that are pinned
+        are damage.
+        """,
+        {
+            "heads": Option(
+                "--head",
+                help=(
+                    "Require what aivcs head printed once: every log must still have the line "
+                    "it had, and may have grown. Repeatable."
+                ),
+                metavar="DIGEST",
+                many=True,
+            ),
+            "head_signature": Option(
+                "--head-signature",
+                help=(
+                    "Require of the one --head that an allowed signer signed it: what aivcs "
+                    "head --sign printed once."
+                ),
+                metavar="FILE",
+            ),
+            "repair": REPAIR,
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "gc",
+        "store.handlers:gc",
+        """Delete old blobs that nothing refers to, and print their digests and sizes.
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        context().write(f"aivcs {__version__}\n")
-        raise typer.Exit
+        A blob is kept if a run, a release, a pin or a blob that is kept itself mentions its
+        digest: any 64 hexadecimal digits between other characters, in JSON or in any other
+        text. What was put a short while ago is kept, too.
+        """,
+        {
+            "grace": Option(
+                "--grace",
+                help="Keep what was put since: 0s, 30m, 12h, 2d, 2w. Default: 2w.",
+                metavar="DURATION",
+            ),
+            "dry_run": Flag("--dry-run", help="Print what would be deleted, and delete nothing."),
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "head",
+        "store.handlers:head",
+        """Print a digest that stands for all logs as they are now.
 
-
-@app.callback()
-def root(
-    directory: Annotated[
-        str | None, Option("-C", metavar="DIR", help="Go to this folder first.")
-    ] = None,
-    store: Annotated[
-        str | None,
-        Option(
-            "--store",
-            metavar="PATH",
-            help="The store: the folder that holds the file named format. Default: $AIVCS_STORE, "
-            "else .aivcs here or in the nearest folder above.",
-        ),
-    ] = None,
-    lock_timeout: Annotated[
-        float | None,
-        Option(
-            "--lock-timeout",
-            metavar="SECONDS",
-            help="How long to wait for another process. Default: $AIVCS_LOCK_TIMEOUT, else 30.",
-        ),
-    ] = None,
-    color: Annotated[
-        Literal["auto", "always", "never"] | None,
-        Option(
-            "--color",
-            help="Use colour. Default: auto, which respects NO_COLOR. With always, output is "
-            "written for a person in a pipe, too.",
-        ),
-    ] = None,
-    table: Annotated[
-        bool,
-        Option("--table", help="Write for a person, as on a terminal, into a pipe or a file, too."),
-    ] = False,
-    no_pager: Annotated[
-        bool, Option("--no-pager", help="Never pass long output through a pager.")
-    ] = False,
-    quiet: Annotated[
-        bool, Option("-q", "--quiet", help="Say nothing on standard error but what went wrong.")
-    ] = False,
-    version: Annotated[
-        bool,
-        Option("-V", "--version", help="Print the version.", callback=_show_version, is_eager=True),
-    ] = False,
-) -> None:
-    """Version control for AI agents.
-
-    What an agent is (blobs), what it did (runs), and what is live (releases), in one folder.
-    """
-    del version
-    context().configure(
-        directory=directory,
-        store=store,
-        lock_timeout=lock_timeout,
-        color=color,
-        table=table,
-        quiet=quiet,
-        no_pager=no_pager,
-    )
-
-
-@app.command()
-@calls("store.handlers:init")
-def init(
-    folder: Annotated[
-        str,
-        Argument(
-            metavar="DIR",
-            help="The folder that gets a store, DIR/.aivcs. Default: here, or where --store or "
-            "$AIVCS_STORE says that it is.",
-        ),
-    ] = ".",
-    shared: Annotated[bool, Option("--shared", help="Let the folder's group write.")] = False,
-    private: Annotated[
-        bool, Option("--private", help="Let nobody else read or write. Default: as the umask says.")
-    ] = False,
-) -> None:
-    """Make a store, and print its path. Running it again is harmless.
-
-    Who may read and write it is kept for all that is made in it later.
-    """
-
-
-@app.command()
-@calls("store.handlers:status")
-def status(as_json: Json = False) -> None:
-    """Show a store at a glance: blobs, runs by status, releases."""
-
-
-@app.command()
-@calls("store.handlers:verify")
-def verify(
-    heads: Annotated[
-        list[str] | None,
-        Option(
-            "--head",
-            metavar="DIGEST",
-            help="Require what aivcs head printed once: every log must still have the line it had, "
-            "and may have grown. Repeatable.",
-        ),
-    ] = None,
-    head_signature: Annotated[
-        str | None,
-        Option(
-            "--head-signature",
-            metavar="FILE",
-            help="Require of the one --head that an allowed signer signed it: what aivcs head "
-            "--sign printed once.",
-        ),
-    ] = None,
-    repair: Repair = False,
-    as_json: Json = False,
-) -> None:
-    """Read all of the store and print what is damaged (exit 14), or nothing.
-
-    Without --head it is compared with the newest manifest that aivcs head has pinned in it: so a
-    log that was deleted or cut since is found. What nobody took a head of can vanish unseen.
-
-    Also printed, as notices that leave the exit code at 0, are what crashes left and what is
-    missing: specs that runs and releases name, files of events, and whatever is named by a spec
-    that is live, or by what that names. Missing blobs that are pinned are damage.
-    """
-
-
-@app.command()
-@calls("store.handlers:gc")
-def gc(
-    grace: Annotated[
-        str | None,
-        Option(
-            "--grace",
-            metavar="DURATION",
-            help="Keep what was put since: 0s, 30m, 12h, 2d, 2w. Default: 2w.",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Print what would be deleted, and delete nothing.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Delete old blobs that nothing refers to, and print their digests and sizes.
-
-    A blob is kept if a run, a release, a pin or a blob that is kept itself mentions its digest: any
-    64 hexadecimal digits between other characters, in JSON or in any other text. What was put a
-    short while ago is kept, too.
-    """
-
-
-@app.command()
-@calls("store.handlers:head")
-def head(
-    sign: Annotated[
-        bool, Option("--sign", help="Print below it a signature of it, by an SSH key.")
-    ] = False,
-    signing_key: SigningKey = None,
-    as_json: Json = False,
-) -> None:
-    """Print a digest that stands for all logs as they are now.
-
-    It is of a manifest that is stored and pinned. Kept elsewhere, it lets aivcs verify --head find
-    out whether a log was cut short or written anew since.
-    """
+        It is of a manifest that is stored and pinned. Kept elsewhere, it lets aivcs verify
+        --head find out whether a log was cut short or written anew since.
+        """,
+        {
+            "sign": Flag("--sign", help="Print below it a signature of it, by an SSH key."),
+            "signing_key": SIGNING_KEY,
+            "as_json": JSON,
+        },
+    ),
+)

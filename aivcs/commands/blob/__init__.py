@@ -1,1 +1,1 @@
-"""TODO aivcs/commands/blob."""
+"""`aivcs blob`: what each command does."""

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.blob.blob import list_
-from aivcs.commands.spec.spec import find, read_manifest
 from aivcs.errors import IntegrityError, NotFoundError, SerializationError
 from aivcs.model.timestamp import Timestamp
 from aivcs.specs.manifest import FIELDS, MAX_SPEC, PARTS, may_be_manifest
+from aivcs.specs.spec import find, read_manifest
 from aivcs.store.references import References
 from aivcs.util.disk_map import Table
 

@@ -1,1 +1,1 @@
-"""TODO aivcs/commands/release."""
+"""`aivcs release`: what each command does."""

@@ -31,8 +31,8 @@ from aivcs.model.release import ReleaseRecord, check_release_name
 from aivcs.model.release_entries import Block, Signature
 from aivcs.policy.evidence import RunReader, grounds_of, propose
 from aivcs.policy.judge import NO_SIGNERS
-from aivcs.policy.proposal import TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
 from aivcs.policy.select import evaluate, read_document
+from aivcs.signing.check import TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
 from aivcs.signing.ssh import RELEASE, look
 from aivcs.store.place import START
 from aivcs.util.disk_map import Table

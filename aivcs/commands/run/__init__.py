@@ -1,1 +1,1 @@
-"""TODO aivcs/commands/run."""
+"""`aivcs run`: what each command does."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aivcs.codec.json import encode, parse
 from aivcs.codec.json_errors import find_byte_fault, find_fault
+from aivcs.codec.limits import MAX_DEPTH
 from aivcs.errors import (
     AivcsError,
     BackendError,
@@ -24,7 +25,6 @@ from aivcs.errors import (
 from aivcs.log.bulk_events import EncodedEvents, parse_events
 from aivcs.log.run import too_large
 from aivcs.model.run import RunEvent
-from aivcs.store.settings import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,1 +1,1 @@
-"""TODO aivcs/commands/spec."""
+"""`aivcs spec`: what each command does."""

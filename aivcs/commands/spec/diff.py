@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.codec.json import parse
-from aivcs.commands.spec import spec as specs
 from aivcs.compare.json_difference import Change, compare_json, unified
 from aivcs.errors import NotFoundError, SerializationError
 from aivcs.model.digest import ContentDigest
+from aivcs.specs import spec as specs
 from aivcs.specs.folder import digest_files, open_regular, read_selection
 from aivcs.specs.manifest import FIELDS, TREE, encode_spec
 from aivcs.specs.selection import again

@@ -1,1 +1,1 @@
-"""TODO aivcs/commands/store."""
+"""Commands about a whole store: what each does."""

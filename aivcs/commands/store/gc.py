@@ -1,8 +1,8 @@
 """`aivcs gc`: removes what nothing refers to any more.
 
-A blob goes when nothing refers to it (`aivcs.store.references`), and it was not put for a while, and
-no blob that was put since then names it: who builds something out of blobs may take that long
-before anything refers to it.
+A blob goes when nothing refers to it (`aivcs.store.references`), it was not put for a while, and no
+blob that was put since then names it: building something out of blobs may take that long before
+anything refers to it.
 
 First everything is read, while the others go on. Then, batch by batch, they are kept out for a
 moment, in which is read what they wrote meanwhile, and what is garbage still is removed. Others

@@ -233,7 +233,7 @@ def verify_signature(
         UsageError: The allowed signers cannot be read.
         NotFoundError: A prefix fits no blob.
     """
-    from aivcs.policy.proposal import TRUSTED, WRONG
+    from aivcs.signing.check import TRUSTED, WRONG
     from aivcs.signing.ssh import HEAD
 
     digest = repo.resolve_digest(head)

@@ -1,9 +1,9 @@
 """What live specs are made of, and is not there; a part of `aivcs verify`.
 
-A spec names its parts, and a part others, by strings of JSON of 64 hexadecimal digits each; in any
-other text such digits keep a blob (`aivcs.store.references`), but are no name. Even such a string may
-be the digest of something that was never a blob, so what is missing is a notice. What must be there
-without a doubt is pinned, and its absence is damage.
+A spec names its parts, and a part others, by JSON strings of 64 hexadecimal digits; in any other
+text such digits keep a blob (`aivcs.store.references`), but are not a name. Even such a string may
+be the digest of something that was never a blob, so a missing one is a notice. The absence of a
+pinned blob is damage.
 """
 
 from __future__ import annotations

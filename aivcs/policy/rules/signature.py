@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.policy.proposal import (
-    PLANNED,
-    TRUSTED,
-    UNCHECKED,
-    UNKNOWN,
-    WRONG,
-    Rule,
-    Verdict,
-    check_flag,
-)
+from aivcs.policy.proposal import Rule, Verdict, check_flag
+from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, UNKNOWN, WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,8 +1,4 @@
-"""What each command does at the terminal: reads its surroundings, calls `aivcs.commands`, prints.
-
-A module per noun, a function per verb. Each takes the context and the parameters that the
-declaration in `aivcs.cli.declarations` names; it returns an exit code, or None for 0.
-"""
+"""Calls the handler of a command, loading its module only then."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,28 +8,23 @@ if TYPE_CHECKING:
 
 
 def invoke(context: "Context", target: str, parameters: "dict[str, Any]") -> int:
-    """Calls a verb, "module:function" below `aivcs.cli.verbs`, and returns its exit code."""
+    """Calls a handler, "noun.module:function" below `aivcs.cli`, and returns its exit code.
+
+    A handler takes the context and the parameters that its command declares; it returns an exit
+    code, or None for 0.
+    """
     context.json = bool(parameters.get("as_json"))
     _compose(parameters)
     module, _, function = target.partition(":")
-    verbs = __import__(f"aivcs.cli.verbs.{module}", fromlist=[function])
-    code = getattr(verbs, function)(context, **parameters)
+    handlers = __import__(f"aivcs.cli.{module}", fromlist=[function])
+    code = getattr(handlers, function)(context, **parameters)
     return 0 if code is None else int(code)
 
 
 _NAMES = (
-    "name",
-    "agent",
-    "agents",
-    "spec",
-    "specs",
-    "label",
-    "labels",
-    "target",
-    "to",
-    "before",
-    "after",
-)
+    "name", "agent", "agents", "spec", "specs", "label", "labels", "target", "to",
+    "before", "after",
+)  # fmt: skip
 """Parameters that hold names, or begin with one."""
 
 

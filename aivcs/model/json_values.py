@@ -27,9 +27,9 @@ from math import inf
 from typing import Any
 
 from aivcs.codec.json import encode_trusted
+from aivcs.codec.limits import MAX_DEPTH
 from aivcs.errors import SerializationError
 from aivcs.model.timestamp import Timestamp
-from aivcs.store.settings import MAX_DEPTH
 
 
 def to_json_value(value: Any, depth: int = 0) -> Any:
