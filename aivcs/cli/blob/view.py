@@ -9,7 +9,7 @@ from aivcs.cli.render.table import Column
 from aivcs.cli.render.time_format import age
 
 if TYPE_CHECKING:
-    from aivcs.commands.blob.ls import ListedBlob
+    from aivcs.commands.blob.stored_blobs import ListedBlob
 
 COLUMNS = [
     Column("DIGEST"), Column("BYTES", right=True), Column("AGE", right=True), Column("KIND"),

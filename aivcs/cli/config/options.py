@@ -10,7 +10,7 @@ _USER = Flag("--user", help="In your own file, not the store's.")
 COMMANDS = (
     command(
         "config get",
-        "store.handlers:config_get",
+        "config.handlers:get",
         """Print the value that holds for a key.""",
         {
             "key": _KEY,
@@ -19,7 +19,7 @@ COMMANDS = (
     ),
     command(
         "config set",
-        "store.handlers:config_set",
+        "config.handlers:set_",
         """Set a key of the store.""",
         {
             "key": _KEY,
@@ -29,7 +29,7 @@ COMMANDS = (
     ),
     command(
         "config unset",
-        "store.handlers:config_unset",
+        "config.handlers:unset",
         """Remove a key of the store.""",
         {
             "key": _KEY,
@@ -38,7 +38,7 @@ COMMANDS = (
     ),
     command(
         "config list",
-        "store.handlers:config_list",
+        "config.handlers:list_",
         """List every key with the value that holds.""",
         {
             "show_origin": Flag("--show-origin", help="Say where each value comes from."),

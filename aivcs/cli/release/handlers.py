@@ -42,7 +42,7 @@ def promote(
         handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
     if "@" in name or not _is_digest(spec) or if_changed:
-        from aivcs.commands.release.request import Request
+        from aivcs.commands.release.promote import Request
 
         request = Request(repo, name, spec, label, allow_missing_spec=allow_missing_spec)
         spec = request.spec
@@ -121,15 +121,16 @@ def block(
     by: "str | None",
 ) -> None:
     """Prints the digest that is blocked now; warns if it is live."""
-    from aivcs.commands.release import release
+    from aivcs.commands.release.block import block
+    from aivcs.commands.release.current import current
 
     name, target = _require_release("block", name, target, to)
     repo = context.repository()
-    mark = release.block(repo, name, target, by=_actor(context, by), reason=reason)
+    mark = block(repo, name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
     context.flush()
     context.tell(f"{name}: blocked {mark.spec_digest.short} (@{mark.seq})")
-    if release.current(repo, name).spec_digest == mark.spec_digest:
+    if current(repo, name).spec_digest == mark.spec_digest:
         context.tell(
             f"aivcs: warning: {mark.spec_digest.short} is live as {name}, and stays live until: "
             f"aivcs release rollback {name}"
@@ -146,12 +147,10 @@ def unblock(
     by: "str | None",
 ) -> None:
     """Prints the digest that is blocked no more."""
-    from aivcs.commands.release import release
+    from aivcs.commands.release.unblock import unblock
 
     name, target = _require_release("unblock", name, target, to)
-    mark = release.unblock(
-        context.repository(), name, target, by=_actor(context, by), reason=reason
-    )
+    mark = unblock(context.repository(), name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
     context.flush()
     context.tell(f"{name}: unblocked {mark.spec_digest.short} (@{mark.seq})")
@@ -160,7 +159,7 @@ def unblock(
 def current(context: "Context", name: str, default: "str | None", as_json: bool) -> None:
     """Prints the digest that is live."""
     from aivcs import errors
-    from aivcs.commands.release import release
+    from aivcs.commands.release.current import current
 
     if as_json and default is not None:
         raise errors.UsageError(
@@ -172,7 +171,7 @@ def current(context: "Context", name: str, default: "str | None", as_json: bool)
 
         require_bare(name, "release current")
     try:
-        record = release.current(context.repository(), name)
+        record = current(context.repository(), name)
     except errors.ReleaseNotFoundError:
         if default is None:
             raise
@@ -322,9 +321,9 @@ def list_(context: "Context", as_json: bool) -> int:
     from aivcs.cli.exit_codes import report_unread
     from aivcs.cli.release import view
     from aivcs.cli.render import output as render
-    from aivcs.commands.release import release
+    from aivcs.commands.release.list import list_
 
-    live, damaged = release.list_(context.repository())
+    live, damaged = list_(context.repository())
     if as_json:
         for told in live:
             context.write(render.json_line({**told.record.to_json(), "blocked": told.is_blocked}))

@@ -8,8 +8,9 @@ from aivcs.cli.exec.process import StartError
 from aivcs.cli.exec.signals import Signals, require_signals
 from aivcs.cli.run.handlers import annotate, surroundings
 from aivcs.cli.session.interrupt import end_by_interrupt
-from aivcs.commands.run import run as commands
-from aivcs.commands.run.record import NONE, Recording
+from aivcs.commands.run.exec import NONE, Recording
+from aivcs.commands.run.finish import status_of
+from aivcs.commands.run.start import start
 from aivcs.errors import InvalidRunStateError
 
 TYPE_CHECKING = False
@@ -108,7 +109,7 @@ def _start(
     git_sha: "str | None",
     **what: "Any",
 ) -> Recording:
-    """Starts a run, as `commands.run.start` does, and returns what records it."""
+    """Starts a run, as `commands.run.start.start` does, and returns what records it."""
     repo = context.repository()
     if git_sha is None:
         from aivcs.cli.session.git_identity import commit
@@ -116,7 +117,7 @@ def _start(
         git_sha = commit(context)
     context.working_directory()  # which is to be there
     secrets = None if no_redact else _secrets(context, repo)
-    run_id = commands.start(
+    run_id = start(
         repo, git_sha=git_sha, owner_pid=os.getpid(), surroundings=surroundings(context), **what
     )
     return Recording(repo, run_id, capture, secrets)
@@ -153,7 +154,7 @@ def _secrets(context: "Context", repo: "Repository") -> "dict[bytes, str]":
 
 
 def _status(outcome: Outcome) -> str:
-    status = commands.status_of(outcome.exit_code)
+    status = status_of(outcome.exit_code)
     return "cancelled" if outcome.was_told and status == "failed" else status
 
 

@@ -1,7 +1,6 @@
 """`aivcs run` at the terminal."""
 
 from aivcs.codec.json import encode_trusted
-from aivcs.commands.run import run as commands
 from aivcs.errors import UsageError
 from aivcs.model.run import RunStatus
 from aivcs.repository import LAST
@@ -30,6 +29,8 @@ def start(
     dotenv: "str | None",
 ) -> None:
     """Prints the id of the new run."""
+    from aivcs.commands.run.start import start
+
     handovers = []
     if github_env or dotenv is not None:  # before anything is done
         from aivcs.cli.session.ci_files import Handover
@@ -45,7 +46,7 @@ def start(
 
         git_sha = commit(context)
     repo = context.repository()
-    run_id = commands.start(
+    run_id = start(
         repo,
         agent=agent,
         spec=spec,
@@ -90,7 +91,9 @@ def log(
     files: "list[str]",
     blobs: "list[str]",
 ) -> None:
-    """Prints nothing, or the seqs of what was stored."""
+    """Prints nothing, or the seq of each stored event."""
+    from aivcs.commands.run.log import check_operands, log, log_stream
+
     run = context.run_operand(run)
     if stdin:
         if kind is not None or seq is not None or timestamp is not None or files or blobs:
@@ -101,16 +104,14 @@ def log(
                 context.write("".join(f"{number}\n" for number in seqs))
                 context.flush()
 
-        commands.log_stream(
-            context.repository(), run, context.stdin(), atomic=atomic, stored=stored
-        )
+        log_stream(context.repository(), run, context.stdin(), atomic=atomic, stored=stored)
         return
     repo = context.repository()
-    commands.check_operands(repo, run, kind)
+    check_operands(repo, run, kind)
     assert kind is not None
     if atomic:
         raise UsageError("--atomic goes with --stdin")
-    number = commands.log(
+    number = log(
         repo,
         run,
         kind,
@@ -137,8 +138,10 @@ def finish(
     github_annotations: bool,
 ) -> None:
     """Prints nothing."""
+    from aivcs.commands.run.finish import finish
+
     repo, run = context.repository(), context.run_operand(run)
-    commands.finish(
+    finish(
         repo,
         run,
         status=status,
@@ -149,7 +152,9 @@ def finish(
         duration_ms=duration_ms,
     )
     if github_annotations:
-        record = commands.show(repo, run)
+        from aivcs.commands.run.show import show
+
+        record = show(repo, run)
         code = record.summary.exit_code if record.summary else None
         annotate(context, record.run_id, record.metadata.agent_name, record.status.lower(), code)
 
@@ -172,11 +177,12 @@ def annotate(
 def show(context: "Context", run: "str | None", as_json: bool, github_summary: bool) -> None:
     """Prints the record of a run, and for a person what it did."""
     from aivcs.cli.render import output as render
+    from aivcs.commands.run.show import show
 
     repo = context.repository()
     if run is None:
         run = "@" if context.environment.get("AIVCS_RUN") else LAST
-    record = commands.show(repo, context.run_operand(run))
+    record = show(repo, context.run_operand(run))
     if github_summary:
         from aivcs.cli.session.ci_files import Handover
         from aivcs.cli.session.ci_tags import run_summary
@@ -189,7 +195,9 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
     from aivcs.cli.run import view as views
 
     if context.for_person():
-        views.print_run(context, record, commands.events(repo, record.run_id))
+        from aivcs.commands.run.events import events
+
+        views.print_run(context, record, events(repo, record.run_id))
     else:
         render.fields(context, views.fields(record))
 
@@ -197,8 +205,9 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
 def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_json: bool) -> None:
     """Prints the events of a run, a line each."""
     from aivcs.cli.render import output as render
+    from aivcs.commands.run.events import events
 
-    found = commands.events(
+    found = events(
         context.repository(),
         context.run_operand(run),
         kinds=kinds,
@@ -230,7 +239,7 @@ def list_(
     as_json: bool,
 ) -> int:
     """Prints the runs that fit, newest first; not 0 if some cannot be read."""
-    from aivcs.commands.run import list as run_selection
+    from aivcs.commands.run.list import list_, live_specs
 
     unread: list[StorageError] = []
     moment = None
@@ -239,7 +248,7 @@ def list_(
 
         moment = parse_since(since)
     repo = context.repository()
-    records = run_selection.list_(
+    records = list_(
         repo,
         agents=agents,
         specs=specs,
@@ -264,7 +273,7 @@ def list_(
         from aivcs.cli.run.view import print_list
 
         # On a narrow terminal there is no room for it, and no need to read every release.
-        released = run_selection.live_specs(repo) if screen_width() >= _ROOMY else {}
+        released = live_specs(repo) if screen_width() >= _ROOMY else {}
         found = print_list(context, records, released) > 0
     if not found:
         _tell_unknown(context, agents)
@@ -287,10 +296,10 @@ def stats(
     from aivcs.cli.render import output as render
     from aivcs.cli.render.time_format import parse_since
     from aivcs.cli.run import view as views
-    from aivcs.commands.run import stats as run_statistics
+    from aivcs.commands.run.stats import stats
 
     unread: list[StorageError] = []
-    found = run_statistics.stats(
+    found = stats(
         context.repository(),
         agents=agents,
         specs=specs,

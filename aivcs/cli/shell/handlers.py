@@ -11,7 +11,7 @@ from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
-    from aivcs.commands.run.session import Refusal, ShellSession
+    from aivcs.commands.run.shell_session import Refusal, ShellSession
     from aivcs.model.run import RunId
     from aivcs.store.contracts import RunLedger
 
@@ -61,7 +61,7 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
         context.repository().resolve_run(run)
 
     def serve() -> ShellSession:
-        from aivcs.commands.run.session import ShellSession
+        from aivcs.commands.run.shell_session import ShellSession
 
         def find_run(run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
             return _find_run(context, run, store, there)

@@ -25,7 +25,7 @@ from aivcs.trace.process_identity import find_process
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aivcs.commands.run.session import ShellSession
+    from aivcs.commands.run.shell_session import ShellSession
 
 _PIPE = 1 << 20
 """Bytes the pipe should hold, so that shells need not wait while events are stored."""

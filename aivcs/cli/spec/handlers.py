@@ -68,7 +68,7 @@ def create(
 
 def list_(context: Context, limit: int | None, as_json: bool) -> None:
     """Prints the specs of the store, newest first."""
-    from aivcs.commands.blob.ls import list_specs
+    from aivcs.commands.spec.list import list_specs
 
     found = list_specs(context.repository(), limit)
     if as_json:

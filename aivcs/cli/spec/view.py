@@ -12,7 +12,7 @@ from aivcs.specs.spec import Spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.commands.blob.ls import ListedSpec
+    from aivcs.commands.spec.list import ListedSpec
     from aivcs.model.digest import ContentDigest
     from aivcs.specs.selection import Selection
     from aivcs.specs.spec import Part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.commands.release.release import current
+from aivcs.commands.release.current import current
 from aivcs.commands.run.diff import compare_runs
 from aivcs.commands.spec.diff import compare_specs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError

@@ -6,7 +6,7 @@ from heapq import merge
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
-from aivcs.commands.run.run import split_tag
+from aivcs.commands.run.payload import split_tag
 from aivcs.errors import UsageError
 from aivcs.log.run_filter import age
 from aivcs.model.record import check_text
@@ -83,7 +83,7 @@ def list_(
 
 def live_specs(repo: Repository) -> dict[ContentDigest, str]:
     """Returns what specs are live as: NAME@LABEL, or NAME; of what cannot be read, nothing."""
-    from aivcs.commands.release.release import list_ as list_releases
+    from aivcs.commands.release.list import list_ as list_releases
 
     found: dict[ContentDigest, str] = {}
     for told in list_releases(repo)[0]:

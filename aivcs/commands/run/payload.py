@@ -62,6 +62,18 @@ def split_word(word: str) -> "tuple[str, Any] | None":
     return key, text
 
 
+def split_tag(word: str) -> "tuple[str, Any]":
+    """Returns key and value of a tag as it is given on the command line.
+
+    Raises:
+        UsageError: It is of no such form.
+    """
+    pair = split_word(word)
+    if pair is None:
+        raise UsageError(f"--tag {word[:60]!a}: KEY=TEXT or KEY:=JSON is needed")
+    return pair
+
+
 def split_assignment(option: str, word: str) -> "tuple[str, str]":
     """Returns key and text of an option's `KEY=PATH`.
 

@@ -20,8 +20,8 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.commands.run.log import check_kind
 from aivcs.commands.run.payload import parse_payload
-from aivcs.commands.run.run import check_kind
 from aivcs.errors import (
     AivcsError,
     BackendError,

@@ -1,0 +1,46 @@
+"""`aivcs status`: counts what is in a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.commands.release.list import list_ as list_releases
+
+if TYPE_CHECKING:
+    from aivcs.commands.release.history import HistoryEntry
+    from aivcs.repository import Repository
+
+
+class Status(NamedTuple):
+    """A store at a glance.
+
+    Attributes:
+        store: Where it is.
+        durability: What survives a power cut.
+        blobs: How many blobs there are.
+        runs: How many runs there are, by status.
+        releases: What is live under each name.
+        damaged: How many runs and releases cannot be read.
+    """
+
+    store: str
+    durability: str
+    blobs: int
+    runs: dict[str, int]
+    releases: list[HistoryEntry]
+    damaged: int
+
+
+def status(repo: Repository) -> Status:
+    """Counts what is in a store."""
+    damaged: list[str] = []
+    counts = repo.runs.count_runs(unreadable=lambda run_id, _: damaged.append(run_id))
+    live, unreadable = list_releases(repo)
+    return Status(
+        store=repo.path,
+        durability=repo.store.settings.durability,
+        blobs=sum(1 for _ in repo.blobs.list_digests()),
+        runs={str(status): count for status, count in counts.items()},
+        releases=live,
+        damaged=len(damaged) + len(unreadable),
+    )
