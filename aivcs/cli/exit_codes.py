@@ -35,7 +35,7 @@ CODES: dict[type[Exception], int] = {
     errors.OutcomeUnknownError: 17,
 }
 """The exit code of each error; a subclass has its nearest base's."""
-_LEAST_ROOM = 20
+_MIN_COLUMNS_TO_WRAP = 20
 """Cells of a terminal below which errors are left for it to break."""
 INTERNAL = 70
 """The exit code of a mistake of ours."""
@@ -64,7 +64,7 @@ def exit_code(error: Exception) -> int:
     for kind in type(error).__mro__:
         if kind in CODES:
             return CODES[kind]
-    return 16 if _is_of_limit(error) else INTERNAL
+    return 16 if _is_descriptor_limit(error) else INTERNAL
 
 
 def report(context: Context, error: Exception) -> int:
@@ -77,12 +77,12 @@ def report(context: Context, error: Exception) -> int:
         message = _internal(context, error)
     elif isinstance(error, OutputError):
         message = f"cannot write to standard output: {error}"
-    elif _is_of_limit(error):
+    elif _is_descriptor_limit(error):
         kind = "BackendError"
         message = "cannot go on: too many files are open at once; raise the limit (ulimit -n)"
     else:
         message = str(error)
-    say(context, kind, message, code, hint=hint(context, error))
+    print_error(context, kind, message, code, hint=hint(context, error))
     return code
 
 
@@ -96,7 +96,7 @@ def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> in
     return code
 
 
-def say(
+def print_error(
     context: Context, kind: str, message: str, code: int, *, usage: str = "", hint: str = ""
 ) -> None:
     """Prints an error: one line for a person, or one JSON object where JSON was asked for.
@@ -116,13 +116,13 @@ def say(
         fields |= {"hint": hint} if hint else {}
         fields |= {"usage": usage.removeprefix("usage: ")} if usage else {}
         fields["exit_code"] = code
-        context.tell(json.dumps(fields, ensure_ascii=False), is_error=True)
+        context.warn(json.dumps(fields, ensure_ascii=False), is_error=True)
         return
     from aivcs.cli.render.output import escape
 
     for line in (f"aivcs: {escape(message)}", usage, f"hint: {escape(hint)}" if hint else ""):
         if line:
-            context.tell(_wrapped(line), is_error=True)
+            context.warn(_wrapped(line), is_error=True)
 
 
 def _wrapped(line: str) -> str:
@@ -131,7 +131,7 @@ def _wrapped(line: str) -> str:
         room = os.get_terminal_size(2).columns if os.isatty(2) else 0
     except OSError:
         return line
-    if room < _LEAST_ROOM or len(line) <= room:
+    if room < _MIN_COLUMNS_TO_WRAP or len(line) <= room:
         return line
     from textwrap import wrap
 
@@ -140,7 +140,7 @@ def _wrapped(line: str) -> str:
     )
 
 
-def _is_of_limit(error: Exception) -> bool:
+def _is_descriptor_limit(error: Exception) -> bool:
     """Whether there was no descriptor left to load a module with, wherever that was needed."""
     if isinstance(error, ImportError):  # which for a library has nothing but its text
         return str(error).endswith((os.strerror(EMFILE), os.strerror(ENFILE)))
@@ -151,7 +151,7 @@ def _internal(context: Context, error: Exception) -> str:
     if context.environment.get("AIVCS_DEBUG"):
         import traceback
 
-        context.tell("".join(traceback.format_exception(error)).rstrip(), is_error=True)
+        context.warn("".join(traceback.format_exception(error)).rstrip(), is_error=True)
         hint = ""
     else:
         hint = "; AIVCS_DEBUG=1 shows where"

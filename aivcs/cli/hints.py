@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
 
-_MANY = 500
+_MAX_COMPARED = 500
 """Names or labels that are compared, at most."""
-_FEW = 5
+_MAX_LISTED = 5
 """Names that are said where none is like the one given, at most."""
-_LONG = 100
+_MAX_COMPARED_CHARS = 100
 """Characters of what is compared, at most: comparing takes the square of them."""
 
 
@@ -68,8 +68,8 @@ def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError
         return ""
     digest = repo.resolve_spec(call[2]["spec"], allow_missing=True)
     named = {repo.resolve_run(context.run_operand(run)) for run in call[2]["evidence"]}
-    found = repo.runs.iter_runs(digest, status=RunStatus.COMPLETED, limit=_FEW + len(named))
-    runs = [record.run_id for record in found if record.run_id not in named][:_FEW]
+    found = repo.runs.iter_runs(digest, status=RunStatus.COMPLETED, limit=_MAX_LISTED + len(named))
+    runs = [record.run_id for record in found if record.run_id not in named][:_MAX_LISTED]
     if not runs:
         return f"no other run of {digest.short} was completed"
     return "completed runs of it: " + " ".join(f"--evidence {run}" for run in runs)
@@ -128,7 +128,7 @@ def about_label(repo: Repository, name: str, label: str) -> str:
 
 
 def _labels(repo: Repository, name: str) -> list[str]:
-    history = islice(repo.releases.iter_history(name), _MANY)
+    history = islice(repo.releases.iter_history(name), _MAX_COMPARED)
     return [r.metadata.version_label for r in history if r.metadata.version_label]
 
 
@@ -161,7 +161,7 @@ def likely_agent(repo: Repository, text: str) -> tuple[bool, str]:
 
 
 def _names(repo: Repository) -> list[str]:
-    return list(islice(repo.releases.list_names(), _MANY))
+    return list(islice(repo.releases.list_names(), _MAX_COMPARED))
 
 
 def _near_name(names: list[str], text: str) -> str:
@@ -171,7 +171,7 @@ def _near_name(names: list[str], text: str) -> str:
 
 def _these(what: str, names: list[str]) -> str:
     several = list(dict.fromkeys(names))
-    return f"{what} {', '.join(several)}" if 0 < len(several) <= _FEW else ""
+    return f"{what} {', '.join(several)}" if 0 < len(several) <= _MAX_LISTED else ""
 
 
 def _did_you_mean(near: str) -> str:
@@ -182,6 +182,6 @@ def _nearest(text: str, candidates: list[str], *, likeness: float = 0.6) -> str:
     """The candidate that is most like a text; empty if none is much like it."""
     from aivcs.cli.parse.nearness import nearest
 
-    short = [candidate for candidate in candidates if len(candidate) <= _LONG]
-    near = nearest(text[:_LONG], short, likeness=likeness)
+    short = [candidate for candidate in candidates if len(candidate) <= _MAX_COMPARED_CHARS]
+    near = nearest(text[:_MAX_COMPARED_CHARS], short, likeness=likeness)
     return near[0] if near else ""

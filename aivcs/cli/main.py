@@ -65,13 +65,13 @@ def _report(context: Context, error: Exception) -> int:
         # what says it better cannot be loaded.
         reason = getattr(failure, "strerror", None) or "a part of aivcs cannot be loaded"
         if context.json:
-            context.tell(
+            context.warn(
                 f'{{"error": "BackendError", "message": "cannot go on: {reason}", '
                 '"exit_code": 16}',
                 is_error=True,
             )
         else:
-            context.tell(f"aivcs: cannot go on: {reason}", is_error=True)
+            context.warn(f"aivcs: cannot go on: {reason}", is_error=True)
         return 16
 
 

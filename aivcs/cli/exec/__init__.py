@@ -13,8 +13,8 @@ from errno import EAGAIN
 from time import monotonic
 
 from aivcs.cli.exec import process
-from aivcs.cli.exec.pump import Pump
 from aivcs.cli.exec.signals import Witness, stop
+from aivcs.cli.exec.tee import Tee
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
-_PIPE = 1 << 20
+_PIPE_BYTES = 1 << 20
 """Bytes a pipe should hold, so that the command need not wait for each chunk."""
-_BY_JOB_CONTROL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_JOB_CONTROL_SIGNALS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Outcome:
@@ -55,7 +55,7 @@ class Outcome:
         self.is_interrupted = False
 
 
-class Execution:
+class CommandRunner:
     """A command whose output passes through here."""
 
     def __init__(self, take: "Callable[[str, bytes], None] | None") -> None:
@@ -124,8 +124,8 @@ class Execution:
         try:
             # All of them before the command is executed: there may be no further thread to be had.
             started()
-            pumps = [
-                Pump(source, target, self._taker(stream), ended)
+            tees = [
+                Tee(source, target, self._taker(stream), ended)
                 for stream, source, target in self._routes
             ]
             if terminal and terminal.is_keyboard:
@@ -143,9 +143,9 @@ class Execution:
         if terminal:
             # Not before: a command that has let go of its terminal still has its keys.
             os.close(slave)
-        for pump in pumps:
-            pump.join()
-            outcome.failure = outcome.failure or pump.failure
+        for tee in tees:
+            tee.join()
+            outcome.failure = outcome.failure or tee.failure
         if terminal:
             terminal.leave()
         command.dismiss()  # before the shell has our terminal again, and sets it as it likes
@@ -161,7 +161,7 @@ class Execution:
 
     def _prepare(
         self, argv: "list[str]", environment: "Mapping[str, str]", signals: "Signals"
-    ) -> process.Command:
+    ) -> process.Child:
         """Starts the process that is to become the command, and what tells whose signals are."""
         terminal = self._terminal
         if terminal and terminal.is_keyboard:
@@ -181,7 +181,7 @@ class Execution:
             if not os.isatty(target):
                 source, sink = os.pipe()
                 try:
-                    fcntl.fcntl(source, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
+                    fcntl.fcntl(source, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
                 except OSError:
                     pass  # a smaller one does, too
                 self._routes.append((name, source, target))
@@ -203,14 +203,14 @@ class Execution:
         assert take is not None
         return lambda data: take(stream, data)
 
-    def _wait(self, command: process.Command) -> None:
+    def _wait(self, command: process.Child) -> None:
         while True:
             status = command.wait()
             self._inbox.put(("status", status, False))
             if not os.WIFSTOPPED(status):
                 return
 
-    def _watch(self, command: process.Command) -> Outcome:
+    def _watch(self, command: process.Child) -> Outcome:
         """Passes signals on until the command has ended."""
         outcome = Outcome()
         interrupts = 0
@@ -229,11 +229,11 @@ class Execution:
                     interrupts = self._terminal.interrupts
                 outcome.is_interrupted = outcome.signal == signal.SIGINT and interrupts > 0
                 return outcome
-            elif command.has_session or is_suspended or os.WSTOPSIG(number) in _BY_JOB_CONTROL:
+            elif command.has_session or is_suspended or os.WSTOPSIG(number) in _JOB_CONTROL_SIGNALS:
                 is_suspended = False
                 self._stop(command)
 
-    def _relay(self, command: process.Command, number: int, *, by_system: bool) -> None:
+    def _relay(self, command: process.Child, number: int, *, by_system: bool) -> None:
         terminal = self._terminal
         if number == signal.SIGWINCH:
             if terminal:
@@ -249,7 +249,7 @@ class Execution:
         ):
             command.send(number)
 
-    def _stop(self, command: process.Command) -> None:
+    def _stop(self, command: process.Child) -> None:
         """Stops as the command has; when we go on, so does it."""
         if self._terminal:
             self._terminal.leave()

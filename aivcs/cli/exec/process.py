@@ -1,8 +1,8 @@
 """Starts the command, and tells how it fares.
 
-With a terminal of its own the command is not our child but that of a *monitor*, which leads the
-terminal's session: only so can the command be stopped by the terminal, for the system does not
-stop what has no parent in its session to make it go on (an orphaned process group).
+With a terminal of its own the command is not our child but that of a *session leader*: only
+so can the terminal stop the command, for the system does not stop a process whose parent is
+outside its session and could never make it go on (an orphaned process group).
 """
 
 import _thread
@@ -21,7 +21,7 @@ else:
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 """What `env` and shells exit with if they cannot execute a command."""
-_OURS = 125
+_AIVCS_FAILED = 125
 """What they exit with if it is they who failed."""
 
 
@@ -40,10 +40,10 @@ class StartError(Exception):
         super().__init__(f"cannot execute {word!a}: {why}")
         self.exit_code = _NOT_FOUND if number == errno.ENOENT else _NOT_EXECUTABLE
         if is_ours:
-            self.exit_code = _OURS
+            self.exit_code = _AIVCS_FAILED
 
 
-class Command:
+class Child:
     """A command that was started, or is about to be.
 
     Attributes:
@@ -51,12 +51,12 @@ class Command:
         has_session: Whether it has a terminal, and so a session and a group, of its own.
     """
 
-    def __init__(self, pid: int, gate: "Gate", monitor: "Monitor | None" = None) -> None:
-        """Takes the process, what it waits at, and its monitor unless it is our own child."""
+    def __init__(self, pid: int, gate: "Gate", leader: "SessionLeader | None" = None) -> None:
+        """Takes the process, what it waits at, and its leader unless it is our own child."""
         self.pid = pid
-        self.has_session = monitor is not None
+        self.has_session = leader is not None
         self._gate = gate
-        self._monitor = monitor
+        self._leader = leader
 
     def execute(self) -> int:
         """Lets the process become the command; returns why it could not (errno), or 0."""
@@ -65,8 +65,8 @@ class Command:
     def abandon(self) -> None:
         """Ends the process, which has not been let become the command."""
         self._gate.abandon()
-        if self._monitor is not None:
-            self._monitor.dismiss()
+        if self._leader is not None:
+            self._leader.dismiss()
         else:
             os.waitpid(self.pid, 0)
 
@@ -76,9 +76,9 @@ class Command:
         Whatever else becomes our child is reaped: as the first process of a container, or behind
         `exec` in a script, we get children that nobody else would wait for.
         """
-        if self._monitor is not None:
-            number = _read_number(self._monitor.status)
-            # If the monitor was killed, so was its session.
+        if self._leader is not None:
+            number = _read_number(self._leader.status)
+            # If the leader was killed, so was its session.
             return signal.SIGKILL if number is None else number
         while True:
             pid, status = os.waitpid(-1, os.WUNTRACED)
@@ -104,12 +104,12 @@ class Command:
             pass  # it has ended, or is somebody else's by now (setuid)
 
     def dismiss(self) -> None:
-        """Ends the monitor, if any: our terminal is what it was, and is to be left alone."""
-        if self._monitor is not None:
-            self._monitor.dismiss()
+        """Ends the leader, if any: our terminal is what it was, and is to be left alone."""
+        if self._leader is not None:
+            self._leader.dismiss()
 
 
-class Monitor:
+class SessionLeader:
     """The leader of the command's session.
 
     Attributes:
@@ -170,7 +170,7 @@ class Gate:
         if not os.read(self._waits, 1):
             os._exit(_NOT_FOUND)
 
-    def tell(self, number: int) -> None:
+    def fail(self, number: int) -> None:
         """Tells, from the new process, why it cannot become the command."""
         os.write(self._told, b"%d" % number)
 
@@ -180,7 +180,7 @@ def start(
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
     signals: "Signals",
-) -> Command:
+) -> Child:
     """Starts a process that is our child and, once told to, executes a command.
 
     Args:
@@ -197,7 +197,7 @@ def start(
     if not pid:
         _become(argv, environment, descriptors, signals, gate)
     gate.enter()
-    return Command(pid, gate)
+    return Child(pid, gate)
 
 
 def start_session(
@@ -209,7 +209,7 @@ def start_session(
     slave: int,
     release: "Callable[[], None]",
     kept: int,
-) -> Command:
+) -> Child:
     """Starts such a process in a session of its own with a terminal of its own.
 
     Args:
@@ -228,8 +228,8 @@ def start_session(
     gate = Gate()
     status, tell = os.pipe()
     life, keep = os.pipe()
-    monitor = os.fork()
-    if not monitor:
+    leader = os.fork()
+    if not leader:
         try:
             os.close(keep)
             os.close(status)
@@ -241,14 +241,14 @@ def start_session(
                 os.setpgid(0, 0)
                 os.tcsetpgrp(slave, os.getpid())  # SIGTTOU is blocked
                 _become(argv, environment, descriptors, signals, gate)
-            _monitor(child, tell, life, release, kept)
+            _lead_session(child, tell, life, release, kept)
         finally:
             os._exit(70)
     gate.enter()
     os.close(tell)
     os.close(life)
     pid = _read_number(status)
-    command = Command(pid or 0, gate, Monitor(monitor, status, keep))
+    command = Child(pid or 0, gate, SessionLeader(leader, status, keep))
     # There `keep` is open as long as we live.
     if pid is None:  # never to be used: as a group, 0 would be ours
         command.abandon()
@@ -256,7 +256,7 @@ def start_session(
     return command
 
 
-def _monitor(
+def _lead_session(
     pid: int, tell: int, life: int, release: "Callable[[], None]", kept: int
 ) -> "NoReturn":
     # A pipe or a terminal ends with the last who has it open: that must not be us.
@@ -312,7 +312,7 @@ def _become(
     except ValueError:
         number = errno.ENOENT  # an empty word
     finally:
-        gate.tell(number)
+        gate.fail(number)
         os._exit(_NOT_FOUND)
 
 

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
-TAKEN = {
+FORWARDED = {
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
     signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH,
 }  # fmt: skip
 """The signals that are the command's."""
-_GRACE = 0.05
+_GROUP_DELAY_S = 0.05
 """Seconds that a sender may take who signals us and then our whole process group: timeout(1)."""
-_SAME = 0.1
+_SAME_SIGNAL_S = 0.1
 """Seconds in which the same signal to us and to our group is the same one."""
-_ANSWER = 1000
+_WITNESS_TIMEOUT_MS = 1000
 """Milliseconds to wait for the witness, which may be stopped."""
 
 
@@ -53,7 +53,7 @@ class Signals:
     def __init__(self) -> None:
         """Blocks them; they wait for `listen`."""
         # Not to be stopped when we set the terminal's mode, or give the command the terminal.
-        blocked = {*TAKEN, signal.SIGTTOU}
+        blocked = {*FORWARDED, signal.SIGTTOU}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
         # Some parents have it ignored, and then the system keeps no status for us to wait for.
         self._of_children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -65,19 +65,19 @@ class Signals:
         signal.signal(signal.SIGCHLD, self._of_children)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
-    def listen(self, tell: "Callable[[int, bool], None]") -> None:
+    def listen(self, report: "Callable[[int, bool], None]") -> None:
         """Tells, in a thread, of each signal, and whether the system itself sent it.
 
         What the keys of a terminal send comes from the system, and to the whole process group.
         """
-        _thread.start_new_thread(self._wait, (tell,))
+        _thread.start_new_thread(self._wait, (report,))
 
-    def _wait(self, tell: "Callable[[int, bool], None]") -> None:
+    def _wait(self, report: "Callable[[int, bool], None]") -> None:
         while True:
-            found = signal.sigwaitinfo(TAKEN)
+            found = signal.sigwaitinfo(FORWARDED)
             if found.si_pid == os.getpid() and found.si_code <= 0:
                 continue  # meant for the others of our process group
-            tell(found.si_signo, found.si_code > 0)
+            report(found.si_signo, found.si_code > 0)
 
 
 class Witness:
@@ -109,22 +109,22 @@ class Witness:
 
         A witness that is stopped or gone has seen nothing.
         """
-        if monotonic() - self._seen.get(number, -_SAME) < _SAME:
+        if monotonic() - self._seen.get(number, -_SAME_SIGNAL_S) < _SAME_SIGNAL_S:
             return True
-        sleep(_GRACE)
+        sleep(_GROUP_DELAY_S)
         try:
             os.write(self._asks, b".")
         except OSError:
             return False
         answers = select.poll()
         answers.register(self._heard, select.POLLIN)
-        while answers.poll(_ANSWER):
+        while answers.poll(_WITNESS_TIMEOUT_MS):
             heard = os.read(self._heard, 256)
             # It answers by 0, and as a process acts on signals before anything else, behind them.
             self._seen.update(dict.fromkeys(heard, monotonic()))
             if not heard or 0 in heard:
                 break
-        return monotonic() - self._seen.get(number, -_SAME) < _SAME
+        return monotonic() - self._seen.get(number, -_SAME_SIGNAL_S) < _SAME_SIGNAL_S
 
     def dismiss(self) -> None:
         """Ends it."""
@@ -147,9 +147,9 @@ def _witness(ask: int, hears: int) -> "NoReturn":
         os.closerange(low, os.sysconf("SC_OPEN_MAX"))
         os.set_blocking(hears, False)
         signal.set_wakeup_fd(hears, warn_on_full_buffer=False)
-        for number in TAKEN:
+        for number in FORWARDED:
             signal.signal(number, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         while os.read(ask, 1):
             os.write(hears, b"\0")
     finally:

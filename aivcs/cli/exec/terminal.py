@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_LOOK = 200
+_FOREGROUND_POLL_MS = 200
 """Milliseconds between two looks at whether we are in the foreground."""
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
 
@@ -102,10 +102,10 @@ class Terminal:
         try:
             while True:
                 if not self.is_foreground():
-                    if away.poll(_LOOK):
+                    if away.poll(_FOREGROUND_POLL_MS):
                         return
                     continue
-                ready = dict(here.poll(_LOOK))
+                ready = dict(here.poll(_FOREGROUND_POLL_MS))
                 if ended in ready:
                     return
                 if self.real in ready and self.is_foreground():

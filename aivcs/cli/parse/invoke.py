@@ -21,7 +21,7 @@ def invoke(context: "Context", target: str, parameters: "dict[str, Any]") -> int
     return 0 if code is None else int(code)
 
 
-_NAMES = (
+_NAME_PARAMETERS = (
     "name", "agent", "agents", "spec", "specs", "label", "labels", "target", "to",
     "before", "after",
 )  # fmt: skip
@@ -30,7 +30,7 @@ _NAMES = (
 
 def _compose(parameters: "dict[str, Any]") -> None:
     """Brings names to the form NFC: a Mac's files and keyboards give the same letters otherwise."""
-    for key in _NAMES:
+    for key in _NAME_PARAMETERS:
         value = parameters.get(key)
         if value and not (value.isascii() if isinstance(value, str) else "".join(value).isascii()):
             from unicodedata import normalize

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.cli.exit_codes import say
+from aivcs.cli.exit_codes import print_error
 from aivcs.cli.parse.commands import ROOT, visible
 from aivcs.cli.parse.model import HELP
 from aivcs.cli.parse.nearness import nearest
@@ -51,10 +51,10 @@ def explain(context: Context, arguments: Sequence[str], reported: str = "") -> i
     if message == _NO_COMMAND:
         from aivcs.cli.help._pages import PAGES
 
-        context.tell(PAGES[" ".join(command.path)].rstrip())
+        context.warn(PAGES[" ".join(command.path)].rstrip())
     else:
         text = message or reported.rstrip(".")
-        say(context, "UsageError", text, 2, usage=f"usage: {usage(command)}")
+        print_error(context, "UsageError", text, 2, usage=f"usage: {usage(command)}")
     return 2
 
 

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PATHS = {
+_PATH_METAVARS = {
     "FILE": "file",
     "DIR": "folder",
     "PATH": "folder",  # of --store
@@ -19,7 +19,7 @@ _PATHS = {
 }
 """Values that a shell completes from the file system, by metavar."""
 
-_STORED = {
+_STORE_METAVARS = {
     "RUN": "run",
     "SPEC": "spec",
     "DIGEST": "digest",
@@ -151,9 +151,9 @@ def Option(  # noqa: N802 reads as the class it makes
         many=many,
         choices=choices,
         any_case=any_case,
-        takes=_PATHS.get(metavar, ""),
+        takes=_PATH_METAVARS.get(metavar, ""),
         suggestions=choices or suggestions,
-        asks=_STORED.get(metavar, "") if asks is None else asks,
+        asks=_STORE_METAVARS.get(metavar, "") if asks is None else asks,
     )
 
 
@@ -188,9 +188,9 @@ def Argument(  # noqa: N802 reads as the class it makes
         default=[] if many else default,
         required=required,
         many=many,
-        takes=_PATHS.get(metavar, "") if takes is None else takes,
+        takes=_PATH_METAVARS.get(metavar, "") if takes is None else takes,
         suggestions=suggestions,
-        asks=_STORED.get(metavar, "") if asks is None else asks,
+        asks=_STORE_METAVARS.get(metavar, "") if asks is None else asks,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SURE = 0.75
+_CERTAIN_LIKENESS = 0.75
 """The likeness of two words that is no chance, wherever they differ."""
 
 
@@ -26,5 +26,5 @@ def nearest(text: str, candidates: Iterable[str], *, likeness: float = 0.6) -> l
         near
         for near in get_close_matches(text, list(candidates), n=1, cutoff=likeness)
         if near.strip("-")[:1].lower() == text.strip("-")[:1].lower()
-        or SequenceMatcher(None, text, near).ratio() >= _SURE
+        or SequenceMatcher(None, text, near).ratio() >= _CERTAIN_LIKENESS
     ]

@@ -43,7 +43,7 @@ def sign(
     who = mark.fingerprint
     if signed is not None:
         who = signed.detail if signed.state == TRUSTED else f"{who}, which is not allowed to"
-    context.tell(f"{name}: @{mark.signed_seq} is signed with {render.escape(who)}")
+    context.warn(f"{name}: @{mark.signed_seq} is signed with {render.escape(who)}")
 
 
 def verify(
@@ -90,7 +90,7 @@ def verify(
         write_checks(context, counted())
         context.flush()
         said = ", ".join(f"{count} {result}" for result, count in counts.items())
-        context.tell(f"{name}: {said}")
+        context.warn(f"{name}: {said}")
     return 14 if counts.get(FAILED) else 0
 
 

@@ -35,11 +35,11 @@ def promote(
     """Prints the digest now live; says what was live and how to undo it."""
     from aivcs.policy import enforce
 
-    handover = None
+    ci_file = None
     if github_summary:  # before anything is done
-        from aivcs.cli.session.ci_files import Handover
+        from aivcs.cli.session.ci_files import CiFile
 
-        handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
+        ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
     if "@" in name or not _is_digest(spec) or if_changed:
         from aivcs.commands.release.promote import Request
@@ -48,7 +48,7 @@ def promote(
         spec = request.spec
         live = request.unchanged(expect) if if_changed else None
         if live is not None:
-            return _tell_unchanged(context, live, as_json=as_json)
+            return _print_unchanged(context, live, as_json=as_json)
     terms = _policy_context(context, signing_key, sign=sign)
     outcome = enforce.promote(
         repo,
@@ -66,10 +66,10 @@ def promote(
         context=terms,
     )
     code = _conclude(context, outcome, dry_run=dry_run, as_json=as_json)
-    if handover is not None and not dry_run:
+    if ci_file is not None and not dry_run:
         from aivcs.cli.session.ci_tags import release_summary
 
-        handover.append(release_summary(outcome.before, outcome.release))
+        ci_file.append(release_summary(outcome.before, outcome.release))
     return code
 
 
@@ -129,13 +129,13 @@ def block(
     mark = block(repo, name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
     context.flush()
-    context.tell(f"{name}: blocked {mark.spec_digest.short} (@{mark.seq})")
+    context.warn(f"{name}: blocked {mark.spec_digest.short} (@{mark.seq})")
     if current(repo, name).spec_digest == mark.spec_digest:
-        context.tell(
+        context.warn(
             f"aivcs: warning: {mark.spec_digest.short} is live as {name}, and stays live until: "
             f"aivcs release rollback {name}"
         )
-    context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest.short} --reason TEXT")
+    context.warn(f"undo with: aivcs release unblock {name} {mark.spec_digest.short} --reason TEXT")
 
 
 def unblock(
@@ -153,7 +153,7 @@ def unblock(
     mark = unblock(context.repository(), name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
     context.flush()
-    context.tell(f"{name}: unblocked {mark.spec_digest.short} (@{mark.seq})")
+    context.warn(f"{name}: unblocked {mark.spec_digest.short} (@{mark.seq})")
 
 
 def current(context: "Context", name: str, default: "str | None", as_json: bool) -> None:
@@ -216,7 +216,7 @@ def history(
             mark=None if marks is None else marks.append,
         )  # fmt: skip
         if not write_history(context, shown, marks, moment) and labels:
-            _tell_no_label(context, repo, name, labels)
+            _explain_missing_label(context, repo, name, labels)
         return
     entries = history(repo, name, limit=limit, since=moment, labels=labels)
     if as_json:
@@ -230,10 +230,12 @@ def history(
         context.write(_history_line(told))
         shown_any = True
     if labels and not shown_any:
-        _tell_no_label(context, repo, name, labels)
+        _explain_missing_label(context, repo, name, labels)
 
 
-def _tell_no_label(context: "Context", repo: "Repository", name: str, labels: "list[str]") -> None:
+def _explain_missing_label(
+    context: "Context", repo: "Repository", name: str, labels: "list[str]"
+) -> None:
     """Says why a history is empty, where no release of the name bears a label asked for."""
     from aivcs.cli.hints import about_label
     from aivcs.cli.render.output import escape
@@ -241,7 +243,7 @@ def _tell_no_label(context: "Context", repo: "Repository", name: str, labels: "l
     for label in labels:
         said = about_label(repo, name, label)
         if said:
-            context.tell(f"hint: {escape(said)}")
+            context.warn(f"hint: {escape(said)}")
 
 
 def _history_line(told: "HistoryEntry") -> str:
@@ -309,7 +311,7 @@ def diff(
     else:
         render.lines(context, view.plain(found), lambda color: view.shown(found, color=color))
         for record in found.without_run:
-            context.tell(
+            context.warn(
                 f"{name}@{record.seq}: no completed run of the spec {record.spec_digest.short}, "
                 "so what it does is not compared"
             )
@@ -337,13 +339,13 @@ def _is_digest(text: str) -> bool:
     return len(text) > 3 and not text.lower().strip("0123456789abcdef")
 
 
-def _tell_unchanged(context: "Context", live: "ReleaseRecord", *, as_json: bool) -> int:
+def _print_unchanged(context: "Context", live: "ReleaseRecord", *, as_json: bool) -> int:
     from aivcs.cli.render.output import json_line
 
     context.write(json_line(live.to_json()) if as_json else f"{live.spec_digest}\n")
     context.flush()
     if not as_json:
-        context.tell(f"{live.name}: {_shown(live)} is live already; nothing was recorded")
+        context.warn(f"{live.name}: {_shown(live)} is live already; nothing was recorded")
     return 0
 
 
@@ -397,11 +399,11 @@ def _announce(context: "Context", outcome: "Outcome") -> None:
     context.write(f"{after.spec_digest}\n")
     context.flush()
     name = after.name
-    context.tell(_said(before, after))
+    context.warn(_said(before, after))
     if before is None or before.spec_digest == after.spec_digest:
         return
     if outcome.change.is_before_blocked:
-        context.tell(
+        context.warn(
             f"{before.spec_digest.short} is blocked; if it is good after all: "
             f"aivcs release unblock {name} {before.spec_digest.short} --reason TEXT"
         )
@@ -411,7 +413,7 @@ def _announce(context: "Context", outcome: "Outcome") -> None:
         from aivcs.policy.registry import rollback_options
 
         undo += rollback_options(outcome.verdicts)
-    context.tell(f"undo with: aivcs release rollback {name}{undo}")
+    context.warn(f"undo with: aivcs release rollback {name}{undo}")
 
 
 def _announce_trial(context: "Context", outcome: "Outcome") -> int:
@@ -427,7 +429,7 @@ def _announce_trial(context: "Context", outcome: "Outcome") -> int:
     context.flush()
     was = "nothing is live" if before is None else f"{_shown(before)} is live"
     free = "" if outcome.is_forced else ", and nothing stands against it"
-    context.tell(f"{after.name}: {was}; {_shown(after)} would be{free}. Nothing was changed")
+    context.warn(f"{after.name}: {was}; {_shown(after)} would be{free}. Nothing was changed")
     return 0
 
 

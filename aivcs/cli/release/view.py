@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from aivcs.model.release_entries import Block, Signature
     from aivcs.model.timestamp import Timestamp
 
-_ONE_LINE = 80
+_MIN_COLUMNS_FOR_ONE_LINE = 80
 """Cells of a terminal on which an entry of a history takes one line."""
-_STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
+_STATE_STYLES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
 
 def write_history(
@@ -39,7 +39,7 @@ def write_history(
     first = list(islice(entries, 1))
     if not first:
         return False
-    is_wide = screen_width() >= _ONE_LINE
+    is_wide = screen_width() >= _MIN_COLUMNS_FOR_ONE_LINE
     columns = [
         Column(""), Column("SEQ", right=True), Column("ACTION"), Column("LABEL"),
         Column("SPEC", leaves=2 * is_wide), Column("STATE"), Column("AGE", right=True),
@@ -109,7 +109,7 @@ def _state(told: "HistoryEntry") -> str:
 
 
 def _style(told: "HistoryEntry") -> str:
-    return "red" if told.is_blocked else _STATES[told.state]
+    return "red" if told.is_blocked else _STATE_STYLES[told.state]
 
 
 def _person(actor: str) -> "Cell":

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from aivcs.cli.session.context import Context
 
-_PAUSE = 0.1
+_REDRAW_S = 0.1
 """Seconds between two pictures of the bar."""
-_WIPE = b"\r\x1b[2K"
+_CLEAR_LINE = b"\r\x1b[2K"
 """Empties the line that the cursor is in, and goes to its beginning."""
 
 
@@ -89,13 +89,13 @@ class Bar:
         if self._progress is None or self._task is None:
             return
         self._progress.advance(self._task, size)
-        if monotonic() - self._drawn >= _PAUSE:
+        if monotonic() - self._drawn >= _REDRAW_S:
             self._draw()
 
     def clear(self) -> None:
         """Wipes the line of the bar, for something else to be printed; it comes back by itself."""
         if self._progress is not None:
-            _write(_WIPE)
+            _write(_CLEAR_LINE)
 
     def _draw(self) -> None:
         assert self._console is not None
@@ -103,7 +103,7 @@ class Bar:
         self._drawn = monotonic()
         with self._console.capture() as picture:
             self._console.print(self._progress.get_renderable(), end="")
-        _write(_WIPE + picture.get().rstrip("\n").encode(self._console.encoding, "replace"))
+        _write(_CLEAR_LINE + picture.get().rstrip("\n").encode(self._console.encoding, "replace"))
 
 
 def _write(data: bytes) -> None:

@@ -7,7 +7,7 @@ from time import time
 from aivcs.errors import SerializationError, UsageError
 from aivcs.model.timestamp import Timestamp
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 """Seconds of each."""
 
 
@@ -52,9 +52,9 @@ def parse_duration(option: str, text: str) -> int:
 def _seconds(text: str) -> int | None:
     """The seconds that a number and a unit mean; None if a text is something else."""
     number, unit = text.strip()[:-1].rstrip(), text.strip()[-1:]
-    if unit not in _UNITS or not number.isdecimal() or len(number) > 6:
+    if unit not in _UNIT_SECONDS or not number.isdecimal() or len(number) > 6:
         return None
-    return int(number) * _UNITS[unit]
+    return int(number) * _UNIT_SECONDS[unit]
 
 
 def ago(moment: Timestamp) -> str:

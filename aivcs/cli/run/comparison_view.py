@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
 _STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOVED: "red"}
 _KINDS = (ADDED, REMOVED, MOVED, CHANGED)
-_AROUND = 2
+_CONTEXT_CALLS = 2
 """Calls alike that are shown before and after others."""
-_LEAST = 50
+_MIN_COLUMNS = 50
 """Columns of a terminal that two columns need; on a narrower one lines are broken."""
-_BEFORE = 12
+_COMMON_PREFIX_CHARS = 12
 """Characters that are shown of what two values begin with alike."""
-_VALUE = 400
+_MAX_VALUE_CHARS = 400
 """Characters of a value that are looked at for what fits on a terminal."""
 
 
@@ -65,7 +65,7 @@ def as_json(found: RunComparison) -> dict[str, Any]:
 
 def shown(found: RunComparison, *, color: bool) -> Iterator[str]:
     """Yields what a person sees, as wide as the terminal."""
-    screen = max(shutil.get_terminal_size().columns, _LEAST)
+    screen = max(shutil.get_terminal_size().columns, _MIN_COLUMNS)
     facts = list(_facts(found, for_person=True))
     name_width = max(len(escape(name)) for name, _, _ in facts) + 2
     width = (screen - name_width - 2) // 2
@@ -162,10 +162,10 @@ def _shortened(steps: list[Step]) -> Iterator[Step | int]:
         if step is not None and step.kind == SAME:
             alike.append(step)
             continue
-        if len(alike) > 2 * _AROUND + 1:
-            yield from alike[:_AROUND]
-            yield len(alike) - 2 * _AROUND
-            yield from alike[-_AROUND:]
+        if len(alike) > 2 * _CONTEXT_CALLS + 1:
+            yield from alike[:_CONTEXT_CALLS]
+            yield len(alike) - 2 * _CONTEXT_CALLS
+            yield from alike[-_CONTEXT_CALLS:]
         else:
             yield from alike
         alike = []
@@ -183,9 +183,9 @@ def _rows(step: Step) -> Iterator[tuple[str, str, str]]:
             a, b = _from_difference(a, b)
             # A side that has no such parameter is left empty.
             yield (
-                "" if change.op == "add" else f"         {place}: {a[:_VALUE]}",
+                "" if change.op == "add" else f"         {place}: {a[:_MAX_VALUE_CHARS]}",
                 " ",
-                "" if change.op == "remove" else f"         {place}: {b[:_VALUE]}",
+                "" if change.op == "remove" else f"         {place}: {b[:_MAX_VALUE_CHARS]}",
             )
     else:
         yield _full(step.a), sign, _full(step.b)
@@ -202,10 +202,12 @@ def _full(call: Call | None) -> str:
         return ""
     values = call.parameters
     if isinstance(values, dict):
-        text = " ".join(f"{key}={encode_trusted(value)[:_VALUE]}" for key, value in values.items())
+        text = " ".join(
+            f"{key}={encode_trusted(value)[:_MAX_VALUE_CHARS]}" for key, value in values.items()
+        )
     else:
         text = encode_trusted(values)
-    return f"{_name(call)}  {text[:_VALUE]}"
+    return f"{_name(call)}  {text[:_MAX_VALUE_CHARS]}"
 
 
 def _from_difference(a: str, b: str) -> tuple[str, str]:
@@ -213,9 +215,9 @@ def _from_difference(a: str, b: str) -> tuple[str, str]:
     alike = 0
     while alike < min(len(a), len(b)) and a[alike] == b[alike]:
         alike += 1
-    if alike <= _BEFORE + 1:
+    if alike <= _COMMON_PREFIX_CHARS + 1:
         return a, b
-    return f"…{a[alike - _BEFORE :]}", f"…{b[alike - _BEFORE :]}"
+    return f"…{a[alike - _COMMON_PREFIX_CHARS :]}", f"…{b[alike - _COMMON_PREFIX_CHARS :]}"
 
 
 def _fit(text: str, width: int) -> str:

@@ -3,10 +3,10 @@
 import os
 import sys
 
-from aivcs.cli.exec import Execution, Outcome
+from aivcs.cli.exec import CommandRunner, Outcome
 from aivcs.cli.exec.process import StartError
 from aivcs.cli.exec.signals import Signals, require_signals
-from aivcs.cli.run.handlers import annotate, surroundings
+from aivcs.cli.run.handlers import annotate, ci_tags
 from aivcs.cli.session.interrupt import end_by_interrupt
 from aivcs.commands.run.exec import NONE, Recording
 from aivcs.commands.run.finish import status_of
@@ -17,13 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from aivcs.cli.session.ci_files import Handover
+    from aivcs.cli.session.ci_files import CiFile
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
 
-FAILED = 125
+AIVCS_FAILED = 125
 """What `env`, `timeout` and `nohup` exit with, too, when it is they who failed."""
-_MISTAKES = {2, 12, 13, 15}
+_USAGE_EXIT_CODES = {2, 12, 13, 15}
 """Exit codes of what is wrong with the call, rather than with the store."""
 
 
@@ -51,7 +51,7 @@ def exec_(
         written = _id_file(id_file)
     except Exception as error:  # noqa: BLE001 none of our own exit codes may pass for the command's
         _report(context, error)
-        return FAILED
+        return AIVCS_FAILED
     try:
         begun = _start(
             context,
@@ -71,9 +71,9 @@ def exec_(
         environment |= {"AIVCS_RUN": begun.run_id, "AIVCS_STORE": begun.repo.path}
         recording = begun
     except Exception as error:  # noqa: BLE001 as above
-        if _report(context, error) in _MISTAKES or not best_effort:
-            return FAILED
-        context.tell("aivcs: the command is executed all the same, and none of it is recorded")
+        if _report(context, error) in _USAGE_EXIT_CODES or not best_effort:
+            return AIVCS_FAILED
+        context.warn("aivcs: the command is executed all the same, and none of it is recorded")
         # Whatever run is around, this is not part of it.
         environment.pop("AIVCS_RUN", None)
     # Whoever passes output on must not wait long for whoever makes events of it.
@@ -83,21 +83,21 @@ def exec_(
         take, listen = None, _nothing
         if recording is not None:
             take, listen = None if capture == NONE else recording.take, recording.listen
-        execution = Execution(take)
-        outcome = execution.run(command, environment, signals or Signals(), started=listen)
+        runner = CommandRunner(take)
+        outcome = runner.run(command, environment, signals or Signals(), started=listen)
     except StartError as error:
-        context.tell(f"aivcs: {error}")
+        context.warn(f"aivcs: {error}")
         outcome.exit_code = error.exit_code
     except OSError as error:
-        context.tell(f"aivcs: cannot execute {command[0]!a}: {error.strerror}")
-        outcome.exit_code = FAILED
+        context.warn(f"aivcs: cannot execute {command[0]!a}: {error.strerror}")
+        outcome.exit_code = AIVCS_FAILED
     code = outcome.exit_code
     if recording is not None:
         code = _finish(context, recording, outcome, best_effort=best_effort)
     if recording is not None and github_annotations:
         annotate(context, recording.run_id, agent, _status(outcome), code)
     if outcome.is_interrupted:
-        end_by_interrupt(whole_group=execution.has_session)
+        end_by_interrupt(whole_group=runner.has_session)
     return code
 
 
@@ -118,17 +118,17 @@ def _start(
     context.working_directory()  # which is to be there
     secrets = None if no_redact else _secrets(context, repo)
     run_id = start(
-        repo, git_sha=git_sha, owner_pid=os.getpid(), surroundings=surroundings(context), **what
+        repo, git_sha=git_sha, owner_pid=os.getpid(), default_tags=ci_tags(context), **what
     )
     return Recording(repo, run_id, capture, secrets)
 
 
-def _id_file(path: "str | None") -> "Handover | None":
+def _id_file(path: "str | None") -> "CiFile | None":
     if path is None:
         return None
-    from aivcs.cli.session.ci_files import Handover
+    from aivcs.cli.session.ci_files import CiFile
 
-    file = Handover(path, "--id-file")
+    file = CiFile(path, "--id-file")
     file.replace("")  # what is in it is not to be taken for this run's, if there comes to be none
     return file
 
@@ -175,15 +175,15 @@ def _finish(
         failure = failure or error
     failed = False
     if isinstance(failure, InvalidRunStateError):  # the command did as it pleased
-        context.tell(
+        context.warn(
             f"aivcs: run {recording.run_id} was ended by the command itself; "
             "what came afterwards is not recorded"
         )
     elif failure is not None:
         _report(context, failure)
-        context.tell(f"aivcs: run {recording.run_id} is not recorded to its end")
+        context.warn(f"aivcs: run {recording.run_id} is not recorded to its end")
         failed = not best_effort
     if outcome.failure is not None:
-        context.tell(f"aivcs: cannot write the output of the command: {outcome.failure.strerror}")
+        context.warn(f"aivcs: cannot write the output of the command: {outcome.failure.strerror}")
         failed = True
-    return outcome.exit_code or (FAILED if failed else 0)
+    return outcome.exit_code or (AIVCS_FAILED if failed else 0)

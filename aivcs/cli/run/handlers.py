@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunRecord
 
 
-_ROOMY = 100
+_MIN_COLUMNS_FOR_RELEASES = 100
 """Cells of a terminal on which a list of runs says what their specs were released as."""
 
 
@@ -31,16 +31,16 @@ def start(
     """Prints the id of the new run."""
     from aivcs.commands.run.start import start
 
-    handovers = []
+    ci_files = []
     if github_env or dotenv is not None:  # before anything is done
-        from aivcs.cli.session.ci_files import Handover
+        from aivcs.cli.session.ci_files import CiFile
 
         if github_env:
-            handovers.append(
-                Handover.named_by(context, "--github-env", "GITHUB_ENV", is_for_steps=True)
+            ci_files.append(
+                CiFile.named_by(context, "--github-env", "GITHUB_ENV", is_for_steps=True)
             )
         if dotenv is not None:
-            handovers.append(Handover(dotenv))
+            ci_files.append(CiFile(dotenv))
     if git_sha is None:
         from aivcs.cli.session.git_identity import commit
 
@@ -55,21 +55,21 @@ def start(
         tags=tags,
         allow_missing_spec=allow_missing_spec,
         owner_pid=owner_pid,
-        surroundings=surroundings(context),
+        default_tags=ci_tags(context),
     )
     context.write(f"{run_id}\n")
-    for handover in handovers:
+    for ci_file in ci_files:
         from aivcs.cli.session.ci_tags import assignment
 
         text = assignment("AIVCS_RUN", run_id)
         # Later steps may be elsewhere in the file system; later jobs, elsewhere altogether: they
         # are told of a store that this one was told of, and find another by themselves.
-        if handover.is_for_steps or context.named_store():
+        if ci_file.is_for_steps or context.named_store():
             text += assignment("AIVCS_STORE", repo.path)
-        handover.append(text)
+        ci_file.append(text)
 
 
-def surroundings(context: "Context") -> "dict[str, str] | None":
+def ci_tags(context: "Context") -> "dict[str, str] | None":
     """Returns what a CI system says of its job, as tags."""
     if "GITHUB_ACTIONS" not in context.environment and "GITLAB_CI" not in context.environment:
         return None
@@ -171,7 +171,7 @@ def annotate(
     code = "" if exit_code is None else f" with exit code {exit_code}"
     level = "error" if status == "failed" else "warning"
     # The job's runner reads standard error as it does the data on standard output.
-    context.tell(annotation(level, f"{agent} {what}", f"run {run_id} of {agent} {what}{code}"))
+    context.warn(annotation(level, f"{agent} {what}", f"run {run_id} of {agent} {what}{code}"))
 
 
 def show(context: "Context", run: "str | None", as_json: bool, github_summary: bool) -> None:
@@ -184,11 +184,11 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
         run = "@" if context.environment.get("AIVCS_RUN") else LAST
     record = show(repo, context.run_operand(run))
     if github_summary:
-        from aivcs.cli.session.ci_files import Handover
+        from aivcs.cli.session.ci_files import CiFile
         from aivcs.cli.session.ci_tags import run_summary
 
-        handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
-        handover.append(run_summary(record))
+        ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
+        ci_file.append(run_summary(record))
     if as_json:
         context.write(render.json_line(record.to_json()))
         return
@@ -273,10 +273,10 @@ def list_(
         from aivcs.cli.run.view import print_list
 
         # On a narrow terminal there is no room for it, and no need to read every release.
-        released = live_specs(repo) if screen_width() >= _ROOMY else {}
+        released = live_specs(repo) if screen_width() >= _MIN_COLUMNS_FOR_RELEASES else {}
         found = print_list(context, records, released) > 0
     if not found:
-        _tell_unknown(context, agents)
+        _explain_empty_list(context, agents)
     if not unread:
         return 0
     from aivcs.cli.exit_codes import report_unread
@@ -315,7 +315,7 @@ def stats(
         for statistics in found:
             context.write(views.statistics_line(statistics))
     if not found and not as_json:
-        _tell_unknown(context, agents)
+        _explain_empty_list(context, agents)
     return report_unread(context, unread)
 
 
@@ -388,16 +388,16 @@ def reap(
         else:
             context.write(f"{outcome.run_id}\n")
             context.flush()
-            context.tell(render.escape(f"{outcome.run_id}: {outcome.reason}"))
+            context.warn(render.escape(f"{outcome.run_id}: {outcome.reason}"))
     if left and not as_json:
-        context.tell(
+        context.warn(
             f"{left} running {'run' if left == 1 else 'runs'} left alone: nothing proves that "
             f"{'it is an orphan' if left == 1 else 'they are orphans'}"
         )
     return code
 
 
-def _tell_unknown(context: "Context", agents: "list[str]") -> None:
+def _explain_empty_list(context: "Context", agents: "list[str]") -> None:
     """Says why a listing is empty, where a filter names something that no run ever had."""
     from aivcs.cli.hints import likely_agent
     from aivcs.cli.render.output import escape
@@ -407,4 +407,4 @@ def _tell_unknown(context: "Context", agents: "list[str]") -> None:
         unknown, near = likely_agent(context.repository(), agent)
         if unknown:
             suggestion = f"; did you mean {escape(near)}?" if near else ""
-            context.tell(f"hint: no agent {escape(agent)}{suggestion}")
+            context.warn(f"hint: no agent {escape(agent)}{suggestion}")

@@ -27,11 +27,11 @@ FIRST = 40
 """Steps of a run that are shown of its beginning."""
 LAST = 40
 """Steps that are shown of its end."""
-_NARROW = 60
+_MIN_COLUMNS_FOR_ONE_LINE = 60
 """Cells below which a step takes two lines."""
-_WIDE = 100
+_MIN_COLUMNS_FOR_SEQ = 100
 """Cells from which on there is room for the seq of a step, too."""
-_LINES_OF_ERROR = 4
+_MAX_ERROR_LINES = 4
 """Lines of what went wrong that are shown, at most."""
 
 
@@ -105,15 +105,15 @@ class Timeline:
         mark = " " if step.error is None else self._paint("✗", "bold red")
         style = "bold red" if step.error else "bold" if step.what == MESSAGE else ""
         times = f"{offset:>8} {took:>6}"
-        if self._screen < _NARROW:
+        if self._screen < _MIN_COLUMNS_FOR_ONE_LINE:
             name = cut(escape(step.name), max(self._screen - 18, 4))
             yield f"{self._paint(times, 'dim')} {mark} {self._paint(name, style)}"
             for line in self._details(step, max(self._screen - 3, 8)):
                 yield f"   {line}"
             return
-        room = 16 if self._screen < _WIDE else 20
+        room = 16 if self._screen < _MIN_COLUMNS_FOR_SEQ else 20
         name = self._paint(pad(cut(escape(step.name), room), room), style)
-        if self._screen >= _WIDE:
+        if self._screen >= _MIN_COLUMNS_FOR_SEQ:
             times = f"{step.seq:>6} {times}"
         begin = f"{self._paint(times, 'dim')} {mark} {name}  "
         indent = " " * (len(times) + 3 + room + 2)
@@ -130,8 +130,8 @@ class Timeline:
             if given and width(given) + 3 + width(error) <= room:
                 return [f"{given} → {self._paint(error, 'red')}"]
             lines = list(wrap(error, room))
-            if len(lines) > _LINES_OF_ERROR:
-                lines[_LINES_OF_ERROR - 1 :] = [cut(lines[_LINES_OF_ERROR - 1] + " …", room)]
+            if len(lines) > _MAX_ERROR_LINES:
+                lines[_MAX_ERROR_LINES - 1 :] = [cut(lines[_MAX_ERROR_LINES - 1] + " …", room)]
             wrong = [self._paint(line, "red") for line in lines]
             return [_fold(given, step.size, room), *wrong] if given else wrong
         if step.what not in {CALL, RESULT}:

@@ -41,8 +41,8 @@ STATISTICS_COLUMNS = [
     Column("P50", right=True), Column("P90", right=True, leaves=3),
     Column("P99", right=True, leaves=4), Column("LAST 14 DAYS", leaves=5),
 ]  # fmt: skip
-_BARS = "▁▂▃▄▅▆▇█"
-_SHOWN_PAYLOAD = 2000
+_BAR_CHARS = "▁▂▃▄▅▆▇█"
+_MAX_PAYLOAD_CHARS = 2000
 """Characters of a payload shown on a terminal."""
 
 
@@ -157,7 +157,7 @@ def _sparkline(numbers: Sequence[int]) -> str:
     """Bars for numbers, the greatest being the highest; a dot for none."""
     most = max(numbers)
     return "".join(
-        _BARS[(number * len(_BARS) - 1) // most] if number else "·" for number in numbers
+        _BAR_CHARS[(number * len(_BAR_CHARS) - 1) // most] if number else "·" for number in numbers
     )
 
 
@@ -211,8 +211,8 @@ def event_line(out: Output, event: RunEvent) -> str:
     kind = escape(event.kind)
     if not out.for_person:
         return f"{event.seq}\t{event.timestamp}\t{kind}\t{payload}\n"
-    if len(payload) > _SHOWN_PAYLOAD:
-        payload = f"{payload[:_SHOWN_PAYLOAD]}… ({len(payload)} characters; --json has all)"
+    if len(payload) > _MAX_PAYLOAD_CHARS:
+        payload = f"{payload[:_MAX_PAYLOAD_CHARS]}… ({len(payload)} characters; --json has all)"
     clock = (event.timestamp or "")[11:23]
     if out.color:
         return f"\x1b[2m{event.seq:>5}  {clock}\x1b[0m  \x1b[1m{kind}\x1b[0m  {payload}\n"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 
 
-class Handover:
+class CiFile:
     """A file into which something is written for a CI system or a script.
 
     Attributes:
@@ -36,7 +36,7 @@ class Handover:
     @classmethod
     def named_by(
         cls, context: "Context", option: str, variable: str, *, is_for_steps: bool = False
-    ) -> "Handover":
+    ) -> "CiFile":
         """Opens the file that a variable of the CI system names.
 
         Raises:

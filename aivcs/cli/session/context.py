@@ -178,13 +178,13 @@ class Context:
         if waiting:
             layers.append(("AIVCS_LOCK_TIMEOUT", {"core.lock_timeout": _seconds(waiting)}))
         path = "" if store is None else f"{store}/config.toml"
-        return layers + file_layers(self.environment, (path, own), warn=self._warn)
+        return layers + file_layers(self.environment, (path, own), warn=self._warn_once)
 
-    def _warn(self, message: str) -> None:
+    def _warn_once(self, message: str) -> None:
         """Says something once, however often it is found out."""
         if message not in self._warned:
             self._warned.add(message)
-            self.tell(f"aivcs: warning: {message}")
+            self.warn(f"aivcs: warning: {message}")
 
     def home(self) -> str:
         """Returns the user's home; empty if neither HOME nor the list of users says where it is."""
@@ -236,7 +236,7 @@ class Context:
         except OSError as error:
             raise OutputError(error.strerror or str(error)) from error
 
-    def tell(self, message: str, *, is_error: bool = False) -> None:
+    def warn(self, message: str, *, is_error: bool = False) -> None:
         """Writes a line to standard error, for a person; only errors if `quiet`; never fails."""
         if self.quiet and not is_error:
             return

@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 
-_COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT")
-_ACTORS = (
+_COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT")
+_ACTOR_VARIABLES = (
     "AIVCS_ACTOR",
     "GITHUB_ACTOR",
     "GITLAB_USER_LOGIN",
@@ -20,11 +20,11 @@ _ACTORS = (
 )
 
 
-_DIRTY = "+dirty"
+_DIRTY_SUFFIX = "+dirty"
 """What a commit ends with that is not all of what lies in the work tree."""
-_PATIENCE = 5.0
+_GIT_TIMEOUT_S = 5.0
 """Seconds that git may take to compare the work tree with its commit."""
-_OF_A_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
+_GIT_HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 """Variables by which a hook of git would send it to another repository than the one around."""
 
 
@@ -33,7 +33,7 @@ def commit(context: "Context") -> "str | None":
 
     Where tracked files of that repository differ from the commit, it ends with `+dirty`.
     """
-    built = next(filter(None, map(context.environment.get, _COMMITS)), None)
+    built = next(filter(None, map(context.environment.get, _COMMIT_VARIABLES)), None)
     folder = _git_folder(context)
     try:
         head = _head(folder) if folder is not None else None
@@ -41,7 +41,7 @@ def commit(context: "Context") -> "str | None":
         head = None
     found = built or head
     # Of another commit than the one that lies here, the work tree says nothing.
-    return f"{found}{_DIRTY}" if found and found == head and _is_dirty(context) else found
+    return f"{found}{_DIRTY_SUFFIX}" if found and found == head and _is_dirty(context) else found
 
 
 def _is_dirty(context: "Context") -> bool:
@@ -50,7 +50,9 @@ def _is_dirty(context: "Context") -> bool:
     Started without `subprocess`, whose import takes longer than git does.
     """
     environment = {
-        name: value for name, value in context.environment.items() if name not in _OF_A_REPOSITORY
+        name: value
+        for name, value in context.environment.items()
+        if name not in _GIT_HOOK_VARIABLES
     }
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     # A file system monitor, a textconv or an external diff is a command of the repository's.
@@ -65,7 +67,7 @@ def _is_dirty(context: "Context") -> bool:
         return False
     from time import monotonic, sleep
 
-    deadline = monotonic() + _PATIENCE
+    deadline = monotonic() + _GIT_TIMEOUT_S
     pause = 0.0005
     try:
         while True:
@@ -84,7 +86,7 @@ def _is_dirty(context: "Context") -> bool:
 
 def actor(context: "Context") -> str:
     """Returns who acts: AIVCS_ACTOR, the CI system's actor, git's user, else user@host."""
-    for name in _ACTORS:
+    for name in _ACTOR_VARIABLES:
         value = context.environment.get(name)
         if value:
             return value

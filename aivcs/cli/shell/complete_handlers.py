@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.commands.complete import Candidate
 
-_PATIENCE = 2
+_TIMEOUT_S = 2
 """Seconds until it gives up: the store may be on a disk that has gone away."""
 
 
@@ -139,4 +139,4 @@ def _give_up_in_time() -> None:
     import _signal  # type: ignore[import-not-found]
 
     _signal.signal(_signal.SIGALRM, lambda *_: os._exit(0))
-    _signal.alarm(_PATIENCE)
+    _signal.alarm(_TIMEOUT_S)

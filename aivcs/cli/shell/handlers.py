@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunId
     from aivcs.store.contracts import RunLedger
 
-_ANSWER = 4000
+_MAX_ANSWER_BYTES = 4000
 """Bytes of an answer, at most: it is written in one piece."""
 
-_COMPLETIONS = {"bash": "aivcs.bash", "zsh": "_aivcs", "fish": "aivcs.fish"}
+_COMPLETION_FILES = {"bash": "aivcs.bash", "zsh": "_aivcs", "fish": "aivcs.fish"}
 
 
 def init(context: Context, shell: str | None) -> None:
@@ -34,12 +34,12 @@ def init(context: Context, shell: str | None) -> None:
 
 def completion(context: Context, shell: str) -> None:
     """Prints the completion file of a shell."""
-    if shell not in _COMPLETIONS:
+    if shell not in _COMPLETION_FILES:
         raise UsageError(f"there are completions for bash, zsh and fish, not for {shell[:60]!a}")
     here = os.path.dirname(__file__)
     checkout = os.path.dirname(os.path.dirname(os.path.dirname(here)))
     for folder in (here, checkout):  # installed from a wheel, or as a checkout
-        path = os.path.join(folder, "completions", _COMPLETIONS[shell])
+        path = os.path.join(folder, "completions", _COMPLETION_FILES[shell])
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
                 context.write(file.read())
@@ -114,6 +114,6 @@ def _answer(asked: str, refused: list[Refusal], count: int) -> bytes:
         last = [f"aivcs: and {more} more refused"] if more else []
         text = f"{asked} {code} " + "\n".join(lines + last)
         data = text.encode("utf-8", "backslashreplace")
-        if len(data) < _ANSWER or not lines:
-            return data[:_ANSWER] + b"\0"
+        if len(data) < _MAX_ANSWER_BYTES or not lines:
+            return data[:_MAX_ANSWER_BYTES] + b"\0"
         lines.pop()

@@ -1,7 +1,7 @@
 """The background process of a script's shells: its folder, its pipes, its beginning and its end.
 
 There are two processes. The *server* reads the pipe `in` as its standard input and stores events.
-Its parent, the *keeper*, waits: when the server was killed it goes on reading, so that no shell
+Its parent, the *supervisor*, waits: when the server was killed it goes on reading, so that no shell
 hangs that writes to a full pipe, and when the script is gone it removes the folder. Neither is a
 job of the shell, which may `wait`, nor in its process group, which Ctrl-C ends, nor keeps any of
 its files open.
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from aivcs.commands.run.shell_session import ShellSession
 
-_PIPE = 1 << 20
+_PIPE_BYTES = 1 << 20
 """Bytes the pipe should hold, so that shells need not wait while events are stored."""
-_CHUNK = 1 << 16
-_STARTING = 30.0
+_READ_BYTES = 1 << 16
+_START_TIMEOUT_S = 30.0
 """Seconds to wait for another shell of the script that is starting the process."""
-_LOOK = 0.2
+_POLL_S = 0.2
 """Seconds between two looks at processes that cannot be waited for."""
 
 
@@ -65,7 +65,7 @@ def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
         return
     try:
         _detach(pipe, lock, done, guard)
-        _keep(folder, first, session, lock, done)
+        _supervise(folder, first, session, lock, done)
     finally:
         os._exit(70)
 
@@ -105,7 +105,7 @@ def _claim(folder: str) -> int | None:
     above = os.path.dirname(os.path.dirname(folder))
     if not os.path.isdir(above):
         raise BackendError(f"{above} is no folder; make it, or set TMPDIR to one")
-    deadline = monotonic() + _STARTING
+    deadline = monotonic() + _START_TIMEOUT_S
     while True:
         try:
             _make_private(os.path.dirname(folder))
@@ -133,7 +133,7 @@ def _claim(folder: str) -> int | None:
                 return lock
         os.close(lock)
         if monotonic() > deadline:
-            raise LockTimeoutError(f"{folder}/pid", _STARTING)
+            raise LockTimeoutError(f"{folder}/pid", _START_TIMEOUT_S)
         sleep(0.01)
 
 
@@ -187,7 +187,7 @@ def _open_pipe(path: str) -> int:
     if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
         raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
     try:
-        fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
+        fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
     except OSError:
         pass  # a smaller one does, too
     return pipe
@@ -211,7 +211,7 @@ def _detach(pipe: int, *kept: int) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _keep(
+def _supervise(
     folder: str, first: int, session: Callable[[], ShellSession], lock: int, done: int
 ) -> NoReturn:
     """Starts the server, and tidies up after it."""
@@ -237,7 +237,7 @@ def _keep(
     os.waitpid(server, 0)
     while os.path.exists(folder):
         is_over = watch.is_over()
-        arrived = watch.wait(_LOOK if is_over else None)
+        arrived = watch.wait(_POLL_S if is_over else None)
         if arrived:
             _read(0)
         elif is_over:
@@ -267,7 +267,7 @@ def serve(folder: str, first: int, session: ShellSession) -> None:
         remaining = session.remaining
         if is_over:
             remaining = look if remaining is None else min(look, remaining)
-            look = _LOOK
+            look = _POLL_S
         if not watch.wait(remaining):
             if session.remaining == 0:
                 session.store()
@@ -330,7 +330,7 @@ class _Watch:
     def wait(self, seconds: float | None) -> bool:
         """Whether the pipe has something, after waiting for that or anything else to happen."""
         if self._handle < 0 and not self._over:
-            seconds = _LOOK if seconds is None else min(seconds, _LOOK)
+            seconds = _POLL_S if seconds is None else min(seconds, _POLL_S)
         ready = [d for d, _ in self._poll.poll(None if seconds is None else seconds * 1000)]
         if self._handle in ready:
             self._over = True
@@ -342,7 +342,7 @@ class _Watch:
 
 def _read(pipe: int) -> bytes:
     try:
-        return os.read(pipe, _CHUNK)
+        return os.read(pipe, _READ_BYTES)
     except BlockingIOError:
         return b""
 

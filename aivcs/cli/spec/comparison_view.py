@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aivcs.compare.json_difference import Change
 
 _STYLES = {"-": "red", "+": "green", "@": "magenta"}
-_SHORT = 12
+_SHORT_DIGEST_CHARS = 12
 """Characters of a digest or a commit that a person is shown."""
 _HEADERS = ("--- ", "+++ ", "old mode ", "new mode ")
 
@@ -27,7 +27,7 @@ def lines(found: Comparison, *, for_person: bool = False) -> Iterator[str]:
     for field in found.fields:
         a, b = _text(field.a), _text(field.b)
         if for_person:
-            yield f"{field.field:<16}{a[:_SHORT]} → {b[:_SHORT]}"
+            yield f"{field.field:<16}{a[:_SHORT_DIGEST_CHARS]} → {b[:_SHORT_DIGEST_CHARS]}"
         else:
             yield f"{field.field}\t{a}\t{b}"
     for file in found.files:

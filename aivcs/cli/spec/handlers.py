@@ -62,7 +62,7 @@ def create(
         context.write(render.json_line(view.fields_json(made) | told))
     else:
         for line in view.selection_lines(selection, with_taken=auto):
-            context.tell(line)
+            context.warn(line)
         context.write(f"{made.digest}\n")
 
 

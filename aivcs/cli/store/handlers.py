@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aivcs.store.finding import Finding
 
 
-_NAMES = 20
+_MAX_SHOWN_RELEASES = 20
 """Names whose live release is shown to a person, at most."""
 
 
@@ -43,7 +43,7 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
     context.write(f"{repo.path}\n")
     context.flush()
     for doubt in repo.store.doubts():
-        context.tell(f"aivcs: warning: {render.escape(doubt)}")
+        context.warn(f"aivcs: warning: {render.escape(doubt)}")
 
 
 def status(context: Context, as_json: bool) -> int:
@@ -82,9 +82,11 @@ def status(context: Context, as_json: bool) -> int:
         from aivcs.cli.release.view import write_list
 
         context.write("\n")
-        write_list(context, found.releases[:_NAMES])
-        if len(found.releases) > _NAMES:
-            context.write(f"… and {len(found.releases) - _NAMES} more: aivcs release list\n")
+        write_list(context, found.releases[:_MAX_SHOWN_RELEASES])
+        if len(found.releases) > _MAX_SHOWN_RELEASES:
+            context.write(
+                f"… and {len(found.releases) - _MAX_SHOWN_RELEASES} more: aivcs release list\n"
+            )
     return 14 if found.damaged else 0
 
 
@@ -153,7 +155,7 @@ def _verify(
                 context.write(render.finding_line(finding))
             context.flush()
     if not as_json:
-        context.tell(f"read {_counted(checked)}{compared}: {_verdict(found)}")
+        context.warn(f"read {_counted(checked)}{compared}: {_verdict(found)}")
     return 14 if found["damage"] else 0
 
 
@@ -182,9 +184,9 @@ def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -
 def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> None:
     """Prints a line for each blob that goes, and on stderr how much that is."""
     from aivcs.cli.render.time_format import parse_duration
-    from aivcs.commands.store.gc import GRACE, clear_leftovers, collect
+    from aivcs.commands.store.gc import GRACE_S, clear_leftovers, collect
 
-    seconds = GRACE if grace is None else parse_duration("--grace", grace)
+    seconds = GRACE_S if grace is None else parse_duration("--grace", grace)
     repo = context.repository()
     number = size = 0
     for blob in collect(repo, grace=seconds, dry_run=dry_run):
@@ -200,7 +202,7 @@ def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> Non
         return
     also = f", {count(leftovers, 'unfinished file')} of crashes" if leftovers else ""
     done = "would delete" if dry_run else "deleted"
-    context.tell(f"{done} {count(number, 'blob')} of {count(size, 'byte')}{also}")
+    context.warn(f"{done} {count(number, 'blob')} of {count(size, 'byte')}{also}")
 
 
 def verify_blobs(context: Context, repair: bool, as_json: bool) -> int:

@@ -28,17 +28,17 @@ LINES, BLOBS, NONE = "lines", "blobs", "none"
 """What becomes of output: an event for each line, a blob for each stream, nothing."""
 STARTED, OUTPUT, FINISHED = "exec_started", "output", "exec_finished"
 """The kinds of the events."""
-MAX_LINES = 100_000
+MAX_EVENT_LINES = 100_000
 """Lines of a stream that become events, at most; what follows goes into a blob."""
-MAX_BYTES = 16 << 20
+MAX_EVENT_BYTES = 16 << 20
 """Bytes of a stream that become events, at most."""
-_PIECE = 1 << 16
+_MAX_TEXT_BYTES = 1 << 16
 """Bytes of one event's text, at most."""
-_PATIENCE = 0.2
+_FLUSH_INTERVAL_S = 0.2
 """Seconds that a line may wait for more."""
-_BATCH = 1 << 20
+_BATCH_BYTES = 1 << 20
 """Bytes stored at once, about."""
-_BACKLOG = 64 << 20
+_MAX_BACKLOG_BYTES = 64 << 20
 """Bytes that may wait to be stored before the output has to wait."""
 
 
@@ -115,7 +115,7 @@ class Recording:
         """Takes what a stream goes on with. May be called from a thread for each stream."""
         self._taken[stream] = self._taken.get(stream, 0) + len(data)
         self._queue.put((stream, data, Timestamp.now()))
-        while self._backlog() > _BACKLOG:
+        while self._backlog() > _MAX_BACKLOG_BYTES:
             sleep(0.005)
 
     def close(self) -> None:
@@ -191,12 +191,12 @@ class Recording:
                 self._end()
                 return
             self._handle(*item)
-            if self._size >= _BATCH:
+            if self._size >= _BATCH_BYTES:
                 self._flush()
             if not self._pending:
                 due = None
             elif due is None:
-                due = monotonic() + _PATIENCE
+                due = monotonic() + _FLUSH_INTERVAL_S
 
     def _fail(self, error: Exception) -> None:
         if self.failure is None:
@@ -231,7 +231,7 @@ class Recording:
     def _piece(self) -> int:
         # A byte becomes six at worst, as \\u0000 or as U+FFFD and base64.
         limit = self.repo.store.settings.max_event
-        return min(_PIECE, (limit - 128) // 6)
+        return min(_MAX_TEXT_BYTES, (limit - 128) // 6)
 
     def _add(self, payloads: "list[dict[str, Any]]", moment: Timestamp) -> None:
         for payload in payloads:
@@ -267,8 +267,8 @@ class _Stream:
         self.lines = LineSplitter(name, limit)
         self.redactor = _redactor(secrets) if secrets else None
         self.blob: _Blob | None = None
-        self._lines = MAX_LINES
-        self._bytes = MAX_BYTES
+        self._lines = MAX_EVENT_LINES
+        self._bytes = MAX_EVENT_BYTES
 
     def room(self, data: bytes) -> int:
         """How much of this becomes events: whole lines, but for one that is longer than all."""

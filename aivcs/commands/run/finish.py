@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunId
     from aivcs.repository import Repository
 
-_CANCELLED = (130, 143)
+_CANCELLED_EXIT_CODES = (130, 143)
 """Exit codes by which shells report a process that SIGINT or SIGTERM ended."""
 
 
@@ -77,7 +77,7 @@ def status_of(exit_code: int) -> str:
     """Returns the status of a run whose process ended with an exit code, as shells report it."""
     if exit_code == 0:
         return "completed"
-    return "cancelled" if exit_code in _CANCELLED else "failed"
+    return "cancelled" if exit_code in _CANCELLED_EXIT_CODES else "failed"
 
 
 def _final_state(

@@ -51,11 +51,11 @@ def list_(
     """
     if limit is not None and limit < 0:
         raise UsageError("-n takes a number of runs, 0 or more")
-    told: set[RunId] = set()
+    reported: set[RunId] = set()
 
-    def tell(run_id: RunId, error: StorageError) -> None:
-        if run_id not in told:
-            told.add(run_id)
+    def report_once(run_id: RunId, error: StorageError) -> None:
+        if run_id not in reported:
+            reported.add(run_id)
             unreadable(run_id, error)
 
     # The store answers for one value of each filter; of several it is asked for every combination.
@@ -67,7 +67,7 @@ def list_(
             since=since,
             tags=dict(tagged),
             limit=limit,
-            unreadable=tell,
+            unreadable=report_once,
         )
         for spec, agent, status, tagged in product(
             resolve_specs(repo, specs),

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-_FIRST = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
-_REST = _FIRST | frozenset("0123456789.-")
+_FIRST_KEY_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+_KEY_CHARS = _FIRST_KEY_CHARS | frozenset("0123456789.-")
 
 
 def parse_payload(words: "Sequence[str]") -> "Any":
@@ -27,7 +27,7 @@ def parse_payload(words: "Sequence[str]") -> "Any":
                 f"{word[:60]!a} stands behind RUN, where nothing is an option: put it before RUN"
             )
     if len(words) == 1 and split_word(words[0]) is None:
-        return parse_json(words[0], "PAYLOAD", _way_out(words[0]))
+        return parse_json(words[0], "PAYLOAD", _suggestion(words[0]))
     payload: dict[str, Any] = {}
     for word in words:
         pair = split_word(word)
@@ -53,7 +53,7 @@ def split_word(word: str) -> "tuple[str, Any] | None":
     is_json = key.endswith(":")
     if is_json:
         key = key[:-1]
-    if not key or key[0] not in _FIRST or not _REST.issuperset(key):
+    if not key or key[0] not in _FIRST_KEY_CHARS or not _KEY_CHARS.issuperset(key):
         return None
     if is_json:
         return key, parse_json(text, key, f"; for text write {key}=…")
@@ -81,7 +81,13 @@ def split_assignment(option: str, word: str) -> "tuple[str, str]":
         UsageError: It is not of that form.
     """
     key, mark, text = word.partition("=")
-    if not mark or not key or key[0] not in _FIRST or not _REST.issuperset(key) or not text:
+    if (
+        not mark
+        or not key
+        or key[0] not in _FIRST_KEY_CHARS
+        or not _KEY_CHARS.issuperset(key)
+        or not text
+    ):
         raise UsageError(
             f"{option} {word[:60]!a}: KEY=PATH is needed, the key made of letters, digits, "
             "'_', '.' and '-'"
@@ -100,7 +106,7 @@ def add_member(payload: "dict[str, Any]", key: str, value: "Any") -> None:
     payload[key] = value
 
 
-def _way_out(word: str) -> str:
+def _suggestion(word: str) -> str:
     if word[:1] in {"{", "["}:
         return """; quote it for the shell: '{"key": …}'"""
     return "; write key=text or key:=json"

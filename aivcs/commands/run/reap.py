@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.trace.liveness import Place
 
-KIND = "orphaned"
+ORPHANED_KIND = "orphaned"
 """The kind of the last event of a run that was reaped."""
 
 
@@ -153,7 +153,7 @@ def _look_at(
 
 
 def _end(repo: Repository, run_id: RunId, verdict: Verdict, head: Head | None) -> None:
-    event = RunEvent(KIND, {"reason": verdict.reason})
+    event = RunEvent(ORPHANED_KIND, {"reason": verdict.reason})
     repo.runs.fail_run(run_id, RunSummary(success=False), event=event, expect=head)
 
 

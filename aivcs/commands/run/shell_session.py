@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunId
     from aivcs.store.contracts import RunLedger
 
-_PATIENCE = 0.2
+_FLUSH_INTERVAL_S = 0.2
 """Seconds that an event may wait for more."""
-_BATCH = 1 << 20
+_BATCH_BYTES = 1 << 20
 """Bytes of messages stored at once, at most (but for one longer message)."""
-_NAMED = 10
+_MAX_NAMED_REFUSALS = 10
 """Refusals of one shell that are remembered with their reasons; the others are counted."""
 
 
@@ -154,8 +154,8 @@ class ShellSession:
         self._pending.setdefault(where, []).append(_Pending(self._count, shell, event))
         self._size += size
         if self._deadline is None:
-            self._deadline = monotonic() + _PATIENCE
-        if self._size >= _BATCH:
+            self._deadline = monotonic() + _FLUSH_INTERVAL_S
+        if self._size >= _BATCH_BYTES:
             self.store()
 
     def _add_file(self, shell: str, name: str) -> None:
@@ -184,7 +184,7 @@ class ShellSession:
     def _refuse(self, shell: str, refusal: Refusal) -> None:
         refusals = self._refused.setdefault(shell, _Refusals())
         refusals.count += 1
-        if len(refusals.named) < _NAMED:
+        if len(refusals.named) < _MAX_NAMED_REFUSALS:
             refusals.named.append(refusal)
 
     def _reply(self, what: str, shell: str, asked: str) -> None:
@@ -200,4 +200,4 @@ class ShellSession:
                     named = named + refusals.named[refusals.told :]
                     count += refusals.count - refusals.told
                     refusals.told = refusals.count
-        self._answer(shell, asked, sorted(named)[:_NAMED], count)
+        self._answer(shell, asked, sorted(named)[:_MAX_NAMED_REFUSALS], count)

@@ -23,7 +23,7 @@ def start(
     tags: "Sequence[str]",
     allow_missing_spec: bool,
     owner_pid: "int | None" = None,
-    surroundings: "Mapping[str, str] | None" = None,
+    default_tags: "Mapping[str, str] | None" = None,
 ) -> "RunId":
     """Starts a run and returns its id.
 
@@ -36,7 +36,7 @@ def start(
         tags: Words `key=text` or `key:=json`.
         allow_missing_spec: Whether the spec and its parts need not be stored whole.
         owner_pid: The number of the process that the run belongs to, or None for no owner.
-        surroundings: What is known of the place where it runs, as tags; those in `tags` go before.
+        default_tags: Tags of the CI job that runs; those in `tags` override them.
 
     Raises:
         UsageError: There is not exactly one of spec and file, a word is wrong, or there is no such
@@ -54,8 +54,8 @@ def start(
 
         for word in tags:
             add_member(values, *split_tag(word))
-    if surroundings:
-        values = {**surroundings, **values}
+    if default_tags:
+        values = {**default_tags, **values}
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
     owner = None
     if owner_pid is not None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
 
-DAYS = 14
+CHART_DAYS = 14
 """Days whose runs are counted one by one, today (in UTC) being the last."""
 PERCENTILES = (50, 90, 99)
 
@@ -38,7 +38,7 @@ class AgentStatistics:
         agent_name: The agent.
         counts: How many runs have each status.
         last_created_at: When the newest was started.
-        runs_per_day: How many were started on each of the last `DAYS` days, the oldest first.
+        runs_per_day: How many were started on each of the last `CHART_DAYS` days, the oldest first.
     """
 
     def __init__(self, agent_name: str) -> None:
@@ -46,7 +46,7 @@ class AgentStatistics:
         self.agent_name = agent_name
         self.counts: dict[RunStatus, int] = dict.fromkeys(RUN_STATUSES, 0)
         self.last_created_at: Timestamp | None = None
-        self.runs_per_day = [0] * DAYS
+        self.runs_per_day = [0] * CHART_DAYS
         self._durations = array("q")
         self._is_sorted = True
 
@@ -152,8 +152,8 @@ def fold(
         now: The moment whose day, in UTC, is the last of `runs_per_day`.
     """
     days = {
-        (now - timedelta(days=DAYS - 1 - number)).date().isoformat(): number
-        for number in range(DAYS)
+        (now - timedelta(days=CHART_DAYS - 1 - number)).date().isoformat(): number
+        for number in range(CHART_DAYS)
     }
     found: dict[str, AgentStatistics] = {}
     for agent, status, created_at, duration in outcomes:

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
     from aivcs.store.contracts import RunLedger
 
-_PATIENCE = 0.2
+_FLUSH_INTERVAL_S = 0.2
 """Seconds that what was read may wait for more."""
-_BATCH = 1 << 20
+_BATCH_BYTES = 1 << 20
 """Bytes of lines stored at once, at most (but for one longer line)."""
-_SLACK = 1 << 16
+_LINE_OVERHEAD_BYTES = 1 << 16
 """Bytes a line may have beyond the limit of its payload."""
 _LINE_DEPTH = MAX_DEPTH + 1
 """A line puts one level around its payload, which may use all of `MAX_DEPTH`."""
@@ -140,7 +140,7 @@ class _Writer:
     ) -> None:
         self._pending.append((number, lines, events))
         self._size += sum(map(len, lines))
-        if self._size >= _BATCH and not self._atomic:
+        if self._size >= _BATCH_BYTES and not self._atomic:
             self.flush()
 
     def flush(self) -> None:
@@ -251,7 +251,7 @@ def _blocks(
     for chunk in _chunks(stream, idle):
         *lines, carry = (carry + chunk).split(b"\n")
         for at, line in enumerate([*lines, carry]):
-            if len(line) > limit + _SLACK:
+            if len(line) > limit + _LINE_OVERHEAD_BYTES:
                 if at:
                     yield number, lines[:at]
                 raise _too_long(number + at, len(line), limit, is_whole=at < len(lines))
@@ -275,16 +275,16 @@ def _chunks(stream: BinaryIO, idle: Callable[[], None] | None) -> Iterator[bytes
                 idle()
                 deadline = None
         try:
-            chunk = os.read(descriptor, _BATCH)
+            chunk = os.read(descriptor, _BATCH_BYTES)
         except BlockingIOError:  # some parents hand down a pipe that does not wait
-            select.select([descriptor], [], [], None if deadline is None else _PATIENCE)
+            select.select([descriptor], [], [], None if deadline is None else _FLUSH_INTERVAL_S)
             continue
         except OSError as error:
             raise BackendError(f"cannot read standard input: {error.strerror}") from error
         if not chunk:
             return
         if deadline is None:
-            deadline = monotonic() + _PATIENCE
+            deadline = monotonic() + _FLUSH_INTERVAL_S
         yield chunk
 
 

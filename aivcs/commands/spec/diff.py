@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.specs.work_tree import Found, WorkTree
 
-MAX_TEXT = 4 << 20
+MAX_TEXT_BYTES = 4 << 20
 """Bytes of a file that is compared by its content, at most."""
 MAX_LINES = 100_000
 """Lines of such a file, or members and items of JSON, at most: some seconds of work."""
@@ -50,9 +50,9 @@ class FileChange(NamedTuple):
         part: The part it belongs to; of two blobs that are no specs, empty.
         path: Where the file is when the spec is checked out. Of two blobs that are no specs, empty.
         kind: `added`, `removed` or `changed`.
-        form: How its content was compared: `json`, `text`, or not at all: `binary`, `long`
-            (beyond `MAX_TEXT` or `MAX_LINES`), `missing` (not in the store), `same` (only its mode
-            differs).
+        form: How its content was compared: `json` or `text`; or why it was not: `binary`, `long`
+            (beyond `MAX_TEXT_BYTES` or `MAX_LINES`), `missing` (not in the store), `same` (only
+            its mode differs).
         digests: Of both sides; None where there is no file.
         modes: Of both sides; None where there is no file, or where it is not kept.
         changes: What differs by structure, if the form is `json`.
@@ -105,7 +105,7 @@ class _Contents:
         self._found = found or {}
 
     def read(self, digest: ContentDigest) -> bytes:
-        """Returns a content as far as `MAX_TEXT` and one byte.
+        """Returns a content as far as `MAX_TEXT_BYTES` and one byte.
 
         Raises:
             NotFoundError: It is not there.
@@ -113,9 +113,9 @@ class _Contents:
         found = self._found.get(digest)
         if found is None:
             with self._repo.blobs.open(digest) as stream:
-                return stream.read(MAX_TEXT + 1)
+                return stream.read(MAX_TEXT_BYTES + 1)
         with open_regular(found.real, found.path) as file:
-            return file.read(MAX_TEXT + 1)
+            return file.read(MAX_TEXT_BYTES + 1)
 
 
 def compare_specs(repo: Repository, a: ContentDigest, b: ContentDigest) -> Comparison:
@@ -256,7 +256,7 @@ def _read_text(contents: _Contents, digest: ContentDigest | None) -> tuple[str, 
         data = contents.read(digest)
     except NotFoundError:
         return "", "missing"
-    if len(data) > MAX_TEXT or data.count(b"\n") > MAX_LINES:
+    if len(data) > MAX_TEXT_BYTES or data.count(b"\n") > MAX_LINES:
         return "", "long"
     try:
         return ("", "binary") if b"\0" in data else (data.decode(), "")

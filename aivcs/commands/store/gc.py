@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from aivcs.repository import Repository
 
-GRACE = 14 * 86_400
+GRACE_S = 14 * 86_400
 """Seconds since a blob was put last before it can go, unless something else is asked for."""
-_PATIENCE = 0.1
+_MAX_BATCH_S = 0.1
 """Seconds that a batch may keep others waiting, beyond what it takes to catch up with them."""
 
 
@@ -44,7 +44,9 @@ class Removed(NamedTuple):
     size: int
 
 
-def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) -> Iterator[Removed]:
+def collect(
+    repo: Repository, *, grace: float = GRACE_S, dry_run: bool = False
+) -> Iterator[Removed]:
     """Removes the blobs that may go, and yields them, each after it is gone.
 
     Args:
@@ -75,7 +77,7 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
         try:
             with repo.store.objects.removal() as removal:
                 _read(references)
-                deadline = monotonic() + _PATIENCE
+                deadline = monotonic() + _MAX_BATCH_S
                 while garbage and monotonic() < deadline:
                     blob = _removed(garbage.pop())
                     if blob.digest in references:
@@ -97,7 +99,7 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
         yield from gone
 
 
-def clear_leftovers(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) -> int:
+def clear_leftovers(repo: Repository, *, grace: float = GRACE_S, dry_run: bool = False) -> int:
     """Removes what crashes left unfinished; returns how many files.
 
     Args:

@@ -36,21 +36,23 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.signing.ssh import Verifier
 
-_AT_ONCE = 64 << 10
+_CHUNK_BYTES = 64 << 10
 """Bytes of a manifest that are made before they are handed on, or read."""
-_ABSENT = (
+_FIX_ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
     "not the store it was taken of, or a copy from before"
 )
-_LOST = (
+_FIX_TRUNCATED = (
     "restore the log from a copy that has this line; find out who cut it, or what lost it; "
     "if it was removed on purpose, take a new head: aivcs head"
 )
-_REWRITTEN = (
+_FIX_REWRITTEN = (
     "this log is not the one the head was taken of: restore it from a copy that has this line"
 )
 
-_UNSIGNED = "take the head and its signature from where they were kept; find out who changed them"
+_FIX_UNSIGNED = (
+    "take the head and its signature from where they were kept; find out who changed them"
+)
 
 
 class Taken(NamedTuple):
@@ -90,7 +92,7 @@ def take(repo: Repository) -> Taken:
                 yield name, Head(last.lines, last.hash)
 
     # The logs are read while the manifest is stored: it may be larger than memory should be.
-    manifest = BufferedReader(_Pieces(pieces(heads())), _AT_ONCE)
+    manifest = BufferedReader(_Pieces(pieces(heads())), _CHUNK_BYTES)
     with repo.hold(later=True):
         digest = repo.blobs.put_stream(manifest)
         repo.pin(digest)
@@ -159,7 +161,7 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
             absent.append(_missing(digest))
             continue
         except IntegrityError as error:
-            absent.append(Finding(DAMAGE, digest, None, str(error), _ABSENT))
+            absent.append(Finding(DAMAGE, digest, None, str(error), _FIX_ABSENT))
             continue
         for name, head in _heads_of(repo, digest):
             wanted.add(_packed(name, head))
@@ -186,7 +188,7 @@ def newest_kept(repo: Repository) -> ContentDigest | None:
 
 def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:
     with repo.blobs.open(digest) as stream:
-        while piece := stream.read(_AT_ONCE):
+        while piece := stream.read(_CHUNK_BYTES):
             yield piece
 
 
@@ -241,7 +243,7 @@ def verify_signature(
     signed = verifier.check(digest, armor.decode(errors="replace"), HEAD, None)
     if signed.state != TRUSTED:
         what = "is not one of it" if signed.state == WRONG else "is by nobody who is allowed to"
-        yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _UNSIGNED)
+        yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _FIX_UNSIGNED)
 
 
 def _disagreements(repo: Repository, absent: list[Finding], wanted: Table) -> Iterator[Finding]:
@@ -263,22 +265,26 @@ def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterato
                 problem = (
                     f"the line bears the hash {log.hash}, but the head that was kept is {link}"
                 )
-                yield Finding(DAMAGE, name, log.lines, problem, _REWRITTEN)
+                yield Finding(DAMAGE, name, log.lines, problem, _FIX_REWRITTEN)
             if log.lines == last:
                 return
     except (IntegrityError, BackendError) as error:
         problem = f"a head that was kept is of this line, which cannot be reached: {error}"
-        yield Finding(DAMAGE, name, last, problem, _LOST)
+        yield Finding(DAMAGE, name, last, problem, _FIX_TRUNCATED)
         return
     what = f"the log ends at line {log.lines}" if log.lines else "the log is missing"
     for number in sorted(number for number in heads if number > log.lines):
         yield Finding(
-            DAMAGE, name, number, f"a head that was kept is of this line, but {what}", _LOST
+            DAMAGE,
+            name,
+            number,
+            f"a head that was kept is of this line, but {what}",
+            _FIX_TRUNCATED,
         )
 
 
 def _missing(digest: str) -> Finding:
     return Finding(
         DAMAGE, digest, None, "this manifest of heads is not in the store, though it is pinned "
-        "where it is taken", _ABSENT,
+        "where it is taken", _FIX_ABSENT,
     )  # fmt: skip

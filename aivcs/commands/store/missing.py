@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
 
-_PUT = "put the content: aivcs blob put FILE; if it never was a blob, nothing is missing"
-_READ = "check owner, permissions and disk, then verify again"
+_FIX_ABSENT = "put the content: aivcs blob put FILE; if it never was a blob, nothing is missing"
+_FIX_UNREADABLE = "check owner, permissions and disk, then verify again"
 
 
 def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
@@ -64,7 +64,9 @@ def _missing_under(repo: Repository, name: str, seen: Table) -> Iterator[Finding
     except (IntegrityError, UnsupportedFormatError):
         return  # which was found before
     except BackendError as error:
-        yield Finding(DAMAGE, f"release/{name}", None, f"it cannot be read: {error}", _READ)
+        yield Finding(
+            DAMAGE, f"release/{name}", None, f"it cannot be read: {error}", _FIX_UNREADABLE
+        )
         return
     if live is not None:
         yield from _missing_of(repo, live, seen)
@@ -95,11 +97,13 @@ def _missing_of(repo: Repository, live: ReleaseRecord, seen: Table) -> Iterator[
                 why = f"it is what is live as {release}"
                 if whole:
                     why = f"blob {whole.hex()} names it, which belongs to what is live as {release}"
-                yield Finding(NOTICE, digest, None, f"it is not in this store, but {why}", _PUT)
+                yield Finding(
+                    NOTICE, digest, None, f"it is not in this store, but {why}", _FIX_ABSENT
+                )
             except IntegrityError:
                 pass  # which was found before
             except BackendError as error:
-                yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
+                yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _FIX_UNREADABLE)
             else:
                 if part is None:
                     break

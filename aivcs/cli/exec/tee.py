@@ -13,17 +13,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CHUNK = 1 << 17
+_READ_BYTES = 1 << 17
 """Bytes read at once."""
-_ENOUGH = 1 << 18
+_HAND_OVER_BYTES = 1 << 18
 """Bytes that were passed on and are handed over though more is there."""
-_SILENCE = 200
+_SILENCE_MS = 200
 """Milliseconds without output after which what the command left behind is not waited for."""
-_LAST = 2.0
+_MAX_DRAIN_S = 2.0
 """Seconds that this may take, if it is never silent."""
 
 
-class Pump:
+class Tee:
     """A thread that copies from one descriptor to another until the end.
 
     The end is that of the stream; or, once the command has ended, a silence: what it left in the
@@ -79,15 +79,15 @@ class Pump:
         deadline: float | None = None
         left = 0
         while deadline is None or left > 0 or monotonic() < deadline:
-            silence = None if deadline is None else _SILENCE
+            silence = None if deadline is None else _SILENCE_MS
             ready = dict(poll.poll(0 if self._passed else silence))
-            if self._passed and (self._source not in ready or self._size >= _ENOUGH):
+            if self._passed and (self._source not in ready or self._size >= _HAND_OVER_BYTES):
                 self._hand_over()
                 continue
             if self._target in ready:
                 return  # its reader has gone; by our closing the command learns of it
             if deadline is None and self._ended in ready:
-                deadline = monotonic() + _LAST
+                deadline = monotonic() + _MAX_DRAIN_S
                 left = self._waiting()  # of the command's own; what comes now is others'
                 poll.unregister(self._ended)
             elif self._source in ready:
@@ -100,7 +100,7 @@ class Pump:
 
     def _read(self) -> bytes:
         try:
-            return os.read(self._source, _CHUNK)
+            return os.read(self._source, _READ_BYTES)
         except OSError as error:
             if error.errno == errno.EIO:  # how a terminal ends
                 return b""
