@@ -1,4 +1,4 @@
-"""What an error means to a shell: the one place where errors become exit codes and messages."""
+"""Maps errors to exit codes and messages: the only place that does."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def exit_code(error: Exception) -> int:
 
 
 def report(context: Context, error: Exception) -> int:
-    """Says on standard error what went wrong, and returns the exit code."""
+    """Prints an error on standard error and returns its exit code."""
     from aivcs.cli.hints import hint
 
     code = exit_code(error)
@@ -87,7 +87,7 @@ def report(context: Context, error: Exception) -> int:
 
 
 def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> int:
-    """Says what could not be read beside what was printed; returns the exit code of both."""
+    """Prints what could not be read, after the output. Returns the exit code of both."""
     context.flush()
     code = 0
     for error in unread:
@@ -99,10 +99,10 @@ def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> in
 def print_error(
     context: Context, kind: str, message: str, code: int, *, usage: str = "", hint: str = ""
 ) -> None:
-    """Prints an error: one line for a person, or one JSON object where JSON was asked for.
+    """Prints an error: lines for a person, or one JSON object where JSON was asked for.
 
     Args:
-        context: Where to.
+        context: The call.
         kind: The name of the error.
         message: What went wrong and the way out.
         code: The exit code.
@@ -126,7 +126,7 @@ def print_error(
 
 
 def _wrapped(line: str) -> str:
-    """A line as a person reads it: on a terminal broken between words, which stay whole."""
+    """Wraps a line between words, on a terminal."""
     try:
         room = os.get_terminal_size(2).columns if os.isatty(2) else 0
     except OSError:
@@ -141,7 +141,7 @@ def _wrapped(line: str) -> str:
 
 
 def _is_descriptor_limit(error: Exception) -> bool:
-    """Whether there was no descriptor left to load a module with, wherever that was needed."""
+    """Whether the process ran out of descriptors, wherever it needed one."""
     if isinstance(error, ImportError):  # which for a library has nothing but its text
         return str(error).endswith((os.strerror(EMFILE), os.strerror(ENFILE)))
     return isinstance(error, OSError) and error.errno in {EMFILE, ENFILE}

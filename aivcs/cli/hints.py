@@ -1,8 +1,8 @@
-"""What may help after an error: a name that is like the one given, and where was looked.
+"""Hints after an error: a similar name, or where aivcs looked.
 
-Asked only when something has gone wrong, and by bounded looks at the store, so that a mistake in a
-store of 100,000 runs is answered as soon as a right command is. Nothing here decides anything: what
-cannot be found out is not said.
+Computed only after an error, by bounded reads of the store, so a mistake in a store of 100,000 runs
+is answered as fast as a correct command. Hints decide nothing: where one cannot be computed, none
+is printed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_COMPARED_CHARS = 100
 
 
 def hint(context: Context, error: Exception) -> str:
-    """Returns what may help, in a line, or nothing."""
+    """Returns a hint of one line about an error; empty without one."""
     try:
         return _hint(context, error)
     except Exception:  # noqa: BLE001 the error itself is what must be told
@@ -58,7 +58,7 @@ def _hint(context: Context, error: Exception) -> str:
 
 
 def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError) -> str:
-    """Names the runs that could be evidence, where a promotion was refused for want of it."""
+    """Names completed runs that could be evidence, where a promotion lacked evidence."""
     from aivcs.cli.parse.dispatch import parse
     from aivcs.model.run import RunStatus
 
@@ -119,7 +119,7 @@ def _about_release(repo: Repository, error: errors.ReleaseNotFoundError) -> str:
 
 
 def about_label(repo: Repository, name: str, label: str) -> str:
-    """Returns what may help who asks for a label that no release of a name bears, or nothing."""
+    """Returns a hint about a label that no release of a name has; empty if one has it."""
     labels = _labels(repo, name)
     if label in labels:
         return ""
@@ -153,7 +153,7 @@ def _about_digest(repo: Repository, text: str) -> str:
 
 
 def likely_agent(repo: Repository, text: str) -> tuple[bool, str]:
-    """Tells whether a text is no agent in the store, and which agent is most like it, if any."""
+    """Returns whether an agent is unknown, and the most similar known agent."""
     agents = repo.lookup().agents()
     if text in agents or text in repo.lookup().agents(text):
         return False, ""
@@ -179,7 +179,7 @@ def _did_you_mean(near: str) -> str:
 
 
 def _nearest(text: str, candidates: list[str], *, likeness: float = 0.6) -> str:
-    """The candidate that is most like a text; empty if none is much like it."""
+    """Returns the most similar candidate; empty if none is similar enough."""
     from aivcs.cli.parse.nearness import nearest
 
     short = [candidate for candidate in candidates if len(candidate) <= _MAX_COMPARED_CHARS]

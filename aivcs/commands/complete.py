@@ -1,7 +1,7 @@
-"""What may stand where somebody is typing: names of things in a store, by the kind that is wanted.
+"""Candidates for completion: names of things in a store, by kind.
 
-Everything is a bounded look at the store, which is left as it is. What a kind is called is what
-`tools.generate.walk` makes of the declarations.
+Every answer is a bounded read of the store. `aivcs.cli.parse.model` assigns the kinds to the
+parameters.
 """
 
 from itertools import islice
@@ -28,7 +28,7 @@ MAX_CANDIDATES = 50
 def candidates(
     repo: "Repository", kind: str, prefix: str, operands: "Sequence[str]"
 ) -> "Iterator[Candidate]":
-    """Yields what of a kind begins with a prefix, what is likeliest first.
+    """Yields the things of a kind that begin with a prefix, the likeliest first.
 
     Args:
         repo: The repository.
@@ -134,7 +134,7 @@ def _names(repo: "Repository", prefix: str) -> "list[str]":
 
 
 def _live(repo: "Repository", names: "list[str]") -> "Iterator[tuple[str, ReleaseRecord]]":
-    """Yields the names under which something is live; one that cannot be read hides no other."""
+    """Yields the names with a live release. An unreadable log hides no other."""
     for name in names:
         try:
             record = repo.releases.current(name)

@@ -1,4 +1,4 @@
-"""`aivcs blob` at the terminal."""
+"""Handlers of `aivcs blob`: each calls its command and prints the result."""
 
 import os
 
@@ -47,7 +47,7 @@ def get(context: "Context", digest: str, output: "str | None") -> None:
 
 
 def has(context: "Context", digests: "list[str]", as_json: bool) -> int:
-    """Answers by the exit code: 0 if all blobs are stored, 1 if not."""
+    """Prints nothing without `--json`. Exit code 0: all blobs are stored; 1: one is missing."""
     from aivcs.commands.blob.has import has
 
     answers = has(context.repository(), digests)
@@ -64,28 +64,28 @@ def has(context: "Context", digests: "list[str]", as_json: bool) -> int:
 
 
 def rm(context: "Context", digests: "list[str]", force: bool) -> None:
-    """Removes blobs, and prints nothing."""
+    """Removes blobs. Prints nothing."""
     from aivcs.commands.blob.rm import rm
 
     rm(context.repository(), digests, force=force)
 
 
 def pin(context: "Context", digests: "list[str]") -> None:
-    """Pins blobs, and prints nothing."""
+    """Pins blobs. Prints nothing."""
     from aivcs.commands.blob.pin import pin
 
     pin(context.repository(), digests)
 
 
 def unpin(context: "Context", digests: "list[str]") -> None:
-    """Takes pins away, and prints nothing."""
+    """Removes pins. Prints nothing."""
     from aivcs.commands.blob.unpin import unpin
 
     unpin(context.repository(), digests)
 
 
 def ls(context: "Context", prefix: str, long: bool, as_json: bool) -> None:
-    """Prints digests, a line each, or with what is known of each."""
+    """Prints digests, one per line, or one blob per line with its size, age, kind and referrer."""
     if long:
         _ls_long(context, prefix, as_json=as_json)
         return

@@ -1,4 +1,4 @@
-"""`aivcs config` at the terminal."""
+"""Handlers of `aivcs config`: each reads or edits configuration and prints the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def get(context: Context, key: str, as_json: bool) -> int:
-    """Prints the value that holds for a key; 1 if it is a rule that nobody has set."""
+    """Prints the effective value of a key. Exit code 1: no policy sets this rule."""
     from aivcs.config.keys import policies, policy_key, require_key
 
     layers = context.config_layers(_optional_repository(context))
@@ -34,7 +34,7 @@ def get(context: Context, key: str, as_json: bool) -> int:
 
 
 def list_(context: Context, show_origin: bool, as_json: bool) -> None:
-    """Prints every key with the value that holds for it, and every rule of a policy."""
+    """Prints every key with its effective value, and every rule of a policy."""
     from aivcs.cli.render.table import Column
     from aivcs.config.keys import KEYS, policies
 
@@ -61,10 +61,10 @@ def list_(context: Context, show_origin: bool, as_json: bool) -> None:
 
 
 def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]:
-    """Yields place, pattern, rule and value of all policies, the strongest place first.
+    """Yields place, pattern, rule and value of all policies, the place with precedence first.
 
     Raises:
-        UsageError: One is not understood.
+        UsageError: A policy is invalid.
     """
     from aivcs.policy.select import check_patterns
 
@@ -75,7 +75,7 @@ def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]
 
 
 def set_(context: Context, key: str, value: str, user: bool) -> None:
-    """Sets a key in the store's file, or in the user's."""
+    """Sets a key in the store's configuration file or in the user's."""
     from aivcs.config.keys import may_set, parse_value
 
     parsed = parse_value(key, value)
@@ -84,7 +84,7 @@ def set_(context: Context, key: str, value: str, user: bool) -> None:
 
 
 def unset(context: Context, key: str, user: bool) -> None:
-    """Removes a key from the store's file, or from the user's."""
+    """Removes a key from the store's configuration file or from the user's."""
     from aivcs.config.keys import policy_key, require_key
 
     if policy_key(key) is None:
@@ -142,7 +142,7 @@ def _change_own(context: Context, key: str, value: object) -> None:
 
 
 def _lock(fd: int) -> None:
-    """Waits until no other process is editing the user's configuration in an open folder."""
+    """Locks the folder of the user's configuration against other processes that edit it."""
     from fcntl import LOCK_EX, flock
 
     try:

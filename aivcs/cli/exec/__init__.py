@@ -1,8 +1,8 @@
-"""`aivcs run exec`: a command between whoever called it and a run.
+"""`aivcs run exec`: runs a command between its caller and the store.
 
-The command is to notice nothing, and neither is its caller: output passes through as it comes,
-signals reach it, its exit code is ours. A thread for each stream reads and writes, one waits for
-signals, one for the command; the main thread decides.
+Neither the command nor its caller notices aivcs: output passes through as it comes, signals reach
+the command, and its exit code is returned. Threads: one per stream copies output, one waits for
+signals, one waits for the command. The main thread decides.
 """
 
 import _thread
@@ -38,7 +38,7 @@ class Outcome:
         exit_code: As shells report it.
         signal: The signal that ended it, or 0.
         was_told: Whether it was told to end, by SIGINT or SIGTERM.
-        duration_ms: How long it took.
+        duration_ms: Its duration in milliseconds.
         failure: Why its output could not all be written, or None.
         is_interrupted: Whether Ctrl-C on a terminal ended it.
     """
@@ -56,10 +56,10 @@ class Outcome:
 
 
 class CommandRunner:
-    """A command whose output passes through here."""
+    """Runs a command whose output passes through this process."""
 
     def __init__(self, take: "Callable[[str, bytes], None] | None") -> None:
-        """Takes what is given each stream's output as it comes; None leaves output alone."""
+        """Calls `take` with each stream's output as it comes. None: output is not copied."""
         self._take = take
         self._terminal: Terminal | None = None
         self._witness: Witness | None = None
@@ -71,7 +71,7 @@ class CommandRunner:
 
     @property
     def has_session(self) -> bool:
-        """Whether the command has a session of its own, which our terminal's keys do not reach."""
+        """Whether the command has its own session, out of reach of our terminal's keys."""
         return self._terminal is not None and self._terminal.is_keyboard
 
     def run(
@@ -81,7 +81,7 @@ class CommandRunner:
         signals: "Signals",
         started: "Callable[[], None]",
     ) -> Outcome:
-        """Executes a command and returns how it ended, when all of its output is passed on.
+        """Executes a command. Returns how it ended, after all of its output was passed on.
 
         Args:
             argv: The command and its arguments.
@@ -162,7 +162,7 @@ class CommandRunner:
     def _prepare(
         self, argv: "list[str]", environment: "Mapping[str, str]", signals: "Signals"
     ) -> process.Child:
-        """Starts the process that is to become the command, and what tells whose signals are."""
+        """Starts the process that will become the command, and the witness of group signals."""
         terminal = self._terminal
         if terminal and terminal.is_keyboard:
             return process.start_session(
@@ -173,7 +173,7 @@ class CommandRunner:
         return process.start(argv, environment, self._descriptors, signals)
 
     def _route(self) -> None:
-        """Decides by which way each stream goes."""
+        """Decides how each stream is passed on: by a pipe, a terminal, or not at all."""
         for target, name in ((1, "stdout"), (2, "stderr")):
             mode = fcntl.fcntl(target, fcntl.F_GETFL) & os.O_ACCMODE
             if mode == os.O_RDONLY:
@@ -250,7 +250,7 @@ class CommandRunner:
             command.send(number)
 
     def _stop(self, command: process.Child) -> None:
-        """Stops as the command has; when we go on, so does it."""
+        """Stops this process because the command has stopped, and continues both together."""
         if self._terminal:
             self._terminal.leave()
         stop(whole_group=command.has_session)

@@ -1,4 +1,4 @@
-"""Passes one stream of the command on, as it comes, and hands a copy to whoever takes it."""
+"""Passes one stream of the command on as it comes, and hands over a copy."""
 
 import _thread
 import errno
@@ -25,6 +25,9 @@ _MAX_DRAIN_S = 2.0
 
 class Tee:
     """A thread that copies from one descriptor to another until the end.
+
+    The end is the end of the stream. Once the command has ended, a silence counts too: processes
+    that it left in the background may keep the stream open for ever.
 
     The end is that of the stream; or, once the command has ended, a silence: what it left in the
     background may keep the stream open for ever.
@@ -56,7 +59,7 @@ class Tee:
         _thread.start_new_thread(self._run, ())
 
     def join(self) -> None:
-        """Returns when everything is passed on."""
+        """Waits until everything is passed on."""
         self._over.acquire()
 
     def _run(self) -> None:
@@ -110,7 +113,7 @@ class Tee:
         return int.from_bytes(fcntl.ioctl(self._source, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def _pass(self, data: bytes) -> bool:
-        """Whether all of it was written."""
+        """Writes a piece. Returns whether all of it was written."""
         rest = memoryview(data)
         try:
             while rest:
@@ -128,7 +131,7 @@ class Tee:
         return not rest
 
     def _hand_over(self) -> None:
-        """Gives the copy away, many small pieces as one: others are woken up for each."""
+        """Hands the copy over, many small pieces as one, to wake the recorder less often."""
         passed, self._passed, self._size = self._passed, [], 0
         if passed:
             self._take(b"".join(passed))

@@ -65,7 +65,7 @@ ROOT = Command(
 
 
 def visible(command: Command) -> Command:
-    """Returns a command without those below it that only programs call."""
+    """Returns a command without the hidden commands below it."""
     return Command(
         command.path,
         command.calls,

@@ -1,4 +1,4 @@
-"""Calls the handler of a command, loading its module only then."""
+"""Calls the handler of a command, and loads the handler's module only then."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _NAME_PARAMETERS = (
 
 
 def _compose(parameters: "dict[str, Any]") -> None:
-    """Brings names to the form NFC: a Mac's files and keyboards give the same letters otherwise."""
+    """Normalises names to NFC: files and keyboards of a Mac spell the same letters as NFD."""
     for key in _NAME_PARAMETERS:
         value = parameters.get(key)
         if value and not (value.isascii() if isinstance(value, str) else "".join(value).isascii()):

@@ -1,4 +1,4 @@
-"""Finds the first mistake in a command line, and says it so that the next try is right."""
+"""Finds the first mistake in a command line, and words it so that the next try is right."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def explain(context: Context, arguments: Sequence[str], reported: str = "") -> i
 
 
 def usage(command: Command) -> str:
-    """Returns how a command is called, in a line: required options, then arguments in order."""
+    """Returns the usage line of a command: required options, then arguments in order."""
     words = [command.name]
     words += [f"{p.spellings[0]} {p.metavar}" for p in command.options if p.required]
     if any(not p.required for p in command.options):
@@ -107,7 +107,7 @@ class _Reader:
         return Mistake(self._command, "")
 
     def _choose(self, root: Command) -> None:
-        """Reads the options of a group and the word that chooses below it."""
+        """Reads the options of a group and the word that names a command below it."""
         command = self._command
         given: _Given = {}
         self._read_options(given)
@@ -127,7 +127,7 @@ class _Reader:
         self._command = chosen
 
     def _read_command(self) -> None:
-        """Reads the options and arguments of a command that does something."""
+        """Reads the options and arguments of a command that has a handler."""
         command, words = self._command, self._arguments
         given: _Given = {}
         operands: list[str] = []
@@ -163,7 +163,7 @@ class _Reader:
                 self._read_cluster(word, given)
 
     def _read_cluster(self, word: str, given: _Given) -> None:
-        """Reads short options, of which several flags may stand in one word, and a value last."""
+        """Reads short options in one word: several flags, and at most one value, the last."""
         for at in range(1, len(word)):
             name = f"-{word[at]}"
             option = self._find(name)
@@ -244,7 +244,7 @@ class _Reader:
 
 
 def _about_extra(operands: list[str], left: int, command: Command) -> str:
-    """What a word too many may mean: the release of a name that stands before it."""
+    """Explains an extra word that names a release of the NAME before it."""
     before = operands[:-left]
     if before and command.positionals and command.positionals[-1].asks == "spec":
         return _did_you_mean([f"{before[-1]}@{operands[-left]}"])
@@ -252,7 +252,7 @@ def _about_extra(operands: list[str], left: int, command: Command) -> str:
 
 
 def _about_number(number: str, command: Command, arguments: Sequence[str]) -> str:
-    """A word such as -5, which is hardly meant as an option."""
+    """Explains a word such as -5, which is hardly meant as an option."""
     after = f"{command.name} … -- {number}"
     before = arguments[: arguments.index(number)]
     key = next((word for word in reversed(before) if "." in word), None)
@@ -301,6 +301,6 @@ def _did_you_mean(names: Iterable[str]) -> str:
 
 
 def _ends_in(arguments: Sequence[str], command: Command) -> bool:
-    """Whether a command's words stand somewhere among the arguments, in order."""
+    """Whether a command's words occur among the arguments, in order."""
     rest = iter(arguments)
     return bool(command.path) and all(word in rest for word in command.path)

@@ -1,7 +1,7 @@
-"""The model of the command line: commands, groups of commands, and what each takes.
+"""The model of the command line: commands, groups of commands, and their parameters.
 
-Commands are declared as data, in `aivcs/cli/<noun>/options.py`. From this data come the dispatch
-table, the Typer app, the completion files, the man pages and the texts of help.
+Commands are declared as data, in `aivcs/cli/<noun>/options.py`. The dispatch table, the Typer app,
+the completion files, the man pages and the help texts are generated from this data.
 
 It imports nothing: a mistake on the command line is answered before Typer is loaded.
 """
@@ -254,7 +254,7 @@ class Command:
         return " ".join(("aivcs", *self.path))
 
     def leaves(self) -> "list[Command]":
-        """Returns the commands at or below this one that do something, in order."""
+        """Returns the commands at or below this one that have a handler, in order."""
         if not self.children:
             return [self]
         return [leaf for child in self.children for leaf in child.leaves()]
@@ -295,5 +295,5 @@ def group(word: str, help: str, commands: "tuple[Command, ...]") -> Command:  # 
 
 
 def _paragraphs(text: str) -> str:
-    """A text whose paragraphs are a line each: where they break is the terminal's business."""
+    """Joins the lines of each paragraph: the terminal decides where lines break."""
     return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))

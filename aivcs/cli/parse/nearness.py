@@ -1,4 +1,4 @@
-"""What somebody may have meant who wrote something else: only what is near enough to be a slip."""
+"""Finds the likely meaning of a misspelt word: only candidates near enough to be a slip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _CERTAIN_LIKENESS = 0.75
 
 
 def nearest(text: str, candidates: Iterable[str], *, likeness: float = 0.6) -> list[str]:
-    """Returns the candidate that is most like a text, in a list; an empty one if none is near.
+    """Returns the candidate most like a text, in a list; an empty list if none is near.
+
+    People who slip mostly get the first letter right: with another one it takes more likeness.
 
     Who slips mostly gets the first letter right: with another one it takes more likeness.
 

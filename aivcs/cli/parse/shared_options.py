@@ -1,4 +1,4 @@
-"""Parameters that several commands take."""
+"""Parameters that several commands share."""
 
 from aivcs.cli.parse.model import Argument, Flag, Option
 

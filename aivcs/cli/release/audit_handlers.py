@@ -1,4 +1,4 @@
-"""`aivcs release sign`, `verify` and `provenance` at the terminal."""
+"""Handlers of `aivcs release sign`, `verify` and `provenance`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sign(
     signing_key: str | None,
     as_json: bool,
 ) -> None:
-    """Prints nothing, or the mark; says on stderr what was signed, and by whom."""
+    """Prints nothing, or the signature entry with `--json`. On stderr, what was signed by whom."""
     from aivcs.commands.release.audit import sign as sign_release
     from aivcs.config.signers import signer, verifier
     from aivcs.signing.check import TRUSTED
@@ -54,7 +54,7 @@ def verify(
     repair: bool,
     as_json: bool,
 ) -> int:
-    """Prints what is wrong with all release logs; or all that was looked at in those of a name."""
+    """Prints the damage in all release logs, or every check of the releases of one name."""
     if name is None:
         if to is not None:
             raise UsageError("--to names a release of a NAME, which is missing")
@@ -118,7 +118,7 @@ def provenance(
 def _entry(
     repo: Repository, name: str, target: str | None, to: str | None
 ) -> tuple[str, int | None]:
-    """The name and the number of the entry that operands mean, or None if they mean none."""
+    """Returns the name and the entry's number that operands name; None without a target."""
     from aivcs.cli.release.operand import split_release
     from aivcs.commands.release.history import find_seq
 

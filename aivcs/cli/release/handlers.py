@@ -1,4 +1,4 @@
-"""`aivcs release` at the terminal."""
+"""Handlers of `aivcs release`: each calls its command and prints the result."""
 
 REFUSED = 15
 """The exit code of a trial whose change would be refused, as the change itself would have."""
@@ -32,7 +32,7 @@ def promote(
     as_json: bool,
     github_summary: bool,
 ) -> int:
-    """Prints the digest now live; says what was live and how to undo it."""
+    """Prints the digest that is live now. On stderr, what was live and how to undo it."""
     from aivcs.policy import enforce
 
     ci_file = None
@@ -89,7 +89,7 @@ def rollback(
     signing_key: "str | None",
     as_json: bool,
 ) -> int:
-    """Prints the digest now live; says what was live and how to undo it."""
+    """Prints the digest that is live now. On stderr, what was live and how to undo it."""
     from aivcs.cli.release.operand import split_release
     from aivcs.policy import enforce
 
@@ -120,7 +120,7 @@ def block(
     to: "str | None",
     by: "str | None",
 ) -> None:
-    """Prints the digest that is blocked now; warns if it is live."""
+    """Prints the blocked digest. Warns if it is live."""
     from aivcs.commands.release.block import block
     from aivcs.commands.release.current import current
 
@@ -146,7 +146,7 @@ def unblock(
     to: "str | None",
     by: "str | None",
 ) -> None:
-    """Prints the digest that is blocked no more."""
+    """Prints the digest whose block ended."""
     from aivcs.commands.release.unblock import unblock
 
     name, target = _require_release("unblock", name, target, to)
@@ -236,7 +236,7 @@ def history(
 def _explain_missing_label(
     context: "Context", repo: "Repository", name: str, labels: "list[str]"
 ) -> None:
-    """Says why a history is empty, where no release of the name bears a label asked for."""
+    """Explains an empty history, where no release of the name has a label asked for."""
     from aivcs.cli.hints import about_label
     from aivcs.cli.render.output import escape
 
@@ -247,7 +247,7 @@ def _explain_missing_label(
 
 
 def _history_line(told: "HistoryEntry") -> str:
-    """An entry for a program; loads nothing where nothing is to be escaped.
+    """Formats an entry for a program. Loads no further module if nothing needs escaping.
 
     The columns: seq, action, digest, label or `-`, time, actor, notes, state, number of runs that
     are its evidence.
@@ -275,7 +275,7 @@ def _history_line(told: "HistoryEntry") -> str:
 def show(
     context: "Context", name: str, target: "str | None", to: "str | None", as_json: bool
 ) -> None:
-    """Prints everything that is said about an entry."""
+    """Prints an entry with its evidence, blocks, signatures and policy."""
     from aivcs.cli.release.operand import split_release
     from aivcs.cli.release.view import shown_fields
     from aivcs.cli.render import output as render
@@ -298,7 +298,7 @@ def diff(
     exit_code: bool,
     as_json: bool,
 ) -> int:
-    """Prints how two releases differ; 1 if they do and that was asked for."""
+    """Prints the differences of two releases. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.release import comparison_view as view
     from aivcs.cli.release.operand import split_releases
     from aivcs.cli.render import output as render
@@ -319,7 +319,7 @@ def diff(
 
 
 def list_(context: "Context", as_json: bool) -> int:
-    """Prints what is live under each name; not 0 if some cannot be read."""
+    """Prints the live release of each name. Exit code 14 or 16 if a log cannot be read."""
     from aivcs.cli.exit_codes import report_unread
     from aivcs.cli.release import view
     from aivcs.cli.render import output as render
@@ -335,7 +335,7 @@ def list_(context: "Context", as_json: bool) -> int:
 
 
 def _is_digest(text: str) -> bool:
-    """Whether a text is a digest or the beginning of one, which is no label."""
+    """Whether a text is a digest or a prefix of one, and so cannot be a label."""
     return len(text) > 3 and not text.lower().strip("0123456789abcdef")
 
 
@@ -364,7 +364,7 @@ def _require_release(
 def _policy_context(
     context: "Context", signing_key: "str | None", *, sign: bool
 ) -> "PolicyContext | None":
-    """What a release has to pass; None, and nothing is loaded, where there is nothing."""
+    """Returns the policies and keys for a release; None, and loads nothing, without any."""
     if not context.policies and not sign and signing_key is None:
         return None
     from aivcs.config.signers import policy_context
@@ -381,7 +381,7 @@ def _actor(context: "Context", by: "str | None") -> str:
 
 
 def _conclude(context: "Context", outcome: "Outcome", *, dry_run: bool, as_json: bool) -> int:
-    """Says what a change did, or would do."""
+    """Prints the result of a change, or of its trial."""
     if as_json:
         return _answer(context, outcome, dry_run=dry_run)
     if dry_run:
@@ -434,7 +434,7 @@ def _announce_trial(context: "Context", outcome: "Outcome") -> int:
 
 
 def _answer(context: "Context", outcome: "Outcome", *, dry_run: bool) -> int:
-    """The new entry as JSON; of a trial, with what each rule says of it."""
+    """Prints the new entry as JSON; after a trial, with the verdict of each rule."""
     from aivcs.cli.render.output import json_line
 
     fields = outcome.release.to_json()
@@ -445,7 +445,7 @@ def _answer(context: "Context", outcome: "Outcome", *, dry_run: bool) -> int:
 
 
 def _said(before: "ReleaseRecord | None", after: "ReleaseRecord") -> str:
-    """What a change does, in a line."""
+    """Describes a change, in a line."""
     name = after.name
     if before is None:
         return f"{name}: nothing was live, now {_shown(after)}"

@@ -6,7 +6,7 @@ from aivcs.errors import UsageError
 def split_release(
     name: str, target: "str | None" = None, to: "str | None" = None
 ) -> "tuple[str, str | None]":
-    """Returns the name and the target that operands mean; None where they name no single release.
+    """Returns the name and the target that operands name; None without a target.
 
     Args:
         name: NAME, or NAME@TARGET.
@@ -34,7 +34,7 @@ def split_release(
 def split_releases(
     name: str, before: "str | None", after: "str | None"
 ) -> "tuple[str, str | None, str | None]":
-    """Returns the name and two targets: of `coder v1 v2`, `coder@v1 v2` or `coder@v1 coder@v2`."""
+    """Returns the name and two targets of `coder v1 v2`, `coder@v1 v2`, `coder@v1 coder@v2`."""
     bare, mark, _ = name.partition("@")
     if not mark:
         return bare, before and _beside(bare, before), after and _beside(bare, after)
@@ -44,7 +44,7 @@ def split_releases(
 
 
 def require_bare(name: str, command: str) -> None:
-    """Refuses one release where a command is about all releases of a name, or the live one.
+    """Refuses NAME@TARGET where a command takes a name only.
 
     Raises:
         UsageError: The name is a NAME@TARGET.
@@ -58,7 +58,7 @@ def require_bare(name: str, command: str) -> None:
 
 
 def _beside(bare: str, text: str) -> str:
-    """A target that may bear its name: of `coder coder@v1`, v1."""
+    """Returns a target without the name it may repeat: of `coder coder@v1`, v1."""
     name, mark, selector = text.partition("@")
     return selector if mark and name == bare and selector else text
 

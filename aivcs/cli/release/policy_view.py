@@ -1,4 +1,4 @@
-"""How the verdicts of policies and the checks of releases look."""
+"""Formats policy reports: the verdicts on a release, and the checks of an audit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RESULT_STYLES = {"ok": "green", "failed": "red", "not proven": "magenta"}
 
 
 def write_trial(context: Context, outcome: Outcome) -> None:
-    """Writes what would be live, unless it is refused, and what each rule says of it.
+    """Writes the policy report of a trial, and the digest that would be live unless refused.
 
     The columns: rule, `ok` or `failed`, what was found, what is needed, the way out or `-`.
     """
@@ -45,7 +45,7 @@ def write_trial(context: Context, outcome: Outcome) -> None:
 
 
 def tell_passed(context: Context, outcome: Outcome) -> None:
-    """Says on standard error what of a change is worth knowing beside what is live now."""
+    """Writes on standard error whether a release was forced and who signed it."""
     if outcome.is_forced:
         context.warn(f"this is against the policy, and recorded so: {_broken(outcome.verdicts)}")
     if outcome.signed_by:
@@ -53,7 +53,7 @@ def tell_passed(context: Context, outcome: Outcome) -> None:
 
 
 def write_checks(context: Context, checks: Iterable[Check]) -> None:
-    """Writes what was looked at: the entry or `-`, what was looked at, the result, what it is."""
+    """Writes the checks of an audit: the entry or `-`, the check, its result, its detail."""
     table(context, _CHECK_COLUMNS, map(_check_row, checks))
 
 

@@ -1,7 +1,7 @@
-"""A progress bar on standard error, for a person who waits; nothing at all for anybody else.
+"""A progress bar on standard error, for a person who waits.
 
-It is drawn over itself, and the cursor is never hidden: so there is nothing to restore, however the
-process ends.
+Each picture overwrites the last, and the cursor stays visible: nothing needs to be restored,
+however the process ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CLEAR_LINE = b"\r\x1b[2K"
 
 
 class Bar:
-    """How many of some bytes were read; a context manager that takes the bar away at the end."""
+    """The progress of reading bytes; a context manager that removes the bar at the end."""
 
     def __init__(self, context: Context, what: str, measure: Callable[[], int]) -> None:
         """Draws nothing yet.
@@ -81,11 +81,11 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         self.clear()
 
     def advance(self, size: int) -> None:
-        """Counts some bytes more."""
+        """Counts bytes that were read."""
         if self._progress is None or self._task is None:
             return
         self._progress.advance(self._task, size)
@@ -93,7 +93,7 @@ class Bar:
             self._draw()
 
     def clear(self) -> None:
-        """Wipes the line of the bar, for something else to be printed; it comes back by itself."""
+        """Clears the line of the bar for other output. The bar returns with the next picture."""
         if self._progress is not None:
             _write(_CLEAR_LINE)
 

@@ -1,8 +1,8 @@
-"""Tables on a terminal: columns that suit its width, rows written as they come.
+"""Tables on a terminal: columns that fit its width, rows written as they come.
 
-The width of each column is settled by the first rows, so a table of any length is never held in
-memory. What does not fit is wrapped or cut where the column says that it may be, and a column that
-can be missed is left out; where that is not enough, a row goes on in a line below.
+The first rows settle the width of each column, so a table of any length is never held in memory.
+Long cells are wrapped or cut where the column allows it, and columns that can be missed are left
+out. If that is not enough, a row continues on the next line.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def draw(
 
 
 def _fit(columns: Sequence[Column], widest: list[int], screen: int) -> list[int | None]:
-    """The width of each column, None for one that is left out."""
+    """Returns the width of each column, None for one that is left out."""
     least = [
         min(room, _MIN_COLUMN_WIDTH) if column.wraps or column.cuts else room
         for column, room in zip(columns, widest, strict=True)
@@ -126,7 +126,7 @@ def _total(widths: Sequence[int], there: Sequence[int]) -> int:
 
 
 def _grouped(widths: Sequence[int | None], screen: int) -> list[list[tuple[int, int]]]:
-    """The columns that stand side by side, and their widths: all, if there is room for them."""
+    """Returns the columns that share a line, and their widths: all, if the terminal has room."""
     groups: list[list[tuple[int, int]]] = [[]]
     left = screen
     for number, room in enumerate(widths):
@@ -143,7 +143,7 @@ def _grouped(widths: Sequence[int | None], screen: int) -> list[list[tuple[int, 
 def _lines(
     there: Sequence[tuple[Column, Shown, int]], indent: str, *, color: bool
 ) -> Iterator[str]:
-    """The lines of a row, or of a part of it; more than one if a cell is wrapped."""
+    """Yields the lines of a row, or of a part of it: more than one if a cell is wrapped."""
     cells: list[list[str]] = []
     for column, cell, room in there:
         if column.cuts:

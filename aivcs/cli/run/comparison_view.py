@@ -1,4 +1,4 @@
-"""How the comparison of two runs looks: side by side for a person, a line each for a program."""
+"""Formats a comparison of two runs: side by side for a person, one line each for a program."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ _MAX_VALUE_CHARS = 400
 
 
 def plain(found: RunComparison) -> Iterator[str]:
-    """Yields what programs read: facts of both runs, then every call that differs.
+    """Yields lines for a program: facts of both runs, then every call that differs.
+
+    A fact has its name and two values. A call has its change, its seq in A and in B and its tool,
+    and for each parameter that differs a line with the pointer and two values; else one line
+    without.
 
     A fact is its name and two values. A call is what became of it, its seq in A and in B, its tool,
     and the place and two values of a parameter that differs: a line for each, or one without.
@@ -64,7 +68,7 @@ def as_json(found: RunComparison) -> dict[str, Any]:
 
 
 def shown(found: RunComparison, *, color: bool) -> Iterator[str]:
-    """Yields what a person sees, as wide as the terminal."""
+    """Yields lines for a person, fitted to the terminal."""
     screen = max(shutil.get_terminal_size().columns, _MIN_COLUMNS)
     facts = list(_facts(found, for_person=True))
     name_width = max(len(escape(name)) for name, _, _ in facts) + 2
@@ -142,7 +146,7 @@ def _step_json(step: Step) -> dict[str, Any]:
 
 
 def _values(step: Step) -> list[tuple[str, str, str]]:
-    """The parameters that differ, or all of a call that is on one side only."""
+    """Yields the parameters that differ, or all of a call that is on one side only."""
     if step.a is None or step.b is None:
         a, b = (encode_trusted(call.parameters) if call else "-" for call in (step.a, step.b))
         return [("-", a, b)]
@@ -156,7 +160,7 @@ def _change_values(change: Change) -> tuple[str, str, str]:
 
 
 def _shortened(steps: list[Step]) -> Iterator[Step | int]:
-    """The calls, with a number in place of many alike in a row."""
+    """Yields the calls, with a number in place of long stretches of equal ones."""
     alike: list[Step] = []
     for step in [*steps, None]:
         if step is not None and step.kind == SAME:
@@ -174,7 +178,7 @@ def _shortened(steps: list[Step]) -> Iterator[Step | int]:
 
 
 def _rows(step: Step) -> Iterator[tuple[str, str, str]]:
-    """The lines of a call: its tool, and below what differs."""
+    """Yields the lines of a call: its tool, and below it the differences."""
     sign = _SIGNS[step.kind]
     if step.kind in {CHANGED, MOVED}:
         yield _name(step.a), sign, _name(step.b)
@@ -197,7 +201,7 @@ def _name(call: Call | None) -> str:
 
 
 def _full(call: Call | None) -> str:
-    """A call with as much of its parameters as may fit."""
+    """Formats a call with as many of its parameters as may fit."""
     if call is None:
         return ""
     values = call.parameters
@@ -211,7 +215,7 @@ def _full(call: Call | None) -> str:
 
 
 def _from_difference(a: str, b: str) -> tuple[str, str]:
-    """Two values, without a long beginning that they have in common."""
+    """Shortens two values by a long beginning that they share."""
     alike = 0
     while alike < min(len(a), len(b)) and a[alike] == b[alike]:
         alike += 1
@@ -221,7 +225,7 @@ def _from_difference(a: str, b: str) -> tuple[str, str]:
 
 
 def _fit(text: str, width: int) -> str:
-    """A text as wide as a column, cut where it is longer."""
+    """Cuts or pads a text to the width of a column."""
     return pad(cut(escape(text), width), width)
 
 

@@ -1,4 +1,4 @@
-"""`aivcs run exec` at the terminal."""
+"""Handler of `aivcs run exec`: executes a command and records it as a run."""
 
 import os
 import sys
@@ -42,7 +42,7 @@ def exec_(
     best_effort: bool,
     github_annotations: bool,
 ) -> int:
-    """Executes a command, records it as a run, and exits as it did."""
+    """Executes a command, records it as a run, and exits with the command's exit code."""
     recording: Recording | None = None
     signals: Signals | None = None
     environment = dict(context.environment)
@@ -109,7 +109,7 @@ def _start(
     git_sha: "str | None",
     **what: "Any",
 ) -> Recording:
-    """Starts a run, as `commands.run.start.start` does, and returns what records it."""
+    """Starts a run, and returns what records it."""
     repo = context.repository()
     if git_sha is None:
         from aivcs.cli.session.git_identity import commit
@@ -134,7 +134,7 @@ def _id_file(path: "str | None") -> "CiFile | None":
 
 
 def _nothing() -> None:
-    """Listens to nothing."""
+    """Does nothing, where no recording listens."""
 
 
 def _report(context: "Context", error: Exception) -> int:
@@ -144,7 +144,7 @@ def _report(context: "Context", error: Exception) -> int:
 
 
 def _secrets(context: "Context", repo: "Repository") -> "dict[bytes, str]":
-    """The values that are not to be recorded, by all that any configuration says."""
+    """Returns the values to mask, named by the patterns of aivcs and of all configuration files."""
     from aivcs.trace.redaction import PATTERNS, find_secrets
 
     patterns = list(PATTERNS)
@@ -161,7 +161,7 @@ def _status(outcome: Outcome) -> str:
 def _finish(
     context: "Context", recording: Recording, outcome: Outcome, *, best_effort: bool
 ) -> int:
-    """Ends the run, says what went wrong on our side, and returns the exit code."""
+    """Ends the run, reports failures of aivcs, and returns the exit code."""
     name = ""
     if outcome.signal:
         from signal import Signals as Names

@@ -1,4 +1,4 @@
-"""`aivcs run` at the terminal."""
+"""Handlers of `aivcs run`: each calls its command and prints the result."""
 
 from aivcs.codec.json import encode_trusted
 from aivcs.errors import UsageError
@@ -70,7 +70,7 @@ def start(
 
 
 def ci_tags(context: "Context") -> "dict[str, str] | None":
-    """Returns what a CI system says of its job, as tags."""
+    """Returns the tags that describe a job of a CI system; None outside one."""
     if "GITHUB_ACTIONS" not in context.environment and "GITLAB_CI" not in context.environment:
         return None
     from aivcs.cli.session.ci_tags import tags_of
@@ -175,7 +175,7 @@ def annotate(
 
 
 def show(context: "Context", run: "str | None", as_json: bool, github_summary: bool) -> None:
-    """Prints the record of a run, and for a person what it did."""
+    """Prints the record of a run; for a person also its steps."""
     from aivcs.cli.render import output as render
     from aivcs.commands.run.show import show
 
@@ -203,7 +203,7 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
 
 
 def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_json: bool) -> None:
-    """Prints the events of a run, a line each."""
+    """Prints the events of a run, one per line."""
     from aivcs.cli.render import output as render
     from aivcs.commands.run.events import events
 
@@ -238,7 +238,7 @@ def list_(
     limit: "int | None",
     as_json: bool,
 ) -> int:
-    """Prints the runs that fit, newest first; not 0 if some cannot be read."""
+    """Prints the matching runs, newest first. Exit code 14 or 16 if some cannot be read."""
     from aivcs.commands.run.list import list_, live_specs
 
     unread: list[StorageError] = []
@@ -291,7 +291,7 @@ def stats(
     since: "str | None",
     as_json: bool,
 ) -> int:
-    """Prints how the runs of each agent went; not 0 if some cannot be read."""
+    """Prints figures of each agent's runs. Exit code 14 or 16 if some cannot be read."""
     from aivcs.cli.exit_codes import report_unread
     from aivcs.cli.render import output as render
     from aivcs.cli.render.time_format import parse_since
@@ -342,7 +342,7 @@ def diff(
     exit_code: bool,
     as_json: bool,
 ) -> int:
-    """Prints how two runs differ; 1 if they do and that was asked for."""
+    """Prints the differences of two runs. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.render import output as render
     from aivcs.cli.run import comparison_view as view
     from aivcs.commands.run.diff import compare_runs
@@ -360,7 +360,7 @@ def diff(
 def reap(
     context: "Context", runs: "list[str]", older_than: "str | None", dry_run: bool, as_json: bool
 ) -> int:
-    """Prints the ids of the runs that were reaped, and says why; 15 or 14 if one was refused."""
+    """Prints the ids of the reaped runs, and the reasons on stderr. 15 or 14 if one was refused."""
     from aivcs.cli.exit_codes import report
     from aivcs.cli.render import output as render
     from aivcs.cli.render.time_format import parse_since
@@ -398,7 +398,7 @@ def reap(
 
 
 def _explain_empty_list(context: "Context", agents: "list[str]") -> None:
-    """Says why a listing is empty, where a filter names something that no run ever had."""
+    """Explains an empty list, where a filter names an agent that no run has."""
     from aivcs.cli.hints import likely_agent
     from aivcs.cli.render.output import escape
 

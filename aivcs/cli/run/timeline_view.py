@@ -1,8 +1,8 @@
-"""How a run's timeline looks: a line for each step, folded where it is long.
+"""Formats a run's timeline: one line per step, shortened where it is long.
 
-Of a long run the beginning and the end are shown, and between them what went wrong; of a long text
-the beginning, and how long it is. `aivcs run events` has all of it. What a step is, and what it
-took, `aivcs.trace.timeline` says.
+Of a long run, the first and last steps are shown, and the failed ones between them; of a long text,
+its beginning and its size. `aivcs run events` prints everything. `aivcs.trace.timeline` computes
+the steps.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Timeline:
     """The timeline of one run."""
 
     def __init__(self, record: RunRecord, screen: int, *, color: bool) -> None:
-        """Takes the run, the cells of a line of the terminal, and whether to use colour."""
+        """Takes the run, the width of the terminal in cells, and whether to use colour."""
         self._record = record
         self._screen = screen
         self._color = color
@@ -47,7 +47,7 @@ class Timeline:
         self._events = self._bytes = 0
 
     def lines(self, events: Iterable[RunEvent]) -> Iterator[str]:
-        """Yields lines for each step that is shown, for what is left out, and for the totals.
+        """Yields lines for the shown steps, for the omitted ones, and for the totals.
 
         Args:
             events: The events of the run by seq; none is kept.
@@ -97,7 +97,7 @@ class Timeline:
             yield event
 
     def _step(self, step: Step) -> Iterator[str]:
-        """The lines of one step: when, how long, who or what, and what it was about."""
+        """Yields the lines of one step: when, how long, who or which tool, and its subject."""
         since = step.at - (self._start or 0)
         sign = "-" if since <= -1000 else "+"  # less than a millisecond is none
         offset = sign + short_duration(abs(since))
@@ -193,7 +193,7 @@ def _fold(text: str, whole: int, room: int) -> str:
 
 
 def size(number: int) -> str:
-    """Returns a number of bytes for a person: `12 B`, `1.2 KiB`, `34 MiB`."""
+    """Formats a number of bytes for a person: `12 B`, `1.2 KiB`, `34 MiB`."""
     if number < 1024:
         return f"{number} B"
     amount, unit = number / 1024, "KiB"
@@ -203,5 +203,5 @@ def size(number: int) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """Returns a number of things: `1 step`, `2,000 steps`."""
+    """Formats a number of things: `1 step`, `2,000 steps`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

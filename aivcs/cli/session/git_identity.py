@@ -1,4 +1,4 @@
-"""Who is acting, and on which commit: from the CI system, from git, or from the machine."""
+"""Finds the actor and the commit: from the CI system, from git, or from the machine."""
 
 import os
 
@@ -29,7 +29,9 @@ _GIT_HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON
 
 
 def commit(context: "Context") -> "str | None":
-    """Returns the commit being built, or the HEAD of the git repository around; else None.
+    """Returns the commit that is built, or HEAD of the surrounding git repository; else None.
+
+    If tracked files of that repository differ from the commit, it ends with `+dirty`.
 
     Where tracked files of that repository differ from the commit, it ends with `+dirty`.
     """
@@ -45,7 +47,9 @@ def commit(context: "Context") -> "str | None":
 
 
 def _is_dirty(context: "Context") -> bool:
-    """Whether git says that tracked files differ from HEAD; not where it cannot say, or is slow.
+    """Whether git reports that tracked files differ from HEAD. False if it cannot tell in time.
+
+    Started without `subprocess`, whose import takes longer than git does.
 
     Started without `subprocess`, whose import takes longer than git does.
     """
@@ -85,7 +89,7 @@ def _is_dirty(context: "Context") -> bool:
 
 
 def actor(context: "Context") -> str:
-    """Returns who acts: AIVCS_ACTOR, the CI system's actor, git's user, else user@host."""
+    """Returns the actor: AIVCS_ACTOR, the CI system's actor, git's user, else user@host."""
     for name in _ACTOR_VARIABLES:
         value = context.environment.get(name)
         if value:
@@ -105,7 +109,7 @@ def actor(context: "Context") -> str:
 
 
 def _git_folder(context: "Context") -> "str | None":
-    """The `.git` folder of the repository around, worktrees and submodules included."""
+    """Returns the `.git` folder of the surrounding repository, also of a worktree or submodule."""
     try:
         folder = context.working_directory()
     except UsageError:  # it was removed, so nothing is around
@@ -129,7 +133,7 @@ def _git_folder(context: "Context") -> "str | None":
 
 
 def _head(folder: str) -> "str | None":
-    """The commit that HEAD names, read as git writes it; None before the first commit."""
+    """Returns the commit of HEAD, read from git's files; None before the first commit."""
     text = _read(f"{folder}/HEAD").strip()
     common = folder
     for _ in range(5):  # as deep as git follows symbolic references
@@ -149,7 +153,7 @@ def _head(folder: str) -> "str | None":
 
 
 def _common(folder: str) -> str:
-    """The `.git` folder that a worktree shares with the others; else the folder itself."""
+    """Returns the `.git` folder that worktrees share, else the folder itself."""
     try:
         return os.path.join(folder, _read(f"{folder}/commondir").strip())
     except FileNotFoundError:
@@ -169,7 +173,7 @@ def _packed(common: str, name: str) -> "str | None":
 
 
 def _git_user(context: "Context") -> "str | None":
-    """Git's user as `Name <email>`, or what of it is configured."""
+    """Returns git's user as `Name <email>`, or the part of it that is configured."""
     home = context.environment.get("HOME", "")
     base = context.environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
     folder = _git_folder(context)
@@ -190,7 +194,7 @@ def _git_user(context: "Context") -> "str | None":
 
 
 def _read_user(text: str, found: "dict[str, str]") -> bool:
-    """Reads the `[user]` section of a git configuration; False if it takes git to read it."""
+    """Reads the `[user]` section of a git configuration. False if only git can read it."""
     section = ""
     for line in text.splitlines():
         line = line.strip()

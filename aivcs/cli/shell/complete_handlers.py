@@ -1,11 +1,10 @@
-"""`aivcs __complete`, which the completion files of the shells ask for names of things in a store.
+"""`aivcs __complete`: the candidates for a word, called by the completion files of the shells.
 
     aivcs __complete KIND WORD... PREFIX
 
-The words are those behind `aivcs` on the line that is being completed, the last of them what has
-been typed of the one in question. A line for each candidate: the value, a tab, what it is. Whatever
-goes wrong, nothing is said and nothing offered; and somebody who waits for a key to do something
-does not wait long.
+The words are those after `aivcs` on the line that is being completed; the last is the beginning of
+the word in question. Each candidate is a line: the value, a tab, its description. Errors print
+nothing and offer nothing, and a time limit protects whoever waits for a key.
 """
 
 import os
@@ -25,7 +24,7 @@ _TIMEOUT_S = 2
 
 
 def complete(context: "Context", kind: str, words: "list[str]") -> None:
-    """Prints what may stand there."""
+    """Prints the candidates."""
     context.quiet = True
     _give_up_in_time()
     try:
@@ -99,7 +98,7 @@ def _read(words: "list[str]") -> "tuple[dict[str, Any], list[str]]":
 def _split(
     words: "list[str]", spellings: "dict[str, tuple[str, Any]]"
 ) -> "tuple[dict[str, str], list[str]]":
-    """Takes the options off the beginning: those with a value, and the words behind them."""
+    """Splits leading options, with their values, from the words after them."""
     options: dict[str, str] = {}
     at = 0
     while at < len(words) and words[at][:1] == "-" != words[at]:
@@ -117,7 +116,7 @@ def _split(
 
 
 def _unquoted(word: str) -> str:
-    """A word as the shell will pass it on, as far as that can be known without running anything."""
+    """Returns a word as the shell will pass it on, as far as can be known without running code."""
     if not any(mark in word for mark in "'\"\\"):
         return word
     import shlex

@@ -1,4 +1,4 @@
-"""`aivcs shell-init`, and the process behind the functions that it prints."""
+"""`aivcs shell-init` and its background process, and `aivcs completion`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMPLETION_FILES = {"bash": "aivcs.bash", "zsh": "_aivcs", "fish": "aivcs.fish"
 
 
 def init(context: Context, shell: str | None) -> None:
-    """Prints the functions; the text is the same for both shells."""
+    """Prints the shell functions; the text is the same for both shells."""
     if shell is not None and shell not in {"bash", "zsh"}:
         raise UsageError(f"there are functions for bash and zsh, not for {shell[:60]!a}")
     path = os.path.join(os.path.dirname(__file__), "session.sh")
@@ -50,7 +50,7 @@ def completion(context: Context, shell: str) -> None:
 
 
 def session(context: Context, folder: str, first: str, shell: str, run: str) -> None:
-    """Prints nothing; returns when the process listens."""
+    """Starts the background process, and returns when it reads its pipe. Prints nothing."""
     from aivcs.cli.shell import supervisor as background
 
     if not (first.isdecimal() and shell.isdecimal()):
@@ -82,7 +82,7 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
 
 
 def _own_command() -> list[str]:
-    """How this command was called, so that the functions call the same from everywhere."""
+    """Returns how this command was called, for functions that must work from every folder."""
     path = os.path.abspath(sys.argv[0])
     if os.path.basename(path) == "aivcs" and os.access(path, os.X_OK):
         return [path]
@@ -90,7 +90,7 @@ def _own_command() -> list[str]:
 
 
 def _find_run(context: Context, run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
-    """Returns the run that `aivcs run log` would mean there."""
+    """Returns the run that `aivcs run log` would use there."""
     context.environment = {**os.environ, "AIVCS_STORE": store}
     try:
         context.enter(there)

@@ -1,10 +1,10 @@
-"""The background process of a script's shells: its folder, its pipes, its beginning and its end.
+"""The background process of a script's shells: its folder, its pipes, its start and its end.
 
-There are two processes. The *server* reads the pipe `in` as its standard input and stores events.
-Its parent, the *supervisor*, waits: when the server was killed it goes on reading, so that no shell
-hangs that writes to a full pipe, and when the script is gone it removes the folder. Neither is a
-job of the shell, which may `wait`, nor in its process group, which Ctrl-C ends, nor keeps any of
-its files open.
+Two processes: the *server* reads the pipe `in` as its standard input and stores events. Its parent,
+the *supervisor*, waits. If the server is killed, the supervisor continues to read, so that no shell
+hangs while it writes to a full pipe. When the script has ended, it removes the folder. Neither
+process is a job of the shell, which may `wait`, nor in its process group, which Ctrl-C ends, and
+neither keeps any of its files open.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _POLL_S = 0.2
 
 
 def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
-    """Starts the background process of a script and returns when it listens, or if it does already.
+    """Starts the background process of a script. Returns when it listens, or listened already.
 
     Args:
         folder: Its private folder, whose parent is made private, too, if it is not there.
@@ -71,10 +71,10 @@ def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
 
 
 def fetch(folder: str, name: str) -> bytes:
-    """Returns the bytes of a file in the folder, and removes it.
+    """Returns the content of a file in the folder, and removes the file.
 
     Raises:
-        BackendError: It cannot be read.
+        BackendError: The file cannot be read.
     """
     path = f"{folder}/{name}"
     try:
@@ -87,7 +87,7 @@ def fetch(folder: str, name: str) -> bytes:
 
 
 def answer(folder: str, shell: str, text: bytes) -> None:
-    """Writes to the pipe of a shell, if it still waits there."""
+    """Writes to the pipe of a shell, if the shell still waits there."""
     try:
         pipe = os.open(f"{folder}/answers.{shell}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
@@ -101,7 +101,7 @@ def answer(folder: str, shell: str, text: bytes) -> None:
 
 
 def _claim(folder: str) -> int | None:
-    """Makes the folder and locks its file `pid`; None if a process serves there."""
+    """Creates the folder and locks its file `pid`; None if a process serves there already."""
     above = os.path.dirname(os.path.dirname(folder))
     if not os.path.isdir(above):
         raise BackendError(f"{above} is no folder; make it, or set TMPDIR to one")
@@ -168,7 +168,7 @@ def _sweep(base: str) -> None:
 
 
 def _guard(folder: str) -> int:
-    """Locks a folder, by which systemd-tmpfiles(8) knows that it is not to be cleaned up."""
+    """Locks the folder, so that systemd-tmpfiles(8) does not clean it up."""
     guard = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -194,7 +194,7 @@ def _open_pipe(path: str) -> int:
 
 
 def _detach(pipe: int, *kept: int) -> None:
-    """Leaves the shell's job, terminal, folder and files; reads the pipe as standard input."""
+    """Leaves the shell's job, terminal, folder and files; makes the pipe standard input."""
     os.setsid()
     os.dup2(pipe, 0)
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -214,7 +214,7 @@ def _detach(pipe: int, *kept: int) -> None:
 def _supervise(
     folder: str, first: int, session: Callable[[], ShellSession], lock: int, done: int
 ) -> NoReturn:
-    """Starts the server, and tidies up after it."""
+    """Starts the server, and removes the folder after the script has ended."""
     # Until the server is ready for it: it may be told to end before it has begun.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     server = os.fork()
@@ -246,7 +246,7 @@ def _supervise(
 
 
 def serve(folder: str, first: int, session: ShellSession) -> None:
-    """Serves until every shell that spoke has gone, or until SIGTERM; stores what it was given.
+    """Serves until every shell has ended, or until SIGTERM; stores all received events.
 
     Args:
         folder: The private folder; removed unless a signal is the reason.
@@ -300,7 +300,7 @@ def _any_alive(shells: set[str]) -> bool:
 
 
 class _Watch:
-    """Waits for the pipe, and for the end of the first shell."""
+    """Waits for data in the pipe and for the end of the first shell."""
 
     def __init__(self, first: int) -> None:
         self._first = first
@@ -321,14 +321,14 @@ class _Watch:
         self._poll.register(descriptor, select.POLLIN)
 
     def is_over(self) -> bool:
-        """Whether the first shell has gone."""
+        """Whether the first shell has ended."""
         if not self._over and self._handle < 0:
             process = find_process(self._first)
             self._over = process is None or process.is_over
         return self._over
 
     def wait(self, seconds: float | None) -> bool:
-        """Whether the pipe has something, after waiting for that or anything else to happen."""
+        """Waits for data or another event. Returns whether the pipe has data."""
         if self._handle < 0 and not self._over:
             seconds = _POLL_S if seconds is None else min(seconds, _POLL_S)
         ready = [d for d, _ in self._poll.poll(None if seconds is None else seconds * 1000)]

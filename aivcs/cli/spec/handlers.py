@@ -32,7 +32,7 @@ def create(
     partial: bool,
     as_json: bool,
 ) -> None:
-    """Prints the digest of the spec; on standard error what was taken, if that was not said."""
+    """Prints the digest of the spec. On stderr, with `--auto`, the selected files."""
     from aivcs.specs.selection import select
 
     if partial and complete:
@@ -126,7 +126,7 @@ def diff(
     exit_code: bool,
     as_json: bool,
 ) -> int:
-    """Prints what differs; 1 if something does and that was asked for."""
+    """Prints the differences of two specs. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.spec import comparison_view as spec_comparison
     from aivcs.commands.spec.diff import compare_specs, compare_with_tree
 

@@ -1,4 +1,4 @@
-"""`aivcs init`, `status`, `verify`, `gc` and `head` at the terminal."""
+"""Handlers of `aivcs init`, `status`, `verify`, `gc` and `head`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
 
 
 def status(context: Context, as_json: bool) -> int:
-    """Prints a store at a glance; 14 if some of it cannot be read."""
+    """Prints an overview of a store. Exit code 14 if some of it cannot be read."""
     from aivcs.commands.store.status import status
 
     found = status(context.repository())
@@ -93,7 +93,7 @@ def status(context: Context, as_json: bool) -> int:
 def verify(
     context: Context, heads: list[str], head_signature: str | None, repair: bool, as_json: bool
 ) -> int:
-    """Prints what is wrong with a store, or not what some heads say; 14 if damage remains."""
+    """Prints the damage in a store, and differences from given heads. 14 if damage remains."""
     signed = None if head_signature is None else _signed_head(context, heads, head_signature)
     return _verify(context, "blobs runs releases", repair, as_json, heads, signed)
 
@@ -160,7 +160,7 @@ def _verify(
 
 
 def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -> None:
-    """Prints the digest of a new manifest of the heads of all logs, and its signature if asked."""
+    """Prints the digest of a new heads manifest, and its signature if asked."""
     from aivcs.commands.store.head import take
 
     repo = context.repository()
@@ -182,7 +182,7 @@ def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -
 
 
 def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> None:
-    """Prints a line for each blob that goes, and on stderr how much that is."""
+    """Prints a line for each deleted blob, and the total on stderr."""
     from aivcs.cli.render.time_format import parse_duration
     from aivcs.commands.store.gc import GRACE_S, clear_leftovers, collect
 
@@ -206,17 +206,17 @@ def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> Non
 
 
 def verify_blobs(context: Context, repair: bool, as_json: bool) -> int:
-    """As `verify`, for blobs only."""
+    """Prints the damage in the blobs. Exit code 14 if damage remains."""
     return _verify(context, "blobs", repair, as_json)
 
 
 def verify_runs(context: Context, repair: bool, as_json: bool) -> int:
-    """As `verify`, for runs only."""
+    """Prints the damage in the run logs. Exit code 14 if damage remains."""
     return _verify(context, "runs", repair, as_json)
 
 
 def verify_releases(context: Context, repair: bool, as_json: bool) -> int:
-    """As `verify`, for releases only."""
+    """Prints the damage in the release logs. Exit code 14 if damage remains."""
     return _verify(context, "releases", repair, as_json)
 
 

@@ -17,7 +17,10 @@ _SMALL_BLOB_BYTES = 1 << 20
 
 
 def get(repo: "Repository", digest: str) -> "Iterator[bytes | memoryview]":
-    """Yields the bytes of a blob; nothing before all of them are verified.
+    """Yields the bytes of a blob, after all of them are verified.
+
+    Use each piece before the next is requested: both may be in the same memory. A small blob is
+    read once, a large one twice, because bytes sent down a pipe cannot be taken back.
 
     Each piece is to be used before the next is asked for, which may be in the same memory. A small
     blob is read once; a large one is read twice, because what went down a pipe cannot be
@@ -25,7 +28,7 @@ def get(repo: "Repository", digest: str) -> "Iterator[bytes | memoryview]":
 
     Raises:
         NotFoundError: No blob has this digest.
-        IntegrityError: What is stored is damaged.
+        IntegrityError: The stored data is damaged.
     """
     whole = repo.resolve_digest(digest)
     with repo.blobs.open(whole) as stream:
@@ -44,11 +47,11 @@ def get(repo: "Repository", digest: str) -> "Iterator[bytes | memoryview]":
 
 
 def get_to_file(repo: "Repository", digest: str, path: str) -> None:
-    """Writes a blob to a file, which afterwards is as before or has exactly the verified bytes.
+    """Writes a blob to a file: afterwards it has the verified bytes, or is unchanged.
 
     Raises:
         NotFoundError: No blob has this digest.
-        IntegrityError: What is stored is damaged.
+        IntegrityError: The stored data is damaged.
         BackendError: The file cannot be written.
     """
     whole = repo.resolve_digest(digest)
@@ -85,7 +88,7 @@ def _read_full(stream: "BinaryIO") -> bytes:
 
 
 def _mode_of(path: str) -> "int | None":
-    """The mode of a file that is to be written, None if there is none yet."""
+    """Returns the mode of the output file; None if there is none yet."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -96,7 +99,9 @@ def _mode_of(path: str) -> "int | None":
 
 
 def _descriptor_of(path: str) -> "int | None":
-    """The descriptor that a path like /dev/stdout stands for, None if it is a file's own.
+    """Returns the descriptor that a path like /dev/stdout names; None for other paths.
+
+    That file has earlier output and is open elsewhere: it must not be replaced or emptied.
 
     The file behind it has what was written before, and is still open elsewhere: it must not be
     replaced, nor emptied.
@@ -129,7 +134,7 @@ def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:
 
 
 def _copy(stream: "BinaryIO", fd: int) -> None:
-    """Writes all of a stream to a file; a long one is read and written at once."""
+    """Copies a stream to a file. Reads and writes at the same time if it is long."""
     from aivcs.util.write_behind import copy, read_into
 
     copy(lambda buffer: read_into(stream, buffer), fd, sync=True)

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def has(repo: "Repository", digests: "Sequence[str]") -> "Iterator[tuple[str, bool]]":
-    """Yields, for each digest or prefix, what it names and whether it is there.
+    """Yields, for each digest or prefix, the whole digest and whether the blob is stored.
 
     Raises:
-        InvalidDigestError: One is no digest.
+        InvalidDigestError: An operand is not a digest.
         AmbiguousError: A prefix fits several blobs.
     """
     for text in digests:

@@ -1,4 +1,4 @@
-"""The user's files as input: opened, read and stored, with errors that name the path."""
+"""Opens, reads and stores the user's files, with errors that name the path."""
 
 import os
 from stat import S_ISDIR
@@ -18,10 +18,10 @@ _CHUNK_BYTES = 1 << 20
 
 
 def require_file(path: str) -> None:
-    """Refuses a path that cannot be read as a file, before anything is stored.
+    """Refuses a path that is not a readable file, before anything is stored.
 
     Raises:
-        UsageError: It is empty, is not there, or is a folder.
+        UsageError: The path is empty, does not exist, or is a folder.
     """
     if not path:
         raise UsageError("FILE is empty; is a variable unset?")
@@ -44,8 +44,8 @@ def open_input(path: str) -> "BinaryIO":
     """Opens a user's file for reading.
 
     Raises:
-        UsageError: It is not there or is a folder.
-        BackendError: It cannot be opened.
+        UsageError: The path does not exist or is a folder.
+        BackendError: The file cannot be opened.
     """
     try:
         return open(path, "rb", buffering=0)
@@ -57,10 +57,10 @@ def open_input(path: str) -> "BinaryIO":
 
 
 def read_input(stream: "BinaryIO", size: int, what: str) -> bytes:
-    """Reads up to `size` bytes of what the user gave.
+    """Reads up to `size` bytes of the user's input.
 
     Raises:
-        BackendError: It cannot be read.
+        BackendError: The file cannot be read.
     """
     try:
         return stream.read(size)
@@ -72,7 +72,7 @@ def read_paths(stream: "BinaryIO", separator: bytes) -> "Iterator[str]":
     """Yields the paths that a stream lists, each ended by `separator`.
 
     Raises:
-        UsageError: One is empty.
+        UsageError: A path is empty.
         BackendError: The stream cannot be read.
     """
     carry = b""
@@ -87,7 +87,7 @@ def read_paths(stream: "BinaryIO", separator: bytes) -> "Iterator[str]":
 
 
 def _listed(path: bytes) -> str:
-    """A path from a list, where `-` is a file of that name and not standard input."""
+    """Returns a path from a list, where `-` is a file of that name and not standard input."""
     return "./-" if path == b"-" else os.fsdecode(path)
 
 

@@ -1,4 +1,4 @@
-"""`aivcs blob pin`: keeps blobs although nothing may refer to them."""
+"""`aivcs blob pin`: keeps blobs that nothing refers to."""
 
 from aivcs.errors import NotFoundError
 
@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
 
 def pin(repo: "Repository", digests: "Sequence[str]") -> None:
-    """Pins blobs: they are kept although nothing may refer to them, until they are unpinned.
+    """Pins blobs: gc keeps them, until they are unpinned, even if nothing refers to them.
+
+    All are checked before any is pinned; pinning a blob again is harmless. `NAME@current` and the
+    like name a released spec.
 
     All are checked before any is pinned; pinning again is harmless. `NAME@current` and the like
     name a spec that was released.
 
     Raises:
-        InvalidDigestError: One is no digest.
-        NotFoundError: One is not there.
+        InvalidDigestError: An operand is not a digest.
+        NotFoundError: A blob is not in the store.
         AmbiguousError: A prefix fits several blobs.
     """
     with repo.hold():
@@ -33,7 +36,7 @@ def pin(repo: "Repository", digests: "Sequence[str]") -> None:
 def resolve_blob(
     repo: "Repository", text: str, resolve: "Callable[[str], ContentDigest] | None" = None
 ) -> "ContentDigest":
-    """The blob that a text names: what was released, or as `resolve` (by default any digest)."""
+    """Returns the blob that a text names: a release, or a digest as `resolve` takes it."""
     if "@" in text:
         return repo.resolve_spec(text, allow_missing=True)
     return (resolve or repo.resolve_digest)(text)

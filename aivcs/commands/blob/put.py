@@ -19,16 +19,16 @@ def put(
     """Stores files, and yields the digest and path of each once it is durable.
 
     Args:
-        repo: Where to.
+        repo: The repository.
         paths: The files; `-` is `stdin`.
-        stdin: What `-` reads.
+        stdin: Standard input, for `-`.
 
     Several are stored together, so their digests come many at once. When one cannot be stored,
     those before it are, and the error says how many.
 
     Raises:
         UsageError: A file is not there or is a folder; nothing of a sequence of paths was stored.
-        BackendError: One cannot be read or stored.
+        BackendError: A file cannot be read or stored.
     """
     if isinstance(paths, (list, tuple)):
         for path in paths:
@@ -55,7 +55,7 @@ def put(
 def _contents(
     paths: "Iterable[str]", stdin: "BinaryIO", read: "list[str] | deque[str]"
 ) -> "Iterator[BinaryIO]":
-    """Yields each file, open, until the next is asked for, and appends its path to a list."""
+    """Yields each file, open until the next one is requested, and appends its path to a list."""
     for path in paths:
         read.append(path)
         if path == "-":

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 
 def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> None:
-    """Removes blobs; all are checked before any is removed.
+    """Removes blobs. All are checked before any is removed.
+
+    With `force`, the pins of these blobs are removed as well: a pin on a missing blob is damage.
 
     Forced, it takes the pins of these blobs away as well, which would ask for what is gone.
 
     Raises:
-        UsageError: One is not a whole digest.
-        NotFoundError: One is not there, unless forced.
-        ConflictError: One is referred to, unless forced.
+        UsageError: An operand is not a whole digest.
+        NotFoundError: A blob is not in the store, unless forced.
+        ConflictError: Something refers to a blob, unless forced.
     """
     wanted = []
     for text in digests:

@@ -1,4 +1,4 @@
-"""The blobs of a store with size, age, kind and what refers to them, for `aivcs blob ls -l`."""
+"""Lists the blobs of a store with size, age, kind and referrer, for `aivcs blob ls -l`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _POLICY_BEGINNING = b'{"format":1,"rules":{'
 
 
 class ListedBlob(NamedTuple):
-    """A blob, as a list tells of it.
+    """A blob in a list.
 
     Attributes:
         digest: Its digest.
-        size: Its bytes.
-        stored_at: When it was put last.
+        size: Its size in bytes.
+        stored_at: When it was last put.
         kind: What it looks like: `spec`, `tree`, `folder`, `policy`, `json`, `text`, `binary`, or
             `damaged` where it is seen at once not to be what it was.
         named_by: What refers to it, the first of them: a release, a run, an event, a blob or a pin;
@@ -46,11 +46,11 @@ class ListedBlob(NamedTuple):
 
 
 def list_blobs(repo: Repository, prefix: str = "") -> Iterator[ListedBlob]:
-    """Yields the blobs whose digests begin with a prefix, in order, with what is known of each.
+    """Yields the blobs whose digests begin with a prefix, in order of digests.
 
     Raises:
         UsageError: The prefix is not hexadecimal.
-        IntegrityError: A log or a blob that counts is damaged: it could refer to anything.
+        IntegrityError: A log or a referring blob is damaged: it could refer to anything.
         BackendError: The store cannot be read.
     """
     wanted = ls(repo, prefix)
@@ -74,10 +74,10 @@ def list_blobs(repo: Repository, prefix: str = "") -> Iterator[ListedBlob]:
 
 
 def kind_of(repo: Repository, digest: ContentDigest) -> str:
-    """Returns what a blob looks like, as `ListedBlob.kind`.
+    """Returns the kind of a blob, as `ListedBlob.kind`.
 
     Raises:
-        NotFoundError: It is not in the store.
+        NotFoundError: The blob is not in the store.
     """
     try:
         with repo.blobs.open(digest) as stream:

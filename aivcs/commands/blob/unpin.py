@@ -1,4 +1,4 @@
-"""`aivcs blob unpin`: takes pins away."""
+"""`aivcs blob unpin`: removes pins."""
 
 from aivcs.commands.blob.pin import resolve_blob
 
@@ -10,14 +10,16 @@ if TYPE_CHECKING:
 
 
 def unpin(repo: "Repository", digests: "Sequence[str]") -> None:
-    """Takes pins away; a blob that is not pinned is as it should be, so that is no error.
+    """Removes pins. A blob without a pin is not an error.
+
+    A prefix may name a pin or, if it fits none, a blob; `NAME@SEQ` and the like as for `pin`.
 
     A prefix may be of a pin or, if it fits none, of a blob; `NAME@SEQ` and the like as for `pin`.
 
     Raises:
-        InvalidDigestError: One is no digest.
+        InvalidDigestError: An operand is not a digest.
         NotFoundError: A prefix fits neither a pin nor a blob.
-        AmbiguousError: A prefix fits several.
+        AmbiguousError: A prefix fits several pins or blobs.
     """
     for digest in [resolve_blob(repo, text, repo.resolve_pin) for text in digests]:
         repo.unpin(digest)

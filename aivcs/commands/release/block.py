@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "Block":
-    """Blocks a spec under a name; returns the entry.
+    """Blocks a spec under a name. Returns the entry.
 
     Args:
-        repo: Where.
+        repo: The repository.
         name: The agent's name.
         target: The spec, as for `resolve_released`.
         by: Who blocks it.
@@ -23,7 +23,7 @@ def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -
 
     Raises:
         UsageError: The target is empty.
-        ReleaseNotFoundError: Nothing was released under the name, or not the target.
+        ReleaseNotFoundError: The name has no release, or not the target.
         AmbiguousError: A prefix fits several releases of the name.
         InvalidNameError: The reason or the actor is empty.
     """
@@ -37,7 +37,7 @@ def resolve_released(repo: "Repository", name: str, text: str) -> "ContentDigest
 
     Raises:
         UsageError: The text is empty.
-        ReleaseNotFoundError: Nothing was released under the name, or not this.
+        ReleaseNotFoundError: The name has no release, or not this one.
         AmbiguousError: A prefix fits several releases of the name.
     """
     from aivcs.log.release import find_release

@@ -1,4 +1,4 @@
-"""`aivcs release current`: returns what is live under a name."""
+"""`aivcs release current`: finds the live release of a name."""
 
 from aivcs import errors
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def current(repo: "Repository", name: str) -> "ReleaseRecord":
-    """Returns the entry that says what is live.
+    """Returns the live release of a name.
 
     Raises:
-        ReleaseNotFoundError: Nothing was released under the name.
+        ReleaseNotFoundError: The name has no release.
     """
     record = repo.releases.current(name)
     if record is None:

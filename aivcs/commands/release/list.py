@@ -1,4 +1,4 @@
-"""`aivcs release list`: what is live under each name."""
+"""`aivcs release list`: finds the live release of each name."""
 
 from aivcs.commands.release.history import CURRENT, HistoryEntry
 from aivcs.errors import StorageError
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def list_(repo: "Repository") -> "tuple[list[HistoryEntry], list[StorageError]]":
-    """Returns what is live under each name, by name, and what is wrong where it cannot be read."""
+    """Returns the live release of each name, by name, and the errors of unreadable logs."""
     live: list[HistoryEntry] = []
     damaged: list[StorageError] = []
     for name in repo.releases.list_names():

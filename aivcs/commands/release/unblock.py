@@ -1,4 +1,4 @@
-"""`aivcs release unblock`: takes a block back."""
+"""`aivcs release unblock`: ends a block."""
 
 from aivcs import errors
 from aivcs.commands.release.block import resolve_released
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str) -> "Block":
-    """Takes a block back; returns the entry.
+    """Ends the block of a spec. Returns the entry.
 
     Args:
-        repo: Where.
+        repo: The repository.
         name: The agent's name.
         target: The spec, as for `resolve_released`, or the prefix of one that is blocked.
         by: Who takes it back.
@@ -22,9 +22,9 @@ def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str)
 
     Raises:
         UsageError: The target is empty.
-        ReleaseNotFoundError: Nothing was released under the name, or not the target.
-        AmbiguousError: A prefix fits several that are blocked, or several releases.
-        ConflictError: It is not blocked.
+        ReleaseNotFoundError: The name has no release, or not the target.
+        AmbiguousError: A prefix fits several blocked specs or several releases.
+        ConflictError: The spec is not blocked.
     """
     blocked = sorted(mark.spec_digest for mark in repo.releases.blocks(name))
     fitting = [d for d in blocked if len(target) >= MIN_PREFIX and d.startswith(target.lower())]

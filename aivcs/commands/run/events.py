@@ -1,4 +1,4 @@
-"""`aivcs run events`: yields the events of a run, and those to come if asked."""
+"""`aivcs run events`: reads the events of a run, and follows it if asked."""
 
 from aivcs import errors
 from aivcs.errors import UsageError
@@ -20,19 +20,22 @@ def events(
 ) -> "Iterator[RunEvent]":
     """Yields the events of a run by seq.
 
+    With `follow`, it yields the stored events in the order of the log (a seq may come late), then
+    each new one until the run ends. Memory does not grow with the number of events.
+
     Following, it yields them as they were appended (a seq may come late), then each that is added,
     until the run ends; it holds none of them, however many there are.
 
     Args:
-        repo: Where it is.
+        repo: The repository.
         run: The run.
-        kinds: Only events of these kinds, if there are any.
-        follow: To follow: what waits for so many seconds when there is nothing new, or less.
+        kinds: Events of these kinds; empty is all.
+        follow: Waits up to that many seconds when there is no new event; None: do not follow.
 
     Raises:
-        UsageError: The kind is empty.
-        RunNotFoundError: There is no such run, or no longer.
-        IntegrityError: What is stored is damaged.
+        UsageError: A kind is empty.
+        RunNotFoundError: No run has this id, or it was removed.
+        IntegrityError: The stored data is damaged.
     """
     if "" in kinds:
         raise UsageError("KIND is empty; is a variable unset?")
@@ -46,7 +49,7 @@ def events(
 def _follow(
     repo: "Repository", run_id: "RunId", pause: "Callable[[float], object]"
 ) -> "Iterator[RunEvent]":
-    """Yields the events as they stand in the log, then those that are appended, until the end."""
+    """Yields the events in the order of the log, then each new one until the run ends."""
     from aivcs.errors import IntegrityError
     from aivcs.log import chain
     from aivcs.log.run import event_of

@@ -28,20 +28,20 @@ def finish(
     """Ends a run.
 
     Args:
-        repo: Where it is.
+        repo: The repository.
         run: The run.
-        status: `completed`, `failed` or `cancelled`; None goes by the exit code.
-        exit_code: The exit code of what ran: 0 completed, 130 and 143 cancelled, else failed.
-        if_running: Whether a run that is over already is fine.
+        status: `completed`, `failed` or `cancelled`; None: derived from the exit code.
+        exit_code: The exit code of the process: 0 completed, 130 and 143 cancelled, else failed.
+        if_running: Do nothing if the run is over.
         state: The digest of its final state, which must be stored.
-        state_file: Or a file, which is stored and is the final state.
-        duration_ms: How long it took, or None to measure from its start.
+        state_file: Or a file, which is stored as the final state.
+        duration_ms: The duration in milliseconds; None: since its start.
 
     Raises:
-        UsageError: Both state and file, or an exit code that is none.
-        RunNotFoundError: There is no such run.
-        InvalidRunStateError: It is over already.
-        NotFoundError: The final state is not in the store.
+        UsageError: Both state and file are given, or the exit code or the duration is out of range.
+        RunNotFoundError: No run has this id.
+        InvalidRunStateError: The run is over.
+        NotFoundError: The blob of the final state is not in the store.
     """
     if state is not None and state_file is not None:
         raise UsageError("give the final state once: --state DIGEST or --state-file FILE")

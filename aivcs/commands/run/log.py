@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_kind(kind: str) -> None:
-    """Refuses a KIND that reads as an option or as a payload: on the command line it was forgotten.
+    """Refuses a KIND that looks like an option or a payload: KIND was probably forgotten.
 
     Raises:
         UsageError: It does.
@@ -31,12 +31,15 @@ def check_kind(kind: str) -> None:
 
 
 def check_operands(repo: "Repository", run: str, kind: "str | None") -> None:
-    """Refuses a KIND as `check_kind`, or for want of one; suspects RUN where there is no such run.
+    """Refuses a missing or implausible KIND; blames RUN if no run has that id.
+
+    If a variable for RUN is unset, the shell drops the word: KIND takes the place of RUN, and
+    PAYLOAD that of KIND.
 
     An unset variable in the place of RUN makes of KIND the RUN, and of PAYLOAD the KIND.
 
     Raises:
-        UsageError: It is missing, or reads as something else.
+        UsageError: KIND is missing or implausible.
     """
     try:
         if kind is None:
@@ -68,20 +71,20 @@ def log(
     """Appends one event and returns its seq.
 
     Args:
-        repo: Where to.
+        repo: The repository.
         run: The run.
-        kind: What happened.
+        kind: The kind of the event.
         words: The payload, as for `parse_payload`; a single `-` reads it from `stdin`.
-        files: `KEY=PATH`: members that are the text of a file.
-        blobs: `KEY=PATH`: members `{"$blob": DIGEST}` of files that are stored.
-        stdin: What `-` reads.
-        seq: The event's number, or None for the next one.
-        timestamp: When it happened, or None for now.
+        files: `KEY=PATH`: adds a member with the text of a file.
+        blobs: `KEY=PATH`: stores a file and adds a member `{"$blob": DIGEST}`.
+        stdin: Standard input, for `-`.
+        seq: The event's number; None: the next one.
+        timestamp: The time of the event (RFC 3339); None: now.
 
     Raises:
         UsageError: The payload is not acceptable.
-        RunNotFoundError: There is no such run.
-        InvalidRunStateError: It is over.
+        RunNotFoundError: No run has this id.
+        InvalidRunStateError: The run is over.
         ConflictError: Another event has this seq.
         SerializationError: The event is too large.
     """
@@ -114,12 +117,12 @@ def log_stream(
     atomic: bool,
     stored: "Callable[[list[int]], None]",
 ) -> None:
-    """Appends the events that a stream of JSON Lines gives, in batches; see `stream`.
+    """Appends the events of a stream of JSON Lines, in batches; see `append_stream`.
 
     Raises:
-        UsageError: A line is no event; the ones before it are stored.
-        RunNotFoundError: There is no such run.
-        InvalidRunStateError: It is over.
+        UsageError: A line is not an event; the lines before it are stored.
+        RunNotFoundError: No run has this id.
+        InvalidRunStateError: The run is over.
     """
     from aivcs.commands.run.stream import append_stream
 
@@ -151,7 +154,7 @@ def _limit(repo: "Repository") -> int:
 
 
 def _read_text(stream: "BinaryIO", limit: int, what: str) -> str:
-    """Reads all of a stream that must hold a payload, refusing it as soon as it is too long."""
+    """Reads a payload from a stream, and refuses it as soon as it is too long."""
     from aivcs.commands.blob.input_files import read_input
     from aivcs.log.run import too_large
 

@@ -13,13 +13,16 @@ _KEY_CHARS = _FIRST_KEY_CHARS | frozenset("0123456789.-")
 
 
 def parse_payload(words: "Sequence[str]") -> "Any":
-    """Returns the payload that some words mean.
+    """Returns the payload that words of the command line spell.
+
+    A single word that is not `key=text` or `key:=json` is a JSON value. Words of these forms make
+    an object. No word makes an empty object.
 
     One word that is no `key=text` is a JSON value; several words, or one, of the form `key=text` or
     `key:=json` make an object; no word makes an empty one.
 
     Raises:
-        UsageError: A word is neither; the message names it.
+        UsageError: A word has neither form; the message names it.
     """
     for word in words:
         if word.startswith("--") and word[2:3].isalpha():
@@ -41,11 +44,11 @@ def parse_payload(words: "Sequence[str]") -> "Any":
 
 
 def split_word(word: str) -> "tuple[str, Any] | None":
-    """Returns key and value of a word, or None if it is not of that form.
+    """Returns key and value of a word `key=text` or `key:=json`; None for another form.
 
     Raises:
-        UsageError: What stands behind `:=` is not JSON.
-        SerializationError: What stands behind `=` is no text (not UTF-8).
+        UsageError: The text after `:=` is not JSON.
+        SerializationError: The text after `=` is not UTF-8.
     """
     key, mark, text = word.partition("=")
     if not mark:
@@ -63,10 +66,10 @@ def split_word(word: str) -> "tuple[str, Any] | None":
 
 
 def split_tag(word: str) -> "tuple[str, Any]":
-    """Returns key and value of a tag as it is given on the command line.
+    """Returns key and value of a tag from the command line.
 
     Raises:
-        UsageError: It is of no such form.
+        UsageError: The word has another form.
     """
     pair = split_word(word)
     if pair is None:
@@ -78,7 +81,7 @@ def split_assignment(option: str, word: str) -> "tuple[str, str]":
     """Returns key and text of an option's `KEY=PATH`.
 
     Raises:
-        UsageError: It is not of that form.
+        UsageError: The word has another form.
     """
     key, mark, text = word.partition("=")
     if (
@@ -99,7 +102,7 @@ def add_member(payload: "dict[str, Any]", key: str, value: "Any") -> None:
     """Adds a member to a payload.
 
     Raises:
-        UsageError: The key is there already.
+        UsageError: The payload has this key already.
     """
     if key in payload:
         raise UsageError(f"the key {key} is given twice")
@@ -117,11 +120,11 @@ def parse_json(text: str, what: str, way_out: str = "") -> "Any":
 
     Args:
         text: The JSON.
-        what: What it is, for the message.
-        way_out: The end of the message.
+        what: A name of the text, for the message.
+        way_out: The end of the message: how to fix it.
 
     Raises:
-        UsageError: It is not acceptable JSON; the message says where and why.
+        UsageError: The text is not acceptable JSON; the message says where and why.
     """
     try:
         value = parse(text)

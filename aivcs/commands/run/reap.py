@@ -1,7 +1,7 @@
-"""`aivcs run reap`: ending the runs of those who cannot end them any more.
+"""`aivcs run reap`: ends runs whose owner can no longer end them.
 
-What is an orphan is decided in `aivcs.trace.liveness`. The last event, which says why, and the end
-of the run are appended together; a run that ends or goes on meanwhile is left alone.
+`aivcs.trace.liveness` decides which runs are orphans. The last event, with the reason, and the end
+are appended together. A run that ends or continues in the meantime is left alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ORPHANED_KIND = "orphaned"
 
 
 class Outcome(NamedTuple):
-    """What became of one run.
+    """The result for one run.
 
     Attributes:
         run_id: The run.
@@ -58,16 +58,16 @@ def reap(
     older_than: Timestamp | None = None,
     dry_run: bool = False,
 ) -> Iterator[Outcome]:
-    """Ends orphaned runs as FAILED, and yields what became of each run that is RUNNING.
+    """Ends orphaned runs as FAILED. Yields the result for each RUNNING run.
 
     Args:
-        repo: Where they are.
+        repo: The repository.
         runs: The runs to look at; none for all. A run that is named needs no proof.
-        older_than: What was last heard of before this needs no proof either.
-        dry_run: Whether to only say what would be done.
+        older_than: Runs without a sign of life since this time need no proof either.
+        dry_run: Report only, change nothing.
 
     Raises:
-        RunNotFoundError: One that is named is not there; nothing was done then.
+        RunNotFoundError: A named run does not exist. Nothing was changed.
     """
     place = here()
     named = list(dict.fromkeys(repo.resolve_run(run) for run in runs))
@@ -103,7 +103,7 @@ def _outcomes(
 
 
 def _running(repo: Repository) -> Iterator[tuple[RunId, StorageError | None]]:
-    """Yields the runs that cannot be read, with the reason, and those that are not over."""
+    """Yields the RUNNING runs, and the unreadable ones with the error."""
     unread: list[tuple[RunId, StorageError]] = []
     records = repo.runs.iter_runs(
         status=RunStatus.RUNNING,
@@ -158,7 +158,7 @@ def _end(repo: Repository, run_id: RunId, verdict: Verdict, head: Head | None) -
 
 
 def _last_sign(repo: Repository, record: RunRecord) -> Timestamp:
-    """The latest moment that the run's log names: events may bring times of long ago."""
+    """Returns the latest time in the run's log: timestamps of events may be long ago."""
     latest = record.created_at
     for event in repo.runs.iter_events(record.run_id):
         if event.timestamp is not None and event.timestamp > latest:

@@ -47,7 +47,7 @@ _MAX_NAMED_REFUSALS = 10
 
 
 class Refusal(NamedTuple):
-    """An event that was not stored.
+    """An event that was refused.
 
     Attributes:
         number: Which of all events that the script handed over, counting from 1.
@@ -61,7 +61,7 @@ class Refusal(NamedTuple):
 
 
 class _Refusals:
-    """Those of one shell: the first with their reasons, and how many the first shell knows of."""
+    """The refusals of one shell: the first with reasons, and how many the first shell knows."""
 
     def __init__(self) -> None:
         self.named: list[Refusal] = []
@@ -76,7 +76,7 @@ class _Pending(NamedTuple):
 
 
 class ShellSession:
-    """What the background process of a script knows.
+    """The state of the background process of a script.
 
     Attributes:
         shells: The process numbers of all shells that have spoken, and of the first.
@@ -115,11 +115,11 @@ class ShellSession:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until `store` is due; None if there is nothing to store."""
+        """Seconds until `store` is due; None if no event waits."""
         return None if self._deadline is None else max(0.0, self._deadline - monotonic())
 
     def receive(self, data: bytes) -> None:
-        """Takes what came down the pipe, messages in order, the last maybe unfinished."""
+        """Takes bytes from the pipe: messages in order, the last maybe incomplete."""
         *lines, self._carry = (self._carry + data).split(b"\n")
         for line in lines:
             # As the interpreter reads the arguments of a command.

@@ -1,4 +1,4 @@
-"""`aivcs run show`: returns the record of a run."""
+"""`aivcs run show`: reads the record of a run."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -7,9 +7,9 @@ if TYPE_CHECKING:
 
 
 def show(repo: "Repository", run: str) -> "RunRecord":
-    """Returns a run as it stands.
+    """Returns the record of a run.
 
     Raises:
-        RunNotFoundError: There is no such run.
+        RunNotFoundError: No run has this id.
     """
     return repo.runs.get_run(repo.resolve_run(run))

@@ -28,20 +28,20 @@ def start(
     """Starts a run and returns its id.
 
     Args:
-        repo: Where to.
-        agent: Which agent runs.
-        spec: What runs, as for `Repository.resolve_spec`.
-        spec_file: Or a file, which is stored and is the spec.
-        git_sha: The commit of its code.
+        repo: The repository.
+        agent: The agent's name.
+        spec: The spec, as for `Repository.resolve_spec`.
+        spec_file: Or a file, which is stored as the spec.
+        git_sha: The commit of the agent's code.
         tags: Words `key=text` or `key:=json`.
-        allow_missing_spec: Whether the spec and its parts need not be stored whole.
-        owner_pid: The number of the process that the run belongs to, or None for no owner.
+        allow_missing_spec: Accept a spec that is not in the store, or not with all of its parts.
+        owner_pid: The process id of the run's owner; None: no owner.
         default_tags: Tags of the CI job that runs; those in `tags` override them.
 
     Raises:
-        UsageError: There is not exactly one of spec and file, a word is wrong, or there is no such
-            process.
-        InvalidNameError: No agent can be released under the name.
+        UsageError: Not exactly one of spec and file is given, a tag is malformed, or the process
+            does not exist.
+        InvalidNameError: The name is not valid for an agent.
         NotFoundError: The spec, or a part of it, is not in the store.
         IntegrityError: The spec, or a part of it, is damaged.
     """

@@ -1,11 +1,11 @@
-"""`aivcs run stats`: how the runs of each agent went, in figures that are exact.
+"""`aivcs run stats`: exact figures of each agent's runs.
 
-The success rate is that of runs that were left to end: completed ones among completed and failed;
-a cancelled run says nothing about its agent. Percentiles are of how long runs took that are over,
-whatever their end, by the nearest rank: the smallest duration that at least so many percent of them
-did not exceed. So every figure is one that occurred, and none is interpolated or estimated.
+The success rate is completed runs among completed and failed ones: a cancelled run says nothing
+about its agent. Percentiles are of the durations of all finished runs, by the nearest rank: the
+smallest duration that at least so many percent did not exceed. So every figure occurred; none is
+interpolated or estimated.
 
-Of each run only its duration is held in memory, eight bytes.
+Memory: eight bytes per run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PERCENTILES = (50, 90, 99)
 
 
 class AgentStatistics:
-    """How the runs of one agent went.
+    """The figures of one agent's runs.
 
     Attributes:
         agent_name: The agent.
@@ -42,7 +42,7 @@ class AgentStatistics:
     """
 
     def __init__(self, agent_name: str) -> None:
-        """Begins without a run."""
+        """Starts without runs."""
         self.agent_name = agent_name
         self.counts: dict[RunStatus, int] = dict.fromkeys(RUN_STATUSES, 0)
         self.last_created_at: Timestamp | None = None
@@ -57,7 +57,7 @@ class AgentStatistics:
 
     @property
     def success_rate(self) -> float | None:
-        """Completed runs among completed and failed ones, from 0 to 1; None if there is none."""
+        """Completed among completed and failed runs, from 0 to 1; None without any."""
         completed, failed = self.counts[RunStatus.COMPLETED], self.counts[RunStatus.FAILED]
         return completed / (completed + failed) if completed or failed else None
 
@@ -69,7 +69,7 @@ class AgentStatistics:
         Args:
             status: What it is.
             created_at: When it was started.
-            duration: How long it took (milliseconds), if it is over.
+            duration: Its duration in milliseconds, if it is over.
             days: The place of each date in `runs_per_day`.
         """
         self.counts[status] += 1
@@ -83,7 +83,7 @@ class AgentStatistics:
             self._is_sorted = False
 
     def percentile(self, percent: int) -> int | None:
-        """Returns the duration (milliseconds) of this rank; None if no run is over.
+        """Returns the duration (milliseconds) of this rank; None without a finished run.
 
         Args:
             percent: From 1 to 100.
@@ -115,17 +115,17 @@ def stats(
     since: Timestamp | None = None,
     unreadable: Callable[[RunId, StorageError], None],
 ) -> list[AgentStatistics]:
-    """Returns how the runs of each agent went, by the agent's name.
+    """Returns the figures of each agent, in order of names.
 
     Args:
-        repo: Where they are.
-        agents: Only those of one of these agents, if there are any.
-        specs: Only those of one of these specs, as for `Repository.resolve_spec`.
-        since: Only those created at or after this.
-        unreadable: Told of each run that cannot be read.
+        repo: The repository.
+        agents: Runs of one of these agents; empty is all.
+        specs: Runs of one of these specs, as for `Repository.resolve_spec`; empty is all.
+        since: Runs created at or after this time.
+        unreadable: Called for each unreadable run.
 
     Raises:
-        InvalidNameError: No agent can have this name.
+        InvalidNameError: The name is not valid for an agent.
     """
     unread: dict[RunId, StorageError] = {}
 
@@ -145,7 +145,7 @@ def stats(
 def fold(
     outcomes: Iterable[tuple[str, RunStatus, Timestamp, int | None]], now: datetime
 ) -> list[AgentStatistics]:
-    """Returns what some runs say of each agent, by the agent's name.
+    """Returns the figures of each agent from the outcomes of runs, in order of names.
 
     Args:
         outcomes: What `RunLedger.iter_outcomes` says of the runs, in any order.

@@ -1,8 +1,8 @@
-"""Events from a stream of JSON Lines: read as they come, stored in batches, stopped by a bad line.
+"""Appends events from a stream of JSON Lines: stored in batches, stopped by a bad line.
 
-A line is `{"kind": …, "payload": …}` with optional `seq` and `timestamp`. What was read is stored
-at the latest 200 ms after it came, and the log's lock is free between batches, so that any number
-of streams can feed one run.
+A line is `{"kind": …, "payload": …}` with optional `seq` and `timestamp`. A line is stored at the
+latest 200 ms after it came. The log's lock is free between batches, so any number of streams can
+feed one run.
 """
 
 from __future__ import annotations
@@ -51,18 +51,19 @@ def append_stream(
     atomic: bool,
     stored: Callable[[list[int]], None],
 ) -> None:
-    """Appends the events of a stream, until its end or a line that cannot be stored.
+    """Appends the events of a stream until its end or the first line that is refused.
 
     Args:
-        runs: Where to.
+        runs: The ledger.
         run_id: The run.
-        stream: JSON Lines; its descriptor is read, so nothing of it may have been buffered.
-        limit: Bytes of one payload, at most.
-        atomic: Whether everything is read and checked before anything is stored.
-        stored: Told the seqs of each batch once it is durable.
+        stream: JSON Lines. Read by its descriptor: it must not be buffered.
+        limit: The maximum size of a payload, in bytes.
+        atomic: Read and check everything before anything is stored.
+        stored: Called with the seqs of each batch once it is durable.
 
     Raises:
-        UsageError: A line is no event; says which, why, and how many are stored.
+        UsageError: A line is not an event. The message has its number, the reason, and the number
+            of stored events.
         StorageError: As `RunLedger.append_events`, with the same added.
     """
     runs.get_run(run_id)
@@ -83,7 +84,7 @@ def append_stream(
 
 
 class _BadLineError(Exception):
-    """A line is no event; the message continues "line N"."""
+    """A line is not an event; the message continues "line N"."""
 
     number = 0
 
@@ -93,7 +94,7 @@ _Block = tuple[int, list[bytes], "EncodedEvents | list[RunEvent]"]
 
 
 class _Writer:
-    """Collects events and stores them in batches; knows which line each came from."""
+    """Collects events, stores them in batches, and knows the line of each."""
 
     def __init__(
         self,
@@ -114,10 +115,10 @@ class _Writer:
         self.stored = 0
 
     def add(self, number: int, lines: list[bytes]) -> None:
-        """Takes some lines, the first of which has this number.
+        """Takes lines, numbered from `number`.
 
         Raises:
-            _BadLineError: One is no event; those before it were taken.
+            _BadLineError: A line is not an event; those before it were collected.
         """
         events = parse_events(lines, self._limit)
         if events is not None:
@@ -144,7 +145,7 @@ class _Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Stores what was taken."""
+        """Stores the collected events."""
         pending, self._pending, self._size = self._pending, [], 0
         if not pending:
             return
@@ -165,7 +166,7 @@ class _Writer:
         self._report(seqs)
 
     def _store_singly(self, pending: list[_Block]) -> None:
-        """Stores what can be stored of a batch that was refused, up to the line to blame."""
+        """Stores the events of a refused batch one by one, up to the line to blame."""
         for first, lines, events in pending:
             for number, line, event in zip(count(first), lines, events, strict=False):
                 try:
@@ -175,7 +176,7 @@ class _Writer:
 
 
 def _together(blocks: list[EncodedEvents | list[RunEvent]]) -> EncodedEvents | list[RunEvent]:
-    """Joins events, encoded ones as such if all are."""
+    """Joins blocks of events, as encoded ones if all are."""
     encoded = [events for events in blocks if isinstance(events, EncodedEvents)]
     if len(encoded) == len(blocks):
         return EncodedEvents([text for events in encoded for text in events.texts])
@@ -183,7 +184,7 @@ def _together(blocks: list[EncodedEvents | list[RunEvent]]) -> EncodedEvents | l
 
 
 def _is_fatal(error: StorageError) -> bool:
-    """Whether an error is about the run or the disk, not about one of the events."""
+    """Whether an error concerns the run or the disk, rather than one event."""
     from aivcs.errors import ConflictError
 
     return not isinstance(error, (ConflictError, SerializationError))
@@ -197,7 +198,7 @@ def _located(error: StorageError, number: int, line: bytes, stored: int) -> Aivc
 
 
 def _require_storable(event: RunEvent, line: bytes, limit: int) -> None:
-    """Refuses before anything is stored what storing would refuse."""
+    """Refuses a line that storing would refuse, before anything is stored."""
     try:
         size = len(encode(event.payload).encode())
     except SerializationError as error:
@@ -245,7 +246,7 @@ def _event_of(value: Any) -> RunEvent:
 def _blocks(
     stream: BinaryIO, limit: int, idle: Callable[[], None] | None
 ) -> Iterator[tuple[int, list[bytes]]]:
-    """Yields lines as they come, all that came at once together, with the number of the first."""
+    """Yields lines as they come, with the number of the first."""
     carry = b""
     number = 1
     for chunk in _chunks(stream, idle):
@@ -263,7 +264,7 @@ def _blocks(
 
 
 def _chunks(stream: BinaryIO, idle: Callable[[], None] | None) -> Iterator[bytes]:
-    """Yields bytes as they come; calls `idle` when what came has waited long enough."""
+    """Yields bytes as they come. Calls `idle` when unsent lines have waited long enough."""
     import os
 
     descriptor = stream.fileno()

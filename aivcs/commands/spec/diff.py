@@ -1,7 +1,7 @@
-"""Compares two specs, or a spec with what lies in a repository: their members, and their files.
+"""`aivcs spec diff`: compares two specs, or a spec with the files of a repository.
 
-File by file the two sides are compared by structure where
-both are JSON objects or arrays, line by line where both are text, else only told apart.
+Files are compared by structure if both are JSON objects or arrays, line by line if both are text,
+else only for equality.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class FileChange(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What differs between two specs.
+    """The differences of two specs.
 
     Attributes:
         a: The digest of A.
@@ -96,7 +96,7 @@ class _File(NamedTuple):
 
 
 class _Contents:
-    """Where what is compared is read: in the store, or where it lies."""
+    """Reads the compared files, from the store or from the work tree."""
 
     def __init__(
         self, repo: Repository, found: Mapping[ContentDigest, Found] | None = None
@@ -105,10 +105,10 @@ class _Contents:
         self._found = found or {}
 
     def read(self, digest: ContentDigest) -> bytes:
-        """Returns a content as far as `MAX_TEXT_BYTES` and one byte.
+        """Returns a content, at most `MAX_TEXT_BYTES` and one byte of it.
 
         Raises:
-            NotFoundError: It is not there.
+            NotFoundError: The content does not exist.
         """
         found = self._found.get(digest)
         if found is None:
@@ -119,12 +119,12 @@ class _Contents:
 
 
 def compare_specs(repo: Repository, a: ContentDigest, b: ContentDigest) -> Comparison:
-    """Returns what differs between two specs; of blobs that are no specs, what their texts say.
+    """Compares two specs, or two other blobs as texts.
 
     Raises:
-        NotFoundError: One is not in the store.
+        NotFoundError: A blob is not in the store.
         SerializationError: A part is a manifest that breaks a rule.
-        IntegrityError: What is stored is damaged.
+        IntegrityError: The stored data is damaged.
     """
     fields_a, fields_b = specs.find(repo, a), specs.find(repo, b)
     if a == b:
@@ -140,13 +140,16 @@ def compare_specs(repo: Repository, a: ContentDigest, b: ContentDigest) -> Compa
 
 
 def compare_with_tree(repo: Repository, spec: specs.Spec, tree: WorkTree, home: str) -> Comparison:
-    """Returns what differs between a spec and what lies in a repository; stores nothing.
+    """Compares a spec with the files of a repository. Stores nothing.
+
+    Compared are the paths of the spec's files, and the places where agents look. The commit of the
+    spec is not compared.
 
     That is what lies where the files of the spec were, and where agents look. The commit of the
     spec is not compared.
 
     Args:
-        repo: Where the spec is.
+        repo: The repository.
         spec: The spec.
         tree: The files of the repository.
         home: The user's home, which is nobody's repository.
@@ -154,8 +157,8 @@ def compare_with_tree(repo: Repository, spec: specs.Spec, tree: WorkTree, home: 
     Raises:
         NotFoundError: A part of the spec is not in the store.
         SerializationError: A part is a manifest that breaks a rule.
-        UsageError: Something in the repository cannot be part of a spec.
-        BackendError: Something in it cannot be read.
+        UsageError: A file of the repository cannot be part of a spec.
+        BackendError: A file of the repository cannot be read.
     """
     parts = list(specs.parts_of(repo, spec))
     for part in parts:
@@ -194,7 +197,7 @@ def _compare_fields(a: Mapping[str, str], b: Mapping[str, str]) -> list[FieldCha
 
 
 def _files(parts: Iterable[specs.Part], changed: list[FieldChange]) -> dict[tuple[str, str], _File]:
-    """The files of those parts that changed, by path and part."""
+    """Returns the files of the parts that changed, by path and part."""
     names = {change.field for change in changed}
     found = {}
     for part in parts:
@@ -232,7 +235,7 @@ def _compare_files(
 def _compare_contents(
     contents: _Contents, path: str, a: ContentDigest | None, b: ContentDigest | None
 ) -> tuple[str, list[Change], list[str]]:
-    """The form, changes and diff of a `FileChange`."""
+    """Returns the form, changes and diff of a `FileChange`."""
     if a == b:
         return "same", [], []
     (text_a, obstacle_a), (text_b, obstacle_b) = _read_text(contents, a), _read_text(contents, b)
@@ -249,7 +252,7 @@ def _compare_contents(
 
 
 def _read_text(contents: _Contents, digest: ContentDigest | None) -> tuple[str, str]:
-    """The text of a file, empty if there is no file; and why it is not compared, if it is not."""
+    """Returns the text of a file, empty without one; and the reason if it is not compared."""
     if digest is None:
         return "", ""
     try:
@@ -265,7 +268,7 @@ def _read_text(contents: _Contents, digest: ContentDigest | None) -> tuple[str, 
 
 
 def _structure(text: str) -> Any:
-    """The value of a JSON object or array; None of any other text."""
+    """Returns a JSON object or array; None for any other text."""
     if text.lstrip()[:1] not in {"{", "["} or text.count(",") > MAX_LINES:
         return None
     try:

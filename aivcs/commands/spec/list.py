@@ -1,4 +1,4 @@
-"""`aivcs spec list`: the specs of a store and what they were released as."""
+"""`aivcs spec list`: finds the specs of a store and the releases of each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class ListedSpec(NamedTuple):
-    """A spec, as a list tells of it.
+    """A spec in a list.
 
     Attributes:
         digest: Its digest.
         fields: Its members.
-        stored_at: When it was put last.
+        stored_at: When it was last put.
         releases: How it can be named by releases: for each name `NAME@current` if it is live, else
             by the newest release of it.
     """
@@ -38,11 +38,11 @@ class ListedSpec(NamedTuple):
 
 
 def list_specs(repo: Repository, limit: int | None = None) -> list[ListedSpec]:
-    """Returns the specs of a store that have the form of `aivcs spec create`, newest first.
+    """Returns the specs that `aivcs spec create` made, newest first.
 
     Args:
-        repo: The store.
-        limit: How many, at most.
+        repo: The repository.
+        limit: The maximum number; None is all.
 
     Raises:
         IntegrityError: A release log is damaged.
@@ -72,7 +72,7 @@ def _spec_of(repo: Repository, digest: ContentDigest) -> dict[str, str] | None:
 
 
 def _releases(repo: Repository, specs: set[ContentDigest]) -> dict[ContentDigest, list[str]]:
-    """How each of some specs can be named by releases."""
+    """Returns the names of each spec by its releases."""
     releases: dict[ContentDigest, list[str]] = {}
     for name in repo.releases.list_names():
         told: set[ContentDigest] = set()

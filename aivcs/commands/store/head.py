@@ -1,7 +1,7 @@
-"""`aivcs head` and `aivcs verify --head`: what proves that no log was cut short or written anew.
+"""`aivcs head` and `aivcs verify --head`: proves that no log was truncated or rewritten.
 
-A chain vouches for the lines that are there. That none is missing at the end, and that the whole
-was not replaced, shows only a head kept elsewhere; the digest of one manifest stands for all.
+A chain proves the lines that are there. A missing end, or a replaced log, shows only against a head
+kept elsewhere; the digest of one heads manifest stands for all logs.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _FIX_UNSIGNED = (
 
 
 class Taken(NamedTuple):
-    """A manifest that was taken.
+    """A stored heads manifest.
 
     Attributes:
         digest: The digest of its blob.
@@ -68,13 +68,15 @@ class Taken(NamedTuple):
 
 
 def take(repo: Repository) -> Taken:
-    """Stores and pins a manifest of the heads of all logs; what it names is durable.
+    """Stores and pins a manifest of the heads of all logs. The lines it names are durable.
+
+    Each log is read while writers may append to it, up to the end of one of their writes.
 
     Each log is read beside its writers, up to where it ends between two of their writes.
 
     Raises:
-        IntegrityError: A log is damaged, or stands in the place of another.
-        BackendError: One cannot be read, or the manifest not stored.
+        IntegrityError: A log is damaged, or has the file name of another log.
+        BackendError: A log cannot be read, or the manifest cannot be stored.
         LockTimeoutError: A writer holds a log for too long.
     """
     count = 0
@@ -100,7 +102,7 @@ def take(repo: Repository) -> Taken:
 
 
 def _require_place(repo: Repository, name: str, line: bytes) -> None:
-    """Refuses a log that is another's by its first line: a copy that a sync tool has renamed."""
+    """Refuses a log whose first line names another one: a copy renamed by a sync tool."""
     kind, _, rest = name.partition("/")
     try:
         require_name(members(line).get("run_id" if kind == "run" else "name"), rest)
@@ -114,7 +116,7 @@ def _require_place(repo: Repository, name: str, line: bytes) -> None:
 
 
 class _Pieces(RawIOBase):
-    """A stream of what an iterator yields."""
+    """A readable stream of the pieces of an iterator."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -139,14 +141,14 @@ class _Pieces(RawIOBase):
 
 
 def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
-    """Yields in which logs a store does not agree with some manifests; a store that grew does.
+    """Yields the logs that contradict a heads manifest. A log that only grew does not.
 
     Args:
-        repo: The store.
+        repo: The repository.
         digests: The manifests, as digests or prefixes.
 
     Raises:
-        UsageError: A blob is no manifest.
+        UsageError: A blob is not a heads manifest.
         NotFoundError: A prefix fits no blob.
         UnsupportedFormatError: A manifest is of a later format.
     """
@@ -169,7 +171,7 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
 
 
 def newest_kept(repo: Repository) -> ContentDigest | None:
-    """Returns the manifest that was pinned last in a store; None if none is pinned and readable.
+    """Returns the newest pinned manifest of a store; None if none is readable.
 
     Raises:
         BackendError: The pins cannot be looked at.
@@ -193,7 +195,7 @@ def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:
 
 
 def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, Head]]:
-    """Yields what a manifest names; one that aivcs did not write is read as a whole."""
+    """Yields the heads in a manifest. One that aivcs did not write is read as a whole."""
     try:
         for _ in heads_in_pieces(_pieces_of(repo, digest)):
             pass
@@ -209,13 +211,13 @@ def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, He
 
 
 def _packed(name: str, head: Head) -> bytes:
-    """Packs a head, so that the order of what is packed is that of names and lines."""
+    """Packs a head into bytes whose order is that of names and lines."""
     # No name has a NUL in it, so none is less than one that it begins with.
     return b"%b\0%b%b" % (name.encode(), head.lines.to_bytes(8, "big"), bytes.fromhex(head.hash))
 
 
 def _unpacked(packed: bytes) -> tuple[str, int, str]:
-    """Returns name, lines and hash."""
+    """Returns name, lines and hash of a packed head."""
     name, lines, link = packed[:-41], packed[-40:-32], packed[-32:]
     return name.decode(), int.from_bytes(lines, "big"), link.hex()
 
@@ -223,13 +225,13 @@ def _unpacked(packed: bytes) -> tuple[str, int, str]:
 def verify_signature(
     repo: Repository, head: str, data: bytes, verifier: Verifier
 ) -> Iterator[Finding]:
-    """Yields what is wrong with the signature of a head; nothing if an allowed signer made it.
+    """Yields a finding if no allowed signer made the signature of a head.
 
     Args:
-        repo: The store.
+        repo: The repository.
         head: The manifest, as a digest or its prefix.
         data: The signature in its armor; what stands before it is passed over.
-        verifier: Who knows whose signatures count.
+        verifier: Knows the allowed signers.
 
     Raises:
         UsageError: The allowed signers cannot be read.
@@ -256,7 +258,7 @@ def _disagreements(repo: Repository, absent: list[Finding], wanted: Table) -> It
 
 
 def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterator[Finding]:
-    """Reads a log as far as heads name it, and yields which lines are not what they say."""
+    """Reads a log as far as its heads reach, and yields the lines that contradict them."""
     log = START
     last = max(heads)
     try:

@@ -5,11 +5,11 @@ from aivcs.repository import Repository
 
 
 def init(folder: str, *, shared: bool = False, private: bool = False) -> Repository:
-    """Makes a store in a folder; doing it again is harmless.
+    """Creates a store in a folder. Harmless if the folder has one.
 
     Raises:
         UsageError: The folder is inside of a store, or it is to be both shared and private.
-        BackendError: It cannot be made.
+        BackendError: The file cannot be made.
     """
     if not folder:
         raise UsageError("DIR is empty; is a variable unset?")

@@ -1,9 +1,9 @@
-"""What live specs are made of, and is not there; a part of `aivcs verify`.
+"""Finds blobs that live specs name and the store does not have. Part of `aivcs verify`.
 
-A spec names its parts, and a part others, by JSON strings of 64 hexadecimal digits; in any other
-text such digits keep a blob (`aivcs.store.references`), but are not a name. Even such a string may
-be the digest of something that was never a blob, so a missing one is a notice. The absence of a
-pinned blob is damage.
+A spec names its parts, and a part others, by JSON strings of 64 hexadecimal digits. In any other
+text such digits keep a blob (`aivcs.store.references`), but do not name one. Even such a string may
+be the digest of something that was never a blob, so a missing one is a notice. A missing blob with
+a pin is damage.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _FIX_UNREADABLE = "check owner, permissions and disk, then verify again"
 
 
 def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
-    """Yields findings of a whole store, and behind them what live specs name and is missing.
+    """Yields findings of a whole store, then the missing blobs of live specs.
+
+    A missing blob is reported once, for the first live spec that needs it.
 
     A blob that is missing is said once, with the first live spec that needs it.
     """
@@ -73,10 +75,10 @@ def _missing_under(repo: Repository, name: str, seen: Table) -> Iterator[Finding
 
 
 def _missing_of(repo: Repository, live: ReleaseRecord, seen: Table) -> Iterator[Finding]:
-    """Yields what is missing of a live spec, and was not seen under another one.
+    """Yields the missing blobs of a live spec that no other spec has reported.
 
     Args:
-        repo: The store.
+        repo: The repository.
         live: The release.
         seen: The digests that were looked for, as bytes; takes further ones.
     """

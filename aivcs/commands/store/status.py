@@ -1,4 +1,4 @@
-"""`aivcs status`: counts what is in a store."""
+"""`aivcs status`: summarises a store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Status(NamedTuple):
-    """A store at a glance.
+    """An overview of a store.
 
     Attributes:
         store: Where it is.
@@ -32,7 +32,7 @@ class Status(NamedTuple):
 
 
 def status(repo: Repository) -> Status:
-    """Counts what is in a store."""
+    """Counts the contents of a store."""
     damaged: list[str] = []
     counts = repo.runs.count_runs(unreadable=lambda run_id, _: damaged.append(run_id))
     live, unreadable = list_releases(repo)

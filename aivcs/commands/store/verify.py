@@ -19,19 +19,21 @@ def verify(
     *,
     repair: bool = False,
 ) -> Iterator[Finding]:
-    """Reads all of some parts of a store and yields what is wrong with them.
+    """Reads all of some sections of a store and yields the damage.
+
+    For a whole store, also yields missing blobs of live specs.
 
     Of a whole store, also what live specs name and is not there.
 
     Args:
-        repo: What to read.
+        repo: The repository.
         parts: Any of `blobs`, `runs` and `releases`.
-        progress: Told the part and the bytes of each object and log that was read.
-        heads: Manifests of heads that it must agree with, too, as digests or prefixes.
-        repair: Whether to repair what can be repaired without a doubt.
+        progress: Called with the section and the size in bytes of each object and log read.
+        heads: Heads manifests that the store must agree with, as digests or prefixes.
+        repair: Repair damage that has only one possible repair.
 
     Raises:
-        UsageError: One is no such manifest.
+        UsageError: A blob is not a heads manifest.
         NotFoundError: A prefix fits no blob.
     """
     found = repo.store.inspect(parts, progress, repair=repair)
