@@ -86,7 +86,7 @@ def _about_store(context: Context) -> str:
 def _about_run(context: Context, repo: Repository, text: str) -> str:
     given = context.arguments
     if "log" in given and not _is_run_id(text) and any(map(_is_run_id, given)):
-        return "RUN stands before KIND"
+        return "RUN comes before KIND"
     glance = repo.lookup()
     ids = {record.run_id for record in glance.runs()}
     for length in (16, 8, 6, MIN_PREFIX):
@@ -134,7 +134,7 @@ def _labels(repo: Repository, name: str) -> list[str]:
 
 def _about_spec(context: Context, repo: Repository, text: str) -> str:
     if any(len(word) == 64 for word in context.arguments):
-        return "NAME stands before SPEC"
+        return "NAME comes before SPEC"
     if os.path.isfile(text):
         return f"{text} is a file; store it, and use the digest: aivcs blob put {text}"
     near = _near_name(_names(repo), text)

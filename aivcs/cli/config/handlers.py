@@ -116,13 +116,13 @@ def _change_own(context: Context, key: str, value: object) -> None:
 
     if not context.user_config_path():
         raise UsageError(
-            "there is no place for the user's configuration: HOME is not set, and the user has no "
+            "the user's configuration has no place: HOME is not set, and the user has no "
             "entry in the list of users; set HOME or XDG_CONFIG_HOME"
         )
     # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
     path = os.path.realpath(context.user_config_path())
     if os.path.exists(path) and not os.path.isfile(path):
-        raise BackendError(f"cannot write {path}: it is no regular file")
+        raise BackendError(f"cannot write {path}: it is not a regular file")
     folder = os.path.dirname(path)
     try:
         os.makedirs(folder, exist_ok=True)

@@ -5,13 +5,13 @@ from aivcs.cli.parse.shared_options import JSON
 from aivcs.config.keys import KEYS
 
 _KEY = Argument("KEY", help="A key, as in core.durability.", suggestions=tuple(KEYS))
-_USER = Flag("--user", help="In your own file, not the store's.")
+_USER = Flag("--user", help="Use your own configuration file, not the store's.")
 
 COMMANDS = (
     command(
         "config get",
         "config.handlers:get",
-        """Print the value that holds for a key.""",
+        """Print the effective value of a key.""",
         {
             "key": _KEY,
             "as_json": JSON,
@@ -20,17 +20,17 @@ COMMANDS = (
     command(
         "config set",
         "config.handlers:set_",
-        """Set a key of the store.""",
+        """Set a key in the store's configuration, or in yours.""",
         {
             "key": _KEY,
-            "value": Argument("VALUE", help="Its new value."),
+            "value": Argument("VALUE", help="The new value."),
             "user": _USER,
         },
     ),
     command(
         "config unset",
         "config.handlers:unset",
-        """Remove a key of the store.""",
+        """Remove a key from the store's configuration, or from yours.""",
         {
             "key": _KEY,
             "user": _USER,
@@ -39,9 +39,9 @@ COMMANDS = (
     command(
         "config list",
         "config.handlers:list_",
-        """List every key with the value that holds.""",
+        """List every key with its effective value.""",
         {
-            "show_origin": Flag("--show-origin", help="Say where each value comes from."),
+            "show_origin": Flag("--show-origin", help="Also print where each value comes from."),
             "as_json": JSON,
         },
     ),

@@ -36,7 +36,7 @@ class StartError(Exception):
         """Takes the command's first word, the errno, and whether aivcs itself failed."""
         why = os.strerror(number)
         if is_ours and number == errno.EAGAIN:
-            why = "there is no further process or thread to be had (see ulimit -u)"
+            why = "the system has no further process or thread (see ulimit -u)"
         super().__init__(f"cannot execute {word!a}: {why}")
         self.exit_code = _NOT_FOUND if number == errno.ENOENT else _NOT_EXECUTABLE
         if is_ours:

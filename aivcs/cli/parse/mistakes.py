@@ -270,11 +270,11 @@ def _about_number(number: str, command: Command, arguments: Sequence[str]) -> st
 def _about_option(option: str, command: Command, arguments: Sequence[str]) -> str:
     if command.path and option in {s for p in ROOT.options for s in p.spellings}:
         rest = " ".join(command.path)
-        return f"; it stands before the command: aivcs {option} … {rest}"
+        return f"; it comes before the command: aivcs {option} … {rest}"
     commands = visible(ROOT).leaves()
     meant = next((c for c in commands if _ends_in(arguments, c)), command)
     if meant is not command and option in {s for p in meant.options for s in p.spellings}:
-        return f"; it stands after the command: {meant.name} {option}"
+        return f"; it comes after the command: {meant.name} {option}"
     own = [s for p in command.options for s in p.spellings]
     if option == "--to" and any(p.asks == "spec" for p in command.parameters):
         return "; a SPEC that was released is written in one word: NAME@LABEL or NAME@SEQ"

@@ -57,7 +57,7 @@ def verify(
     """Prints the damage in all release logs, or every check of the releases of one name."""
     if name is None:
         if to is not None:
-            raise UsageError("--to names a release of a NAME, which is missing")
+            raise UsageError("--to needs a NAME before it")
         from aivcs.cli.store.handlers import verify_releases
 
         return verify_releases(context, repair, as_json)

@@ -428,7 +428,7 @@ def _announce_trial(context: "Context", outcome: "Outcome") -> int:
         context.write(f"{after.spec_digest}\n")
     context.flush()
     was = "nothing is live" if before is None else f"{_shown(before)} is live"
-    free = "" if outcome.is_forced else ", and nothing stands against it"
+    free = "" if outcome.is_forced else ", and no rule forbids it"
     context.warn(f"{after.name}: {was}; {_shown(after)} would be{free}. Nothing was changed")
     return 0
 

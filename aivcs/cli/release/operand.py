@@ -53,7 +53,7 @@ def require_bare(name: str, command: str) -> None:
     if mark:
         raise UsageError(
             f"{name} is one release; {command} takes the NAME alone: aivcs {command} {bare}. "
-            f"About the one: aivcs release show {name}"
+            f"About this one: aivcs release show {name}"
         )
 
 

@@ -41,13 +41,15 @@ def write_trial(context: Context, outcome: Outcome) -> None:
     if outcome.is_refused:
         context.warn(f"{after.name}: would be refused by policy: {names}. Nothing was changed")
     elif outcome.is_forced:
-        context.warn(f"{after.name}: would go against the policy: {names}")
+        context.warn(f"{after.name}: would break the policy: {names}")
 
 
 def tell_passed(context: Context, outcome: Outcome) -> None:
     """Writes on standard error whether a release was forced and who signed it."""
     if outcome.is_forced:
-        context.warn(f"this is against the policy, and recorded so: {_broken(outcome.verdicts)}")
+        context.warn(
+            f"this breaks the policy, and is recorded as forced: {_broken(outcome.verdicts)}"
+        )
     if outcome.signed_by:
         context.warn(f"signed by {escape(outcome.signed_by)}")
 

@@ -45,7 +45,7 @@ def parse_duration(option: str, text: str) -> int:
     """
     seconds = _seconds(text) if text.isascii() else None
     if seconds is None:
-        raise UsageError(f"{option} {text[:40]!a} is no duration: write 0s, 30m, 12h, 2d or 2w")
+        raise UsageError(f"{option} {text[:40]!a} is not a duration: write 0s, 30m, 12h, 2d or 2w")
     return seconds
 
 

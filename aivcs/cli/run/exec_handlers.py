@@ -73,7 +73,7 @@ def exec_(
     except Exception as error:  # noqa: BLE001 as above
         if _report(context, error) in _USAGE_EXIT_CODES or not best_effort:
             return AIVCS_FAILED
-        context.warn("aivcs: the command is executed all the same, and none of it is recorded")
+        context.warn("aivcs: the command runs anyway, and nothing of it is recorded")
         # Whatever run is around, this is not part of it.
         environment.pop("AIVCS_RUN", None)
     # Whoever passes output on must not wait long for whoever makes events of it.
@@ -177,7 +177,7 @@ def _finish(
     if isinstance(failure, InvalidRunStateError):  # the command did as it pleased
         context.warn(
             f"aivcs: run {recording.run_id} was ended by the command itself; "
-            "what came afterwards is not recorded"
+            "the rest is not recorded"
         )
     elif failure is not None:
         _report(context, failure)

@@ -97,7 +97,7 @@ def log(
     run = context.run_operand(run)
     if stdin:
         if kind is not None or seq is not None or timestamp is not None or files or blobs:
-            raise UsageError("with --stdin every line is an event; give nothing but RUN")
+            raise UsageError("with --stdin every line is an event: give RUN only")
 
         def stored(seqs: "list[int]") -> None:
             if print_seq:
@@ -391,7 +391,7 @@ def reap(
             context.warn(render.escape(f"{outcome.run_id}: {outcome.reason}"))
     if left and not as_json:
         context.warn(
-            f"{left} running {'run' if left == 1 else 'runs'} left alone: nothing proves that "
+            f"{left} running {'run' if left == 1 else 'runs'} left alone: no proof that "
             f"{'it is an orphan' if left == 1 else 'they are orphans'}"
         )
     return code

@@ -70,7 +70,7 @@ def assignment(name: str, value: str) -> str:
         UsageError: The value has more than one line, and could set other variables.
     """
     if not value.isprintable():
-        raise UsageError(f"{name} cannot be handed on: {value[:60]!a} is not one plain line")
+        raise UsageError(f"{name} cannot be passed on: {value[:60]!a} is not one plain line")
     return f"{name}={value}\n"
 
 

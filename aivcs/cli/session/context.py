@@ -426,4 +426,4 @@ def _seconds(text: str) -> float:
     try:
         return float(check_value("core.lock_timeout", float(text), "AIVCS_LOCK_TIMEOUT"))
     except ValueError:
-        raise UsageError(f"AIVCS_LOCK_TIMEOUT={text!a} is no number of seconds") from None
+        raise UsageError(f"AIVCS_LOCK_TIMEOUT={text!a} is not a number of seconds") from None

@@ -54,9 +54,7 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
     from aivcs.cli.shell import supervisor as background
 
     if not (first.isdecimal() and shell.isdecimal()):
-        raise UsageError(
-            "aivcs shell-session is what aivcs_log calls; see: aivcs shell-init --help"
-        )
+        raise UsageError("aivcs_log calls aivcs shell-session; see: aivcs shell-init --help")
     if run:  # said at once, rather than with the first flush
         context.repository().resolve_run(run)
 

@@ -104,7 +104,7 @@ def _claim(folder: str) -> int | None:
     """Creates the folder and locks its file `pid`; None if a process serves there already."""
     above = os.path.dirname(os.path.dirname(folder))
     if not os.path.isdir(above):
-        raise BackendError(f"{above} is no folder; make it, or set TMPDIR to one")
+        raise BackendError(f"{above} is not a folder; make it, or set TMPDIR to one")
     deadline = monotonic() + _START_TIMEOUT_S
     while True:
         try:
@@ -125,7 +125,7 @@ def _claim(folder: str) -> int | None:
         else:
             if os.fstat(lock).st_size:
                 raise OutcomeUnknownError(
-                    "the background process of aivcs_log has died; what was handed over since "
+                    "the background process of aivcs_log has died; events handed over since "
                     "the last aivcs_flush may be missing from: aivcs run events"
                 )
             if os.fstat(lock).st_nlink:

@@ -36,7 +36,9 @@ def create(
     from aivcs.specs.selection import select
 
     if partial and complete:
-        raise UsageError("--complete asks for all parts, --partial for those that are given")
+        raise UsageError(
+            "--complete demands all parts, --partial accepts missing ones; give one of them"
+        )
     if git_sha == "HEAD":
         from aivcs.cli.session.git_identity import commit
 
@@ -131,7 +133,9 @@ def diff(
     from aivcs.commands.spec.diff import compare_specs, compare_with_tree
 
     if auto == (after is not None):
-        raise UsageError("give a second SPEC to compare with, or --auto for what lies here")
+        raise UsageError(
+            "give a second SPEC to compare with, or --auto to compare with the files here"
+        )
     if not auto and (root is not None or excludes):
         raise UsageError("--root and --exclude go with --auto")
     repo = context.repository()

@@ -34,7 +34,7 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
         if name != ".aivcs":
             raise UsageError(
                 f"init makes a folder named .aivcs, and {named!a} is named as the store; "
-                "give the DIR that is to have one"
+                "give the DIR that gets the store"
             )
     from aivcs.commands.store.init import init
 
@@ -104,10 +104,13 @@ def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Find
     from aivcs.config.signers import require_verifier
 
     if len(heads) != 1:
-        raise UsageError("--head-signature is of one --head; give both, once")
+        raise UsageError("--head-signature goes with one --head; give both, once")
     data = read_file(path)
     if data is None:
-        raise UsageError(f"there is no file {path!a}; --head-signature takes what head --sign said")
+        raise UsageError(
+            f"no file {path!a}; --head-signature takes a file with the signature "
+            "that aivcs head --sign printed"
+        )
     repo = context.repository()
     return verify_signature(
         repo, heads[0], data, require_verifier(context.layers, context.environment)

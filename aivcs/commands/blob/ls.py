@@ -18,5 +18,5 @@ def ls(repo: "Repository", prefix: str = "") -> "Iterator[ContentDigest]":
         UsageError: The prefix is not hexadecimal.
     """
     if not is_hex(prefix.lower()):
-        raise UsageError(f"{prefix[:64]!a} is no beginning of a digest")
+        raise UsageError(f"{prefix[:64]!a} is not hexadecimal, so no digest begins with it")
     return repo.blobs.list_digests(prefix)

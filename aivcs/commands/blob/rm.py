@@ -54,5 +54,5 @@ def _require_removable(
         if digest in digests:
             raise ConflictError(
                 f"blob {digest} is referred to by {source}; nothing was removed. "
-                "--force removes it all the same"
+                "--force removes it anyway"
             )

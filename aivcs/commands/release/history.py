@@ -341,6 +341,6 @@ def _no_entry(name: str, wanted: "ContentDigest | int | str") -> "errors.Release
     shown = f"@{wanted}" if isinstance(wanted, int) else wanted
     return errors.ReleaseNotFoundError(
         name,
-        f"{name} has no entry {shown}; aivcs release history {name} shows what there was",
+        f"{name} has no entry {shown}; see: aivcs release history {name}",
         wanted,
     )

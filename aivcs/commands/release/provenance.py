@@ -30,7 +30,7 @@ def find_release(repo: Repository, name: str, seq: int | None) -> tuple[LogEntry
         if repo.releases.state(name) is None:
             raise ReleaseNotFoundError(name)
         raise ReleaseNotFoundError(
-            name, f"{name} has no release @{seq}; aivcs release history {name} shows what there was"
+            name, f"{name} has no release @{seq}; see: aivcs release history {name}"
         )
     return entry, entry.value
 

@@ -48,7 +48,7 @@ def finish(
     if exit_code is not None and not 0 <= exit_code <= 255:
         raise UsageError(f"an exit code is a number from 0 to 255, not {exit_code}")
     if duration_ms is not None and duration_ms < 0:
-        raise UsageError("a duration is not negative")
+        raise UsageError("a duration must not be negative")
     run_id = repo.resolve_run(run)
     if status is None:
         status = status_of(exit_code or 0)

@@ -20,12 +20,12 @@ def check_kind(kind: str) -> None:
     """
     if kind[:1] == "-":
         raise UsageError(
-            f"KIND {kind[:60]!a} reads as an option; options stand before RUN: "
+            f"KIND {kind[:60]!a} looks like an option; options come before RUN: "
             "aivcs run log [OPTIONS] RUN KIND [PAYLOAD…]"
         )
     if "=" in kind or kind[:1] in {"{", "["}:
         raise UsageError(
-            f"KIND is missing: {kind[:60]!a} reads as PAYLOAD, which stands behind it: "
+            f"KIND is missing: {kind[:60]!a} looks like PAYLOAD, which comes after KIND: "
             "aivcs run log RUN KIND [PAYLOAD…]"
         )
 
@@ -50,7 +50,7 @@ def check_operands(repo: "Repository", run: str, kind: "str | None") -> None:
             repo.runs.get_run(repo.resolve_run(run))
         except (UsageError, errors.RunNotFoundError):
             raise UsageError(
-                f"RUN is missing: there is no run {run[:60]!a}, which reads as KIND; "
+                f"RUN is missing: there is no run {run[:60]!a}, which looks like KIND; "
                 "is a variable unset?"
             ) from error
         raise
@@ -99,7 +99,7 @@ def log(
         event = RunEvent(kind, payload, seq=seq, timestamp=timestamp)
         return repo.runs.append_event(run_id, event)
     if not isinstance(payload, dict):
-        raise UsageError("--file and --blob add to an object; this PAYLOAD is none")
+        raise UsageError("--file and --blob add to an object; this PAYLOAD is not an object")
     event = RunEvent(kind, payload, seq=seq, timestamp=timestamp)
     record = repo.runs.get_run(run_id)
     if record.status.is_terminal:  # before anything is stored for nothing

@@ -27,7 +27,7 @@ def parse_payload(words: "Sequence[str]") -> "Any":
     for word in words:
         if word.startswith("--") and word[2:3].isalpha():
             raise UsageError(
-                f"{word[:60]!a} stands behind RUN, where nothing is an option: put it before RUN"
+                f"{word[:60]!a} comes after RUN, where nothing is an option: put it before RUN"
             )
     if len(words) == 1 and split_word(words[0]) is None:
         return parse_json(words[0], "PAYLOAD", _suggestion(words[0]))
@@ -36,7 +36,7 @@ def parse_payload(words: "Sequence[str]") -> "Any":
         pair = split_word(word)
         if pair is None:
             raise UsageError(
-                f"{word[:60]!a} is no key=text or key:=json; "
+                f"{word[:60]!a} is not key=text or key:=json; "
                 "give one JSON value, or words of that form"
             )
         add_member(payload, *pair)
@@ -132,5 +132,5 @@ def parse_json(text: str, what: str, way_out: str = "") -> "Any":
     except SerializationError as error:
         from aivcs.codec.json_errors import find_fault
 
-        raise UsageError(f"{what} is no JSON: {find_fault(text) or error}{way_out}") from error
+        raise UsageError(f"{what} is not JSON: {find_fault(text) or error}{way_out}") from error
     return value

@@ -121,7 +121,7 @@ def before(repo: Repository, grace: float) -> float:
         UsageError: The grace period is negative.
     """
     if grace < 0:
-        raise UsageError("a grace period is not negative")
+        raise UsageError("a grace period must not be negative")
     return repo.store.now() - grace
 
 

@@ -202,10 +202,10 @@ def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, He
     except SerializationError:
         try:
             if not next(_pieces_of(repo, digest), b"").lstrip().startswith(b"{"):
-                raise SerializationError("it is no JSON object")  # however large it is
+                raise SerializationError("it is not a JSON object")  # however large it is
             yield from heads_in(repo.blobs.get(digest))
         except SerializationError as error:
-            raise UsageError(f"blob {digest} is no manifest of heads: {error}") from error
+            raise UsageError(f"blob {digest} is not a heads manifest: {error}") from error
     else:
         yield from heads_in_pieces(_pieces_of(repo, digest))
 
