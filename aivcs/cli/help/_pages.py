@@ -293,6 +293,10 @@ ENVIRONMENT
         Where the system's configuration is, on Linux: in the first folder, by
         default /etc/xdg.
 
+    SUDO_UID
+        Under sudo, whose store counts as one's own: that of the user who
+        called sudo.
+
     USER, LOGNAME
         The user's name, where nothing better is known of who acts.
 
@@ -1958,7 +1962,8 @@ SEE ALSO
 aivcs run list - list runs, newest first
 
 SYNOPSIS
-    aivcs run list [--agent NAME] [--spec SPEC] [--status ] [--tag K=V]
+    aivcs run list [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
             [--since TIME] [-n N] [--json]
 
 DESCRIPTION
@@ -1973,7 +1978,7 @@ OPTIONS
     --spec SPEC
         Only runs of this spec. Repeatable.
 
-    --status
+    --status running|completed|failed|cancelled
         Only runs with this status. Repeatable.
 
     --tag K=V

@@ -278,7 +278,11 @@ COMMANDS = (
             "agents": AGENTS,
             "specs": SPECS,
             "statuses": Option(
-                "--status", help="Only runs with this status. Repeatable.", any_case=True, many=True
+                "--status",
+                help="Only runs with this status. Repeatable.",
+                choices=("running", "completed", "failed", "cancelled"),
+                any_case=True,
+                many=True,
             ),
             "tags": Option(
                 "--tag",
