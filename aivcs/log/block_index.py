@@ -58,7 +58,7 @@ def line_of(
         fields["block_seq"] = block_seq
     if path:
         fields["path"] = [[bits, path[bits]] for bits in sorted(path)]
-    return chain.seal(encode_trusted(fields)[:-1], previous)
+    return chain.link(encode_trusted(fields)[:-1], previous)
 
 
 def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Block | Signature":

@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class EncodedEvents:
+class BulkEvents:
     """Events without a seq that are known to be storable, as `RunLedger.append_events` takes them.
 
-    Iterating gives the events; a ledger that keeps logs takes their `texts` instead.
+    Iterating gives the events; a ledger that keeps logs takes their `bodies` instead.
 
     Attributes:
-        texts: What stands between seq and hash in the line of each event: the members `kind`,
+        bodies: What stands between seq and hash in the line of each event: the members `kind`,
             `payload` and `timestamp`, as UTF-8.
     """
 
-    __slots__ = ("texts",)
+    __slots__ = ("bodies",)
 
-    def __init__(self, texts: list[bytes]) -> None:
+    def __init__(self, bodies: list[bytes]) -> None:
         """Takes what `parse_events` made."""
-        self.texts = texts
+        self.bodies = bodies
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.bodies)
 
     def __iter__(self) -> Iterator[RunEvent]:
-        for text in self.texts:
-            event = parse(f"{{{text.decode()}}}")
+        for body in self.bodies:
+            event = parse(f"{{{body.decode()}}}")
             yield RunEvent(event["kind"], event["payload"], timestamp=event["timestamp"])
 
 
 def parse_events(
     lines: Sequence[bytes], limit: int, now: Timestamp | None = None
-) -> EncodedEvents | None:
+) -> BulkEvents | None:
     """Returns the events of some lines, `{"kind": …, "payload": …}` with an optional timestamp.
 
     Args:
@@ -61,7 +61,7 @@ def parse_events(
     """
     moment = now or Timestamp.now()
     heads: dict[str, str] = {}
-    texts = []
+    bodies = []
     try:
         for event in parse_all(lines):
             kind = event.pop("kind")
@@ -73,11 +73,11 @@ def parse_events(
             timestamp = Timestamp(event.pop("timestamp")) if event else moment
             if event:
                 return None
-            texts.append(f'{head}{payload},"timestamp":"{timestamp}"'.encode())
+            bodies.append(f'{head}{payload},"timestamp":"{timestamp}"'.encode())
     except (StorageError, KeyError, TypeError, AttributeError, ValueError):
         return None
     # Longer than the line it comes from an event can become, by the way numbers are written.
-    return EncodedEvents(texts) if max(map(len, texts), default=0) <= limit else None
+    return BulkEvents(bodies) if max(map(len, bodies), default=0) <= limit else None
 
 
 _NOTHING: dict[str, Any] = {}

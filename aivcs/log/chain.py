@@ -33,7 +33,7 @@ _LINE_DEPTH = MAX_DEPTH + 2
 """A line puts one level around a payload, two around tags; both may use all of `MAX_DEPTH`."""
 
 
-def seal(body: str, previous: str) -> "tuple[bytes, str]":
+def link(body: str, previous: str) -> "tuple[bytes, str]":
     """Closes a line: returns its bytes, with the newline, and its hash.
 
     Args:
@@ -41,33 +41,33 @@ def seal(body: str, previous: str) -> "tuple[bytes, str]":
         previous: The hash of the line before, empty for a first line.
     """
     data = body.encode()
-    link = hex_digest(previous.encode() + data)
-    return b"".join((data, _KEY, link.encode(), _CLOSE, b"\n")), link
+    digest = hex_digest(previous.encode() + data)
+    return b"".join((data, _KEY, digest.encode(), _CLOSE, b"\n")), digest
 
 
-def seal_all(bodies: "Iterable[bytes]", size: int, previous: str) -> "tuple[list[bytes], str]":
-    """Closes many lines as `seal` does; returns them, and the hash of the last.
+def link_all(bodies: "Iterable[bytes]", size: int, previous: str) -> "tuple[list[bytes], str]":
+    """Closes many lines as `link` does; returns them, and the hash of the last.
 
     Args:
-        bodies: As for `seal`, in UTF-8.
+        bodies: As for `link`, in UTF-8.
         size: About how many bytes they have together.
         previous: The hash of the line before the first.
     """
-    link = previous.encode()
+    digest = previous.encode()
     sha256 = algorithm(size)
     lines = []
     for body in bodies:
-        link = sha256(link + body).hexdigest().encode()
-        lines.append(b'%b,"hash":"%b"}\n' % (body, link))
-    return lines, link.decode()
+        digest = sha256(digest + body).hexdigest().encode()
+        lines.append(b'%b,"hash":"%b"}\n' % (body, digest))
+    return lines, digest.decode()
 
 
 def hash_of(line: bytes) -> "str | None":
     """Returns the hash a line bears, or None if it bears none where it should."""
     if not line.endswith(_CLOSE) or line[-LINK_BYTES : -LINK_BYTES + len(_KEY)] != _KEY:
         return None
-    link = line[-64 - len(_CLOSE) : -len(_CLOSE)]
-    return link.decode() if _HEX.issuperset(link) else None
+    digest = line[-64 - len(_CLOSE) : -len(_CLOSE)]
+    return digest.decode() if _HEX.issuperset(digest) else None
 
 
 def expected_hash(line: bytes, previous: str) -> str:
@@ -75,10 +75,10 @@ def expected_hash(line: bytes, previous: str) -> str:
     return hex_digest(previous.encode() + line[:-LINK_BYTES])
 
 
-def is_right(line: bytes, previous: str) -> bool:
+def is_linked(line: bytes, previous: str) -> bool:
     """Tells whether a line is the link that follows a line with the hash `previous`."""
-    link = expected_hash(line, previous).encode()
-    return line[-LINK_BYTES:] == b"".join((_KEY, link, _CLOSE))
+    digest = expected_hash(line, previous).encode()
+    return line[-LINK_BYTES:] == b"".join((_KEY, digest, _CLOSE))
 
 
 class Tail:
@@ -88,27 +88,34 @@ class Tail:
         last: The last right line, empty if there is none.
         head: Its hash, empty if there is none.
         end: Offset in the file just behind its newline, or behind where that should be.
-        torn: The bytes behind `end` that an interrupted write left; they are to be cut.
-        unended: The last line lacks its newline: to be written at `end` once `torn` is cut.
+        truncated: The bytes behind `end` that an interrupted write left; they are to be cut.
+        unterminated: Whether the last line lacks its newline, which is to be written at `end` once
+            `truncated` is cut.
         before: The hash of the line before the last, empty if there is none.
     """
 
-    __slots__ = ("before", "end", "head", "last", "torn", "unended")
+    __slots__ = ("before", "end", "head", "last", "truncated", "unterminated")
 
     def __init__(
-        self, last: bytes, end: int, torn: bytes, *, unended: bool = False, before: str = ""
+        self,
+        last: bytes,
+        end: int,
+        truncated: bytes,
+        *,
+        unterminated: bool = False,
+        before: str = "",
     ) -> None:
         self.last = last
         self.before = before
         self.head = (hash_of(last) or "") if last else ""
         self.end = end
-        self.torn = torn
-        self.unended = unended
+        self.truncated = truncated
+        self.unterminated = unterminated
 
     @property
     def is_clean(self) -> bool:
         """Nothing is to be repaired."""
-        return not self.torn and not self.unended
+        return not self.truncated and not self.unterminated
 
 
 def read_tail(block: bytes, start: int) -> "Tail | None":
@@ -138,7 +145,7 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
         if start and begin < LINK_BYTES + 1:
             return None
         previous = _hash_before(block, begin)
-        if previous is not None and is_right(block[begin : end - 1], previous):
+        if previous is not None and is_linked(block[begin : end - 1], previous):
             break
         end = begin
     else:
@@ -154,7 +161,7 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
     if whole:
         after = rest[whole:]
         if not after.strip(b"\0"):
-            return Tail(rest[:whole], start + end + whole, after, unended=True, before=head)
+            return Tail(rest[:whole], start + end + whole, after, unterminated=True, before=head)
     elif b"\n" not in rest or _is_holed(rest, start + end):
         return Tail(last, start + end, rest, before=before)
     bad = rest.split(b"\n", 1)[0]
@@ -211,7 +218,7 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def right_lines(
+def verified_lines(
     lines: "Iterable[bytes]", previous: str = "", number: int = 0
 ) -> "Iterator[tuple[int, bytes]]":
     """Yields number and bytes of each line of a log, in order, each checked against the chain.
@@ -230,12 +237,12 @@ def right_lines(
     for line in lines:
         number += 1
         text = line[:-1] if line.endswith(b"\n") else line
-        link = hash_of(text)
+        stated = hash_of(text)
         actual = expected_hash(text, previous)
-        if link is None or link != actual:
-            raise IntegrityError(link, actual, str(number))
+        if stated is None or stated != actual:
+            raise IntegrityError(stated, actual, str(number))
         yield number, text
-        previous = link
+        previous = stated
 
 
 def members(line: bytes) -> "dict[str, Any]":

@@ -61,7 +61,7 @@ def line_of(
         grounds["block_seq"] = block_seq
     if grounds:
         body = f"{body},{encode_trusted(grounds)[1:-1]}"
-    return chain.seal(body, previous)
+    return chain.link(body, previous)
 
 
 def seq_of(line: bytes) -> int:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from aivcs.log.bulk_events import EncodedEvents
+    from aivcs.log.bulk_events import BulkEvents
 
 
-def header(record: RunRecord) -> "tuple[bytes, str]":
+def encode_header(record: RunRecord) -> "tuple[bytes, str]":
     """Returns the first line of a run's log, and its hash.
 
     Raises:
@@ -41,10 +41,10 @@ def header(record: RunRecord) -> "tuple[bytes, str]":
     )
     if record.owner is not None:
         body += f',"owner":{encode(record.owner.to_json())}'
-    return chain.seal(body, "")
+    return chain.link(body, "")
 
 
-class Position:
+class RunState:
     """Where a run stands after a line of its log.
 
     Attributes:
@@ -56,7 +56,7 @@ class Position:
     __slots__ = ("count", "highest", "status")
 
     def __init__(self, line: bytes) -> None:
-        """Reads the position off any line of a run's log.
+        """Reads the state off any line of a run's log.
 
         Raises:
             IntegrityError: The line is no entry of a run's log.
@@ -97,17 +97,17 @@ class Position:
             raise errors.InvalidRunStateError(run_id, self.status, RunStatus.RUNNING)
 
 
-class Extension:
+class RunAppender:
     """New events for the end of a run's log, numbered and sealed, before they are written.
 
     Attributes:
         lines: The lines to append, in order; an event that was there already adds none.
         seqs: The seq of every event given, in order.
         head: The hash of the last line.
-        position: Where the run stands after it.
+        state: Where the run stands after it.
     """
 
-    __slots__ = ("_added", "_find", "_run_id", "head", "lines", "max_event", "position", "seqs")
+    __slots__ = ("_added", "_find", "_run_id", "head", "lines", "max_event", "seqs", "state")
 
     def __init__(
         self,
@@ -131,8 +131,8 @@ class Extension:
             IntegrityError: The line is no entry of a run's log.
         """
         self._run_id = run_id
-        self.position = Position(last)
-        self.position.require_running(run_id)
+        self.state = RunState(last)
+        self.state.require_running(run_id)
         self._find = find
         self._added: dict[int, bytes] = {}
         self.max_event = max_event
@@ -140,7 +140,7 @@ class Extension:
         self.lines: list[bytes] = []
         self.seqs: list[int] = []
 
-    def add(self, event: RunEvent) -> int:
+    def append(self, event: RunEvent) -> int:
         """Numbers and seals one event; returns its seq.
 
         Raises:
@@ -150,63 +150,63 @@ class Extension:
         payload = encode(event.payload)
         if len(payload) > self.max_event // 4 and len(payload.encode()) > self.max_event:
             raise too_large(len(payload.encode()), self.max_event)
-        position = self.position
-        seq = position.highest + 1 if event.seq is None else event.seq
+        state = self.state
+        seq = state.highest + 1 if event.seq is None else event.seq
         if seq > MAX_SEQ:
             raise self._used_up()
         if event.seq is not None and (
-            seq < position.highest or (position.count and seq == position.highest)
+            seq < state.highest or (state.count and seq == state.highest)
         ):
             # A batch may name the seq that one of its own events got.
             added = self._added.get(seq)
-            stored = event_of(added) if added else self._find(seq)
+            stored = read_event(added) if added else self._find(seq)
             if stored is not None:
                 self._require_same(event, stored, seq)
                 self.seqs.append(seq)
                 return seq
-        position.highest = max(seq, position.highest)
-        position.count += 1
+        state.highest = max(seq, state.highest)
+        state.count += 1
         timestamp = event.timestamp or Timestamp.now()
         body = (
             f'{{"type":"event","seq":{seq},"kind":{encode_trusted(event.kind)},'
             f'"payload":{payload},"timestamp":"{timestamp}"'
         )
-        if not seq == position.highest == position.count:
-            body += f',"high":[{position.highest},{position.count}]'
-        line, self.head = chain.seal(body, self.head)
+        if not seq == state.highest == state.count:
+            body += f',"high":[{state.highest},{state.count}]'
+        line, self.head = chain.link(body, self.head)
         self.lines.append(line)
         self.seqs.append(seq)
         self._added[seq] = line[:-1]
         return seq
 
-    def add_all(self, events: "EncodedEvents | Iterable[RunEvent]") -> None:
-        """Numbers and seals some events, as `add` does each.
+    def append_all(self, events: "BulkEvents | Iterable[RunEvent]") -> None:
+        """Numbers and seals some events, as `append` does each.
 
         Raises:
-            ConflictError: As `add`.
-            SerializationError: As `add`.
+            ConflictError: As `append`.
+            SerializationError: As `append`.
         """
-        texts = getattr(events, "texts", None)
-        if texts is None:
+        bodies = getattr(events, "bodies", None)
+        if bodies is None:
             for event in events:
-                self.add(event)
+                self.append(event)
             return
-        position = self.position
-        if position.highest + len(texts) > MAX_SEQ:
+        state = self.state
+        if state.highest + len(bodies) > MAX_SEQ:
             raise self._used_up()
-        first = position.highest + 1
-        ahead = position.highest - position.count
-        bodies = (
-            b'{"type":"event","seq":%d,%b,"high":[%d,%d]' % (seq, text, seq, seq - ahead)
+        first = state.highest + 1
+        ahead = state.highest - state.count
+        encoded = (
+            b'{"type":"event","seq":%d,%b,"high":[%d,%d]' % (seq, body, seq, seq - ahead)
             if ahead
-            else b'{"type":"event","seq":%d,%b' % (seq, text)
-            for seq, text in enumerate(texts, first)
+            else b'{"type":"event","seq":%d,%b' % (seq, body)
+            for seq, body in enumerate(bodies, first)
         )
-        lines, self.head = chain.seal_all(bodies, sum(map(len, texts)), self.head)
+        lines, self.head = chain.link_all(encoded, sum(map(len, bodies)), self.head)
         self.lines += lines
-        self.seqs += range(first, first + len(texts))
-        position.highest += len(texts)
-        position.count += len(texts)
+        self.seqs += range(first, first + len(bodies))
+        state.highest += len(bodies)
+        state.count += len(bodies)
 
     def _used_up(self) -> ConflictError:
         return ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
@@ -223,13 +223,13 @@ class Extension:
             )
 
 
-def collect(events: "EncodedEvents | Iterable[RunEvent]") -> "EncodedEvents | list[RunEvent]":
-    """Returns all of some events, as `Extension.add_all` takes them.
+def collect(events: "BulkEvents | Iterable[RunEvent]") -> "BulkEvents | list[RunEvent]":
+    """Returns all of some events, as `RunAppender.append_all` takes them.
 
     Reads an iterator to its end: to be called before a log is locked, for the iterator may be slow,
     or use the same store itself.
     """
-    if hasattr(events, "texts"):
+    if hasattr(events, "bodies"):
         return events  # type: ignore[return-value]
     return list(events)
 
@@ -248,12 +248,12 @@ def too_large(size: int, limit: int, *, is_whole: bool = True) -> SerializationE
     )
 
 
-def end(
-    status: RunStatus, summary: RunSummary, position: Position, created_at: Timestamp, head: str
+def encode_end(
+    status: RunStatus, summary: RunSummary, state: RunState, created_at: Timestamp, head: str
 ) -> "tuple[bytes, str]":
     """Returns the last line of a run's log, and its hash; counts and times what is not given."""
     completed_at = Timestamp.now()
-    total = position.count if summary.total_events is None else summary.total_events
+    total = state.count if summary.total_events is None else summary.total_events
     duration = summary.duration_ms
     if duration is None:
         # A clock that was set back must not make a run take less than no time.
@@ -269,7 +269,7 @@ def end(
         f'{{"type":"end","status":"{status}","summary":{encode_trusted(complete.to_json())},'
         f'"completed_at":"{completed_at}"'
     )
-    return chain.seal(body, head)
+    return chain.link(body, head)
 
 
 def count_lines(newest_first: "Iterator[bytes]") -> int:
@@ -278,13 +278,13 @@ def count_lines(newest_first: "Iterator[bytes]") -> int:
     Raises:
         IntegrityError: They are not lines of a run's log.
     """
-    position = Position(next(newest_first))
-    if position.status.is_terminal:
-        return Position(next(newest_first)).count + 2
-    return position.count + 1
+    state = RunState(next(newest_first))
+    if state.status.is_terminal:
+        return RunState(next(newest_first)).count + 2
+    return state.count + 1
 
 
-def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
+def read_record(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
     """Returns the record of a run from the first and the last line of its log.
 
     Args:
@@ -368,7 +368,7 @@ def _owner_of(value: "Any") -> "RunOwner | None":
         return None
 
 
-def event_of(line: bytes) -> "RunEvent | None":
+def read_event(line: bytes) -> "RunEvent | None":
     """Returns the event that a line holds, or None if it is the first or the last of its log.
 
     Raises:
@@ -391,26 +391,26 @@ def event_of(line: bytes) -> "RunEvent | None":
         raise _misshapen(entry, error) from error
 
 
-_OPENING = b'{"type":"event","seq":'
+_EVENT_PREFIX = b'{"type":"event","seq":'
 
 
-def opening_of(seq: int) -> bytes:
+def event_prefix(seq: int) -> bytes:
     """Returns how the line of the event with a seq begins, whatever is in it."""
-    return b"%s%d," % (_OPENING, seq)
+    return b"%s%d," % (_EVENT_PREFIX, seq)
 
 
-def opening_in(line: bytes) -> bytes:
-    """Returns that beginning of an event's line, as `opening_of` makes it."""
-    return line[: line.find(b",", len(_OPENING)) + 1]
+def event_prefix_in(line: bytes) -> bytes:
+    """Returns that beginning of an event's line, as `event_prefix` makes it."""
+    return line[: line.find(b",", len(_EVENT_PREFIX)) + 1]
 
 
 def is_ascending(lines: "Iterable[bytes]") -> bool:
     """Tells whether the events of a log stand in it in the order of their seqs, none twice."""
     highest = -1
     for line in lines:
-        if line.startswith(_OPENING):
+        if line.startswith(_EVENT_PREFIX):
             try:
-                seq = int(line[len(_OPENING) : line.find(b",", len(_OPENING))])
+                seq = int(line[len(_EVENT_PREFIX) : line.find(b",", len(_EVENT_PREFIX))])
             except ValueError:
                 return False
             if seq <= highest:
@@ -430,7 +430,7 @@ def events_in_order(lines: "Iterable[bytes]", *, ascending: bool) -> "Iterator[R
     Raises:
         IntegrityError: A seq is there twice.
     """
-    events = (event for line in lines if (event := event_of(line)) is not None)
+    events = (event for line in lines if (event := read_event(line)) is not None)
     if ascending:
         yield from events
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Outcome = tuple[str, RunStatus, Timestamp, int | None]
 
 
-class Selection:
+class RunFilter:
     """Which runs are wanted; of what is None, any.
 
     Attributes:

@@ -31,7 +31,7 @@ from aivcs.model.run import RunEvent, RunId, RunMetadata, RunStatus, RunSummary
 from aivcs.store.finding import Finding
 from aivcs.store.settings import Settings
 from aivcs.testing.release_entries import FINGERPRINT, SIGNATURE
-from aivcs.util.disk_map import Table
+from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -702,7 +702,8 @@ def test_whatever_the_registry_writes_satisfies_the_rules(
     ]
     numbered = enumerate(link(bodies).splitlines(), 1)
     assert (
-        list(release_problems(numbered, "agent", lambda digest: True, partial(Table, limit))) == []
+        list(release_problems(numbered, "agent", lambda digest: True, partial(DiskMap, limit)))
+        == []
     )
 
 
