@@ -1,10 +1,10 @@
-"""The log of a run: its three kinds of entries, the rule of sequence, and what they fold into.
+"""The log of a run: its three kinds of entries, the rule of sequence, and reading them.
 
-A run's log is one `run` line, any number of `event` lines, and at most one `end` line, behind
-which nothing follows. The rule of sequence: a seq is there once; an event that asks for none gets
-the highest so far plus one, counting from 1; the identical event again is the one that is there.
-So that the end of the log is enough to go on, an event line whose own seq is not both the highest
-so far and the number of events bears `high`: [highest, count].
+A run's log is one `run` line, any number of `event` lines, and at most one `end` line, which is the
+last. The rule of sequence: each seq occurs once; an event without one gets the highest so far plus
+one, from 1; appending an identical event again changes nothing. An event line has `high`, [highest,
+count], unless its own seq is both the highest so far and the number of events. So the last line is
+always enough to append to the log.
 """
 
 from aivcs import errors
@@ -29,7 +29,7 @@ def encode_header(record: RunRecord) -> "tuple[bytes, str]":
     """Returns the first line of a run's log, and its hash.
 
     Raises:
-        SerializationError: The tags are no JSON value.
+        SerializationError: The tags are not a JSON value.
     """
     metadata = record.metadata
     body = (
@@ -45,22 +45,22 @@ def encode_header(record: RunRecord) -> "tuple[bytes, str]":
 
 
 class RunState:
-    """Where a run stands after a line of its log.
+    """The state of a run after a line of its log.
 
     Attributes:
-        status: What the run is.
+        status: The run's status.
         highest: The highest seq so far; 0 if there is no event.
-        count: How many events there are.
+        count: The number of events so far.
     """
 
     __slots__ = ("count", "highest", "status")
 
     def __init__(self, line: bytes) -> None:
-        """Reads the state off any line of a run's log.
+        """Reads the state from any line of a run's log.
 
         Raises:
-            IntegrityError: The line is no entry of a run's log.
-            UnsupportedFormatError: It is one of a later format.
+            IntegrityError: The line is not an entry of a run's log.
+            UnsupportedFormatError: The line is of a later format.
         """
         entry = chain.members(line)
         self.status = RunStatus.RUNNING
@@ -88,23 +88,23 @@ class RunState:
             raise _misshapen(entry, error) from error
 
     def require_running(self, run_id: str) -> None:
-        """Refuses a run that is over.
+        """Requires that the run has not ended.
 
         Raises:
-            InvalidRunStateError: With the status it has.
+            InvalidRunStateError: The run has ended.
         """
         if self.status.is_terminal:
             raise errors.InvalidRunStateError(run_id, self.status, RunStatus.RUNNING)
 
 
 class RunAppender:
-    """New events for the end of a run's log, numbered and sealed, before they are written.
+    """Numbers, encodes and links new events for the end of a run's log; writes nothing.
 
     Attributes:
-        lines: The lines to append, in order; an event that was there already adds none.
+        lines: The lines to append, in order; an event that is stored already adds none.
         seqs: The seq of every event given, in order.
         head: The hash of the last line.
-        state: Where the run stands after it.
+        state: The state of the run after that line.
     """
 
     __slots__ = ("_added", "_find", "_run_id", "head", "lines", "max_event", "seqs", "state")
@@ -117,18 +117,18 @@ class RunAppender:
         *,
         max_event: int = MAX_EVENT,
     ) -> None:
-        """Goes on from the last line of the log.
+        """Begins after the last line of the log.
 
         Args:
             run_id: The run, for messages.
-            last: The last right line.
-            find: Returns the stored event of a seq, if there is one; asked only about a seq that
-                is not above all others.
+            last: The last line.
+            find: Returns the stored event with a seq, or None; called only for a seq that is not
+                above all others.
             max_event: Bytes of one payload, at most.
 
         Raises:
-            InvalidRunStateError: The run is over.
-            IntegrityError: The line is no entry of a run's log.
+            InvalidRunStateError: The run has ended.
+            IntegrityError: The line is not an entry of a run's log.
         """
         self._run_id = run_id
         self.state = RunState(last)
@@ -141,11 +141,11 @@ class RunAppender:
         self.seqs: list[int] = []
 
     def append(self, event: RunEvent) -> int:
-        """Numbers and seals one event; returns its seq.
+        """Adds one event; returns its seq.
 
         Raises:
             ConflictError: Another event has this seq, or no number is left.
-            SerializationError: The payload is no JSON value, or too large.
+            SerializationError: The payload is not a JSON value, or too large.
         """
         payload = encode(event.payload)
         if len(payload) > self.max_event // 4 and len(payload.encode()) > self.max_event:
@@ -157,7 +157,7 @@ class RunAppender:
         if event.seq is not None and (
             seq < state.highest or (state.count and seq == state.highest)
         ):
-            # A batch may name the seq that one of its own events got.
+            # The seq may be that of an earlier event of the same batch.
             added = self._added.get(seq)
             stored = read_event(added) if added else self._find(seq)
             if stored is not None:
@@ -180,11 +180,11 @@ class RunAppender:
         return seq
 
     def append_all(self, events: "BulkEvents | Iterable[RunEvent]") -> None:
-        """Numbers and seals some events, as `append` does each.
+        """Adds events in order.
 
         Raises:
-            ConflictError: As `append`.
-            SerializationError: As `append`.
+            ConflictError: Another event has a seq given, or no number is left.
+            SerializationError: A payload is not a JSON value, or too large.
         """
         bodies = getattr(events, "bodies", None)
         if bodies is None:
@@ -224,10 +224,9 @@ class RunAppender:
 
 
 def collect(events: "BulkEvents | Iterable[RunEvent]") -> "BulkEvents | list[RunEvent]":
-    """Returns all of some events, as `RunAppender.append_all` takes them.
+    """Reads events into a list for `RunAppender.append_all`; returns `BulkEvents` as they are.
 
-    Reads an iterator to its end: to be called before a log is locked, for the iterator may be slow,
-    or use the same store itself.
+    Call it before a log is locked: the iterator may be slow, or use the same store itself.
     """
     if hasattr(events, "bodies"):
         return events  # type: ignore[return-value]
@@ -238,9 +237,9 @@ def too_large(size: int, limit: int, *, is_whole: bool = True) -> SerializationE
     """Returns the error for an event over the limit, with the way out.
 
     Args:
-        size: Bytes that it has.
-        limit: Bytes that it may have.
-        is_whole: Whether it was read to its end, so that it has no more.
+        size: Bytes of the event that were read.
+        limit: Bytes allowed.
+        is_whole: Whether the event was read to its end.
     """
     return SerializationError(
         f"an event of {'' if is_whole else 'at least '}{size} bytes is over the limit of {limit}; "
@@ -251,7 +250,10 @@ def too_large(size: int, limit: int, *, is_whole: bool = True) -> SerializationE
 def encode_end(
     status: RunStatus, summary: RunSummary, state: RunState, created_at: Timestamp, head: str
 ) -> "tuple[bytes, str]":
-    """Returns the last line of a run's log, and its hash; counts and times what is not given."""
+    """Returns the last line of a run's log, and its hash.
+
+    A `total_events` or `duration_ms` of None in the summary is filled in.
+    """
     completed_at = Timestamp.now()
     total = state.count if summary.total_events is None else summary.total_events
     duration = summary.duration_ms
@@ -273,7 +275,7 @@ def encode_end(
 
 
 def count_lines(newest_first: "Iterator[bytes]") -> int:
-    """Returns how many lines a log has, from its last one or two.
+    """Returns the number of lines of a run's log, from its last one or two.
 
     Raises:
         IntegrityError: They are not lines of a run's log.
@@ -289,12 +291,12 @@ def read_record(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRe
 
     Args:
         first: The first line.
-        last: The last line; the same if there is no other.
-        run_id: The run that the log must be of.
+        last: The last line, which may be the first.
+        run_id: The run that the log must belong to; None for any.
 
     Raises:
-        IntegrityError: These are not lines of a run's log.
-        UnsupportedFormatError: They are of a later format.
+        IntegrityError: The lines are not of this run's log.
+        UnsupportedFormatError: A line is of a later format.
     """
     entry = chain.members(first)
     try:
@@ -340,7 +342,7 @@ def read_record(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRe
 
 
 def is_same_json(one: "Any", other: "Any") -> bool:
-    """Whether two values are the same JSON value; the order of keys does not count, types do."""
+    """Tells whether two values are the same JSON value: types count, the order of keys does not."""
     if isinstance(one, dict):
         return (
             isinstance(other, dict)
@@ -357,10 +359,10 @@ def is_same_json(one: "Any", other: "Any") -> bool:
 
 
 def _owner_of(value: "Any") -> "RunOwner | None":
-    """The owner that a first line names; None if what stands there is something else.
+    """The owner in a first line; None if the member has another form.
 
-    Another program may have put a member of that name there. Who cannot be understood proves
-    nothing, so such a run is as good as one without an owner.
+    Another program may have written a member of that name. An owner that cannot be understood
+    proves nothing, so such a run counts as one without an owner.
     """
     try:
         return RunOwner(**{name: value[name] for name in RunOwner.__slots__})
@@ -369,11 +371,11 @@ def _owner_of(value: "Any") -> "RunOwner | None":
 
 
 def read_event(line: bytes) -> "RunEvent | None":
-    """Returns the event that a line holds, or None if it is the first or the last of its log.
+    """Returns the event in a line, or None for a `run` or `end` line.
 
     Raises:
-        IntegrityError: It is no entry of a run's log.
-        UnsupportedFormatError: It is one of a later format.
+        IntegrityError: The line is not an entry of a run's log.
+        UnsupportedFormatError: The line is of a later format.
     """
     entry = chain.members(line)
     if entry["type"] != "event":
@@ -395,17 +397,17 @@ _EVENT_PREFIX = b'{"type":"event","seq":'
 
 
 def event_prefix(seq: int) -> bytes:
-    """Returns how the line of the event with a seq begins, whatever is in it."""
+    """Returns the first bytes of the line of the event with a seq, whatever its content."""
     return b"%s%d," % (_EVENT_PREFIX, seq)
 
 
 def event_prefix_in(line: bytes) -> bytes:
-    """Returns that beginning of an event's line, as `event_prefix` makes it."""
+    """Returns the bytes of an event's line that `event_prefix` gives for its seq."""
     return line[: line.find(b",", len(_EVENT_PREFIX)) + 1]
 
 
 def is_ascending(lines: "Iterable[bytes]") -> bool:
-    """Tells whether the events of a log stand in it in the order of their seqs, none twice."""
+    """Tells whether the events in a log's lines have ascending seqs, none twice."""
     highest = -1
     for line in lines:
         if line.startswith(_EVENT_PREFIX):
@@ -424,11 +426,11 @@ def events_in_order(lines: "Iterable[bytes]", *, ascending: bool) -> "Iterator[R
 
     Args:
         lines: The lines of the log.
-        ascending: What `is_ascending` says of them. If so they pass through, in constant memory;
-            else all are held to be sorted.
+        ascending: The result of `is_ascending`. If true, memory is constant; otherwise all events
+            are held in memory and sorted.
 
     Raises:
-        IntegrityError: A seq is there twice.
+        IntegrityError: Two events have one seq.
     """
     events = (event for line in lines if (event := read_event(line)) is not None)
     if ascending:
@@ -457,5 +459,5 @@ def _newer(kind: object) -> "errors.UnsupportedFormatError":
 
 def _misshapen(entry: "dict[str, Any]", error: Exception) -> IntegrityError:
     return IntegrityError.of(
-        f"is no {entry['type']!r} entry of a run: {error or type(error).__name__}"
+        f"is not a valid {entry['type']!r} entry of a run: {error or type(error).__name__}"
     )

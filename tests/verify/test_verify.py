@@ -595,7 +595,7 @@ def _agreeing(one: str, other: str) -> int:
         ([block(3, SPEC, 2, "freeze")], 3, "newer aivcs"),
         ([signature(3, signed_hash=ABSENT)], 3, "it signs the hash"),
         ([signature(3, signed_seq=3)], 3, "no mark"),
-        ([signature(3, signature="x")], 3, "no SSH signature"),
+        ([signature(3, signature="x")], 3, "not an SSH signature"),
         ([signature(3, fingerprint="SHA256:x")], 3, "fingerprint"),
         ([block(3, SPEC, 2), signature(4, signed_seq=3, block_seq=3)], 4, "no release"),
         ([entry(3, OTHER, 3, 1, forced=False)], 3, "no release"),
