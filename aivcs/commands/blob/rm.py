@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aivcs.repository import Repository
-    from aivcs.store.references import References
+    from aivcs.store.references import ReachableSet
 
 
 def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> None:
@@ -34,23 +34,23 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
                 repo.unpin(digest)
                 repo.blobs.delete(digest)
         return
-    from aivcs.store.references import References
+    from aivcs.store.references import ReachableSet
 
-    references = References(repo)
-    _require_removable(repo, wanted, references)  # all of the reading, while nobody has to wait
+    reachable = ReachableSet(repo)
+    _require_removable(repo, wanted, reachable)  # all of the reading, while nobody has to wait
     with repo.store.objects.removal():
-        _require_removable(repo, wanted, references)
+        _require_removable(repo, wanted, reachable)
         for digest in wanted:
             repo.blobs.delete(digest)
 
 
 def _require_removable(
-    repo: "Repository", digests: "list[ContentDigest]", references: "References"
+    repo: "Repository", digests: "list[ContentDigest]", reachable: "ReachableSet"
 ) -> None:
     for digest in digests:
         if not repo.blobs.contains(digest):
             raise NotFoundError(digest)
-    for digest, source in references.catch_up():
+    for digest, source in reachable.catch_up():
         if digest in digests:
             raise ConflictError(
                 f"blob {digest} is referred to by {source}; nothing was removed. "

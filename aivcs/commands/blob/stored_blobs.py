@@ -10,8 +10,8 @@ from aivcs.errors import IntegrityError, NotFoundError, SerializationError
 from aivcs.model.timestamp import Timestamp
 from aivcs.specs.manifest import FIELDS, may_be_manifest
 from aivcs.specs.spec import find, read_manifest
-from aivcs.store.references import References
-from aivcs.util.disk_map import Table
+from aivcs.store.references import ReachableSet
+from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,10 +54,10 @@ def list_blobs(repo: Repository, prefix: str = "") -> Iterator[ListedBlob]:
         BackendError: The store cannot be read.
     """
     wanted = ls(repo, prefix)
-    named = Table()
-    for digest, source in References(repo).catch_up():
+    named = DiskMap()
+    for digest, source in ReachableSet(repo).catch_up():
         named[bytes.fromhex(digest)] = source.encode()
-    stored = Table()
+    stored = DiskMap()
     for digest, size_, put_ in repo.store.objects.stored():
         stored[bytes.fromhex(digest)] = b"%d %f" % (size_, put_)
     for digest in wanted:

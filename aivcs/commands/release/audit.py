@@ -34,7 +34,7 @@ from aivcs.policy.select import evaluate, read_document
 from aivcs.signing.check import TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
 from aivcs.signing.ssh import RELEASE, look
 from aivcs.store.place import START
-from aivcs.util.disk_map import Table
+from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -101,7 +101,7 @@ def verify(
         yield Check(None, "chain", OK, f"{read[-1][1].lines} lines, head {read[-1][1].hash}")
         problems = [
             problem
-            for problem in release_problems(enumerate(lines, 1), name, has_blob, Table)
+            for problem in release_problems(enumerate(lines, 1), name, has_blob, DiskMap)
             if problem.severity == DAMAGE
         ]
         for problem in problems:

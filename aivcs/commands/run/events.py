@@ -52,7 +52,7 @@ def _follow(
     """Yields the events in the order of the log, then each new one until the run ends."""
     from aivcs.errors import IntegrityError
     from aivcs.log import chain
-    from aivcs.log.run import event_of
+    from aivcs.log.run import read_event
     from aivcs.store.place import START
 
     repo.runs.get_run(run_id)
@@ -67,7 +67,7 @@ def _follow(
                     f"{name} was cut or replaced while it was followed; see: aivcs run verify", name
                 )
             place, wait = behind, shortest
-            event = event_of(line)
+            event = read_event(line)
             if event is not None:
                 yield event
             elif place.lines == 1:

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 
 from aivcs.codec.json import encode_trusted
 from aivcs.commands.run.output_lines import LineSplitter
-from aivcs.log.bulk_events import EncodedEvents
+from aivcs.log.bulk_events import BulkEvents
 from aivcs.model.run import RunEvent, RunSummary
 from aivcs.model.timestamp import Timestamp
 
@@ -244,7 +244,7 @@ class Recording:
     def _flush(self) -> None:
         pending, self._pending, self._size = self._pending, [], 0
         if pending:
-            self.repo.runs.append_events(self.run_id, EncodedEvents(pending))
+            self.repo.runs.append_events(self.run_id, BulkEvents(pending))
 
     def _end(self) -> None:
         moment = Timestamp.now()

@@ -22,7 +22,7 @@ from aivcs.errors import (
     StorageError,
     UsageError,
 )
-from aivcs.log.bulk_events import EncodedEvents, parse_events
+from aivcs.log.bulk_events import BulkEvents, parse_events
 from aivcs.log.run import too_large
 from aivcs.model.run import RunEvent
 
@@ -89,7 +89,7 @@ class _BadLineError(Exception):
     number = 0
 
 
-_Block = tuple[int, list[bytes], "EncodedEvents | list[RunEvent]"]
+_Block = tuple[int, list[bytes], "BulkEvents | list[RunEvent]"]
 """Lines that follow each other, none of them blank: the number of the first, and their events."""
 
 
@@ -136,9 +136,7 @@ class _Writer:
                 raise
             self._take(at, [line], [event])
 
-    def _take(
-        self, number: int, lines: list[bytes], events: EncodedEvents | list[RunEvent]
-    ) -> None:
+    def _take(self, number: int, lines: list[bytes], events: BulkEvents | list[RunEvent]) -> None:
         self._pending.append((number, lines, events))
         self._size += sum(map(len, lines))
         if self._size >= _BATCH_BYTES and not self._atomic:
@@ -160,7 +158,7 @@ class _Writer:
                 raise
             self._store_singly(pending)
 
-    def _store(self, events: EncodedEvents | list[RunEvent]) -> None:
+    def _store(self, events: BulkEvents | list[RunEvent]) -> None:
         seqs = self._runs.append_events(self._run_id, events)
         self.stored += len(seqs)
         self._report(seqs)
@@ -175,11 +173,11 @@ class _Writer:
                     raise _located(error, number, line, self.stored) from error
 
 
-def _together(blocks: list[EncodedEvents | list[RunEvent]]) -> EncodedEvents | list[RunEvent]:
-    """Joins blocks of events, as encoded ones if all are."""
-    encoded = [events for events in blocks if isinstance(events, EncodedEvents)]
-    if len(encoded) == len(blocks):
-        return EncodedEvents([text for events in encoded for text in events.texts])
+def _together(blocks: list[BulkEvents | list[RunEvent]]) -> BulkEvents | list[RunEvent]:
+    """Joins events, bulk ones as such if all are."""
+    bulk = [events for events in blocks if isinstance(events, BulkEvents)]
+    if len(bulk) == len(blocks):
+        return BulkEvents([text for events in bulk for text in events.bodies])
     return [event for events in blocks for event in events]
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import IntegrityError, LockTimeoutError, NotFoundError, UsageError
 from aivcs.model.digest import ContentDigest
-from aivcs.store.references import References, digests_in_blob
-from aivcs.util.disk_map import Stack, Table
+from aivcs.store.references import ReachableSet, digests_in_blob
+from aivcs.util.disk_map import DiskMap, DiskStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,31 +61,31 @@ def collect(
         BackendError: A log or a blob cannot be read or removed.
     """
     moment = before(repo, grace)
-    references = References(repo)
-    _read(references)
-    garbage = _parents_last(repo, _unwanted(repo, references, moment))
+    reachable = ReachableSet(repo)
+    _read(reachable)
+    garbage = _parents_last(repo, _unwanted(repo, reachable, moment))
     if dry_run:
         while garbage:
             blob = _removed(garbage.pop())
-            if blob.digest not in references:
+            if blob.digest not in reachable:
                 yield blob
         return
     count = 0
     while garbage:
-        _read(references)  # so that little is left to read while others wait
+        _read(reachable)  # so that little is left to read while others wait
         gone = []
         try:
             with repo.store.objects.removal() as removal:
-                _read(references)
+                _read(reachable)
                 deadline = monotonic() + _MAX_BATCH_S
                 while garbage and monotonic() < deadline:
                     blob = _removed(garbage.pop())
-                    if blob.digest in references:
+                    if blob.digest in reachable:
                         continue
                     if removal.remove(blob.digest, unless_since=moment):
                         gone.append(blob)
                     else:  # put again meanwhile: then what it names is wanted again, too
-                        references.search(blob.digest)
+                        reachable.search(blob.digest)
         except LockTimeoutError as error:
             if count:
                 message = (
@@ -125,7 +125,7 @@ def before(repo: Repository, grace: float) -> float:
     return repo.store.now() - grace
 
 
-def _unwanted(repo: Repository, references: References, moment: float) -> Table:
+def _unwanted(repo: Repository, reachable: ReachableSet, moment: float) -> DiskMap:
     """Returns the garbage, as far as the store was read: sizes by digests, as bytes.
 
     Blobs put since the moment are searched, so that the blobs they name stay. Blobs that were
@@ -134,24 +134,24 @@ def _unwanted(repo: Repository, references: References, moment: float) -> Table:
     What was put since the moment is searched, so that what it names stays; but what was looked at
     before it may be among these.
     """
-    unwanted = Table()
+    unwanted = DiskMap()
     for digest, size, put in repo.store.objects.stored():
         if put >= moment:
-            references.search(digest)
-        elif digest not in references:
+            reachable.search(digest)
+        elif digest not in reachable:
             unwanted[bytes.fromhex(digest)] = size
     return unwanted
 
 
-def _parents_last(repo: Repository, blobs: Table) -> Stack:
+def _parents_last(repo: Repository, blobs: DiskMap) -> DiskStack:
     """Orders blobs so that each is popped before those that it names.
 
     A damaged blob is deleted in any case: what it named does not count.
 
     A damaged one goes all the same, so what it named matters no more.
     """
-    opened = Table()
-    order, waiting = Stack(), Stack()
+    opened = DiskMap()
+    order, waiting = DiskStack(), DiskStack()
     for top in blobs.keys(descending=True):
         waiting.push((top, False))
         while waiting:
@@ -175,6 +175,6 @@ def _removed(item: tuple[bytes, int]) -> Removed:
     return Removed(ContentDigest(key.hex()), size)
 
 
-def _read(references: References) -> None:
-    for _ in references.catch_up():
+def _read(reachable: ReachableSet) -> None:
+    for _ in reachable.catch_up():
         pass

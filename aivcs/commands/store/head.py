@@ -26,7 +26,7 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.store.finding import Finding
 from aivcs.store.place import START
-from aivcs.util.disk_map import Table
+from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -153,7 +153,7 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
         UnsupportedFormatError: A manifest is of a later format.
     """
     # At once, not when the first finding is wanted: a mistake should not wait for the reading.
-    wanted = Table()
+    wanted = DiskMap()
     absent = []
     for digest in [repo.resolve_digest(text) for text in digests]:
         try:
@@ -248,7 +248,7 @@ def verify_signature(
         yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _FIX_UNSIGNED)
 
 
-def _disagreements(repo: Repository, absent: list[Finding], wanted: Table) -> Iterator[Finding]:
+def _disagreements(repo: Repository, absent: list[Finding], wanted: DiskMap) -> Iterator[Finding]:
     yield from absent
     for name, entries in groupby(map(_unpacked, wanted.keys()), key=itemgetter(0)):
         heads: dict[int, set[str]] = {}

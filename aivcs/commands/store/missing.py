@@ -21,7 +21,7 @@ from aivcs.log.verify_run import DAMAGE, NOTICE
 from aivcs.model.digest import ContentDigest
 from aivcs.store.finding import Finding
 from aivcs.store.references import digests_in_blob
-from aivcs.util.disk_map import Stack, Table
+from aivcs.util.disk_map import DiskMap, DiskStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
 
     A blob that is missing is said once, with the first live spec that needs it.
     """
-    told = Table()
+    told = DiskMap()
     for finding in found:
         if finding.is_open:
             told.add(finding.where)
@@ -53,14 +53,14 @@ def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
         if not told:
             raise
         return  # what was found must be mended first
-    seen = Table()
+    seen = DiskMap()
     for log in listed:
         for finding in _missing_under(repo, log.removeprefix("release/"), seen):
             if finding.where not in told:
                 yield finding
 
 
-def _missing_under(repo: Repository, name: str, seen: Table) -> Iterator[Finding]:
+def _missing_under(repo: Repository, name: str, seen: DiskMap) -> Iterator[Finding]:
     try:
         live = repo.releases.current(name)
     except (IntegrityError, UnsupportedFormatError):
@@ -74,7 +74,7 @@ def _missing_under(repo: Repository, name: str, seen: Table) -> Iterator[Finding
         yield from _missing_of(repo, live, seen)
 
 
-def _missing_of(repo: Repository, live: ReleaseRecord, seen: Table) -> Iterator[Finding]:
+def _missing_of(repo: Repository, live: ReleaseRecord, seen: DiskMap) -> Iterator[Finding]:
     """Yields the missing blobs of a live spec that no other spec has reported.
 
     Args:
@@ -83,7 +83,7 @@ def _missing_of(repo: Repository, live: ReleaseRecord, seen: Table) -> Iterator[
         seen: The digests that were looked for, as bytes; takes further ones.
     """
     release = f"{live.name}@{live.seq}"
-    waiting = Stack()
+    waiting = DiskStack()
     waiting.push((bytes.fromhex(live.spec_digest), b""))
     while waiting:
         key, whole = waiting.pop()
