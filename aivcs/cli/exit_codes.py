@@ -36,9 +36,9 @@ CODES: dict[type[Exception], int] = {
 }
 """The exit code of each error; a subclass has its nearest base's."""
 _MIN_COLUMNS_TO_WRAP = 20
-"""Cells of a terminal below which errors are left for it to break."""
+"""The terminal width, in cells, below which errors are not wrapped."""
 INTERNAL = 70
-"""The exit code of a mistake of ours."""
+"""The exit code of an internal error."""
 MEANINGS = {
     0: "done",
     1: "the answer is no, and nothing else",
@@ -104,10 +104,10 @@ def print_error(
     Args:
         context: The call.
         kind: The name of the error.
-        message: What went wrong and the way out.
+        message: The fault and the way out.
         code: The exit code.
         usage: A line of usage to print as well.
-        hint: What may help, in a line.
+        hint: A hint, in a line.
     """
     if context.json:
         import json

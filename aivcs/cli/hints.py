@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 _MAX_COMPARED = 500
-"""Names or labels that are compared, at most."""
+"""The maximum number of names or labels that are compared."""
 _MAX_LISTED = 5
-"""Names that are said where none is like the one given, at most."""
+"""The maximum number of names listed where none is similar."""
 _MAX_COMPARED_CHARS = 100
-"""Characters of what is compared, at most: comparing takes the square of them."""
+"""The maximum length of a compared text, in characters: comparison time is quadratic."""
 
 
 def hint(context: Context, error: Exception) -> str:
     """Returns a hint of one line about an error; empty without one."""
     try:
         return _hint(context, error)
-    except Exception:  # noqa: BLE001 the error itself is what must be told
+    except Exception:  # noqa: BLE001 a hint must not hide the error
         return ""
 
 
@@ -93,7 +93,7 @@ def _about_run(context: Context, repo: Repository, text: str) -> str:
         if length < len(text):
             ids.update(record.run_id for record in glance.runs(text[:length], limit=20))
     begins = {run_id[: len(text)]: run_id for run_id in sorted(ids)}
-    # Ids of chance are a little alike already.
+    # Random ids are a little alike by chance.
     near = _nearest(text, list(begins), likeness=0.75)
     if near:
         return _did_you_mean(begins[near])

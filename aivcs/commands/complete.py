@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     """A value, what it is, and since when."""
 
 MAX_CANDIDATES = 50
-"""Candidates of one sort, at most: more would not be read."""
+"""The maximum number of candidates of one sort: nobody reads more."""
 
 
 def candidates(
@@ -34,8 +34,8 @@ def candidates(
         repo: The repository.
         kind: `run`, `running`, `agent`, `release`, `digest`, `pin`, `spec`, `target`,
             `expectation` or `event`; of anything else there is nothing.
-        prefix: What has been typed of it.
-        operands: What stands before it on the command line, without options.
+        prefix: The typed beginning.
+        operands: The operands before it on the command line, without options.
 
     Raises:
         StorageError: What is asked for cannot be read.

@@ -27,8 +27,9 @@ else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
 _PIPE_BYTES = 1 << 20
-"""Bytes a pipe should hold, so that the command need not wait for each chunk."""
+"""The size of a pipe, in bytes, so that the command need not wait for each chunk."""
 _JOB_CONTROL_SIGNALS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+"""Signals by which the terminal stops a command."""
 
 
 class Outcome:
@@ -37,9 +38,9 @@ class Outcome:
     Attributes:
         exit_code: As shells report it.
         signal: The signal that ended it, or 0.
-        was_told: Whether it was told to end, by SIGINT or SIGTERM.
+        was_told: Whether it was asked to end, by SIGINT or SIGTERM.
         duration_ms: Its duration in milliseconds.
-        failure: Why its output could not all be written, or None.
+        failure: The error that kept output from being written, or None.
         is_interrupted: Whether Ctrl-C on a terminal ended it.
     """
 
@@ -86,13 +87,12 @@ class CommandRunner:
         Args:
             argv: The command and its arguments.
             environment: Its environment.
-            signals: Ours, blocked until they can be passed on.
-            started: Called when threads may be started: before, a fork would copy what they were in
-                the midst of.
+            signals: Our signals, blocked until they can be passed on.
+            started: Called once threads may be started: an earlier fork would copy them mid-work.
 
         Raises:
-            StartError: It cannot be executed, or there is no process or thread to be had; nothing
-                was executed then.
+            StartError: The command cannot be executed, or the system has no further process or
+                thread. Nothing was executed.
         """
         terminal = self._terminal
         began = monotonic()
@@ -122,7 +122,7 @@ class CommandRunner:
             os.close(descriptor)
         ended, end = os.pipe()
         try:
-            # All of them before the command is executed: there may be no further thread to be had.
+            # Start all threads before the command: the system may have none left.
             started()
             tees = [
                 Tee(source, target, self._taker(stream), ended)
@@ -141,7 +141,7 @@ class CommandRunner:
         outcome.duration_ms = int((monotonic() - began) * 1000)
         os.close(end)
         if terminal:
-            # Not before: a command that has let go of its terminal still has its keys.
+            # Not earlier: a command that has closed its terminal still gets its keys.
             os.close(slave)
         for tee in tees:
             tee.join()
@@ -149,7 +149,7 @@ class CommandRunner:
         if terminal:
             terminal.leave()
         command.dismiss()  # before the shell has our terminal again, and sets it as it likes
-        # What is left to be stored is nothing that a reader of the output need wait for.
+        # A reader of the output need not wait until the rest is stored.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.close(nowhere)
@@ -177,20 +177,20 @@ class CommandRunner:
         for target, name in ((1, "stdout"), (2, "stderr")):
             mode = fcntl.fcntl(target, fcntl.F_GETFL) & os.O_ACCMODE
             if mode == os.O_RDONLY:
-                continue  # closed: the command is to find it so
+                continue  # closed, and stays closed for the command
             if not os.isatty(target):
                 source, sink = os.pipe()
                 try:
                     fcntl.fcntl(source, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
                 except OSError:
-                    pass  # a smaller one does, too
+                    pass  # a smaller pipe works, too
                 self._routes.append((name, source, target))
                 self._descriptors[target] = sink
                 continue
             if self._terminal is None:
                 from aivcs.cli.exec.terminal import Terminal
 
-                # Programs that page or ask look for the keyboard where their output goes.
+                # Pagers and prompts read the keyboard from the terminal of their output.
                 is_keyboard = target == 1 and mode == os.O_RDWR
                 self._terminal = Terminal(target, is_keyboard=is_keyboard)
                 self._routes.append(("terminal", self._terminal.master, target))
@@ -220,7 +220,7 @@ class CommandRunner:
             if what == "signal":
                 outcome.was_told |= number in {signal.SIGINT, signal.SIGTERM}
                 interrupts += by_system and number == signal.SIGINT
-                # Some restore the terminal when they get this, and then stop themselves.
+                # Some programs restore the terminal on this signal, and then stop themselves.
                 is_suspended |= number == signal.SIGTSTP
                 self._relay(command, number, by_system=by_system)
             elif not os.WIFSTOPPED(number):
@@ -243,7 +243,7 @@ class CommandRunner:
             return
         if number == signal.SIGCONT and terminal:
             terminal.enter()
-        # What goes to the whole group, as all that the terminal sends, the command has got already.
+        # The command has got already what was sent to the whole group, as by the terminal.
         if command.has_session or not (
             by_system or (self._witness and self._witness.has_seen(number))
         ):

@@ -20,16 +20,16 @@ else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
-"""What `env` and shells exit with if they cannot execute a command."""
+"""The exit codes of `env` and of shells for a command that they cannot execute."""
 _AIVCS_FAILED = 125
-"""What they exit with if it is they who failed."""
+"""The exit code if aivcs itself failed, as of `env` and `timeout`."""
 
 
 class StartError(Exception):
     """The command could not be executed.
 
     Attributes:
-        exit_code: What to exit with.
+        exit_code: The exit code.
     """
 
     def __init__(self, word: str, number: int, *, is_ours: bool = False) -> None:
@@ -48,7 +48,7 @@ class Child:
 
     Attributes:
         pid: Its process number.
-        has_session: Whether it has a terminal, and so a session and a group, of its own.
+        has_session: Whether it has its own terminal, and so its own session and process group.
     """
 
     def __init__(self, pid: int, gate: "Gate", leader: "SessionLeader | None" = None) -> None:
@@ -116,7 +116,7 @@ class SessionLeader:
     """The leader of the command's session.
 
     Attributes:
-        status: Where it tells of the command.
+        status: The pipe on which it reports the command's status.
     """
 
     def __init__(self, pid: int, status: int, life: int) -> None:
@@ -188,9 +188,9 @@ def start(
 
     Args:
         argv: The command and its arguments.
-        environment: Its environment, by which it is searched, too.
-        descriptors: What it gets as 0, 1 and 2, where that is not ours.
-        signals: Ours, which it gets as they were.
+        environment: Its environment; its PATH finds the command.
+        descriptors: Its 0, 1 and 2, where they are not ours.
+        signals: Our signals; the command gets them as we got them.
 
     Raises:
         OSError: The system has no further process.

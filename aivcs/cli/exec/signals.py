@@ -25,11 +25,11 @@ FORWARDED = {
 }  # fmt: skip
 """The signals that are the command's."""
 _GROUP_DELAY_S = 0.05
-"""Seconds that a sender may take who signals us and then our whole process group: timeout(1)."""
+"""Seconds between a signal to us and to our whole group by one sender, such as timeout(1)."""
 _SAME_SIGNAL_S = 0.1
-"""Seconds in which the same signal to us and to our group is the same one."""
+"""Seconds within which equal signals to us and to our group count as one."""
 _WITNESS_TIMEOUT_MS = 1000
-"""Milliseconds to wait for the witness, which may be stopped."""
+"""Milliseconds to wait for an answer of the witness, which may be stopped."""
 
 
 def require_signals() -> None:

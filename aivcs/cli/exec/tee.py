@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _READ_BYTES = 1 << 17
-"""Bytes read at once."""
+"""The size of one read, in bytes."""
 _HAND_OVER_BYTES = 1 << 18
-"""Bytes that were passed on and are handed over though more is there."""
+"""Passed-on bytes that are handed over even if more output waits."""
 _SILENCE_MS = 200
-"""Milliseconds without output after which what the command left behind is not waited for."""
+"""Milliseconds without output, after the command ended, that end the wait for its children."""
 _MAX_DRAIN_S = 2.0
-"""Seconds that this may take, if it is never silent."""
+"""The longest such wait, in seconds."""
 
 
 class Tee:

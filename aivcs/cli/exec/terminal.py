@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FOREGROUND_POLL_MS = 200
-"""Milliseconds between two looks at whether we are in the foreground."""
+"""Milliseconds between two checks whether we are in the foreground."""
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
 
 

@@ -25,7 +25,7 @@ _NAME_PARAMETERS = (
     "name", "agent", "agents", "spec", "specs", "label", "labels", "target", "to",
     "before", "after",
 )  # fmt: skip
-"""Parameters that hold names, or begin with one."""
+"""Parameters whose values are names or begin with a name."""
 
 
 def _compose(parameters: "dict[str, Any]") -> None:

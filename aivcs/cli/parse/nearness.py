@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _CERTAIN_LIKENESS = 0.75
-"""The likeness of two words that is no chance, wherever they differ."""
+"""The likeness from which two words count as similar even if their first letters differ."""
 
 
 def nearest(text: str, candidates: Iterable[str], *, likeness: float = 0.6) -> list[str]:
@@ -20,9 +20,9 @@ def nearest(text: str, candidates: Iterable[str], *, likeness: float = 0.6) -> l
     Who slips mostly gets the first letter right: with another one it takes more likeness.
 
     Args:
-        text: What was written.
-        candidates: What could have been meant.
-        likeness: The least likeness, from 0 to 1.
+        text: The misspelt text.
+        candidates: The valid texts.
+        likeness: The minimum likeness, from 0 to 1.
     """
     return [
         near

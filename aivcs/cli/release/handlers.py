@@ -1,7 +1,7 @@
 """Handlers of `aivcs release`: each calls its command and prints the result."""
 
 REFUSED = 15
-"""The exit code of a trial whose change would be refused, as the change itself would have."""
+"""The exit code of a trial whose change would be refused: that of the refusal."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

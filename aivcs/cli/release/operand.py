@@ -10,11 +10,11 @@ def split_release(
 
     Args:
         name: NAME, or NAME@TARGET.
-        target: What stands behind it.
-        to: What was given by `--to`.
+        target: TARGET, the next operand.
+        to: The value of `--to`.
 
     Raises:
-        UsageError: The release is named twice, or nothing stands behind the @.
+        UsageError: The release is named twice, or nothing follows the @.
     """
     bare, mark, selector = name.partition("@")
     if mark and not selector:

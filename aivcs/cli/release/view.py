@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aivcs.model.timestamp import Timestamp
 
 _MIN_COLUMNS_FOR_ONE_LINE = 80
-"""Cells of a terminal on which an entry of a history takes one line."""
+"""The terminal width, in cells, from which an entry of a history takes one line."""
 _STATE_STYLES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aivcs.store.finding import Finding
 
 _JOINERS = frozenset("\u200c\u200d")
-"""Format characters that words and emoji are spelled with, and that deceive nobody."""
+"""Format characters that are parts of words and emoji, and harmless."""
 
 
 class Cell(NamedTuple):

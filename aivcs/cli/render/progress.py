@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 
 _REDRAW_S = 0.1
-"""Seconds between two pictures of the bar."""
+"""Seconds between two drawings of the bar."""
 _CLEAR_LINE = b"\r\x1b[2K"
-"""Empties the line that the cursor is in, and goes to its beginning."""
+"""Clears the line of the cursor, and moves the cursor to its beginning."""
 
 
 class Bar:
@@ -32,9 +32,9 @@ class Bar:
         """Draws nothing yet.
 
         Args:
-            context: Whose terminal it is.
-            what: What is being done.
-            measure: Tells how many bytes there are; asked only if there is a bar.
+            context: The call.
+            what: A name of the work.
+            measure: Returns the number of bytes; called only if the bar is drawn.
         """
         self._context = context
         self._what = what

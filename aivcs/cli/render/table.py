@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 SAMPLE_ROWS = 200
-"""Rows that are read before the first is written; more than a screen has."""
+"""Rows that settle the widths before the first is written: more than a screen has."""
 _MIN_COLUMN_WIDTH = 12
-"""Cells that a column which wraps or is cut is given, at least."""
+"""The minimum width, in cells, of a column that wraps or is cut."""
 _GAP = "  "
 _INDENT = "    "
-"""Before the rest of a row for which one line of the terminal is too short."""
+"""The indent of the second line of a row."""
 _STYLE_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "magenta": 35}
-"""The codes (ECMA-48, SGR) of the styles there are: what can be read on white and on black."""
+"""The codes (ECMA-48, SGR) of the styles: legible on white and on black."""
 
 
 class Column(NamedTuple):

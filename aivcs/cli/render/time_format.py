@@ -8,15 +8,15 @@ from aivcs.errors import SerializationError, UsageError
 from aivcs.model.timestamp import Timestamp
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-"""Seconds of each."""
+"""Seconds of each unit."""
 
 
 def parse_since(text: str, option: str = "--since") -> Timestamp:
     """Parses `2d` (s, m, h, d, w ago), a date in UTC, or RFC 3339.
 
     Args:
-        text: What was given.
-        option: To what, for the message.
+        text: The text.
+        option: The option it was given to, for the message.
 
     Raises:
         UsageError: The text has none of these forms.

@@ -24,13 +24,13 @@ _SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
 _STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOVED: "red"}
 _KINDS = (ADDED, REMOVED, MOVED, CHANGED)
 _CONTEXT_CALLS = 2
-"""Calls alike that are shown before and after others."""
+"""The number of equal calls shown before and after a difference."""
 _MIN_COLUMNS = 50
-"""Columns of a terminal that two columns need; on a narrower one lines are broken."""
+"""The terminal width, in cells, that two columns need; below it lines are wrapped."""
 _COMMON_PREFIX_CHARS = 12
-"""Characters that are shown of what two values begin with alike."""
+"""The number of characters shown of a beginning that two values share."""
 _MAX_VALUE_CHARS = 400
-"""Characters of a value that are looked at for what fits on a terminal."""
+"""The number of characters of a value that can be shown on a terminal."""
 
 
 def plain(found: RunComparison) -> Iterator[str]:

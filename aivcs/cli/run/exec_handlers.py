@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 AIVCS_FAILED = 125
-"""What `env`, `timeout` and `nohup` exit with, too, when it is they who failed."""
+"""The exit code if aivcs itself failed, as of `env`, `timeout` and `nohup`."""
 _USAGE_EXIT_CODES = {2, 12, 13, 15}
-"""Exit codes of what is wrong with the call, rather than with the store."""
+"""Exit codes of errors in the call, as opposed to failures of the store."""
 
 
 def exec_(
@@ -49,7 +49,7 @@ def exec_(
     try:
         require_signals()
         written = _id_file(id_file)
-    except Exception as error:  # noqa: BLE001 none of our own exit codes may pass for the command's
+    except Exception as error:  # noqa: BLE001 our own exit codes must not pass for the command's
         _report(context, error)
         return AIVCS_FAILED
     try:
@@ -74,9 +74,9 @@ def exec_(
         if _report(context, error) in _USAGE_EXIT_CODES or not best_effort:
             return AIVCS_FAILED
         context.warn("aivcs: the command runs anyway, and nothing of it is recorded")
-        # Whatever run is around, this is not part of it.
+        # The command is not part of a surrounding run either.
         environment.pop("AIVCS_RUN", None)
-    # Whoever passes output on must not wait long for whoever makes events of it.
+    # The threads that pass output on must not wait long for those that store it.
     sys.setswitchinterval(0.0005)
     outcome = Outcome()
     try:
@@ -115,7 +115,7 @@ def _start(
         from aivcs.cli.session.git_identity import commit
 
         git_sha = commit(context)
-    context.working_directory()  # which is to be there
+    context.working_directory()  # fails if it was removed
     secrets = None if no_redact else _secrets(context, repo)
     run_id = start(
         repo, git_sha=git_sha, owner_pid=os.getpid(), default_tags=ci_tags(context), **what
@@ -129,7 +129,7 @@ def _id_file(path: "str | None") -> "CiFile | None":
     from aivcs.cli.session.ci_files import CiFile
 
     file = CiFile(path, "--id-file")
-    file.replace("")  # what is in it is not to be taken for this run's, if there comes to be none
+    file.replace("")  # an old id must not pass for this run's, should it fail to start
     return file
 
 

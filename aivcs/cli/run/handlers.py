@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 _MIN_COLUMNS_FOR_RELEASES = 100
-"""Cells of a terminal on which a list of runs says what their specs were released as."""
+"""The terminal width, in cells, from which a list of runs shows the releases of their specs."""
 
 
 def start(

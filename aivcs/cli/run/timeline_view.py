@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunEvent, RunRecord
 
 FIRST = 40
-"""Steps of a run that are shown of its beginning."""
+"""The number of steps shown from the beginning of a run."""
 LAST = 40
-"""Steps that are shown of its end."""
+"""The number of steps shown from the end of a run."""
 _MIN_COLUMNS_FOR_ONE_LINE = 60
-"""Cells below which a step takes two lines."""
+"""The terminal width, in cells, below which a step takes two lines."""
 _MIN_COLUMNS_FOR_SEQ = 100
-"""Cells from which on there is room for the seq of a step, too."""
+"""The terminal width, in cells, from which the seq of a step is shown."""
 _MAX_ERROR_LINES = 4
-"""Lines of what went wrong that are shown, at most."""
+"""The maximum number of lines of an error that are shown."""
 
 
 class Timeline:

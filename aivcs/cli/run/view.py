@@ -43,7 +43,7 @@ STATISTICS_COLUMNS = [
 ]  # fmt: skip
 _BAR_CHARS = "▁▂▃▄▅▆▇█"
 _MAX_PAYLOAD_CHARS = 2000
-"""Characters of a payload shown on a terminal."""
+"""The maximum number of characters of a payload shown on a terminal."""
 
 
 def row(record: RunRecord, released: Mapping[ContentDigest, str]) -> list[Cell | str]:

@@ -21,15 +21,15 @@ class Context:
 
     Attributes:
         environment: The environment variables.
-        json: Whether the answer, and so an error too, is to be JSON.
+        json: Whether the answer, and an error, is printed as JSON.
         color: `auto`, `always` or `never`.
-        table: Whether a person is to be written for though output is no terminal.
+        table: Whether to format for a person although output is not a terminal.
         pager: Whether long output on a terminal may be paged.
-        layers: The configuration that holds for the store that was opened, as of `config_layers`.
+        layers: The configuration of the opened store, as returned by `config_layers`.
         policies: The policies of that store, as `aivcs.policy.select.policy_for`
             takes them; none where nothing is configured.
-        quiet: Whether nothing is said on standard error but errors.
-        arguments: What the command was called with.
+        quiet: Whether only errors are printed on standard error.
+        arguments: The command line.
         opened: The repository that was opened last, if any.
     """
 
@@ -123,7 +123,7 @@ class Context:
         named = self.named_store()
         if named:
             if named[0] != "/" and "://" not in named:
-                self.working_directory()  # which is to be there
+                self.working_directory()  # fails if it was removed
         else:
             named = find_store(self.working_directory())
             self._require_trusted(named)
@@ -152,7 +152,7 @@ class Context:
         """Returns the places of configuration with their values, the one with precedence first.
 
         Args:
-            repo: The store that `repository` opened, whose own configuration counts; or None.
+            repo: The opened store, whose own configuration counts; or None.
 
         Raises:
             UsageError: A place has an invalid value.
@@ -246,7 +246,7 @@ class Context:
             while data:
                 data = data[stream.write(data) :]
         except (OSError, ValueError):
-            pass  # there is nowhere left to say it
+            pass  # there is nowhere left to report it
 
     def flush(self, *, quiet: bool = False) -> None:
         """Flushes standard output.

@@ -21,11 +21,11 @@ _ACTOR_VARIABLES = (
 
 
 _DIRTY_SUFFIX = "+dirty"
-"""What a commit ends with that is not all of what lies in the work tree."""
+"""The suffix of a commit if tracked files differ from it."""
 _GIT_TIMEOUT_S = 5.0
 """Seconds that git may take to compare the work tree with its commit."""
 _GIT_HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
-"""Variables by which a hook of git would send it to another repository than the one around."""
+"""Variables, set in hooks of git, that name another repository than the surrounding one."""
 
 
 def commit(context: "Context") -> "str | None":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aivcs.commands.complete import Candidate
 
 _TIMEOUT_S = 2
-"""Seconds until it gives up: the store may be on a disk that has gone away."""
+"""Seconds until completion gives up: the store may be on an unreachable disk."""
 
 
 def complete(context: "Context", kind: str, words: "list[str]") -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aivcs.store.contracts import RunLedger
 
 _MAX_ANSWER_BYTES = 4000
-"""Bytes of an answer, at most: it is written in one piece."""
+"""The maximum size of an answer, in bytes: it is one atomic write to a pipe."""
 
 _COMPLETION_FILES = {"bash": "aivcs.bash", "zsh": "_aivcs", "fish": "aivcs.fish"}
 

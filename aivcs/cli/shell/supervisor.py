@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from aivcs.commands.run.shell_session import ShellSession
 
 _PIPE_BYTES = 1 << 20
-"""Bytes the pipe should hold, so that shells need not wait while events are stored."""
+"""The size of the pipe, in bytes, so that shells need not wait while events are stored."""
 _READ_BYTES = 1 << 16
 _START_TIMEOUT_S = 30.0
-"""Seconds to wait for another shell of the script that is starting the process."""
+"""Seconds to wait for another shell of the script to start the process."""
 _POLL_S = 0.2
-"""Seconds between two looks at processes that cannot be waited for."""
+"""Seconds between two checks of processes that cannot be waited for."""
 
 
 def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
@@ -222,7 +222,7 @@ def _supervise(
         os.close(done)
         try:
             serve(folder, first, session())
-        except BaseException:  # noqa: BLE001 nothing of this process goes on behind the fork
+        except BaseException:  # noqa: BLE001 nothing of the parent's code may run after the fork
             if os.environ.get("AIVCS_DEBUG"):
                 import traceback
 

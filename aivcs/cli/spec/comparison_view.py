@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"-": "red", "+": "green", "@": "magenta"}
 _SHORT_DIGEST_CHARS = 12
-"""Characters of a digest or a commit that a person is shown."""
+"""The number of characters of a digest or commit that a person sees."""
 _HEADERS = ("--- ", "+++ ", "old mode ", "new mode ")
 
 

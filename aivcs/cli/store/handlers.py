@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _MAX_SHOWN_RELEASES = 20
-"""Names whose live release is shown to a person, at most."""
+"""The maximum number of live releases that `status` shows to a person."""
 
 
 def init(context: Context, folder: str, shared: bool, private: bool) -> None:
@@ -26,7 +26,7 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
     named = context.named_store()
     is_named = bool(named) and folder == "."
     if not os.path.isabs(place := named if is_named else folder) and "://" not in place:
-        context.working_directory()  # which is to be there
+        context.working_directory()  # fails if it was removed
     if is_named and "://" in named:
         folder = named
     elif is_named:

@@ -47,7 +47,7 @@ def put(
             yield digest, read.popleft()
             stored += 1
     except AivcsError as error:
-        # Whoever goes on from there need not count the digests.
+        # The caller can continue after these without counting digests.
         error.args = (f"{error}; {stored} before it {'is' if stored == 1 else 'are'} stored",)
         raise
 

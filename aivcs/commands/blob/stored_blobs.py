@@ -101,7 +101,7 @@ def _is_text(beginning: bytes) -> bool:
     try:
         beginning.decode()
     except UnicodeDecodeError as error:
-        # The last character may go on behind the beginning.
+        # The last character may continue after the beginning.
         return len(beginning) == _PEEK_BYTES and error.start >= _PEEK_BYTES - 3
     return True
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 CURRENT = "current"
-"""What it made live is live."""
+"""The state of an entry whose release is live."""
 SUPERSEDED = "superseded"
-"""What it made live is below what is live: further rollbacks come back to it."""
+"""Below the live one on the stack: further rollbacks return to it."""
 ROLLED_BACK = "rolled back"
-"""What it made live was rolled back: a rollback without a target never returns to it."""
+"""Rolled back: a rollback without a target never returns to it."""
 
 
 class HistoryEntry:

@@ -61,12 +61,12 @@ def _follow(
     wait = shortest
     while True:
         before = place.lines
-        for line, behind in logs.read(name, place):
-            if behind.lines <= place.lines:
+        for line, after in logs.read(name, place):
+            if after.lines <= place.lines:
                 raise IntegrityError.of(
                     f"{name} was cut or replaced while it was followed; see: aivcs run verify", name
                 )
-            place, wait = behind, shortest
+            place, wait = after, shortest
             event = read_event(line)
             if event is not None:
                 yield event

@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from aivcs.trace.redaction import Redactor
 
 LINES, BLOBS, NONE = "lines", "blobs", "none"
-"""What becomes of output: an event for each line, a blob for each stream, nothing."""
+"""How output is recorded: an event per line, a blob per stream, or not at all."""
 STARTED, OUTPUT, FINISHED = "exec_started", "output", "exec_finished"
 """The kinds of the events."""
 MAX_EVENT_LINES = 100_000
-"""Lines of a stream that become events, at most; what follows goes into a blob."""
+"""The maximum number of lines of a stream that become events; the rest becomes a blob."""
 MAX_EVENT_BYTES = 16 << 20
-"""Bytes of a stream that become events, at most."""
+"""The maximum number of bytes of a stream that become events."""
 _MAX_TEXT_BYTES = 1 << 16
-"""Bytes of one event's text, at most."""
+"""The maximum size of one event's text, in bytes."""
 _FLUSH_INTERVAL_S = 0.2
-"""Seconds that a line may wait for more."""
+"""Seconds that a line may wait for more lines before it is stored."""
 _BATCH_BYTES = 1 << 20
-"""Bytes stored at once, about."""
+"""The approximate size of a stored batch, in bytes."""
 _MAX_BACKLOG_BYTES = 64 << 20
-"""Bytes that may wait to be stored before the output has to wait."""
+"""Bytes that may wait to be stored before the output is held back."""
 
 
 class Recording:

@@ -46,7 +46,7 @@ class LineSplitter:
         """Cuts parts off a line until the rest fits, and returns the rest."""
         while len(line) > self._limit:
             at = self._limit
-            # Not within a character: behind its first byte are up to three, which are 10xxxxxx.
+            # Not within a character: up to three bytes 10xxxxxx follow its first byte.
             while at > self._limit - 3 and line[at] & 0xC0 == 0x80:
                 at -= 1
             if line[at] & 0xC0 == 0x80:

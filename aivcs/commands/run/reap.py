@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aivcs.trace.liveness import Place
 
 ORPHANED_KIND = "orphaned"
-"""The kind of the last event of a run that was reaped."""
+"""The kind of the last event of a reaped run."""
 
 
 class Outcome(NamedTuple):

@@ -1,6 +1,6 @@
-r"""What the shells of one script say to the process that stores their events, and what it answers.
+r"""The messages between the shells of a script and the process that stores their events.
 
-A message is a line of words, each with a NUL before it and none behind the last:
+A message is a line of words, each preceded by a NUL:
 
     event SHELL RUN STORE FOLDER KIND [PAYLOAD…]   stores an event (STORE and FOLDER say where)
     file SHELL NAME                                the same; the message is in a file, without "\\n"
@@ -8,10 +8,10 @@ A message is a line of words, each with a NUL before it and none behind the last
     sync SHELL ASKED                               answers when it was stored or refused
     flush SHELL ASKED                              the same, and says what was refused
 
-SHELL is the process number of the shell that speaks, ASKED the text by which it knows the answer.
-An event that cannot be stored is refused and remembered; the others are stored all the same, and in
-order. A refusal is told to the shell that handed the event over when that one flushes; until it
-has, to the script's first shell as well, so none is lost that a subshell did not ask for.
+SHELL is the process id of the sending shell, ASKED the text that identifies the answer. An event
+that cannot be stored is refused and remembered; the others are stored in order. A refusal is
+reported to the shell that sent the event when it flushes; until then also to the script's first
+shell, so that none is lost if a subshell never asks.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from aivcs.store.contracts import RunLedger
 
 _FLUSH_INTERVAL_S = 0.2
-"""Seconds that an event may wait for more."""
+"""Seconds that an event may wait for more events before it is stored."""
 _BATCH_BYTES = 1 << 20
-"""Bytes of messages stored at once, at most (but for one longer message)."""
+"""The maximum size of a stored batch, in bytes (but for one longer message)."""
 _MAX_NAMED_REFUSALS = 10
-"""Refusals of one shell that are remembered with their reasons; the others are counted."""
+"""Refusals per shell that are kept with their reasons; further ones are only counted."""
 
 
 class Refusal(NamedTuple):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 CHART_DAYS = 14
-"""Days whose runs are counted one by one, today (in UTC) being the last."""
+"""The number of days with a count of their own; today (in UTC) is the last."""
 PERCENTILES = (50, 90, 99)
 
 

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from aivcs.store.contracts import RunLedger
 
 _FLUSH_INTERVAL_S = 0.2
-"""Seconds that what was read may wait for more."""
+"""Seconds that a line may wait for more lines before it is stored."""
 _BATCH_BYTES = 1 << 20
-"""Bytes of lines stored at once, at most (but for one longer line)."""
+"""The maximum size of a stored batch, in bytes (but for one longer line)."""
 _LINE_OVERHEAD_BYTES = 1 << 16
-"""Bytes a line may have beyond the limit of its payload."""
+"""Bytes that a line may have beyond the limit of its payload."""
 _LINE_DEPTH = MAX_DEPTH + 1
 """A line puts one level around its payload, which may use all of `MAX_DEPTH`."""
 _MEMBERS = {"kind", "payload", "seq", "timestamp"}

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from aivcs.specs.work_tree import Found, WorkTree
 
 MAX_TEXT_BYTES = 4 << 20
-"""Bytes of a file that is compared by its content, at most."""
+"""The maximum size, in bytes, of a file that is compared by its content."""
 MAX_LINES = 100_000
-"""Lines of such a file, or members and items of JSON, at most: some seconds of work."""
+"""The maximum number of its lines, or of members and items of JSON: seconds of work."""
 
 
 class FieldChange(NamedTuple):

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 GRACE_S = 14 * 86_400
-"""Seconds since a blob was put last before it can go, unless something else is asked for."""
+"""Seconds that a blob is kept after it was last put, by default."""
 _MAX_BATCH_S = 0.1
-"""Seconds that a batch may keep others waiting, beyond what it takes to catch up with them."""
+"""Seconds that a batch may lock writers out, besides reading what they appended."""
 
 
 class Removed(NamedTuple):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from aivcs.signing.ssh import Verifier
 
 _CHUNK_BYTES = 64 << 10
-"""Bytes of a manifest that are made before they are handed on, or read."""
+"""The size of the pieces in which a manifest is written and read, in bytes."""
 _FIX_ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
     "not the store it was taken of, or a copy from before"
