@@ -91,7 +91,7 @@ def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> in
     context.flush()
     code = 0
     for error in unread:
-        # Damage outweighs what could not be read, which may be read another time.
+        # Damage outweighs a log that could not be read, which may be readable later.
         code = max(code, report(context, error), key=lambda code: (code == 14, code))
     return code
 

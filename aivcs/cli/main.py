@@ -61,8 +61,8 @@ def _report(context: Context, error: Exception) -> int:
 
         return report(context, error)
     except (OSError, ImportError) as failure:
-        # What fails has all descriptors, and is kept from letting go of them by the error itself:
-        # what says it better cannot be loaded.
+        # The failed code holds all descriptors, and the error keeps it alive: the module with the
+        # better message cannot be loaded.
         reason = getattr(failure, "strerror", None) or "a part of aivcs cannot be loaded"
         if context.json:
             context.warn(

@@ -59,7 +59,7 @@ def _running(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[C
     running = repo.lookup().runs(prefix, status=RunStatus.RUNNING, limit=MAX_CANDIDATES)
     for record in running:
         yield record.run_id, f"{record.metadata.agent_name} running", record.created_at
-    if not running:  # the command will say what is wrong with one that is over
+    if not running:  # the command itself refuses a run that is over
         yield from _runs(repo, prefix, ())
 
 

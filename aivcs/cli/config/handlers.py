@@ -105,7 +105,7 @@ def _change(context: Context, key: str, value: object, *, user: bool) -> None:
         if repo.store.folder is None:
             return
     if key == "core.durability" and value != "none":
-        os.sync()  # what is stored from now on may refer to what was stored without waiting
+        os.sync()  # later blobs and events may refer to ones that were stored without a sync
 
 
 def _change_own(context: Context, key: str, value: object) -> None:
@@ -148,7 +148,7 @@ def _lock(fd: int) -> None:
     try:
         flock(fd, LOCK_EX)
     except OSError:
-        pass  # a file system without locks; two who edit at once there may lose a change
+        pass  # a file system without locks: two processes that edit at once may lose a change
 
 
 def _optional_repository(context: Context) -> Repository | None:

@@ -104,7 +104,7 @@ class Child:
             else:
                 os.kill(self.pid, number)
         except OSError:
-            pass  # it has ended, or is somebody else's by now (setuid)
+            pass  # it has ended, or belongs to another user now (setuid)
 
     def dismiss(self) -> None:
         """Ends the session leader, if any, and leaves our terminal alone."""
@@ -262,7 +262,7 @@ def start_session(
 def _lead_session(
     pid: int, tell: int, life: int, release: "Callable[[], None]", kept: int
 ) -> "NoReturn":
-    # A pipe or a terminal ends with the last who has it open: that must not be us.
+    # A pipe or a terminal ends when its last descriptor is closed: this process must not hold it.
     low = 0
     for descriptor in sorted((tell, life, kept)):
         os.closerange(low, descriptor)

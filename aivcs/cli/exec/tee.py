@@ -88,7 +88,7 @@ class Tee:
                 self._hand_over()
                 continue
             if self._target in ready:
-                return  # its reader has gone; by our closing the command learns of it
+                return  # the reader is gone; closing the source tells the command
             if deadline is None and self._ended in ready:
                 deadline = monotonic() + _MAX_DRAIN_S
                 left = self._waiting()  # of the command's own; what comes now is others'

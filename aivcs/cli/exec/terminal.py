@@ -111,7 +111,7 @@ class Terminal:
                 if self.real in ready and self.is_foreground():
                     try:
                         data = os.read(self.real, 4096)
-                    except BlockingIOError:  # somebody else was first
+                    except BlockingIOError:  # another process was first
                         continue
                     if not data:
                         return

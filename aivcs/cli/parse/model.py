@@ -290,7 +290,7 @@ def command(
 
 def group(word: str, help: str, commands: "tuple[Command, ...]") -> Command:  # noqa: A002
     """Declares a group of commands."""
-    # An option of a group stands before the word that chooses below it.
+    # An option of a group comes before the word that names the command.
     return Command((word,), "", help, interspersed=False, children=commands)
 
 

@@ -119,7 +119,7 @@ def run(context: Context, arguments: Sequence[str]) -> int:
         )
     except typer.Abort as error:  # how Typer takes a Ctrl-C
         raise KeyboardInterrupt from error
-    except SystemExit as error:  # how Typer takes it that nobody reads its output any more
+    except SystemExit as error:  # Typer exits like this on a closed pipe
         raise BrokenPipeError from error
     except OSError as error:  # handlers let none out: this is help that could not be printed
         raise OutputError(error.strerror or str(error)) from error

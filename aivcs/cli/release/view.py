@@ -35,7 +35,7 @@ def write_history(
     from aivcs.cli.render.table import Column
 
     entries = iter(history)
-    # The first before the pager: what is wrong with the request is said without one.
+    # The first entry before the pager: an error in the request is printed without one.
     first = list(islice(entries, 1))
     if not first:
         return False

@@ -70,7 +70,7 @@ class Bar:
         self._task = self._progress.add_task(self._what, total=max(1, self._measure()))
         try:
             self._draw()
-        except BaseException:  # an interrupt just now: nobody else would take the bar away
+        except BaseException:  # an interrupt here would leave the bar on the screen
             self.clear()
             raise
         return self
@@ -110,4 +110,4 @@ def _write(data: bytes) -> None:
     try:
         os.write(2, data)
     except OSError:
-        pass  # then nobody sees it
+        pass  # nobody sees the bar then

@@ -264,7 +264,7 @@ def list_(
             context.write(encode_trusted(record.to_json()) + "\n")
         found = True  # programs that ask for JSON are told nothing else
     elif not context.for_person():
-        # What scripts read: no table, and none of what it takes to draw one.
+        # Scripts read this: without a table, its modules are not loaded.
         for record in records:
             context.write(_run_line(record))
             found = True

@@ -99,7 +99,7 @@ class Timeline:
     def _step(self, step: Step) -> Iterator[str]:
         """Yields the lines of one step: when, how long, who or which tool, and its subject."""
         since = step.at - (self._start or 0)
-        sign = "-" if since <= -1000 else "+"  # less than a millisecond is none
+        sign = "-" if since <= -1000 else "+"  # less than a millisecond counts as zero
         offset = sign + short_duration(abs(since))
         took = "" if step.took is None else short_duration(step.took)
         mark = " " if step.error is None else self._paint("✗", "bold red")
@@ -144,7 +144,7 @@ class Timeline:
             return [f"{text} {self._paint(end, 'dim')}".lstrip(" ")]
         end = f"→ {size(step.result_size)}"
         result = escape(step.result)
-        # The parameters may take what the beginning of the result does not need, and at least half.
+        # The parameters get the room that the result does not need, and at least half.
         half = max(room // 2, room - width(end) - 3 - width(result))
         text = _fold(text, step.size, min(half, room - width(end) - 1))
         left = room - width(text) - width(end) - 3

@@ -139,7 +139,7 @@ def statistics_line(statistics: AgentStatistics) -> str:
 
 def _statistics_row(statistics: AgentStatistics) -> list[Cell | str]:
     rate = statistics.success_rate
-    # Rounded down: of an agent that failed once in ten thousand nobody should read 100 %.
+    # Rounded down: an agent that failed once in ten thousand runs must not show 100 %.
     shown = "-" if rate is None else f"{int(rate * 1000) / 10}%"
     counts = statistics.counts
     return [

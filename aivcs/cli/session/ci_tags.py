@@ -18,7 +18,7 @@ _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
 GITHUB = {
-    # For a pull request, the ref is a merge that nobody has ever heard of.
+    # For a pull request, GITHUB_REF_NAME is a temporary merge ref.
     "ci.branch": ("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
     "ci.job_id": ("GITHUB_JOB",),
     "ci.attempt": ("GITHUB_RUN_ATTEMPT",),

@@ -301,7 +301,7 @@ class Context:
         for _, happened in reader.poll(seconds * 1000):
             if happened & (POLLERR | POLLHUP):
                 raise BrokenPipeError
-            sleep(seconds)  # what cannot be watched here: a device of macOS
+            sleep(seconds)  # poll cannot watch some devices of macOS
 
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal that a person reads."""
@@ -359,7 +359,7 @@ class Context:
             try:
                 text = read_config(path)
             except BackendError:
-                continue  # somebody else's home: nobody here is said to be trusted
+                continue  # another user's home: it trusts nothing here
             if text is not None:
                 trusted += parse_config(text, path, whose=whose).get("safe.directory", [])
         if "*" not in trusted and store not in map(os.path.abspath, trusted):

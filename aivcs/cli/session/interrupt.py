@@ -23,6 +23,6 @@ def end_by_interrupt(*, whole_group: bool = False) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if whole_group:
         os.kill(0, signal.SIGINT)
-    # To this thread: what is sent to the process, the one that waits for signals takes.
+    # To this thread: a signal to the process goes to the thread that waits for signals.
     signal.pthread_kill(_thread.get_ident(), signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

@@ -39,7 +39,7 @@ def complete(context: "Context", kind: str, words: "list[str]") -> None:
                 shown = "".join(c if c.isprintable() else " " for c in about)
                 context.write(f"{value}\t{shown}\n")
         context.flush()
-    except Exception:  # noqa: BLE001 whoever presses a key asked for no message
+    except Exception:  # noqa: BLE001 a message would garble the line being typed
         pass
 
 

@@ -91,7 +91,7 @@ def answer(folder: str, shell: str, text: bytes) -> None:
     try:
         pipe = os.open(f"{folder}/answers.{shell}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
-        return  # it has gone, or given up
+        return  # the shell has ended, or given up
     try:
         os.write(pipe, text)
     except OSError:
@@ -181,7 +181,7 @@ def _open_pipe(path: str) -> int:
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
-        pass  # whoever made it did not come to use it
+        pass  # its creator ended before using it
     # Open for writing, too: it is the shells' end that counts, not that of their descriptors.
     pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
     if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
@@ -273,9 +273,9 @@ def serve(folder: str, first: int, session: ShellSession) -> None:
                 session.store()
             if is_over and not _any_alive(session.shells):
                 try:
-                    os.unlink(f"{folder}/in")  # whoever comes now is told at once
+                    os.unlink(f"{folder}/in")  # a shell that opens it now fails at once
                 except FileNotFoundError:
-                    pass  # somebody has removed the folder; what was handed over is here
+                    pass  # the folder was removed; the received events are in memory
                 break
         elif data := _read(0):
             session.receive(data)

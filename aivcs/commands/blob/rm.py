@@ -37,7 +37,7 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
     from aivcs.store.references import ReachableSet
 
     reachable = ReachableSet(repo)
-    _require_removable(repo, wanted, reachable)  # all of the reading, while nobody has to wait
+    _require_removable(repo, wanted, reachable)  # reads everything before writers are locked out
     with repo.store.objects.removal():
         _require_removable(repo, wanted, reachable)
         for digest in wanted:

@@ -140,7 +140,7 @@ def sign(
         BackendError: The signature could not be made.
     """
     entry, record = find_release(repo, name, seq)
-    if verifier is not None:  # before somebody touches a key for nothing
+    if verifier is not None:  # before a key has to be touched for nothing
         verifier.require_readable()
     signature = signer.sign(entry.hash, RELEASE)
     signed = verifier.check(entry.hash, signature, RELEASE, None) if verifier else None

@@ -94,7 +94,7 @@ def compare_releases(
 
 
 def _find(repo: Repository, name: str, text: str) -> ReleaseRecord:
-    if text == "current":  # what NAME@current is called elsewhere; no label
+    if text == "current":  # as in NAME@current; not a label
         return current(repo, name)
     return find_release(name, repo.releases.iter_history(name), repo.resolve_target(name, text))
 
@@ -115,7 +115,7 @@ def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
         try:
             speaking.append(repo.runs.get_run(evidence.run_id))
         except RunNotFoundError:
-            continue  # it may be kept elsewhere; another run tells as well what the spec does
+            continue  # not in this store; another run shows the behaviour as well
     if speaking:
         return max(speaking, key=lambda run: run.created_at).run_id
     for agent in (record.name, None):

@@ -80,4 +80,4 @@ class Request:
         try:
             return self._repo.resolve_spec(self.spec, allow_missing=self._allow_missing)
         except (errors.StorageError, errors.InvalidSpecError):
-            return None  # the promotion itself says what is wrong
+            return None  # the promotion itself reports the error

@@ -128,7 +128,9 @@ def parse_json(text: str, what: str, way_out: str = "") -> "Any":
     """
     try:
         value = parse(text)
-        encode_trusted(value)  # what parsing lets pass: half a surrogate pair, a number too great
+        encode_trusted(
+            value
+        )  # parsing accepts half a surrogate pair and numbers that are too great
     except SerializationError as error:
         from aivcs.codec.json_errors import find_fault
 

@@ -136,7 +136,7 @@ def _look_at(
         owner = judge_owner(record.owner, place, find_process(record.owner.pid))
     head = last_sign = None
     if older_than is not None and (owner is None or owner.what != GONE):
-        # The head first: what is appended after it was read then shows.
+        # The head first: it reveals lines that are appended after it was read.
         head = repo.runs.head(run_id)
         last_sign = _last_sign(repo, record)
     verdict = judge_run(owner, is_named=is_named, last_sign=last_sign, older_than=older_than)

@@ -68,7 +68,7 @@ def _spec_of(repo: Repository, digest: ContentDigest) -> dict[str, str] | None:
                 return None
         return find(repo, digest)
     except (NotFoundError, IntegrityError):
-        return None  # it went meanwhile, or is for aivcs verify to tell of
+        return None  # deleted in the meantime, or damaged: aivcs verify reports it
 
 
 def _releases(repo: Repository, specs: set[ContentDigest]) -> dict[ContentDigest, list[str]]:

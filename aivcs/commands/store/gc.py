@@ -84,7 +84,7 @@ def collect(
                         continue
                     if removal.remove(blob.digest, unless_since=moment):
                         gone.append(blob)
-                    else:  # put again meanwhile: then what it names is wanted again, too
+                    else:  # put again in the meantime: the blobs it names are needed, too
                         reachable.search(blob.digest)
         except LockTimeoutError as error:
             if count:

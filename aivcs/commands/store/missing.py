@@ -52,7 +52,7 @@ def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
     except StorageError:
         if not told:
             raise
-        return  # what was found must be mended first
+        return  # the findings so far must be repaired first
     seen = DiskMap()
     for log in listed:
         for finding in _missing_under(repo, log.removeprefix("release/"), seen):
