@@ -38,7 +38,7 @@ def candidates(
         operands: The operands before it on the command line, without options.
 
     Raises:
-        StorageError: What is asked for cannot be read.
+        StorageError: The store cannot be read.
         UsageError: An operand names nothing.
     """
     find = _FINDERS.get(kind)

@@ -129,7 +129,7 @@ class Witness:
         answers.register(self._heard, select.POLLIN)
         while answers.poll(_WITNESS_TIMEOUT_MS):
             heard = os.read(self._heard, 256)
-            # It answers 0, after its signals: a process handles pending signals before anything else.
+            # It answers 0 after its signals: a process handles pending signals first.
             self._seen.update(dict.fromkeys(heard, monotonic()))
             if not heard or 0 in heard:
                 break

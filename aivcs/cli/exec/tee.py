@@ -42,8 +42,8 @@ class Tee:
         """Starts copying.
 
         Args:
-            source: What to read; closed at the end, or when nobody reads the target any more.
-            target: Where to.
+            source: The descriptor to read; closed at the end, or when the target's reader is gone.
+            target: The descriptor to write.
             take: Given each piece after it was written.
             ended: A descriptor that is at its end when the command is.
         """
@@ -67,8 +67,8 @@ class Tee:
             self._copy()
         finally:
             self._hand_over()
-            # By this its writers learn that nobody reads. The number stays taken: whoever writes to
-            # the same terminal in another thread must not find a file of the store under it.
+            # Tells the writers that nobody reads. The number stays in use: another thread that
+            # writes to the same terminal must not find a file of the store under it.
             nowhere = os.open(os.devnull, os.O_RDWR)
             os.dup2(nowhere, self._source, inheritable=False)
             os.close(nowhere)

@@ -28,7 +28,7 @@ class Terminal:
         slave: The command's side of it.
         is_keyboard: Whether input goes through it, too.
         real: Our terminal.
-        interrupts: How often Ctrl-C was typed.
+        interrupts: The number of typed Ctrl-C.
     """
 
     def __init__(self, real: int, *, is_keyboard: bool) -> None:

@@ -13,8 +13,8 @@ class Example(NamedTuple):
     """An example.
 
     Attributes:
-        about: What it is for, up to a colon.
-        script: What one types.
+        about: Its purpose, printed before a colon.
+        script: The commands.
     """
 
     about: str

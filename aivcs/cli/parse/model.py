@@ -40,9 +40,9 @@ class Parameter:
     A value: nothing changes it.
 
     Attributes:
-        spellings: How it is written (`-n`); empty for a positional argument.
+        spellings: Its spellings (`-n`, `--limit`); empty for a positional argument.
         kind: `flag`, `text`, `texts`, `integer`, `number`, or `choice`.
-        metavar: What help calls its value.
+        metavar: The name of its value in help.
         help: A description, in sentences.
         default: Its value when it is not given.
         required: Whether it must be given.
@@ -124,9 +124,9 @@ def Option(  # noqa: N802 reads as the class it makes
     """Returns an option with a value; None, or an empty list, when it is not given.
 
     Args:
-        spellings: How it is written, the shortest first.
+        spellings: Its spellings, the shortest first.
         help: A description, in sentences.
-        metavar: What help calls its value; the choices by default.
+        metavar: The name of its value in help; by default the choices.
         kind: `text`, `integer` or `number`.
         choices: The only values allowed.
         any_case: Whether a choice may be written in upper case, too.
@@ -171,13 +171,13 @@ def Argument(  # noqa: N802 reads as the class it makes
     """Returns a positional argument.
 
     Args:
-        metavar: What help calls it.
+        metavar: Its name in help.
         help: A description, in sentences.
         many: Whether it takes all words that are left.
         required: Whether at least one word must be given.
         default: Its value when it is not given.
         asks: The kind of thing in the store that it names; by default as the metavar says.
-        takes: What of the file system it names; by default as the metavar says.
+        takes: The kind of file it names; by default as the metavar says.
         suggestions: Values worth offering.
     """
     return Parameter(
@@ -276,10 +276,10 @@ def command(
     """Declares a command.
 
     Args:
-        words: What one types after `aivcs`.
+        words: The words after `aivcs`.
         calls: The handler, "noun.module:function" below `aivcs.cli`.
         help: Its help; where lines break is not kept, paragraphs are.
-        parameters: What it takes, by the name of the handler's parameter.
+        parameters: Its parameters, by the name of the handler's parameter.
         interspersed: Whether options may stand after positional arguments.
         hidden: Whether only programs call it.
     """

@@ -30,9 +30,9 @@ class Cell(NamedTuple):
     """A cell of a table.
 
     Attributes:
-        plain: What a program reads.
-        shown: What a person reads.
-        style: How it looks to a person: none, or words of `grid.paint`.
+        plain: The text for a program.
+        shown: The text for a person.
+        style: The style for a person: empty, or words of `table.paint`.
     """
 
     plain: str

@@ -53,7 +53,7 @@ class Timeline:
             events: The events of the run by seq; none is kept.
 
         Raises:
-            StorageError: What reading the events raises, where it is reached.
+            StorageError: The events cannot be read to the end.
         """
         counts = dict.fromkeys((CALL, MESSAGE, "error"), 0)
 

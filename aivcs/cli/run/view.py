@@ -51,7 +51,7 @@ def row(record: RunRecord, released: Mapping[ContentDigest, str]) -> list[Cell |
 
     Args:
         record: The run.
-        released: What specs are live as.
+        released: The NAME@LABEL of each live spec.
     """
     summary = record.summary
     took = summary.duration_ms if summary else None
@@ -76,7 +76,7 @@ def print_list(
     Args:
         context: The call.
         records: The runs.
-        released: What specs are live as.
+        released: The NAME@LABEL of each live spec.
     """
     counts = dict.fromkeys(STATUS_STYLE, 0)
 

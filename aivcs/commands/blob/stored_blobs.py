@@ -32,10 +32,9 @@ class ListedBlob(NamedTuple):
         digest: Its digest.
         size: Its size in bytes.
         stored_at: When it was last put.
-        kind: What it looks like: `spec`, `tree`, `folder`, `policy`, `json`, `text`, `binary`, or
-            `damaged` where it is seen at once not to be what it was.
-        named_by: What refers to it, the first of them: a release, a run, an event, a blob or a pin;
-            empty if nothing does.
+        kind: Its kind by its content: `spec`, `tree`, `folder`, `policy`, `json`, `text` or
+            `binary`; or `damaged` where its beginning shows damage.
+        named_by: The first referrer found: a release, a run, an event, a blob or a pin; or empty.
     """
 
     digest: ContentDigest

@@ -53,10 +53,10 @@ class Check(NamedTuple):
 
     Attributes:
         seq: The entry it is about; None is the whole log.
-        check: What was looked at: `chain`, `stack`, `block`, `evidence`, `policy`, the name of a
+        check: The subject: `chain`, `stack`, `block`, `evidence`, `policy`, the name of a
             rule, `forced` or `signature`.
         result: `OK`, `FAILED` or `UNPROVEN`.
-        detail: What was found.
+        detail: The finding.
     """
 
     seq: int | None

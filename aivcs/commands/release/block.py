@@ -18,8 +18,8 @@ def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -
         repo: The repository.
         name: The agent's name.
         target: The spec, as for `resolve_released`.
-        by: Who blocks it.
-        reason: Why.
+        by: The actor.
+        reason: The reason.
 
     Raises:
         UsageError: The target is empty.

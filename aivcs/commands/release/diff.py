@@ -29,8 +29,8 @@ class ReleaseComparison(NamedTuple):
     Attributes:
         a: The entry before.
         b: The entry after.
-        specs: What differs between their specs.
-        runs: How a run of each behaved; None where one of them has no run.
+        specs: The differences of their specs.
+        runs: The comparison of a run of each; None where one of them has no run.
         without_run: The entries that have none.
     """
 

@@ -66,9 +66,9 @@ class EntryDetails:
 
     Attributes:
         sealed: The entry or mark.
-        told: What has become of it, if it is an entry.
+        told: Its state, if it is a release.
         signatures: The signatures of the entry, newest first.
-        blocks: What was ever said about its spec by blocks and unblocks, newest first.
+        blocks: All blocks and unblocks of its spec, newest first.
     """
 
     __slots__ = ("blocks", "sealed", "signatures", "told")

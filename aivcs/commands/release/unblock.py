@@ -17,8 +17,8 @@ def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str)
         repo: The repository.
         name: The agent's name.
         target: The spec, as for `resolve_released`, or the prefix of one that is blocked.
-        by: Who takes it back.
-        reason: Why.
+        by: The actor.
+        reason: The reason.
 
     Raises:
         UsageError: The target is empty.

@@ -21,8 +21,8 @@ class Side(NamedTuple):
 
     Attributes:
         record: The run.
-        kinds: How many events there are of each kind, in the order in which they came first.
-        calls: How many of its events call a tool.
+        kinds: The number of events of each kind, in the order of their first events.
+        calls: The number of its tool calls.
     """
 
     record: RunRecord

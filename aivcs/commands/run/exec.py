@@ -294,8 +294,8 @@ class _Blob:
     """The rest of a stream on its way into a blob: a readable for `put_stream`.
 
     Attributes:
-        stored: How many bytes of it were read.
-        done: How many these were before masking; so many need not wait any more.
+        stored: The number of bytes read from it.
+        done: The number of these bytes before masking.
     """
 
     def __init__(self, name: str, repo: "Repository", run_id: "RunId") -> None:

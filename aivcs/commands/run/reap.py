@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
         is_orphan: Whether it was found to be an orphan.
         is_reaped: Whether it was ended; not with a dry run.
         reason: Why, as the end of a sentence.
-        error: What is wrong: why a run that was named was left, or why one cannot be read.
+        error: Why a named run was not reaped, or why a run cannot be read.
     """
 
     run_id: RunId

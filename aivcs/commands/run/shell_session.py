@@ -50,7 +50,7 @@ class Refusal(NamedTuple):
     """An event that was refused.
 
     Attributes:
-        number: Which of all events that the script handed over, counting from 1.
+        number: Its number among all events of the script, from 1.
         kind: Its kind, as far as it can be shown.
         error: Why.
     """

@@ -36,9 +36,9 @@ class AgentStatistics:
 
     Attributes:
         agent_name: The agent.
-        counts: How many runs have each status.
+        counts: The number of runs with each status.
         last_created_at: When the newest was started.
-        runs_per_day: How many were started on each of the last `CHART_DAYS` days, the oldest first.
+        runs_per_day: The runs started on each of the last `CHART_DAYS` days, the oldest day first.
     """
 
     def __init__(self, agent_name: str) -> None:
@@ -67,7 +67,7 @@ class AgentStatistics:
         """Counts a run.
 
         Args:
-            status: What it is.
+            status: Its status.
             created_at: When it was started.
             duration: Its duration in milliseconds, if it is over.
             days: The place of each date in `runs_per_day`.
@@ -148,7 +148,7 @@ def fold(
     """Returns the figures of each agent from the outcomes of runs, in order of names.
 
     Args:
-        outcomes: What `RunLedger.iter_outcomes` says of the runs, in any order.
+        outcomes: The results of `RunLedger.iter_outcomes`, in any order.
         now: The moment whose day, in UTC, is the last of `runs_per_day`.
     """
     days = {

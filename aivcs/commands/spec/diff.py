@@ -47,15 +47,15 @@ class FileChange(NamedTuple):
     """A file that differs.
 
     Attributes:
-        part: The part it belongs to; of two blobs that are no specs, empty.
-        path: Where the file is when the spec is checked out. Of two blobs that are no specs, empty.
+        part: The part it belongs to; empty for two blobs that are not specs.
+        path: The path of the file after a checkout; empty for two blobs that are not specs.
         kind: `added`, `removed` or `changed`.
         form: How its content was compared: `json` or `text`; or why it was not: `binary`, `long`
             (beyond `MAX_TEXT_BYTES` or `MAX_LINES`), `missing` (not in the store), `same` (only
             its mode differs).
         digests: Of both sides; None where there is no file.
         modes: Of both sides; None where there is no file, or where it is not kept.
-        changes: What differs by structure, if the form is `json`.
+        changes: The differences by structure, if the form is `json`.
         diff: The lines of a unified diff, if the form is `text`.
     """
 
@@ -75,7 +75,7 @@ class Comparison(NamedTuple):
     Attributes:
         a: The digest of A.
         b: The digest of B.
-        fields: The members that differ; empty where the blobs are no specs.
+        fields: The members that differ; empty where the blobs are not specs.
         files: The files that differ.
     """
 
@@ -152,7 +152,7 @@ def compare_with_tree(repo: Repository, spec: specs.Spec, tree: WorkTree, home: 
         repo: The repository.
         spec: The spec.
         tree: The files of the repository.
-        home: The user's home, which is nobody's repository.
+        home: The user's home, which does not count as a repository.
 
     Raises:
         NotFoundError: A part of the spec is not in the store.

@@ -22,8 +22,8 @@ class ListedSpec(NamedTuple):
         digest: Its digest.
         fields: Its members.
         stored_at: When it was last put.
-        releases: How it can be named by releases: for each name `NAME@current` if it is live, else
-            by the newest release of it.
+        releases: A release of the spec for each name: `NAME@current` if it is live, else the
+            newest.
     """
 
     digest: ContentDigest

@@ -60,7 +60,7 @@ class Taken(NamedTuple):
 
     Attributes:
         digest: The digest of its blob.
-        logs: How many logs it names.
+        logs: The number of logs in it.
     """
 
     digest: ContentDigest

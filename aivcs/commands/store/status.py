@@ -15,12 +15,12 @@ class Status(NamedTuple):
     """An overview of a store.
 
     Attributes:
-        store: Where it is.
-        durability: What survives a power cut.
-        blobs: How many blobs there are.
-        runs: How many runs there are, by status.
-        releases: What is live under each name.
-        damaged: How many runs and releases cannot be read.
+        store: Its path or URL.
+        durability: The setting `core.durability`.
+        blobs: The number of blobs.
+        runs: The number of runs, by status.
+        releases: The live release of each name.
+        damaged: The number of unreadable run and release logs.
     """
 
     store: str
