@@ -9,7 +9,6 @@ import pytest
 
 import aivcs
 import aivcs.errors
-import aivcs.model
 
 HOT_FORBIDDEN = {
     "json", "re", "typing", "dataclasses", "enum", "pathlib", "hashlib", "asyncio", "datetime",
@@ -17,7 +16,7 @@ HOT_FORBIDDEN = {
     "platformdirs", "argparse", "tempfile", "shutil",
 }  # fmt: skip
 
-MODULES = {"blob": 22, "run": 33, "release": 36}
+MODULES = {"blob": 33, "run": 44, "release": 45}
 """Modules of ours that a command of a loop may load: half of what it costs beyond the interpreter
 is finding, reading and running them."""
 
@@ -48,7 +47,7 @@ def names_handed_on(module):
 
 
 class TestNamesThatLoadLate:
-    @pytest.mark.parametrize("module", [aivcs.errors, aivcs.model], ids=lambda m: m.__name__)
+    @pytest.mark.parametrize("module", [aivcs.errors], ids=lambda m: m.__name__)
     def test_are_there_and_listed(self, module):
         names = names_handed_on(module)
         assert len(names) > 10
@@ -104,7 +103,7 @@ class TestStartUp:
                 went_well = "--default" not in command  # which stands in for an error
                 assert not went_well or "aivcs.rare_errors" not in ours, command
                 records = {"aivcs.model.run", "aivcs.model.release"} & found
-                assert records <= {f"aivcs.{command[0]}_records"}, command
+                assert records <= {f"aivcs.model.{command[0]}"}, command
 
     def test_a_policy_costs_nothing_where_nothing_is_released(self, aivcs):
         event = '{"kind":"evaluation","pointer":"/score","min":0.8}'
