@@ -1,4 +1,4 @@
-"""Version control for AI agents: blobs, runs and releases over one directory.
+"""Version control for AI agents: blobs, runs and releases in one store.
 
     import aivcs
 
@@ -114,5 +114,5 @@ if not TYPE_CHECKING:  # a type checker has the names from above, and no others
 
 
 def __dir__() -> list[str]:
-    """The public names, loaded or not."""
+    """Returns the public names, loaded or not."""
     return [*__all__, "__version__"]

@@ -1,4 +1,4 @@
-"""A run that is being executed by this Python process."""
+"""The run that this Python process executes."""
 
 from aivcs.codec.json import encode
 from aivcs.errors import SerializationError, StorageError
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class ActiveRun:
     """A run to log to; as a context manager it ends with the block.
 
-    The run is COMPLETED when the block ends or leaves the process with exit code 0, CANCELLED when
-    a KeyboardInterrupt or the cancellation of a task leaves it, and FAILED when any other exception
-    does, which is then its last event, of kind `exception`. The exception goes on. A run that the
-    block itself finished stays as it is.
+    The run is COMPLETED when the block ends or exits the process with code 0, CANCELLED when a
+    KeyboardInterrupt or the cancellation of a task leaves the block, and FAILED when any other
+    exception does; that exception becomes the last event, of kind `exception`, and is raised
+    further. A run that the block itself ended stays as it is.
 
     Attributes:
         run_id: The run's id.
@@ -37,12 +37,12 @@ class ActiveRun:
         run_id: "RunId",
         resolve: "Callable[[str], ContentDigest]" = ContentDigest,
     ) -> None:
-        """Takes a run that is RUNNING.
+        """Wraps a run that is RUNNING.
 
         Args:
-            ledger: Where the run is.
-            run_id: Its id.
-            resolve: Returns the digest that a text names; it allows prefixes, say.
+            ledger: The ledger that holds the run.
+            run_id: The run's id.
+            resolve: Returns the digest that a text names; it may accept prefixes.
         """
         self._ledger = ledger
         self._resolve = resolve
@@ -51,10 +51,10 @@ class ActiveRun:
 
     @property
     def final_state(self) -> "ContentDigest | None":
-        """The digest of the run's final state, which is recorded when it ends, or None.
+        """The digest of the run's final state, recorded when the run ends; or None.
 
-        A text that is set here is a digest or, in a run of a `Repository`, a unique prefix of one;
-        what it names is looked up at once, and errors are those of `Repository.resolve_digest`.
+        Set it to a digest or, in a run of a `Repository`, to a unique prefix of one. A prefix is
+        resolved at once and raises the errors of `Repository.resolve_digest`.
         """
         return self._final_state
 
@@ -72,23 +72,22 @@ class ActiveRun:
         timestamp: "Timestamp | datetime | str | None" = None,
         **members: "Any",
     ) -> int:
-        """Appends an event and returns its seq; it is as durable as the store's settings say.
+        """Appends an event and returns its seq; the store's settings say how durable it is then.
 
             run.log("tool_called", tool_name="search", hits=3)
             run.log("tool_called", {"tool_name": "search", "seq": "a member of this name"})
 
         Args:
-            kind: What happened.
-            payload: A JSON value; {} if there is none. What JSON has not (datetime, Path, Enum,
-                dataclasses, numpy's numbers and others) becomes JSON by the rule in
-                `aivcs.model.json_values`.
+            kind: The kind of event.
+            payload: A JSON value; {} by default. Other values (datetime, Path, Enum, dataclasses,
+                numpy's numbers and more) become JSON by the rule in `aivcs.model.json_values`.
             seq: The event's number, instead of the next one.
             timestamp: The event's time, instead of now.
-            members: Members of the payload, after those in `payload`, which is then an object.
+            members: Members to add to the payload, which is then an object.
 
         Raises:
-            TypeError: There are members, and the payload is no object or has one of the same name.
-            InvalidRunStateError: The run is over.
+            TypeError: Members are given, and the payload is not an object or has one of them.
+            InvalidRunStateError: The run has ended.
             SerializationError: The payload is too large or too deep.
         """
         if members:
@@ -111,7 +110,7 @@ class ActiveRun:
         self._ledger.cancel_run(self.run_id, self._summary(success=False))
 
     def record(self) -> RunRecord:
-        """Returns the run as it stands."""
+        """Returns the run's present record."""
         return self._ledger.get_run(self.run_id)
 
     def __enter__(self) -> "ActiveRun":
@@ -133,7 +132,7 @@ class ActiveRun:
             if not self.record().status.is_terminal:
                 self._end_with(error)
         except StorageError as failure:
-            # What went wrong in the block is what its caller must see.
+            # The caller must see the block's own error, not this one.
             error.add_note(f"and run {self.run_id} could not be ended: {failure}")
 
     def _end_with(self, error: BaseException) -> None:
@@ -159,7 +158,7 @@ class ActiveRun:
 
 
 def as_json(value: "Any") -> "Any":
-    """Returns a value as it is if it is JSON, else what stands for it: `aivcs.model.json_values`.
+    """Returns a JSON value as it is, any other converted by `aivcs.model.json_values`.
 
     Raises:
         SerializationError: It is nested too deeply.
@@ -178,17 +177,17 @@ def _with_members(payload: "Any", members: "dict[str, Any]") -> "dict[str, Any]"
         return members
     if not isinstance(payload, dict):
         raise TypeError(
-            f"members ({', '.join(members)}) belong to an object, and the payload is a "
+            f"members ({', '.join(members)}) need an object as payload, not a "
             f"{type(payload).__name__}"
         )
     twice = payload.keys() & members.keys()
     if twice:
-        raise TypeError(f"the payload has {', '.join(sorted(twice))} already")
+        raise TypeError(f"the payload already has {', '.join(sorted(twice))}")
     return {**payload, **members}
 
 
 def _described(error: BaseException) -> "dict[str, str]":
-    """An exception as a payload; what is no valid text in it is replaced."""
+    """An exception as a payload; lone surrogates become question marks."""
     from traceback import format_exception
 
     parts = {

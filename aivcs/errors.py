@@ -1,12 +1,12 @@
 """Every error that aivcs raises: one hierarchy, under `AivcsError`.
 
-Each class carries what went wrong as attributes and a message that names the thing and the way out.
-What an error means for a process (its exit code) is decided in `aivcs.cli.exit_codes` alone.
-Backends raise `StorageError` and its subclasses, and nothing else.
+Each error has the details as attributes and a message that names the object and the way out. Exit
+codes are assigned in `aivcs.cli.exit_codes` alone. Backends raise only `StorageError` and its
+subclasses.
 
-The rarer ones are in `aivcs.rare_errors`, and load when they are first asked for here. So modules
-that every command loads name them as `errors.LockTimeoutError` where they raise them. One that is
-raised or caught while something is half done is not rare: then nothing should have to be loaded.
+The rarer errors are in `aivcs.rare_errors`, which loads when one of them is first used here. So
+modules that every command loads write `errors.LockTimeoutError` where they raise it. An error that
+is raised or caught in the middle of a change is not rare: loading a module may fail then.
 """
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         UnsupportedFormatError as UnsupportedFormatError,
     )
 
-# What is loaded later is exported, too.
+# Exported too, though loaded later.
 __all__ = [
     "AivcsError", "AmbiguousError", "BackendError", "BlockedError", "ConflictError",
     "IntegrityError", "InvalidDigestError", "InvalidNameError", "InvalidRunStateError",
@@ -39,10 +39,10 @@ __all__ = [
 
 
 class AivcsError(Exception):
-    """Base of every error that aivcs raises on purpose; survives being sent to another process."""
+    """Base of every error that aivcs raises on purpose; it can be pickled."""
 
     def __reduce__(self) -> "tuple[object, ...]":
-        """Rebuilds the error from what it holds, not from what it was made of."""
+        """Pickles the attributes rather than the arguments of the constructor."""
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
@@ -56,11 +56,11 @@ def _rebuild(
 
 
 class UsageError(AivcsError):
-    """The request cannot be carried out as it was written."""
+    """The request is invalid as it was written."""
 
 
 class StorageError(AivcsError):
-    """Base of everything a backend raises."""
+    """Base of every error that a backend raises."""
 
 
 class NotFoundError(StorageError):
@@ -74,12 +74,11 @@ class NotFoundError(StorageError):
 
 
 class IntegrityError(StorageError):
-    """Stored bytes are not what was stored.
+    """Stored bytes are damaged.
 
     Attributes:
-        expected: The hash that stands for the bytes (their name, or what their line says), or None
-            where there is none.
-        actual: The hash that the bytes have.
+        expected: The hash that the bytes should have (a blob's name, a line's `hash`), or None.
+        actual: The hash of the bytes, or None.
         where: The object, or file and line.
     """
 
@@ -96,37 +95,37 @@ class IntegrityError(StorageError):
 
     @classmethod
     def of(cls, message: str, where: str = "") -> "IntegrityError":
-        """Returns an error without hashes to compare; without a place, it is about a line."""
+        """Returns an error without hashes; without `where` it is about a line, named later."""
         return cls(None, None, where, message)
 
 
 class BackendError(StorageError):
-    """The backend could not do it (I/O, permission); nothing was changed."""
+    """The backend failed (I/O, permission) and changed nothing."""
 
 
 class SerializationError(StorageError):
-    """A value cannot be stored: it is not JSON, too large, too deep, or not a legal text."""
+    """A value cannot be stored: it is not JSON, too large, too deep, or not valid text."""
 
 
 class InvalidNameError(SerializationError):
-    """A name, label, kind or id breaks the rules for such texts."""
+    """A name, label, kind or id breaks its rules."""
 
 
 class ConflictError(StorageError):
-    """The change was overtaken by another, or contradicts what is stored."""
+    """Another change came first, or the change contradicts the stored state."""
 
 
 class OutcomeUnknownError(StorageError):
-    """Whether the change is durable cannot be known: the system failed to confirm it."""
+    """The system failed to confirm the change, so it may or may not be durable."""
 
 
 def __getattr__(name: str) -> object:
     """Loads the rarer errors (PEP 562).
 
     Raises:
-        BackendError: It cannot be loaded: there is no descriptor left, say.
+        BackendError: It cannot be loaded, for example for want of a descriptor.
     """
-    if name.endswith("Error"):  # and not for what the interpreter asks every module for
+    if name.endswith("Error"):  # the interpreter asks each module for other names, too
         try:
             rare = __import__("aivcs.rare_errors", fromlist=[name])
         except OSError as error:  # stands for the error that was to be raised
@@ -139,5 +138,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> "list[str]":
-    """All errors, for help and completion."""
+    """Returns the names of all errors, for help and completion."""
     return sorted({*globals(), *__all__})

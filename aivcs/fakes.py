@@ -24,11 +24,11 @@ class MemoryCasStore(ObjectStore):
     """An `aivcs.CasStore` that keeps blobs in memory.
 
     Attributes:
-        backend: The store they are in. Tests damage blobs through it; nothing else should touch it.
+        backend: The store that holds them, for tests that damage blobs; for nothing else.
     """
 
     def __init__(self) -> None:
-        """Begins empty."""
+        """Makes an empty store."""
         self.backend = load_backend("memory")()
         super().__init__(self.backend.objects)
 
@@ -37,11 +37,11 @@ class MemoryRunLedger(LogRunLedger):
     """An `aivcs.RunLedger` that keeps the log of each run as a list of lines.
 
     Attributes:
-        backend: As for `MemoryCasStore`.
+        backend: The store that holds the logs, for tests that damage them; for nothing else.
     """
 
     def __init__(self) -> None:
-        """Begins empty."""
+        """Makes an empty ledger."""
         self.backend = load_backend("memory")()
         super().__init__(self.backend.logs)
 
@@ -50,10 +50,10 @@ class MemoryReleaseRegistry(LogReleaseRegistry):
     """An `aivcs.ReleaseRegistry` that keeps the log of each name as a list of lines.
 
     Attributes:
-        backend: As for `MemoryCasStore`.
+        backend: The store that holds the logs, for tests that damage them; for nothing else.
     """
 
     def __init__(self) -> None:
-        """Begins empty."""
+        """Makes an empty registry."""
         self.backend = load_backend("memory")()
         super().__init__(self.backend.logs)

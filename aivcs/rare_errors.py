@@ -1,7 +1,7 @@
-"""The errors that a command which goes well has no use for; `aivcs.errors` is their family.
+"""The errors that a successful command never needs; import them from `aivcs.errors`.
 
-They load when the first of them is named: making a class costs a command that is called in a loop
-more than a read of the store does. Take them from `aivcs.errors`, like all others.
+The module loads when one of them is first used: creating these classes would cost a command more
+time than a read of the store.
 """
 
 from aivcs.errors import AivcsError, ConflictError, StorageError, UsageError
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Verdict(Protocol):
-        """What an error tells of a rule's verdict (`aivcs.policy.proposal.Verdict`)."""
+        """The fields of `aivcs.policy.proposal.Verdict` that an error shows."""
 
         @property
         def rule(self) -> str: ...
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 
 
 class InvalidSpecError(UsageError):
-    """A text cannot name a spec."""
+    """The text does not name a spec."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         super().__init__(
-            f"{text[:80]!r} is no spec: give a digest (4 characters or more), or NAME@current, "
+            f"{text[:80]!r} is not a spec: give a digest (4 characters or more), NAME@current, "
             "NAME@SEQ or NAME@LABEL"
         )
 
 
 class NoRepositoryError(AivcsError):
-    """There is no store where one was looked for."""
+    """No store was found."""
 
 
 class AmbiguousError(AivcsError):
-    """A prefix fits several things.
+    """A prefix fits several digests, runs or pins.
 
     Attributes:
-        prefix: What was given.
-        candidates: Some of what it fits, in order.
+        prefix: The prefix.
+        candidates: The first few that it fits, in order.
     """
 
     def __init__(self, what: str, prefix: str, candidates: "list[str]") -> None:
@@ -66,7 +66,7 @@ class RunNotFoundError(StorageError):
 
 
 class InvalidRunStateError(StorageError):
-    """The run is not in the state that the change needs; a finished run never changes again."""
+    """The run's status does not allow the change; a finished run never changes again."""
 
     def __init__(self, run_id: str, status: str, expected: str, message: str = "") -> None:
         self.run_id = run_id
@@ -80,11 +80,11 @@ class InvalidRunStateError(StorageError):
 
 
 class ReleaseNotFoundError(StorageError):
-    """Nothing was ever released under this name, or not what was asked for.
+    """The name has no releases, or not the one asked for.
 
     Attributes:
         name: The name.
-        wanted: The label, digest or seq that was asked for, if any was.
+        wanted: The label, digest or seq asked for, or None.
     """
 
     def __init__(self, name: str, message: str = "", wanted: "int | str | None" = None) -> None:
@@ -98,7 +98,7 @@ class ReleaseNotFoundError(StorageError):
 
 
 class NoPreviousReleaseError(StorageError):
-    """There is no release below the live one to return to."""
+    """The name has no release below the live one."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -109,7 +109,7 @@ class NoPreviousReleaseError(StorageError):
 
 
 class InvalidDigestError(StorageError):
-    """A text is not a SHA-256 in hexadecimal."""
+    """The text is not a SHA-256 in hexadecimal."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -117,14 +117,14 @@ class InvalidDigestError(StorageError):
 
 
 class BlockedError(ConflictError):
-    """What was to be live again, or at last, is marked as bad under this name.
+    """The spec is blocked under this name and cannot become live.
 
     Attributes:
         name: The agent's name.
-        spec_digest: What is blocked.
-        by: Who blocked it.
-        created_at: When.
-        reason: Why.
+        spec_digest: The blocked spec.
+        by: The actor who blocked it.
+        created_at: The time of the block.
+        reason: The reason given.
     """
 
     def __init__(
@@ -150,11 +150,11 @@ class BlockedError(ConflictError):
 
 
 class PolicyError(ConflictError):
-    """What was to be live does not meet the policy that holds for the name.
+    """The release does not meet the policy for the name.
 
     Attributes:
         name: The agent's name.
-        verdicts: What each rule said, as `aivcs.policy.proposal.Verdict`.
+        verdicts: The `aivcs.policy.proposal.Verdict` of each rule.
     """
 
     def __init__(self, name: str, verdicts: "Sequence[Verdict]") -> None:
@@ -169,7 +169,12 @@ class PolicyError(ConflictError):
 
 
 class LockTimeoutError(StorageError):
-    """Another process held the lock for longer than the time limit."""
+    """Another process held a lock for longer than the time limit.
+
+    Attributes:
+        what: The lock.
+        seconds: The time limit.
+    """
 
     def __init__(self, what: str, seconds: float) -> None:
         self.what = what

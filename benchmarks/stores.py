@@ -134,8 +134,8 @@ def _log_of_run(
         created_at=Timestamp.from_datetime(created),
         completed_at=None,
     )
-    line, _ = rules.header(record)
-    extension = rules.Extension(record.run_id, line[:-1], lambda _: None)
+    line, _ = rules.encode_header(record)
+    appender = rules.RunAppender(record.run_id, line[:-1], lambda _: None)
     moment = created
     for step in range(chance.randrange(4, 12)):
         moment += timedelta(seconds=chance.random() * 20)
@@ -144,15 +144,15 @@ def _log_of_run(
             "step": step,
             "args": ["x" * chance.randrange(60)],
         }
-        extension.add(RunEvent("tool_called", payload, timestamp=Timestamp.from_datetime(moment)))
-    lines = [line, *extension.lines]
+        appender.append(RunEvent("tool_called", payload, timestamp=Timestamp.from_datetime(moment)))
+    lines = [line, *appender.lines]
     if status != "RUNNING":
         milliseconds = (moment - created) // timedelta(milliseconds=1)
         body = (
             f'{{"type":"end","status":"{status}","summary":{{"total_events":'
-            f'{extension.position.count},"final_state_digest":null,"duration_ms":{milliseconds},'
+            f'{appender.state.count},"final_state_digest":null,"duration_ms":{milliseconds},'
             f'"success":{"true" if status == "COMPLETED" else "false"}}},'
             f'"completed_at":"{Timestamp.from_datetime(moment)}"'
         )
-        lines.append(chain.seal(body, extension.head)[0])
+        lines.append(chain.link(body, appender.head)[0])
     return record.run_id, b"".join(lines)

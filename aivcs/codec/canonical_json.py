@@ -1,10 +1,10 @@
 """The JSON Canonicalization Scheme (RFC 8785): one text for each JSON value, so one digest.
 
-Members stand in the order of their names' UTF-16 code units, numbers are written as ECMAScript
-writes them, texts with as few escapes as JSON allows, and nothing stands between the parts. No I/O.
+Members are ordered by the UTF-16 code units of their names, numbers are written as ECMAScript
+writes them, strings with as few escapes as JSON allows, and without whitespace. No I/O.
 
-Numbers are IEEE doubles to the scheme. An integer that a double does not keep is refused rather
-than rounded: two values with one digest are what content addressing must never have.
+In the scheme, numbers are IEEE doubles. An integer that a double cannot hold exactly is refused,
+not rounded: content addressing must never give two values one digest.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 MAX_INTEGER = 2**53 - 1
 """The largest integer of I-JSON (RFC 7493, 2.2): from here on, doubles skip some."""
 _FIXED = 21
-"""Digits before the point from which on ECMAScript writes an exponent (Number::toString)."""
+"""Digits before the decimal point, at most, without an exponent (ECMAScript, Number::toString)."""
 _LEADING = -6
-"""Where the first digit stands behind the point when ECMAScript begins to write an exponent."""
+"""Position of the decimal point, relative to the first digit, at which an exponent begins."""
 
 
 def canonical(value: object) -> bytes:
     """Returns the canonical form of a JSON value: the same bytes for the same value, everywhere.
 
     Args:
-        value: Dictionaries with texts as keys, lists, tuples, texts, integers, floats, booleans,
-            None.
+        value: Dictionaries with strings as keys, lists, tuples, strings, integers, floats,
+            booleans, None.
 
     Raises:
-        SerializationError: It holds anything else, a lone surrogate, a number that is not finite,
-            an integer beyond `MAX_INTEGER` that is not how ECMAScript writes a double, or is nested
-            deeper than `MAX_DEPTH`.
+        SerializationError: The value holds anything else, a lone surrogate, a number that is not
+            finite, or an integer beyond `MAX_INTEGER` that is not how ECMAScript writes a double;
+            or it is nested deeper than `MAX_DEPTH`.
     """
     return "".join(_pieces(value, 0)).encode()
 
@@ -45,24 +45,25 @@ def number(value: float) -> str:
     """Returns a number as ECMAScript writes it (ECMA-262, Number::toString), `-0` as `0`.
 
     Raises:
-        SerializationError: It is not finite, or an integer that is not how a double is written.
+        SerializationError: The number is not finite, or an integer that ECMAScript would write
+            otherwise.
     """
     if isinstance(value, int):
         if abs(value) <= MAX_INTEGER:
             return str(value)
-        # What a canonical text of a large double reads as.
+        # Parsing the canonical text of a large double gives such an integer.
         if abs(value) >= 10**_FIXED or number(float(value)) != str(value):
             raise SerializationError(
-                "an integer beyond 2^53-1 has no canonical form, since many programs would round "
-                "it; write it as a text"
+                "an integer beyond 2^53-1 has no canonical form (many programs would round it); "
+                "write it as a string"
             )
         return str(value)
     if value != value or value in {float("inf"), float("-inf")}:
-        raise SerializationError(f"{value} is not a number that JSON has")
+        raise SerializationError(f"{value} is not a JSON number")
     if value == 0:
         return "0"
-    # Python and ECMAScript agree on the digits (as few as give the double back, and of those the
-    # nearest to it), and differ in where they begin to write an exponent.
+    # Python and ECMAScript agree on the digits (the fewest that round-trip, and of those the
+    # nearest to the double), but not on where an exponent begins.
     mantissa, _, exponent = f"{value!r}".lstrip("-").partition("e")
     whole, _, fraction = mantissa.partition(".")
     point = len(whole) + int(exponent or 0)
@@ -82,7 +83,7 @@ def number(value: float) -> str:
 
 def _pieces(value: object, depth: int) -> Iterator[str]:
     if isinstance(value, str):
-        yield encode_trusted(str(value))  # escapes as the scheme asks, and refuses lone surrogates
+        yield encode_trusted(str(value))  # escapes as RFC 8785 says; refuses lone surrogates
     elif value is None:
         yield "null"
     elif isinstance(value, bool):
@@ -110,7 +111,7 @@ def _pieces(value: object, depth: int) -> Iterator[str]:
 
 
 def _code_units(key: object) -> bytes:
-    """A key's UTF-16 code units, which big-endian bytes sort like."""
+    """A key in big-endian UTF-16, which sorts by code units."""
     if not isinstance(key, str):
-        raise SerializationError(f"an object's keys must be texts, not {key!r}")
+        raise SerializationError(f"an object's keys must be strings, not {key!r}")
     return key.encode("utf-16-be", "surrogatepass")

@@ -1,12 +1,12 @@
-"""Strict JSON in, compact JSON out: the one parser and the one encoder of everything stored.
+"""Strict JSON in, compact JSON out: the only parser and encoder of stored data.
 
-Accepted is RFC 8259 and nothing beyond it, with the ambiguities closed as I-JSON (RFC 7493) does:
-no duplicate keys, no lone surrogates, no number outside the range of a double; and with limits, so
-that every Python version agrees on what is accepted: nesting up to `MAX_DEPTH`, integers up to
-`MAX_DIGITS` digits. Key order is kept; numbers keep their value, not their spelling.
+The parser accepts RFC 8259 and nothing beyond it, restricted as I-JSON (RFC 7493) does: no
+duplicate keys, no lone surrogates, no number outside the range of a double. Limits make every
+Python version accept the same texts: `MAX_DEPTH` levels, integers of `MAX_DIGITS` digits. The order
+of keys is kept; numbers keep their value, not their spelling.
 
-Works on the interpreter's C scanner and encoder directly: importing json costs as much as starting
-Python. Where the C code says no, `aivcs.codec.json_errors` finds out why.
+It uses the interpreter's C scanner and encoder directly, because importing json costs as much as
+starting Python. `aivcs.codec.json_errors` explains why a text was refused.
 """
 
 from aivcs.codec.limits import MAX_DEPTH, MAX_DIGITS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def _unique(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("duplicate key")
     return mapping
 
 
@@ -40,7 +40,7 @@ def _refuse_value(value: object) -> None:
 
 
 class _Strict:
-    """What the C scanner asks of its context."""
+    """The attributes that the C scanner reads from its context."""
 
     strict = True
     object_hook = None
@@ -71,7 +71,7 @@ else:
             )
 
         def _encode(value, level):
-            # A dictionary of its own for each call: it is how circles are noticed.
+            # A new dictionary for each call: the encoder detects cycles with it.
             return _encoder({})(value, level)
 
         _encode_tree = _encoder(None)
@@ -97,11 +97,11 @@ _SPACE = " \t\n\r"
 def parse(text: str, *, max_depth: int = MAX_DEPTH) -> "Any":
     """Returns the value of a JSON text.
 
-    A number beyond the range of a double and a lone surrogate pass here, and are refused by
-    `encode`, which everything that is stored goes through; `compact` does both.
+    It accepts a number beyond the range of a double and a lone surrogate; `encode` refuses them
+    before anything is stored, and `compact` does both.
 
     Raises:
-        SerializationError: It is not JSON, a key is there twice, or a limit is exceeded; the
+        SerializationError: The text is not JSON, has a duplicate key, or exceeds a limit; the
             message begins with line and column.
     """
     scan = _scan if len(text) <= MAX_DIGITS else _scan_long
@@ -125,8 +125,8 @@ def parse_all(texts: "Sequence[bytes]") -> "list[Any]":
     """Returns the values of many short JSON texts in UTF-8, by one call of the scanner.
 
     Raises:
-        ValueError: One of them is not acceptable JSON, or is too long or too deeply nested for this
-            way; `parse` tells which, and what is wrong with it.
+        ValueError: One of them is not acceptable JSON, or is too long or too deeply nested for the
+            single call. `parse` finds out which, and why.
     """
     longest = max(map(len, texts), default=0)
     if longest > MAX_DIGITS:
@@ -142,8 +142,8 @@ def parse_all(texts: "Sequence[bytes]") -> "list[Any]":
         values, end = _scan(text, 0)
     except Exception as error:
         raise ValueError from error
-    # Every separator stands between two values, so none is inside a value that began in one text
-    # and ended in another; and so many values there are that each text is one.
+    # Every separator is a value of its own, so no value began in one text and ended in another;
+    # and the number of values shows that each text is exactly one.
     if (
         end != len(text)
         or values[1::2].count(_BETWEEN) != between
@@ -155,10 +155,10 @@ def parse_all(texts: "Sequence[bytes]") -> "list[Any]":
 
 
 def _allow_digits() -> bool:
-    """Lets the interpreter convert integers up to the format's limit; False if it did already.
+    """Lets the interpreter convert integers up to the format's limit; False if it already does.
 
-    The environment may forbid it (PYTHONINTMAXSTRDIGITS). It is asked only when something failed:
-    the setting is of the whole process, and hardly any store has such numbers.
+    The environment may forbid it (PYTHONINTMAXSTRDIGITS). Called only after a failure, because the
+    setting is for the whole process and hardly any store has such numbers.
     """
     from sys import get_int_max_str_digits, set_int_max_str_digits
 
@@ -169,14 +169,15 @@ def _allow_digits() -> bool:
 
 
 _BETWEEN = 736_291_548_017_365_929
-"""Stands between texts that are parsed together; no number of another spelling is equal to it."""
+"""The separator of texts that are parsed together; no other spelling is the same number."""
 
 
 def compact(text: str) -> str:
-    """Returns a JSON text in the form in which it is stored.
+    """Returns a JSON text in its stored form.
 
     Raises:
-        SerializationError: As `parse` and `encode`.
+        SerializationError: The text is not JSON, has a duplicate key, a lone surrogate or a number
+            that is not finite, or exceeds a limit.
     """
     value = parse(text)
     try:
@@ -188,12 +189,12 @@ def compact(text: str) -> str:
 
 
 def encode(value: "Any") -> str:
-    """Returns a value as compact JSON: no spaces, keys in their order, texts not reduced to ASCII.
+    """Returns a value as compact JSON: no spaces, keys in their order, non-ASCII characters as is.
 
     Raises:
-        SerializationError: The value holds something that JSON has not: a key that is not a string,
-            a number that is not finite, an object of another type, a lone surrogate, a circle, or
-            more nesting or digits than the limits allow.
+        SerializationError: The value holds a key that is not a string, a number that is not finite,
+            an object of another type, a lone surrogate or a cycle, or exceeds the limits of
+            nesting or digits.
     """
     encoded = encode_trusted(value)
     _check(value)
@@ -201,17 +202,17 @@ def encode(value: "Any") -> str:
 
 
 def encode_trusted(value: "Any") -> str:
-    """Returns as `encode` does what is known to be JSON because `parse` or this package made it.
+    """Encodes a value that `parse` or this package made, without checking limits and keys.
 
     Raises:
-        SerializationError: A text holds a lone surrogate, or a number is not finite.
+        SerializationError: A string holds a lone surrogate, or a number is not finite.
     """
     try:
         encoded = "".join(_encode(value, 0))
         encoded.encode()
     except UnicodeEncodeError as error:
         raise SerializationError(
-            f"a text holds {value_excerpt(error.object[error.start])}, which is no character "
+            f"a string holds {value_excerpt(error.object[error.start])}, which is not a character "
             "(a lone surrogate, or a byte that is not UTF-8)"
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
@@ -222,9 +223,9 @@ def encode_trusted(value: "Any") -> str:
 
 
 def encode_parsed(value: "Any") -> str:
-    """Returns as `encode_trusted` does a value that `parse` or `parse_all` made; quicker.
+    """Encodes a value that `parse` or `parse_all` made, faster than `encode_trusted`.
 
-    A lone surrogate passes.
+    A lone surrogate is not noticed.
 
     Raises:
         ValueError: A number is not finite.
@@ -245,7 +246,7 @@ def not_json(text: str, where: str = "") -> SerializationError:
 
 
 def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:
-    """Refuses what the C code would convert or not bound; knows no circles (encode first)."""
+    """Checks keys and limits, which the C code does not; assumes no cycles (encode first)."""
     layer, depth = [value], 0
     while layer:
         containers: list[Any] = []
@@ -254,7 +255,7 @@ def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:
                 containers.append(node)
             elif (
                 isinstance(node, int)
-                # First what is cheap: with fewer bits it has fewer digits.
+                # The cheap test first: fewer bits mean fewer digits.
                 and node.bit_length() > 3 * MAX_DIGITS
                 and abs(node) >= 10**MAX_DIGITS
             ):
@@ -267,7 +268,7 @@ def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:
             if isinstance(node, dict):
                 for key in node:
                     if not isinstance(key, str):
-                        raise SerializationError(f"an object's keys must be texts, not {key!r}")
+                        raise SerializationError(f"an object's keys must be strings, not {key!r}")
                 layer.extend(node.values())
             else:
                 layer.extend(node)

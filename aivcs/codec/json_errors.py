@@ -1,8 +1,7 @@
-"""Finds where a text stops being acceptable JSON, and says why in words.
+"""Finds the first fault in a JSON text and explains it with line and column.
 
-The rules are those of `aivcs.codec.json`; this scanner knows line and column and does not depend
-on the interpreter's version, its recursion limit or its number limits. It is slow, and only ever
-runs on a text that was refused.
+The rules are those of `aivcs.codec.json`. This scanner does not depend on the interpreter's
+version, recursion limit or number limits. It is slow and runs only on a text that was refused.
 """
 
 import re
@@ -49,12 +48,12 @@ def find_fault(text: str) -> str | None:
 
 
 def find_byte_fault(data: bytes) -> str | None:
-    """Returns as `find_fault` does where bytes stop being UTF-8, or None if they are."""
+    """Returns "line L, column C: why" for the first byte that is not UTF-8, or None."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
         if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-            return "line 1, column 1: the byte order mark of UTF-16; UTF-8 without one is wanted"
+            return "line 1, column 1: the byte order mark of UTF-16; UTF-8 without one is expected"
         before = data[: error.start]
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
@@ -83,7 +82,7 @@ def _scan(text: str) -> None:  # noqa: C901 one state machine reads better in on
         if state in {"key", "first key"} and kind == "string":
             key = _check_string(token, position)
             if key in keys[-1]:
-                raise _FaultError(position, f"the key {token[:40]} is there twice")
+                raise _FaultError(position, f"duplicate key {token[:40]}")
             keys[-1].add(key)
             state = "colon"
         elif state == "colon" and token == ":":
@@ -117,14 +116,14 @@ def _scan(text: str) -> None:  # noqa: C901 one state machine reads better in on
 def _wanted(state: str, open_marks: list[str]) -> str:
     if state == "after":
         if not open_marks:
-            return "the text should end: one JSON value is wanted"
-        return f"',' or {']' if open_marks[-1] == '[' else '}'!r} is wanted"
+            return "the text should end: one JSON value is expected"
+        return f"',' or {']' if open_marks[-1] == '[' else '}'!r} is expected"
     return {
-        "value": "a value is wanted",
-        "first value": "a value or ']' is wanted",
-        "key": "a key in double quotes is wanted",
-        "first key": "a key in double quotes or '}' is wanted",
-        "colon": "':' is wanted",
+        "value": "a value is expected",
+        "first value": "a value or ']' is expected",
+        "key": "a key in double quotes is expected",
+        "first key": "a key in double quotes or '}' is expected",
+        "colon": "':' is expected",
     }[state]
 
 
@@ -135,7 +134,7 @@ def _check_string(token: str, position: int) -> str:
     if half is not None:
         raise _FaultError(
             position + half.start(),
-            "half of a surrogate pair, which is no character (or a byte that is not UTF-8)",
+            "half of a surrogate pair is not a character (or a byte that is not UTF-8)",
         )
     if "\\" not in token:
         return token[1:-1]
@@ -150,9 +149,7 @@ def _check_number(token: str, position: int) -> None:
     if token.lstrip("-").isdigit():
         digits = len(token.lstrip("-"))
         if digits > MAX_DIGITS:
-            raise _FaultError(
-                position, f"an integer of {digits} digits; at most {MAX_DIGITS} are kept"
-            )
+            raise _FaultError(position, f"an integer of {digits} digits; the limit is {MAX_DIGITS}")
     elif abs(float(token)) == float("inf"):
         raise _FaultError(position, f"{token[:40]} is beyond the range of a double")
 
@@ -162,16 +159,16 @@ def _unreadable(text: str, position: int) -> _FaultError:
     rest = text[position:]
     for word in ("NaN", "Infinity", "-Infinity"):
         if rest.startswith(word):
-            return _FaultError(position, f"{word} is not JSON; use null or a text")
+            return _FaultError(position, f"{word} is not JSON; use null or a string")
     if rest.startswith('"'):
         part = _STRING_PART.match(rest)
         assert part is not None
         at = position + part.end()
         if at >= len(text):
-            return _FaultError(position, "a text without its closing quote")
+            return _FaultError(position, "a string without its closing quote")
         if text[at] == "\\":
-            return _FaultError(at, f"{ascii(text[at : at + 2])[1:-1]} is no escape that JSON knows")
-        return _FaultError(at, f"{text[at]!a} must be escaped inside a text")
+            return _FaultError(at, f"{ascii(text[at : at + 2])[1:-1]} is not a JSON escape")
+        return _FaultError(at, f"{text[at]!a} must be escaped inside a string")
     if rest.startswith("'"):
-        return _FaultError(position, "JSON texts stand in double quotes")
+        return _FaultError(position, "JSON strings need double quotes")
     return _FaultError(position, f"{rest[:12]!a} is not JSON")

@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901): where in a JSON value something stands. No I/O."""
+"""JSON pointers (RFC 6901): paths to a part of a JSON value. No I/O."""
 
 from aivcs.errors import UsageError
 
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
 
 def pointer_parts(pointer: str) -> "list[str]":
-    """Returns the names and indices that a pointer goes through; none for the whole value.
+    """Returns the names and indices of a pointer; an empty list for the whole value.
 
     Raises:
-        UsageError: It is no pointer.
+        UsageError: The text is not a JSON pointer.
     """
     if pointer and pointer[0] != "/":
-        raise UsageError(f"{pointer[:80]!a} is no JSON pointer: it begins with /, as in /score")
+        raise UsageError(f"{pointer[:80]!a} is not a JSON pointer: begin it with /, as in /score")
     parts = pointer.split("/")[1:]
     for part in parts:
         if part.replace("~0", "").replace("~1", "").count("~"):
             raise UsageError(
-                f"{pointer[:80]!a} is no JSON pointer: ~ is written as ~0 in it, and / as ~1"
+                f"{pointer[:80]!a} is not a JSON pointer: write ~ as ~0, and / in a name as ~1"
             )
     return [part.replace("~1", "/").replace("~0", "~") for part in parts]
 
@@ -31,11 +31,11 @@ def make_pointer(parts: "Iterable[str | int]") -> str:
 
 
 def value_at(value: "Any", pointer: str) -> "Any":
-    """Returns what a pointer leads to in a JSON value.
+    """Returns the part of a JSON value that a pointer leads to.
 
     Raises:
-        LookupError: There is nothing.
-        UsageError: It is no pointer.
+        LookupError: The value has no such part.
+        UsageError: The text is not a JSON pointer.
     """
     for part in pointer_parts(pointer):
         if isinstance(value, dict):
@@ -48,6 +48,6 @@ def value_at(value: "Any", pointer: str) -> "Any":
 
 
 def _is_index(part: str, length: int) -> bool:
-    """Whether a part is a number without leading zeros below a length."""
+    """Whether a part is an index below a length, without leading zeros."""
     is_number = part.isascii() and part.isdecimal() and (part == "0" or part[0] != "0")
     return is_number and len(part) <= len(str(length)) and int(part) < length

@@ -1,8 +1,8 @@
-"""The limits of values that are stored, whatever the environment and the version of Python."""
+"""The limits of stored values, the same in every environment and version of Python."""
 
 MAX_DEPTH = 200
-"""Arrays and objects of a JSON value inside one another, at most."""
+"""Levels of nested arrays and objects in a JSON value, at most."""
 MAX_DIGITS = 4300
-"""Digits of an integer, at most: what CPython converts by default, so on every version alike."""
+"""Digits of an integer, at most: the default limit of CPython."""
 MAX_EVENT = 1 << 20
-"""Bytes of one event's payload as stored, unless configured otherwise."""
+"""Bytes of an event's payload as stored, at most, unless configured otherwise."""

@@ -1,7 +1,7 @@
-"""Reading RFC 3339 strictly: `datetime.fromisoformat` takes other forms, and not all of these.
+"""Parses RFC 3339 strictly: `datetime.fromisoformat` accepts other forms, and not all of these.
 
-Beyond the letter `T` a lower-case `t` or a space may stand between date and time, and a lower-case
-`z` at the end (RFC 3339, section 5.6). A second 60 is one where a leap second can be: at 23:59 UTC.
+Date and time may be separated by `T`, `t` or a space, and UTC may be `Z` or `z` (RFC 3339, section
+5.6). A second 60 is accepted only where a leap second can be: at 23:59 UTC.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,13 @@ _ZEROS = dict.fromkeys(map(ord, "123456789"), "0")
 
 
 def parse(text: str) -> datetime:
-    """Returns the moment that a text names, cut to microseconds.
+    """Returns the time in an RFC 3339 text with an offset, cut to microseconds.
 
-    A leap second is the first second of the next minute, as POSIX counts.
+    A leap second becomes the first second of the next minute, as POSIX counts.
 
     Raises:
-        ValueError: The text is not as RFC 3339 writes a moment with an offset.
-        TypeError: It is no text.
+        ValueError: The text is not RFC 3339 with an offset.
+        TypeError: It is not a string.
     """
     if not isinstance(text, str):
         raise TypeError(text)

@@ -1,8 +1,8 @@
 """SHA-256, at the least start-up cost.
 
-Importing hashlib loads OpenSSL, a third of an interpreter start; the interpreter's own SHA-256 is
-there for free, but several times slower on long input. So short input uses the one and long input
-the other. Both compute FIPS 180-4, so no result depends on the choice.
+Importing hashlib loads OpenSSL, which takes a third of an interpreter start. The interpreter's own
+SHA-256 costs nothing to load but is several times slower. So it hashes short input, and OpenSSL
+long input. Both compute FIPS 180-4, so no result depends on the choice.
 """
 
 import sys
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash, sha256 as _builtin
 else:
     try:
-        # By the version: to look for a module that is not there costs as much as to load one.
+        # By the version: looking for a module that does not exist costs as much as loading one.
         if sys.version_info >= (3, 12):
             from _sha2 import sha256 as _builtin
         else:
@@ -31,12 +31,12 @@ def hex_digest(data: bytes) -> str:
 
 
 def hasher(size: int, data: bytes = b"") -> "_Hash":
-    """Returns the cheapest hasher for a content of about `size` bytes, having hashed `data`."""
+    """Returns a hasher that has hashed `data`, the cheapest for about `size` bytes in all."""
     return algorithm(size)(data)
 
 
 def algorithm(size: int) -> "Callable[[bytes], _Hash]":
-    """Returns what makes a hasher, the cheapest where about `size` bytes are to be hashed."""
+    """Returns the SHA-256 constructor that is cheapest for about `size` bytes."""
     if size < _LONG:
         return _builtin
     from hashlib import sha256

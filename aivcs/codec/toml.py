@@ -1,9 +1,8 @@
-"""Reads TOML, and the simple TOML that configuration files mostly are without importing tomllib.
+"""Parses TOML v1.0.0, and simple files without importing tomllib.
 
 tomllib costs more than the start of the interpreter, and every command reads the configuration. So
-a file of plain tables (`[core]`, `[policy."prod/*"]`), keys and values is read here, by rules that
-can be seen to be TOML's (TOML v1.0.0); any line that is more than that leaves the whole file to
-tomllib, which owns every message.
+a file of plain tables (`[core]`, `[policy."prod/*"]`), keys and values is parsed here. If any line
+is more complex, tomllib parses the whole file; every error message is its own.
 """
 
 from aivcs.codec.json import parse
@@ -16,18 +15,18 @@ if TYPE_CHECKING:
 _BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 
 _MARKS = ((b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
-"""What editors and shells of Windows put before a text, and TOML forbids."""
+"""Byte order marks, which Windows editors and shells write and TOML forbids."""
 
 
 class TomlError(ValueError):
-    """A text is no TOML; the message says where and why."""
+    """The text is not TOML; the message says where and why."""
 
 
 def parse_toml(data: bytes) -> "dict[str, Any]":
     """Returns the tables of a TOML file.
 
     Raises:
-        TomlError: It is none.
+        TomlError: The file is not TOML.
     """
     tables = parse_simple(data)
     if tables is not None:
@@ -46,9 +45,9 @@ def parse_toml(data: bytes) -> "dict[str, Any]":
 
 
 def parse_simple(data: bytes) -> "dict[str, Any] | None":
-    """Returns the tables of a file that has only blank lines, comments, `[table]`, `key = value`.
+    """Returns the tables of a file of blank lines, comments, `[table]` and `key = value` only.
 
-    None if there is anything else in it.
+    Returns None for any other file.
     """
     tables: dict[str, Any] = {}
     table = tables
@@ -85,7 +84,7 @@ def parse_simple(data: bytes) -> "dict[str, Any] | None":
 
 
 def _names(text: str) -> "list[str]":
-    """The names of a table's heading, bare or in plain quotes, between dots; [] if it is more."""
+    """The dotted names of a table's heading, bare or in plain quotes; [] for any other heading."""
     names = []
     while True:
         if text[:1] == '"':
@@ -111,7 +110,7 @@ def is_bare(key: str) -> bool:
 
 
 def _value(text: str) -> "str | int | float | bool | list[str] | None":
-    """The value that a text is in TOML and in JSON alike; None if it is not that simple."""
+    """The value of a text that TOML and JSON read alike; None for any other text."""
     if "\\" in text or "{" in text:
         return None
     try:

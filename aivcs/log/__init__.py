@@ -1,6 +1,7 @@
 """The rules of chained append-only logs, without any I/O.
 
-`jsontext` is strict JSON in and compact JSON out; `chain` links lines by hash and judges the end of
-a file; `run` and `release` are the entries of the two kinds of logs, with their sequence and stack
-rules; `selection` says which runs a list wants; `fault` finds where a text stops being JSON.
+`chain` links lines by hash and judges the end of a file. `run` and `release` encode and read the
+entries of the two kinds of logs and keep their sequence and stack rules; `release_changes` plans
+what to append to a release log; `bulk_events` encodes many events at once. `verify_run` and
+`verify_release` check whole logs. `run_filter` selects runs; `heads` reads heads manifests.
 """

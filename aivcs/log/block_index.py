@@ -58,7 +58,7 @@ def line_of(
         fields["block_seq"] = block_seq
     if path:
         fields["path"] = [[bits, path[bits]] for bits in sorted(path)]
-    return chain.seal(encode_trusted(fields)[:-1], previous)
+    return chain.link(encode_trusted(fields)[:-1], previous)
 
 
 def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Block | Signature":
@@ -94,7 +94,7 @@ def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Block | Si
             created_at=created_at,
         )
     except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
-        raise IntegrityError.of(f"is no mark: {error or type(error).__name__}") from error
+        raise IntegrityError.of(f"is not a mark: {error or type(error).__name__}") from error
 
 
 def block_of(line: bytes, name: str) -> "tuple[Block, Path]":
@@ -107,7 +107,7 @@ def block_of(line: bytes, name: str) -> "tuple[Block, Path]":
     entry = chain.members(line)
     mark = mark_from(entry, name) if is_mark(entry) else None
     if not isinstance(mark, Block):
-        raise IntegrityError.of("is no block, though another line says so")
+        raise IntegrityError.of("is not a block, but another line refers to it as one")
     return mark, path_from(entry)
 
 
@@ -126,7 +126,7 @@ def path_from(entry: "dict[str, Any]") -> "Path":
             path[bits] = chain.integer({"seq": seq}, "seq", 1, entry["seq"] - 1)
             highest = bits
     except (TypeError, ValueError) as error:
-        raise IntegrityError.of(f"has no path in its path: {error}") from error
+        raise IntegrityError.of(f"has an invalid path: {error}") from error
     return path
 
 

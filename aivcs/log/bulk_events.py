@@ -1,9 +1,9 @@
-"""Many events at once, from lines of JSON to what stands in a log, without a value for each.
+"""Converts many lines of JSON to log lines at once, without an object for each event.
 
-A stream of a million events cannot afford an object, a parse and an encoding of its own for every
-line. So a block of lines is parsed by one call of the C scanner, and each event is kept as the text
-that its line in the log will have. What is not plainly right is left to those who look at one line
-at a time and can say what is wrong with it.
+A stream of a million events cannot afford a parse, an object and an encoding for every line. So one
+call of the C scanner parses a block of lines, and each event is kept as the text of its future line
+in the log. A block with any unusual line is left to the caller, who goes through it line by line
+and can explain what is wrong.
 """
 
 from __future__ import annotations
@@ -20,48 +20,47 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class EncodedEvents:
-    """Events without a seq that are known to be storable, as `RunLedger.append_events` takes them.
+class BulkEvents:
+    """Checked events without a seq, in encoded form, for `RunLedger.append_events`.
 
-    Iterating gives the events; a ledger that keeps logs takes their `texts` instead.
+    Iterating gives the events; a ledger that keeps logs uses `bodies` instead.
 
     Attributes:
-        texts: What stands between seq and hash in the line of each event: the members `kind`,
-            `payload` and `timestamp`, as UTF-8.
+        bodies: The part of each event's line between seq and hash, in UTF-8: the members `kind`,
+            `payload` and `timestamp`.
     """
 
-    __slots__ = ("texts",)
+    __slots__ = ("bodies",)
 
-    def __init__(self, texts: list[bytes]) -> None:
-        """Takes what `parse_events` made."""
-        self.texts = texts
+    def __init__(self, bodies: list[bytes]) -> None:
+        """Takes the bodies that `parse_events` made."""
+        self.bodies = bodies
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.bodies)
 
     def __iter__(self) -> Iterator[RunEvent]:
-        for text in self.texts:
-            event = parse(f"{{{text.decode()}}}")
+        for body in self.bodies:
+            event = parse(f"{{{body.decode()}}}")
             yield RunEvent(event["kind"], event["payload"], timestamp=event["timestamp"])
 
 
 def parse_events(
     lines: Sequence[bytes], limit: int, now: Timestamp | None = None
-) -> EncodedEvents | None:
-    """Returns the events of some lines, `{"kind": …, "payload": …}` with an optional timestamp.
+) -> BulkEvents | None:
+    """Parses lines of the form `{"kind": …, "payload": …}` with an optional timestamp.
 
     Args:
         lines: The lines, none of them blank, without their newlines.
         limit: Bytes of one event's payload, at most.
-        now: The timestamp of those that name none; by default, the present moment.
+        now: The timestamp of events without one; by default, the present time.
 
     Returns:
-        The events; or None if a line is no such event, or is none that can be told at once to be
-        one: it has a seq, say, or is very long.
+        The events; or None if any line is not such an event, has a seq, or is very long.
     """
     moment = now or Timestamp.now()
     heads: dict[str, str] = {}
-    texts = []
+    bodies = []
     try:
         for event in parse_all(lines):
             kind = event.pop("kind")
@@ -73,11 +72,11 @@ def parse_events(
             timestamp = Timestamp(event.pop("timestamp")) if event else moment
             if event:
                 return None
-            texts.append(f'{head}{payload},"timestamp":"{timestamp}"'.encode())
+            bodies.append(f'{head}{payload},"timestamp":"{timestamp}"'.encode())
     except (StorageError, KeyError, TypeError, AttributeError, ValueError):
         return None
-    # Longer than the line it comes from an event can become, by the way numbers are written.
-    return EncodedEvents(texts) if max(map(len, texts), default=0) <= limit else None
+    # An event can be longer than its source line, because numbers are rewritten.
+    return BulkEvents(bodies) if max(map(len, bodies), default=0) <= limit else None
 
 
 _NOTHING: dict[str, Any] = {}

@@ -1,11 +1,11 @@
-r"""A chained log: lines of JSON, each ending in the hash that links it to all before.
+r"""The chain of a log: lines of JSON, each ending in the hash that links it to the line before.
 
 `hash` is the last member of every line: the SHA-256, in hexadecimal, of the previous line's `hash`
-(64 characters; nothing on the first line) followed by this line's bytes before `,"hash"`. One value
-is checksum of the line and link of the chain; the last line's is the log's head.
+(64 characters; nothing on the first line) followed by this line's bytes before `,"hash"`. It is
+both the checksum of the line and the link of the chain; the last line's hash is the log's head.
 
-This module judges bytes and never moves any. A line is given and returned without its newline
-unless a name says otherwise; "right" means that a line parses as a link of the chain.
+This module checks bytes and does no I/O. Lines are passed and returned without their newline,
+unless a docstring says otherwise. A line is *linked* if its hash follows from the line before.
 """
 
 from aivcs import errors
@@ -20,116 +20,124 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMAT = 1
-"""The format that a log's first line names."""
+"""The format number in a log's first line."""
 
 _KEY = b',"hash":"'
 _CLOSE = b'"}'
 LINK_BYTES = len(_KEY) + 64 + len(_CLOSE)
-"""How many bytes the hash member and the closing brace take at the end of a line."""
+"""Bytes of the hash member and the closing brace at the end of a line."""
 _SECTOR = 512
-"""Bytes that storage writes at once, at least: holes are made of whole ones."""
+"""Bytes of the smallest unit that storage writes: a hole begins and ends at a multiple."""
 _HEX = frozenset(b"0123456789abcdef")
 _LINE_DEPTH = MAX_DEPTH + 2
-"""A line puts one level around a payload, two around tags; both may use all of `MAX_DEPTH`."""
+"""Levels of nesting in a line: `MAX_DEPTH` for payload and tags, and at most two around them."""
 
 
-def seal(body: str, previous: str) -> "tuple[bytes, str]":
-    """Closes a line: returns its bytes, with the newline, and its hash.
+def link(body: str, previous: str) -> "tuple[bytes, str]":
+    """Links a line to the chain: returns its bytes, with the newline, and its hash.
 
     Args:
-        body: The JSON object up to, not including, `,"hash"`; so without its closing brace.
-        previous: The hash of the line before, empty for a first line.
+        body: The JSON object before `,"hash"`, without its closing brace.
+        previous: The hash of the line before; empty for a first line.
     """
     data = body.encode()
-    link = hex_digest(previous.encode() + data)
-    return b"".join((data, _KEY, link.encode(), _CLOSE, b"\n")), link
+    digest = hex_digest(previous.encode() + data)
+    return b"".join((data, _KEY, digest.encode(), _CLOSE, b"\n")), digest
 
 
-def seal_all(bodies: "Iterable[bytes]", size: int, previous: str) -> "tuple[list[bytes], str]":
-    """Closes many lines as `seal` does; returns them, and the hash of the last.
+def link_all(bodies: "Iterable[bytes]", size: int, previous: str) -> "tuple[list[bytes], str]":
+    """Links many lines as `link` does; returns them and the hash of the last.
 
     Args:
-        bodies: As for `seal`, in UTF-8.
-        size: About how many bytes they have together.
-        previous: The hash of the line before the first.
+        bodies: The JSON object of each line before `,"hash"`, in UTF-8.
+        size: The approximate number of bytes of all bodies.
+        previous: The hash of the line before the first; empty if there is none.
     """
-    link = previous.encode()
+    digest = previous.encode()
     sha256 = algorithm(size)
     lines = []
     for body in bodies:
-        link = sha256(link + body).hexdigest().encode()
-        lines.append(b'%b,"hash":"%b"}\n' % (body, link))
-    return lines, link.decode()
+        digest = sha256(digest + body).hexdigest().encode()
+        lines.append(b'%b,"hash":"%b"}\n' % (body, digest))
+    return lines, digest.decode()
 
 
 def hash_of(line: bytes) -> "str | None":
-    """Returns the hash a line bears, or None if it bears none where it should."""
+    """Returns the hash at the end of a line, or None if the line does not end in one."""
     if not line.endswith(_CLOSE) or line[-LINK_BYTES : -LINK_BYTES + len(_KEY)] != _KEY:
         return None
-    link = line[-64 - len(_CLOSE) : -len(_CLOSE)]
-    return link.decode() if _HEX.issuperset(link) else None
+    digest = line[-64 - len(_CLOSE) : -len(_CLOSE)]
+    return digest.decode() if _HEX.issuperset(digest) else None
 
 
 def expected_hash(line: bytes, previous: str) -> str:
-    """Returns the hash that a line should bear behind a line with the hash `previous`."""
+    """Returns the hash that a line should have after a line with the hash `previous`."""
     return hex_digest(previous.encode() + line[:-LINK_BYTES])
 
 
-def is_right(line: bytes, previous: str) -> bool:
-    """Tells whether a line is the link that follows a line with the hash `previous`."""
-    link = expected_hash(line, previous).encode()
-    return line[-LINK_BYTES:] == b"".join((_KEY, link, _CLOSE))
+def is_linked(line: bytes, previous: str) -> bool:
+    """Tells whether a line's hash is right after a line with the hash `previous`."""
+    digest = expected_hash(line, previous).encode()
+    return line[-LINK_BYTES:] == b"".join((_KEY, digest, _CLOSE))
 
 
 class Tail:
-    """What stands at the end of a log.
+    """The end of a log.
 
     Attributes:
-        last: The last right line, empty if there is none.
-        head: Its hash, empty if there is none.
-        end: Offset in the file just behind its newline, or behind where that should be.
-        torn: The bytes behind `end` that an interrupted write left; they are to be cut.
-        unended: The last line lacks its newline: to be written at `end` once `torn` is cut.
+        last: The last linked line; empty if there is none.
+        head: The hash of that line; empty if there is none.
+        end: The offset in the file after that line's newline, or where the newline belongs.
+        truncated: The bytes after `end` that an interrupted write left; they are to be cut.
+        unterminated: Whether the last line lacks its newline, which is to be written at `end` once
+            `truncated` is cut.
         before: The hash of the line before the last, empty if there is none.
     """
 
-    __slots__ = ("before", "end", "head", "last", "torn", "unended")
+    __slots__ = ("before", "end", "head", "last", "truncated", "unterminated")
 
     def __init__(
-        self, last: bytes, end: int, torn: bytes, *, unended: bool = False, before: str = ""
+        self,
+        last: bytes,
+        end: int,
+        truncated: bytes,
+        *,
+        unterminated: bool = False,
+        before: str = "",
     ) -> None:
         self.last = last
         self.before = before
         self.head = (hash_of(last) or "") if last else ""
         self.end = end
-        self.torn = torn
-        self.unended = unended
+        self.truncated = truncated
+        self.unterminated = unterminated
 
     @property
     def is_clean(self) -> bool:
-        """Nothing is to be repaired."""
-        return not self.torn and not self.unended
+        """Whether the end needs no repair."""
+        return not self.truncated and not self.unterminated
 
 
 def read_tail(block: bytes, start: int) -> "Tail | None":
-    """Judges the end of a log.
+    """Judges the end of a log after a possible crash.
 
-    The rule: a whole right line that lacks only its newline, followed by nothing or by NULs alone,
-    gets its newline; the same followed by any other byte is corruption; other bytes behind the last
-    newline are torn, and so is everything behind the last right line if it has holes, NULs as file
-    systems leave them of a write that a power cut stopped; any other line with its newline that is
-    not right is corruption.
+    - A whole linked line that lacks only its newline is unterminated, if nothing or only NULs
+      follow. If any other byte follows, the log is corrupt.
+    - Other bytes after the last newline are truncated: an interrupted write left them.
+    - Everything after the last linked line is truncated if it has holes: runs of NULs that a file
+      system leaves of a write stopped by a power cut.
+    - Any other line with a newline that is not linked is corruption.
 
     Args:
         block: The bytes of the file from the offset `start` to its end.
-        start: Where the block begins.
+        start: The offset of the block in the file.
 
     Returns:
-        The tail, or None if the block begins too late to tell; then give a longer one.
+        The tail, or None if the block is too short to tell; then call again with a longer one.
 
     Raises:
-        IntegrityError: The end of the log is corrupt; `where` is the offset in the file at which
-            the bad line begins, which the caller completes with the file's name.
+        IntegrityError: The end of the log is corrupt; `where` is the offset of the bad line, to
+            which the caller adds the file's name.
     """
     end = block.rfind(b"\n") + 1
     previous: str | None = ""
@@ -138,7 +146,7 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
         if start and begin < LINK_BYTES + 1:
             return None
         previous = _hash_before(block, begin)
-        if previous is not None and is_right(block[begin : end - 1], previous):
+        if previous is not None and is_linked(block[begin : end - 1], previous):
             break
         end = begin
     else:
@@ -154,7 +162,7 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
     if whole:
         after = rest[whole:]
         if not after.strip(b"\0"):
-            return Tail(rest[:whole], start + end + whole, after, unended=True, before=head)
+            return Tail(rest[:whole], start + end + whole, after, unterminated=True, before=head)
     elif b"\n" not in rest or _is_holed(rest, start + end):
         return Tail(last, start + end, rest, before=before)
     bad = rest.split(b"\n", 1)[0]
@@ -162,10 +170,10 @@ def read_tail(block: bytes, start: int) -> "Tail | None":
 
 
 def _is_holed(rest: bytes, offset: int) -> bool:
-    """Whether `rest` has NULs where a file system leaves them of a write that was cut short.
+    """Whether the NULs in `rest` are holes of an interrupted write, all of them.
 
-    A hole begins where the file ended before, which is where a line begins, or where a sector
-    begins, and it ends where a sector or the file ends. A NUL anywhere else was put there later.
+    A hole begins at the start of a line (the former end of the file) or of a sector, and ends at
+    the end of a sector or of the file. A NUL anywhere else is damage.
     """
     at = rest.find(b"\0")
     if at < 0:
@@ -181,14 +189,14 @@ def _is_holed(rest: bytes, offset: int) -> bool:
 
 
 def _hash_before(block: bytes, begin: int) -> "str | None":
-    """The hash of the line that ends just before `begin`; empty at the start of the file."""
+    """The hash of the line that ends before `begin`; empty at the start of the file."""
     if not begin:
         return ""
     return hash_of(block[max(0, begin - 1 - LINK_BYTES) : begin - 1])
 
 
 def _whole_line(rest: bytes, previous: str) -> int:
-    """The length, newline excluded, of the right line that `rest` begins with; 0 without one."""
+    """The length, without newline, of the linked line at the start of `rest`, or 0."""
     limit = rest.find(b"\n")
     limit = len(rest) if limit < 0 else limit
     hashed = hasher(limit, previous.encode())
@@ -196,7 +204,7 @@ def _whole_line(rest: bytes, previous: str) -> int:
     while 0 <= at <= limit - LINK_BYTES:
         hashed.update(rest[begin:at])
         stop = at + LINK_BYTES
-        # A payload may contain what looks like the end of its line, so it must be JSON as well.
+        # A payload may contain bytes like the end of a line, so the line must be JSON as well.
         if hash_of(rest[:stop]) == hashed.copy().hexdigest() and _is_json(rest[:stop]):
             return stop
         begin, at = at, rest.find(_KEY, at + 1)
@@ -211,69 +219,68 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def right_lines(
+def verified_lines(
     lines: "Iterable[bytes]", previous: str = "", number: int = 0
 ) -> "Iterator[tuple[int, bytes]]":
     """Yields number and bytes of each line of a log, in order, each checked against the chain.
 
     Args:
-        lines: The lines up to where `read_tail` says that the log ends, newlines included; the last
-            one may lack its own. Whether a line is torn cannot be told from the line alone: one in
-            the middle that damage put a NUL into is not.
+        lines: The lines up to the end that `read_tail` found, with their newlines; only the last
+            may lack its own. A single line does not tell whether it was truncated or damaged.
         previous: The hash of the line before the first one.
-        number: How many lines stand before the first one.
+        number: The number of lines before the first one.
 
     Raises:
-        IntegrityError: A line is not right; `where` is the line's number, which the caller
-            completes with the file's name.
+        IntegrityError: A line is not linked; `where` is the line's number, to which the caller
+            adds the file's name.
     """
     for line in lines:
         number += 1
         text = line[:-1] if line.endswith(b"\n") else line
-        link = hash_of(text)
+        stated = hash_of(text)
         actual = expected_hash(text, previous)
-        if link is None or link != actual:
-            raise IntegrityError(link, actual, str(number))
+        if stated is None or stated != actual:
+            raise IntegrityError(stated, actual, str(number))
         yield number, text
-        previous = link
+        previous = stated
 
 
 def members(line: bytes) -> "dict[str, Any]":
-    """Returns the members of a right line, its `hash` included.
+    """Returns the members of a linked line, with its `hash`.
 
     Raises:
-        IntegrityError: Its hash may be right, but it is no JSON object with a type.
-        UnsupportedFormatError: It says that it is of a later format.
+        IntegrityError: The line is not a JSON object with a type.
+        UnsupportedFormatError: The line names a later format.
     """
     try:
         entry = parse(line.decode(), max_depth=_LINE_DEPTH)
     except (SerializationError, UnicodeDecodeError) as error:
         raise IntegrityError.of(f"is not JSON: {error}") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
-        raise IntegrityError.of("is no entry of a log")
+        raise IntegrityError.of("is not an entry of a log")
     if entry.get("format", FORMAT) != FORMAT:
         raise errors.UnsupportedFormatError(
-            f"format {entry['format']!r} of a log needs a newer aivcs; this one reads {FORMAT}"
+            f"log format {entry['format']!r} needs a newer aivcs; this one reads format {FORMAT}"
         )
     return entry
 
 
 def require_name(found: object, wanted: "str | None") -> None:
-    """Refuses an entry of another log: a log that was copied over this one is whole, but not this.
+    """Requires that an entry names its own log: another log copied over it has a whole chain, too.
 
     Raises:
-        IntegrityError: `found` is not the name that is wanted.
+        IntegrityError: `found` is not the wanted name.
     """
     if wanted is not None and found != wanted:
         raise IntegrityError.of(f"holds the log of {found!r}, not of {wanted!r}")
 
 
 def integer(entry: "dict[str, Any]", key: str, low: int, high: int) -> int:
-    """Returns a member that must be a whole number within bounds.
+    """Returns a member that must be a whole number from `low` to `high`.
 
     Raises:
-        KeyError: There is none.
-        ValueError: It is something else.
+        KeyError: The entry has no such member.
+        ValueError: The member is not a whole number, or out of bounds.
     """
     value = entry[key]
     if type(value) is not int or not low <= value <= high:
@@ -282,17 +289,17 @@ def integer(entry: "dict[str, Any]", key: str, low: int, high: int) -> int:
 
 
 class naming:  # noqa: N801 used like a function
-    """A block in which errors of the rules, which know lines but not of what, get the log's name.
+    """A block that adds the log's name to errors of the rules, which know only lines.
 
     Raises:
-        IntegrityError: As it was raised, now saying where.
-        UnsupportedFormatError: Likewise.
+        IntegrityError: As raised inside, with the log's name.
+        UnsupportedFormatError: As raised inside, with the log's name.
     """
 
     __slots__ = ("_where",)
 
     def __init__(self, where: str) -> None:
-        """Takes what messages call the log, as `LogDriver.where` says."""
+        """Takes the log's name in messages, from `LogDriver.where`."""
         self._where = where
 
     def __enter__(self) -> None:
@@ -304,7 +311,7 @@ class naming:  # noqa: N801 used like a function
 
 
 def name_error(where: str, error: StorageError) -> None:
-    """Raises an error of the rules again with the log's name, unless it has one or needs none."""
+    """Raises an error of the rules again with the log's name, if it lacks one and needs one."""
     if isinstance(error, IntegrityError) and (not error.where or error.where.isdigit()):
         if error.where:
             raise damaged_line(where, int(error.where), error.expected, error.actual) from error
@@ -316,13 +323,13 @@ def name_error(where: str, error: StorageError) -> None:
 def damaged_line(
     where: str, number: int, expected: "str | None", actual: "str | None"
 ) -> IntegrityError:
-    """Returns the error for a line that is not the link of the chain that it should be.
+    """Returns the error for a line that breaks the chain.
 
     Args:
-        where: What messages call the log.
-        number: Of the line, from 1.
-        expected: The hash that it bears, if it bears one.
-        actual: The hash that it should bear.
+        where: The log's name in messages.
+        number: The number of the line, from 1.
+        expected: The hash in the line, or None.
+        actual: The hash that the line should have.
     """
     where = f"{where} line {number}"
     return IntegrityError(

@@ -1,13 +1,13 @@
-"""A manifest of heads: what each log of a store had come to, in bytes that have a digest. No I/O.
+"""Heads manifests: the head of each log of a store, as bytes that have a digest. No I/O.
 
-The manifest is JSON without whitespace, its logs in the order of their names, so that the same
-heads are the same bytes, whoever writes them:
+A manifest is JSON without whitespace, its logs in the order of their names, so that the same heads
+always give the same bytes:
 
     {"type":"heads","format":1,"logs":[{"log":"release/bot","lines":2,"hash":"…"},…]}
 
-Logs are named as the contracts name them, `run/<id>` and `release/<name>`, not by where a backend
-keeps them. A store agrees with a manifest if each log named there has, at that line, that hash: the
-chain then vouches for all lines before it, and lines behind it are what came since.
+Logs are named as in the contracts, `run/<id>` and `release/<name>`, whatever the backend. A store
+agrees with a manifest if each log named there has that hash at that line: the chain then proves all
+lines before it, and later lines were appended since.
 """
 
 import re
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 TYPE = "heads"
 FORMAT = 1
 BEGINNING = b'{"type":"heads","format":1,"logs":['
-"""How every manifest that aivcs writes begins."""
+"""The first bytes of every manifest that aivcs writes."""
 _BEGIN = re.compile(re.escape(BEGINNING))
 _ENTRY = re.compile(
     rb'\{"log":"([A-Za-z0-9._/-]+)","lines":([1-9][0-9]{0,17}),"hash":"([0-9a-f]{64})"\}([,\]])'
 )
-_MOST_LINES = 1 << 63
-"""No log comes to have as many."""
-_LONGEST = 4096
+_LINES_LIMIT = 1 << 63
+"""Number of lines that no log reaches."""
+_MAX_ENTRY_BYTES = 4096
 """Bytes of an entry, at most; names of logs are far shorter."""
 
 
 def manifest(heads: "Iterable[tuple[str, Head]]") -> bytes:
-    """Returns the manifest of some logs, given by name and head in any order."""
+    """Returns the manifest of logs, given by name and head in any order."""
     return b"".join(pieces(sorted(heads)))
 
 
 def pieces(heads: "Iterable[tuple[str, Head]]") -> "Iterator[bytes]":
-    """Yields the manifest of some logs, given in the order of their names, piece by piece."""
+    """Yields the manifest of logs, given in the order of their names, piece by piece."""
     before = encode({"type": TYPE, "format": FORMAT, "logs": []})[:-2]
     for name, head in heads:
         yield f"{before}{encode({'log': name, 'lines': head.lines, 'hash': head.hash})}".encode()
@@ -55,19 +55,19 @@ def heads_in(data: bytes) -> "list[tuple[str, Head]]":
     """Returns the names and heads of a manifest.
 
     Raises:
-        SerializationError: It is no manifest.
-        UnsupportedFormatError: It is of a later format.
+        SerializationError: The bytes are not a manifest.
+        UnsupportedFormatError: The manifest is of a later format.
     """
     try:
         value = parse(data.decode())
     except (SerializationError, UnicodeDecodeError) as error:
         raise SerializationError("it is not JSON") from error
     if not isinstance(value, dict) or value.get("type") != TYPE:
-        raise SerializationError('it is no JSON object of the type "heads"')
+        raise SerializationError('it is not a JSON object of the type "heads"')
     if value.get("format") != FORMAT:
         raise UnsupportedFormatError(
-            f"a manifest of format {value.get('format')!a} needs a newer aivcs; "
-            f"this one knows format {FORMAT}"
+            f"manifest format {value.get('format')!a} needs a newer aivcs; "
+            f"this one reads format {FORMAT}"
         )
     logs = value.get("logs")
     if not isinstance(logs, list):
@@ -76,13 +76,12 @@ def heads_in(data: bytes) -> "list[tuple[str, Head]]":
 
 
 def heads_in_pieces(data: "Iterable[bytes]") -> "Iterator[tuple[str, Head]]":
-    """Yields the names and heads of a manifest that comes piece by piece, in its order.
+    """Yields the names and heads of a manifest given piece by piece, in its order.
 
-    It must be written as `pieces` writes it, to the byte; `heads_in` takes any JSON, as a whole.
+    The bytes must be exactly as `pieces` writes them; `heads_in` accepts any JSON, as a whole.
 
     Raises:
-        SerializationError: It is not, or no manifest at all; what was yielded then counts for
-            nothing.
+        SerializationError: They are not; then everything yielded before is invalid, too.
     """
     rest, at, form = b"", 0, _BEGIN
     is_over = False
@@ -95,7 +94,7 @@ def heads_in_pieces(data: "Iterable[bytes]") -> "Iterator[tuple[str, Head]]":
                 check_log_name(name)
                 yield name, Head(int(found[2]), found[3].decode())
                 is_over = found[4] == b"]"
-        if len(rest) - at > _LONGEST or (is_over and not b"}".startswith(rest[at:])):
+        if len(rest) - at > _MAX_ENTRY_BYTES or (is_over and not b"}".startswith(rest[at:])):
             break
     if not is_over or rest[at:] != b"}":
         raise SerializationError("it is not written as aivcs writes it")
@@ -107,7 +106,7 @@ def _head(entry: object) -> "tuple[str, Head]":
         if (
             isinstance(name, str)
             and type(lines) is int
-            and 0 < lines < _MOST_LINES
+            and 0 < lines < _LINES_LIMIT
             and isinstance(link, str)
             and len(link) == 64
             and is_hex(link)
@@ -118,11 +117,11 @@ def _head(entry: object) -> "tuple[str, Head]":
 
 
 def check_log_name(name: str) -> None:
-    """Refuses what names no log: `run/<id>` and `release/<name>` do.
+    """Requires the name of a log, `run/<id>` or `release/<name>`.
 
     Raises:
-        InvalidNameError: The id or the name breaks the rules for such texts.
-        SerializationError: It is of neither kind.
+        InvalidNameError: The id or the name breaks its rules.
+        SerializationError: The name begins otherwise.
     """
     kind, _, rest = name.partition("/")
     if kind == "run":
@@ -130,4 +129,4 @@ def check_log_name(name: str) -> None:
     elif kind == "release":
         check_release_name(rest)
     else:
-        raise SerializationError(f"{name[:80]!a} names no log: run/ID or release/NAME is needed")
+        raise SerializationError(f"{name[:80]!a} is not a log: write run/ID or release/NAME")

@@ -1,9 +1,9 @@
 """The log of a name's releases: its entries, and the rule of the stack.
 
-The releases of a name form a stack. A promote pushes; a rollback pops; what is then on top is live.
-Every entry says where the stack stands after it: `target_seq` is the entry that first put the top
-element live, `parent_seq` the one that did so for the element below (null at the bottom). So the
-last entry and the one it points to are enough for every step, however long the history.
+The releases of a name form a stack. A promote pushes, a rollback pops, and the top is live. Every
+entry records the stack after it: `target_seq` is the entry that first put the top element live,
+`parent_seq` the one that did so for the element below (null at the bottom). So the last entry and
+the one it points to are enough for every step, however long the history.
 
 - promote of another spec pushes: target = own seq, parent = the old top's target.
 - promote of what is live already replaces the top: target = own seq, parent = the old top's parent.
@@ -12,7 +12,7 @@ last entry and the one it points to are enough for every step, however long the 
   the stack it is pushed.
 
 So an element never changes while it is on the stack, and two neighbours on it never have the same
-spec: a rollback without a target changes what is live, or fails.
+spec: a rollback without a target always changes the live spec, or fails.
 """
 
 from aivcs import errors
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 UNKNOWN_ACTOR = "unknown"
-"""Who rolled back when the caller does not say."""
+"""The actor of a rollback whose caller names none."""
 
 
 MARKS = ("block", "unblock", "signature")
-"""The kinds of marks that this version knows."""
+"""The kinds of entries of the type `mark` that this version knows."""
 
 
 def line_of(
     record: ReleaseRecord, previous: str, block_seq: "int | None" = None
 ) -> "tuple[bytes, str]":
-    """Returns the line of an entry behind a line with the hash `previous`, and its own hash.
+    """Returns the line of a release after a line with the hash `previous`, and its hash.
 
     Args:
-        record: The entry.
-        previous: The hash of the line before, empty for a first line.
-        block_seq: The newest mark before it that blocks or unblocks, or None.
+        record: The release.
+        previous: The hash of the line before; empty for a first line.
+        block_seq: The newest block or unblock before it, or None.
     """
     opening = f'"format":{chain.FORMAT},' if record.seq == 1 else ""
     parent = "null" if record.parent_seq is None else record.parent_seq
@@ -61,41 +61,41 @@ def line_of(
         grounds["block_seq"] = block_seq
     if grounds:
         body = f"{body},{encode_trusted(grounds)[1:-1]}"
-    return chain.seal(body, previous)
+    return chain.link(body, previous)
 
 
 def seq_of(line: bytes) -> int:
-    """Returns the seq of any line of a release log; marks have one too.
+    """Returns the seq of any line of a release log.
 
     Raises:
         IntegrityError: The line has none.
     """
     seq = chain.members(line).get("seq")
     if not isinstance(seq, int):
-        raise IntegrityError.of("is no entry of a release log: it has no seq")
+        raise IntegrityError.of("is not an entry of a release log: it has no seq")
     return seq
 
 
 def record_of(line: bytes, name: "str | None" = None) -> "ReleaseRecord | None":
-    """Returns the release that a line holds, or None if it is a mark.
+    """Returns the release in a line, or None for a block, unblock or signature.
 
     Args:
         line: The line.
-        name: The name that the release must be of.
+        name: The name that the release must have; None for any.
 
     Raises:
-        IntegrityError: It is no entry of a release log.
-        UnsupportedFormatError: It is one of a later format.
+        IntegrityError: The line is not an entry of this release log.
+        UnsupportedFormatError: The line is of a later format.
     """
     entry = chain.members(line)
     return None if is_mark(entry) else record_from(entry, name)
 
 
 def is_mark(entry: "dict[str, Any]") -> bool:
-    """Tells whether the members of a line are those of a mark, not of a release.
+    """Tells whether the members of a line are a block, unblock or signature, not a release.
 
     Raises:
-        UnsupportedFormatError: They are of neither, as this version knows them.
+        UnsupportedFormatError: They are an entry that this version does not know.
     """
     if entry["type"] == "mark":
         if entry.get("mark") not in MARKS:
@@ -108,10 +108,10 @@ def is_mark(entry: "dict[str, Any]") -> bool:
 
 
 def record_from(entry: "dict[str, Any]", name: "str | None" = None) -> ReleaseRecord:
-    """Returns the release whose line has some members.
+    """Returns the release with the members of a line.
 
     Raises:
-        IntegrityError: They do not make a release, or one of another name.
+        IntegrityError: They are not a valid release, or one of another name.
     """
     try:
         chain.require_name(entry["name"], name)
@@ -144,48 +144,50 @@ def record_from(entry: "dict[str, Any]", name: "str | None" = None) -> ReleaseRe
         SerializationError,
         errors.InvalidDigestError,
     ) as error:
-        raise IntegrityError.of(f"is no release: {error or type(error).__name__}") from error
+        raise IntegrityError.of(
+            f"is not a valid release: {error or type(error).__name__}"
+        ) from error
 
 
 def _evidence_from(items: "Any") -> "tuple[Evidence, ...]":
     if type(items) is not list or not items:
-        raise ValueError("evidence is no list of runs")
+        raise ValueError("evidence is not a list of runs")
     return tuple(Evidence(item["run_id"], Head(item["lines"], item["hash"])) for item in items)
 
 
 def _true(value: object) -> bool:
     if value is not True:
-        raise ValueError(f"forced is {value!r}; it is true, or not there")
+        raise ValueError(f"forced is {value!r}; it must be true or absent")
     return True
 
 
 def pointer(entry: "dict[str, Any]", key: str) -> "int | None":
-    """Returns the seq of an earlier line that a line points to, or None if it has no such member.
+    """Returns the seq of an earlier line in a member of a line, or None without that member.
 
     Raises:
-        IntegrityError: It does not point backwards.
+        IntegrityError: The member is not the seq of an earlier line.
     """
     if key not in entry:
         return None
     try:
         return chain.integer(entry, key, 1, entry["seq"] - 1)
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError.of(f"points to no earlier line: {error}") from error
+        raise IntegrityError.of(f"does not point to an earlier line: {error}") from error
 
 
 def require_expected(
     name: str, top: "ReleaseRecord | None", expect: "ContentDigest | int | str | None"
 ) -> None:
-    """Refuses a change whose caller expected something else to be live.
+    """Requires that the expected release is live.
 
     Args:
-        name: The name that is about to change.
-        top: The entry that says what is live, or None.
-        expect: A digest, the seq of the live entry, "none" for nothing released yet; None expects
-            nothing in particular.
+        name: The name to be changed.
+        top: The live release, or None.
+        expect: The digest of the spec, the seq of the release, or "none" for no release yet; None
+            expects nothing in particular.
 
     Raises:
-        ConflictError: Something else is live.
+        ConflictError: Another release is live, or none.
     """
     if expect is None:
         return
@@ -203,7 +205,7 @@ def require_expected(
         found = f"@{top.seq} {top.spec_digest.short}" if top else "nothing"
         raise ConflictError(
             f"{name}: expected {wanted} to be live, found {found}; nothing was changed. "
-            f"Look at: aivcs release history {name}"
+            f"See: aivcs release history {name}"
         )
 
 
@@ -245,7 +247,7 @@ def pop(
         top: The last entry, or None.
         seq: The seq of the new entry.
         find: Returns the entry with a seq.
-        metadata: Who rolls back, and why; its label, if any, replaces the earlier one's.
+        metadata: Actor and notes; its label, if any, replaces that of the earlier release.
 
     Raises:
         ReleaseNotFoundError: Nothing was released.
@@ -268,7 +270,7 @@ def pop_to(
 ) -> ReleaseRecord:
     """Returns the entry that makes the spec of `target`, an earlier entry, live again.
 
-    It bears the label of the target, which may not be that of the element it is on the stack.
+    Its label is that of the target, which may differ from that of the element on the stack.
     """
     digest = target.spec_digest
     element = top
@@ -280,7 +282,7 @@ def pop_to(
 
 
 def _below(element: ReleaseRecord, find: "Callable[[int], ReleaseRecord]") -> ReleaseRecord:
-    """The element below one on the stack, which was there first."""
+    """The element below another on the stack."""
     parent = element.parent_seq
     if parent is None or parent >= element.seq:
         raise IntegrityError.of(
@@ -292,15 +294,15 @@ def _below(element: ReleaseRecord, find: "Callable[[int], ReleaseRecord]") -> Re
 def find_release(
     name: str, releases: "Iterable[ReleaseRecord]", wanted: "ContentDigest | int | str"
 ) -> ReleaseRecord:
-    """Returns the newest of some entries that a seq, a label or a digest names.
+    """Returns the newest release with a seq, a label or a digest.
 
     Args:
         name: The name, for messages.
-        releases: Entries, newest first.
+        releases: The releases to search, newest first.
         wanted: A seq, a digest, or a label (which is never 64 characters of hexadecimal).
 
     Raises:
-        ReleaseNotFoundError: None of them fits.
+        ReleaseNotFoundError: None of them matches.
     """
     if isinstance(wanted, str) and len(wanted) == 64:
         try:
@@ -319,7 +321,7 @@ def find_release(
     shown = f"@{wanted}" if isinstance(wanted, int) else wanted
     raise errors.ReleaseNotFoundError(
         name,
-        f"{name} has no release {shown}; aivcs release history {name} shows what there was",
+        f"{name} has no release {shown}; see: aivcs release history {name}",
         wanted,
     )
 
@@ -330,7 +332,7 @@ def _return_to(
     label: "str | None",
     metadata: "ReleaseMetadata | None",
 ) -> ReleaseRecord:
-    """The entry that makes an element of the stack its top, under a label."""
+    """The entry that makes an element of the stack the top, with a label."""
     if metadata is not None and metadata.version_label is not None:
         label = metadata.version_label
     return ReleaseRecord(
@@ -363,7 +365,7 @@ def resting_on(
         SerializationError: The entry is forced, and its notes do not say why.
     """
     if forced and not (record.metadata.notes or "").strip():
-        raise SerializationError("what is forced needs a reason, which is recorded with it")
+        raise SerializationError("a forced release needs a reason, which is recorded with it")
     return ReleaseRecord(
         seq=record.seq,
         action=record.action,

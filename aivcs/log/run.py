@@ -1,10 +1,10 @@
-"""The log of a run: its three kinds of entries, the rule of sequence, and what they fold into.
+"""The log of a run: its three kinds of entries, the rule of sequence, and reading them.
 
-A run's log is one `run` line, any number of `event` lines, and at most one `end` line, behind
-which nothing follows. The rule of sequence: a seq is there once; an event that asks for none gets
-the highest so far plus one, counting from 1; the identical event again is the one that is there.
-So that the end of the log is enough to go on, an event line whose own seq is not both the highest
-so far and the number of events bears `high`: [highest, count].
+A run's log is one `run` line, any number of `event` lines, and at most one `end` line, which is the
+last. The rule of sequence: each seq occurs once; an event without one gets the highest so far plus
+one, from 1; appending an identical event again changes nothing. An event line has `high`, [highest,
+count], unless its own seq is both the highest so far and the number of events. So the last line is
+always enough to append to the log.
 """
 
 from aivcs import errors
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from aivcs.log.bulk_events import EncodedEvents
+    from aivcs.log.bulk_events import BulkEvents
 
 
-def header(record: RunRecord) -> "tuple[bytes, str]":
+def encode_header(record: RunRecord) -> "tuple[bytes, str]":
     """Returns the first line of a run's log, and its hash.
 
     Raises:
-        SerializationError: The tags are no JSON value.
+        SerializationError: The tags are not a JSON value.
     """
     metadata = record.metadata
     body = (
@@ -41,26 +41,26 @@ def header(record: RunRecord) -> "tuple[bytes, str]":
     )
     if record.owner is not None:
         body += f',"owner":{encode(record.owner.to_json())}'
-    return chain.seal(body, "")
+    return chain.link(body, "")
 
 
-class Position:
-    """Where a run stands after a line of its log.
+class RunState:
+    """The state of a run after a line of its log.
 
     Attributes:
-        status: What the run is.
+        status: The run's status.
         highest: The highest seq so far; 0 if there is no event.
-        count: How many events there are.
+        count: The number of events so far.
     """
 
     __slots__ = ("count", "highest", "status")
 
     def __init__(self, line: bytes) -> None:
-        """Reads the position off any line of a run's log.
+        """Reads the state from any line of a run's log.
 
         Raises:
-            IntegrityError: The line is no entry of a run's log.
-            UnsupportedFormatError: It is one of a later format.
+            IntegrityError: The line is not an entry of a run's log.
+            UnsupportedFormatError: The line is of a later format.
         """
         entry = chain.members(line)
         self.status = RunStatus.RUNNING
@@ -88,26 +88,26 @@ class Position:
             raise _misshapen(entry, error) from error
 
     def require_running(self, run_id: str) -> None:
-        """Refuses a run that is over.
+        """Requires that the run has not ended.
 
         Raises:
-            InvalidRunStateError: With the status it has.
+            InvalidRunStateError: The run has ended.
         """
         if self.status.is_terminal:
             raise errors.InvalidRunStateError(run_id, self.status, RunStatus.RUNNING)
 
 
-class Extension:
-    """New events for the end of a run's log, numbered and sealed, before they are written.
+class RunAppender:
+    """Numbers, encodes and links new events for the end of a run's log; writes nothing.
 
     Attributes:
-        lines: The lines to append, in order; an event that was there already adds none.
+        lines: The lines to append, in order; an event that is stored already adds none.
         seqs: The seq of every event given, in order.
         head: The hash of the last line.
-        position: Where the run stands after it.
+        state: The state of the run after that line.
     """
 
-    __slots__ = ("_added", "_find", "_run_id", "head", "lines", "max_event", "position", "seqs")
+    __slots__ = ("_added", "_find", "_run_id", "head", "lines", "max_event", "seqs", "state")
 
     def __init__(
         self,
@@ -117,22 +117,22 @@ class Extension:
         *,
         max_event: int = MAX_EVENT,
     ) -> None:
-        """Goes on from the last line of the log.
+        """Begins after the last line of the log.
 
         Args:
             run_id: The run, for messages.
-            last: The last right line.
-            find: Returns the stored event of a seq, if there is one; asked only about a seq that
-                is not above all others.
+            last: The last line.
+            find: Returns the stored event with a seq, or None; called only for a seq that is not
+                above all others.
             max_event: Bytes of one payload, at most.
 
         Raises:
-            InvalidRunStateError: The run is over.
-            IntegrityError: The line is no entry of a run's log.
+            InvalidRunStateError: The run has ended.
+            IntegrityError: The line is not an entry of a run's log.
         """
         self._run_id = run_id
-        self.position = Position(last)
-        self.position.require_running(run_id)
+        self.state = RunState(last)
+        self.state.require_running(run_id)
         self._find = find
         self._added: dict[int, bytes] = {}
         self.max_event = max_event
@@ -140,73 +140,73 @@ class Extension:
         self.lines: list[bytes] = []
         self.seqs: list[int] = []
 
-    def add(self, event: RunEvent) -> int:
-        """Numbers and seals one event; returns its seq.
+    def append(self, event: RunEvent) -> int:
+        """Adds one event; returns its seq.
 
         Raises:
             ConflictError: Another event has this seq, or no number is left.
-            SerializationError: The payload is no JSON value, or too large.
+            SerializationError: The payload is not a JSON value, or too large.
         """
         payload = encode(event.payload)
         if len(payload) > self.max_event // 4 and len(payload.encode()) > self.max_event:
             raise too_large(len(payload.encode()), self.max_event)
-        position = self.position
-        seq = position.highest + 1 if event.seq is None else event.seq
+        state = self.state
+        seq = state.highest + 1 if event.seq is None else event.seq
         if seq > MAX_SEQ:
             raise self._used_up()
         if event.seq is not None and (
-            seq < position.highest or (position.count and seq == position.highest)
+            seq < state.highest or (state.count and seq == state.highest)
         ):
-            # A batch may name the seq that one of its own events got.
+            # The seq may be that of an earlier event of the same batch.
             added = self._added.get(seq)
-            stored = event_of(added) if added else self._find(seq)
+            stored = read_event(added) if added else self._find(seq)
             if stored is not None:
                 self._require_same(event, stored, seq)
                 self.seqs.append(seq)
                 return seq
-        position.highest = max(seq, position.highest)
-        position.count += 1
+        state.highest = max(seq, state.highest)
+        state.count += 1
         timestamp = event.timestamp or Timestamp.now()
         body = (
             f'{{"type":"event","seq":{seq},"kind":{encode_trusted(event.kind)},'
             f'"payload":{payload},"timestamp":"{timestamp}"'
         )
-        if not seq == position.highest == position.count:
-            body += f',"high":[{position.highest},{position.count}]'
-        line, self.head = chain.seal(body, self.head)
+        if not seq == state.highest == state.count:
+            body += f',"high":[{state.highest},{state.count}]'
+        line, self.head = chain.link(body, self.head)
         self.lines.append(line)
         self.seqs.append(seq)
         self._added[seq] = line[:-1]
         return seq
 
-    def add_all(self, events: "EncodedEvents | Iterable[RunEvent]") -> None:
-        """Numbers and seals some events, as `add` does each.
+    def append_all(self, events: "BulkEvents | Iterable[RunEvent]") -> None:
+        """Adds events in order.
 
         Raises:
-            ConflictError: As `add`.
-            SerializationError: As `add`.
+            ConflictError: Another event has a seq given, or no number is left.
+            SerializationError: A payload is not a JSON value, or too large.
         """
-        texts = getattr(events, "texts", None)
-        if texts is None:
+        bodies = getattr(events, "bodies", None)
+        if bodies is None:
             for event in events:
-                self.add(event)
+                self.append(event)
             return
-        position = self.position
-        if position.highest + len(texts) > MAX_SEQ:
+        state = self.state
+        if state.highest + len(bodies) > MAX_SEQ:
             raise self._used_up()
-        first = position.highest + 1
-        ahead = position.highest - position.count
-        bodies = (
-            b'{"type":"event","seq":%d,%b,"high":[%d,%d]' % (seq, text, seq, seq - ahead)
+        first = state.highest + 1
+        ahead = state.highest - state.count
+        encoded = (
+            b'{"type":"event","seq":%d,%b,"high":[%d,%d]' % (seq, body, seq, seq - ahead)
             if ahead
-            else b'{"type":"event","seq":%d,%b' % (seq, text)
-            for seq, text in enumerate(texts, first)
+            else b'{"type":"event","seq":%d,%b' % (seq, body)
+            for seq, body in enumerate(bodies, first)
         )
-        lines, self.head = chain.seal_all(bodies, sum(map(len, texts)), self.head)
+        lines, self.head = chain.link_all(encoded, sum(map(len, bodies)), self.head)
         self.lines += lines
-        self.seqs += range(first, first + len(texts))
-        position.highest += len(texts)
-        position.count += len(texts)
+        self.seqs += range(first, first + len(bodies))
+        state.highest += len(bodies)
+        state.count += len(bodies)
 
     def _used_up(self) -> ConflictError:
         return ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
@@ -223,13 +223,12 @@ class Extension:
             )
 
 
-def collect(events: "EncodedEvents | Iterable[RunEvent]") -> "EncodedEvents | list[RunEvent]":
-    """Returns all of some events, as `Extension.add_all` takes them.
+def collect(events: "BulkEvents | Iterable[RunEvent]") -> "BulkEvents | list[RunEvent]":
+    """Reads events into a list for `RunAppender.append_all`; returns `BulkEvents` as they are.
 
-    Reads an iterator to its end: to be called before a log is locked, for the iterator may be slow,
-    or use the same store itself.
+    Call it before a log is locked: the iterator may be slow, or use the same store itself.
     """
-    if hasattr(events, "texts"):
+    if hasattr(events, "bodies"):
         return events  # type: ignore[return-value]
     return list(events)
 
@@ -238,9 +237,9 @@ def too_large(size: int, limit: int, *, is_whole: bool = True) -> SerializationE
     """Returns the error for an event over the limit, with the way out.
 
     Args:
-        size: Bytes that it has.
-        limit: Bytes that it may have.
-        is_whole: Whether it was read to its end, so that it has no more.
+        size: Bytes of the event that were read.
+        limit: Bytes allowed.
+        is_whole: Whether the event was read to its end.
     """
     return SerializationError(
         f"an event of {'' if is_whole else 'at least '}{size} bytes is over the limit of {limit}; "
@@ -248,12 +247,15 @@ def too_large(size: int, limit: int, *, is_whole: bool = True) -> SerializationE
     )
 
 
-def end(
-    status: RunStatus, summary: RunSummary, position: Position, created_at: Timestamp, head: str
+def encode_end(
+    status: RunStatus, summary: RunSummary, state: RunState, created_at: Timestamp, head: str
 ) -> "tuple[bytes, str]":
-    """Returns the last line of a run's log, and its hash; counts and times what is not given."""
+    """Returns the last line of a run's log, and its hash.
+
+    A `total_events` or `duration_ms` of None in the summary is filled in.
+    """
     completed_at = Timestamp.now()
-    total = position.count if summary.total_events is None else summary.total_events
+    total = state.count if summary.total_events is None else summary.total_events
     duration = summary.duration_ms
     if duration is None:
         # A clock that was set back must not make a run take less than no time.
@@ -269,32 +271,32 @@ def end(
         f'{{"type":"end","status":"{status}","summary":{encode_trusted(complete.to_json())},'
         f'"completed_at":"{completed_at}"'
     )
-    return chain.seal(body, head)
+    return chain.link(body, head)
 
 
 def count_lines(newest_first: "Iterator[bytes]") -> int:
-    """Returns how many lines a log has, from its last one or two.
+    """Returns the number of lines of a run's log, from its last one or two.
 
     Raises:
         IntegrityError: They are not lines of a run's log.
     """
-    position = Position(next(newest_first))
-    if position.status.is_terminal:
-        return Position(next(newest_first)).count + 2
-    return position.count + 1
+    state = RunState(next(newest_first))
+    if state.status.is_terminal:
+        return RunState(next(newest_first)).count + 2
+    return state.count + 1
 
 
-def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
+def read_record(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
     """Returns the record of a run from the first and the last line of its log.
 
     Args:
         first: The first line.
-        last: The last line; the same if there is no other.
-        run_id: The run that the log must be of.
+        last: The last line, which may be the first.
+        run_id: The run that the log must belong to; None for any.
 
     Raises:
-        IntegrityError: These are not lines of a run's log.
-        UnsupportedFormatError: They are of a later format.
+        IntegrityError: The lines are not of this run's log.
+        UnsupportedFormatError: A line is of a later format.
     """
     entry = chain.members(first)
     try:
@@ -340,7 +342,7 @@ def fold(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRecord:
 
 
 def is_same_json(one: "Any", other: "Any") -> bool:
-    """Whether two values are the same JSON value; the order of keys does not count, types do."""
+    """Tells whether two values are the same JSON value: types count, the order of keys does not."""
     if isinstance(one, dict):
         return (
             isinstance(other, dict)
@@ -357,10 +359,10 @@ def is_same_json(one: "Any", other: "Any") -> bool:
 
 
 def _owner_of(value: "Any") -> "RunOwner | None":
-    """The owner that a first line names; None if what stands there is something else.
+    """The owner in a first line; None if the member has another form.
 
-    Another program may have put a member of that name there. Who cannot be understood proves
-    nothing, so such a run is as good as one without an owner.
+    Another program may have written a member of that name. An owner that cannot be understood
+    proves nothing, so such a run counts as one without an owner.
     """
     try:
         return RunOwner(**{name: value[name] for name in RunOwner.__slots__})
@@ -368,12 +370,12 @@ def _owner_of(value: "Any") -> "RunOwner | None":
         return None
 
 
-def event_of(line: bytes) -> "RunEvent | None":
-    """Returns the event that a line holds, or None if it is the first or the last of its log.
+def read_event(line: bytes) -> "RunEvent | None":
+    """Returns the event in a line, or None for a `run` or `end` line.
 
     Raises:
-        IntegrityError: It is no entry of a run's log.
-        UnsupportedFormatError: It is one of a later format.
+        IntegrityError: The line is not an entry of a run's log.
+        UnsupportedFormatError: The line is of a later format.
     """
     entry = chain.members(line)
     if entry["type"] != "event":
@@ -391,26 +393,26 @@ def event_of(line: bytes) -> "RunEvent | None":
         raise _misshapen(entry, error) from error
 
 
-_OPENING = b'{"type":"event","seq":'
+_EVENT_PREFIX = b'{"type":"event","seq":'
 
 
-def opening_of(seq: int) -> bytes:
-    """Returns how the line of the event with a seq begins, whatever is in it."""
-    return b"%s%d," % (_OPENING, seq)
+def event_prefix(seq: int) -> bytes:
+    """Returns the first bytes of the line of the event with a seq, whatever its content."""
+    return b"%s%d," % (_EVENT_PREFIX, seq)
 
 
-def opening_in(line: bytes) -> bytes:
-    """Returns that beginning of an event's line, as `opening_of` makes it."""
-    return line[: line.find(b",", len(_OPENING)) + 1]
+def event_prefix_in(line: bytes) -> bytes:
+    """Returns the bytes of an event's line that `event_prefix` gives for its seq."""
+    return line[: line.find(b",", len(_EVENT_PREFIX)) + 1]
 
 
 def is_ascending(lines: "Iterable[bytes]") -> bool:
-    """Tells whether the events of a log stand in it in the order of their seqs, none twice."""
+    """Tells whether the events in a log's lines have ascending seqs, none twice."""
     highest = -1
     for line in lines:
-        if line.startswith(_OPENING):
+        if line.startswith(_EVENT_PREFIX):
             try:
-                seq = int(line[len(_OPENING) : line.find(b",", len(_OPENING))])
+                seq = int(line[len(_EVENT_PREFIX) : line.find(b",", len(_EVENT_PREFIX))])
             except ValueError:
                 return False
             if seq <= highest:
@@ -424,13 +426,13 @@ def events_in_order(lines: "Iterable[bytes]", *, ascending: bool) -> "Iterator[R
 
     Args:
         lines: The lines of the log.
-        ascending: What `is_ascending` says of them. If so they pass through, in constant memory;
-            else all are held to be sorted.
+        ascending: The result of `is_ascending`. If true, memory is constant; otherwise all events
+            are held in memory and sorted.
 
     Raises:
-        IntegrityError: A seq is there twice.
+        IntegrityError: Two events have one seq.
     """
-    events = (event for line in lines if (event := event_of(line)) is not None)
+    events = (event for line in lines if (event := read_event(line)) is not None)
     if ascending:
         yield from events
         return
@@ -457,5 +459,5 @@ def _newer(kind: object) -> "errors.UnsupportedFormatError":
 
 def _misshapen(entry: "dict[str, Any]", error: Exception) -> IntegrityError:
     return IntegrityError.of(
-        f"is no {entry['type']!r} entry of a run: {error or type(error).__name__}"
+        f"is not a valid {entry['type']!r} entry of a run: {error or type(error).__name__}"
     )

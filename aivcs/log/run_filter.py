@@ -1,4 +1,4 @@
-"""Which runs are wanted, in what order they are told, and what figures are made of. No I/O."""
+"""The filter, the order and the summary data of lists of runs. No I/O."""
 
 from aivcs.errors import UsageError
 from aivcs.log.run import is_same_json
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     Outcome = tuple[str, RunStatus, Timestamp, int | None]
 
 
-class Selection:
-    """Which runs are wanted; of what is None, any.
+class RunFilter:
+    """A filter of runs; a field that is None matches any run.
 
     Attributes:
-        agent_name: Of this agent.
-        spec_digest: Of this spec.
-        status: That are this.
-        since: Created at this moment or later.
-        tags: With these tags, of equal value as JSON.
+        agent_name: Matches runs of this agent.
+        spec_digest: Matches runs of this spec.
+        status: Matches runs with this status.
+        since: Matches runs created at this time or later.
+        tags: Matches runs with these tags, compared as JSON values.
     """
 
     __slots__ = ("agent_name", "since", "spec_digest", "status", "tags")
@@ -39,8 +39,8 @@ class Selection:
         """Checks the values.
 
         Raises:
-            InvalidDigestError: The spec is no digest.
-            SerializationError: The status or the moment is none.
+            InvalidDigestError: The spec is not a digest.
+            SerializationError: The status or the time is not valid.
         """
         self.agent_name = agent_name
         self.spec_digest = None if spec_digest is None else ContentDigest(spec_digest)
@@ -49,7 +49,7 @@ class Selection:
         self.tags = dict(tags or {})
 
     def fits(self, record: RunRecord) -> bool:
-        """Tells whether a run is wanted."""
+        """Tells whether a run matches."""
         return (
             (self.agent_name is None or record.metadata.agent_name == self.agent_name)
             and (self.spec_digest is None or record.spec_digest == self.spec_digest)
@@ -65,21 +65,21 @@ class Selection:
 
 
 def outcome_of(record: RunRecord) -> "Outcome":
-    """Returns what figures are made of: agent, status, moment of creation, duration."""
+    """Returns the data for statistics: agent, status, time of creation, duration in ms."""
     duration = None if record.summary is None else record.summary.duration_ms
     return record.metadata.agent_name, record.status, record.created_at, duration
 
 
 def require_limit(limit: "int | None") -> None:
-    """Refuses a number of runs that is none.
+    """Requires that a limit of runs is not negative.
 
     Raises:
-        UsageError: It is negative.
+        UsageError: The limit is negative.
     """
     if limit is not None and limit < 0:
-        raise UsageError("a number of runs is 0 or more")
+        raise UsageError("the number of runs must be 0 or more")
 
 
 def age(record: RunRecord) -> "tuple[str, str]":
-    """Returns what runs are ordered by: when they were created, and their ids where that ties."""
+    """Returns the sort key of runs: time of creation, then id."""
     return record.created_at, record.run_id

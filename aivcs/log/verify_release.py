@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from aivcs.model.digest import ContentDigest
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.release_entries import Block
-    from aivcs.util.disk_map import Table
+    from aivcs.util.disk_map import DiskMap
 
 
 def release_problems(
     lines: "Iterable[tuple[int, bytes]]",
     name: str,
     has_blob: "Callable[[str], bool]",
-    new_table: "Callable[[], Table]",
+    new_map: "Callable[[], DiskMap]",
 ) -> "Iterator[Problem]":
     """Yields what is wrong with the lines of a release log.
 
@@ -42,23 +42,23 @@ def release_problems(
         lines: Number and bytes of its right lines, from the first.
         name: The name that the log should be of.
         has_blob: Tells whether a blob is in the store.
-        new_table: Makes what keeps as much as there are lines.
+        new_map: Makes what keeps as much as there are lines.
     """
-    return problems(lines, _ReleaseCheck(name, has_blob, new_table).check)
+    return problems(lines, _ReleaseCheck(name, has_blob, new_map).check)
 
 
 class _ReleaseCheck:
     """The rules of a release log, and where they stand after some lines."""
 
     def __init__(
-        self, name: str, has_blob: "Callable[[str], bool]", new_table: "Callable[[], Table]"
+        self, name: str, has_blob: "Callable[[str], bool]", new_map: "Callable[[], DiskMap]"
     ) -> None:
         self._name = name
         self._has_blob = has_blob
         self._seq = 0
-        self._released = new_table()  # how often each spec stands in the stack
-        self._stack = _Stack(new_table())
-        self._marks = _Marks(new_table)
+        self._released = new_map()  # how often each spec stands in the stack
+        self._stack = _Stack(new_map())
+        self._marks = _Marks(new_map)
         self._is_replaying = True
 
     def check(self, number: int, line: bytes) -> "Iterator[Problem]":
@@ -136,7 +136,7 @@ class _Stack:
         seq_below: That of the element below it, if there is one.
     """
 
-    def __init__(self, elements: "Table") -> None:
+    def __init__(self, elements: "DiskMap") -> None:
         """Begins with nothing, in a table that is empty."""
         self._elements = elements  # spec, seq, and 0 or seq_below, by the place from 1
         self._depth = 0
@@ -167,13 +167,13 @@ class _Stack:
 class _Marks:
     """What the lines of a log so far say beside the stack; all must be right, and fed in order."""
 
-    def __init__(self, new_table: "Callable[[], Table]") -> None:
+    def __init__(self, new_map: "Callable[[], DiskMap]") -> None:
         """Begins before the first line."""
-        self._hashes = new_table()  # of each release, by its seq
+        self._hashes = new_map()  # of each release, by its seq
         self._release_seq: int | None = None
         self._block_seq: int | None = None
-        self._marks = new_table()  # spec and path of each block and unblock, by its seq
-        self._blocked = new_table()  # the seq of the mark that blocks a spec
+        self._marks = new_map()  # spec and path of each block and unblock, by its seq
+        self._blocked = new_map()  # the seq of the mark that blocks a spec
 
     def take_release(self, entry: "dict[str, Any]", record: "ReleaseRecord") -> str:
         """Takes a release; returns what is wrong with it as far as marks go, or nothing."""

@@ -2,8 +2,8 @@
 
 Of any log:
 
-- each line is the link that follows the one before (`chain`), and strict JSON (`jsontext`) whose
-  known members stand in the order of the format;
+- each line is the link that follows the line before (`chain`);
+- each line is strict JSON (`aivcs.codec.json`) with the known members in the order of the format;
 - the first line, and it alone, must name the format.
 
 Of a run's log:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from aivcs.util.disk_map import Table
+    from aivcs.util.disk_map import DiskMap
 
 DAMAGE = "damage"
 """It is not what was stored, or cannot be used as it is."""
@@ -134,7 +134,7 @@ class Links:
             self.count += 1
             text = line[:-1] if line.endswith(b"\n") else line
             link = chain.hash_of(text)
-            if link is not None and any(chain.is_right(text, hash_) for hash_ in before):
+            if link is not None and any(chain.is_linked(text, hash_) for hash_ in before):
                 before = [link]
                 if not self._broken:
                     yield self.count, text
@@ -157,7 +157,7 @@ def run_problems(
     lines: "Iterable[tuple[int, bytes]]",
     run_id: str,
     has_blob: "Callable[[str], bool]",
-    new_table: "Callable[[], Table]",
+    new_map: "Callable[[], DiskMap]",
 ) -> "Iterator[Problem]":
     """Yields what is wrong with the lines of a run's log.
 
@@ -165,9 +165,9 @@ def run_problems(
         lines: Number and bytes of its right lines, from the first.
         run_id: The run that the log should be of.
         has_blob: Tells whether a blob is in the store.
-        new_table: Makes what keeps the gaps in the seqs.
+        new_map: Makes what keeps the gaps in the seqs.
     """
-    return problems(lines, _RunCheck(run_id, has_blob, new_table).check)
+    return problems(lines, _RunCheck(run_id, has_blob, new_map).check)
 
 
 def problems(
@@ -195,12 +195,12 @@ class _RunCheck:
     """The rules of a run's log, and where they stand after some lines."""
 
     def __init__(
-        self, run_id: str, has_blob: "Callable[[str], bool]", new_table: "Callable[[], Table]"
+        self, run_id: str, has_blob: "Callable[[str], bool]", new_map: "Callable[[], DiskMap]"
     ) -> None:
         self._run_id = run_id
         self._has_blob = has_blob
         self._opening = b""
-        self._seqs = _Numbers(new_table())
+        self._seqs = _Numbers(new_map())
         self._highest = self._count = self._events = 0
         self._is_sure = True
         self._end = 0
@@ -226,7 +226,7 @@ class _RunCheck:
             yield from self._check_end(number, line, entry)
 
     def _check_opening(self, number: int, line: bytes) -> "Iterator[Problem]":
-        record = run.fold(line, line)
+        record = run.read_record(line, line)
         self._opening = line
         require_form(chain.members(line), "spec_digest", "created_at")
         if record.run_id != self._run_id:
@@ -238,7 +238,7 @@ class _RunCheck:
         self, number: int, line: bytes, entry: "dict[str, Any]"
     ) -> "Iterator[Problem]":
         self._events += 1
-        event = run.event_of(line)
+        event = run.read_event(line)
         assert event is not None
         assert event.seq is not None
         require_form(entry, "timestamp")
@@ -270,7 +270,7 @@ class _RunCheck:
 
     def _check_end(self, number: int, line: bytes, entry: "dict[str, Any]") -> "Iterator[Problem]":
         if self._opening:
-            record = run.fold(self._opening, line)
+            record = run.read_record(self._opening, line)
             require_form(entry, "completed_at")
             if not record.status.is_terminal:
                 yield wrong(number, f"the run ends as {record.status}, which is no end")
@@ -293,7 +293,7 @@ class _RunCheck:
 class _Numbers:
     """A set of whole numbers, kept as ranges: as small as they have few gaps."""
 
-    def __init__(self, stops: "Table") -> None:
+    def __init__(self, stops: "DiskMap") -> None:
         self._stops = stops  # behind which number each range ends, by that with which it starts
 
     def add(self, number: int) -> bool:

@@ -1,6 +1,6 @@
 """Turns Python values into JSON values, by one rule, so that an event is not lost for its type.
 
-A value that JSON has stays as it is. Of the others become
+A value that is JSON already stays as it is. The others become:
 
 - `datetime` with a time zone: its RFC 3339 text in UTC, as timestamps are written; without one,
   and `date` and `time`: their ISO 8601 text; `timedelta`: seconds;
@@ -14,8 +14,8 @@ A value that JSON has stays as it is. Of the others become
   `"-Infinity"`;
 - an exception: its `repr`; everything else: its `str`.
 
-What is no character (a lone surrogate, a byte that is not UTF-8) is written as a backslash escape.
-Loaded only when a value is met that JSON has not.
+A lone surrogate and a byte that is not UTF-8 become a backslash escape. This module is loaded only
+for a value that JSON cannot express.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from aivcs.model.timestamp import Timestamp
 
 
 def to_json_value(value: Any, depth: int = 0) -> Any:
-    """Returns the JSON value that stands for a Python value; the module says which.
+    """Returns the JSON value for a Python value, by the rule in the module's docstring.
 
     Raises:
         SerializationError: It is nested too deeply or holds itself, or two keys become one text.
@@ -66,7 +66,7 @@ def to_json_value(value: Any, depth: int = 0) -> Any:
 
 
 def _fields_of(value: Any) -> Mapping[Any, Any] | None:
-    """The members of a value that becomes an object; None if it does not."""
+    """The members of a value that becomes an object; None for any other value."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, type):
@@ -106,7 +106,7 @@ def _number(value: float) -> float | str:
 
 
 def _scalar(value: Any) -> Any:
-    """What stands for a value that has no parts."""
+    """The JSON value for a value without parts."""
     if isinstance(value, datetime):
         return str(Timestamp.from_datetime(value)) if value.tzinfo else value.isoformat()
     if isinstance(value, (date, time)):
@@ -119,10 +119,10 @@ def _scalar(value: Any) -> Any:
         return bytes(value).decode(errors="backslashreplace")
     try:
         return _text(repr(value) if isinstance(value, BaseException) else str(value))
-    except Exception:  # noqa: BLE001 it is not ours, and may do anything
+    except Exception:  # noqa: BLE001 foreign code may raise anything
         return f"<{type(value).__qualname__}>"
 
 
 def _text(text: str) -> str:
-    """A text that can be written as UTF-8."""
+    """The text with everything escaped that UTF-8 cannot express."""
     return str(text).encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What the values have in common: immutable records, heads, and the rules for texts. No I/O.
+"""The base of all values: immutable records, heads, and the rules for names. No I/O.
 
 Records are immutable and compare by value. `to_json` gives a record's JSON form, with the names
 fixed by the file format.
@@ -67,7 +67,7 @@ def _rebuild(kind: "type[Record]", values: "tuple[object, ...]") -> Record:
 
 
 class Head(Record):
-    """The head of a log: what must be at this line in every later state of the log.
+    """The head of a log: every later state of the log must have this hash at this line.
 
     Attributes:
         lines: How many lines the log has.
@@ -84,34 +84,35 @@ class Head(Record):
 
 
 def check_text(what: str, text: str) -> None:
-    """Refuses a text that cannot name anything: empty, over `MAX_NAME` characters, unprintable.
+    """Requires a printable text of 1 to `MAX_NAME` characters.
 
     Raises:
-        InvalidNameError: With `what` and the rule in the message.
+        InvalidNameError: The text is none; the message names `what` and the rule.
     """
     if not isinstance(text, str) or not text:
         raise InvalidNameError(f"{what} is empty; is a variable unset?")
     if len(text) > MAX_NAME:
         raise InvalidNameError(
-            f"{what} {shown(text)} has {len(text)} characters; at most {MAX_NAME} are kept"
+            f"{what} {shown(text)} has {len(text)} characters; the limit is {MAX_NAME}"
         )
     if not text.isprintable():
-        raise InvalidNameError(f"{what} {shown(text)} has characters that cannot be printed")
+        raise InvalidNameError(f"{what} {shown(text)} has unprintable characters")
 
 
 def parse_seq(text: str) -> "int | None":
-    """Returns the sequence number that a text is; None if it is none, or longer than one can be."""
+    """Returns a sequence number from its decimal digits (16 at most), or None for other text."""
     return int(text) if text.isdecimal() and text.isascii() and len(text) <= 16 else None
 
 
 def check_name(what: str, name: str) -> None:
-    """Refuses a text that cannot name an agent, whether it runs or is released.
+    """Requires a valid agent name, for runs and releases.
+
+    A name has at most `MAX_NAME` bytes of UTF-8: letters and digits of any script, `.`, `_`, `-`
+    and `/`, beginning with a letter or digit. No part between slashes is empty, `.`, `..` or ends
+    in `.jsonl`. It is in Unicode's form NFC, so that no two names look alike.
 
     Raises:
-        InvalidNameError: It is not, in letters and digits of any script, `.`, `_`, `-` and `/`, a
-            text of at most `MAX_NAME` bytes in UTF-8 that begins with a letter or digit; or it has
-            an empty, `.` or `..` part between slashes, or one that ends in `.jsonl`; or it is not
-            composed (Unicode's form NFC), so that two names could look alike.
+        InvalidNameError: The name breaks one of these rules.
     """
     if not isinstance(name, str) or not name:
         raise InvalidNameError(f"{what} is empty; is a variable unset?")
@@ -135,9 +136,9 @@ def _is_name(text: str) -> bool:
 
 
 def _is_safe_in_any_script(text: str) -> bool:
-    """Tells whether a text beyond ASCII is made of letters and digits, marks on them, and `._-/`.
+    """Tells whether a text beyond ASCII has only letters, digits, marks on them, and `._-/`.
 
-    Its length is that of a file's name, which systems count in bytes.
+    The limit counts bytes, because systems count the length of a file name in bytes.
     """
     if not is_text(text) or len(text.encode()) > MAX_NAME:
         return False
@@ -149,7 +150,7 @@ def _is_safe_in_any_script(text: str) -> bool:
 
 
 def _nearest_name(text: str) -> str:
-    """A name like a text, for a message: with a dash for whatever cannot be in one."""
+    """A valid name like a text, as a suggestion in a message; invalid characters become dashes."""
     if len(text) > 60 or not text.isprintable():
         return ""
     from unicodedata import normalize
@@ -160,7 +161,7 @@ def _nearest_name(text: str) -> str:
 
 
 def is_safe(text: object) -> bool:
-    """Tells whether a text can be the name of a file, whatever the system."""
+    """Tells whether a text can be a file name on every system."""
     return (
         isinstance(text, str)
         and 0 < len(text) <= MAX_NAME
@@ -170,7 +171,7 @@ def is_safe(text: object) -> bool:
 
 
 def is_text(text: str) -> bool:
-    """Tells whether a text can be written as UTF-8: whether it is free of lone surrogates."""
+    """Tells whether a text can be encoded as UTF-8, that is, has no lone surrogates."""
     try:
         text.encode()
         return isinstance(text, str)
@@ -179,6 +180,6 @@ def is_text(text: str) -> bool:
 
 
 def shown(text: object) -> str:
-    """Returns a text for a message: quoted, short, and safe to print."""
+    """Returns a text quoted for a message: ASCII only, 60 characters at most."""
     quoted = ascii(text)
     return quoted if len(quoted) <= 60 else quoted[:60] + "…'"

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class ReleaseMetadata(Record):
-    """Who released, and why.
+    """The label, actor and notes of a release.
 
     Attributes:
         version_label: A name for this release ("v1.2.0"), or None.
-        promoted_by: Who did it.
-        notes: Why, or None.
+        promoted_by: The actor.
+        notes: The reason, or None.
 
     Raises:
         InvalidNameError: The label breaks the rules of `check_label`, or the actor is empty.
-        SerializationError: The notes are no valid text.
+        SerializationError: The notes hold a lone surrogate.
     """
 
     __slots__ = ("version_label", "promoted_by", "notes")  # noqa: RUF023 the order of the file format
@@ -44,26 +44,28 @@ class ReleaseMetadata(Record):
         if version_label is not None:
             check_label(version_label)
         if notes is not None and not is_text(notes):
-            raise SerializationError("notes hold something that is no character (not UTF-8?)")
+            raise SerializationError("notes hold an invalid character (not UTF-8?)")
         self._fill(version_label, promoted_by, notes)
 
 
 class ReleaseRecord(Record):
-    """One entry of a release log: what became live under a name, and where it stands.
+    """A release entry of a release log: the spec that became live, and the stack after it.
+
+    The JSON form leaves out `evidence`, `policy` and `forced` where they are empty, None or False.
 
     Attributes:
-        seq: Its number in the log, from 1.
+        seq: The entry's number in the log, from 1.
         action: `promote` or `rollback`.
         name: The agent's name.
-        spec_digest: What became live.
-        metadata: Who did it, and why.
+        spec_digest: The spec that became live.
+        metadata: Label, actor and notes.
         target_seq: The entry that first put this element of the stack live.
-        parent_seq: What the next rollback returns to, or None at the bottom.
-        created_at: When.
-        evidence: Runs that speak for it. This and what follows are part of the JSON form only
-            where there is something to say.
-        policy: The blob that says by which rules it was judged, or None.
-        forced: Whether it was made against these rules; `metadata.notes` say why.
+        parent_seq: The `target_seq` of the element below, which the next rollback returns to; None
+            at the bottom.
+        created_at: The time of the change.
+        evidence: The runs that support the release.
+        policy: The blob with the policy that judged the release, or None.
+        forced: Whether the release breaks this policy; `metadata.notes` say why.
     """
 
     __slots__ = (  # noqa: RUF023 the order of the file format
@@ -104,13 +106,13 @@ class ReleaseRecord(Record):
         )  # fmt: skip
 
     def to_json(self) -> "dict[str, Any]":
-        """Returns the fields by name; of the last three those that say something."""
+        """Returns the fields by name, without the empty ones among the last three."""
         fields = super().to_json()
         del fields["evidence"], fields["policy"], fields["forced"]
         return {**fields, **self.grounds()}
 
     def grounds(self) -> "dict[str, Any]":
-        """Returns by name what the entry rests on beside its metadata; mostly nothing."""
+        """Returns evidence, policy and forced by name, without those that are empty."""
         fields: dict[str, Any] = {}
         if self.evidence:
             fields["evidence"] = [evidence.to_json() for evidence in self.evidence]
@@ -122,16 +124,16 @@ class ReleaseRecord(Record):
 
 
 class Evidence(Record):
-    """A run that speaks for a release, and the head that its log had: no other log will do.
+    """A run that supports a release, pinned by the head of its log.
 
     Attributes:
         run_id: The run.
-        head: The head of its log.
+        head: The head that the run's log had.
 
     Raises:
-        InvalidNameError: No run can have this id.
-        InvalidDigestError: The head's hash is none.
-        SerializationError: The head is that of no line.
+        InvalidNameError: The id is not a valid run id.
+        InvalidDigestError: The head's hash is not a SHA-256.
+        SerializationError: The head has no valid number of lines.
     """
 
     __slots__ = ("run_id", "head")  # noqa: RUF023 the order of the file format
@@ -141,22 +143,22 @@ class Evidence(Record):
     def __init__(self, run_id: str, head: Head) -> None:
         """Checks id and head."""
         if type(head.lines) is not int or not 1 <= head.lines <= MAX_SEQ:
-            raise SerializationError(f"a log with a head has lines, not {shown(head.lines)}")
+            raise SerializationError(f"a head needs a number of lines, not {shown(head.lines)}")
         from aivcs.model.run import RunId
 
         self._fill(RunId(run_id), Head(head.lines, ContentDigest(head.hash)))
 
     def to_json(self) -> "dict[str, Any]":
-        """Returns id, `lines` and `hash`, side by side as in a manifest of heads."""
+        """Returns `run_id`, `lines` and `hash` as members of one object."""
         return {"run_id": self.run_id, **self.head.to_json()}
 
 
 def check_release_name(name: str) -> None:
-    """Refuses a release name that no agent can have, or that no file can have on this system.
+    """Requires a valid agent name that can be a file name on this system.
 
     Raises:
-        InvalidNameError: As `aivcs.model.record.check_name`; or it is not ASCII, and the names of
-            files are not in UTF-8 here.
+        InvalidNameError: The name breaks the rules of `aivcs.model.record.check_name`; or it is not
+            ASCII, and this system's file names are not in UTF-8.
     """
     check_name("release name", name)
     if not name.isascii() and sys.getfilesystemencoding() != "utf-8":
@@ -167,17 +169,17 @@ def check_release_name(name: str) -> None:
 
 
 def check_label(label: str) -> None:
-    """Refuses a label that could be taken for something else.
+    """Requires a label that cannot be mistaken for a seq, a digest or a keyword.
 
     Raises:
-        InvalidNameError: It is empty, too long, not printable, has spaces, is all digits, reads as
-            4 to 64 hexadecimal digits, or is `current` or `none`.
+        InvalidNameError: The label is empty, too long, not printable, has spaces, is all digits or
+            4 to 64 hexadecimal digits, begins with `@`, or is `current` or `none`.
     """
     check_text("label", label)
     if " " in label or label.isspace() or any(c.isspace() for c in label):
         raise InvalidNameError(f"label {shown(label)} has spaces")
     if label in {"current", "none"}:
-        raise InvalidNameError(f"label {label} has a meaning of its own; choose another")
+        raise InvalidNameError(f"label {label} is a keyword; choose another")
     if label.isdigit() or label.startswith("@"):
         raise InvalidNameError(f"label {shown(label)} reads as a sequence number; write v{label}")
     if 4 <= len(label) <= 64 and is_hex(label.lower()):

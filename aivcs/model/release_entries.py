@@ -23,20 +23,21 @@ MAX_SIGNATURE = 1 << 14
 
 
 class Block(Record):
-    """Keeps a spec from becoming live under a name, or takes such a block back.
+    """An entry that keeps a spec from becoming live under a name, or lifts such a block.
 
     Attributes:
         seq: The entry's number in the log.
         mark: `block` or `unblock`.
         name: The agent's name.
         spec_digest: The spec.
-        by: Who blocks or unblocks.
-        reason: Why.
-        created_at: When.
+        by: The actor.
+        reason: The reason.
+        created_at: The time of the entry.
 
     Raises:
-        InvalidNameError: The actor or the reason is empty, or the actor breaks the rules for texts.
-        SerializationError: The reason is no valid text.
+        InvalidNameError: The actor or the reason is empty, or the actor breaks the rules of
+            `check_text`.
+        SerializationError: The reason holds a lone surrogate.
     """
 
     __slots__ = ("seq", "mark", "name", "spec_digest", "by", "reason", "created_at")  # noqa: RUF023
@@ -62,14 +63,14 @@ class Block(Record):
         """Checks actor and reason."""
         check_text("actor (by)", by)
         if not isinstance(reason, str) or not reason.strip():
-            raise InvalidNameError("the reason is empty; say why, for who meets the block later")
+            raise InvalidNameError("the reason is empty; give the reason for the block")
         if not is_text(reason):
-            raise SerializationError("the reason holds something that is no character (not UTF-8?)")
+            raise SerializationError("the reason holds an invalid character (not UTF-8?)")
         self._fill(seq, mark, name, spec_digest, by, reason, created_at)
 
     @property
     def is_block(self) -> bool:
-        """Whether the entry blocks; else it takes a block back."""
+        """Whether the entry blocks; otherwise it lifts a block."""
         return self.mark == "block"
 
 
@@ -86,8 +87,8 @@ class Signature(Record):
         signed_seq: The entry that is signed.
         signed_hash: The hash of that entry.
         signature: An SSH signature in its armor, as `ssh-keygen -Y sign` writes it.
-        fingerprint: Of the key that signed, as `ssh-keygen -l` writes it.
-        created_at: When the signature was recorded.
+        fingerprint: The fingerprint of the signing key, as `ssh-keygen -l` writes it.
+        created_at: The time the signature was recorded.
 
     Raises:
         SerializationError: The text is not an SSH signature.
@@ -170,7 +171,7 @@ def fingerprint_of(signature: "Any") -> str:
     from binascii import Error, a2b_base64, b2a_base64
 
     problem = SerializationError(
-        "what was given is no SSH signature; one is made with: ssh-keygen -Y sign -n " + NAMESPACE
+        "this is not an SSH signature; make one with: ssh-keygen -Y sign -n " + NAMESPACE
     )
     if not isinstance(signature, str) or not signature.isascii() or len(signature) > MAX_SIGNATURE:
         raise problem

@@ -21,7 +21,7 @@ class RunId(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> "RunId":
-        """Checks that `text` can be the name of a file, whatever the system."""
+        """Checks that `text` can be a file name on every system."""
         if not is_safe(text) or len(text) < 2 or text.endswith(".jsonl"):
             raise InvalidNameError(
                 f"{shown(text)} cannot be a run id: 2 to {MAX_NAME} letters, digits, '.', '_' "
@@ -42,10 +42,10 @@ class RunId(str):
 
 
 class RunStatus(str):
-    """What a run is: `RUNNING`, and then once `COMPLETED`, `FAILED` or `CANCELLED`.
+    """The status of a run: `RUNNING`, then finally `COMPLETED`, `FAILED` or `CANCELLED`.
 
     Raises:
-        SerializationError: Another text.
+        SerializationError: The text is none of these.
     """
 
     __slots__ = ()
@@ -55,12 +55,12 @@ class RunStatus(str):
     CANCELLED: "ClassVar[RunStatus]"
 
     def __new__(cls, text: str) -> "RunStatus":
-        """Returns the one object of this value."""
+        """Returns the single object with this value."""
         try:
             return _STATUSES[text]
         except (KeyError, TypeError):
             raise SerializationError(
-                f"{shown(text)} is no status: one of {', '.join(_STATUSES)}"
+                f"{shown(text)} is not a status; the statuses are {', '.join(_STATUSES)}"
             ) from None
 
     @property
@@ -80,16 +80,16 @@ for _name in ("RUNNING", "COMPLETED", "FAILED", "CANCELLED"):
 
 
 RUN_STATUSES = tuple(_STATUSES.values())
-"""Every status, in the order in which runs come to have them."""
+"""Every status, `RUNNING` first."""
 
 
 class RunMetadata(Record):
-    """Where a run comes from.
+    """The origin of a run: agent, commit and tags.
 
     Attributes:
         git_sha: The commit of the code that ran, or None.
-        agent_name: Which agent ran.
-        tags: Any JSON value; an object by default.
+        agent_name: The name of the agent.
+        tags: Any JSON value; an empty object by default.
 
     Raises:
         InvalidNameError: The agent's name or the commit is empty, too long or unprintable.
@@ -111,13 +111,13 @@ class RunMetadata(Record):
 
 
 class RunEvent(Record):
-    """One thing that happened in a run.
+    """An event of a run.
 
     Attributes:
         seq: Its number in the run, 0 to 2^53-1; None asks for the next one.
-        kind: What happened, in a word ("tool_called").
-        payload: Any JSON value; key order is kept.
-        timestamp: When; None asks for the moment of storing.
+        kind: The kind of event, a word such as "tool_called".
+        payload: Any JSON value; the order of keys is kept.
+        timestamp: The time of the event; None asks for the time of storing.
 
     Raises:
         InvalidNameError: The kind is empty, too long or unprintable.
@@ -154,19 +154,20 @@ class RunEvent(Record):
 
 
 class RunSummary(Record):
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
-        total_events: How many events it has; None on the way in: counted when it is stored.
-        final_state_digest: The blob that holds its final state, or None.
-        duration_ms: Milliseconds from creation to completion; None on the way in: computed.
-        success: Whether it did what it should.
-        exit_code: The exit code of the process that ran, where there was one; else None, and then
-            it is not part of the JSON form.
+        total_events: The number of events; None when given to a ledger, which then counts them.
+        final_state_digest: The blob that holds the final state, or None.
+        duration_ms: Milliseconds from creation to completion; None when given to a ledger, which
+            then computes them.
+        success: Whether the run succeeded.
+        exit_code: The exit code of the process that ran, if there was one; else None, and then
+            the JSON form leaves it out.
 
     Raises:
         InvalidDigestError: The final state is not a digest.
-        SerializationError: A number is negative, or no whole number.
+        SerializationError: A number is negative or not a whole number.
     """
 
     __slots__ = ("total_events", "final_state_digest", "duration_ms", "success", "exit_code")  # noqa: RUF023
@@ -203,19 +204,19 @@ class RunSummary(Record):
 
 
 class RunOwner(Record):
-    """The process that a run belongs to, told apart from every other that there ever was.
+    """The identity of the process that a run belongs to, distinct from every other process ever.
 
-    A number alone says little: it is given again, and counted anew in every container and after
-    every start of the machine. What the system would not say is None, and then nothing can be
-    proved of the process.
+    A process id alone does not identify a process: systems reuse it, and each container and each
+    boot counts anew. A field that the system does not tell is None; then nothing can be proved
+    about the process.
 
     Attributes:
         host: The name of the host.
-        machine_id: A text that no other machine has.
-        boot_id: A text that no other start of a machine has.
-        pid_namespace: Which counting of processes `pid` is of, as Linux names it.
-        pid: The number of the process.
-        start_time: When it started, in clock ticks since the machine did.
+        machine_id: An id that no other machine has.
+        boot_id: An id that no other boot of any machine has.
+        pid_namespace: The Linux namespace that `pid` belongs to.
+        pid: The process id.
+        start_time: The time the process started, in clock ticks since boot.
     """
 
     __slots__ = ("host", "machine_id", "boot_id", "pid_namespace", "pid", "start_time")  # noqa: RUF023
@@ -236,11 +237,11 @@ class RunOwner(Record):
         pid_namespace: "str | None" = None,
         start_time: "int | None" = None,
     ) -> None:
-        """Checks that the fields are texts and numbers.
+        """Checks texts and numbers.
 
         Raises:
             InvalidNameError: A text is empty, too long or unprintable.
-            SerializationError: A number is none, or negative.
+            SerializationError: A number is negative or not a whole number.
         """
         check_text("host name", host)
         for text in (machine_id, boot_id, pid_namespace):
@@ -248,23 +249,25 @@ class RunOwner(Record):
                 check_text("id", text)
         for number in (pid, 0 if start_time is None else start_time):
             if type(number) is not int or not 0 <= number <= MAX_SEQ:
-                raise SerializationError(f"a process has whole numbers, not {shown(number)}")
+                raise SerializationError(
+                    f"pid and start_time must be whole numbers, not {shown(number)}"
+                )
         self._fill(host, machine_id, boot_id, pid_namespace, pid, start_time)
 
 
 class RunRecord(Record):
-    """A run as it stands.
+    """The present state of a run.
 
     Attributes:
-        run_id: Its id.
-        spec_digest: What ran.
-        metadata: Where it comes from.
-        status: What it is now.
-        summary: How it ended, or None while it runs.
-        created_at: When it was started.
-        completed_at: When it ended, or None while it runs.
-        owner: The process it belongs to, where one was named; else None, and then it is not part
-            of the JSON form.
+        run_id: The id.
+        spec_digest: The spec that ran.
+        metadata: Agent, commit and tags.
+        status: The present status.
+        summary: The result, or None while the run is RUNNING.
+        created_at: The time the run was started.
+        completed_at: The time the run ended, or None while it is RUNNING.
+        owner: The process that the run belongs to, if one was named; else None, and then the JSON
+            form leaves it out.
     """
 
     __slots__ = (  # noqa: RUF023 the order of the file format

@@ -18,7 +18,7 @@ class Timestamp(str):
     sixth are cut, and a leap second counts as the first second of the next minute.
 
     Raises:
-        SerializationError: The text is no such moment, or has no offset.
+        SerializationError: The text is not RFC 3339, or has no offset.
     """
 
     __slots__ = ()
@@ -57,16 +57,16 @@ class Timestamp(str):
         from datetime import UTC, datetime
 
         if not isinstance(moment, datetime) or moment.tzinfo is None:
-            raise SerializationError(f"{moment!r} is no datetime with a time zone")
+            raise SerializationError(f"{moment!r} is not a datetime with a time zone")
         try:
             text = moment.astimezone(UTC).isoformat(timespec="microseconds")
         except OverflowError as error:
-            raise SerializationError(f"{moment} is outside of what dates can say") from error
+            raise SerializationError(f"{moment} is outside the years 1 to 9999 in UTC") from error
         return str.__new__(cls, text[:26] + "Z")
 
     @classmethod
     def stored(cls, text: str) -> "Timestamp":
-        """Takes a text from a log, where it is in the one form already."""
+        """Returns the timestamp in a log's text, which is nearly always in the one form already."""
         if not isinstance(text, str) or text.translate(_ZEROS) != "0000-00-00T00:00:00.000000Z":
             return cls(text)
         return str.__new__(cls, text)

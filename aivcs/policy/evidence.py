@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.errors import IntegrityError, NotFoundError, RunNotFoundError
-from aivcs.log.run import event_of, fold
+from aivcs.log.run import read_event, read_record
 from aivcs.model.record import Head
 from aivcs.model.run import RunStatus
 from aivcs.policy.proposal import LABEL, PARTS, RUNS, EvidenceRun, ProposedRelease
@@ -102,7 +102,7 @@ class RunReader:
         try:
             for line, place in self._repo.store.logs.read(f"run/{run_id}"):
                 first, last, log = first or line, line, place
-                event = event_of(line) if self._kinds else None
+                event = read_event(line) if self._kinds else None
                 if event is None or event.kind not in self._kinds:
                     continue
                 assert event.seq is not None
@@ -110,7 +110,7 @@ class RunReader:
                     found[event.kind] = event.seq, event.payload
             if not last:
                 raise RunNotFoundError(run_id)
-            record = fold(first, last, run_id)
+            record = read_record(first, last, run_id)
         except IntegrityError as error:
             if error.where:
                 raise

@@ -5,7 +5,7 @@ pops, is decided in `aivcs.log` and written down once in `aivcs.store.runs` and 
 
 Logs are named `run/<run id>` and `release/<name>`. A line has the same bytes on every backend, so
 its hash, and the head of a log, are the same everywhere. Lines are handed over without their
-newline, except those to be stored, which are as `chain.seal` makes them. "Checked" means that a
+newline, except those to be stored, which are as `chain.link` makes them. "Checked" means that a
 line's hash was found to be right behind the line before it: `IntegrityError` names log and line
 otherwise. `aivcs.testing.BackendContract` holds a backend to every sentence here.
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from aivcs.log.run_filter import Outcome, Selection
+    from aivcs.log.run_filter import Outcome, RunFilter
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunRecord, RunStatus
     from aivcs.store.contracts import RunLedger
@@ -40,7 +40,7 @@ class LogView(Protocol):
     """ONE state of one log: whatever is appended later is not in it.
 
     It holds from the moment it is given until the block, or the call of `decide`, ends. It does not
-    count lines: the rules derive that number from the last line (`Position.count`, a release's
+    count lines: the rules derive that number from the last line (`RunState.count`, a release's
     `seq`).
     """
 
@@ -63,9 +63,9 @@ class LogView(Protocol):
         ...
 
     def forth(self) -> Iterator[bytes]:
-        """Yields the lines from the first to the last, NOT checked: `chain.right_lines` does that.
+        """Yields the lines from the first to the last, NOT checked.
 
-        Each has its newline. It may be asked for several times.
+        Each has its newline; `chain.verified_lines` checks them. May be called several times.
         """
         ...
 
@@ -155,7 +155,7 @@ class LogDriver(Protocol):
 
         Args:
             name: The log of a run.
-            texts: As `EncodedEvents.texts`: what stands between seq and hash.
+            texts: As `BulkEvents.bodies`: what stands between seq and hash.
 
         Returns:
             The seq of the first; None if it is not offered, and nothing was done: then `update`.
@@ -195,11 +195,11 @@ class RunIndex(Protocol):
     that cannot be read, and tell `unreadable`, or raise its error.
     """
 
-    def newest(self, selection: Selection, limit: int | None) -> Iterator[RunRecord]:
+    def newest(self, run_filter: RunFilter, limit: int | None) -> Iterator[RunRecord]:
         """Yields the runs that fit, newest first, at most `limit`."""
         ...
 
-    def outcomes(self, selection: Selection) -> Iterator[Outcome]:
+    def outcomes(self, run_filter: RunFilter) -> Iterator[Outcome]:
         """Yields of each run that fits its agent, status, moment of creation and duration."""
         ...
 

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.log.run_filter import Outcome, Selection
+    from aivcs.log.run_filter import Outcome, RunFilter
     from aivcs.model.run import RunRecord
     from aivcs.store.contracts import RunLedger
 
@@ -25,28 +25,28 @@ class Listing:
         self._ledger = ledger
         self._unreadable = unreadable
 
-    def newest(self, selection: "Selection", limit: "int | None") -> "Iterator[RunRecord]":
+    def newest(self, run_filter: "RunFilter", limit: "int | None") -> "Iterator[RunRecord]":
         """Yields the runs that fit, newest first, at most so many.
 
         Memory: `limit` records; without a limit, sort keys only, on disk if they are many.
         """
-        found = filter(selection.fits, self.everything())
+        found = filter(run_filter.fits, self.everything())
         if limit is not None:
             from heapq import nlargest
 
             yield from nlargest(limit, found, key=age)
             return
-        from aivcs.util.disk_map import Table
+        from aivcs.util.disk_map import DiskMap
 
-        ages = Table()  # age by age, each with the id behind a NUL, which neither has in it
+        ages = DiskMap()  # age by age, each with the id behind a NUL, which neither has in it
         for record in found:
             ages.add("\0".join(age(record)))
         for key in ages.keys(descending=True):
-            yield from filter(selection.fits, self.get(key.partition("\0")[2]))
+            yield from filter(run_filter.fits, self.get(key.partition("\0")[2]))
 
-    def outcomes(self, selection: "Selection") -> "Iterator[Outcome]":
+    def outcomes(self, run_filter: "RunFilter") -> "Iterator[Outcome]":
         """Yields what `RunLedger.iter_outcomes` does of the runs that fit, whatever their tags."""
-        return map(outcome_of, filter(selection.fits, self.everything()))
+        return map(outcome_of, filter(run_filter.fits, self.everything()))
 
     def count(self) -> "dict[RunStatus, int]":
         """Returns how many runs have each status."""

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from aivcs.errors import RunNotFoundError
-from aivcs.log.run import event_of
+from aivcs.log.run import read_event
 
 if TYPE_CHECKING:
     from aivcs.model.run import RunRecord, RunStatus
@@ -69,7 +69,7 @@ def kinds(logs: LogDriver, run_id: str) -> dict[str, int]:
         if view is None:
             raise RunNotFoundError(run_id)
         for line in islice(view.back(), LINES):
-            event = event_of(line) if line.startswith(b'{"type":"event"') else None
+            event = read_event(line) if line.startswith(b'{"type":"event"') else None
             if event is not None:
                 found[event.kind] = found.get(event.kind, 0) + 1
     return found

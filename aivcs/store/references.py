@@ -21,7 +21,7 @@ from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
 from aivcs.store.place import START, Place
-from aivcs.util.disk_map import Stack, Table
+from aivcs.util.disk_map import DiskMap, DiskStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,10 +45,10 @@ _MARK = b"\xef\xbb\xbf"
 _SEQ = re.compile(rb'\{"type":"event","seq":(\d+),')
 
 
-class References:
+class ReachableSet:
     """The digests that a store refers to, as far as it was read.
 
-    `digest in references` tells whether one was found. There may be more of them than memory should
+    `digest in reachable` tells whether one was found. There may be more of them than memory should
     hold (`aivcs.util.disk_map`).
     """
 
@@ -57,9 +57,9 @@ class References:
         self._repo = repo
         # By the bytes of the digests: what is referred to, has been searched unless it is absent;
         # what was searched beside; and what was to be searched and was not there.
-        self._found = Table()
-        self._searched = Table()
-        self._absent = Table()
+        self._found = DiskMap()
+        self._searched = DiskMap()
+        self._absent = DiskMap()
         # Where reading each log has stopped, in the order of their names. Not in memory: there may
         # be more logs than it can hold.
         self._places = _Places()
@@ -115,7 +115,7 @@ class References:
     def _follow(
         self, digests: Iterable[ContentDigest], describe: Callable[[], str]
     ) -> Iterator[tuple[ContentDigest, str]]:
-        waiting = Stack()
+        waiting = DiskStack()
         for first in digests:
             if not self._found.add(bytes.fromhex(first)):
                 continue
@@ -128,7 +128,7 @@ class References:
                     yield digest, f"blob {whole.hex()}"
                     self._push_parts(waiting, digest)
 
-    def _push_parts(self, waiting: Stack, digest: ContentDigest) -> None:
+    def _push_parts(self, waiting: DiskStack, digest: ContentDigest) -> None:
         """Puts what a blob refers to on a stack, and the blob with each, unless that was done."""
         key = bytes.fromhex(digest)
         if key not in self._searched:

@@ -63,7 +63,7 @@ class LogRunLedger:
             completed_at=None,
             owner=owner,
         )
-        line, _ = rules.header(record)
+        line, _ = rules.encode_header(record)
 
         def begin(view: "LogView | None") -> "Iterable[bytes]":
             if view is not None:
@@ -84,10 +84,10 @@ class LogRunLedger:
 
         def append(view: "LogView | None") -> "Iterable[bytes]":
             nonlocal seqs
-            extension = self._extend(run_id, view)
-            extension.add_all(batch)
-            seqs = extension.seqs
-            return extension.lines
+            appender = self._appender(run_id, view)
+            appender.append_all(batch)
+            seqs = appender.seqs
+            return appender.lines
 
         self._update(run_id, append, durable=False)
         return seqs
@@ -117,7 +117,7 @@ class LogRunLedger:
         with chain.naming(self._logs.where(name)), self._logs.look(name) as view:
             if view is None:
                 raise errors.RunNotFoundError(run_id)
-            return rules.fold(view.first(), view.last, run_id)
+            return rules.read_record(view.first(), view.last, run_id)
 
     def standing(self, run_id: str) -> tuple[RunRecord, Head]:
         """As `RunLedger.standing`; reads the first and the last two lines."""
@@ -125,7 +125,7 @@ class LogRunLedger:
         with chain.naming(self._logs.where(name)), self._logs.look(name) as view:
             if view is None:
                 raise errors.RunNotFoundError(run_id)
-            record = rules.fold(view.first(), view.last, run_id)
+            record = rules.read_record(view.first(), view.last, run_id)
             return record, Head(rules.count_lines(view.back()), chain.hash_of(view.last) or "")
 
     def get_events(self, run_id: str) -> "list[RunEvent]":
@@ -140,7 +140,7 @@ class LogRunLedger:
                 raise errors.RunNotFoundError(run_id)
             chain.require_name(chain.members(view.first()).get("run_id"), run_id)
             ascending = rules.is_ascending(view.forth())
-            lines = (line for _, line in chain.right_lines(view.forth()))
+            lines = (line for _, line in chain.verified_lines(view.forth()))
             yield from rules.events_in_order(lines, ascending=ascending)
 
     def list_runs(
@@ -177,13 +177,13 @@ class LogRunLedger:
         unreadable: "Unreadable" = None,
     ) -> "Iterator[RunRecord]":
         """As `RunLedger.iter_runs`."""
-        from aivcs.log.run_filter import Selection, require_limit
+        from aivcs.log.run_filter import RunFilter, require_limit
 
-        selection = Selection(
+        run_filter = RunFilter(
             spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
         )
         require_limit(limit)
-        return self._index(unreadable).newest(selection, limit)
+        return self._index(unreadable).newest(run_filter, limit)
 
     def iter_outcomes(
         self,
@@ -194,10 +194,10 @@ class LogRunLedger:
         unreadable: "Unreadable" = None,
     ) -> "Iterator[Outcome]":
         """As `RunLedger.iter_outcomes`; without an index it reads the ends of all logs."""
-        from aivcs.log.run_filter import Selection
+        from aivcs.log.run_filter import RunFilter
 
-        selection = Selection(spec_digest=spec_digest, agent_name=agent_name, since=since)
-        return self._index(unreadable).outcomes(selection)
+        run_filter = RunFilter(spec_digest=spec_digest, agent_name=agent_name, since=since)
+        return self._index(unreadable).outcomes(run_filter)
 
     def count_runs(self, *, unreadable: "Unreadable" = None) -> "dict[RunStatus, int]":
         """As `RunLedger.count_runs`."""
@@ -239,25 +239,25 @@ class LogRunLedger:
         expect: "Head | None" = None,
     ) -> None:
         def end(view: "LogView | None") -> "Iterable[bytes]":
-            extension = self._extend(run_id, view)
+            appender = self._appender(run_id, view)
             assert view is not None
             # The hash alone will do: it stands for every line before it, so for their number too.
-            if expect is not None and extension.head != expect.hash:
+            if expect is not None and appender.head != expect.hash:
                 raise ConflictError(f"run {run_id} has gone on meanwhile; it was left as it is")
             if event is not None:
-                extension.add(event)
-            record = rules.fold(view.first(), view.last, run_id)
-            line, _ = rules.end(
-                status, summary, extension.position, record.created_at, extension.head
+                appender.append(event)
+            record = rules.read_record(view.first(), view.last, run_id)
+            line, _ = rules.encode_end(
+                status, summary, appender.state, record.created_at, appender.head
             )
-            return (*extension.lines, line)
+            return (*appender.lines, line)
 
         self._update(run_id, end)
 
-    def _extend(self, run_id: str, view: "LogView | None") -> rules.Extension:
+    def _appender(self, run_id: str, view: "LogView | None") -> rules.RunAppender:
         if view is None:
             raise errors.RunNotFoundError(run_id)
-        return rules.Extension(run_id, view.last, _Seen(view).find, max_event=self._max_event)
+        return rules.RunAppender(run_id, view.last, _Seen(view).find, max_event=self._max_event)
 
     def _update(
         self,
@@ -285,17 +285,17 @@ class _Seen:
         self._passed: dict[bytes, bytes] = {}
 
     def find(self, seq: int) -> "RunEvent | None":
-        opening = rules.opening_of(seq)
+        opening = rules.event_prefix(seq)
         found = self._passed.get(opening)
         if found is None:
             if self._lines is None:
                 self._lines = self._view.back()
             for line in self._lines:
-                self._passed[rules.opening_in(line)] = line
+                self._passed[rules.event_prefix_in(line)] = line
                 if line.startswith(opening):
                     found = line
                     break
-        return None if found is None else rules.event_of(found)
+        return None if found is None else rules.read_event(found)
 
 
 def _name(run_id: str) -> str:

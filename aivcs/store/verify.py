@@ -8,7 +8,7 @@ from aivcs.errors import IntegrityError, NotFoundError, StorageError
 from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE, Links, run_problems
 from aivcs.store.finding import Finding
-from aivcs.util.disk_map import Table
+from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ def _log(backend: Backend, part: str, name: str, progress: Progress) -> Iterator
                     yield line
 
             links = Links(lines())
-            for found in problems(links, rest, _has_blob(backend), Table):
+            for found in problems(links, rest, _has_blob(backend), DiskMap):
                 yield Finding(found.severity, where, found.line, found.problem, found.remedy)
             broken = links.break_found()
             if broken is not None:

@@ -36,7 +36,7 @@ def numbered(view: LogView | None, count: int = 1) -> list[bytes]:
     link = "" if view is None else chain.hash_of(view.last) or ""
     lines = []
     for seq in range(number + 1, number + count + 1):
-        line, link = chain.seal(f'{{"type":"release","seq":{seq}', link)
+        line, link = chain.link(f'{{"type":"release","seq":{seq}', link)
         lines.append(line)
     return lines
 

@@ -27,8 +27,8 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
 from aivcs.model.release_entries import Block, LogEntry, ReleaseState, Signature
+from aivcs.testing.linking import body_of, hash_of, link_line, relink
 from aivcs.testing.race import race
-from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -543,7 +543,7 @@ class ReleaseEntryContract:
     def test_what_a_line_points_to_must_be_that(self, bot: OpenStore, rewrite: Rewrite) -> None:
         bot().block("bot", V4, **WHY)
         bot().promote("bot", V1, CI)
-        rewrite("bot", lambda lines: reseal(
+        rewrite("bot", lambda lines: relink(
             body_of(line).replace(b'"block_seq":4', b'"block_seq":2') for line in lines
         ))  # fmt: skip
         with pytest.raises(IntegrityError):
@@ -552,7 +552,7 @@ class ReleaseEntryContract:
 
     def test_a_mark_of_an_unknown_kind_is_refused(self, bot: OpenStore, rewrite: Rewrite) -> None:
         mark = {"type": "mark", "seq": 4, "mark": "freeze", "release_seq": 3}
-        rewrite("bot", lambda lines: [*lines, seal(mark, hash_of(lines[-1]))])
+        rewrite("bot", lambda lines: [*lines, link_line(mark, hash_of(lines[-1]))])
         calls: list[Callable[[], object]] = [
             lambda: bot().current("bot"),
             lambda: bot().history("bot"),

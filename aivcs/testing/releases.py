@@ -21,10 +21,10 @@ from aivcs.errors import (
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata, ReleaseRecord
 from aivcs.model.timestamp import Timestamp
+from aivcs.testing.linking import body_of, hash_of, link_line, relink
 from aivcs.testing.race import race
 from aivcs.testing.refusal import refuses
 from aivcs.testing.release_entries import ReleaseEntryContract
-from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -595,7 +595,7 @@ class ReleaseRegistryContract(ReleaseEntryContract):
         promote(V1, V2)
         open_store().rollback("bot", metadata=ReleaseMetadata("Grüße 🦀", notes="\u2028"))
         lines = read(rewrite, "bot")
-        assert lines == reseal(map(body_of, lines))
+        assert lines == relink(map(body_of, lines))
         assert open_store().head("bot").lines == len(lines) == 3
         assert open_store().head("bot").hash == hash_of(lines[-1])
 
@@ -659,7 +659,7 @@ class ReleaseRegistryContract(ReleaseEntryContract):
     ) -> None:
         promote(V1, V2)
         before = open_store().history("bot")
-        rewrite("bot", lambda lines: reseal(body_of(line) + b',"new":[{}]' for line in lines))
+        rewrite("bot", lambda lines: relink(body_of(line) + b',"new":[{}]' for line in lines))
         assert open_store().history("bot") == before
         assert told(open_store().rollback("bot")) == (3, "rollback", "v1", 1, None)
 
@@ -676,7 +676,7 @@ class ReleaseRegistryContract(ReleaseEntryContract):
         entry: dict[str, object],
     ) -> None:
         promote(V1)
-        rewrite("bot", lambda lines: [*lines, seal(entry, hash_of(lines[-1]))])
+        rewrite("bot", lambda lines: [*lines, link_line(entry, hash_of(lines[-1]))])
         calls: list[Callable[[], object]] = [
             lambda: open_store().current("bot"),
             lambda: open_store().history("bot"),

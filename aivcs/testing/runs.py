@@ -28,9 +28,9 @@ from aivcs.log.bulk_events import parse_events
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
+from aivcs.testing.linking import body_of, hash_of, link_line, relink
 from aivcs.testing.race import race
 from aivcs.testing.refusal import refuses
-from aivcs.testing.sealing import body_of, hash_of, reseal, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,7 +168,7 @@ def at_the_same_moment(lines: list[bytes]) -> list[bytes]:
     body = re.sub(
         rb'"created_at":"[^"]*"', b'"created_at":"2026-01-31T12:00:00.000000Z"', body_of(line)
     )
-    return reseal([body])
+    return relink([body])
 
 
 class RunLedgerContract:
@@ -1063,7 +1063,7 @@ class RunLedgerContract:
         open_store().append_event(told, RunEvent("out of order", seq=50))
         open_store().complete_run(told, DONE)
         lines = read(rewrite, told)
-        assert lines == reseal(map(body_of, lines))
+        assert lines == relink(map(body_of, lines))
         assert open_store().head(told).lines == len(lines) == 8
         assert open_store().head(told).hash == hash_of(lines[-1])
 
@@ -1146,7 +1146,7 @@ class RunLedgerContract:
         self, open_store: OpenStore, rewrite: Rewrite, told: RunId
     ) -> None:
         before, events = open_store().get_run(told), open_store().get_events(told)
-        rewrite(told, lambda lines: reseal(body_of(line) + b',"new":[{}]' for line in lines))
+        rewrite(told, lambda lines: relink(body_of(line) + b',"new":[{}]' for line in lines))
         assert open_store().get_run(told) == before
         assert open_store().get_events(told) == events
         assert open_store().append_event(told, RunEvent("five")) == 5
@@ -1155,7 +1155,7 @@ class RunLedgerContract:
         self, open_store: OpenStore, rewrite: Rewrite, told: RunId
     ) -> None:
         entry = {"type": "pause", "seq": 5}
-        rewrite(told, lambda lines: [*lines, seal(entry, hash_of(lines[-1]))])
+        rewrite(told, lambda lines: [*lines, link_line(entry, hash_of(lines[-1]))])
         with pytest.raises(UnsupportedFormatError):
             open_store().get_events(told)
         with pytest.raises(UnsupportedFormatError):
@@ -1170,7 +1170,7 @@ class RunLedgerContract:
     ) -> None:
         rewrite(
             told,
-            lambda lines: reseal(
+            lambda lines: relink(
                 body_of(line).replace(b'"format":1', b'"format":2') for line in lines
             ),
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from aivcs.util.disk_map_file import SpillFile
+    from aivcs.util.disk_map_file import DiskMapFile
 
     Key = int | str | bytes
     Value = int | bytes | None
@@ -29,7 +29,7 @@ _BLOCK = 512
 """Items of a stack that are moved at once."""
 
 
-class Table:
+class DiskMap:
     """Values by keys, in the order of the keys; these are of one type, and so are the values.
 
     All methods raise `BackendError` where the file cannot be written or read.
@@ -46,7 +46,7 @@ class Table:
         self._limit = LIMIT if limit is None else limit
         self._values: dict[Any, Any] = {}
         self._keys: list[Any] = []  # in order
-        self._file: SpillFile | None = None
+        self._file: DiskMapFile | None = None
 
     def __contains__(self, key: "Key") -> bool:
         """Whether there is such a key."""
@@ -136,15 +136,15 @@ class Table:
     def _spill(self) -> None:
         try:
             # Only now: most tables never need what it imports.
-            from aivcs.util.disk_map_file import SpillFile
+            from aivcs.util.disk_map_file import DiskMapFile
         except ImportError:  # an interpreter that was built without SQLite
             self._limit = 1 << 62
             return
-        self._file = SpillFile(self._values.items())
+        self._file = DiskMapFile(self._values.items())
         self._values, self._keys = {}, []
 
 
-class Stack:
+class DiskStack:
     """Values of which the one pushed last is popped first; such as `marshal` can write.
 
     Methods raise `BackendError` where the file cannot be written or read.
@@ -155,7 +155,7 @@ class Stack:
     def __init__(self) -> None:
         """Begins empty."""
         self._top: list[Any] = []
-        self._below: Table | None = None
+        self._below: DiskMap | None = None
         self._count = 0  # of blocks below
 
     def __bool__(self) -> bool:
@@ -167,7 +167,7 @@ class Stack:
         self._top.append(value)
         if len(self._top) >= 2 * _BLOCK:
             if self._below is None:
-                self._below = Table(4)
+                self._below = DiskMap(4)
             self._below[self._count] = marshal.dumps(self._top[:_BLOCK])
             self._count += 1
             del self._top[:_BLOCK]

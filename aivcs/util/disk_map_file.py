@@ -14,7 +14,7 @@ _CACHE = 128
 """KiB of a database that are held in memory."""
 
 
-class SpillFile:
+class DiskMapFile:
     """A database with one table, `kept`, of a `key` and a `value`.
 
     All methods raise `BackendError` where it cannot be written or read.

@@ -81,7 +81,7 @@ def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
         write_all(fd, piece[:count])
         written += count
     try:
-        writer = BackgroundWriter(fd, sync=sync)
+        writer = WriteBehind(fd, sync=sync)
     except (RuntimeError, ImportError, OSError):
         # There is no thread to be had, or no descriptor to load modules with; it goes without.
         while count := fill(piece):
@@ -96,7 +96,7 @@ def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
         raise
 
 
-class BackgroundWriter:
+class WriteBehind:
     """Writes pieces to a file, in order, in a thread of its own.
 
     Whoever makes one ends it, by `finish` or `abandon`, before closing the file.

@@ -132,7 +132,7 @@ class SqliteLogs:
             count,
         )
         with chain.naming(name):
-            for number, line in chain.right_lines(
+            for number, line in chain.verified_lines(
                 (bytes(line) for (line,) in rows), after.hash, after.lines
             ):
                 yield line, Place(number, chain.hash_of(line) or "")

@@ -39,7 +39,7 @@ def test_what_is_not_there_is_a_lookup_error(pointer):
 
 @pytest.mark.parametrize("pointer", ["foo", "#/foo", "/~", "/~2", "/a~", "/~~0"])
 def test_what_is_no_pointer_is_refused(pointer):
-    with pytest.raises(UsageError, match="is no JSON pointer"):
+    with pytest.raises(UsageError, match="is not a JSON pointer"):
         value_at(RFC, pointer)
 
 

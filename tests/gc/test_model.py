@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from aivcs.commands.store import gc
 from aivcs.store.settings import Settings
-from aivcs.util import disk_map as spill
+from aivcs.util import disk_map
 
 DAY = 86_400
 ABSENT = "ab" * 32
@@ -39,8 +39,8 @@ def reached(names, roots):
 @given(BLOBS, st.sampled_from([0, 3, 2048]))
 def test_what_nothing_reaches_goes_and_what_names_it_goes_before(blobs, limit):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill, "LIMIT", limit)
-        patch.setattr(spill, "_BLOCK", 1 + limit)
+        patch.setattr(disk_map, "LIMIT", limit)
+        patch.setattr(disk_map, "_BLOCK", 1 + limit)
         backend = FolderStore.init(f"{folder}/.aivcs", settings=Settings(durability="none"))
         digests, names, roots, young = [], {}, set(), set()  # type: ignore[var-annotated]
         for number, (parts, is_pinned, is_young, kind) in enumerate(blobs):

@@ -26,7 +26,7 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
 from aivcs.store.settings import Settings
-from aivcs.testing.sealing import body_of, reseal
+from aivcs.testing.linking import body_of, relink
 
 SPEC = ContentDigest("0" * 64)
 OVER = RunSummary(success=True)
@@ -570,19 +570,19 @@ CHANGES = st.sampled_from(
 
 @given(record=RECORDS, code=st.none() | st.just(0), change=CHANGES)
 def test_the_short_way_to_a_row_leads_where_the_long_one_does(record, code, change):
-    first, head = rules.header(record)
-    end, _ = rules.end(
+    first, head = rules.encode_header(record)
+    end, _ = rules.encode_end(
         RunStatus.COMPLETED,
         RunSummary(success=True, exit_code=code),
-        rules.Position(first[:-1]),
+        rules.RunState(first[:-1]),
         record.created_at,
         head,
     )
-    lines = reseal(body_of(line[:-1]).replace(*change) for line in (first, end))
+    lines = relink(body_of(line[:-1]).replace(*change) for line in (first, end))
     log = b"".join(line + b"\n" for line in lines)
     row = survey.sealed_row("abcd", (1, 2, 3, 4), log, log)
     try:
-        wanted = rules.fold(*lines, "abcd")  # type: ignore[arg-type, call-arg]
+        wanted = rules.read_record(*lines, "abcd")  # type: ignore[arg-type, call-arg]
     except StorageError:
         assert row is None
         return

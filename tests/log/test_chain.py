@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from aivcs.errors import IntegrityError, UnsupportedFormatError
 from aivcs.log import chain
-from aivcs.testing import sealing
+from aivcs.testing import linking
 
 BODIES = [
     '{"type":"run","format":1',
@@ -24,7 +24,7 @@ def log(bodies=BODIES):
     """The lines of a log, each with its newline."""
     lines, previous = [], ""
     for body in bodies:
-        line, previous = chain.seal(body, previous)
+        line, previous = chain.link(body, previous)
         lines.append(line)
     return lines
 
@@ -36,7 +36,11 @@ BEFORE = b"".join(LINES[:-1])
 
 
 def told(tail):
-    return None if tail is None else (tail.last, tail.head, tail.end, tail.torn, tail.unended)
+    return (
+        None
+        if tail is None
+        else (tail.last, tail.head, tail.end, tail.truncated, tail.unterminated)
+    )
 
 
 def judge(block, start=0):
@@ -50,27 +54,27 @@ def judge(block, start=0):
 def clean(lines):
     """What is said of a log that is as it should be."""
     last = lines[-1][:-1] if lines else b""
-    return last, sealing.hash_of(last) if last else "", sum(map(len, lines)), b"", False
+    return last, linking.hash_of(last) if last else "", sum(map(len, lines)), b"", False
 
 
-# seal
+# link
 
 
 def test_a_hash_is_that_of_the_hash_before_it_and_the_line_before_it():
-    line, link = chain.seal('{"a":1', "f" * 64)
+    line, link = chain.link('{"a":1', "f" * 64)
     assert link == sha256(b"f" * 64 + b'{"a":1').hexdigest()
     assert line == b'{"a":1,"hash":"' + link.encode() + b'"}\n'
 
 
 def test_nothing_stands_before_the_first_line():
-    line, link = chain.seal('{"a":1', "")
+    line, link = chain.link('{"a":1', "")
     assert link == sha256(b'{"a":1').hexdigest()
-    assert chain.is_right(line[:-1], "")
-    assert not chain.is_right(line[:-1], "0" * 64)
+    assert chain.is_linked(line[:-1], "")
+    assert not chain.is_linked(line[:-1], "0" * 64)
 
 
 def test_the_lines_are_those_of_the_second_implementation():
-    assert [line[:-1] for line in LINES] == sealing.reseal(body.encode() for body in BODIES)
+    assert [line[:-1] for line in LINES] == linking.relink(body.encode() for body in BODIES)
 
 
 @pytest.mark.parametrize(
@@ -88,16 +92,16 @@ def test_the_lines_are_those_of_the_second_implementation():
     ],
 )
 def test_a_line_that_does_not_end_in_a_hash_bears_none_that_is_right(line):
-    previous = sealing.hash_of(LINES[-2])
-    assert not chain.is_right(line, previous)
+    previous = linking.hash_of(LINES[-2])
+    assert not chain.is_linked(line, previous)
 
 
 def test_every_changed_byte_makes_a_line_wrong():
-    previous = sealing.hash_of(LINES[-2])
-    assert chain.is_right(LAST, previous)
+    previous = linking.hash_of(LINES[-2])
+    assert chain.is_linked(LAST, previous)
     for at in range(len(LAST)):
         for byte in {0, 10, 32, 48, LAST[at] ^ 1, LAST[at] ^ 32} - {LAST[at]}:
-            assert not chain.is_right(LAST[:at] + bytes([byte]) + LAST[at + 1 :], previous)
+            assert not chain.is_linked(LAST[:at] + bytes([byte]) + LAST[at + 1 :], previous)
 
 
 # read_tail
@@ -125,7 +129,7 @@ def test_cut_anywhere_a_log_keeps_every_whole_line_and_the_rest_is_torn(nuls):
         rest = LOG[end:size]
         last, head, _, _, _ = clean(kept)
         if rest and LOG[size : size + 1] == b"\n":  # only its newline is missing
-            wanted = (rest, sealing.hash_of(rest), size, b"\0" * nuls, True)
+            wanted = (rest, linking.hash_of(rest), size, b"\0" * nuls, True)
         else:
             wanted = (last, head, end, rest + b"\0" * nuls, False)
         assert judge(LOG[:size] + b"\0" * nuls) == wanted, size
@@ -164,7 +168,7 @@ def test_a_hole_of_whole_sectors_is_an_unfinished_write():
 
 
 def test_a_nul_for_the_last_newline_is_not():
-    wanted = (LAST, sealing.hash_of(LAST), len(LOG) - 1, b"\0", True)
+    wanted = (LAST, linking.hash_of(LAST), len(LOG) - 1, b"\0", True)
     assert judge(LOG[:-1] + b"\0") == wanted
 
 
@@ -207,7 +211,7 @@ def test_whatever_is_behind_the_last_newline_it_is_torn_or_corrupt(rest):
 def test_a_whole_line_without_its_newline_is_followed_by_nulls_or_corrupt(rest):
     said = judge(LOG[:-1] + rest)
     if not rest.strip(b"\0"):
-        assert said == (LAST, sealing.hash_of(LAST), len(LOG) - 1, rest, True)
+        assert said == (LAST, linking.hash_of(LAST), len(LOG) - 1, rest, True)
     elif rest.startswith(b"\n"):
         assert said == judge(LOG + rest[1:])
     else:
@@ -223,10 +227,13 @@ def test_what_is_mended_is_clean(data):
         tail = chain.read_tail(damaged, 0)
     except IntegrityError:
         return
-    mended = damaged[: tail.end] + b"\n" * tail.unended  # type: ignore[union-attr]
+    assert tail is not None
+    mended = damaged[: tail.end] + b"\n" * tail.unterminated
     again = chain.read_tail(mended, 0)
-    assert again.is_clean  # type: ignore[union-attr]
-    assert (again.last, again.head, again.end) == (tail.last, tail.head, tail.end + tail.unended)  # type: ignore[union-attr]
+    assert again is not None
+    assert again.is_clean
+    end = tail.end + tail.unterminated
+    assert (again.last, again.head, again.end) == (tail.last, tail.head, end)
     assert LOG.startswith(mended)
 
 
@@ -249,26 +256,26 @@ def test_the_error_says_where_the_bad_line_begins():
     with pytest.raises(IntegrityError) as caught:
         chain.read_tail(BEFORE + bad + b"\n", 0)
     assert caught.value.where == str(len(BEFORE))
-    assert caught.value.expected == sealing.hash_of(LAST)
-    assert caught.value.actual == sealing.hash_of(
-        sealing.seal(sealing.body_of(bad), sealing.hash_of(LINES[-2]))
+    assert caught.value.expected == linking.hash_of(LAST)
+    assert caught.value.actual == linking.hash_of(
+        linking.link_line(linking.body_of(bad), linking.hash_of(LINES[-2]))
     )
 
 
-# right_lines
+# verified_lines
 
 
 def test_right_lines_are_numbered_from_one_and_lose_their_newlines():
     wanted = [(number, line[:-1]) for number, line in enumerate(LINES, 1)]
-    assert list(chain.right_lines(LINES)) == wanted
-    assert list(chain.right_lines([*LINES[:-1], LAST])) == wanted
-    assert list(chain.right_lines([])) == []
+    assert list(chain.verified_lines(LINES)) == wanted
+    assert list(chain.verified_lines([*LINES[:-1], LAST])) == wanted
+    assert list(chain.verified_lines([])) == []
 
 
 def test_right_lines_can_go_on_in_the_middle():
     assert (
-        list(chain.right_lines(LINES[2:], sealing.hash_of(LINES[1]), 2))
-        == list(chain.right_lines(LINES))[2:]
+        list(chain.verified_lines(LINES[2:], linking.hash_of(LINES[1]), 2))
+        == list(chain.verified_lines(LINES))[2:]
     )
 
 
@@ -288,7 +295,7 @@ def test_right_lines_can_go_on_in_the_middle():
 )
 def test_a_full_read_names_the_first_line_that_is_wrong(number, edit):
     changed = b"".join([*LINES[: number - 1], edit(LINES[number - 1]), *LINES[number:]])
-    lines = chain.right_lines(changed.splitlines(keepends=True))
+    lines = chain.verified_lines(changed.splitlines(keepends=True))
     if number == 5 and edit(LINES[4]) == b"":
         assert len(list(lines)) == 4  # what a head kept elsewhere is for
         return
@@ -308,7 +315,7 @@ def test_a_line_has_its_members():
         "type": "event",
         "seq": 4,
         "payload": None,
-        "hash": sealing.hash_of(LAST),
+        "hash": linking.hash_of(LAST),
     }
 
 

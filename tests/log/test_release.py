@@ -151,7 +151,7 @@ def test_an_entry_comes_back_from_its_line(spec, label, notes, actor):
     line, link = release.line_of(record, "")
     assert release.record_of(line[:-1]) == record
     assert line.count(b"\n") == 1
-    assert chain.is_right(line[:-1], "")
+    assert chain.is_linked(line[:-1], "")
     assert chain.hash_of(line[:-1]) == link
     assert release.seq_of(line[:-1]) == 1
 

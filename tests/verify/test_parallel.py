@@ -19,7 +19,7 @@ from aivcs.cli.session.context import Context
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.store.settings import Settings
-from aivcs.testing.sealing import body_of, reseal
+from aivcs.testing.linking import body_of, relink
 
 ALL = frozenset({"blobs", "runs", "releases"})
 
@@ -162,7 +162,7 @@ def test_a_log_with_very_many_problems_is_summed_up(store, monkeypatch):
     store.runs.append_event(run, RunEvent("step"))
     log = Path(store.path, "runs", run[:2], f"{run}.jsonl")
     first, event = map(body_of, log.read_bytes().splitlines())
-    log.write_bytes(b"".join(line + b"\n" for line in reseal([first, *[event] * 6])))
+    log.write_bytes(b"".join(line + b"\n" for line in relink([first, *[event] * 6])))
     found = [finding for finding in store.verify(ALL) if run in finding.where]
     assert [finding.line for finding in found] == [3, 4, None]
     assert found[-1].severity == "damage"

@@ -31,7 +31,7 @@ from aivcs.model.run import RunEvent, RunId, RunMetadata, RunStatus, RunSummary
 from aivcs.store.finding import Finding
 from aivcs.store.settings import Settings
 from aivcs.testing.release_entries import FINGERPRINT, SIGNATURE
-from aivcs.util.disk_map import Table
+from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -595,7 +595,7 @@ def _agreeing(one: str, other: str) -> int:
         ([block(3, SPEC, 2, "freeze")], 3, "newer aivcs"),
         ([signature(3, signed_hash=ABSENT)], 3, "it signs the hash"),
         ([signature(3, signed_seq=3)], 3, "no mark"),
-        ([signature(3, signature="x")], 3, "no SSH signature"),
+        ([signature(3, signature="x")], 3, "not an SSH signature"),
         ([signature(3, fingerprint="SHA256:x")], 3, "fingerprint"),
         ([block(3, SPEC, 2), signature(4, signed_seq=3, block_seq=3)], 4, "no release"),
         ([entry(3, OTHER, 3, 1, forced=False)], 3, "no release"),
@@ -702,7 +702,8 @@ def test_whatever_the_registry_writes_satisfies_the_rules(
     ]
     numbered = enumerate(link(bodies).splitlines(), 1)
     assert (
-        list(release_problems(numbered, "agent", lambda digest: True, partial(Table, limit))) == []
+        list(release_problems(numbered, "agent", lambda digest: True, partial(DiskMap, limit)))
+        == []
     )
 
 

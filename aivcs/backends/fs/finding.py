@@ -23,17 +23,17 @@ EMPTY = "a crash left it before its first line: it counts as absent, and may be 
 
 def torn(name: str, lines: int, tail: "Tail") -> Finding:
     """Returns the finding for the end of a log that is torn, or lacks its newline."""
-    if tail.unended:
+    if tail.unterminated:
         what = "the last line lacks its newline" + (
-            f" and {len(tail.torn)} bytes of NULs follow it" if tail.torn else ""
+            f" and {len(tail.truncated)} bytes of NULs follow it" if tail.truncated else ""
         )
         return Finding(
             NOTICE, name, lines, what, "nothing is lost: the next append writes the newline"
         )
-    what = f"behind the last whole line stand {len(tail.torn)} bytes of an interrupted write"
+    what = f"behind the last whole line stand {len(tail.truncated)} bytes of an interrupted write"
     if not lines:
-        what = f"there is no whole line, only {len(tail.torn)} bytes of an interrupted write"
-    if b"\n" in tail.torn:
+        what = f"there is no whole line, only {len(tail.truncated)} bytes of an interrupted write"
+    if b"\n" in tail.truncated:
         what += "; there are NULs among them, as file systems leave after a power cut"
     return Finding(
         NOTICE,

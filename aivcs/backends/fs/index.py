@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.log.run_filter import Selection
+    from aivcs.log.run_filter import RunFilter
 
     Row = tuple[Any, ...]
     Stamp = tuple[int, int, int, int]
@@ -151,16 +151,16 @@ class Index:
         return {row[0]: row for row in rows}
 
     def newest(
-        self, selection: "Selection", before: "tuple[str, str] | None", number: int
+        self, run_filter: "RunFilter", before: "tuple[str, str] | None", number: int
     ) -> "list[Row]":
         """Returns the newest rows that fit, whatever their tags.
 
         Args:
-            selection: What is wanted.
+            run_filter: What is wanted.
             before: Only those that come behind the run with this moment of creation and this id.
             number: At most so many.
         """
-        conditions, values = _conditions(selection)
+        conditions, values = _conditions(run_filter)
         if before is not None:
             conditions.append("(created_at, run_id) < (?, ?)")
             values += before
@@ -171,16 +171,16 @@ class Index:
         )
 
     def outcomes(
-        self, selection: "Selection", after: str, number: int
+        self, run_filter: "RunFilter", after: str, number: int
     ) -> "list[tuple[str, str, str, str, int | None]]":
         """Returns id, agent, status, moment of creation and duration of runs that fit, by id.
 
         Args:
-            selection: What is wanted; its tags do not count.
+            run_filter: What is wanted; its tags do not count.
             after: Only those whose ids come behind this one.
             number: At most so many.
         """
-        conditions, values = _conditions(selection)
+        conditions, values = _conditions(run_filter)
         return self._all(
             f"{_SELECT_OUTCOMES} WHERE {' AND '.join(conditions)} AND run_id > ? "
             "ORDER BY run_id LIMIT ?",
@@ -242,13 +242,13 @@ class Index:
         return rows
 
 
-def _conditions(selection: "Selection") -> "tuple[list[str], list[str]]":
+def _conditions(run_filter: "RunFilter") -> "tuple[list[str], list[str]]":
     """What is wanted of a readable run, whatever its tags: conditions, and the values in them."""
     wanted = [
-        ("agent_name = ?", selection.agent_name),
-        ("status = ?", selection.status),
-        ("spec_digest = ?", selection.spec_digest),
-        ("created_at >= ?", selection.since),
+        ("agent_name = ?", run_filter.agent_name),
+        ("status = ?", run_filter.status),
+        ("spec_digest = ?", run_filter.spec_digest),
+        ("created_at >= ?", run_filter.since),
     ]
     conditions = ["status IS NOT NULL", *(text for text, value in wanted if value is not None)]
     return conditions, [str(value) for _, value in wanted if value is not None]

@@ -8,7 +8,7 @@ from aivcs.backends.fs.index import NAME, BrokenError, Index, remove
 from aivcs.backends.fs.logfile import FileLogDriver
 from aivcs.backends.fs.survey import count_contradictions
 from aivcs.errors import BackendError, RunNotFoundError
-from aivcs.log.run import fold
+from aivcs.log.run import read_record
 from aivcs.log.verify_run import NOTICE
 from aivcs.store.finding import Finding
 from aivcs.store.runs import LogRunLedger
@@ -29,7 +29,7 @@ def check_index(folder: "Folder") -> "Iterator[Finding]":
         with logs.look(f"run/{run_id}") as log:
             if log is None:
                 raise RunNotFoundError(run_id)
-            return fold(log.first(), log.last, run_id)
+            return read_record(log.first(), log.last, run_id)
 
     try:
         with Index(folder) as index:

@@ -61,7 +61,7 @@ class LogLines:
     def first(self) -> bytes:
         """Returns the first line."""
         line, _ = self._line_at(0, self.size())
-        if not chain.is_right(line, ""):
+        if not chain.is_linked(line, ""):
             raise self._damaged_at(0)
         return line
 
@@ -77,7 +77,7 @@ class LogLines:
             number: How many lines stand before it.
         """
         try:
-            for _, line in chain.right_lines(self.between(start, end), previous, number):
+            for _, line in chain.verified_lines(self.between(start, end), previous, number):
                 yield line
         except IntegrityError as error:
             raise chain.damaged_line(
@@ -122,7 +122,7 @@ class LogLines:
                     if begin
                     else ""
                 )
-                if previous is None or not chain.is_right(line, previous):
+                if previous is None or not chain.is_linked(line, previous):
                     raise self._damaged_at(start + begin)
                 yield line
                 stop = begin
@@ -160,7 +160,7 @@ class LogLines:
             elif found > seq:
                 high = middle
             else:
-                if not chain.is_right(line, self._hash_before(begin)):
+                if not chain.is_linked(line, self._hash_before(begin)):
                     raise self._damaged_at(begin)
                 return line
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.survey import Survey
-    from aivcs.log.run_filter import Outcome, Selection
+    from aivcs.log.run_filter import Outcome, RunFilter
     from aivcs.model.run import RunRecord
     from aivcs.store.contracts import RunLedger
     from aivcs.store.listing import Unreadable
@@ -42,26 +42,26 @@ class IndexedListing(Listing):
         super().__init__(ledger, unreadable)
         self._folder = folder
 
-    def newest(self, selection: "Selection", limit: "int | None") -> "Iterator[RunRecord]":
+    def newest(self, run_filter: "RunFilter", limit: "int | None") -> "Iterator[RunRecord]":
         """Yields the runs that fit, newest first, at most so many."""
         # A log that was overwritten in place may say that a run goes on which the index calls over:
         # only who looks at every log finds it. Else it is enough to prove the rows that are shown.
-        every = limit is None or selection.status is RunStatus.RUNNING
+        every = limit is None or run_filter.status is RunStatus.RUNNING
         found = self._survey(every=every)
         if found is None:
-            yield from super().newest(selection, limit)
+            yield from super().newest(run_filter, limit)
             return
         self._tell_unread(found)
         changed = [record_of(row) for row in found.rows.values() if row[STATUS] is not None]
-        changed = sorted(filter(selection.fits, changed), key=age)
+        changed = sorted(filter(run_filter.fits, changed), key=age)
         hidden = found.rows.keys() | found.gone
         number = _CHUNK
-        if limit is not None and not selection.tags:
+        if limit is not None and not run_filter.tags:
             number = min(limit + len(hidden), _CHUNK)
-        others = self._from_index(selection, hidden, number, proven=every)
+        others = self._from_index(run_filter, hidden, number, proven=every)
         yield from islice(_merged(changed, others), limit)
 
-    def outcomes(self, selection: "Selection") -> "Iterator[Outcome]":
+    def outcomes(self, run_filter: "RunFilter") -> "Iterator[Outcome]":
         """Yields what `RunLedger.iter_outcomes` does of the runs that fit, whatever their tags."""
         found = self._survey(every=True)
         last, hidden = "", set[str]()
@@ -69,11 +69,11 @@ class IndexedListing(Listing):
             self._tell_unread(found)
             hidden = found.rows.keys() | found.gone
             changed = (record_of(row) for row in found.rows.values() if row[STATUS] is not None)
-            yield from map(outcome_of, filter(selection.fits, changed))
+            yield from map(outcome_of, filter(run_filter.fits, changed))
             try:
                 while True:
                     with Index(self._folder) as index:
-                        rows = index.outcomes(selection, last, _OUTCOMES)
+                        rows = index.outcomes(run_filter, last, _OUTCOMES)
                     for run_id, agent, status, created_at, duration in rows:
                         if run_id not in hidden:
                             yield agent, RunStatus(status), Timestamp.stored(created_at), duration
@@ -84,7 +84,7 @@ class IndexedListing(Listing):
                 pass  # it was there a moment ago; the logs say the rest
         others = self if found is None else self._silent()
         for record in others.everything():
-            if record.run_id > last and record.run_id not in hidden and selection.fits(record):
+            if record.run_id > last and record.run_id not in hidden and run_filter.fits(record):
                 yield outcome_of(record)
 
     def count(self) -> "dict[RunStatus, int]":
@@ -136,28 +136,28 @@ class IndexedListing(Listing):
         return Listing(self._ledger, lambda *_: None)
 
     def _from_index(
-        self, selection: "Selection", hidden: "Collection[str]", number: int, *, proven: bool
+        self, run_filter: "RunFilter", hidden: "Collection[str]", number: int, *, proven: bool
     ) -> "Iterator[RunRecord]":
         """Yields what the index knows of those that fit, newest first, without some of them."""
         before = None
         while True:
             try:
                 with Index(self._folder) as index:
-                    rows = index.newest(selection, before, number)
+                    rows = index.newest(run_filter, before, number)
                 is_last = len(rows) < number
                 rows.reverse()
                 while rows:
                     row = rows.pop()  # which is let go of as it is handed out
                     record = record_of(row)
                     before = age(record)
-                    if record.run_id in hidden or (selection.tags and not selection.fits(record)):
+                    if record.run_id in hidden or (run_filter.tags and not run_filter.fits(record)):
                         continue
                     if proven or is_as_read(self._folder, row):
                         yield record
                     else:
-                        yield from filter(selection.fits, self.get(record.run_id))
+                        yield from filter(run_filter.fits, self.get(record.run_id))
             except BrokenError:  # it was there a moment ago
-                for record in self._silent().newest(selection, None):
+                for record in self._silent().newest(run_filter, None):
                     if record.run_id not in hidden and (before is None or age(record) < before):
                         yield record
                 return

@@ -11,7 +11,7 @@ from aivcs.log import verify_run as rules
 from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE, NOTICE
 from aivcs.store.finding import Finding
-from aivcs.util.disk_map import Table
+from aivcs.util.disk_map import DiskMap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class LogCheck:
         """Returns what judges the log of a run, given by its path below the store."""
 
         def check(lines: "Iterable[tuple[int, bytes]]") -> "Iterator[rules.Problem]":
-            return rules.run_problems(lines, run_id, self._places.has_blob, Table)
+            return rules.run_problems(lines, run_id, self._places.has_blob, DiskMap)
 
         return lambda report: self._log(report, "runs", name, check)
 
@@ -50,7 +50,7 @@ class LogCheck:
         """Returns what judges the log of a name, given by its path below the store, too."""
 
         def check(lines: "Iterable[tuple[int, bytes]]") -> "Iterator[rules.Problem]":
-            return release_problems(lines, name, self._places.has_blob, Table)
+            return release_problems(lines, name, self._places.has_blob, DiskMap)
 
         return lambda report: self._log(report, "releases", path, check)
 

@@ -277,7 +277,7 @@ class LockedLog:
         about to be acknowledged a second time.
 
         Args:
-            lines: Lines as `chain.seal` makes them, linked to the last one.
+            lines: Lines as `chain.link` makes them, linked to the last one.
             sync: Whether to wait until they are durable.
 
         Raises:
@@ -313,16 +313,16 @@ class LockedLog:
     def _mend(self, tail: chain.Tail) -> chain.Tail:
         """Brings a torn end in order, what is cut being kept aside first; returns the new end."""
         path = self._folder.path(self._name)
-        if tail.torn.strip(b"\0"):
-            self._folder.keep_aside(f"{self._name.replace('/', '-')}.{tail.end}", tail.torn)
+        if tail.truncated.strip(b"\0"):
+            self._folder.keep_aside(f"{self._name.replace('/', '-')}.{tail.end}", tail.truncated)
         try:
             os.ftruncate(self._fd, tail.end)
-            if tail.unended:
+            if tail.unterminated:
                 files.write_all(self._fd, b"\n")
         except OSError as error:
             raise BackendError(f"cannot mend the torn end of {path}: {error.strerror}") from error
         files.sync_file(self._fd, path)
-        return chain.Tail(tail.last, tail.end + tail.unended, b"", before=tail.before)
+        return chain.Tail(tail.last, tail.end + tail.unterminated, b"", before=tail.before)
 
     def _cut_back(self, *, sync: bool) -> None:
         """Removes what a failed write left behind the end."""

@@ -68,11 +68,11 @@ def mend_log(folder: Folder, name: str, check: Rules) -> str:
             LockedLog(folder, name, fd)
     finally:
         os.close(fd)
-    if tail.unended:
+    if tail.unterminated:
         return "its newline was added"
-    if not tail.torn.strip(b"\0"):
-        return f"{len(tail.torn)} NULs were cut off"
-    return f"{len(tail.torn)} bytes were cut off and kept in damaged/"
+    if not tail.truncated.strip(b"\0"):
+        return f"{len(tail.truncated)} NULs were cut off"
+    return f"{len(tail.truncated)} bytes were cut off and kept in damaged/"
 
 
 def remove_leftover(folder: Folder, name: str) -> str:

@@ -75,7 +75,7 @@ class MemoryLogDriver:
             after = START
         place = after
         try:
-            for number, line in chain.right_lines(lines[after.lines :], after.hash, after.lines):
+            for number, line in chain.verified_lines(lines[after.lines :], after.hash, after.lines):
                 place = Place(number, chain.hash_of(line) or "")
                 yield line, place
         except IntegrityError as error:

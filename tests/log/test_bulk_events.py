@@ -86,7 +86,7 @@ def test_a_text_is_what_stands_in_the_log():
         b'{"kind": "k\xc3\xbc", "payload": {"b": 1.50, "a": [ 1e2 , "\\u00e9\\/" ]}}\r',
         b'{"timestamp":"2026-01-31T14:00:00.5+01:00","kind":"k"}',
     ]
-    assert parse_events(lines, 1 << 20, NOW).texts == [  # type: ignore[union-attr]
+    assert parse_events(lines, 1 << 20, NOW).bodies == [  # type: ignore[union-attr]
         '"kind":"kü","payload":{"b":1.5,"a":[100.0,"é/"]},"timestamp":"2026-01-31T12:00:00.000000Z"'.encode(),
         b'"kind":"k","payload":{},"timestamp":"2026-01-31T13:00:00.500000Z"',
     ]

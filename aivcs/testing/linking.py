@@ -26,7 +26,7 @@ def hash_of(line: bytes) -> str:
     return link
 
 
-def seal(entry: dict[str, Any] | bytes, previous: str) -> bytes:
+def link_line(entry: dict[str, Any] | bytes, previous: str) -> bytes:
     """Returns the line of an entry, or of a line's body, that follows the hash `previous`."""
     if isinstance(entry, dict):
         entry = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
@@ -34,9 +34,9 @@ def seal(entry: dict[str, Any] | bytes, previous: str) -> bytes:
     return entry + b',"hash":"' + link.encode() + b'"}'
 
 
-def reseal(bodies: Iterable[bytes]) -> list[bytes]:
+def relink(bodies: Iterable[bytes]) -> list[bytes]:
     """Returns lines with new hashes from their bodies: a history rewritten by an expert."""
     lines: list[bytes] = []
     for body in bodies:
-        lines.append(seal(body, hash_of(lines[-1]) if lines else ""))
+        lines.append(link_line(body, hash_of(lines[-1]) if lines else ""))
     return lines

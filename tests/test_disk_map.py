@@ -5,8 +5,8 @@ import builtins
 import pytest
 from hypothesis import given, strategies as st
 
-from aivcs.util import disk_map as spill
-from aivcs.util.disk_map import Stack, Table
+from aivcs.util import disk_map
+from aivcs.util.disk_map import DiskMap, DiskStack
 
 KEYS = st.integers(0, 40)
 CHANGES = st.lists(st.tuples(st.sampled_from(["set", "add", "pop"]), KEYS, st.integers(0, 9)))
@@ -15,7 +15,7 @@ LIMITS = st.sampled_from([0, 3, 1000])  # at once in a file, soon, and never
 
 def changed(limit, changes, key_of):
     """A table and a dict after the same changes."""
-    table, plain = Table(limit), {}
+    table, plain = DiskMap(limit), {}
     for what, number, value in changes:
         key = key_of(number)
         if what == "set":
@@ -47,7 +47,7 @@ def test_the_floor_is_the_greatest_key_that_is_not_greater(limit, changes, key):
 
 @pytest.mark.parametrize("limit", [2000, 100])
 def test_keys_may_come_and_go_while_they_are_read(limit):
-    table = Table(limit)
+    table = DiskMap(limit)
     for number in range(0, 1500, 2):
         table.add(number)
     seen = []
@@ -63,8 +63,8 @@ def test_keys_may_come_and_go_while_they_are_read(limit):
 @given(st.lists(st.one_of(st.just("pop"), st.tuples(st.binary(max_size=3), st.integers()))))
 def test_a_stack_says_what_a_list_says(steps):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill, "_BLOCK", 2)
-        stack, plain = Stack(), []
+        patch.setattr(disk_map, "_BLOCK", 2)
+        stack, plain = DiskStack(), []
         for step in steps:
             if step != "pop":
                 stack.push(step)
@@ -86,7 +86,7 @@ def test_without_sqlite_all_stays_in_memory(monkeypatch):
         return imported(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    table = Table(2)
+    table = DiskMap(2)
     for number in range(10):
         table.add(number)
     assert list(table.keys()) == list(range(10))
