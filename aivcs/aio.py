@@ -13,9 +13,9 @@ Each class has the names, methods and guarantees of its sync twin in `aivcs.stor
 a worker thread (`asyncio.to_thread`), so the event loop is never blocked and the context variables
 of the caller are seen. Callbacks and iterables that a method is given are called there, too.
 
-Cancellation: a thread cannot be interrupted. A cancelled await is no longer waited for, but what
-the thread is doing goes on and may well be stored; it is not undone. Who must know looks
-afterwards, or retries with an explicit seq or `expect`, for which a retry is safe.
+Cancellation: a thread cannot be interrupted. A cancelled await returns at once, but the change in
+the thread continues, may well be stored, and is not undone. To be sure, look afterwards, or retry
+with an explicit seq or `expect`, which makes a retry safe.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _CHUNK = 256
-"""Items fetched in one visit to a thread; a visit costs more than most items."""
+"""Items fetched per call of a thread; a call costs more than most items."""
 
 
 def _awaited(
@@ -104,19 +104,19 @@ class AsyncStream:
     """The bytes of a blob, verified as they are read; an async context manager."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        """Takes the sync stream, which `close` closes."""
+        """Wraps the sync stream, which `close` closes."""
         self._stream = stream
 
     async def read(self, size: int = -1) -> bytes:
         """Returns up to `size` bytes, or all that are left; none at the end.
 
         Raises:
-            IntegrityError: At the end, if what was read is not the content.
+            IntegrityError: The blob is damaged; raised at the end.
         """
         return await to_thread(self._stream.read, size)
 
     async def close(self) -> None:
-        """Lets go of the blob; closing again is harmless."""
+        """Closes the stream; closing it again is harmless."""
         await to_thread(self._stream.close)
 
     async def __aenter__(self) -> AsyncStream:
@@ -129,7 +129,7 @@ class AsyncStream:
 
 
 class CasStore:
-    """The async twin of `aivcs.store.contracts.CasStore`."""
+    """Blobs by the SHA-256 of their content; the async twin of `contracts.CasStore`."""
 
     def __init__(self, store: storage.CasStore) -> None:
         """Takes the sync store; `wrap` does it for each kind."""
@@ -141,7 +141,15 @@ class CasStore:
     get = _awaited(storage.CasStore.get)
 
     async def open(self, digest: ContentDigest) -> AsyncStream:
-        """As `CasStore.open` of the contracts: `async with await store.open(digest) as stream`."""
+        """Returns a stream of a blob's bytes, verified once it has been read to its end.
+
+            async with await store.open(digest) as stream:
+                data = await stream.read()
+
+        Raises:
+            NotFoundError: No blob has this digest.
+            IntegrityError: The blob is damaged; raised by `read`, at the end.
+        """
         return AsyncStream(await to_thread(self._sync.open, digest))
 
     contains = _awaited(storage.CasStore.contains)
@@ -150,7 +158,7 @@ class CasStore:
 
 
 class RunLedger:
-    """The async twin of `aivcs.store.contracts.RunLedger`."""
+    """Runs and their events, durable once acknowledged; the async twin of `contracts.RunLedger`."""
 
     def __init__(self, store: storage.RunLedger) -> None:
         """Takes the sync store; `wrap` does it for each kind."""
@@ -175,7 +183,7 @@ class RunLedger:
 
 
 class ReleaseRegistry:
-    """The async twin of `aivcs.store.contracts.ReleaseRegistry`, below policies like it.
+    """The stack of releases under each name, without policies; twin of `contracts.ReleaseRegistry`.
 
     A view reads its log, so plan in a thread:
 
@@ -228,10 +236,10 @@ def wrap(store: Any) -> CasStore | RunLedger | ReleaseRegistry:
     there can be several.
 
     Args:
-        store: Any object that fulfils one of the three contracts; which one is told by its methods.
+        store: An object with all methods of one of the three contracts.
 
     Raises:
-        TypeError: It fulfils none of them, or is async already.
+        TypeError: The object has the methods of none of them, or is async already.
     """
     for twin in (CasStore, RunLedger, ReleaseRegistry):
         methods = [getattr(store, name, None) for name in dir(twin) if not name.startswith("_")]
@@ -239,7 +247,7 @@ def wrap(store: Any) -> CasStore | RunLedger | ReleaseRegistry:
             if any(map(iscoroutinefunction, methods)):
                 raise TypeError(f"{type(store).__name__} is async already")
             return twin(store)
-    raise TypeError(f"{type(store).__name__} is no CasStore, RunLedger or ReleaseRegistry")
+    raise TypeError(f"{type(store).__name__} is not a CasStore, RunLedger or ReleaseRegistry")
 
 
 class ActiveRun:
@@ -250,7 +258,7 @@ class ActiveRun:
     """
 
     def __init__(self, run: active_run.ActiveRun) -> None:
-        """Takes a run that is RUNNING."""
+        """Wraps a run that is RUNNING."""
         self._sync = run
 
     log = _awaited(active_run.ActiveRun.log)
@@ -266,14 +274,16 @@ class ActiveRun:
 
     @property
     def final_state(self) -> ContentDigest | None:
-        """The digest of the run's final state, which is recorded when it ends, or None."""
+        """The digest of the run's final state, recorded when the run ends; or None."""
         return self._sync.final_state
 
     async def set_final_state(self, digest: str | None) -> None:
-        """Sets `final_state`; a prefix of a digest is looked up in a thread.
+        """Sets `final_state` to a digest or a unique prefix of one, which is resolved in a thread.
 
         Raises:
-            StorageError: As `Repository.resolve_digest`.
+            InvalidDigestError: The text is not a prefix of a digest.
+            NotFoundError: No blob begins with the prefix.
+            AmbiguousError: Several blobs do.
         """
         await to_thread(setattr, self._sync, "final_state", digest)
 
@@ -290,7 +300,7 @@ class StartingRun:
     """A run about to be started: await it for an `ActiveRun`, or enter it with `async with`."""
 
     def __init__(self, start: Callable[[], active_run.ActiveRun]) -> None:
-        """Takes what starts the run; nothing is started yet."""
+        """Takes the function that starts the run; starts nothing yet."""
         self._start = start
         self._run: ActiveRun | None = None
 
@@ -328,7 +338,7 @@ class Repository:
     """The async twin of `aivcs.Repository`; its stores are async, too."""
 
     def __init__(self, repo: repository.Repository) -> None:
-        """Takes an open repository; or use `init`, `open` or `discover`."""
+        """Wraps an open repository; or use `init`, `open` or `discover`."""
         self._sync = repo
 
     @classmethod
@@ -340,7 +350,14 @@ class Repository:
         private: bool = False,
         settings: Settings | None = None,
     ) -> Repository:
-        """As `aivcs.Repository.init`."""
+        """Makes a store in a folder, `FOLDER/.aivcs`; repeating it is harmless.
+
+        Arguments as for `aivcs.Repository.init`.
+
+        Raises:
+            UsageError: The folder is inside a store.
+            BackendError: The store cannot be made.
+        """
         init = repository.Repository.init
         return cls(await to_thread(init, folder, shared=shared, private=private, settings=settings))
 
@@ -348,19 +365,31 @@ class Repository:
     async def open(
         cls, store: str | os.PathLike[str], settings: Settings | None = None
     ) -> Repository:
-        """As `aivcs.Repository.open`."""
+        """Opens a store by its path, the folder that holds `format`, or by its URL.
+
+        Raises:
+            NoRepositoryError: There is no store.
+            UnsupportedFormatError: A later version made the store.
+            UsageError: The scheme is unknown, or the store's configuration is invalid.
+        """
         return cls(await to_thread(repository.Repository.open, store, settings))
 
     @classmethod
     async def discover(
         cls, start: str | os.PathLike[str] = ".", settings: Settings | None = None
     ) -> Repository:
-        """As `aivcs.Repository.discover`."""
+        """Opens the store of a folder: its own `.aivcs`, or the nearest one above it.
+
+        It does not check who owns the store; the command line does.
+
+        Raises:
+            NoRepositoryError: There is no store.
+        """
         return cls(await to_thread(repository.Repository.discover, start, settings))
 
     @property
     def path(self) -> str:
-        """Where the store is."""
+        """The path or URL of the store."""
         return self._sync.path
 
     @property
@@ -407,7 +436,7 @@ async def _iterate(begin: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
             if len(items) < _CHUNK:
                 return
     finally:
-        # In a thread too: it waits for a `take` whose await was cancelled and which still runs.
+        # In a thread, too: it waits for a `take` that still runs after its await was cancelled.
         await to_thread(source.close)
 
 
@@ -420,19 +449,19 @@ class _Source(Generic[T]):
         self._lock = Lock()
 
     def take(self, number: int) -> tuple[list[T], Exception | None]:
-        """The next items, fewer at the end; and the error that stands behind them, if any."""
+        """The next items, fewer at the end; and the error raised after them, if any."""
         items: list[T] = []
         with self._lock:
             try:
                 if self._iterator is None:
                     self._iterator = self._begin()
                 items.extend(islice(self._iterator, number))
-            except Exception as error:  # noqa: BLE001 raised again behind the items
+            except Exception as error:  # noqa: BLE001 raised again after the items
                 return items, error
         return items, None
 
     def close(self) -> None:
-        """Closes the iterator, if it can be closed; what it holds open is not left to chance."""
+        """Closes the iterator, if it can be closed, so that it frees its resources now."""
         with self._lock:
             close = getattr(self._iterator, "close", None)
             if close is not None:

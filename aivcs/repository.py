@@ -1,4 +1,4 @@
-"""A repository: the three stores of one place, and the short names people use for what is in them.
+"""A repository: blobs, runs and releases of one store, and short names for them.
 
     repo = Repository.init("project")        # or open(path), or discover(folder)
     digest = repo.blobs.put(b"You are a careful engineer.")
@@ -6,8 +6,8 @@
         run.log("tool_called", {"tool_name": "search"})
     repo.promote("bot", digest, by="alice")
 
-Knows no backend's inside: a store is opened by the scheme of its name, and used through the
-contracts and its driver (`aivcs.store.driver`).
+It depends on no backend: a store is opened by the scheme of its URL, and used through the contracts
+and its driver (`aivcs.store.driver`).
 """
 
 import os
@@ -37,26 +37,26 @@ SCHEMES = {
     "file": "aivcs.backends.fs:FileBackend",
     "memory": "aivcs.backends.memory:MemoryBackend",
 }
-"""What opens and makes the stores of each scheme of URLs, as module and class; loaded when used."""
+"""The backend of each URL scheme, as module and class; loaded when used."""
 CONFIG = "config.toml"
 """The document that holds a store's configuration."""
 MIN_PREFIX = 4
-"""Characters of a digest or run id that may stand for all of it, at least."""
+"""Characters of a prefix of a digest or run id, at least."""
 LAST = "@last"
-"""The name of the newest run that this user made."""
-_SHOWN = 5
-"""Candidates named when a prefix is ambiguous."""
+"""The name of the newest run that this user started."""
+_MAX_CANDIDATES = 5
+"""Candidates that the error for an ambiguous prefix names, at most."""
 
 
 class Repository:
-    """The stores of one place.
+    """The blobs, runs and releases of one store.
 
     Attributes:
-        store: What keeps them; for maintenance, not for use.
+        store: The backend; for maintenance only.
         blobs: The `CasStore`.
         runs: The `RunLedger`.
-        releases: The `ReleaseRegistry`. It is below policies: `promote` and `rollback` of the
-            repository apply them.
+        releases: The `ReleaseRegistry`, which applies no policies; `promote` and `rollback` of the
+            repository do.
     """
 
     __slots__ = ("_runs", "store")
@@ -75,17 +75,17 @@ class Repository:
         private: bool = False,
         settings: "Settings | None" = None,
     ) -> "Repository":
-        """Makes a store in a folder, `FOLDER/.aivcs`; doing it again is harmless.
+        """Makes a store in a folder, `FOLDER/.aivcs`; repeating it is harmless.
 
         Args:
-            folder: The folder the store belongs to; made if it is not there.
+            folder: The folder that the store belongs to; made if it does not exist.
             shared: Whether the folder's group may write.
-            private: Whether nobody but its owner may read or write; else the umask says it.
-            settings: How the store behaves while it is open.
+            private: Whether only the owner may read and write; otherwise the umask decides.
+            settings: The settings of this opening.
 
         Raises:
-            UsageError: The folder is inside of a store.
-            BackendError: It cannot be made.
+            UsageError: The folder is inside a store.
+            BackendError: The store cannot be made.
         """
         scheme, where = _split(folder)
         backend = load_backend(scheme)
@@ -103,13 +103,13 @@ class Repository:
         """Opens a store by its path, the folder that holds `format`, or by its URL.
 
         Args:
-            store: A path, or an URL of a scheme of `SCHEMES`.
-            settings: How the store behaves, or what makes that of the text of the store's own
-                configuration; None takes that configuration alone.
+            store: A path, or a URL with a scheme of `SCHEMES`.
+            settings: The settings, or a function that makes them from the text of the store's own
+                configuration; None uses that configuration alone.
 
         Raises:
             NoRepositoryError: There is no store.
-            UnsupportedFormatError: It was made by a later version.
+            UnsupportedFormatError: A later version made the store.
             UsageError: The scheme is unknown, or the store's configuration is invalid.
         """
         scheme, where = _split(store)
@@ -119,18 +119,18 @@ class Repository:
     def discover(
         cls, start: "str | os.PathLike[str]" = ".", settings: "Settings | Configure | None" = None
     ) -> "Repository":
-        """Opens the store that a folder belongs to: its own `.aivcs`, or the nearest above it.
+        """Opens the store of a folder: its own `.aivcs`, or the nearest one above it.
 
-        Whose store that is, is the caller's to check; the command line does.
+        It does not check who owns the store; the command line does.
 
         Raises:
-            NoRepositoryError: There is none.
+            NoRepositoryError: There is no store.
         """
         return cls.open(find_store(start), settings)
 
     @property
     def path(self) -> str:
-        """Where the store is: a path, or an URL."""
+        """The path or URL of the store."""
         return self.store.url
 
     @property
@@ -152,7 +152,7 @@ class Repository:
 
     @property
     def releases(self) -> "ReleaseRegistry":
-        """The releases, below all policies: use `promote` and `rollback` of the repository."""
+        """The releases, without policies: `promote` and `rollback` of the repository apply them."""
         from aivcs.store.releases import LogReleaseRegistry
 
         return LogReleaseRegistry(self.store.logs)
@@ -170,15 +170,16 @@ class Repository:
         """Starts a run; as a context manager, the run ends with the block.
 
         Args:
-            spec: What runs, as for `resolve_spec`.
-            agent_name: Which agent runs.
-            git_sha: The commit of its code.
-            tags: Any JSON value; others become JSON as for `ActiveRun.log`.
-            owner: The process it belongs to; `aivcs.trace.process_identity.owner_of` describes one.
-            allow_missing_spec: Whether the spec and its parts need not be stored whole.
+            spec: The spec that runs, as for `resolve_spec`.
+            agent_name: The name of the agent.
+            git_sha: The commit of the agent's code.
+            tags: Any JSON value; other values become JSON as for `ActiveRun.log`.
+            owner: The process that the run belongs to, from
+                `aivcs.trace.process_identity.owner_of`.
+            allow_missing_spec: Whether the spec and its parts may be missing from the store.
 
         Raises:
-            InvalidNameError: No agent can be released under the name.
+            InvalidNameError: The agent name is not valid.
             NotFoundError: The spec, or a part of it, is not in the store.
             IntegrityError: The spec, or a part of it, is damaged.
         """
@@ -213,32 +214,32 @@ class Repository:
     ) -> "ReleaseRecord":
         """Makes a spec live under a name, if the policies allow it; as `aivcs release promote`.
 
-        The policies of the store's configuration and of the system's hold. Who signs, and whose
-        signatures count, is read from the user's configuration and the system's.
+        The policies of the store's and the system's configuration apply. Signer and allowed signers
+        are read from the user's and the system's configuration.
 
         Args:
             name: The agent's name.
             spec: The spec, as for `resolve_spec`.
-            by: Who promotes.
-            label: A name for the release, as in v1.2.
-            notes: Why.
-            expect: What must be live now, as for `resolve_expectation`.
-            evidence: Runs that speak for the spec, as for `resolve_run`; all must be over.
+            by: The actor.
+            label: A name for the release, such as v1.2.
+            notes: The reason.
+            expect: The release that must be live, as for `resolve_expectation`.
+            evidence: Runs that support the release, as for `resolve_run`; all must have ended.
             move_label: Whether the label may be that of another spec.
-            allow_missing_spec: Whether the spec and its parts need not be stored whole.
-            force: Whether rules may be broken, which is recorded; then `notes` must say why.
-            sign: Whether to sign the release, with the configured key if no other is given.
-            signing_key: The key to sign with; naming one is asking for a signature.
+            allow_missing_spec: Whether the spec and its parts may be missing from the store.
+            force: Whether to break rules, which is recorded; then `notes` must give the reason.
+            sign: Whether to sign the release, by default with the configured key.
+            signing_key: The key to sign with; implies `sign`.
 
         Raises:
             PolicyError: A rule is not met.
             BlockedError: The spec is blocked under the name.
-            ConflictError: Something else than expected is live, or the label is another spec's.
+            ConflictError: The expected release is not live, or the label is another spec's.
             NotFoundError: The spec, or a part of it, is not in the store.
             IntegrityError: The spec, or a part of it, is damaged.
-            RunNotFoundError: An evidence run is not there.
-            InvalidRunStateError: An evidence run is not over.
-            UsageError: A policy is not understood, or a reason or a key is missing.
+            RunNotFoundError: An evidence run does not exist.
+            InvalidRunStateError: An evidence run has not ended.
+            UsageError: A policy is not valid, or a reason or a key is missing.
             BackendError: A configuration file cannot be read, or no signature could be made.
         """
         from aivcs.policy import enforce
@@ -276,25 +277,25 @@ class Repository:
 
         Args:
             name: The agent's name.
-            by: Who rolls back.
-            to: What to return to, as for `resolve_target`; None is the previous release.
-            reason: Why.
-            expect: What must be live now, as for `resolve_expectation`.
-            block: Whether to block the spec that was live; then a reason must be given.
-            allow_missing_spec: As for `promote`.
-            force: As for `promote`; then a reason must be given.
-            sign: As for `promote`.
-            signing_key: As for `promote`.
+            by: The actor.
+            to: The target, as for `resolve_target`; None is the previous release.
+            reason: The reason.
+            expect: The release that must be live, as for `resolve_expectation`.
+            block: Whether to block the spec that was live; requires a reason.
+            allow_missing_spec: Whether the spec and its parts may be missing from the store.
+            force: Whether to break rules, which is recorded; requires a reason.
+            sign: Whether to sign the release, by default with the configured key.
+            signing_key: The key to sign with; implies `sign`.
 
         Raises:
-            ReleaseNotFoundError: Nothing was released under the name, or never the target.
-            NoPreviousReleaseError: There is nothing below the live release.
+            ReleaseNotFoundError: The name has no releases, or not the target.
+            NoPreviousReleaseError: No release is below the live one.
             PolicyError: A rule is not met.
-            BlockedError: The spec that would be live is blocked under the name.
-            ConflictError: Something else than expected is live.
+            BlockedError: The spec that would become live is blocked under the name.
+            ConflictError: The expected release is not live.
             NotFoundError: The spec, or a part of it, is not in the store.
             IntegrityError: The spec, or a part of it, is damaged.
-            UsageError: A policy is not understood, or a reason or a key is missing.
+            UsageError: A policy is not valid, or a reason or a key is missing.
             BackendError: A configuration file cannot be read, or no signature could be made.
         """
         from aivcs.policy import enforce
@@ -313,7 +314,7 @@ class Repository:
         ).release
 
     def _policy_context(self, signing_key: "str | None", *, sign: bool) -> "PolicyContext | None":
-        """What a release has to pass by all configuration files; None if there is nothing."""
+        """Policies and signers from all configuration files; None if there are none."""
         from aivcs.config.keys import file_layers, policies
 
         own, _ = self.store.documents.read(CONFIG) or (None, "")
@@ -325,9 +326,7 @@ class Repository:
         return policy_context(layers, os.environ, signing_key, sign=sign)
 
     def require_spec(self, digest: ContentDigest) -> None:
-        """Refuses a spec that is not in the store whole: itself, its parts, and their files.
-
-        All of it is read and verified.
+        """Requires that a spec, its parts and their files are in the store; reads and verifies all.
 
         Raises:
             NotFoundError: The spec, or a part of it, is not in the store.
@@ -341,64 +340,63 @@ class Repository:
         """Returns the content of a blob, verified.
 
         Args:
-            digest: As for `resolve_digest`: a digest or a unique prefix. The stores themselves take
-                whole digests only.
+            digest: A digest or a unique prefix, as for `resolve_digest`.
 
         Raises:
             NotFoundError: There is no such blob.
-            AmbiguousError: The prefix fits several.
-            IntegrityError: It is damaged.
+            AmbiguousError: The prefix fits several blobs.
+            IntegrityError: The blob is damaged.
         """
         return self.blobs.get(self.resolve_digest(digest))
 
     def hold(self, *, later: bool = False) -> "AbstractContextManager[None]":
-        """Returns a block in which no blob vanishes that is found or put in it.
+        """Returns a block in which no blob is removed that was found or put in it.
 
-        Who looks whether a blob is there and then refers to it does both in one hold, so that a
-        collector of garbage cannot come between.
+        Check for a blob and refer to it in one hold, so that garbage collection cannot come
+        between.
 
         Args:
-            later: Whether it begins only with the first blob that is put in it.
+            later: Whether the hold begins only with the first blob put in it.
 
         Raises:
-            LockTimeoutError: From the block's beginning: blobs are being removed for too long.
+            LockTimeoutError: Blobs are being removed for too long; raised when the block begins.
         """
         return self.store.hold(later=later)
 
     def pins(self, prefix: str = "", *, newest_first: bool = False) -> "Iterator[str]":
-        """Yields what is kept although nothing may refer to it: the names below `pins/`, in order.
+        """Yields the pins, which keep blobs that nothing refers to, in order.
 
         Args:
-            prefix: How they begin.
-            newest_first: Whether the one that was pinned last comes first.
+            prefix: The prefix of the pins.
+            newest_first: Whether to order by the time of pinning instead, newest first.
         """
         for name in self.store.documents.names(f"pins/{prefix}", newest_first=newest_first):
             yield name[5:]
 
     def pin(self, digest: str) -> None:
-        """Keeps a blob although nothing may refer to it; durable on return, harmless if repeated.
+        """Pins a blob, so that gc keeps it; durable on return, harmless if repeated.
 
         Raises:
-            BackendError: It cannot be recorded.
+            BackendError: The pin cannot be recorded.
         """
         self.store.documents.create(f"pins/{ContentDigest(digest)}", b"")
 
     def unpin(self, digest: str) -> None:
-        """Takes a pin away, if there is one.
+        """Removes a pin, if there is one.
 
         Raises:
-            BackendError: It cannot be removed.
+            BackendError: The pin cannot be removed.
         """
         self.store.documents.drop(f"pins/{ContentDigest(digest)}")
 
     def edit_config(self, edit: "Callable[[bytes | None], bytes]") -> None:
-        """Replaces the store's configuration by what a function makes of it; none that is empty.
+        """Replaces the store's configuration by the result of a function; an empty one is removed.
 
-        Whoever else changes it meanwhile comes before or after: then the function is called again.
+        If another process changes it at the same time, the function is called again.
 
         Raises:
-            BackendError: It cannot be read or written.
-            OutcomeUnknownError: Whether it is durable cannot be known.
+            BackendError: The configuration cannot be read or written.
+            OutcomeUnknownError: The change may or may not be durable.
         """
         documents = self.store.documents
         while True:
@@ -414,19 +412,19 @@ class Repository:
                 continue
 
     def lookup(self) -> "Lookup":
-        """Returns a bounded look at the store, for somebody who is typing a name."""
+        """Returns the completion lookup: bounded queries for somebody who is typing a name."""
         return self.store.lookup(self.runs)
 
     def resolve_digest(self, text: str) -> ContentDigest:
-        """Returns the digest that a text names: all of it, or a unique prefix.
+        """Returns the digest for a whole digest or a unique prefix.
 
-        A whole digest is returned as it is, whether it is stored or not.
+        A whole digest is returned whether it is stored or not.
 
         Raises:
-            UsageError: The text is empty.
-            InvalidDigestError: It is no prefix of a digest.
-            NotFoundError: No blob begins with it.
-            AmbiguousError: Several do.
+            UsageError: The text is empty or too short.
+            InvalidDigestError: The text is not a prefix of a digest.
+            NotFoundError: No blob begins with the prefix.
+            AmbiguousError: Several blobs do.
         """
         if len(text) == 64:
             return ContentDigest(text)
@@ -443,12 +441,12 @@ class Repository:
         return ContentDigest(found)
 
     def resolve_pin(self, text: str) -> ContentDigest:
-        """Returns the digest that a text names as `resolve_digest` does, but among pins first.
+        """Returns the digest for a whole digest or a unique prefix, preferring pins to other blobs.
 
         Raises:
-            UsageError: The text is empty.
-            InvalidDigestError: It is no prefix of a digest.
-            NotFoundError: Neither a pin nor a blob begins with it.
+            UsageError: The text is empty or too short.
+            InvalidDigestError: The text is not a prefix of a digest.
+            NotFoundError: Neither a pin nor a blob begins with the prefix.
             AmbiguousError: Several pins do; or no pin, and several blobs.
         """
         if MIN_PREFIX <= len(text) < 64:
@@ -460,14 +458,14 @@ class Repository:
         return self.resolve_digest(text)
 
     def resolve_run(self, text: str) -> "RunId":
-        """Returns the run id that a text names: all of it, a unique prefix, or `LAST`.
+        """Returns the run id for a whole id, a unique prefix, or `LAST`.
 
         Raises:
             UsageError: The text is empty or too short.
-            RunNotFoundError: No run begins with it, or this user made none.
-            AmbiguousError: Several do.
+            RunNotFoundError: No run begins with the prefix, or this user started none.
+            AmbiguousError: Several runs do.
         """
-        if len(text) == 36:  # a UUID; whether there is such a run, the ledger will say
+        if len(text) == 36:  # a UUID; the ledger will tell whether the run exists
             return _run_id(text)
         if text == LAST:
             for record in self.runs.iter_runs():
@@ -485,16 +483,16 @@ class Repository:
         return _run_id(found)
 
     def resolve_spec(self, text: str, *, allow_missing: bool = False) -> ContentDigest:
-        """Returns the digest of a spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
+        """Returns the digest of a spec named by digest, NAME@current, NAME@SEQ or NAME@LABEL.
 
         Args:
-            text: What names it.
-            allow_missing: Whether it may be a whole digest that is not in the store.
+            text: The name of the spec.
+            allow_missing: Whether a whole digest need not be in the store.
 
         Raises:
             UsageError: The text is empty.
-            InvalidDigestError: It is none of these.
-            NotFoundError: It is not in the store.
+            InvalidSpecError: The text is none of these; it is a `UsageError`.
+            NotFoundError: The spec is not in the store.
             ReleaseNotFoundError: There is no such release.
             AmbiguousError: A prefix fits several blobs.
         """
@@ -517,7 +515,7 @@ class Repository:
         return digest
 
     def resolve_target(self, name: str, text: "str | int") -> "ContentDigest | int | str":
-        """Returns what a rollback target names: @SEQ, a digest or its prefix, else a label.
+        """Returns the rollback target for @SEQ, a digest or its prefix, or else a label.
 
         A seq may also be given as a number.
 
@@ -532,11 +530,11 @@ class Repository:
         if text[0] == "@":
             seq = parse_seq(text[1:])
             if seq is None:
-                raise UsageError(f"{text[:80]!r} is no target: write @SEQ, a label or a digest")
+                raise UsageError(f"{text[:80]!r} is not a target: write @SEQ, a label or a digest")
             return seq
         lowered = text.lower()
         if parse_seq(text) is not None and len(text) < MIN_PREFIX:
-            raise UsageError(f"{text} is no target: write @{text} for the entry with that number")
+            raise UsageError(f"{text} is not a target: write @{text} for the entry with that seq")
         if not MIN_PREFIX <= len(text) <= 64 or not is_hex(lowered):
             return text
         seen = sorted({record.spec_digest for record in self.releases.iter_history(name)})
@@ -551,13 +549,13 @@ class Repository:
         return ContentDigest(found)
 
     def resolve_expectation(self, text: "str | int") -> "ContentDigest | int | str":
-        """Returns what `--expect` names: @SEQ, `none`, or a digest or its prefix.
+        """Returns the expectation for @SEQ, `none`, or a digest or its prefix.
 
         A seq may also be given as a number.
 
         Raises:
             UsageError: The text is empty, or none of these.
-            NotFoundError: No blob begins with it.
+            NotFoundError: No blob begins with the prefix.
             AmbiguousError: A prefix fits several blobs.
         """
         if isinstance(text, int) or text == "none":
@@ -569,12 +567,12 @@ class Repository:
             return self.resolve_digest(text)
         except errors.InvalidDigestError as error:
             raise UsageError(
-                f"{text[:80]!r} is no expectation: give a digest, @SEQ or none"
+                f"{text[:80]!r} is not an expectation: give a digest, @SEQ or none"
             ) from error
 
     def _released(self, name: str, selector: str) -> ContentDigest:
         if not selector:
-            raise UsageError(f"{name}@ names no release: write {name}@current")
+            raise UsageError(f"{name}@ is not a release: write {name}@current")
         if selector == "current":
             record = self.releases.current(name)
             if record is None:
@@ -588,39 +586,39 @@ class Repository:
         from aivcs.model.release import ReleaseRecord
 
         found = self.releases.find(name, seq)
-        # A mark has a number, too, but made nothing live.
+        # Blocks and signatures have seqs, too, but make nothing live.
         records = [found.value] if found and isinstance(found.value, ReleaseRecord) else []
         return find_release(name, records, seq).spec_digest
 
 
 def find_store(start: "str | os.PathLike[str]") -> str:
-    """Returns the path of the store that a folder belongs to: its own, or the nearest above it.
+    """Returns the path of the store of a folder: its own, or the nearest one above it.
 
     Raises:
-        NoRepositoryError: There is none.
+        NoRepositoryError: There is no store.
     """
     found: str = load_backend("file").discover(_absolute(start))
     return found
 
 
 def _split(store: "str | os.PathLike[str]") -> "tuple[str, str]":
-    """The scheme of a store's URL and what its backend opens: an absolute path, or all of it."""
+    """The scheme of a store's URL, and the absolute path or URL that its backend opens."""
     text = os.fspath(store)
     scheme, mark, rest = text.partition("://")
     if not mark or scheme == "file":
         return "file", _absolute(rest if mark else text)
     if scheme not in SCHEMES:
         raise UsageError(
-            f"{text}: this version keeps no stores at {scheme}://; give the path of a folder"
+            f"{text}: this version has no backend for {scheme}://; give the path of a folder"
         )
     return scheme, text
 
 
 def load_backend(scheme: str) -> "Any":
-    """Returns the class of `SCHEMES` that opens and makes the stores of a scheme.
+    """Returns the backend class of a scheme.
 
-    It has `open(url, settings)` and `init(url, shared=…, private=…, settings=…)`, which give a
-    `Backend`. The settings may be what makes them of the text of the store's own configuration.
+    Its class methods `open(url, settings)` and `init(url, shared=…, private=…, settings=…)` return
+    a `Backend`. The settings may be a function of the text of the store's own configuration.
     """
     module, _, name = SCHEMES[scheme].partition(":")
     return getattr(__import__(module, fromlist=[name]), name)
@@ -634,10 +632,10 @@ def _absolute(path: "str | os.PathLike[str]") -> str:
 
 
 def stored_settings(store: str) -> "Configure":
-    """Returns what makes the settings of a store of the text of its own configuration.
+    """Returns a function that makes a store's settings from the text of its configuration.
 
     Args:
-        store: Where it is, for messages.
+        store: The store's path or URL, for messages.
     """
 
     def configure(text: "bytes | None") -> Settings:
@@ -662,14 +660,14 @@ def _run_id(text: str) -> "RunId":
 
 
 def _only(what: str, prefix: str, found: "Iterable[str]") -> "str | None":
-    """Returns the only thing found, or the one that is the prefix itself; None if there is none."""
+    """Returns the only match, or the one equal to the prefix; None if there is no match."""
     candidates: list[str] = []
     for candidate in found:
         if candidate == prefix:
             return candidate
         candidates.append(str(candidate))
-        if len(candidates) > _SHOWN:
+        if len(candidates) > _MAX_CANDIDATES:
             break
     if len(candidates) > 1:
-        raise errors.AmbiguousError(what, prefix, candidates[:_SHOWN])
+        raise errors.AmbiguousError(what, prefix, candidates[:_MAX_CANDIDATES])
     return candidates[0] if candidates else None

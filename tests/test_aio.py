@@ -130,7 +130,7 @@ def test_each_method_hands_on_what_it_is_given_and_what_comes_back(twin):
     "store", [None, object(), {}, BytesIO(), "store"], ids=lambda store: type(store).__name__
 )
 def test_what_is_no_store_cannot_be_wrapped(store):
-    with pytest.raises(TypeError, match="is no CasStore, RunLedger or ReleaseRegistry"):
+    with pytest.raises(TypeError, match="is not a CasStore, RunLedger or ReleaseRegistry"):
         aio.wrap(store)
 
 

@@ -1,11 +1,11 @@
 """The longest common subsequence of two sequences, in bounded time and memory. No I/O.
 
-Row by row of the table of dynamic programming, a whole row being one integer whose bits say where
+The dynamic programming table is computed row by row, each row as one integer whose bits mark where
 the length grows (Crochemore, Iliopoulos, Pinzon, Reid: A fast and practical bit-vector algorithm
-for the longest common subsequence problem, 2001; in the form of Hyyrö, 2004). So it takes
-n·m / (bits of a machine word) steps whatever is in the sequences: neither many matches (which cost
-Hunt and Szymanski) nor many differences (which cost Myers) make it slow. To find the way back, each
-√m-th row is kept and the rows between are computed once more.
+for the longest common subsequence problem, 2001; in the form of Hyyrö, 2004). It takes
+n·m / (bits of a machine word) steps for any content: neither many matches (slow for Hunt and
+Szymanski) nor many differences (slow for Myers) matter. For the way back each √m-th row is kept,
+and the rows between are computed again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-_OFTEN = 64
-"""How often an item must occur for the bits of its places to be kept, not made when needed."""
+_CACHE_BITS_FROM = 64
+"""Occurrences of an item from which the bits of its positions are cached."""
 
 
 def align(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """Returns pairs of positions of equal items, rising on both sides, as many as there can be.
+    """Returns the longest list of pairs of positions of equal items, ascending on both sides.
 
-    Takes about 50 ms for 10,000 items on each side, and memory for some hundred of them more.
+    It takes about 50 ms for 10,000 items on each side, and memory for some hundred rows of bits.
     """
     shorter = min(len(a), len(b))
     head = 0
@@ -60,7 +60,9 @@ class _Grid:
         for place, item in enumerate(a):
             self._places.setdefault(item, []).append(place)
         self._kept = {
-            item: _bits(places) for item, places in self._places.items() if len(places) >= _OFTEN
+            item: _bits(places)
+            for item, places in self._places.items()
+            if len(places) >= _CACHE_BITS_FROM
         }
 
     def walk(self) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
-"""What differs between two texts, line by line, and between two JSON values, member by member.
+"""Compares two texts line by line, and two JSON values member by member.
 
-Built on `aivcs.compare.alignment`, so what is reported as changed is as little as there can be.
+Built on `aivcs.compare.alignment`, so that the reported changes are as few as possible.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CONTEXT = 3
 """Unchanged lines shown around changed ones."""
 Place = tuple[str | int, ...]
-"""Where in a JSON value: names of members and positions in lists, from the outside in."""
+"""A path in a JSON value: names of members and positions in lists, from the outside in."""
 
 
 class Change(NamedTuple):
@@ -24,7 +24,7 @@ class Change(NamedTuple):
 
     Attributes:
         op: `add`, `remove` or `replace`.
-        place: Where in A; for what was added, where in B. Positions differ where a list grew.
+        place: The path in A, or in B for an added value; positions differ where a list grew.
         a: The value in A; None where it was added.
         b: The value in B; None where it was removed.
     """
@@ -35,7 +35,7 @@ class Change(NamedTuple):
     b: Any
 
     def to_json(self) -> dict[str, Any]:
-        """Returns it with its place as a JSON Pointer, and without the side that has no value."""
+        """Returns the change with its place as a JSON pointer, without a side without a value."""
         fields = {"op": self.op, "path": make_pointer(self.place), "a": self.a, "b": self.b}
         if self.op in {"add", "remove"}:
             del fields["a" if self.op == "add" else "b"]
@@ -58,17 +58,16 @@ def dotted(place: Place) -> str:
 
 
 def compare_json(a: Any, b: Any) -> list[Change]:
-    """Returns what differs between two JSON values; nothing where they are equal.
+    """Returns the differences of two JSON values; an empty list if they are equal.
 
-    The order of members does not count, `1` and `1.0` are one number, `1` and `true` are not.
-    Items of lists are aligned first, so an item more is one change and not a change of all that
-    follow.
+    The order of members does not count; `1` equals `1.0` but not `true`. Items of lists are aligned
+    first, so an inserted item is one change and not a change of all later items.
     """
     return list(_compare((), a, b))
 
 
 def comparable(value: Any) -> Hashable:
-    """Returns something equal for equal JSON values, and for those alone."""
+    """Returns a hashable that is equal for equal JSON values only."""
     if isinstance(value, dict):
         return dict, frozenset((name, comparable(item)) for name, item in value.items())
     if isinstance(value, (list, tuple)):
@@ -116,7 +115,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _steps(pairs: list[tuple[int, int]], end_a: int, end_b: int) -> Iterator[tuple[str, int, int]]:
-    """Each line as it stands in a diff: its sign, and how far both texts have come before it."""
+    """Each line of a diff: its sign, and the number of lines of both texts before it."""
     i = j = 0
     for at_a, at_b in [*pairs, (end_a, end_b)]:
         yield from (("-", removed, j) for removed in range(i, at_a))
@@ -128,7 +127,7 @@ def _steps(pairs: list[tuple[int, int]], end_a: int, end_b: int) -> Iterator[tup
 
 
 def _hunks(changed: list[int]) -> Iterator[tuple[int, int]]:
-    """The first and last change of each stretch whose surroundings touch."""
+    """The first and last change of each hunk: changes whose context lines touch."""
     first = last = changed[0]
     for at in changed[1:]:
         if at - last > 2 * CONTEXT:

@@ -1,12 +1,12 @@
-"""Changes of a release log: a view of the log as it is, plans of changes, and the lines they make.
+"""Changes of a release log: views of the log, plans of changes, and their encoding as lines.
 
     view = ReleaseView(name, log)               # head, live, blocks: from the last line
-    change = plan_promotion(view, spec, …)      # pure: the entries, or the reason why not
+    change = plan_promotion(view, spec, …)      # pure: the entries, or the error
     encode(view, change.entries)                # the lines to append after `change.if_head`
 
-Every line of a release log says which one is the newest release before it (a release is itself) and
-which the newest block or unblock. So the last line leads to what is live and to what is blocked,
-however long the log is. A plan changes nothing and reads through its view alone.
+Every line of a release log names the newest release (a release is its own) and the newest block or
+unblock before it. So the last line leads to the live release and to all blocks, however long the
+log is. A plan changes nothing and reads only through its view.
 """
 
 from aivcs import errors
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from aivcs.store.driver import LogView
 
     Entry = ReleaseRecord | Block | Signature
-    """An entry that is to be appended, or was."""
+    """An entry of a release log, appended or to be appended."""
     Expected = ContentDigest | int | str | None
-    """The spec or the seq that must be live, "none" for nothing, or None for whatever is."""
+    """The spec or the seq that must be live, "none" for no release, or None for any."""
 
 
 SINGLE_LOOKUPS = 50
-"""Elements of a stack looked up one by one, at most; deeper ones are met in one reading."""
+"""Elements of a stack looked up one by one, at most; deeper ones are found by reading the log."""
 
 
 class ReleaseView:
-    """One state of a release log. It can be used as long as the log it reads is open.
+    """One state of a release log, usable as long as the log it reads is open.
 
     Attributes:
-        name: The name.
-        head: The head of the log, by its last line; `Head(0, "")` if there is no log.
-        live: The release that is live, or None.
-        block_seq: The newest block or unblock, or None.
+        name: The agent's name.
+        head: The head of the log, from its last line; `Head(0, "")` if there is no log.
+        live: The live release, or None.
+        block_seq: The seq of the newest block or unblock, or None.
     """
 
     __slots__ = ("_log", "block_seq", "head", "live", "name")
@@ -51,12 +51,12 @@ class ReleaseView:
         """Reads the end of a log.
 
         Args:
-            name: The name that the log must be of.
+            name: The name that the log must belong to.
             log: The log, or None if there is none.
 
         Raises:
-            IntegrityError: The log is damaged where it was read.
-            UnsupportedFormatError: It ends in an entry of a later format.
+            IntegrityError: The part that was read is damaged.
+            UnsupportedFormatError: The last entry is of a later format.
         """
         self.name = name
         self.head = Head(0, "")
@@ -79,7 +79,7 @@ class ReleaseView:
             self.head = Head(entry["seq"], entry["hash"])
 
     def state(self) -> "ReleaseState | None":
-        """Returns what is live and the head, or None if there is no log."""
+        """Returns the live release and the head, or None if there is no log."""
         from aivcs.model.release_entries import ReleaseState
 
         return None if self.live is None else ReleaseState(self.head, self.live)
@@ -99,7 +99,7 @@ class ReleaseView:
         """Returns the release with a seq that another line names.
 
         Raises:
-            IntegrityError: There is none.
+            IntegrityError: The log has no such release.
         """
         line = self.line(seq)
         record = release.record_of(line, self.name) if line else None
@@ -144,7 +144,7 @@ class ReleaseView:
         return found
 
     def blocks(self) -> "list[Block]":
-        """Returns the blocks that stand, newest first."""
+        """Returns the blocks in force, newest first."""
         if self.block_seq is None:
             return []
         from aivcs.log.block_index import newest_of_each
@@ -156,7 +156,7 @@ class ReleaseView:
         """Returns the block or unblock with a seq, and its path in the block index.
 
         Raises:
-            IntegrityError: There is none, though another line names it.
+            IntegrityError: The log has no such block, though another line names it.
         """
         from aivcs.log.block_index import block_of
 
@@ -166,7 +166,7 @@ class ReleaseView:
         return block_of(line, self.name)
 
     def require_live(self) -> ReleaseRecord:
-        """Returns the release that is live.
+        """Returns the live release.
 
         Raises:
             ReleaseNotFoundError: Nothing was released under the name.
@@ -176,16 +176,16 @@ class ReleaseView:
         return self.live
 
     def require_head(self, head: Head) -> None:
-        """Refuses a change that was planned on another state of the log.
+        """Requires that the log still has the head on which a change was planned.
 
         Raises:
             ConflictError: The log has another head.
         """
         if head != self.head:
             raise ConflictError(
-                f"{self.name}: the log has moved on, from line {head.lines} to line "
-                f"{self.head.lines}; nothing was changed. Look at it again: "
-                f"aivcs release history {self.name}"
+                f"{self.name}: the log has grown from line {head.lines} to line "
+                f"{self.head.lines}; nothing was changed. "
+                f"See: aivcs release history {self.name}"
             )
 
 
@@ -194,19 +194,19 @@ class ReleaseChange:
 
     Attributes:
         entries: The entries, in order.
-        if_head: The head of the log that they follow.
-        before: The release that was live there, or None.
+        if_head: The head of the log that the entries follow.
+        before: The release that is live at that head, or None.
         is_before_blocked: Whether that release is blocked, so that no rollback returns to it.
     """
 
     __slots__ = ("before", "entries", "if_head", "is_before_blocked")
 
     def __init__(self, view: ReleaseView, *entries: "Entry") -> None:
-        """Takes the view that the change was planned on, and the entries that are to follow."""
+        """Takes the view on which the change was planned, and the entries to append."""
         self.if_head = view.head
         self.before = view.live
         self.entries = entries
-        # A release comes second only after a block of what was live.
+        # Two entries are a block of the live spec, and a release after it.
         self.is_before_blocked = len(entries) > 1 or _is_blocked(view)
 
     @property
@@ -220,12 +220,12 @@ class ReleaseChange:
         """Returns the same change with the policy that judged the release.
 
         Args:
-            policy: The blob that says by which rules it was judged.
-            forced: Whether it is made against these rules.
+            policy: The blob with the policy.
+            forced: Whether the release breaks this policy.
 
         Raises:
             InvalidDigestError: The policy is not a digest.
-            SerializationError: It is forced, and its notes do not say why.
+            SerializationError: The release is forced, and its notes give no reason.
         """
         record = self.release
         grounded = release.resting_on(record, record.evidence, policy, forced=forced)
@@ -255,13 +255,13 @@ def plan_promotion(
     Args:
         view: The log.
         spec_digest: The spec.
-        metadata: Who promotes, why, and under which label.
-        expect: What must be live, as for `ReleaseRegistry.promote`.
-        evidence: Runs that speak for the spec, which are recorded.
+        metadata: Label, actor and notes.
+        expect: The release that must be live, as for `ReleaseRegistry.promote`.
+        evidence: The runs to record as evidence.
 
     Raises:
         InvalidDigestError: The spec is not a digest.
-        ConflictError: Something else than expected is live.
+        ConflictError: The expected release is not live.
         BlockedError: The spec is blocked under the name.
     """
     digest = ContentDigest(spec_digest)
@@ -285,22 +285,22 @@ def plan_rollback(
     Args:
         view: The log.
         to: A digest, a seq or a label, as for `ReleaseRegistry.rollback`; None pops once.
-        metadata: Who rolls back, and why.
-        expect: What must be live, as for `ReleaseRegistry.promote`.
-        block: Whether to block the spec that was live, with actor and notes as its reason.
+        metadata: Actor and notes.
+        expect: The release that must be live, as for `ReleaseRegistry.promote`.
+        block: Whether to block the spec that was live, with the notes as the reason.
 
     Raises:
-        ReleaseNotFoundError: Nothing was released under the name, or never the target.
-        NoPreviousReleaseError: There is nothing below the live release.
-        ConflictError: Something else than expected is live, or what is to be blocked would be live
+        ReleaseNotFoundError: The name has no releases, or not the target.
+        NoPreviousReleaseError: No release is below the live one.
+        ConflictError: The expected release is not live, or the spec to be blocked would be live
             again.
-        BlockedError: What would be live is blocked under the name.
-        SerializationError: It blocks without a reason.
+        BlockedError: The spec that would become live is blocked under the name.
+        SerializationError: `block` is given without notes.
     """
     live = view.require_live()
     release.require_expected(view.name, live, expect)
-    # The block comes first: if a crash leaves only one of the two lines, who tries again must not
-    # go one release too far.
+    # The block comes first: if a crash leaves only one of the two lines, a retry must not roll back
+    # one release too far.
     seq = view.head.lines + (2 if block else 1)
     if to is None:
         record = release.pop(view.name, live, seq, view.release, metadata)
@@ -313,7 +313,7 @@ def plan_rollback(
         return ReleaseChange(view, record)
     if record.spec_digest == live.spec_digest:
         raise ConflictError(
-            f"{view.name}: {live.spec_digest} cannot be blocked and returned to at once; "
+            f"{view.name}: {live.spec_digest.short} cannot be both blocked and live; "
             "nothing was changed"
         )
     left = _block_entry(
@@ -330,14 +330,25 @@ def plan_rollback(
 def plan_block(
     view: ReleaseView, digest: ContentDigest, *, by: str, reason: str
 ) -> "ReleaseChange":
-    """Plans to block a spec; as `ReleaseRegistry.block`."""
+    """Plans to block a spec under a name.
+
+    Raises:
+        ReleaseNotFoundError: The name has no releases.
+        SerializationError: Actor or reason is empty or not valid text.
+    """
     return ReleaseChange(view, _block_entry(view, "block", digest, by=by, reason=reason))
 
 
 def plan_unblock(
     view: ReleaseView, digest: ContentDigest, *, by: str, reason: str
 ) -> "ReleaseChange":
-    """Plans to take a block back; as `ReleaseRegistry.unblock`."""
+    """Plans to lift the block of a spec.
+
+    Raises:
+        ReleaseNotFoundError: The name has no releases.
+        ConflictError: The spec is not blocked.
+        SerializationError: Actor or reason is empty or not valid text.
+    """
     entry = _block_entry(view, "unblock", digest, by=by, reason=reason)
     if view.find_block(entry.spec_digest) is None:
         raise ConflictError(f"{view.name}: {digest} is not blocked; nothing was changed")
@@ -350,9 +361,11 @@ def plan_signature(
     hash: str,  # noqa: A002 the file format's word
     signature: str,
 ) -> ReleaseChange:
-    """Plans to record a signature of a release that was made; as `ReleaseRegistry.add_signature`.
+    """Plans to record a signature of an existing release; `encode` checks the signed entry.
 
-    `encode` refuses a signature of another entry.
+    Raises:
+        ReleaseNotFoundError: The name has no releases.
+        SerializationError: The text is not an SSH signature.
     """
     view.require_live()
     return ReleaseChange(view, signature_of(view.name, view.head.lines + 1, seq, hash, signature))
@@ -365,7 +378,7 @@ def signature_of(
     hash: str,  # noqa: A002 the file format's word
     signature: str,
 ) -> "Signature":
-    """Returns the entry of a signature that is made now.
+    """Returns the entry of a signature, with the present time.
 
     Raises:
         SerializationError: The text is not an SSH signature.
@@ -389,12 +402,12 @@ def encode(view: ReleaseView, entries: "Iterable[Entry]") -> "list[tuple[bytes, 
 
     Args:
         view: The log.
-        entries: What follows its last entry, as the plans give it.
+        entries: The entries of a plan, which follow the last entry of the log.
 
     Raises:
-        ConflictError: An entry does not follow, signs an entry with another hash, or makes live
-            what is blocked.
-        ReleaseNotFoundError: A signature is of an entry that is not a release.
+        ConflictError: An entry does not follow the one before, or signs an entry with another hash.
+        BlockedError: A release's spec is blocked; it is a `ConflictError`.
+        ReleaseNotFoundError: The signed entry is not a release.
     """
     lines: dict[int, tuple[bytes, str]] = {}
     seq, previous = view.head.lines, view.head.hash
@@ -422,8 +435,8 @@ def entry_of(line: bytes, name: str) -> "LogEntry":
     """Returns the entry in a line of a name's log, with its hash.
 
     Raises:
-        IntegrityError: It is not an entry of that log.
-        UnsupportedFormatError: It is of a later format.
+        IntegrityError: The line is not an entry of that log.
+        UnsupportedFormatError: The line is of a later format.
     """
     from aivcs.log.block_index import mark_from
     from aivcs.model.release_entries import LogEntry
@@ -441,7 +454,7 @@ def _line_of(
     live: "ReleaseRecord | None",
     block_seq: "int | None",
 ) -> "tuple[bytes, str]":
-    """The line of a block or a signature after `lines`, which are not in the log yet."""
+    """The line of a block or signature after `lines`, which are not in the log yet."""
     from aivcs.log.block_index import block_of, line_of, path_to
     from aivcs.model.release_entries import Signature
 
@@ -465,19 +478,19 @@ def _line_of(
 def _require_signable(name: str, entry: "Signature", line: "bytes | None") -> None:
     if line is None or release.record_of(line, name) is None:
         raise errors.ReleaseNotFoundError(
-            name, f"{name} has no release @{entry.signed_seq} to be signed"
+            name, f"{name} has no release @{entry.signed_seq} to sign"
         )
     if chain.hash_of(line) != entry.signed_hash:
         raise ConflictError(
-            f"{name}: the entry @{entry.signed_seq} has the hash {chain.hash_of(line)}, not "
+            f"{name}: entry @{entry.signed_seq} has the hash {chain.hash_of(line)}, not "
             f"{entry.signed_hash}; nothing was changed"
         )
 
 
 def _is_blocked(view: ReleaseView) -> bool:
-    """Whether what is live is blocked; what cannot be read is taken for not blocked.
+    """Whether the live spec is blocked; False if that cannot be read.
 
-    It is only told: whoever tries the rollback is refused.
+    Only for information: a rollback to a blocked release is refused anyway.
     """
     try:
         return view.live is not None and view.find_block(view.live.spec_digest) is not None
@@ -523,7 +536,7 @@ def _block_entry(
 
 
 def _target(view: ReleaseView, wanted: "ContentDigest | int | str") -> ReleaseRecord:
-    """The newest release that a seq, a digest or a label names; only a seq says where it is."""
+    """The newest release with a seq, a digest or a label; only a seq is found without a search."""
     if not isinstance(wanted, int):
         return release.find_release(view.name, view.releases(), wanted)
     line = view.line(wanted)
@@ -532,10 +545,10 @@ def _target(view: ReleaseView, wanted: "ContentDigest | int | str") -> ReleaseRe
 
 
 def _descent(view: ReleaseView) -> "Callable[[int], ReleaseRecord]":
-    """Returns a lookup of the stack's elements from the top down, cheap for a deep stack too.
+    """Returns a lookup of the stack's elements from the top down, for stacks of any depth.
 
-    A lookup by seq costs the same wherever the element is. So a few are looked up, and all deeper
-    ones are met in one reading of the log, which bounds what a stack can cost.
+    Each lookup by seq costs about the same. So the first `SINGLE_LOOKUPS` elements are looked up,
+    and all deeper ones are found in one pass over the log, which bounds the total cost.
     """
     looked_up = 0
     releases = view.releases()

@@ -1,12 +1,12 @@
-"""What every line of a release log must be: its rules, as checks. No I/O.
+"""Checks the lines of a release log against its rules. No I/O.
 
-Beside what goes for the lines of any log (`aivcs.log.verify_run`):
+Besides the rules for every log (`aivcs.log.verify_run`):
 
-- all entries have the seqs 1, 2, 3 … and the name of the log;
-- `target_seq` and `parent_seq` are what the rule of the stack gives for the entries before;
-- nothing became live that was blocked, and nothing was unblocked that was not;
-- what a signature signs is an entry before it, with that hash;
-- `release_seq`, `block_seq` and `path` point to what they should.
+- the entries have the seqs 1, 2, 3 … and the name of the log;
+- `target_seq` and `parent_seq` are those that the rule of the stack gives;
+- no blocked spec became live, and only a blocked spec was unblocked;
+- a signature signs an earlier release by its hash;
+- `release_seq`, `block_seq` and `path` point to the right entries.
 """
 
 import marshal
@@ -36,19 +36,19 @@ def release_problems(
     has_blob: "Callable[[str], bool]",
     new_map: "Callable[[], DiskMap]",
 ) -> "Iterator[Problem]":
-    """Yields what is wrong with the lines of a release log.
+    """Yields the problems in the lines of a release log.
 
     Args:
-        lines: Number and bytes of its right lines, from the first.
-        name: The name that the log should be of.
+        lines: Number and bytes of the linked lines, from the first.
+        name: The name that the log should belong to.
         has_blob: Tells whether a blob is in the store.
-        new_map: Makes what keeps as much as there are lines.
+        new_map: Makes a map that can hold an entry for each line.
     """
     return problems(lines, _ReleaseCheck(name, has_blob, new_map).check)
 
 
 class _ReleaseCheck:
-    """The rules of a release log, and where they stand after some lines."""
+    """The state of the checks of a release log after some of its lines."""
 
     def __init__(
         self, name: str, has_blob: "Callable[[str], bool]", new_map: "Callable[[], DiskMap]"
@@ -56,23 +56,23 @@ class _ReleaseCheck:
         self._name = name
         self._has_blob = has_blob
         self._seq = 0
-        self._released = new_map()  # how often each spec stands in the stack
+        self._released = new_map()  # how often each spec is on the stack
         self._stack = _Stack(new_map())
         self._marks = _Marks(new_map)
         self._is_replaying = True
 
     def check(self, number: int, line: bytes) -> "Iterator[Problem]":
-        # Whatever is wrong with one entry, the stack behind it cannot be known.
+        # After any problem with an entry, the stack is unknown.
         is_replaying, self._is_replaying = self._is_replaying, False
         entry = members(number, line)
-        release.is_mark(entry)  # what is of neither kind cannot be judged further
+        release.is_mark(entry)  # refuses an entry of an unknown kind
         seq = release.seq_of(line)
         if type(seq) is not int or seq != self._seq + 1:
             yield wrong(number, f"its seq is {seq}, not {self._seq + 1}")
             is_replaying = False
         self._seq = seq
         if entry.get("name", self._name) != self._name:
-            yield wrong(number, f"it is of {entry['name']!a}, the log of {self._name}")
+            yield wrong(number, f"it belongs to {entry['name']!a}, the log to {self._name}")
         if release.is_mark(entry):
             require_form(entry, "created_at", *{"spec_digest"}.intersection(entry))
             mark = mark_from(entry)
@@ -97,14 +97,14 @@ class _ReleaseCheck:
     ) -> "Iterator[Problem]":
         require_form(entry, "spec_digest", "created_at", *{"policy"}.intersection(entry))
         if any(run["hash"] != run["hash"].lower() for run in entry.get("evidence", ())):
-            raise IntegrityError.of("has evidence whose hash is not in its form")
+            raise IntegrityError.of("has evidence whose hash is not in lower case")
         if is_new and not self._has_blob(record.spec_digest):
             yield absent(number, record.spec_digest)
         if record.policy is not None and not self._has_blob(record.policy):
             yield absent(number, record.policy)
 
     def _step(self, record: "ReleaseRecord", key: bytes, times: "int | None") -> str:
-        """Applies an entry to the stack; returns what it says wrongly about the outcome."""
+        """Applies an entry to the stack; returns the problem with its seqs, or an empty string."""
         stack = self._stack
         if record.action == "rollback" and times is None:
             return f"it rolls back to {record.spec_digest}, which was never released before"
@@ -131,14 +131,14 @@ class _Stack:
     """The elements of a release log's stack.
 
     Attributes:
-        spec: The bytes of the digest of the top; empty if there is none.
-        seq: Its target_seq.
-        seq_below: That of the element below it, if there is one.
+        spec: The digest of the top, as bytes; empty if the stack is.
+        seq: The target_seq of the top; 0 if there is none.
+        seq_below: The target_seq of the element below the top, or None.
     """
 
     def __init__(self, elements: "DiskMap") -> None:
-        """Begins with nothing, in a table that is empty."""
-        self._elements = elements  # spec, seq, and 0 or seq_below, by the place from 1
+        """Begins empty; takes an empty map."""
+        self._elements = elements  # spec, seq, and seq_below or 0, by the depth from 1
         self._depth = 0
         self._find_top()
 
@@ -165,7 +165,7 @@ class _Stack:
 
 
 class _Marks:
-    """What the lines of a log so far say beside the stack; all must be right, and fed in order."""
+    """The blocks, signatures and pointers in the lines so far, which must be valid and in order."""
 
     def __init__(self, new_map: "Callable[[], DiskMap]") -> None:
         """Begins before the first line."""
@@ -176,17 +176,17 @@ class _Marks:
         self._blocked = new_map()  # the seq of the mark that blocks a spec
 
     def take_release(self, entry: "dict[str, Any]", record: "ReleaseRecord") -> str:
-        """Takes a release; returns what is wrong with it as far as marks go, or nothing."""
+        """Takes a release; returns a problem with its pointers or a block, or an empty string."""
         problem = self._misdirected(entry, "block_seq", self._block_seq)
         seq = self._blocked.get(_key(record.spec_digest))
         if not problem and seq is not None:
-            problem = f"it makes {record.spec_digest} live, which the mark @{seq} blocks"
+            problem = f"it makes {record.spec_digest} live, which @{seq} blocks"
         self._hashes[record.seq] = bytes.fromhex(entry["hash"])
         self._release_seq = record.seq
         return problem
 
     def take_mark(self, entry: "dict[str, Any]", mark: "Block | Signature") -> str:
-        """Takes a mark; returns what is wrong with it, or nothing."""
+        """Takes a block, unblock or signature; returns its problem, or an empty string."""
         problem = self._misdirected(entry, "release_seq", self._release_seq) or self._misdirected(
             entry, "block_seq", self._block_seq
         )
@@ -199,17 +199,17 @@ class _Marks:
         if says == wanted:
             return ""
         shown = "is missing" if says is None else f"is {says}"
-        should = "it should not be there" if wanted is None else f"it should be {wanted}"
+        should = "it should be absent" if wanted is None else f"it should be {wanted}"
         return f"{key} {shown}, but {should}"
 
     def _check_signature(self, mark: Signature) -> str:
         found: bytes | None = self._hashes.get(mark.signed_seq)
         if found is None:
-            return f"it signs the entry @{mark.signed_seq}, which is no release"
+            return f"it signs the entry @{mark.signed_seq}, which is not a release"
         if found.hex() != mark.signed_hash:
             return (
-                f"it signs the hash {mark.signed_hash}, but the entry @{mark.signed_seq} has the "
-                f"hash {found.hex()}"
+                f"it signs the hash {mark.signed_hash}, but entry @{mark.signed_seq} has the hash "
+                f"{found.hex()}"
             )
         return ""
 
@@ -217,7 +217,7 @@ class _Marks:
         wanted = path_to(mark.spec_digest, self._block_seq, self._find)
         if path != wanted:
             return (
-                f"path is {encode_trusted([*path.items()])}, but the marks before give "
+                f"path is {encode_trusted([*path.items()])}, but the blocks before give "
                 f"{encode_trusted([*wanted.items()])}"
             )
         if mark.is_block:
@@ -234,7 +234,7 @@ class _Marks:
 
 
 class _Marked:
-    """What is left of a mark."""
+    """The part of a block that the block index needs."""
 
     __slots__ = ("spec_digest",)
 

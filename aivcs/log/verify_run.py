@@ -1,22 +1,22 @@
-"""What every line of a log must be, and of a run's in particular: its rules, as checks. No I/O.
+"""Checks the lines of a log against the rules, first of any log, then of a run's. No I/O.
 
-Of any log:
+For every log:
 
 - each line is the link that follows the line before (`chain`);
 - each line is strict JSON (`aivcs.codec.json`) with the known members in the order of the format;
-- the first line, and it alone, must name the format.
+- the first line names the format, and only that line must.
 
-Of a run's log:
+For a run's log:
 
-- its first line is the one `run` entry, with the id that the file is named for;
-- every other line is an `event` with a seq of its own, with `high` exactly where the rule of
-  sequence wants it and as it wants it, or the one `end` entry, behind which nothing stands.
+- the first line is the only `run` entry, with the id in the log's name;
+- every other line is an `event` with a seq of its own, and with `high` exactly where and as the
+  rule of sequence demands; or it is the only `end` entry, which is the last line.
 
-Of a release log: see `aivcs.log.verify_release`.
+For a release log: `aivcs.log.verify_release`.
 
-What a later format may add (other types, other actions) is not judged: from there on the log is
-beyond this version, and the finding says so. What cannot be seen from a log alone is that it was
-cut at the end of a line, or written anew as a whole: that takes its head, kept elsewhere.
+Entries of a later format (other types, other actions) are not judged: the check ends there, and the
+problem says so. A log that was cut at the end of a line, or rewritten as a whole, can be detected
+only with a head that is kept elsewhere.
 """
 
 from aivcs.codec.json import encode, encode_trusted
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
     from aivcs.util.disk_map import DiskMap
 
 DAMAGE = "damage"
-"""It is not what was stored, or cannot be used as it is."""
+"""Severity: stored data is damaged or unusable."""
 NOTICE = "notice"
-"""Nothing is lost: something to know of, or to tidy."""
+"""Severity: nothing is lost; something to know of, or to tidy."""
 
 _RESTORE = (
-    "restore the file from a copy; what stands before this line is as it was written, "
+    "restore the file from a copy; the lines before this one are intact, "
     "and commands refuse what depends on the rest"
 )
-_WRITER = "the chain is whole, so it was written this way: look for the program that wrote it"
+_WRITER = "the chain is whole, so it was written this way: find the program that wrote it"
 _UPDATE = "install a newer aivcs and verify again; this one cannot judge the rest of the log"
 
 _DIGESTS = {"spec_digest", "policy"}
@@ -70,13 +70,13 @@ _MEMBERS = {
 
 
 class Problem(Record):
-    """One thing that is wrong with a log.
+    """A problem with a line of a log.
 
     Attributes:
         severity: `DAMAGE` or `NOTICE`.
         line: The number of the line, from 1.
-        problem: What is wrong.
-        remedy: What can be done.
+        problem: The problem, in words.
+        remedy: The way out, in words.
     """
 
     __slots__ = ("severity", "line", "problem", "remedy")  # noqa: RUF023 as one reads them
@@ -91,27 +91,27 @@ class Problem(Record):
 
 
 class Links:
-    """Iterates over number and bytes of a log's lines as far as the chain is whole.
+    """Iterates over number and bytes of a log's lines up to the first break of the chain.
 
     Attributes:
-        count: How many lines were read so far.
+        count: The number of lines read so far.
     """
 
     __slots__ = ("_broken", "_first", "_walk", "count")
 
     def __init__(self, lines: "Iterable[bytes]") -> None:
-        """Takes all lines of a log as read; a newline may be missing only from the last."""
+        """Takes all lines of a log, with their newlines; only the last may lack its own."""
         self.count = 0
         self._broken = 0
         self._first: Problem | None = None
         self._walk = self._right(lines)
 
     def __iter__(self) -> "Iterator[tuple[int, bytes]]":
-        """Goes on behind the last line that was taken."""
+        """Continues after the last line that was read."""
         return self._walk
 
     def break_found(self) -> "Problem | None":
-        """Reads on to the end; returns where the chain first breaks, if it does, and how often."""
+        """Reads the rest; returns the first break of the chain, counting the others, or None."""
         for _ in self._walk:
             pass
         first = self._first
@@ -127,8 +127,8 @@ class Links:
         )
 
     def _right(self, lines: "Iterable[bytes]") -> "Iterator[tuple[int, bytes]]":
-        # The hash of the line before: as it says, and behind a broken one also as it should say,
-        # so that each broken line counts once.
+        # The hash of the line before: as stated, and after a broken line also as it should be, so
+        # that each broken line counts once.
         before = [""]
         for line in lines:
             self.count += 1
@@ -141,7 +141,7 @@ class Links:
                 continue
             actual = chain.expected_hash(text, before[0])
             if not self._broken:
-                bears = "no hash where a line ends" if link is None else f"the hash {link}"
+                bears = "no hash at its end" if link is None else f"the hash {link}"
                 self._first = Problem(
                     DAMAGE,
                     self.count,
@@ -159,13 +159,13 @@ def run_problems(
     has_blob: "Callable[[str], bool]",
     new_map: "Callable[[], DiskMap]",
 ) -> "Iterator[Problem]":
-    """Yields what is wrong with the lines of a run's log.
+    """Yields the problems in the lines of a run's log.
 
     Args:
-        lines: Number and bytes of its right lines, from the first.
-        run_id: The run that the log should be of.
+        lines: Number and bytes of the linked lines, from the first.
+        run_id: The run that the log should belong to.
         has_blob: Tells whether a blob is in the store.
-        new_map: Makes what keeps the gaps in the seqs.
+        new_map: Makes a map that can hold an entry for each gap in the seqs.
     """
     return problems(lines, _RunCheck(run_id, has_blob, new_map).check)
 
@@ -174,12 +174,12 @@ def problems(
     lines: "Iterable[tuple[int, bytes]]",
     check: "Callable[[int, bytes], Iterator[Problem]]",
 ) -> "Iterator[Problem]":
-    """Yields what a check finds in lines, and where it had to give up.
+    """Yields the problems that a check finds in lines, up to a line it cannot judge.
 
     Args:
-        lines: Number and bytes of right lines, from the first.
-        check: Yields what is wrong with one of them. What it raises as an `IntegrityError` is wrong
-            with that line; an `UnsupportedFormatError` ends it all.
+        lines: Number and bytes of linked lines, from the first.
+        check: Yields the problems of one line. An `IntegrityError` becomes a problem of that line;
+            an `UnsupportedFormatError` becomes the last problem.
     """
     for number, line in lines:
         try:
@@ -192,7 +192,7 @@ def problems(
 
 
 class _RunCheck:
-    """The rules of a run's log, and where they stand after some lines."""
+    """The state of the checks of a run's log after some of its lines."""
 
     def __init__(
         self, run_id: str, has_blob: "Callable[[str], bool]", new_map: "Callable[[], DiskMap]"
@@ -258,10 +258,10 @@ class _RunCheck:
         wanted = f"[{self._highest},{self._count}]" if is_needed else ""
         if given != wanted:
             if self._is_sure:
-                says = f"high is {given}" if given else "there is no high"
-                should = f"it should be {wanted}" if wanted else "there should be none"
+                says = f"high is {given}" if given else "high is missing"
+                should = f"it should be {wanted}" if wanted else "it should be absent"
                 yield wrong(number, f"{says}, but {should}")
-            # What follows was written from here: go on from what this line says.
+            # Later lines were written from this one, so continue with its numbers.
             self._highest, self._count = _pair(entry.get("high", [event.seq, event.seq])) or (
                 self._highest,
                 self._count,
@@ -273,7 +273,7 @@ class _RunCheck:
             record = run.read_record(self._opening, line)
             require_form(entry, "completed_at")
             if not record.status.is_terminal:
-                yield wrong(number, f"the run ends as {record.status}, which is no end")
+                yield wrong(number, f"the run ends as {record.status}, which is not a final status")
             summary = entry["summary"]
             if type(summary["success"]) is not bool or type(summary.get("exit_code", 0)) is not int:
                 yield wrong(number, "success must be true or false, and exit_code a whole number")
@@ -286,18 +286,18 @@ class _RunCheck:
                     NOTICE,
                     number,
                     f"total_events is {total}, but there are {self._events} events",
-                    "whoever finished the run counted otherwise; the events themselves are whole",
+                    "the program that finished the run counted otherwise; all events are intact",
                 )
 
 
 class _Numbers:
-    """A set of whole numbers, kept as ranges: as small as they have few gaps."""
+    """A set of whole numbers, kept as ranges, so its size is the number of gaps."""
 
     def __init__(self, stops: "DiskMap") -> None:
-        self._stops = stops  # behind which number each range ends, by that with which it starts
+        self._stops = stops  # the end of each range (exclusive) by its start
 
     def add(self, number: int) -> bool:
-        """Adds a number; returns False if it is there already."""
+        """Adds a number; returns False if the set has it already."""
         start, stop = self._stops.floor(number) or (number, number)
         if number < stop:
             return False
@@ -308,15 +308,15 @@ class _Numbers:
 
 
 def members(number: int, line: bytes) -> "dict[str, Any]":
-    """Returns the members of a right line, held to what goes for every type.
+    """Returns the members of a linked line, checked against the rules for every type.
 
     Raises:
-        IntegrityError: It is not in the form of the format.
-        UnsupportedFormatError: It is of a later format.
+        IntegrityError: The line breaks such a rule.
+        UnsupportedFormatError: The line is of a later format.
     """
     entry = chain.members(line)
     try:
-        encode_trusted(entry)  # refuses what parsing lets pass
+        encode_trusted(entry)  # refuses lone surrogates and infinite numbers, which parse accepts
         if line.count(b"[") + line.count(b"{") > MAX_DEPTH:
             encode(entry.get("payload"))
             metadata = entry.get("metadata")
@@ -328,17 +328,17 @@ def members(number: int, line: bytes) -> "dict[str, Any]":
         raise IntegrityError.of("does not begin with its type")
     known = _MEMBERS.get(kind, ())
     if [key for key in entry if key in known] != [key for key in known if key in entry]:
-        raise IntegrityError.of(f"has not its members in order: {', '.join(known)}")
+        raise IntegrityError.of(f"has its members out of order; the order is {', '.join(known)}")
     if number == 1 and "format" not in entry:
-        raise IntegrityError.of("is the first and names no format")
+        raise IntegrityError.of("is the first and does not name the format")
     return entry
 
 
 def require_form(entry: "dict[str, Any]", *names: str) -> None:
-    """Refuses digests and times that are right in value but not in the one form they have.
+    """Requires digests in lower case and times in the form of `Timestamp`.
 
     Raises:
-        IntegrityError: One of the members with these names is such.
+        IntegrityError: A member with one of these names has another form.
     """
     for name in names:
         text = entry[name]
@@ -347,7 +347,7 @@ def require_form(entry: "dict[str, Any]", *names: str) -> None:
         except (StorageError, ValueError):
             is_right = False
         if not is_right:
-            raise IntegrityError.of(f"has {text!a} as {name}, which is not its form")
+            raise IntegrityError.of(f"has {text!a} as {name}, which is not the form of the format")
 
 
 def _blobs_in(value: "Any") -> "Iterator[str]":
@@ -373,15 +373,15 @@ def _pair(value: "Any") -> "tuple[int, int] | None":
 
 
 def wrong(number: int, problem: str) -> Problem:
-    """Returns the problem that a line breaks a rule, though the chain is whole."""
+    """Returns the problem of a line that breaks a rule although the chain is whole."""
     return Problem(DAMAGE, number, problem, _WRITER)
 
 
 def absent(number: int, digest: str) -> Problem:
-    """Returns the problem that a line names a blob which is not in the store."""
+    """Returns the problem of a line that names a blob which is not in the store."""
     return Problem(
         NOTICE,
         number,
-        f"blob {digest}, which it names, is not in this store",
+        f"it names blob {digest}, which is not in this store",
         "put the content: aivcs blob put FILE",
     )

@@ -1,11 +1,11 @@
 """Signatures by SSH keys: the boundary to `ssh-keygen -Y`. Knows no release and no store.
 
-What is signed is a text of 64 hexadecimal characters without a newline, so that anybody can check:
+The signed text is 64 hexadecimal characters without a newline, so that anybody can check:
 
     printf %s HASH | ssh-keygen -Y verify -f ALLOWED_SIGNERS -I WHO -n aivcs-release@v1 -s FILE
 
-Nothing here ever asks: ssh-keygen gets no terminal, no input and no program to ask with, so a key
-that wants a passphrase is used through ssh-agent, or refused.
+Nothing here ever prompts: ssh-keygen gets no terminal, no input and no askpass program. A key with
+a passphrase is used through ssh-agent, or refused.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ RELEASE = NAMESPACE
 HEAD = "aivcs-head@v1"
 """The namespace of a signature of a manifest of heads: its digest is signed."""
 SECONDS = 60
-"""How long ssh-keygen may take: a key in hardware waits for a touch."""
+"""Seconds that ssh-keygen may take: a hardware key waits for a touch."""
 MAX_SIGNATURE = 64 << 10
-"""Bytes of a signature, at most; the longest that keys make are some 2 KiB."""
+"""Bytes of a signature, at most; the longest real ones have some 2 KiB."""
 _PROBE = ("aivcs", "aivcs-probe")
-"""A text and a namespace of which there is a good signature, by a key that was thrown away."""
+"""Text and namespace of a known good signature, by a key that was thrown away."""
 _GOOD = """\
 -----BEGIN SSH SIGNATURE-----
 U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgil0pbg9tL4nIElXgjCUndyO88N
@@ -43,15 +43,15 @@ LWVkMjU1MTkAAABAdtZ93q/1swhEzgzyv2d3RBWpuM0G7XXZ7caa7ddlaLSvDH0p8Vq67K
 xBndvwKR4RtGau62+A5EB4yqSty4azCQ==
 -----END SSH SIGNATURE-----
 """
-"""That signature. Where it is not found good, ssh-keygen does not work."""
+"""The known good signature. If ssh-keygen rejects it, ssh-keygen does not work here."""
 
 
 class Signer(NamedTuple):
-    """Who signs.
+    """A signer: a key and the environment to use it in.
 
     Attributes:
-        key: The file of a private key, or of a public one whose private half ssh-agent has.
-        environment: The environment for ssh-keygen: where ssh-agent is.
+        key: The file of a private key, or of a public key whose private half ssh-agent holds.
+        environment: The environment for ssh-keygen, which names the ssh-agent.
     """
 
     key: str
@@ -61,7 +61,7 @@ class Signer(NamedTuple):
         """Returns the armored signature of a text.
 
         Raises:
-            BackendError: It could not be made; says why and what helps.
+            BackendError: The signature could not be made; the message tells why and the way out.
         """
         if not os.path.isfile(self.key):
             raise BackendError(
@@ -84,7 +84,7 @@ class Signer(NamedTuple):
 
 
 class Verifier(NamedTuple):
-    """Who knows whom to trust.
+    """A verifier of signatures against a file of allowed signers.
 
     Attributes:
         allowed_signers: A file as ssh-keygen(1) describes it under ALLOWED SIGNERS.
@@ -95,12 +95,12 @@ class Verifier(NamedTuple):
     environment: Mapping[str, str]
 
     def require_readable(self) -> None:
-        """Refuses a file of signers that cannot be read: it would make everybody a stranger.
+        """Requires that the file of allowed signers can be read: without it every key is unknown.
 
         Raises:
-            UsageError: It cannot.
+            UsageError: The file cannot be read.
         """
-        why: str | None = "it is no regular file"
+        why: str | None = "it is not a regular file"
         try:
             if S_ISREG(os.stat(self.allowed_signers).st_mode):  # a pipe would keep us waiting
                 with open(self.allowed_signers, "rb") as file:
@@ -117,13 +117,13 @@ class Verifier(NamedTuple):
     def check(
         self, text: str, signature: str, namespace: str, moment: Timestamp | None
     ) -> SignatureCheck:
-        """Returns what is known of a signature of a text.
+        """Checks a signature of a text.
 
         Args:
-            text: What was signed.
+            text: The signed text.
             signature: The armored signature.
-            namespace: What it was made for.
-            moment: When its key must have been allowed; None is now.
+            namespace: The namespace of the signature.
+            moment: The time at which its key must have been allowed; None is now.
 
         Raises:
             BackendError: ssh-keygen is missing, or does not work here.
@@ -150,7 +150,7 @@ class Verifier(NamedTuple):
 def look(
     text: str, signature: str, namespace: str, environment: Mapping[str, str]
 ) -> SignatureCheck:
-    """Returns whether a signature is one of a text, by whomever: `UNKNOWN`, or else `WRONG`.
+    """Checks that a signature is valid for a text, by any key: `UNKNOWN` if so, else `WRONG`.
 
     Raises:
         BackendError: ssh-keygen is missing, or does not work here.
@@ -173,12 +173,13 @@ def _validate(
 
 
 def _require_working(environment: Mapping[str, str]) -> None:
-    """Refuses to call a signature wrong where ssh-keygen finds none good: it could not look.
+    """Requires that ssh-keygen accepts a known good signature.
 
-    It needs an entry in the list of users, for one, which the id of a container's user often lacks.
+    Otherwise a failure says nothing about the signature: ssh-keygen needs an entry in the list of
+    users, for example, which a container's user often lacks.
 
     Raises:
-        BackendError: It finds a good signature no good.
+        BackendError: ssh-keygen rejects the known good signature.
     """
     text, namespace = _PROBE
     done = _validate(text, _GOOD, namespace, environment)
@@ -187,16 +188,16 @@ def _require_working(environment: Mapping[str, str]) -> None:
 
 
 def _is_good(done: CompletedProcess[bytes]) -> bool:
-    """Whether ssh-keygen found a signature good.
+    """Whether ssh-keygen accepted a signature.
 
-    Not by its exit code alone: where SIGCHLD is ignored, which processes inherit, the system does
-    not keep it, and subprocess takes it for 0.
+    Not by its exit code alone: if the process inherited an ignored SIGCHLD, the system drops exit
+    codes, and subprocess reports 0.
     """
     return not done.returncode and done.stdout.startswith(b'Good "')
 
 
 def _principals(text: str) -> Iterator[str]:
-    """The names that stand before a key, one by one: ssh-keygen gives each line's as it is."""
+    """The principals in ssh-keygen's output, one by one; a line may list several."""
     for line in text.splitlines():
         for name in line.split(","):
             if name and not name.startswith("!"):
@@ -204,16 +205,16 @@ def _principals(text: str) -> Iterator[str]:
 
 
 def _compact(moment: Timestamp) -> str:
-    """A moment as ssh-keygen takes it, to the second and in UTC."""
+    """A time in the form that ssh-keygen takes: in UTC, to the second."""
     return "".join(c for c in moment[:19] if c.isdigit()) + "Z"
 
 
 @contextmanager
 def _unnamed(data: bytes) -> Iterator[int]:
-    """The descriptor of a file that has no name, so that no end of this process leaves it behind.
+    """The descriptor of a file without a name, which vanishes however this process ends.
 
     Raises:
-        BackendError: There is no place for it, or no way for ssh-keygen to open it.
+        BackendError: The file cannot be made, or ssh-keygen could not open it.
     """
     from tempfile import TemporaryFile
 
@@ -221,7 +222,7 @@ def _unnamed(data: bytes) -> Iterator[int]:
         with TemporaryFile(buffering=0) as file:
             file.write(data)
             if not os.path.exists(f"/dev/fd/{file.fileno()}"):
-                # Not to be found out by ssh-keygen, who would say that it is no signature.
+                # Checked here, because ssh-keygen would only say that it is not a signature.
                 raise BackendError(
                     "signatures cannot be checked here: there is no /dev/fd (is /proc mounted?)"
                 )
@@ -237,7 +238,7 @@ def _run(
     *,
     signature: int | None = None,
 ) -> CompletedProcess[bytes]:
-    """Runs `ssh-keygen -Y` with some data as input, and a signature in a file that is open here."""
+    """Runs `ssh-keygen -Y` with data as input and a signature in an open file."""
     import subprocess
 
     quiet = {"SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
@@ -257,7 +258,7 @@ def _run(
         )
     except FileNotFoundError as error:
         raise BackendError(
-            "there is no ssh-keygen here, which makes and checks signatures; install OpenSSH"
+            "ssh-keygen, which makes and checks signatures, is missing; install OpenSSH"
         ) from error
     except OSError as error:
         raise BackendError(f"cannot run ssh-keygen: {error.strerror}") from error
@@ -266,7 +267,7 @@ def _run(
 
 
 def _said(done: CompletedProcess[bytes]) -> str:
-    """What ssh-keygen complained of, on one line."""
+    """The error output of ssh-keygen, on one line."""
     lines = done.stderr.decode(errors="replace").strip().splitlines()
     said = "; ".join(line.strip().rstrip(".") for line in lines if not line.startswith("Signing"))
     return f"ssh-keygen says: {said[:300] or f'exit code {done.returncode}'}"

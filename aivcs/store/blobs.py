@@ -1,4 +1,4 @@
-"""Blobs over a device that keeps each of them as one value: memory, or a row of a table."""
+"""Blobs over a device that keeps each blob as one value, such as memory or a row of a table."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from aivcs.store.driver import ObjectDriver
 
 _CHUNK = 1 << 16
-"""Bytes asked of a stream at once."""
+"""Bytes read from a stream at once."""
 
 
 class WholeBlobs:
-    """What an `ObjectDriver` is made of, over operations on whole values that a subclass supplies.
+    """Base of an `ObjectDriver` for a device of whole values.
 
-    These are `load` and `save`, and those of the protocol that are not here. Memory: the blob that
-    is put or got. What is read is verified here, whatever the device says.
+    A subclass supplies `load` and `save`, and the methods of the protocol that are missing here.
+    Each blob put or read is held in memory as a whole. Every blob read is verified.
     """
 
     def load(self, digest: str) -> bytes | None:
-        """Returns what is stored under a digest, right or not; None if there is nothing."""
+        """Returns the bytes stored under a digest, not verified; None if there are none."""
         raise NotImplementedError
 
     def save(self, digest: str, content: bytes) -> None:
-        """Stores a content in a hold, durable on return; replaces what is there, as put now."""
+        """Stores a content in a hold, durable on return; replaces any bytes under its digest."""
         raise NotImplementedError
 
     def contains(self, digest: ContentDigest) -> bool:
-        """As `ObjectDriver.contains`; a device may do better than to load it."""
+        """As `ObjectDriver.contains`; loads the blob, which a subclass may avoid."""
         return self.load(ContentDigest(digest)) is not None
 
     def put(self, data: bytes) -> ContentDigest:
@@ -82,7 +82,7 @@ class WholeBlobs:
 
 
 class _VerifiedBytes(RawIOBase):
-    """A stream of some bytes that fails at its end if they have not the digest they should."""
+    """A stream of a blob's bytes that raises at its end if they do not have its digest."""
 
     def __init__(self, digest: ContentDigest, content: bytes) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class _VerifiedBytes(RawIOBase):
         chunk = self._rest[: len(view)]
         self._hasher.update(chunk)
         self._rest = self._rest[len(chunk) :]
-        # With the last bytes, not after them: who reads exactly the size never asks again.
+        # With the last bytes, not after them: a caller that reads exactly the size stops there.
         if not self._rest and (actual := self._hasher.hexdigest()) != self._digest:
             raise _damaged(self._digest, actual)
         view[: len(chunk)] = chunk
@@ -106,15 +106,15 @@ class _VerifiedBytes(RawIOBase):
 
 
 def _read(readable: BinaryIO) -> bytes:
-    """The next bytes of a stream; none at its end only."""
+    """The next bytes of a stream; empty only at its end."""
     chunk: bytes | None = readable.read(_CHUNK)
     if chunk is None:
-        raise BlockingIOError("it does not block, and has no data yet")
+        raise BlockingIOError("it is non-blocking and has no data yet")
     return chunk
 
 
 def _copy(data: object) -> bytes:
-    """The bytes of what was given, shared with nobody."""
+    """An immutable copy of the bytes."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise SerializationError(f"a blob is made of bytes, not of {type(data).__name__}")
     return bytes(data)
@@ -125,7 +125,7 @@ def _damaged(digest: ContentDigest, actual: str) -> IntegrityError:
 
 
 class ObjectStore:
-    """The `CasStore` contract, and nothing else, over an `ObjectDriver`."""
+    """The `CasStore` contract over an `ObjectDriver`, without the driver's other methods."""
 
     def __init__(self, objects: ObjectDriver) -> None:
         """Takes the objects of a store."""

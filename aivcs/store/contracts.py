@@ -1,7 +1,7 @@
-"""The three storage contracts, as protocols: what every backend guarantees.
+"""The three storage contracts, as protocols: the guarantees of every backend.
 
-`aivcs.testing` holds a backend to every sentence here; `aivcs.aio` has the async twins. A backend
-raises `aivcs.errors.StorageError` and its subclasses, and nothing else; each method is atomic.
+`aivcs.testing` tests every sentence here against a backend; `aivcs.aio` has the async twins. Stores
+raise only `aivcs.errors.StorageError` and its subclasses; each method is atomic.
 """
 
 from __future__ import annotations
@@ -31,64 +31,66 @@ if TYPE_CHECKING:
 
 
 class CasStore(Protocol):
-    """Blobs by the SHA-256 of their content: the same content is one object, for ever the same."""
+    """Blobs by the SHA-256 of their content: equal contents are one blob, which never changes."""
 
     def put(self, data: bytes) -> ContentDigest:
-        """Stores a content and returns its digest; once it returns, the content is durable.
+        """Stores a content and returns its digest; the content is durable on return.
 
-        Putting what is there already changes nothing but repairs it if it was damaged.
+        Putting a stored content again changes nothing, except that it repairs a damaged blob.
 
         Raises:
-            BackendError: It could not be stored.
+            BackendError: The content could not be stored.
         """
         ...
 
     def put_stream(self, readable: BinaryIO) -> ContentDigest:
-        """Stores what `readable` gives until its end, in bounded memory; else as `put`.
+        """Stores a stream, read to its end in bounded memory, and returns its digest.
+
+        The content is durable on return.
 
         Raises:
-            BackendError: It could not be read or stored.
+            BackendError: The stream could not be read or stored.
         """
         ...
 
     def put_many(self, contents: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
-        """Stores each of some contents as `put_stream` does; yields their digests in order.
+        """Stores several streams as `put_stream` does; yields their digests in order.
 
-        No digest is yielded before its content is durable. They may come late, many at once: a
-        backend may store as many together as it likes, in bounded memory. Each content is read to
-        its end before the next one is asked for. When the contents raise an error, or one cannot be
-        stored, those before it are stored and yielded all the same, as far as that can be done;
+        No digest is yielded before its content is durable. Digests may come late and many at once:
+        a backend may store as many contents together as it likes, in bounded memory. Each stream is
+        read to its end before the next one is requested. If the iterable raises an error, or one
+        content cannot be stored, the contents before it are stored and yielded as far as possible;
         then the error is raised.
 
         Raises:
-            BackendError: One could not be read or stored.
-            OutcomeUnknownError: Whether those that were not yielded are durable cannot be known.
+            BackendError: A stream could not be read or stored.
+            OutcomeUnknownError: The contents not yielded may or may not be durable.
         """
         ...
 
     def get(self, digest: ContentDigest) -> bytes:
-        """Returns the exact bytes, verified against the digest.
+        """Returns the bytes of a blob, verified against the digest.
 
         Raises:
             NotFoundError: No blob has this digest.
-            IntegrityError: What is stored is damaged.
+            IntegrityError: The blob is damaged.
         """
         ...
 
     def open(self, digest: ContentDigest) -> BinaryIO:
-        """Returns a stream of the bytes, verified as they are read.
+        """Returns a stream of a blob's bytes, verified as they are read.
 
-        The read that reaches the end raises rather than returning, if what was read before it was
-        not the content: only a stream read to its end has given verified bytes.
+        The bytes are verified only when the stream has been read to its end: the last `read` raises
+        if they are damaged.
 
         Raises:
             NotFoundError: No blob has this digest.
-            IntegrityError: From `read`, at the end, if what is stored is damaged.
+            IntegrityError: The blob is damaged; raised by `read`, at the end.
         """
         ...
 
     def contains(self, digest: ContentDigest) -> bool:
-        """Tells whether a blob has this digest; does not read it."""
+        """Tells whether a blob has this digest, without reading the blob."""
         ...
 
     def delete(self, digest: ContentDigest) -> None:
@@ -101,7 +103,7 @@ class CasStore(Protocol):
 
 
 class RunLedger(Protocol):
-    """Runs and what happened in them: appended, numbered, and sealed when they end."""
+    """Runs and their events: appended and numbered, and never changed once the run has ended."""
 
     def create_run(
         self,
@@ -113,42 +115,42 @@ class RunLedger(Protocol):
         """Starts a run, `RUNNING`, with a new random id.
 
         Args:
-            spec_digest: What runs; whether it is stored is the caller's to check.
-            metadata: Where it comes from.
-            owner: The process it belongs to, which is recorded; None if it belongs to none.
+            spec_digest: The spec that runs; the ledger does not check whether it is stored.
+            metadata: Agent, commit and tags.
+            owner: The process that the run belongs to, to be recorded; or None.
 
         Raises:
-            SerializationError: The tags are no JSON value.
+            SerializationError: The tags are not a JSON value.
         """
         ...
 
     def append_event(self, run_id: str, event: RunEvent) -> int:
-        """Appends one event and returns its seq, durable.
+        """Appends one event and returns its seq; the event is durable on return.
 
         An event without a seq gets the highest so far plus one, atomically with any number of
-        writers; the first gets 1. The identical event again (same seq, kind and payload, and
-        timestamp if one is given) is accepted and stored once.
+        writers; the first gets 1. An identical event again (same seq, kind and payload, and
+        timestamp if given) is accepted and stored once.
 
         Raises:
-            RunNotFoundError: There is no such run.
-            InvalidRunStateError: It is over.
+            RunNotFoundError: No run has this id.
+            InvalidRunStateError: The run has ended.
             ConflictError: Another event has this seq.
-            SerializationError: The payload is no JSON value, or too large.
+            SerializationError: The payload is not a JSON value, or too large.
         """
         ...
 
     def append_events(self, run_id: str, events: Iterable[RunEvent]) -> list[int]:
-        """Appends all of some events or none, as `append_event`; returns their seqs."""
+        """Appends several events, all or none, as `append_event` does; returns their seqs."""
         ...
 
     def complete_run(self, run_id: str, summary: RunSummary) -> None:
-        """Ends a run as `COMPLETED`; afterwards nothing of it changes.
+        """Ends a run as `COMPLETED`; afterwards it never changes.
 
-        `total_events` and `duration_ms` are counted and measured if they are None.
+        A `total_events` or `duration_ms` of None is filled in.
 
         Raises:
-            RunNotFoundError: There is no such run.
-            InvalidRunStateError: It is over already.
+            RunNotFoundError: No run has this id.
+            InvalidRunStateError: The run has ended already.
         """
         ...
 
@@ -160,31 +162,40 @@ class RunLedger(Protocol):
         event: RunEvent | None = None,
         expect: Head | None = None,
     ) -> None:
-        """Ends a run as `FAILED`; else as `complete_run`.
+        """Ends a run as `FAILED`; afterwards it never changes.
+
+        A `total_events` or `duration_ms` of None is filled in.
 
         Args:
             run_id: The run.
-            summary: How it ended; an event that is given counts.
-            event: A last event to append: it and the end, or neither, with nothing between them.
-            expect: The run is ended only if this is the head of its log.
+            summary: The result; its number of events includes `event`.
+            event: A last event, appended together with the end: both or neither.
+            expect: The head that the run's log must have, or None for any.
 
         Raises:
-            RunNotFoundError: There is no such run.
-            InvalidRunStateError: It is over already.
-            ConflictError: Its log has another head, or the event cannot be appended.
-            SerializationError: The event's payload is no JSON value, or too large.
+            RunNotFoundError: No run has this id.
+            InvalidRunStateError: The run has ended already.
+            ConflictError: The log has another head, or the event cannot be appended.
+            SerializationError: The event's payload is not a JSON value, or too large.
         """
         ...
 
     def cancel_run(self, run_id: str, summary: RunSummary) -> None:
-        """Ends a run as `CANCELLED`; else as `complete_run`."""
+        """Ends a run as `CANCELLED`; afterwards it never changes.
+
+        A `total_events` or `duration_ms` of None is filled in.
+
+        Raises:
+            RunNotFoundError: No run has this id.
+            InvalidRunStateError: The run has ended already.
+        """
         ...
 
     def get_run(self, run_id: str) -> RunRecord:
-        """Returns a run as it stands.
+        """Returns a run's present record.
 
         Raises:
-            RunNotFoundError: There is no such run.
+            RunNotFoundError: No run has this id.
         """
         ...
 
@@ -192,13 +203,20 @@ class RunLedger(Protocol):
         """Returns the events of a run, ordered by seq.
 
         Raises:
-            RunNotFoundError: There is no such run.
-            IntegrityError: What is stored is damaged.
+            RunNotFoundError: No run has this id.
+            IntegrityError: The run's log is damaged.
         """
         ...
 
     def iter_events(self, run_id: str) -> Iterator[RunEvent]:
-        """Yields what `get_events` returns, one by one."""
+        """Yields the events of a run, ordered by seq.
+
+        The log is read twice: events may have been appended in another order than their seqs.
+
+        Raises:
+            RunNotFoundError: No run has this id.
+            IntegrityError: The run's log is damaged.
+        """
         ...
 
     def list_runs(
@@ -211,22 +229,22 @@ class RunLedger(Protocol):
         tags: Mapping[str, Any] | None = None,
         limit: int | None = None,
     ) -> list[RunRecord]:
-        """Returns the runs that fit, newest first; all, if nothing is asked for.
+        """Returns the runs that match all filters, newest first.
 
-        Of runs that were created at the same moment the one with the greater id comes first.
+        Of runs created at the same time, the one with the greater id comes first.
 
         Args:
-            spec_digest: Only those of this spec.
-            agent_name: Only this agent's.
-            status: Only those that are this.
-            since: Only those created at this moment or later.
-            tags: Only those whose tags are an object with these members, equal as JSON values.
-            limit: At most so many.
+            spec_digest: Only runs of this spec.
+            agent_name: Only runs of this agent.
+            status: Only runs with this status.
+            since: Only runs created at this time or later.
+            tags: Only runs whose tags are an object with these members, compared as JSON values.
+            limit: The number of runs, at most.
 
         Raises:
-            InvalidDigestError: The spec is no digest.
+            InvalidDigestError: The spec is not a digest.
             UsageError: The limit is negative.
-            IntegrityError: A run is damaged at its beginning or end, whether it would fit or not.
+            IntegrityError: Some run is damaged at its beginning or end, matching or not.
         """
         ...
 
@@ -241,17 +259,21 @@ class RunLedger(Protocol):
         limit: int | None = None,
         unreadable: Callable[[RunId, StorageError], None] | None = None,
     ) -> Iterator[RunRecord]:
-        """Yields what `list_runs` returns, one by one.
+        """Yields the runs that match all filters, newest first.
 
         Args:
-            spec_digest: As for `list_runs`, like all others but the last.
-            agent_name: See there.
-            status: See there.
-            since: See there.
-            tags: See there.
-            limit: See there.
-            unreadable: Told of each run that cannot be read, and why, before the first is yielded;
-                the others are yielded all the same. None raises the error.
+            spec_digest: Only runs of this spec.
+            agent_name: Only runs of this agent.
+            status: Only runs with this status.
+            since: Only runs created at this time or later.
+            tags: Only runs whose tags are an object with these members, compared as JSON values.
+            limit: The number of runs, at most.
+            unreadable: Called with each run that cannot be read and its error, before the first run
+                is yielded; the other runs are still yielded. None raises the error.
+
+        Raises:
+            InvalidDigestError: The spec is not a digest.
+            UsageError: The limit is negative.
         """
         ...
 
@@ -263,26 +285,26 @@ class RunLedger(Protocol):
         since: Timestamp | None = None,
         unreadable: Callable[[RunId, StorageError], None] | None = None,
     ) -> Iterator[tuple[str, RunStatus, Timestamp, int | None]]:
-        """Yields of each run that fits what figures are made of, in no certain order.
+        """Yields the data for statistics of each matching run, in no certain order.
 
-        That is its agent, its status, when it was created, and how long it took (milliseconds;
-        None while it goes on). It costs much less than the records.
+        These are agent, status, time of creation and duration in milliseconds (None for a RUNNING
+        run). They cost much less than the records.
 
         Args:
-            spec_digest: As for `list_runs`.
-            agent_name: See there.
-            since: See there.
-            unreadable: As for `iter_runs`.
+            spec_digest: Only runs of this spec.
+            agent_name: Only runs of this agent.
+            since: Only runs created at this time or later.
+            unreadable: Called with each run that cannot be read and its error; None raises it.
         """
         ...
 
     def count_runs(
         self, *, unreadable: Callable[[RunId, StorageError], None] | None = None
     ) -> dict[RunStatus, int]:
-        """Returns how many runs have each of the four statuses.
+        """Returns the number of runs with each of the four statuses.
 
         Args:
-            unreadable: As for `iter_runs`.
+            unreadable: Called with each run that cannot be read and its error; None raises it.
         """
         ...
 
@@ -291,33 +313,34 @@ class RunLedger(Protocol):
         ...
 
     def standing(self, run_id: str) -> tuple[RunRecord, Head]:
-        """Returns a run as it stands and the head of its log, from one look at its ends.
+        """Returns a run's present record and the head of its log, from one state of the log.
 
-        The head is that of the last line, which is checked; `head` checks all lines.
+        Only the first and the last line are checked; `head` checks all lines.
 
         Raises:
-            RunNotFoundError: There is no such run.
+            RunNotFoundError: No run has this id.
         """
         ...
 
     def head(self, run_id: str) -> Head:
-        """Returns the head of a run's log.
+        """Returns the head of a run's log, all lines of which are checked.
 
         Raises:
-            RunNotFoundError: There is no such run.
+            RunNotFoundError: No run has this id.
+            IntegrityError: The log is damaged.
         """
         ...
 
 
 class ReleaseRegistry(Protocol):
-    """What is live under each name, as a stack, and the whole history of how it came to be.
+    """The stack of releases under each name, with its whole history.
 
     Changes to one name are linearizable; names are independent; history is append-only. Besides
     releases a log holds blocks, which keep a spec from being released under the name, and
-    signatures. They have seqs like releases, and make nothing live.
+    signatures. They have seqs like releases and never change what is live.
 
-    The registry is below policies: it judges nothing, signs nothing, and does not look whether a
-    spec is stored. `Repository.promote` and `Repository.rollback` do.
+    The registry applies no policy, signs nothing, and does not check whether a spec is stored;
+    `Repository.promote` and `Repository.rollback` do.
     """
 
     def promote(
@@ -330,19 +353,19 @@ class ReleaseRegistry(Protocol):
     ) -> ReleaseRecord:
         """Makes a spec live, on top of the stack; returns the new entry.
 
-        Promoting the spec that is live already is recorded, and replaces the top of the stack.
+        Promoting the live spec again is recorded and replaces the top of the stack.
 
         Args:
             name: The agent's name.
             spec_digest: The spec; it need not be stored.
-            metadata: Who promotes, why, and under which label.
-            expect: A digest, the seq of the live entry, or "none": the change is made only if
-                that is what is live.
+            metadata: Label, actor and notes.
+            expect: The digest of the spec or the seq of the release that must be live, "none" for
+                no release yet, or None for any.
 
         Raises:
             InvalidNameError: The name breaks the rules for names.
             InvalidDigestError: The spec is not a digest.
-            ConflictError: Something else than expected is live.
+            ConflictError: The expected release is not live.
             BlockedError: The spec is blocked under this name; it is a `ConflictError`.
         """
         ...
@@ -357,92 +380,92 @@ class ReleaseRegistry(Protocol):
     ) -> ReleaseRecord:
         """Makes an earlier release live again, as a new entry with its spec and label.
 
-        A blocked release is not skipped in silence: a rollback onto one is refused, and `to` names
+        A blocked release is never skipped silently: a rollback to it is refused, and `to` can name
         another.
 
         Args:
             name: The agent's name.
             to: A `ContentDigest`, a seq or a label: pops down to the topmost such release, or
                 pushes it if it is not on the stack. None pops once.
-            metadata: Who rolls back, and why.
-            expect: As for `promote`.
+            metadata: Actor and notes; None for an unknown actor.
+            expect: The release that must be live, as for `promote`.
 
         Raises:
-            ReleaseNotFoundError: Nothing was released under the name, or never the target.
-            NoPreviousReleaseError: There is nothing below the live release.
-            ConflictError: Something else than expected is live.
-            BlockedError: The spec that would be live is blocked under this name.
+            ReleaseNotFoundError: The name has no releases, or not the target.
+            NoPreviousReleaseError: No release is below the live one.
+            ConflictError: The expected release is not live.
+            BlockedError: The spec that would become live is blocked under this name.
         """
         ...
 
     def view(self, name: str) -> AbstractContextManager[ReleaseView]:
-        """Returns a block with a view of a name's log, from one look, to plan a change on.
+        """Returns a block with a view of a name's log, to plan a change on.
 
-        In `aivcs.log.release_changes`, `plan_promotion` and `plan_rollback` make a change of a
-        view; `append` makes it happen, if the log still has the view's head:
+        `plan_promotion` and `plan_rollback` of `aivcs.log.release_changes` plan a change on a view;
+        `append` carries it out, if the log still has the view's head:
 
             with registry.view(name) as view:
                 change = plan_promotion(view, spec, metadata, evidence=runs)
             registry.append(name, change.entries, if_head=change.if_head)
 
-        The log is not locked, and a view is not used after its block.
+        The log is not locked. A view must not be used after its block.
 
         Raises:
             InvalidNameError: The name breaks the rules for names.
-            IntegrityError: From the block's beginning: the end of the log is damaged.
+            IntegrityError: The end of the log is damaged; raised when the block begins.
         """
         ...
 
     def append(self, name: str, entries: Iterable[Entry], *, if_head: Head) -> Head:
-        """Appends entries to a log, all or none, if the log has a head; returns its new head.
+        """Appends entries to a log, all or none, if it has the given head; returns the new head.
 
         Args:
             name: The agent's name.
-            entries: Entries that follow that head, as the plans give them.
-            if_head: The head; `Head(0, "")` is that of a name without a log.
+            entries: The entries of a plan, which follow that head.
+            if_head: The head that the log must have; `Head(0, "")` for no log.
 
         Raises:
             ConflictError: The log has another head, or an entry does not follow it.
             BlockedError: A release's spec is blocked under the name.
-            ReleaseNotFoundError: A signature is of an entry that is not a release.
+            ReleaseNotFoundError: The entry that a signature signs is not a release.
         """
         ...
 
     def change(self, name: str, plan: Callable[[ReleaseView], ReleaseChange]) -> ReleaseChange:
-        """Appends what a function plans for the log as it stands, in one step; returns the change.
+        """Plans a change on the present log and appends it, in one step; returns the change.
 
-        Nothing is appended between the view that the plan is given and its entries.
+        Nobody appends between the view that `plan` is given and its entries.
 
         Args:
             name: The agent's name.
-            plan: Returns the change. It reads through nothing but its view, and may be called
-                several times; what it raises leaves the log, or its absence, untouched.
+            plan: Returns the change. It reads only through its view and may be called several
+                times; if it raises, the log, or its absence, stays untouched.
         """
         ...
 
     def block(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
-        """Blocks a spec under a name: it cannot become live there; returns the entry.
+        """Blocks a spec under a name, so that it cannot become live there; returns the entry.
 
-        The spec that is live may be blocked, and stays live. Blocking again is recorded: the newest
-        block says who and why.
+        The live spec may be blocked and stays live. Blocking again is recorded; the newest block
+        counts.
 
         Args:
             name: The agent's name.
             digest: The spec; it need not have been released.
-            by: Who blocks it.
-            reason: Why.
+            by: The actor.
+            reason: The reason.
 
         Raises:
-            ReleaseNotFoundError: Nothing was released under the name.
+            ReleaseNotFoundError: The name has no releases.
             SerializationError: Actor or reason is empty or not valid text.
         """
         ...
 
     def unblock(self, name: str, digest: ContentDigest, *, by: str, reason: str) -> Block:
-        """Takes a block back; returns the entry.
+        """Lifts the block of a spec; returns the entry.
 
         Raises:
-            ReleaseNotFoundError: Nothing was released under the name.
+            ReleaseNotFoundError: The name has no releases.
             ConflictError: The spec is not blocked.
             SerializationError: Actor or reason is empty or not valid text.
         """
@@ -455,7 +478,7 @@ class ReleaseRegistry(Protocol):
         hash: str,  # noqa: A002 the file format's word
         signature: str,
     ) -> Signature:
-        """Records an SSH signature of a release; returns the entry. Who signed is not checked.
+        """Records an SSH signature of a release; returns the entry. The signature is not checked.
 
         Args:
             name: The agent's name.
@@ -464,7 +487,7 @@ class ReleaseRegistry(Protocol):
             signature: The signature in its armor.
 
         Raises:
-            ReleaseNotFoundError: Nothing was released under the name, or not as this entry.
+            ReleaseNotFoundError: The name has no release with this seq.
             ConflictError: The entry has another hash.
             SerializationError: The text is not an SSH signature.
         """
@@ -475,60 +498,65 @@ class ReleaseRegistry(Protocol):
         ...
 
     def block_history(self, name: str, digest: ContentDigest) -> list[Block]:
-        """Returns every block and unblock of a spec, newest first; none for an unknown name."""
+        """Returns every block and unblock of a spec, newest first; [] for an unknown name."""
         ...
 
     def blocks(self, name: str) -> list[Block]:
-        """Returns the blocks that stand, newest first; none for an unknown name."""
+        """Returns the blocks in force, newest first; [] for an unknown name."""
         ...
 
     def current(self, name: str) -> ReleaseRecord | None:
-        """Returns the entry that says what is live, or None if nothing was released."""
+        """Returns the live release, or None if the name has no releases."""
         ...
 
     def state(self, name: str) -> ReleaseState | None:
-        """Returns what is live and the head of the log; None if there is no log.
+        """Returns the live release and the head of the log; None if there is no log.
 
-        The head is that of the last line, which is checked; `head` checks all lines.
+        Only the last line is checked; `head` checks all lines.
         """
         ...
 
     def find(self, name: str, seq: int) -> LogEntry | None:
-        """Returns the entry with a seq, and its hash, or None if there is none.
+        """Returns the entry with a seq and its hash, or None if there is none.
 
         Raises:
-            IntegrityError: What is stored is damaged.
+            IntegrityError: The log is damaged.
         """
         ...
 
     def history(self, name: str) -> list[ReleaseRecord]:
-        """Returns all entries of a name, newest first; none for an unknown name.
+        """Returns all releases of a name, newest first; [] for an unknown name.
 
         Raises:
-            IntegrityError: What is stored is damaged.
+            IntegrityError: The log is damaged.
         """
         ...
 
     def iter_history(self, name: str) -> Iterator[ReleaseRecord]:
-        """Yields what `history` returns, one by one."""
+        """Yields all releases of a name, newest first; none for an unknown name.
+
+        Raises:
+            IntegrityError: The log is damaged.
+        """
         ...
 
     def iter_log(self, name: str) -> Iterator[LogEntry]:
-        """Yields all entries of a name, with their hashes, newest first.
+        """Yields all entries of a name with their hashes, newest first.
 
         Raises:
-            IntegrityError: What is stored is damaged.
+            IntegrityError: The log is damaged.
         """
         ...
 
     def list_names(self) -> Iterator[str]:
-        """Yields all names that something was released under, in order."""
+        """Yields all names that have releases, in order."""
         ...
 
     def head(self, name: str) -> Head:
-        """Returns the head of a name's log.
+        """Returns the head of a name's log, all lines of which are checked.
 
         Raises:
-            ReleaseNotFoundError: Nothing was released under the name.
+            ReleaseNotFoundError: The name has no releases.
+            IntegrityError: The log is damaged.
         """
         ...

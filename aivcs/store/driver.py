@@ -1,17 +1,18 @@
-"""What a backend supplies; the contracts, verification and maintenance are written once over it.
+"""The driver interface: everything a backend supplies.
 
-A *driver* moves bytes and knows no rule: what a line means, whether a run is over, what a rollback
-pops, is decided in `aivcs.log` and written down once in `aivcs.store.runs` and `.releases`.
+A *driver* moves bytes and knows no rules. The meaning of a line, the end of a run and the stack of
+releases are decided in `aivcs.log`; the contracts, verification and maintenance are written once
+over drivers in `aivcs.store`.
 
 Logs are named `run/<run id>` and `release/<name>`. A line has the same bytes on every backend, so
-its hash, and the head of a log, are the same everywhere. Lines are handed over without their
-newline, except those to be stored, which are as `chain.link` makes them. "Checked" means that a
-line's hash was found to be right behind the line before it: `IntegrityError` names log and line
-otherwise. `aivcs.testing.BackendContract` holds a backend to every sentence here.
+its hash, and the head of a log, are the same everywhere. Lines are passed without their newline,
+except lines to be stored, which are as `chain.link` makes them. A *checked* line has the right hash
+after the line before it; otherwise the method raises `IntegrityError` with log and line.
+`aivcs.testing.BackendContract` tests every sentence here against a backend.
 
-Errors: `aivcs.errors.StorageError` and its subclasses, and nothing else. Without another word each
-method may raise `BackendError` (it cannot be read, or could not be stored: then nothing was) and
-`LockTimeoutError` (others were in the way for too long).
+A driver raises only `aivcs.errors.StorageError` and its subclasses. Every method may raise
+`BackendError` (the data could not be read, or not stored, and then nothing was) and
+`LockTimeoutError` (others held a lock for too long).
 """
 
 from __future__ import annotations
@@ -37,11 +38,10 @@ if TYPE_CHECKING:
 
 
 class LogView(Protocol):
-    """ONE state of one log: whatever is appended later is not in it.
+    """One state of one log; lines appended later are not in it.
 
-    It holds from the moment it is given until the block, or the call of `decide`, ends. It does not
-    count lines: the rules derive that number from the last line (`RunState.count`, a release's
-    `seq`).
+    A view is valid until its block, or the call of `decide`, ends. It does not count lines: the
+    rules derive their number from the last line (`RunState.count`, a release's `seq`).
     """
 
     @property
@@ -59,7 +59,7 @@ class LogView(Protocol):
         ...
 
     def back(self) -> Iterator[bytes]:
-        """Yields the lines from the last to the first, each checked; reads only as far as asked."""
+        """Yields the lines from the last to the first, each checked; reads only as far as used."""
         ...
 
     def forth(self) -> Iterator[bytes]:
@@ -72,12 +72,12 @@ class LogView(Protocol):
     def line(self, number: int, number_of: NumberOf) -> bytes | None:
         """Returns the line with a number, checked; None if there is no such line.
 
-        For release logs, whose n-th line bears the number n: a driver may take the n-th line, or
-        look for the number by `number_of`.
+        For release logs, whose n-th line has the number n: a driver may take the n-th line, or
+        search by `number_of`.
 
         Args:
-            number: What the line must bear, greater than 0.
-            number_of: Tells which number a line bears; raises `IntegrityError` if it bears none.
+            number: The number of the line, from 1.
+            number_of: Returns the number in a line; raises `IntegrityError` if it has none.
         """
         ...
 
@@ -85,34 +85,34 @@ class LogView(Protocol):
 class LogDriver(Protocol):
     """The logs of a store: named sequences of lines that only ever grow.
 
-    A log is there from its first line on; what a crash left without any line is no log.
+    A log exists from its first line on; a crash may leave traces of a log that does not exist.
     """
 
     def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:
         """Yields the names of all logs that begin with a prefix, in the order of their characters.
 
-        A log that a crash kept from its first line may be named.
+        The names may include logs that a crash left without a first line.
 
         Args:
-            prefix: Of the names: `run/`, or more or less of one.
-            strict: Whether the caller draws conclusions from what no log says: then a part of the
-                store that holds something else than a store does, or a log in a place where nobody
-                reads it, is an error and no absence. Else they are passed over.
+            prefix: The prefix of the names, such as `run/`.
+            strict: Whether the caller relies on having seen all logs, as gc does. Then a foreign
+                file in the store, or a log in the wrong place, is an error; otherwise it is
+                skipped.
 
         Raises:
-            IntegrityError: A log stands in the wrong place.
+            IntegrityError: A log is in the wrong place.
         """
         ...
 
     def where(self, name: str) -> str:
-        """Returns what messages call a log: a file's path below the store, or the name itself."""
+        """Returns a log's name in messages: a file's path below the store, or the name itself."""
         ...
 
     def look(self, name: str) -> AbstractContextManager[LogView | None]:
-        """Returns a block with the log as it stands, or None if there is no such log; no lock.
+        """Returns a block with a view of the log, not locked, or with None if there is no log.
 
         Raises:
-            IntegrityError: From the block's beginning: the end of the log is damaged.
+            IntegrityError: The end of the log is damaged; raised when the block begins.
         """
         ...
 
@@ -123,100 +123,101 @@ class LogDriver(Protocol):
         *,
         durable: bool = True,
     ) -> None:
-        """Appends the lines that `decide` returns for the log as it stands: all of them or none.
+        """Appends the lines that `decide` returns for the present log, all or none.
 
-        `decide` is given the view (None: there is no such log, and its first line makes it), reads
-        through nothing but the view, changes nothing outside, and returns lines sealed behind
-        `view.last`. Nobody appends between the view it was given and its lines. It may be called
-        several times, and again only after its lines were definitely not appended; the last call
-        counts. What it raises passes through and leaves the log, or its absence, untouched.
+        `decide` is given a view (None if there is no such log; the first line creates it). It reads
+        only through the view, changes nothing outside, and returns lines linked to `view.last`.
+        Nobody appends between its view and its lines. It may be called several times, but again
+        only after its lines were definitely not appended; the last call counts. If it raises, the
+        log, or its absence, stays untouched.
 
-        If it returns no line nothing is appended, but what it saw is durable on return: an event
-        that was there already is about to be acknowledged a second time.
+        If it returns no lines, nothing is appended, but the lines in its view are durable on
+        return: an event that is stored already is about to be acknowledged a second time.
 
-        On an outcome that is not known, the identical lines are tried again at the identical place
-        until it is known; nothing is decided anew before.
+        After an ambiguous outcome the driver retries the identical lines at the identical place
+        until the outcome is known, before it calls `decide` again.
 
         Args:
             name: The log.
-            decide: What to append.
-            durable: Whether the lines must be durable on return, with all before them. False (the
-                events of a run that goes on) leaves that to the store's setting: with durability
-                "batch" they may become so with the next durable update of the log.
+            decide: Returns the lines to append.
+            durable: Whether the lines, and all before them, must be durable on return. False (for
+                the events of a RUNNING run) leaves that to the store's setting: with durability
+                "batch" they may become durable with the next durable update of the log.
 
         Raises:
             IntegrityError: The end of the log is damaged.
-            OutcomeUnknownError: Whether the lines are stored, or durable, could not be found out.
+            OutcomeUnknownError: The lines may or may not be stored, or durable.
         """
         ...
 
     def append_texts(self, name: str, texts: list[bytes]) -> int | None:
-        """Appends events without a seq in one round trip, where the backend offers that.
+        """Appends events without a seq in one round trip, if the backend offers that.
 
         Args:
             name: The log of a run.
-            texts: As `BulkEvents.bodies`: what stands between seq and hash.
+            texts: The part of each line between seq and hash, as `BulkEvents.bodies`.
 
         Returns:
-            The seq of the first; None if it is not offered, and nothing was done: then `update`.
+            The seq of the first event; None if the backend does not offer it and did nothing, so
+            that the caller must use `update`.
 
         Raises:
-            RunNotFoundError: There is no such run.
-            InvalidRunStateError: It is over.
+            RunNotFoundError: No run has this id.
+            InvalidRunStateError: The run has ended.
         """
         ...
 
     def read(
         self, name: str, after: Place = START, *, settled: bool = False
     ) -> Iterator[tuple[bytes, Place]]:
-        """Yields the lines behind a place, oldest first, each checked, with the place behind it.
+        """Yields the lines after a place, oldest first, each checked, with the place after it.
 
-        It yields what is there when it begins; a log that is not there has no lines. If what stood
-        before the place is not in the log any more (it was cut or replaced), it begins with the
-        first line, and the places count from 1 again.
+        It yields the lines that exist when it begins; a missing log has none. If the lines before
+        `after` are no longer in the log (it was cut or replaced), it begins with the first line,
+        and the places count from 1 again.
 
         Args:
             name: The log.
-            after: Where an earlier reading ended, of this or of another opening.
-            settled: Whether only lines are yielded that a power cut cannot take back.
+            after: The place where an earlier reading ended, through this or another opening.
+            settled: Whether to yield only lines that are durable.
 
         Raises:
-            InvalidNameError: No log can have this name.
+            InvalidNameError: The name is not that of a log.
             IntegrityError: The log is damaged.
-            OutcomeUnknownError: Settled was asked for and cannot be made sure of.
+            OutcomeUnknownError: `settled` was given, and durability cannot be confirmed.
         """
         ...
 
 
 class RunIndex(Protocol):
-    """Answers about all runs at once, where a backend can do better than to read each log.
+    """Queries over all runs, for a backend that need not read each log for them.
 
-    It decides nothing: `aivcs.store.listing` answers the same from the logs. All leave out a run
-    that cannot be read, and tell `unreadable`, or raise its error.
+    The results equal those of `aivcs.store.listing`, which reads the logs. Each query skips a run
+    that cannot be read and calls `unreadable`, or raises its error.
     """
 
     def newest(self, run_filter: RunFilter, limit: int | None) -> Iterator[RunRecord]:
-        """Yields the runs that fit, newest first, at most `limit`."""
+        """Yields the matching runs, newest first, at most `limit`."""
         ...
 
     def outcomes(self, run_filter: RunFilter) -> Iterator[Outcome]:
-        """Yields of each run that fits its agent, status, moment of creation and duration."""
+        """Yields agent, status, time of creation and duration in ms of each matching run."""
         ...
 
     def count(self) -> dict[RunStatus, int]:
-        """Returns how many runs have each status."""
+        """Returns the number of runs with each status."""
         ...
 
 
 class Removal(Protocol):
-    """A block in which blobs may be removed: nobody is in a hold, or relies on what goes."""
+    """A block in which blobs may be removed, because nobody is in a hold."""
 
     def remove(self, digest: ContentDigest, *, unless_since: float | None = None) -> bool:
-        """Removes a blob; tells whether it was there and is gone.
+        """Removes a blob; tells whether it existed and was removed.
 
         Args:
-            digest: Of the blob.
-            unless_since: It stays if it was put at this moment of the store's clock or later.
+            digest: The digest of the blob.
+            unless_since: A time of the store's clock: a blob put then or later is kept.
         """
         ...
 
@@ -224,8 +225,8 @@ class Removal(Protocol):
 class ObjectDriver(Protocol):
     """The blobs of a store, by the digest of their content; see `aivcs.store.contracts.CasStore`.
 
-    Digests are `ContentDigest`s, valid ones. What is put is durable before it is acknowledged, and
-    putting what is there heals it if it is damaged and counts as put now.
+    Digests are valid `ContentDigest`s. A content is durable before its digest is returned. Putting
+    a stored content again repairs a damaged blob and renews the time of its last put.
     """
 
     def put(self, data: bytes) -> ContentDigest:
@@ -233,11 +234,11 @@ class ObjectDriver(Protocol):
         ...
 
     def put_stream(self, readable: BinaryIO) -> ContentDigest:
-        """Stores what a stream gives until its end, in bounded memory."""
+        """Stores a stream, read to its end in bounded memory, and returns its digest."""
         ...
 
     def put_many(self, contents: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
-        """Stores some contents; as `CasStore.put_many`."""
+        """Stores several streams; yields each digest when its content is durable, in order."""
         ...
 
     def get(self, digest: ContentDigest) -> bytes:
@@ -245,15 +246,15 @@ class ObjectDriver(Protocol):
         ...
 
     def open(self, digest: ContentDigest) -> BinaryIO:
-        """Returns a stream of the bytes whose last read raises if they are not the content."""
+        """Returns a stream of the bytes; its last `read` raises if they are damaged."""
         ...
 
     def contains(self, digest: ContentDigest) -> bool:
-        """Tells whether a blob is there; does not read it."""
+        """Tells whether a blob exists, without reading it."""
         ...
 
     def delete(self, digest: ContentDigest) -> None:
-        """Removes a blob, whoever relies on it; no error if there is none."""
+        """Removes a blob, even if something refers to it; no error if there is none."""
         ...
 
     def list_digests(self, prefix: str = "") -> Iterator[ContentDigest]:
@@ -261,20 +262,21 @@ class ObjectDriver(Protocol):
         ...
 
     def stored(self) -> Iterator[tuple[ContentDigest, int, float]]:
-        """Yields digest, bytes, and the moment of the last put by the store's clock, of each blob.
+        """Yields digest, size in bytes and time of the last put of each blob, in any order.
 
-        The moment is in POSIX seconds. In any order; strict, as `LogDriver.names`.
+        The time is in POSIX seconds by the store's clock. A foreign file in the store is an error,
+        as for a strict `LogDriver.names`.
         """
         ...
 
     def removal(self) -> AbstractContextManager[Removal]:
         """Returns a block in which blobs may be removed.
 
-        Who looks for references inside it, and then removes what has none, removes nothing that
-        somebody has found in a hold and is about to refer to.
+        A caller that searches for references inside the block, and then removes blobs without any,
+        never removes a blob that somebody found in a hold and is about to refer to.
 
         Raises:
-            LockTimeoutError: From the block's beginning: others are in holds for too long.
+            LockTimeoutError: Others are in holds for too long; raised when the block begins.
         """
         ...
 
@@ -287,24 +289,24 @@ class Documents(Protocol):
     """
 
     def read(self, name: str) -> tuple[bytes, str] | None:
-        """Returns the bytes of a document and their version; None if there is none."""
+        """Returns the bytes of a document and their version; None if it does not exist."""
         ...
 
     def create(self, name: str, data: bytes) -> bool:
-        """Makes a document, durable on return; False if there is one, which is left as it is."""
+        """Creates a document, durable on return; returns False and changes nothing if it exists."""
         ...
 
     def write(self, name: str, data: bytes, *, expect: str | None = None) -> None:
-        """Writes a document, durable on return: after a crash it is the old one or the new one.
+        """Writes a document, durable on return; a crash leaves the old or the new content.
 
         Args:
             name: The document.
-            data: What it is to hold.
-            expect: It is written only if this is its version now, as one step; empty: only if
-                there is none. None writes whatever is there.
+            data: The new content.
+            expect: The version that the document must have, compared and written in one step; empty
+                if it must not exist; None for any.
 
         Raises:
-            ConflictError: It has another version; nothing was changed.
+            ConflictError: The document has another version; nothing was changed.
         """
         ...
 
@@ -312,70 +314,71 @@ class Documents(Protocol):
         """Yields the names of all documents that begin with a prefix, `folder/`, in order.
 
         Args:
-            prefix: Of the names.
-            newest_first: Whether the one that was written last comes first instead.
+            prefix: The prefix of the names.
+            newest_first: Whether to order by the time of the last write instead, newest first.
         """
         ...
 
     def drop(self, name: str, *, expect: str | None = None) -> bool:
-        """Removes a document; tells whether there was one. Durable on return.
+        """Removes a document, durable on return; tells whether it existed.
 
         Args:
             name: The document.
-            expect: It is removed only if this is its version now, as one step.
+            expect: The version that the document must have, compared and removed in one step; None
+                for any.
 
         Raises:
-            ConflictError: It has another version.
+            ConflictError: The document has another version.
         """
         ...
 
 
 class Lookup(Protocol):
-    """A bounded look at what is in a store, for somebody who is typing a name.
+    """Completion lookup: fast, bounded queries for somebody who is typing a name.
 
-    It waits for no lock and writes nothing. It may miss something, and passes over what cannot be
-    read. `aivcs.store.lookup` does it through the contracts, where a backend has nothing faster.
+    A lookup waits for no lock and writes nothing. It may miss entries, and skips those that cannot
+    be read. `aivcs.store.lookup` is the implementation for a backend without a faster one.
     """
 
     def runs(
         self, prefix: str = "", *, status: RunStatus | None = None, limit: int = 50
     ) -> list[RunRecord]:
-        """Returns runs whose id begins so, newest first, at most `limit`."""
+        """Returns runs whose id begins with the prefix, newest first, at most `limit`."""
         ...
 
     def agents(self, prefix: str = "", *, limit: int = 100) -> dict[str, str]:
-        """Returns names of agents that begin so, each with the moment of a late run of it."""
+        """Returns agent names with the prefix, each with the time of one of its latest runs."""
         ...
 
     def blobs(self, prefix: str = "", *, limit: int = 50) -> list[tuple[str, int, float]]:
-        """Returns digests that begin so, newest first, with bytes and moment of the last put."""
+        """Returns digests with the prefix, newest first, with size and time of the last put."""
         ...
 
     def kinds(self, run_id: str) -> dict[str, int]:
-        """Returns the kinds of the last events of a run, late ones first, with their numbers.
+        """Returns the number of events by kind among a run's last ones, latest kind first.
 
         Raises:
-            RunNotFoundError: There is no such run.
+            RunNotFoundError: No run has this id.
         """
         ...
 
 
 class Backend(Protocol):
-    """A store that is open. It may be used by several threads, and not across a fork."""
+    """An open store. Several threads may use it; it must not be used across a fork."""
 
     @property
     def url(self) -> str:
-        """What opens the same store again: an absolute path, or an URL."""
+        """The URL or absolute path that opens the same store again."""
         ...
 
     @property
     def folder(self) -> str | None:
-        """The folder on this machine that the store is in; None if it is in none."""
+        """The folder of the store on this machine, or None."""
         ...
 
     @property
     def settings(self) -> Settings:
-        """How this opening behaves, and what the store takes (`max_event`)."""
+        """The settings of this opening."""
         ...
 
     @property
@@ -395,11 +398,11 @@ class Backend(Protocol):
 
     @property
     def poll_seconds(self) -> tuple[float, float]:
-        """How long to wait before looking at a log again: at first, and at most."""
+        """Seconds to wait before polling a log again: the first time, and at most."""
         ...
 
     def is_own(self, name: str) -> bool:
-        """Tells whether the user of this process began the log of a run, as far as it is known."""
+        """Tells whether the user of this process started a run, as far as is known."""
         ...
 
     def now(self) -> float:
@@ -407,34 +410,34 @@ class Backend(Protocol):
         ...
 
     def hold(self, *, later: bool = False) -> AbstractContextManager[None]:
-        """Returns a block in which no blob vanishes that is found or put in it.
+        """Returns a block in which no blob is removed that was found or put in it.
 
-        Who checks that a blob is there and then names it in a log or a pin does both in one hold.
-        A hold belongs to the opening: one inside another, or in another thread, prolongs it.
+        A caller that checks for a blob and then names it in a log or a pin does both in one hold. A
+        hold belongs to the opening: a nested hold, or one in another thread, extends it.
 
         Args:
-            later: Whether it begins only with the first blob that is put in it, or a hold inside.
+            later: Whether the hold begins only with the first blob put, or the first nested hold.
 
         Raises:
-            LockTimeoutError: From the block's beginning: blobs are being removed for too long.
+            LockTimeoutError: Blobs are being removed for too long; raised when the block begins.
         """
         ...
 
     def doubts(self) -> Iterator[str]:
-        """Yields sentences on what may keep the store from keeping its promises where it is."""
+        """Yields sentences about this location that may break the store's guarantees."""
         ...
 
     def list_runs(self, ledger: RunLedger, unreadable: Unreadable) -> RunIndex:
-        """Returns what lists the runs of a ledger over this store.
+        """Returns the index of the runs of a ledger over this store.
 
         Args:
             ledger: The ledger.
-            unreadable: Told of each run that cannot be read; None raises the error.
+            unreadable: Called with each run that cannot be read and its error; None raises it.
         """
         ...
 
     def lookup(self, ledger: RunLedger) -> Lookup:
-        """Returns a bounded look at the store."""
+        """Returns the completion lookup of the store."""
         ...
 
     def inspect(
@@ -444,40 +447,40 @@ class Backend(Protocol):
         *,
         repair: bool = False,
     ) -> Iterator[Finding]:
-        """Reads all of some parts of the store and yields what is wrong.
+        """Reads parts of the store completely and yields the problems found.
 
         Args:
             parts: Any of `blobs`, `runs` and `releases`.
-            progress: Told the part and the bytes of each object and log that was read.
-            repair: Whether to repair what can be repaired without a doubt.
+            progress: Called with the part and the bytes of each object and log that was read.
+            repair: Whether to make the repairs that are certain to be right.
         """
         ...
 
     def measure(self, parts: frozenset[str]) -> int:
-        """Returns about how many bytes `inspect` will read; 0 if that cannot be told."""
+        """Returns the approximate number of bytes that `inspect` will read; 0 if unknown."""
         ...
 
     def sweep(self, moment: float, *, delete: bool) -> int:
-        """Counts, and removes if asked to, what processes that are gone left unfinished.
+        """Counts, and on request removes, temporary data that ended processes left behind.
 
         Args:
-            moment: Only what was last written before it, by the store's clock.
-            delete: Whether it is removed.
+            moment: A time of the store's clock: only data last written before it.
+            delete: Whether to remove the data.
         """
         ...
 
     def close(self) -> None:
-        """Lets go of what the opening holds; it is not used afterwards."""
+        """Releases the resources of the opening, which must not be used afterwards."""
         ...
 
 
 class Redactable(Protocol):
-    """What a log driver offers besides where content can be erased."""
+    """The further methods of a log driver whose content can be erased."""
 
     def redact(self, name: str, stubs: Mapping[int, bytes]) -> None:
-        """Replaces lines, by their numbers, with others that bear the same hashes; as one step."""
+        """Replaces lines, by their numbers, with others that keep the hashes, in one step."""
         ...
 
     def remove(self, name: str) -> None:
-        """Removes a log as a whole, durable on return; no error if there is none."""
+        """Removes a whole log, durable on return; no error if there is none."""
         ...

@@ -1,4 +1,4 @@
-"""One thing that is wrong with a store."""
+"""The findings of a verification."""
 
 import os
 
@@ -10,15 +10,15 @@ PARTS = ("blobs", "runs", "releases")
 
 
 class Finding(Record):
-    """One thing that is wrong with a store, or worth knowing.
+    """A problem of a store, or something worth knowing.
 
     Attributes:
-        severity: "damage" or "notice"; a notice loses nothing.
-        where: The digest of an object, or what messages call a log (`LogDriver.where`).
-        line: The number of the line in a log, from 1; None where it is not about one.
-        problem: What is wrong, in one sentence.
-        remedy: What can be done.
-        repaired: What was done to repair it, or None if nothing was.
+        severity: "damage", or "notice" if nothing is lost.
+        where: The digest of an object, or a log's name in messages (`LogDriver.where`).
+        line: The number of the line in a log, from 1, or None.
+        problem: The problem, in one sentence.
+        remedy: The way out, in one sentence.
+        repaired: The repair that was made, or None.
     """
 
     __slots__ = ("severity", "where", "line", "problem", "remedy", "repaired")  # noqa: RUF023 as one reads them
@@ -39,11 +39,11 @@ class Finding(Record):
         repaired: "str | None" = None,
     ) -> None:
         """Takes the fields as they are."""
-        # A file's name may be no text at all.
+        # A file's name need not be valid text.
         where = os.fsencode(where).decode(errors="backslashreplace")
         self._fill(severity, where, line, problem, remedy, repaired)
 
     @property
     def is_open(self) -> bool:
-        """Whether it is damage that is still there."""
+        """Whether the finding is damage that was not repaired."""
         return self.severity == DAMAGE and self.repaired is None

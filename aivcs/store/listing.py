@@ -1,4 +1,4 @@
-"""Listing the runs of a store by reading the ends of all logs: what any index must agree with."""
+"""Lists the runs of a store from the ends of all logs; every index must give the same results."""
 
 from aivcs.errors import RunNotFoundError, StorageError
 from aivcs.log.run_filter import age, outcome_of
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class Listing:
-    """The runs of a store as they are now; a `RunIndex` that has none."""
+    """The `RunIndex` for a store without an index: it reads each log."""
 
     __slots__ = ("_ledger", "_unreadable")
 
     def __init__(self, ledger: "RunLedger", unreadable: "Unreadable") -> None:
-        """Takes a ledger, and whom to tell of runs that cannot be read."""
+        """Takes a ledger, and a function to call with runs that cannot be read."""
         self._ledger = ledger
         self._unreadable = unreadable
 
     def newest(self, run_filter: "RunFilter", limit: "int | None") -> "Iterator[RunRecord]":
-        """Yields the runs that fit, newest first, at most so many.
+        """Yields the matching runs, newest first, at most `limit`.
 
         Memory: `limit` records; without a limit, sort keys only, on disk if they are many.
         """
@@ -38,30 +38,30 @@ class Listing:
             return
         from aivcs.util.disk_map import DiskMap
 
-        ages = DiskMap()  # age by age, each with the id behind a NUL, which neither has in it
+        ages = DiskMap()  # keys: time, NUL, id; neither part contains a NUL
         for record in found:
             ages.add("\0".join(age(record)))
         for key in ages.keys(descending=True):
             yield from filter(run_filter.fits, self.get(key.partition("\0")[2]))
 
     def outcomes(self, run_filter: "RunFilter") -> "Iterator[Outcome]":
-        """Yields what `RunLedger.iter_outcomes` does of the runs that fit, whatever their tags."""
+        """Yields agent, status, time of creation and duration in ms of each matching run."""
         return map(outcome_of, filter(run_filter.fits, self.everything()))
 
     def count(self) -> "dict[RunStatus, int]":
-        """Returns how many runs have each status."""
+        """Returns the number of runs with each status."""
         counts = no_runs()
         for record in self.everything():
             counts[record.status] += 1
         return counts
 
     def everything(self) -> "Iterator[RunRecord]":
-        """Yields all runs by id, and tells of those that cannot be read."""
+        """Yields all readable runs, ordered by id; reports the others to `unreadable`."""
         for run_id in self._ledger.list_run_ids():
             yield from self.get(run_id)
 
     def get(self, run_id: str) -> "Iterator[RunRecord]":
-        """Yields a run as its log says, unless it is no more, or cannot be read, which it tells."""
+        """Yields the record of a run; nothing if it is gone or, after a report, unreadable."""
         try:
             yield self._ledger.get_run(run_id)
         except RunNotFoundError:
@@ -70,12 +70,12 @@ class Listing:
             self.tell(run_id, error)
 
     def tell(self, run_id: str, error: StorageError) -> None:
-        """Tells of a run that cannot be read, or raises the error if there is nobody to tell."""
+        """Reports a run that cannot be read to `unreadable`; without one, raises the error."""
         if self._unreadable is None:
             raise error
         self._unreadable(RunId(run_id), error)
 
 
 def no_runs() -> "dict[RunStatus, int]":
-    """Returns a count of runs by status, of none."""
+    """Returns a count of 0 for every status."""
     return dict.fromkeys(map(RunStatus, ("RUNNING", "COMPLETED", "FAILED", "CANCELLED")), 0)

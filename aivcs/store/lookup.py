@@ -1,4 +1,4 @@
-"""A bounded look at a store through its driver, for somebody who is typing a name."""
+"""Completion lookup through the driver: bounded queries for somebody who is typing a name."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from aivcs.store.contracts import RunLedger
     from aivcs.store.driver import Backend, LogDriver
 
-_RUNS = 1000
-"""Runs to look at, at most."""
-_BLOBS = 4000
-"""Blobs to look at, at most."""
+_MAX_RUNS = 1000
+"""Runs to examine, at most."""
+_MAX_BLOBS = 4000
+"""Blobs to examine, at most."""
 LINES = 200
-"""Lines of a log to look at, at most."""
+"""Lines of a log to read, at most."""
 
 
 class Lookup:
-    """A `Lookup` that asks the ledger and the objects."""
+    """A `Lookup` over the ledger and the objects of a store."""
 
     def __init__(self, backend: Backend, ledger: RunLedger) -> None:
-        """Takes an open store, and the ledger over it."""
+        """Takes an open store and the ledger over it."""
         self._backend = backend
         self._ledger = ledger
 
@@ -34,13 +34,13 @@ class Lookup:
         self, prefix: str = "", *, status: RunStatus | None = None, limit: int = 50
     ) -> list[RunRecord]:
         """As `aivcs.store.driver.Lookup.runs`."""
-        runs = self._ledger.iter_runs(status=status, limit=_RUNS, unreadable=lambda *_: None)
+        runs = self._ledger.iter_runs(status=status, limit=_MAX_RUNS, unreadable=lambda *_: None)
         return list(islice((run for run in runs if run.run_id.startswith(prefix)), limit))
 
     def agents(self, prefix: str = "", *, limit: int = 100) -> dict[str, str]:
         """As `aivcs.store.driver.Lookup.agents`."""
         agents: dict[str, str] = {}
-        for run in self.runs(limit=_RUNS):
+        for run in self.runs(limit=_MAX_RUNS):
             name = run.metadata.agent_name
             if name.startswith(prefix) and len(agents) < limit:
                 agents.setdefault(name, run.created_at)
@@ -48,7 +48,7 @@ class Lookup:
 
     def blobs(self, prefix: str = "", *, limit: int = 50) -> list[tuple[str, int, float]]:
         """As `aivcs.store.driver.Lookup.blobs`."""
-        found = islice(self._backend.objects.stored(), _BLOBS)
+        found = islice(self._backend.objects.stored(), _MAX_BLOBS)
         fitting = (blob for blob in found if blob[0].startswith(prefix))
         return nlargest(limit, fitting, key=lambda blob: blob[2])
 
@@ -58,11 +58,11 @@ class Lookup:
 
 
 def kinds(logs: LogDriver, run_id: str) -> dict[str, int]:
-    """Returns the kinds of the last events of a run, late ones first, with their numbers.
+    """Returns the number of events by kind among a run's last `LINES`, latest kind first.
 
     Raises:
-        RunNotFoundError: There is no such run.
-        StorageError: Its log cannot be read.
+        RunNotFoundError: No run has this id.
+        StorageError: The run's log cannot be read.
     """
     found: dict[str, int] = {}
     with logs.look(f"run/{run_id}") as view:

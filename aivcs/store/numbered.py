@@ -1,4 +1,4 @@
-"""A `LogView` over lines that a driver finds by their numbers: of a list, a table, in chunks."""
+"""A `LogView` over numbered lines, as in a list, a table or chunks."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 class NumberedView:
-    """The first so many lines of a log.
+    """A view of the first `count` lines of a log.
 
     Attributes:
         last: The last of them.
-        before: The hash of the line before that one.
+        before: The hash of the line before the last.
     """
 
     def __init__(self, where: str, count: int, fetch: Callable[[int], bytes]) -> None:
         """Checks the last line.
 
         Args:
-            where: What messages call the log.
-            count: How many lines it has, at least one.
+            where: The log's name in messages.
+            count: The number of lines, at least one.
             fetch: Returns the line with a number, from 1, with its newline.
 
         Raises:
-            IntegrityError: The last line, or further ones before it, are no links of the chain;
-                names the first of these.
+            IntegrityError: The last line, or several before it, break the chain; the error names
+                the first of them.
         """
         self._where = where
         self._count = count

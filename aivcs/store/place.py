@@ -1,14 +1,14 @@
-"""A place in a log, from which reading goes on."""
+"""A place in a log, from which reading continues."""
 
 
 class Place:
-    """The end of a line in a log, as `LogDriver.read` gives it and takes it back.
+    """The end of a line in a log, as `LogDriver.read` gives and takes it.
 
     Attributes:
-        lines: How many lines were read.
+        lines: The number of lines before the place.
         hash: The hash of the last of them; empty if there is none.
-        hint: What the driver that made it finds it by, an integer (a file's offset, say). A stale
-            hint costs the driver a recount, never a wrong line; nobody else may read it.
+        hint: An integer by which the driver finds the place, such as a file's offset; for that
+            driver alone. A stale hint costs the driver a recount, never a wrong line.
     """
 
     __slots__ = ("hash", "hint", "lines")
@@ -24,4 +24,4 @@ class Place:
 
 
 START = Place(0, "")
-"""Before the first line of any log."""
+"""The place before the first line of any log."""

@@ -1,10 +1,9 @@
-"""What refers to a blob: the one rule by which a blob may be removed.
+"""Finds all references to blobs: the only rule that decides which blobs may be removed.
 
 The rule is conservative: exactly 64 hexadecimal digits between other characters are a reference,
-wherever they stand: in a line of a log (of a run or a release, in members that are not known yet
-too), as a pin, or in a blob that is itself referred to, whatever it is (JSON, YAML, a prompt). What
-cannot be read could say anything, so damage to a log or to such a blob is an error, not an absence
-of references.
+wherever they are found: in a line of any log, even in unknown members; as a pin; or in a blob of
+any kind (JSON, YAML, a prompt) that is itself referred to. Unreadable data could contain any
+reference, so a damaged log or blob is an error.
 """
 
 from __future__ import annotations
@@ -33,49 +32,49 @@ _CHUNK = 1 << 18
 _DIGITS = re.compile(rb"[0-9a-fA-F]{64,}")
 _ESCAPE = re.compile(rb"\\u00(?:3[0-9]|[46][1-6])")
 _ESCAPED = re.compile(rb"(?<![0-9a-fA-F])(?:[0-9a-fA-F]|%b){64,}" % _ESCAPE.pattern)
-"""The same, with any of them escaped as in a string of JSON, the only escapes of them."""
-_LONGEST = 64 * 6 + 8
-"""Bytes that are needed to tell a digest, at most, with an escape before it and what bounds it."""
+"""A digest with any of its digits escaped as in a JSON string."""
+_MAX_MATCH_BYTES = 64 * 6 + 8
+"""Bytes needed to recognise a digest, at most: 64 escapes, an escape before it, and its bounds."""
 _STRIDE = 8
-"""Of 64 digits in a row, so many in such distances are digits too."""
+"""Distance in bytes at which a text is sampled: 64 digits in a row give 64 / 8 digits in a row."""
 _SAMPLE = b"x" * (64 // _STRIDE)
 _IS_DIGIT = bytes(ord("x") if byte in b"0123456789abcdefABCDEF" else 0 for byte in range(256))
 _MARK = b"\xef\xbb\xbf"
-"""A byte order mark, which JSON should not begin with, and sometimes does."""
+"""The byte order mark of UTF-8, with which JSON should not begin, but sometimes does."""
 _SEQ = re.compile(rb'\{"type":"event","seq":(\d+),')
 
 
 class ReachableSet:
     """The digests that a store refers to, as far as it was read.
 
-    `digest in reachable` tells whether one was found. There may be more of them than memory should
-    hold (`aivcs.util.disk_map`).
+    `digest in reachable` tells whether a reference was found. The set is kept in disk-backed maps,
+    because it may be larger than memory (`aivcs.util.disk_map`).
     """
 
     def __init__(self, repo: Repository) -> None:
-        """Takes a store; nothing is read yet."""
+        """Takes a store; reads nothing yet."""
         self._repo = repo
-        # By the bytes of the digests: what is referred to, has been searched unless it is absent;
-        # what was searched beside; and what was to be searched and was not there.
+        # Digests as raw bytes: `_found` = referenced, and scanned unless absent; `_searched` =
+        # scanned, not referenced; `_absent` = to be scanned, but not in the store.
         self._found = DiskMap()
         self._searched = DiskMap()
         self._absent = DiskMap()
-        # Where reading each log has stopped, in the order of their names. Not in memory: there may
-        # be more logs than it can hold.
+        # The place where reading of each log stopped, in the order of names. On disk, because there
+        # may be more logs than memory can hold.
         self._places = _Places()
 
     def __contains__(self, digest: ContentDigest) -> bool:
-        """Whether anything that was read refers to a digest."""
+        """Whether anything read so far refers to a digest."""
         return bytes.fromhex(digest) in self._found
 
     def catch_up(self) -> Iterator[tuple[ContentDigest, str]]:
-        """Reads what was not read yet; yields every digest found, once, and what refers to it.
+        """Reads everything new; yields each digest found, once, with the source of the reference.
 
-        Called again it costs little more than a look at each log. It must be read to its end.
+        A further call costs little more than a look at each log. The iterator must be exhausted.
 
         Raises:
-            IntegrityError: A log or a blob is damaged, so what it refers to cannot be known.
-            StorageError: One cannot be read.
+            IntegrityError: A log or a blob is damaged, so its references are unknown.
+            StorageError: A log or a blob cannot be read.
         """
         logs = self._repo.store.logs
         was_absent = bool(self._absent)
@@ -83,27 +82,27 @@ class ReachableSet:
             found = digests_in(b'"%b"' % pin.encode(errors="replace"))
             yield from self._follow(found, partial("the pin {}".format, pin))
         places = _Places()
-        for name, place in self._places.beside(logs.names()):
+        for name, place in self._places.merged_with(logs.names()):
             last = place
             for line, last in logs.read(name, place):
-                # The hash that closes a line is of lines, not of a blob.
+                # The hash at the end of a line is that of a line, not of a blob.
                 found = digests_in(line[: -chain.LINK_BYTES])
                 yield from self._follow(found, partial(_describe, name, last.lines, line))
             places.add(name, last)
         self._places.close()
         self._places = places
-        # One may have been put since, and name others itself; but of the first reading, hardly.
+        # An absent blob may have been put since, with references of its own; not in the first pass.
         for key in self._absent.keys() if was_absent else ():
             digest = ContentDigest(key.hex())
             if self._repo.blobs.contains(digest):
                 yield from self._follow(self._parts(digest), partial("blob {}".format, digest))
 
     def search(self, digest: ContentDigest) -> None:
-        """Counts what a blob refers to, and so on, though nothing may refer to the blob itself.
+        """Adds the references of a blob, transitively, even if nothing refers to the blob itself.
 
         Raises:
-            IntegrityError: It is damaged.
-            StorageError: It cannot be read.
+            IntegrityError: A blob is damaged.
+            StorageError: A blob cannot be read.
         """
         key = bytes.fromhex(digest)
         if key in self._found and key not in self._absent:
@@ -129,14 +128,14 @@ class ReachableSet:
                     self._push_parts(waiting, digest)
 
     def _push_parts(self, waiting: DiskStack, digest: ContentDigest) -> None:
-        """Puts what a blob refers to on a stack, and the blob with each, unless that was done."""
+        """Pushes each digest in a blob, with the blob, unless the blob was scanned already."""
         key = bytes.fromhex(digest)
         if key not in self._searched:
             for part in self._parts(digest):
                 waiting.push((bytes.fromhex(part), key))
 
     def _parts(self, digest: ContentDigest) -> Iterator[ContentDigest]:
-        """Yields what a blob refers to, if it is there; the whole blob is verified."""
+        """Yields the digests in a blob, none if it is absent; the whole blob is verified."""
         key = bytes.fromhex(digest)
         try:
             yield from digests_in_blob(self._repo, digest)
@@ -148,18 +147,18 @@ class ReachableSet:
 
 
 class _Places:
-    """Where reading stopped in each of some logs, in the order of their names, in a file."""
+    """The place where reading of each log stopped, in the order of names, in a file."""
 
     def __init__(self) -> None:
-        # On disk only where there are many logs.
+        # On disk only if there are many logs.
         self._file = SpooledTemporaryFile(1 << 20)
 
     def add(self, name: str, place: Place) -> None:
         with _writing():
             marshal.dump((name, *place.values()), self._file)
 
-    def beside(self, names: Iterable[str]) -> Iterator[tuple[str, Place]]:
-        """Yields some names, which come in order, too, each with its place, or the start."""
+    def merged_with(self, names: Iterable[str]) -> Iterator[tuple[str, Place]]:
+        """Yields names, given in order, each with its place, or the start if it is new."""
         with _writing():
             self._file.seek(0)
         known, place = self._next()
@@ -169,7 +168,7 @@ class _Places:
             yield name, place if known == name else START
 
     def close(self) -> None:
-        with suppress(OSError):  # it is not wanted any more
+        with suppress(OSError):  # its content is not needed any more
             self._file.close()
 
     __del__ = close
@@ -188,11 +187,13 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BackendError(f"cannot keep what was read: {error.strerror or error}") from error
+        raise BackendError(
+            f"cannot write a temporary file: {error.strerror or error}; TMPDIR names the folder"
+        ) from error
 
 
 def _describe(log: str, number: int, line: bytes) -> str:
-    """Says which line of a log refers to something."""
+    """Names the line of a log that holds a reference."""
     kind, _, rest = log.partition("/")
     if kind == "release":
         return f"release {rest}@{number}"
@@ -205,17 +206,17 @@ def digests_in_blob(
 ) -> Iterator[ContentDigest]:
     """Yields every digest in a blob.
 
-    The whole blob is read, whatever it is, for damage may have changed just its beginning.
+    The whole blob is read, whatever it is: damage may have changed only its beginning.
 
     Args:
         repo: The store.
         digest: The blob.
-        strings: Only those that are a string each in a blob that begins as JSON does: which are
-            meant as names of blobs, where those in a text may be anything.
+        strings: Whether to yield only digests that are whole JSON strings, in a blob that begins
+            like JSON: those are meant as references, those within other text may be anything.
 
     Raises:
         NotFoundError: No blob has this digest.
-        IntegrityError: It is damaged.
+        IntegrityError: The blob is damaged.
     """
     carry, begins = b"", b""
     with repo.blobs.open(digest) as stream:
@@ -223,26 +224,26 @@ def digests_in_blob(
             begins = begins or block.removeprefix(_MARK).lstrip(b" \t\r\n")[:1]
             if not strings or begins in {b"{", b"[", b'"'}:
                 yield from digests_in(carry + block, strings=strings)
-                carry = (carry + block)[-_LONGEST:]
+                carry = (carry + block)[-_MAX_MATCH_BYTES:]
 
 
 def digests_in(text: bytes, *, strings: bool = False) -> Iterator[ContentDigest]:
-    """Yields every digest in some text, keys of JSON included; some maybe twice.
+    """Yields every digest in a text, also in keys of JSON; possibly more than once.
 
     Args:
         text: Any bytes.
-        strings: Only those between two quotation marks.
+        strings: Whether to yield only digests between two quotation marks.
     """
     pattern = _DIGITS
     if _ESCAPE.search(text):
         pattern = _ESCAPED
     elif _SAMPLE not in text[::_STRIDE].translate(_IS_DIGIT):
-        return  # a quick look, which most of what is not JSON does not pass
+        return  # a quick test that rules out most texts without a digest
     for found in pattern.finditer(text):
         digits, begin = found[0], found.start()
         if len(digits) > 64 and b"\\" in digits:
             digits = json.loads(b'"%b"' % digits).encode()
-        # What is escaped in JSON may end in what looks like digits: \u201c, \b, \f.
+        # A JSON escape before the digest may end in hexadecimal digits: \u201c, \b, \f.
         if len(digits) == 68 and text[max(0, begin - 2) : begin] == rb"\u":
             digits = digits[4:]
         elif len(digits) == 65 and text[max(0, begin - 1) : begin] == b"\\" and digits[0] in b"bf":

@@ -1,8 +1,8 @@
 """The `ReleaseRegistry` contract, written once over a `LogDriver`.
 
-Every change is a plan on a view of the log (`aivcs.log.release_changes`) and one append behind the
-head of that view. What is known beforehand is planned inside `LogDriver.update`; what has to be
-judged or signed in between is planned on `view`, and given to `append` with the head it saw.
+Every change is a plan on a view of the log (`aivcs.log.release_changes`) and one append after the
+head of that view. A simple change is planned inside `LogDriver.update`. A change that must be
+judged or signed first is planned on `view` and passed to `append` with the head of the view.
 """
 
 from aivcs import errors
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aivcs.store.driver import LogDriver, LogView
 
 PREFIX = "release/"
-"""What the names of release logs begin with, for a driver."""
+"""The prefix of the names of release logs in a driver."""
 
 
 class LogReleaseRegistry:
@@ -102,8 +102,8 @@ class LogReleaseRegistry:
     ) -> "ReleaseRecord":
         """As `ReleaseRegistry.rollback`; finds a seq without reading all of the log.
 
-        A label or digest is looked for from the end, and where the stack is deep the log is read as
-        far as the target's element, once at most.
+        A label or digest is searched from the end. For a deep stack the log is read back to the
+        target's element, once at most.
         """
         return self.change(
             name, lambda view: plan_rollback(view, to, metadata, expect=expect)
@@ -139,7 +139,7 @@ class LogReleaseRegistry:
         entry: Signature = made.entries[0]  # type: ignore[assignment]
         return entry
 
-    # questions
+    # queries
 
     def current(self, name: str) -> "ReleaseRecord | None":
         """As `ReleaseRegistry.current`; reads the end of the log."""
@@ -155,7 +155,7 @@ class LogReleaseRegistry:
         """As `ReleaseRegistry.find`."""
         check_release_name(name)
         with self._logs.look(PREFIX + name) as log:
-            # Not through a view: an entry can be read where the log ends in one of a later format.
+            # Not through a view: this works even if the last entry is of a later format.
             line = log.line(seq, _seq_of) if log is not None and seq > 0 else None
         try:
             return None if line is None else entry_of(line, name)
@@ -196,12 +196,12 @@ class LogReleaseRegistry:
     def list_names(self) -> "Iterator[str]":
         """As `ReleaseRegistry.list_names`."""
         for log in self._logs.names(PREFIX, strict=False):
-            # Without a first line it is a name that a crash kept from its first release.
+            # A crash during a first release leaves a name without a first line.
             try:
                 with self._logs.look(log) as view:
                     there = view is not None
             except StorageError:
-                there = True  # who asks for it will be told
+                there = True  # opening it will raise the error
             if there:
                 yield log.removeprefix(PREFIX)
 
@@ -223,7 +223,7 @@ class LogReleaseRegistry:
 
 
 class _Viewing:
-    """A block with a view of a log; the log is open, and not locked, as long as it lasts."""
+    """A block with a view of a log, which is open but not locked until the block ends."""
 
     __slots__ = ("_look", "_name", "_where")
 
@@ -254,7 +254,7 @@ class _Viewing:
 
 
 def _named(where: str, error: BaseException) -> BaseException:
-    """Completes an error of the rules, which know entries but not of which log."""
+    """Adds the log's name to an error of the rules, which know only entries."""
     if isinstance(error, IntegrityError) and not error.where:
         return IntegrityError(error.expected, error.actual, where, f"{where} {error}")
     if isinstance(error, errors.UnsupportedFormatError) and not str(error).startswith(where):

@@ -1,4 +1,4 @@
-"""The ledger of runs, written once over a `LogDriver` and the rules in `aivcs.log.run`."""
+"""The `RunLedger` contract, written once over a `LogDriver` and the rules in `aivcs.log.run`."""
 
 from aivcs import errors
 from aivcs.codec.limits import MAX_EVENT
@@ -39,7 +39,8 @@ class LogRunLedger:
         Args:
             logs: The driver.
             max_event: Bytes of one event's payload, at most.
-            list_runs: As `Backend.list_runs`; None reads each log.
+            list_runs: Makes the index for lists of runs, as `Backend.list_runs`; None reads each
+                log.
         """
         self._logs = logs
         self._max_event = max_event
@@ -133,7 +134,7 @@ class LogRunLedger:
         return list(self.iter_events(run_id))
 
     def iter_events(self, run_id: str) -> "Iterator[RunEvent]":
-        """As `RunLedger.iter_events`; reads the log twice: events may stand in any order."""
+        """As `RunLedger.iter_events`; reads the log twice, because events may be in any order."""
         name = _name(run_id)
         with chain.naming(self._logs.where(name)), self._logs.look(name) as view:
             if view is None:
@@ -210,7 +211,7 @@ class LogRunLedger:
                 with self._logs.look(name) as view:
                     there = view is not None
             except StorageError:
-                there = True  # who asks for it will be told
+                there = True  # opening it will raise the error
             if there:
                 yield RunId(name[4:])
 
@@ -241,9 +242,9 @@ class LogRunLedger:
         def end(view: "LogView | None") -> "Iterable[bytes]":
             appender = self._appender(run_id, view)
             assert view is not None
-            # The hash alone will do: it stands for every line before it, so for their number too.
+            # The hash is enough: it covers every line before it, and so their number.
             if expect is not None and appender.head != expect.hash:
-                raise ConflictError(f"run {run_id} has gone on meanwhile; it was left as it is")
+                raise ConflictError(f"run {run_id} has grown since; nothing was changed")
             if event is not None:
                 appender.append(event)
             record = rules.read_record(view.first(), view.last, run_id)
@@ -275,7 +276,7 @@ class LogRunLedger:
 
 
 class _Seen:
-    """Finds stored events by seq, from the end of the log on, each line read once at most."""
+    """Finds stored events by seq, from the end of the log, reading each line once at most."""
 
     __slots__ = ("_lines", "_passed", "_view")
 

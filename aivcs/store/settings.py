@@ -1,15 +1,11 @@
-"""The settings of an open store.
-
-Where a setting comes from (flag, environment, file) is decided above; here are only the values that
-count.
-"""
+"""The settings of an open store: the effective values, wherever they come from."""
 
 from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import UsageError
 
 DURABILITIES = ("full", "batch", "none")
-"""full: everything acknowledged survives a power cut. batch: so does everything but the events of
-runs that have not ended; ending a run makes them durable. none: the operating system decides."""
+"""full: everything acknowledged survives a power cut. batch: the same, except for the events of
+RUNNING runs; ending a run makes them durable. none: the operating system decides."""
 
 
 class Settings:
@@ -29,10 +25,10 @@ class Settings:
         """Checks the values.
 
         Raises:
-            UsageError: One is out of range.
+            UsageError: A value is out of range.
         """
         if durability not in DURABILITIES:
-            raise UsageError(f"durability {durability!r} is none of {', '.join(DURABILITIES)}")
+            raise UsageError(f"durability {durability!r} is not one of {', '.join(DURABILITIES)}")
         if not 0 <= lock_timeout <= 86_400:
             raise UsageError(f"a lock timeout of {lock_timeout} is not between 0 and 86400 s")
         if not 1024 <= max_event <= 1 << 30:

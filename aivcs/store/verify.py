@@ -1,4 +1,4 @@
-"""Verification of a store through its driver alone, for a backend without files to look into."""
+"""Verifies a store through its driver alone, for a backend without files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _HEAL = "put the same content again, which replaces it: aivcs blob put FILE"
 
 
 def inspect(backend: Backend, parts: frozenset[str], progress: Progress) -> Iterator[Finding]:
-    """Reads all of some parts of a store and yields what is wrong; as `Backend.inspect`.
+    """Reads parts of a store completely and yields the problems found.
 
-    Nothing is repaired: a device that keeps whole values has nothing torn in it.
+    It repairs nothing: a device that keeps whole values has no truncated ones.
     """
     if "blobs" in parts:
         yield from _blobs(backend, progress)
@@ -54,8 +54,8 @@ def _blobs(backend: Backend, progress: Progress) -> Iterator[Finding]:
     for name in backend.documents.names("pins/"):
         pinned = name.removeprefix("pins/")
         if not _has_blob(backend)(pinned):
-            problem = "it is pinned, so it is to be kept, but it is not in this store"
-            remedy = f"put the content again, or let it go: aivcs blob unpin {pinned}"
+            problem = "it is pinned, but it is not in this store"
+            remedy = f"put the content again, or remove the pin: aivcs blob unpin {pinned}"
             yield Finding(DAMAGE, pinned, None, problem, remedy)
 
 

@@ -1,11 +1,11 @@
-"""What may be too much for memory: a table and a stack that move to a file when they are long.
+"""A map and a stack that move to a temporary SQLite file when they outgrow memory.
 
-Short ones never leave memory, and cost no more than a dict and a list. A long one is a temporary
-database of SQLite's, of which a few pages are in memory; it has no name that anybody could open,
-lies where temporary files do (`TMPDIR`), and is gone when it is let go of or the process ends,
-however that ends. Both are exact. Neither is for several threads at once.
+Small ones stay in memory and cost no more than a dict and a list. A large one is a temporary SQLite
+database with a few pages in memory. Its file has no name, is in the folder for temporary files
+(`TMPDIR`), and disappears when the object is freed or the process ends in any way. Neither class is
+thread-safe.
 
-Where the interpreter was built without SQLite, all stays in memory.
+If the interpreter was built without SQLite, everything stays in memory.
 """
 
 import marshal
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     Value = int | bytes | None
 
 LIMIT = 1024
-"""Entries of a table that are held in memory: some 150 KiB of digests."""
-_AT_ONCE = 256
-"""Keys read at once where all are wanted."""
+"""Entries of a map held in memory, at most: some 150 KiB of digests."""
+_KEYS_PER_READ = 256
+"""Keys read at once when iterating over all."""
 _BLOCK = 512
-"""Items of a stack that are moved at once."""
+"""Items of a stack moved to or from the file at once."""
 
 
 class DiskMap:
-    """Values by keys, in the order of the keys; these are of one type, and so are the values.
+    """A map ordered by its keys; all keys are of one type, and all values, too.
 
-    All methods raise `BackendError` where the file cannot be written or read.
+    All methods raise `BackendError` if the file cannot be written or read.
     """
 
     __slots__ = ("_file", "_keys", "_limit", "_values")
 
     def __init__(self, limit: "int | None" = None) -> None:
-        """Begins empty.
+        """Makes an empty map.
 
         Args:
-            limit: How many entries are held in memory; by default `LIMIT`.
+            limit: The number of entries held in memory, at most; by default `LIMIT`.
         """
         self._limit = LIMIT if limit is None else limit
         self._values: dict[Any, Any] = {}
@@ -49,19 +49,19 @@ class DiskMap:
         self._file: DiskMapFile | None = None
 
     def __contains__(self, key: "Key") -> bool:
-        """Whether there is such a key."""
+        """Whether the map has a key."""
         if self._file is None:
             return key in self._values
         return bool(self._file.rows("SELECT 1 FROM kept WHERE key = ?", (key,)))
 
     def __bool__(self) -> bool:
-        """Whether there is any key."""
+        """Whether the map has any key."""
         if self._file is None:
             return bool(self._keys)
         return bool(self._file.rows("SELECT 1 FROM kept LIMIT 1"))
 
     def __setitem__(self, key: "Key", value: "Value") -> None:
-        """Sets the value of a key that may be there or not."""
+        """Sets the value of a new or existing key."""
         if self._file is None:
             if key not in self._values:
                 insort(self._keys, key)
@@ -79,7 +79,7 @@ class DiskMap:
         return rows[0][0] if rows else None
 
     def add(self, key: "Key") -> bool:
-        """Adds a key without a value; returns False if it is there already."""
+        """Adds a key with the value None; returns False if the map has the key already."""
         if self._file is None:
             is_new = key not in self._values
             if is_new:
@@ -88,7 +88,7 @@ class DiskMap:
         return self._file.change("INSERT OR IGNORE INTO kept VALUES (?, NULL)", (key,)) > 0
 
     def pop(self, key: "Key") -> "Any":
-        """Removes a key, and returns its value; None if there is none."""
+        """Removes a key and returns its value; None if there is no such key."""
         if self._file is None:
             if key in self._values:
                 del self._keys[bisect_left(self._keys, key)]
@@ -108,9 +108,10 @@ class DiskMap:
         return rows[0] if rows else None
 
     def keys(self, *, descending: bool = False) -> "Iterator[Any]":
-        """Yields all keys in their order, or from the greatest to the least.
+        """Yields all keys in ascending or descending order.
 
-        Entries may come and go meanwhile: one that does is seen or not, every other once.
+        The map may be changed during the iteration: an entry added or removed then may or may not
+        be yielded; every other one is yielded once.
         """
         last = None
         while keys := self._beyond(last, descending=descending):
@@ -122,20 +123,20 @@ class DiskMap:
         if self._file is None:
             if descending:
                 stop = len(self._keys) if last is None else bisect_left(self._keys, last)
-                return self._keys[max(0, stop - _AT_ONCE) : stop][::-1]
+                return self._keys[max(0, stop - _KEYS_PER_READ) : stop][::-1]
             start = 0 if last is None else bisect_right(self._keys, last)
-            return self._keys[start : start + _AT_ONCE]
+            return self._keys[start : start + _KEYS_PER_READ]
         beyond, order = ("<", "DESC") if descending else (">", "ASC")
         where = "" if last is None else f"WHERE key {beyond} ?"
         rows = self._file.rows(
-            f"SELECT key FROM kept {where} ORDER BY key {order} LIMIT {_AT_ONCE}",  # noqa: S608 nothing of anybody's
+            f"SELECT key FROM kept {where} ORDER BY key {order} LIMIT {_KEYS_PER_READ}",  # noqa: S608 nothing of anybody's
             () if last is None else (last,),
         )
         return [key for (key,) in rows]
 
     def _spill(self) -> None:
         try:
-            # Only now: most tables never need what it imports.
+            # Imported only now: most maps never need it.
             from aivcs.util.disk_map_file import DiskMapFile
         except ImportError:  # an interpreter that was built without SQLite
             self._limit = 1 << 62
@@ -145,21 +146,21 @@ class DiskMap:
 
 
 class DiskStack:
-    """Values of which the one pushed last is popped first; such as `marshal` can write.
+    """A stack of values that `marshal` can write.
 
-    Methods raise `BackendError` where the file cannot be written or read.
+    Methods raise `BackendError` if the file cannot be written or read.
     """
 
     __slots__ = ("_below", "_count", "_top")
 
     def __init__(self) -> None:
-        """Begins empty."""
+        """Makes an empty stack."""
         self._top: list[Any] = []
         self._below: DiskMap | None = None
-        self._count = 0  # of blocks below
+        self._count = 0  # number of blocks in `_below`
 
     def __bool__(self) -> bool:
-        """Whether there is anything to pop."""
+        """Whether the stack has any value."""
         return bool(self._top) or self._count > 0
 
     def push(self, value: "Any") -> None:
@@ -173,10 +174,10 @@ class DiskStack:
             del self._top[:_BLOCK]
 
     def pop(self) -> "Any":
-        """Takes the value off the top.
+        """Removes the top value and returns it.
 
         Raises:
-            IndexError: There is none.
+            IndexError: The stack is empty.
         """
         if not self._top and self._below is not None and self._count:
             self._count -= 1

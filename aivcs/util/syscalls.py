@@ -1,6 +1,6 @@
-"""Calls of Linux that `os` does not have; for who writes much, since ctypes takes long to load.
+"""Linux system calls that `os` lacks. Import only to write much, since ctypes is slow to load.
 
-Where there is no such call, or no ctypes, writing goes on without it.
+Without such a call, or without ctypes, the functions report so or do nothing.
 """
 
 import os
@@ -19,32 +19,32 @@ _SYNC_FILE_RANGE_WRITE = 2
 
 
 def begin_writing_back(fd: int, offset: int, size: int) -> None:
-    """Sets the disk to work at a part of a file, without waiting for it, where that can be asked.
+    """Begins write-back of a part of a file without waiting for it, if the system can.
 
-    Whether all of it is written is for an `fsync` to say (sync_file_range(2)).
+    Only an `fsync` confirms that it was written (sync_file_range(2)).
 
     Args:
         fd: The file.
-        offset: Where the part begins.
-        size: Its bytes; 0 for all that follow.
+        offset: The offset of the part, in bytes.
+        size: The bytes of the part; 0 for all that follow.
     """
     if _sync_file_range is not None:
         _sync_file_range(fd, offset, size, _SYNC_FILE_RANGE_WRITE)
 
 
 def can_sync_file_system() -> bool:
-    """Whether there is `sync_file_system`, and a sandbox lets it pass."""
+    """Tells whether `sync_file_system` works here: the system has it, and no sandbox forbids it."""
     return _syncfs is not None and _syncfs(-1) != 0 and ctypes.get_errno() == EBADF
 
 
 def sync_file_system(fd: int) -> None:
-    """Returns when all of a file system is durable (syncfs(2)).
+    """Makes a whole file system durable (syncfs(2)).
 
     Args:
-        fd: Any file or folder in it. From Linux 5.17 on all errors since it was opened are told.
+        fd: Any file or folder in it. Linux 5.17 and later report all errors since it was opened.
 
     Raises:
-        OSError: It is not.
+        OSError: The system reported an error, or has no such call.
     """
     if _syncfs is None or _syncfs(fd) != 0:
         number = ENOSYS if _syncfs is None else ctypes.get_errno()

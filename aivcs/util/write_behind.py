@@ -1,7 +1,7 @@
-"""Moves long contents through a few buffers that are used again and again.
+"""Write-behind: copies long contents to a file through a few reused buffers.
 
-A fresh buffer for each piece would cost as much as hashing it: the kernel has to find and clear
-every page of it. A thread of its own writes, so that reading and hashing wait for no disk.
+A new buffer for each piece would cost as much as hashing it, because the kernel has to find and
+clear every page. A separate thread writes, so that reading and hashing do not wait for the disk.
 """
 
 import io
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 LONG = 8 << 20
-"""Bytes of content from which a thread is worth its start."""
+"""Bytes of content from which starting a thread pays."""
 PIECE = 256 << 10
-"""Bytes of a buffer: few enough that hashing and writing find them in a processor's cache."""
+"""Bytes of a buffer: few enough to stay in a processor's cache between hashing and writing."""
 _BUFFERS = 4
-"""Buffers that are read into, hashed or written; they are the memory that this takes."""
-_FLUSH = 8 << 20
-"""Bytes after which the disk is set to work at them, so that the last sync finds little to do."""
+"""Number of buffers, which bounds the memory used."""
+_WRITEBACK_BYTES = 8 << 20
+"""Bytes after which write-back to disk begins, so that the final sync has little to do."""
 
 
 def write_all(fd: int, data: "bytes | memoryview") -> None:
-    """Writes all of some bytes.
+    """Writes all bytes to a file descriptor.
 
     Raises:
-        OSError: They could not be written; some may have been.
+        OSError: Not all could be written; some may have been.
     """
     view = memoryview(data)
     while view:
@@ -35,16 +35,15 @@ def write_all(fd: int, data: "bytes | memoryview") -> None:
 
 
 def read_into(stream: "BinaryIO", buffer: memoryview) -> int:
-    """Reads what a stream gives at once into a buffer; returns how many bytes, none at the end.
+    """Reads once from a stream into a buffer; returns the number of bytes, 0 at the end.
 
     Raises:
-        BlockingIOError: It has no data yet and does not wait for it.
-        TypeError: It gives something else than bytes.
-        OSError: It cannot be read.
-        ValueError: It is closed.
+        BlockingIOError: The stream is non-blocking and has no data yet.
+        TypeError: The stream does not give bytes.
+        OSError: The stream cannot be read.
+        ValueError: The stream is closed.
     """
-    # Of these it is known what they do; of others, and of what is derived from these without a
-    # `readinto` of its own, only that they have `read`.
+    # Only these types are known to have the right `readinto`; every other stream has `read`.
     if isinstance(stream, (io.BufferedReader, io.FileIO)) and "readinto" in vars(type(stream)):
         count: int | None = stream.readinto(buffer)
         if count is None:
@@ -60,17 +59,17 @@ def read_into(stream: "BinaryIO", buffer: memoryview) -> int:
 
 
 def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
-    """Writes to a file, from where it stands, all that a source gives.
+    """Writes all bytes of a source to a file, from its present position.
 
     Args:
-        fill: Puts the next bytes into a buffer and returns their number, 0 at the end. What it does
-            with them is done while those before them are written.
-        fd: The file; it stays the caller's.
-        sync: Whether the caller is going to make the file durable; then the disk is set to work at
-            once. Nothing is durable when this returns.
+        fill: Puts the next bytes into a buffer and returns their number, 0 at the end. It runs
+            while the bytes before are being written.
+        fd: The file, which is not closed.
+        sync: Whether the caller is going to sync the file; then write-back begins early. Nothing is
+            durable when this returns.
 
     Raises:
-        OSError: They could not be written; some may have been. What `fill` raises comes as it is.
+        OSError: Not all could be written; some may have been. Errors of `fill` are passed on.
     """
     piece = memoryview(bytearray(PIECE))
     written = 0
@@ -83,7 +82,7 @@ def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
     try:
         writer = WriteBehind(fd, sync=sync)
     except (RuntimeError, ImportError, OSError):
-        # There is no thread to be had, or no descriptor to load modules with; it goes without.
+        # No thread could be started, or no module loaded for want of a descriptor: do without.
         while count := fill(piece):
             write_all(fd, piece[:count])
         return
@@ -97,21 +96,21 @@ def copy(fill: "Callable[[memoryview], int]", fd: int, *, sync: bool) -> None:
 
 
 class WriteBehind:
-    """Writes pieces to a file, in order, in a thread of its own.
+    """Writes pieces to a file, in order, in a separate thread.
 
-    Whoever makes one ends it, by `finish` or `abandon`, before closing the file.
+    The caller must end it by `finish` or `abandon` before closing the file.
     """
 
     def __init__(self, fd: int, *, sync: bool) -> None:
         """Starts the thread.
 
         Args:
-            fd: The file; it stays the caller's.
-            sync: As for `copy`.
+            fd: The file, which is not closed.
+            sync: Whether to begin write-back early.
 
         Raises:
-            RuntimeError: The system gives no further thread.
-            ImportError: What it needs cannot be loaded; likewise an `OSError`.
+            RuntimeError: The system cannot start another thread.
+            ImportError: A module cannot be loaded; likewise an `OSError`.
         """
         from queue import SimpleQueue
         from threading import Thread
@@ -119,7 +118,7 @@ class WriteBehind:
         self._fd = fd
         self._begin: "Callable[[int, int, int], None] | None" = None
         if sync:
-            # Not in the thread: if that failed there, who waits for a buffer would wait for ever.
+            # Not in the thread: if the import failed there, `buffer` would wait for ever.
             from aivcs.util.syscalls import begin_writing_back
 
             self._begin = begin_writing_back
@@ -133,7 +132,7 @@ class WriteBehind:
         self._thread.start()
 
     def buffer(self) -> memoryview:
-        """Returns a buffer to be filled; waits until what was in it before is written.
+        """Returns a buffer to fill; waits until its former content is written.
 
         Raises:
             OSError: An earlier piece could not be written.
@@ -144,14 +143,14 @@ class WriteBehind:
         return buffer
 
     def write(self, buffer: memoryview, count: int) -> None:
-        """Takes the first bytes of a buffer that `buffer` gave; it must not be touched any more."""
+        """Queues the first bytes of a buffer from `buffer`, which the caller must not use again."""
         self._full.put((buffer, count))
 
     def finish(self) -> None:
-        """Returns when all pieces are written.
+        """Waits until all pieces are written.
 
         Raises:
-            OSError: One could not be.
+            OSError: A piece could not be written.
         """
         self._full.put(None)
         self._thread.join()
@@ -159,7 +158,7 @@ class WriteBehind:
             raise self._error
 
     def abandon(self) -> None:
-        """Returns when nothing is being written any more; what waited is dropped."""
+        """Drops all waiting pieces and waits until the thread has ended."""
         self._abandoned = True
         self._full.put(None)
         self._thread.join()
@@ -174,7 +173,7 @@ class WriteBehind:
                 except OSError as error:
                     self._error = error
                 end += count
-                if self._begin is not None and end - begun >= _FLUSH:
+                if self._begin is not None and end - begun >= _WRITEBACK_BYTES:
                     self._begin(self._fd, begun, end - begun)
                     begun = end
             self._empty.put(buffer)
