@@ -1,4 +1,4 @@
-"""The words for what can be wrong with the files of a store."""
+"""The texts of findings about the files of a store."""
 
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
@@ -21,8 +21,8 @@ READ = "check owner, permissions and disk, then verify again"
 EMPTY = "a crash left it before its first line: it counts as absent, and may be removed"
 
 
-def torn(name: str, lines: int, tail: "Tail") -> Finding:
-    """Returns the finding for the end of a log that is torn, or lacks its newline."""
+def truncated(name: str, lines: int, tail: "Tail") -> Finding:
+    """Returns the finding for a log whose end is truncated, or lacks its newline."""
     if tail.unended:
         what = "the last line lacks its newline" + (
             f" and {len(tail.torn)} bytes of NULs follow it" if tail.torn else ""
@@ -45,17 +45,22 @@ def torn(name: str, lines: int, tail: "Tail") -> Finding:
     )
 
 
-def unkept(digest: str, aside: "list[str]") -> Finding:
-    """Returns the finding for a blob that is pinned and absent, though bytes of it may be aside."""
+def missing_pin(digest: str, quarantined: "list[str]") -> Finding:
+    """Returns the finding for a pinned blob that is absent.
+
+    Args:
+        digest: The digest of the blob.
+        quarantined: The paths of the damaged objects that a repair moved out of its place.
+    """
     problem = "it is pinned, so it is to be kept, but it is not in this store"
-    if aside:
-        problem += f"; the damaged bytes that stood in its place are in {', '.join(aside)}"
-    remedy = f"put the content again: aivcs blob put FILE; or let it go: aivcs blob unpin {digest}"
-    return Finding(DAMAGE, digest, None, problem, remedy)
+    if quarantined:
+        problem += f"; the damaged bytes that stood in its place are in {', '.join(quarantined)}"
+    fix = f"put the content again: aivcs blob put FILE; or let it go: aivcs blob unpin {digest}"
+    return Finding(DAMAGE, digest, None, problem, fix)
 
 
-def leftover(where: str) -> Finding:
-    """Returns the finding for a temporary file of a process that is gone."""
+def abandoned(where: str) -> Finding:
+    """Returns the finding for an abandoned temporary file."""
     return Finding(
         NOTICE,
         where,
@@ -65,13 +70,13 @@ def leftover(where: str) -> Finding:
     )
 
 
-def misfit(where: str, mode: int, *, is_place: bool = False) -> Finding:
-    """Returns the finding for what a store does not hold: not here, or not of this kind.
+def out_of_place(where: str, mode: int, is_place: bool = False) -> Finding:
+    """Returns the finding for a file or folder that does not belong in its place.
 
     Args:
         where: Its path below the store.
-        mode: What it is.
-        is_place: Whether this is the place of an object or of a log.
+        mode: Its mode.
+        is_place: Whether an object or a log belongs there.
     """
     if S_ISDIR(mode) and is_place:
         return Finding(DAMAGE, where, None, "a folder stands in the place of this file", FOREIGN)
@@ -86,7 +91,25 @@ def misfit(where: str, mode: int, *, is_place: bool = False) -> Finding:
     )
 
 
+def wrong_folder(where: str, run_id: str) -> Finding:
+    """Returns the finding for the log of a run in the folder of other runs."""
+    return Finding(
+        DAMAGE,
+        where,
+        None,
+        "the log stands in the wrong folder, where it is not looked for",
+        f"move it to runs/{run_id[:2]}/",
+    )
+
+
 def unreadable(where: str, error: "OSError | BackendError") -> Finding:
-    """Returns the finding for what the system does not let be read."""
+    """Returns the finding for a file or folder that the system does not let be read."""
     reason = error.strerror if isinstance(error, OSError) else error
     return Finding(DAMAGE, where, None, f"it cannot be read: {reason}", READ)
+
+
+def unlistable(where: str, error: "OSError | BackendError") -> Finding:
+    """Returns the finding for a folder whose entries cannot be read."""
+    if isinstance(error, OSError):
+        return unreadable(where, error)
+    return Finding(DAMAGE, where, None, str(error), FOREIGN)

@@ -1,15 +1,15 @@
-"""What collecting garbage asks of files: how old each object is, and removing what is old.
+"""Removing files that nobody needs: objects by their digests, and abandoned temporary files.
 
-The age of an object is the time since it was last put: putting what is there refreshes its
-modification time. What a file is worth is decided elsewhere; here nothing is removed but by name.
+The age of an object is the time since it was last put: putting its content again refreshes its
+modification time. Which objects are garbage is decided elsewhere.
 """
 
 import os
 from stat import S_ISREG
 
-from aivcs.backends.fs import files
-from aivcs.backends.fs.blobs import object_name
+from aivcs.backends.fs import files, layout
 from aivcs.backends.fs.folder import is_abandoned
+from aivcs.backends.fs.scan import Scanner, readable
 from aivcs.model.digest import ContentDigest
 
 TYPE_CHECKING = False
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
 
-_HEX = frozenset("0123456789abcdef")
-
 
 class Removal:
-    """A `Removal`: no other process puts an object, or is between finding and naming one."""
+    """A `Removal`: has the GC guard exclusively, so no other process relies on an object."""
 
     __slots__ = ("_fd", "_folder")
 
@@ -32,34 +30,40 @@ class Removal:
         self._fd = -1
 
     def __enter__(self) -> "Removal":
-        """Waits until all others have left their holds.
+        """Waits until all others have left the GC guard.
 
         Raises:
-            LockTimeoutError: Somebody does not leave for too long.
+            LockTimeoutError: Another process does not leave it for too long.
             BackendError: The objects cannot be locked.
         """
-        self._fd = self._folder.lock_objects(shared=False)
+        self._fd = self._folder.lock_gc_guard(shared=False)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Lets the others go on."""
+        """Lets other processes go on."""
         os.close(self._fd)
 
     def remove(self, digest: ContentDigest, *, unless_since: "float | None" = None) -> bool:
         """As `Removal.remove`.
 
-        It is not made durable: an object that a power cut brings back is garbage again.
+        Not durable: an object that a power cut brings back is garbage again.
 
         Raises:
             BackendError: It cannot be removed.
         """
-        name = object_name(digest)
+        name = layout.object_path(digest)
+        path = self._folder.path(name)
         self._folder.require_parents(name)
-        status = _status(self._folder, name)
-        if status is None or (unless_since is not None and status.st_mtime >= unless_since):
+        with files.os_errors("look at", name):
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:
+                return False
+        is_newer = unless_since is not None and status.st_mtime >= unless_since
+        if is_newer or not S_ISREG(status.st_mode):
             return False
-        with files.doing("delete", name):
-            os.unlink(self._folder.path(name))
+        with files.os_errors("delete", name):
+            os.unlink(path)
         return True
 
 
@@ -67,58 +71,33 @@ def stored(folder: "Folder") -> "Iterator[tuple[ContentDigest, int, float]]":
     """Yields the digest of each object, its bytes, and when it was last put (POSIX seconds).
 
     Raises:
-        BackendError: A folder cannot be looked into.
+        BackendError: A folder cannot be read.
     """
-    for shard in _entries(folder, "objects"):
-        if len(shard) != 2 or not _HEX.issuperset(shard):
-            continue
-        for rest in _entries(folder, f"objects/{shard}"):
-            if len(rest) != 62 or not _HEX.issuperset(rest):
-                continue
-            status = _status(folder, f"objects/{shard}/{rest}")
-            if status is not None:
-                yield ContentDigest(shard + rest), status.st_size, status.st_mtime
+    for entry in readable(Scanner(folder).objects(), strict=False):
+        if entry.name and entry.is_file:
+            yield ContentDigest(entry.name), entry.status.st_size, entry.status.st_mtime
+        elif layout.is_object_folder(entry.path):
+            folder.require_folder(entry.path)
 
 
-def leftovers(folder: "Folder", moment: float, *, delete: bool) -> int:
-    """Counts, and removes if asked to, the temporaries from before a moment whose process is gone.
+def sweep_temporaries(folder: "Folder", moment: float, *, delete: bool) -> int:
+    """Counts the abandoned temporary files last written before a moment; removes them if asked to.
 
     Raises:
         BackendError: One cannot be removed.
     """
     count = 0
-    for entry in _entries(folder, "tmp"):
-        pid, _, rest = entry.partition("-")
-        if not pid.isdecimal() or len(rest) != 12 or not _HEX.issuperset(rest):
-            continue  # not of our making; verify speaks of it
-        status = _status(folder, f"tmp/{entry}")
-        if status is None or status.st_mtime >= moment or not is_abandoned(entry):
+    for entry in readable(Scanner(folder).entries(layout.TEMPORARY), strict=False):
+        name = entry.path[len(layout.TEMPORARY) + 1 :]
+        if not entry.is_file or entry.status.st_mtime >= moment:
             continue
+        if not layout.is_temporary(name) or not is_abandoned(name):
+            continue  # verify reports a stray file
         if delete:
-            path = folder.path(f"tmp/{entry}")
-            with files.doing("delete", path):
+            with files.os_errors("delete", folder.path(entry.path)):
                 try:
-                    os.unlink(path)
+                    os.unlink(folder.path(entry.path))
                 except FileNotFoundError:
                     continue
         count += 1
     return count
-
-
-def _entries(folder: "Folder", name: str) -> "list[str]":
-    folder.require_parents(f"{name}/")
-    with files.doing("list", name):
-        try:
-            return os.listdir(folder.path(name))
-        except FileNotFoundError:
-            return []
-
-
-def _status(folder: "Folder", name: str) -> "os.stat_result | None":
-    """The status of a regular file; None for anything else."""
-    with files.doing("look at", name):
-        try:
-            status = os.lstat(folder.path(name))
-        except FileNotFoundError:
-            return None
-    return status if S_ISREG(status.st_mode) else None

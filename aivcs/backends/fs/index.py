@@ -350,7 +350,7 @@ def remove(folder: "Folder") -> None:
     Raises:
         BackendError: It cannot be removed.
     """
-    with files.doing("remove", folder.path(NAME)):
+    with files.os_errors("remove", folder.path(NAME)):
         try:
             os.unlink(folder.path(NAME))
         except FileNotFoundError:

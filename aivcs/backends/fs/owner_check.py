@@ -1,11 +1,11 @@
-"""Finding what the owner of a store cannot write: what a command left that ran as another user.
+"""Finding files that the owner of a store cannot write, left by a command of another user.
 
-That is mostly root, by sudo. Nothing is lost by it, but the next append or put of the owner fails.
+Mostly of root, by sudo. Nothing is lost, but the owner's next append or put fails.
 """
 
 import os
-from stat import S_ISDIR, S_ISREG
 
+from aivcs.backends.fs.scan import Scanner
 from aivcs.log.verify_run import NOTICE
 from aivcs.store.finding import Finding
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
 
-_MOST = 10
-"""Findings; what is left of them is counted."""
+_MAX_FINDINGS = 10
+"""Findings that are yielded one by one; the others are counted."""
 
 
 def check_owners(folder: "Folder", names: "Iterable[str]") -> "Iterator[Finding]":
@@ -24,47 +24,35 @@ def check_owners(folder: "Folder", names: "Iterable[str]") -> "Iterator[Finding]
 
     Args:
         folder: The store's folder.
-        names: The folders in it to look into.
+        names: The folders in it to walk.
     """
     try:
         root = os.stat(folder.root)
     except OSError:
-        return  # which was found before
+        return  # found before
     if root.st_uid == 0:
-        return  # who may write to anything
+        return  # root may write to everything
     remedy = (
         "a command ran as that user (sudo?); give it back: "
         f"sudo chown -R {root.st_uid}:{root.st_gid} {folder.root}"
     )
     count = 0
     for name in names:
-        for where, status in _below(folder, name):
-            if _may_write(root, status):
+        for entry in Scanner(folder).below(name):
+            if not (entry.is_file or entry.is_folder) or _may_write(root, entry.status):
                 continue
             count += 1
-            if count <= _MOST:
+            if count <= _MAX_FINDINGS:
                 problem = (
-                    f"it belongs to user {status.st_uid}, and the owner of the store, user "
+                    f"it belongs to user {entry.status.st_uid}, and the owner of the store, user "
                     f"{root.st_uid}, cannot write to it"
                 )
-                yield Finding(NOTICE, where, None, problem, remedy)
-    if count > _MOST:
-        problem = f"there are {count - _MOST} more that the owner of the store cannot write to"
+                yield Finding(NOTICE, entry.path, None, problem, remedy)
+    if count > _MAX_FINDINGS:
+        problem = (
+            f"there are {count - _MAX_FINDINGS} more that the owner of the store cannot write to"
+        )
         yield Finding(NOTICE, ".", None, problem, remedy)
-
-
-def _below(folder: "Folder", name: str) -> "Iterator[tuple[str, os.stat_result]]":
-    """Yields a folder of a store and all that is in it; what cannot be seen was found before."""
-    for at, folders, files in os.walk(folder.path(name)):
-        folders.sort()
-        for entry in ["", *sorted(files)]:
-            path = f"{at}/{entry}".rstrip("/")
-            try:
-                status = os.lstat(path)
-            except OSError:
-                continue
-            if S_ISREG(status.st_mode) or S_ISDIR(status.st_mode):
-                yield path.removeprefix(f"{folder.root}/"), status
 
 
 def _may_write(root: os.stat_result, status: os.stat_result) -> bool:

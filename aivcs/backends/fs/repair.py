@@ -1,21 +1,22 @@
-"""Mends what can be mended without a doubt; each function does one thing and says what it did.
+"""Repairs that take no decision; each function makes one and says what it did.
 
-What is found is looked at once more, because writers go on meanwhile: logs under their lock,
-objects by what is in the file that is moved. Nothing is thrown away but what was never
-acknowledged: everything else that has to give way is kept in `damaged/`. Each step leaves a store
-as good as before, so a repair that was interrupted is completed by the next.
+Writers may go on during a repair, so each finding is checked once more: logs under their lock,
+objects by the bytes of the file that is moved. Only bytes that nobody acknowledged are deleted;
+everything else that has to give way is moved to `damaged/`. Each step leaves the store as good as
+before, and the next repair completes one that was interrupted.
 
-What would take a decision is not done here: a log with a broken chain, or with entries that break
-the rules, stays as it is; so do links, devices and folders that somebody else put there.
+Not repaired: a log with a broken chain or with entries that break the rules, and links, devices and
+folders that somebody else put into the store.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from os.path import samestat
 from typing import TYPE_CHECKING
 
-from aivcs.backends.fs import files
+from aivcs.backends.fs import files, layout
 from aivcs.backends.fs.blobs import hash_file
 from aivcs.backends.fs.lines import LogLines
 from aivcs.backends.fs.logfile import LockedLog
@@ -30,34 +31,53 @@ if TYPE_CHECKING:
 
     Rules = Callable[[Iterable[tuple[int, bytes]]], Iterator[Problem]]
 
-_GONE = "it is gone already"
-_LONGEST = 180
-"""Characters of a path that the name of what is set aside begins with, at most."""
+
+class GoneError(Exception):
+    """The file to repair does not exist any more."""
 
 
-def mend_log(folder: Folder, name: str, check: Rules) -> str:
-    """Brings the end of a log in order, as its next writer would, if the rest of it is right.
+@contextmanager
+def _opened(folder: Folder, name: str, flags: int = os.O_RDONLY) -> Iterator[int]:
+    """Opens a file for a block."""
+    fd = files.open_file(folder.path(name), flags)
+    if fd is None:
+        raise GoneError
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _hashed(folder: Folder, name: str) -> Iterator[tuple[int, str]]:
+    """Opens a file for a block, with the SHA-256 of its bytes."""
+    with _opened(folder, name) as fd:
+        with files.os_errors("read", name):
+            actual = hash_file(fd)
+        yield fd, actual
+
+
+def repair_log(folder: Folder, name: str, check: Rules) -> str:
+    """Repairs the truncated end of a log, as its next writer would, if the rest of it is right.
 
     Args:
         folder: The store's folder.
-        name: The log's path below it.
+        name: The path of the log below it.
         check: The rules that its lines must keep.
 
     Raises:
+        GoneError: The log is gone.
         ConflictError: The rest of it is not right.
-        IntegrityError: Its end is damaged, not torn.
+        IntegrityError: Its end is damaged, not truncated.
         LockTimeoutError: A writer holds it.
         BackendError: It cannot be read or written.
     """
     path = folder.path(name)
     folder.require_parents(name)
-    fd = files.open_file(path, os.O_RDWR | os.O_APPEND)
-    if fd is None:
-        return _GONE
-    try:
+    with _opened(folder, name, os.O_RDWR | os.O_APPEND) as fd:
         files.lock_file(fd, path, folder.settings.lock_timeout)
         lines = LogLines(fd, name)
-        with files.doing("read", path):
+        with files.os_errors("read", path):
             tail = lines.read_tail()
             if tail.is_clean:
                 return "a writer has mended it already"
@@ -66,8 +86,6 @@ def mend_log(folder: Folder, name: str, check: Rules) -> str:
             if damaged or links.break_found() is not None:
                 raise ConflictError(f"{name} has other damage, so it was left as it is")
             LockedLog(folder, name, fd)
-    finally:
-        os.close(fd)
     if tail.unended:
         return "its newline was added"
     if not tail.torn.strip(b"\0"):
@@ -75,174 +93,139 @@ def mend_log(folder: Folder, name: str, check: Rules) -> str:
     return f"{len(tail.torn)} bytes were cut off and kept in damaged/"
 
 
-def remove_leftover(folder: Folder, name: str) -> str:
-    """Removes a temporary file whose process is gone.
+def remove_temporary(folder: Folder, name: str) -> str:
+    """Removes an abandoned temporary file.
 
     Raises:
+        GoneError: The file is gone.
         BackendError: It cannot be removed.
     """
-    with files.doing("remove", folder.path(name)):
+    with files.os_errors("remove", folder.path(name)):
         try:
             os.unlink(folder.path(name))
         except FileNotFoundError:
-            return _GONE
+            raise GoneError from None
     return "it was removed"
 
 
-def set_object_aside(folder: Folder, name: str, digest: str) -> str:
-    """Moves an object whose bytes are not its content to `damaged/`; then it is absent.
+def quarantine_object(folder: Folder, name: str, digest: str) -> str:
+    """Moves an object with wrong bytes to `damaged/`, so that it is absent.
 
     Raises:
+        GoneError: The file is gone.
         BackendError: It cannot be read or moved.
     """
-    fd = files.open_file(folder.path(name), os.O_RDONLY)
-    if fd is None:
-        return _GONE
-    try:
-        with files.doing("read", name):
-            actual = hash_file(fd)
-        if actual == digest:
-            return "it was put again meanwhile"
-        aside = _set_aside(folder, name, fd, actual)
-    finally:
-        os.close(fd)
-    return f"it was moved to {aside}" if aside else "it was put again meanwhile"
+    with _hashed(folder, name) as (fd, actual):
+        moved = "" if actual == digest else _quarantine(folder, name, fd, actual)
+    return f"it was moved to {moved}" if moved else "it was put again meanwhile"
 
 
-def set_stray_aside(folder: Folder, name: str) -> str:
-    """Moves a file that is no part of a store to `damaged/`.
+def quarantine_stray(folder: Folder, name: str) -> str:
+    """Moves a file that is not part of a store to `damaged/`.
 
     Raises:
+        GoneError: The file is gone.
+        ConflictError: It is being replaced.
         BackendError: It cannot be read or moved.
     """
-    fd = files.open_file(folder.path(name), os.O_RDONLY)
-    if fd is None:
-        return _GONE
-    try:
-        with files.doing("read", name):
-            actual = hash_file(fd)
-        aside = _set_aside(folder, name, fd, actual)
-    finally:
-        os.close(fd)
-    if not aside:
+    with _hashed(folder, name) as (fd, actual):
+        moved = _quarantine(folder, name, fd, actual)
+    if not moved:
         raise ConflictError(f"{name} is being replaced; it was left as it is")
-    return f"it was moved to {aside}"
+    return f"it was moved to {moved}"
 
 
 def move_object(folder: Folder, name: str, digest: str) -> str:
-    """Moves an object that stands in the wrong folder to where its content belongs.
+    """Moves an object from the wrong folder to the place of its content.
 
     Raises:
-        ConflictError: It was replaced meanwhile.
+        GoneError: The file is gone.
+        ConflictError: It was replaced since it was found.
         BackendError: It cannot be read or moved.
     """
-    fd = files.open_file(folder.path(name), os.O_RDONLY)
-    if fd is None:
-        return _GONE
-    try:
-        with files.doing("read", name):
-            actual = hash_file(fd)
+    with _hashed(folder, name) as (fd, actual):
         if actual == digest:
             return "it was put again meanwhile"
-        right = object_name(actual)
-        if not is_whole(folder, actual):
+        right = layout.object_path(actual)
+        if not _is_whole(folder, actual):
             if folder.is_durable:
                 files.sync_file(fd, name)
-            _give_name(folder, name, fd, right)
-        aside = _set_aside(folder, name, fd, actual)
-        if aside:  # a second name of what is in its place now
-            remove_leftover(folder, aside)
-    finally:
-        os.close(fd)
+            _link(folder, name, fd, right)
+        moved = _quarantine(folder, name, fd, actual)
+        if moved:  # a second name of the object that is in its place now
+            folder.discard(folder.path(moved))
     return f"it was moved to {right}"
 
 
 def restore_object(folder: Folder, name: str, digest: str) -> str:
-    """Moves an object back that a repair had in its hands when it was interrupted.
+    """Moves an object out of `damaged/` back to its place, where an interrupted repair left it.
 
     Raises:
-        ConflictError: It was replaced meanwhile.
+        GoneError: The file is gone.
+        ConflictError: It was replaced since it was found.
         BackendError: It cannot be read or moved.
     """
-    fd = files.open_file(folder.path(name), os.O_RDONLY)
-    if fd is None:
-        return _GONE
-    try:
-        with files.doing("read", name):
-            if hash_file(fd) != digest:
-                raise ConflictError(f"{name} was replaced meanwhile")
-        _give_name(folder, name, fd, object_name(digest))
-    finally:
-        os.close(fd)
-    remove_leftover(folder, name)
-    return f"it was moved back to {object_name(digest)}"
+    right = layout.object_path(digest)
+    with _hashed(folder, name) as (fd, actual):
+        if actual != digest:
+            raise ConflictError(f"{name} was replaced meanwhile")
+        _link(folder, name, fd, right)
+    folder.discard(folder.path(name))
+    return f"it was moved back to {right}"
 
 
-def object_name(digest: str) -> str:
-    """Returns where the object of a blob belongs."""
-    return f"objects/{digest[:2]}/{digest[2:]}"
-
-
-def is_whole(folder: Folder, digest: str) -> bool:
-    """Tells whether the object of a blob is in its place and undamaged.
-
-    Raises:
-        BackendError: It cannot be read.
-    """
-    name = object_name(digest)
+def _is_whole(folder: Folder, digest: str) -> bool:
+    """Tells whether the object of a digest exists and is undamaged."""
+    name = layout.object_path(digest)
     folder.require_parents(name)
-    fd = files.open_file(folder.path(name), os.O_RDONLY)
-    if fd is None:
-        return False
     try:
-        with files.doing("read", name):
-            return hash_file(fd) == digest
-    finally:
-        os.close(fd)
+        with _hashed(folder, name) as (_, actual):
+            return actual == digest
+    except GoneError:
+        return False
 
 
-def _set_aside(folder: Folder, name: str, fd: int, actual: str) -> str:
-    """Moves an open file to `damaged/`; returns where it is now, or nothing if it was replaced.
+def _quarantine(folder: Folder, name: str, fd: int, actual: str) -> str:
+    """Moves an open file to `damaged/`; returns its path there, or nothing if it was replaced.
 
-    A name can be removed, but not on condition of what it names: between the look and the move a
-    writer may put the right content in this place. Then that is what was moved, and it is put back.
-    Should this be interrupted just there, `restore_object` is what the next repair does.
+    A rename cannot depend on which file has the name: between the check and the rename a writer may
+    put the right content. Then that was moved, and is linked back. If that is interrupted, the next
+    repair does it (`restore_object`).
     """
-    flat = name.replace("/", "-")[:_LONGEST]
-    aside = f"damaged/{flat}.{actual[:12]}"
-    with files.doing("move", name):
+    moved = layout.quarantine_path(name, actual)
+    with files.os_errors("move", name):
         folder.require_parents(name)
-        folder.make_parents(aside)
-        if os.path.lexists(folder.path(aside)):
-            aside += f"-{os.urandom(4).hex()}"
+        folder.make_parents(moved)
+        if os.path.lexists(folder.path(moved)):
+            moved += f"-{os.urandom(4).hex()}"
         try:
-            os.rename(folder.path(name), folder.path(aside))
+            os.rename(folder.path(name), folder.path(moved))
         except FileNotFoundError:
             return ""
-        if samestat(os.fstat(fd), os.lstat(folder.path(aside))):
-            folder.sync_parents(aside)
+        if samestat(os.fstat(fd), os.lstat(folder.path(moved))):
+            folder.sync_parents(moved)
             folder.sync_parents(name)
-            return aside
+            return moved
         try:
-            os.link(folder.path(aside), folder.path(name))
+            os.link(folder.path(moved), folder.path(name))
         except FileExistsError:
-            pass  # and put once more
+            pass  # a writer has put it once more
         folder.sync_parents(name)
-        os.unlink(folder.path(aside))
+        os.unlink(folder.path(moved))
     return ""
 
 
-def _give_name(folder: Folder, name: str, fd: int, target: str) -> None:
-    """Gives an open file a second name, durably, in place of what may have that name."""
-    temporary = folder.path(f"tmp/{os.getpid()}-{os.urandom(6).hex()}")
-    with files.doing("move", name):
+def _link(folder: Folder, name: str, fd: int, target: str) -> None:
+    """Links an open file to a second path, durably, replacing any file there."""
+    temporary = folder.temporary_path()
+    with files.os_errors("move", name):
         folder.make_parents("tmp/")
         folder.make_parents(target)
         os.link(folder.path(name), temporary)
         try:
             if not samestat(os.fstat(fd), os.lstat(temporary)):
                 raise ConflictError(f"{name} was replaced meanwhile; it was left as it is")
-            # As if it had been put now, so that nobody takes it for garbage.
+            # As if it had been put now, so that it is not collected as garbage.
             os.utime(temporary)
             os.rename(temporary, folder.path(target))
         except BaseException:

@@ -1,4 +1,4 @@
-"""What was read and found by one task of `verify`, and the tasks: items that are worth a thread."""
+"""The tasks of `verify`, each worth a thread, and the report of one."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -6,37 +6,37 @@ if TYPE_CHECKING:
 
     from aivcs.store.finding import Finding
 
-    Mend = Callable[[], str]
+    Repair = Callable[[], str]
     Item = tuple[int, Callable[["Report"], None]]
-    """About how many bytes are to be read, and what reads and judges them."""
+    """About how many bytes are to be read, and the function that reads and judges them."""
 
 _TASK_BYTES = 4 << 20
 _TASK_ITEMS = 64
-"""What one thread reads before it hands over what it found, at least, unless there is less."""
+"""Bytes, or items, from which a task is complete."""
 
 
 class Report:
-    """What one task read and found.
+    """The result of one task.
 
     Attributes:
-        read: The part and the bytes of each object and log.
-        found: What is wrong, each with how to repair it, if that is known.
+        read: The section and the bytes of each object and log that was read.
+        found: The findings, each with its repair, or None.
     """
 
     __slots__ = ("found", "read")
 
     def __init__(self) -> None:
-        """Begins with nothing."""
+        """Begins empty."""
         self.read: list[tuple[str, int]] = []
-        self.found: list[tuple[Finding, Mend | None]] = []
+        self.found: list[tuple[Finding, Repair | None]] = []
 
-    def add(self, finding: "Finding", how: "Mend | None" = None) -> None:
-        """Adds what is wrong, and how it can be repaired, if that is known."""
-        self.found.append((finding, how))
+    def add(self, finding: "Finding", repair: "Repair | None" = None) -> None:
+        """Adds a finding and its repair, if there is one."""
+        self.found.append((finding, repair))
 
 
 def tasks(items: "Iterable[Item]") -> "Iterator[Callable[[], Report]]":
-    """Joins items, which may be tiny, to tasks that are worth a thread's while, in order."""
+    """Joins items, which may be tiny, to tasks that are worth a thread, in order."""
     batch: list[Callable[[Report], None]] = []
     size = 0
     for weight, item in items:
@@ -59,6 +59,6 @@ def _task(batch: "list[Callable[[Report], None]]") -> "Callable[[], Report]":
     return run
 
 
-def saying(finding: "Finding", how: "Mend | None" = None) -> "Item":
-    """Returns an item that was judged already."""
-    return 0, lambda report: report.add(finding, how)
+def message(finding: "Finding", repair: "Repair | None" = None) -> "Item":
+    """Returns the item of a finding that needs no reading."""
+    return 0, lambda report: report.add(finding, repair)

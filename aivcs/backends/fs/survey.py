@@ -204,7 +204,7 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
     """
     path = folder.path("runs")
     folder.require_parents("runs/")
-    with files.doing("list", path):
+    with files.os_errors("list", path):
         try:
             names = sorted(os.listdir(path))
         except FileNotFoundError:
@@ -212,7 +212,7 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
     for name in names:
         if len(name) != 2:
             continue
-        with files.doing("look at", f"{path}/{name}"):
+        with files.os_errors("look at", f"{path}/{name}"):
             try:
                 status = os.lstat(f"{path}/{name}")
             except FileNotFoundError:
@@ -225,7 +225,7 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
 def _logs(folder: "Folder", shard: str, known: "dict[str, Stamp]") -> "Iterator[tuple[str, Stamp]]":
     """Yields the logs that stand in a folder, as their names say, with their stamps."""
     path = folder.path(f"runs/{shard}")
-    with files.doing("list", path):
+    with files.os_errors("list", path):
         try:
             entries = os.scandir(path)
         except FileNotFoundError:

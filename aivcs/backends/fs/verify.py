@@ -1,321 +1,266 @@
-"""Reads all of a store and says what is wrong with it: bytes, places, and the rules of the logs.
+"""Reading a whole store and finding what is wrong: bytes, places, and the rules of the logs.
 
-Nothing is believed for its name, and nothing is changed unless that is asked for: no file, no time
-stamp (but an index of runs that is wrong, which is a cache, is removed), and a lock is only ever
-taken shared and for a moment. Writers may go on meanwhile. A log is
-judged up to where it ended when it was opened; if anything seems wrong with it, it is judged a
-second time up to where it ended while no writer was in the middle of something, and only that
-counts. What is deleted before it is reached is passed over.
+No name is trusted. Nothing is changed unless a repair is asked for, no time stamp either, except
+that a wrong index of runs, a cache, is removed. A lock is taken only shared, and for a moment, so
+writers go on. A log is judged up to its end when it was opened. If anything seems wrong, it is
+judged again up to its end while no writer was appending, and only that counts. A file that is
+deleted before it is read is skipped.
 
-Several threads read at once (`workers`); findings come in the order of the places all the same, and
-repairs (`repair`) are made one after the other, as their findings are handed out.
+Several threads read at once (`workers`); findings come in the order of the walk all the same, and
+repairs (`repair`) are made one after the other, as their findings are yielded.
 
-Memory is bounded by the longest line, by the number of names in one folder, and by so many findings
-of one log, for each processor; what the rules must remember of a long log goes to a file
-(`aivcs.util.disk_map`). Nothing is opened that is no regular file, so nothing can block.
+Memory per processor: the longest line, the names in one folder, and a bounded number of findings of
+one log; what the rules remember of a long log goes to a file (`aivcs.util.disk_map`). Only regular
+files are opened, so nothing blocks.
 
-Here is what stands where; `object_check` and `log_check` judge one thing each.
+This module knows the places; `object_check` and `log_check` judge one file each.
 
-What cannot be found here: a log cut at the end of a line, written anew as a whole, or deleted. Only
-a head that was taken before tells (`aivcs.commands.store.head`).
+Not found here: a log that was cut at the end of a line, rewritten as a whole, or deleted. That
+takes a head from before (`aivcs.commands.store.head`).
 """
 
 import os
 from functools import partial
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISREG
+from time import time
 
-from aivcs.backends.fs import repair
-from aivcs.backends.fs.finding import leftover, misfit, unkept
+from aivcs.backends.fs import layout, repair
+from aivcs.backends.fs.finding import (
+    abandoned,
+    missing_pin,
+    out_of_place,
+    unlistable,
+    unreadable,
+    wrong_folder,
+)
 from aivcs.backends.fs.folder import is_abandoned
 from aivcs.backends.fs.log_check import LogCheck
 from aivcs.backends.fs.object_check import ObjectCheck
-from aivcs.backends.fs.places import Places
-from aivcs.backends.fs.report import saying, tasks
-from aivcs.backends.fs.workers import in_order
-from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError, UsageError
-from aivcs.log.verify_run import DAMAGE
-from aivcs.model.release import check_release_name
-from aivcs.model.run import RunId
+from aivcs.backends.fs.report import message, tasks
+from aivcs.backends.fs.scan import Scanner
+from aivcs.backends.fs.workers import ordered_map
+from aivcs.errors import OutcomeUnknownError, StorageError, UsageError
 from aivcs.store.finding import PARTS, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.report import Item, Mend
+    from aivcs.backends.fs.report import Item, Repair, Report
+    from aivcs.backends.fs.scan import Entry
 
     Progress = Callable[[str, int], None]
+    Found = tuple[Finding, Repair | None]
 
 _FOLDERS = {
-    "blobs": ("objects", "pins", "damaged", "tmp"),
-    "runs": ("runs",),
-    "releases": ("releases",),
+    "blobs": (layout.OBJECTS, layout.PINS, layout.QUARANTINE, layout.TEMPORARY),
+    "runs": (layout.RUNS,),
+    "releases": (layout.RELEASES,),
 }
-"""Where each part is kept."""
-_HEX = frozenset("0123456789abcdef")
-_IN_USE = 86_400
-"""Seconds after which a temporary file is taken for a leftover, even if its process seems alive."""
+"""The folders of each section; the first is the one that is read."""
+_MAX_AGE = 86_400
+"""Seconds after which a temporary file counts as abandoned, even if its process seems alive."""
 
 
 def verify(
     folder: "Folder",
-    parts: "frozenset[str]",
+    sections: "frozenset[str]",
     progress: "Progress | None" = None,
     *,
-    mend: bool = False,
+    fix: bool = False,
 ) -> "Iterator[Finding]":
-    """Reads everything of some parts of a store and yields what is wrong.
+    """Reads some sections of a store and yields what is wrong.
 
     Args:
         folder: The store's folder.
-        parts: Any of `PARTS`; temporaries and what replaces objects belong to `blobs`.
-        progress: Called with the part and the number of bytes for each object and each log that was
-            read, whether or not anything was found; in the caller's thread.
-        mend: Whether to repair what can be repaired without a doubt; a finding then says what was
-            done.
+        sections: Any of `PARTS`; temporary files and `damaged/` belong to `blobs`.
+        progress: Called with the section and the number of bytes for each object and log that was
+            read, whatever was found; in the caller's thread.
+        fix: Whether to repair what can be repaired without a decision; the finding then says what
+            was done.
 
     Raises:
-        UsageError: There is no such part.
-        OutcomeUnknownError: While it is read: whether a repair is durable cannot be known.
+        UsageError: There is no such section.
+        OutcomeUnknownError: During the iteration: whether a repair is durable cannot be known.
     """
-    unknown = parts.difference(PARTS)
+    unknown = sections.difference(PARTS)
     if unknown:
         raise UsageError(f"a store has no part {', '.join(sorted(unknown))}: {', '.join(PARTS)}")
-    return _findings(_Verifier(folder), parts, progress, mend=mend)
+    return _findings(_Verifier(folder), sections, progress, fix=fix)
 
 
-def measure(folder: "Folder", parts: "frozenset[str]") -> int:
-    """Returns about how many bytes `verify` is going to read, without reading them."""
-    total = 0
-    for part, name in zip(PARTS, ("objects", "runs", "releases"), strict=True):
-        if part in parts:
-            for at, _, names in os.walk(folder.path(name)):
-                for entry in names:
-                    try:
-                        total += os.lstat(f"{at}/{entry}").st_size
-                    except OSError:
-                        continue  # gone since
-    return total
+def estimate_bytes(folder: "Folder", sections: "frozenset[str]") -> int:
+    """Returns about how many bytes `verify` is going to read."""
+    scanner = Scanner(folder)
+    walks = (scanner.below(_FOLDERS[section][0]) for section in PARTS if section in sections)
+    return sum(
+        entry.status.st_size for entries in walks for entry in entries if not entry.is_folder
+    )
 
 
 def _findings(
-    verifier: "_Verifier", parts: "frozenset[str]", progress: "Progress | None", *, mend: bool
+    verifier: "_Verifier",
+    sections: "frozenset[str]",
+    progress: "Progress | None",
+    *,
+    fix: bool,
 ) -> "Iterator[Finding]":
-    for report in in_order(tasks(verifier.items(parts))):
+    for report in ordered_map(tasks(verifier.items(sections))):
         if progress is not None:
-            for part, size in report.read:
-                progress(part, size)
-        for finding, how in report.found:
-            yield _mended(finding, how) if mend and how is not None else finding
-    yield from verifier.check_owners(parts)
-    if "blobs" in parts:
-        # When all repairs are made: what was set aside is missing by now.
-        for finding, how in verifier.pins():
-            yield _mended(finding, how) if mend and how is not None else finding
-    yield from verifier.places.unread
-    if "runs" in parts:
+            for section, size in report.read:
+                progress(section, size)
+        yield from _repaired(report.found, fix=fix)
+    yield from verifier.check_owners(sections)
+    if "blobs" in sections:
+        # After all repairs: a damaged object that one of them quarantined is missing by now.
+        yield from _repaired(verifier.pins(), fix=fix)
+    yield from verifier.unread
+    if "runs" in sections:
         yield from verifier.check_index()
 
 
-def _mended(finding: Finding, how: "Mend") -> Finding:
+def _repaired(found: "Iterable[Found]", *, fix: bool) -> "Iterator[Finding]":
+    for finding, how in found:
+        yield _repair(finding, how) if fix and how is not None else finding
+
+
+def _repair(finding: Finding, how: "Repair") -> Finding:
+    repaired, fix = None, finding.remedy
     try:
-        repaired, remedy = how(), finding.remedy
+        repaired = how()
+    except repair.GoneError:
+        repaired = "it is gone already"
     except OutcomeUnknownError:
         raise
     except (StorageError, OSError) as error:
-        repaired, remedy = None, f"it could not be repaired: {error}; {finding.remedy}"
-    return Finding(finding.severity, finding.where, finding.line, finding.problem, remedy, repaired)
+        fix = f"it could not be repaired: {error}; {finding.remedy}"
+    return Finding(finding.severity, finding.where, finding.line, finding.problem, fix, repaired)
 
 
 class _Verifier:
-    """One pass over a store."""
+    """One pass over a store.
 
-    __slots__ = ("_folder", "_has_pins", "_logs", "_objects", "places")
+    Attributes:
+        unread: Findings of files that could not be looked at, and could not be reported at once.
+    """
+
+    __slots__ = ("_folder", "_has_pins", "_logs", "_objects", "_scanner", "unread")
 
     def __init__(self, folder: "Folder") -> None:
         self._folder = folder
         self._has_pins = False
-        self.places = Places(folder)
-        self._objects = ObjectCheck(folder, self.places)
-        self._logs = LogCheck(folder, self.places)
+        self.unread: list[Finding] = []
+        self._scanner = Scanner(folder)
+        self._objects = ObjectCheck(folder, self._has_blob)
+        self._logs = LogCheck(folder, self._has_blob)
 
-    def items(self, parts: "frozenset[str]") -> "Iterator[Item]":
-        """Yields all there is to look at, in order: how many bytes it has, and how it is judged."""
-        if "blobs" in parts:
-            unusable = {name: self.places.unusable(name) for name in ("damaged", "pins", "objects")}
-            for problem in unusable.values():
-                if problem:
-                    yield saying(problem)
-            self._has_pins = not unusable["pins"]
-            yield from self._find_temporaries()
-            if not unusable["objects"]:
-                if not unusable["damaged"]:
-                    yield from self._find_kept()
-                yield from self._find_objects()
-        if "runs" in parts:
-            yield from self._find_runs()
-        if "releases" in parts:
-            yield from self._find_releases("releases")
+    def _has_blob(self, digest: str) -> bool:
+        """Tells whether a file has the path of an object; True if that cannot be known."""
+        try:
+            return S_ISREG(os.lstat(self._folder.path(layout.object_path(digest))).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            self.unread.append(unreadable(digest, error))
+            return True  # it is not known to be absent
 
-    def _find_temporaries(self) -> "Iterator[Item]":
-        problem = self.places.unusable("tmp")
-        if problem:
-            yield saying(problem)
-            return
-        for name, status in self.places.entries("tmp"):
-            where = f"tmp/{name}"
-            pid = name.partition("-")[0]
-            if not S_ISREG(status.st_mode):
-                yield self._out_of_place(where, status.st_mode)
-            elif not pid.isdecimal() or not pid.isascii():
-                yield saying(leftover(where), partial(repair.set_stray_aside, self._folder, where))
+    def items(self, sections: "frozenset[str]") -> "Iterator[Item]":
+        """Yields all files to judge, in order, each with its bytes and the function to judge it."""
+        if "blobs" in sections:
+            errors = {
+                name: self._scanner.error_of(name)
+                for name in (layout.QUARANTINE, layout.PINS, layout.OBJECTS)
+            }
+            for name, error in errors.items():
+                if error:
+                    yield message(unlistable(name, error))
+            self._has_pins = not errors[layout.PINS]
+            yield from self._temporaries()
+            if not errors[layout.OBJECTS]:
+                if not errors[layout.QUARANTINE]:
+                    yield from self._quarantined()
+                yield from self._placed(self._scanner.objects(), self._objects.judge_object)
+        if "runs" in sections:
+            yield from self._placed(self._scanner.runs(), self._logs.judge_run)
+        if "releases" in sections:
+            yield from self._placed(self._scanner.releases(), self._logs.judge_release)
+
+    def _placed(
+        self, entries: "Iterable[Entry]", judge: "Callable[[str, str, Report], None]"
+    ) -> "Iterator[Item]":
+        """Yields the items of a walk: files in their places to be judged, all else as findings."""
+        for entry in entries:
+            if not entry.is_file or not entry.name:
+                yield self._out_of_place(entry)
+                continue
+            if entry.is_misplaced:
+                yield message(wrong_folder(entry.path, entry.name))
+            yield entry.status.st_size, partial(judge, entry.path, entry.name)
+
+    def _out_of_place(self, entry: "Entry") -> "Item":
+        if entry.error is not None:
+            return message(unlistable(entry.path, entry.error))
+        how = partial(repair.quarantine_stray, self._folder, entry.path) if entry.is_file else None
+        return message(out_of_place(entry.path, entry.status.st_mode, bool(entry.name)), how)
+
+    def _temporaries(self) -> "Iterator[Item]":
+        for entry in self._scanner.entries(layout.TEMPORARY):
+            name = entry.path[len(layout.TEMPORARY) + 1 :]
+            if not entry.is_file:
+                yield self._out_of_place(entry)
+            elif layout.process_of(name) is None:
+                how = partial(repair.quarantine_stray, self._folder, entry.path)
+                yield message(abandoned(entry.path), how)
             elif is_abandoned(name):
-                yield saying(leftover(where), partial(repair.remove_leftover, self._folder, where))
-            elif _age(status) > _IN_USE:
-                # By now its number may be another's, but that is not known.
-                yield saying(leftover(where))
+                how = partial(repair.remove_temporary, self._folder, entry.path)
+                yield message(abandoned(entry.path), how)
+            elif time() - entry.status.st_mtime > _MAX_AGE:
+                # Another process may have its number by now, but that is not known.
+                yield message(abandoned(entry.path))
 
-    def _find_kept(self) -> "Iterator[Item]":
-        """Looks for objects that are only in `damaged/` because a repair was interrupted."""
-        for name, status in self.places.entries("damaged"):
-            _, shard, rest, *_ = f"{name}---".split("-", 3)
-            digest = shard + rest[:62]
-            if (
-                S_ISREG(status.st_mode)
-                and name.startswith(f"objects-{shard}-{rest[:62]}.")
-                and len(digest) == 64
-                and _HEX.issuperset(digest)
-            ):
-                yield status.st_size, self._objects.judging_kept(f"damaged/{name}", digest)
+    def _quarantined(self) -> "Iterator[Item]":
+        """Yields the objects in `damaged/`: an interrupted repair may have left a whole one."""
+        for entry in self._scanner.entries(layout.QUARANTINE):
+            digest = layout.quarantined_digest_of(entry.path[len(layout.QUARANTINE) + 1 :])
+            if entry.error is not None:
+                yield self._out_of_place(entry)
+            elif entry.is_file and digest:
+                judge = partial(self._objects.judge_quarantined, entry.path, digest)
+                yield entry.status.st_size, judge
 
-    def _out_of_place(self, where: str, mode: int, *, is_place: bool = False) -> "Item":
-        how = partial(repair.set_stray_aside, self._folder, where) if S_ISREG(mode) else None
-        return saying(misfit(where, mode, is_place=is_place), how)
+    def pins(self) -> "Iterator[Found]":
+        """Yields the findings about pins; to be called after all `items`."""
+        for entry in self._scanner.entries(layout.PINS) if self._has_pins else ():
+            digest = layout.pinned_digest_of(entry.path[len(layout.PINS) + 1 :])
+            if entry.error is not None:
+                yield unlistable(entry.path, entry.error), None
+            elif not entry.is_file:
+                yield out_of_place(entry.path, entry.status.st_mode), None
+            elif not digest:
+                how = partial(repair.quarantine_stray, self._folder, entry.path)
+                yield out_of_place(entry.path, entry.status.st_mode), how
+            # The blob may be gone together with its pin.
+            elif not self._has_blob(digest) and os.path.lexists(self._folder.path(entry.path)):
+                yield missing_pin(digest, self._quarantined_as(digest)), None
 
-    def _find_objects(self) -> "Iterator[Item]":
-        for shard, status in self.places.entries("objects"):
-            where = f"objects/{shard}"
-            if not S_ISDIR(status.st_mode) or len(shard) != 2 or not _HEX.issuperset(shard):
-                yield self._out_of_place(where, status.st_mode)
-                continue
-            problem = self.places.unusable(where)
-            if problem:
-                yield saying(problem)
-                continue
-            for rest, status in self.places.entries(where):
-                is_place = len(rest) == 62 and _HEX.issuperset(rest)
-                if not S_ISREG(status.st_mode) or not is_place:
-                    yield self._out_of_place(f"{where}/{rest}", status.st_mode, is_place=is_place)
-                else:
-                    yield status.st_size, self._objects.judging(f"{where}/{rest}", shard + rest)
-
-    def pins(self) -> "Iterator[tuple[Finding, Mend | None]]":
-        """Yields what is wrong with the pins: what one of them keeps must be there.
-
-        To be called when `items` was read to its end.
-        """
-        for name, status in self.places.entries("pins") if self._has_pins else ():
-            where = f"pins/{name}"
-            digest = name.lower()
-            if not S_ISREG(status.st_mode):
-                yield misfit(where, status.st_mode), None
-            elif len(digest) != 64 or not _HEX.issuperset(digest):
-                how = partial(repair.set_stray_aside, self._folder, where)
-                yield misfit(where, status.st_mode), how
-            # Who takes a pin away may remove the blob at once.
-            elif not self.places.has_blob(digest) and os.path.lexists(self._folder.path(where)):
-                yield unkept(digest, self._aside(digest)), None
+    def _quarantined_as(self, digest: str) -> "list[str]":
+        """Returns the paths of the files that repairs moved out of the place of an object."""
+        return [
+            entry.path
+            for entry in self._scanner.entries(layout.QUARANTINE)
+            if layout.quarantined_digest_of(entry.path[len(layout.QUARANTINE) + 1 :]) == digest
+        ]
 
     def check_index(self) -> "Iterator[Finding]":
-        """Yields whether the index of runs contradicts the logs; it is removed then."""
+        """Yields a finding if the index of runs contradicts the logs; the index is removed then."""
         from aivcs.backends.fs.index_check import check_index
 
         return check_index(self._folder)
 
-    def check_owners(self, parts: "frozenset[str]") -> "Iterator[Finding]":
-        """Yields what the store's owner cannot write in some parts."""
+    def check_owners(self, sections: "frozenset[str]") -> "Iterator[Finding]":
+        """Yields the findings about files that the store's owner cannot write."""
         from aivcs.backends.fs.owner_check import check_owners
 
-        folders = [name for part in PARTS if part in parts for name in _FOLDERS[part]]
+        folders = [name for part in PARTS if part in sections for name in _FOLDERS[part]]
         return check_owners(self._folder, folders)
-
-    def _aside(self, digest: str) -> "list[str]":
-        """Where a repair put bytes that had stood in the place of a blob."""
-        flat = repair.object_name(digest).replace("/", "-")
-        return [
-            f"damaged/{name}"
-            for name, _ in self.places.entries("damaged")
-            if name.startswith(f"{flat}.")
-        ]
-
-    def _find_runs(self) -> "Iterator[Item]":
-        problem = self.places.unusable("runs")
-        if problem:
-            yield saying(problem)
-            return
-        for shard, status in self.places.entries("runs"):
-            where = f"runs/{shard}"
-            if not S_ISDIR(status.st_mode) or len(shard) != 2:
-                yield self._out_of_place(where, status.st_mode)
-                continue
-            problem = self.places.unusable(where)
-            if problem:
-                yield saying(problem)
-                continue
-            for file, status in self.places.entries(where):
-                run_id = file.removesuffix(".jsonl")
-                is_place = run_id != file and _is_run_id(run_id)
-                if not S_ISREG(status.st_mode) or not is_place:
-                    yield self._out_of_place(f"{where}/{file}", status.st_mode, is_place=is_place)
-                    continue
-                if run_id[:2] != shard:
-                    yield saying(
-                        Finding(
-                            DAMAGE,
-                            f"{where}/{file}",
-                            None,
-                            "the log stands in the wrong folder, where it is not looked for",
-                            f"move it to runs/{run_id[:2]}/",
-                        )
-                    )
-                yield status.st_size, self._logs.judging_run(f"{where}/{file}", run_id)
-
-    def _find_releases(self, where: str) -> "Iterator[Item]":
-        problem = self.places.unusable(where)
-        if problem:
-            yield saying(problem)
-            return
-        for entry, status in self.places.entries(where):
-            path = f"{where}/{entry}"
-            name = path.removeprefix("releases/")
-            is_place = name.endswith(".jsonl") and _is_release_name(name.removesuffix(".jsonl"))
-            if S_ISDIR(status.st_mode) and _is_release_name(name):
-                yield from self._find_releases(path)
-            elif S_ISREG(status.st_mode) and is_place:
-                judge = self._logs.judging_release(path, name.removesuffix(".jsonl"))
-                yield status.st_size, judge
-            else:
-                yield self._out_of_place(path, status.st_mode, is_place=is_place)
-
-
-def _age(status: os.stat_result) -> float:
-    """Seconds since something was last written to a file."""
-    from time import time
-
-    return time() - status.st_mtime
-
-
-def _is_run_id(text: str) -> bool:
-    try:
-        return bool(RunId(text))
-    except InvalidNameError:
-        return False
-
-
-def _is_release_name(text: str) -> bool:
-    try:
-        check_release_name(text)
-    except InvalidNameError:
-        return False
-    return True
