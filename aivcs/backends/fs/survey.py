@@ -44,7 +44,15 @@ _LOOK = 1 << 14
 _MANY = 5000
 """Logs to read from which on making the index anew is no more work."""
 _WORTH = 8
-"""Changes that are worth writing down; fewer are found again as fast."""
+"""Changes from which on a new index may be written; fewer are found again as fast."""
+_READ = 32
+"""Logs that are looked at in the time in which one is read."""
+_BYTES = 2048
+"""Bytes of an index that are worth writing to save one look at a log in each later listing.
+
+Writing that many takes as long as eight looks: an index is as large as the store, so a few changes
+in a large one are found again rather than written.
+"""
 _NEVER = (0, 0, 0, 0)
 """A stamp that no log has."""
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -87,7 +95,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
     found = Survey()
     before = index.folders()
     unfinished = index.unfinished()
-    changes, is_rewritten = 0, False
+    changes, looks, is_rewritten = 0, 0, False
     for shard, stamp in folders_of_runs(folder):
         is_same = before.pop(shard, None) == stamp
         if is_same and not every:
@@ -95,6 +103,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
         known = index.known(shard)
         if not is_same and _settled(stamp[1]):
             found.folders[shard] = stamp
+            looks += len(known)
         for run_id, mark in _logs(folder, shard, known):
             was = known.pop(run_id, None)
             if was == mark:
@@ -118,7 +127,8 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
         if row[STATUS] is None or not is_as_read(folder, row):
             found.rows[run_id] = _read(folder, run_id, get, found.unread)
             changes += found.rows[run_id] != row
-    found.is_worth_writing = changes >= _WORTH or is_rewritten
+    is_worth = changes >= _WORTH and (looks + _READ * changes) * _BYTES >= index.size
+    found.is_worth_writing = is_worth or is_rewritten
     return found
 
 
@@ -135,22 +145,10 @@ def everything(
     Raises:
         BackendError: A folder cannot be looked into.
     """
-
-    def read(shard: str) -> "list[Row]":
-        names = sorted(run_id for run_id, _ in _logs(folder, shard, {}))
-        return [_read(folder, run_id, get, []) for run_id in names]
-
     for shard, stamp in folders_of_runs(folder):
         folders[shard] = stamp[0], _settled(stamp[1])
-    shards = list(folders)
-    if has_more_than(folder, _MANY):
-        from aivcs.backends.fs.processes import spread
-
-        found = spread(read, shards)
-    else:
-        found = map(read, shards)
-    for rows in found:
-        yield from rows
+        for run_id in sorted(run_id for run_id, _ in _logs(folder, shard, {})):
+            yield _read(folder, run_id, get, [])
 
 
 def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
