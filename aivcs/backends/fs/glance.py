@@ -59,7 +59,7 @@ class Glance:
         rows: list[Row] = []
         known: list[RunRecord] = []
         try:
-            with Index(self._folder, patience=0) as index:
+            with Index(self._folder) as index:
                 rows = index.begins(prefix, status, limit)
                 known = [record_of(row) for row in rows]
                 new = self._new(prefix, index)
@@ -89,7 +89,7 @@ class Glance:
         """
         agents: dict[str, str] = {}
         try:
-            with Index(self._folder, patience=0) as index:
+            with Index(self._folder) as index:
                 agents = index.agents(prefix, limit)
         except BrokenError:
             pass
