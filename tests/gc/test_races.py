@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from folder_store import FolderStore
 
-from aivcs.backends.fs.blobs import FileCasStore
+from aivcs.backends.fs.objects import FileCasStore
 from aivcs.commands.blob import blob
 from aivcs.commands.run import run
 from aivcs.commands.store import gc

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from folder_store import FolderStore
 
-from aivcs.backends.fs import log_check, object_check, report, workers
+from aivcs.backends.fs.check import logs, objects, report, workers
 from aivcs.cli.render import progress
 from aivcs.cli.session.context import Context
 from aivcs.model.release import ReleaseMetadata
@@ -61,13 +61,13 @@ def test_findings_come_in_the_same_order_however_many_threads_read(store, monkey
     digests = [finding.where for finding in one[:30]]
     assert digests == sorted(digests)
     processors(monkeypatch, 8)
-    hash_file = object_check.hash_file  # type: ignore[attr-defined]
+    hash_file = objects.hash_file  # type: ignore[attr-defined]
 
     def slowly(fd):  # the first takes longest
         time.sleep(0.02 if os.fstat(fd).st_ino % 2 else 0)
         return hash_file(fd)
 
-    monkeypatch.setattr(object_check, "hash_file", slowly)
+    monkeypatch.setattr(objects, "hash_file", slowly)
     assert list(store.verify(ALL)) == one
 
 
@@ -157,7 +157,7 @@ def test_progress_is_told_of_all_that_was_read_in_the_callers_thread(store):
 
 
 def test_a_log_with_very_many_problems_is_summed_up(store, monkeypatch):
-    monkeypatch.setattr(log_check, "_MAX_PROBLEMS", 2)
+    monkeypatch.setattr(logs, "_MAX_PROBLEMS", 2)
     run = store.runs.create_run(store.blobs.put(b"x"), RunMetadata("a"))
     store.runs.append_event(run, RunEvent("step"))
     log = Path(store.path, "runs", run[:2], f"{run}.jsonl")

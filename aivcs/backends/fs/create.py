@@ -3,8 +3,7 @@
 import os
 
 from aivcs import errors
-from aivcs.backends.fs import files, layout
-from aivcs.backends.fs.backend import FORMAT, mode_of, read_format, require_format
+from aivcs.backends.fs import FORMAT, files, layout, mode_of, read_format, require_format
 from aivcs.backends.fs.documents import FileDocuments
 from aivcs.backends.fs.filesystem import require_locks
 from aivcs.backends.fs.folder import Folder
@@ -14,7 +13,7 @@ from aivcs.store.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from aivcs.backends.fs.backend import Configure
+    from aivcs.backends.fs import Configure
 
 _SHARED, _PRIVATE = 0o2775, 0o700
 """Modes of the folders of a store whose group may write, and of a private one."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.index import Row
-    from aivcs.backends.fs.logfile import FileLogDriver
+    from aivcs.backends.fs.logs import FileLogDriver
     from aivcs.model.run import RunRecord, RunStatus
     from aivcs.store.contracts import RunLedger
 

@@ -5,7 +5,7 @@ removed at once, and the next listing makes it anew: nothing is lost by that.
 """
 
 from aivcs.backends.fs.index import NAME, BrokenError, Index, remove
-from aivcs.backends.fs.logfile import FileLogDriver
+from aivcs.backends.fs.logs import FileLogDriver
 from aivcs.backends.fs.survey import count_contradictions
 from aivcs.errors import BackendError, RunNotFoundError
 from aivcs.log.run import fold

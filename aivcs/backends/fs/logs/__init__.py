@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.lines import FileLogView
+    from aivcs.backends.fs.logs.lines import FileLogView
     from aivcs.store.driver import LogView
     from aivcs.store.place import Place
 
@@ -73,7 +73,7 @@ class FileLogDriver:
         except OSError as error:
             raise BackendError(f"cannot read {file}: {error.strerror or error}") from error
         except IntegrityError:
-            from aivcs.backends.fs.spelling import explain
+            from aivcs.backends.fs.logs.spelling import explain
 
             explain(self._folder, file)
             raise
@@ -87,7 +87,7 @@ class FileLogDriver:
             ConflictError: Its folder exists in another case, on a file system that ignores case.
         """
         if file.startswith(f"{layout.RELEASES}/") and file.count("/") > 1:
-            from aivcs.backends.fs.spelling import require_new
+            from aivcs.backends.fs.logs.spelling import require_new
 
             require_new(self._folder, file)
         if not os.path.lexists(self._folder.path("id")):
@@ -107,7 +107,7 @@ class FileLogDriver:
         self, name: str, after: "Place | None" = None, *, settled: bool = False
     ) -> "Iterator[tuple[bytes, Place]]":
         """As `LogDriver.read`; the hint of a place is its offset in the file."""
-        from aivcs.backends.fs.logs import read
+        from aivcs.backends.fs.logs.reader import read
 
         return read(self._folder, name, after, settled=settled)
 
@@ -130,7 +130,7 @@ class OpenLog:
             BackendError: It cannot be opened or read.
             IntegrityError: The end of the log is damaged.
         """
-        from aivcs.backends.fs.lines import FileLogView
+        from aivcs.backends.fs.logs.lines import FileLogView
 
         self._folder.require_parents(self._name)
         path = self._folder.path(self._name)
@@ -155,7 +155,7 @@ class OpenLog:
         if self._fd is not None:
             files.close(self._fd)
         if isinstance(error, IntegrityError):
-            from aivcs.backends.fs.spelling import explain
+            from aivcs.backends.fs.logs.spelling import explain
 
             explain(self._folder, self._name)
         if isinstance(error, OSError):
@@ -184,7 +184,7 @@ class LockedLog:
         self.tail = chain.Tail(b"", 0, b"")
         # A new log has no lines, so the module that reads them need not be loaded.
         if os.fstat(fd).st_size:
-            from aivcs.backends.fs.lines import FileLogView
+            from aivcs.backends.fs.logs.lines import FileLogView
 
             view = FileLogView(fd, name)
             if not view.tail.is_clean:
@@ -211,7 +211,7 @@ class LockedLog:
             fd = files.open_file(folder.path(name), os.O_RDWR | os.O_APPEND)
             if fd is None:
                 return None
-            import aivcs.backends.fs.lines  # noqa: F401 here, before others wait for the lock
+            import aivcs.backends.fs.logs.lines  # noqa: F401 here, before others wait for the lock
 
             log = cls._locked(folder, name, fd)
             if log is None:

@@ -3,9 +3,10 @@
 import os
 from functools import partial
 
-from aivcs.backends.fs import files, layout, repair
-from aivcs.backends.fs.blobs import hash_file
-from aivcs.backends.fs.finding import HEAL, unreadable
+from aivcs.backends.fs import files, layout
+from aivcs.backends.fs.check import repair
+from aivcs.backends.fs.check.finding import HEAL, unreadable
+from aivcs.backends.fs.objects import hash_file
 from aivcs.errors import BackendError
 from aivcs.log.verify_run import DAMAGE
 from aivcs.store.finding import Finding
@@ -14,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aivcs.backends.fs.check.report import Report
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.report import Report
 
 
 class ObjectCheck:

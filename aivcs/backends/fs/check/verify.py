@@ -13,7 +13,7 @@ Memory per processor: the longest line, the names in one folder, and a bounded n
 one log; what the rules remember of a long log goes to a file (`aivcs.util.disk_map`). Only regular
 files are opened, so nothing blocks.
 
-This module knows the places; `object_check` and `log_check` judge one file each.
+This module walks the store; `objects` and `logs` judge one file each.
 
 Not found here: a log that was cut at the end of a line, rewritten as a whole, or deleted. That
 takes a head from before (`aivcs.commands.store.head`).
@@ -24,8 +24,9 @@ from functools import partial
 from stat import S_ISREG
 from time import time
 
-from aivcs.backends.fs import layout, repair
-from aivcs.backends.fs.finding import (
+from aivcs.backends.fs import layout
+from aivcs.backends.fs.check import repair
+from aivcs.backends.fs.check.finding import (
     abandoned,
     missing_pin,
     out_of_place,
@@ -33,12 +34,12 @@ from aivcs.backends.fs.finding import (
     unreadable,
     wrong_folder,
 )
+from aivcs.backends.fs.check.logs import LogCheck
+from aivcs.backends.fs.check.objects import ObjectCheck
+from aivcs.backends.fs.check.report import message, tasks
+from aivcs.backends.fs.check.workers import ordered_map
 from aivcs.backends.fs.folder import is_abandoned
-from aivcs.backends.fs.log_check import LogCheck
-from aivcs.backends.fs.object_check import ObjectCheck
-from aivcs.backends.fs.report import message, tasks
 from aivcs.backends.fs.scan import Scanner
-from aivcs.backends.fs.workers import ordered_map
 from aivcs.errors import OutcomeUnknownError, StorageError, UsageError
 from aivcs.store.finding import PARTS, Finding
 
@@ -46,8 +47,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from aivcs.backends.fs.check.report import Item, Repair, Report
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.report import Item, Repair, Report
     from aivcs.backends.fs.scan import Entry
 
     Progress = Callable[[str, int], None]
@@ -260,7 +261,7 @@ class _Verifier:
 
     def check_owners(self, sections: "frozenset[str]") -> "Iterator[Finding]":
         """Yields the findings about files that the store's owner cannot write."""
-        from aivcs.backends.fs.owner_check import check_owners
+        from aivcs.backends.fs.check.owners import check_owners
 
         folders = [name for part in PARTS if part in sections for name in _FOLDERS[part]]
         return check_owners(self._folder, folders)

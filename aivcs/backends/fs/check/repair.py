@@ -17,9 +17,9 @@ from os.path import samestat
 from typing import TYPE_CHECKING
 
 from aivcs.backends.fs import files, layout
-from aivcs.backends.fs.blobs import hash_file
-from aivcs.backends.fs.lines import LogLines
-from aivcs.backends.fs.logfile import LockedLog
+from aivcs.backends.fs.logs import LockedLog
+from aivcs.backends.fs.logs.lines import LogLines
+from aivcs.backends.fs.objects import hash_file
 from aivcs.errors import ConflictError
 from aivcs.log.verify_run import DAMAGE, Links
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.garbage import Removal
+    from aivcs.backends.fs.objects.removal import Removal
 
 _CHUNK = 1 << 20
 """Bytes copied at once, and from which a content goes to a temporary file at once."""
@@ -68,7 +68,7 @@ class FileCasStore:
 
     def put_many(self, contents: "Iterable[BinaryIO]") -> "Iterator[ContentDigest]":
         """As `CasStore.put_many`."""
-        from aivcs.backends.fs.batch import put_many
+        from aivcs.backends.fs.objects.batch import put_many
 
         return put_many(self, self._folder, contents)
 
@@ -125,13 +125,13 @@ class FileCasStore:
 
     def stored(self) -> "Iterator[tuple[ContentDigest, int, float]]":
         """As `ObjectDriver.stored`."""
-        from aivcs.backends.fs.garbage import stored
+        from aivcs.backends.fs.objects.removal import stored
 
         return stored(self._folder)
 
     def removal(self) -> "Removal":
         """As `ObjectDriver.removal`."""
-        from aivcs.backends.fs.garbage import Removal
+        from aivcs.backends.fs.objects.removal import Removal
 
         return Removal(self._folder)
 

@@ -3,9 +3,10 @@
 import os
 from functools import partial
 
-from aivcs.backends.fs import files, repair
-from aivcs.backends.fs.finding import EMPTY, READ, truncated, unreadable
-from aivcs.backends.fs.lines import LogLines
+from aivcs.backends.fs import files
+from aivcs.backends.fs.check import repair
+from aivcs.backends.fs.check.finding import EMPTY, READ, truncated, unreadable
+from aivcs.backends.fs.logs.lines import LogLines
 from aivcs.errors import BackendError, IntegrityError, LockTimeoutError
 from aivcs.log import verify_run as rules
 from aivcs.log.verify_release import release_problems
@@ -17,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from aivcs.backends.fs.check.report import Report
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.report import Report
     from aivcs.log.chain import Tail
 
     Rules = Callable[[Iterable[tuple[int, bytes]]], Iterator[rules.Problem]]

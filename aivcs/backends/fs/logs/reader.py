@@ -3,7 +3,7 @@
 import os
 
 from aivcs.backends.fs import files, layout
-from aivcs.backends.fs.lines import LogLines
+from aivcs.backends.fs.logs.lines import LogLines
 from aivcs.errors import IntegrityError
 from aivcs.log import chain
 

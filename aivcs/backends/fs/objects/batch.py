@@ -13,7 +13,7 @@ import resource
 
 from aivcs.backends.fs import files, layout
 from aivcs.backends.fs.folder import GcGuard
-from aivcs.backends.fs.syncing import Syncing
+from aivcs.backends.fs.objects.syncing import Syncing
 from aivcs.errors import OutcomeUnknownError
 
 TYPE_CHECKING = False
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    from aivcs.backends.fs.blobs import FileCasStore
     from aivcs.backends.fs.folder import Folder
+    from aivcs.backends.fs.objects import FileCasStore
     from aivcs.model.digest import ContentDigest
 
 _BATCH_CONTENTS = 4096
