@@ -45,7 +45,7 @@ def create(
         if mode or folder.folder_mode == _SHARED:
             # Also in an existing store: a killed process may not have set all modes.
             _give_modes(folder)
-        is_writable = found is None or os.access(folder.path("tmp"), os.W_OK)
+        is_writable = found is None or os.access(folder.path(layout.TEMPORARY), os.W_OK)
         try:
             # An existing store may be read-only.
             if is_writable:

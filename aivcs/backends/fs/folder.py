@@ -20,9 +20,12 @@ class Folder:
         settings: How the store behaves. To be set before anything is done in the folder.
         file_mode: The mode of every file in the store, whatever the umask of its writer.
         folder_mode: The mode of every folder in the store, that of `root`.
+        guards: How many GC guards this opening is in, by whatever thread; under `mutex`.
+        guard_fd: The descriptor that they have locked, or -1; under `mutex`.
+        mutex: Excludes other threads.
     """
 
-    __slots__ = ("_guard_fd", "_guards", "_mutex", "file_mode", "folder_mode", "root", "settings")
+    __slots__ = ("file_mode", "folder_mode", "guard_fd", "guards", "mutex", "root", "settings")
 
     settings: "Settings"
 
@@ -32,10 +35,9 @@ class Folder:
         # The set-group-id bit hands the folder's group on to new files and folders.
         self.folder_mode = mode & 0o2775 | 0o700
         self.file_mode = self.folder_mode & 0o666
-        # Guards entered in this opening, by whatever thread, and the descriptor they have locked.
-        self._guards = 0
-        self._guard_fd = -1
-        self._mutex = allocate_lock()
+        self.guards = 0
+        self.guard_fd = -1
+        self.mutex = allocate_lock()
 
     @property
     def is_durable(self) -> bool:
@@ -135,29 +137,6 @@ class Folder:
             raise
         return fd
 
-    def enter_gc_guard(self, *, later: bool = False) -> None:
-        """Enters the GC guard; this opening may have entered it before.
-
-        Args:
-            later: Whether the lock is left to the next `enter_gc_guard` before this one is left.
-
-        Raises:
-            LockTimeoutError: Objects are being removed for too long.
-            BackendError: The objects cannot be locked.
-        """
-        with self._mutex:
-            if not later and self._guard_fd < 0:
-                self._guard_fd = self.lock_gc_guard(shared=True)
-            self._guards += 1
-
-    def leave_gc_guard(self) -> None:
-        """Leaves the GC guard; the last to leave frees the lock."""
-        with self._mutex:
-            self._guards -= 1
-            if not self._guards and self._guard_fd >= 0:
-                os.close(self._guard_fd)
-                self._guard_fd = -1
-
     def temporary_path(self) -> str:
         """Returns a path for a new temporary file of this process."""
         return f"{self.root}/tmp/{layout.temporary_name(os.getpid(), os.urandom(6))}"
@@ -172,7 +151,7 @@ class Folder:
             BackendError: It cannot be created.
         """
         if not are_parents_real:
-            self.require_parents("tmp/")
+            self.require_parents(f"{layout.TEMPORARY}/")
         path = self.temporary_path()
         try:
             with files.os_errors("create", path):
@@ -292,17 +271,26 @@ class GcGuard:
         self._later = later
 
     def __enter__(self) -> None:
-        """Takes the lock, shared, unless that is for later.
+        """Takes the lock, shared, unless that is for later or this opening has it already.
 
         Raises:
             LockTimeoutError: Objects are being removed for too long.
             BackendError: The objects cannot be locked.
         """
-        self._folder.enter_gc_guard(later=self._later)
+        folder = self._folder
+        with folder.mutex:
+            if not self._later and folder.guard_fd < 0:
+                folder.guard_fd = folder.lock_gc_guard(shared=True)
+            folder.guards += 1
 
     def __exit__(self, *_: object) -> None:
-        """Frees the lock, unless a guard around this one goes on."""
-        self._folder.leave_gc_guard()
+        """Frees the lock, unless another guard of this opening goes on."""
+        folder = self._folder
+        with folder.mutex:
+            folder.guards -= 1
+            if not folder.guards and folder.guard_fd >= 0:
+                os.close(folder.guard_fd)
+                folder.guard_fd = -1
 
 
 def is_abandoned(name: str) -> bool:

@@ -19,6 +19,11 @@ def object_path(digest: str) -> str:
     return f"objects/{digest[:2]}/{digest[2:]}"
 
 
+def object_folder(digest: str) -> str:
+    """Returns the path of the folder of an object, from the first two characters of its digest."""
+    return f"objects/{digest[:2]}"
+
+
 def is_object_folder(path: str) -> bool:
     """Tells whether a path is that of a folder of objects."""
     return len(path) == 10 and path.startswith("objects/") and is_hex(path[8:])

@@ -21,28 +21,33 @@ READ = "check owner, permissions and disk, then verify again"
 EMPTY = "a crash left it before its first line: it counts as absent, and may be removed"
 
 
+def damage(where: str, problem: str, fix: str, line: "int | None" = None) -> Finding:
+    """Returns a finding of damage."""
+    return Finding(DAMAGE, where, line, problem, fix)
+
+
+def notice(where: str, problem: str, fix: str, line: "int | None" = None) -> Finding:
+    """Returns a finding that loses nothing."""
+    return Finding(NOTICE, where, line, problem, fix)
+
+
 def truncated(name: str, lines: int, tail: "Tail") -> Finding:
     """Returns the finding for a log whose end is truncated, or lacks its newline."""
     if tail.unended:
-        what = "the last line lacks its newline" + (
-            f" and {len(tail.torn)} bytes of NULs follow it" if tail.torn else ""
-        )
-        return Finding(
-            NOTICE, name, lines, what, "nothing is lost: the next append writes the newline"
-        )
+        what = "the last line lacks its newline"
+        if tail.torn:
+            what += f" and {len(tail.torn)} bytes of NULs follow it"
+        return notice(name, what, "nothing is lost: the next append writes the newline", lines)
     what = f"behind the last whole line stand {len(tail.torn)} bytes of an interrupted write"
     if not lines:
         what = f"there is no whole line, only {len(tail.torn)} bytes of an interrupted write"
     if b"\n" in tail.torn:
         what += "; there are NULs among them, as file systems leave after a power cut"
-    return Finding(
-        NOTICE,
-        name,
-        lines + 1,
-        what,
+    fix = (
         "the next append keeps them aside in damaged/ and cuts them off; they were never "
-        "acknowledged, unless the disk lost what it had confirmed",
+        "acknowledged, unless the disk lost what it had confirmed"
     )
+    return notice(name, what, fix, lines + 1)
 
 
 def missing_pin(digest: str, quarantined: "list[str]") -> Finding:
@@ -56,18 +61,14 @@ def missing_pin(digest: str, quarantined: "list[str]") -> Finding:
     if quarantined:
         problem += f"; the damaged bytes that stood in its place are in {', '.join(quarantined)}"
     fix = f"put the content again: aivcs blob put FILE; or let it go: aivcs blob unpin {digest}"
-    return Finding(DAMAGE, digest, None, problem, fix)
+    return damage(digest, problem, fix)
 
 
 def abandoned(where: str) -> Finding:
     """Returns the finding for an abandoned temporary file."""
-    return Finding(
-        NOTICE,
-        where,
-        None,
-        "a temporary file was left by a process that was interrupted",
-        "it holds nothing that was acknowledged: remove it, as aivcs verify --repair does",
-    )
+    problem = "a temporary file was left by a process that was interrupted"
+    fix = "it holds nothing that was acknowledged: remove it, as aivcs verify --repair does"
+    return notice(where, problem, fix)
 
 
 def out_of_place(where: str, mode: int, is_place: bool = False) -> Finding:
@@ -79,37 +80,30 @@ def out_of_place(where: str, mode: int, is_place: bool = False) -> Finding:
         is_place: Whether an object or a log belongs there.
     """
     if S_ISDIR(mode) and is_place:
-        return Finding(DAMAGE, where, None, "a folder stands in the place of this file", FOREIGN)
+        return damage(where, "a folder stands in the place of this file", FOREIGN)
     if S_ISLNK(mode):
-        return Finding(DAMAGE, where, None, "it is a symbolic link; a store holds none", FOREIGN)
+        return damage(where, "it is a symbolic link; a store holds none", FOREIGN)
     if S_ISDIR(mode):
-        return Finding(NOTICE, where, None, "this folder is no part of a store", _FOLDER)
+        return notice(where, "this folder is no part of a store", _FOLDER)
     if S_ISREG(mode):
-        return Finding(NOTICE, where, None, "this file is no part of a store", _STRAY)
-    return Finding(
-        DAMAGE, where, None, "it is a pipe, socket or device; a store holds none", FOREIGN
-    )
+        return notice(where, "this file is no part of a store", _STRAY)
+    return damage(where, "it is a pipe, socket or device; a store holds none", FOREIGN)
 
 
 def wrong_folder(where: str, run_id: str) -> Finding:
     """Returns the finding for the log of a run in the folder of other runs."""
-    return Finding(
-        DAMAGE,
-        where,
-        None,
-        "the log stands in the wrong folder, where it is not looked for",
-        f"move it to runs/{run_id[:2]}/",
-    )
+    problem = "the log stands in the wrong folder, where it is not looked for"
+    return damage(where, problem, f"move it to runs/{run_id[:2]}/")
 
 
 def unreadable(where: str, error: "OSError | BackendError") -> Finding:
     """Returns the finding for a file or folder that the system does not let be read."""
     reason = error.strerror if isinstance(error, OSError) else error
-    return Finding(DAMAGE, where, None, f"it cannot be read: {reason}", READ)
+    return damage(where, f"it cannot be read: {reason}", READ)
 
 
 def unlistable(where: str, error: "OSError | BackendError") -> Finding:
     """Returns the finding for a folder whose entries cannot be read."""
     if isinstance(error, OSError):
         return unreadable(where, error)
-    return Finding(DAMAGE, where, None, str(error), FOREIGN)
+    return damage(where, str(error), FOREIGN)

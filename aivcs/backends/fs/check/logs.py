@@ -91,15 +91,9 @@ class LogCheck:
             else:
                 further += 1
         if further:
-            report.add(
-                Finding(
-                    severity,
-                    name,
-                    None,
-                    f"there are {further} further problems in this log",
-                    "look at the first ones; the others may follow from them",
-                )
-            )
+            problem = f"there are {further} further problems in this log"
+            fix = "look at the first ones; the others may follow from them"
+            report.add(Finding(severity, name, None, problem, fix))
 
     def _judge(
         self, name: str, fd: int, check: "Rules", timeout: "float | None" = None

@@ -219,7 +219,7 @@ def _link(folder: Folder, name: str, fd: int, target: str) -> None:
     """Links an open file to a second path, durably, replacing any file there."""
     temporary = folder.temporary_path()
     with files.os_errors("move", name):
-        folder.make_parents("tmp/")
+        folder.make_parents(f"{layout.TEMPORARY}/")
         folder.make_parents(target)
         os.link(folder.path(name), temporary)
         try:

@@ -54,16 +54,16 @@ class FileCasStore:
         digest, data, fd, temporary = self.receive(readable)
         if fd < 0:
             return self._put(digest, data)
+        is_open = True
         try:
             # Not earlier: a slow input should keep no garbage collector waiting.
-            self._folder.enter_gc_guard()
-        except BaseException:
-            self.abandon(fd, temporary)
-            raise
-        try:
-            self._publish_unless_there(fd, temporary, digest)
+            with GcGuard(self._folder):
+                if not self._refresh(digest):
+                    is_open = False  # `publish` closes it, and removes it if it fails
+                    self._folder.publish(fd, temporary, layout.object_path(digest))
         finally:
-            self._folder.leave_gc_guard()
+            if is_open:
+                self.abandon(fd, temporary)
         return digest
 
     def put_many(self, contents: "Iterable[BinaryIO]") -> "Iterator[ContentDigest]":
@@ -118,7 +118,7 @@ class FileCasStore:
         for shard in [prefix[:2]] if len(prefix) >= 2 else names_in(layout.OBJECTS):
             if len(shard) != 2 or not shard.startswith(prefix[:2]):
                 continue
-            for name in names_in(f"{layout.OBJECTS}/{shard}"):
+            for name in names_in(layout.object_folder(shard)):
                 digest = layout.digest_of(shard, name)  # none of a stray file, which verify reports
                 if digest and digest.startswith(prefix):
                     yield ContentDigest(digest)
@@ -247,17 +247,6 @@ class FileCasStore:
                 fd, temporary = self.write_temporary(data)
                 self._folder.publish(fd, temporary, layout.object_path(digest))
         return digest
-
-    def _publish_unless_there(self, fd: int, temporary: str, digest: ContentDigest) -> None:
-        try:
-            there = self._refresh(digest)
-        except BaseException:
-            self.abandon(fd, temporary)
-            raise
-        if there:
-            self.abandon(fd, temporary)
-        else:
-            self._folder.publish(fd, temporary, layout.object_path(digest))
 
     def _fill_from(self, fd: int, temporary: str, readable: "BinaryIO", hashed: "_Hash") -> None:
         """Writes the rest of a stream to a temporary file, hashing it on the way."""

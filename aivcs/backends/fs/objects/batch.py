@@ -187,7 +187,7 @@ class _Batch:
                     self._temporaries[digest] = None
             if self._syncing is not None and self._temporaries:
                 shards = sorted({digest[:2] for digest in self._temporaries})
-                parents = [*(f"objects/{shard}" for shard in shards), "objects"]
+                parents = [*map(layout.object_folder, shards), layout.OBJECTS]
                 folders = [*map(self._folder.path, parents), self._folder.root]
                 self._syncing.finish_folders(folders)
         digests = self._digests
@@ -230,10 +230,10 @@ class _Batch:
     def _require_shards(self, shards: "set[str]") -> None:
         """Refuses links in place of the folders needed; checks each once a batch, to save time."""
         if not self._shards:
-            self._folder.require_parents("tmp/")
-            self._folder.require_parents("objects/")
+            self._folder.require_parents(f"{layout.TEMPORARY}/")
+            self._folder.require_parents(f"{layout.OBJECTS}/")
         for shard in shards - self._shards:
-            self._folder.require_folder(f"objects/{shard}")
+            self._folder.require_folder(layout.object_folder(shard))
         self._shards |= shards
 
     def _forget_after(
