@@ -10,10 +10,9 @@ import os
 from heapq import nlargest
 
 from aivcs.backends.fs.index import BrokenError, Index, record_of
-from aivcs.backends.fs.survey import folders_of_runs, is_as_read
-from aivcs.errors import InvalidNameError, StorageError
+from aivcs.backends.fs.survey import folders_of_runs, is_as_read, is_run_id
+from aivcs.errors import StorageError
 from aivcs.log.run_filter import age
-from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,19 +160,11 @@ class Glance:
                 and run_id not in known
             ):
                 found.append((status.st_mtime_ns, run_id))
-        return [run_id for _, run_id in nlargest(_LOGS, found) if _is_run_id(run_id)]
+        return [run_id for _, run_id in nlargest(_LOGS, found) if is_run_id(run_id)]
 
 
 def _fits(shard: str, prefix: str) -> bool:
     return shard.startswith(prefix[:2])
-
-
-def _is_run_id(text: str) -> bool:
-    try:
-        RunId(text)
-    except InvalidNameError:
-        return False
-    return True
 
 
 def _names(path: str) -> "list[str]":

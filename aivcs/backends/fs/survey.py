@@ -1,4 +1,4 @@
-"""What has happened to the runs of a store since its index was written: as little as can be read.
+"""Finds the run logs that changed since the index was written, reading as few files as possible.
 
 A folder that has not changed since it was read has the same names in it; so only folders that have,
 and logs of runs that were not over, are looked at. In a changed folder every log is looked at, but
@@ -17,11 +17,7 @@ from time import time_ns
 
 from aivcs.backends.fs import files
 from aivcs.backends.fs.index import STATUS, Index, blank_row, row_of, stamp_of
-from aivcs.errors import (
-    InvalidNameError,
-    RunNotFoundError,
-    StorageError,
-)
+from aivcs.errors import InvalidNameError, RunNotFoundError, StorageError
 from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
@@ -105,7 +101,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
             if len(found.rows) > _MANY:
                 return None
             if run_id in unfinished:
-                changes += found.rows[run_id] != unfinished[run_id][1]
+                changes += found.rows[run_id] != unfinished[run_id]
             else:
                 changes += 1
                 is_rewritten = is_rewritten or was is not None
@@ -114,7 +110,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
         found.folders[shard] = None
         found.gone.update(index.known(shard))
     changes += len(found.gone) + len(found.folders)
-    for run_id, (_, row) in unfinished.items():
+    for run_id, row in unfinished.items():
         if run_id in found.rows or run_id in found.gone:
             continue
         if row[STATUS] is None or not is_as_read(folder, row):
@@ -217,13 +213,13 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
 def _logs(folder: "Folder", shard: str, known: "dict[str, Stamp]") -> "Iterator[tuple[str, Stamp]]":
     """Yields the logs that stand in a folder, as their names say, with their stamps."""
     path = folder.path(f"runs/{shard}")
-    for run_id in _names(folder, shard, known):
-        with files.doing("look at", path):
+    with files.doing("look at", path):
+        for run_id in _names(folder, shard, known):
             try:
                 status = os.lstat(f"{path}/{run_id}.jsonl")
             except FileNotFoundError:
                 continue
-        yield run_id, stamp_of(status)
+            yield run_id, stamp_of(status)
 
 
 def _names(folder: "Folder", shard: str, known: "Collection[str]" = ()) -> "Iterator[str]":
@@ -236,11 +232,16 @@ def _names(folder: "Folder", shard: str, known: "Collection[str]" = ()) -> "Iter
             return
     for name in names:
         run_id = name[:-6]
-        if name.endswith(".jsonl") and run_id[:2] == shard and (run_id in known or _is_id(run_id)):
+        if (
+            name.endswith(".jsonl")
+            and run_id[:2] == shard
+            and (run_id in known or is_run_id(run_id))
+        ):
             yield run_id
 
 
-def _is_id(text: str) -> bool:
+def is_run_id(text: str) -> bool:
+    """Tells whether a text can be the id of a run."""
     try:
         return bool(RunId(text))
     except InvalidNameError:
