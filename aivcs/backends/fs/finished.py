@@ -8,6 +8,7 @@ import os
 import re
 from stat import S_ISREG
 
+from aivcs.backends.fs import layout
 from aivcs.backends.fs.index import stamp_of
 from aivcs.codec.json import encode_trusted, parse
 from aivcs.errors import SerializationError
@@ -42,7 +43,7 @@ _LAST = re.compile(
 def read_finished(folder: "Folder", run_id: str) -> "Row | None":
     """Returns the row of a run from the ends of its log; None if `fold` has to see it."""
     try:
-        fd = os.open(f"{folder.root}/runs/{run_id[:2]}/{run_id}.jsonl", _FLAGS)
+        fd = os.open(folder.path(layout.run_path(run_id)), _FLAGS)
         try:
             status = os.fstat(fd)
             if not S_ISREG(status.st_mode):

@@ -131,12 +131,12 @@ class Index:
         rows = self._all("SELECT name, inode, changed FROM folders")
         return {name: (inode, changed) for name, inode, changed in rows}
 
-    def unfinished(self) -> "dict[str, tuple[Stamp, Row]]":
+    def unfinished(self) -> "dict[str, Row]":
         """Returns the rows of runs that were not over, or not readable, by id."""
         rows = self._all(
             f"{_SELECT} WHERE status = 'RUNNING' UNION ALL {_SELECT} WHERE status IS NULL"
         )
-        return {row[0]: (row[1:STATUS], row) for row in rows}
+        return {row[0]: row for row in rows}
 
     def known(self, shard: str) -> "dict[str, Stamp]":
         """Returns the stamps that the logs of one folder were read at, by id."""

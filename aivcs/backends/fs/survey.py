@@ -1,4 +1,4 @@
-"""What has happened to the runs of a store since its index was written: as little as can be read.
+"""Finds the run logs that changed since the index was written, reading as few files as possible.
 
 A folder that has not changed since it was read has the same names in it; so only folders that have,
 and logs of runs that were not over, are looked at. In a changed folder every log is looked at, but
@@ -15,14 +15,9 @@ changed a moment ago may be changed again within the same tick.
 import os
 from time import time_ns
 
-from aivcs.backends.fs import files
+from aivcs.backends.fs import files, layout
 from aivcs.backends.fs.index import STATUS, Index, blank_row, row_of, stamp_of
-from aivcs.errors import (
-    InvalidNameError,
-    RunNotFoundError,
-    StorageError,
-)
-from aivcs.model.run import RunId
+from aivcs.errors import RunNotFoundError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +100,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
             if len(found.rows) > _MANY:
                 return None
             if run_id in unfinished:
-                changes += found.rows[run_id] != unfinished[run_id][1]
+                changes += found.rows[run_id] != unfinished[run_id]
             else:
                 changes += 1
                 is_rewritten = is_rewritten or was is not None
@@ -114,7 +109,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
         found.folders[shard] = None
         found.gone.update(index.known(shard))
     changes += len(found.gone) + len(found.folders)
-    for run_id, (_, row) in unfinished.items():
+    for run_id, row in unfinished.items():
         if run_id in found.rows or run_id in found.gone:
             continue
         if row[STATUS] is None or not is_as_read(folder, row):
@@ -194,8 +189,8 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
     Raises:
         BackendError: They cannot be looked at.
     """
-    path = folder.path("runs")
-    folder.require_parents("runs/")
+    path = folder.path(layout.RUNS)
+    folder.require_parents(f"{layout.RUNS}/")
     with files.os_errors("list", path):
         try:
             names = sorted(os.listdir(path))
@@ -216,19 +211,19 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
 
 def _logs(folder: "Folder", shard: str, known: "dict[str, Stamp]") -> "Iterator[tuple[str, Stamp]]":
     """Yields the logs that stand in a folder, as their names say, with their stamps."""
-    path = folder.path(f"runs/{shard}")
-    for run_id in _names(folder, shard, known):
-        with files.os_errors("look at", path):
+    path = folder.path(f"{layout.RUNS}/{shard}")
+    with files.os_errors("look at", path):
+        for run_id in _names(folder, shard, known):
             try:
-                status = os.lstat(f"{path}/{run_id}.jsonl")
+                status = os.lstat(folder.path(layout.run_path(run_id)))
             except FileNotFoundError:
                 continue
-        yield run_id, stamp_of(status)
+            yield run_id, stamp_of(status)
 
 
 def _names(folder: "Folder", shard: str, known: "Collection[str]" = ()) -> "Iterator[str]":
     """Yields the ids that names of files in a folder say; some are known to be ids."""
-    path = folder.path(f"runs/{shard}")
+    path = folder.path(f"{layout.RUNS}/{shard}")
     with files.os_errors("list", path):
         try:
             names = os.listdir(path)
@@ -236,15 +231,10 @@ def _names(folder: "Folder", shard: str, known: "Collection[str]" = ()) -> "Iter
             return
     for name in names:
         run_id = name[:-6]
-        if name.endswith(".jsonl") and run_id[:2] == shard and (run_id in known or _is_id(run_id)):
+        if not name.endswith(layout.SUFFIX) or run_id[:2] != shard:
+            continue
+        if run_id in known or layout.is_run_id(run_id):
             yield run_id
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return bool(RunId(text))
-    except InvalidNameError:
-        return False  # a stray file; verify reports it
 
 
 def _read_many(folder: "Folder", get: "Get") -> "Callable[[str], Row]":
@@ -259,7 +249,7 @@ def _read(folder: "Folder", run_id: str, get: "Get", unread: "Unread") -> "Row":
     try:
         # Before it is read: a log that changes meanwhile is read again. Only what can still change
         # is looked at again, so only of that the moment counts.
-        status = os.lstat(f"{folder.root}/runs/{run_id[:2]}/{run_id}.jsonl")
+        status = os.lstat(folder.path(layout.run_path(run_id)))
         inode, size, changed, modified = stamp_of(status)
         record = get(run_id)
         if not record.status.is_terminal:
@@ -282,7 +272,7 @@ def is_as_read(folder: "Folder", row: "Row") -> bool:
     """Tells whether a log is still the one that a row was read from."""
     run_id = row[0]
     try:
-        status = os.lstat(f"{folder.root}/runs/{run_id[:2]}/{run_id}.jsonl")
+        status = os.lstat(folder.path(layout.run_path(run_id)))
     except OSError:
         return False
     return bool(stamp_of(status) == row[1:STATUS])
