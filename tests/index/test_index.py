@@ -18,7 +18,7 @@ from folder_store import FolderStore
 from hypothesis import given, strategies as st
 
 from aivcs import aio
-from aivcs.backends.fs import finished, index, listing, survey
+from aivcs.backends.fs.index import cache, finished, query, refresh
 from aivcs.errors import BackendError, StorageError
 from aivcs.log import run as rules
 from aivcs.log.run_filter import age, outcome_of
@@ -30,7 +30,7 @@ from aivcs.testing.sealing import body_of, reseal
 
 SPEC = ContentDigest("0" * 64)
 OVER = RunSummary(success=True)
-MANY = listing._FEW + 20
+MANY = query._FEW + 20
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +70,15 @@ def log_of(store, run):
 
 def is_used(store):
     try:
-        with index.Index(store.store._folder):
+        with cache.Index(store.store._folder):
             return True
-    except index.BrokenError:
+    except cache.BrokenError:
         return False
 
 
 def mark_untouched(path):
     """Gives a file the time of an index that nobody has written to."""
-    os.utime(path, ns=(index._UNTOUCHED, index._UNTOUCHED))
+    os.utime(path, ns=(cache._UNTOUCHED, cache._UNTOUCHED))
 
 
 def restore_in_place(store, run):
@@ -110,7 +110,7 @@ def read(monkeypatch):
 
         return note
 
-    monkeypatch.setattr(survey, "_read", noted(survey._read))
+    monkeypatch.setattr(refresh, "_read", noted(refresh._read))
     monkeypatch.setattr(finished, "read_finished", noted(finished.read_finished))
     return read
 
@@ -118,7 +118,7 @@ def read(monkeypatch):
 @pytest.fixture
 def settled(monkeypatch):
     """A clock by which all that was changed was changed long ago."""
-    monkeypatch.setattr(survey, "time_ns", lambda: 1 << 62)
+    monkeypatch.setattr(refresh, "time_ns", lambda: 1 << 62)
 
 
 class TestReading:
@@ -252,7 +252,7 @@ class TestReading:
         assert is_used(store)
 
     def test_more_rows_than_are_read_at_once_come_in_order(self, store, monkeypatch):
-        monkeypatch.setattr(listing, "_CHUNK", 7)
+        monkeypatch.setattr(query, "_CHUNK", 7)
         assert store.runs.list_runs() == truth(store)
         assert store.runs.list_runs(tags={"n": 3}) == [
             record for record in truth(store) if record.metadata.tags == {"n": 3}
@@ -263,7 +263,7 @@ class TestReading:
         assert begun + list(records) == truth(store)
 
     def test_figures_are_those_of_the_records_whatever_becomes_of_it(self, store, monkeypatch):
-        monkeypatch.setattr(listing, "_CHUNK", 7)
+        monkeypatch.setattr(query, "_CHUNK", 7)
         wanted = sorted(map(outcome_of, truth(store)), key=repr)
         for _ in range(2):
             assert sorted(store.runs.iter_outcomes(), key=repr) == wanted
@@ -277,7 +277,7 @@ class TestReading:
         assert sorted(begun + list(outcomes), key=repr) == wanted
 
     def test_a_program_with_threads_makes_one_too(self, store, monkeypatch):
-        monkeypatch.setattr(survey, "_MANY", 10)
+        monkeypatch.setattr(refresh, "_MANY", 10)
 
         async def run():
             return [record async for record in aio.wrap(store.runs).iter_runs()]
@@ -293,7 +293,7 @@ class TestVerify:
             "UPDATE runs SET status = 'RUNNING' WHERE status = 'FAILED'",
             "UPDATE runs SET agent_name = 'another' WHERE agent_name = 'bot 1'",
             "DELETE FROM runs WHERE status = 'COMPLETED'",
-            f"INSERT INTO runs SELECT '0a' || {index._COLUMNS} FROM runs LIMIT 1",
+            f"INSERT INTO runs SELECT '0a' || {cache._COLUMNS} FROM runs LIMIT 1",
         ],
     )
     def test_an_index_that_contradicts_the_logs_is_named_and_removed(
@@ -447,12 +447,12 @@ class TestTogether:
         shutil.copytree(filled, aivcs.store)
         script = (
             "import sys\n"
-            "from aivcs.backends.fs import survey\n"
+            "from aivcs.backends.fs.index import refresh\n"
             "from aivcs.repository import Repository\n"
             "from aivcs.model.digest import ContentDigest\n"
             "from aivcs.model.run import RunMetadata, RunSummary\n"
             "from aivcs.store.settings import Settings\n"
-            "survey._WORTH = 1\n"
+            "refresh._WORTH = 1\n"
             "runs = Repository.open(sys.argv[1], Settings(durability='none')).runs\n"
             "for _ in range(25):\n"
             "    new = runs.create_run(ContentDigest('1' * 64), RunMetadata(sys.argv[2]))\n"
@@ -483,7 +483,7 @@ class TestTogether:
         for _ in range(20):
             store.runs.create_run(SPEC, RunMetadata("new"))
         store.runs.list_runs()
-        before = survey.survey
+        before = refresh.survey
 
         def come_between(*arguments, **options):
             found = before(*arguments, **options)
@@ -491,7 +491,7 @@ class TestTogether:
                 os.rename(older, path_of(store))
             return found
 
-        monkeypatch.setattr(listing, "survey", come_between)
+        monkeypatch.setattr(query, "survey", come_between)
         answers = {
             "list_runs": lambda: store.runs.list_runs() == truth(store),
             "list_some": lambda: store.runs.list_runs(limit=30) == truth(store)[:30],
@@ -513,17 +513,17 @@ class TestTogether:
             for _ in range(20):
                 store.runs.create_run(SPEC, RunMetadata("new"))
         opened = FolderStore.open(store.path, Settings(durability="none"))
-        before = index.write
+        before = cache.write
         newer = []
 
         def be_slow(*arguments, **options):
-            monkeypatch.setattr(listing, "write", before)
+            monkeypatch.setattr(query, "write", before)
             new = opened.runs.create_run(SPEC, RunMetadata("newest"))
             assert opened.runs.list_runs()[0].run_id == new
             newer.append(os.stat(path_of(store)).st_ino)
             return before(*arguments, **options)
 
-        monkeypatch.setattr(listing, "write", be_slow)
+        monkeypatch.setattr(query, "write", be_slow)
         store.runs.list_runs()
         assert [os.stat(path_of(store)).st_ino] == newer
         assert store.runs.list_runs() == truth(store)
@@ -553,24 +553,24 @@ class TestTogether:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
         assert store.runs.list_runs() == truth(store)
         assert os.stat(path_of(store)).st_ino != inode
-        with index.Index(store.store._folder) as now:
+        with cache.Index(store.store._folder) as now:
             assert sum(now.count(()).values()) == MANY + 20
 
     def test_whoever_has_opened_one_reads_that_one_to_the_end(self, store):
         store.runs.list_runs()
-        with index.Index(store.store._folder) as reading:
+        with cache.Index(store.store._folder) as reading:
             before = reading.count(())
             for _ in range(20):
                 store.runs.create_run(SPEC, RunMetadata("new"))
             assert store.runs.list_runs() == truth(store)
             assert reading.count(()) == before
-        with index.Index(store.store._folder) as reading:
+        with cache.Index(store.store._folder) as reading:
             assert sum(reading.count(()).values()) == MANY + 20
 
     def test_a_few_changes_are_not_written_where_many_runs_are(self, store, monkeypatch):
         store.runs.list_runs()
         inode = os.stat(path_of(store)).st_ino
-        monkeypatch.setattr(survey, "_BYTES", 1)
+        monkeypatch.setattr(refresh, "_BYTES", 1)
         for _ in range(20):
             store.runs.create_run(SPEC, RunMetadata("new"))
             assert store.runs.list_runs() == truth(store)
@@ -658,9 +658,9 @@ def test_the_short_way_to_a_row_leads_where_the_long_one_does(record, code, chan
         assert row is None
         return
     if row is not None:
-        assert row == index.row_of(wanted, (1, 2, 3, 4))
-        assert index.record_of(row) == wanted
+        assert row == cache.row_of(wanted, (1, 2, 3, 4))
+        assert cache.record_of(row) == wanted
     elif change == (b"", b""):
         # All that is left to the long way.
         assert record.owner is not None or not record.metadata.agent_name.isascii()
-    assert index.record_of(index.row_of(wanted, (1, 2, 3, 4))) == wanted
+    assert cache.record_of(cache.row_of(wanted, (1, 2, 3, 4))) == wanted

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.backends.fs.documents import FileDocuments
-    from aivcs.backends.fs.glance import Glance
+    from aivcs.backends.fs.index.completion import Glance
     from aivcs.backends.fs.logs import FileLogDriver
     from aivcs.backends.fs.objects import FileCasStore
     from aivcs.store.contracts import RunLedger
@@ -200,13 +200,13 @@ class FileBackend:
 
     def list_runs(self, ledger: "RunLedger", unreadable: "Unreadable") -> "RunIndex":
         """As `Backend.list_runs`; from an index where there is one."""
-        from aivcs.backends.fs.listing import IndexedListing
+        from aivcs.backends.fs.index.query import IndexedListing
 
         return IndexedListing(self._folder, ledger, unreadable)
 
     def lookup(self, ledger: "RunLedger") -> "Glance":
         """As `Backend.lookup`."""
-        from aivcs.backends.fs.glance import Glance
+        from aivcs.backends.fs.index.completion import Glance
 
         return Glance(self._folder, self.logs, ledger)
 

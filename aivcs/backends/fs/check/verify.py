@@ -255,7 +255,7 @@ class _Verifier:
 
     def check_index(self) -> "Iterator[Finding]":
         """Yields a finding if the index of runs contradicts the logs; the index is removed then."""
-        from aivcs.backends.fs.index_check import check_index
+        from aivcs.backends.fs.check.index import check_index
 
         return check_index(self._folder)
 

@@ -9,7 +9,7 @@ import re
 from stat import S_ISREG
 
 from aivcs.backends.fs import layout
-from aivcs.backends.fs.index import stamp_of
+from aivcs.backends.fs.index.cache import stamp_of
 from aivcs.codec.json import encode_trusted, parse
 from aivcs.errors import SerializationError
 from aivcs.log import chain
@@ -17,7 +17,7 @@ from aivcs.log import chain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.index import Row, Stamp
+    from aivcs.backends.fs.index.cache import Row, Stamp
 
 _LOOK = 1 << 14
 """Bytes of either end of a log that are read where it is long."""

@@ -8,8 +8,8 @@ meanwhile may have been made from an older look.
 
 from itertools import islice
 
-from aivcs.backends.fs.index import STATUS, BrokenError, Index, place_of, record_of, write
-from aivcs.backends.fs.survey import everything, has_more_than, is_as_read, survey
+from aivcs.backends.fs.index.cache import STATUS, BrokenError, Index, place_of, record_of, write
+from aivcs.backends.fs.index.refresh import everything, has_more_than, is_as_read, survey
 from aivcs.log.run_filter import age, outcome_of
 from aivcs.model.run import RunStatus
 from aivcs.model.timestamp import Timestamp
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.survey import Survey
+    from aivcs.backends.fs.index.refresh import Survey
     from aivcs.log.run_filter import Outcome, Selection
     from aivcs.model.run import RunRecord
     from aivcs.store.contracts import RunLedger

@@ -10,8 +10,8 @@ import os
 from heapq import nlargest
 
 from aivcs.backends.fs import layout
-from aivcs.backends.fs.index import BrokenError, Index, record_of
-from aivcs.backends.fs.survey import folders_of_runs, is_as_read
+from aivcs.backends.fs.index.cache import BrokenError, Index, record_of
+from aivcs.backends.fs.index.refresh import folders_of_runs, is_as_read
 from aivcs.errors import StorageError
 from aivcs.log.run_filter import age
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.index import Row
+    from aivcs.backends.fs.index.cache import Row
     from aivcs.backends.fs.logs import FileLogDriver
     from aivcs.model.run import RunRecord, RunStatus
     from aivcs.store.contracts import RunLedger

@@ -16,7 +16,7 @@ import os
 from time import time_ns
 
 from aivcs.backends.fs import files, layout
-from aivcs.backends.fs.index import STATUS, Index, blank_row, row_of, stamp_of
+from aivcs.backends.fs.index.cache import STATUS, Index, blank_row, row_of, stamp_of
 from aivcs.errors import RunNotFoundError, StorageError
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.index import Row, Stamp
+    from aivcs.backends.fs.index.cache import Row, Stamp
     from aivcs.model.run import RunRecord
 
     Get = Callable[[str], RunRecord]
@@ -239,7 +239,7 @@ def _names(folder: "Folder", shard: str, known: "Collection[str]" = ()) -> "Iter
 
 def _read_many(folder: "Folder", get: "Get") -> "Callable[[str], Row]":
     """Returns what reads one of very many runs: its loading takes as long as some hundred reads."""
-    from aivcs.backends.fs.finished import read_finished
+    from aivcs.backends.fs.index.finished import read_finished
 
     return lambda run_id: read_finished(folder, run_id) or _read(folder, run_id, get, [])
 
