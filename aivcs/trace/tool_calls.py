@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 KIND = "tool_called"
 """The kind of events that are calls of tools."""
+IDS = frozenset({"tool_call_id", "call_id", "tool_use_id", "agent_id", "parent_tool_use_id"})
+"""Members that identify one call, new in every run: not parameters."""
 SAME, CHANGED, MOVED, ADDED, REMOVED = "same", "param_changed", "reordered", "added", "removed"
 """What became of a call."""
 
@@ -78,7 +80,7 @@ def calls_in(events: Iterable[RunEvent], ignored: frozenset[str] = frozenset()) 
         if isinstance(payload, dict):
             if isinstance(payload.get("tool_name"), str):
                 tool = payload["tool_name"]
-            left_out = ignored | {"tool_name"} if tool else ignored
+            left_out = ignored | IDS | {"tool_name"} if tool else ignored | IDS
             payload = {key: value for key, value in payload.items() if key not in left_out}
         calls.append(Call(event.seq, tool, payload))
     return calls

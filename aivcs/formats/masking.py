@@ -1,0 +1,219 @@
+"""Secrets out of what is imported: by their fixed forms, and the values that are known.
+
+No I/O. A transcript holds what tools printed, and that holds tokens. A secret that is found becomes
+`***NAME***`, with the name of the rule or of the variable; how often each was found is counted.
+
+What has no fixed form is not recognised, nor is a secret that is encoded, or cut in two.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aivcs.codec.json import encode_trusted
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MIN_LENGTH = 8
+"""Characters of a known value, at least: a shorter one stands everywhere without being one."""
+_LONG = 512
+"""Characters from which on it is quicker to look for each anchor by itself."""
+_MAX_NAMES = 10_000
+
+
+class Rule(NamedTuple):
+    """A form that secrets have.
+
+    Attributes:
+        name: Its name.
+        pattern: What matches; a group `secret` is the part that is masked, else all of it is.
+        anchors: Texts of which one is in every match: looking for them is quick.
+    """
+
+    name: str
+    pattern: re.Pattern[str]
+    anchors: tuple[str, ...] = ()
+
+
+_START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=[0-9]m))"
+"""Where a word begins, also after an escaped line break and after the code of a colour."""
+
+
+def _rule(name: str, pattern: str, *anchors: str) -> Rule:
+    return Rule(name, re.compile(pattern), anchors)
+
+
+RULES = (
+    _rule(
+        "private-key",
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?!-----END )[\s\S]){0,65536}(?:-----END [A-Z0-9 ]{0,40}-----)?",
+        "PRIVATE KEY",
+    ),
+    _rule(
+        "github-token",
+        r"(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})",
+        "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_",
+    ),
+    _rule("gitlab-token", r"glpat-[A-Za-z0-9_-]{20,255}", "glpat-"),
+    _rule("anthropic-key", r"sk-ant-[A-Za-z0-9_-]{20,255}", "sk-ant-"),
+    _rule(
+        "openai-key",
+        _START + r"sk-(?=[A-Za-z0-9_-]{0,255}[0-9])(?=[A-Za-z0-9_-]{0,255}[A-Z])"
+        r"[A-Za-z0-9_-]{20,255}",
+        "sk-",
+    ),
+    _rule(
+        "aws-key-id", _START + r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])", "AKIA", "ASIA",
+    ),
+    _rule("slack-token", _START + r"xox[abeoprs]-[A-Za-z0-9-]{10,255}", "xox"),
+    _rule("google-key", r"AIza[A-Za-z0-9_-]{35}", "AIza"),
+    _rule("stripe-key", _START + r"[sr]k_live_[A-Za-z0-9]{16,255}", "k_live_"),
+    _rule("npm-token", r"npm_[A-Za-z0-9]{36}", "npm_"),
+    _rule("pypi-token", r"pypi-AgE[A-Za-z0-9_-]{50,1000}", "pypi-AgE"),
+    _rule("hugging-face-token", _START + r"hf_[A-Za-z0-9]{30,255}", "hf_"),
+    _rule(
+        "json-web-token",
+        r"eyJ[A-Za-z0-9_-]{8,8192}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{8,8192}",
+        "eyJ",
+    ),
+    _rule(
+        "authorization",
+        r"[Aa]uthorization\\?[\"']?\s{0,4}[:=]\s{0,4}\\?[\"']?(?:[Bb]earer|[Bb]asic|[Tt]oken)"
+        r" {1,4}(?P<secret>[A-Za-z0-9+/=._~-]{8,8192})",
+        "uthorization",
+    ),
+    _rule(
+        "url-password",
+        r"://[^\s/:@\"'<>\\]{0,256}:(?P<secret>[^\s/@\"'<>\\]{1,256})@",
+        "://",
+    ),
+)  # fmt: skip
+"""The fixed forms, in the order in which they are looked for."""
+
+
+def make_rule(name: str, pattern: str) -> Rule:
+    """Returns a rule of the user's own.
+
+    Args:
+        name: Its name, which stands where the secret was.
+        pattern: A regular expression; a group `secret` is the part that is masked.
+
+    Raises:
+        UsageError: It is no regular expression, or matches an empty text.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"the pattern of {name} is not a regular expression: {error}") from error
+    if compiled.match(""):
+        raise UsageError(f"the pattern of {name} matches an empty text, so it would be everywhere")
+    return Rule(name, compiled)
+
+
+class Masker:
+    """Masks secrets in payloads.
+
+    Attributes:
+        counts: How often each rule, and each variable, was found.
+    """
+
+    def __init__(
+        self, known: Mapping[str, str] | None = None, rules: Iterable[Rule] = RULES
+    ) -> None:
+        """Takes what to look for.
+
+        Args:
+            known: The name of each value that is a secret, as of variables of the environment.
+            rules: The forms that secrets have.
+        """
+        self.counts: dict[str, int] = {}
+        self._rules = tuple(rules)
+        values: dict[str, str] = {}
+        for value, name in (known or {}).items():
+            if len(value) < MIN_LENGTH:
+                continue
+            values[value] = name
+            try:
+                values.setdefault(encode_trusted(value)[1:-1], name)  # as it stands in JSON
+            except ValueError:
+                continue
+        # The longest first: it is the one that is named where one holds another.
+        self._known = sorted(values.items(), key=lambda pair: (-len(pair[0]), pair[1]))
+        self._anchors = [value for value, _ in self._known]
+        self._anchors += [anchor for rule in self._rules for anchor in rule.anchors]
+        self._are_anchored = all(rule.anchors for rule in self._rules)
+        self._any_anchor = re.compile("|".join(map(re.escape, self._anchors)) or r"(?!)")
+        self._clean_names: set[str] = set()
+
+    def mask(self, value: Any) -> Any:
+        """Returns a JSON value without the secrets in its texts and names.
+
+        It is the same object where there are none.
+        """
+        if isinstance(value, str):
+            return self.mask_text(value)
+        if isinstance(value, list):
+            items = [self.mask(item) for item in value]
+            changed = any(new is not old for new, old in zip(items, value, strict=True))
+            return items if changed else value
+        if isinstance(value, dict):
+            return self._mask_object(value)
+        return value
+
+    def mask_text(self, text: str) -> str:
+        """Returns a text without the secrets in it; also a text that is JSON."""
+        if self._are_anchored and not self._may_hold_secret(text):
+            return text
+        for secret, name in self._known:
+            if secret in text:
+                self._count(name, text.count(secret))
+                text = text.replace(secret, f"***{name}***")
+        for rule in self._rules:
+            if not rule.anchors or any(anchor in text for anchor in rule.anchors):
+                text = rule.pattern.sub(lambda found, rule=rule: self._masked(rule, found), text)  # type: ignore[misc]
+        return text
+
+    def _may_hold_secret(self, text: str) -> bool:
+        """Tells quickly of most texts that no secret is in them."""
+        if len(text) < _LONG:
+            return self._any_anchor.search(text) is not None
+        return any(anchor in text for anchor in self._anchors)
+
+    def _mask_object(self, value: dict[str, Any]) -> dict[str, Any]:
+        masked: dict[str, Any] = {}
+        changed = False
+        for name, member in value.items():
+            new_name, new = self._mask_name(name), self.mask(member)
+            while new_name in masked:  # two secrets that are masked alike
+                new_name += "*"
+            changed = changed or new_name != name or new is not member
+            masked[new_name] = new
+        return masked if changed else value
+
+    def _mask_name(self, name: str) -> str:
+        """Masks the name of a member; most are there many times."""
+        if name in self._clean_names:
+            return name
+        masked = self.mask_text(name)
+        if masked == name and len(self._clean_names) < _MAX_NAMES:
+            self._clean_names.add(name)
+        return masked
+
+    def _masked(self, rule: Rule, found: re.Match[str]) -> str:
+        whole = found[0]
+        if "secret" not in rule.pattern.groupindex or found["secret"] is None:
+            self._count(rule.name, 1)
+            return f"***{rule.name}***"
+        if found["secret"].startswith("***"):
+            return whole  # masked already, by its own form
+        self._count(rule.name, 1)
+        begin, end = found.span("secret")
+        start = found.start()
+        return f"{whole[: begin - start]}***{rule.name}***{whole[end - start :]}"
+
+    def _count(self, name: str, times: int) -> None:
+        self.counts[name] = self.counts.get(name, 0) + times

@@ -1,0 +1,135 @@
+"""Secrets are masked wherever they are in a payload, and nothing else is."""
+
+import json
+
+import pytest
+
+from aivcs.errors import UsageError
+from aivcs.formats.masking import RULES, Masker, make_rule
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----"
+# Put together here, so that no scanner takes this file for a leak.
+SECRETS = {
+    "private-key": KEY,
+    "github-token": "gh" + "p_" + "a1B2" * 9,
+    "gitlab-token": "gl" + "pat-" + "a1B2" * 5,
+    "anthropic-key": "sk" + "-ant-api03-" + "a1B2" * 10,
+    "openai-key": "sk" + "-proj-" + "a1B2" * 10,
+    "aws-key-id": "AK" + "IA" + "ABCD" * 4,
+    "slack-token": "xo" + "xb-" + "1234567890-abcdef",
+    "google-key": "AI" + "za" + "a1B2-" * 7,
+    "stripe-key": "sk" + "_live_" + "a1B2" * 5,
+    "npm-token": "np" + "m_" + "a1B2" * 9,
+    "pypi-token": "py" + "pi-AgE" + "a1B2" * 15,
+    "hugging-face-token": "h" + "f_" + "a1B2" * 8,
+    "json-web-token": ".".join(["ey" + "JhbGciOiJIUzI1NiJ9", "ey" + "JzdWIiOiIxIn0x", "c2lnbmF0"]),
+}
+
+
+AROUND = ["{}", "KEY={}\n", '"{}",', "({})", "a {}. b", "\x1b[32m{}\x1b[0m"]
+
+
+def test_every_rule_has_an_example_here():
+    assert {rule.name for rule in RULES} == {*SECRETS, "authorization", "url-password"}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("around", AROUND)
+def test_a_secret_of_a_fixed_form_is_masked_and_counted(name, around):
+    masker = Masker()
+    assert masker.mask_text(around.format(SECRETS[name])) == around.format(f"***{name}***")
+    assert masker.counts == {name: 1}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_in_a_text_that_is_json_is_masked_and_the_text_is_json_still(name):
+    line = json.dumps({"output": f"x\n{SECRETS[name]}\ny"})
+    masked = json.loads(Masker().mask_text(line))
+    assert masked == {"output": f"x\n***{name}***\ny"}
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Authorization: Bearer abcdefgh12", "Authorization: Bearer ***authorization***"),
+        ('"authorization": "Basic dXNlcjpwYXNz"', '"authorization": "Basic ***authorization***"'),
+        (r"{\"Authorization\":\"token abcdefgh\"}",
+         r"{\"Authorization\":\"token ***authorization***\"}"),
+        ("git clone https://me:hunter2@x.org/y", "git clone https://me:***url-password***@x.org/y"),
+        ("redis://:hunter2@db:6379/0", "redis://:***url-password***@db:6379/0"),
+    ],
+)  # fmt: skip
+def test_what_stands_around_a_secret_stays(text, masked):
+    assert Masker().mask_text(text) == masked
+
+
+def test_a_token_after_bearer_is_masked_once_by_its_own_form():
+    masker = Masker()
+    token = SECRETS["github-token"]
+    text = masker.mask_text(f"Authorization: Bearer {token}")
+    assert token not in text
+    assert sum(masker.counts.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "task-force-sk-learn-is-a-long-name-without-a-key", "https://x.org:8080/a@b",
+        "http://[::1]:80/", "see https://x.org/a:b and me@x.org", "ghp_short", "eyJ not one",
+        "AKIA", "xoxo", "PRIVATE KEY",
+        "the authorization: bearer of bad news", "git@github.com:me/x.git",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_secret_stays(text):
+    masker = Masker()
+    assert masker.mask_text(text) is text
+    assert masker.counts == {}
+
+
+def test_known_values_are_masked_by_their_names_everywhere_in_a_payload():
+    masker = Masker({"hunter2-hunter2": "DB_PASSWORD", 'with"quote\n': "ODD_KEY", "short": "X"})
+    payload = {
+        "hunter2-hunter2": ["a hunter2-hunter2 b", {"deep": 'with"quote\n'}, 1, None, True],
+        "text": json.dumps('with"quote\n'),
+        "short": "short",
+    }
+    masked = masker.mask(payload)
+    assert masked == {
+        "***DB_PASSWORD***": ["a ***DB_PASSWORD*** b", {"deep": "***ODD_KEY***"}, 1, None, True],
+        "text": '"***ODD_KEY***"',
+        "short": "short",
+    }
+    assert masker.counts == {"DB_PASSWORD": 2, "ODD_KEY": 2}
+
+
+def test_a_payload_without_a_secret_is_given_back_as_it_is():
+    payload = {"a": [1, {"b": "plain"}]}
+    assert Masker({"hunter2-hunter2": "X"}).mask(payload) is payload
+
+
+def test_two_names_that_are_masked_alike_are_both_kept():
+    token = SECRETS["github-token"]
+    masked = Masker().mask({token: 1, token.replace("a1", "c3"): 2})
+    assert sorted(masked.values()) == [1, 2]
+
+
+def test_rules_of_ones_own():
+    rules = [*RULES, make_rule("ticket", r"TCK-(?P<secret>\d+)")]
+    masker = Masker(rules=rules)
+    assert masker.mask_text("TCK-123") == "TCK-***ticket***"
+    for pattern in ("(", "a*", "(?P<secret>"):
+        with pytest.raises(UsageError, match="pattern of mine"):
+            make_rule("mine", pattern)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "sk-", "://a:", "eyJaaaaaaaaaa", "-----BEGIN A PRIVATE KEY-----", "ghp_",
+        "Authorization: ", "xoxb-1",
+    ],
+)  # fmt: skip
+def test_a_text_made_of_beginnings_of_secrets_ends(piece):
+    """In quadratic time it would not."""
+    text = piece * (200_000 // len(piece))
+    assert Masker().mask_text(text)
