@@ -92,9 +92,8 @@ def _missing_of(repo: Repository, live: ReleaseRecord, seen: DiskMap) -> Iterato
         parts = digests_in_blob(repo, digest, strings=True)
         while True:
             try:
-                part = next(
-                    parts, None
-                )  # alone: an error of the stack is not damage to the blob
+                # Nothing else in the `try`: an error of the stack is not damage to the blob.
+                part = next(parts, None)
             except NotFoundError:
                 why = f"it is what is live as {release}"
                 if whole:
