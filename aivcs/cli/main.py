@@ -114,8 +114,6 @@ def _occupy_standard_descriptors() -> None:
     """Opens 0, 1 and 2 if they are closed, so no file of the store gets their numbers.
 
     Each is opened in the opposite mode, so that using it fails as using a closed one would.
-
-    Opened the wrong way round, so that using one fails as using the closed one would.
     """
     for descriptor in (0, 1, 2):
         try:

@@ -75,9 +75,6 @@ class Child:
 
         Other children are reaped as well: as the first process of a container, or after `exec` in a
         script, this process is the parent of processes that nobody else waits for.
-
-        Whatever else becomes our child is reaped: as the first process of a container, or behind
-        `exec` in a script, we get children that nobody else would wait for.
         """
         if self._leader is not None:
             number = _read_number(self._leader.status)

@@ -70,8 +70,6 @@ class Signals:
         """Reports each signal, in a thread, and whether the system itself sent it.
 
         Signals from the keys of a terminal come from the system and reach the whole process group.
-
-        What the keys of a terminal send comes from the system, and to the whole process group.
         """
         _thread.start_new_thread(self._wait, (report,))
 
@@ -89,10 +87,6 @@ class Witness:
     Without it, a signal sent to this process alone, which must be passed on to the command, looks
     the same as one that the command has got already: as a member of the group (timeout, a shell, a
     CI runner) or of a service (systemd signals every process in it).
-
-    Nothing else tells what was sent to us alone, and is to be passed on to the command, from what
-    the command has got already: as one of the group (timeout, a shell, the runner of a CI job) or
-    of a service (systemd signals every process in it).
     """
 
     def __init__(self) -> None:
@@ -115,8 +109,6 @@ class Witness:
         """Whether a signal went to the whole group. Waits for senders that signal one by one.
 
         A witness that was stopped or killed has seen nothing.
-
-        A witness that is stopped or gone has seen nothing.
         """
         if monotonic() - self._seen.get(number, -_SAME_SIGNAL_S) < _SAME_SIGNAL_S:
             return True
@@ -169,8 +161,6 @@ def stop(*, whole_group: bool) -> None:
     """Stops this process as the terminal would. Returns when it continues.
 
     Returns at once if nobody could continue it: the system does not stop an orphaned process group.
-
-    At once, if nobody could make it go on: the system does not stop an orphaned process group.
 
     Args:
         whole_group: Whether Ctrl-Z has yet to reach the rest of our process group.

@@ -29,9 +29,6 @@ class Tee:
     The end is the end of the stream. Once the command has ended, a silence counts too: processes
     that it left in the background may keep the stream open for ever.
 
-    The end is that of the stream; or, once the command has ended, a silence: what it left in the
-    background may keep the stream open for ever.
-
     Attributes:
         failure: Why the output could not be written, unless its reader went away.
     """

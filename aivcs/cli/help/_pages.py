@@ -586,8 +586,8 @@ EXIT STATUS
     14  A log is damaged.
 
 EXAMPLES
-    Keep what stands for the whole history where nobody can change it with the
-    store:
+    Keep a proof of the whole history where nobody who can change the store can
+    change it:
         aivcs blob get "$(aivcs head)" > ../heads.json
 
 SEE ALSO

@@ -59,7 +59,7 @@ aivcs verify --head "$head\"""",
     ],
     "aivcs head": [
         Example(
-            "Keep what stands for the whole history where nobody can change it with the store",
+            "Keep a proof of the whole history where nobody who can change the store can change it",
             'aivcs blob get "$(aivcs head)" > ../heads.json',
         ),
     ],

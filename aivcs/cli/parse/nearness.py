@@ -17,8 +17,6 @@ def nearest(text: str, candidates: Iterable[str], *, likeness: float = 0.6) -> l
 
     People who slip mostly get the first letter right: with another one it takes more likeness.
 
-    Who slips mostly gets the first letter right: with another one it takes more likeness.
-
     Args:
         text: The misspelt text.
         candidates: The valid texts.

@@ -102,8 +102,6 @@ def _state(told: "HistoryEntry") -> str:
     """Returns the state for a person, who sees only the newest entry as current.
 
     An earlier entry may have made the same release live: it is shown as live again.
-
-    What an entry made live may be live by a later one, which returned to it.
     """
     if told.is_live:
         return told.shown_state

@@ -69,8 +69,6 @@ def plain_line(cells: Iterable[str]) -> str:
 
     Without the `-`, programs that split lines at white space (`read` in a shell) would miss the
     cell.
-
-    An empty cell would vanish for who splits lines at white space, as `read` does in a shell.
     """
     return "\t".join(escape(cell) or "-" for cell in cells) + "\n"
 
@@ -229,7 +227,7 @@ def _start_pager(context: Context) -> Popen[bytes] | None:
             # What fits on a screen is printed and done; colour passes; the screen is not cleared.
             env={"LESS": "FRX", "LESSCHARSET": "utf-8", **environment},
         )
-    except OSError:  # it is there, but is no program
+    except OSError:  # the file exists, but is not a program
         return None
 
 

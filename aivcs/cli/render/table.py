@@ -34,7 +34,7 @@ class Column(NamedTuple):
         wraps: Whether long cells are wrapped where room is short, rather than kept whole.
         right: Whether it is aligned to the right.
         cuts: Whether long cells are cut where room is short.
-        leaves: Where there is no room the column with the highest number is left out first; one
+        leaves: Without room, the column with the highest number is left out first; one
             with 0 or less never. Any but 0 is left out, too, if the first rows have nothing in it.
     """
 

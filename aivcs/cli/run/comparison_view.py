@@ -39,9 +39,6 @@ def plain(found: RunComparison) -> Iterator[str]:
     A fact has its name and two values. A call has its change, its seq in A and in B and its tool,
     and for each parameter that differs a line with the pointer and two values; else one line
     without.
-
-    A fact is its name and two values. A call is what became of it, its seq in A and in B, its tool,
-    and the place and two values of a parameter that differs: a line for each, or one without.
     """
     for name, a, b in _facts(found, for_person=False):
         yield plain_line((name, a, b)).rstrip("\n")

@@ -272,7 +272,7 @@ def list_(
         from aivcs.cli.render.output import screen_width
         from aivcs.cli.run.view import print_list
 
-        # On a narrow terminal there is no room for it, and no need to read every release.
+        # A narrow terminal has no room for it: the releases need not be read.
         released = live_specs(repo) if screen_width() >= _MIN_COLUMNS_FOR_RELEASES else {}
         found = print_list(context, records, released) > 0
     if not found:

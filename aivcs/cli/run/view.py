@@ -121,9 +121,6 @@ def statistics_line(statistics: AgentStatistics) -> str:
 
     Agent, runs, running, completed, failed, cancelled, success rate from 0 to 1, the three
     percentiles in milliseconds, and when the newest run was started; "-" for a missing figure.
-
-    Agent, runs, running, completed, failed, cancelled, success rate from 0 to 1, the three
-    percentiles in milliseconds, and when the newest run was started; "-" for what there is not.
     """
     rate = statistics.success_rate
     cells = (

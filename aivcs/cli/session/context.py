@@ -270,10 +270,6 @@ class Context:
 
         Python's own loses data without an error when it is unbuffered (PYTHONUNBUFFERED, as in many
         containers) and the disk fills up, and it fails where a non-blocking pipe is full.
-
-        Not Python's own: that one takes less than all, without a word, where it was told to buffer
-        nothing (PYTHONUNBUFFERED, as in many containers) and the disk becomes full, and fails where
-        a pipe that does not wait is full.
         """
         if self._buffered is None:
             self._buffered = BufferedWriter(Descriptor(1, "w", closefd=False))
@@ -379,9 +375,6 @@ class Descriptor(FileIO):
 
     `O_NONBLOCK` is shared with the other processes that have the pipe: agent hosts and node set it
     on inherited pipes, at any time, and clearing it here would break them.
-
-    `O_NONBLOCK` belongs to whoever else has the pipe as well: agent hosts and node set it on what
-    they hand down, at any time, and it is not ours to take away.
     """
 
     def read(self, size: "int | None" = -1, /) -> bytes:

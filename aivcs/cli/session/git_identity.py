@@ -32,8 +32,6 @@ def commit(context: "Context") -> "str | None":
     """Returns the commit that is built, or HEAD of the surrounding git repository; else None.
 
     If tracked files of that repository differ from the commit, it ends with `+dirty`.
-
-    Where tracked files of that repository differ from the commit, it ends with `+dirty`.
     """
     built = next(filter(None, map(context.environment.get, _COMMIT_VARIABLES)), None)
     folder = _git_folder(context)
@@ -48,8 +46,6 @@ def commit(context: "Context") -> "str | None":
 
 def _is_dirty(context: "Context") -> bool:
     """Whether git reports that tracked files differ from HEAD. False if it cannot tell in time.
-
-    Started without `subprocess`, whose import takes longer than git does.
 
     Started without `subprocess`, whose import takes longer than git does.
     """

@@ -4,7 +4,7 @@
 
 The words are those after `aivcs` on the line that is being completed; the last is the beginning of
 the word in question. Each candidate is a line: the value, a tab, its description. Errors print
-nothing and offer nothing, and a time limit protects whoever waits for a key.
+nothing and offer nothing, and a time limit keeps the keyboard responsive.
 """
 
 import os

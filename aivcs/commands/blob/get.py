@@ -22,10 +22,6 @@ def get(repo: "Repository", digest: str) -> "Iterator[bytes | memoryview]":
     Use each piece before the next is requested: both may be in the same memory. A small blob is
     read once, a large one twice, because bytes sent down a pipe cannot be taken back.
 
-    Each piece is to be used before the next is asked for, which may be in the same memory. A small
-    blob is read once; a large one is read twice, because what went down a pipe cannot be
-    taken back.
-
     Raises:
         NotFoundError: No blob has this digest.
         IntegrityError: The stored data is damaged.
@@ -102,9 +98,6 @@ def _descriptor_of(path: str) -> "int | None":
     """Returns the descriptor that a path like /dev/stdout names; None for other paths.
 
     That file has earlier output and is open elsewhere: it must not be replaced or emptied.
-
-    The file behind it has what was written before, and is still open elsewhere: it must not be
-    replaced, nor emptied.
     """
     descriptors = os.path.realpath("/dev/fd")
     while True:

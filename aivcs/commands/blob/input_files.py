@@ -50,7 +50,7 @@ def open_input(path: str) -> "BinaryIO":
     try:
         return open(path, "rb", buffering=0)
     except (OSError, ValueError) as error:
-        require_file(path)  # which says it better, if it is no file at all
+        require_file(path)  # has a better message, if the path is not a file
         raise BackendError(
             f"cannot read {path!a}: {getattr(error, 'strerror', None) or error}"
         ) from error
@@ -95,7 +95,7 @@ def store_file(repo: "Repository", path: str) -> "ContentDigest":
     """Stores a user's file as a blob and returns its digest.
 
     Raises:
-        UsageError: There is no such file, or it is a folder.
+        UsageError: The file does not exist or is a folder.
         BackendError: The file cannot be read or stored.
     """
     with open_input(path) as file:

@@ -16,9 +16,6 @@ def pin(repo: "Repository", digests: "Sequence[str]") -> None:
     All are checked before any is pinned; pinning a blob again is harmless. `NAME@current` and the
     like name a released spec.
 
-    All are checked before any is pinned; pinning again is harmless. `NAME@current` and the like
-    name a spec that was released.
-
     Raises:
         InvalidDigestError: An operand is not a digest.
         NotFoundError: A blob is not in the store.

@@ -18,16 +18,16 @@ def put(
 ) -> "Iterator[tuple[ContentDigest, str]]":
     """Stores files, and yields the digest and path of each once it is durable.
 
+    Several files are stored together, so their digests come many at once. When a file cannot be
+    stored, those before it are, and the error says how many.
+
     Args:
         repo: The repository.
         paths: The files; `-` is `stdin`.
         stdin: Standard input, for `-`.
 
-    Several are stored together, so their digests come many at once. When one cannot be stored,
-    those before it are, and the error says how many.
-
     Raises:
-        UsageError: A file is not there or is a folder; nothing of a sequence of paths was stored.
+        UsageError: A file does not exist or is a folder; of a list of paths, nothing was stored.
         BackendError: A file cannot be read or stored.
     """
     if isinstance(paths, (list, tuple)):

@@ -16,8 +16,6 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
 
     With `force`, the pins of these blobs are removed as well: a pin on a missing blob is damage.
 
-    Forced, it takes the pins of these blobs away as well, which would ask for what is gone.
-
     Raises:
         UsageError: An operand is not a whole digest.
         NotFoundError: A blob is not in the store, unless forced.

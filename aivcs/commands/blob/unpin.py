@@ -14,8 +14,6 @@ def unpin(repo: "Repository", digests: "Sequence[str]") -> None:
 
     A prefix may name a pin or, if it fits none, a blob; `NAME@SEQ` and the like as for `pin`.
 
-    A prefix may be of a pin or, if it fits none, of a blob; `NAME@SEQ` and the like as for `pin`.
-
     Raises:
         InvalidDigestError: An operand is not a digest.
         NotFoundError: A prefix fits neither a pin nor a blob.

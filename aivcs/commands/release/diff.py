@@ -104,10 +104,6 @@ def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
 
     The newest run given as its evidence (for a rollback, as that of the promotion it returns to);
     else the newest completed run of that agent with that spec, else of any agent with that spec.
-
-    The newest of those that spoke for it (for a rollback, those of the promotion it returns to);
-    else the newest completed one of that agent with that spec, or of any agent, since what runs is
-    the spec.
     """
     before = (other for other in repo.releases.iter_history(record.name) if other.seq < record.seq)
     speaking: list[RunRecord] = []

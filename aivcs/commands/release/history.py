@@ -104,9 +104,6 @@ def states(records: "Iterable[ReleaseRecord]") -> "Iterator[tuple[ReleaseRecord,
     An entry that another one replaced on top of the stack (the same spec, promoted again) has the
     state of its replacement, except that it is never current.
 
-    An entry that was replaced on top of the stack, as a release that was promoted a second time,
-    has fared as what replaced it, except that it is no longer current.
-
     Args:
         records: All entries of a name, newest first.
     """
@@ -203,9 +200,6 @@ class _Blocks:
 
     A few are looked up singly, at a cost that does not grow with the number of blocks; for many,
     all blocks are read once.
-
-    A few are looked for each by itself, which costs the same however many blocks there are; for
-    many it is cheaper to read all blocks once.
     """
 
     _FEW = 50
@@ -232,9 +226,6 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
 
     Later entries decide the state of an entry and sign it, so the log is read from the end as far
     as the entry. Other entries are found by halving.
-
-    What has become of an entry, and who signed it, is said by what came after it: so the log is
-    read as far as the entry, from the end. Anything else is found by halving.
 
     Args:
         repo: The repository.
@@ -312,7 +303,7 @@ class _SignedHistory:
     """Yields the entries of a log, newest first, and collects its signatures.
 
     Attributes:
-        last: The entry that came last, as it stands in the log.
+        last: The last entry, as read from the log.
         signatures: Those that were met before it.
     """
 

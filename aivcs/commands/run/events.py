@@ -23,9 +23,6 @@ def events(
     With `follow`, it yields the stored events in the order of the log (a seq may come late), then
     each new one until the run ends. Memory does not grow with the number of events.
 
-    Following, it yields them as they were appended (a seq may come late), then each that is added,
-    until the run ends; it holds none of them, however many there are.
-
     Args:
         repo: The repository.
         run: The run.

@@ -36,8 +36,6 @@ def check_operands(repo: "Repository", run: str, kind: "str | None") -> None:
     If a variable for RUN is unset, the shell drops the word: KIND takes the place of RUN, and
     PAYLOAD that of KIND.
 
-    An unset variable in the place of RUN makes of KIND the RUN, and of PAYLOAD the KIND.
-
     Raises:
         UsageError: KIND is missing or implausible.
     """

@@ -60,8 +60,6 @@ def payload_of(stream: str, data: bytes, *, newline: bool = True) -> "dict[str, 
     """Returns the payload for a piece of a stream.
 
     `text` is for people: bytes that are not UTF-8 become U+FFFD, and `base64` has the exact bytes.
-
-    `text` is what a person reads; what is no UTF-8 has U+FFFD in it, and its bytes in `base64`.
     """
     payload: dict[str, Any] = {"stream": stream}
     try:

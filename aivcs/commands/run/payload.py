@@ -18,9 +18,6 @@ def parse_payload(words: "Sequence[str]") -> "Any":
     A single word that is not `key=text` or `key:=json` is a JSON value. Words of these forms make
     an object. No word makes an empty object.
 
-    One word that is no `key=text` is a JSON value; several words, or one, of the form `key=text` or
-    `key:=json` make an object; no word makes an empty one.
-
     Raises:
         UsageError: A word has neither form; the message names it.
     """

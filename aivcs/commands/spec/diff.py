@@ -145,9 +145,6 @@ def compare_with_tree(repo: Repository, spec: specs.Spec, tree: WorkTree, home: 
     Compared are the paths of the spec's files, and the places where agents look. The commit of the
     spec is not compared.
 
-    That is what lies where the files of the spec were, and where agents look. The commit of the
-    spec is not compared.
-
     Args:
         repo: The repository.
         spec: The spec.

@@ -130,9 +130,6 @@ def _unwanted(repo: Repository, reachable: ReachableSet, moment: float) -> DiskM
 
     Blobs put since the moment are searched, so that the blobs they name stay. Blobs that were
     searched earlier may be among the result.
-
-    What was put since the moment is searched, so that what it names stays; but what was looked at
-    before it may be among these.
     """
     unwanted = DiskMap()
     for digest, size, put in repo.store.objects.stored():
@@ -147,8 +144,6 @@ def _parents_last(repo: Repository, blobs: DiskMap) -> DiskStack:
     """Orders blobs so that each is popped before those that it names.
 
     A damaged blob is deleted in any case: what it named does not count.
-
-    A damaged one goes all the same, so what it named matters no more.
     """
     opened = DiskMap()
     order, waiting = DiskStack(), DiskStack()

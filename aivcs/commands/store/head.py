@@ -72,8 +72,6 @@ def take(repo: Repository) -> Taken:
 
     Each log is read while writers may append to it, up to the end of one of their writes.
 
-    Each log is read beside its writers, up to where it ends between two of their writes.
-
     Raises:
         IntegrityError: A log is damaged, or has the file name of another log.
         BackendError: A log cannot be read, or the manifest cannot be stored.
@@ -230,7 +228,7 @@ def verify_signature(
     Args:
         repo: The repository.
         head: The manifest, as a digest or its prefix.
-        data: The signature in its armor; what stands before it is passed over.
+        data: The signature in its armor; text before it is ignored.
         verifier: Knows the allowed signers.
 
     Raises:

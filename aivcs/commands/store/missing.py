@@ -37,8 +37,6 @@ def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
     """Yields findings of a whole store, then the missing blobs of live specs.
 
     A missing blob is reported once, for the first live spec that needs it.
-
-    A blob that is missing is said once, with the first live spec that needs it.
     """
     told = DiskMap()
     for finding in found:
@@ -94,7 +92,8 @@ def _missing_of(repo: Repository, live: ReleaseRecord, seen: DiskMap) -> Iterato
         parts = digests_in_blob(repo, digest, strings=True)
         while True:
             try:
-                part = next(parts, None)  # and no more: a full stack is no damage to the blob
+                # Nothing else in the `try`: an error of the stack is not damage to the blob.
+                part = next(parts, None)
             except NotFoundError:
                 why = f"it is what is live as {release}"
                 if whole:

@@ -23,8 +23,6 @@ def verify(
 
     For a whole store, also yields missing blobs of live specs.
 
-    Of a whole store, also what live specs name and is not there.
-
     Args:
         repo: The repository.
         parts: Any of `blobs`, `runs` and `releases`.
