@@ -375,7 +375,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run events' 0" -k -a '(__aivcs_known run
 
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only this agent\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only those of this spec'
-complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l status -x -d 'Only those that are this'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l status -x -a 'running completed failed cancelled' -d 'Only those that are this'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l tag -x -d 'Only those with this tag: with all of several, and of one KEY any'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -l limit -x -d 'At most N'

@@ -31,7 +31,7 @@ USAGE = [
     ("run --agent a list", "stands after the command: aivcs run list --agent",
      "aivcs run COMMAND [ARGUMENT...]"),
     ("run show --store x", "stands before the command: aivcs --store … run show",
-     "aivcs run show [OPTIONS] RUN"),
+     "aivcs run show [OPTIONS] [RUN]"),
     ("release show bot v1 v2", "unexpected argument 'v2'",
      "aivcs release show [OPTIONS] NAME [TARGET]"),
     ("run log", "missing argument RUN", "aivcs run log [OPTIONS] RUN [KIND] [PAYLOAD...]"),
@@ -177,7 +177,7 @@ def test_damage_is_told_once_however_many_filters_meet_it(aivcs, words):
     [
         "release promote bot ONE --label a --label b",
         "run start --agent a --agent b --spec ONE",
-        "spec create --partial --prompts prompt.md --prompts prompt.md",
+        "spec create prompt.md --git-sha a --git-sha b",
         "-C . -C . blob ls",
     ],
 )

@@ -290,6 +290,10 @@ ENVIRONMENT
         Where the system's configuration is, on Linux: in the first folder, by
         default /etc/xdg.
 
+    SUDO_UID
+        Under sudo, whose store counts as one's own: that of the user who
+        called sudo.
+
     USER, LOGNAME
         The user's name, where nothing better is known of who acts.
 
@@ -1949,7 +1953,8 @@ SEE ALSO
 aivcs run list - list runs, newest first
 
 SYNOPSIS
-    aivcs run list [--agent NAME] [--spec SPEC] [--status ] [--tag K=V]
+    aivcs run list [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
             [--since TIME] [-n N] [--json]
 
 DESCRIPTION
@@ -1965,7 +1970,7 @@ OPTIONS
     --spec SPEC
         Only those of this spec. Repeatable.
 
-    --status
+    --status running|completed|failed|cancelled
         Only those that are this. Repeatable.
 
     --tag K=V

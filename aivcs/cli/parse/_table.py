@@ -339,7 +339,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {
             '--agent': ('agents', 'texts'),
             '--spec': ('specs', 'texts'),
-            '--status': ('statuses', 'texts'),
+            '--status': ('statuses', {'many': ['running', 'completed', 'failed', 'cancelled']}),
             '--tag': ('tags', 'texts'),
             '--since': ('since', 'text'),
             '-n': ('limit', 'integer'),

@@ -49,9 +49,7 @@ def explain(context: Context, arguments: Sequence[str], reported: str = "") -> i
     context.flush(quiet=True)
     context.json = "--json" in arguments
     if message == _NO_COMMAND:
-        from aivcs.cli.help._pages import PAGES
-
-        context.tell(PAGES[" ".join(command.path)].rstrip())
+        context.tell(_overview(command))
     else:
         text = message or reported.rstrip(".")
         say(context, "UsageError", text, 2, usage=f"usage: {usage(command)}")
@@ -73,6 +71,18 @@ def usage(command: Command) -> str:
 
 
 _NO_COMMAND = "no command"
+
+
+def _overview(command: Command) -> str:
+    """The commands of a group; of the root, everything there is."""
+    if not command.path:
+        from aivcs.cli.help._pages import PAGES
+
+        return PAGES[""].rstrip()
+    below = [c for c in command.children if not c.hidden]
+    width = max(len(c.path[-1]) for c in below)
+    rows = [f"  {c.path[-1]:<{width}}  {c.summary}" for c in below]
+    return "\n".join([f"usage: {usage(command)}", "", *rows, "", f"Help: {command.name} --help"])
 
 
 def find_mistake(arguments: Sequence[str]) -> Mistake:

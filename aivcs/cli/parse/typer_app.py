@@ -9,6 +9,7 @@ import inspect
 import os
 import shutil
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -200,7 +201,9 @@ def _nothing(parameter: Parameter) -> Any:
 def _annotation(parameter: Parameter, extra: dict[str, Any]) -> Any:
     value: Any = _TYPES.get(parameter.kind, str)
     if parameter.choices:
-        value = Literal[parameter.choices]
+        choices = list(parameter.choices)
+        # Typer makes no list of a Literal.
+        value = StrEnum(parameter.name, choices) if parameter.many else Literal[tuple(choices)]
     if parameter.many:
         value = list[value]
     if not parameter.required and not isinstance(parameter.default, (bool, str)):

@@ -269,7 +269,11 @@ COMMANDS = (
             "agents": AGENTS,
             "specs": SPECS,
             "statuses": Option(
-                "--status", help="Only those that are this. Repeatable.", any_case=True, many=True
+                "--status",
+                help="Only those that are this. Repeatable.",
+                choices=("running", "completed", "failed", "cancelled"),
+                any_case=True,
+                many=True,
             ),
             "tags": Option(
                 "--tag",

@@ -82,7 +82,7 @@ class Context:
         self._lock_timeout = lock_timeout
         self.color = color or "auto"
         self.table = table
-        self.quiet = quiet
+        self.quiet = self.quiet or quiet
         self.pager = not no_pager
 
     def enter(self, folder: str) -> None:
