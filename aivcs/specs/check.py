@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MEMBERS = frozenset({"git_sha", "graph_digest", "prompts_digest", "tools_digest", "config_digest"})
 """The members of a spec, as `aivcs.specs.manifest.FIELDS`."""
 MANIFEST = b'{"files":['
-"""What every manifest of a folder begins with."""
+"""The first bytes of every manifest of a folder."""
 MAX_PARSED = 64 << 20
 """Bytes of a manifest, at most, as `aivcs.specs.manifest.MAX_MANIFEST`."""
 _CHUNK = 1 << 20
@@ -26,7 +26,7 @@ _ALLOW = "or say --allow-missing-spec"
 
 
 def require_spec(blobs: "CasStore", digest: ContentDigest) -> None:
-    """Refuses a spec that is not stored whole. All of it is read and verified, each blob once.
+    """Requires that a spec is stored whole; reads and verifies all of it, each blob once.
 
     Raises:
         NotFoundError: The spec, or a blob that it names, is not in the store.

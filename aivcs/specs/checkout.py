@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 20
-"""Bytes moved at once."""
+"""Bytes copied at once."""
 _BEFORE = ".before"
-"""What the name of something ends with that was there and gave way."""
+"""The suffix of a former file or folder that was moved out of the way."""
 
 
 class _Piece(NamedTuple):

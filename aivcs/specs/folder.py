@@ -1,7 +1,7 @@
-"""The parts of an agent on the disk: what a selection of files is as manifests and digests.
+"""Reads the parts of an agent from disk, as manifests and digests.
 
-What is read must be the same everywhere: regular files under names that are UTF-8. Empty folders
-leave no trace, and of permissions only whether a file is executable.
+Only content that is the same everywhere is read: regular files with names in UTF-8. Empty folders
+are ignored, and of the permissions only the executable bit is kept.
 """
 
 from __future__ import annotations

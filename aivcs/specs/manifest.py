@@ -1,4 +1,4 @@
-"""What an agent is made of: the rules of specs and of folder manifests. No I/O.
+"""The format and the rules of specs and folder manifests. No I/O.
 
 A **spec** is the canonical JSON (`aivcs.codec.canonical_json`) of five texts: the commit of the
 code, and the digests of graph, prompts, tools and config. The digest of these bytes is the spec's
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PARTS = ("graph", "prompts", "tools", "config")
-"""What an agent is made of, besides its code."""
+"""The parts of an agent, besides its code."""
 FIELDS = ("git_sha", *(f"{part}_digest" for part in PARTS))
-"""The members of a spec, in the order in which people are told of them."""
+"""The members of a spec, in the order in which they are shown."""
 MODES = ("644", "755")
 """The permissions that a manifest keeps, as octal digits."""
 MAX_MANIFEST = 64 << 20
@@ -41,11 +41,11 @@ MAX_PATH = 2048
 MAX_DEPTH = 200
 """Names of a path in a manifest, at most: who walks down there does so by recursion."""
 _BEGINNING = b'{"files":['
-"""What every manifest begins with."""
+"""The first bytes of every manifest."""
 FOLDER, TREE = "folder", "tree"
 """The types of manifests: paths below a folder of the part's name, or below the agent's root."""
 REPOSITORIES = frozenset({".git", ".aivcs"})
-"""Folders that make whoever enters them obey: never part of an agent."""
+"""Repository folders, never part of an agent: git runs hooks in them."""
 
 
 class File(NamedTuple):

@@ -1,7 +1,7 @@
-"""Which files are an agent, and which part of it each one is: named, or found where agents look.
+"""Selects the files of an agent, named or found where agents look, and the part of each.
 
-A part that is said beats one that is told from a path, and of several paths that were named the
-longest counts for a file. Each file keeps its path below the root.
+A named part overrides one derived from a path; of several named paths, the longest counts for a
+file. Each file keeps its path below the root.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _IMPORTING = frozenset({"AGENTS.md", "CLAUDE.md", "GEMINI.md"})
 """Files in which `@PATH` stands for what is in another file."""
 _SETTINGS_OF_AN_AGENT = re.compile(rb"^agent:", re.MULTILINE)
 """What tells a `config/*.yaml` of mini-swe-agent and SWE-agent from other programs' files."""
-_SHOWN = 5
+_MAX_NAMED = 5
 """Paths that a message names, at most."""
 
 
@@ -123,9 +123,9 @@ def select(
         _take(tree, claims, unknown, part, text, folder)
     unknown = [path for path in unknown if path not in claims.by_path]
     if unknown:
-        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
         raise UsageError(
-            f"which part is {', '.join(ascii(path) for path in unknown[:_SHOWN])}{more}? "
+            f"which part is {', '.join(ascii(path) for path in unknown[:_MAX_NAMED])}{more}? "
             f"Say --prompts {unknown[0]!a} (or --tools, --config, --graph), or --exclude it"
         )
     parts = claims.parts()

@@ -1,4 +1,4 @@
-"""`aivcs spec`: what an agent is made of, as blobs."""
+"""`aivcs spec`: the parts of an agent as blobs."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def manifests_of(parts: Mapping[str, list[File]]) -> dict[str, bytes]:
 
 
 def require_complete(parts: Collection[str]) -> None:
-    """Refuses a spec that lacks a part.
+    """Requires that a spec has all parts.
 
     Raises:
         UsageError: Names what is missing.

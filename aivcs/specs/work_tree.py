@@ -31,8 +31,8 @@ _MAX_LINKS = 1000
 """Links to folders that are followed, at most: each may double what is to be read."""
 _MAX_DEPTH = 250
 """Folders inside one another that are searched: more than any path in a spec has."""
-_PATIENCE = 60
-"""Seconds that git may take to say what it ignores."""
+_GIT_TIMEOUT_S = 60
+"""Seconds that git may take to list the files it ignores."""
 _OF_A_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 """Variables by which a hook of git would send it to another repository than that of the root."""
 
@@ -389,7 +389,7 @@ def _ask_git(root: bytes, *arguments: str) -> bytes | None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=_PATIENCE,
+            timeout=_GIT_TIMEOUT_S,
             env=environment,
         )
     except (OSError, subprocess.SubprocessError):
