@@ -120,7 +120,7 @@ def _parse(line: str) -> Pattern | None:
 
 @cache
 def _name(pattern: str) -> Callable[[str], object]:
-    """The regular expression of a pattern without slashes."""
+    """The function that matches names against a pattern without slashes."""
     text = _NEGATED.sub("[!", pattern)
     text = _ESCAPED.sub(lambda found: f"[{found[1]}]" if found[1] in "*?[" else found[1], text)
     return re.compile(translate(text)).match

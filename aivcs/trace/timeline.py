@@ -321,7 +321,7 @@ def _parsed(value: Any) -> Any:
 
 
 def _brief(value: Any) -> tuple[str, int]:
-    """The beginning of a value, on one line of `BRIEF` characters at most, and its size in bytes."""
+    """The beginning of a value, on one line of at most `BRIEF` characters, and its byte size."""
     if isinstance(value, str):
         return _one_line(value), len(value.encode())
     text = encode_trusted(value)
