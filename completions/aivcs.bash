@@ -276,7 +276,7 @@ _aivcs_takes() {
     'aivcs run events --kind') takes=':event' ;;
     'aivcs run list --agent') takes=':agent' ;;
     'aivcs run list --spec') takes=':spec' ;;
-    'aivcs run list --status') takes='text' ;;
+    'aivcs run list --status') takes='running|completed|failed|cancelled' ;;
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
     'aivcs run list -n' | 'aivcs run list --limit') takes='text' ;;

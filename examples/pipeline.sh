@@ -7,18 +7,13 @@ cd "${1:-$(mktemp -d)}"
 aivcs init
 
 # --- What the agent is: a prompt and a config, and a spec that names both by their digests. -------
-store_spec() { # FILE-OF-PROMPT FILE-OF-CONFIG
-    printf '{"prompt_digest":"%s","config_digest":"%s"}' \
-        "$(aivcs blob put "$1")" "$(aivcs blob put "$2")" | aivcs blob put -
-}
-
 cat >prompt.txt <<'EOF'
 You review shell scripts. For every script: say what it does, and name each unquoted variable.
 EOF
 cat >config.json <<'EOF'
 {"model": "small-1", "temperature": 0.2, "tools": ["list_files", "count_lines"]}
 EOF
-first=$(store_spec prompt.txt config.json)
+first=$(aivcs spec create prompt.txt config.json)
 
 # --- What it did: a run. Whatever happens below, the trap ends it, and ends it truthfully. --------
 run_agent() ( # SPEC
@@ -46,7 +41,7 @@ aivcs run events "$(cat last-run)"
 aivcs release promote reviewer "$first" --label v1 --notes "first light"
 
 echo 'Answer in one sentence.' >>prompt.txt
-second=$(store_spec prompt.txt config.json)
+second=$(aivcs spec create prompt.txt config.json)
 run_agent "$second"
 aivcs release promote reviewer "$second" --label v2 --notes "shorter answers"
 aivcs release rollback reviewer --reason "answers became too short to be useful"

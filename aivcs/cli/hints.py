@@ -1,8 +1,8 @@
-"""What may help after an error: a name that is like the one given, and where was looked.
+"""Hints after an error: a similar name, or where aivcs looked.
 
-Asked only when something has gone wrong, and by bounded looks at the store, so that a mistake in a
-store of 100,000 runs is answered as soon as a right command is. Nothing here decides anything: what
-cannot be found out is not said.
+Computed only after an error, by bounded reads of the store, so a mistake in a store of 100,000 runs
+is answered as fast as a correct command. Hints decide nothing: where one cannot be computed, none
+is printed.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
 
-_MANY = 500
-"""Names or labels that are compared, at most."""
-_FEW = 5
-"""Names that are said where none is like the one given, at most."""
-_LONG = 100
-"""Characters of what is compared, at most: comparing takes the square of them."""
+_MAX_COMPARED = 500
+"""The maximum number of names or labels that are compared."""
+_MAX_LISTED = 5
+"""The maximum number of names listed where none is similar."""
+_MAX_COMPARED_CHARS = 100
+"""The maximum length of a compared text, in characters: comparison time is quadratic."""
 
 
 def hint(context: Context, error: Exception) -> str:
-    """Returns what may help, in a line, or nothing."""
+    """Returns a hint of one line about an error; empty without one."""
     try:
         return _hint(context, error)
-    except Exception:  # noqa: BLE001 the error itself is what must be told
+    except Exception:  # noqa: BLE001 a hint must not hide the error
         return ""
 
 
@@ -58,7 +58,7 @@ def _hint(context: Context, error: Exception) -> str:
 
 
 def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError) -> str:
-    """Names the runs that could be evidence, where a promotion was refused for want of it."""
+    """Names completed runs that could be evidence, where a promotion lacked evidence."""
     from aivcs.cli.parse.dispatch import parse
     from aivcs.model.run import RunStatus
 
@@ -68,8 +68,8 @@ def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError
         return ""
     digest = repo.resolve_spec(call[2]["spec"], allow_missing=True)
     named = {repo.resolve_run(context.run_operand(run)) for run in call[2]["evidence"]}
-    found = repo.runs.iter_runs(digest, status=RunStatus.COMPLETED, limit=_FEW + len(named))
-    runs = [record.run_id for record in found if record.run_id not in named][:_FEW]
+    found = repo.runs.iter_runs(digest, status=RunStatus.COMPLETED, limit=_MAX_LISTED + len(named))
+    runs = [record.run_id for record in found if record.run_id not in named][:_MAX_LISTED]
     if not runs:
         return f"no other run of {digest.short} was completed"
     return "completed runs of it: " + " ".join(f"--evidence {run}" for run in runs)
@@ -86,14 +86,14 @@ def _about_store(context: Context) -> str:
 def _about_run(context: Context, repo: Repository, text: str) -> str:
     given = context.arguments
     if "log" in given and not _is_run_id(text) and any(map(_is_run_id, given)):
-        return "RUN stands before KIND"
+        return "RUN comes before KIND"
     glance = repo.lookup()
     ids = {record.run_id for record in glance.runs()}
     for length in (16, 8, 6, MIN_PREFIX):
         if length < len(text):
             ids.update(record.run_id for record in glance.runs(text[:length], limit=20))
     begins = {run_id[: len(text)]: run_id for run_id in sorted(ids)}
-    # Ids of chance are a little alike already.
+    # Random ids are a little alike by chance.
     near = _nearest(text, list(begins), likeness=0.75)
     if near:
         return _did_you_mean(begins[near])
@@ -119,7 +119,7 @@ def _about_release(repo: Repository, error: errors.ReleaseNotFoundError) -> str:
 
 
 def about_label(repo: Repository, name: str, label: str) -> str:
-    """Returns what may help who asks for a label that no release of a name bears, or nothing."""
+    """Returns a hint about a label that no release of a name has; empty if one has it."""
     labels = _labels(repo, name)
     if label in labels:
         return ""
@@ -128,13 +128,13 @@ def about_label(repo: Repository, name: str, label: str) -> str:
 
 
 def _labels(repo: Repository, name: str) -> list[str]:
-    history = islice(repo.releases.iter_history(name), _MANY)
+    history = islice(repo.releases.iter_history(name), _MAX_COMPARED)
     return [r.metadata.version_label for r in history if r.metadata.version_label]
 
 
 def _about_spec(context: Context, repo: Repository, text: str) -> str:
     if any(len(word) == 64 for word in context.arguments):
-        return "NAME stands before SPEC"
+        return "NAME comes before SPEC"
     if os.path.isfile(text):
         return f"{text} is a file; store it, and use the digest: aivcs blob put {text}"
     near = _near_name(_names(repo), text)
@@ -153,7 +153,7 @@ def _about_digest(repo: Repository, text: str) -> str:
 
 
 def likely_agent(repo: Repository, text: str) -> tuple[bool, str]:
-    """Tells whether a text is no agent in the store, and which agent is most like it, if any."""
+    """Returns whether an agent is unknown, and the most similar known agent."""
     agents = repo.lookup().agents()
     if text in agents or text in repo.lookup().agents(text):
         return False, ""
@@ -161,7 +161,7 @@ def likely_agent(repo: Repository, text: str) -> tuple[bool, str]:
 
 
 def _names(repo: Repository) -> list[str]:
-    return list(islice(repo.releases.list_names(), _MANY))
+    return list(islice(repo.releases.list_names(), _MAX_COMPARED))
 
 
 def _near_name(names: list[str], text: str) -> str:
@@ -171,7 +171,7 @@ def _near_name(names: list[str], text: str) -> str:
 
 def _these(what: str, names: list[str]) -> str:
     several = list(dict.fromkeys(names))
-    return f"{what} {', '.join(several)}" if 0 < len(several) <= _FEW else ""
+    return f"{what} {', '.join(several)}" if 0 < len(several) <= _MAX_LISTED else ""
 
 
 def _did_you_mean(near: str) -> str:
@@ -179,9 +179,9 @@ def _did_you_mean(near: str) -> str:
 
 
 def _nearest(text: str, candidates: list[str], *, likeness: float = 0.6) -> str:
-    """The candidate that is most like a text; empty if none is much like it."""
+    """Returns the most similar candidate; empty if none is similar enough."""
     from aivcs.cli.parse.nearness import nearest
 
-    short = [candidate for candidate in candidates if len(candidate) <= _LONG]
-    near = nearest(text[:_LONG], short, likeness=likeness)
+    short = [candidate for candidate in candidates if len(candidate) <= _MAX_COMPARED_CHARS]
+    near = nearest(text[:_MAX_COMPARED_CHARS], short, likeness=likeness)
     return near[0] if near else ""

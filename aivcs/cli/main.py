@@ -1,8 +1,8 @@
-"""The entry of the command: from arguments to an exit code.
+"""The entry point of the command: from arguments to an exit code.
 
-A command line that the generated table fully understands runs at once. Help that goes to no
-terminal is printed from text made beforehand, and a mistake is answered from the declarations.
-Typer is loaded for the rest: help on a terminal, and spellings that the table does not know.
+A command line that the generated table covers runs at once. Help that does not go to a terminal is
+printed from generated text, and mistakes are explained from the declarations. Typer is loaded for
+the rest: help on a terminal, and spellings that the table does not know.
 """
 
 import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run() -> "NoReturn":
-    """Runs the command of this process and ends the process."""
+    """Runs the command of this process, and ends the process."""
     try:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
@@ -33,7 +33,7 @@ def run() -> "NoReturn":
 
 
 def main(arguments: "Sequence[str]") -> int:
-    """Runs a command and returns its exit code; everything it printed is flushed.
+    """Runs a command and returns its exit code. All of its output is flushed.
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended it.
@@ -61,17 +61,17 @@ def _report(context: Context, error: Exception) -> int:
 
         return report(context, error)
     except (OSError, ImportError) as failure:
-        # What fails has all descriptors, and is kept from letting go of them by the error itself:
-        # what says it better cannot be loaded.
+        # The failed code holds all descriptors, and the error keeps it alive: the module with the
+        # better message cannot be loaded.
         reason = getattr(failure, "strerror", None) or "a part of aivcs cannot be loaded"
         if context.json:
-            context.tell(
+            context.warn(
                 f'{{"error": "BackendError", "message": "cannot go on: {reason}", '
                 '"exit_code": 16}',
                 is_error=True,
             )
         else:
-            context.tell(f"aivcs: cannot go on: {reason}", is_error=True)
+            context.warn(f"aivcs: cannot go on: {reason}", is_error=True)
         return 16
 
 
@@ -90,7 +90,7 @@ def _dispatch(context: Context, arguments: "Sequence[str]") -> int:
 
 
 def _dispatch_rest(context: Context, arguments: "Sequence[str]") -> int:
-    """Answers what the table does not know: help, mistakes, and spellings that are rare."""
+    """Answers what the table does not cover: help, mistakes and rare spellings."""
     words = list(arguments)
     if words[-1:] in (["--help"], ["-h"]) and not os.isatty(1):
         from aivcs.cli.help._pages import PAGES
@@ -111,7 +111,9 @@ def _dispatch_rest(context: Context, arguments: "Sequence[str]") -> int:
 
 
 def _occupy_standard_descriptors() -> None:
-    """Makes sure that 0, 1 and 2 are open, so that no file of the store gets one of these numbers.
+    """Opens 0, 1 and 2 if they are closed, so no file of the store gets their numbers.
+
+    Each is opened in the opposite mode, so that using it fails as using a closed one would.
 
     Opened the wrong way round, so that using one fails as using the closed one would.
     """

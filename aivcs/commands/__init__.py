@@ -1,6 +1,6 @@
-"""What each command does, as plain functions of plain arguments on a repository.
+"""Implements the commands: plain functions of plain arguments on a repository.
 
-A module per noun, a function per verb. They return values and raise `AivcsError`; they know nothing
-of terminals, environment variables or the parser. What scripts call in a loop imports nothing that
-the start-up budget does not allow; everything else is imported where it is used.
+A package per noun, a module per verb. The functions return values and raise `AivcsError`; they know
+nothing of terminals, environment variables or the parser. A command that scripts call in a loop
+imports only what the start-up budget allows; everything else is imported where it is used.
 """

@@ -1,7 +1,7 @@
-"""What may stand where somebody is typing: names of things in a store, by the kind that is wanted.
+"""Candidates for completion: names of things in a store, by kind.
 
-Everything is a bounded look at the store, which is left as it is. What a kind is called is what
-`tools.generate.walk` makes of the declarations.
+Every answer is a bounded read of the store. `aivcs.cli.parse.model` assigns the kinds to the
+parameters.
 """
 
 from itertools import islice
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     Candidate = tuple[str, str, Timestamp | None]
     """A value, what it is, and since when."""
 
-LIMIT = 50
-"""Candidates of one sort, at most: more would not be read."""
+MAX_CANDIDATES = 50
+"""The maximum number of candidates of one sort: nobody reads more."""
 
 
 def candidates(
     repo: "Repository", kind: str, prefix: str, operands: "Sequence[str]"
 ) -> "Iterator[Candidate]":
-    """Yields what of a kind begins with a prefix, what is likeliest first.
+    """Yields the things of a kind that begin with a prefix, the likeliest first.
 
     Args:
         repo: The repository.
         kind: `run`, `running`, `agent`, `release`, `digest`, `pin`, `spec`, `target`,
             `expectation` or `event`; of anything else there is nothing.
-        prefix: What has been typed of it.
-        operands: What stands before it on the command line, without options.
+        prefix: The typed beginning.
+        operands: The operands before it on the command line, without options.
 
     Raises:
-        StorageError: What is asked for cannot be read.
+        StorageError: The store cannot be read.
         UsageError: An operand names nothing.
     """
     find = _FINDERS.get(kind)
@@ -50,16 +50,16 @@ def candidates(
 
 
 def _runs(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
-    for record in repo.lookup().runs(prefix, limit=LIMIT):
+    for record in repo.lookup().runs(prefix, limit=MAX_CANDIDATES):
         about = f"{record.metadata.agent_name} {record.status.lower()}"
         yield record.run_id, about, record.created_at
 
 
 def _running(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
-    running = repo.lookup().runs(prefix, status=RunStatus.RUNNING, limit=LIMIT)
+    running = repo.lookup().runs(prefix, status=RunStatus.RUNNING, limit=MAX_CANDIDATES)
     for record in running:
         yield record.run_id, f"{record.metadata.agent_name} running", record.created_at
-    if not running:  # the command will say what is wrong with one that is over
+    if not running:  # the command itself refuses a run that is over
         yield from _runs(repo, prefix, ())
 
 
@@ -80,12 +80,12 @@ def _releases(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[
 def _digests(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
     lowered = prefix.lower()
     if is_hex(lowered):
-        for digest, size, moment in repo.lookup().blobs(lowered, limit=LIMIT):
+        for digest, size, moment in repo.lookup().blobs(lowered, limit=MAX_CANDIDATES):
             yield prefix + digest[len(prefix) :], f"{size} bytes", _timestamp(moment)
 
 
 def _pins(repo: "Repository", prefix: str, _: "Sequence[str]") -> "Iterator[Candidate]":
-    for pin in islice(repo.pins(prefix), LIMIT):
+    for pin in islice(repo.pins(prefix), MAX_CANDIDATES):
         yield pin, "pinned", None
 
 
@@ -107,7 +107,7 @@ def _targets(repo: "Repository", prefix: str, operands: "Sequence[str]") -> "Ite
     entries = list(_entries(repo, operands[0]))
     yield from sorted(entries, key=lambda entry: entry[0][0] != "@")
     if prefix:
-        for record in islice(repo.releases.iter_history(operands[0]), LIMIT):
+        for record in islice(repo.releases.iter_history(operands[0]), MAX_CANDIDATES):
             yield record.spec_digest, _described(record), record.created_at
 
 
@@ -128,11 +128,13 @@ def _events(repo: "Repository", _: str, operands: "Sequence[str]") -> "Iterator[
 
 
 def _names(repo: "Repository", prefix: str) -> "list[str]":
-    return list(islice((n for n in repo.releases.list_names() if n.startswith(prefix)), LIMIT))
+    return list(
+        islice((n for n in repo.releases.list_names() if n.startswith(prefix)), MAX_CANDIDATES)
+    )
 
 
 def _live(repo: "Repository", names: "list[str]") -> "Iterator[tuple[str, ReleaseRecord]]":
-    """Yields the names under which something is live; one that cannot be read hides no other."""
+    """Yields the names with a live release. An unreadable log hides no other."""
     for name in names:
         try:
             record = repo.releases.current(name)
@@ -145,7 +147,7 @@ def _live(repo: "Repository", names: "list[str]") -> "Iterator[tuple[str, Releas
 def _entries(repo: "Repository", name: str) -> "Iterator[Candidate]":
     """Yields the releases of a name by number and by label, newest first."""
     seen = set()
-    for record in islice(repo.releases.iter_history(name), LIMIT):
+    for record in islice(repo.releases.iter_history(name), MAX_CANDIDATES):
         yield f"@{record.seq}", _described(record), record.created_at
         label = record.metadata.version_label
         if label is not None and label not in seen:

@@ -198,10 +198,11 @@ def require_expected(
         met = top is None
         wanted = "no release"
     else:
-        wanted = ContentDigest(expect)
-        met = top is not None and top.spec_digest == wanted
+        digest = ContentDigest(expect)
+        met = top is not None and top.spec_digest == digest
+        wanted = digest.short
     if not met:
-        found = f"@{top.seq} {top.spec_digest}" if top else "nothing"
+        found = f"@{top.seq} {top.spec_digest.short}" if top else "nothing"
         raise ConflictError(
             f"{name}: expected {wanted} to be live, found {found}; nothing was changed. "
             f"See: aivcs release history {name}"

@@ -133,7 +133,7 @@ class ReleaseEntryContract:
             error = caught.value
             assert (error.name, error.spec_digest, error.by) == ("bot", V2, "alice")
             assert (error.reason, error.created_at) == ("leaks\nkeys", mark.created_at)
-            assert f"aivcs release unblock bot {V2}" in str(error)
+            assert f"aivcs release unblock bot {V2.short}" in str(error)
         assert bot().head("bot") == before
         assert bot().rollback("bot", to=1).spec_digest == V1
 

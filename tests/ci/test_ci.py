@@ -93,7 +93,7 @@ class TestSummary:
         assert notes.replace("\\|", "").count("|") == 3
 
     def test_of_a_run(self, aivcs, tmp_path):
-        run = aivcs.begin("a*b", b"s", "--tag", "k=<i>", "--tag", "n:=[1]")
+        run = aivcs.begin("a_b", b"s", "--tag", "k=<i>", "--tag", "n:=[1]")
         aivcs.ok("run", "finish", run, "--exit-code", "3")
         env = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
         shown = aivcs.ok("run", "show", run, "--json", "--github-summary", env=env)
@@ -143,7 +143,7 @@ class TestAnnotations:
      "release list", "run bogus", "run start", "blob get 0000", "config list"],
 )  # fmt: skip
 def test_where_output_is_no_terminal_it_is_the_same_in_ci(aivcs, release, words):
-    run = aivcs.begin("a name that is longer than the narrow screen is wide, as one can see")
+    run = aivcs.begin("a-name-that-is-longer-than-the-narrow-screen-is-wide-as-one-can-see")
     aivcs.ok("run", "log", run, "k", "text=" + "long " * 60)
     release(code=0)
     words = words.format(run).split()

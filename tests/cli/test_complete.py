@@ -143,7 +143,7 @@ class TestComplete:
             "import time\n"
             "from aivcs.cli.session.context import Context\n"
             "from aivcs.cli.shell import complete_handlers as complete\n"
-            "complete._PATIENCE = 1\n"
+            "complete._TIMEOUT_S = 1\n"
             "complete._candidates = lambda *_: time.sleep(600)\n"
             "complete.complete(Context(), 'run', [''])\n"
         )

@@ -80,7 +80,7 @@ class TestHelp:
         code, shown = on_a_terminal(outside, "help", "run", "log", MANPAGER="cat")
         assert code == 0
         assert "AIVCS-RUN-LOG(1)" in shown
-        assert "Options stand before RUN" in " ".join(shown.split())
+        assert "Options come before RUN" in " ".join(shown.split())
 
     @pytest.mark.parametrize("env", [{"PATH": "/nowhere"}, {"TERM": "dumb"}])
     def test_without_man_a_person_gets_plain_text(self, outside, env):
@@ -159,6 +159,6 @@ class TestCompletion:
         wanted = {
             "bash": "complete -F _aivcs aivcs\n",
             "zsh": "_aivcs\n",
-            "fish": "get\tPrint the bytes of a blob, verified\n",
+            "fish": "get\tPrint the content of a blob, after verifying it\n",
         }
         assert (done.stderr, done.stdout) == ("", wanted[shell])

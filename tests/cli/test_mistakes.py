@@ -28,10 +28,10 @@ USAGE = [
     ("run list --agnt x", "did you mean --agent?", "aivcs run list [OPTIONS]"),
     ("--colour never status", "did you mean --color?", "aivcs [OPTIONS] COMMAND [ARGUMENT...]"),
     ("run list --status runing", "did you mean running?", "aivcs run list [OPTIONS]"),
-    ("run --agent a list", "stands after the command: aivcs run list --agent",
+    ("run --agent a list", "comes after the command: aivcs run list --agent",
      "aivcs run COMMAND [ARGUMENT...]"),
-    ("run show --store x", "stands before the command: aivcs --store … run show",
-     "aivcs run show [OPTIONS] RUN"),
+    ("run show --store x", "comes before the command: aivcs --store … run show",
+     "aivcs run show [OPTIONS] [RUN]"),
     ("release show bot v1 v2", "unexpected argument 'v2'",
      "aivcs release show [OPTIONS] NAME [TARGET]"),
     ("run log", "missing argument RUN", "aivcs run log [OPTIONS] RUN [KIND] [PAYLOAD...]"),
@@ -56,7 +56,7 @@ HINTS = [
     ("run show zzzzzzzz", 12, "looked in STORE"),
     ("run show reviewer", 12, ("reviewer is an agent; its runs: aivcs run list --agent reviewer "
      "(looked in STORE)")),
-    ("run log noted ID", 12, "RUN stands before KIND (looked in STORE)"),
+    ("run log noted ID", 12, "RUN comes before KIND (looked in STORE)"),
     ("release current revewer", 12, "did you mean reviewer? (looked in STORE)"),
     ("release current team", 12, "did you mean team/bot? (looked in STORE)"),
     ("release history zzz", 12, "the names are reviewer, team/bot (looked in STORE)"),
@@ -68,7 +68,7 @@ HINTS = [
     ("run start --agent a --spec reviewer", 2, "did you mean reviewer@current?"),
     ("run start --agent a --spec prompt.md", 2,
      "prompt.md is a file; store it, and use the digest: aivcs blob put prompt.md"),
-    ("release promote ONE reviewer", 2, "NAME stands before SPEC"),
+    ("release promote ONE reviewer", 2, "NAME comes before SPEC"),
     ("release show reviewer @9", 12, "the newest release is @2 (looked in STORE)"),
     ("blob get 0123456789", 12, "looked in STORE"),
     ("blob get prompt.md", 2,
@@ -109,7 +109,7 @@ def test_in_json_usage_and_hint_are_members(aivcs, words):
     assert json.loads(done.err)["hint"].startswith(f"did you mean {words['ID']}?")
     done = aivcs("run", "--json", "list", code=2)
     assert json.loads(done.err)["usage"] == "aivcs run COMMAND [ARGUMENT...]"
-    assert "stands after the command: aivcs run list --json" in json.loads(done.err)["message"]
+    assert "comes after the command: aivcs run list --json" in json.loads(done.err)["message"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_in_json_usage_and_hint_are_members(aivcs, words):
         (["text"], "write key=text or key:=json"),
         (["{x:1}"], "quote it for the shell: '{\"key\": …}'"),
         (["a:=b"], "for text write a=…"),
-        (["--json"], "stands behind RUN, where nothing is an option: put it before RUN"),
+        (["--json"], "comes after RUN, where nothing is an option: put it before RUN"),
         (["--file", "a=prompt.md"], "put it before RUN"),
     ],
 )
@@ -177,7 +177,7 @@ def test_damage_is_told_once_however_many_filters_meet_it(aivcs, words):
     [
         "release promote bot ONE --label a --label b",
         "run start --agent a --agent b --spec ONE",
-        "spec create --partial --prompts prompt.md --prompts prompt.md",
+        "spec create prompt.md --git-sha a --git-sha b",
         "-C . -C . blob ls",
     ],
 )
@@ -190,9 +190,9 @@ def test_an_option_that_takes_one_value_is_refused_twice(aivcs, words, unchanged
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("run log ID a=b", "KIND is missing: 'a=b' reads as PAYLOAD"),
-        ("run log ID {}", "KIND is missing: '{}' reads as PAYLOAD"),
-        ("run log noted a=b", "RUN is missing: there is no run 'noted', which reads as KIND"),
+        ("run log ID a=b", "KIND is missing: 'a=b' looks like PAYLOAD"),
+        ("run log ID {}", "KIND is missing: '{}' looks like PAYLOAD"),
+        ("run log noted a=b", "RUN is missing: there is no run 'noted', which looks like KIND"),
         ("run log noted", "is a variable unset?"),
         ("run log ID", "KIND is missing: aivcs run log RUN KIND"),
     ],

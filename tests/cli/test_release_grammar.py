@@ -58,7 +58,7 @@ def test_a_label_is_the_spec_of_a_release_of_the_name(aivcs, specs):
         ("spec show coder --to v1", 2, "NAME@LABEL or NAME@SEQ"),
         ("release promote coder THREE --label v2", 15, "or say --move-label"),
         ("release promote coder THREE --notes a --reason b", 2, "is given twice"),
-        ("init -q", 2, "it stands before the command: aivcs -q … init"),
+        ("init -q", 2, "it comes before the command: aivcs -q … init"),
     ],
 )  # fmt: skip
 def test_a_release_written_otherwise_teaches(aivcs, specs, unchanged, line, code, said):

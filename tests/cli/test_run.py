@@ -42,7 +42,7 @@ class TestStart:
     def test_records_what_it_was_told(self, aivcs):
         spec = aivcs.put(b"spec")
         run = aivcs.ok(
-            "run", "start", "--agent", "bot 7", "--spec", spec, "--git-sha", "abc123",
+            "run", "start", "--agent", "bot-7", "--spec", spec, "--git-sha", "abc123",
             "--tag", "branch=main", "--tag", "n:=3", "--tag", 'deep:={"a":[1]}', "--tag", "e=",
         ).text  # fmt: skip
         record = aivcs.record(run)
@@ -52,7 +52,7 @@ class TestStart:
             "spec_digest": spec,
             "metadata": {
                 "git_sha": "abc123",
-                "agent_name": "bot 7",
+                "agent_name": "bot-7",
                 "tags": {"branch": "main", "n": 3, "deep": {"a": [1]}, "e": ""},
             },
             "status": "RUNNING",

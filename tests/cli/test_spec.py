@@ -137,7 +137,8 @@ def test_parts_may_be_missing_unless_all_are_asked_for(aivcs, agent, unchanged):
         assert "--complete" in aivcs(*words, "--partial", code=2).complaint
         assert "--auto" in aivcs("spec", "create", code=2).complaint
         for option in ("--prompts", "--git-sha", "--root"):
-            done = aivcs("spec", "create", *parts(agent), option, "", code=2)
+            words = [*parts(agent)[:-2], option, ""]
+            done = aivcs("spec", "create", *words, code=2)
             assert "empty" in done.complaint
     made = aivcs.ok("spec", "create", *parts(agent, "tools"), "--json").json
     assert list(made) == ["spec_digest", "graph_digest", "prompts_digest", "config_digest"]

@@ -306,10 +306,10 @@ class TestConfig:
             "core.durability": "full",
             "core.lock_timeout": "30",
             "limits.event_bytes": "1048576",
-            "exec.redact": "",
-            "safe.directory": "",
-            "signing.key": "",
-            "signing.allowed_signers": "",
+            "exec.redact": "-",
+            "safe.directory": "-",
+            "signing.key": "-",
+            "signing.allowed_signers": "-",
         }
 
     def test_works_outside_a_store_for_the_users_own(self, outside):

@@ -226,7 +226,7 @@ class TestForce:
         promote = ("release", "promote", "bot", specs[0], "--force")
         assert "--notes" in aivcs(*promote, code=2).complaint
         done = aivcs.ok(*promote, "--notes", "the site is down")
-        assert b"against the policy, and recorded so: require_runs" in done.err
+        assert b"this breaks the policy, and is recorded as forced: require_runs" in done.err
         assert last_release(aivcs)["forced"] is True
         done = aivcs.ok("release", "verify", "bot")
         assert ["@1", "forced", "not proven", "against the rules: the site is down"] in [

@@ -18,8 +18,9 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.backends.fs.blobs import FileCasStore
-from aivcs.commands.blob import blob
-from aivcs.commands.run import run
+from aivcs.commands.blob.pin import pin
+from aivcs.commands.blob.rm import rm
+from aivcs.commands.run.finish import finish
 from aivcs.commands.store import gc
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
 from aivcs.model.run import RunEvent, RunMetadata
@@ -99,7 +100,7 @@ class TestBetweenMarkingAndDeleting:
         assert other.blobs.put(b"wanted") == digest
 
     def pin_it(self, other, digest):
-        blob.pin(other, [digest])
+        pin(other, [digest])
 
     def start_a_run(self, other, digest):
         other.start_run(digest, agent_name="bot")
@@ -110,7 +111,7 @@ class TestBetweenMarkingAndDeleting:
 
     def finish_with_it_a_run_that_was_read(self, other, digest):
         [run_id] = other.runs.list_run_ids()
-        run.finish(other, run_id, state=digest)
+        finish(other, run_id, state=digest)
 
     def promote_it(self, other, digest):
         other.promote("new/bot", digest, by="me")
@@ -151,7 +152,7 @@ class TestBetweenMarkingAndDeleting:
         [wanted] = put_long_ago(repo, b"wanted")
         meanwhile(lambda other: other.start_run(wanted, agent_name="bot"))
         with pytest.raises(ConflictError, match=wanted):
-            blob.remove(repo, [wanted])
+            rm(repo, [wanted])
         assert repo.blobs.contains(wanted)
 
     def test_a_parent_that_is_put_again_keeps_what_it_names(self, repo, meanwhile):
@@ -210,7 +211,7 @@ class TestTheLock:
         [digest] = put_long_ago(repo, b"garbage")
         other = open_repo(lock_timeout=0.05)
         with repo.hold():
-            for remove in (collect, lambda repo: blob.remove(repo, [digest])):
+            for remove in (collect, lambda repo: rm(repo, [digest])):
                 with pytest.raises(LockTimeoutError):
                     remove(other)
         assert repo.blobs.contains(digest)
@@ -226,9 +227,9 @@ class TestTheLock:
                 lambda: other.blobs.put(b"new"),
                 lambda: other.blobs.put_stream(BytesIO(b"x" * (2 << 20))),
                 lambda: other.start_run(digest, agent_name="bot"),
-                lambda: run.finish(other, run_id, state=digest),
+                lambda: finish(other, run_id, state=digest),
                 lambda: other.promote("bot", digest, by="me"),
-                lambda: blob.pin(other, [digest]),
+                lambda: pin(other, [digest]),
             ):
                 with pytest.raises(LockTimeoutError):
                     act()
@@ -244,7 +245,7 @@ class TestTheLock:
             assert other.blobs.contains(digest)
             assert other.runs.append_event(run_id, RunEvent("k")) == 1
             assert collect(other, dry_run=True) == []
-            run.finish(other, run_id)
+            finish(other, run_id)
 
     def test_is_shared_by_any_number(self, repo, open_repo):
         with repo.hold(), open_repo(lock_timeout=0).hold():
@@ -343,7 +344,7 @@ class TestRaces:
             assert [digest for digest in put if not repo.blobs.contains(digest)] == []
             deleted += len(removed)
             kept += MANY - len(removed)
-            blob.remove(repo, digests, force=True)
+            rm(repo, digests, force=True)
         return deleted, kept
 
     def test_a_digest_that_put_returns_is_there(self, open_repo):

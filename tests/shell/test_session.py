@@ -70,7 +70,7 @@ class TestValues:
     def test_a_kind_is_needed_and_is_no_option(self, script):
         _, err = script("aivcs_log; echo $?; aivcs_log ''; echo $?; aivcs_log --seq 5", code=2)
         assert err.count("KIND is missing or empty") == 2
-        assert "KIND '--seq' reads as an option" in err
+        assert "KIND '--seq' looks like an option" in err
         assert script.events == []
 
     def test_zsh_cannot_hand_over_a_nul(self, script):
@@ -212,7 +212,7 @@ class TestWriters:
             "bash -c 'aivcs_log k x'; echo $?"
         )
         assert out.split() == ["0", "0", "0", "2"]
-        assert "PAYLOAD is no JSON" in err
+        assert "PAYLOAD is not JSON" in err
         assert "not found" not in err
         assert sorted(p.get("i", 0) for _, p in script.events) == [0, 1, 2, 3]
 
@@ -224,7 +224,7 @@ class TestRefusals:
         )
         assert script.events == [("a", {}), ("c", {})]
         assert out.split() == ["2", "0"]
-        assert re.fullmatch(r"aivcs: event 2 \(b\) was refused: PAYLOAD is no JSON: .*\n", err)
+        assert re.fullmatch(r"aivcs: event 2 \(b\) was refused: PAYLOAD is not JSON: .*\n", err)
 
     def test_the_shell_that_caused_it_is_told(self, script):
         out, err = script(

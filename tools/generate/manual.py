@@ -89,6 +89,10 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
         ("XDG_CONFIG_DIRS",),
         "Where the system's configuration is, on Linux: in the first folder, by default /etc/xdg.",
     ),
+    (
+        ("SUDO_UID",),
+        "Under sudo, whose store counts as one's own: that of the user who called sudo.",
+    ),
     (("USER", "LOGNAME"), "The user's name, where nothing better is known of who acts."),
 ]  # fmt: skip
 """The variables that are read, those of one purpose together, and what they do."""

@@ -28,8 +28,14 @@ def explain(folder: "Folder", file: str) -> None:
     if name == file[: -len(".jsonl")]:
         return  # a run's, whose name has but one spelling
     try:
-        with open(folder.path(file), "rb") as log:
-            other = chain.members(log.readline(_FIRST_LINE).rstrip(b"\n")).get("name")
+        fd = files.open_file(folder.path(file), os.O_RDONLY)
+        if fd is None:
+            return
+        try:
+            line, _, _ = os.read(fd, _FIRST_LINE).partition(b"\n")
+        finally:
+            files.close(fd)
+        other = chain.members(line).get("name")
         is_alias = (
             isinstance(other, str)
             and other != name

@@ -1,8 +1,7 @@
-"""`aivcs blob` at the terminal."""
+"""Handlers of `aivcs blob`: each calls its command and prints the result."""
 
 import os
 
-from aivcs.commands.blob import blob
 from aivcs.errors import UsageError
 
 TYPE_CHECKING = False
@@ -20,30 +19,38 @@ def put(context: "Context", files: "list[str]", sums: bool, stdin_paths: bool, n
         )
     if null and not stdin_paths:
         raise UsageError("-z goes with --stdin-paths")
+    from aivcs.commands.blob.put import put
+
     repo = context.repository()
     stdin = context.stdin()
     paths: Iterable[str] = files
     if stdin_paths:
-        paths = blob.read_paths(stdin, b"\0" if null else b"\n")
-    for digest, path in blob.put(repo, paths, stdin):
+        from aivcs.commands.blob.input_files import read_paths
+
+        paths = read_paths(stdin, b"\0" if null else b"\n")
+    for digest, path in put(repo, paths, stdin):
         context.write(_sum_line(digest, path) if sums else f"{digest}\n")
 
 
 def get(context: "Context", digest: str, output: "str | None") -> None:
     """Prints the bytes of a blob, or writes them to a file."""
+    from aivcs.commands.blob.get import get, get_to_file
+
     repo = context.repository()
     if output is not None and output != "-":
         if not output:
             raise UsageError("the FILE of -o is empty; is a variable unset?")
-        blob.read_to_file(repo, digest, output)
+        get_to_file(repo, digest, output)
         return
-    for chunk in blob.read(repo, digest):
+    for chunk in get(repo, digest):
         context.write(chunk)
 
 
 def has(context: "Context", digests: "list[str]", as_json: bool) -> int:
-    """Answers by the exit code: 0 if all are there, 1 if not."""
-    answers = blob.has(context.repository(), digests)
+    """Prints nothing without `--json`. Exit code 0: all blobs are stored; 1: one is missing."""
+    from aivcs.commands.blob.has import has
+
+    answers = has(context.repository(), digests)
     if not as_json:
         # To the end, so that every digest is checked for being one.
         return int(sum(not present for _, present in answers) > 0)
@@ -57,33 +64,41 @@ def has(context: "Context", digests: "list[str]", as_json: bool) -> int:
 
 
 def rm(context: "Context", digests: "list[str]", force: bool) -> None:
-    """Removes blobs, and prints nothing."""
-    blob.remove(context.repository(), digests, force=force)
+    """Removes blobs. Prints nothing."""
+    from aivcs.commands.blob.rm import rm
+
+    rm(context.repository(), digests, force=force)
 
 
 def pin(context: "Context", digests: "list[str]") -> None:
-    """Pins blobs, and prints nothing."""
-    blob.pin(context.repository(), digests)
+    """Pins blobs. Prints nothing."""
+    from aivcs.commands.blob.pin import pin
+
+    pin(context.repository(), digests)
 
 
 def unpin(context: "Context", digests: "list[str]") -> None:
-    """Takes pins away, and prints nothing."""
-    blob.unpin(context.repository(), digests)
+    """Removes pins. Prints nothing."""
+    from aivcs.commands.blob.unpin import unpin
+
+    unpin(context.repository(), digests)
 
 
 def ls(context: "Context", prefix: str, long: bool, as_json: bool) -> None:
-    """Prints digests, a line each, or with what is known of each."""
+    """Prints digests, one per line, or one blob per line with its size, age, kind and referrer."""
     if long:
         _ls_long(context, prefix, as_json=as_json)
         return
-    for digest in blob.list_(context.repository(), prefix):
+    from aivcs.commands.blob.ls import ls
+
+    for digest in ls(context.repository(), prefix):
         context.write(f'{{"digest":"{digest}"}}\n' if as_json else f"{digest}\n")
 
 
 def _ls_long(context: "Context", prefix: str, *, as_json: bool) -> None:
     from aivcs.cli.blob import view
     from aivcs.cli.render import output as render
-    from aivcs.commands.blob.ls import list_blobs
+    from aivcs.commands.blob.stored_blobs import list_blobs
 
     found = list_blobs(context.repository(), prefix)
     if as_json:

@@ -7,20 +7,22 @@ COMMANDS = (
     command(
         "blob put",
         "blob.handlers:put",
-        """Store files, and print the digest of each once it is durable.""",
+        """Store files, and print the digest of each when it is safely on disk.""",
         {
             "files": Argument(
-                "FILE", help="The files to store; - is standard input.", many=True, required=False
+                "FILE", help="The files to store; - for standard input.", many=True, required=False
             ),
             "sums": Flag("--sums", help="Print lines for sha256sum -c: DIGEST, two spaces, FILE."),
-            "stdin_paths": Flag("--stdin-paths", help="Read the files' names from standard input."),
+            "stdin_paths": Flag(
+                "--stdin-paths", help="Read file names from standard input, one per line."
+            ),
             "null": Flag("-z", "--null", help="With --stdin-paths: names end in NUL, not newline."),
         },
     ),
     command(
         "blob get",
         "blob.handlers:get",
-        """Print the bytes of a blob, verified.""",
+        """Print the content of a blob, after verifying it.""",
         {
             "digest": Argument("DIGEST", help="A digest, or a unique prefix of 4 or more."),
             "output": Option(
@@ -31,7 +33,7 @@ COMMANDS = (
     command(
         "blob has",
         "blob.handlers:has",
-        """Exit 0 if all of some blobs are stored, 1 if not.""",
+        """Test whether blobs are stored: exit 0 if all are, 1 if not.""",
         {
             "digests": Argument("DIGEST", help="Digests, or unique prefixes.", many=True),
             "as_json": JSON,
@@ -45,14 +47,17 @@ COMMANDS = (
             "digests": Argument("DIGEST", help="Whole digests.", many=True),
             "force": Flag(
                 "--force",
-                help="Remove what is referred to or pinned, with its pin; ignore what is absent.",
+                help=(
+                    "Also remove blobs that are referred to or pinned, and their pins; ignore "
+                    "missing ones."
+                ),
             ),
         },
     ),
     command(
         "blob pin",
         "blob.handlers:pin",
-        """Keep blobs, though nothing may refer to them.""",
+        """Protect blobs from aivcs gc until they are unpinned.""",
         {
             "digests": Argument(
                 "SPEC", help="Digests, unique prefixes, or NAME@current and the like.", many=True
@@ -62,7 +67,7 @@ COMMANDS = (
     command(
         "blob unpin",
         "blob.handlers:unpin",
-        """Take pins away; that a blob is not pinned is no error.""",
+        """Remove pins, so that aivcs gc may delete the blobs. Missing pins are ignored.""",
         {
             "digests": Argument(
                 "SPEC",
@@ -75,18 +80,18 @@ COMMANDS = (
     command(
         "blob ls",
         "blob.handlers:ls",
-        """List digests, in order.
+        """List the digests of all blobs, in order.
 
-        With -l, printed to a pipe: digest, bytes, when it was stored last, kind (spec,
-        tree, folder, policy, json, text, binary or damaged), and the release, run, event,
-        blob or pin that names it.
+        The columns of -l in a pipe: digest, bytes, when it was last stored, kind (spec,
+        tree, folder, policy, json, text, binary or damaged), and the first release, run,
+        event, blob or pin that names it.
         """,
         {
             "prefix": Argument(
-                "PREFIX", help="Only digests that begin with this.", required=False, default=""
+                "PREFIX", help="Only digests with this prefix.", required=False, default=""
             ),
             "long": Flag(
-                "-l", "--long", help="Also their sizes, ages and kinds, and what names each first."
+                "-l", "--long", help="Also print sizes, ages, kinds, and what refers to each blob."
             ),
             "as_json": JSON,
         },
@@ -94,7 +99,7 @@ COMMANDS = (
     command(
         "blob verify",
         "store.handlers:verify_blobs",
-        """Read all blobs and print what is damaged (exit 14), or nothing.""",
+        """Check all blobs and print the damage found (exit 14), or nothing.""",
         {
             "repair": REPAIR,
             "as_json": JSON,

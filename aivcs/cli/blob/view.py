@@ -1,4 +1,4 @@
-"""How a list of blobs looks."""
+"""Formats lists of blobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aivcs.cli.render.table import Column
 from aivcs.cli.render.time_format import age
 
 if TYPE_CHECKING:
-    from aivcs.commands.blob.ls import ListedBlob
+    from aivcs.commands.blob.stored_blobs import ListedBlob
 
 COLUMNS = [
     Column("DIGEST"), Column("BYTES", right=True), Column("AGE", right=True), Column("KIND"),
@@ -28,7 +28,7 @@ def row(blob: ListedBlob) -> list[Cell | str]:
 
 
 def as_json(blob: ListedBlob) -> dict[str, Any]:
-    """Returns the same as a JSON value."""
+    """Returns a listed blob as a JSON value."""
     return {
         "digest": blob.digest,
         "size": blob.size,
@@ -39,7 +39,7 @@ def as_json(blob: ListedBlob) -> dict[str, Any]:
 
 
 def _short(named_by: str) -> str:
-    """What names a blob, digests and run ids as short as elsewhere on a terminal."""
+    """Shortens the digests and run ids in a referrer, as elsewhere on a terminal."""
     *words, last = named_by.split(" ")
     if words[-1:] == ["blob"]:
         last = last[:12]

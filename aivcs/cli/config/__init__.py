@@ -1,1 +1,1 @@
-"""`aivcs config` at the terminal: options."""
+"""`aivcs config` at the terminal: options, handlers."""

@@ -5,13 +5,13 @@ from aivcs.cli.parse.shared_options import JSON
 from aivcs.config.keys import KEYS
 
 _KEY = Argument("KEY", help="A key, as in core.durability.", suggestions=tuple(KEYS))
-_USER = Flag("--user", help="In your own file, not the store's.")
+_USER = Flag("--user", help="Use your own configuration file, not the store's.")
 
 COMMANDS = (
     command(
         "config get",
-        "store.handlers:config_get",
-        """Print the value that holds for a key.""",
+        "config.handlers:get",
+        """Print the effective value of a key.""",
         {
             "key": _KEY,
             "as_json": JSON,
@@ -19,18 +19,18 @@ COMMANDS = (
     ),
     command(
         "config set",
-        "store.handlers:config_set",
-        """Set a key of the store.""",
+        "config.handlers:set_",
+        """Set a key in the store's configuration, or in yours.""",
         {
             "key": _KEY,
-            "value": Argument("VALUE", help="Its new value."),
+            "value": Argument("VALUE", help="The new value."),
             "user": _USER,
         },
     ),
     command(
         "config unset",
-        "store.handlers:config_unset",
-        """Remove a key of the store.""",
+        "config.handlers:unset",
+        """Remove a key from the store's configuration, or from yours.""",
         {
             "key": _KEY,
             "user": _USER,
@@ -38,10 +38,10 @@ COMMANDS = (
     ),
     command(
         "config list",
-        "store.handlers:config_list",
-        """List every key with the value that holds.""",
+        "config.handlers:list_",
+        """List every key with its effective value.""",
         {
-            "show_origin": Flag("--show-origin", help="Say where each value comes from."),
+            "show_origin": Flag("--show-origin", help="Also print where each value comes from."),
             "as_json": JSON,
         },
     ),

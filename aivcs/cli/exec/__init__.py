@@ -1,8 +1,8 @@
-"""`aivcs run exec`: a command between whoever called it and a run.
+"""`aivcs run exec`: runs a command between its caller and the store.
 
-The command is to notice nothing, and neither is its caller: output passes through as it comes,
-signals reach it, its exit code is ours. A thread for each stream reads and writes, one waits for
-signals, one for the command; the main thread decides.
+Neither the command nor its caller notices aivcs: output passes through as it comes, signals reach
+the command, and its exit code is returned. Threads: one per stream copies output, one waits for
+signals, one waits for the command. The main thread decides.
 """
 
 import _thread
@@ -13,8 +13,8 @@ from errno import EAGAIN
 from time import monotonic
 
 from aivcs.cli.exec import process
-from aivcs.cli.exec.pump import Pump
 from aivcs.cli.exec.signals import Witness, stop
+from aivcs.cli.exec.tee import Tee
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
-_PIPE = 1 << 20
-"""Bytes a pipe should hold, so that the command need not wait for each chunk."""
-_BY_JOB_CONTROL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_PIPE_BYTES = 1 << 20
+"""The size of a pipe, in bytes, so that the command need not wait for each chunk."""
+_JOB_CONTROL_SIGNALS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+"""Signals by which the terminal stops a command."""
 
 
 class Outcome:
@@ -37,9 +38,9 @@ class Outcome:
     Attributes:
         exit_code: As shells report it.
         signal: The signal that ended it, or 0.
-        was_told: Whether it was told to end, by SIGINT or SIGTERM.
-        duration_ms: How long it took.
-        failure: Why its output could not all be written, or None.
+        was_told: Whether it was asked to end, by SIGINT or SIGTERM.
+        duration_ms: Its duration in milliseconds.
+        failure: The error that kept output from being written, or None.
         is_interrupted: Whether Ctrl-C on a terminal ended it.
     """
 
@@ -55,11 +56,11 @@ class Outcome:
         self.is_interrupted = False
 
 
-class Execution:
-    """A command whose output passes through here."""
+class CommandRunner:
+    """Runs a command whose output passes through this process."""
 
     def __init__(self, take: "Callable[[str, bytes], None] | None") -> None:
-        """Takes what is given each stream's output as it comes; None leaves output alone."""
+        """Calls `take` with each stream's output as it comes. None: output is not copied."""
         self._take = take
         self._terminal: Terminal | None = None
         self._witness: Witness | None = None
@@ -71,7 +72,7 @@ class Execution:
 
     @property
     def has_session(self) -> bool:
-        """Whether the command has a session of its own, which our terminal's keys do not reach."""
+        """Whether the command has its own session, out of reach of our terminal's keys."""
         return self._terminal is not None and self._terminal.is_keyboard
 
     def run(
@@ -81,18 +82,17 @@ class Execution:
         signals: "Signals",
         started: "Callable[[], None]",
     ) -> Outcome:
-        """Executes a command and returns how it ended, when all of its output is passed on.
+        """Executes a command. Returns how it ended, after all of its output was passed on.
 
         Args:
             argv: The command and its arguments.
             environment: Its environment.
-            signals: Ours, blocked until they can be passed on.
-            started: Called when threads may be started: before, a fork would copy what they were in
-                the midst of.
+            signals: Our signals, blocked until they can be passed on.
+            started: Called once threads may be started: an earlier fork would copy them mid-work.
 
         Raises:
-            StartError: It cannot be executed, or there is no process or thread to be had; nothing
-                was executed then.
+            StartError: The command cannot be executed, or the system has no further process or
+                thread. Nothing was executed.
         """
         terminal = self._terminal
         began = monotonic()
@@ -122,10 +122,10 @@ class Execution:
             os.close(descriptor)
         ended, end = os.pipe()
         try:
-            # All of them before the command is executed: there may be no further thread to be had.
+            # Start all threads before the command: the system may have none left.
             started()
-            pumps = [
-                Pump(source, target, self._taker(stream), ended)
+            tees = [
+                Tee(source, target, self._taker(stream), ended)
                 for stream, source, target in self._routes
             ]
             if terminal and terminal.is_keyboard:
@@ -141,15 +141,15 @@ class Execution:
         outcome.duration_ms = int((monotonic() - began) * 1000)
         os.close(end)
         if terminal:
-            # Not before: a command that has let go of its terminal still has its keys.
+            # Not earlier: a command that has closed its terminal still gets its keys.
             os.close(slave)
-        for pump in pumps:
-            pump.join()
-            outcome.failure = outcome.failure or pump.failure
+        for tee in tees:
+            tee.join()
+            outcome.failure = outcome.failure or tee.failure
         if terminal:
             terminal.leave()
         command.dismiss()  # before the shell has our terminal again, and sets it as it likes
-        # What is left to be stored is nothing that a reader of the output need wait for.
+        # A reader of the output need not wait until the rest is stored.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.close(nowhere)
@@ -161,8 +161,8 @@ class Execution:
 
     def _prepare(
         self, argv: "list[str]", environment: "Mapping[str, str]", signals: "Signals"
-    ) -> process.Command:
-        """Starts the process that is to become the command, and what tells whose signals are."""
+    ) -> process.Child:
+        """Starts the process that will become the command, and the witness of group signals."""
         terminal = self._terminal
         if terminal and terminal.is_keyboard:
             return process.start_session(
@@ -173,24 +173,24 @@ class Execution:
         return process.start(argv, environment, self._descriptors, signals)
 
     def _route(self) -> None:
-        """Decides by which way each stream goes."""
+        """Decides how each stream is passed on: by a pipe, a terminal, or not at all."""
         for target, name in ((1, "stdout"), (2, "stderr")):
             mode = fcntl.fcntl(target, fcntl.F_GETFL) & os.O_ACCMODE
             if mode == os.O_RDONLY:
-                continue  # closed: the command is to find it so
+                continue  # closed, and stays closed for the command
             if not os.isatty(target):
                 source, sink = os.pipe()
                 try:
-                    fcntl.fcntl(source, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
+                    fcntl.fcntl(source, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
                 except OSError:
-                    pass  # a smaller one does, too
+                    pass  # a smaller pipe works, too
                 self._routes.append((name, source, target))
                 self._descriptors[target] = sink
                 continue
             if self._terminal is None:
                 from aivcs.cli.exec.terminal import Terminal
 
-                # Programs that page or ask look for the keyboard where their output goes.
+                # Pagers and prompts read the keyboard from the terminal of their output.
                 is_keyboard = target == 1 and mode == os.O_RDWR
                 self._terminal = Terminal(target, is_keyboard=is_keyboard)
                 self._routes.append(("terminal", self._terminal.master, target))
@@ -203,14 +203,14 @@ class Execution:
         assert take is not None
         return lambda data: take(stream, data)
 
-    def _wait(self, command: process.Command) -> None:
+    def _wait(self, command: process.Child) -> None:
         while True:
             status = command.wait()
             self._inbox.put(("status", status, False))
             if not os.WIFSTOPPED(status):
                 return
 
-    def _watch(self, command: process.Command) -> Outcome:
+    def _watch(self, command: process.Child) -> Outcome:
         """Passes signals on until the command has ended."""
         outcome = Outcome()
         interrupts = 0
@@ -220,7 +220,7 @@ class Execution:
             if what == "signal":
                 outcome.was_told |= number in {signal.SIGINT, signal.SIGTERM}
                 interrupts += by_system and number == signal.SIGINT
-                # Some restore the terminal when they get this, and then stop themselves.
+                # Some programs restore the terminal on this signal, and then stop themselves.
                 is_suspended |= number == signal.SIGTSTP
                 self._relay(command, number, by_system=by_system)
             elif not os.WIFSTOPPED(number):
@@ -229,11 +229,11 @@ class Execution:
                     interrupts = self._terminal.interrupts
                 outcome.is_interrupted = outcome.signal == signal.SIGINT and interrupts > 0
                 return outcome
-            elif command.has_session or is_suspended or os.WSTOPSIG(number) in _BY_JOB_CONTROL:
+            elif command.has_session or is_suspended or os.WSTOPSIG(number) in _JOB_CONTROL_SIGNALS:
                 is_suspended = False
                 self._stop(command)
 
-    def _relay(self, command: process.Command, number: int, *, by_system: bool) -> None:
+    def _relay(self, command: process.Child, number: int, *, by_system: bool) -> None:
         terminal = self._terminal
         if number == signal.SIGWINCH:
             if terminal:
@@ -243,14 +243,14 @@ class Execution:
             return
         if number == signal.SIGCONT and terminal:
             terminal.enter()
-        # What goes to the whole group, as all that the terminal sends, the command has got already.
+        # The command has got already what was sent to the whole group, as by the terminal.
         if command.has_session or not (
             by_system or (self._witness and self._witness.has_seen(number))
         ):
             command.send(number)
 
-    def _stop(self, command: process.Command) -> None:
-        """Stops as the command has; when we go on, so does it."""
+    def _stop(self, command: process.Child) -> None:
+        """Stops this process because the command has stopped, and continues both together."""
         if self._terminal:
             self._terminal.leave()
         stop(whole_group=command.has_session)

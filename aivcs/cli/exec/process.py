@@ -1,8 +1,8 @@
-"""Starts the command, and tells how it fares.
+"""Starts the command and reports its status.
 
-With a terminal of its own the command is not our child but that of a *monitor*, which leads the
-terminal's session: only so can the command be stopped by the terminal, for the system does not
-stop what has no parent in its session to make it go on (an orphaned process group).
+With a terminal of its own, the command is a child of a *session leader*, not of this process. Only
+then can the terminal stop the command: the system does not stop a process in an orphaned process
+group, whose parents are all outside its session.
 """
 
 import _thread
@@ -20,65 +20,68 @@ else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
-"""What `env` and shells exit with if they cannot execute a command."""
-_OURS = 125
-"""What they exit with if it is they who failed."""
+"""The exit codes of `env` and of shells for a command that they cannot execute."""
+_AIVCS_FAILED = 125
+"""The exit code if aivcs itself failed, as of `env` and `timeout`."""
 
 
 class StartError(Exception):
     """The command could not be executed.
 
     Attributes:
-        exit_code: What to exit with.
+        exit_code: The exit code.
     """
 
     def __init__(self, word: str, number: int, *, is_ours: bool = False) -> None:
-        """Takes the first word of the command, what the system said, and whether that was to us."""
+        """Takes the command's first word, the errno, and whether aivcs itself failed."""
         why = os.strerror(number)
         if is_ours and number == errno.EAGAIN:
-            why = "there is no further process or thread to be had (see ulimit -u)"
+            why = "the system has no further process or thread (see ulimit -u)"
         super().__init__(f"cannot execute {word!a}: {why}")
         self.exit_code = _NOT_FOUND if number == errno.ENOENT else _NOT_EXECUTABLE
         if is_ours:
-            self.exit_code = _OURS
+            self.exit_code = _AIVCS_FAILED
 
 
-class Command:
-    """A command that was started, or is about to be.
+class Child:
+    """The process that is, or will become, the command.
 
     Attributes:
         pid: Its process number.
-        has_session: Whether it has a terminal, and so a session and a group, of its own.
+        has_session: Whether it has its own terminal, and so its own session and process group.
     """
 
-    def __init__(self, pid: int, gate: "Gate", monitor: "Monitor | None" = None) -> None:
-        """Takes the process, what it waits at, and its monitor unless it is our own child."""
+    def __init__(self, pid: int, gate: "Gate", leader: "SessionLeader | None" = None) -> None:
+        """Takes the process, its gate, and its session leader unless it is our own child."""
         self.pid = pid
-        self.has_session = monitor is not None
+        self.has_session = leader is not None
         self._gate = gate
-        self._monitor = monitor
+        self._leader = leader
 
     def execute(self) -> int:
-        """Lets the process become the command; returns why it could not (errno), or 0."""
+        """Lets the process become the command. Returns the errno of a failure, or 0."""
         return self._gate.open()
 
     def abandon(self) -> None:
-        """Ends the process, which has not been let become the command."""
+        """Ends the process before it becomes the command."""
         self._gate.abandon()
-        if self._monitor is not None:
-            self._monitor.dismiss()
+        if self._leader is not None:
+            self._leader.dismiss()
         else:
             os.waitpid(self.pid, 0)
 
     def wait(self) -> int:
-        """Returns a status, as `os.waitpid` does, when the command was stopped or has ended.
+        """Returns a status, as `os.waitpid` does, when the command has stopped or ended.
+
+        Other children are reaped as well: as the first process of a container, or after `exec` in a
+        script, this process is the parent of processes that nobody else waits for.
 
         Whatever else becomes our child is reaped: as the first process of a container, or behind
         `exec` in a script, we get children that nobody else would wait for.
         """
-        if self._monitor is not None:
-            number = _read_number(self._monitor.status)
-            # If the monitor was killed, so was its session.
+        if self._leader is not None:
+            number = _read_number(self._leader.status)
+            # If the leader was killed, so was its session.
             return signal.SIGKILL if number is None else number
         while True:
             pid, status = os.waitpid(-1, os.WUNTRACED)
@@ -86,7 +89,7 @@ class Command:
                 return status
 
     def reap(self) -> None:
-        """Reaps what becomes our child, until there is none; for a command that is not our own."""
+        """Reaps all children of this process until none is left. For a command that is not one."""
         try:
             while True:
                 os.waitpid(-1, 0)
@@ -94,36 +97,36 @@ class Command:
             pass
 
     def send(self, number: int) -> None:
-        """Sends a signal to the command; with a session of its own, to its process group."""
+        """Sends a signal to the command, or to its process group if it has a session of its own."""
         try:
             if self.has_session:
                 os.killpg(self.pid, number)
             else:
                 os.kill(self.pid, number)
         except OSError:
-            pass  # it has ended, or is somebody else's by now (setuid)
+            pass  # it has ended, or belongs to another user now (setuid)
 
     def dismiss(self) -> None:
-        """Ends the monitor, if any: our terminal is what it was, and is to be left alone."""
-        if self._monitor is not None:
-            self._monitor.dismiss()
+        """Ends the session leader, if any, and leaves our terminal alone."""
+        if self._leader is not None:
+            self._leader.dismiss()
 
 
-class Monitor:
+class SessionLeader:
     """The leader of the command's session.
 
     Attributes:
-        status: Where it tells of the command.
+        status: The pipe on which it reports the command's status.
     """
 
     def __init__(self, pid: int, status: int, life: int) -> None:
-        """Takes the process, where it tells of the command, and where it notices our end."""
+        """Takes the process, the pipe it reports on, and the pipe by which it notices our end."""
         self.status = status
         self._pid = pid
         self._life = life
 
     def dismiss(self) -> None:
-        """Has it end without a look at our terminal, and returns when it has."""
+        """Ends it without a change to our terminal, and waits until it has ended."""
         try:
             os.write(self._life, b".")
         except BrokenPipeError:
@@ -136,20 +139,20 @@ class Monitor:
 
 
 class Gate:
-    """What keeps a new process from becoming the command until all that records it is there."""
+    """Holds a new process back until everything that records the command is ready."""
 
     def __init__(self) -> None:
-        """Makes it shut."""
+        """Creates a closed gate."""
         self._waits, self._opens = os.pipe()
         self._failed, self._told = os.pipe()
 
     def enter(self) -> None:
-        """Chooses the side of the process that records."""
+        """Takes the side of the recording process."""
         os.close(self._waits)
         os.close(self._told)
 
     def open(self) -> int:
-        """Opens it; returns why the command could not be executed (errno), or 0."""
+        """Opens the gate. Returns the errno if the command could not be executed, or 0."""
         try:
             os.write(self._opens, b".")
         except BrokenPipeError:
@@ -160,18 +163,18 @@ class Gate:
         return int(number or 0)
 
     def abandon(self) -> None:
-        """Leaves it shut for good: who waits at it ends."""
+        """Closes the gate for good: the process that waits at it ends."""
         os.close(self._opens)
         os.close(self._failed)
 
     def wait(self) -> None:
-        """Returns, in the new process, when it is opened; ends the process if it never will be."""
+        """Waits, in the new process, until the gate opens. Ends the process if it never will."""
         os.close(self._opens)
         if not os.read(self._waits, 1):
             os._exit(_NOT_FOUND)
 
-    def tell(self, number: int) -> None:
-        """Tells, from the new process, why it cannot become the command."""
+    def fail(self, number: int) -> None:
+        """Reports, from the new process, the errno of a command that cannot be executed."""
         os.write(self._told, b"%d" % number)
 
 
@@ -180,24 +183,24 @@ def start(
     environment: "Mapping[str, str]",
     descriptors: "Mapping[int, int]",
     signals: "Signals",
-) -> Command:
-    """Starts a process that is our child and, once told to, executes a command.
+) -> Child:
+    """Starts a child process that executes a command when its gate opens.
 
     Args:
         argv: The command and its arguments.
-        environment: Its environment, by which it is searched, too.
-        descriptors: What it gets as 0, 1 and 2, where that is not ours.
-        signals: Ours, which it gets as they were.
+        environment: Its environment; its PATH finds the command.
+        descriptors: Its 0, 1 and 2, where they are not ours.
+        signals: Our signals; the command gets them as we got them.
 
     Raises:
-        OSError: There is no further process to be had.
+        OSError: The system has no further process.
     """
     gate = Gate()
     pid = os.fork()
     if not pid:
         _become(argv, environment, descriptors, signals, gate)
     gate.enter()
-    return Command(pid, gate)
+    return Child(pid, gate)
 
 
 def start_session(
@@ -209,8 +212,8 @@ def start_session(
     slave: int,
     release: "Callable[[], None]",
     kept: int,
-) -> Command:
-    """Starts such a process in a session of its own with a terminal of its own.
+) -> Child:
+    """Starts such a process in its own session with its own terminal.
 
     Args:
         argv: As for `start`.
@@ -223,13 +226,13 @@ def start_session(
         kept: The descriptor that it needs.
 
     Raises:
-        OSError: There is no further process, or thread in it, to be had.
+        OSError: The system has no further process or thread.
     """
     gate = Gate()
     status, tell = os.pipe()
     life, keep = os.pipe()
-    monitor = os.fork()
-    if not monitor:
+    leader = os.fork()
+    if not leader:
         try:
             os.close(keep)
             os.close(status)
@@ -241,14 +244,14 @@ def start_session(
                 os.setpgid(0, 0)
                 os.tcsetpgrp(slave, os.getpid())  # SIGTTOU is blocked
                 _become(argv, environment, descriptors, signals, gate)
-            _monitor(child, tell, life, release, kept)
+            _lead_session(child, tell, life, release, kept)
         finally:
             os._exit(70)
     gate.enter()
     os.close(tell)
     os.close(life)
     pid = _read_number(status)
-    command = Command(pid or 0, gate, Monitor(monitor, status, keep))
+    command = Child(pid or 0, gate, SessionLeader(leader, status, keep))
     # There `keep` is open as long as we live.
     if pid is None:  # never to be used: as a group, 0 would be ours
         command.abandon()
@@ -256,10 +259,10 @@ def start_session(
     return command
 
 
-def _monitor(
+def _lead_session(
     pid: int, tell: int, life: int, release: "Callable[[], None]", kept: int
 ) -> "NoReturn":
-    # A pipe or a terminal ends with the last who has it open: that must not be us.
+    # A pipe or a terminal ends when its last descriptor is closed: this process must not hold it.
     low = 0
     for descriptor in sorted((tell, life, kept)):
         os.closerange(low, descriptor)
@@ -292,7 +295,7 @@ def _become(
     signals: "Signals",
     gate: Gate,
 ) -> "NoReturn":
-    """Makes this process the command when it may, or tells by number why not, and ends it."""
+    """Turns this process into the command when the gate opens. On failure reports the errno."""
     gate.wait()
     number = errno.EINVAL
     try:
@@ -312,7 +315,7 @@ def _become(
     except ValueError:
         number = errno.ENOENT  # an empty word
     finally:
-        gate.tell(number)
+        gate.fail(number)
         os._exit(_NOT_FOUND)
 
 
@@ -327,7 +330,7 @@ def _found(word: str, environment: "Mapping[str, str]") -> str:
 
 
 def _read_number(status: int) -> "int | None":
-    """Returns the next number, of which each has a line; None if no more comes."""
+    """Returns the next number, one per line, or None at the end."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(status, 1)
@@ -338,6 +341,6 @@ def _read_number(status: int) -> "int | None":
 
 
 def exit_code(status: int) -> "tuple[int, int]":
-    """Returns the exit code that shells give for a status, and the signal in it or 0."""
+    """Returns the exit code that shells give for a status, and its signal or 0."""
     code = os.waitstatus_to_exitcode(status)
     return (128 - code, -code) if code < 0 else (code, 0)

@@ -1,6 +1,7 @@
-"""Signals, taken by a thread that waits for them, so that none interrupts anything.
+"""Takes signals in a thread that waits for them, so that none interrupts a system call.
 
-They are blocked for the whole process before the command is started, which gets the mask that was.
+The signals are blocked in the whole process before the command starts. The command gets the mask
+that this process was started with.
 """
 
 import _thread
@@ -18,24 +19,24 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
-TAKEN = {
+FORWARDED = {
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
     signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH,
 }  # fmt: skip
 """The signals that are the command's."""
-_GRACE = 0.05
-"""Seconds that a sender may take who signals us and then our whole process group: timeout(1)."""
-_SAME = 0.1
-"""Seconds in which the same signal to us and to our group is the same one."""
-_ANSWER = 1000
-"""Milliseconds to wait for the witness, which may be stopped."""
+_GROUP_DELAY_S = 0.05
+"""Seconds between a signal to us and to our whole group by one sender, such as timeout(1)."""
+_SAME_SIGNAL_S = 0.1
+"""Seconds within which equal signals to us and to our group count as one."""
+_WITNESS_TIMEOUT_MS = 1000
+"""Milliseconds to wait for an answer of the witness, which may be stopped."""
 
 
 def require_signals() -> None:
-    """Refuses to go on where a signal does not tell who sent it, as on macOS.
+    """Refuses systems where a signal does not tell its sender, such as macOS.
 
     Raises:
-        BackendError: It does not here.
+        BackendError: It does not on this system.
     """
     if not hasattr(signal, "sigwaitinfo"):
         raise BackendError(
@@ -51,37 +52,43 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        """Blocks them; they wait for `listen`."""
+        """Blocks the signals until `listen`."""
         # Not to be stopped when we set the terminal's mode, or give the command the terminal.
-        blocked = {*TAKEN, signal.SIGTTOU}
+        blocked = {*FORWARDED, signal.SIGTTOU}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
         # Some parents have it ignored, and then the system keeps no status for us to wait for.
         self._of_children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def restore(self) -> None:
-        """Makes them in this process, which is to become the command, what they were."""
+        """Restores the signals as this process got them, before it becomes the command."""
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, in its own interest
             signal.signal(ignored, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, self._of_children)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
-    def listen(self, tell: "Callable[[int, bool], None]") -> None:
-        """Tells, in a thread, of each signal, and whether the system itself sent it.
+    def listen(self, report: "Callable[[int, bool], None]") -> None:
+        """Reports each signal, in a thread, and whether the system itself sent it.
+
+        Signals from the keys of a terminal come from the system and reach the whole process group.
 
         What the keys of a terminal send comes from the system, and to the whole process group.
         """
-        _thread.start_new_thread(self._wait, (tell,))
+        _thread.start_new_thread(self._wait, (report,))
 
-    def _wait(self, tell: "Callable[[int, bool], None]") -> None:
+    def _wait(self, report: "Callable[[int, bool], None]") -> None:
         while True:
-            found = signal.sigwaitinfo(TAKEN)
+            found = signal.sigwaitinfo(FORWARDED)
             if found.si_pid == os.getpid() and found.si_code <= 0:
                 continue  # meant for the others of our process group
-            tell(found.si_signo, found.si_code > 0)
+            report(found.si_signo, found.si_code > 0)
 
 
 class Witness:
-    """A process of our group that does nothing but notice what signals the whole group gets.
+    """A process of our group that only notices the signals sent to the whole group.
+
+    Without it, a signal sent to this process alone, which must be passed on to the command, looks
+    the same as one that the command has got already: as a member of the group (timeout, a shell, a
+    CI runner) or of a service (systemd signals every process in it).
 
     Nothing else tells what was sent to us alone, and is to be passed on to the command, from what
     the command has got already: as one of the group (timeout, a shell, the runner of a CI job) or
@@ -89,10 +96,10 @@ class Witness:
     """
 
     def __init__(self) -> None:
-        """Starts it; it ends when this process does.
+        """Starts the process, which ends when this one does.
 
         Raises:
-            OSError: There is no further process to be had.
+            OSError: The system has no further process.
         """
         heard, hears = os.pipe()
         ask, self._asks = os.pipe()
@@ -105,29 +112,31 @@ class Witness:
         self._seen: dict[int, float] = {}
 
     def has_seen(self, number: int) -> bool:
-        """Whether a signal that we just got went to all; waits for those who do one after another.
+        """Whether a signal went to the whole group. Waits for senders that signal one by one.
+
+        A witness that was stopped or killed has seen nothing.
 
         A witness that is stopped or gone has seen nothing.
         """
-        if monotonic() - self._seen.get(number, -_SAME) < _SAME:
+        if monotonic() - self._seen.get(number, -_SAME_SIGNAL_S) < _SAME_SIGNAL_S:
             return True
-        sleep(_GRACE)
+        sleep(_GROUP_DELAY_S)
         try:
             os.write(self._asks, b".")
         except OSError:
             return False
         answers = select.poll()
         answers.register(self._heard, select.POLLIN)
-        while answers.poll(_ANSWER):
+        while answers.poll(_WITNESS_TIMEOUT_MS):
             heard = os.read(self._heard, 256)
-            # It answers by 0, and as a process acts on signals before anything else, behind them.
+            # It answers 0 after its signals: a process handles pending signals first.
             self._seen.update(dict.fromkeys(heard, monotonic()))
             if not heard or 0 in heard:
                 break
-        return monotonic() - self._seen.get(number, -_SAME) < _SAME
+        return monotonic() - self._seen.get(number, -_SAME_SIGNAL_S) < _SAME_SIGNAL_S
 
     def dismiss(self) -> None:
-        """Ends it."""
+        """Ends the witness."""
         os.close(self._asks)
         os.close(self._heard)
         try:
@@ -137,7 +146,7 @@ class Witness:
 
 
 def _witness(ask: int, hears: int) -> "NoReturn":
-    """Writes the number of each signal that arrives, and 0 when it is asked, until nobody can."""
+    """Writes the number of each signal that arrives, and 0 when asked, until nobody reads."""
     try:
         # Where others wait for the end of a pipe it must not be this process that keeps it open.
         low = 0
@@ -147,9 +156,9 @@ def _witness(ask: int, hears: int) -> "NoReturn":
         os.closerange(low, os.sysconf("SC_OPEN_MAX"))
         os.set_blocking(hears, False)
         signal.set_wakeup_fd(hears, warn_on_full_buffer=False)
-        for number in TAKEN:
+        for number in FORWARDED:
             signal.signal(number, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         while os.read(ask, 1):
             os.write(hears, b"\0")
     finally:
@@ -157,7 +166,9 @@ def _witness(ask: int, hears: int) -> "NoReturn":
 
 
 def stop(*, whole_group: bool) -> None:
-    """Stops this process as the terminal would; returns when it goes on.
+    """Stops this process as the terminal would. Returns when it continues.
+
+    Returns at once if nobody could continue it: the system does not stop an orphaned process group.
 
     At once, if nobody could make it go on: the system does not stop an orphaned process group.
 

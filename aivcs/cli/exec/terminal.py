@@ -1,9 +1,9 @@
-"""A terminal for the command, between it and ours.
+"""The command's own terminal, between the command and our terminal.
 
-If our output is a terminal, the command's is the terminal of a session of its own: ours is set to
-raw, what is typed goes there unseen, and the keys that stop or interrupt have their effect there.
-If only our error stream is one, the command keeps our session, our keyboard and our process group;
-the terminal it is given is one for its messages alone.
+If our output is a terminal, the command gets a terminal with a session of its own. Ours is set to
+raw mode: keys are passed on unseen, and stop or interrupt there. If only our error stream is a
+terminal, the command keeps our session, keyboard and process group; its terminal carries only
+messages.
 """
 
 import _thread
@@ -15,24 +15,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_LOOK = 200
-"""Milliseconds between two looks at whether we are in the foreground."""
+_FOREGROUND_POLL_MS = 200
+"""Milliseconds between two checks whether we are in the foreground."""
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
 
 
 class Terminal:
-    """A pseudo-terminal, and ours that it stands for.
+    """A pseudo-terminal, and our terminal that it stands for.
 
     Attributes:
         master: Our side of it.
         slave: The command's side of it.
         is_keyboard: Whether input goes through it, too.
         real: Our terminal.
-        interrupts: How often Ctrl-C was typed.
+        interrupts: The number of typed Ctrl-C.
     """
 
     def __init__(self, real: int, *, is_keyboard: bool) -> None:
-        """Makes one like ours.
+        """Creates a pseudo-terminal with the settings of ours.
 
         Args:
             real: The descriptor of our terminal; kept under another number.
@@ -51,21 +51,21 @@ class Terminal:
         self.resize()
 
     def resize(self) -> None:
-        """Gives it the size of ours."""
+        """Gives the pseudo-terminal the size of ours."""
         try:
             termios.tcsetwinsize(self.master, termios.tcgetwinsize(self.real))
         except OSError:
             pass  # ours has been hung up
 
     def is_foreground(self) -> bool:
-        """Whether our process group is the one that our terminal listens to."""
+        """Whether our process group is in the foreground of our terminal."""
         try:
             return os.tcgetpgrp(self.real) == os.getpgrp()
         except OSError:
             return False
 
     def enter(self) -> None:
-        """Makes ours raw, if input goes through, and if it is ours to change."""
+        """Sets our terminal to raw mode, if input passes through and we are in the foreground."""
         if not self.is_keyboard or not self.is_foreground():
             return
         try:
@@ -76,7 +76,7 @@ class Terminal:
             pass
 
     def leave(self) -> None:
-        """Makes ours again what it was."""
+        """Restores our terminal."""
         if not self._is_raw:
             return
         self._is_raw = False
@@ -84,14 +84,14 @@ class Terminal:
             self.restore()
 
     def restore(self) -> None:
-        """Makes ours what it was, whoever may use it now."""
+        """Restores our terminal, whichever process uses it now."""
         try:
             termios.tcsetattr(self.real, termios.TCSADRAIN, self._saved)
         except (OSError, termios.error):
             pass
 
     def listen(self, ended: int) -> None:
-        """Passes what is typed on, in a thread, until the command has ended."""
+        """Passes typed keys on, in a thread, until the command has ended."""
         _thread.start_new_thread(self._type, (ended,))
 
     def _type(self, ended: int) -> None:
@@ -102,16 +102,16 @@ class Terminal:
         try:
             while True:
                 if not self.is_foreground():
-                    if away.poll(_LOOK):
+                    if away.poll(_FOREGROUND_POLL_MS):
                         return
                     continue
-                ready = dict(here.poll(_LOOK))
+                ready = dict(here.poll(_FOREGROUND_POLL_MS))
                 if ended in ready:
                     return
                 if self.real in ready and self.is_foreground():
                     try:
                         data = os.read(self.real, 4096)
-                    except BlockingIOError:  # somebody else was first
+                    except BlockingIOError:  # another process was first
                         continue
                     if not data:
                         return
@@ -123,7 +123,7 @@ class Terminal:
 
 
 def _raw(saved: "list[Any]") -> "list[Any]":
-    """The mode of a terminal that passes every key on and shows everything as it is."""
+    """Returns a terminal mode that passes every key and shows every byte unchanged."""
     mode = [*saved[:_CC], list(saved[_CC])]
     mode[_IFLAG] &= ~(
         termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR

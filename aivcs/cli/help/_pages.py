@@ -4,111 +4,113 @@ PAGES: "dict[str, str]" = {
     '': """\
 usage: aivcs [-C DIR] [--store PATH] [--lock-timeout SECONDS] [--color auto|always|never] [--table] [--no-pager] [-q] [-V] COMMAND [ARGUMENT...]
 
-Version control for AI agents. What an agent is (blobs), what it did (runs),
-and what is live (releases), in one folder.
+Version control for AI agents. Keeps in one folder what an agent is made of
+(blobs), what it did (runs), and which version is live (releases).
 
-aivcs blob: Contents by their SHA-256: specs, prompts, configs
-  blob put                Store files, and print the digest of each once it is
-                          durable
-  blob get                Print the bytes of a blob, verified
-  blob has                Exit 0 if all of some blobs are stored, 1 if not
+aivcs blob: Store and read contents by their SHA-256: prompts, configs, specs
+  blob put                Store files, and print the digest of each when it is
+                          safely on disk
+  blob get                Print the content of a blob, after verifying it
+  blob has                Test whether blobs are stored: exit 0 if all are, 1
+                          if not
   blob rm                 Remove blobs that nothing refers to
-  blob pin                Keep blobs, though nothing may refer to them
-  blob unpin              Take pins away; that a blob is not pinned is no error
-  blob ls                 List digests, in order
-  blob verify             Read all blobs and print what is damaged (exit 14),
+  blob pin                Protect blobs from aivcs gc until they are unpinned
+  blob unpin              Remove pins, so that aivcs gc may delete the blobs
+  blob ls                 List the digests of all blobs, in order
+  blob verify             Check all blobs and print the damage found (exit 14),
                           or nothing
 
-aivcs spec: What an agent is made of
-  spec create             Store the files of an agent and the spec that names
-                          them, and print its digest
-  spec list               List the specs that aivcs spec create made, newest
+aivcs spec: Describe what an agent is made of, and compare versions
+  spec create             Store an agent's files and a spec that names them,
+                          and print the spec's digest
+  spec list               List the specs made by aivcs spec create, newest
                           first
-  spec show               Show what a spec is made of: its parts, their files,
-                          sizes and digests
-  spec checkout           Write the files of a spec below DIR, where they were
-                          below the root
-  spec diff               Show what differs between two specs: their fields,
-                          and the text of each changed file
+  spec show               Show the parts of a spec with their files, sizes and
+                          digests
+  spec checkout           Write the files of a spec into a folder, at their
+                          original relative paths
+  spec diff               Show the differences of two specs: their fields, and
+                          the text of each changed file
 
-aivcs run: The ledger of executions: what an agent did
-  run start               Start a run, and print its id
+aivcs run: Record what agents did, and read it back
+  run start               Start a run and print its id
   run exec                Execute a command as a run: record its start, its
                           output and its end
-  run log                 Append an event to a run, or many
-  run finish              End a run; afterwards it never changes again
-  run show                Show a run as it stands; on a terminal also what it
-                          did, step by step
-  run events              Print the events of a run, in order
+  run log                 Append an event, or a stream of events, to a run
+  run finish              End a run
+  run show                Show the record of a run; on a terminal also its
+                          steps
+  run events              Print the events of a run, in order of their sequence
+                          numbers
   run list                List runs, newest first
-  run stats               Tell how the runs of each agent went: how many, how
-                          they ended, how long they took
-  run diff                Compare two runs: how they ended, and which tools
-                          they called differently
-  run reap                End runs whose owner (--owner-pid) is gone as failed,
-                          and print their ids
-  run verify              Read all runs and print what is damaged (exit 14), or
-                          nothing
+  run stats               Show figures of each agent's runs: numbers, success
+                          rate, durations
+  run diff                Compare two runs: how they ended, and which tool
+                          calls differ
+  run reap                End runs whose owner process has died, as failed, and
+                          print their ids
+  run verify              Check all runs and print the damage found (exit 14),
+                          or nothing
 
-aivcs release: What is live under each name, and its history
-  release promote         Make a spec live, and print its digest
+aivcs release: Decide which version of an agent is live, and see its history
+  release promote         Make a spec live under a name, and print its digest
   release rollback        Make an earlier release live again, and print its
                           digest
-  release block           Mark a spec as bad under a name: it cannot become
+  release block           Block a spec under a name, so that it cannot become
                           live there
-  release unblock         Take a block back, and print the digest
-  release current         Print the digest that is live
-  release history         Print every release and rollback of a name, newest
-                          first, and what has become of it
-  release show            Print everything that is said about a release:
-                          evidence, blocks, signatures, policy
-  release diff            Compare two releases: their specs, as spec diff does,
-                          and a run of each, as run diff does
-  release list            List what is live under each name
-  release verify          Read all releases and print what is damaged (exit
+  release unblock         End the block of a spec, and print its digest
+  release current         Print the digest of the live release of a name
+  release history         Print every release and rollback of a name with its
+                          present state, newest first
+  release show            Print all details of a release: evidence, blocks,
+                          signatures, policy
+  release diff            Compare two releases: their specs, and a run of each
+  release list            List the live release of each name
+  release verify          Check all releases and print the damage found (exit
                           14), or nothing
   release sign            Sign a release with an SSH key, and record the
                           signature
-  release provenance      Print what a release was made of: an in-toto
-                          statement with SLSA provenance, as JSON
+  release provenance      Print the origin of a release as JSON: an in-toto
+                          statement with SLSA provenance
 
-aivcs config: Settings of a store, and yours
-  config get              Print the value that holds for a key
-  config set              Set a key of the store
-  config unset            Remove a key of the store
-  config list             List every key with the value that holds
+aivcs config: Read and change settings, of a store or your own
+  config get              Print the effective value of a key
+  config set              Set a key in the store's configuration, or in yours
+  config unset            Remove a key from the store's configuration, or from
+                          yours
+  config list             List every key with its effective value
 
 the whole store, and the shell
-  init                    Make a store, and print its path
-  status                  Show a store at a glance: blobs, runs by status,
-                          releases
-  verify                  Read all of the store and print what is damaged (exit
-                          14), or nothing
+  init                    Create a store and print its path
+  status                  Show an overview of the store: blobs, runs by status,
+                          live releases
+  verify                  Check the whole store and print the damage found
+                          (exit 14), or nothing
   gc                      Delete old blobs that nothing refers to, and print
                           their digests and sizes
-  head                    Print a digest that stands for all logs as they are
-                          now
-  shell-init              Print shell functions that log events without a
-                          process for each
-  help                    Show the manual of a command, or a list of all
+  head                    Print one digest that proves the present state of all
+                          logs
+  shell-init              Print shell functions that log events without
+                          starting a process for each
+  help                    Show the manual of a command, or the list of all
                           commands
-  completion              Print the completion of a shell: commands, options,
-                          and names of what is in the store
+  completion              Print a shell's completion of commands, options, and
+                          names in the store
 
 options, which stand before the command
-  -C DIR                  Go to this folder first.
-  --store PATH            The store: the folder that holds the file named
-                          format. Default: $AIVCS_STORE, else .aivcs here or in
-                          the nearest folder above.
-  --lock-timeout SECONDS  How long to wait for another process. Default:
-                          $AIVCS_LOCK_TIMEOUT, else 30.
+  -C DIR                  Run as if started in this folder.
+  --store PATH            The store: the folder with the file named format.
+                          Default: $AIVCS_STORE, else .aivcs here or in the
+                          nearest parent folder.
+  --lock-timeout SECONDS  How long to wait for a lock that another process
+                          holds. Default: $AIVCS_LOCK_TIMEOUT, else 30.
   --color auto|always|never Use colour. Default: auto, which respects NO_COLOR.
-                          With always, output is written for a person in a
-                          pipe, too.
-  --table                 Write for a person, as on a terminal, into a pipe or
-                          a file, too.
+                          With always, output in a pipe is formatted as on a
+                          terminal, too.
+  --table                 Print tables as on a terminal, also into a pipe or a
+                          file.
   --no-pager              Never pass long output through a pager.
-  -q, --quiet             Print nothing on standard error but errors.
+  -q, --quiet             Print only errors on standard error.
   -V, --version           Print the version.
   -h, --help              Print help.
 
@@ -125,49 +127,50 @@ SYNOPSIS
 DESCRIPTION
     Version control for AI agents.
 
-    What an agent is (blobs), what it did (runs), and what is live (releases),
-    in one folder.
+    Keeps in one folder what an agent is made of (blobs), what it did (runs),
+    and which version is live (releases).
 
     aivcs init
-        Make a store, and print its path.
+        Create a store and print its path.
 
     aivcs status
-        Show a store at a glance: blobs, runs by status, releases.
+        Show an overview of the store: blobs, runs by status, live releases.
 
     aivcs verify
-        Read all of the store and print what is damaged (exit 14), or nothing.
+        Check the whole store and print the damage found (exit 14), or nothing.
 
     aivcs gc
         Delete old blobs that nothing refers to, and print their digests and
         sizes.
 
     aivcs head
-        Print a digest that stands for all logs as they are now.
+        Print one digest that proves the present state of all logs.
 
     aivcs shell-init
-        Print shell functions that log events without a process for each.
+        Print shell functions that log events without starting a process for
+        each.
 
     aivcs help
-        Show the manual of a command, or a list of all commands.
+        Show the manual of a command, or the list of all commands.
 
     aivcs completion
-        Print the completion of a shell: commands, options, and names of what
-        is in the store.
+        Print a shell's completion of commands, options, and names in the
+        store.
 
     aivcs blob
-        Contents by their SHA-256: specs, prompts, configs.
+        Store and read contents by their SHA-256: prompts, configs, specs.
 
     aivcs spec
-        What an agent is made of.
+        Describe what an agent is made of, and compare versions.
 
     aivcs run
-        The ledger of executions: what an agent did.
+        Record what agents did, and read it back.
 
     aivcs release
-        What is live under each name, and its history.
+        Decide which version of an agent is live, and see its history.
 
     aivcs config
-        Settings of a store, and yours.
+        Read and change settings, of a store or your own.
 
 THE STORE
     A store is a folder named .aivcs, made by aivcs init. It is found by
@@ -203,28 +206,28 @@ OUTPUT
 
 OPTIONS
     -C DIR
-        Go to this folder first.
+        Run as if started in this folder.
 
     --store PATH
-        The store: the folder that holds the file named format. Default:
-        $AIVCS_STORE, else .aivcs here or in the nearest folder above.
+        The store: the folder with the file named format. Default:
+        $AIVCS_STORE, else .aivcs here or in the nearest parent folder.
 
     --lock-timeout SECONDS
-        How long to wait for another process. Default: $AIVCS_LOCK_TIMEOUT,
-        else 30.
+        How long to wait for a lock that another process holds. Default:
+        $AIVCS_LOCK_TIMEOUT, else 30.
 
     --color auto|always|never
         Use colour. Default: auto, which respects NO_COLOR. With always, output
-        is written for a person in a pipe, too.
+        in a pipe is formatted as on a terminal, too.
 
     --table
-        Write for a person, as on a terminal, into a pipe or a file, too.
+        Print tables as on a terminal, also into a pipe or a file.
 
     --no-pager
         Never pass long output through a pager.
 
     -q, --quiet
-        Print nothing on standard error but errors.
+        Print only errors on standard error.
 
     -V, --version
         Print the version.
@@ -290,6 +293,10 @@ ENVIRONMENT
         Where the system's configuration is, on Linux: in the first folder, by
         default /etc/xdg.
 
+    SUDO_UID
+        Under sudo, whose store counts as one's own: that of the user who
+        called sudo.
+
     USER, LOGNAME
         The user's name, where nothing better is known of who acts.
 
@@ -352,22 +359,22 @@ EXAMPLES
         aivcs run log @ tool_called name=search results:=12
 """,
     'init': """\
-aivcs init - make a store, and print its path
+aivcs init - create a store and print its path
 
 SYNOPSIS
     aivcs init [--shared] [--private] [DIR]
 
 DESCRIPTION
-    Make a store, and print its path. Running it again is harmless.
+    Create a store and print its path. Running it again is harmless.
 
-    Who may read and write it is kept for all that is made in it later.
+    Later files in the store get the same permissions.
 
-    DIR The folder that gets a store, DIR/.aivcs. Default: here, or where
-        --store or $AIVCS_STORE says that it is.
+    DIR The folder for the store, DIR/.aivcs. Default: the current folder, or
+        the place that --store or $AIVCS_STORE names.
 
 OPTIONS
     --shared
-        Let the folder's group write.
+        Let the folder's group read and write.
 
     --private
         Let nobody else read or write. Default: as the umask says.
@@ -399,17 +406,18 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'status': """\
-aivcs status - show a store at a glance: blobs, runs by status, releases
+aivcs status - show an overview of the store: blobs, runs by status, live
+releases
 
 SYNOPSIS
     aivcs status [--json]
 
 DESCRIPTION
-    Show a store at a glance: blobs, runs by status, releases.
+    Show an overview of the store: blobs, runs by status, live releases.
 
 OPTIONS
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -431,39 +439,38 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'verify': """\
-aivcs verify - read all of the store and print what is damaged (exit 14), or
+aivcs verify - check the whole store and print the damage found (exit 14), or
 nothing
 
 SYNOPSIS
     aivcs verify [--head DIGEST] [--head-signature FILE] [--repair] [--json]
 
 DESCRIPTION
-    Read all of the store and print what is damaged (exit 14), or nothing.
+    Check the whole store and print the damage found (exit 14), or nothing.
 
-    Without --head it is compared with the newest manifest that aivcs head has
-    pinned in it: so a log that was deleted or cut since is found. What nobody
-    took a head of can vanish unseen.
+    Without --head, the store is compared with the newest heads manifest pinned
+    in it by aivcs head. This finds logs that were deleted or truncated since.
+    Lines newer than every head can be lost unseen.
 
-    Also printed, as notices that leave the exit code at 0, are what crashes
-    left and what is missing: specs that runs and releases name, files of
-    events, and whatever is named by a spec that is live, or by what that
-    names. Missing blobs that are pinned are damage.
+    Leftovers of crashes and missing blobs are printed as notices, and leave
+    the exit code at 0: specs of runs and releases, files of events, and the
+    parts of live specs. A missing blob that is pinned is damage.
 
 OPTIONS
     --head DIGEST
-        Require what aivcs head printed once: every log must still have the
-        line it had, and may have grown. Repeatable.
+        Compare the store with a digest that aivcs head printed earlier: every
+        log must still have the lines it had then. Repeatable.
 
     --head-signature FILE
-        Require of the one --head that an allowed signer signed it: what aivcs
-        head --sign printed once.
+        Require a signature of the --head by an allowed signer: a file with the
+        output of aivcs head --sign.
 
     --repair
-        Repair what can be repaired without a doubt. What has to give way is
-        kept in damaged/; a log whose chain is broken is left as it is.
+        Repair damage that has only one possible repair. Replaced bytes are
+        kept in damaged/; a log with a broken chain is left unchanged.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -503,19 +510,20 @@ SYNOPSIS
 DESCRIPTION
     Delete old blobs that nothing refers to, and print their digests and sizes.
 
-    A blob is kept if a run, a release, a pin or a blob that is kept itself
-    mentions its digest: any 64 hexadecimal digits between other characters, in
-    JSON or in any other text. What was put a short while ago is kept, too.
+    A blob is kept if its digest is mentioned by a run, a release, a pin or
+    another kept blob. A mention is any 64 hexadecimal digits between other
+    characters, in JSON or in any other text. Recently stored blobs are kept,
+    too.
 
 OPTIONS
     --grace DURATION
-        Keep what was put since: 0s, 30m, 12h, 2d, 2w. Default: 2w.
+        Keep blobs stored within this time: 0s, 30m, 12h, 2d, 2w. Default: 2w.
 
     --dry-run
-        Print what would be deleted, and delete nothing.
+        Print the blobs that would be deleted, and delete nothing.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -540,28 +548,28 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'head': """\
-aivcs head - print a digest that stands for all logs as they are now
+aivcs head - print one digest that proves the present state of all logs
 
 SYNOPSIS
     aivcs head [--sign] [--signing-key FILE] [--json]
 
 DESCRIPTION
-    Print a digest that stands for all logs as they are now.
+    Print one digest that proves the present state of all logs.
 
-    It is of a manifest that is stored and pinned. Kept elsewhere, it lets
-    aivcs verify --head find out whether a log was cut short or written anew
-    since.
+    The digest names a manifest with the last hash of every log, stored and
+    pinned as a blob. Keep the digest elsewhere: aivcs verify --head then finds
+    any log that was truncated or rewritten later.
 
 OPTIONS
     --sign
-        Print below it a signature of it, by an SSH key.
+        Also print a signature of the digest, made with an SSH key.
 
     --signing-key FILE
         The SSH key, or its public half if ssh-agent has it. Default:
         signing.key of your configuration.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -586,23 +594,23 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'shell-init': """\
-aivcs shell-init - print shell functions that log events without a process for
-each
+aivcs shell-init - print shell functions that log events without starting a
+process for each
 
 SYNOPSIS
     aivcs shell-init [SHELL]
 
 DESCRIPTION
-    Print shell functions that log events without a process for each.
+    Print shell functions that log events without starting a process for each.
 
-    After eval "$(aivcs shell-init)", aivcs_log KIND PAYLOAD... hands an event
+    After eval "$(aivcs shell-init)", aivcs_log KIND PAYLOAD... passes an event
     of the run in $AIVCS_RUN to a background process. aivcs_flush returns 0
-    once everything handed over is durable, and fails naming the event if one
-    was refused; the end of the script does the same. aivcs_finish OPTIONS...
-    flushes and ends the run: put it into an EXIT trap.
+    when all of these events are safely on disk; if one was refused, it fails
+    and names the event. The end of the script flushes, too. aivcs_finish
+    OPTIONS... flushes and ends the run: call it in an EXIT trap.
 
     SHELL
-        bash or zsh; the text serves both.
+        bash or zsh; both get the same functions.
 
 OPTIONS
     -h, --help
@@ -631,20 +639,20 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'help': """\
-aivcs help - show the manual of a command, or a list of all commands
+aivcs help - show the manual of a command, or the list of all commands
 
 SYNOPSIS
     aivcs help [COMMAND...]
 
 DESCRIPTION
-    Show the manual of a command, or a list of all commands.
+    Show the manual of a command, or the list of all commands.
 
-    On a terminal that is its man page; anywhere else, or without man, the same
-    as plain text.
+    On a terminal with man, this is the man page; otherwise the same as plain
+    text.
 
     COMMAND...
-        Its words, such as run log; or aivcs, for what all commands have in
-        common.
+        The words of the command, such as run log; or aivcs, for what all
+        commands share.
 
 OPTIONS
     -h, --help
@@ -670,19 +678,19 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'completion': """\
-aivcs completion - print the completion of a shell: commands, options, and
-names of what is in the store
+aivcs completion - print a shell's completion of commands, options, and names
+in the store
 
 SYNOPSIS
     aivcs completion SHELL
 
 DESCRIPTION
-    Print the completion of a shell: commands, options, and names of what is in
-    the store.
+    Print a shell's completion of commands, options, and names in the store.
 
-    To load it at each start, write into ~/.bashrc or ~/.zshrc (there behind
-    compinit): eval "$(aivcs completion bash)", or zsh. For fish, once: aivcs
-    completion fish > ~/.config/fish/completions/aivcs.fish
+    To load it at each start, add to ~/.bashrc: eval "$(aivcs completion
+    bash)". For zsh, add to ~/.zshrc after compinit: eval "$(aivcs completion
+    zsh)". For fish, run once: aivcs completion fish >
+    ~/.config/fish/completions/aivcs.fish
 
     SHELL
         bash, zsh or fish.
@@ -712,37 +720,37 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob': """\
-aivcs blob - contents by their SHA-256: specs, prompts, configs
+aivcs blob - store and read contents by their SHA-256: prompts, configs, specs
 
 SYNOPSIS
     aivcs blob COMMAND [ARGUMENT...]
 
 DESCRIPTION
-    Contents by their SHA-256: specs, prompts, configs.
+    Store and read contents by their SHA-256: prompts, configs, specs.
 
     aivcs blob put
-        Store files, and print the digest of each once it is durable.
+        Store files, and print the digest of each when it is safely on disk.
 
     aivcs blob get
-        Print the bytes of a blob, verified.
+        Print the content of a blob, after verifying it.
 
     aivcs blob has
-        Exit 0 if all of some blobs are stored, 1 if not.
+        Test whether blobs are stored: exit 0 if all are, 1 if not.
 
     aivcs blob rm
         Remove blobs that nothing refers to.
 
     aivcs blob pin
-        Keep blobs, though nothing may refer to them.
+        Protect blobs from aivcs gc until they are unpinned.
 
     aivcs blob unpin
-        Take pins away; that a blob is not pinned is no error.
+        Remove pins, so that aivcs gc may delete the blobs.
 
     aivcs blob ls
-        List digests, in order.
+        List the digests of all blobs, in order.
 
     aivcs blob verify
-        Read all blobs and print what is damaged (exit 14), or nothing.
+        Check all blobs and print the damage found (exit 14), or nothing.
 
 OPTIONS
     -h, --help
@@ -766,23 +774,24 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob put': """\
-aivcs blob put - store files, and print the digest of each once it is durable
+aivcs blob put - store files, and print the digest of each when it is safely on
+disk
 
 SYNOPSIS
     aivcs blob put [--sums] [--stdin-paths] [-z] [FILE...]
 
 DESCRIPTION
-    Store files, and print the digest of each once it is durable.
+    Store files, and print the digest of each when it is safely on disk.
 
     FILE...
-        The files to store; - is standard input.
+        The files to store; - for standard input.
 
 OPTIONS
     --sums
         Print lines for sha256sum -c: DIGEST, two spaces, FILE.
 
     --stdin-paths
-        Read the files' names from standard input.
+        Read file names from standard input, one per line.
 
     -z, --null
         With --stdin-paths: names end in NUL, not newline.
@@ -815,13 +824,13 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob get': """\
-aivcs blob get - print the bytes of a blob, verified
+aivcs blob get - print the content of a blob, after verifying it
 
 SYNOPSIS
     aivcs blob get [-o FILE] DIGEST
 
 DESCRIPTION
-    Print the bytes of a blob, verified.
+    Print the content of a blob, after verifying it.
 
     DIGEST
         A digest, or a unique prefix of 4 or more.
@@ -859,20 +868,20 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob has': """\
-aivcs blob has - exit 0 if all of some blobs are stored, 1 if not
+aivcs blob has - test whether blobs are stored: exit 0 if all are, 1 if not
 
 SYNOPSIS
     aivcs blob has [--json] DIGEST...
 
 DESCRIPTION
-    Exit 0 if all of some blobs are stored, 1 if not.
+    Test whether blobs are stored: exit 0 if all are, 1 if not.
 
     DIGEST...
         Digests, or unique prefixes.
 
 OPTIONS
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -911,8 +920,8 @@ DESCRIPTION
 
 OPTIONS
     --force
-        Remove what is referred to or pinned, with its pin; ignore what is
-        absent.
+        Also remove blobs that are referred to or pinned, and their pins;
+        ignore missing ones.
 
     -h, --help
         Print help.
@@ -937,13 +946,13 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob pin': """\
-aivcs blob pin - keep blobs, though nothing may refer to them
+aivcs blob pin - protect blobs from aivcs gc until they are unpinned
 
 SYNOPSIS
     aivcs blob pin SPEC...
 
 DESCRIPTION
-    Keep blobs, though nothing may refer to them.
+    Protect blobs from aivcs gc until they are unpinned.
 
     SPEC...
         Digests, unique prefixes, or NAME@current and the like.
@@ -972,13 +981,14 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob unpin': """\
-aivcs blob unpin - take pins away; that a blob is not pinned is no error
+aivcs blob unpin - remove pins, so that aivcs gc may delete the blobs
 
 SYNOPSIS
     aivcs blob unpin SPEC...
 
 DESCRIPTION
-    Take pins away; that a blob is not pinned is no error.
+    Remove pins, so that aivcs gc may delete the blobs. Missing pins are
+    ignored.
 
     SPEC...
         Digests, unique prefixes, or NAME@current and the like.
@@ -1004,27 +1014,27 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob ls': """\
-aivcs blob ls - list digests, in order
+aivcs blob ls - list the digests of all blobs, in order
 
 SYNOPSIS
     aivcs blob ls [-l] [--json] [PREFIX]
 
 DESCRIPTION
-    List digests, in order.
+    List the digests of all blobs, in order.
 
-    With -l, printed to a pipe: digest, bytes, when it was stored last, kind
-    (spec, tree, folder, policy, json, text, binary or damaged), and the
+    The columns of -l in a pipe: digest, bytes, when it was last stored, kind
+    (spec, tree, folder, policy, json, text, binary or damaged), and the first
     release, run, event, blob or pin that names it.
 
     PREFIX
-        Only digests that begin with this.
+        Only digests with this prefix.
 
 OPTIONS
     -l, --long
-        Also their sizes, ages and kinds, and what names each first.
+        Also print sizes, ages, kinds, and what refers to each blob.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -1052,22 +1062,22 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob verify': """\
-aivcs blob verify - read all blobs and print what is damaged (exit 14), or
+aivcs blob verify - check all blobs and print the damage found (exit 14), or
 nothing
 
 SYNOPSIS
     aivcs blob verify [--repair] [--json]
 
 DESCRIPTION
-    Read all blobs and print what is damaged (exit 14), or nothing.
+    Check all blobs and print the damage found (exit 14), or nothing.
 
 OPTIONS
     --repair
-        Repair what can be repaired without a doubt. What has to give way is
-        kept in damaged/; a log whose chain is broken is left as it is.
+        Repair damage that has only one possible repair. Replaced bytes are
+        kept in damaged/; a log with a broken chain is left unchanged.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -1091,29 +1101,30 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'spec': """\
-aivcs spec - what an agent is made of
+aivcs spec - describe what an agent is made of, and compare versions
 
 SYNOPSIS
     aivcs spec COMMAND [ARGUMENT...]
 
 DESCRIPTION
-    What an agent is made of.
+    Describe what an agent is made of, and compare versions.
 
     aivcs spec create
-        Store the files of an agent and the spec that names them, and print its
+        Store an agent's files and a spec that names them, and print the spec's
         digest.
 
     aivcs spec list
-        List the specs that aivcs spec create made, newest first.
+        List the specs made by aivcs spec create, newest first.
 
     aivcs spec show
-        Show what a spec is made of: its parts, their files, sizes and digests.
+        Show the parts of a spec with their files, sizes and digests.
 
     aivcs spec checkout
-        Write the files of a spec below DIR, where they were below the root.
+        Write the files of a spec into a folder, at their original relative
+        paths.
 
     aivcs spec diff
-        Show what differs between two specs: their fields, and the text of each
+        Show the differences of two specs: their fields, and the text of each
         changed file.
 
 OPTIONS
@@ -1138,8 +1149,8 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'spec create': """\
-aivcs spec create - store the files of an agent and the spec that names them,
-and print its digest
+aivcs spec create - store an agent's files and a spec that names them, and
+print the spec's digest
 
 SYNOPSIS
     aivcs spec create [--auto] [--prompts PATH] [--tools PATH] [--config PATH]
@@ -1147,55 +1158,57 @@ SYNOPSIS
             [--complete] [--partial] [--json] [PATH...]
 
 DESCRIPTION
-    Store the files of an agent and the spec that names them, and print its
+    Store an agent's files and a spec that names them, and print the spec's
     digest.
 
     The same files give the same digest. Files keep their paths, so that aivcs
-    spec checkout puts them back where they were. What git ignores is left out
-    of folders, and *.local.* and .env of everything.
+    spec checkout restores them. Files that git ignores are left out of
+    folders; *.local.* and .env are always left out.
 
     PATH...
-        Files, or folders with all files in them; which part each file is, is
-        told from its path.
+        Files, or folders with all their files. The path of a file decides its
+        part: prompts, tools, config or graph.
 
 OPTIONS
     --auto
-        Take what lies where agents look (AGENTS.md, CLAUDE.md, .claude/,
-        .mcp.json …), and say what was taken and what was left out.
+        Take the files that agents read (AGENTS.md, CLAUDE.md, .claude/,
+        .mcp.json …), and print which were taken and which were left out.
 
     --prompts PATH
-        What it is told. A file, or a folder with all files in it; repeatable.
+        The agent's prompts. A file, or a folder with all its files;
+        repeatable.
 
     --tools PATH
-        What it can do. A file, or a folder with all files in it; repeatable.
+        The agent's tools. A file, or a folder with all its files; repeatable.
 
     --config PATH
-        How it is set up. A file, or a folder with all files in it; repeatable.
+        The agent's configuration. A file, or a folder with all its files;
+        repeatable.
 
     --graph PATH
-        How its steps hang together. A file, or a folder with all files in it;
+        The graph of the agent's steps. A file, or a folder with all its files;
         repeatable.
 
     --git-sha SHA
-        Also the commit of the code. HEAD is $GITHUB_SHA, $CI_COMMIT_SHA,
-        $GIT_COMMIT, or that of the git repository around.
+        Add the commit of the code to the spec. HEAD means $GITHUB_SHA,
+        $CI_COMMIT_SHA, $GIT_COMMIT, or HEAD of the surrounding git repository.
 
     --root DIR
-        The folder below which files keep their paths. Default: the nearest one
-        above with .git or .aivcs, else the working directory.
+        The folder that the stored paths are relative to. Default: the nearest
+        parent folder with .git or .aivcs, else the working directory.
 
     --exclude PATTERN
-        Leave out what a pattern of .gitignore fits. Repeatable; .aivcsignore
-        has such patterns, too.
+        Leave out files that match this pattern, as in .gitignore. Repeatable.
+        A file .aivcsignore has such patterns, too.
 
     --complete
         Refuse a spec without all four parts (exit 2).
 
     --partial
-        Accept that parts are missing; it is accepted anyway.
+        Accept missing parts; this is the default.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -1230,23 +1243,23 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'spec list': """\
-aivcs spec list - list the specs that aivcs spec create made, newest first
+aivcs spec list - list the specs made by aivcs spec create, newest first
 
 SYNOPSIS
     aivcs spec list [-n N] [--json]
 
 DESCRIPTION
-    List the specs that aivcs spec create made, newest first.
+    List the specs made by aivcs spec create, newest first.
 
-    Printed to a pipe: digest, when it was stored last, parts, commit, and the
-    releases of it.
+    The columns in a pipe: digest, when it was last stored, parts, commit,
+    releases.
 
 OPTIONS
     -n N
-        At most N.
+        At most N specs.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -1268,21 +1281,20 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'spec show': """\
-aivcs spec show - show what a spec is made of: its parts, their files, sizes
-and digests
+aivcs spec show - show the parts of a spec with their files, sizes and digests
 
 SYNOPSIS
     aivcs spec show [--json] SPEC
 
 DESCRIPTION
-    Show what a spec is made of: its parts, their files, sizes and digests.
+    Show the parts of a spec with their files, sizes and digests.
 
     SPEC
         A digest, or NAME@current, NAME@SEQ or NAME@LABEL.
 
 OPTIONS
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -1309,28 +1321,28 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'spec checkout': """\
-aivcs spec checkout - write the files of a spec below DIR, where they were
-below the root
+aivcs spec checkout - write the files of a spec into a folder, at their
+original relative paths
 
 SYNOPSIS
     aivcs spec checkout [--force] SPEC DIR
 
 DESCRIPTION
-    Write the files of a spec below DIR, where they were below the root.
+    Write the files of a spec into a folder, at their original relative paths.
 
-    All of them are written or none; other files in DIR are left alone. A spec
-    made by aivcs 0.1 is written to DIR/prompts, DIR/tools, DIR/config and
+    Either all files are written or none; other files in DIR are left alone. A
+    spec made by aivcs 0.1 is written to DIR/prompts, DIR/tools, DIR/config and
     DIR/graph.
 
     SPEC
         A digest, or NAME@current, NAME@SEQ or NAME@LABEL.
 
-    DIR Where to; made if it is not there.
+    DIR The target folder; created if it is missing.
 
 OPTIONS
     --force
-        Replace files that are there and differ; of a spec made by aivcs 0.1
-        parts, with all in them.
+        Replace existing files that differ. For a spec made by aivcs 0.1,
+        replace whole parts with everything in them.
 
     -h, --help
         Print help.
@@ -1360,43 +1372,43 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'spec diff': """\
-aivcs spec diff - show what differs between two specs: their fields, and the
-text of each changed file
+aivcs spec diff - show the differences of two specs: their fields, and the text
+of each changed file
 
 SYNOPSIS
     aivcs spec diff [--auto] [--root DIR] [--exclude PATTERN] [--exit-code]
             [--json] A [B]
 
 DESCRIPTION
-    Show what differs between two specs: their fields, and the text of each
+    Show the differences of two specs: their fields, and the text of each
     changed file.
 
-    JSON is compared by its structure. Blobs that are no specs are compared as
-    texts. With --auto the commit is not compared: is what lies here what is
-    live?
+    JSON is compared by its structure. Blobs that are not specs are compared as
+    text. With --auto, a spec is compared with the files here, but for the
+    commit: use it to check whether the files here are the live ones.
 
-    A   A SPEC, the one before.
+    A   The earlier SPEC.
 
-    B   A SPEC, the one after; or --auto.
+    B   The later SPEC; or use --auto.
 
 OPTIONS
     --auto
-        Compare A with what lies here: where its files were, and where agents
-        look. Nothing is stored.
+        Compare A with the files here: at the paths of its files, and where
+        agents look. Nothing is stored.
 
     --root DIR
-        The folder below which files keep their paths. Default: the nearest one
-        above with .git or .aivcs, else the working directory.
+        The folder that the stored paths are relative to. Default: the nearest
+        parent folder with .git or .aivcs, else the working directory.
 
     --exclude PATTERN
-        Leave out what a pattern of .gitignore fits. Repeatable; .aivcsignore
-        has such patterns, too.
+        Leave out files that match this pattern, as in .gitignore. Repeatable.
+        A file .aivcsignore has such patterns, too.
 
     --exit-code
         Exit with 1 if there are differences.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -1429,49 +1441,46 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run': """\
-aivcs run - the ledger of executions: what an agent did
+aivcs run - record what agents did, and read it back
 
 SYNOPSIS
     aivcs run COMMAND [ARGUMENT...]
 
 DESCRIPTION
-    The ledger of executions: what an agent did.
+    Record what agents did, and read it back.
 
     aivcs run start
-        Start a run, and print its id.
+        Start a run and print its id.
 
     aivcs run exec
         Execute a command as a run: record its start, its output and its end.
 
     aivcs run log
-        Append an event to a run, or many.
+        Append an event, or a stream of events, to a run.
 
     aivcs run finish
-        End a run; afterwards it never changes again.
+        End a run.
 
     aivcs run show
-        Show a run as it stands; on a terminal also what it did, step by step.
+        Show the record of a run; on a terminal also its steps.
 
     aivcs run events
-        Print the events of a run, in order.
+        Print the events of a run, in order of their sequence numbers.
 
     aivcs run list
         List runs, newest first.
 
     aivcs run stats
-        Tell how the runs of each agent went: how many, how they ended, how
-        long they took.
+        Show figures of each agent's runs: numbers, success rate, durations.
 
     aivcs run diff
-        Compare two runs: how they ended, and which tools they called
-        differently.
+        Compare two runs: how they ended, and which tool calls differ.
 
     aivcs run reap
-        End runs whose owner (--owner-pid) is gone as failed, and print their
-        ids.
+        End runs whose owner process has died, as failed, and print their ids.
 
     aivcs run verify
-        Read all runs and print what is damaged (exit 14), or nothing.
+        Check all runs and print the damage found (exit 14), or nothing.
 
 OPTIONS
     -h, --help
@@ -1496,7 +1505,7 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run start': """\
-aivcs run start - start a run, and print its id
+aivcs run start - start a run and print its id
 
 SYNOPSIS
     aivcs run start --agent NAME [--spec SPEC] [--spec-file FILE]
@@ -1504,23 +1513,24 @@ SYNOPSIS
             [--owner-pid PID] [--github-env] [--dotenv FILE]
 
 DESCRIPTION
-    Start a run, and print its id.
+    Start a run and print its id.
 
-    In a job of GitHub Actions or GitLab CI, tags ci.* say which.
+    In GitHub Actions and GitLab CI, the run gets tags ci.* that identify the
+    job.
 
 OPTIONS
     --agent NAME
-        Which agent runs.
+        The agent that runs.
 
     --spec SPEC
-        What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
+        The agent's spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
 
     --spec-file FILE
-        Or a file, which is stored and is the spec.
+        A file to store and use as the spec, instead of --spec.
 
     --git-sha SHA
         The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA,
-        $GIT_COMMIT, or HEAD of the git repository around.
+        $GIT_COMMIT, or HEAD of the surrounding git repository.
 
     --tag K=V
         A tag: KEY=TEXT or KEY:=JSON. Repeatable.
@@ -1529,21 +1539,24 @@ OPTIONS
         Accept a whole digest that is not in the store.
 
     --owner-pid PID
-        The process that the run belongs to: the shell's $$. When it is gone,
+        The process that owns the run, such as the shell ($$). After its death,
         aivcs run reap ends the run.
 
     --github-env
-        In GitHub Actions: set AIVCS_RUN and AIVCS_STORE for the steps that
-        follow, by $GITHUB_ENV.
+        In GitHub Actions: set AIVCS_RUN and AIVCS_STORE for the following
+        steps, by $GITHUB_ENV.
 
     --dotenv FILE
-        Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports:
-        dotenv), and AIVCS_STORE=PATH if the store was named.
+        Append AIVCS_RUN=ID to a file, for GitLab's artifacts:reports:dotenv;
+        also AIVCS_STORE=PATH if --store or $AIVCS_STORE named the store.
 
     -h, --help
         Print help.
 
 ENVIRONMENT
+    AIVCS_STORE
+        The store, unless --store names one.
+
     GITHUB_SHA, CI_COMMIT_SHA, GIT_COMMIT
         The commit of the code that runs, unless --git-sha says it. The first
         that is set counts; if none is, HEAD of the git repository around.
@@ -1592,28 +1605,28 @@ SYNOPSIS
 DESCRIPTION
     Execute a command as a run: record its start, its output and its end.
 
-    The command gets AIVCS_RUN and AIVCS_STORE, so what it logs with @ is part
-    of the run. Its output passes through; its exit code is that of aivcs:
-    128+N if signal N ended it, 127 if it was not found, 126 if it could not be
-    executed, and 125 if aivcs itself failed. With --best-effort a store that
-    fails changes neither.
+    The command gets AIVCS_RUN and AIVCS_STORE, so events that it logs with @
+    go to this run. Its output passes through. Its exit code is the exit code
+    of aivcs: 128+N after signal N, 127 if it was not found, 126 if it could
+    not be executed, and 125 if aivcs itself failed. With --best-effort, a
+    failing store changes neither.
 
     COMMAND...
-        What to execute, with its arguments.
+        The command to execute, with its arguments.
 
 OPTIONS
     --agent NAME
-        Which agent runs.
+        The agent that runs.
 
     --spec SPEC
-        What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
+        The agent's spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
 
     --spec-file FILE
-        Or a file, which is stored and is the spec.
+        A file to store and use as the spec, instead of --spec.
 
     --git-sha SHA
         The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA,
-        $GIT_COMMIT, or HEAD of the git repository around.
+        $GIT_COMMIT, or HEAD of the surrounding git repository.
 
     --tag K=V
         A tag: KEY=TEXT or KEY:=JSON. Repeatable.
@@ -1622,21 +1635,21 @@ OPTIONS
         Accept a whole digest that is not in the store.
 
     --capture lines|blobs|none
-        What becomes of its output: an event for each line, a blob for each
-        stream, or nothing.
+        How to record its output: an event per line, a blob per stream, or not
+        at all.
 
     --no-redact
-        Record arguments and output as they are. By default the values of
-        variables named like secrets (*_TOKEN, *_SECRET, *_KEY, *PASSWORD*,
-        *_DSN and more), URLs with a password, and what exec.redact names are
-        masked.
+        Record arguments and output unmasked. By default, these are masked:
+        values of variables named like secrets (*_TOKEN, *_SECRET, *_KEY,
+        *PASSWORD*, *_DSN and more), URLs with a password, and variables that
+        exec.redact names.
 
     --id-file FILE
-        Write the id of the run to a file before the command is executed.
-        Afterwards @last names the run, too.
+        Write the run's id to a file before the command is executed. Afterwards
+        @last names the run, too.
 
     --best-effort
-        Execute the command also if the store cannot be written, and say what
+        Execute the command even if the store cannot be written, and print what
         is not recorded.
 
     --github-annotations
@@ -1672,7 +1685,7 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run log': """\
-aivcs run log - append an event to a run, or many
+aivcs run log - append an event, or a stream of events, to a run
 
 SYNOPSIS
     aivcs run log [--stdin] [--atomic] [--print-seq] [--seq N]
@@ -1680,40 +1693,40 @@ SYNOPSIS
             [PAYLOAD...]
 
 DESCRIPTION
-    Append an event to a run, or many.
+    Append an event, or a stream of events, to a run.
 
-    Options stand before RUN; after it nothing is an option.
+    Options come before RUN; after it nothing is an option.
 
-    RUN A run id, a unique prefix of it, @ for $AIVCS_RUN, or @last for your
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
         newest run.
 
     KIND
-        What happened, as in tool_called.
+        The kind of the event, such as tool_called.
 
     PAYLOAD...
-        One JSON value; or words KEY=TEXT and KEY:=JSON that make an object; or
-        - for standard input; or nothing for {}.
+        One JSON value; or words KEY=TEXT and KEY:=JSON, which make an object;
+        or - for standard input; or nothing for {}.
 
 OPTIONS
     --stdin
-        Read events from standard input, a line each: {"kind": …, "payload": …}
-        with optional seq and timestamp. Stored as they come; a bad line stops
-        it.
+        Read events from standard input, one per line: {"kind": …, "payload":
+        …} with optional seq and timestamp. They are stored as they come; a bad
+        line stops.
 
     --atomic
-        With --stdin: read and check all before storing any.
+        With --stdin: check all events before storing any.
 
     --print-seq
-        Print the sequence number of each event stored.
+        Print the sequence number of each stored event.
 
     --seq N
-        Use this number; the same event again is accepted.
+        Use this sequence number. Storing the same event again is harmless.
 
     --timestamp TIME
-        When it happened (RFC 3339, cut to microseconds). Default: now.
+        The time of the event (RFC 3339, cut to microseconds). Default: now.
 
     --file KEY=PATH
-        Add a member: the text of a file. Repeatable.
+        Add a member with the text of a file. Repeatable.
 
     --blob KEY=PATH
         Store a file and add a member {"$blob": DIGEST}. Repeatable.
@@ -1767,7 +1780,7 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run finish': """\
-aivcs run finish - end a run; afterwards it never changes again
+aivcs run finish - end a run
 
 SYNOPSIS
     aivcs run finish [--status completed|failed|cancelled] [--exit-code N]
@@ -1775,30 +1788,30 @@ SYNOPSIS
             [--duration-ms N] [--github-annotations] RUN
 
 DESCRIPTION
-    End a run; afterwards it never changes again.
+    End a run. Afterwards it never changes again.
 
-    RUN A run id, a unique prefix of it, @ for $AIVCS_RUN, or @last for your
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
         newest run.
 
 OPTIONS
     --status completed|failed|cancelled
-        How it ended, whatever --exit-code records. Default: as that says.
+        How it ended. Default: derived from --exit-code.
 
     --exit-code N
-        The exit code of what ran, recorded: 0 is completed, 130 and 143
-        cancelled, others failed. In a trap: --exit-code $?
+        The exit code of the process: 0 is completed, 130 and 143 are
+        cancelled, others failed. It is recorded. In a trap: --exit-code $?
 
     --if-running
-        Do nothing if the run is over already.
+        Do nothing if the run is already over.
 
     --state DIGEST
-        The blob of its final state.
+        The blob with its final state.
 
     --state-file FILE
-        Or a file, which is stored and is the state.
+        A file to store and use as the final state, instead of --state.
 
     --duration-ms N
-        How long it took. Default: the milliseconds since its start.
+        Its duration in milliseconds. Default: the time since its start.
 
     --github-annotations
         In GitHub Actions: annotate the job if the run failed or was cancelled.
@@ -1837,27 +1850,26 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run show': """\
-aivcs run show - show a run as it stands; on a terminal also what it did, step
-by step
+aivcs run show - show the record of a run; on a terminal also its steps
 
 SYNOPSIS
     aivcs run show [--json] [--github-summary] [RUN]
 
 DESCRIPTION
-    Show a run as it stands; on a terminal also what it did, step by step.
+    Show the record of a run; on a terminal also its steps.
 
-    Of a long run the first and the last steps are shown, and between them
-    those that failed; aivcs run events prints every event.
+    A long run is shown by its first and last steps and the failed ones
+    between; aivcs run events prints every event.
 
-    RUN A run id, a unique prefix of it, @ for $AIVCS_RUN, or @last for your
-        newest run. Default: @ if it is set, else @last.
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run. Default: @ if $AIVCS_RUN is set, else @last.
 
 OPTIONS
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     --github-summary
-        In GitHub Actions: also add it to the summary of the job,
+        In GitHub Actions: also add the result to the job's summary,
         $GITHUB_STEP_SUMMARY.
 
     -h, --help
@@ -1891,18 +1903,19 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run events': """\
-aivcs run events - print the events of a run, in order
+aivcs run events - print the events of a run, in order of their sequence
+numbers
 
 SYNOPSIS
     aivcs run events [--kind K] [--follow] [--json] RUN
 
 DESCRIPTION
-    Print the events of a run, in order.
+    Print the events of a run, in order of their sequence numbers.
 
-    With --follow they come in the order in which they were appended, which is
-    another only where --seq was used.
+    With --follow they are printed in the order in which they were appended;
+    the two orders differ only where --seq was used.
 
-    RUN A run id, a unique prefix of it, @ for $AIVCS_RUN, or @last for your
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
         newest run.
 
 OPTIONS
@@ -1910,10 +1923,10 @@ OPTIONS
         Only events of this kind. Repeatable.
 
     --follow, -f
-        Go on with new events until the run ends.
+        Continue with new events until the run ends.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -1949,37 +1962,37 @@ SEE ALSO
 aivcs run list - list runs, newest first
 
 SYNOPSIS
-    aivcs run list [--agent NAME] [--spec SPEC] [--status ] [--tag K=V]
+    aivcs run list [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
             [--since TIME] [-n N] [--json]
 
 DESCRIPTION
     List runs, newest first.
 
-    An option that is given several times selects the runs that fit any of its
-    values.
+    An option given several times selects runs that match any of its values.
 
 OPTIONS
     --agent NAME
-        Only this agent's. Repeatable.
+        Only runs of this agent. Repeatable.
 
     --spec SPEC
-        Only those of this spec. Repeatable.
+        Only runs of this spec. Repeatable.
 
-    --status
-        Only those that are this. Repeatable.
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
 
     --tag K=V
-        Only those with this tag: with all of several, and of one KEY any.
-        Repeatable.
+        Only runs with this tag. Repeatable: all keys must match, and of one
+        key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
 
     -n, --limit N
-        At most N.
+        At most N runs.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2004,33 +2017,32 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run stats': """\
-aivcs run stats - tell how the runs of each agent went: how many, how they
-ended, how long they took
+aivcs run stats - show figures of each agent's runs: numbers, success rate,
+durations
 
 SYNOPSIS
     aivcs run stats [--agent NAME] [--spec SPEC] [--since TIME] [--json]
 
 DESCRIPTION
-    Tell how the runs of each agent went: how many, how they ended, how long
-    they took.
+    Show figures of each agent's runs: numbers, success rate, durations.
 
-    Printed to a pipe: agent, runs, running, completed, failed, cancelled,
+    The columns in a pipe: agent, runs, running, completed, failed, cancelled,
     success rate (completed among completed and failed, from 0 to 1), the 50th,
-    90th and 99th percentile of how long the runs took that are over
-    (milliseconds, by nearest rank), and when the newest was started.
+    90th and 99th percentile of the durations of finished runs (milliseconds,
+    by nearest rank), and when the newest run was started.
 
 OPTIONS
     --agent NAME
-        Only this agent's. Repeatable.
+        Only runs of this agent. Repeatable.
 
     --spec SPEC
-        Only those of this spec. Repeatable.
+        Only runs of this spec. Repeatable.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2056,33 +2068,32 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run diff': """\
-aivcs run diff - compare two runs: how they ended, and which tools they called
-differently
+aivcs run diff - compare two runs: how they ended, and which tool calls differ
 
 SYNOPSIS
     aivcs run diff [--ignore KEY] [--exit-code] [--json] A B
 
 DESCRIPTION
-    Compare two runs: how they ended, and which tools they called differently.
+    Compare two runs: how they ended, and which tool calls differ.
 
-    Calls (events of kind tool_called, with payload.tool_name) are aligned;
-    shown are those that were added or removed, that moved, and that have other
+    The calls (events of kind tool_called, with payload.tool_name) are aligned.
+    Printed are calls that were added, removed or moved, or that have other
     parameters.
 
-    A   A RUN, the one before.
+    A   The earlier RUN.
 
-    B   A RUN, the one after.
+    B   The later RUN.
 
 OPTIONS
     --ignore KEY
-        A member of the calls' payloads that does not count, as the number of a
-        step. Repeatable.
+        Ignore a member of the calls' payloads, such as a step number.
+        Repeatable.
 
     --exit-code
         Exit with 1 if there are differences.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2111,30 +2122,31 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run reap': """\
-aivcs run reap - end runs whose owner (--owner-pid) is gone as failed, and
-print their ids
+aivcs run reap - end runs whose owner process has died, as failed, and print
+their ids
 
 SYNOPSIS
     aivcs run reap [--older-than TIME] [--dry-run] [--json] [RUN...]
 
 DESCRIPTION
-    End runs whose owner (--owner-pid) is gone as failed, and print their ids.
+    End runs whose owner process has died, as failed, and print their ids.
 
-    A run whose owner is alive is never ended.
+    aivcs run start --owner-pid records the owner. A run whose owner is alive
+    is never ended.
 
     RUN...
-        Only these; a run that is named needs no proof.
+        Only these runs; they need no proof of an owner's death.
 
 OPTIONS
     --older-than TIME
-        Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago,
-        or before a date.
+        Also runs without a proof whose last event is older: 30m, 12h, 2d, 1w,
+        or a date.
 
     --dry-run
-        Only say which runs would be ended, and why.
+        Only print which runs would be ended, and why.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2159,22 +2171,22 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'run verify': """\
-aivcs run verify - read all runs and print what is damaged (exit 14), or
+aivcs run verify - check all runs and print the damage found (exit 14), or
 nothing
 
 SYNOPSIS
     aivcs run verify [--repair] [--json]
 
 DESCRIPTION
-    Read all runs and print what is damaged (exit 14), or nothing.
+    Check all runs and print the damage found (exit 14), or nothing.
 
 OPTIONS
     --repair
-        Repair what can be repaired without a doubt. What has to give way is
-        kept in damaged/; a log whose chain is broken is left as it is.
+        Repair damage that has only one possible repair. Replaced bytes are
+        kept in damaged/; a log with a broken chain is left unchanged.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2198,53 +2210,51 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release': """\
-aivcs release - what is live under each name, and its history
+aivcs release - decide which version of an agent is live, and see its history
 
 SYNOPSIS
     aivcs release COMMAND [ARGUMENT...]
 
 DESCRIPTION
-    What is live under each name, and its history.
+    Decide which version of an agent is live, and see its history.
 
     aivcs release promote
-        Make a spec live, and print its digest.
+        Make a spec live under a name, and print its digest.
 
     aivcs release rollback
         Make an earlier release live again, and print its digest.
 
     aivcs release block
-        Mark a spec as bad under a name: it cannot become live there.
+        Block a spec under a name, so that it cannot become live there.
 
     aivcs release unblock
-        Take a block back, and print the digest.
+        End the block of a spec, and print its digest.
 
     aivcs release current
-        Print the digest that is live.
+        Print the digest of the live release of a name.
 
     aivcs release history
-        Print every release and rollback of a name, newest first, and what has
-        become of it.
+        Print every release and rollback of a name with its present state,
+        newest first.
 
     aivcs release show
-        Print everything that is said about a release: evidence, blocks,
-        signatures, policy.
+        Print all details of a release: evidence, blocks, signatures, policy.
 
     aivcs release diff
-        Compare two releases: their specs, as spec diff does, and a run of
-        each, as run diff does.
+        Compare two releases: their specs, and a run of each.
 
     aivcs release list
-        List what is live under each name.
+        List the live release of each name.
 
     aivcs release verify
-        Read all releases and print what is damaged (exit 14), or nothing.
+        Check all releases and print the damage found (exit 14), or nothing.
 
     aivcs release sign
         Sign a release with an SSH key, and record the signature.
 
     aivcs release provenance
-        Print what a release was made of: an in-toto statement with SLSA
-        provenance, as JSON.
+        Print the origin of a release as JSON: an in-toto statement with SLSA
+        provenance.
 
 OPTIONS
     -h, --help
@@ -2269,7 +2279,7 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release promote': """\
-aivcs release promote - make a spec live, and print its digest
+aivcs release promote - make a spec live under a name, and print its digest
 
 SYNOPSIS
     aivcs release promote [--label L] [--notes TEXT] [--by WHO] [--expect WHAT]
@@ -2278,10 +2288,10 @@ SYNOPSIS
             [--json] [--github-summary] NAME SPEC
 
 DESCRIPTION
-    Make a spec live, and print its digest. What is blocked under the name is
-    refused.
+    Make a spec live under a name, and print its digest.
 
-    SPEC may be the label of an earlier release of NAME, too.
+    A spec that is blocked under the name is refused. SPEC may also be the
+    label of an earlier release of NAME.
 
     NAME
         The agent's name.
@@ -2291,51 +2301,53 @@ DESCRIPTION
 
 OPTIONS
     --label L
-        A name for this release, as in v1.2.
+        A label for this release, such as v1.2.
 
     --notes, --reason TEXT
-        Why.
+        The reason.
 
     --by WHO
-        Who does this. Default: $AIVCS_ACTOR, the CI system's actor, git's
-        user, user@host.
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
 
     --expect WHAT
-        Do it only if this is live now: a digest, @SEQ, or none. Else exit 15.
+        Do it only if this is live now: a digest, @SEQ, or none. Otherwise exit
+        15.
 
     --allow-missing-spec
         Accept a whole digest that is not in the store.
 
     --evidence RUN
-        A run that speaks for it, and is over: its id and the head of its log
-        are recorded. May be given several times.
+        A finished run as evidence for the release: its id and the last hash of
+        its log are recorded. Repeatable.
 
     --force
-        Go against the policies, which is recorded. Needs a reason, in --notes
-        or --reason. It does not override a block: that takes release unblock.
+        Override the policies; this is recorded. Needs a reason, in --notes or
+        --reason. It does not override a block: use aivcs release unblock.
 
     --dry-run
-        Change nothing: print what would be live, and exit 0; or 15 if it would
-        be refused.
+        Change nothing. Print what would be live and exit 0, or exit 15 if it
+        would be refused.
 
     --sign
-        Sign it with an SSH key.
+        Sign the release with an SSH key.
 
     --signing-key FILE
         The SSH key, or its public half if ssh-agent has it. Default:
         signing.key of your configuration.
 
     --move-label
-        Give it the label though a release of another spec bears it.
+        Use the label even if a release of another spec has it.
 
     --if-changed
-        Record nothing if it is live already, with this label if one is given.
+        Record nothing if the spec is already live, with the given label if
+        any.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     --github-summary
-        In GitHub Actions: also add it to the summary of the job,
+        In GitHub Actions: also add the result to the job's summary,
         $GITHUB_STEP_SUMMARY.
 
     -h, --help
@@ -2390,57 +2402,57 @@ SYNOPSIS
             [--dry-run] [--sign] [--signing-key FILE] [--json] NAME [TARGET]
 
 DESCRIPTION
-    Make an earlier release live again, and print its digest. Rolling back
-    again goes further.
+    Make an earlier release live again, and print its digest.
 
-    A blocked release is not passed over: the rollback is refused, and --to
-    names another.
+    Rolling back again goes further back. A blocked release is not skipped: the
+    rollback is refused, and --to names another release.
 
     NAME
         The agent's name.
 
     TARGET
-        Which release to return to: @SEQ, a label, or a digest. Default: the
-        one before.
+        The release to return to: @SEQ, a label or a digest. Default: the
+        previous one.
 
 OPTIONS
     --to TARGET
-        The same as TARGET. Or write NAME@TARGET in one word.
+        The same as TARGET. NAME@TARGET in one word also works.
 
     --reason, --notes TEXT
-        Why.
+        The reason.
 
     --by WHO
-        Who does this. Default: $AIVCS_ACTOR, the CI system's actor, git's
-        user, user@host.
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
 
     --expect WHAT
-        Do it only if this is live now: a digest, @SEQ, or none. Else exit 15.
+        Do it only if this is live now: a digest, @SEQ, or none. Otherwise exit
+        15.
 
     --block
-        Block what was live, so that it cannot become live again. Needs
-        --reason.
+        Also block the release that was live, so it cannot become live again.
+        Needs --reason.
 
     --allow-missing-spec
         Accept a whole digest that is not in the store.
 
     --force
-        Go against the policies, which is recorded. Needs a reason, in --notes
-        or --reason. It does not override a block: that takes release unblock.
+        Override the policies; this is recorded. Needs a reason, in --notes or
+        --reason. It does not override a block: use aivcs release unblock.
 
     --dry-run
-        Change nothing: print what would be live, and exit 0; or 15 if it would
-        be refused.
+        Change nothing. Print what would be live and exit 0, or exit 15 if it
+        would be refused.
 
     --sign
-        Sign it with an SSH key.
+        Sign the release with an SSH key.
 
     --signing-key FILE
         The SSH key, or its public half if ssh-agent has it. Default:
         signing.key of your configuration.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2485,35 +2497,35 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release block': """\
-aivcs release block - mark a spec as bad under a name: it cannot become live
+aivcs release block - block a spec under a name, so that it cannot become live
 there
 
 SYNOPSIS
     aivcs release block --reason TEXT [--to TARGET] [--by WHO] NAME [TARGET]
 
 DESCRIPTION
-    Mark a spec as bad under a name: it cannot become live there. Print its
+    Block a spec under a name, so that it cannot become live there. Print its
     digest.
 
-    What is live stays live; there is a warning.
+    A live release stays live, with a warning.
 
     NAME
         The agent's name.
 
     TARGET
-        A spec: its digest, or the @SEQ or label of a release, a prefix of its
-        digest, or current.
+        A spec: a digest; or the @SEQ, label or digest prefix of a release; or
+        current.
 
 OPTIONS
     --reason, --notes TEXT
-        Why. It is recorded.
+        The reason, which is recorded.
 
     --to TARGET
-        The same as TARGET. Or write NAME@TARGET in one word.
+        The same as TARGET. NAME@TARGET in one word also works.
 
     --by WHO
-        Who does this. Default: $AIVCS_ACTOR, the CI system's actor, git's
-        user, user@host.
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
 
     -h, --help
         Print help.
@@ -2542,31 +2554,32 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release unblock': """\
-aivcs release unblock - take a block back, and print the digest
+aivcs release unblock - end the block of a spec, and print its digest
 
 SYNOPSIS
     aivcs release unblock --reason TEXT [--to TARGET] [--by WHO] NAME [TARGET]
 
 DESCRIPTION
-    Take a block back, and print the digest. Exit 15 if it is not blocked.
+    End the block of a spec, and print its digest. Exit 15 if it is not
+    blocked.
 
     NAME
         The agent's name.
 
     TARGET
-        A spec: its digest, or the @SEQ or label of a release, a prefix of its
-        digest, or current.
+        A spec: a digest; or the @SEQ, label or digest prefix of a release; or
+        current.
 
 OPTIONS
     --reason, --notes TEXT
-        Why. It is recorded.
+        The reason, which is recorded.
 
     --to TARGET
-        The same as TARGET. Or write NAME@TARGET in one word.
+        The same as TARGET. NAME@TARGET in one word also works.
 
     --by WHO
-        Who does this. Default: $AIVCS_ACTOR, the CI system's actor, git's
-        user, user@host.
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
 
     -h, --help
         Print help.
@@ -2596,23 +2609,23 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release current': """\
-aivcs release current - print the digest that is live
+aivcs release current - print the digest of the live release of a name
 
 SYNOPSIS
     aivcs release current [--default TEXT] [--json] NAME
 
 DESCRIPTION
-    Print the digest that is live.
+    Print the digest of the live release of a name.
 
     NAME
         The agent's name.
 
 OPTIONS
     --default TEXT
-        Print this if nothing was ever released.
+        Print this text if the name has no release.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2639,22 +2652,22 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release history': """\
-aivcs release history - print every release and rollback of a name, newest
-first, and what has become of it
+aivcs release history - print every release and rollback of a name with its
+present state, newest first
 
 SYNOPSIS
     aivcs release history [-n N] [--since TIME] [--label L] [--no-marks]
             [--json] NAME
 
 DESCRIPTION
-    Print every release and rollback of a name, newest first, and what has
-    become of it.
+    Print every release and rollback of a name with its present state, newest
+    first.
 
     The columns: number, action, digest, label, time, who, why, state, number
-    of runs that are its evidence. The state is current; superseded, if it is
-    still below what is live; rolled back; or blocked. A release that was
-    returned to is current in both entries; on a terminal the earlier one is
-    live again, and blocks and signatures are shown between the entries.
+    of evidence runs. The state is current; superseded, if further rollbacks
+    can return to it; rolled back; or blocked. After a rollback, both entries
+    of the live release are current; a terminal shows the earlier one as live
+    again, and blocks and signatures between the entries.
 
     NAME
         The agent's name.
@@ -2670,10 +2683,10 @@ OPTIONS
         Only entries with this label. Repeatable.
 
     --no-marks
-        On a terminal, leave out blocks and signatures.
+        On a terminal, omit blocks and signatures.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2700,29 +2713,28 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release show': """\
-aivcs release show - print everything that is said about a release: evidence,
-blocks, signatures, policy
+aivcs release show - print all details of a release: evidence, blocks,
+signatures, policy
 
 SYNOPSIS
     aivcs release show [--to TARGET] [--json] NAME [TARGET]
 
 DESCRIPTION
-    Print everything that is said about a release: evidence, blocks,
-    signatures, policy.
+    Print all details of a release: evidence, blocks, signatures, policy.
 
     NAME
         The agent's name.
 
     TARGET
-        An entry: its number, a label, or a digest or its prefix, which mean
-        the newest promotion. Default: what is live.
+        An entry: @SEQ; or a label, a digest or its prefix, for the newest
+        promotion. Default: the live release.
 
 OPTIONS
     --to TARGET
-        The same as TARGET. Or write NAME@TARGET in one word.
+        The same as TARGET. NAME@TARGET in one word also works.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2747,36 +2759,36 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release diff': """\
-aivcs release diff - compare two releases: their specs, as spec diff does, and
-a run of each, as run diff does
+aivcs release diff - compare two releases: their specs, and a run of each
 
 SYNOPSIS
     aivcs release diff [--ignore KEY] [--exit-code] [--json] NAME [A] [B]
 
 DESCRIPTION
-    Compare two releases: their specs, as spec diff does, and a run of each, as
-    run diff does.
+    Compare two releases: their specs, and a run of each.
 
-    The runs are the newest completed ones of these specs.
+    The specs are compared as by aivcs spec diff, the runs as by aivcs run
+    diff. The runs are the evidence of the releases, else the newest completed
+    runs of the specs.
 
     NAME
         The agent's name.
 
-    A   The release before: @SEQ, a label, a digest or current. Default: what
-        the live one replaced.
+    A   The earlier release: @SEQ, a label, a digest or current. Default: the
+        one that the live release replaced.
 
-    B   The release after. Default: what is live.
+    B   The later release. Default: the live one.
 
 OPTIONS
     --ignore KEY
-        A member of the calls' payloads that does not count, as the number of a
-        step. Repeatable.
+        Ignore a member of the calls' payloads, such as a step number.
+        Repeatable.
 
     --exit-code
         Exit with 1 if there are differences.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2801,20 +2813,20 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release list': """\
-aivcs release list - list what is live under each name
+aivcs release list - list the live release of each name
 
 SYNOPSIS
     aivcs release list [--json]
 
 DESCRIPTION
-    List what is live under each name.
+    List the live release of each name.
 
     The columns: name, digest, label, state, since when, who. The state is
     current, or current, blocked.
 
 OPTIONS
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2836,37 +2848,37 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release verify': """\
-aivcs release verify - read all releases and print what is damaged (exit 14),
+aivcs release verify - check all releases and print the damage found (exit 14),
 or nothing
 
 SYNOPSIS
     aivcs release verify [--to TARGET] [--repair] [--json] [NAME] [TARGET]
 
 DESCRIPTION
-    Read all releases and print what is damaged (exit 14), or nothing.
+    Check all releases and print the damage found (exit 14), or nothing.
 
-    Of a NAME, check everything again, offline, and print what was looked at:
-    chain and stack, blocks, the logs of the runs given as evidence, the
-    verdict of each rule of the policy that was applied, signatures. What is
-    wrong is failed, and the exit code 14; what cannot be shown is not proven,
-    which is no failure.
+    With a NAME, check its releases again, offline, and print every check: the
+    hash chain and the order of releases, blocks, the logs of the evidence
+    runs, each rule of the policy that was applied, signatures. A wrong result
+    is "failed", and the exit code 14; a check that cannot be made is "not
+    proven", which is not a failure.
 
     NAME
-        Check all that was recorded about the releases of a name.
+        Check everything recorded about the releases of this name.
 
     TARGET
-        Only this entry: as in @3, or by its label or digest.
+        Only this release: @SEQ, a label or a digest.
 
 OPTIONS
     --to TARGET
-        The same as TARGET. Or write NAME@TARGET in one word.
+        The same as TARGET. NAME@TARGET in one word also works.
 
     --repair
-        Repair what can be repaired without a doubt. What has to give way is
-        kept in damaged/; a log whose chain is broken is left as it is.
+        Repair damage that has only one possible repair. Replaced bytes are
+        kept in damaged/; a log with a broken chain is left unchanged.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2900,26 +2912,24 @@ SYNOPSIS
             [TARGET]
 
 DESCRIPTION
-    Sign a release with an SSH key, and record the signature. Default: the one
-    that is live.
+    Sign a release with an SSH key, and record the signature.
 
     NAME
         The agent's name.
 
     TARGET
-        An entry, as in @3, or the label or digest of a release. Default: the
-        live one.
+        A release: @SEQ, a label or a digest. Default: the live one.
 
 OPTIONS
     --to TARGET
-        The same as TARGET. Or write NAME@TARGET in one word.
+        The same as TARGET. NAME@TARGET in one word also works.
 
     --signing-key FILE
         The SSH key, or its public half if ssh-agent has it. Default:
         signing.key of your configuration.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2942,34 +2952,32 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'release provenance': """\
-aivcs release provenance - print what a release was made of: an in-toto
-statement with SLSA provenance, as JSON
+aivcs release provenance - print the origin of a release as JSON: an in-toto
+statement with SLSA provenance
 
 SYNOPSIS
     aivcs release provenance [--to TARGET] [--builder URI] [--json] NAME
             [TARGET]
 
 DESCRIPTION
-    Print what a release was made of: an in-toto statement with SLSA
-    provenance, as JSON.
+    Print the origin of a release as JSON: an in-toto statement with SLSA
+    provenance.
 
     NAME
         The agent's name.
 
     TARGET
-        An entry, as in @3, or the label or digest of a release. Default: the
-        live one.
+        A release: @SEQ, a label or a digest. Default: the live one.
 
 OPTIONS
     --to TARGET
-        The same as TARGET. Or write NAME@TARGET in one word.
+        The same as TARGET. NAME@TARGET in one word also works.
 
     --builder URI
-        Who is trusted to have made the release, as in the URI of a CI
-        workflow.
+        The trusted builder of the release, such as the URI of a CI workflow.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -2991,25 +2999,25 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'config': """\
-aivcs config - settings of a store, and yours
+aivcs config - read and change settings, of a store or your own
 
 SYNOPSIS
     aivcs config COMMAND [ARGUMENT...]
 
 DESCRIPTION
-    Settings of a store, and yours.
+    Read and change settings, of a store or your own.
 
     aivcs config get
-        Print the value that holds for a key.
+        Print the effective value of a key.
 
     aivcs config set
-        Set a key of the store.
+        Set a key in the store's configuration, or in yours.
 
     aivcs config unset
-        Remove a key of the store.
+        Remove a key from the store's configuration, or from yours.
 
     aivcs config list
-        List every key with the value that holds.
+        List every key with its effective value.
 
 OPTIONS
     -h, --help
@@ -3044,19 +3052,19 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'config get': """\
-aivcs config get - print the value that holds for a key
+aivcs config get - print the effective value of a key
 
 SYNOPSIS
     aivcs config get [--json] KEY
 
 DESCRIPTION
-    Print the value that holds for a key.
+    Print the effective value of a key.
 
     KEY A key, as in core.durability.
 
 OPTIONS
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.
@@ -3090,22 +3098,22 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'config set': """\
-aivcs config set - set a key of the store
+aivcs config set - set a key in the store's configuration, or in yours
 
 SYNOPSIS
     aivcs config set [--user] KEY VALUE
 
 DESCRIPTION
-    Set a key of the store.
+    Set a key in the store's configuration, or in yours.
 
     KEY A key, as in core.durability.
 
     VALUE
-        Its new value.
+        The new value.
 
 OPTIONS
     --user
-        In your own file, not the store's.
+        Use your own configuration file, not the store's.
 
     -h, --help
         Print help.
@@ -3142,19 +3150,19 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'config unset': """\
-aivcs config unset - remove a key of the store
+aivcs config unset - remove a key from the store's configuration, or from yours
 
 SYNOPSIS
     aivcs config unset [--user] KEY
 
 DESCRIPTION
-    Remove a key of the store.
+    Remove a key from the store's configuration, or from yours.
 
     KEY A key, as in core.durability.
 
 OPTIONS
     --user
-        In your own file, not the store's.
+        Use your own configuration file, not the store's.
 
     -h, --help
         Print help.
@@ -3188,20 +3196,20 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'config list': """\
-aivcs config list - list every key with the value that holds
+aivcs config list - list every key with its effective value
 
 SYNOPSIS
     aivcs config list [--show-origin] [--json]
 
 DESCRIPTION
-    List every key with the value that holds.
+    List every key with its effective value.
 
 OPTIONS
     --show-origin
-        Say where each value comes from.
+        Also print where each value comes from.
 
     --json
-        Print JSON: one object, or one a line for a list.
+        Print JSON: one object, or one object per line for a list.
 
     -h, --help
         Print help.

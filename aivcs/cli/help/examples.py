@@ -1,7 +1,7 @@
 """The examples of the man pages, by command. A test runs every one of them.
 
 They are written for a store where the agent `reviewer` was released twice (v1.0, v1.1), `digest`
-and `spec` name blobs, and AIVCS_RUN the run that goes on; the files they read are there as well.
+and `spec` name blobs, and AIVCS_RUN is a running run. The files that they read exist.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ class Example(NamedTuple):
     """An example.
 
     Attributes:
-        about: What it is for, up to a colon.
-        script: What one types.
+        about: Its purpose, printed before a colon.
+        script: The commands.
     """
 
     about: str

@@ -1,4 +1,4 @@
-"""`aivcs help`, and `--help` where it is printed to no terminal."""
+"""`aivcs help`, and `--help` where the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show(context: Context, words: list[str]) -> None:
 
 
 def _missing(words: list[str]) -> str:
-    """The message about words that are not a command: the last word that is one, and a near one."""
+    """Returns the message about an unknown command, with the nearest known one."""
     from aivcs.cli.parse.nearness import nearest
 
     known = 0
@@ -47,7 +47,7 @@ def _missing(words: list[str]) -> str:
 
 
 def _show_by_man(context: Context, name: str) -> bool:
-    """Shows the page with man, and tells whether that could be done."""
+    """Shows the page with man. Returns whether man could show it."""
     if shutil.which("man") is None or context.environment.get("TERM", "dumb") == "dumb":
         return False
     file = "aivcs.1" if name == "aivcs" else f"aivcs-{name.replace(' ', '-')}.1"

@@ -339,7 +339,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {
             '--agent': ('agents', 'texts'),
             '--spec': ('specs', 'texts'),
-            '--status': ('statuses', 'texts'),
+            '--status': ('statuses', {'many': ['running', 'completed', 'failed', 'cancelled']}),
             '--tag': ('tags', 'texts'),
             '--since': ('since', 'text'),
             '-n': ('limit', 'integer'),
@@ -549,7 +549,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config get': (
-        'store.handlers:config_get',
+        'config.handlers:get',
         {
             '--json': ('as_json', 'flag'),
         },
@@ -558,7 +558,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config set': (
-        'store.handlers:config_set',
+        'config.handlers:set_',
         {
             '--user': ('user', 'flag'),
         },
@@ -567,7 +567,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config unset': (
-        'store.handlers:config_unset',
+        'config.handlers:unset',
         {
             '--user': ('user', 'flag'),
         },
@@ -576,7 +576,7 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         True,
     ),
     'config list': (
-        'store.handlers:config_list',
+        'config.handlers:list_',
         {
             '--show-origin': ('show_origin', 'flag'),
             '--json': ('as_json', 'flag'),

@@ -14,33 +14,33 @@ _GLOBAL = command(
     "",
     """Version control for AI agents.
 
-    What an agent is (blobs), what it did (runs), and what is live (releases), in one folder.
+    Keeps in one folder what an agent is made of (blobs), what it did (runs), and which version is
+    live (releases).
     """,
     {
-        "directory": Option("-C", metavar="DIR", help="Go to this folder first."),
+        "directory": Option("-C", metavar="DIR", help="Run as if started in this folder."),
         "store": Option(
             "--store",
             metavar="PATH",
-            help="The store: the folder that holds the file named format. Default: $AIVCS_STORE, "
-            "else .aivcs here or in the nearest folder above.",
+            help="The store: the folder with the file named format. Default: $AIVCS_STORE, "
+            "else .aivcs here or in the nearest parent folder.",
         ),
         "lock_timeout": Option(
             "--lock-timeout",
             metavar="SECONDS",
             kind="number",
-            help="How long to wait for another process. Default: $AIVCS_LOCK_TIMEOUT, else 30.",
+            help="How long to wait for a lock that another process holds. Default: "
+            "$AIVCS_LOCK_TIMEOUT, else 30.",
         ),
         "color": Option(
             "--color",
             choices=("auto", "always", "never"),
-            help="Use colour. Default: auto, which respects NO_COLOR. With always, output is "
-            "written for a person in a pipe, too.",
+            help="Use colour. Default: auto, which respects NO_COLOR. With always, output in a "
+            "pipe is formatted as on a terminal, too.",
         ),
-        "table": Flag(
-            "--table", help="Write for a person, as on a terminal, into a pipe or a file, too."
-        ),
+        "table": Flag("--table", help="Print tables as on a terminal, also into a pipe or a file."),
         "no_pager": Flag("--no-pager", help="Never pass long output through a pager."),
-        "quiet": Flag("-q", "--quiet", help="Print nothing on standard error but errors."),
+        "quiet": Flag("-q", "--quiet", help="Print only errors on standard error."),
         "version": Flag("-V", "--version", help="Print the version."),
     },
 )
@@ -54,18 +54,26 @@ ROOT = Command(
     children=(
         *store.COMMANDS,
         *shell.COMMANDS,
-        group("blob", "Contents by their SHA-256: specs, prompts, configs.", blob.COMMANDS),
-        group("spec", "What an agent is made of.", spec.COMMANDS),
-        group("run", "The ledger of executions: what an agent did.", run.COMMANDS),
-        group("release", "What is live under each name, and its history.", release.COMMANDS),
-        group("config", "Settings of a store, and yours.", config.COMMANDS),
+        group(
+            "blob",
+            "Store and read contents by their SHA-256: prompts, configs, specs.",
+            blob.COMMANDS,
+        ),
+        group("spec", "Describe what an agent is made of, and compare versions.", spec.COMMANDS),
+        group("run", "Record what agents did, and read it back.", run.COMMANDS),
+        group(
+            "release",
+            "Decide which version of an agent is live, and see its history.",
+            release.COMMANDS,
+        ),
+        group("config", "Read and change settings, of a store or your own.", config.COMMANDS),
     ),
 )
 """The root command."""
 
 
 def visible(command: Command) -> Command:
-    """Returns a command without those below it that only programs call."""
+    """Returns a command without the hidden commands below it."""
     return Command(
         command.path,
         command.calls,

@@ -1,4 +1,4 @@
-"""Calls the handler of a command, loading its module only then."""
+"""Calls the handler of a command, and loads the handler's module only then."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,16 +21,16 @@ def invoke(context: "Context", target: str, parameters: "dict[str, Any]") -> int
     return 0 if code is None else int(code)
 
 
-_NAMES = (
+_NAME_PARAMETERS = (
     "name", "agent", "agents", "spec", "specs", "label", "labels", "target", "to",
     "before", "after",
 )  # fmt: skip
-"""Parameters that hold names, or begin with one."""
+"""Parameters whose values are names or begin with a name."""
 
 
 def _compose(parameters: "dict[str, Any]") -> None:
-    """Brings names to the form NFC: a Mac's files and keyboards give the same letters otherwise."""
-    for key in _NAMES:
+    """Normalises names to NFC: files and keyboards of a Mac spell the same letters as NFD."""
+    for key in _NAME_PARAMETERS:
         value = parameters.get(key)
         if value and not (value.isascii() if isinstance(value, str) else "".join(value).isascii()):
             from unicodedata import normalize

@@ -1,10 +1,10 @@
-"""Finds the first mistake in a command line, and says it so that the next try is right."""
+"""Finds the first mistake in a command line, and words it so that the next try is right."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.cli.exit_codes import say
+from aivcs.cli.exit_codes import print_error
 from aivcs.cli.parse.commands import ROOT, visible
 from aivcs.cli.parse.model import HELP
 from aivcs.cli.parse.nearness import nearest
@@ -49,17 +49,15 @@ def explain(context: Context, arguments: Sequence[str], reported: str = "") -> i
     context.flush(quiet=True)
     context.json = "--json" in arguments
     if message == _NO_COMMAND:
-        from aivcs.cli.help._pages import PAGES
-
-        context.tell(PAGES[" ".join(command.path)].rstrip())
+        context.warn(_overview(command))
     else:
         text = message or reported.rstrip(".")
-        say(context, "UsageError", text, 2, usage=f"usage: {usage(command)}")
+        print_error(context, "UsageError", text, 2, usage=f"usage: {usage(command)}")
     return 2
 
 
 def usage(command: Command) -> str:
-    """Returns how a command is called, in a line: required options, then arguments in order."""
+    """Returns the usage line of a command: required options, then arguments in order."""
     words = [command.name]
     words += [f"{p.spellings[0]} {p.metavar}" for p in command.options if p.required]
     if any(not p.required for p in command.options):
@@ -73,6 +71,18 @@ def usage(command: Command) -> str:
 
 
 _NO_COMMAND = "no command"
+
+
+def _overview(command: Command) -> str:
+    """The commands of a group; of the root, everything there is."""
+    if not command.path:
+        from aivcs.cli.help._pages import PAGES
+
+        return PAGES[""].rstrip()
+    below = [c for c in command.children if not c.hidden]
+    width = max(len(c.path[-1]) for c in below)
+    rows = [f"  {c.path[-1]:<{width}}  {c.summary}" for c in below]
+    return "\n".join([f"usage: {usage(command)}", "", *rows, "", f"Help: {command.name} --help"])
 
 
 def find_mistake(arguments: Sequence[str]) -> Mistake:
@@ -107,7 +117,7 @@ class _Reader:
         return Mistake(self._command, "")
 
     def _choose(self, root: Command) -> None:
-        """Reads the options of a group and the word that chooses below it."""
+        """Reads the options of a group and the word that names a command below it."""
         command = self._command
         given: _Given = {}
         self._read_options(given)
@@ -127,7 +137,7 @@ class _Reader:
         self._command = chosen
 
     def _read_command(self) -> None:
-        """Reads the options and arguments of a command that does something."""
+        """Reads the options and arguments of a command that has a handler."""
         command, words = self._command, self._arguments
         given: _Given = {}
         operands: list[str] = []
@@ -163,7 +173,7 @@ class _Reader:
                 self._read_cluster(word, given)
 
     def _read_cluster(self, word: str, given: _Given) -> None:
-        """Reads short options, of which several flags may stand in one word, and a value last."""
+        """Reads short options in one word: several flags, and at most one value, the last."""
         for at in range(1, len(word)):
             name = f"-{word[at]}"
             option = self._find(name)
@@ -244,7 +254,7 @@ class _Reader:
 
 
 def _about_extra(operands: list[str], left: int, command: Command) -> str:
-    """What a word too many may mean: the release of a name that stands before it."""
+    """Explains an extra word that names a release of the NAME before it."""
     before = operands[:-left]
     if before and command.positionals and command.positionals[-1].asks == "spec":
         return _did_you_mean([f"{before[-1]}@{operands[-left]}"])
@@ -252,7 +262,7 @@ def _about_extra(operands: list[str], left: int, command: Command) -> str:
 
 
 def _about_number(number: str, command: Command, arguments: Sequence[str]) -> str:
-    """A word such as -5, which is hardly meant as an option."""
+    """Explains a word such as -5, which is hardly meant as an option."""
     after = f"{command.name} … -- {number}"
     before = arguments[: arguments.index(number)]
     key = next((word for word in reversed(before) if "." in word), None)
@@ -270,11 +280,11 @@ def _about_number(number: str, command: Command, arguments: Sequence[str]) -> st
 def _about_option(option: str, command: Command, arguments: Sequence[str]) -> str:
     if command.path and option in {s for p in ROOT.options for s in p.spellings}:
         rest = " ".join(command.path)
-        return f"; it stands before the command: aivcs {option} … {rest}"
+        return f"; it comes before the command: aivcs {option} … {rest}"
     commands = visible(ROOT).leaves()
     meant = next((c for c in commands if _ends_in(arguments, c)), command)
     if meant is not command and option in {s for p in meant.options for s in p.spellings}:
-        return f"; it stands after the command: {meant.name} {option}"
+        return f"; it comes after the command: {meant.name} {option}"
     own = [s for p in command.options for s in p.spellings]
     if option == "--to" and any(p.asks == "spec" for p in command.parameters):
         return "; a SPEC that was released is written in one word: NAME@LABEL or NAME@SEQ"
@@ -301,6 +311,6 @@ def _did_you_mean(names: Iterable[str]) -> str:
 
 
 def _ends_in(arguments: Sequence[str], command: Command) -> bool:
-    """Whether a command's words stand somewhere among the arguments, in order."""
+    """Whether a command's words occur among the arguments, in order."""
     rest = iter(arguments)
     return bool(command.path) and all(word in rest for word in command.path)

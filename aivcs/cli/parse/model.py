@@ -1,7 +1,7 @@
-"""The model of the command line: commands, groups of commands, and what each takes.
+"""The model of the command line: commands, groups of commands, and their parameters.
 
-Commands are declared as data, in `aivcs/cli/<noun>/options.py`. From this data come the dispatch
-table, the Typer app, the completion files, the man pages and the texts of help.
+Commands are declared as data, in `aivcs/cli/<noun>/options.py`. The dispatch table, the Typer app,
+the completion files, the man pages and the help texts are generated from this data.
 
 It imports nothing: a mistake on the command line is answered before Typer is loaded.
 """
@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PATHS = {
+_PATH_METAVARS = {
     "FILE": "file",
     "DIR": "folder",
     "PATH": "folder",  # of --store
@@ -19,7 +19,7 @@ _PATHS = {
 }
 """Values that a shell completes from the file system, by metavar."""
 
-_STORED = {
+_STORE_METAVARS = {
     "RUN": "run",
     "SPEC": "spec",
     "DIGEST": "digest",
@@ -40,9 +40,9 @@ class Parameter:
     A value: nothing changes it.
 
     Attributes:
-        spellings: How it is written (`-n`); empty for a positional argument.
+        spellings: Its spellings (`-n`, `--limit`); empty for a positional argument.
         kind: `flag`, `text`, `texts`, `integer`, `number`, or `choice`.
-        metavar: What help calls its value.
+        metavar: The name of its value in help.
         help: A description, in sentences.
         default: Its value when it is not given.
         required: Whether it must be given.
@@ -124,9 +124,9 @@ def Option(  # noqa: N802 reads as the class it makes
     """Returns an option with a value; None, or an empty list, when it is not given.
 
     Args:
-        spellings: How it is written, the shortest first.
+        spellings: Its spellings, the shortest first.
         help: A description, in sentences.
-        metavar: What help calls its value; the choices by default.
+        metavar: The name of its value in help; by default the choices.
         kind: `text`, `integer` or `number`.
         choices: The only values allowed.
         any_case: Whether a choice may be written in upper case, too.
@@ -151,9 +151,9 @@ def Option(  # noqa: N802 reads as the class it makes
         many=many,
         choices=choices,
         any_case=any_case,
-        takes=_PATHS.get(metavar, ""),
+        takes=_PATH_METAVARS.get(metavar, ""),
         suggestions=choices or suggestions,
-        asks=_STORED.get(metavar, "") if asks is None else asks,
+        asks=_STORE_METAVARS.get(metavar, "") if asks is None else asks,
     )
 
 
@@ -171,13 +171,13 @@ def Argument(  # noqa: N802 reads as the class it makes
     """Returns a positional argument.
 
     Args:
-        metavar: What help calls it.
+        metavar: Its name in help.
         help: A description, in sentences.
         many: Whether it takes all words that are left.
         required: Whether at least one word must be given.
         default: Its value when it is not given.
         asks: The kind of thing in the store that it names; by default as the metavar says.
-        takes: What of the file system it names; by default as the metavar says.
+        takes: The kind of file it names; by default as the metavar says.
         suggestions: Values worth offering.
     """
     return Parameter(
@@ -188,9 +188,9 @@ def Argument(  # noqa: N802 reads as the class it makes
         default=[] if many else default,
         required=required,
         many=many,
-        takes=_PATHS.get(metavar, "") if takes is None else takes,
+        takes=_PATH_METAVARS.get(metavar, "") if takes is None else takes,
         suggestions=suggestions,
-        asks=_STORED.get(metavar, "") if asks is None else asks,
+        asks=_STORE_METAVARS.get(metavar, "") if asks is None else asks,
     )
 
 
@@ -254,7 +254,7 @@ class Command:
         return " ".join(("aivcs", *self.path))
 
     def leaves(self) -> "list[Command]":
-        """Returns the commands at or below this one that do something, in order."""
+        """Returns the commands at or below this one that have a handler, in order."""
         if not self.children:
             return [self]
         return [leaf for child in self.children for leaf in child.leaves()]
@@ -276,10 +276,10 @@ def command(
     """Declares a command.
 
     Args:
-        words: What one types after `aivcs`.
+        words: The words after `aivcs`.
         calls: The handler, "noun.module:function" below `aivcs.cli`.
         help: Its help; where lines break is not kept, paragraphs are.
-        parameters: What it takes, by the name of the handler's parameter.
+        parameters: Its parameters, by the name of the handler's parameter.
         interspersed: Whether options may stand after positional arguments.
         hidden: Whether only programs call it.
     """
@@ -290,10 +290,10 @@ def command(
 
 def group(word: str, help: str, commands: "tuple[Command, ...]") -> Command:  # noqa: A002
     """Declares a group of commands."""
-    # An option of a group stands before the word that chooses below it.
+    # An option of a group comes before the word that names the command.
     return Command((word,), "", help, interspersed=False, children=commands)
 
 
 def _paragraphs(text: str) -> str:
-    """A text whose paragraphs are a line each: where they break is the terminal's business."""
+    """Joins the lines of each paragraph: the terminal decides where lines break."""
     return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))

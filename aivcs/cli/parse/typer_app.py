@@ -9,6 +9,7 @@ import inspect
 import os
 import shutil
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -61,13 +62,13 @@ class _Once:
         return parser
 
     def get_short_help_str(self, limit: int = 0) -> str:
-        """Returns the first sentence of the help, whole: lists of commands wrap it."""
+        """Returns the whole first sentence of the help. Lists of commands wrap it."""
         del limit
         text: str = self.help or ""  # type: ignore[attr-defined]
         return text.partition("\n\n")[0].partition(". ")[0].rstrip(".") + "."
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Writes help, with examples below it, and where the page is."""
+        """Writes the help, examples below it, and how to see the whole page."""
         super().format_help(ctx, formatter)  # type: ignore[misc]
         from aivcs.cli.help.examples import EXAMPLES
 
@@ -118,7 +119,7 @@ def run(context: Context, arguments: Sequence[str]) -> int:
         )
     except typer.Abort as error:  # how Typer takes a Ctrl-C
         raise KeyboardInterrupt from error
-    except SystemExit as error:  # how Typer takes it that nobody reads its output any more
+    except SystemExit as error:  # Typer exits like this on a closed pipe
         raise BrokenPipeError from error
     except OSError as error:  # handlers let none out: this is help that could not be printed
         raise OutputError(error.strerror or str(error)) from error
@@ -148,7 +149,7 @@ def _add(app: typer.Typer, parent: Command, context: Context, call: Invoke) -> N
 
 
 def _function(command: Command, context: Context, call: Invoke) -> Callable[..., int]:
-    """A function with the signature and the help that Typer reads a command from."""
+    """Returns a function with the signature and the help that Typer expects of a command."""
     lists = [p.name for p in command.parameters if p.many]
 
     def run_it(**parameters: Any) -> int:
@@ -200,7 +201,9 @@ def _nothing(parameter: Parameter) -> Any:
 def _annotation(parameter: Parameter, extra: dict[str, Any]) -> Any:
     value: Any = _TYPES.get(parameter.kind, str)
     if parameter.choices:
-        value = Literal[parameter.choices]
+        choices = list(parameter.choices)
+        # Typer makes no list of a Literal.
+        value = StrEnum(parameter.name, choices) if parameter.many else Literal[tuple(choices)]
     if parameter.many:
         value = list[value]
     if not parameter.required and not isinstance(parameter.default, (bool, str)):
@@ -221,7 +224,7 @@ def _annotation(parameter: Parameter, extra: dict[str, Any]) -> Any:
 
 
 def _wants_boxes() -> bool:
-    """Whether help is drawn: for a person; where output goes to a file it only costs time."""
+    """Whether help is drawn in boxes: only on a terminal, because it is slow."""
     if not os.isatty(1) or os.environ.get("TERM", "dumb") == "dumb":
         return False
     return shutil.get_terminal_size().columns >= _MIN_COLUMNS

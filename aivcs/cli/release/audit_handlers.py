@@ -1,4 +1,4 @@
-"""`aivcs release sign`, `verify` and `provenance` at the terminal."""
+"""Handlers of `aivcs release sign`, `verify` and `provenance`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sign(
     signing_key: str | None,
     as_json: bool,
 ) -> None:
-    """Prints nothing, or the mark; says on stderr what was signed, and by whom."""
+    """Prints nothing, or the signature entry with `--json`. On stderr, what was signed by whom."""
     from aivcs.commands.release.audit import sign as sign_release
     from aivcs.config.signers import signer, verifier
     from aivcs.signing.check import TRUSTED
@@ -43,7 +43,7 @@ def sign(
     who = mark.fingerprint
     if signed is not None:
         who = signed.detail if signed.state == TRUSTED else f"{who}, which is not allowed to"
-    context.tell(f"{name}: @{mark.signed_seq} is signed with {render.escape(who)}")
+    context.warn(f"{name}: @{mark.signed_seq} is signed with {render.escape(who)}")
 
 
 def verify(
@@ -54,10 +54,10 @@ def verify(
     repair: bool,
     as_json: bool,
 ) -> int:
-    """Prints what is wrong with all release logs; or all that was looked at in those of a name."""
+    """Prints the damage in all release logs, or every check of the releases of one name."""
     if name is None:
         if to is not None:
-            raise UsageError("--to names a release of a NAME, which is missing")
+            raise UsageError("--to needs a NAME before it")
         from aivcs.cli.store.handlers import verify_releases
 
         return verify_releases(context, repair, as_json)
@@ -90,7 +90,7 @@ def verify(
         write_checks(context, counted())
         context.flush()
         said = ", ".join(f"{count} {result}" for result, count in counts.items())
-        context.tell(f"{name}: {said}")
+        context.warn(f"{name}: {said}")
     return 14 if counts.get(FAILED) else 0
 
 
@@ -118,7 +118,7 @@ def provenance(
 def _entry(
     repo: Repository, name: str, target: str | None, to: str | None
 ) -> tuple[str, int | None]:
-    """The name and the number of the entry that operands mean, or None if they mean none."""
+    """Returns the name and the entry's number that operands name; None without a target."""
     from aivcs.cli.release.operand import split_release
     from aivcs.commands.release.history import find_seq
 

@@ -1,4 +1,4 @@
-"""How the comparison of two releases looks: both entries, their specs, and a run of each."""
+"""Formats a comparison of two releases: both entries, their specs, and a run of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plain(found: ReleaseComparison) -> Iterator[str]:
-    """Yields what programs read: the entries, then the lines of `spec diff` and of `run diff`."""
+    """Yields lines for a program: the entries, then the lines of `spec diff` and `run diff`."""
     yield from ("\t".join(row) for row in _entries(found))
     yield from specs.lines(found.specs)
     if found.runs is not None:
@@ -23,7 +23,7 @@ def plain(found: ReleaseComparison) -> Iterator[str]:
 
 
 def shown(found: ReleaseComparison, *, color: bool) -> Iterator[str]:
-    """Yields what a person sees, as wide as the terminal."""
+    """Yields lines for a person, fitted to the terminal."""
     for name, a, b in _entries(found):
         yield f"{name:<9}{a} → {b}"
     yield ""

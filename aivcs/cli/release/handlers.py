@@ -1,7 +1,7 @@
-"""`aivcs release` at the terminal."""
+"""Handlers of `aivcs release`: each calls its command and prints the result."""
 
 REFUSED = 15
-"""The exit code of a trial whose change would be refused, as the change itself would have."""
+"""The exit code of a trial whose change would be refused: that of the refusal."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,23 +32,23 @@ def promote(
     as_json: bool,
     github_summary: bool,
 ) -> int:
-    """Prints the digest now live; says what was live and how to undo it."""
+    """Prints the digest that is live now. On stderr, what was live and how to undo it."""
     from aivcs.policy import enforce
 
-    handover = None
+    ci_file = None
     if github_summary:  # before anything is done
-        from aivcs.cli.session.ci_files import Handover
+        from aivcs.cli.session.ci_files import CiFile
 
-        handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
+        ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
     if "@" in name or not _is_digest(spec) or if_changed:
-        from aivcs.commands.release.request import Request
+        from aivcs.commands.release.promote import Request
 
         request = Request(repo, name, spec, label, allow_missing_spec=allow_missing_spec)
         spec = request.spec
         live = request.unchanged(expect) if if_changed else None
         if live is not None:
-            return _tell_unchanged(context, live, as_json=as_json)
+            return _print_unchanged(context, live, as_json=as_json)
     terms = _policy_context(context, signing_key, sign=sign)
     outcome = enforce.promote(
         repo,
@@ -66,10 +66,10 @@ def promote(
         context=terms,
     )
     code = _conclude(context, outcome, dry_run=dry_run, as_json=as_json)
-    if handover is not None and not dry_run:
+    if ci_file is not None and not dry_run:
         from aivcs.cli.session.ci_tags import release_summary
 
-        handover.append(release_summary(outcome.before, outcome.release))
+        ci_file.append(release_summary(outcome.before, outcome.release))
     return code
 
 
@@ -89,7 +89,7 @@ def rollback(
     signing_key: "str | None",
     as_json: bool,
 ) -> int:
-    """Prints the digest now live; says what was live and how to undo it."""
+    """Prints the digest that is live now. On stderr, what was live and how to undo it."""
     from aivcs.cli.release.operand import split_release
     from aivcs.policy import enforce
 
@@ -120,21 +120,22 @@ def block(
     to: "str | None",
     by: "str | None",
 ) -> None:
-    """Prints the digest that is blocked now; warns if it is live."""
-    from aivcs.commands.release import release
+    """Prints the blocked digest. Warns if it is live."""
+    from aivcs.commands.release.block import block
+    from aivcs.commands.release.current import current
 
     name, target = _require_release("block", name, target, to)
     repo = context.repository()
-    mark = release.block(repo, name, target, by=_actor(context, by), reason=reason)
+    mark = block(repo, name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
     context.flush()
-    context.tell(f"{name}: blocked {mark.spec_digest.short} (@{mark.seq})")
-    if release.current(repo, name).spec_digest == mark.spec_digest:
-        context.tell(
+    context.warn(f"{name}: blocked {mark.spec_digest.short} (@{mark.seq})")
+    if current(repo, name).spec_digest == mark.spec_digest:
+        context.warn(
             f"aivcs: warning: {mark.spec_digest.short} is live as {name}, and stays live until: "
             f"aivcs release rollback {name}"
         )
-    context.tell(f"undo with: aivcs release unblock {name} {mark.spec_digest.short} --reason TEXT")
+    context.warn(f"undo with: aivcs release unblock {name} {mark.spec_digest.short} --reason TEXT")
 
 
 def unblock(
@@ -145,22 +146,20 @@ def unblock(
     to: "str | None",
     by: "str | None",
 ) -> None:
-    """Prints the digest that is blocked no more."""
-    from aivcs.commands.release import release
+    """Prints the digest whose block ended."""
+    from aivcs.commands.release.unblock import unblock
 
     name, target = _require_release("unblock", name, target, to)
-    mark = release.unblock(
-        context.repository(), name, target, by=_actor(context, by), reason=reason
-    )
+    mark = unblock(context.repository(), name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
     context.flush()
-    context.tell(f"{name}: unblocked {mark.spec_digest.short} (@{mark.seq})")
+    context.warn(f"{name}: unblocked {mark.spec_digest.short} (@{mark.seq})")
 
 
 def current(context: "Context", name: str, default: "str | None", as_json: bool) -> None:
     """Prints the digest that is live."""
     from aivcs import errors
-    from aivcs.commands.release import release
+    from aivcs.commands.release.current import current
 
     if as_json and default is not None:
         raise errors.UsageError(
@@ -172,7 +171,7 @@ def current(context: "Context", name: str, default: "str | None", as_json: bool)
 
         require_bare(name, "release current")
     try:
-        record = release.current(context.repository(), name)
+        record = current(context.repository(), name)
     except errors.ReleaseNotFoundError:
         if default is None:
             raise
@@ -217,7 +216,7 @@ def history(
             mark=None if marks is None else marks.append,
         )  # fmt: skip
         if not write_history(context, shown, marks, moment) and labels:
-            _tell_no_label(context, repo, name, labels)
+            _explain_missing_label(context, repo, name, labels)
         return
     entries = history(repo, name, limit=limit, since=moment, labels=labels)
     if as_json:
@@ -231,22 +230,24 @@ def history(
         context.write(_history_line(told))
         shown_any = True
     if labels and not shown_any:
-        _tell_no_label(context, repo, name, labels)
+        _explain_missing_label(context, repo, name, labels)
 
 
-def _tell_no_label(context: "Context", repo: "Repository", name: str, labels: "list[str]") -> None:
-    """Says why a history is empty, where no release of the name bears a label asked for."""
+def _explain_missing_label(
+    context: "Context", repo: "Repository", name: str, labels: "list[str]"
+) -> None:
+    """Explains an empty history, where no release of the name has a label asked for."""
     from aivcs.cli.hints import about_label
     from aivcs.cli.render.output import escape
 
     for label in labels:
         said = about_label(repo, name, label)
         if said:
-            context.tell(f"hint: {escape(said)}")
+            context.warn(f"hint: {escape(said)}")
 
 
 def _history_line(told: "HistoryEntry") -> str:
-    """An entry for a program; loads nothing where nothing is to be escaped.
+    """Formats an entry for a program. Loads no further module if nothing needs escaping.
 
     The columns: seq, action, digest, label or `-`, time, actor, notes, state, number of runs that
     are its evidence.
@@ -274,7 +275,7 @@ def _history_line(told: "HistoryEntry") -> str:
 def show(
     context: "Context", name: str, target: "str | None", to: "str | None", as_json: bool
 ) -> None:
-    """Prints everything that is said about an entry."""
+    """Prints an entry with its evidence, blocks, signatures and policy."""
     from aivcs.cli.release.operand import split_release
     from aivcs.cli.release.view import shown_fields
     from aivcs.cli.render import output as render
@@ -297,7 +298,7 @@ def diff(
     exit_code: bool,
     as_json: bool,
 ) -> int:
-    """Prints how two releases differ; 1 if they do and that was asked for."""
+    """Prints the differences of two releases. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.release import comparison_view as view
     from aivcs.cli.release.operand import split_releases
     from aivcs.cli.render import output as render
@@ -310,7 +311,7 @@ def diff(
     else:
         render.lines(context, view.plain(found), lambda color: view.shown(found, color=color))
         for record in found.without_run:
-            context.tell(
+            context.warn(
                 f"{name}@{record.seq}: no completed run of the spec {record.spec_digest.short}, "
                 "so what it does is not compared"
             )
@@ -318,13 +319,13 @@ def diff(
 
 
 def list_(context: "Context", as_json: bool) -> int:
-    """Prints what is live under each name; not 0 if some cannot be read."""
+    """Prints the live release of each name. Exit code 14 or 16 if a log cannot be read."""
     from aivcs.cli.exit_codes import report_unread
     from aivcs.cli.release import view
     from aivcs.cli.render import output as render
-    from aivcs.commands.release import release
+    from aivcs.commands.release.list import list_
 
-    live, damaged = release.list_(context.repository())
+    live, damaged = list_(context.repository())
     if as_json:
         for told in live:
             context.write(render.json_line({**told.record.to_json(), "blocked": told.is_blocked}))
@@ -334,17 +335,17 @@ def list_(context: "Context", as_json: bool) -> int:
 
 
 def _is_digest(text: str) -> bool:
-    """Whether a text is a digest or the beginning of one, which is no label."""
+    """Whether a text is a digest or a prefix of one, and so cannot be a label."""
     return len(text) > 3 and not text.lower().strip("0123456789abcdef")
 
 
-def _tell_unchanged(context: "Context", live: "ReleaseRecord", *, as_json: bool) -> int:
+def _print_unchanged(context: "Context", live: "ReleaseRecord", *, as_json: bool) -> int:
     from aivcs.cli.render.output import json_line
 
     context.write(json_line(live.to_json()) if as_json else f"{live.spec_digest}\n")
     context.flush()
     if not as_json:
-        context.tell(f"{live.name}: {_shown(live)} is live already; nothing was recorded")
+        context.warn(f"{live.name}: {_shown(live)} is live already; nothing was recorded")
     return 0
 
 
@@ -363,7 +364,7 @@ def _require_release(
 def _policy_context(
     context: "Context", signing_key: "str | None", *, sign: bool
 ) -> "PolicyContext | None":
-    """What a release has to pass; None, and nothing is loaded, where there is nothing."""
+    """Returns the policies and keys for a release; None, and loads nothing, without any."""
     if not context.policies and not sign and signing_key is None:
         return None
     from aivcs.config.signers import policy_context
@@ -380,7 +381,7 @@ def _actor(context: "Context", by: "str | None") -> str:
 
 
 def _conclude(context: "Context", outcome: "Outcome", *, dry_run: bool, as_json: bool) -> int:
-    """Says what a change did, or would do."""
+    """Prints the result of a change, or of its trial."""
     if as_json:
         return _answer(context, outcome, dry_run=dry_run)
     if dry_run:
@@ -398,11 +399,11 @@ def _announce(context: "Context", outcome: "Outcome") -> None:
     context.write(f"{after.spec_digest}\n")
     context.flush()
     name = after.name
-    context.tell(_said(before, after))
+    context.warn(_said(before, after))
     if before is None or before.spec_digest == after.spec_digest:
         return
     if outcome.change.is_before_blocked:
-        context.tell(
+        context.warn(
             f"{before.spec_digest.short} is blocked; if it is good after all: "
             f"aivcs release unblock {name} {before.spec_digest.short} --reason TEXT"
         )
@@ -412,7 +413,7 @@ def _announce(context: "Context", outcome: "Outcome") -> None:
         from aivcs.policy.registry import rollback_options
 
         undo += rollback_options(outcome.verdicts)
-    context.tell(f"undo with: aivcs release rollback {name}{undo}")
+    context.warn(f"undo with: aivcs release rollback {name}{undo}")
 
 
 def _announce_trial(context: "Context", outcome: "Outcome") -> int:
@@ -427,13 +428,13 @@ def _announce_trial(context: "Context", outcome: "Outcome") -> int:
         context.write(f"{after.spec_digest}\n")
     context.flush()
     was = "nothing is live" if before is None else f"{_shown(before)} is live"
-    free = "" if outcome.is_forced else ", and nothing stands against it"
-    context.tell(f"{after.name}: {was}; {_shown(after)} would be{free}. Nothing was changed")
+    free = "" if outcome.is_forced else ", and no rule forbids it"
+    context.warn(f"{after.name}: {was}; {_shown(after)} would be{free}. Nothing was changed")
     return 0
 
 
 def _answer(context: "Context", outcome: "Outcome", *, dry_run: bool) -> int:
-    """The new entry as JSON; of a trial, with what each rule says of it."""
+    """Prints the new entry as JSON; after a trial, with the verdict of each rule."""
     from aivcs.cli.render.output import json_line
 
     fields = outcome.release.to_json()
@@ -444,7 +445,7 @@ def _answer(context: "Context", outcome: "Outcome", *, dry_run: bool) -> int:
 
 
 def _said(before: "ReleaseRecord | None", after: "ReleaseRecord") -> str:
-    """What a change does, in a line."""
+    """Describes a change, in a line."""
     name = after.name
     if before is None:
         return f"{name}: nothing was live, now {_shown(after)}"

@@ -6,15 +6,15 @@ from aivcs.errors import UsageError
 def split_release(
     name: str, target: "str | None" = None, to: "str | None" = None
 ) -> "tuple[str, str | None]":
-    """Returns the name and the target that operands mean; None where they name no single release.
+    """Returns the name and the target that operands name; None without a target.
 
     Args:
         name: NAME, or NAME@TARGET.
-        target: What stands behind it.
-        to: What was given by `--to`.
+        target: TARGET, the next operand.
+        to: The value of `--to`.
 
     Raises:
-        UsageError: The release is named twice, or nothing stands behind the @.
+        UsageError: The release is named twice, or nothing follows the @.
     """
     bare, mark, selector = name.partition("@")
     if mark and not selector:
@@ -34,7 +34,7 @@ def split_release(
 def split_releases(
     name: str, before: "str | None", after: "str | None"
 ) -> "tuple[str, str | None, str | None]":
-    """Returns the name and two targets: of `coder v1 v2`, `coder@v1 v2` or `coder@v1 coder@v2`."""
+    """Returns the name and two targets of `coder v1 v2`, `coder@v1 v2`, `coder@v1 coder@v2`."""
     bare, mark, _ = name.partition("@")
     if not mark:
         return bare, before and _beside(bare, before), after and _beside(bare, after)
@@ -44,7 +44,7 @@ def split_releases(
 
 
 def require_bare(name: str, command: str) -> None:
-    """Refuses one release where a command is about all releases of a name, or the live one.
+    """Refuses NAME@TARGET where a command takes a name only.
 
     Raises:
         UsageError: The name is a NAME@TARGET.
@@ -53,12 +53,12 @@ def require_bare(name: str, command: str) -> None:
     if mark:
         raise UsageError(
             f"{name} is one release; {command} takes the NAME alone: aivcs {command} {bare}. "
-            f"About the one: aivcs release show {name}"
+            f"About this one: aivcs release show {name}"
         )
 
 
 def _beside(bare: str, text: str) -> str:
-    """A target that may bear its name: of `coder coder@v1`, v1."""
+    """Returns a target without the name it may repeat: of `coder coder@v1`, v1."""
     name, mark, selector = text.partition("@")
     return selector if mark and name == bare and selector else text
 

@@ -18,34 +18,36 @@ from aivcs.cli.parse.shared_options import (
 
 DRY_RUN = Flag(
     "--dry-run",
-    help=("Change nothing: print what would be live, and exit 0; or 15 if it would be refused."),
+    help=(
+        "Change nothing. Print what would be live and exit 0, or exit 15 if it would be refused."
+    ),
 )
 FORCE = Flag(
     "--force",
     help=(
-        "Go against the policies, which is recorded. Needs a reason, in --notes or "
-        "--reason. It does not override a block: that takes release unblock."
+        "Override the policies; this is recorded. Needs a reason, in --notes or --reason. "
+        "It does not override a block: use aivcs release unblock."
     ),
 )
 TARGET = Argument(
     "TARGET",
-    help=(
-        "A spec: its digest, or the @SEQ or label of a release, a prefix of its digest, or current."
-    ),
+    help=("A spec: a digest; or the @SEQ, label or digest prefix of a release; or current."),
 )
 OPTIONAL_TARGET = Argument(
     "TARGET",
-    help=(
-        "A spec: its digest, or the @SEQ or label of a release, a prefix of its digest, or current."
-    ),
+    help=("A spec: a digest; or the @SEQ, label or digest prefix of a release; or current."),
     required=False,
 )
-TO = Option("--to", help="The same as TARGET. Or write NAME@TARGET in one word.", metavar="TARGET")
-REASON = Option("--reason", "--notes", help="Why. It is recorded.", metavar="TEXT", required=True)
-SIGN = Flag("--sign", help="Sign it with an SSH key.")
+TO = Option(
+    "--to", help="The same as TARGET. NAME@TARGET in one word also works.", metavar="TARGET"
+)
+REASON = Option(
+    "--reason", "--notes", help="The reason, which is recorded.", metavar="TEXT", required=True
+)
+SIGN = Flag("--sign", help="Sign the release with an SSH key.")
 SEQ = Argument(
     "TARGET",
-    help=("An entry, as in @3, or the label or digest of a release. Default: the live one."),
+    help=("A release: @SEQ, a label or a digest. Default: the live one."),
     required=False,
 )
 
@@ -53,23 +55,24 @@ COMMANDS = (
     command(
         "release promote",
         "release.handlers:promote",
-        """Make a spec live, and print its digest. What is blocked under the name is refused.
+        """Make a spec live under a name, and print its digest.
 
-        SPEC may be the label of an earlier release of NAME, too.
+        A spec that is blocked under the name is refused. SPEC may also be the label of an
+        earlier release of NAME.
         """,
         {
             "name": NAME.but(asks="agent"),
             "spec": SPEC,
-            "label": Option("--label", help="A name for this release, as in v1.2.", metavar="L"),
-            "notes": Option("--notes", "--reason", help="Why.", metavar="TEXT"),
+            "label": Option("--label", help="A label for this release, such as v1.2.", metavar="L"),
+            "notes": Option("--notes", "--reason", help="The reason.", metavar="TEXT"),
             "by": ACTOR,
             "expect": EXPECT,
             "allow_missing_spec": ALLOW_MISSING,
             "evidence": Option(
                 "--evidence",
                 help=(
-                    "A run that speaks for it, and is over: its id and the head of its log are "
-                    "recorded. May be given several times."
+                    "A finished run as evidence for the release: its id and the last hash of its "
+                    "log are recorded. Repeatable."
                 ),
                 metavar="RUN",
                 many=True,
@@ -79,11 +82,11 @@ COMMANDS = (
             "sign": SIGN,
             "signing_key": SIGNING_KEY,
             "move_label": Flag(
-                "--move-label", help="Give it the label though a release of another spec bears it."
+                "--move-label", help="Use the label even if a release of another spec has it."
             ),
             "if_changed": Flag(
                 "--if-changed",
-                help="Record nothing if it is live already, with this label if one is given.",
+                help="Record nothing if the spec is already live, with the given label if any.",
             ),
             "as_json": JSON,
             "github_summary": GITHUB_SUMMARY,
@@ -92,29 +95,29 @@ COMMANDS = (
     command(
         "release rollback",
         "release.handlers:rollback",
-        """Make an earlier release live again, and print its digest. Rolling back again goes
-        further.
+        """Make an earlier release live again, and print its digest.
 
-        A blocked release is not passed over: the rollback is refused, and --to names
-        another.
+        Rolling back again goes further back. A blocked release is not skipped: the rollback
+        is refused, and --to names another release.
         """,
         {
             "name": NAME,
             "target": Argument(
                 "TARGET",
                 help=(
-                    "Which release to return to: @SEQ, a label, or a digest. Default: the one "
-                    "before."
+                    "The release to return to: @SEQ, a label or a digest. Default: the previous "
+                    "one."
                 ),
                 required=False,
             ),
             "to": TO,
-            "reason": Option("--reason", "--notes", help="Why.", metavar="TEXT"),
+            "reason": Option("--reason", "--notes", help="The reason.", metavar="TEXT"),
             "by": ACTOR,
             "expect": EXPECT,
             "block": Flag(
                 "--block",
-                help="Block what was live, so that it cannot become live again. Needs --reason.",
+                help="Also block the release that was live, so it cannot become live again. Needs "
+                "--reason.",
             ),
             "allow_missing_spec": ALLOW_MISSING,
             "force": FORCE,
@@ -127,9 +130,9 @@ COMMANDS = (
     command(
         "release block",
         "release.handlers:block",
-        """Mark a spec as bad under a name: it cannot become live there. Print its digest.
+        """Block a spec under a name, so that it cannot become live there. Print its digest.
 
-        What is live stays live; there is a warning.
+        A live release stays live, with a warning.
         """,
         {
             "name": NAME,
@@ -142,7 +145,7 @@ COMMANDS = (
     command(
         "release unblock",
         "release.handlers:unblock",
-        """Take a block back, and print the digest. Exit 15 if it is not blocked.""",
+        """End the block of a spec, and print its digest. Exit 15 if it is not blocked.""",
         {
             "name": NAME,
             "reason": REASON,
@@ -154,11 +157,11 @@ COMMANDS = (
     command(
         "release current",
         "release.handlers:current",
-        """Print the digest that is live.""",
+        """Print the digest of the live release of a name.""",
         {
             "name": NAME,
             "default": Option(
-                "--default", help="Print this if nothing was ever released.", metavar="TEXT"
+                "--default", help="Print this text if the name has no release.", metavar="TEXT"
             ),
             "as_json": JSON,
         },
@@ -166,13 +169,13 @@ COMMANDS = (
     command(
         "release history",
         "release.handlers:history",
-        """Print every release and rollback of a name, newest first, and what has become of it.
+        """Print every release and rollback of a name with its present state, newest first.
 
-        The columns: number, action, digest, label, time, who, why, state, number of runs
-        that are its evidence. The state is current; superseded, if it is still below what
-        is live; rolled back; or blocked. A release that was returned to is current in both
-        entries; on a terminal the earlier one is live again, and blocks and signatures are
-        shown between the entries.
+        The columns: number, action, digest, label, time, who, why, state, number of evidence
+        runs. The state is current; superseded, if further rollbacks can return to it; rolled
+        back; or blocked. After a rollback, both entries of the live release are current; a
+        terminal shows the earlier one as live again, and blocks and signatures between the
+        entries.
         """,
         {
             "name": NAME,
@@ -187,21 +190,21 @@ COMMANDS = (
                 many=True,
                 asks="target",
             ),
-            "no_marks": Flag("--no-marks", help="On a terminal, leave out blocks and signatures."),
+            "no_marks": Flag("--no-marks", help="On a terminal, omit blocks and signatures."),
             "as_json": JSON,
         },
     ),
     command(
         "release show",
         "release.handlers:show",
-        """Print everything that is said about a release: evidence, blocks, signatures, policy.""",
+        """Print all details of a release: evidence, blocks, signatures, policy.""",
         {
             "name": NAME,
             "target": Argument(
                 "TARGET",
                 help=(
-                    "An entry: its number, a label, or a digest or its prefix, which mean the "
-                    "newest promotion. Default: what is live."
+                    "An entry: @SEQ; or a label, a digest or its prefix, for the newest promotion. "
+                    "Default: the live release."
                 ),
                 required=False,
             ),
@@ -212,24 +215,25 @@ COMMANDS = (
     command(
         "release diff",
         "release.handlers:diff",
-        """Compare two releases: their specs, as spec diff does, and a run of each, as run diff
-        does.
+        """Compare two releases: their specs, and a run of each.
 
-        The runs are the newest completed ones of these specs.
+        The specs are compared as by aivcs spec diff, the runs as by aivcs run diff. The runs
+        are the evidence of the releases, else the newest completed runs of the specs.
         """,
         {
             "name": NAME,
             "before": Argument(
                 "A",
                 help=(
-                    "The release before: @SEQ, a label, a digest or current. Default: what the "
-                    "live one replaced."
+                    "The earlier release: @SEQ, a label, a digest or current. Default: the one "
+                    "that "
+                    "the live release replaced."
                 ),
                 required=False,
                 asks="target",
             ),
             "after": Argument(
-                "B", help="The release after. Default: what is live.", required=False, asks="target"
+                "B", help="The later release. Default: the live one.", required=False, asks="target"
             ),
             "ignored": IGNORED,
             "exit_code": EXIT_CODE,
@@ -239,7 +243,7 @@ COMMANDS = (
     command(
         "release list",
         "release.handlers:list_",
-        """List what is live under each name.
+        """List the live release of each name.
 
         The columns: name, digest, label, state, since when, who. The state is current, or
         current, blocked.
@@ -251,22 +255,22 @@ COMMANDS = (
     command(
         "release verify",
         "release.audit_handlers:verify",
-        """Read all releases and print what is damaged (exit 14), or nothing.
+        """Check all releases and print the damage found (exit 14), or nothing.
 
-        Of a NAME, check everything again, offline, and print what was looked at: chain and
-        stack, blocks, the logs of the runs given as evidence, the verdict of each rule of
-        the policy that was applied, signatures. What is wrong is failed, and the exit code
-        14; what cannot be shown is not proven, which is no failure.
+        With a NAME, check its releases again, offline, and print every check: the hash chain
+        and the order of releases, blocks, the logs of the evidence runs, each rule of the
+        policy that was applied, signatures. A wrong result is "failed", and the exit code 14;
+        a check that cannot be made is "not proven", which is not a failure.
         """,
         {
             "name": Argument(
                 "NAME",
-                help="Check all that was recorded about the releases of a name.",
+                help="Check everything recorded about the releases of this name.",
                 required=False,
             ),
             "seq": Argument(
                 "TARGET",
-                help="Only this entry: as in @3, or by its label or digest.",
+                help="Only this release: @SEQ, a label or a digest.",
                 required=False,
             ),
             "to": TO,
@@ -277,9 +281,7 @@ COMMANDS = (
     command(
         "release sign",
         "release.audit_handlers:sign",
-        """Sign a release with an SSH key, and record the signature. Default: the one that is
-        live.
-        """,
+        """Sign a release with an SSH key, and record the signature.""",
         {
             "name": NAME,
             "seq": SEQ,
@@ -291,16 +293,14 @@ COMMANDS = (
     command(
         "release provenance",
         "release.audit_handlers:provenance",
-        """Print what a release was made of: an in-toto statement with SLSA provenance, as
-        JSON.
-        """,
+        """Print the origin of a release as JSON: an in-toto statement with SLSA provenance.""",
         {
             "name": NAME,
             "seq": SEQ,
             "to": TO,
             "builder": Option(
                 "--builder",
-                help="Who is trusted to have made the release, as in the URI of a CI workflow.",
+                help="The trusted builder of the release, such as the URI of a CI workflow.",
                 metavar="URI",
             ),
             "as_json": JSON,

@@ -1,4 +1,4 @@
-"""How the verdicts of policies and the checks of releases look."""
+"""Formats policy reports: the verdicts on a release, and the checks of an audit."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from aivcs.policy.enforce import Outcome
     from aivcs.policy.proposal import Verdict
 
-_VERDICTS = [
+_VERDICT_COLUMNS = [
     Column("RULE"), Column("VERDICT"), Column("FOUND", wraps=True), Column("NEEDED", wraps=True),
     Column("WAY OUT", wraps=True),
 ]  # fmt: skip
-_CHECKS = [
+_CHECK_COLUMNS = [
     Column("ENTRY", right=True), Column("CHECK"), Column("RESULT"), Column("FOUND", wraps=True),
 ]  # fmt: skip
-_STYLES = {"ok": "green", "failed": "red", "not proven": "magenta"}
+_RESULT_STYLES = {"ok": "green", "failed": "red", "not proven": "magenta"}
 
 
 def write_trial(context: Context, outcome: Outcome) -> None:
-    """Writes what would be live, unless it is refused, and what each rule says of it.
+    """Writes the policy report of a trial, and the digest that would be live unless refused.
 
     The columns: rule, `ok` or `failed`, what was found, what is needed, the way out or `-`.
     """
@@ -35,26 +35,28 @@ def write_trial(context: Context, outcome: Outcome) -> None:
         context.write(f"{after.spec_digest}\n")
         context.flush()
     if outcome.verdicts:
-        table(context, _VERDICTS, map(_verdict_row, outcome.verdicts))
+        table(context, _VERDICT_COLUMNS, map(_verdict_row, outcome.verdicts))
     context.flush()
     names = _broken(outcome.verdicts)
     if outcome.is_refused:
-        context.tell(f"{after.name}: would be refused by policy: {names}. Nothing was changed")
+        context.warn(f"{after.name}: would be refused by policy: {names}. Nothing was changed")
     elif outcome.is_forced:
-        context.tell(f"{after.name}: would go against the policy: {names}")
+        context.warn(f"{after.name}: would break the policy: {names}")
 
 
 def tell_passed(context: Context, outcome: Outcome) -> None:
-    """Says on standard error what of a change is worth knowing beside what is live now."""
+    """Writes on standard error whether a release was forced and who signed it."""
     if outcome.is_forced:
-        context.tell(f"this is against the policy, and recorded so: {_broken(outcome.verdicts)}")
+        context.warn(
+            f"this breaks the policy, and is recorded as forced: {_broken(outcome.verdicts)}"
+        )
     if outcome.signed_by:
-        context.tell(f"signed by {escape(outcome.signed_by)}")
+        context.warn(f"signed by {escape(outcome.signed_by)}")
 
 
 def write_checks(context: Context, checks: Iterable[Check]) -> None:
-    """Writes what was looked at: the entry or `-`, what was looked at, the result, what it is."""
-    table(context, _CHECKS, map(_check_row, checks))
+    """Writes the checks of an audit: the entry or `-`, the check, its result, its detail."""
+    table(context, _CHECK_COLUMNS, map(_check_row, checks))
 
 
 def _verdict_row(verdict: Verdict) -> list[Cell | str]:
@@ -68,7 +70,7 @@ def _check_row(check: Check) -> list[Cell | str]:
 
 
 def _result(result: str) -> Cell:
-    return Cell(result, result, _STYLES[result])
+    return Cell(result, result, _RESULT_STYLES[result])
 
 
 def _broken(verdicts: Iterable[Verdict]) -> str:

@@ -1,4 +1,4 @@
-"""How releases look: lines of tabs for programs, a history to read for people."""
+"""Formats releases: lines with tabs for programs, a history for people."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from aivcs.model.release_entries import Block, Signature
     from aivcs.model.timestamp import Timestamp
 
-_ONE_LINE = 80
-"""Cells of a terminal on which an entry of a history takes one line."""
-_STATES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
+_MIN_COLUMNS_FOR_ONE_LINE = 80
+"""The terminal width, in cells, from which an entry of a history takes one line."""
+_STATE_STYLES = {"current": "green", "superseded": "dim", "rolled back": "magenta"}
 
 
 def write_history(
@@ -21,10 +21,10 @@ def write_history(
     marks: "list[Block | Signature] | None",
     since: "Timestamp | None",
 ) -> bool:
-    """Writes a history for a person, through a pager if one is wanted; tells if there was any.
+    """Writes a history for a person, through a pager if wanted. Returns whether it had entries.
 
     Args:
-        context: Where to.
+        context: The call.
         history: The entries, newest first.
         marks: Where the marks are found that were met before an entry; None if none are shown.
         since: Only marks made at this moment or later.
@@ -35,11 +35,11 @@ def write_history(
     from aivcs.cli.render.table import Column
 
     entries = iter(history)
-    # The first before the pager: what is wrong with the request is said without one.
+    # The first entry before the pager: an error in the request is printed without one.
     first = list(islice(entries, 1))
     if not first:
         return False
-    is_wide = screen_width() >= _ONE_LINE
+    is_wide = screen_width() >= _MIN_COLUMNS_FOR_ONE_LINE
     columns = [
         Column(""), Column("SEQ", right=True), Column("ACTION"), Column("LABEL"),
         Column("SPEC", leaves=2 * is_wide), Column("STATE"), Column("AGE", right=True),
@@ -62,7 +62,7 @@ def write_history(
 
 
 def _mark_cells(mark: "Block | Signature") -> "list[Cell | str]":
-    """A block, the end of one, or a signature, as a dim row between the entries."""
+    """Returns a block, an unblock or a signature as a dim row between the entries."""
     from aivcs.cli.render.output import Cell
     from aivcs.cli.render.time_format import age
     from aivcs.model.release_entries import Signature
@@ -99,7 +99,9 @@ def _cells(told: "HistoryEntry") -> "list[Cell | str]":
 
 
 def _state(told: "HistoryEntry") -> str:
-    """The state for a person, to whom only one entry can be the current one.
+    """Returns the state for a person, who sees only the newest entry as current.
+
+    An earlier entry may have made the same release live: it is shown as live again.
 
     What an entry made live may be live by a later one, which returned to it.
     """
@@ -109,18 +111,18 @@ def _state(told: "HistoryEntry") -> str:
 
 
 def _style(told: "HistoryEntry") -> str:
-    return "red" if told.is_blocked else _STATES[told.state]
+    return "red" if told.is_blocked else _STATE_STYLES[told.state]
 
 
 def _person(actor: str) -> "Cell":
-    """A person is shown without the address."""
+    """Returns a person's name without the address."""
     from aivcs.cli.render.output import Cell
 
     return Cell(actor, actor.partition(" <")[0] or actor)
 
 
 def write_list(context: "Context", live: "Iterable[HistoryEntry]") -> None:
-    """Writes what is live under each name: name, digest, label, state, since when, who."""
+    """Writes the live release of each name: name, digest, label, state, since when, who."""
     from aivcs.cli.render.output import Cell, table
     from aivcs.cli.render.table import Column
     from aivcs.cli.render.time_format import ago
@@ -144,7 +146,7 @@ def write_list(context: "Context", live: "Iterable[HistoryEntry]") -> None:
 
 
 def shown_fields(shown: "EntryDetails") -> "Iterator[tuple[str, Cell | str]]":
-    """Yields names and values of everything that is to be said about an entry or a mark."""
+    """Yields names and values that describe an entry of a release log."""
     from aivcs.model.release_entries import Block, Signature
 
     what = shown.sealed.value

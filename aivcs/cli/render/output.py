@@ -1,7 +1,7 @@
-"""How values look: plain lines for programs, tables for people, and escaping in both.
+"""Formats values: plain lines for programs, tables for people, and escaping in both.
 
-Where output is no terminal it is tabs, no header, whole ids and RFC 3339 times, the same on every
-width and in every locale. On a terminal it is a table, through a pager where one is wanted.
+Output that does not go to a terminal has tabs, no header, whole ids and RFC 3339 times, the same at
+every width and in every locale. On a terminal it is a table, through a pager if wanted.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from aivcs.store.finding import Finding
 
 _JOINERS = frozenset("\u200c\u200d")
-"""Format characters that words and emoji are spelled with, and that deceive nobody."""
+"""Format characters that are parts of words and emoji, and harmless."""
 
 
 class Cell(NamedTuple):
     """A cell of a table.
 
     Attributes:
-        plain: What a program reads.
-        shown: What a person reads.
-        style: How it looks to a person: none, or words of `grid.paint`.
+        plain: The text for a program.
+        shown: The text for a person.
+        style: The style for a person: empty, or words of `table.paint`.
     """
 
     plain: str
@@ -41,7 +41,7 @@ class Cell(NamedTuple):
 
 
 def escape(text: str) -> str:
-    r"""Returns a text with everything escaped that a terminal would obey or not show.
+    r"""Escapes every character that a terminal would obey or not show.
 
     Control characters, line separators and the invisible marks that reorder text become `\n`,
     `\x1b`, `\u202e`; letters, signs and spaces of every script stay.
@@ -65,7 +65,10 @@ def json_line(value: object) -> str:
 
 
 def plain_line(cells: Iterable[str]) -> str:
-    """Returns cells as a line for a program: tabs between them, and `-` for nothing.
+    """Formats cells as a line for a program: tabs between them, and `-` for an empty cell.
+
+    Without the `-`, programs that split lines at white space (`read` in a shell) would miss the
+    cell.
 
     An empty cell would vanish for who splits lines at white space, as `read` does in a shell.
     """
@@ -73,7 +76,7 @@ def plain_line(cells: Iterable[str]) -> str:
 
 
 class Output:
-    """Where lines for standard output go: straight there, or through a pager.
+    """A destination of lines for standard output: direct, or through a pager.
 
     Attributes:
         for_person: Whether a person reads it.
@@ -128,14 +131,14 @@ def output(context: Context, *, streaming: bool = False) -> Iterator[Output]:
 
 
 def lines(context: Context, plain: Iterable[str], shown: Callable[[bool], Iterable[str]]) -> None:
-    """Prints lines: `plain` for a program, `shown` for a person, who may want colour."""
+    """Prints lines: `plain` for a program, `shown` for a person, called with the use of colour."""
     with output(context) as out:
         for line in shown(out.color) if out.for_person else plain:
             out.write(f"{line}\n")
 
 
 def wants_color(context: Context) -> bool:
-    """Whether to use colour: as `--color` says, else on a terminal that can, unless NO_COLOR."""
+    """Whether to use colour: as `--color` says, else on a capable terminal without NO_COLOR."""
     if context.color != "auto":
         return context.color == "always"
     return (
@@ -155,7 +158,7 @@ def table(
     """Prints rows as they come: a table for a person, lines of tabs for a program.
 
     Args:
-        context: Where to.
+        context: The call.
         columns: The columns.
         rows: A cell for each column.
         footer: Tells, when all rows were printed, what a person should read below them.
@@ -179,12 +182,12 @@ def _shown(row: Sequence[Cell | str]) -> list[Shown]:
 
 
 def screen_width() -> int:
-    """Returns the cells of a line of the terminal."""
+    """Returns the width of the terminal, in cells."""
     return shutil.get_terminal_size().columns
 
 
 def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
-    """Prints names and values, a line each."""
+    """Prints names and values, one pair per line."""
     person = context.for_person()
     pairs = list(pairs)
     width = max(len(name) for name, _ in pairs) + 2
@@ -196,14 +199,14 @@ def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
 
 
 def finding_line(finding: Finding) -> str:
-    """Returns what is wrong as a line: severity, place, problem, and the remedy or the repair."""
+    """Formats a finding as a line: severity, place, problem, and the fix or the repair."""
     place = finding.where + (f" line {finding.line}" if finding.line else "")
     done = finding.remedy if finding.repaired is None else f"repaired: {finding.repaired}"
     return plain_line((finding.severity, place, finding.problem, done))
 
 
 def _start_pager(context: Context) -> Popen[bytes] | None:
-    """Starts what shows long output, as the environment says; None without one that works."""
+    """Starts the pager that the environment names; None without one that works."""
     environment = context.environment
     command = _words(environment.get("AIVCS_PAGER", environment.get("PAGER", "less")))
     if (

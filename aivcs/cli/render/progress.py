@@ -1,7 +1,7 @@
-"""A progress bar on standard error, for a person who waits; nothing at all for anybody else.
+"""A progress bar on standard error, for a person who waits.
 
-It is drawn over itself, and the cursor is never hidden: so there is nothing to restore, however the
-process ends.
+Each picture overwrites the last, and the cursor stays visible: nothing needs to be restored,
+however the process ends.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
     from aivcs.cli.session.context import Context
 
-_PAUSE = 0.1
-"""Seconds between two pictures of the bar."""
-_WIPE = b"\r\x1b[2K"
-"""Empties the line that the cursor is in, and goes to its beginning."""
+_REDRAW_S = 0.1
+"""Seconds between two drawings of the bar."""
+_CLEAR_LINE = b"\r\x1b[2K"
+"""Clears the line of the cursor, and moves the cursor to its beginning."""
 
 
 class Bar:
-    """How many of some bytes were read; a context manager that takes the bar away at the end."""
+    """The progress of reading bytes; a context manager that removes the bar at the end."""
 
     def __init__(self, context: Context, what: str, measure: Callable[[], int]) -> None:
         """Draws nothing yet.
 
         Args:
-            context: Whose terminal it is.
-            what: What is being done.
-            measure: Tells how many bytes there are; asked only if there is a bar.
+            context: The call.
+            what: A name of the work.
+            measure: Returns the number of bytes; called only if the bar is drawn.
         """
         self._context = context
         self._what = what
@@ -70,7 +70,7 @@ class Bar:
         self._task = self._progress.add_task(self._what, total=max(1, self._measure()))
         try:
             self._draw()
-        except BaseException:  # an interrupt just now: nobody else would take the bar away
+        except BaseException:  # an interrupt here would leave the bar on the screen
             self.clear()
             raise
         return self
@@ -81,21 +81,21 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         self.clear()
 
     def advance(self, size: int) -> None:
-        """Counts some bytes more."""
+        """Counts bytes that were read."""
         if self._progress is None or self._task is None:
             return
         self._progress.advance(self._task, size)
-        if monotonic() - self._drawn >= _PAUSE:
+        if monotonic() - self._drawn >= _REDRAW_S:
             self._draw()
 
     def clear(self) -> None:
-        """Wipes the line of the bar, for something else to be printed; it comes back by itself."""
+        """Clears the line of the bar for other output. The bar returns with the next picture."""
         if self._progress is not None:
-            _write(_WIPE)
+            _write(_CLEAR_LINE)
 
     def _draw(self) -> None:
         assert self._console is not None
@@ -103,11 +103,11 @@ class Bar:
         self._drawn = monotonic()
         with self._console.capture() as picture:
             self._console.print(self._progress.get_renderable(), end="")
-        _write(_WIPE + picture.get().rstrip("\n").encode(self._console.encoding, "replace"))
+        _write(_CLEAR_LINE + picture.get().rstrip("\n").encode(self._console.encoding, "replace"))
 
 
 def _write(data: bytes) -> None:
     try:
         os.write(2, data)
     except OSError:
-        pass  # then nobody sees it
+        pass  # nobody sees the bar then

@@ -1,8 +1,8 @@
-"""Tables on a terminal: columns that suit its width, rows written as they come.
+"""Tables on a terminal: columns that fit its width, rows written as they come.
 
-The width of each column is settled by the first rows, so a table of any length is never held in
-memory. What does not fit is wrapped or cut where the column says that it may be, and a column that
-can be missed is left out; where that is not enough, a row goes on in a line below.
+The first rows settle the width of each column, so a table of any length is never held in memory.
+Long cells are wrapped or cut where the column allows it, and columns that can be missed are left
+out. If that is not enough, a row continues on the next line.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from aivcs.cli.render.text_width import cut, width, wrap
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-SAMPLE = 200
-"""Rows that are read before the first is written; more than a screen has."""
-_LEAST = 12
-"""Cells that a column which wraps or is cut is given, at least."""
+SAMPLE_ROWS = 200
+"""Rows that settle the widths before the first is written: more than a screen has."""
+_MIN_COLUMN_WIDTH = 12
+"""The minimum width, in cells, of a column that wraps or is cut."""
 _GAP = "  "
 _INDENT = "    "
-"""Before the rest of a row for which one line of the terminal is too short."""
-_STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "magenta": 35}
-"""The codes (ECMA-48, SGR) of the styles there are: what can be read on white and on black."""
+"""The indent of the second line of a row."""
+_STYLE_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "magenta": 35}
+"""The codes (ECMA-48, SGR) of the styles: legible on white and on black."""
 
 
 class Column(NamedTuple):
@@ -61,7 +61,7 @@ def paint(text: str, style: str) -> str:
     """Returns a text in a style: none, or some of the words bold, dim, red, green, and so on."""
     if not style or not text:
         return text
-    return f"\x1b[{';'.join(str(_STYLES[word]) for word in style.split())}m{text}\x1b[0m"
+    return f"\x1b[{';'.join(str(_STYLE_CODES[word]) for word in style.split())}m{text}\x1b[0m"
 
 
 def draw(
@@ -76,7 +76,7 @@ def draw(
         color: Whether to use styles.
     """
     rows = iter(rows)
-    first = list(islice(rows, SAMPLE))
+    first = list(islice(rows, SAMPLE_ROWS))
     widest = [
         max((width(row[number].text) for row in first), default=0) for number in range(len(columns))
     ]
@@ -95,9 +95,9 @@ def draw(
 
 
 def _fit(columns: Sequence[Column], widest: list[int], screen: int) -> list[int | None]:
-    """The width of each column, None for one that is left out."""
+    """Returns the width of each column, None for one that is left out."""
     least = [
-        min(room, _LEAST) if column.wraps or column.cuts else room
+        min(room, _MIN_COLUMN_WIDTH) if column.wraps or column.cuts else room
         for column, room in zip(columns, widest, strict=True)
     ]
     there = [number for number, room in enumerate(widest) if room]
@@ -110,7 +110,7 @@ def _fit(columns: Sequence[Column], widest: list[int], screen: int) -> list[int 
     for number in there:
         widths[number] = least[number]
         if spare < 0 and columns[number].wraps:  # it may get a line of its own
-            widths[number] = min(widest[number], max(screen - len(_INDENT), _LEAST))
+            widths[number] = min(widest[number], max(screen - len(_INDENT), _MIN_COLUMN_WIDTH))
     wanting = [number for number in there if widest[number] > least[number]]
     for done, number in enumerate(sorted(wanting, key=lambda number: widest[number])):
         if spare <= 0:
@@ -126,7 +126,7 @@ def _total(widths: Sequence[int], there: Sequence[int]) -> int:
 
 
 def _grouped(widths: Sequence[int | None], screen: int) -> list[list[tuple[int, int]]]:
-    """The columns that stand side by side, and their widths: all, if there is room for them."""
+    """Returns the columns that share a line, and their widths: all, if the terminal has room."""
     groups: list[list[tuple[int, int]]] = [[]]
     left = screen
     for number, room in enumerate(widths):
@@ -143,7 +143,7 @@ def _grouped(widths: Sequence[int | None], screen: int) -> list[list[tuple[int, 
 def _lines(
     there: Sequence[tuple[Column, Shown, int]], indent: str, *, color: bool
 ) -> Iterator[str]:
-    """The lines of a row, or of a part of it; more than one if a cell is wrapped."""
+    """Yields the lines of a row, or of a part of it: more than one if a cell is wrapped."""
     cells: list[list[str]] = []
     for column, cell, room in there:
         if column.cuts:

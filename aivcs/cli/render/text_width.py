@@ -1,6 +1,6 @@
-"""Texts by the cells of a terminal that they fill: wide characters take two, combining ones none.
+"""Widths of text in cells of a terminal: wide characters take two, combining ones none.
 
-Texts are expected without control characters; `render.escape` sees to that.
+The text must not contain control characters; `output.escape` escapes them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def wrap(text: str, room: int) -> Iterator[str]:
 
 
 def _beginning(text: str, room: int) -> str:
-    """As many characters of a text as fit."""
+    """Returns as many characters of a text as fit."""
     if text.isascii():
         return text[:room]
     filled = 0

@@ -1,4 +1,4 @@
-"""Moments as people write and read them: "2d", "2026-01-31", "3 hours ago"."""
+"""Formats and parses times for people: "2d", "2026-01-31", "3 hours ago"."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from time import time
 from aivcs.errors import SerializationError, UsageError
 from aivcs.model.timestamp import Timestamp
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-"""Seconds of each."""
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+"""Seconds of each unit."""
 
 
 def parse_since(text: str, option: str = "--since") -> Timestamp:
-    """Returns the moment that a text means: `2d` (s, m, h, d, w ago), a date in UTC, or RFC 3339.
+    """Parses `2d` (s, m, h, d, w ago), a date in UTC, or RFC 3339.
 
     Args:
-        text: What was given.
-        option: To what, for the message.
+        text: The text.
+        option: The option it was given to, for the message.
 
     Raises:
-        UsageError: It means none.
+        UsageError: The text has none of these forms.
     """
     seconds = _seconds(text)
     if seconds is not None:
@@ -38,27 +38,27 @@ def parse_since(text: str, option: str = "--since") -> Timestamp:
 
 
 def parse_duration(option: str, text: str) -> int:
-    """Returns the seconds that a text means: `0s`, `30m`, `12h`, `2d`, `2w`.
+    """Parses a duration and returns seconds: `0s`, `30m`, `12h`, `2d`, `2w`.
 
     Raises:
-        UsageError: It means none.
+        UsageError: The text has none of these forms.
     """
     seconds = _seconds(text) if text.isascii() else None
     if seconds is None:
-        raise UsageError(f"{option} {text[:40]!a} is no duration: write 0s, 30m, 12h, 2d or 2w")
+        raise UsageError(f"{option} {text[:40]!a} is not a duration: write 0s, 30m, 12h, 2d or 2w")
     return seconds
 
 
 def _seconds(text: str) -> int | None:
-    """The seconds that a number and a unit mean; None if a text is something else."""
+    """Returns the seconds of a number with a unit; None for any other text."""
     number, unit = text.strip()[:-1].rstrip(), text.strip()[-1:]
-    if unit not in _UNITS or not number.isdecimal() or len(number) > 6:
+    if unit not in _UNIT_SECONDS or not number.isdecimal() or len(number) > 6:
         return None
-    return int(number) * _UNITS[unit]
+    return int(number) * _UNIT_SECONDS[unit]
 
 
 def ago(moment: Timestamp) -> str:
-    """Returns how long ago a moment was, for a person; the moment itself if it is to come."""
+    """Formats how long ago a time was, for a person; a time in the future as it is."""
     seconds = time() - moment.microseconds() / 1e6
     if seconds < 0:
         return moment[:16].replace("T", " ")
@@ -72,7 +72,7 @@ def ago(moment: Timestamp) -> str:
 
 
 def duration(milliseconds: int | None) -> str:
-    """Returns a duration for a person: `850 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
+    """Formats a duration for a person: `850 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
     if milliseconds is None:
         return "-"
     if milliseconds < 1000:
@@ -87,7 +87,7 @@ def duration(milliseconds: int | None) -> str:
 
 
 def short_duration(microseconds: int) -> str:
-    """Returns a duration for a column, in 6 characters: `850ms`, `4.2s`, `3m05s`, `3d04h`."""
+    """Formats a duration for a column, in 6 characters: `850ms`, `4.2s`, `3m05s`, `3d04h`."""
     milliseconds = microseconds // 1000
     if milliseconds < 1000:
         return f"{milliseconds}ms"
@@ -102,7 +102,7 @@ def short_duration(microseconds: int) -> str:
 
 
 def age(moment: Timestamp) -> str:
-    """Returns how long ago a moment was, for a column: `40s`, `3h`, `45d`; or its date."""
+    """Formats how long ago a time was, for a column: `40s`, `3h`, `45d`; or its date."""
     seconds = int(time() - moment.microseconds() / 1e6)
     if seconds < 0:
         return moment[:10]

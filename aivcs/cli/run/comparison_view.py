@@ -1,4 +1,4 @@
-"""How the comparison of two runs looks: side by side for a person, a line each for a program."""
+"""Formats a comparison of two runs: side by side for a person, one line each for a program."""
 
 from __future__ import annotations
 
@@ -23,18 +23,22 @@ if TYPE_CHECKING:
 _SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
 _STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOVED: "red"}
 _KINDS = (ADDED, REMOVED, MOVED, CHANGED)
-_AROUND = 2
-"""Calls alike that are shown before and after others."""
-_LEAST = 50
-"""Columns of a terminal that two columns need; on a narrower one lines are broken."""
-_BEFORE = 12
-"""Characters that are shown of what two values begin with alike."""
-_VALUE = 400
-"""Characters of a value that are looked at for what fits on a terminal."""
+_CONTEXT_CALLS = 2
+"""The number of equal calls shown before and after a difference."""
+_MIN_COLUMNS = 50
+"""The terminal width, in cells, that two columns need; below it lines are wrapped."""
+_COMMON_PREFIX_CHARS = 12
+"""The number of characters shown of a beginning that two values share."""
+_MAX_VALUE_CHARS = 400
+"""The number of characters of a value that can be shown on a terminal."""
 
 
 def plain(found: RunComparison) -> Iterator[str]:
-    """Yields what programs read: facts of both runs, then every call that differs.
+    """Yields lines for a program: facts of both runs, then every call that differs.
+
+    A fact has its name and two values. A call has its change, its seq in A and in B and its tool,
+    and for each parameter that differs a line with the pointer and two values; else one line
+    without.
 
     A fact is its name and two values. A call is what became of it, its seq in A and in B, its tool,
     and the place and two values of a parameter that differs: a line for each, or one without.
@@ -64,8 +68,8 @@ def as_json(found: RunComparison) -> dict[str, Any]:
 
 
 def shown(found: RunComparison, *, color: bool) -> Iterator[str]:
-    """Yields what a person sees, as wide as the terminal."""
-    screen = max(shutil.get_terminal_size().columns, _LEAST)
+    """Yields lines for a person, fitted to the terminal."""
+    screen = max(shutil.get_terminal_size().columns, _MIN_COLUMNS)
     facts = list(_facts(found, for_person=True))
     name_width = max(len(escape(name)) for name, _, _ in facts) + 2
     width = (screen - name_width - 2) // 2
@@ -142,7 +146,7 @@ def _step_json(step: Step) -> dict[str, Any]:
 
 
 def _values(step: Step) -> list[tuple[str, str, str]]:
-    """The parameters that differ, or all of a call that is on one side only."""
+    """Yields the parameters that differ, or all of a call that is on one side only."""
     if step.a is None or step.b is None:
         a, b = (encode_trusted(call.parameters) if call else "-" for call in (step.a, step.b))
         return [("-", a, b)]
@@ -156,16 +160,16 @@ def _change_values(change: Change) -> tuple[str, str, str]:
 
 
 def _shortened(steps: list[Step]) -> Iterator[Step | int]:
-    """The calls, with a number in place of many alike in a row."""
+    """Yields the calls, with a number in place of long stretches of equal ones."""
     alike: list[Step] = []
     for step in [*steps, None]:
         if step is not None and step.kind == SAME:
             alike.append(step)
             continue
-        if len(alike) > 2 * _AROUND + 1:
-            yield from alike[:_AROUND]
-            yield len(alike) - 2 * _AROUND
-            yield from alike[-_AROUND:]
+        if len(alike) > 2 * _CONTEXT_CALLS + 1:
+            yield from alike[:_CONTEXT_CALLS]
+            yield len(alike) - 2 * _CONTEXT_CALLS
+            yield from alike[-_CONTEXT_CALLS:]
         else:
             yield from alike
         alike = []
@@ -174,7 +178,7 @@ def _shortened(steps: list[Step]) -> Iterator[Step | int]:
 
 
 def _rows(step: Step) -> Iterator[tuple[str, str, str]]:
-    """The lines of a call: its tool, and below what differs."""
+    """Yields the lines of a call: its tool, and below it the differences."""
     sign = _SIGNS[step.kind]
     if step.kind in {CHANGED, MOVED}:
         yield _name(step.a), sign, _name(step.b)
@@ -183,9 +187,9 @@ def _rows(step: Step) -> Iterator[tuple[str, str, str]]:
             a, b = _from_difference(a, b)
             # A side that has no such parameter is left empty.
             yield (
-                "" if change.op == "add" else f"         {place}: {a[:_VALUE]}",
+                "" if change.op == "add" else f"         {place}: {a[:_MAX_VALUE_CHARS]}",
                 " ",
-                "" if change.op == "remove" else f"         {place}: {b[:_VALUE]}",
+                "" if change.op == "remove" else f"         {place}: {b[:_MAX_VALUE_CHARS]}",
             )
     else:
         yield _full(step.a), sign, _full(step.b)
@@ -197,29 +201,31 @@ def _name(call: Call | None) -> str:
 
 
 def _full(call: Call | None) -> str:
-    """A call with as much of its parameters as may fit."""
+    """Formats a call with as many of its parameters as may fit."""
     if call is None:
         return ""
     values = call.parameters
     if isinstance(values, dict):
-        text = " ".join(f"{key}={encode_trusted(value)[:_VALUE]}" for key, value in values.items())
+        text = " ".join(
+            f"{key}={encode_trusted(value)[:_MAX_VALUE_CHARS]}" for key, value in values.items()
+        )
     else:
         text = encode_trusted(values)
-    return f"{_name(call)}  {text[:_VALUE]}"
+    return f"{_name(call)}  {text[:_MAX_VALUE_CHARS]}"
 
 
 def _from_difference(a: str, b: str) -> tuple[str, str]:
-    """Two values, without a long beginning that they have in common."""
+    """Shortens two values by a long beginning that they share."""
     alike = 0
     while alike < min(len(a), len(b)) and a[alike] == b[alike]:
         alike += 1
-    if alike <= _BEFORE + 1:
+    if alike <= _COMMON_PREFIX_CHARS + 1:
         return a, b
-    return f"…{a[alike - _BEFORE :]}", f"…{b[alike - _BEFORE :]}"
+    return f"…{a[alike - _COMMON_PREFIX_CHARS :]}", f"…{b[alike - _COMMON_PREFIX_CHARS :]}"
 
 
 def _fit(text: str, width: int) -> str:
-    """A text as wide as a column, cut where it is longer."""
+    """Cuts or pads a text to the width of a column."""
     return pad(cut(escape(text), width), width)
 
 

@@ -1,29 +1,30 @@
-"""`aivcs run exec` at the terminal."""
+"""Handler of `aivcs run exec`: executes a command and records it as a run."""
 
 import os
 import sys
 
-from aivcs.cli.exec import Execution, Outcome
+from aivcs.cli.exec import CommandRunner, Outcome
 from aivcs.cli.exec.process import StartError
 from aivcs.cli.exec.signals import Signals, require_signals
-from aivcs.cli.run.handlers import annotate, surroundings
+from aivcs.cli.run.handlers import annotate, ci_tags
 from aivcs.cli.session.interrupt import end_by_interrupt
-from aivcs.commands.run import run as commands
-from aivcs.commands.run.record import NONE, Recording
+from aivcs.commands.run.exec import NONE, Recording
+from aivcs.commands.run.finish import status_of
+from aivcs.commands.run.start import start
 from aivcs.errors import InvalidRunStateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from aivcs.cli.session.ci_files import Handover
+    from aivcs.cli.session.ci_files import CiFile
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
 
-FAILED = 125
-"""What `env`, `timeout` and `nohup` exit with, too, when it is they who failed."""
-_MISTAKES = {2, 12, 13, 15}
-"""Exit codes of what is wrong with the call, rather than with the store."""
+AIVCS_FAILED = 125
+"""The exit code if aivcs itself failed, as of `env`, `timeout` and `nohup`."""
+_USAGE_EXIT_CODES = {2, 12, 13, 15}
+"""Exit codes of errors in the call, as opposed to failures of the store."""
 
 
 def exec_(
@@ -41,16 +42,16 @@ def exec_(
     best_effort: bool,
     github_annotations: bool,
 ) -> int:
-    """Executes a command, records it as a run, and exits as it did."""
+    """Executes a command, records it as a run, and exits with the command's exit code."""
     recording: Recording | None = None
     signals: Signals | None = None
     environment = dict(context.environment)
     try:
         require_signals()
         written = _id_file(id_file)
-    except Exception as error:  # noqa: BLE001 none of our own exit codes may pass for the command's
+    except Exception as error:  # noqa: BLE001 our own exit codes must not pass for the command's
         _report(context, error)
-        return FAILED
+        return AIVCS_FAILED
     try:
         begun = _start(
             context,
@@ -70,33 +71,33 @@ def exec_(
         environment |= {"AIVCS_RUN": begun.run_id, "AIVCS_STORE": begun.repo.path}
         recording = begun
     except Exception as error:  # noqa: BLE001 as above
-        if _report(context, error) in _MISTAKES or not best_effort:
-            return FAILED
-        context.tell("aivcs: the command is executed all the same, and none of it is recorded")
-        # Whatever run is around, this is not part of it.
+        if _report(context, error) in _USAGE_EXIT_CODES or not best_effort:
+            return AIVCS_FAILED
+        context.warn("aivcs: the command runs anyway, and nothing of it is recorded")
+        # The command is not part of a surrounding run either.
         environment.pop("AIVCS_RUN", None)
-    # Whoever passes output on must not wait long for whoever makes events of it.
+    # The threads that pass output on must not wait long for those that store it.
     sys.setswitchinterval(0.0005)
     outcome = Outcome()
     try:
         take, listen = None, _nothing
         if recording is not None:
             take, listen = None if capture == NONE else recording.take, recording.listen
-        execution = Execution(take)
-        outcome = execution.run(command, environment, signals or Signals(), started=listen)
+        runner = CommandRunner(take)
+        outcome = runner.run(command, environment, signals or Signals(), started=listen)
     except StartError as error:
-        context.tell(f"aivcs: {error}")
+        context.warn(f"aivcs: {error}")
         outcome.exit_code = error.exit_code
     except OSError as error:
-        context.tell(f"aivcs: cannot execute {command[0]!a}: {error.strerror}")
-        outcome.exit_code = FAILED
+        context.warn(f"aivcs: cannot execute {command[0]!a}: {error.strerror}")
+        outcome.exit_code = AIVCS_FAILED
     code = outcome.exit_code
     if recording is not None:
         code = _finish(context, recording, outcome, best_effort=best_effort)
     if recording is not None and github_annotations:
         annotate(context, recording.run_id, agent, _status(outcome), code)
     if outcome.is_interrupted:
-        end_by_interrupt(whole_group=execution.has_session)
+        end_by_interrupt(whole_group=runner.has_session)
     return code
 
 
@@ -108,32 +109,32 @@ def _start(
     git_sha: "str | None",
     **what: "Any",
 ) -> Recording:
-    """Starts a run, as `commands.run.start` does, and returns what records it."""
+    """Starts a run, and returns what records it."""
     repo = context.repository()
     if git_sha is None:
         from aivcs.cli.session.git_identity import commit
 
         git_sha = commit(context)
-    context.working_directory()  # which is to be there
+    context.working_directory()  # fails if it was removed
     secrets = None if no_redact else _secrets(context, repo)
-    run_id = commands.start(
-        repo, git_sha=git_sha, owner_pid=os.getpid(), surroundings=surroundings(context), **what
+    run_id = start(
+        repo, git_sha=git_sha, owner_pid=os.getpid(), default_tags=ci_tags(context), **what
     )
     return Recording(repo, run_id, capture, secrets)
 
 
-def _id_file(path: "str | None") -> "Handover | None":
+def _id_file(path: "str | None") -> "CiFile | None":
     if path is None:
         return None
-    from aivcs.cli.session.ci_files import Handover
+    from aivcs.cli.session.ci_files import CiFile
 
-    file = Handover(path, "--id-file")
-    file.replace("")  # what is in it is not to be taken for this run's, if there comes to be none
+    file = CiFile(path, "--id-file")
+    file.replace("")  # an old id must not pass for this run's, should it fail to start
     return file
 
 
 def _nothing() -> None:
-    """Listens to nothing."""
+    """Does nothing, where no recording listens."""
 
 
 def _report(context: "Context", error: Exception) -> int:
@@ -143,7 +144,7 @@ def _report(context: "Context", error: Exception) -> int:
 
 
 def _secrets(context: "Context", repo: "Repository") -> "dict[bytes, str]":
-    """The values that are not to be recorded, by all that any configuration says."""
+    """Returns the values to mask, named by the patterns of aivcs and of all configuration files."""
     from aivcs.trace.redaction import PATTERNS, find_secrets
 
     patterns = list(PATTERNS)
@@ -153,14 +154,14 @@ def _secrets(context: "Context", repo: "Repository") -> "dict[bytes, str]":
 
 
 def _status(outcome: Outcome) -> str:
-    status = commands.status_of(outcome.exit_code)
+    status = status_of(outcome.exit_code)
     return "cancelled" if outcome.was_told and status == "failed" else status
 
 
 def _finish(
     context: "Context", recording: Recording, outcome: Outcome, *, best_effort: bool
 ) -> int:
-    """Ends the run, says what went wrong on our side, and returns the exit code."""
+    """Ends the run, reports failures of aivcs, and returns the exit code."""
     name = ""
     if outcome.signal:
         from signal import Signals as Names
@@ -174,15 +175,15 @@ def _finish(
         failure = failure or error
     failed = False
     if isinstance(failure, InvalidRunStateError):  # the command did as it pleased
-        context.tell(
+        context.warn(
             f"aivcs: run {recording.run_id} was ended by the command itself; "
-            "what came afterwards is not recorded"
+            "the rest is not recorded"
         )
     elif failure is not None:
         _report(context, failure)
-        context.tell(f"aivcs: run {recording.run_id} is not recorded to its end")
+        context.warn(f"aivcs: run {recording.run_id} is not recorded to its end")
         failed = not best_effort
     if outcome.failure is not None:
-        context.tell(f"aivcs: cannot write the output of the command: {outcome.failure.strerror}")
+        context.warn(f"aivcs: cannot write the output of the command: {outcome.failure.strerror}")
         failed = True
-    return outcome.exit_code or (FAILED if failed else 0)
+    return outcome.exit_code or (AIVCS_FAILED if failed else 0)

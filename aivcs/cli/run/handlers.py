@@ -1,7 +1,6 @@
-"""`aivcs run` at the terminal."""
+"""Handlers of `aivcs run`: each calls its command and prints the result."""
 
 from aivcs.codec.json import encode_trusted
-from aivcs.commands.run import run as commands
 from aivcs.errors import UsageError
 from aivcs.model.run import RunStatus
 from aivcs.repository import LAST
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunRecord
 
 
-_ROOMY = 100
-"""Cells of a terminal on which a list of runs says what their specs were released as."""
+_MIN_COLUMNS_FOR_RELEASES = 100
+"""The terminal width, in cells, from which a list of runs shows the releases of their specs."""
 
 
 def start(
@@ -30,22 +29,24 @@ def start(
     dotenv: "str | None",
 ) -> None:
     """Prints the id of the new run."""
-    handovers = []
+    from aivcs.commands.run.start import start
+
+    ci_files = []
     if github_env or dotenv is not None:  # before anything is done
-        from aivcs.cli.session.ci_files import Handover
+        from aivcs.cli.session.ci_files import CiFile
 
         if github_env:
-            handovers.append(
-                Handover.named_by(context, "--github-env", "GITHUB_ENV", is_for_steps=True)
+            ci_files.append(
+                CiFile.named_by(context, "--github-env", "GITHUB_ENV", is_for_steps=True)
             )
         if dotenv is not None:
-            handovers.append(Handover(dotenv))
+            ci_files.append(CiFile(dotenv))
     if git_sha is None:
         from aivcs.cli.session.git_identity import commit
 
         git_sha = commit(context)
     repo = context.repository()
-    run_id = commands.start(
+    run_id = start(
         repo,
         agent=agent,
         spec=spec,
@@ -54,22 +55,22 @@ def start(
         tags=tags,
         allow_missing_spec=allow_missing_spec,
         owner_pid=owner_pid,
-        surroundings=surroundings(context),
+        default_tags=ci_tags(context),
     )
     context.write(f"{run_id}\n")
-    for handover in handovers:
+    for ci_file in ci_files:
         from aivcs.cli.session.ci_tags import assignment
 
         text = assignment("AIVCS_RUN", run_id)
         # Later steps may be elsewhere in the file system; later jobs, elsewhere altogether: they
         # are told of a store that this one was told of, and find another by themselves.
-        if handover.is_for_steps or context.named_store():
+        if ci_file.is_for_steps or context.named_store():
             text += assignment("AIVCS_STORE", repo.path)
-        handover.append(text)
+        ci_file.append(text)
 
 
-def surroundings(context: "Context") -> "dict[str, str] | None":
-    """Returns what a CI system says of its job, as tags."""
+def ci_tags(context: "Context") -> "dict[str, str] | None":
+    """Returns the tags that describe a job of a CI system; None outside one."""
     if "GITHUB_ACTIONS" not in context.environment and "GITLAB_CI" not in context.environment:
         return None
     from aivcs.cli.session.ci_tags import tags_of
@@ -90,27 +91,27 @@ def log(
     files: "list[str]",
     blobs: "list[str]",
 ) -> None:
-    """Prints nothing, or the seqs of what was stored."""
+    """Prints nothing, or the seq of each stored event."""
+    from aivcs.commands.run.log import check_operands, log, log_stream
+
     run = context.run_operand(run)
     if stdin:
         if kind is not None or seq is not None or timestamp is not None or files or blobs:
-            raise UsageError("with --stdin every line is an event; give nothing but RUN")
+            raise UsageError("with --stdin every line is an event: give RUN only")
 
         def stored(seqs: "list[int]") -> None:
             if print_seq:
                 context.write("".join(f"{number}\n" for number in seqs))
                 context.flush()
 
-        commands.log_stream(
-            context.repository(), run, context.stdin(), atomic=atomic, stored=stored
-        )
+        log_stream(context.repository(), run, context.stdin(), atomic=atomic, stored=stored)
         return
     repo = context.repository()
-    commands.check_operands(repo, run, kind)
+    check_operands(repo, run, kind)
     assert kind is not None
     if atomic:
         raise UsageError("--atomic goes with --stdin")
-    number = commands.log(
+    number = log(
         repo,
         run,
         kind,
@@ -137,8 +138,10 @@ def finish(
     github_annotations: bool,
 ) -> None:
     """Prints nothing."""
+    from aivcs.commands.run.finish import finish
+
     repo, run = context.repository(), context.run_operand(run)
-    commands.finish(
+    finish(
         repo,
         run,
         status=status,
@@ -149,7 +152,9 @@ def finish(
         duration_ms=duration_ms,
     )
     if github_annotations:
-        record = commands.show(repo, run)
+        from aivcs.commands.run.show import show
+
+        record = show(repo, run)
         code = record.summary.exit_code if record.summary else None
         annotate(context, record.run_id, record.metadata.agent_name, record.status.lower(), code)
 
@@ -166,39 +171,43 @@ def annotate(
     code = "" if exit_code is None else f" with exit code {exit_code}"
     level = "error" if status == "failed" else "warning"
     # The job's runner reads standard error as it does the data on standard output.
-    context.tell(annotation(level, f"{agent} {what}", f"run {run_id} of {agent} {what}{code}"))
+    context.warn(annotation(level, f"{agent} {what}", f"run {run_id} of {agent} {what}{code}"))
 
 
 def show(context: "Context", run: "str | None", as_json: bool, github_summary: bool) -> None:
-    """Prints the record of a run, and for a person what it did."""
+    """Prints the record of a run; for a person also its steps."""
     from aivcs.cli.render import output as render
+    from aivcs.commands.run.show import show
 
     repo = context.repository()
     if run is None:
         run = "@" if context.environment.get("AIVCS_RUN") else LAST
-    record = commands.show(repo, context.run_operand(run))
+    record = show(repo, context.run_operand(run))
     if github_summary:
-        from aivcs.cli.session.ci_files import Handover
+        from aivcs.cli.session.ci_files import CiFile
         from aivcs.cli.session.ci_tags import run_summary
 
-        handover = Handover.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
-        handover.append(run_summary(record))
+        ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
+        ci_file.append(run_summary(record))
     if as_json:
         context.write(render.json_line(record.to_json()))
         return
     from aivcs.cli.run import view as views
 
     if context.for_person():
-        views.print_run(context, record, commands.events(repo, record.run_id))
+        from aivcs.commands.run.events import events
+
+        views.print_run(context, record, events(repo, record.run_id))
     else:
         render.fields(context, views.fields(record))
 
 
 def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_json: bool) -> None:
-    """Prints the events of a run, a line each."""
+    """Prints the events of a run, one per line."""
     from aivcs.cli.render import output as render
+    from aivcs.commands.run.events import events
 
-    found = commands.events(
+    found = events(
         context.repository(),
         context.run_operand(run),
         kinds=kinds,
@@ -229,8 +238,8 @@ def list_(
     limit: "int | None",
     as_json: bool,
 ) -> int:
-    """Prints the runs that fit, newest first; not 0 if some cannot be read."""
-    from aivcs.commands.run import list as run_selection
+    """Prints the matching runs, newest first. Exit code 14 or 16 if some cannot be read."""
+    from aivcs.commands.run.list import list_, live_specs
 
     unread: list[StorageError] = []
     moment = None
@@ -239,7 +248,7 @@ def list_(
 
         moment = parse_since(since)
     repo = context.repository()
-    records = run_selection.list_(
+    records = list_(
         repo,
         agents=agents,
         specs=specs,
@@ -255,7 +264,7 @@ def list_(
             context.write(encode_trusted(record.to_json()) + "\n")
         found = True  # programs that ask for JSON are told nothing else
     elif not context.for_person():
-        # What scripts read: no table, and none of what it takes to draw one.
+        # Scripts read this: without a table, its modules are not loaded.
         for record in records:
             context.write(_run_line(record))
             found = True
@@ -264,10 +273,10 @@ def list_(
         from aivcs.cli.run.view import print_list
 
         # On a narrow terminal there is no room for it, and no need to read every release.
-        released = run_selection.live_specs(repo) if screen_width() >= _ROOMY else {}
+        released = live_specs(repo) if screen_width() >= _MIN_COLUMNS_FOR_RELEASES else {}
         found = print_list(context, records, released) > 0
     if not found:
-        _tell_unknown(context, agents)
+        _explain_empty_list(context, agents)
     if not unread:
         return 0
     from aivcs.cli.exit_codes import report_unread
@@ -282,15 +291,15 @@ def stats(
     since: "str | None",
     as_json: bool,
 ) -> int:
-    """Prints how the runs of each agent went; not 0 if some cannot be read."""
+    """Prints figures of each agent's runs. Exit code 14 or 16 if some cannot be read."""
     from aivcs.cli.exit_codes import report_unread
     from aivcs.cli.render import output as render
     from aivcs.cli.render.time_format import parse_since
     from aivcs.cli.run import view as views
-    from aivcs.commands.run import stats as run_statistics
+    from aivcs.commands.run.stats import stats
 
     unread: list[StorageError] = []
-    found = run_statistics.stats(
+    found = stats(
         context.repository(),
         agents=agents,
         specs=specs,
@@ -306,7 +315,7 @@ def stats(
         for statistics in found:
             context.write(views.statistics_line(statistics))
     if not found and not as_json:
-        _tell_unknown(context, agents)
+        _explain_empty_list(context, agents)
     return report_unread(context, unread)
 
 
@@ -333,7 +342,7 @@ def diff(
     exit_code: bool,
     as_json: bool,
 ) -> int:
-    """Prints how two runs differ; 1 if they do and that was asked for."""
+    """Prints the differences of two runs. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.render import output as render
     from aivcs.cli.run import comparison_view as view
     from aivcs.commands.run.diff import compare_runs
@@ -351,7 +360,7 @@ def diff(
 def reap(
     context: "Context", runs: "list[str]", older_than: "str | None", dry_run: bool, as_json: bool
 ) -> int:
-    """Prints the ids of the runs that were reaped, and says why; 15 or 14 if one was refused."""
+    """Prints the ids of the reaped runs, and the reasons on stderr. 15 or 14 if one was refused."""
     from aivcs.cli.exit_codes import report
     from aivcs.cli.render import output as render
     from aivcs.cli.render.time_format import parse_since
@@ -379,17 +388,17 @@ def reap(
         else:
             context.write(f"{outcome.run_id}\n")
             context.flush()
-            context.tell(render.escape(f"{outcome.run_id}: {outcome.reason}"))
+            context.warn(render.escape(f"{outcome.run_id}: {outcome.reason}"))
     if left and not as_json:
-        context.tell(
-            f"{left} running {'run' if left == 1 else 'runs'} left alone: nothing proves that "
+        context.warn(
+            f"{left} running {'run' if left == 1 else 'runs'} left alone: no proof that "
             f"{'it is an orphan' if left == 1 else 'they are orphans'}"
         )
     return code
 
 
-def _tell_unknown(context: "Context", agents: "list[str]") -> None:
-    """Says why a listing is empty, where a filter names something that no run ever had."""
+def _explain_empty_list(context: "Context", agents: "list[str]") -> None:
+    """Explains an empty list, where a filter names an agent that no run has."""
     from aivcs.cli.hints import likely_agent
     from aivcs.cli.render.output import escape
 
@@ -398,4 +407,4 @@ def _tell_unknown(context: "Context", agents: "list[str]") -> None:
         unknown, near = likely_agent(context.repository(), agent)
         if unknown:
             suggestion = f"; did you mean {escape(near)}?" if near else ""
-            context.tell(f"hint: no agent {escape(agent)}{suggestion}")
+            context.warn(f"hint: no agent {escape(agent)}{suggestion}")

@@ -15,18 +15,20 @@ from aivcs.cli.parse.shared_options import (
     SPECS,
 )
 
-AGENT = Option("--agent", help="Which agent runs.", metavar="NAME", required=True, asks="agent")
+AGENT = Option("--agent", help="The agent that runs.", metavar="NAME", required=True, asks="agent")
 SPEC_OPTION = Option(
-    "--spec", help="What runs: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.", metavar="SPEC"
+    "--spec",
+    help="The agent's spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.",
+    metavar="SPEC",
 )
 SPEC_FILE = Option(
-    "--spec-file", help="Or a file, which is stored and is the spec.", metavar="FILE"
+    "--spec-file", help="A file to store and use as the spec, instead of --spec.", metavar="FILE"
 )
 GIT_SHA = Option(
     "--git-sha",
     help=(
         "The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA, $GIT_COMMIT,"
-        " or HEAD of the git repository around."
+        " or HEAD of the surrounding git repository."
     ),
     metavar="SHA",
 )
@@ -36,9 +38,9 @@ COMMANDS = (
     command(
         "run start",
         "run.handlers:start",
-        """Start a run, and print its id.
+        """Start a run and print its id.
 
-        In a job of GitHub Actions or GitLab CI, tags ci.* say which.
+        In GitHub Actions and GitLab CI, the run gets tags ci.* that identify the job.
         """,
         {
             "agent": AGENT,
@@ -50,7 +52,7 @@ COMMANDS = (
             "owner_pid": Option(
                 "--owner-pid",
                 help=(
-                    "The process that the run belongs to: the shell's $$. When it is gone, "
+                    "The process that owns the run, such as the shell ($$). After its death, "
                     "aivcs run reap ends the run."
                 ),
                 metavar="PID",
@@ -59,15 +61,15 @@ COMMANDS = (
             "github_env": Flag(
                 "--github-env",
                 help=(
-                    "In GitHub Actions: set AIVCS_RUN and AIVCS_STORE for the steps that "
-                    "follow, by $GITHUB_ENV."
+                    "In GitHub Actions: set AIVCS_RUN and AIVCS_STORE for the following steps, "
+                    "by $GITHUB_ENV."
                 ),
             ),
             "dotenv": Option(
                 "--dotenv",
                 help=(
-                    "Add the line AIVCS_RUN=ID to a file, as GitLab takes it (reports: dotenv),"
-                    " and AIVCS_STORE=PATH if the store was named."
+                    "Append AIVCS_RUN=ID to a file, for GitLab's artifacts:reports:dotenv; also "
+                    "AIVCS_STORE=PATH if --store or $AIVCS_STORE named the store."
                 ),
                 metavar="FILE",
             ),
@@ -78,14 +80,17 @@ COMMANDS = (
         "run.exec_handlers:exec_",
         """Execute a command as a run: record its start, its output and its end.
 
-        The command gets AIVCS_RUN and AIVCS_STORE, so what it logs with @ is part of the
-        run. Its output passes through; its exit code is that of aivcs: 128+N if signal N
-        ended it, 127 if it was not found, 126 if it could not be executed, and 125 if aivcs
-        itself failed. With --best-effort a store that fails changes neither.
+        The command gets AIVCS_RUN and AIVCS_STORE, so events that it logs with @ go to
+        this run. Its output passes through. Its exit code is the exit code of aivcs: 128+N
+        after signal N, 127 if it was not found, 126 if it could not be executed, and 125 if
+        aivcs itself failed. With --best-effort, a failing store changes neither.
         """,
         {
             "command": Argument(
-                "COMMAND", help="What to execute, with its arguments.", many=True, takes="program"
+                "COMMAND",
+                help="The command to execute, with its arguments.",
+                many=True,
+                takes="program",
             ),
             "agent": AGENT,
             "spec": SPEC_OPTION,
@@ -96,8 +101,7 @@ COMMANDS = (
             "capture": Option(
                 "--capture",
                 help=(
-                    "What becomes of its output: an event for each line, a blob for each "
-                    "stream, or nothing."
+                    "How to record its output: an event per line, a blob per stream, or not at all."
                 ),
                 choices=("lines", "blobs", "none"),
                 default="lines",
@@ -105,23 +109,23 @@ COMMANDS = (
             "no_redact": Flag(
                 "--no-redact",
                 help=(
-                    "Record arguments and output as they are. By default the values of "
+                    "Record arguments and output unmasked. By default, these are masked: values of "
                     "variables named like secrets (*_TOKEN, *_SECRET, *_KEY, *PASSWORD*, *_DSN "
-                    "and more), URLs with a password, and what exec.redact names are masked."
+                    "and more), URLs with a password, and variables that exec.redact names."
                 ),
             ),
             "id_file": Option(
                 "--id-file",
                 help=(
-                    "Write the id of the run to a file before the command is executed. "
-                    "Afterwards @last names the run, too."
+                    "Write the run's id to a file before the command is executed. Afterwards @last "
+                    "names the run, too."
                 ),
                 metavar="FILE",
             ),
             "best_effort": Flag(
                 "--best-effort",
                 help=(
-                    "Execute the command also if the store cannot be written, and say what is "
+                    "Execute the command even if the store cannot be written, and print what is "
                     "not recorded."
                 ),
             ),
@@ -132,17 +136,19 @@ COMMANDS = (
     command(
         "run log",
         "run.handlers:log",
-        """Append an event to a run, or many.
+        """Append an event, or a stream of events, to a run.
 
-        Options stand before RUN; after it nothing is an option.
+        Options come before RUN; after it nothing is an option.
         """,
         {
             "run": RUN.but(asks="running"),
-            "kind": Argument("KIND", help="What happened, as in tool_called.", required=False),
+            "kind": Argument(
+                "KIND", help="The kind of the event, such as tool_called.", required=False
+            ),
             "payload": Argument(
                 "PAYLOAD",
                 help=(
-                    "One JSON value; or words KEY=TEXT and KEY:=JSON that make an object; or - "
+                    "One JSON value; or words KEY=TEXT and KEY:=JSON, which make an object; or - "
                     "for standard input; or nothing for {}."
                 ),
                 many=True,
@@ -151,28 +157,29 @@ COMMANDS = (
             "stdin": Flag(
                 "--stdin",
                 help=(
-                    'Read events from standard input, a line each: {"kind": …, "payload": …} '
-                    "with optional seq and timestamp. Stored as they come; a bad line stops it."
+                    'Read events from standard input, one per line: {"kind": …, "payload": …} '
+                    "with optional seq and timestamp. They are stored as they come; a bad line "
+                    "stops."
                 ),
             ),
-            "atomic": Flag("--atomic", help="With --stdin: read and check all before storing any."),
+            "atomic": Flag("--atomic", help="With --stdin: check all events before storing any."),
             "print_seq": Flag(
-                "--print-seq", help="Print the sequence number of each event stored."
+                "--print-seq", help="Print the sequence number of each stored event."
             ),
             "seq": Option(
                 "--seq",
-                help="Use this number; the same event again is accepted.",
+                help="Use this sequence number. Storing the same event again is harmless.",
                 metavar="N",
                 kind="integer",
             ),
             "timestamp": Option(
                 "--timestamp",
-                help="When it happened (RFC 3339, cut to microseconds). Default: now.",
+                help="The time of the event (RFC 3339, cut to microseconds). Default: now.",
                 metavar="TIME",
             ),
             "files": Option(
                 "--file",
-                help="Add a member: the text of a file. Repeatable.",
+                help="Add a member with the text of a file. Repeatable.",
                 metavar="KEY=PATH",
                 many=True,
             ),
@@ -188,32 +195,34 @@ COMMANDS = (
     command(
         "run finish",
         "run.handlers:finish",
-        """End a run; afterwards it never changes again.""",
+        """End a run. Afterwards it never changes again.""",
         {
             "run": RUN.but(asks="running"),
             "status": Option(
                 "--status",
-                help="How it ended, whatever --exit-code records. Default: as that says.",
+                help="How it ended. Default: derived from --exit-code.",
                 choices=("completed", "failed", "cancelled"),
                 any_case=True,
             ),
             "exit_code": Option(
                 "--exit-code",
                 help=(
-                    "The exit code of what ran, recorded: 0 is completed, 130 and 143 "
-                    "cancelled, others failed. In a trap: --exit-code $?"
+                    "The exit code of the process: 0 is completed, 130 and 143 are cancelled, "
+                    "others failed. It is recorded. In a trap: --exit-code $?"
                 ),
                 metavar="N",
                 kind="integer",
             ),
-            "if_running": Flag("--if-running", help="Do nothing if the run is over already."),
-            "state": Option("--state", help="The blob of its final state.", metavar="DIGEST"),
+            "if_running": Flag("--if-running", help="Do nothing if the run is already over."),
+            "state": Option("--state", help="The blob with its final state.", metavar="DIGEST"),
             "state_file": Option(
-                "--state-file", help="Or a file, which is stored and is the state.", metavar="FILE"
+                "--state-file",
+                help="A file to store and use as the final state, instead of --state.",
+                metavar="FILE",
             ),
             "duration_ms": Option(
                 "--duration-ms",
-                help="How long it took. Default: the milliseconds since its start.",
+                help="Its duration in milliseconds. Default: the time since its start.",
                 metavar="N",
                 kind="integer",
             ),
@@ -223,17 +232,17 @@ COMMANDS = (
     command(
         "run show",
         "run.handlers:show",
-        """Show a run as it stands; on a terminal also what it did, step by step.
+        """Show the record of a run; on a terminal also its steps.
 
-        Of a long run the first and the last steps are shown, and between them those that
-        failed; aivcs run events prints every event.
+        A long run is shown by its first and last steps and the failed ones between; aivcs
+        run events prints every event.
         """,
         {
             "run": Argument(
                 "RUN",
                 help=(
-                    "A run id, a unique prefix of it, @ for $AIVCS_RUN, or @last for your "
-                    "newest run. Default: @ if it is set, else @last."
+                    "A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your "
+                    "newest run. Default: @ if $AIVCS_RUN is set, else @last."
                 ),
                 required=False,
             ),
@@ -244,17 +253,17 @@ COMMANDS = (
     command(
         "run events",
         "run.handlers:events",
-        """Print the events of a run, in order.
+        """Print the events of a run, in order of their sequence numbers.
 
-        With --follow they come in the order in which they were appended, which is another
-        only where --seq was used.
+        With --follow they are printed in the order in which they were appended; the two
+        orders differ only where --seq was used.
         """,
         {
             "run": RUN,
             "kinds": Option(
                 "--kind", help="Only events of this kind. Repeatable.", metavar="K", many=True
             ),
-            "follow": Flag("--follow", "-f", help="Go on with new events until the run ends."),
+            "follow": Flag("--follow", "-f", help="Continue with new events until the run ends."),
             "as_json": JSON,
         },
     ),
@@ -263,36 +272,41 @@ COMMANDS = (
         "run.handlers:list_",
         """List runs, newest first.
 
-        An option that is given several times selects the runs that fit any of its values.
+        An option given several times selects runs that match any of its values.
         """,
         {
             "agents": AGENTS,
             "specs": SPECS,
             "statuses": Option(
-                "--status", help="Only those that are this. Repeatable.", any_case=True, many=True
+                "--status",
+                help="Only runs with this status. Repeatable.",
+                choices=("running", "completed", "failed", "cancelled"),
+                any_case=True,
+                many=True,
             ),
             "tags": Option(
                 "--tag",
                 help=(
-                    "Only those with this tag: with all of several, and of one KEY any. Repeatable."
+                    "Only runs with this tag. Repeatable: all keys must match, and of one key "
+                    "any value."
                 ),
                 metavar="K=V",
                 many=True,
             ),
             "since": SINCE,
-            "limit": Option("-n", "--limit", help="At most N.", metavar="N", kind="integer"),
+            "limit": Option("-n", "--limit", help="At most N runs.", metavar="N", kind="integer"),
             "as_json": JSON,
         },
     ),
     command(
         "run stats",
         "run.handlers:stats",
-        """Tell how the runs of each agent went: how many, how they ended, how long they took.
+        """Show figures of each agent's runs: numbers, success rate, durations.
 
-        Printed to a pipe: agent, runs, running, completed, failed, cancelled, success rate
-        (completed among completed and failed, from 0 to 1), the 50th, 90th and 99th
-        percentile of how long the runs took that are over (milliseconds, by nearest rank),
-        and when the newest was started.
+        The columns in a pipe: agent, runs, running, completed, failed, cancelled, success
+        rate (completed among completed and failed, from 0 to 1), the 50th, 90th and 99th
+        percentile of the durations of finished runs (milliseconds, by nearest rank), and
+        when the newest run was started.
         """,
         {
             "agents": AGENTS,
@@ -304,14 +318,14 @@ COMMANDS = (
     command(
         "run diff",
         "run.handlers:diff",
-        """Compare two runs: how they ended, and which tools they called differently.
+        """Compare two runs: how they ended, and which tool calls differ.
 
-        Calls (events of kind tool_called, with payload.tool_name) are aligned; shown are
-        those that were added or removed, that moved, and that have other parameters.
+        The calls (events of kind tool_called, with payload.tool_name) are aligned. Printed
+        are calls that were added, removed or moved, or that have other parameters.
         """,
         {
-            "before": Argument("A", help="A RUN, the one before.", asks="run"),
-            "after": Argument("B", help="A RUN, the one after.", asks="run"),
+            "before": Argument("A", help="The earlier RUN.", asks="run"),
+            "after": Argument("B", help="The later RUN.", asks="run"),
             "ignored": IGNORED,
             "exit_code": EXIT_CODE,
             "as_json": JSON,
@@ -320,33 +334,34 @@ COMMANDS = (
     command(
         "run reap",
         "run.handlers:reap",
-        """End runs whose owner (--owner-pid) is gone as failed, and print their ids.
+        """End runs whose owner process has died, as failed, and print their ids.
 
-        A run whose owner is alive is never ended.
+        aivcs run start --owner-pid records the owner. A run whose owner is alive is never
+        ended.
         """,
         {
             "runs": Argument(
                 "RUN",
-                help="Only these; a run that is named needs no proof.",
+                help="Only these runs; they need no proof of an owner's death.",
                 many=True,
                 required=False,
             ),
             "older_than": Option(
                 "--older-than",
                 help=(
-                    "Also runs without a proof that were last heard of 30m, 12h, 2d, 1w ago, or"
-                    " before a date."
+                    "Also runs without a proof whose last event is older: 30m, 12h, 2d, 1w, or a "
+                    "date."
                 ),
                 metavar="TIME",
             ),
-            "dry_run": Flag("--dry-run", help="Only say which runs would be ended, and why."),
+            "dry_run": Flag("--dry-run", help="Only print which runs would be ended, and why."),
             "as_json": JSON,
         },
     ),
     command(
         "run verify",
         "store.handlers:verify_runs",
-        """Read all runs and print what is damaged (exit 14), or nothing.""",
+        """Check all runs and print the damage found (exit 14), or nothing.""",
         {
             "repair": REPAIR,
             "as_json": JSON,

@@ -1,8 +1,8 @@
-"""How a run's timeline looks: a line for each step, folded where it is long.
+"""Formats a run's timeline: one line per step, shortened where it is long.
 
-Of a long run the beginning and the end are shown, and between them what went wrong; of a long text
-the beginning, and how long it is. `aivcs run events` has all of it. What a step is, and what it
-took, `aivcs.trace.timeline` says.
+Of a long run, the first and last steps are shown, and the failed ones between them; of a long text,
+its beginning and its size. `aivcs run events` prints everything. `aivcs.trace.timeline` computes
+the steps.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunEvent, RunRecord
 
 FIRST = 40
-"""Steps of a run that are shown of its beginning."""
+"""The number of steps shown from the beginning of a run."""
 LAST = 40
-"""Steps that are shown of its end."""
-_NARROW = 60
-"""Cells below which a step takes two lines."""
-_WIDE = 100
-"""Cells from which on there is room for the seq of a step, too."""
-_LINES_OF_ERROR = 4
-"""Lines of what went wrong that are shown, at most."""
+"""The number of steps shown from the end of a run."""
+_MIN_COLUMNS_FOR_ONE_LINE = 60
+"""The terminal width, in cells, below which a step takes two lines."""
+_MIN_COLUMNS_FOR_SEQ = 100
+"""The terminal width, in cells, from which the seq of a step is shown."""
+_MAX_ERROR_LINES = 4
+"""The maximum number of lines of an error that are shown."""
 
 
 class Timeline:
     """The timeline of one run."""
 
     def __init__(self, record: RunRecord, screen: int, *, color: bool) -> None:
-        """Takes the run, the cells of a line of the terminal, and whether to use colour."""
+        """Takes the run, the width of the terminal in cells, and whether to use colour."""
         self._record = record
         self._screen = screen
         self._color = color
@@ -47,13 +47,13 @@ class Timeline:
         self._events = self._bytes = 0
 
     def lines(self, events: Iterable[RunEvent]) -> Iterator[str]:
-        """Yields lines for each step that is shown, for what is left out, and for the totals.
+        """Yields lines for the shown steps, for the omitted ones, and for the totals.
 
         Args:
             events: The events of the run by seq; none is kept.
 
         Raises:
-            StorageError: What reading the events raises, where it is reached.
+            StorageError: The events cannot be read to the end.
         """
         counts = dict.fromkeys((CALL, MESSAGE, "error"), 0)
 
@@ -97,23 +97,23 @@ class Timeline:
             yield event
 
     def _step(self, step: Step) -> Iterator[str]:
-        """The lines of one step: when, how long, who or what, and what it was about."""
+        """Yields the lines of one step: when, how long, who or which tool, and its subject."""
         since = step.at - (self._start or 0)
-        sign = "-" if since <= -1000 else "+"  # less than a millisecond is none
+        sign = "-" if since <= -1000 else "+"  # less than a millisecond counts as zero
         offset = sign + short_duration(abs(since))
         took = "" if step.took is None else short_duration(step.took)
         mark = " " if step.error is None else self._paint("✗", "bold red")
         style = "bold red" if step.error else "bold" if step.what == MESSAGE else ""
         times = f"{offset:>8} {took:>6}"
-        if self._screen < _NARROW:
+        if self._screen < _MIN_COLUMNS_FOR_ONE_LINE:
             name = cut(escape(step.name), max(self._screen - 18, 4))
             yield f"{self._paint(times, 'dim')} {mark} {self._paint(name, style)}"
             for line in self._details(step, max(self._screen - 3, 8)):
                 yield f"   {line}"
             return
-        room = 16 if self._screen < _WIDE else 20
+        room = 16 if self._screen < _MIN_COLUMNS_FOR_SEQ else 20
         name = self._paint(pad(cut(escape(step.name), room), room), style)
-        if self._screen >= _WIDE:
+        if self._screen >= _MIN_COLUMNS_FOR_SEQ:
             times = f"{step.seq:>6} {times}"
         begin = f"{self._paint(times, 'dim')} {mark} {name}  "
         indent = " " * (len(times) + 3 + room + 2)
@@ -130,8 +130,8 @@ class Timeline:
             if given and width(given) + 3 + width(error) <= room:
                 return [f"{given} → {self._paint(error, 'red')}"]
             lines = list(wrap(error, room))
-            if len(lines) > _LINES_OF_ERROR:
-                lines[_LINES_OF_ERROR - 1 :] = [cut(lines[_LINES_OF_ERROR - 1] + " …", room)]
+            if len(lines) > _MAX_ERROR_LINES:
+                lines[_MAX_ERROR_LINES - 1 :] = [cut(lines[_MAX_ERROR_LINES - 1] + " …", room)]
             wrong = [self._paint(line, "red") for line in lines]
             return [_fold(given, step.size, room), *wrong] if given else wrong
         if step.what not in {CALL, RESULT}:
@@ -144,7 +144,7 @@ class Timeline:
             return [f"{text} {self._paint(end, 'dim')}".lstrip(" ")]
         end = f"→ {size(step.result_size)}"
         result = escape(step.result)
-        # The parameters may take what the beginning of the result does not need, and at least half.
+        # The parameters get the room that the result does not need, and at least half.
         half = max(room // 2, room - width(end) - 3 - width(result))
         text = _fold(text, step.size, min(half, room - width(end) - 1))
         left = room - width(text) - width(end) - 3
@@ -193,7 +193,7 @@ def _fold(text: str, whole: int, room: int) -> str:
 
 
 def size(number: int) -> str:
-    """Returns a number of bytes for a person: `12 B`, `1.2 KiB`, `34 MiB`."""
+    """Formats a number of bytes for a person: `12 B`, `1.2 KiB`, `34 MiB`."""
     if number < 1024:
         return f"{number} B"
     amount, unit = number / 1024, "KiB"
@@ -203,5 +203,5 @@ def size(number: int) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """Returns a number of things: `1 step`, `2,000 steps`."""
+    """Formats a number of things: `1 step`, `2,000 steps`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""How runs look: the record of one, lists of them, and figures of many."""
+"""Formats runs: a record, lists, and figures of many."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ STATISTICS_COLUMNS = [
     Column("P50", right=True), Column("P90", right=True, leaves=3),
     Column("P99", right=True, leaves=4), Column("LAST 14 DAYS", leaves=5),
 ]  # fmt: skip
-_BARS = "▁▂▃▄▅▆▇█"
-_SHOWN_PAYLOAD = 2000
-"""Characters of a payload shown on a terminal."""
+_BAR_CHARS = "▁▂▃▄▅▆▇█"
+_MAX_PAYLOAD_CHARS = 2000
+"""The maximum number of characters of a payload shown on a terminal."""
 
 
 def row(record: RunRecord, released: Mapping[ContentDigest, str]) -> list[Cell | str]:
@@ -51,7 +51,7 @@ def row(record: RunRecord, released: Mapping[ContentDigest, str]) -> list[Cell |
 
     Args:
         record: The run.
-        released: What specs are live as.
+        released: The NAME@LABEL of each live spec.
     """
     summary = record.summary
     took = summary.duration_ms if summary else None
@@ -71,12 +71,12 @@ def row(record: RunRecord, released: Mapping[ContentDigest, str]) -> list[Cell |
 def print_list(
     context: Context, records: Iterable[RunRecord], released: Mapping[ContentDigest, str]
 ) -> int:
-    """Prints a table of runs, below it how many have each status; returns how many there are.
+    """Prints a table of runs and the number of each status. Returns the number of runs.
 
     Args:
-        context: Where to.
+        context: The call.
         records: The runs.
-        released: What specs are live as.
+        released: The NAME@LABEL of each live spec.
     """
     counts = dict.fromkeys(STATUS_STYLE, 0)
 
@@ -95,7 +95,7 @@ def print_list(
 
 
 def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None:
-    """Prints a table of agents and how their runs went, and below it what the figures are."""
+    """Prints a table of figures by agent, and below it their meaning."""
     total = agents = 0
 
     def rows() -> Iterator[list[Cell | str]]:
@@ -117,7 +117,10 @@ def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None
 
 
 def statistics_line(statistics: AgentStatistics) -> str:
-    """Returns the figures of an agent as a line for a program.
+    """Formats the figures of an agent as a line for a program.
+
+    Agent, runs, running, completed, failed, cancelled, success rate from 0 to 1, the three
+    percentiles in milliseconds, and when the newest run was started; "-" for a missing figure.
 
     Agent, runs, running, completed, failed, cancelled, success rate from 0 to 1, the three
     percentiles in milliseconds, and when the newest run was started; "-" for what there is not.
@@ -136,7 +139,7 @@ def statistics_line(statistics: AgentStatistics) -> str:
 
 def _statistics_row(statistics: AgentStatistics) -> list[Cell | str]:
     rate = statistics.success_rate
-    # Rounded down: of an agent that failed once in ten thousand nobody should read 100 %.
+    # Rounded down: an agent that failed once in ten thousand runs must not show 100 %.
     shown = "-" if rate is None else f"{int(rate * 1000) / 10}%"
     counts = statistics.counts
     return [
@@ -154,15 +157,15 @@ def _statistics_row(statistics: AgentStatistics) -> list[Cell | str]:
 
 
 def _sparkline(numbers: Sequence[int]) -> str:
-    """Bars for numbers, the greatest being the highest; a dot for none."""
+    """Returns a bar for each number, the greatest being the highest; a dot for zero."""
     most = max(numbers)
     return "".join(
-        _BARS[(number * len(_BARS) - 1) // most] if number else "·" for number in numbers
+        _BAR_CHARS[(number * len(_BAR_CHARS) - 1) // most] if number else "·" for number in numbers
     )
 
 
 def fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
-    """Returns what there is to say about a run, for a program."""
+    """Returns the fields of a run, for a program."""
     pairs: list[tuple[str, Cell | str]] = [
         ("run", record.run_id),
         ("agent", record.metadata.agent_name),
@@ -189,10 +192,10 @@ def fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
 
 
 def print_run(context: Context, record: RunRecord, events: Iterable[RunEvent]) -> None:
-    """Prints a run for a person: its record, then its timeline, through a pager if that is long.
+    """Prints a run for a person: its record, then its timeline, through a pager if long.
 
     Args:
-        context: Where to.
+        context: The call.
         record: The run.
         events: Its events by seq; read as they are printed.
     """
@@ -206,13 +209,13 @@ def print_run(context: Context, record: RunRecord, events: Iterable[RunEvent]) -
 
 
 def event_line(out: Output, event: RunEvent) -> str:
-    """Returns an event as a line: seq, time, kind, payload."""
+    """Formats an event as a line: seq, time, kind, payload."""
     payload = escape(encode_trusted(event.payload))
     kind = escape(event.kind)
     if not out.for_person:
         return f"{event.seq}\t{event.timestamp}\t{kind}\t{payload}\n"
-    if len(payload) > _SHOWN_PAYLOAD:
-        payload = f"{payload[:_SHOWN_PAYLOAD]}… ({len(payload)} characters; --json has all)"
+    if len(payload) > _MAX_PAYLOAD_CHARS:
+        payload = f"{payload[:_MAX_PAYLOAD_CHARS]}… ({len(payload)} characters; --json has all)"
     clock = (event.timestamp or "")[11:23]
     if out.color:
         return f"\x1b[2m{event.seq:>5}  {clock}\x1b[0m  \x1b[1m{kind}\x1b[0m  {payload}\n"
@@ -220,7 +223,7 @@ def event_line(out: Output, event: RunEvent) -> str:
 
 
 def _header(record: RunRecord, screen: int, *, color: bool) -> Iterator[str]:
-    """What there is to say about a run, for a person."""
+    """Returns the fields of a run, for a person."""
     summary = record.summary
     metadata = record.metadata
     status = record.status.lower()

@@ -1,1 +1,1 @@
-"""What surrounds a call: environment, store, git, CI system, signers, interruption."""
+"""The environment of a call: variables, store, git, CI system, interruption."""

@@ -1,4 +1,4 @@
-"""Files by which a CI system takes something from a step: opened before anything is done."""
+"""Files that aivcs writes for a CI system or a script; opened before anything is changed."""
 
 import os
 from stat import S_ISREG
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 
 
-class Handover:
-    """A file into which something is written for a CI system or a script.
+class CiFile:
+    """A file that aivcs writes for a CI system or a script.
 
     Attributes:
         is_for_steps: Whether the steps that follow in the same job read it.
     """
 
     def __init__(self, path: str, option: str = "--dotenv", *, is_for_steps: bool = False) -> None:
-        """Opens a file, and makes it if it is not there.
+        """Opens a file, and creates it if it is missing.
 
         Raises:
             UsageError: The path is empty.
-            BackendError: It cannot be written.
+            BackendError: The file cannot be written.
         """
         if not path:
             raise UsageError(f"the FILE of {option} is empty; is a variable unset?")
@@ -36,11 +36,11 @@ class Handover:
     @classmethod
     def named_by(
         cls, context: "Context", option: str, variable: str, *, is_for_steps: bool = False
-    ) -> "Handover":
+    ) -> "CiFile":
         """Opens the file that a variable of the CI system names.
 
         Raises:
-            UsageError: It is not set.
+            UsageError: The variable is not set.
             BackendError: The file cannot be written.
         """
         path = context.environment.get(variable, "")
@@ -52,10 +52,10 @@ class Handover:
         return cls(path, is_for_steps=is_for_steps)
 
     def append(self, text: str) -> None:
-        """Writes whole lines at the end, where a line that is unfinished is ended first.
+        """Appends whole lines. First ends an unfinished last line.
 
         Raises:
-            BackendError: It cannot be written.
+            BackendError: The file cannot be written.
         """
         data = text.encode("utf-8", "surrogateescape")
         try:
@@ -69,10 +69,10 @@ class Handover:
             raise self._failed(error) from error
 
     def replace(self, text: str) -> None:
-        """Makes some lines all that is in the file.
+        """Replaces the content of the file.
 
         Raises:
-            BackendError: It cannot be written.
+            BackendError: The file cannot be written.
         """
         try:
             if S_ISREG(os.fstat(self._file).st_mode):

@@ -1,8 +1,8 @@
-"""What CI systems say of a job in variables, and the forms in which they take an answer. No I/O.
+"""Tags from the variables of a CI system, and the forms of its files and messages. No I/O.
 
-Known are GitHub Actions (GITHUB_…) and GitLab CI (CI_…). Where data of others gets into a form of
-theirs, it is escaped so that it stays data: in a file of variables it sets no other variable, in a
-summary it is text and not markup, in an annotation it is one.
+Supported: GitHub Actions (GITHUB_…) and GitLab CI (CI_…). Data is escaped for each form: in a file
+of variables it sets no other variable, in a summary it is text and not markup, in an annotation it
+stays one message.
 """
 
 from aivcs.errors import UsageError
@@ -18,7 +18,7 @@ _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
 GITHUB = {
-    # For a pull request, the ref is a merge that nobody has ever heard of.
+    # For a pull request, GITHUB_REF_NAME is a temporary merge ref.
     "ci.branch": ("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
     "ci.job_id": ("GITHUB_JOB",),
     "ci.attempt": ("GITHUB_RUN_ATTEMPT",),
@@ -35,7 +35,7 @@ GITLAB = {
 
 
 def tags_of(environment: "Mapping[str, str]") -> "dict[str, str]":
-    """Returns what is known of the job that runs, as tags `ci.…`; none outside a CI system."""
+    """Returns the tags `ci.…` of the current job; none outside a CI system."""
     found: dict[str, str] = {}
     if environment.get("GITHUB_ACTIONS") == "true":
         found["ci.system"] = "github"
@@ -70,7 +70,7 @@ def assignment(name: str, value: str) -> str:
         UsageError: The value has more than one line, and could set other variables.
     """
     if not value.isprintable():
-        raise UsageError(f"{name} cannot be handed on: {value[:60]!a} is not one plain line")
+        raise UsageError(f"{name} cannot be passed on: {value[:60]!a} is not one plain line")
     return f"{name}={value}\n"
 
 
@@ -88,7 +88,7 @@ def _escape_property(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Returns a text as Markdown that shows it as it is: no markup, no HTML, no links."""
+    """Escapes a text so that Markdown shows it unchanged: no markup, no HTML, no links."""
     from aivcs.cli.render.output import escape
 
     # Any punctuation of ASCII may have a backslash before it, and is then itself.
@@ -96,7 +96,7 @@ def markdown(text: str) -> str:
 
 
 def run_summary(record: "RunRecord") -> str:
-    """Returns a run as Markdown."""
+    """Formats a run as Markdown."""
     summary = record.summary
     rows = [
         ("Run", markdown(record.run_id)),
@@ -122,7 +122,7 @@ def run_summary(record: "RunRecord") -> str:
 
 
 def release_summary(before: "ReleaseRecord | None", after: "ReleaseRecord") -> str:
-    """Returns a change of what is live as Markdown."""
+    """Formats a change of the live release as Markdown."""
     rows = [
         ("Live now", _release(after)),
         ("Live before", _release(before) if before else "nothing"),

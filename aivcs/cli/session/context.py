@@ -1,4 +1,4 @@
-"""What surrounds a command: environment, working directory, streams, and the store they lead to."""
+"""The environment of a command: variables, working directory, streams, and the store."""
 
 import os
 import sys
@@ -21,15 +21,15 @@ class Context:
 
     Attributes:
         environment: The environment variables.
-        json: Whether the answer, and so an error too, is to be JSON.
+        json: Whether the answer, and an error, is printed as JSON.
         color: `auto`, `always` or `never`.
-        table: Whether a person is to be written for though output is no terminal.
+        table: Whether to format for a person although output is not a terminal.
         pager: Whether long output on a terminal may be paged.
-        layers: The configuration that holds for the store that was opened, as of `config_layers`.
+        layers: The configuration of the opened store, as returned by `config_layers`.
         policies: The policies of that store, as `aivcs.policy.select.policy_for`
             takes them; none where nothing is configured.
-        quiet: Whether nothing is said on standard error but errors.
-        arguments: What the command was called with.
+        quiet: Whether only errors are printed on standard error.
+        arguments: The command line.
         opened: The repository that was opened last, if any.
     """
 
@@ -82,14 +82,14 @@ class Context:
         self._lock_timeout = lock_timeout
         self.color = color or "auto"
         self.table = table
-        self.quiet = quiet
+        self.quiet = self.quiet or quiet
         self.pager = not no_pager
 
     def enter(self, folder: str) -> None:
-        """Makes a folder the working directory, or the one of `-C` if that was given.
+        """Changes the working directory to a folder, or to that of `-C` if it was given.
 
         Raises:
-            UsageError: It cannot be entered.
+            UsageError: The folder cannot be entered.
         """
         folder = self._folder or folder
         try:
@@ -101,7 +101,7 @@ class Context:
             raise UsageError(f"cannot go to {folder!a}: {reason}") from error
 
     def given(self) -> "list[str]":
-        """Returns the options that lead to the store as they were given, for another process."""
+        """Returns the options that lead to the store, for another process."""
         words = ["-C", self._folder] if self._folder else []
         if self._store:
             store = self._store if "://" in self._store else os.path.abspath(self._store)
@@ -114,16 +114,16 @@ class Context:
         """Opens the store: by `--store`, by AIVCS_STORE, or found from the working directory up.
 
         Raises:
-            NoRepositoryError: There is none.
+            NoRepositoryError: No store was found.
             UsageError: The configuration or a variable is invalid.
-            BackendError: The store found belongs to somebody else.
+            BackendError: The discovered store belongs to another user.
         """
         from aivcs.repository import Repository, find_store
 
         named = self.named_store()
         if named:
             if named[0] != "/" and "://" not in named:
-                self.working_directory()  # which is to be there
+                self.working_directory()  # fails if it was removed
         else:
             named = find_store(self.working_directory())
             self._require_trusted(named)
@@ -139,7 +139,7 @@ class Context:
         """Returns the working directory.
 
         Raises:
-            UsageError: It was removed.
+            UsageError: The folder was removed.
         """
         try:
             return os.getcwd()
@@ -149,13 +149,13 @@ class Context:
             raise UsageError("the working directory is gone; cd elsewhere, or use -C") from error
 
     def config_layers(self, repo: "Repository | None") -> "list[tuple[str, Config]]":
-        """Returns where configuration comes from, strongest first, with what each place says.
+        """Returns the places of configuration with their values, the one with precedence first.
 
         Args:
-            repo: The store that `repository` opened, whose own configuration counts; or None.
+            repo: The opened store, whose own configuration counts; or None.
 
         Raises:
-            UsageError: A place says something invalid.
+            UsageError: A place has an invalid value.
         """
         return self._layers(*((None, None) if repo is None else (repo.path, self._own)))
 
@@ -178,28 +178,28 @@ class Context:
         if waiting:
             layers.append(("AIVCS_LOCK_TIMEOUT", {"core.lock_timeout": _seconds(waiting)}))
         path = "" if store is None else f"{store}/config.toml"
-        return layers + file_layers(self.environment, (path, own), warn=self._warn)
+        return layers + file_layers(self.environment, (path, own), warn=self._warn_once)
 
-    def _warn(self, message: str) -> None:
-        """Says something once, however often it is found out."""
+    def _warn_once(self, message: str) -> None:
+        """Prints a warning once, however often its reason is found."""
         if message not in self._warned:
             self._warned.add(message)
-            self.tell(f"aivcs: warning: {message}")
+            self.warn(f"aivcs: warning: {message}")
 
     def home(self) -> str:
-        """Returns the user's home; empty if neither HOME nor the list of users says where it is."""
+        """Returns the user's home; empty if neither HOME nor the list of users has one."""
         return config_files.home(self.environment)
 
     def user_config_path(self) -> str:
-        """Returns where the user's configuration file is or would be; empty without a home."""
+        """Returns the path of the user's configuration file; empty without a home."""
         return config_files.user_config_path(self.environment)
 
     def system_config_path(self) -> str:
-        """Returns where the configuration file for all users is, or would be."""
+        """Returns the path of the configuration file for all users."""
         return config_files.system_config_path(self.environment)
 
     def run_operand(self, text: str) -> str:
-        """Returns the RUN that is meant: `@` is the one in AIVCS_RUN.
+        """Returns the RUN of an operand: `@` is the run in AIVCS_RUN.
 
         Raises:
             UsageError: AIVCS_RUN is not set.
@@ -224,8 +224,8 @@ class Context:
         """Writes data to standard output, text as UTF-8 whatever the locale.
 
         Raises:
-            OutputError: It is closed or full.
-            BrokenPipeError: Nobody reads it any more.
+            OutputError: Standard output is closed or full.
+            BrokenPipeError: The reader of standard output is gone.
         """
         if isinstance(data, str):
             data = data.encode("utf-8", "surrogateescape")
@@ -236,8 +236,8 @@ class Context:
         except OSError as error:
             raise OutputError(error.strerror or str(error)) from error
 
-    def tell(self, message: str, *, is_error: bool = False) -> None:
-        """Writes a line to standard error, for a person; only errors if `quiet`; never fails."""
+    def warn(self, message: str, *, is_error: bool = False) -> None:
+        """Writes a line to standard error. `quiet` suppresses all but errors. Never fails."""
         if self.quiet and not is_error:
             return
         data = f"{message}\n".encode("utf-8", "backslashreplace")
@@ -246,14 +246,14 @@ class Context:
             while data:
                 data = data[stream.write(data) :]
         except (OSError, ValueError):
-            pass  # there is nowhere left to say it
+            pass  # there is nowhere left to report it
 
     def flush(self, *, quiet: bool = False) -> None:
-        """Brings out what was written.
+        """Flushes standard output.
 
         Raises:
             OutputError: Standard output is closed or full, unless `quiet`.
-            BrokenPipeError: Nobody reads it any more.
+            BrokenPipeError: The reader of standard output is gone.
         """
         if self._buffered is None:
             return
@@ -266,7 +266,10 @@ class Context:
                 raise OutputError(error.strerror or str(error)) from error
 
     def _output(self) -> BufferedWriter:
-        """Standard output, which takes all that it is given or fails.
+        """Opens standard output with a buffer that writes everything or fails.
+
+        Python's own loses data without an error when it is unbuffered (PYTHONUNBUFFERED, as in many
+        containers) and the disk fills up, and it fails where a non-blocking pipe is full.
 
         Not Python's own: that one takes less than all, without a word, where it was told to buffer
         nothing (PYTHONUNBUFFERED, as in many containers) and the disk becomes full, and fails where
@@ -277,7 +280,7 @@ class Context:
         return self._buffered
 
     def text_output(self) -> "TextIO":
-        """Returns standard output as a stream of text, for code that prints by itself."""
+        """Returns standard output as a text stream, for libraries that print."""
         from io import TextIOWrapper
 
         found = sys.stdout
@@ -285,10 +288,10 @@ class Context:
         return TextIOWrapper(self._output(), encoding, getattr(found, "errors", None))
 
     def wait_for_reader(self, seconds: float) -> None:
-        """Waits, but no longer than somebody reads standard output.
+        """Waits for a time, or until nobody reads standard output.
 
         Raises:
-            BrokenPipeError: Nobody reads it any more.
+            BrokenPipeError: The reader of standard output is gone.
         """
         from select import POLLERR, POLLHUP, poll
         from time import sleep
@@ -298,18 +301,18 @@ class Context:
         for _, happened in reader.poll(seconds * 1000):
             if happened & (POLLERR | POLLHUP):
                 raise BrokenPipeError
-            sleep(seconds)  # what cannot be watched here: a device of macOS
+            sleep(seconds)  # poll cannot watch some devices of macOS
 
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal that a person reads."""
         return os.isatty(1)
 
     def for_person(self) -> bool:
-        """Whether to write for a person: on a terminal, and where a table or colour is forced."""
+        """Whether to format for a person: on a terminal, or where a table or colour is forced."""
         return self.table or self.color == "always" or self.is_terminal()
 
     def _settings(self, store: str, own: "bytes | None") -> "Settings":
-        """The settings that configuration gives a store with this text as its own."""
+        """Returns the settings of a store, whose own configuration is this text."""
         from aivcs.store.settings import Settings
 
         self._own = own
@@ -328,7 +331,7 @@ class Context:
         return settings_of([values for _, values in self.layers])
 
     def _is_own(self, owner: int) -> bool:
-        """Whether a store of this user is ours: his own, or under sudo his who called it."""
+        """Whether a store belongs to this user, or to the user who called sudo."""
         if owner == os.geteuid():
             return True
         caller = self.environment.get("SUDO_UID", "")
@@ -337,7 +340,7 @@ class Context:
         )
 
     def _require_trusted(self, store: str) -> None:
-        """Refuses a store that was found, belongs to another user, and is not said to be safe."""
+        """Refuses a discovered store of another user that no configuration trusts."""
         from aivcs.errors import BackendError
 
         try:
@@ -356,7 +359,7 @@ class Context:
             try:
                 text = read_config(path)
             except BackendError:
-                continue  # somebody else's home: nobody here is said to be trusted
+                continue  # another user's home: it trusts nothing here
             if text is not None:
                 trusted += parse_config(text, path, whose=whose).get("safe.directory", [])
         if "*" not in trusted and store not in map(os.path.abspath, trusted):
@@ -368,18 +371,21 @@ class Context:
 
 
 class OutputError(Exception):
-    """Standard output cannot take what is to be written."""
+    """Standard output cannot be written."""
 
 
 class Descriptor(FileIO):
-    """A descriptor that is waited for, also where it does not wait by itself.
+    """A descriptor that waits for I/O even in non-blocking mode.
+
+    `O_NONBLOCK` is shared with the other processes that have the pipe: agent hosts and node set it
+    on inherited pipes, at any time, and clearing it here would break them.
 
     `O_NONBLOCK` belongs to whoever else has the pipe as well: agent hosts and node set it on what
     they hand down, at any time, and it is not ours to take away.
     """
 
     def read(self, size: "int | None" = -1, /) -> bytes:
-        """Reads up to some bytes, as they come; none at the end."""
+        """Reads up to a number of bytes, as they come; none at the end."""
         assert size is not None
         assert size > 0  # without a limit FileIO ends at the first pause
         while True:
@@ -389,7 +395,7 @@ class Descriptor(FileIO):
             self._wait(1)
 
     def readinto(self, buffer: "Any", /) -> int:
-        """Reads what comes into a buffer; returns how many bytes, none at the end."""
+        """Reads into a buffer as bytes come. Returns their number, 0 at the end."""
         while True:
             count: int | None = super().readinto(buffer)
             if count is not None:
@@ -397,7 +403,7 @@ class Descriptor(FileIO):
             self._wait(1)
 
     def write(self, data: "Any", /) -> int:
-        """Writes some of the bytes; returns how many."""
+        """Writes some of the bytes. Returns their number."""
         while True:
             count: int | None = super().write(data)
             if count is not None:
@@ -405,7 +411,7 @@ class Descriptor(FileIO):
             self._wait(4)
 
     def _wait(self, events: int) -> None:
-        """Waits for POLLIN (1) or POLLOUT (4), or for what reading or writing then reports."""
+        """Waits for POLLIN (1), POLLOUT (4), or an error that the next call reports."""
         from select import poll
 
         ready = poll()
@@ -420,4 +426,4 @@ def _seconds(text: str) -> float:
     try:
         return float(check_value("core.lock_timeout", float(text), "AIVCS_LOCK_TIMEOUT"))
     except ValueError:
-        raise UsageError(f"AIVCS_LOCK_TIMEOUT={text!a} is no number of seconds") from None
+        raise UsageError(f"AIVCS_LOCK_TIMEOUT={text!a} is not a number of seconds") from None

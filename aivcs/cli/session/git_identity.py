@@ -1,4 +1,4 @@
-"""Who is acting, and on which commit: from the CI system, from git, or from the machine."""
+"""Finds the actor and the commit: from the CI system, from git, or from the machine."""
 
 import os
 
@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 
-_COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT")
-_ACTORS = (
+_COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT")
+_ACTOR_VARIABLES = (
     "AIVCS_ACTOR",
     "GITHUB_ACTOR",
     "GITLAB_USER_LOGIN",
@@ -20,20 +20,22 @@ _ACTORS = (
 )
 
 
-_DIRTY = "+dirty"
-"""What a commit ends with that is not all of what lies in the work tree."""
-_PATIENCE = 5.0
+_DIRTY_SUFFIX = "+dirty"
+"""The suffix of a commit if tracked files differ from it."""
+_GIT_TIMEOUT_S = 5.0
 """Seconds that git may take to compare the work tree with its commit."""
-_OF_A_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
-"""Variables by which a hook of git would send it to another repository than the one around."""
+_GIT_HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
+"""Variables, set in hooks of git, that name another repository than the surrounding one."""
 
 
 def commit(context: "Context") -> "str | None":
-    """Returns the commit being built, or the HEAD of the git repository around; else None.
+    """Returns the commit that is built, or HEAD of the surrounding git repository; else None.
+
+    If tracked files of that repository differ from the commit, it ends with `+dirty`.
 
     Where tracked files of that repository differ from the commit, it ends with `+dirty`.
     """
-    built = next(filter(None, map(context.environment.get, _COMMITS)), None)
+    built = next(filter(None, map(context.environment.get, _COMMIT_VARIABLES)), None)
     folder = _git_folder(context)
     try:
         head = _head(folder) if folder is not None else None
@@ -41,16 +43,20 @@ def commit(context: "Context") -> "str | None":
         head = None
     found = built or head
     # Of another commit than the one that lies here, the work tree says nothing.
-    return f"{found}{_DIRTY}" if found and found == head and _is_dirty(context) else found
+    return f"{found}{_DIRTY_SUFFIX}" if found and found == head and _is_dirty(context) else found
 
 
 def _is_dirty(context: "Context") -> bool:
-    """Whether git says that tracked files differ from HEAD; not where it cannot say, or is slow.
+    """Whether git reports that tracked files differ from HEAD. False if it cannot tell in time.
+
+    Started without `subprocess`, whose import takes longer than git does.
 
     Started without `subprocess`, whose import takes longer than git does.
     """
     environment = {
-        name: value for name, value in context.environment.items() if name not in _OF_A_REPOSITORY
+        name: value
+        for name, value in context.environment.items()
+        if name not in _GIT_HOOK_VARIABLES
     }
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     # A file system monitor, a textconv or an external diff is a command of the repository's.
@@ -65,7 +71,7 @@ def _is_dirty(context: "Context") -> bool:
         return False
     from time import monotonic, sleep
 
-    deadline = monotonic() + _PATIENCE
+    deadline = monotonic() + _GIT_TIMEOUT_S
     pause = 0.0005
     try:
         while True:
@@ -83,8 +89,8 @@ def _is_dirty(context: "Context") -> bool:
 
 
 def actor(context: "Context") -> str:
-    """Returns who acts: AIVCS_ACTOR, the CI system's actor, git's user, else user@host."""
-    for name in _ACTORS:
+    """Returns the actor: AIVCS_ACTOR, the CI system's actor, git's user, else user@host."""
+    for name in _ACTOR_VARIABLES:
         value = context.environment.get(name)
         if value:
             return value
@@ -103,7 +109,7 @@ def actor(context: "Context") -> str:
 
 
 def _git_folder(context: "Context") -> "str | None":
-    """The `.git` folder of the repository around, worktrees and submodules included."""
+    """Returns the `.git` folder of the surrounding repository, also of a worktree or submodule."""
     try:
         folder = context.working_directory()
     except UsageError:  # it was removed, so nothing is around
@@ -127,7 +133,7 @@ def _git_folder(context: "Context") -> "str | None":
 
 
 def _head(folder: str) -> "str | None":
-    """The commit that HEAD names, read as git writes it; None before the first commit."""
+    """Returns the commit of HEAD, read from git's files; None before the first commit."""
     text = _read(f"{folder}/HEAD").strip()
     common = folder
     for _ in range(5):  # as deep as git follows symbolic references
@@ -147,7 +153,7 @@ def _head(folder: str) -> "str | None":
 
 
 def _common(folder: str) -> str:
-    """The `.git` folder that a worktree shares with the others; else the folder itself."""
+    """Returns the `.git` folder that worktrees share, else the folder itself."""
     try:
         return os.path.join(folder, _read(f"{folder}/commondir").strip())
     except FileNotFoundError:
@@ -167,7 +173,7 @@ def _packed(common: str, name: str) -> "str | None":
 
 
 def _git_user(context: "Context") -> "str | None":
-    """Git's user as `Name <email>`, or what of it is configured."""
+    """Returns git's user as `Name <email>`, or the part of it that is configured."""
     home = context.environment.get("HOME", "")
     base = context.environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
     folder = _git_folder(context)
@@ -188,7 +194,7 @@ def _git_user(context: "Context") -> "str | None":
 
 
 def _read_user(text: str, found: "dict[str, str]") -> bool:
-    """Reads the `[user]` section of a git configuration; False if it takes git to read it."""
+    """Reads the `[user]` section of a git configuration. False if only git can read it."""
     section = ""
     for line in text.splitlines():
         line = line.strip()

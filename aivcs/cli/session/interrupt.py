@@ -1,8 +1,7 @@
-"""The end that Ctrl-C asks for.
+"""Ends the process after Ctrl-C.
 
-A shell that waits for a command takes a Ctrl-C as its own only if the command dies of the signal:
-one that exits with 130 has dealt with it, so the loop around it would go on. To whoever asks a
-shell, both are 130.
+A shell takes a Ctrl-C as its own only if the command dies of SIGINT: after an exit with 130 the
+loop around the command would continue. `$?` is 130 in both cases.
 """
 
 import _thread
@@ -16,7 +15,7 @@ else:
 
 
 def end_by_interrupt(*, whole_group: bool = False) -> None:
-    """Ends this process by SIGINT, as Ctrl-C would have: so a loop in a shell ends, too.
+    """Ends this process by SIGINT, as Ctrl-C would: so a loop in a shell ends, too.
 
     Args:
         whole_group: Whether Ctrl-C has yet to reach the rest of our process group.
@@ -24,6 +23,6 @@ def end_by_interrupt(*, whole_group: bool = False) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if whole_group:
         os.kill(0, signal.SIGINT)
-    # To this thread: what is sent to the process, the one that waits for signals takes.
+    # To this thread: a signal to the process goes to the thread that waits for signals.
     signal.pthread_kill(_thread.get_ident(), signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

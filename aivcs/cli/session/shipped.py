@@ -1,8 +1,7 @@
-"""The files that come with the command besides its code: completions and man pages.
+"""Finds the files installed with the command: completions and man pages.
 
-In a checkout they are next to the package, which is also where an editable install finds them.
-Installed, they are below `share/` of the environment (or of the user), where shells and man look
-for them.
+In a checkout, and so in an editable install, they are next to the package. Otherwise they are below
+`share/` of the environment or of the user, where shells and man look for them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""`aivcs __complete`, which the completion files of the shells ask for names of things in a store.
+"""`aivcs __complete`: the candidates for a word, called by the completion files of the shells.
 
     aivcs __complete KIND WORD... PREFIX
 
-The words are those behind `aivcs` on the line that is being completed, the last of them what has
-been typed of the one in question. A line for each candidate: the value, a tab, what it is. Whatever
-goes wrong, nothing is said and nothing offered; and somebody who waits for a key to do something
-does not wait long.
+The words are those after `aivcs` on the line that is being completed; the last is the beginning of
+the word in question. Each candidate is a line: the value, a tab, its description. Errors print
+nothing and offer nothing, and a time limit protects whoever waits for a key.
 """
 
 import os
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.commands.complete import Candidate
 
-_PATIENCE = 2
-"""Seconds until it gives up: the store may be on a disk that has gone away."""
+_TIMEOUT_S = 2
+"""Seconds until completion gives up: the store may be on an unreachable disk."""
 
 
 def complete(context: "Context", kind: str, words: "list[str]") -> None:
-    """Prints what may stand there."""
+    """Prints the candidates."""
     context.quiet = True
     _give_up_in_time()
     try:
@@ -40,7 +39,7 @@ def complete(context: "Context", kind: str, words: "list[str]") -> None:
                 shown = "".join(c if c.isprintable() else " " for c in about)
                 context.write(f"{value}\t{shown}\n")
         context.flush()
-    except Exception:  # noqa: BLE001 whoever presses a key asked for no message
+    except Exception:  # noqa: BLE001 a message would garble the line being typed
         pass
 
 
@@ -99,7 +98,7 @@ def _read(words: "list[str]") -> "tuple[dict[str, Any], list[str]]":
 def _split(
     words: "list[str]", spellings: "dict[str, tuple[str, Any]]"
 ) -> "tuple[dict[str, str], list[str]]":
-    """Takes the options off the beginning: those with a value, and the words behind them."""
+    """Splits leading options, with their values, from the words after them."""
     options: dict[str, str] = {}
     at = 0
     while at < len(words) and words[at][:1] == "-" != words[at]:
@@ -117,7 +116,7 @@ def _split(
 
 
 def _unquoted(word: str) -> str:
-    """A word as the shell will pass it on, as far as that can be known without running anything."""
+    """Returns a word as the shell will pass it on, as far as can be known without running code."""
     if not any(mark in word for mark in "'\"\\"):
         return word
     import shlex
@@ -139,4 +138,4 @@ def _give_up_in_time() -> None:
     import _signal  # type: ignore[import-not-found]
 
     _signal.signal(_signal.SIGALRM, lambda *_: os._exit(0))
-    _signal.alarm(_PATIENCE)
+    _signal.alarm(_TIMEOUT_S)

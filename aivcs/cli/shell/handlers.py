@@ -1,4 +1,4 @@
-"""`aivcs shell-init`, and the process behind the functions that it prints."""
+"""`aivcs shell-init` and its background process, and `aivcs completion`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
-    from aivcs.commands.run.session import Refusal, ShellSession
+    from aivcs.commands.run.shell_session import Refusal, ShellSession
     from aivcs.model.run import RunId
     from aivcs.store.contracts import RunLedger
 
-_ANSWER = 4000
-"""Bytes of an answer, at most: it is written in one piece."""
+_MAX_ANSWER_BYTES = 4000
+"""The maximum size of an answer, in bytes: it is one atomic write to a pipe."""
 
-_COMPLETIONS = {"bash": "aivcs.bash", "zsh": "_aivcs", "fish": "aivcs.fish"}
+_COMPLETION_FILES = {"bash": "aivcs.bash", "zsh": "_aivcs", "fish": "aivcs.fish"}
 
 
 def init(context: Context, shell: str | None) -> None:
-    """Prints the functions; the text is the same for both shells."""
+    """Prints the shell functions; the text is the same for both shells."""
     if shell is not None and shell not in {"bash", "zsh"}:
         raise UsageError(f"there are functions for bash and zsh, not for {shell[:60]!a}")
     path = os.path.join(os.path.dirname(__file__), "session.sh")
@@ -34,12 +34,12 @@ def init(context: Context, shell: str | None) -> None:
 
 def completion(context: Context, shell: str) -> None:
     """Prints the completion file of a shell."""
-    if shell not in _COMPLETIONS:
+    if shell not in _COMPLETION_FILES:
         raise UsageError(f"there are completions for bash, zsh and fish, not for {shell[:60]!a}")
     here = os.path.dirname(__file__)
     checkout = os.path.dirname(os.path.dirname(os.path.dirname(here)))
     for folder in (here, checkout):  # installed from a wheel, or as a checkout
-        path = os.path.join(folder, "completions", _COMPLETIONS[shell])
+        path = os.path.join(folder, "completions", _COMPLETION_FILES[shell])
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
                 context.write(file.read())
@@ -50,18 +50,16 @@ def completion(context: Context, shell: str) -> None:
 
 
 def session(context: Context, folder: str, first: str, shell: str, run: str) -> None:
-    """Prints nothing; returns when the process listens."""
+    """Starts the background process, and returns when it reads its pipe. Prints nothing."""
     from aivcs.cli.shell import supervisor as background
 
     if not (first.isdecimal() and shell.isdecimal()):
-        raise UsageError(
-            "aivcs shell-session is what aivcs_log calls; see: aivcs shell-init --help"
-        )
+        raise UsageError("aivcs_log calls aivcs shell-session; see: aivcs shell-init --help")
     if run:  # said at once, rather than with the first flush
         context.repository().resolve_run(run)
 
     def serve() -> ShellSession:
-        from aivcs.commands.run.session import ShellSession
+        from aivcs.commands.run.shell_session import ShellSession
 
         def find_run(run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
             return _find_run(context, run, store, there)
@@ -82,7 +80,7 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
 
 
 def _own_command() -> list[str]:
-    """How this command was called, so that the functions call the same from everywhere."""
+    """Returns how this command was called, for functions that must work from every folder."""
     path = os.path.abspath(sys.argv[0])
     if os.path.basename(path) == "aivcs" and os.access(path, os.X_OK):
         return [path]
@@ -90,7 +88,7 @@ def _own_command() -> list[str]:
 
 
 def _find_run(context: Context, run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
-    """Returns the run that `aivcs run log` would mean there."""
+    """Returns the run that `aivcs run log` would use there."""
     context.environment = {**os.environ, "AIVCS_STORE": store}
     try:
         context.enter(there)
@@ -114,6 +112,6 @@ def _answer(asked: str, refused: list[Refusal], count: int) -> bytes:
         last = [f"aivcs: and {more} more refused"] if more else []
         text = f"{asked} {code} " + "\n".join(lines + last)
         data = text.encode("utf-8", "backslashreplace")
-        if len(data) < _ANSWER or not lines:
-            return data[:_ANSWER] + b"\0"
+        if len(data) < _MAX_ANSWER_BYTES or not lines:
+            return data[:_MAX_ANSWER_BYTES] + b"\0"
         lines.pop()

@@ -1,4 +1,4 @@
-"""Commands that make aivcs at home in a shell: help, completion, functions."""
+"""The commands for work in a shell: `shell-init`, `help`, `completion`."""
 
 from aivcs.cli.parse.model import Argument, command
 
@@ -6,18 +6,18 @@ COMMANDS = (
     command(
         "shell-init",
         "shell.handlers:init",
-        """Print shell functions that log events without a process for each.
+        """Print shell functions that log events without starting a process for each.
 
-        After eval "$(aivcs shell-init)", aivcs_log KIND PAYLOAD... hands an event of the
-        run in $AIVCS_RUN to a background process. aivcs_flush returns 0 once everything
-        handed over is durable, and fails naming the event if one was refused; the end of
-        the script does the same. aivcs_finish OPTIONS... flushes and ends the run: put it
-        into an EXIT trap.
+        After eval "$(aivcs shell-init)", aivcs_log KIND PAYLOAD... passes an event of the
+        run in $AIVCS_RUN to a background process. aivcs_flush returns 0 when all of these
+        events are safely on disk; if one was refused, it fails and names the event. The end
+        of the script flushes, too. aivcs_finish OPTIONS... flushes and ends the run: call it
+        in an EXIT trap.
         """,
         {
             "shell": Argument(
                 "SHELL",
-                help="bash or zsh; the text serves both.",
+                help="bash or zsh; both get the same functions.",
                 required=False,
                 suggestions=("bash", "zsh"),
             ),
@@ -26,15 +26,17 @@ COMMANDS = (
     command(
         "help",
         "help.handlers:show",
-        """Show the manual of a command, or a list of all commands.
+        """Show the manual of a command, or the list of all commands.
 
-        On a terminal that is its man page; anywhere else, or without man, the same as plain
-        text.
+        On a terminal with man, this is the man page; otherwise the same as plain text.
         """,
         {
             "words": Argument(
                 "COMMAND",
-                help="Its words, such as run log; or aivcs, for what all commands have in common.",
+                help=(
+                    "The words of the command, such as run log; or aivcs, for what all commands "
+                    "share."
+                ),
                 many=True,
                 required=False,
                 asks="command",
@@ -44,12 +46,11 @@ COMMANDS = (
     command(
         "completion",
         "shell.handlers:completion",
-        """Print the completion of a shell: commands, options, and names of what is in the
-        store.
+        """Print a shell's completion of commands, options, and names in the store.
 
-        To load it at each start, write into ~/.bashrc or ~/.zshrc (there behind compinit):
-        eval "$(aivcs completion bash)", or zsh. For fish, once: aivcs completion fish >
-        ~/.config/fish/completions/aivcs.fish
+        To load it at each start, add to ~/.bashrc: eval "$(aivcs completion bash)". For zsh,
+        add to ~/.zshrc after compinit: eval "$(aivcs completion zsh)". For fish, run once:
+        aivcs completion fish > ~/.config/fish/completions/aivcs.fish
         """,
         {
             "shell": Argument(
@@ -60,7 +61,7 @@ COMMANDS = (
     command(
         "shell-session",
         "shell.handlers:session",
-        """Start the background process of a script; aivcs_log calls this.""",
+        """Start the background process of a script. aivcs_log calls this.""",
         {
             "folder": Argument("DIR", help="The private folder."),
             "first": Argument("PID", help="The first shell of the script."),
@@ -72,7 +73,7 @@ COMMANDS = (
     command(
         "__complete",
         "shell.complete_handlers:complete",
-        """Print what may be typed, and what it is; the shells' completions call this.""",
+        """Print the candidates for a word. The completions of the shells call this.""",
         {
             "kind": Argument("KIND", help="The kind of thing that is wanted."),
             "words": Argument(

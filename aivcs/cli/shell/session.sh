@@ -156,7 +156,7 @@ _aivcs_reach() {
         IFS= \builtin read -r _aivcs_server <"$_aivcs_folder/pid" || _aivcs_server=-
     fi
     _aivcs_is_there && \builtin return "$?"
-    _aivcs_tell 'the background process of aivcs_log has died; what was handed over since the last aivcs_flush may be missing from: aivcs run events'
+    _aivcs_tell 'the background process of aivcs_log has died; events handed over since the last aivcs_flush may be missing from: aivcs run events'
     \builtin return 17
 }
 

@@ -1,10 +1,10 @@
-"""The background process of a script's shells: its folder, its pipes, its beginning and its end.
+"""The background process of a script's shells: its folder, its pipes, its start and its end.
 
-There are two processes. The *server* reads the pipe `in` as its standard input and stores events.
-Its parent, the *keeper*, waits: when the server was killed it goes on reading, so that no shell
-hangs that writes to a full pipe, and when the script is gone it removes the folder. Neither is a
-job of the shell, which may `wait`, nor in its process group, which Ctrl-C ends, nor keeps any of
-its files open.
+Two processes: the *server* reads the pipe `in` as its standard input and stores events. Its parent,
+the *supervisor*, waits. If the server is killed, the supervisor continues to read, so that no shell
+hangs while it writes to a full pipe. When the script has ended, it removes the folder. Neither
+process is a job of the shell, which may `wait`, nor in its process group, which Ctrl-C ends, and
+neither keeps any of its files open.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from aivcs.trace.process_identity import find_process
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aivcs.commands.run.session import ShellSession
+    from aivcs.commands.run.shell_session import ShellSession
 
-_PIPE = 1 << 20
-"""Bytes the pipe should hold, so that shells need not wait while events are stored."""
-_CHUNK = 1 << 16
-_STARTING = 30.0
-"""Seconds to wait for another shell of the script that is starting the process."""
-_LOOK = 0.2
-"""Seconds between two looks at processes that cannot be waited for."""
+_PIPE_BYTES = 1 << 20
+"""The size of the pipe, in bytes, so that shells need not wait while events are stored."""
+_READ_BYTES = 1 << 16
+_START_TIMEOUT_S = 30.0
+"""Seconds to wait for another shell of the script to start the process."""
+_POLL_S = 0.2
+"""Seconds between two checks of processes that cannot be waited for."""
 
 
 def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
-    """Starts the background process of a script and returns when it listens, or if it does already.
+    """Starts the background process of a script. Returns when it listens, or listened already.
 
     Args:
         folder: Its private folder, whose parent is made private, too, if it is not there.
@@ -65,16 +65,16 @@ def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
         return
     try:
         _detach(pipe, lock, done, guard)
-        _keep(folder, first, session, lock, done)
+        _supervise(folder, first, session, lock, done)
     finally:
         os._exit(70)
 
 
 def fetch(folder: str, name: str) -> bytes:
-    """Returns the bytes of a file in the folder, and removes it.
+    """Returns the content of a file in the folder, and removes the file.
 
     Raises:
-        BackendError: It cannot be read.
+        BackendError: The file cannot be read.
     """
     path = f"{folder}/{name}"
     try:
@@ -87,11 +87,11 @@ def fetch(folder: str, name: str) -> bytes:
 
 
 def answer(folder: str, shell: str, text: bytes) -> None:
-    """Writes to the pipe of a shell, if it still waits there."""
+    """Writes to the pipe of a shell, if the shell still waits there."""
     try:
         pipe = os.open(f"{folder}/answers.{shell}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
-        return  # it has gone, or given up
+        return  # the shell has ended, or given up
     try:
         os.write(pipe, text)
     except OSError:
@@ -101,11 +101,11 @@ def answer(folder: str, shell: str, text: bytes) -> None:
 
 
 def _claim(folder: str) -> int | None:
-    """Makes the folder and locks its file `pid`; None if a process serves there."""
+    """Creates the folder and locks its file `pid`; None if a process serves there already."""
     above = os.path.dirname(os.path.dirname(folder))
     if not os.path.isdir(above):
-        raise BackendError(f"{above} is no folder; make it, or set TMPDIR to one")
-    deadline = monotonic() + _STARTING
+        raise BackendError(f"{above} is not a folder; make it, or set TMPDIR to one")
+    deadline = monotonic() + _START_TIMEOUT_S
     while True:
         try:
             _make_private(os.path.dirname(folder))
@@ -125,7 +125,7 @@ def _claim(folder: str) -> int | None:
         else:
             if os.fstat(lock).st_size:
                 raise OutcomeUnknownError(
-                    "the background process of aivcs_log has died; what was handed over since "
+                    "the background process of aivcs_log has died; events handed over since "
                     "the last aivcs_flush may be missing from: aivcs run events"
                 )
             if os.fstat(lock).st_nlink:
@@ -133,7 +133,7 @@ def _claim(folder: str) -> int | None:
                 return lock
         os.close(lock)
         if monotonic() > deadline:
-            raise LockTimeoutError(f"{folder}/pid", _STARTING)
+            raise LockTimeoutError(f"{folder}/pid", _START_TIMEOUT_S)
         sleep(0.01)
 
 
@@ -168,7 +168,7 @@ def _sweep(base: str) -> None:
 
 
 def _guard(folder: str) -> int:
-    """Locks a folder, by which systemd-tmpfiles(8) knows that it is not to be cleaned up."""
+    """Locks the folder, so that systemd-tmpfiles(8) does not clean it up."""
     guard = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,20 +181,20 @@ def _open_pipe(path: str) -> int:
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
-        pass  # whoever made it did not come to use it
+        pass  # its creator ended before using it
     # Open for writing, too: it is the shells' end that counts, not that of their descriptors.
     pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
     if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
         raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
     try:
-        fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
+        fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
     except OSError:
         pass  # a smaller one does, too
     return pipe
 
 
 def _detach(pipe: int, *kept: int) -> None:
-    """Leaves the shell's job, terminal, folder and files; reads the pipe as standard input."""
+    """Leaves the shell's job, terminal, folder and files; makes the pipe standard input."""
     os.setsid()
     os.dup2(pipe, 0)
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -211,10 +211,10 @@ def _detach(pipe: int, *kept: int) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _keep(
+def _supervise(
     folder: str, first: int, session: Callable[[], ShellSession], lock: int, done: int
 ) -> NoReturn:
-    """Starts the server, and tidies up after it."""
+    """Starts the server, and removes the folder after the script has ended."""
     # Until the server is ready for it: it may be told to end before it has begun.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     server = os.fork()
@@ -222,7 +222,7 @@ def _keep(
         os.close(done)
         try:
             serve(folder, first, session())
-        except BaseException:  # noqa: BLE001 nothing of this process goes on behind the fork
+        except BaseException:  # noqa: BLE001 nothing of the parent's code may run after the fork
             if os.environ.get("AIVCS_DEBUG"):
                 import traceback
 
@@ -237,7 +237,7 @@ def _keep(
     os.waitpid(server, 0)
     while os.path.exists(folder):
         is_over = watch.is_over()
-        arrived = watch.wait(_LOOK if is_over else None)
+        arrived = watch.wait(_POLL_S if is_over else None)
         if arrived:
             _read(0)
         elif is_over:
@@ -246,7 +246,7 @@ def _keep(
 
 
 def serve(folder: str, first: int, session: ShellSession) -> None:
-    """Serves until every shell that spoke has gone, or until SIGTERM; stores what it was given.
+    """Serves until every shell has ended, or until SIGTERM; stores all received events.
 
     Args:
         folder: The private folder; removed unless a signal is the reason.
@@ -267,15 +267,15 @@ def serve(folder: str, first: int, session: ShellSession) -> None:
         remaining = session.remaining
         if is_over:
             remaining = look if remaining is None else min(look, remaining)
-            look = _LOOK
+            look = _POLL_S
         if not watch.wait(remaining):
             if session.remaining == 0:
                 session.store()
             if is_over and not _any_alive(session.shells):
                 try:
-                    os.unlink(f"{folder}/in")  # whoever comes now is told at once
+                    os.unlink(f"{folder}/in")  # a shell that opens it now fails at once
                 except FileNotFoundError:
-                    pass  # somebody has removed the folder; what was handed over is here
+                    pass  # the folder was removed; the received events are in memory
                 break
         elif data := _read(0):
             session.receive(data)
@@ -300,7 +300,7 @@ def _any_alive(shells: set[str]) -> bool:
 
 
 class _Watch:
-    """Waits for the pipe, and for the end of the first shell."""
+    """Waits for data in the pipe and for the end of the first shell."""
 
     def __init__(self, first: int) -> None:
         self._first = first
@@ -321,16 +321,16 @@ class _Watch:
         self._poll.register(descriptor, select.POLLIN)
 
     def is_over(self) -> bool:
-        """Whether the first shell has gone."""
+        """Whether the first shell has ended."""
         if not self._over and self._handle < 0:
             process = find_process(self._first)
             self._over = process is None or process.is_over
         return self._over
 
     def wait(self, seconds: float | None) -> bool:
-        """Whether the pipe has something, after waiting for that or anything else to happen."""
+        """Waits for data or another event. Returns whether the pipe has data."""
         if self._handle < 0 and not self._over:
-            seconds = _LOOK if seconds is None else min(seconds, _LOOK)
+            seconds = _POLL_S if seconds is None else min(seconds, _POLL_S)
         ready = [d for d, _ in self._poll.poll(None if seconds is None else seconds * 1000)]
         if self._handle in ready:
             self._over = True
@@ -342,7 +342,7 @@ class _Watch:
 
 def _read(pipe: int) -> bytes:
     try:
-        return os.read(pipe, _CHUNK)
+        return os.read(pipe, _READ_BYTES)
     except BlockingIOError:
         return b""
 

@@ -1,4 +1,4 @@
-"""How a comparison of specs looks: like a unified diff, of JSON too."""
+"""Formats a comparison of specs: like a unified diff, for JSON too."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from aivcs.compare.json_difference import Change
 
 _STYLES = {"-": "red", "+": "green", "@": "magenta"}
-_SHORT = 12
-"""Characters of a digest or a commit that a person is shown."""
+_SHORT_DIGEST_CHARS = 12
+"""The number of characters of a digest or commit that a person sees."""
 _HEADERS = ("--- ", "+++ ", "old mode ", "new mode ")
 
 
 def lines(found: Comparison, *, for_person: bool = False) -> Iterator[str]:
-    """Yields what differs: a line for each member of the specs, then file by file."""
+    """Yields the differences: a line for each member of the specs, then file by file."""
     for field in found.fields:
         a, b = _text(field.a), _text(field.b)
         if for_person:
-            yield f"{field.field:<16}{a[:_SHORT]} → {b[:_SHORT]}"
+            yield f"{field.field:<16}{a[:_SHORT_DIGEST_CHARS]} → {b[:_SHORT_DIGEST_CHARS]}"
         else:
             yield f"{field.field}\t{a}\t{b}"
     for file in found.files:
@@ -35,7 +35,7 @@ def lines(found: Comparison, *, for_person: bool = False) -> Iterator[str]:
 
 
 def shown(found: Comparison, *, color: bool) -> Iterator[str]:
-    """Yields the same as a person sees it."""
+    """Yields the same for a person."""
     for line in lines(found, for_person=True):
         yield _colored(line) if color else line
 
@@ -45,7 +45,7 @@ def _colored(line: str) -> str:
 
 
 def as_json(found: Comparison) -> dict[str, Any]:
-    """Returns what differs as a JSON value."""
+    """Returns the differences as a JSON value."""
     return {
         "a": found.a,
         "b": found.b,
@@ -99,7 +99,7 @@ def _file_lines(file: FileChange) -> Iterator[str]:
 
 
 def change_lines(change: Change) -> Iterator[str]:
-    """Yields a difference of two JSON values, texts of several lines line by line."""
+    """Yields the lines of a difference of two JSON values, long texts line by line."""
     yield f"@@ {make_pointer(change.place) or '(all of it)'} @@"
     a, b = change.a, change.b
     if isinstance(a, str) and isinstance(b, str) and "\n" in a + b:
@@ -112,7 +112,7 @@ def change_lines(change: Change) -> Iterator[str]:
 
 
 def _value_lines(sign: str, value: Any) -> Iterator[str]:
-    """A value as JSON; a text of several lines as it is, since a person is to read it."""
+    """Yields a value as JSON; a text of several lines as it is."""
     if isinstance(value, str) and "\n" in value:
         yield from (sign + line for line in value.removesuffix("\n").split("\n"))
     else:
@@ -124,5 +124,5 @@ def _text(text: str | None) -> str:
 
 
 def _escape(line: str) -> str:
-    """A line with everything escaped but tabs, which texts are indented with."""
+    """Escapes a line except for tabs, which indent text."""
     return "\t".join(map(escape, line.split("\t")))

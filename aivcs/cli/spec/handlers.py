@@ -32,11 +32,13 @@ def create(
     partial: bool,
     as_json: bool,
 ) -> None:
-    """Prints the digest of the spec; on standard error what was taken, if that was not said."""
+    """Prints the digest of the spec. On stderr, with `--auto`, the selected files."""
     from aivcs.specs.selection import select
 
     if partial and complete:
-        raise UsageError("--complete asks for all parts, --partial for those that are given")
+        raise UsageError(
+            "--complete demands all parts, --partial accepts missing ones; give one of them"
+        )
     if git_sha == "HEAD":
         from aivcs.cli.session.git_identity import commit
 
@@ -62,13 +64,13 @@ def create(
         context.write(render.json_line(view.fields_json(made) | told))
     else:
         for line in view.selection_lines(selection, with_taken=auto):
-            context.tell(line)
+            context.warn(line)
         context.write(f"{made.digest}\n")
 
 
 def list_(context: Context, limit: int | None, as_json: bool) -> None:
     """Prints the specs of the store, newest first."""
-    from aivcs.commands.blob.ls import list_specs
+    from aivcs.commands.spec.list import list_specs
 
     found = list_specs(context.repository(), limit)
     if as_json:
@@ -126,12 +128,14 @@ def diff(
     exit_code: bool,
     as_json: bool,
 ) -> int:
-    """Prints what differs; 1 if something does and that was asked for."""
+    """Prints the differences of two specs. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.spec import comparison_view as spec_comparison
     from aivcs.commands.spec.diff import compare_specs, compare_with_tree
 
     if auto == (after is not None):
-        raise UsageError("give a second SPEC to compare with, or --auto for what lies here")
+        raise UsageError(
+            "give a second SPEC to compare with, or --auto to compare with the files here"
+        )
     if not auto and (root is not None or excludes):
         raise UsageError("--root and --exclude go with --auto")
     repo = context.repository()

@@ -3,20 +3,20 @@
 from aivcs.cli.parse.model import Argument, Flag, Option, command
 from aivcs.cli.parse.shared_options import EXIT_CODE, JSON, SPEC
 
-_FILES = "A file, or a folder with all files in it; repeatable"
+_FILES = "A file, or a folder with all its files; repeatable"
 ROOT = Option(
     "--root",
     help=(
-        "The folder below which files keep their paths. Default: the nearest one "
-        "above with .git or .aivcs, else the working directory."
+        "The folder that the stored paths are relative to. Default: the nearest parent folder "
+        "with .git or .aivcs, else the working directory."
     ),
     metavar="DIR",
 )
 EXCLUDES = Option(
     "--exclude",
     help=(
-        "Leave out what a pattern of .gitignore fits. Repeatable; .aivcsignore has "
-        "such patterns, too."
+        "Leave out files that match this pattern, as in .gitignore. Repeatable. A file "
+        ".aivcsignore has such patterns, too."
     ),
     metavar="PATTERN",
     many=True,
@@ -26,18 +26,18 @@ COMMANDS = (
     command(
         "spec create",
         "spec.handlers:create",
-        """Store the files of an agent and the spec that names them, and print its digest.
+        """Store an agent's files and a spec that names them, and print the spec's digest.
 
         The same files give the same digest. Files keep their paths, so that aivcs spec
-        checkout puts them back where they were. What git ignores is left out of folders,
-        and *.local.* and .env of everything.
+        checkout restores them. Files that git ignores are left out of folders; *.local.* and
+        .env are always left out.
         """,
         {
             "paths": Argument(
                 "PATH",
                 help=(
-                    "Files, or folders with all files in them; which part each file is, is told"
-                    " from its path."
+                    "Files, or folders with all their files. The path of a file decides its part: "
+                    "prompts, tools, config or graph."
                 ),
                 many=True,
                 required=False,
@@ -45,56 +45,58 @@ COMMANDS = (
             "auto": Flag(
                 "--auto",
                 help=(
-                    "Take what lies where agents look (AGENTS.md, CLAUDE.md, .claude/, "
-                    ".mcp.json …), and say what was taken and what was left out."
+                    "Take the files that agents read (AGENTS.md, CLAUDE.md, .claude/, .mcp.json "
+                    "…), "
+                    "and print which were taken and which were left out."
                 ),
             ),
             "prompts": Option(
-                "--prompts", help=f"What it is told. {_FILES}.", metavar="PATH", many=True
+                "--prompts", help=f"The agent's prompts. {_FILES}.", metavar="PATH", many=True
             ),
             "tools": Option(
-                "--tools", help=f"What it can do. {_FILES}.", metavar="PATH", many=True
+                "--tools", help=f"The agent's tools. {_FILES}.", metavar="PATH", many=True
             ),
             "config": Option(
-                "--config", help=f"How it is set up. {_FILES}.", metavar="PATH", many=True
+                "--config", help=f"The agent's configuration. {_FILES}.", metavar="PATH", many=True
             ),
             "graph": Option(
-                "--graph", help=f"How its steps hang together. {_FILES}.", metavar="PATH", many=True
+                "--graph",
+                help=f"The graph of the agent's steps. {_FILES}.",
+                metavar="PATH",
+                many=True,
             ),
             "git_sha": Option(
                 "--git-sha",
                 help=(
-                    "Also the commit of the code. HEAD is $GITHUB_SHA, $CI_COMMIT_SHA, "
-                    "$GIT_COMMIT, or that of the git repository around."
+                    "Add the commit of the code to the spec. HEAD means $GITHUB_SHA, "
+                    "$CI_COMMIT_SHA, "
+                    "$GIT_COMMIT, or HEAD of the surrounding git repository."
                 ),
                 metavar="SHA",
             ),
             "root": ROOT,
             "excludes": EXCLUDES,
             "complete": Flag("--complete", help="Refuse a spec without all four parts (exit 2)."),
-            "partial": Flag(
-                "--partial", help="Accept that parts are missing; it is accepted anyway."
-            ),
+            "partial": Flag("--partial", help="Accept missing parts; this is the default."),
             "as_json": JSON,
         },
     ),
     command(
         "spec list",
         "spec.handlers:list_",
-        """List the specs that aivcs spec create made, newest first.
+        """List the specs made by aivcs spec create, newest first.
 
-        Printed to a pipe: digest, when it was stored last, parts, commit, and the releases
-        of it.
+        The columns in a pipe: digest, when it was last stored, parts, commit, releases.
         """,
         {
-            "limit": Option("-n", help="At most N.", metavar="N", kind="integer"),
+            "limit": Option("-n", help="At most N specs.", metavar="N", kind="integer"),
             "as_json": JSON,
         },
     ),
     command(
         "spec show",
         "spec.handlers:show",
-        """Show what a spec is made of: its parts, their files, sizes and digests.""",
+        """Show the parts of a spec with their files, sizes and digests.""",
         {
             "spec": SPEC,
             "as_json": JSON,
@@ -103,19 +105,19 @@ COMMANDS = (
     command(
         "spec checkout",
         "spec.handlers:checkout",
-        """Write the files of a spec below DIR, where they were below the root.
+        """Write the files of a spec into a folder, at their original relative paths.
 
-        All of them are written or none; other files in DIR are left alone. A spec made by
-        aivcs 0.1 is written to DIR/prompts, DIR/tools, DIR/config and DIR/graph.
+        Either all files are written or none; other files in DIR are left alone. A spec made
+        by aivcs 0.1 is written to DIR/prompts, DIR/tools, DIR/config and DIR/graph.
         """,
         {
             "spec": SPEC,
-            "folder": Argument("DIR", help="Where to; made if it is not there."),
+            "folder": Argument("DIR", help="The target folder; created if it is missing."),
             "force": Flag(
                 "--force",
                 help=(
-                    "Replace files that are there and differ; of a spec made by aivcs 0.1 "
-                    "parts, with all in them."
+                    "Replace existing files that differ. For a spec made by aivcs 0.1, replace "
+                    "whole parts with everything in them."
                 ),
             ),
         },
@@ -123,21 +125,21 @@ COMMANDS = (
     command(
         "spec diff",
         "spec.handlers:diff",
-        """Show what differs between two specs: their fields, and the text of each changed
-        file.
+        """Show the differences of two specs: their fields, and the text of each changed file.
 
-        JSON is compared by its structure. Blobs that are no specs are compared as texts.
-        With --auto the commit is not compared: is what lies here what is live?
+        JSON is compared by its structure. Blobs that are not specs are compared as text.
+        With --auto, a spec is compared with the files here, but for the commit: use it to
+        check whether the files here are the live ones.
         """,
         {
-            "before": Argument("A", help="A SPEC, the one before.", asks="spec"),
+            "before": Argument("A", help="The earlier SPEC.", asks="spec"),
             "after": Argument(
-                "B", help="A SPEC, the one after; or --auto.", required=False, asks="spec"
+                "B", help="The later SPEC; or use --auto.", required=False, asks="spec"
             ),
             "auto": Flag(
                 "--auto",
                 help=(
-                    "Compare A with what lies here: where its files were, and where agents "
+                    "Compare A with the files here: at the paths of its files, and where agents "
                     "look. Nothing is stored."
                 ),
             ),

@@ -1,4 +1,4 @@
-"""How a spec looks."""
+"""Formats specs and lists of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aivcs.specs.spec import Spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.commands.blob.ls import ListedSpec
+    from aivcs.commands.spec.list import ListedSpec
     from aivcs.model.digest import ContentDigest
     from aivcs.specs.selection import Selection
     from aivcs.specs.spec import Part
@@ -53,7 +53,7 @@ def rows(spec: Spec, parts: list[Part], size_of: SizeOf) -> Iterator[list[Cell |
 
 
 def as_json(spec: Spec, parts: list[Part], size_of: SizeOf) -> dict[str, Any]:
-    """Returns the same as a JSON value; a size of null is that of a blob that is not stored."""
+    """Returns a spec as a JSON value. The size of a blob that is not stored is null."""
     shown: dict[str, Any] = {}
     for part in parts:
         entry: dict[str, Any] = {"kind": part.kind}
@@ -67,7 +67,7 @@ def as_json(spec: Spec, parts: list[Part], size_of: SizeOf) -> dict[str, Any]:
 
 
 def selection_lines(selection: Selection, *, with_taken: bool) -> Iterator[str]:
-    """Yields what was taken, with its part, and what was left out, with the reason."""
+    """Yields the selected files with their parts, and the excluded ones with the reasons."""
     if with_taken:
         for part, files in selection.parts.items():
             for file in files:
@@ -112,7 +112,7 @@ def listed_json(spec: ListedSpec) -> dict[str, Any]:
 
 
 def readable(text: str) -> str:
-    r"""Returns a text that JSON can have: bytes that are not UTF-8 as `ÿ`."""
+    r"""Returns a text that JSON can represent: bytes that are not UTF-8 become `ÿ`."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -1,1 +1,1 @@
-"""Commands about a whole store, at the terminal: options, handlers, views."""
+"""The commands on a whole store (`init`, `status`, `verify`, `gc`, `head`): options, handlers."""

@@ -1,4 +1,4 @@
-"""`aivcs init`, `status`, `verify`, `gc`, `head` and `config` at the terminal."""
+"""Handlers of `aivcs init`, `status`, `verify`, `gc` and `head`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
 from aivcs.cli.run.timeline_view import count
-from aivcs.commands.store import store
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Any
 
     from aivcs.cli.session.context import Context
     from aivcs.store.finding import Finding
 
 
-_NAMES = 20
-"""Names whose live release is shown to a person, at most."""
+_MAX_SHOWN_RELEASES = 20
+"""The maximum number of live releases that `status` shows to a person."""
 
 
 def init(context: Context, folder: str, shared: bool, private: bool) -> None:
@@ -28,7 +26,7 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
     named = context.named_store()
     is_named = bool(named) and folder == "."
     if not os.path.isabs(place := named if is_named else folder) and "://" not in place:
-        context.working_directory()  # which is to be there
+        context.working_directory()  # fails if it was removed
     if is_named and "://" in named:
         folder = named
     elif is_named:
@@ -36,19 +34,23 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
         if name != ".aivcs":
             raise UsageError(
                 f"init makes a folder named .aivcs, and {named!a} is named as the store; "
-                "give the DIR that is to have one"
+                "give the DIR that gets the store"
             )
-    repo = store.init(folder, shared=shared, private=private)
+    from aivcs.commands.store.init import init
+
+    repo = init(folder, shared=shared, private=private)
 
     context.write(f"{repo.path}\n")
     context.flush()
     for doubt in repo.store.doubts():
-        context.tell(f"aivcs: warning: {render.escape(doubt)}")
+        context.warn(f"aivcs: warning: {render.escape(doubt)}")
 
 
 def status(context: Context, as_json: bool) -> int:
-    """Prints a store at a glance; 14 if some of it cannot be read."""
-    found = store.status(context.repository())
+    """Prints an overview of a store. Exit code 14 if some of it cannot be read."""
+    from aivcs.commands.store.status import status
+
+    found = status(context.repository())
     if as_json:
         fields = found._asdict()
         fields["releases"] = [told.record.to_json() for told in found.releases]
@@ -80,16 +82,18 @@ def status(context: Context, as_json: bool) -> int:
         from aivcs.cli.release.view import write_list
 
         context.write("\n")
-        write_list(context, found.releases[:_NAMES])
-        if len(found.releases) > _NAMES:
-            context.write(f"… and {len(found.releases) - _NAMES} more: aivcs release list\n")
+        write_list(context, found.releases[:_MAX_SHOWN_RELEASES])
+        if len(found.releases) > _MAX_SHOWN_RELEASES:
+            context.write(
+                f"… and {len(found.releases) - _MAX_SHOWN_RELEASES} more: aivcs release list\n"
+            )
     return 14 if found.damaged else 0
 
 
 def verify(
     context: Context, heads: list[str], head_signature: str | None, repair: bool, as_json: bool
 ) -> int:
-    """Prints what is wrong with a store, or not what some heads say; 14 if damage remains."""
+    """Prints the damage in a store, and differences from given heads. 14 if damage remains."""
     signed = None if head_signature is None else _signed_head(context, heads, head_signature)
     return _verify(context, "blobs runs releases", repair, as_json, heads, signed)
 
@@ -100,10 +104,13 @@ def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Find
     from aivcs.config.signers import require_verifier
 
     if len(heads) != 1:
-        raise UsageError("--head-signature is of one --head; give both, once")
+        raise UsageError("--head-signature goes with one --head; give both, once")
     data = read_file(path)
     if data is None:
-        raise UsageError(f"there is no file {path!a}; --head-signature takes what head --sign said")
+        raise UsageError(
+            f"no file {path!a}; --head-signature takes a file with the signature "
+            "that aivcs head --sign printed"
+        )
     repo = context.repository()
     return verify_signature(
         repo, heads[0], data, require_verifier(context.layers, context.environment)
@@ -121,6 +128,7 @@ def _verify(
     from itertools import chain
 
     from aivcs.cli.render.progress import Bar
+    from aivcs.commands.store.verify import verify
     from aivcs.store.finding import PARTS
 
     repo = context.repository()
@@ -140,7 +148,7 @@ def _verify(
             checked[part] += 1
             bar.advance(size)
 
-        found_first = store.verify(repo, names, progress, heads, repair=repair)
+        found_first = verify(repo, names, progress, heads, repair=repair)
         for finding in chain(found_first, further or ()):
             found["repaired" if finding.repaired is not None else finding.severity] += 1
             bar.clear()
@@ -150,12 +158,12 @@ def _verify(
                 context.write(render.finding_line(finding))
             context.flush()
     if not as_json:
-        context.tell(f"read {_counted(checked)}{compared}: {_verdict(found)}")
+        context.warn(f"read {_counted(checked)}{compared}: {_verdict(found)}")
     return 14 if found["damage"] else 0
 
 
 def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -> None:
-    """Prints the digest of a new manifest of the heads of all logs, and its signature if asked."""
+    """Prints the digest of a new heads manifest, and its signature if asked."""
     from aivcs.commands.store.head import take
 
     repo = context.repository()
@@ -177,11 +185,11 @@ def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -
 
 
 def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> None:
-    """Prints a line for each blob that goes, and on stderr how much that is."""
+    """Prints a line for each deleted blob, and the total on stderr."""
     from aivcs.cli.render.time_format import parse_duration
-    from aivcs.commands.store.gc import GRACE, clear_leftovers, collect
+    from aivcs.commands.store.gc import GRACE_S, clear_leftovers, collect
 
-    seconds = GRACE if grace is None else parse_duration("--grace", grace)
+    seconds = GRACE_S if grace is None else parse_duration("--grace", grace)
     repo = context.repository()
     number = size = 0
     for blob in collect(repo, grace=seconds, dry_run=dry_run):
@@ -197,21 +205,21 @@ def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> Non
         return
     also = f", {count(leftovers, 'unfinished file')} of crashes" if leftovers else ""
     done = "would delete" if dry_run else "deleted"
-    context.tell(f"{done} {count(number, 'blob')} of {count(size, 'byte')}{also}")
+    context.warn(f"{done} {count(number, 'blob')} of {count(size, 'byte')}{also}")
 
 
 def verify_blobs(context: Context, repair: bool, as_json: bool) -> int:
-    """As `verify`, for blobs only."""
+    """Prints the damage in the blobs. Exit code 14 if damage remains."""
     return _verify(context, "blobs", repair, as_json)
 
 
 def verify_runs(context: Context, repair: bool, as_json: bool) -> int:
-    """As `verify`, for runs only."""
+    """Prints the damage in the run logs. Exit code 14 if damage remains."""
     return _verify(context, "runs", repair, as_json)
 
 
 def verify_releases(context: Context, repair: bool, as_json: bool) -> int:
-    """As `verify`, for releases only."""
+    """Prints the damage in the release logs. Exit code 14 if damage remains."""
     return _verify(context, "releases", repair, as_json)
 
 
@@ -228,160 +236,3 @@ def _verdict(found: dict[str, int]) -> str:
     if found["notice"]:
         parts.append(count(found["notice"], "notice"))
     return ", ".join(parts)
-
-
-def config_get(context: Context, key: str, as_json: bool) -> int:
-    """Prints the value that holds for a key; 1 if it is a rule that nobody has set."""
-    from aivcs.config.keys import policies, policy_key, require_key
-
-    layers = context.config_layers(_optional_repository(context))
-    rule = policy_key(key)
-    if rule is None:
-        value: object = require_key(key).default
-        for _, values in reversed(layers):
-            value = values.get(key, value)
-    else:
-        value = next((found for _, *at, found in _rules(policies(layers)) if (*at,) == rule), None)
-        if value is None:
-            return 1
-    context.write(render.json_line(value) if as_json else f"{render.escape(_plain(value))}\n")
-    return 0
-
-
-def config_list(context: Context, show_origin: bool, as_json: bool) -> None:
-    """Prints every key with the value that holds for it, and every rule of a policy."""
-    from aivcs.cli.render.table import Column
-    from aivcs.config.keys import KEYS, policies
-
-    layers = context.config_layers(_optional_repository(context))
-    rows = []
-    for name, key in KEYS.items():
-        origin, value = next(
-            ((place, values[name]) for place, values in layers if name in values),
-            ("default", key.default),
-        )
-        rows.append((name, value, origin))
-    for origin, pattern, rule, value in _rules(policies(layers)):
-        rows.append((f"policy.{pattern}.{rule}", value, origin))
-    if as_json:
-        for name, value, origin in rows:
-            context.write(render.json_line({"key": name, "value": value, "origin": origin}))
-        return
-    columns = ["KEY", "VALUE", *(["ORIGIN"] if show_origin else [])]
-    render.table(
-        context,
-        [Column(title) for title in columns],
-        ((name, _plain(value), origin)[: len(columns)] for name, value, origin in rows),
-    )
-
-
-def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]:
-    """Yields place, pattern, rule and value of all policies, the strongest place first.
-
-    Raises:
-        UsageError: One is not understood.
-    """
-    from aivcs.policy.select import check_patterns
-
-    for place, patterns in layers:
-        for pattern, rules in check_patterns(patterns, place):
-            for rule in rules:
-                yield place, pattern, rule, patterns[pattern][rule]
-
-
-def config_set(context: Context, key: str, value: str, user: bool) -> None:
-    """Sets a key in the store's file, or in the user's."""
-    from aivcs.config.keys import may_set, parse_value
-
-    parsed = parse_value(key, value)
-    may_set(key, user=user)
-    _change(context, key, parsed, user=user)
-
-
-def config_unset(context: Context, key: str, user: bool) -> None:
-    """Removes a key from the store's file, or from the user's."""
-    from aivcs.config.keys import policy_key, require_key
-
-    if policy_key(key) is None:
-        require_key(key)
-    _change(context, key, None, user=user)
-
-
-def _change(context: Context, key: str, value: object, *, user: bool) -> None:
-    import os
-
-    if user:
-        _change_own(context, key, value)
-    else:
-        from aivcs.config.keys import render_config
-
-        repo = context.repository()
-        repo.edit_config(lambda text: render_config(text, key, value))
-        if repo.store.folder is None:
-            return
-    if key == "core.durability" and value != "none":
-        os.sync()  # what is stored from now on may refer to what was stored without waiting
-
-
-def _change_own(context: Context, key: str, value: object) -> None:
-    import os
-
-    from aivcs.config.keys import read_config, render_config
-    from aivcs.errors import BackendError
-
-    if not context.user_config_path():
-        raise UsageError(
-            "there is no place for the user's configuration: HOME is not set, and the user has no "
-            "entry in the list of users; set HOME or XDG_CONFIG_HOME"
-        )
-    # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
-    path = os.path.realpath(context.user_config_path())
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise BackendError(f"cannot write {path}: it is no regular file")
-    folder = os.path.dirname(path)
-    try:
-        os.makedirs(folder, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            _lock(lock)
-            after = render_config(read_config(path), key, value)
-            with open(f"{path}.new", "wb") as file:
-                file.write(after)
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut leaves an empty file: the defaults
-            os.replace(f"{path}.new", path)
-        finally:
-            os.close(lock)
-    except OSError as error:
-        raise BackendError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _lock(fd: int) -> None:
-    """Waits until no other process is editing the user's configuration in an open folder."""
-    from fcntl import LOCK_EX, flock
-
-    try:
-        flock(fd, LOCK_EX)
-    except OSError:
-        pass  # a file system without locks; two who edit at once there may lose a change
-
-
-def _optional_repository(context: Context) -> Repository | None:
-    from aivcs.errors import NoRepositoryError
-
-    try:
-        return context.repository()
-    except NoRepositoryError:
-        return None
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return " ".join(value)
-    if isinstance(value, (list, dict, bool)):
-        return render.json_line(value).removesuffix("\n")
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-if TYPE_CHECKING:
-    from aivcs.repository import Repository

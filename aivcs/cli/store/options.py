@@ -1,4 +1,4 @@
-"""Commands about a whole store."""
+"""The commands on a whole store: `init`, `status`, `verify`, `gc`, `head`."""
 
 from aivcs.cli.parse.model import Argument, Flag, Option, command
 from aivcs.cli.parse.shared_options import JSON, REPAIR, SIGNING_KEY
@@ -7,21 +7,21 @@ COMMANDS = (
     command(
         "init",
         "store.handlers:init",
-        """Make a store, and print its path. Running it again is harmless.
+        """Create a store and print its path. Running it again is harmless.
 
-        Who may read and write it is kept for all that is made in it later.
+        Later files in the store get the same permissions.
         """,
         {
             "folder": Argument(
                 "DIR",
                 help=(
-                    "The folder that gets a store, DIR/.aivcs. Default: here, or where --store "
-                    "or $AIVCS_STORE says that it is."
+                    "The folder for the store, DIR/.aivcs. Default: the current folder, or the "
+                    "place that --store or $AIVCS_STORE names."
                 ),
                 required=False,
                 default=".",
             ),
-            "shared": Flag("--shared", help="Let the folder's group write."),
+            "shared": Flag("--shared", help="Let the folder's group read and write."),
             "private": Flag(
                 "--private", help="Let nobody else read or write. Default: as the umask says."
             ),
@@ -30,7 +30,7 @@ COMMANDS = (
     command(
         "status",
         "store.handlers:status",
-        """Show a store at a glance: blobs, runs by status, releases.""",
+        """Show an overview of the store: blobs, runs by status, live releases.""",
         {
             "as_json": JSON,
         },
@@ -38,23 +38,23 @@ COMMANDS = (
     command(
         "verify",
         "store.handlers:verify",
-        """Read all of the store and print what is damaged (exit 14), or nothing.
+        """Check the whole store and print the damage found (exit 14), or nothing.
 
-        Without --head it is compared with the newest manifest that aivcs head has pinned in
-        it: so a log that was deleted or cut since is found. What nobody took a head of can
-        vanish unseen.
+        Without --head, the store is compared with the newest heads manifest pinned in it by
+        aivcs head. This finds logs that were deleted or truncated since. Lines newer than
+        every head can be lost unseen.
 
-        Also printed, as notices that leave the exit code at 0, are what crashes left and
-        what is missing: specs that runs and releases name, files of events, and whatever is
-        named by a spec that is live, or by what that names. Missing blobs that are pinned
-        are damage.
+        Leftovers of crashes and missing blobs are printed as notices, and leave the exit
+        code at 0: specs of runs and releases, files of events, and the parts of live specs.
+        A missing blob that is pinned is damage.
         """,
         {
             "heads": Option(
                 "--head",
                 help=(
-                    "Require what aivcs head printed once: every log must still have the line "
-                    "it had, and may have grown. Repeatable."
+                    "Compare the store with a digest that aivcs head printed earlier: every log "
+                    "must "
+                    "still have the lines it had then. Repeatable."
                 ),
                 metavar="DIGEST",
                 many=True,
@@ -62,8 +62,9 @@ COMMANDS = (
             "head_signature": Option(
                 "--head-signature",
                 help=(
-                    "Require of the one --head that an allowed signer signed it: what aivcs "
-                    "head --sign printed once."
+                    "Require a signature of the --head by an allowed signer: a file with the "
+                    "output "
+                    "of aivcs head --sign."
                 ),
                 metavar="FILE",
             ),
@@ -76,30 +77,35 @@ COMMANDS = (
         "store.handlers:gc",
         """Delete old blobs that nothing refers to, and print their digests and sizes.
 
-        A blob is kept if a run, a release, a pin or a blob that is kept itself mentions its
-        digest: any 64 hexadecimal digits between other characters, in JSON or in any other
-        text. What was put a short while ago is kept, too.
+        A blob is kept if its digest is mentioned by a run, a release, a pin or another kept
+        blob. A mention is any 64 hexadecimal digits between other characters, in JSON or in
+        any other text. Recently stored blobs are kept, too.
         """,
         {
             "grace": Option(
                 "--grace",
-                help="Keep what was put since: 0s, 30m, 12h, 2d, 2w. Default: 2w.",
+                help="Keep blobs stored within this time: 0s, 30m, 12h, 2d, 2w. Default: 2w.",
                 metavar="DURATION",
             ),
-            "dry_run": Flag("--dry-run", help="Print what would be deleted, and delete nothing."),
+            "dry_run": Flag(
+                "--dry-run", help="Print the blobs that would be deleted, and delete nothing."
+            ),
             "as_json": JSON,
         },
     ),
     command(
         "head",
         "store.handlers:head",
-        """Print a digest that stands for all logs as they are now.
+        """Print one digest that proves the present state of all logs.
 
-        It is of a manifest that is stored and pinned. Kept elsewhere, it lets aivcs verify
-        --head find out whether a log was cut short or written anew since.
+        The digest names a manifest with the last hash of every log, stored and pinned as a
+        blob. Keep the digest elsewhere: aivcs verify --head then finds any log that was
+        truncated or rewritten later.
         """,
         {
-            "sign": Flag("--sign", help="Print below it a signature of it, by an SSH key."),
+            "sign": Flag(
+                "--sign", help="Also print a signature of the digest, made with an SSH key."
+            ),
             "signing_key": SIGNING_KEY,
             "as_json": JSON,
         },

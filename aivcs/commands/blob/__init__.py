@@ -1,1 +1,1 @@
-"""`aivcs blob`: what each command does."""
+"""Implements `aivcs blob`: one module per verb, and `input_files` and `stored_blobs`, shared."""

@@ -1,1 +1,1 @@
-"""`aivcs release`: what each command does."""
+"""Implements `aivcs release`: one module per verb."""

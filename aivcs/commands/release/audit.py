@@ -1,10 +1,9 @@
-"""`aivcs release sign` and `release verify NAME`: proving from what is stored what a release was.
+"""`aivcs release sign` and `release verify NAME`: proves offline that releases followed the rules.
 
-Of every release: whether it was what it had to be when it went live.
-
-Nothing is believed that can be computed again: the chain, the rule of the stack, the blocks that
-stood, the logs of the runs that were given as evidence, the verdict of the policy that is recorded,
-and the signatures. What cannot be shown is said to be not proven: it is no failure by itself.
+For each release: whether it met, when it went live, the rules that held then. Everything that can
+be computed again is computed: the chain, the stack, the blocks in force, the logs of the evidence
+runs, the verdict of the recorded policy, and the signatures. A check that cannot be made is "not
+proven", which is not a failure.
 """
 
 from __future__ import annotations
@@ -50,14 +49,14 @@ OK, FAILED, UNPROVEN = "ok", "failed", "not proven"
 
 
 class Check(NamedTuple):
-    """One thing that was looked at.
+    """One check of an audit and its result.
 
     Attributes:
         seq: The entry it is about; None is the whole log.
-        check: What was looked at: `chain`, `stack`, `block`, `evidence`, `policy`, the name of a
+        check: The subject: `chain`, `stack`, `block`, `evidence`, `policy`, the name of a
             rule, `forced` or `signature`.
         result: `OK`, `FAILED` or `UNPROVEN`.
-        detail: What was found.
+        detail: The finding.
     """
 
     seq: int | None
@@ -74,17 +73,17 @@ def verify(
     verifier: Verifier | None,
     environment: Mapping[str, str],
 ) -> Iterator[Check]:
-    """Yields all that was looked at in the releases of a name, oldest first.
+    """Yields all checks of the releases of a name, oldest first.
 
     Args:
-        repo: Where.
+        repo: The repository.
         name: The agent's name.
-        seq: Only this entry, beside the log as a whole.
-        verifier: Who knows whose signatures count, or None.
+        seq: Only this entry, and the log as a whole; None is all.
+        verifier: Knows the allowed signers.
         environment: The environment for ssh-keygen.
 
     Raises:
-        ReleaseNotFoundError: Nothing was released under the name, or not as this entry.
+        ReleaseNotFoundError: The name has no release, or not this one.
         UsageError: The allowed signers cannot be read.
     """
     check_release_name(name)
@@ -126,22 +125,22 @@ def verify(
 def sign(
     repo: Repository, name: str, seq: int | None, signer: Signer, verifier: Verifier | None
 ) -> tuple[Signature, SignatureCheck | None]:
-    """Signs a release that was made, or the one that is live; returns the mark, and whose it is.
+    """Signs a release. Returns the signature entry, and the signer.
 
     Args:
-        repo: Where.
+        repo: The repository.
         name: The agent's name.
         seq: The entry.
-        signer: Who signs.
-        verifier: Who knows whose signatures count, or None: then whose it is is not said.
+        signer: The key.
+        verifier: Finds the signer; None leaves the signer unknown.
 
     Raises:
-        ReleaseNotFoundError: There is no such release.
+        ReleaseNotFoundError: The name has no such release.
         UsageError: The allowed signers cannot be read.
         BackendError: The signature could not be made.
     """
     entry, record = find_release(repo, name, seq)
-    if verifier is not None:  # before somebody touches a key for nothing
+    if verifier is not None:  # before a key has to be touched for nothing
         verifier.require_readable()
     signature = signer.sign(entry.hash, RELEASE)
     signed = verifier.check(entry.hash, signature, RELEASE, None) if verifier else None
@@ -149,7 +148,7 @@ def sign(
 
 
 class _Proof:
-    """What the checks of each entry need to know of the whole log."""
+    """What the checks of an entry need to know of the whole log."""
 
     def __init__(
         self,
@@ -196,7 +195,7 @@ class _Proof:
         return Check(record.seq, "block", OK, "the spec was not blocked")
 
     def _evidence(self, record: ReleaseRecord, item: Evidence) -> Check:
-        """Whether a run's log still has the line that was its head."""
+        """Checks that a run's log still has the line that was its head."""
         log = START
         link = ""
         try:

@@ -1,10 +1,10 @@
-"""`aivcs release diff`: what is new in a release, and how it behaves differently."""
+"""`aivcs release diff`: compares two releases by their specs and by a run of each."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.commands.release.release import current
+from aivcs.commands.release.current import current
 from aivcs.commands.run.diff import compare_runs
 from aivcs.commands.spec.diff import compare_specs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError
@@ -29,8 +29,8 @@ class ReleaseComparison(NamedTuple):
     Attributes:
         a: The entry before.
         b: The entry after.
-        specs: What differs between their specs.
-        runs: How a run of each behaved; None where one of them has no run.
+        specs: The differences of their specs.
+        runs: The comparison of a run of each; None where one of them has no run.
         without_run: The entries that have none.
     """
 
@@ -42,7 +42,7 @@ class ReleaseComparison(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether neither the specs differ nor, as far as there are runs, what was done."""
+        """Whether the specs are equal and, as far as there are runs, the behaviour too."""
         return self.specs.is_equal and (self.runs is None or self.runs.is_equal)
 
 
@@ -53,21 +53,21 @@ def compare_releases(
     after: str | None = None,
     ignored: Sequence[str] = (),
 ) -> ReleaseComparison:
-    """Returns how two releases differ: their specs, and a run of each.
+    """Compares two releases: their specs, and a run of each.
 
     Args:
-        repo: Where they are.
+        repo: The repository.
         name: The agent's name.
         before: The one, as for `Repository.resolve_target`, or `current`; None is what the live
             release replaced, to which a rollback would return.
         after: The other; None is what is live.
-        ignored: Members of the calls' payloads that do not count.
+        ignored: Members of the calls' payloads to ignore.
 
     Raises:
         UsageError: The name of a member is empty.
-        ReleaseNotFoundError: There is no such release, or none that the live one replaced.
+        ReleaseNotFoundError: The name has no such release, or the live one replaced none.
         NotFoundError: A spec is not in the store.
-        IntegrityError: What is stored is damaged.
+        IntegrityError: The stored data is damaged.
     """
     check_release_name(name)
     if "" in ignored:
@@ -94,13 +94,16 @@ def compare_releases(
 
 
 def _find(repo: Repository, name: str, text: str) -> ReleaseRecord:
-    if text == "current":  # what NAME@current is called elsewhere; no label
+    if text == "current":  # as in NAME@current; not a label
         return current(repo, name)
     return find_release(name, repo.releases.iter_history(name), repo.resolve_target(name, text))
 
 
 def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
-    """The run that shows how a release behaves.
+    """Returns the run that shows how a release behaves.
+
+    The newest run given as its evidence (for a rollback, as that of the promotion it returns to);
+    else the newest completed run of that agent with that spec, else of any agent with that spec.
 
     The newest of those that spoke for it (for a rollback, those of the promotion it returns to);
     else the newest completed one of that agent with that spec, or of any agent, since what runs is
@@ -112,7 +115,7 @@ def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
         try:
             speaking.append(repo.runs.get_run(evidence.run_id))
         except RunNotFoundError:
-            continue  # it may be kept elsewhere; another run tells as well what the spec does
+            continue  # not in this store; another run shows the behaviour as well
     if speaking:
         return max(speaking, key=lambda run: run.created_at).run_id
     for agent in (record.name, None):

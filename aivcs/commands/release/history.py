@@ -1,9 +1,8 @@
-"""`aivcs release history` and `show`: the entries of a name, and what has become of each.
+"""`aivcs release history` and `show`: the entries of a name, with their present states.
 
-What is live needs the stack, and the stack is in the log as a chain: each entry says which element
-is on top after it, and what is below. Read newest first, the elements that are still on the stack
-come up in the order of that chain, so the element that the next entries can belong to is all that
-has to be remembered.
+Each entry records the seq of the stack element that it put on top, and the seq of the element
+below. Read newest first, only the seq of the next stack element has to be remembered, so memory
+does not grow with the log.
 """
 
 from aivcs import errors
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 CURRENT = "current"
-"""What it made live is live."""
+"""The state of an entry whose release is live."""
 SUPERSEDED = "superseded"
-"""What it made live is below what is live: further rollbacks come back to it."""
+"""Below the live one on the stack: further rollbacks return to it."""
 ROLLED_BACK = "rolled back"
-"""What it made live was rolled back: a rollback without a target never returns to it."""
+"""Rolled back: a rollback without a target never returns to it."""
 
 
 class HistoryEntry:
-    """An entry, and what has become of it.
+    """An entry and its present state.
 
     Attributes:
         record: The entry.
@@ -52,24 +51,24 @@ class HistoryEntry:
 
     @property
     def shown_state(self) -> str:
-        """The state in a word or two."""
+        """The state as printed: with `, blocked` if the spec is blocked."""
         if not self.is_blocked:
             return self.state
         return f"{self.state}, blocked" if self.state == CURRENT else "blocked"
 
     def to_json(self) -> "dict[str, Any]":
-        """Returns the entry's JSON form, and its state."""
+        """Returns the JSON form of the entry, with its state."""
         return {**self.record.to_json(), "state": self.state, "blocked": self.is_blocked}
 
 
 class EntryDetails:
-    """An entry or mark with everything that is said about it.
+    """An entry of a release log with its signatures and blocks.
 
     Attributes:
         sealed: The entry or mark.
-        told: What has become of it, if it is an entry.
+        told: Its state, if it is a release.
         signatures: The signatures of the entry, newest first.
-        blocks: What was ever said about its spec by blocks and unblocks, newest first.
+        blocks: All blocks and unblocks of its spec, newest first.
     """
 
     __slots__ = ("blocks", "sealed", "signatures", "told")
@@ -88,7 +87,7 @@ class EntryDetails:
         self.blocks = blocks
 
     def to_json(self) -> "dict[str, Any]":
-        """Returns all of it as a JSON value."""
+        """Returns the details as a JSON value."""
         if self.told is None:
             return {**self.sealed.value.to_json(), "hash": self.sealed.hash}
         return {
@@ -100,7 +99,10 @@ class EntryDetails:
 
 
 def states(records: "Iterable[ReleaseRecord]") -> "Iterator[tuple[ReleaseRecord, str]]":
-    """Yields entries with their states, as they come.
+    """Yields entries with their states, as they are read.
+
+    An entry that another one replaced on top of the stack (the same spec, promoted again) has the
+    state of its replacement, except that it is never current.
 
     An entry that was replaced on top of the stack, as a release that was promoted a second time,
     has fared as what replaced it, except that it is no longer current.
@@ -147,16 +149,15 @@ def history(
     """Yields entries of a name with their states, newest first, as they are read.
 
     Args:
-        repo: Where.
+        repo: The repository.
         name: The agent's name.
-        limit: At most so many.
-        since: Only those made at this moment or later.
-        labels: Only those that bear one of these labels, if there are any.
-        mark: Told of each block and signature between the entries, before the entry that it stands
-            behind in the log.
+        limit: The maximum number; None is all.
+        since: Entries created at or after this time.
+        labels: Entries with one of these labels; empty is all.
+        mark: Called for each block and signature, before the entry that it follows in the log.
 
     Raises:
-        ReleaseNotFoundError: Nothing was released under the name.
+        ReleaseNotFoundError: The name has no release.
         UsageError: The limit is negative.
     """
     if limit is not None and limit < 0:
@@ -189,7 +190,7 @@ def history(
 def _telling(
     log: "Iterable[LogEntry]", mark: "Callable[[Block | Signature], None]"
 ) -> "Iterator[ReleaseRecord]":
-    """Yields the releases of a log, and tells of the marks between them."""
+    """Yields the releases of a log, and reports the blocks and signatures between them."""
     for sealed in log:
         if isinstance(sealed.value, ReleaseRecord):
             yield sealed.value
@@ -198,7 +199,10 @@ def _telling(
 
 
 class _Blocks:
-    """What is blocked, asked for one spec after the other.
+    """Answers whether specs are blocked, one after the other.
+
+    A few are looked up singly, at a cost that does not grow with the number of blocks; for many,
+    all blocks are read once.
 
     A few are looked for each by itself, which costs the same however many blocks there are; for
     many it is cheaper to read all blocks once.
@@ -224,20 +228,23 @@ class _Blocks:
 
 
 def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDetails:
-    """Returns an entry or mark with everything that is said about it.
+    """Returns an entry of a release log with its signatures and blocks.
+
+    Later entries decide the state of an entry and sign it, so the log is read from the end as far
+    as the entry. Other entries are found by halving.
 
     What has become of an entry, and who signed it, is said by what came after it: so the log is
     read as far as the entry, from the end. Anything else is found by halving.
 
     Args:
-        repo: Where.
+        repo: The repository.
         name: The agent's name.
         target: @SEQ or SEQ, or a label, a digest or its prefix, which mean the newest promotion, so
             that it tells who promoted it and why; None or `current` is what is live.
 
     Raises:
         UsageError: The target is empty.
-        ReleaseNotFoundError: There is no such entry or mark.
+        ReleaseNotFoundError: The log has no such entry.
     """
     live = repo.releases.current(name)
     if live is None:
@@ -269,11 +276,11 @@ def show(repo: "Repository", name: str, target: "str | None" = None) -> EntryDet
 
 
 def find_seq(repo: "Repository", name: str, target: str) -> int:
-    """Returns the number of the entry that a target names; of a label or digest, as `show` does.
+    """Returns the seq of the entry that a target names; a label or digest as in `show`.
 
     Raises:
         UsageError: The target is empty.
-        ReleaseNotFoundError: There is no such release.
+        ReleaseNotFoundError: The name has no such release.
     """
     if target == "current":
         live = repo.releases.current(name)
@@ -292,7 +299,7 @@ def find_seq(repo: "Repository", name: str, target: str) -> int:
 
 
 def _fits(record: ReleaseRecord, wanted: "ContentDigest | int | str") -> bool:
-    """Tells whether an entry is the one that is wanted: of a label or digest, the promotion."""
+    """Whether an entry is the wanted one: for a label or digest, its promotion."""
     if isinstance(wanted, int):
         return record.seq == wanted
     return record.action == "promote" and wanted in {
@@ -302,7 +309,7 @@ def _fits(record: ReleaseRecord, wanted: "ContentDigest | int | str") -> bool:
 
 
 class _SignedHistory:
-    """The entries of a log, newest first, while its signatures are collected.
+    """Yields the entries of a log, newest first, and collects its signatures.
 
     Attributes:
         last: The entry that came last, as it stands in the log.
@@ -325,7 +332,7 @@ class _SignedHistory:
 
 
 def _wanted(repo: "Repository", name: str, target: str) -> "ContentDigest | int | str":
-    """The seq, digest or label that a target is."""
+    """Returns the seq, digest or label that a target is."""
     seq = parse_seq(target)
     return repo.resolve_target(name, target) if seq is None else seq
 
@@ -334,6 +341,6 @@ def _no_entry(name: str, wanted: "ContentDigest | int | str") -> "errors.Release
     shown = f"@{wanted}" if isinstance(wanted, int) else wanted
     return errors.ReleaseNotFoundError(
         name,
-        f"{name} has no entry {shown}; aivcs release history {name} shows what there was",
+        f"{name} has no entry {shown}; see: aivcs release history {name}",
         wanted,
     )

@@ -1,4 +1,4 @@
-"""`aivcs release provenance`: what a release was made of, for those who read in-toto and SLSA."""
+"""`aivcs release provenance`: describes the origin of a release for readers of in-toto and SLSA."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def find_release(repo: Repository, name: str, seq: int | None) -> tuple[LogEntry, ReleaseRecord]:
-    """Returns a release with its hash, or the one that is live.
+    """Returns a release, or the live one, with the hash of its entry.
 
     Raises:
-        ReleaseNotFoundError: Nothing was released under the name, or not as this entry.
+        ReleaseNotFoundError: The name has no release, or not this one.
     """
     if seq is None:
         standing = repo.releases.state(name)
@@ -30,7 +30,7 @@ def find_release(repo: Repository, name: str, seq: int | None) -> tuple[LogEntry
         if repo.releases.state(name) is None:
             raise ReleaseNotFoundError(name)
         raise ReleaseNotFoundError(
-            name, f"{name} has no release @{seq}; aivcs release history {name} shows what there was"
+            name, f"{name} has no release @{seq}; see: aivcs release history {name}"
         )
     return entry, entry.value
 
@@ -38,16 +38,16 @@ def find_release(repo: Repository, name: str, seq: int | None) -> tuple[LogEntry
 def provenance(
     repo: Repository, name: str, *, seq: int | None = None, builder: str = PROJECT
 ) -> dict[str, Any]:
-    """Returns the in-toto statement about a release, or about the one that is live.
+    """Returns the in-toto statement about a release, or about the live one.
 
     Args:
-        repo: Where.
+        repo: The repository.
         name: The agent's name.
         seq: The release.
-        builder: The URI of what is trusted to have made it.
+        builder: The URI of the trusted builder.
 
     Raises:
-        ReleaseNotFoundError: There is no such release.
+        ReleaseNotFoundError: The name has no such release.
     """
     entry, record = find_release(repo, name, seq)
     before = (other for other in repo.releases.iter_history(name) if other.seq < record.seq)

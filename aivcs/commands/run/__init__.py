@@ -1,1 +1,1 @@
-"""`aivcs run`: what each command does."""
+"""Implements `aivcs run`: one module per verb, and what verbs share: payloads, streams, lines."""

@@ -1,4 +1,4 @@
-"""`aivcs run diff`: how two runs behaved differently."""
+"""`aivcs run diff`: compares two runs by their tool calls and results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class Side(NamedTuple):
-    """One of two runs that are compared.
+    """One of two compared runs.
 
     Attributes:
         record: The run.
-        kinds: How many events there are of each kind, in the order in which they came first.
-        calls: How many of its events call a tool.
+        kinds: The number of events of each kind, in the order of their first events.
+        calls: The number of its tool calls.
     """
 
     record: RunRecord
@@ -47,8 +47,8 @@ class RunComparison(NamedTuple):
     """How two runs differ.
 
     Attributes:
-        a: The one.
-        b: The other.
+        a: The first run.
+        b: The second run.
         steps: The calls of tools of both, aligned.
     """
 
@@ -58,7 +58,7 @@ class RunComparison(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether both did the same and ended alike; how long it took does not count."""
+        """Whether both made the same calls and ended alike. Durations do not count."""
         return (
             all(step.kind == SAME for step in self.steps)
             and self.a.kinds == self.b.kinds
@@ -69,18 +69,18 @@ class RunComparison(NamedTuple):
 def compare_runs(
     repo: Repository, a: RunId, b: RunId, ignored: Sequence[str] = ()
 ) -> RunComparison:
-    """Returns how two runs differ: what they called, how they ended, how much happened.
+    """Compares two runs: their tool calls, their ends, their numbers of events.
 
     Args:
-        repo: Where they are.
-        a: The one.
-        b: The other.
-        ignored: Members of the calls' payloads that do not count.
+        repo: The repository.
+        a: The first run.
+        b: The second run.
+        ignored: Members of the calls' payloads to ignore.
 
     Raises:
-        RunNotFoundError: There is no such run.
+        RunNotFoundError: No run has this id.
         UsageError: The name of a member is empty.
-        IntegrityError: What is stored is damaged.
+        IntegrityError: The stored data is damaged.
     """
     if "" in ignored:
         raise UsageError("the KEY of --ignore is empty; is a variable unset?")

@@ -1,4 +1,4 @@
-"""`aivcs run list`: the runs that fit, where each filter may have several values."""
+"""`aivcs run list`: finds runs by filters, each with any number of values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from heapq import merge
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
-from aivcs.commands.run.run import split_tag
+from aivcs.commands.run.payload import split_tag
 from aivcs.errors import UsageError
 from aivcs.log.run_filter import age
 from aivcs.model.record import check_text
@@ -32,30 +32,30 @@ def list_(
     limit: int | None = None,
     unreadable: Callable[[RunId, StorageError], None],
 ) -> Iterator[RunRecord]:
-    """Yields the runs that fit, newest first.
+    """Yields the matching runs, newest first.
 
     Args:
-        repo: Where they are.
-        agents: Only those of one of these agents, if there are any.
-        specs: Only those of one of these specs, as for `Repository.resolve_spec`.
-        statuses: Only those that are one of these.
-        tags: Only those with these tags, words as for `run.start`; of several values of one key
-            a run has one.
-        since: Only those created at or after this.
-        limit: At most so many.
-        unreadable: Told once of each run that cannot be read, before the first is yielded.
+        repo: The repository.
+        agents: Runs of one of these agents; empty is all.
+        specs: Runs of one of these specs, as for `Repository.resolve_spec`; empty is all.
+        statuses: Runs with one of these statuses; empty is all.
+        tags: Words as for `start`. A run must have a tag of each key; several values of one key
+            are alternatives.
+        since: Runs created at or after this time.
+        limit: The maximum number; None is all.
+        unreadable: Called once for each unreadable run, before the first run is yielded.
 
     Raises:
-        UsageError: A word is wrong, or the limit is negative.
-        InvalidNameError: No agent can have this name.
+        UsageError: A tag is malformed, or the limit is negative.
+        InvalidNameError: The name is not valid for an agent.
     """
     if limit is not None and limit < 0:
         raise UsageError("-n takes a number of runs, 0 or more")
-    told: set[RunId] = set()
+    reported: set[RunId] = set()
 
-    def tell(run_id: RunId, error: StorageError) -> None:
-        if run_id not in told:
-            told.add(run_id)
+    def report_once(run_id: RunId, error: StorageError) -> None:
+        if run_id not in reported:
+            reported.add(run_id)
             unreadable(run_id, error)
 
     # The store answers for one value of each filter; of several it is asked for every combination.
@@ -67,7 +67,7 @@ def list_(
             since=since,
             tags=dict(tagged),
             limit=limit,
-            unreadable=tell,
+            unreadable=report_once,
         )
         for spec, agent, status, tagged in product(
             resolve_specs(repo, specs),
@@ -82,8 +82,8 @@ def list_(
 
 
 def live_specs(repo: Repository) -> dict[ContentDigest, str]:
-    """Returns what specs are live as: NAME@LABEL, or NAME; of what cannot be read, nothing."""
-    from aivcs.commands.release.release import list_ as list_releases
+    """Returns the NAME@LABEL, or NAME, of each live spec. Unreadable logs are left out."""
+    from aivcs.commands.release.list import list_ as list_releases
 
     found: dict[ContentDigest, str] = {}
     for told in list_releases(repo)[0]:
@@ -93,16 +93,16 @@ def live_specs(repo: Repository) -> dict[ContentDigest, str]:
 
 
 def resolve_specs(repo: Repository, specs: Iterable[str]) -> list[ContentDigest | None]:
-    """Returns the digests of specs, each once; a single None, which is any, where there is none."""
+    """Returns the digests of specs, each once; `[None]`, which matches any, without specs."""
     digests = (repo.resolve_spec(spec, allow_missing=True) for spec in specs)
     return list(dict.fromkeys(digests)) or [None]
 
 
 def check_agents(agents: Iterable[str]) -> list[str | None]:
-    """Returns the names of agents, each once; a single None, which is any, where there is none.
+    """Returns agent names, each once; `[None]`, which matches any, without names.
 
     Raises:
-        InvalidNameError: No agent can have such a name.
+        InvalidNameError: The name is not valid for an agent.
     """
     for agent in agents:
         check_text("the NAME of --agent", agent)
@@ -110,7 +110,7 @@ def check_agents(agents: Iterable[str]) -> list[str | None]:
 
 
 def _alternatives(words: Iterable[str]) -> Iterable[list[tuple[str, Any]]]:
-    """The tags of each key, of which a run has one."""
+    """Groups tags by key: a run must match one tag of each group."""
     found: dict[str, list[tuple[str, Any]]] = {}
     for key, value in map(split_tag, words):
         found.setdefault(key, []).append((key, value))
@@ -118,7 +118,7 @@ def _alternatives(words: Iterable[str]) -> Iterable[list[tuple[str, Any]]]:
 
 
 def _distinct(records: Iterable[RunRecord]) -> Iterator[RunRecord]:
-    """Yields runs once that stand side by side."""
+    """Yields each run once, of equal ones in a row."""
     last = None
     for record in records:
         if record.run_id != last:

@@ -1,7 +1,7 @@
-"""Output of a command as payloads of events: its lines, and what stands for their bytes.
+"""Turns the output of a command into payloads of events, line by line. No I/O.
 
-No I/O. The texts of a stream's pieces, in order, each with a newline behind it unless the piece
-says otherwise, are the stream; where a piece has `base64`, that is its bytes.
+The texts of a stream's payloads in order, each followed by a newline unless `newline` is false, are
+the stream. Where a payload has `base64`, that is its exact bytes.
 """
 
 TYPE_CHECKING = False
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class LineSplitter:
-    """Cuts a stream into pieces: its lines, and of a line that is too long, parts."""
+    """Cuts a stream into payloads: one per line, several for a line that is too long."""
 
     __slots__ = ("_carry", "_limit", "_stream")
 
@@ -19,14 +19,14 @@ class LineSplitter:
 
         Args:
             stream: Its name.
-            limit: Bytes of one piece, at most; 4 at least, so that a character fits.
+            limit: The maximum size of a piece, in bytes; at least 4, so that a character fits.
         """
         self._stream = stream
         self._limit = limit
         self._carry = b""
 
     def feed(self, data: bytes) -> "list[dict[str, Any]]":
-        """Takes what the stream goes on with; returns the pieces that are whole by now."""
+        """Takes the next bytes of the stream. Returns the payloads that are complete."""
         *lines, self._carry = (self._carry + data).split(b"\n")
         pieces: list[dict[str, Any]] = []
         for line in lines:
@@ -38,15 +38,15 @@ class LineSplitter:
         return pieces
 
     def end(self) -> "list[dict[str, Any]]":
-        """Returns what is left: a last line without its newline, or nothing."""
+        """Returns the rest as payloads: a last line without newline, or nothing."""
         carry, self._carry = self._carry, b""
         return [payload_of(self._stream, carry, newline=False)] if carry else []
 
     def _cut(self, line: bytes, pieces: "list[dict[str, Any]]") -> bytes:
-        """Cuts parts off a line until what is left is short enough, and returns that."""
+        """Cuts parts off a line until the rest fits, and returns the rest."""
         while len(line) > self._limit:
             at = self._limit
-            # Not within a character: behind its first byte are up to three, which are 10xxxxxx.
+            # Not within a character: up to three bytes 10xxxxxx follow its first byte.
             while at > self._limit - 3 and line[at] & 0xC0 == 0x80:
                 at -= 1
             if line[at] & 0xC0 == 0x80:
@@ -58,6 +58,8 @@ class LineSplitter:
 
 def payload_of(stream: str, data: bytes, *, newline: bool = True) -> "dict[str, Any]":
     """Returns the payload for a piece of a stream.
+
+    `text` is for people: bytes that are not UTF-8 become U+FFFD, and `base64` has the exact bytes.
 
     `text` is what a person reads; what is no UTF-8 has U+FFFD in it, and its bytes in `base64`.
     """

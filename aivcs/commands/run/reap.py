@@ -1,7 +1,7 @@
-"""`aivcs run reap`: ending the runs of those who cannot end them any more.
+"""`aivcs run reap`: ends runs whose owner can no longer end them.
 
-What is an orphan is decided in `aivcs.trace.liveness`. The last event, which says why, and the end
-of the run are appended together; a run that ends or goes on meanwhile is left alone.
+`aivcs.trace.liveness` decides which runs are orphans. The last event, with the reason, and the end
+are appended together. A run that ends or continues in the meantime is left alone.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.trace.liveness import Place
 
-KIND = "orphaned"
-"""The kind of the last event of a run that was reaped."""
+ORPHANED_KIND = "orphaned"
+"""The kind of the last event of a reaped run."""
 
 
 class Outcome(NamedTuple):
-    """What became of one run.
+    """The result for one run.
 
     Attributes:
         run_id: The run.
         is_orphan: Whether it was found to be an orphan.
         is_reaped: Whether it was ended; not with a dry run.
         reason: Why, as the end of a sentence.
-        error: What is wrong: why a run that was named was left, or why one cannot be read.
+        error: Why a named run was not reaped, or why a run cannot be read.
     """
 
     run_id: RunId
@@ -58,16 +58,16 @@ def reap(
     older_than: Timestamp | None = None,
     dry_run: bool = False,
 ) -> Iterator[Outcome]:
-    """Ends orphaned runs as FAILED, and yields what became of each run that is RUNNING.
+    """Ends orphaned runs as FAILED. Yields the result for each RUNNING run.
 
     Args:
-        repo: Where they are.
+        repo: The repository.
         runs: The runs to look at; none for all. A run that is named needs no proof.
-        older_than: What was last heard of before this needs no proof either.
-        dry_run: Whether to only say what would be done.
+        older_than: Runs without a sign of life since this time need no proof either.
+        dry_run: Report only, change nothing.
 
     Raises:
-        RunNotFoundError: One that is named is not there; nothing was done then.
+        RunNotFoundError: A named run does not exist. Nothing was changed.
     """
     place = here()
     named = list(dict.fromkeys(repo.resolve_run(run) for run in runs))
@@ -103,7 +103,7 @@ def _outcomes(
 
 
 def _running(repo: Repository) -> Iterator[tuple[RunId, StorageError | None]]:
-    """Yields the runs that cannot be read, with the reason, and those that are not over."""
+    """Yields the RUNNING runs, and the unreadable ones with the error."""
     unread: list[tuple[RunId, StorageError]] = []
     records = repo.runs.iter_runs(
         status=RunStatus.RUNNING,
@@ -136,7 +136,7 @@ def _look_at(
         owner = judge_owner(record.owner, place, find_process(record.owner.pid))
     head = last_sign = None
     if older_than is not None and (owner is None or owner.what != GONE):
-        # The head first: what is appended after it was read then shows.
+        # The head first: it reveals lines that are appended after it was read.
         head = repo.runs.head(run_id)
         last_sign = _last_sign(repo, record)
     verdict = judge_run(owner, is_named=is_named, last_sign=last_sign, older_than=older_than)
@@ -153,12 +153,12 @@ def _look_at(
 
 
 def _end(repo: Repository, run_id: RunId, verdict: Verdict, head: Head | None) -> None:
-    event = RunEvent(KIND, {"reason": verdict.reason})
+    event = RunEvent(ORPHANED_KIND, {"reason": verdict.reason})
     repo.runs.fail_run(run_id, RunSummary(success=False), event=event, expect=head)
 
 
 def _last_sign(repo: Repository, record: RunRecord) -> Timestamp:
-    """The latest moment that the run's log names: events may bring times of long ago."""
+    """Returns the latest time in the run's log: timestamps of events may be long ago."""
     latest = record.created_at
     for event in repo.runs.iter_events(record.run_id):
         if event.timestamp is not None and event.timestamp > latest:

@@ -1,11 +1,11 @@
-"""`aivcs run stats`: how the runs of each agent went, in figures that are exact.
+"""`aivcs run stats`: exact figures of each agent's runs.
 
-The success rate is that of runs that were left to end: completed ones among completed and failed;
-a cancelled run says nothing about its agent. Percentiles are of how long runs took that are over,
-whatever their end, by the nearest rank: the smallest duration that at least so many percent of them
-did not exceed. So every figure is one that occurred, and none is interpolated or estimated.
+The success rate is completed runs among completed and failed ones: a cancelled run says nothing
+about its agent. Percentiles are of the durations of all finished runs, by the nearest rank: the
+smallest duration that at least so many percent did not exceed. So every figure occurred; none is
+interpolated or estimated.
 
-Of each run only its duration is held in memory, eight bytes.
+Memory: eight bytes per run.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
 
-DAYS = 14
-"""Days whose runs are counted one by one, today (in UTC) being the last."""
+CHART_DAYS = 14
+"""The number of days with a count of their own; today (in UTC) is the last."""
 PERCENTILES = (50, 90, 99)
 
 
 class AgentStatistics:
-    """How the runs of one agent went.
+    """The figures of one agent's runs.
 
     Attributes:
         agent_name: The agent.
-        counts: How many runs have each status.
+        counts: The number of runs with each status.
         last_created_at: When the newest was started.
-        runs_per_day: How many were started on each of the last `DAYS` days, the oldest first.
+        runs_per_day: The runs started on each of the last `CHART_DAYS` days, the oldest day first.
     """
 
     def __init__(self, agent_name: str) -> None:
-        """Begins without a run."""
+        """Starts without runs."""
         self.agent_name = agent_name
         self.counts: dict[RunStatus, int] = dict.fromkeys(RUN_STATUSES, 0)
         self.last_created_at: Timestamp | None = None
-        self.runs_per_day = [0] * DAYS
+        self.runs_per_day = [0] * CHART_DAYS
         self._durations = array("q")
         self._is_sorted = True
 
@@ -57,7 +57,7 @@ class AgentStatistics:
 
     @property
     def success_rate(self) -> float | None:
-        """Completed runs among completed and failed ones, from 0 to 1; None if there is none."""
+        """Completed among completed and failed runs, from 0 to 1; None without any."""
         completed, failed = self.counts[RunStatus.COMPLETED], self.counts[RunStatus.FAILED]
         return completed / (completed + failed) if completed or failed else None
 
@@ -67,9 +67,9 @@ class AgentStatistics:
         """Counts a run.
 
         Args:
-            status: What it is.
+            status: Its status.
             created_at: When it was started.
-            duration: How long it took (milliseconds), if it is over.
+            duration: Its duration in milliseconds, if it is over.
             days: The place of each date in `runs_per_day`.
         """
         self.counts[status] += 1
@@ -83,7 +83,7 @@ class AgentStatistics:
             self._is_sorted = False
 
     def percentile(self, percent: int) -> int | None:
-        """Returns the duration (milliseconds) of this rank; None if no run is over.
+        """Returns the duration (milliseconds) of this rank; None without a finished run.
 
         Args:
             percent: From 1 to 100.
@@ -115,17 +115,17 @@ def stats(
     since: Timestamp | None = None,
     unreadable: Callable[[RunId, StorageError], None],
 ) -> list[AgentStatistics]:
-    """Returns how the runs of each agent went, by the agent's name.
+    """Returns the figures of each agent, in order of names.
 
     Args:
-        repo: Where they are.
-        agents: Only those of one of these agents, if there are any.
-        specs: Only those of one of these specs, as for `Repository.resolve_spec`.
-        since: Only those created at or after this.
-        unreadable: Told of each run that cannot be read.
+        repo: The repository.
+        agents: Runs of one of these agents; empty is all.
+        specs: Runs of one of these specs, as for `Repository.resolve_spec`; empty is all.
+        since: Runs created at or after this time.
+        unreadable: Called for each unreadable run.
 
     Raises:
-        InvalidNameError: No agent can have this name.
+        InvalidNameError: The name is not valid for an agent.
     """
     unread: dict[RunId, StorageError] = {}
 
@@ -145,15 +145,15 @@ def stats(
 def fold(
     outcomes: Iterable[tuple[str, RunStatus, Timestamp, int | None]], now: datetime
 ) -> list[AgentStatistics]:
-    """Returns what some runs say of each agent, by the agent's name.
+    """Returns the figures of each agent from the outcomes of runs, in order of names.
 
     Args:
-        outcomes: What `RunLedger.iter_outcomes` says of the runs, in any order.
+        outcomes: The results of `RunLedger.iter_outcomes`, in any order.
         now: The moment whose day, in UTC, is the last of `runs_per_day`.
     """
     days = {
-        (now - timedelta(days=DAYS - 1 - number)).date().isoformat(): number
-        for number in range(DAYS)
+        (now - timedelta(days=CHART_DAYS - 1 - number)).date().isoformat(): number
+        for number in range(CHART_DAYS)
     }
     found: dict[str, AgentStatistics] = {}
     for agent, status, created_at, duration in outcomes:

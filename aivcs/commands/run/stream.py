@@ -1,8 +1,8 @@
-"""Events from a stream of JSON Lines: read as they come, stored in batches, stopped by a bad line.
+"""Appends events from a stream of JSON Lines: stored in batches, stopped by a bad line.
 
-A line is `{"kind": …, "payload": …}` with optional `seq` and `timestamp`. What was read is stored
-at the latest 200 ms after it came, and the log's lock is free between batches, so that any number
-of streams can feed one run.
+A line is `{"kind": …, "payload": …}` with optional `seq` and `timestamp`. A line is stored at the
+latest 200 ms after it came. The log's lock is free between batches, so any number of streams can
+feed one run.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
     from aivcs.store.contracts import RunLedger
 
-_PATIENCE = 0.2
-"""Seconds that what was read may wait for more."""
-_BATCH = 1 << 20
-"""Bytes of lines stored at once, at most (but for one longer line)."""
-_SLACK = 1 << 16
-"""Bytes a line may have beyond the limit of its payload."""
+_FLUSH_INTERVAL_S = 0.2
+"""Seconds that a line may wait for more lines before it is stored."""
+_BATCH_BYTES = 1 << 20
+"""The maximum size of a stored batch, in bytes (but for one longer line)."""
+_LINE_OVERHEAD_BYTES = 1 << 16
+"""Bytes that a line may have beyond the limit of its payload."""
 _LINE_DEPTH = MAX_DEPTH + 1
 """A line puts one level around its payload, which may use all of `MAX_DEPTH`."""
 _MEMBERS = {"kind", "payload", "seq", "timestamp"}
@@ -51,18 +51,19 @@ def append_stream(
     atomic: bool,
     stored: Callable[[list[int]], None],
 ) -> None:
-    """Appends the events of a stream, until its end or a line that cannot be stored.
+    """Appends the events of a stream until its end or the first line that is refused.
 
     Args:
-        runs: Where to.
+        runs: The ledger.
         run_id: The run.
-        stream: JSON Lines; its descriptor is read, so nothing of it may have been buffered.
-        limit: Bytes of one payload, at most.
-        atomic: Whether everything is read and checked before anything is stored.
-        stored: Told the seqs of each batch once it is durable.
+        stream: JSON Lines. Read by its descriptor: it must not be buffered.
+        limit: The maximum size of a payload, in bytes.
+        atomic: Read and check everything before anything is stored.
+        stored: Called with the seqs of each batch once it is durable.
 
     Raises:
-        UsageError: A line is no event; says which, why, and how many are stored.
+        UsageError: A line is not an event. The message has its number, the reason, and the number
+            of stored events.
         StorageError: As `RunLedger.append_events`, with the same added.
     """
     runs.get_run(run_id)
@@ -83,7 +84,7 @@ def append_stream(
 
 
 class _BadLineError(Exception):
-    """A line is no event; the message continues "line N"."""
+    """A line is not an event; the message continues "line N"."""
 
     number = 0
 
@@ -93,7 +94,7 @@ _Block = tuple[int, list[bytes], "BulkEvents | list[RunEvent]"]
 
 
 class _Writer:
-    """Collects events and stores them in batches; knows which line each came from."""
+    """Collects events, stores them in batches, and knows the line of each."""
 
     def __init__(
         self,
@@ -114,10 +115,10 @@ class _Writer:
         self.stored = 0
 
     def add(self, number: int, lines: list[bytes]) -> None:
-        """Takes some lines, the first of which has this number.
+        """Takes lines, numbered from `number`.
 
         Raises:
-            _BadLineError: One is no event; those before it were taken.
+            _BadLineError: A line is not an event; those before it were collected.
         """
         events = parse_events(lines, self._limit)
         if events is not None:
@@ -138,11 +139,11 @@ class _Writer:
     def _take(self, number: int, lines: list[bytes], events: BulkEvents | list[RunEvent]) -> None:
         self._pending.append((number, lines, events))
         self._size += sum(map(len, lines))
-        if self._size >= _BATCH and not self._atomic:
+        if self._size >= _BATCH_BYTES and not self._atomic:
             self.flush()
 
     def flush(self) -> None:
-        """Stores what was taken."""
+        """Stores the collected events."""
         pending, self._pending, self._size = self._pending, [], 0
         if not pending:
             return
@@ -163,7 +164,7 @@ class _Writer:
         self._report(seqs)
 
     def _store_singly(self, pending: list[_Block]) -> None:
-        """Stores what can be stored of a batch that was refused, up to the line to blame."""
+        """Stores the events of a refused batch one by one, up to the line to blame."""
         for first, lines, events in pending:
             for number, line, event in zip(count(first), lines, events, strict=False):
                 try:
@@ -181,7 +182,7 @@ def _together(blocks: list[BulkEvents | list[RunEvent]]) -> BulkEvents | list[Ru
 
 
 def _is_fatal(error: StorageError) -> bool:
-    """Whether an error is about the run or the disk, not about one of the events."""
+    """Whether an error concerns the run or the disk, rather than one event."""
     from aivcs.errors import ConflictError
 
     return not isinstance(error, (ConflictError, SerializationError))
@@ -195,7 +196,7 @@ def _located(error: StorageError, number: int, line: bytes, stored: int) -> Aivc
 
 
 def _require_storable(event: RunEvent, line: bytes, limit: int) -> None:
-    """Refuses before anything is stored what storing would refuse."""
+    """Refuses a line that storing would refuse, before anything is stored."""
     try:
         size = len(encode(event.payload).encode())
     except SerializationError as error:
@@ -243,13 +244,13 @@ def _event_of(value: Any) -> RunEvent:
 def _blocks(
     stream: BinaryIO, limit: int, idle: Callable[[], None] | None
 ) -> Iterator[tuple[int, list[bytes]]]:
-    """Yields lines as they come, all that came at once together, with the number of the first."""
+    """Yields lines as they come, with the number of the first."""
     carry = b""
     number = 1
     for chunk in _chunks(stream, idle):
         *lines, carry = (carry + chunk).split(b"\n")
         for at, line in enumerate([*lines, carry]):
-            if len(line) > limit + _SLACK:
+            if len(line) > limit + _LINE_OVERHEAD_BYTES:
                 if at:
                     yield number, lines[:at]
                 raise _too_long(number + at, len(line), limit, is_whole=at < len(lines))
@@ -261,7 +262,7 @@ def _blocks(
 
 
 def _chunks(stream: BinaryIO, idle: Callable[[], None] | None) -> Iterator[bytes]:
-    """Yields bytes as they come; calls `idle` when what came has waited long enough."""
+    """Yields bytes as they come. Calls `idle` when unsent lines have waited long enough."""
     import os
 
     descriptor = stream.fileno()
@@ -273,16 +274,16 @@ def _chunks(stream: BinaryIO, idle: Callable[[], None] | None) -> Iterator[bytes
                 idle()
                 deadline = None
         try:
-            chunk = os.read(descriptor, _BATCH)
+            chunk = os.read(descriptor, _BATCH_BYTES)
         except BlockingIOError:  # some parents hand down a pipe that does not wait
-            select.select([descriptor], [], [], None if deadline is None else _PATIENCE)
+            select.select([descriptor], [], [], None if deadline is None else _FLUSH_INTERVAL_S)
             continue
         except OSError as error:
             raise BackendError(f"cannot read standard input: {error.strerror}") from error
         if not chunk:
             return
         if deadline is None:
-            deadline = monotonic() + _PATIENCE
+            deadline = monotonic() + _FLUSH_INTERVAL_S
         yield chunk
 
 

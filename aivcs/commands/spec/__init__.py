@@ -1,1 +1,1 @@
-"""`aivcs spec`: what each command does."""
+"""Implements `aivcs spec`: one module per verb that is more than a call of `aivcs.specs`."""

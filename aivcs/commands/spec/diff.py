@@ -1,7 +1,7 @@
-"""Compares two specs, or a spec with what lies in a repository: their members, and their files.
+"""`aivcs spec diff`: compares two specs, or a spec with the files of a repository.
 
-File by file the two sides are compared by structure where
-both are JSON objects or arrays, line by line where both are text, else only told apart.
+Files are compared by structure if both are JSON objects or arrays, line by line if both are text,
+else only for equality.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.specs.work_tree import Found, WorkTree
 
-MAX_TEXT = 4 << 20
-"""Bytes of a file that is compared by its content, at most."""
+MAX_TEXT_BYTES = 4 << 20
+"""The maximum size, in bytes, of a file that is compared by its content."""
 MAX_LINES = 100_000
-"""Lines of such a file, or members and items of JSON, at most: some seconds of work."""
+"""The maximum number of its lines, or of members and items of JSON: seconds of work."""
 
 
 class FieldChange(NamedTuple):
@@ -47,15 +47,15 @@ class FileChange(NamedTuple):
     """A file that differs.
 
     Attributes:
-        part: The part it belongs to; of two blobs that are no specs, empty.
-        path: Where the file is when the spec is checked out. Of two blobs that are no specs, empty.
+        part: The part it belongs to; empty for two blobs that are not specs.
+        path: The path of the file after a checkout; empty for two blobs that are not specs.
         kind: `added`, `removed` or `changed`.
-        form: How its content was compared: `json`, `text`, or not at all: `binary`, `long`
-            (beyond `MAX_TEXT` or `MAX_LINES`), `missing` (not in the store), `same` (only its mode
-            differs).
+        form: How its content was compared: `json` or `text`; or why it was not: `binary`, `long`
+            (beyond `MAX_TEXT_BYTES` or `MAX_LINES`), `missing` (not in the store), `same` (only
+            its mode differs).
         digests: Of both sides; None where there is no file.
         modes: Of both sides; None where there is no file, or where it is not kept.
-        changes: What differs by structure, if the form is `json`.
+        changes: The differences by structure, if the form is `json`.
         diff: The lines of a unified diff, if the form is `text`.
     """
 
@@ -70,12 +70,12 @@ class FileChange(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What differs between two specs.
+    """The differences of two specs.
 
     Attributes:
         a: The digest of A.
         b: The digest of B.
-        fields: The members that differ; empty where the blobs are no specs.
+        fields: The members that differ; empty where the blobs are not specs.
         files: The files that differ.
     """
 
@@ -96,7 +96,7 @@ class _File(NamedTuple):
 
 
 class _Contents:
-    """Where what is compared is read: in the store, or where it lies."""
+    """Reads the compared files, from the store or from the work tree."""
 
     def __init__(
         self, repo: Repository, found: Mapping[ContentDigest, Found] | None = None
@@ -105,26 +105,26 @@ class _Contents:
         self._found = found or {}
 
     def read(self, digest: ContentDigest) -> bytes:
-        """Returns a content as far as `MAX_TEXT` and one byte.
+        """Returns a content, at most `MAX_TEXT_BYTES` and one byte of it.
 
         Raises:
-            NotFoundError: It is not there.
+            NotFoundError: The content does not exist.
         """
         found = self._found.get(digest)
         if found is None:
             with self._repo.blobs.open(digest) as stream:
-                return stream.read(MAX_TEXT + 1)
+                return stream.read(MAX_TEXT_BYTES + 1)
         with open_regular(found.real, found.path) as file:
-            return file.read(MAX_TEXT + 1)
+            return file.read(MAX_TEXT_BYTES + 1)
 
 
 def compare_specs(repo: Repository, a: ContentDigest, b: ContentDigest) -> Comparison:
-    """Returns what differs between two specs; of blobs that are no specs, what their texts say.
+    """Compares two specs, or two other blobs as texts.
 
     Raises:
-        NotFoundError: One is not in the store.
+        NotFoundError: A blob is not in the store.
         SerializationError: A part is a manifest that breaks a rule.
-        IntegrityError: What is stored is damaged.
+        IntegrityError: The stored data is damaged.
     """
     fields_a, fields_b = specs.find(repo, a), specs.find(repo, b)
     if a == b:
@@ -140,22 +140,25 @@ def compare_specs(repo: Repository, a: ContentDigest, b: ContentDigest) -> Compa
 
 
 def compare_with_tree(repo: Repository, spec: specs.Spec, tree: WorkTree, home: str) -> Comparison:
-    """Returns what differs between a spec and what lies in a repository; stores nothing.
+    """Compares a spec with the files of a repository. Stores nothing.
+
+    Compared are the paths of the spec's files, and the places where agents look. The commit of the
+    spec is not compared.
 
     That is what lies where the files of the spec were, and where agents look. The commit of the
     spec is not compared.
 
     Args:
-        repo: Where the spec is.
+        repo: The repository.
         spec: The spec.
         tree: The files of the repository.
-        home: The user's home, which is nobody's repository.
+        home: The user's home, which does not count as a repository.
 
     Raises:
         NotFoundError: A part of the spec is not in the store.
         SerializationError: A part is a manifest that breaks a rule.
-        UsageError: Something in the repository cannot be part of a spec.
-        BackendError: Something in it cannot be read.
+        UsageError: A file of the repository cannot be part of a spec.
+        BackendError: A file of the repository cannot be read.
     """
     parts = list(specs.parts_of(repo, spec))
     for part in parts:
@@ -194,7 +197,7 @@ def _compare_fields(a: Mapping[str, str], b: Mapping[str, str]) -> list[FieldCha
 
 
 def _files(parts: Iterable[specs.Part], changed: list[FieldChange]) -> dict[tuple[str, str], _File]:
-    """The files of those parts that changed, by path and part."""
+    """Returns the files of the parts that changed, by path and part."""
     names = {change.field for change in changed}
     found = {}
     for part in parts:
@@ -232,7 +235,7 @@ def _compare_files(
 def _compare_contents(
     contents: _Contents, path: str, a: ContentDigest | None, b: ContentDigest | None
 ) -> tuple[str, list[Change], list[str]]:
-    """The form, changes and diff of a `FileChange`."""
+    """Returns the form, changes and diff of a `FileChange`."""
     if a == b:
         return "same", [], []
     (text_a, obstacle_a), (text_b, obstacle_b) = _read_text(contents, a), _read_text(contents, b)
@@ -249,14 +252,14 @@ def _compare_contents(
 
 
 def _read_text(contents: _Contents, digest: ContentDigest | None) -> tuple[str, str]:
-    """The text of a file, empty if there is no file; and why it is not compared, if it is not."""
+    """Returns the text of a file, empty without one; and the reason if it is not compared."""
     if digest is None:
         return "", ""
     try:
         data = contents.read(digest)
     except NotFoundError:
         return "", "missing"
-    if len(data) > MAX_TEXT or data.count(b"\n") > MAX_LINES:
+    if len(data) > MAX_TEXT_BYTES or data.count(b"\n") > MAX_LINES:
         return "", "long"
     try:
         return ("", "binary") if b"\0" in data else (data.decode(), "")
@@ -265,7 +268,7 @@ def _read_text(contents: _Contents, digest: ContentDigest | None) -> tuple[str, 
 
 
 def _structure(text: str) -> Any:
-    """The value of a JSON object or array; None of any other text."""
+    """Returns a JSON object or array; None for any other text."""
     if text.lstrip()[:1] not in {"{", "["} or text.count(",") > MAX_LINES:
         return None
     try:

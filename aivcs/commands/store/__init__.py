@@ -1,1 +1,1 @@
-"""Commands about a whole store: what each does."""
+"""Implements the commands on a whole store: `init`, `status`, `verify`, `gc`, `head`."""

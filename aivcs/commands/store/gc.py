@@ -1,14 +1,14 @@
-"""`aivcs gc`: removes what nothing refers to any more.
+"""`aivcs gc`: deletes blobs that nothing refers to.
 
-A blob goes when nothing refers to it (`aivcs.store.references`), it was not put for a while, and no
-blob that was put since then names it: building something out of blobs may take that long before
-anything refers to it.
+A blob is garbage if nothing refers to it (`aivcs.store.references`), it was not put recently, and
+no recently put blob names it: building something out of blobs may take that long before anything
+refers to it.
 
-First everything is read, while the others go on. Then, batch by batch, they are kept out for a
-moment, in which is read what they wrote meanwhile, and what is garbage still is removed. Others
-check for a blob and refer to it in one hold, so they find it there for good, or gone. A blob goes
-before those that it names, so that one which is there still has all of its parts. Whenever this
-ends, by itself or not, nothing was removed that anything referred to.
+First, everything is read, while writers continue. Then, per batch: lock writers out, read the lines
+appended since, and delete what is still unreferenced. Writers check for a blob and refer to it in
+one hold, so they find it there for good, or gone. A blob is deleted before the blobs that it names,
+so that a blob that remains has all of its parts. Whenever this ends, interrupted or not, nothing
+was deleted that anything referred to.
 """
 
 from __future__ import annotations
@@ -26,37 +26,39 @@ if TYPE_CHECKING:
 
     from aivcs.repository import Repository
 
-GRACE = 14 * 86_400
-"""Seconds since a blob was put last before it can go, unless something else is asked for."""
-_PATIENCE = 0.1
-"""Seconds that a batch may keep others waiting, beyond what it takes to catch up with them."""
+GRACE_S = 14 * 86_400
+"""Seconds that a blob is kept after it was last put, by default."""
+_MAX_BATCH_S = 0.1
+"""Seconds that a batch may lock writers out, besides reading what they appended."""
 
 
 class Removed(NamedTuple):
-    """A blob that was removed.
+    """A deleted blob.
 
     Attributes:
         digest: Its digest.
-        size: Its bytes.
+        size: Its size in bytes.
     """
 
     digest: ContentDigest
     size: int
 
 
-def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) -> Iterator[Removed]:
-    """Removes the blobs that may go, and yields them, each after it is gone.
+def collect(
+    repo: Repository, *, grace: float = GRACE_S, dry_run: bool = False
+) -> Iterator[Removed]:
+    """Deletes garbage, and yields each blob after it is deleted.
 
     Args:
-        repo: Where.
-        grace: Seconds since a blob was put last before it can go.
-        dry_run: Whether to yield what would go, and remove nothing; then nothing is locked.
+        repo: The repository.
+        grace: Seconds that a blob is kept after it was last put.
+        dry_run: Yield the garbage and delete nothing; then nothing is locked.
 
     Raises:
         UsageError: The grace period is negative.
-        IntegrityError: A log or a blob that counts is damaged: it could refer to anything.
-        LockTimeoutError: Others are in the way for too long.
-        BackendError: Something cannot be read or removed.
+        IntegrityError: A log or a referring blob is damaged: it could refer to anything.
+        LockTimeoutError: Other processes hold the store for too long.
+        BackendError: A log or a blob cannot be read or removed.
     """
     moment = before(repo, grace)
     reachable = ReachableSet(repo)
@@ -75,14 +77,14 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
         try:
             with repo.store.objects.removal() as removal:
                 _read(reachable)
-                deadline = monotonic() + _PATIENCE
+                deadline = monotonic() + _MAX_BATCH_S
                 while garbage and monotonic() < deadline:
                     blob = _removed(garbage.pop())
                     if blob.digest in reachable:
                         continue
                     if removal.remove(blob.digest, unless_since=moment):
                         gone.append(blob)
-                    else:  # put again meanwhile: then what it names is wanted again, too
+                    else:  # put again in the meantime: the blobs it names are needed, too
                         reachable.search(blob.digest)
         except LockTimeoutError as error:
             if count:
@@ -97,17 +99,17 @@ def collect(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) ->
         yield from gone
 
 
-def clear_leftovers(repo: Repository, *, grace: float = GRACE, dry_run: bool = False) -> int:
-    """Removes what crashes left unfinished; returns how many files.
+def clear_leftovers(repo: Repository, *, grace: float = GRACE_S, dry_run: bool = False) -> int:
+    """Deletes the unfinished files of crashes. Returns their number.
 
     Args:
-        repo: Where.
-        grace: Seconds since such a file was written before it can go.
-        dry_run: Whether to count only.
+        repo: The repository.
+        grace: Seconds that a file is kept after it was last written.
+        dry_run: Count only.
 
     Raises:
         UsageError: The grace period is negative.
-        BackendError: One cannot be removed.
+        BackendError: A file cannot be removed.
     """
     return repo.store.sweep(before(repo, grace), delete=not dry_run)
 
@@ -119,12 +121,15 @@ def before(repo: Repository, grace: float) -> float:
         UsageError: The grace period is negative.
     """
     if grace < 0:
-        raise UsageError("a grace period is not negative")
+        raise UsageError("a grace period must not be negative")
     return repo.store.now() - grace
 
 
 def _unwanted(repo: Repository, reachable: ReachableSet, moment: float) -> DiskMap:
-    """Returns what may go as far as was read: the bytes of each blob, by those of its digest.
+    """Returns the garbage, as far as the store was read: sizes by digests, as bytes.
+
+    Blobs put since the moment are searched, so that the blobs they name stay. Blobs that were
+    searched earlier may be among the result.
 
     What was put since the moment is searched, so that what it names stays; but what was looked at
     before it may be among these.
@@ -139,7 +144,9 @@ def _unwanted(repo: Repository, reachable: ReachableSet, moment: float) -> DiskM
 
 
 def _parents_last(repo: Repository, blobs: DiskMap) -> DiskStack:
-    """Returns some blobs so that each comes off before those that it names, else in their order.
+    """Orders blobs so that each is popped before those that it names.
+
+    A damaged blob is deleted in any case: what it named does not count.
 
     A damaged one goes all the same, so what it named matters no more.
     """

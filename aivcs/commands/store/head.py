@@ -1,7 +1,7 @@
-"""`aivcs head` and `aivcs verify --head`: what proves that no log was cut short or written anew.
+"""`aivcs head` and `aivcs verify --head`: proves that no log was truncated or rewritten.
 
-A chain vouches for the lines that are there. That none is missing at the end, and that the whole
-was not replaced, shows only a head kept elsewhere; the digest of one manifest stands for all.
+A chain proves the lines that are there. A missing end, or a replaced log, shows only against a head
+kept elsewhere; the digest of one heads manifest stands for all logs.
 """
 
 from __future__ import annotations
@@ -36,29 +36,31 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.signing.ssh import Verifier
 
-_AT_ONCE = 64 << 10
-"""Bytes of a manifest that are made before they are handed on, or read."""
-_ABSENT = (
+_CHUNK_BYTES = 64 << 10
+"""The size of the pieces in which a manifest is written and read, in bytes."""
+_FIX_ABSENT = (
     "put it back (aivcs blob put FILE) if it was kept elsewhere, and verify again; else this is "
     "not the store it was taken of, or a copy from before"
 )
-_LOST = (
+_FIX_TRUNCATED = (
     "restore the log from a copy that has this line; find out who cut it, or what lost it; "
     "if it was removed on purpose, take a new head: aivcs head"
 )
-_REWRITTEN = (
+_FIX_REWRITTEN = (
     "this log is not the one the head was taken of: restore it from a copy that has this line"
 )
 
-_UNSIGNED = "take the head and its signature from where they were kept; find out who changed them"
+_FIX_UNSIGNED = (
+    "take the head and its signature from where they were kept; find out who changed them"
+)
 
 
 class Taken(NamedTuple):
-    """A manifest that was taken.
+    """A stored heads manifest.
 
     Attributes:
         digest: The digest of its blob.
-        logs: How many logs it names.
+        logs: The number of logs in it.
     """
 
     digest: ContentDigest
@@ -66,13 +68,15 @@ class Taken(NamedTuple):
 
 
 def take(repo: Repository) -> Taken:
-    """Stores and pins a manifest of the heads of all logs; what it names is durable.
+    """Stores and pins a manifest of the heads of all logs. The lines it names are durable.
+
+    Each log is read while writers may append to it, up to the end of one of their writes.
 
     Each log is read beside its writers, up to where it ends between two of their writes.
 
     Raises:
-        IntegrityError: A log is damaged, or stands in the place of another.
-        BackendError: One cannot be read, or the manifest not stored.
+        IntegrityError: A log is damaged, or has the file name of another log.
+        BackendError: A log cannot be read, or the manifest cannot be stored.
         LockTimeoutError: A writer holds a log for too long.
     """
     count = 0
@@ -90,7 +94,7 @@ def take(repo: Repository) -> Taken:
                 yield name, Head(last.lines, last.hash)
 
     # The logs are read while the manifest is stored: it may be larger than memory should be.
-    manifest = BufferedReader(_Pieces(pieces(heads())), _AT_ONCE)
+    manifest = BufferedReader(_Pieces(pieces(heads())), _CHUNK_BYTES)
     with repo.hold(later=True):
         digest = repo.blobs.put_stream(manifest)
         repo.pin(digest)
@@ -98,7 +102,7 @@ def take(repo: Repository) -> Taken:
 
 
 def _require_place(repo: Repository, name: str, line: bytes) -> None:
-    """Refuses a log that is another's by its first line: a copy that a sync tool has renamed."""
+    """Refuses a log whose first line names another one: a copy renamed by a sync tool."""
     kind, _, rest = name.partition("/")
     try:
         require_name(members(line).get("run_id" if kind == "run" else "name"), rest)
@@ -112,7 +116,7 @@ def _require_place(repo: Repository, name: str, line: bytes) -> None:
 
 
 class _Pieces(RawIOBase):
-    """A stream of what an iterator yields."""
+    """A readable stream of the pieces of an iterator."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -137,14 +141,14 @@ class _Pieces(RawIOBase):
 
 
 def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
-    """Yields in which logs a store does not agree with some manifests; a store that grew does.
+    """Yields the logs that contradict a heads manifest. A log that only grew does not.
 
     Args:
-        repo: The store.
+        repo: The repository.
         digests: The manifests, as digests or prefixes.
 
     Raises:
-        UsageError: A blob is no manifest.
+        UsageError: A blob is not a heads manifest.
         NotFoundError: A prefix fits no blob.
         UnsupportedFormatError: A manifest is of a later format.
     """
@@ -159,7 +163,7 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
             absent.append(_missing(digest))
             continue
         except IntegrityError as error:
-            absent.append(Finding(DAMAGE, digest, None, str(error), _ABSENT))
+            absent.append(Finding(DAMAGE, digest, None, str(error), _FIX_ABSENT))
             continue
         for name, head in _heads_of(repo, digest):
             wanted.add(_packed(name, head))
@@ -167,7 +171,7 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
 
 
 def newest_kept(repo: Repository) -> ContentDigest | None:
-    """Returns the manifest that was pinned last in a store; None if none is pinned and readable.
+    """Returns the newest pinned manifest of a store; None if none is readable.
 
     Raises:
         BackendError: The pins cannot be looked at.
@@ -186,34 +190,34 @@ def newest_kept(repo: Repository) -> ContentDigest | None:
 
 def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:
     with repo.blobs.open(digest) as stream:
-        while piece := stream.read(_AT_ONCE):
+        while piece := stream.read(_CHUNK_BYTES):
             yield piece
 
 
 def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, Head]]:
-    """Yields what a manifest names; one that aivcs did not write is read as a whole."""
+    """Yields the heads in a manifest. One that aivcs did not write is read as a whole."""
     try:
         for _ in heads_in_pieces(_pieces_of(repo, digest)):
             pass
     except SerializationError:
         try:
             if not next(_pieces_of(repo, digest), b"").lstrip().startswith(b"{"):
-                raise SerializationError("it is no JSON object")  # however large it is
+                raise SerializationError("it is not a JSON object")  # however large it is
             yield from heads_in(repo.blobs.get(digest))
         except SerializationError as error:
-            raise UsageError(f"blob {digest} is no manifest of heads: {error}") from error
+            raise UsageError(f"blob {digest} is not a heads manifest: {error}") from error
     else:
         yield from heads_in_pieces(_pieces_of(repo, digest))
 
 
 def _packed(name: str, head: Head) -> bytes:
-    """Packs a head, so that the order of what is packed is that of names and lines."""
+    """Packs a head into bytes whose order is that of names and lines."""
     # No name has a NUL in it, so none is less than one that it begins with.
     return b"%b\0%b%b" % (name.encode(), head.lines.to_bytes(8, "big"), bytes.fromhex(head.hash))
 
 
 def _unpacked(packed: bytes) -> tuple[str, int, str]:
-    """Returns name, lines and hash."""
+    """Returns name, lines and hash of a packed head."""
     name, lines, link = packed[:-41], packed[-40:-32], packed[-32:]
     return name.decode(), int.from_bytes(lines, "big"), link.hex()
 
@@ -221,13 +225,13 @@ def _unpacked(packed: bytes) -> tuple[str, int, str]:
 def verify_signature(
     repo: Repository, head: str, data: bytes, verifier: Verifier
 ) -> Iterator[Finding]:
-    """Yields what is wrong with the signature of a head; nothing if an allowed signer made it.
+    """Yields a finding if no allowed signer made the signature of a head.
 
     Args:
-        repo: The store.
+        repo: The repository.
         head: The manifest, as a digest or its prefix.
         data: The signature in its armor; what stands before it is passed over.
-        verifier: Who knows whose signatures count.
+        verifier: Knows the allowed signers.
 
     Raises:
         UsageError: The allowed signers cannot be read.
@@ -241,7 +245,7 @@ def verify_signature(
     signed = verifier.check(digest, armor.decode(errors="replace"), HEAD, None)
     if signed.state != TRUSTED:
         what = "is not one of it" if signed.state == WRONG else "is by nobody who is allowed to"
-        yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _UNSIGNED)
+        yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _FIX_UNSIGNED)
 
 
 def _disagreements(repo: Repository, absent: list[Finding], wanted: DiskMap) -> Iterator[Finding]:
@@ -254,7 +258,7 @@ def _disagreements(repo: Repository, absent: list[Finding], wanted: DiskMap) -> 
 
 
 def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterator[Finding]:
-    """Reads a log as far as heads name it, and yields which lines are not what they say."""
+    """Reads a log as far as its heads reach, and yields the lines that contradict them."""
     log = START
     last = max(heads)
     try:
@@ -263,22 +267,26 @@ def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterato
                 problem = (
                     f"the line bears the hash {log.hash}, but the head that was kept is {link}"
                 )
-                yield Finding(DAMAGE, name, log.lines, problem, _REWRITTEN)
+                yield Finding(DAMAGE, name, log.lines, problem, _FIX_REWRITTEN)
             if log.lines == last:
                 return
     except (IntegrityError, BackendError) as error:
         problem = f"a head that was kept is of this line, which cannot be reached: {error}"
-        yield Finding(DAMAGE, name, last, problem, _LOST)
+        yield Finding(DAMAGE, name, last, problem, _FIX_TRUNCATED)
         return
     what = f"the log ends at line {log.lines}" if log.lines else "the log is missing"
     for number in sorted(number for number in heads if number > log.lines):
         yield Finding(
-            DAMAGE, name, number, f"a head that was kept is of this line, but {what}", _LOST
+            DAMAGE,
+            name,
+            number,
+            f"a head that was kept is of this line, but {what}",
+            _FIX_TRUNCATED,
         )
 
 
 def _missing(digest: str) -> Finding:
     return Finding(
         DAMAGE, digest, None, "this manifest of heads is not in the store, though it is pinned "
-        "where it is taken", _ABSENT,
+        "where it is taken", _FIX_ABSENT,
     )  # fmt: skip

@@ -1,9 +1,9 @@
-"""What live specs are made of, and is not there; a part of `aivcs verify`.
+"""Finds blobs that live specs name and the store does not have. Part of `aivcs verify`.
 
-A spec names its parts, and a part others, by JSON strings of 64 hexadecimal digits; in any other
-text such digits keep a blob (`aivcs.store.references`), but are not a name. Even such a string may
-be the digest of something that was never a blob, so a missing one is a notice. The absence of a
-pinned blob is damage.
+A spec names its parts, and a part others, by JSON strings of 64 hexadecimal digits. In any other
+text such digits keep a blob (`aivcs.store.references`), but do not name one. Even such a string may
+be the digest of something that was never a blob, so a missing one is a notice. A missing blob with
+a pin is damage.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
 
-_PUT = "put the content: aivcs blob put FILE; if it never was a blob, nothing is missing"
-_READ = "check owner, permissions and disk, then verify again"
+_FIX_ABSENT = "put the content: aivcs blob put FILE; if it never was a blob, nothing is missing"
+_FIX_UNREADABLE = "check owner, permissions and disk, then verify again"
 
 
 def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
-    """Yields findings of a whole store, and behind them what live specs name and is missing.
+    """Yields findings of a whole store, then the missing blobs of live specs.
+
+    A missing blob is reported once, for the first live spec that needs it.
 
     A blob that is missing is said once, with the first live spec that needs it.
     """
@@ -50,7 +52,7 @@ def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
     except StorageError:
         if not told:
             raise
-        return  # what was found must be mended first
+        return  # the findings so far must be repaired first
     seen = DiskMap()
     for log in listed:
         for finding in _missing_under(repo, log.removeprefix("release/"), seen):
@@ -64,17 +66,19 @@ def _missing_under(repo: Repository, name: str, seen: DiskMap) -> Iterator[Findi
     except (IntegrityError, UnsupportedFormatError):
         return  # which was found before
     except BackendError as error:
-        yield Finding(DAMAGE, f"release/{name}", None, f"it cannot be read: {error}", _READ)
+        yield Finding(
+            DAMAGE, f"release/{name}", None, f"it cannot be read: {error}", _FIX_UNREADABLE
+        )
         return
     if live is not None:
         yield from _missing_of(repo, live, seen)
 
 
 def _missing_of(repo: Repository, live: ReleaseRecord, seen: DiskMap) -> Iterator[Finding]:
-    """Yields what is missing of a live spec, and was not seen under another one.
+    """Yields the missing blobs of a live spec that no other spec has reported.
 
     Args:
-        repo: The store.
+        repo: The repository.
         live: The release.
         seen: The digests that were looked for, as bytes; takes further ones.
     """
@@ -95,11 +99,13 @@ def _missing_of(repo: Repository, live: ReleaseRecord, seen: DiskMap) -> Iterato
                 why = f"it is what is live as {release}"
                 if whole:
                     why = f"blob {whole.hex()} names it, which belongs to what is live as {release}"
-                yield Finding(NOTICE, digest, None, f"it is not in this store, but {why}", _PUT)
+                yield Finding(
+                    NOTICE, digest, None, f"it is not in this store, but {why}", _FIX_ABSENT
+                )
             except IntegrityError:
                 pass  # which was found before
             except BackendError as error:
-                yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
+                yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _FIX_UNREADABLE)
             else:
                 if part is None:
                     break

@@ -1,8 +1,8 @@
-"""A command's execution as a run: started, what it printed, how it ended.
+"""`aivcs run exec`: records a command as a run: its start, its output, its end.
 
-Storing goes on beside the command, in threads of its own: whoever passes the output on hands over
-what it read, and waits only if far more is waiting than the disk takes. When the store fails, the
-rest is thrown away and the failure is kept for the end: the command must not suffer from it.
+Events are stored in threads of their own, while the command runs. Whoever passes the output on
+hands a copy over, and waits only if the backlog exceeds a limit. When the store fails, the rest is
+discarded and the failure is reported at the end: the command must not suffer from it.
 """
 
 import _thread
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from aivcs.trace.redaction import Redactor
 
 LINES, BLOBS, NONE = "lines", "blobs", "none"
-"""What becomes of output: an event for each line, a blob for each stream, nothing."""
+"""How output is recorded: an event per line, a blob per stream, or not at all."""
 STARTED, OUTPUT, FINISHED = "exec_started", "output", "exec_finished"
 """The kinds of the events."""
-MAX_LINES = 100_000
-"""Lines of a stream that become events, at most; what follows goes into a blob."""
-MAX_BYTES = 16 << 20
-"""Bytes of a stream that become events, at most."""
-_PIECE = 1 << 16
-"""Bytes of one event's text, at most."""
-_PATIENCE = 0.2
-"""Seconds that a line may wait for more."""
-_BATCH = 1 << 20
-"""Bytes stored at once, about."""
-_BACKLOG = 64 << 20
-"""Bytes that may wait to be stored before the output has to wait."""
+MAX_EVENT_LINES = 100_000
+"""The maximum number of lines of a stream that become events; the rest becomes a blob."""
+MAX_EVENT_BYTES = 16 << 20
+"""The maximum number of bytes of a stream that become events."""
+_MAX_TEXT_BYTES = 1 << 16
+"""The maximum size of one event's text, in bytes."""
+_FLUSH_INTERVAL_S = 0.2
+"""Seconds that a line may wait for more lines before it is stored."""
+_BATCH_BYTES = 1 << 20
+"""The approximate size of a stored batch, in bytes."""
+_MAX_BACKLOG_BYTES = 64 << 20
+"""Bytes that may wait to be stored before the output is held back."""
 
 
 class Recording:
-    """The run of one command.
+    """The recording of one command as a run.
 
     Attributes:
-        repo: Where it is.
+        repo: The repository.
         run_id: The run.
-        failure: Why recording stopped, or None.
+        failure: The error that stopped the recording, or None.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Recording:
         capture: str,
         secrets: "dict[bytes, str] | None" = None,
     ) -> None:
-        """Takes a run that is RUNNING.
+        """Takes a run with the status RUNNING.
 
         Args:
-            repo: Where it is.
+            repo: The repository.
             run_id: The run.
             capture: `LINES`, `BLOBS` or `NONE`.
-            secrets: What is masked in arguments and output, with the name of each.
+            secrets: Values to mask in arguments and output, with the name of each.
         """
         self.run_id = run_id
         self.failure: Exception | None = None
@@ -81,10 +81,10 @@ class Recording:
         self._is_closed = False
 
     def begin(self, argv: "Sequence[str]", folder: str) -> None:
-        """Records what is about to be executed, and where.
+        """Records the command and its working directory, before it is executed.
 
         Raises:
-            StorageError: It could not be recorded.
+            StorageError: The event could not be stored.
         """
         if self._secrets:
             from aivcs.trace.redaction import redact
@@ -99,10 +99,10 @@ class Recording:
             self._append(STARTED, payload)
 
     def listen(self) -> None:
-        """Begins to store what `take` is given, in a thread.
+        """Starts the thread that stores the output given to `take`.
 
         Raises:
-            RuntimeError: There is no further thread to be had.
+            RuntimeError: The system has no further thread.
         """
         self._over.acquire()
         try:
@@ -112,14 +112,14 @@ class Recording:
             raise
 
     def take(self, stream: str, data: bytes) -> None:
-        """Takes what a stream goes on with. May be called from a thread for each stream."""
+        """Takes the next bytes of a stream. Thread-safe for one thread per stream."""
         self._taken[stream] = self._taken.get(stream, 0) + len(data)
         self._queue.put((stream, data, Timestamp.now()))
-        while self._backlog() > _BACKLOG:
+        while self._backlog() > _MAX_BACKLOG_BYTES:
             sleep(0.005)
 
     def close(self) -> None:
-        """Returns when everything that was taken is stored, or could not be."""
+        """Waits until all of the output is stored, or has failed to be."""
         self._queue.put(None)
         with self._over:
             pass
@@ -129,13 +129,13 @@ class Recording:
 
         Args:
             status: `completed`, `failed` or `cancelled`.
-            exit_code: Its exit code, as shells report it.
-            signal: The name of the signal that ended it; empty if none did.
-            duration_ms: How long it took.
+            exit_code: The exit code, as shells report it.
+            signal: The name of the signal that ended the command, or empty.
+            duration_ms: Its duration in milliseconds.
 
         Raises:
-            InvalidRunStateError: The run has been ended already.
-            StorageError: It could not be recorded.
+            InvalidRunStateError: The run is over.
+            StorageError: The event could not be stored.
         """
         payload: dict[str, Any] = {"exit_code": exit_code}
         if signal:
@@ -191,12 +191,12 @@ class Recording:
                 self._end()
                 return
             self._handle(*item)
-            if self._size >= _BATCH:
+            if self._size >= _BATCH_BYTES:
                 self._flush()
             if not self._pending:
                 due = None
             elif due is None:
-                due = monotonic() + _PATIENCE
+                due = monotonic() + _FLUSH_INTERVAL_S
 
     def _fail(self, error: Exception) -> None:
         if self.failure is None:
@@ -217,7 +217,7 @@ class Recording:
     def _keep(
         self, name: str, stream: "_Stream", data: bytes, size: int, moment: Timestamp
     ) -> None:
-        """Makes events of data, or hands it over to a blob; `size` was its size before masking."""
+        """Turns output into events or hands it to a blob. `size`: its bytes before masking."""
         if stream.blob is None:
             at = stream.room(data)
             self._add(stream.lines.feed(data[:at]), moment)
@@ -231,7 +231,7 @@ class Recording:
     def _piece(self) -> int:
         # A byte becomes six at worst, as \\u0000 or as U+FFFD and base64.
         limit = self.repo.store.settings.max_event
-        return min(_PIECE, (limit - 128) // 6)
+        return min(_MAX_TEXT_BYTES, (limit - 128) // 6)
 
     def _add(self, payloads: "list[dict[str, Any]]", moment: Timestamp) -> None:
         for payload in payloads:
@@ -261,17 +261,17 @@ class Recording:
 
 
 class _Stream:
-    """What has become of one stream so far."""
+    """The state of one stream."""
 
     def __init__(self, name: str, limit: int, secrets: "dict[bytes, str] | None") -> None:
         self.lines = LineSplitter(name, limit)
         self.redactor = _redactor(secrets) if secrets else None
         self.blob: _Blob | None = None
-        self._lines = MAX_LINES
-        self._bytes = MAX_BYTES
+        self._lines = MAX_EVENT_LINES
+        self._bytes = MAX_EVENT_BYTES
 
     def room(self, data: bytes) -> int:
-        """How much of this becomes events: whole lines, but for one that is longer than all."""
+        """Returns how many bytes may become events: whole lines, or one very long line."""
         if len(data) <= self._bytes and data.count(b"\n") <= self._lines:
             self._bytes -= len(data)
             self._lines -= data.count(b"\n")
@@ -291,11 +291,11 @@ def _redactor(secrets: "dict[bytes, str]") -> "Redactor":
 
 
 class _Blob:
-    """A stream, or the end of one, on its way into a blob: what `put_stream` reads.
+    """The rest of a stream on its way into a blob: a readable for `put_stream`.
 
     Attributes:
-        stored: How many bytes of it were read.
-        done: How many these were before masking; so many need not wait any more.
+        stored: The number of bytes read from it.
+        done: The number of these bytes before masking.
     """
 
     def __init__(self, name: str, repo: "Repository", run_id: "RunId") -> None:
@@ -315,7 +315,7 @@ class _Blob:
         self._queue.put((data, size))
 
     def close(self) -> "Exception | None":
-        """Returns, when all of it is stored, why it is not."""
+        """Waits until the blob is stored. Returns the failure, if any."""
         self._queue.put((None, 0))
         with self._over:
             return self._failure
@@ -348,5 +348,5 @@ class _Blob:
 
 
 def _text(word: str) -> str:
-    """A word of the system's as text that can be stored."""
+    """Returns a word of the system as storable text."""
     return word.encode("utf-8", "surrogateescape").decode(errors="replace")

@@ -1,4 +1,4 @@
-"""`aivcs release promote`: what is asked for before anything is judged or changed."""
+"""`aivcs release promote`: checks the operands of a promotion before policies are applied."""
 
 from aivcs import errors
 from aivcs.errors import ConflictError, UsageError
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Request:
-    """A promotion that is asked for.
+    """A requested promotion.
 
     Attributes:
         spec: The spec as `Repository.resolve_spec` takes it.
@@ -28,10 +28,10 @@ class Request:
         *,
         allow_missing_spec: bool,
     ) -> None:
-        """Takes the operands as they were given.
+        """Takes the operands as given on the command line.
 
         Raises:
-            UsageError: The name is that of one release.
+            UsageError: The name is a NAME@TARGET.
         """
         bare, mark, _ = name.partition("@")
         if mark:
@@ -44,10 +44,10 @@ class Request:
         self.spec = f"{name}@{spec.removeprefix('@')}" if self._is_target(spec) else spec
 
     def unchanged(self, expect: "str | None" = None) -> "ReleaseRecord | None":
-        """Returns the live release if the promotion would change nothing of it, else None.
+        """Returns the live release if the promotion would not change it, else None.
 
         Raises:
-            ConflictError: Something else than expected is live.
+            ConflictError: The live release is not the expected one.
         """
         live = self._repo.releases.current(self._name)
         if live is None or live.spec_digest != self._digest():
@@ -64,7 +64,7 @@ class Request:
         return live
 
     def _is_target(self, spec: str) -> bool:
-        """Tells whether a text is the @SEQ or label of a release of the name, and no spec."""
+        """Whether a text is the @SEQ or label of a release of the name."""
         if spec[:1] == "@" and spec[1:].isdecimal():
             return True
         if not spec or "@" in spec:
@@ -80,4 +80,4 @@ class Request:
         try:
             return self._repo.resolve_spec(self.spec, allow_missing=self._allow_missing)
         except (errors.StorageError, errors.InvalidSpecError):
-            return None  # the promotion itself says what is wrong
+            return None  # the promotion itself reports the error

@@ -1,4 +1,4 @@
-"""Passes one stream of the command on, as it comes, and hands a copy to whoever takes it."""
+"""Passes one stream of the command on as it comes, and hands over a copy."""
 
 import _thread
 import errno
@@ -13,18 +13,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CHUNK = 1 << 17
-"""Bytes read at once."""
-_ENOUGH = 1 << 18
-"""Bytes that were passed on and are handed over though more is there."""
-_SILENCE = 200
-"""Milliseconds without output after which what the command left behind is not waited for."""
-_LAST = 2.0
-"""Seconds that this may take, if it is never silent."""
+_READ_BYTES = 1 << 17
+"""The size of one read, in bytes."""
+_HAND_OVER_BYTES = 1 << 18
+"""Passed-on bytes that are handed over even if more output waits."""
+_SILENCE_MS = 200
+"""Milliseconds without output, after the command ended, that end the wait for its children."""
+_MAX_DRAIN_S = 2.0
+"""The longest such wait, in seconds."""
 
 
-class Pump:
+class Tee:
     """A thread that copies from one descriptor to another until the end.
+
+    The end is the end of the stream. Once the command has ended, a silence counts too: processes
+    that it left in the background may keep the stream open for ever.
 
     The end is that of the stream; or, once the command has ended, a silence: what it left in the
     background may keep the stream open for ever.
@@ -39,8 +42,8 @@ class Pump:
         """Starts copying.
 
         Args:
-            source: What to read; closed at the end, or when nobody reads the target any more.
-            target: Where to.
+            source: The descriptor to read; closed at the end, or when the target's reader is gone.
+            target: The descriptor to write.
             take: Given each piece after it was written.
             ended: A descriptor that is at its end when the command is.
         """
@@ -56,7 +59,7 @@ class Pump:
         _thread.start_new_thread(self._run, ())
 
     def join(self) -> None:
-        """Returns when everything is passed on."""
+        """Waits until everything is passed on."""
         self._over.acquire()
 
     def _run(self) -> None:
@@ -64,8 +67,8 @@ class Pump:
             self._copy()
         finally:
             self._hand_over()
-            # By this its writers learn that nobody reads. The number stays taken: whoever writes to
-            # the same terminal in another thread must not find a file of the store under it.
+            # Tells the writers that nobody reads. The number stays in use: another thread that
+            # writes to the same terminal must not find a file of the store under it.
             nowhere = os.open(os.devnull, os.O_RDWR)
             os.dup2(nowhere, self._source, inheritable=False)
             os.close(nowhere)
@@ -79,15 +82,15 @@ class Pump:
         deadline: float | None = None
         left = 0
         while deadline is None or left > 0 or monotonic() < deadline:
-            silence = None if deadline is None else _SILENCE
+            silence = None if deadline is None else _SILENCE_MS
             ready = dict(poll.poll(0 if self._passed else silence))
-            if self._passed and (self._source not in ready or self._size >= _ENOUGH):
+            if self._passed and (self._source not in ready or self._size >= _HAND_OVER_BYTES):
                 self._hand_over()
                 continue
             if self._target in ready:
-                return  # its reader has gone; by our closing the command learns of it
+                return  # the reader is gone; closing the source tells the command
             if deadline is None and self._ended in ready:
-                deadline = monotonic() + _LAST
+                deadline = monotonic() + _MAX_DRAIN_S
                 left = self._waiting()  # of the command's own; what comes now is others'
                 poll.unregister(self._ended)
             elif self._source in ready:
@@ -100,7 +103,7 @@ class Pump:
 
     def _read(self) -> bytes:
         try:
-            return os.read(self._source, _CHUNK)
+            return os.read(self._source, _READ_BYTES)
         except OSError as error:
             if error.errno == errno.EIO:  # how a terminal ends
                 return b""
@@ -110,7 +113,7 @@ class Pump:
         return int.from_bytes(fcntl.ioctl(self._source, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def _pass(self, data: bytes) -> bool:
-        """Whether all of it was written."""
+        """Writes a piece. Returns whether all of it was written."""
         rest = memoryview(data)
         try:
             while rest:
@@ -128,7 +131,7 @@ class Pump:
         return not rest
 
     def _hand_over(self) -> None:
-        """Gives the copy away, many small pieces as one: others are woken up for each."""
+        """Hands the copy over, many small pieces as one, to wake the recorder less often."""
         passed, self._passed, self._size = self._passed, [], 0
         if passed:
             self._take(b"".join(passed))

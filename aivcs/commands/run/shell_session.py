@@ -1,6 +1,6 @@
-r"""What the shells of one script say to the process that stores their events, and what it answers.
+r"""The messages between the shells of a script and the process that stores their events.
 
-A message is a line of words, each with a NUL before it and none behind the last:
+A message is a line of words, each preceded by a NUL:
 
     event SHELL RUN STORE FOLDER KIND [PAYLOAD…]   stores an event (STORE and FOLDER say where)
     file SHELL NAME                                the same; the message is in a file, without "\\n"
@@ -8,10 +8,10 @@ A message is a line of words, each with a NUL before it and none behind the last
     sync SHELL ASKED                               answers when it was stored or refused
     flush SHELL ASKED                              the same, and says what was refused
 
-SHELL is the process number of the shell that speaks, ASKED the text by which it knows the answer.
-An event that cannot be stored is refused and remembered; the others are stored all the same, and in
-order. A refusal is told to the shell that handed the event over when that one flushes; until it
-has, to the script's first shell as well, so none is lost that a subshell did not ask for.
+SHELL is the process id of the sending shell, ASKED the text that identifies the answer. An event
+that cannot be stored is refused and remembered; the others are stored in order. A refusal is
+reported to the shell that sent the event when it flushes; until then also to the script's first
+shell, so that none is lost if a subshell never asks.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.commands.run.log import check_kind
 from aivcs.commands.run.payload import parse_payload
-from aivcs.commands.run.run import check_kind
 from aivcs.errors import (
     AivcsError,
     BackendError,
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunId
     from aivcs.store.contracts import RunLedger
 
-_PATIENCE = 0.2
-"""Seconds that an event may wait for more."""
-_BATCH = 1 << 20
-"""Bytes of messages stored at once, at most (but for one longer message)."""
-_NAMED = 10
-"""Refusals of one shell that are remembered with their reasons; the others are counted."""
+_FLUSH_INTERVAL_S = 0.2
+"""Seconds that an event may wait for more events before it is stored."""
+_BATCH_BYTES = 1 << 20
+"""The maximum size of a stored batch, in bytes (but for one longer message)."""
+_MAX_NAMED_REFUSALS = 10
+"""Refusals per shell that are kept with their reasons; further ones are only counted."""
 
 
 class Refusal(NamedTuple):
-    """An event that was not stored.
+    """An event that was refused.
 
     Attributes:
-        number: Which of all events that the script handed over, counting from 1.
+        number: Its number among all events of the script, from 1.
         kind: Its kind, as far as it can be shown.
         error: Why.
     """
@@ -61,7 +61,7 @@ class Refusal(NamedTuple):
 
 
 class _Refusals:
-    """Those of one shell: the first with their reasons, and how many the first shell knows of."""
+    """The refusals of one shell: the first with reasons, and how many the first shell knows."""
 
     def __init__(self) -> None:
         self.named: list[Refusal] = []
@@ -76,7 +76,7 @@ class _Pending(NamedTuple):
 
 
 class ShellSession:
-    """What the background process of a script knows.
+    """The state of the background process of a script.
 
     Attributes:
         shells: The process numbers of all shells that have spoken, and of the first.
@@ -115,11 +115,11 @@ class ShellSession:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until `store` is due; None if there is nothing to store."""
+        """Seconds until `store` is due; None if no event waits."""
         return None if self._deadline is None else max(0.0, self._deadline - monotonic())
 
     def receive(self, data: bytes) -> None:
-        """Takes what came down the pipe, messages in order, the last maybe unfinished."""
+        """Takes bytes from the pipe: messages in order, the last maybe incomplete."""
         *lines, self._carry = (self._carry + data).split(b"\n")
         for line in lines:
             # As the interpreter reads the arguments of a command.
@@ -154,8 +154,8 @@ class ShellSession:
         self._pending.setdefault(where, []).append(_Pending(self._count, shell, event))
         self._size += size
         if self._deadline is None:
-            self._deadline = monotonic() + _PATIENCE
-        if self._size >= _BATCH:
+            self._deadline = monotonic() + _FLUSH_INTERVAL_S
+        if self._size >= _BATCH_BYTES:
             self.store()
 
     def _add_file(self, shell: str, name: str) -> None:
@@ -184,7 +184,7 @@ class ShellSession:
     def _refuse(self, shell: str, refusal: Refusal) -> None:
         refusals = self._refused.setdefault(shell, _Refusals())
         refusals.count += 1
-        if len(refusals.named) < _NAMED:
+        if len(refusals.named) < _MAX_NAMED_REFUSALS:
             refusals.named.append(refusal)
 
     def _reply(self, what: str, shell: str, asked: str) -> None:
@@ -200,4 +200,4 @@ class ShellSession:
                     named = named + refusals.named[refusals.told :]
                     count += refusals.count - refusals.told
                     refusals.told = refusals.count
-        self._answer(shell, asked, sorted(named)[:_NAMED], count)
+        self._answer(shell, asked, sorted(named)[:_MAX_NAMED_REFUSALS], count)

@@ -1,0 +1,168 @@
+"""Handlers of `aivcs config`: each reads or edits configuration and prints the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.cli.render import output as render
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from aivcs.cli.session.context import Context
+    from aivcs.repository import Repository
+
+
+def get(context: Context, key: str, as_json: bool) -> int:
+    """Prints the effective value of a key. Exit code 1: no policy sets this rule."""
+    from aivcs.config.keys import policies, policy_key, require_key
+
+    layers = context.config_layers(_optional_repository(context))
+    rule = policy_key(key)
+    if rule is None:
+        value: object = require_key(key).default
+        for _, values in reversed(layers):
+            value = values.get(key, value)
+    else:
+        value = next((found for _, *at, found in _rules(policies(layers)) if (*at,) == rule), None)
+        if value is None:
+            return 1
+    context.write(render.json_line(value) if as_json else f"{render.escape(_plain(value))}\n")
+    return 0
+
+
+def list_(context: Context, show_origin: bool, as_json: bool) -> None:
+    """Prints every key with its effective value, and every rule of a policy."""
+    from aivcs.cli.render.table import Column
+    from aivcs.config.keys import KEYS, policies
+
+    layers = context.config_layers(_optional_repository(context))
+    rows = []
+    for name, key in KEYS.items():
+        origin, value = next(
+            ((place, values[name]) for place, values in layers if name in values),
+            ("default", key.default),
+        )
+        rows.append((name, value, origin))
+    for origin, pattern, rule, value in _rules(policies(layers)):
+        rows.append((f"policy.{pattern}.{rule}", value, origin))
+    if as_json:
+        for name, value, origin in rows:
+            context.write(render.json_line({"key": name, "value": value, "origin": origin}))
+        return
+    columns = ["KEY", "VALUE", *(["ORIGIN"] if show_origin else [])]
+    render.table(
+        context,
+        [Column(title) for title in columns],
+        ((name, _plain(value), origin)[: len(columns)] for name, value, origin in rows),
+    )
+
+
+def _rules(layers: list[tuple[str, Any]]) -> Iterator[tuple[str, str, str, Any]]:
+    """Yields place, pattern, rule and value of all policies, the place with precedence first.
+
+    Raises:
+        UsageError: A policy is invalid.
+    """
+    from aivcs.policy.select import check_patterns
+
+    for place, patterns in layers:
+        for pattern, rules in check_patterns(patterns, place):
+            for rule in rules:
+                yield place, pattern, rule, patterns[pattern][rule]
+
+
+def set_(context: Context, key: str, value: str, user: bool) -> None:
+    """Sets a key in the store's configuration file or in the user's."""
+    from aivcs.config.keys import may_set, parse_value
+
+    parsed = parse_value(key, value)
+    may_set(key, user=user)
+    _change(context, key, parsed, user=user)
+
+
+def unset(context: Context, key: str, user: bool) -> None:
+    """Removes a key from the store's configuration file or from the user's."""
+    from aivcs.config.keys import policy_key, require_key
+
+    if policy_key(key) is None:
+        require_key(key)
+    _change(context, key, None, user=user)
+
+
+def _change(context: Context, key: str, value: object, *, user: bool) -> None:
+    import os
+
+    if user:
+        _change_own(context, key, value)
+    else:
+        from aivcs.config.keys import render_config
+
+        repo = context.repository()
+        repo.edit_config(lambda text: render_config(text, key, value))
+        if repo.store.folder is None:
+            return
+    if key == "core.durability" and value != "none":
+        os.sync()  # later blobs and events may refer to ones that were stored without a sync
+
+
+def _change_own(context: Context, key: str, value: object) -> None:
+    import os
+
+    from aivcs.config.keys import read_config, render_config
+    from aivcs.errors import BackendError
+
+    if not context.user_config_path():
+        raise UsageError(
+            "the user's configuration has no place: HOME is not set, and the user has no "
+            "entry in the list of users; set HOME or XDG_CONFIG_HOME"
+        )
+    # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
+    path = os.path.realpath(context.user_config_path())
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BackendError(f"cannot write {path}: it is not a regular file")
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _lock(lock)
+            after = render_config(read_config(path), key, value)
+            with open(f"{path}.new", "wb") as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut leaves an empty file: the defaults
+            os.replace(f"{path}.new", path)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise BackendError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _lock(fd: int) -> None:
+    """Locks the folder of the user's configuration against other processes that edit it."""
+    from fcntl import LOCK_EX, flock
+
+    try:
+        flock(fd, LOCK_EX)
+    except OSError:
+        pass  # a file system without locks: two processes that edit at once may lose a change
+
+
+def _optional_repository(context: Context) -> Repository | None:
+    from aivcs.errors import NoRepositoryError
+
+    try:
+        return context.repository()
+    except NoRepositoryError:
+        return None
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    if isinstance(value, (list, dict, bool)):
+        return render.json_line(value).removesuffix("\n")
+    return f"{value:g}" if isinstance(value, float) else str(value)

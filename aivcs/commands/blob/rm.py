@@ -1,0 +1,58 @@
+"""`aivcs blob rm`: removes blobs that nothing refers to."""
+
+from aivcs.errors import ConflictError, NotFoundError, UsageError
+from aivcs.model.digest import ContentDigest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aivcs.repository import Repository
+    from aivcs.store.references import ReachableSet
+
+
+def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> None:
+    """Removes blobs. All are checked before any is removed.
+
+    With `force`, the pins of these blobs are removed as well: a pin on a missing blob is damage.
+
+    Forced, it takes the pins of these blobs away as well, which would ask for what is gone.
+
+    Raises:
+        UsageError: An operand is not a whole digest.
+        NotFoundError: A blob is not in the store, unless forced.
+        ConflictError: Something refers to a blob, unless forced.
+    """
+    wanted = []
+    for text in digests:
+        if len(text) != 64:
+            raise UsageError(f"{text[:64]!a}: rm takes whole digests of 64 characters only")
+        wanted.append(ContentDigest(text))
+    if force:
+        with repo.store.objects.removal():
+            for digest in wanted:
+                repo.unpin(digest)
+                repo.blobs.delete(digest)
+        return
+    from aivcs.store.references import ReachableSet
+
+    reachable = ReachableSet(repo)
+    _require_removable(repo, wanted, reachable)  # reads everything before writers are locked out
+    with repo.store.objects.removal():
+        _require_removable(repo, wanted, reachable)
+        for digest in wanted:
+            repo.blobs.delete(digest)
+
+
+def _require_removable(
+    repo: "Repository", digests: "list[ContentDigest]", reachable: "ReachableSet"
+) -> None:
+    for digest in digests:
+        if not repo.blobs.contains(digest):
+            raise NotFoundError(digest)
+    for digest, source in reachable.catch_up():
+        if digest in digests:
+            raise ConflictError(
+                f"blob {digest} is referred to by {source}; nothing was removed. "
+                "--force removes it anyway"
+            )

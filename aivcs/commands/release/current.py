@@ -1,0 +1,20 @@
+"""`aivcs release current`: finds the live release of a name."""
+
+from aivcs import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from aivcs.model.release import ReleaseRecord
+    from aivcs.repository import Repository
+
+
+def current(repo: "Repository", name: str) -> "ReleaseRecord":
+    """Returns the live release of a name.
+
+    Raises:
+        ReleaseNotFoundError: The name has no release.
+    """
+    record = repo.releases.current(name)
+    if record is None:
+        raise errors.ReleaseNotFoundError(name)
+    return record

@@ -1,0 +1,25 @@
+"""`aivcs release list`: finds the live release of each name."""
+
+from aivcs.commands.release.history import CURRENT, HistoryEntry
+from aivcs.errors import StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from aivcs.repository import Repository
+
+
+def list_(repo: "Repository") -> "tuple[list[HistoryEntry], list[StorageError]]":
+    """Returns the live release of each name, by name, and the errors of unreadable logs."""
+    live: list[HistoryEntry] = []
+    damaged: list[StorageError] = []
+    for name in repo.releases.list_names():
+        try:
+            record = repo.releases.current(name)
+            if record is None:
+                continue
+            is_blocked = repo.releases.find_block(name, record.spec_digest) is not None
+        except StorageError as error:
+            damaged.append(error)
+            continue
+        live.append(HistoryEntry(record, CURRENT, is_live=True, is_blocked=is_blocked))
+    return live, damaged

@@ -1,0 +1,50 @@
+"""`aivcs verify`: finds what is damaged in a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from aivcs.repository import Repository
+    from aivcs.store.finding import Finding
+
+
+def verify(
+    repo: Repository,
+    parts: frozenset[str],
+    progress: Callable[[str, int], None],
+    heads: Iterable[str] = (),
+    *,
+    repair: bool = False,
+) -> Iterator[Finding]:
+    """Reads all of some sections of a store and yields the damage.
+
+    For a whole store, also yields missing blobs of live specs.
+
+    Of a whole store, also what live specs name and is not there.
+
+    Args:
+        repo: The repository.
+        parts: Any of `blobs`, `runs` and `releases`.
+        progress: Called with the section and the size in bytes of each object and log read.
+        heads: Heads manifests that the store must agree with, as digests or prefixes.
+        repair: Repair damage that has only one possible repair.
+
+    Raises:
+        UsageError: A blob is not a heads manifest.
+        NotFoundError: A prefix fits no blob.
+    """
+    found = repo.store.inspect(parts, progress, repair=repair)
+    if parts == {"blobs", "runs", "releases"}:
+        from aivcs.commands.store.missing import verify as verify_parts
+
+        found = verify_parts(repo, found)
+    if not heads:
+        return found
+    from itertools import chain
+
+    from aivcs.commands.store.head import verify as verify_heads
+
+    return chain(found, verify_heads(repo, heads))
