@@ -81,7 +81,7 @@ def test_without_sqlite_all_stays_in_memory(monkeypatch):
     imported = builtins.__import__
 
     def refuse(name, *rest):
-        if name in {"_sqlite3", "aivcs.util.disk_map_file"}:
+        if name == "_sqlite3":
             raise ImportError(name)
         return imported(name, *rest)
 

@@ -3,7 +3,7 @@
 import pytest
 from folder_store import FolderStore
 
-from aivcs.backends.fs import listing
+from aivcs.backends.fs.index import query
 from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
 
 
@@ -32,7 +32,7 @@ class TestFileRunLedgerWithIndex(TestFileRunLedger):
 
     @pytest.fixture(autouse=True)
     def always(self, monkeypatch):
-        monkeypatch.setattr(listing, "_FEW", 0)
+        monkeypatch.setattr(query, "_FEW", 0)
 
 
 class TestFileReleaseRegistry(ReleaseRegistryContract):

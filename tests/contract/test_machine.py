@@ -8,7 +8,7 @@ from folder_store import FolderStore
 from hypothesis import settings
 
 from aivcs import aio
-from aivcs.backends.fs import listing
+from aivcs.backends.fs.index import query
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.testing import Bridge, Stores, StoresMachine
 
@@ -36,7 +36,7 @@ class Everywhere(InMemory):
         self.bridge = Bridge().__enter__()
         # An index from the first run on, or none would be made for so few.
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(listing, "_FEW", 0)
+        self.patch.setattr(query, "_FEW", 0)
 
     def open_backends(self):
         # Three openings of one folder take turns: none may rely on what it remembers.

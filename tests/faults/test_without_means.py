@@ -12,7 +12,8 @@ import threading
 import pytest
 from faults.test_resources import completed, limited
 
-from aivcs.backends.fs import files, syncing
+from aivcs.backends.fs import files
+from aivcs.backends.fs.objects import syncing
 from aivcs.repository import Repository
 
 LONG = bytes(9 << 20)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from folder_store import FolderStore
 
-from aivcs.backends.fs.blobs import FileCasStore
+from aivcs.backends.fs.objects import FileCasStore
 from aivcs.commands.blob.pin import pin
 from aivcs.commands.blob.rm import rm
 from aivcs.commands.run.finish import finish

@@ -1,6 +1,7 @@
 """The index costs time when something is wrong with it, never an answer and never a message."""
 
 import asyncio
+import fcntl
 import json
 import os
 import random
@@ -9,7 +10,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 from itertools import islice
 from typing import Any
 
@@ -18,7 +18,7 @@ from folder_store import FolderStore
 from hypothesis import given, strategies as st
 
 from aivcs import aio
-from aivcs.backends.fs import index, listing, survey
+from aivcs.backends.fs.index import cache, finished, query, refresh
 from aivcs.errors import BackendError, StorageError
 from aivcs.log import run as rules
 from aivcs.log.run_filter import age, outcome_of
@@ -30,7 +30,7 @@ from aivcs.testing.linking import body_of, relink
 
 SPEC = ContentDigest("0" * 64)
 OVER = RunSummary(success=True)
-MANY = listing._FEW + 20
+MANY = query._FEW + 20
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +68,17 @@ def log_of(store, run):
     return f"{store.path}/runs/{run[:2]}/{run}.jsonl"
 
 
-def is_sealed(store):
+def is_used(store):
     try:
-        with index.Index(store.store._folder):
+        with cache.Index(store.store._folder):
             return True
-    except index.BrokenError:
+    except cache.BrokenError:
         return False
+
+
+def mark_untouched(path):
+    """Gives a file the time of an index that nobody has written to."""
+    os.utime(path, ns=(cache._UNTOUCHED, cache._UNTOUCHED))
 
 
 def restore_in_place(store, run):
@@ -84,34 +89,36 @@ def restore_in_place(store, run):
         file.writelines(lines[:-1])
 
 
-def rewrite(store, query):
-    """Changes what a sealed index says, and seals it again."""
-    database = sqlite3.connect(path_of(store))
+def rewrite(path, query):
+    """Changes an index so that it is still believed."""
+    database = sqlite3.connect(path)
     with database:
         database.execute(query)
-        (seal,) = database.execute("SELECT seal FROM meta").fetchone()
     database.close()
-    os.utime(path_of(store), ns=(seal, seal))
+    mark_untouched(path)
 
 
 @pytest.fixture
 def read(monkeypatch):
     """The ids of the runs whose logs are read."""
     read = []
-    before = survey._read
 
-    def note(folder, run_id, *rest):
-        read.append(run_id)
-        return before(folder, run_id, *rest)
+    def noted(before):
+        def note(folder, run_id, *rest):
+            read.append(run_id)
+            return before(folder, run_id, *rest)
 
-    monkeypatch.setattr(survey, "_read", note)
+        return note
+
+    monkeypatch.setattr(refresh, "_read", noted(refresh._read))
+    monkeypatch.setattr(finished, "read_finished", noted(finished.read_finished))
     return read
 
 
 @pytest.fixture
 def settled(monkeypatch):
     """A clock by which all that was changed was changed long ago."""
-    monkeypatch.setattr(survey, "time_ns", lambda: 1 << 62)
+    monkeypatch.setattr(refresh, "time_ns", lambda: 1 << 62)
 
 
 class TestReading:
@@ -242,10 +249,10 @@ class TestReading:
             assert len(listed) == MANY - 2
             with pytest.raises(StorageError):
                 store.runs.list_runs(limit=1)
-        assert is_sealed(store)
+        assert is_used(store)
 
     def test_more_rows_than_are_read_at_once_come_in_order(self, store, monkeypatch):
-        monkeypatch.setattr(listing, "_CHUNK", 7)
+        monkeypatch.setattr(query, "_CHUNK", 7)
         assert store.runs.list_runs() == truth(store)
         assert store.runs.list_runs(tags={"n": 3}) == [
             record for record in truth(store) if record.metadata.tags == {"n": 3}
@@ -256,7 +263,7 @@ class TestReading:
         assert begun + list(records) == truth(store)
 
     def test_figures_are_those_of_the_records_whatever_becomes_of_it(self, store, monkeypatch):
-        monkeypatch.setattr(listing, "_CHUNK", 7)
+        monkeypatch.setattr(query, "_CHUNK", 7)
         wanted = sorted(map(outcome_of, truth(store)), key=repr)
         for _ in range(2):
             assert sorted(store.runs.iter_outcomes(), key=repr) == wanted
@@ -270,13 +277,13 @@ class TestReading:
         assert sorted(begun + list(outcomes), key=repr) == wanted
 
     def test_a_program_with_threads_makes_one_too(self, store, monkeypatch):
-        monkeypatch.setattr(survey, "_MANY", 10)
+        monkeypatch.setattr(refresh, "_MANY", 10)
 
         async def run():
             return [record async for record in aio.wrap(store.runs).iter_runs()]
 
         assert asyncio.run(run()) == truth(store)
-        assert is_sealed(store)
+        assert is_used(store)
 
 
 class TestVerify:
@@ -286,7 +293,7 @@ class TestVerify:
             "UPDATE runs SET status = 'RUNNING' WHERE status = 'FAILED'",
             "UPDATE runs SET agent_name = 'another' WHERE agent_name = 'bot 1'",
             "DELETE FROM runs WHERE status = 'COMPLETED'",
-            f"INSERT INTO runs SELECT '0a' || {index._COLUMNS} FROM runs LIMIT 1",
+            f"INSERT INTO runs SELECT '0a' || {cache._COLUMNS} FROM runs LIMIT 1",
         ],
     )
     def test_an_index_that_contradicts_the_logs_is_named_and_removed(
@@ -295,40 +302,12 @@ class TestVerify:
         store.runs.list_runs()
         assert b"index" not in aivcs.ok("--store", store.path, "verify").out
         assert os.path.exists(path_of(store))
-        rewrite(store, query)
+        rewrite(path_of(store), query)
         found = json.loads(aivcs.ok("--store", store.path, "run", "verify", "--json").lines[-1])
         assert (found["where"], found["severity"]) == ("index.sqlite", "notice")
         assert found["repaired"]
         assert not os.path.exists(path_of(store))
         assert store.runs.list_runs() == truth(store)
-
-
-class TestProcesses:
-    @pytest.fixture(autouse=True)
-    def alone(self):
-        if threading.active_count() > 1:
-            pytest.skip("another test has left threads")
-
-    def test_several_processes_make_it(self, store, monkeypatch):
-        monkeypatch.setattr(survey, "_MANY", 10)
-        monkeypatch.setattr(os, "cpu_count", lambda: 3)
-        assert store.runs.list_runs() == truth(store)
-        assert is_sealed(store)
-        with pytest.raises(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
-
-    def test_what_a_process_does_not_answer_is_read_here(self, store, monkeypatch):
-        monkeypatch.setattr(survey, "_MANY", 10)
-        before, here = survey._read, os.getpid()
-
-        def die(*arguments):
-            if os.getpid() != here and random.random() < 0.2:
-                os._exit(1)
-            return before(*arguments)
-
-        monkeypatch.setattr(survey, "_read", die)
-        assert store.runs.list_runs() == truth(store)
-        assert is_sealed(store)
 
 
 def overwrite(path, content):
@@ -344,15 +323,6 @@ def become(make):
     return damage
 
 
-def of_another_version(path):
-    database = sqlite3.connect(path)
-    with database:
-        database.execute("UPDATE meta SET version = version + 1")
-        (seal,) = database.execute("SELECT seal FROM meta").fetchone()
-    database.close()
-    os.utime(path, ns=(seal, seal))
-
-
 DAMAGES = {
     "absent": os.unlink,
     "empty": lambda path: overwrite(path, b""),
@@ -361,8 +331,13 @@ DAMAGES = {
     "cut": lambda path: os.truncate(path, os.path.getsize(path) // 2),
     "cut a little": lambda path: os.truncate(path, os.path.getsize(path) - 1),
     "longer": lambda path: os.truncate(path, os.path.getsize(path) + 4096),
-    "without a seal": os.utime,
-    "of another version": of_another_version,
+    "written to": os.utime,
+    "of another version": lambda path: rewrite(path, "PRAGMA user_version = 1"),
+    "empty, with the right time": lambda path: (overwrite(path, b""), mark_untouched(path)),
+    "no database, with the right time": lambda path: (
+        overwrite(path, b"junk" * 5000),
+        mark_untouched(path),
+    ),
     "a folder": become(os.mkdir),
     "a link": become(lambda path: os.symlink("/etc/passwd", path)),
     "a link to nothing": become(lambda path: os.symlink("nothing", path)),
@@ -387,7 +362,7 @@ class TestDamage:
             assert (again.out, again.err) == (some.out, b"")
             again = aivcs.ok("run", "list", "--json")
             assert (again.out, again.err) == (before.out, b"")
-        assert is_sealed(FolderStore.open(str(aivcs.store))) is (damage != "a folder")
+        assert is_used(FolderStore.open(str(aivcs.store))) is (damage != "a folder")
         assert not os.listdir(f"{aivcs.store}/tmp")
 
     def test_a_flipped_byte_changes_no_answer(self, store):
@@ -405,25 +380,16 @@ class TestDamage:
                 record for record in wanted if record.metadata.agent_name == "bot 2"
             ]
 
-    def test_a_sealed_one_that_is_no_index_inside_changes_no_answer(self, store):
+    def test_one_that_is_believed_and_no_index_inside_changes_no_answer(self, store):
         store.runs.list_runs()
-        size = os.path.getsize(path_of(store))
-        seal = os.stat(path_of(store)).st_mtime_ns
-        for at in range(4096, size, 4096):
-            with open(path_of(store), "r+b") as file:
-                file.seek(at)
-                kept = file.read(4096)
-                file.seek(at)
-                file.write(b"\xff" * 4096)
-            os.utime(path_of(store), ns=(seal, seal))
-            try:
-                assert len(store.runs.list_runs()) == MANY
-            finally:
-                if os.path.exists(path_of(store)):
-                    with open(path_of(store), "r+b") as file:
-                        file.seek(at)
-                        file.write(kept)
-                    os.utime(path_of(store), ns=(seal, seal))
+        with open(path_of(store), "rb") as file:
+            whole = file.read()
+        wanted = truth(store)
+        for at in range(4096, len(whole), 4096):
+            overwrite(path_of(store), whole[:at] + b"\xff" * 4096 + whole[at + 4096 :])
+            mark_untouched(path_of(store))
+            for _ in range(2):
+                assert store.runs.list_runs() == wanted
 
     def test_where_none_can_be_made_the_logs_are_read(self, store, monkeypatch):
         def refuse():
@@ -481,12 +447,12 @@ class TestTogether:
         shutil.copytree(filled, aivcs.store)
         script = (
             "import sys\n"
-            "from aivcs.backends.fs import survey\n"
+            "from aivcs.backends.fs.index import refresh\n"
             "from aivcs.repository import Repository\n"
             "from aivcs.model.digest import ContentDigest\n"
             "from aivcs.model.run import RunMetadata, RunSummary\n"
             "from aivcs.store.settings import Settings\n"
-            "survey._WORTH = 1\n"
+            "refresh._WORTH = 1\n"
             "runs = Repository.open(sys.argv[1], Settings(durability='none')).runs\n"
             "for _ in range(25):\n"
             "    new = runs.create_run(ContentDigest('1' * 64), RunMetadata(sys.argv[2]))\n"
@@ -504,7 +470,80 @@ class TestTogether:
         assert len(truth(store)) == MANY + 100
         assert not os.listdir(f"{aivcs.store}/tmp")
 
-    def test_who_is_not_its_owner_makes_it_one_of_his(self, store, monkeypatch):
+    @pytest.mark.parametrize(
+        "ask", ["list_runs", "list_some", "count_runs", "iter_outcomes", "lookup"]
+    )
+    def test_an_older_one_that_comes_in_between_changes_no_answer(self, store, monkeypatch, ask):
+        """As one does that another process made before the newest runs, and renames only now."""
+        store.runs.list_runs()
+        older = shutil.copy2(path_of(store), f"{store.path}/tmp/older")
+        for record in truth(store):
+            if not record.status.is_terminal:
+                store.runs.complete_run(record.run_id, OVER)
+        for _ in range(20):
+            store.runs.create_run(SPEC, RunMetadata("new"))
+        store.runs.list_runs()
+        before = refresh.survey
+
+        def come_between(*arguments, **options):
+            found = before(*arguments, **options)
+            if os.path.exists(older):
+                os.rename(older, path_of(store))
+            return found
+
+        monkeypatch.setattr(query, "survey", come_between)
+        answers = {
+            "list_runs": lambda: store.runs.list_runs() == truth(store),
+            "list_some": lambda: store.runs.list_runs(limit=30) == truth(store)[:30],
+            "count_runs": lambda: store.runs.count_runs()["RUNNING"] == 20,
+            "iter_outcomes": lambda: (
+                sorted(store.runs.iter_outcomes(), key=repr)
+                == sorted(map(outcome_of, truth(store)), key=repr)
+            ),
+            "lookup": lambda: len(store.lookup().runs("", status=RunStatus.RUNNING)) == 20,
+        }
+        for _ in range(2):
+            assert answers[ask]()
+        assert os.path.exists(older) is (ask == "lookup")
+
+    @pytest.mark.parametrize("is_there", [False, True])
+    def test_one_from_an_older_look_replaces_no_newer_one(self, store, monkeypatch, is_there):
+        if is_there:
+            store.runs.list_runs()
+            for _ in range(20):
+                store.runs.create_run(SPEC, RunMetadata("new"))
+        opened = FolderStore.open(store.path, Settings(durability="none"))
+        before = cache.write
+        newer = []
+
+        def be_slow(*arguments, **options):
+            monkeypatch.setattr(query, "write", before)
+            new = opened.runs.create_run(SPEC, RunMetadata("newest"))
+            assert opened.runs.list_runs()[0].run_id == new
+            newer.append(os.stat(path_of(store)).st_ino)
+            return before(*arguments, **options)
+
+        monkeypatch.setattr(query, "write", be_slow)
+        store.runs.list_runs()
+        assert [os.stat(path_of(store)).st_ino] == newer
+        assert store.runs.list_runs() == truth(store)
+        assert not [name for name in os.listdir(f"{store.path}/tmp") if name != "older"]
+
+    def test_one_that_is_locked_is_used_and_stays(self, store, settled):
+        store.runs.list_runs()
+        inode = os.stat(path_of(store)).st_ino
+        database = sqlite3.connect(path_of(store), isolation_level=None)
+        database.execute("BEGIN EXCLUSIVE")
+        with open(path_of(store), "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            new = store.runs.create_run(SPEC, RunMetadata("new"))
+            assert store.runs.list_runs(agent_name="new")[0].run_id == new
+            assert store.runs.list_runs() == truth(store)
+            assert sum(store.runs.count_runs().values()) == MANY + 1
+        database.close()
+        assert os.stat(path_of(store)).st_ino == inode
+
+    def test_what_another_user_has_made_is_replaced_by_ones_own(self, store, monkeypatch):
         store.runs.list_runs()
         inode = os.stat(path_of(store)).st_ino
         for _ in range(20):
@@ -514,20 +553,52 @@ class TestTogether:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
         assert store.runs.list_runs() == truth(store)
         assert os.stat(path_of(store)).st_ino != inode
-        with index.Index(store.store._folder) as now:
+        with cache.Index(store.store._folder) as now:
             assert sum(now.count(()).values()) == MANY + 20
 
-    def test_a_reader_keeps_writers_away_and_they_answer_all_the_same(self, store):
+    def test_whoever_has_opened_one_reads_that_one_to_the_end(self, store):
         store.runs.list_runs()
-        with index.Index(store.store._folder) as reading:
+        with cache.Index(store.store._folder) as reading:
             before = reading.count(())
             for _ in range(20):
                 store.runs.create_run(SPEC, RunMetadata("new"))
             assert store.runs.list_runs() == truth(store)
             assert reading.count(()) == before
-        store.runs.list_runs()
-        with index.Index(store.store._folder) as reading:
+        with cache.Index(store.store._folder) as reading:
             assert sum(reading.count(()).values()) == MANY + 20
+
+    def test_a_few_changes_are_not_written_where_many_runs_are(self, store, monkeypatch):
+        store.runs.list_runs()
+        inode = os.stat(path_of(store)).st_ino
+        monkeypatch.setattr(refresh, "_BYTES", 1)
+        for _ in range(20):
+            store.runs.create_run(SPEC, RunMetadata("new"))
+            assert store.runs.list_runs() == truth(store)
+        assert os.stat(path_of(store)).st_ino == inode
+
+    def test_a_store_that_cannot_be_written_is_listed_by_it(self, store, read, settled):
+        store.runs.list_runs()
+        new = {store.runs.create_run(SPEC, RunMetadata("new")) for _ in range(20)}
+        os.chmod(store.path, 0o555)
+        os.chmod(f"{store.path}/tmp", 0o555)
+        try:
+            for _ in range(2):
+                read.clear()
+                assert store.runs.list_runs() == truth(store)
+                assert set(read) <= new
+        finally:
+            os.chmod(store.path, 0o755)
+            os.chmod(f"{store.path}/tmp", 0o755)
+
+    def test_nothing_lies_beside_it(self, store):
+        store.runs.list_runs()
+        for _ in range(20):
+            store.runs.create_run(SPEC, RunMetadata("new"))
+        records = store.runs.iter_runs()
+        next(records)
+        assert [name for name in os.listdir(store.path) if "index" in name] == ["index.sqlite"]
+        assert not os.listdir(f"{store.path}/tmp")
+        records.close()
 
 
 class TestUpperCase:
@@ -580,15 +651,16 @@ def test_the_short_way_to_a_row_leads_where_the_long_one_does(record, code, chan
     )
     lines = relink(body_of(line[:-1]).replace(*change) for line in (first, end))
     log = b"".join(line + b"\n" for line in lines)
-    row = survey.sealed_row("abcd", (1, 2, 3, 4), log, log)
+    row = finished.finished_row("abcd", (1, 2, 3, 4), log, log)
     try:
         wanted = rules.read_record(*lines, "abcd")  # type: ignore[arg-type, call-arg]
     except StorageError:
         assert row is None
         return
     if row is not None:
-        assert row == index.row_of(wanted, (1, 2, 3, 4))
-        assert index.record_of(row) == wanted
+        assert row == cache.row_of(wanted, (1, 2, 3, 4))
+        assert cache.record_of(row) == wanted
     elif change == (b"", b""):
-        assert record.owner is not None  # the one thing that is left to the long way
-    assert index.record_of(index.row_of(wanted, (1, 2, 3, 4))) == wanted
+        # All that is left to the long way.
+        assert record.owner is not None or not record.metadata.agent_name.isascii()
+    assert cache.record_of(cache.row_of(wanted, (1, 2, 3, 4))) == wanted

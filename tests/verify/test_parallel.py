@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from folder_store import FolderStore
 
-from aivcs.backends.fs import log_check, object_check, report, workers
+from aivcs.backends.fs.check import logs, objects, report, workers
 from aivcs.cli.render import progress
 from aivcs.cli.session.context import Context
 from aivcs.model.release import ReleaseMetadata
@@ -61,13 +61,13 @@ def test_findings_come_in_the_same_order_however_many_threads_read(store, monkey
     digests = [finding.where for finding in one[:30]]
     assert digests == sorted(digests)
     processors(monkeypatch, 8)
-    hash_file = object_check.hash_file  # type: ignore[attr-defined]
+    hash_file = objects.hash_file  # type: ignore[attr-defined]
 
     def slowly(fd):  # the first takes longest
         time.sleep(0.02 if os.fstat(fd).st_ino % 2 else 0)
         return hash_file(fd)
 
-    monkeypatch.setattr(object_check, "hash_file", slowly)
+    monkeypatch.setattr(objects, "hash_file", slowly)
     assert list(store.verify(ALL)) == one
 
 
@@ -79,7 +79,7 @@ def test_as_many_are_read_at_once_as_there_are_processors(monkeypatch):
         together.wait()  # passes only if three are here at once
         return threading.current_thread().name
 
-    names = set(workers.in_order([task] * 6))
+    names = set(workers.ordered_map([task] * 6))
     assert len(names) == 3
 
 
@@ -96,7 +96,7 @@ def test_never_more_than_that(monkeypatch):
         with lock:
             now[0] -= 1
 
-    list(workers.in_order([task] * 30))
+    list(workers.ordered_map([task] * 30))
     assert most == [2]
 
 
@@ -109,7 +109,7 @@ def test_tasks_are_taken_only_as_there_is_room(monkeypatch):
             taken.append(number)
             yield lambda number=number: number
 
-    results = workers.in_order(tasks())
+    results = workers.ordered_map(tasks())
     assert next(results) == 0
     assert len(taken) < 12
     results.close()  # type: ignore[attr-defined]
@@ -122,7 +122,7 @@ def test_what_a_task_raises_is_raised(monkeypatch):
     def fail():
         raise ValueError("no")
 
-    results = workers.in_order([lambda: 1, fail, lambda: 3])
+    results = workers.ordered_map([lambda: 1, fail, lambda: 3])
     assert next(results) == 1
     with pytest.raises(ValueError, match="no"):
         next(results)
@@ -137,7 +137,7 @@ def test_who_stops_does_not_wait_for_what_is_not_begun(monkeypatch):
         begun.append(1)
         release.wait(10)
 
-    results = workers.in_order([lambda: 0, task, task, task, task, task])
+    results = workers.ordered_map([lambda: 0, task, task, task, task, task])
     next(results)
     results.close()  # type: ignore[attr-defined]
     release.set()
@@ -157,7 +157,7 @@ def test_progress_is_told_of_all_that_was_read_in_the_callers_thread(store):
 
 
 def test_a_log_with_very_many_problems_is_summed_up(store, monkeypatch):
-    monkeypatch.setattr(log_check, "_MOST", 2)
+    monkeypatch.setattr(logs, "_MAX_PROBLEMS", 2)
     run = store.runs.create_run(store.blobs.put(b"x"), RunMetadata("a"))
     store.runs.append_event(run, RunEvent("step"))
     log = Path(store.path, "runs", run[:2], f"{run}.jsonl")

@@ -1,4 +1,4 @@
-"""The small files of a store that are replaced as a whole, one writer at a time."""
+"""The small files of a store, which are replaced atomically, one writer at a time."""
 
 import os
 
@@ -31,7 +31,7 @@ class FileDocuments:
         """As `Documents.create`."""
         with _Locked(self._folder, name):
             if self._folder.read_file(name) is not None:
-                self._folder.sync_parents(name)  # who made it may not have come to it
+                self._folder.sync_parents(name)  # its writer may not have synced it yet
                 return False
             self._folder.write_file(name, data)
             return True
@@ -43,13 +43,13 @@ class FileDocuments:
             self._folder.write_file(name, data)
 
     def names(self, prefix: str, *, newest_first: bool = False) -> "Iterator[str]":
-        """As `Documents.names`; what was written last is told by the time of the file."""
+        """As `Documents.names`; newest by the modification time of the file."""
         return self._newest_first(prefix) if newest_first else self._names(prefix)
 
     def _newest_first(self, prefix: str) -> "Iterator[str]":
         aged = []
         for name in self._names(prefix):
-            with files.doing("look at", self._folder.path(name)):
+            with files.os_errors("look at", self._folder.path(name)):
                 try:
                     aged.append((os.lstat(self._folder.path(name)).st_mtime_ns, name))
                 except FileNotFoundError:
@@ -58,14 +58,8 @@ class FileDocuments:
 
     def _names(self, prefix: str) -> "Iterator[str]":
         above = prefix[: prefix.rfind("/") + 1]
-        self._folder.require_parents(above)
         path = self._folder.path(above)
-        with files.doing("list", path):
-            try:
-                entries = sorted(os.listdir(path))
-            except FileNotFoundError:
-                return
-        for entry in entries:
+        for entry in self._folder.names_in(above.rstrip("/")):
             if f"{above}{entry}".startswith(prefix):
                 if os.path.isdir(path + entry) and not os.path.islink(path + entry):
                     yield from self._names(f"{above}{entry}/")
@@ -77,7 +71,7 @@ class FileDocuments:
         with _Locked(self._folder, name):
             self._require(name, expect)
             self._folder.require_parents(name)
-            with files.doing("remove", self._folder.path(name)):
+            with files.os_errors("remove", self._folder.path(name)):
                 try:
                     os.unlink(self._folder.path(name))
                 except FileNotFoundError:
@@ -96,7 +90,7 @@ class FileDocuments:
 
 
 class _Locked:
-    """A block in which no other process writes a document of a store."""
+    """A block during which no other process writes a document of the store."""
 
     __slots__ = ("_fd", "_folder", "_name")
 
@@ -107,10 +101,10 @@ class _Locked:
 
     def __enter__(self) -> None:
         path = self._folder.root
-        with files.doing("lock", path):
+        with files.os_errors("lock", path):
             self._fd = files.open_folder(path)
         try:
-            name = self._folder.path(self._name)  # what others wait for, as they know it
+            name = self._folder.path(self._name)  # in messages, the document that others wait for
             files.lock_file(self._fd, name, self._folder.settings.lock_timeout)
         except BaseException:
             os.close(self._fd)

@@ -1,7 +1,7 @@
-"""What the file backend asks of the operating system, with every failure in the store's own words.
+"""Calls of the operating system, with every failure as an error of the store.
 
-Nothing here follows a symbolic link or opens what is not a regular file: a store holds neither, so
-either was put there by somebody else.
+No function follows a symbolic link or opens anything but a regular file: a store holds no other, so
+somebody else put it there.
 """
 
 import os
@@ -18,8 +18,8 @@ _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
-class doing:  # noqa: N801 reads as a statement: with doing("read", path)
-    """Turns a system error inside the block into a BackendError that says what was being done."""
+class os_errors:  # noqa: N801 reads as a statement: with os_errors("read", path)
+    """Turns an `OSError` inside the block into a `BackendError`: cannot VERB PATH: reason."""
 
     __slots__ = ("_path", "_verb")
 
@@ -43,10 +43,10 @@ class doing:  # noqa: N801 reads as a statement: with doing("read", path)
 
 
 def open_file(path: str, flags: int) -> "int | None":
-    """Opens a file that exists and returns its descriptor, or None if there is none.
+    """Opens a file and returns its descriptor, or None if it is absent.
 
     Raises:
-        BackendError: It is no regular file, or cannot be opened.
+        BackendError: It is not a regular file, or cannot be opened.
     """
     try:
         fd = os.open(path, flags | _SAFELY)
@@ -58,7 +58,7 @@ def open_file(path: str, flags: int) -> "int | None":
         if error.errno == ELOOP:
             raise BackendError(f"{path} is a symbolic link; a store holds none") from error
         raise BackendError(f"cannot open {path}: {error.strerror}") from error
-    except ValueError as error:  # a NUL, or what is no text
+    except ValueError as error:  # a NUL, or a lone surrogate
         raise BackendError(f"{path!a} cannot be a path: {error}") from error
     try:
         mode = os.fstat(fd).st_mode
@@ -72,7 +72,7 @@ def open_file(path: str, flags: int) -> "int | None":
 
 
 def create_file(path: str, flags: int, mode: int) -> "int | None":
-    """Creates a file with exactly this mode and returns its descriptor, or None if it is there.
+    """Creates a file with exactly this mode and returns its descriptor, or None if it exists.
 
     Raises:
         OSError: It cannot be created.
@@ -82,7 +82,7 @@ def create_file(path: str, flags: int, mode: int) -> "int | None":
     except FileExistsError:
         return None
     try:
-        # The mode given to open is cut by the umask of whoever happens to run.
+        # The mode given to open is cut by the umask of this process.
         os.fchmod(fd, mode)
     except BaseException:
         close(fd)
@@ -92,7 +92,7 @@ def create_file(path: str, flags: int, mode: int) -> "int | None":
 
 
 def close(fd: int) -> None:
-    """Closes a descriptor; what had to be durable was synced before, so it cannot fail any more."""
+    """Closes a descriptor; errors mean nothing, since durable files were synced before."""
     try:
         os.close(fd)
     except OSError:
@@ -100,13 +100,14 @@ def close(fd: int) -> None:
 
 
 def make_folder(path: str, mode: int) -> bool:
-    """Makes a folder with exactly this mode; returns False if it is there already.
+    """Makes a folder with exactly this mode; returns False if it exists.
 
     Raises:
-        OSError: It cannot be made, or something else is there.
+        OSError: It cannot be made.
+        BackendError: A link or a file has its name.
     """
     try:
-        # Never wider than it is to be, not even for a moment, or for ever after a crash.
+        # Never with wider rights, not even for a moment: a crash would leave them.
         os.mkdir(path, mode)
     except FileExistsError:
         require_folder(path)
@@ -116,11 +117,11 @@ def make_folder(path: str, mode: int) -> bool:
 
 
 def require_folder(path: str) -> None:
-    """Refuses a part of the store that is no real folder.
+    """Refuses a path that is not a real folder.
 
     Raises:
         BackendError: It is a symbolic link or a file.
-        FileNotFoundError: There is nothing.
+        FileNotFoundError: It is absent.
     """
     mode = os.lstat(path).st_mode
     if mode & 0o170000 != 0o040000:
@@ -133,7 +134,7 @@ def open_folder(path: str) -> int:
 
     Raises:
         BackendError: It is a symbolic link or a file, or cannot be opened.
-        FileNotFoundError: There is nothing.
+        FileNotFoundError: It is absent.
     """
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -145,21 +146,21 @@ def open_folder(path: str) -> int:
 
 
 def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> None:
-    """Waits for the lock on an open file or folder, for `timeout` seconds at most.
+    """Locks an open file or folder (flock), waiting for `timeout` seconds at most.
 
-    The system frees it when the descriptor is closed, so also when its holder dies.
+    The system frees the lock when the descriptor is closed, so also when its holder dies.
 
     Args:
-        fd: What is to be locked.
+        fd: The descriptor of the file or folder.
         path: Its path, for messages.
         timeout: Seconds.
-        shared: Whether others may have the lock shared at the same time.
+        shared: Whether other processes may have the lock shared at the same time.
 
     Raises:
-        LockTimeoutError: Somebody else held it for all that time.
-        BackendError: The system has no such lock here.
+        LockTimeoutError: Another process held it for all that time.
+        BackendError: The file system has no such lock.
     """
-    # Here, not above: commands that lock nothing should not pay for it.
+    # Not at the top: commands that lock nothing should not pay for it.
     import fcntl
     from time import monotonic, sleep
 
@@ -176,7 +177,7 @@ def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> No
                 deadline = now + timeout
             if now >= deadline:
                 raise errors.LockTimeoutError(path, timeout) from None
-            # Unequal pauses, or many writers that wait would all come back at once.
+            # Random pauses, or many waiting writers would all come back at once.
             sleep(min(pause * (0.5 + os.urandom(1)[0] / 256), deadline - now + 0.0001))
             pause = min(pause * 1.5, 0.05)
         except OSError as error:
@@ -184,20 +185,20 @@ def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> No
 
 
 def unlock_file(fd: int) -> None:
-    """Lets go of the lock on an open file."""
+    """Frees the lock on an open file."""
     import fcntl
 
     try:
         fcntl.flock(fd, fcntl.LOCK_UN)
     except OSError:
-        pass  # closing it will
+        pass  # closing the file frees it too
 
 
 def write_all(fd: int, data: "bytes | memoryview") -> None:
     """Writes all of `data`, in one system call unless the system takes less.
 
     Raises:
-        OSError: The system refused; some of it may be written.
+        OSError: The system refused; a part may be written.
     """
     written = os.write(fd, data)
     if written != len(data):
@@ -207,20 +208,20 @@ def write_all(fd: int, data: "bytes | memoryview") -> None:
 
 
 def sync_file(fd: int, path: str) -> None:
-    """Returns when the content of a file, and what is needed to read it back, is durable.
+    """Makes the content of a file durable, and the metadata needed to read it back.
 
     Raises:
-        OutcomeUnknownError: The system could not confirm it. It must not be asked again: a second
-            fsync may report success for data that the first one lost.
+        OutcomeUnknownError: The system could not confirm it. Do not sync again: a second fsync may
+            report success for data that the first one lost.
     """
     try:
         _sync_data(fd)
     except OSError as error:
-        raise unknown(path, error) from error
+        raise outcome_unknown(path, error) from error
 
 
 def sync_folder(path: str) -> None:
-    """Returns when the entries of a folder are durable.
+    """Makes the entries of a folder durable.
 
     Raises:
         OutcomeUnknownError: The system could not confirm it.
@@ -234,13 +235,13 @@ def sync_folder(path: str) -> None:
     except OSError as error:
         from errno import EINVAL, ENOTSUP
 
-        # Some file systems know no fsync of a folder; theirs are durable by other means or not.
+        # Some file systems cannot sync a folder; theirs are durable without, or never.
         if error.errno not in {EINVAL, ENOTSUP}:
-            raise unknown(path, error) from error
+            raise outcome_unknown(path, error) from error
 
 
-def unknown(path: str, error: OSError) -> OutcomeUnknownError:
-    """Returns what to raise when the system could not say that something is durable."""
+def outcome_unknown(path: str, error: OSError) -> OutcomeUnknownError:
+    """Returns the error to raise where the system could not confirm that a file is durable."""
     return OutcomeUnknownError(
         f"the system could not confirm that {path} is durable ({error.strerror}): what was to be "
         "stored may or may not be there after a crash. Check the disk; look before trying again"

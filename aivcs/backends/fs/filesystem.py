@@ -1,8 +1,8 @@
-"""What lies below a store: whether its file system can keep what a store promises.
+"""The file system of a store: its type, and whether its locks exclude.
 
-Everything rests on `flock` and `fsync`. A file system where a lock excludes nobody loses events
-without anybody's noticing, so it is refused; one that is on another machine keeps what that machine
-keeps, which is worth a warning.
+A store relies on `flock` and `fsync`. On a file system whose locks do not exclude, events would be
+lost unnoticed, so it is refused. A network file system is as safe as its server, so it is worth a
+warning.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _NETWORK = (
     "vboxsf virtiofs wekafs"
 )
 NETWORK = frozenset(_NETWORK.split())
-"""Types of file systems, as Linux names them, that are on another machine or shared with one."""
+"""Linux names of file systems on, or shared with, another machine."""
 
 
 def type_of(mounts: str, path: str) -> str | None:
-    """Returns the type of the file system that a path is on, or None if that is not said.
+    """Returns the type of the file system of a path, or None if it is not listed.
 
     Args:
-        mounts: What /proc/self/mountinfo says (proc_pid_mountinfo(5)).
+        mounts: The text of /proc/self/mountinfo (proc_pid_mountinfo(5)).
         path: An absolute path without links.
     """
     numbers = set()
-    around: dict[str, list[tuple[int, str, str]]] = {}  # by what each is mounted on
+    around: dict[str, list[tuple[int, str, str]]] = {}  # by the mount they are in
     for line in mounts.splitlines():
         mount, _, source = line.partition(" - ")
         fields = mount.split(" ")
@@ -45,11 +45,11 @@ def type_of(mounts: str, path: str) -> str | None:
         point = _unescape(fields[4])
         if point == "/" or path == point or path.startswith(f"{point}/"):
             one = (len(point), fields[0], source.split(" ")[0])
-            # The first of all may be mounted on itself.
+            # The root mount may name itself as its parent.
             on = "" if fields[1] == fields[0] else fields[1]
             around.setdefault(on, []).append(one)
-    # From the root on, each time to what is mounted there first on the way to the path: what is
-    # mounted below that on the same file system was so before, and is hidden.
+    # From the root down, always to the mount nearest to the root on the way to the path: those
+    # below it on the same file system were mounted before it, and are hidden.
     found = None
     here = [one for on, ones in around.items() if on not in numbers for one in ones]
     while here:
@@ -59,7 +59,7 @@ def type_of(mounts: str, path: str) -> str | None:
 
 
 def find_type(path: str) -> str | None:
-    """Returns the type of the file system that a path is on, or None if that cannot be known."""
+    """Returns the type of the file system of a path, or None if that cannot be known."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             return type_of(file.read(), os.path.realpath(path))
@@ -68,10 +68,10 @@ def find_type(path: str) -> str | None:
 
 
 def require_locks(folder: Folder) -> None:
-    """Refuses a store where a lock on a file does not keep a second one out.
+    """Refuses a file system whose locks do not exclude a second one.
 
     Raises:
-        BackendError: There are no locks, or they exclude nobody.
+        BackendError: There are no locks, or they do not exclude.
     """
     fd, temporary = folder.create_temporary()
     other = None
@@ -105,7 +105,7 @@ def _unusable(folder: Folder, what: str) -> BackendError:
 
 
 def _unescape(text: str) -> str:
-    r"""A mount point as it is: the kernel writes space, tab, newline and \ as octal numbers."""
+    r"""Decodes a mount point: the kernel writes space, tab, newline and \ as octal numbers."""
     for number in ("040", "011", "012", "134"):
         text = text.replace(f"\\{number}", chr(int(number, 8)))
     return text

@@ -1,9 +1,9 @@
-"""The folder of a store: its paths, its modes, its temporaries, and what repair sets aside."""
+"""The folder of a store: modes, temporary files, the GC guard, quarantine."""
 
 import os
 from _thread import allocate_lock
 
-from aivcs.backends.fs import files
+from aivcs.backends.fs import files, layout
 from aivcs.codec.sha256 import hex_digest
 from aivcs.errors import BackendError
 
@@ -13,36 +13,35 @@ if TYPE_CHECKING:
 
 
 class Folder:
-    """A store's folder, by path.
+    """The folder of a store, whose parts are named by their paths in it (`layout`).
 
     Attributes:
-        root: The folder that holds `format`.
-        settings: How the store behaves.
-        file_mode: The mode of every file in it, whatever the umask of who makes it.
-        folder_mode: The mode of every folder in it, that of the store's own.
+        root: The path of the folder that holds `format`.
+        settings: How the store behaves. To be set before anything is done in the folder.
+        file_mode: The mode of every file in the store, whatever the umask of its writer.
+        folder_mode: The mode of every folder in the store, that of `root`.
+        guards: How many GC guards this opening is in, by whatever thread; under `mutex`.
+        guard_fd: The descriptor that they have locked, or -1; under `mutex`.
+        mutex: Excludes other threads.
     """
 
-    __slots__ = ("_held", "_holds", "_mutex", "file_mode", "folder_mode", "root", "settings")
+    __slots__ = ("file_mode", "folder_mode", "guard_fd", "guards", "mutex", "root", "settings")
 
     settings: "Settings"
 
     def __init__(self, root: str, mode: int) -> None:
-        """Takes the path as it is, and the mode of the store's own folder.
-
-        The settings are given before anything is done in it.
-        """
+        """Takes the path of the store's folder as it is, and its mode."""
         self.root = root
-        # The set-group-id bit hands the folder's group on to what is made in it.
+        # The set-group-id bit hands the folder's group on to new files and folders.
         self.folder_mode = mode & 0o2775 | 0o700
         self.file_mode = self.folder_mode & 0o666
-        # How many holds go on in this opening, whatever thread they are in, and what is locked.
-        self._holds = 0
-        self._held = -1
-        self._mutex = allocate_lock()
+        self.guards = 0
+        self.guard_fd = -1
+        self.mutex = allocate_lock()
 
     @property
     def is_durable(self) -> bool:
-        """Whether anything is to be made durable at all."""
+        """Whether writes are made durable at all."""
         return self.settings.durability != "none"
 
     def path(self, name: str) -> str:
@@ -50,13 +49,13 @@ class Folder:
         return f"{self.root}/{name}"
 
     def require_parents(self, name: str) -> None:
-        """Refuses a part whose folders below the root are not real folders; absent ones are fine.
+        """Refuses a path that leads through anything but real folders; absent ones are fine.
 
         Raises:
-            BackendError: One of them is a link or a file.
+            BackendError: A link or a file stands in the place of a folder.
         """
         at = name.find("/")
-        with files.doing("look at", self.path(name)):
+        with files.os_errors("look at", self.path(name)):
             while at >= 0:
                 try:
                     files.require_folder(f"{self.root}/{name[:at]}")
@@ -65,19 +64,19 @@ class Folder:
                 at = name.find("/", at + 1)
 
     def require_folder(self, name: str) -> None:
-        """Refuses a part of the store that should be a real folder and is not; absent is fine.
+        """Refuses a link or a file in the place of a folder; an absent one is fine.
 
         Raises:
             BackendError: It is a link or a file.
         """
-        with files.doing("look at", self.path(name)):
+        with files.os_errors("look at", self.path(name)):
             try:
                 files.require_folder(self.path(name))
             except FileNotFoundError:
                 pass
 
     def make_parents(self, name: str) -> None:
-        """Makes the folders below the root that a part needs.
+        """Makes the missing folders on the way to a path.
 
         Raises:
             OSError: One cannot be made.
@@ -89,10 +88,9 @@ class Folder:
             at = name.find("/", at + 1)
 
     def sync_parents(self, name: str) -> None:
-        """Makes durable the entries of all folders on the way to a part, the root's last.
+        """Makes the entries of all folders on the way to a path durable, those of the root last.
 
-        All of them, always: one may have been made a moment ago by a process that has not come to
-        make it durable yet.
+        Always all of them: another process may have made one and not have synced it yet.
         """
         if not self.is_durable:
             return
@@ -102,29 +100,34 @@ class Folder:
             at = name.rfind("/", 0, at)
         files.sync_folder(self.root)
 
-    def hold(self, *, later: bool = False) -> "Hold":
-        """Returns a block in which no object vanishes that is found or put in it.
-
-        Args:
-            later: Whether the lock is taken only when something inside asks for a hold, as putting
-                does: so nobody waits for whoever reads a slow input first.
-        """
-        return Hold(self, later=later)
-
-    def lock_objects(self, *, shared: bool) -> int:
-        """Locks the objects as a whole, and returns the descriptor whose closing frees them.
-
-        Who relies on an object that is there has the lock shared, who removes objects has it alone.
+    def names_in(self, name: str) -> "list[str]":
+        """Returns the names of the entries of a folder, in order; none if it is absent.
 
         Raises:
-            LockTimeoutError: Somebody else holds it for too long.
+            BackendError: It cannot be listed, or the way to it is not made of real folders.
+        """
+        self.require_parents(f"{name}/")
+        with files.os_errors("list", name):
+            try:
+                return sorted(os.listdir(self.path(name)))
+            except FileNotFoundError:
+                return []
+
+    def lock_gc_guard(self, *, shared: bool) -> int:
+        """Takes the lock of the GC guard, and returns the descriptor whose closing frees it.
+
+        A process that relies on an object has the lock shared; one that removes objects has it
+        exclusively.
+
+        Raises:
+            LockTimeoutError: Another process holds it for too long.
             BackendError: It cannot be locked.
         """
-        path = f"{self.root}/objects"
-        with files.doing("lock", path):
+        path = f"{self.root}/{layout.OBJECTS}"
+        with files.os_errors("lock", path):
             try:
                 fd = files.open_folder(path)
-            except FileNotFoundError:  # a store need not have folders that are empty
+            except FileNotFoundError:  # git, for one, keeps no empty folder
                 files.make_folder(path, self.folder_mode)
                 fd = files.open_folder(path)
         try:
@@ -134,59 +137,43 @@ class Folder:
             raise
         return fd
 
-    def begin_hold(self, *, later: bool) -> None:
-        """Enters a hold; the opening may be in others already.
-
-        Raises:
-            LockTimeoutError: Objects are being removed for too long.
-            BackendError: The objects cannot be locked.
-        """
-        with self._mutex:
-            if not later and self._held < 0:
-                self._held = self.lock_objects(shared=True)
-            self._holds += 1
-
-    def end_hold(self) -> None:
-        """Leaves a hold; leaving the last frees the lock."""
-        with self._mutex:
-            self._holds -= 1
-            if not self._holds and self._held >= 0:
-                os.close(self._held)
-                self._held = -1
+    def temporary_path(self) -> str:
+        """Returns a path for a new temporary file of this process."""
+        return f"{self.root}/tmp/{layout.temporary_name(os.getpid(), os.urandom(6))}"
 
     def create_temporary(self, *, are_parents_real: bool = False) -> "tuple[int, str]":
         """Creates an empty temporary file; returns its descriptor and path.
 
         Args:
-            are_parents_real: Whether the caller has just seen that `tmp/` is no link.
+            are_parents_real: Whether the caller has just checked that `tmp/` is a real folder.
 
         Raises:
             BackendError: It cannot be created.
         """
         if not are_parents_real:
-            self.require_parents("tmp/")
-        path = f"{self.root}/tmp/{os.getpid()}-{os.urandom(6).hex()}"
+            self.require_parents(f"{layout.TEMPORARY}/")
+        path = self.temporary_path()
         try:
-            with files.doing("create", path):
+            with files.os_errors("create", path):
                 try:
                     fd = files.create_file(path, os.O_WRONLY, self.file_mode)
                 except FileNotFoundError:
                     files.make_folder(f"{self.root}/tmp", self.folder_mode)
                     fd = files.create_file(path, os.O_WRONLY, self.file_mode)
         except BaseException:
-            self.discard(path)  # Ctrl-C mostly comes when it is just being made
+            self.discard(path)  # Ctrl-C may come just when the file has been made
             raise
         if fd is None:
             raise BackendError(f"{path} exists already; is the system's random source broken?")
         return fd, path
 
     def publish(self, fd: int, temporary: str, name: str) -> None:
-        """Gives a written temporary file its name, replacing what has it; durable on return.
+        """Renames a written temporary file, replacing any file of that name; durable on return.
 
-        Takes over the descriptor. When it fails, the temporary file is gone.
+        Closes the descriptor. After a failure the temporary file is gone.
 
         Raises:
-            BackendError: It could not be done; nothing has changed.
+            BackendError: It could not be renamed; nothing has changed.
             OutcomeUnknownError: Whether it is durable cannot be known.
         """
         try:
@@ -202,13 +189,13 @@ class Folder:
         self.sync_parents(name)
 
     def rename(self, temporary: str, name: str) -> None:
-        """Gives a temporary file its name, replacing what has it; durable is neither of them.
+        """Renames a temporary file, replacing any file of that name; not durable on return.
 
         Raises:
-            BackendError: It could not be done; nothing has changed.
+            BackendError: It could not be renamed; nothing has changed.
         """
         path = self.path(name)
-        with files.doing("store", path):
+        with files.os_errors("store", path):
             try:
                 os.rename(temporary, path)
             except FileNotFoundError:
@@ -216,21 +203,21 @@ class Folder:
                 os.rename(temporary, path)
 
     def discard(self, temporary: str) -> None:
-        """Removes a temporary file, if that can be done."""
+        """Removes a temporary file, if the system lets it."""
         try:
             os.unlink(temporary)
         except OSError:
             pass
 
     def write_file(self, name: str, data: bytes) -> None:
-        """Writes a small file of the store as a whole: after a crash it is old or new.
+        """Replaces a small file atomically and durably.
 
         Raises:
             BackendError: It could not be written.
         """
         fd, temporary = self.create_temporary()
         try:
-            with files.doing("write", self.path(name)):
+            with files.os_errors("write", self.path(name)):
                 files.write_all(fd, data)
         except BaseException:
             os.close(fd)
@@ -239,7 +226,7 @@ class Folder:
         self.publish(fd, temporary, name)
 
     def read_file(self, name: str) -> "bytes | None":
-        """Returns the bytes of a small file of the store; None if there is none.
+        """Returns the bytes of a small file, or None if it is absent.
 
         Raises:
             BackendError: It cannot be read.
@@ -251,53 +238,73 @@ class Folder:
         if fd is None:
             return None
         try:
-            with files.doing("read", path):
+            with files.os_errors("read", path):
                 return os.read(fd, os.fstat(fd).st_size + 1)
         finally:
             os.close(fd)
 
-    def keep_aside(self, name: str, data: bytes) -> None:
-        """Keeps bytes that are about to be cut, in `damaged/`; doing it twice keeps them once."""
-        self.require_parents("damaged/")
-        self.write_file(f"damaged/{name}.{hex_digest(data)[:12]}", data)
+    def quarantine(self, name: str, offset: int, data: bytes) -> None:
+        """Copies bytes that are about to be cut off a file to `damaged/`; repeating is harmless.
+
+        Raises:
+            BackendError: They cannot be written.
+        """
+        path = layout.quarantine_path(name, hex_digest(data), offset)
+        self.require_parents(path)
+        self.write_file(path, data)
 
 
-class Hold:
-    """A block in which no object vanishes that is found or put in it; may stand in another."""
+class GcGuard:
+    """A block during which no object of a store is removed; may be nested."""
 
     __slots__ = ("_folder", "_later")
 
-    def __init__(self, folder: Folder, *, later: bool) -> None:
-        """Takes the folder; see `Folder.hold`."""
+    def __init__(self, folder: Folder, *, later: bool = False) -> None:
+        """Takes the store's folder.
+
+        Args:
+            folder: The folder.
+            later: Whether the lock is taken only when a guard inside needs it, as putting a blob
+                does, so that a slow input keeps nobody waiting.
+        """
         self._folder = folder
         self._later = later
 
     def __enter__(self) -> None:
-        """Takes the lock, shared, unless that is for later.
+        """Takes the lock, shared, unless that is for later or this opening has it already.
 
         Raises:
             LockTimeoutError: Objects are being removed for too long.
             BackendError: The objects cannot be locked.
         """
-        self._folder.begin_hold(later=self._later)
+        folder = self._folder
+        with folder.mutex:
+            if not self._later and folder.guard_fd < 0:
+                folder.guard_fd = folder.lock_gc_guard(shared=True)
+            folder.guards += 1
 
     def __exit__(self, *_: object) -> None:
-        """Frees the lock, unless a block around this one goes on."""
-        self._folder.end_hold()
+        """Frees the lock, unless another guard of this opening goes on."""
+        folder = self._folder
+        with folder.mutex:
+            folder.guards -= 1
+            if not folder.guards and folder.guard_fd >= 0:
+                os.close(folder.guard_fd)
+                folder.guard_fd = -1
 
 
 def is_abandoned(name: str) -> bool:
-    """Tells whether the process that a temporary file is named for is gone, as far as one can see.
+    """Tells whether the process that a temporary file is named for seems to be gone.
 
-    A name that is not of aivcs's making tells of no process, so nobody is writing.
+    A name that aivcs did not make names no process, so nobody is writing.
     """
-    pid = name.partition("-")[0]
-    if not pid.isdecimal() or not pid.isascii() or not 0 < int(pid) < 1 << 31:
+    pid = layout.process_of(name)
+    if pid is None or not 0 < pid < 1 << 31:
         return True
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except OSError:
-        pass  # somebody else's process
+        pass  # another user's process
     return False

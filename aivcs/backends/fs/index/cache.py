@@ -1,22 +1,22 @@
-"""`index.sqlite`: what listing says of each run, so that the log of a finished run is read once.
+"""`index.sqlite`: what a listing says of each run, so that the log of a finished run is read once.
 
-It is a cache and never the truth: whatever is wrong with it costs time, and nothing that decides
-(gates, `verify`, `gc`) asks it. Nobody is told of its faults; it is left aside, and made anew where
-that can be done.
+A cache and never the truth: a fault of it costs time, and nothing that decides (gates, `gc`) asks
+it. Faults are not reported; an index that cannot be used is replaced where that is possible.
 
-The file is *sealed*: its modification time is a moment long ago, drawn by lot, that also stands
-inside. Whoever changes a byte of it later (a stray write, a restore, a process that was killed in
-the middle) breaks the seal, because that sets the time; so of a sealed file everything can be
-believed without reading it. Who changes it takes the seal away, durably, before the first byte, and
-puts a new one on when the last is durable. Readers lock it shared, writers alone (`flock`); SQLite
-itself is told not to lock, and keeps its journal in memory.
+The file never changes. A new one is written under `tmp/` and renamed over it, so there are no
+locks, no journal and no other file beside it. Whoever has opened one reads that same one to the
+end, whatever takes its place meanwhile; a listing that opens it once, and compares it with the logs
+after that, is right. The version is SQLite's `user_version`; each row has the stamp of its log as
+proof. The modification time of every index is the same (`_UNTOUCHED`): a write by another program
+changes it, and then the file is not used.
 """
 
 import os
+from stat import S_ISDIR, S_ISREG
 
 from aivcs.backends.fs import files
 from aivcs.codec.json import encode_trusted, parse
-from aivcs.errors import AivcsError, BackendError, LockTimeoutError
+from aivcs.errors import AivcsError, BackendError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunId, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
@@ -29,7 +29,7 @@ except ImportError:  # an interpreter that was built without it
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from aivcs.backends.fs.folder import Folder
@@ -37,12 +37,15 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
     Stamp = tuple[int, int, int, int]
+    Folders = Mapping[str, tuple[int, int] | None]
 
 NAME = "index.sqlite"
-VERSION = 2
-"""Of what stands in the file; an index of another version is made anew."""
-_PATIENCE = 1.0
-"""Seconds to wait for somebody who writes: he is done in a moment."""
+VERSION = 3
+"""The version of the tables (`PRAGMA user_version`); an index of another one is replaced."""
+_UNTOUCHED = 1_000_000_000_000_000_000
+"""The modification time of every index (nanoseconds, in 2001): any file system can keep it."""
+_TRIES = 5
+"""Times to open an index that others keep replacing."""
 STATUS = 5
 """Where the status stands in a row; the stamp of the log it was read from stands before it."""
 _COLUMNS = (
@@ -53,7 +56,7 @@ _INSERT = f"INSERT OR REPLACE INTO runs ({_COLUMNS}) VALUES ({', '.join('?' * 18
 _SELECT = f"SELECT {_COLUMNS} FROM runs"  # noqa: S608 nor here
 _SELECT_OUTCOMES = "SELECT run_id, agent_name, status, created_at, duration_ms FROM runs"
 _TABLES = (
-    "CREATE TABLE meta (version INTEGER, seal INTEGER)",
+    f"PRAGMA user_version = {VERSION}",
     "CREATE TABLE folders (name TEXT PRIMARY KEY, inode INTEGER, changed INTEGER)",
     f"CREATE TABLE runs ({_COLUMNS.replace('run_id', 'run_id TEXT PRIMARY KEY')})",
 )
@@ -79,57 +82,61 @@ class BrokenError(Exception):
 
 
 class Index:
-    """The index as it is at a moment, locked against change until it is closed.
+    """An index as it was written, even if another takes its place, until it is closed.
 
     Every method raises `BrokenError` where the file turns out to be no index.
+
+    Attributes:
+        place: Which file it is, as `place_of` says.
+        size: Its bytes.
     """
 
-    __slots__ = ("_database", "_fd", "_path")
+    __slots__ = ("_database", "_folder", "place", "size")
 
-    def __init__(self, folder: "Folder", *, patience: float = _PATIENCE) -> None:
-        """Opens it.
-
-        Args:
-            folder: The store's folder.
-            patience: Seconds to wait for somebody who writes; then it goes without the index.
+    def __init__(self, folder: "Folder") -> None:
+        """Opens the index of a store.
 
         Raises:
             BrokenError: There is none that can be used.
         """
-        path = folder.path(NAME)
-        fd = _lock(folder, patience, shared=True)
-        try:
-            self._database = _connect(path, "immutable=1")
+        self._folder = folder
+        for _ in range(_TRIES):
+            self.place = place_of(folder)
+            self.size = _check(folder)
+            self._database = _connect(folder.path(NAME), "immutable=1")
             try:
-                _check_place(path, fd)
-                _check_seal(self._database, os.fstat(fd).st_mtime_ns)
+                # SQLite opens by name: this tells whether it was the file that was checked.
+                if place_of(folder) == self.place:
+                    if self._all("PRAGMA user_version") != [(VERSION,)]:
+                        raise BrokenError
+                    return
             except BaseException:
-                self._database.close()
+                self.close()
                 raise
-        except BaseException:
-            os.close(fd)
-            raise
-        self._fd = fd
-        self._path = path
+            self.close()
+        raise BrokenError
 
     def __enter__(self) -> "Index":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file."""
         self._database.close()
-        os.close(self._fd)
 
     def folders(self) -> "dict[str, tuple[int, int]]":
         """Returns inode and time of change (nanoseconds) that each folder of runs was read at."""
         rows = self._all("SELECT name, inode, changed FROM folders")
         return {name: (inode, changed) for name, inode, changed in rows}
 
-    def unfinished(self) -> "dict[str, tuple[Stamp, Row]]":
+    def unfinished(self) -> "dict[str, Row]":
         """Returns the rows of runs that were not over, or not readable, by id."""
         rows = self._all(
             f"{_SELECT} WHERE status = 'RUNNING' UNION ALL {_SELECT} WHERE status IS NULL"
         )
-        return {row[0]: (row[1:STATUS], row) for row in rows}
+        return {row[0]: row for row in rows}
 
     def known(self, shard: str) -> "dict[str, Stamp]":
         """Returns the stamps that the logs of one folder were read at, by id."""
@@ -234,12 +241,18 @@ class Index:
         try:
             rows: list[Any] = self._database.execute(query, values).fetchall()
         except sqlite.Error as error:
-            try:
-                os.unlink(self._path)  # whole, but no index: the next one is made anew
-            except OSError:
-                pass
+            if place_of(self._folder) == self.place:
+                self._folder.discard(self._folder.path(NAME))  # a listing that finds none makes one
             raise BrokenError from error
         return rows
+
+    def copy_to(self, database: "Any") -> None:
+        """Copies all of it to an empty database.
+
+        Raises:
+            sqlite.Error: It cannot be read or written.
+        """
+        self._database.backup(database)
 
 
 def _conditions(run_filter: "RunFilter") -> "tuple[list[str], list[str]]":
@@ -254,13 +267,38 @@ def _conditions(run_filter: "RunFilter") -> "tuple[list[str], list[str]]":
     return conditions, [str(value) for _, value in wanted if value is not None]
 
 
-def build(folder: "Folder", rows: "Iterable[Row]", folders: "dict[str, tuple[int, int]]") -> bool:
-    """Makes the index anew, and tells whether that could be done.
+def place_of(folder: "Folder") -> "tuple[int, int] | None":
+    """Returns which file is in the index's place (inode, time of change); None if there is none."""
+    try:
+        status = os.lstat(folder.path(NAME))
+    except OSError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
+def write(
+    folder: "Folder",
+    rows: "Iterable[Row]",
+    folders: "Folders",
+    *,
+    place: "tuple[int, int] | None",
+    old: "Index | None" = None,
+    gone: "Iterable[str]" = (),
+) -> bool:
+    """Puts a new index in the place of what is there; tells whether it did.
+
+    What took that place after the caller began to look at the logs has been made from a later look
+    at them, so it stays.
 
     Args:
         folder: The store's folder.
-        rows: All there is to say; what they raise is raised.
-        folders: As `Index.folders`, complete when the rows have been read.
+        rows: Rows to add, or to put in the place of those of the same runs. What they raise is
+            raised.
+        folders: As `Index.folders`, complete when the rows have been read; None for one that is
+            gone.
+        place: What `place_of` said before the first log was looked at.
+        old: The index whose other rows are kept.
+        gone: Ids of runs whose rows are not kept.
     """
     if sqlite is None or not _may_replace(folder):
         return False
@@ -268,80 +306,40 @@ def build(folder: "Folder", rows: "Iterable[Row]", folders: "dict[str, tuple[int
         fd, temporary = folder.create_temporary()
     except BackendError:
         return False
+    is_there = False
     try:
         database = _connect(temporary, "nolock=1")
         try:
-            for statement in ("PRAGMA journal_mode = OFF", "BEGIN", *_TABLES):
-                database.execute(statement)
-            database.executemany(_INSERT, rows)
-            for statement in _INDICES:
-                database.execute(statement)
-            database.execute("INSERT INTO meta VALUES (?, 0)", (VERSION,))
-            _note_folders(database, folders)
-            _seal(database, temporary, fd)
-        finally:
-            database.close()
-        os.rename(temporary, folder.path(NAME))
-    except (sqlite.Error, BrokenError, OSError):
-        folder.discard(temporary)
-        return False
-    except BaseException:
-        folder.discard(temporary)
-        raise
-    finally:
-        os.close(fd)
-    return True
-
-
-def update(
-    folder: "Folder",
-    rows: "Iterable[Row]",
-    gone: "Iterable[str]",
-    folders: "dict[str, tuple[int, int] | None]",
-) -> None:
-    """Writes what has changed, if that can be done at once; otherwise somebody else will.
-
-    Args:
-        folder: The store's folder.
-        rows: Of new runs, and instead of those of the same runs.
-        gone: Ids of runs that are no more.
-        folders: As `Index.folders`; None for one that is no more.
-    """
-    try:
-        fd = _lock(folder, 0, shared=False)
-    except BrokenError:
-        return
-    path, target, temporary = folder.path(NAME), fd, ""
-    try:
-        before = os.fstat(fd)
-        if os.geteuid() not in {0, before.st_uid}:
-            # Only its owner can seal a file, so this becomes one of ours.
-            target, temporary = folder.create_temporary()
-            _copy(fd, target)
-        database = _connect(temporary or path, "nolock=1")
-        try:
-            _check_seal(database, before.st_mtime_ns)
-            if not temporary:
-                _check_place(path, fd)
-                os.utime(path)
-                os.fsync(fd)
-            database.execute("PRAGMA journal_mode = MEMORY")
+            # The file has no name yet that a reader would look for: nobody sees it half written.
+            database.execute("PRAGMA journal_mode = OFF")
+            database.execute("PRAGMA synchronous = OFF")
+            if old is not None:
+                old.copy_to(database)
             database.execute("BEGIN")
+            for statement in () if old is not None else _TABLES:
+                database.execute(statement)
             database.executemany(_INSERT, rows)
             database.executemany("DELETE FROM runs WHERE run_id = ?", ((one,) for one in gone))
+            for statement in () if old is not None else _INDICES:
+                database.execute(statement)
             _note_folders(database, folders)
-            _seal(database, temporary or path, target)
+            database.execute("COMMIT")
         finally:
             database.close()
-        if temporary:
-            os.rename(temporary, path)
-    except (sqlite.Error, BrokenError, BackendError, OSError):
-        if temporary:
-            folder.discard(temporary)
+        if place_of(folder) == place:
+            os.fsync(fd)
+            os.utime(temporary, ns=(_UNTOUCHED, _UNTOUCHED))
+            # A file system that does not keep the time has no index.
+            if os.fstat(fd).st_mtime_ns == _UNTOUCHED and place_of(folder) == place:
+                os.rename(temporary, folder.path(NAME))
+                is_there = True
+    except (sqlite.Error, BrokenError, OSError):
+        pass
     finally:
         os.close(fd)
-        if target != fd:
-            os.close(target)
+        if not is_there:
+            folder.discard(temporary)
+    return is_there
 
 
 def remove(folder: "Folder") -> None:
@@ -350,7 +348,7 @@ def remove(folder: "Folder") -> None:
     Raises:
         BackendError: It cannot be removed.
     """
-    with files.doing("remove", folder.path(NAME)):
+    with files.os_errors("remove", folder.path(NAME)):
         try:
             os.unlink(folder.path(NAME))
         except FileNotFoundError:
@@ -435,98 +433,42 @@ def _range(prefix: str) -> "list[str]":
     return [prefix, f"{prefix}\U0010ffff"]
 
 
-def _lock(folder: "Folder", patience: float, *, shared: bool) -> int:
-    """Opens and locks the index; returns the descriptor whose closing frees it."""
+def _check(folder: "Folder") -> int:
+    """Refuses what another program or an intruder may have written; returns its bytes."""
     if sqlite is None:
         raise BrokenError
-    path = folder.path(NAME)
     try:
-        fd = files.open_file(path, os.O_RDONLY)
-    except BackendError as error:
+        status, root = os.lstat(folder.path(NAME)), os.stat(folder.root)
+    except OSError as error:
         raise BrokenError from error
-    if fd is None:
+    is_ours = status.st_uid in {0, os.geteuid(), root.st_uid} or root.st_mode & 0o020
+    if not S_ISREG(status.st_mode) or status.st_mtime_ns != _UNTOUCHED or not is_ours:
         raise BrokenError
-    try:
-        files.lock_file(fd, path, patience, shared=shared)
-        owner = os.fstat(fd).st_uid
-        root = os.stat(folder.root)
-        if owner not in {0, os.geteuid(), root.st_uid} and not root.st_mode & 0o020:
-            raise BrokenError  # whoever put it there has no business here
-    except (LockTimeoutError, BackendError, OSError) as error:
-        os.close(fd)
-        raise BrokenError from error
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    return status.st_size
 
 
 def _may_replace(folder: "Folder") -> bool:
     """Whether a new index can be put in the place of what is there."""
-    path = folder.path(NAME)
-    return os.access(folder.root, os.W_OK) and (os.path.islink(path) or not os.path.isdir(path))
+    try:
+        is_folder = S_ISDIR(os.lstat(folder.path(NAME)).st_mode)
+    except OSError:
+        is_folder = False
+    return not is_folder and os.access(folder.root, os.W_OK)
 
 
 def _connect(path: str, how: str) -> "Any":
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
-        database = sqlite.connect(
+        return sqlite.connect(
             f"file:{quoted}?{how}", uri=True, isolation_level=None, check_same_thread=False
         )
-        # The seal says whether all of it was written; SQLite need not see to that.
-        database.execute("PRAGMA synchronous = OFF")
     except (sqlite.Error, UnicodeError) as error:
         raise BrokenError from error
-    return database
 
 
-def _check_place(path: str, fd: int) -> None:
-    """Refuses a file that was replaced before SQLite opened it by its name."""
-    try:
-        mine, there = os.fstat(fd), os.stat(path)
-    except OSError as error:
-        raise BrokenError from error
-    if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
-        raise BrokenError
-
-
-def _check_seal(database: "Any", modified: int) -> None:
-    """Refuses a file that is not what was sealed."""
-    try:
-        row = database.execute("SELECT version, seal FROM meta").fetchone()
-    except sqlite.Error as error:
-        raise BrokenError from error
-    if row != (VERSION, modified):
-        raise BrokenError
-
-
-def _seal(database: "Any", path: str, fd: int) -> None:
-    """Ends a transaction and makes the file one that is believed.
-
-    Raises:
-        BrokenError: The file system does not keep the time.
-    """
-    # Whole, even seconds between 1970 and 2004: any file system can keep them, and no clock that
-    # is about right gives them to a file that is written.
-    seal = (int.from_bytes(os.urandom(4), "big") >> 3) * 2_000_000_000
-    database.execute("UPDATE meta SET seal = ?", (seal,))
-    database.execute("COMMIT")
-    os.fsync(fd)
-    os.utime(path, ns=(seal, seal))
-    if os.fstat(fd).st_mtime_ns != seal:
-        raise BrokenError
-
-
-def _note_folders(database: "Any", folders: "dict[str, Any]") -> None:
+def _note_folders(database: "Any", folders: "Folders") -> None:
     for name, stamp in folders.items():
         if stamp is None:
             database.execute("DELETE FROM folders WHERE name = ?", (name,))
         else:
             database.execute("INSERT OR REPLACE INTO folders VALUES (?, ?, ?)", (name, *stamp))
-
-
-def _copy(source: int, target: int) -> None:
-    offset = 0
-    while block := os.pread(source, 1 << 20, offset):
-        files.write_all(target, block)
-        offset += len(block)

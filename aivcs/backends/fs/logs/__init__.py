@@ -1,15 +1,15 @@
-"""The logs of a store in files: locking, the end of each, appending, and reading.
+"""The logs of a store in files: locking, appending, and reading without a lock.
 
-Who appends holds the file's lock (flock: freed by the system when its holder dies, so never
-stolen and never left behind), finds the end as `chain.read_tail` judges it, mends it if a crash
-left it torn, and answers only when what it wrote is durable. Who reads takes no lock and sees
-whole lines only. A log is created empty and its folder made durable before the first line, so that
-a log one can read never vanishes with a power cut; an empty log is no log.
+A writer holds the lock of the file (flock: the system frees it when its holder dies), reads the end
+as `chain.read_tail` judges it, repairs an end that a crash left truncated, appends, and returns
+when its lines are durable. A reader takes no lock and sees whole lines only. A log is created
+empty, and its folder is synced before the first line is written, so that no power cut takes a log
+that was read. An empty file counts as absent.
 """
 
 import os
 
-from aivcs.backends.fs import files
+from aivcs.backends.fs import files, layout
 from aivcs.errors import BackendError, IntegrityError, OutcomeUnknownError, StorageError
 from aivcs.log import chain
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.lines import FileLogView
+    from aivcs.backends.fs.logs.lines import FileLogView
     from aivcs.store.driver import LogView
     from aivcs.store.place import Place
 
-_BATCH = 1 << 20
-"""Bytes written and made durable at once, at most."""
+_BATCH_BYTES = 1 << 20
+"""Bytes that one write and one sync take, at most, unless one line is longer."""
 
 
 class FileLogDriver:
@@ -37,14 +37,13 @@ class FileLogDriver:
 
     def names(self, prefix: str = "", *, strict: bool = True) -> "Iterator[str]":
         """As `LogDriver.names`; memory is needed for the names in one folder at a time."""
-        from aivcs.backends.fs.logs import list_logs
+        from aivcs.backends.fs.scan import log_names
 
-        return list_logs(self._folder, prefix, strict=strict)
+        return log_names(self._folder, prefix, strict=strict)
 
     def where(self, name: str) -> str:
         """As `LogDriver.where`: the path below the store."""
-        kind, _, rest = name.partition("/")
-        return f"runs/{rest[:2]}/{rest}.jsonl" if kind == "run" else f"releases/{rest}.jsonl"
+        return layout.log_path(name)
 
     def look(self, name: str) -> "OpenLog":
         """As `LogDriver.look`."""
@@ -57,12 +56,12 @@ class FileLogDriver:
         *,
         durable: bool = True,
     ) -> None:
-        """As `LogDriver.update`: one lock, one look at the end, one write, one sync."""
+        """As `LogDriver.update`: one lock, one read of the end, one write, one sync."""
         file = self.where(name)
         log = LockedLog.lock(self._folder, file)
         lines: list[bytes] = []
         if log is None:
-            lines = list(decide(None))  # what is refused must not create a log
+            lines = list(decide(None))  # a refused change must not create a log
             if not lines:
                 return
             self._prepare(file)
@@ -74,7 +73,7 @@ class FileLogDriver:
         except OSError as error:
             raise BackendError(f"cannot read {file}: {error.strerror or error}") from error
         except IntegrityError:
-            from aivcs.backends.fs.spelling import explain
+            from aivcs.backends.fs.logs.spelling import explain
 
             explain(self._folder, file)
             raise
@@ -82,15 +81,13 @@ class FileLogDriver:
             log.close()
 
     def _prepare(self, file: str) -> None:
-        """Looks after what comes with a new log.
-
-        A store of an older version gets its id with the first one.
+        """Prepares the store for a new log: an older store gets its id now.
 
         Raises:
-            ConflictError: A folder on its way is there in another case, which is the same here.
+            ConflictError: Its folder exists in another case, on a file system that ignores case.
         """
-        if not file.startswith("runs/") and file.count("/") > 1:
-            from aivcs.backends.fs.spelling import require_new
+        if file.startswith(f"{layout.RELEASES}/") and file.count("/") > 1:
+            from aivcs.backends.fs.logs.spelling import require_new
 
             require_new(self._folder, file)
         if not os.path.lexists(self._folder.path("id")):
@@ -100,23 +97,23 @@ class FileLogDriver:
             try:
                 identify(FileDocuments(self._folder))
             except StorageError:
-                pass  # what is to be stored does not depend on it
+                pass  # the new log does not depend on it
 
     def append_texts(self, name: str, texts: "list[bytes]") -> "int | None":  # noqa: ARG002
-        """As `LogDriver.append_texts`; not offered, for nobody is far away."""
+        """As `LogDriver.append_texts`; not offered: there are no round trips to save."""
         return None
 
     def read(
         self, name: str, after: "Place | None" = None, *, settled: bool = False
     ) -> "Iterator[tuple[bytes, Place]]":
         """As `LogDriver.read`; the hint of a place is its offset in the file."""
-        from aivcs.backends.fs.logs import read
+        from aivcs.backends.fs.logs.reader import read
 
         return read(self._folder, name, after, settled=settled)
 
 
 class OpenLog:
-    """A log as it stands, for reading without a lock; a context manager that closes it."""
+    """A context manager that opens a log for reading without a lock."""
 
     __slots__ = ("_fd", "_folder", "_name")
 
@@ -127,13 +124,13 @@ class OpenLog:
         self._name = name
 
     def __enter__(self) -> "FileLogView | None":
-        """Opens the log; gives None if there is none, or it has no line yet.
+        """Opens the log; gives None if it is absent or has no line yet.
 
         Raises:
             BackendError: It cannot be opened or read.
             IntegrityError: The end of the log is damaged.
         """
-        from aivcs.backends.fs.lines import FileLogView
+        from aivcs.backends.fs.logs.lines import FileLogView
 
         self._folder.require_parents(self._name)
         path = self._folder.path(self._name)
@@ -141,7 +138,7 @@ class OpenLog:
         if self._fd is None:
             return None
         try:
-            with files.doing("read", path):
+            with files.os_errors("read", path):
                 view = FileLogView(self._fd, self._name)
         except BaseException:
             files.close(self._fd)
@@ -158,7 +155,7 @@ class OpenLog:
         if self._fd is not None:
             files.close(self._fd)
         if isinstance(error, IntegrityError):
-            from aivcs.backends.fs.spelling import explain
+            from aivcs.backends.fs.logs.spelling import explain
 
             explain(self._folder, self._name)
         if isinstance(error, OSError):
@@ -168,44 +165,44 @@ class OpenLog:
 
 
 class LockedLog:
-    """A log that this process alone may append to.
+    """A log that is locked for appending.
 
     Attributes:
-        tail: Where the log ends.
-        view: The log as it stands; None if it has no line yet.
+        tail: The end of the log.
+        view: The lines of the log; None if it has none yet.
     """
 
     __slots__ = ("_fd", "_folder", "_name", "tail", "view")
     view: "FileLogView | None"
 
     def __init__(self, folder: "Folder", name: str, fd: int) -> None:
-        """Takes a descriptor that is locked already; use `lock` or `create`."""
+        """Takes a locked descriptor, and repairs the end; use `lock` or `create`."""
         self._folder = folder
         self._name = name
         self._fd = fd
         self.view = None
         self.tail = chain.Tail(b"", 0, b"")
-        # One that was just created has no lines to be read, nor needs what reads them.
+        # A new log has no lines, so the module that reads them need not be loaded.
         if os.fstat(fd).st_size:
-            from aivcs.backends.fs.lines import FileLogView
+            from aivcs.backends.fs.logs.lines import FileLogView
 
             view = FileLogView(fd, name)
             if not view.tail.is_clean:
-                view.tail = self._mend(view.tail)
+                view.tail = self._repair(view.tail)
             self.tail = view.tail
             if view.last:
                 self.view = view
 
     @classmethod
     def lock(cls, folder: "Folder", name: str) -> "LockedLog | None":
-        """Locks a log that exists; returns None if there is none.
+        """Locks an existing log; returns None if it is absent or empty.
 
         Args:
             folder: The store's folder.
             name: The log's path below it.
 
         Raises:
-            LockTimeoutError: Somebody else holds it for too long.
+            LockTimeoutError: Another process holds it for too long.
             IntegrityError: The end of the log is damaged.
             BackendError: It cannot be opened or read.
         """
@@ -214,7 +211,7 @@ class LockedLog:
             fd = files.open_file(folder.path(name), os.O_RDWR | os.O_APPEND)
             if fd is None:
                 return None
-            import aivcs.backends.fs.lines  # noqa: F401 here, while nobody waits for the lock
+            import aivcs.backends.fs.logs.lines  # noqa: F401 here, before others wait for the lock
 
             log = cls._locked(folder, name, fd)
             if log is None:
@@ -226,17 +223,17 @@ class LockedLog:
 
     @classmethod
     def create(cls, folder: "Folder", name: str) -> "LockedLog":
-        """Locks a log, which is created if there is none.
+        """Locks a log, creating it if it is absent.
 
         Raises:
-            LockTimeoutError: Somebody else holds it for too long.
+            LockTimeoutError: Another process holds it for too long.
             IntegrityError: The end of the log is damaged.
             BackendError: It cannot be created, opened or read.
         """
         path = folder.path(name)
         log = None
         while log is None:
-            with files.doing("create", path):
+            with files.os_errors("create", path):
                 folder.make_parents(name)
                 fd = files.create_file(path, os.O_RDWR | os.O_APPEND, folder.file_mode)
             if fd is None:
@@ -253,11 +250,11 @@ class LockedLog:
 
     @classmethod
     def _locked(cls, folder: "Folder", name: str, fd: int) -> "LockedLog | None":
-        """Waits for the lock; None if the file has meanwhile been replaced by another."""
+        """Waits for the lock; returns None if another file has replaced this one since."""
         path = folder.path(name)
         try:
             files.lock_file(fd, path, folder.settings.lock_timeout)
-            with files.doing("read", path):
+            with files.os_errors("read", path):
                 if _is_at(path, fd):
                     return cls(folder, name, fd)
         except BaseException:
@@ -267,14 +264,14 @@ class LockedLog:
         return None
 
     def close(self) -> None:
-        """Lets go of the lock."""
+        """Frees the lock."""
         files.close(self._fd)
 
     def append(self, lines: "list[bytes]", *, sync: bool = True) -> None:
-        """Appends sealed lines, all or none, and returns when they are durable.
+        """Appends lines, all or none, and returns when they are durable.
 
-        Without lines it still makes durable what is there: a line that a crashed writer left is
-        about to be acknowledged a second time.
+        Without lines it syncs the log all the same: the caller is about to acknowledge lines that
+        a crashed writer may have left unsynced.
 
         Args:
             lines: Lines as `chain.link` makes them, linked to the last one.
@@ -294,8 +291,8 @@ class LockedLog:
             if sync and not lines:
                 files.sync_file(self._fd, path)
         except OutcomeUnknownError:
-            # What the system has lost it may hold for written. So that no later line stands on it,
-            # and a retry writes anew, it is cut; the answer stays that nobody knows.
+            # After a failed sync the system may take lost pages for written. Cut the lines, so that
+            # no later line follows them and a retry writes them anew; the outcome stays unknown.
             try:
                 os.ftruncate(self._fd, self.tail.end)
             except OSError:
@@ -310,11 +307,11 @@ class LockedLog:
             self._cut_back(sync=sync)
             raise
 
-    def _mend(self, tail: chain.Tail) -> chain.Tail:
-        """Brings a torn end in order, what is cut being kept aside first; returns the new end."""
+    def _repair(self, tail: chain.Tail) -> chain.Tail:
+        """Repairs a truncated end, quarantining the bytes it cuts; returns the new end."""
         path = self._folder.path(self._name)
         if tail.truncated.strip(b"\0"):
-            self._folder.keep_aside(f"{self._name.replace('/', '-')}.{tail.end}", tail.truncated)
+            self._folder.quarantine(self._name, tail.end, tail.truncated)
         try:
             os.ftruncate(self._fd, tail.end)
             if tail.unterminated:
@@ -325,7 +322,7 @@ class LockedLog:
         return chain.Tail(tail.last, tail.end + tail.unterminated, b"", before=tail.before)
 
     def _cut_back(self, *, sync: bool) -> None:
-        """Removes what a failed write left behind the end."""
+        """Cuts off what a failed write appended."""
         try:
             os.ftruncate(self._fd, self.tail.end)
         except OSError as error:
@@ -338,7 +335,7 @@ class LockedLog:
 
 
 def _is_at(path: str, fd: int) -> bool:
-    """Whether an open file is still the one with this path."""
+    """Tells whether a path still leads to an open file."""
     mine = os.fstat(fd)
     try:
         there = os.lstat(path)
@@ -348,15 +345,15 @@ def _is_at(path: str, fd: int) -> bool:
 
 
 def _batches(lines: "list[bytes]") -> "Iterator[bytes]":
-    """Joins lines to writes of at most `_BATCH` bytes; a longer line is a write of its own."""
-    if sum(map(len, lines)) <= _BATCH:
+    """Joins lines to writes of at most `_BATCH_BYTES`; a longer line is a write of its own."""
+    if sum(map(len, lines)) <= _BATCH_BYTES:
         if lines:
             yield b"".join(lines)
         return
     batch: list[bytes] = []
     size = 0
     for line in lines:
-        if batch and size + len(line) > _BATCH:
+        if batch and size + len(line) > _BATCH_BYTES:
             yield b"".join(batch)
             batch, size = [], 0
         batch.append(line)

@@ -1,14 +1,15 @@
 """Blobs in files: `objects/ab/cdef…` holds the raw bytes of the content whose digest is `abcdef…`.
 
-An object appears whole or not at all (written aside, made durable, renamed into place) and is never
-changed. Nothing is believed for its name: what is read is hashed, what is put is compared with what
-is there, and a damaged object is replaced when its content is put again.
+An object appears whole or not at all (a temporary file is written, synced and renamed) and never
+changes. No name is trusted: every read is hashed, a put hashes the object that exists, and putting
+a content again replaces its damaged object.
 """
 
 import io
 import os
 
-from aivcs.backends.fs import files
+from aivcs.backends.fs import files, layout
+from aivcs.backends.fs.folder import GcGuard
 from aivcs.codec.sha256 import hasher, hex_digest
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
 from aivcs.model.digest import ContentDigest
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.garbage import Removal
+    from aivcs.backends.fs.objects.removal import Removal
 
 _CHUNK = 1 << 20
-"""Bytes moved at once."""
+"""Bytes copied at once, and from which a content goes to a temporary file at once."""
 _SHORT = 64 << 10
-"""Bytes of an object that one read should get."""
+"""Bytes of the first read of an object; one that is shorter needs no other."""
 _PIECE = 256 << 10
-"""Bytes of a longer one that one read gets, into memory that is used again: it stays in cache."""
+"""Bytes of every further read, into one buffer, which stays in the processor's cache."""
 
 
 class FileCasStore:
@@ -53,21 +54,21 @@ class FileCasStore:
         digest, data, fd, temporary = self.receive(readable)
         if fd < 0:
             return self._put(digest, data)
+        is_open = True
         try:
-            # Only now: a slow input should keep nobody waiting.
-            self._folder.begin_hold(later=False)
-        except BaseException:
-            self.abandon(fd, temporary)
-            raise
-        try:
-            self._publish_unless_there(fd, temporary, digest)
+            # Not earlier: a slow input should keep no garbage collector waiting.
+            with GcGuard(self._folder):
+                if not self._refresh(digest):
+                    is_open = False  # `publish` closes it, and removes it if it fails
+                    self._folder.publish(fd, temporary, layout.object_path(digest))
         finally:
-            self._folder.end_hold()
+            if is_open:
+                self.abandon(fd, temporary)
         return digest
 
     def put_many(self, contents: "Iterable[BinaryIO]") -> "Iterator[ContentDigest]":
         """As `CasStore.put_many`."""
-        from aivcs.backends.fs.batch import put_many
+        from aivcs.backends.fs.objects.batch import put_many
 
         return put_many(self, self._folder, contents)
 
@@ -76,7 +77,7 @@ class FileCasStore:
         digest = ContentDigest(digest)
         fd = self._open(digest)
         try:
-            with files.doing("read", object_name(digest)):
+            with files.os_errors("read", layout.object_path(digest)):
                 pieces = []
                 while piece := os.read(fd, _CHUNK):
                     pieces.append(piece)
@@ -101,9 +102,9 @@ class FileCasStore:
 
     def delete(self, digest: ContentDigest) -> None:
         """As `CasStore.delete`."""
-        name = object_name(ContentDigest(digest))
+        name = layout.object_path(ContentDigest(digest))
         self._folder.require_parents(name)
-        with files.doing("delete", name):
+        with files.os_errors("delete", name):
             try:
                 os.unlink(self._folder.path(name))
             except FileNotFoundError:
@@ -113,35 +114,29 @@ class FileCasStore:
     def list_digests(self, prefix: str = "") -> "Iterator[ContentDigest]":
         """As `CasStore.list_digests`."""
         prefix = prefix.lower()
-        root = self._folder.path("objects")
-        self._folder.require_parents("objects/")
-        with files.doing("list", "objects"):
-            shards = [prefix[:2]] if len(prefix) >= 2 else sorted(_entries(root))
-        for shard in shards:
+        names_in = self._folder.names_in
+        for shard in [prefix[:2]] if len(prefix) >= 2 else names_in(layout.OBJECTS):
             if len(shard) != 2 or not shard.startswith(prefix[:2]):
                 continue
-            self._folder.require_parents(f"objects/{shard}/")
-            with files.doing("list", f"objects/{shard}"):
-                rests = sorted(_entries(f"{root}/{shard}"))
-            for rest in rests:
-                # What is not named like an object is no object; verify reports it.
-                if len(rest) == 62 and _is_hex(shard + rest) and (shard + rest).startswith(prefix):
-                    yield ContentDigest(shard + rest)
+            for name in names_in(layout.object_folder(shard)):
+                digest = layout.digest_of(shard, name)  # none of a stray file, which verify reports
+                if digest and digest.startswith(prefix):
+                    yield ContentDigest(digest)
 
     def stored(self) -> "Iterator[tuple[ContentDigest, int, float]]":
         """As `ObjectDriver.stored`."""
-        from aivcs.backends.fs.garbage import stored
+        from aivcs.backends.fs.objects.removal import stored
 
         return stored(self._folder)
 
     def removal(self) -> "Removal":
         """As `ObjectDriver.removal`."""
-        from aivcs.backends.fs.garbage import Removal
+        from aivcs.backends.fs.objects.removal import Removal
 
         return Removal(self._folder)
 
     def _find(self, digest: ContentDigest, *, are_parents_real: bool = False) -> "int | None":
-        name = object_name(digest)
+        name = layout.object_path(digest)
         if not are_parents_real:
             self._folder.require_parents(name)
         return files.open_file(self._folder.path(name), os.O_RDONLY)
@@ -153,40 +148,40 @@ class FileCasStore:
         return fd
 
     def touch(self, digest: ContentDigest, *, are_parents_real: bool = False) -> "int | None":
-        """Refreshes the age of an object that is there undamaged, and returns it open, or None.
+        """Refreshes the age of an undamaged object and returns it open; None if there is none.
 
-        It is then as good as put just now, except for being durable. To be called in a hold: a
-        collector of garbage must not come between look and refresh.
+        The object is then as one that was put just now, except that it may not be durable. To be
+        called in the GC guard: an object must not be removed between the check and the refresh.
 
         Args:
-            digest: Of the object.
-            are_parents_real: Whether the caller has just seen that its folders are no links.
+            digest: The digest of the object.
+            are_parents_real: Whether the caller has just checked that its folders are real.
         """
         fd = self._find(digest, are_parents_real=are_parents_real)
         if fd is None:
             return None
-        is_right = False
+        is_linked = False
         try:
-            with files.doing("read", object_name(digest)):
+            with files.os_errors("read", layout.object_path(digest)):
                 is_whole = hash_file(fd) == digest
             if is_whole:
-                with files.doing("refresh", object_name(digest)):
+                with files.os_errors("refresh", layout.object_path(digest)):
                     try:
                         os.utime(fd)
-                        is_right = True
+                        is_linked = True
                     except PermissionError:
-                        pass  # another user's: one of our own takes its place
+                        pass  # another user's object: one of this user's replaces it
         finally:
-            if not is_right:
+            if not is_linked:
                 files.close(fd)
-        return fd if is_right else None
+        return fd if is_linked else None
 
     def receive(self, readable: "BinaryIO") -> "tuple[ContentDigest, bytes, int, str]":
         """Reads a content to its end: a short one into memory, a long one into a temporary file.
 
         Returns:
-            Its digest; its bytes if it is short; else the descriptor (which is -1 if it is short)
-            and the path of a temporary file, written and no more.
+            The digest; the bytes of a short content; of a long one, the descriptor (else -1) and
+            the path of the temporary file, which is not durable yet.
 
         Raises:
             BackendError: It could not be read or written.
@@ -195,7 +190,7 @@ class FileCasStore:
         if len(chunk) < _CHUNK:
             return ContentDigest.from_bytes(chunk), chunk, -1, ""
         hashed = hasher(len(chunk), chunk)
-        fd, temporary = self.set_aside(chunk)
+        fd, temporary = self.write_temporary(chunk)
         try:
             self._fill_from(fd, temporary, readable, hashed)
         except BaseException:
@@ -203,19 +198,19 @@ class FileCasStore:
             raise
         return ContentDigest(hashed.hexdigest()), b"", fd, temporary
 
-    def set_aside(self, data: bytes, *, are_parents_real: bool = False) -> "tuple[int, str]":
-        """Writes a temporary file, and returns its descriptor and path; it is not durable yet.
+    def write_temporary(self, data: bytes, *, are_parents_real: bool = False) -> "tuple[int, str]":
+        """Writes a temporary file and returns its descriptor and path; it is not durable yet.
 
         Args:
-            data: What it holds.
+            data: The bytes.
             are_parents_real: As for `Folder.create_temporary`.
 
         Raises:
-            BackendError: It could not be written; then it is gone.
+            BackendError: It could not be written, and is removed.
         """
         fd, temporary = self._folder.create_temporary(are_parents_real=are_parents_real)
         try:
-            with files.doing("write", temporary):
+            with files.os_errors("write", temporary):
                 files.write_all(fd, data)
         except BaseException:
             self.abandon(fd, temporary)
@@ -228,44 +223,33 @@ class FileCasStore:
         self._folder.discard(temporary)
 
     def _refresh(self, digest: ContentDigest) -> bool:
-        """Tells whether the object is there undamaged; if so it is as good as put just now.
+        """Makes an undamaged object as one that was put just now; False if there is none.
 
-        To be called in a hold, as `touch`.
+        To be called in the GC guard, as `touch`.
         """
         fd = self.touch(digest)
         if fd is None:
             return False
-        name = object_name(digest)
+        name = layout.object_path(digest)
         try:
             if self._folder.is_durable:
-                # Whoever stored it may have been told not to wait for that.
+                # Its writer may have run without durability.
                 files.sync_file(fd, self._folder.path(name))
         finally:
             files.close(fd)
-        # Another process may have put it a moment ago, and not come to make its name durable yet.
+        # Another process may have put it a moment ago and not have synced its name yet.
         self._folder.sync_parents(name)
         return True
 
     def _put(self, digest: ContentDigest, data: bytes) -> ContentDigest:
-        with self._folder.hold():
+        with GcGuard(self._folder):
             if not self._refresh(digest):
-                fd, temporary = self.set_aside(data)
-                self._folder.publish(fd, temporary, object_name(digest))
+                fd, temporary = self.write_temporary(data)
+                self._folder.publish(fd, temporary, layout.object_path(digest))
         return digest
 
-    def _publish_unless_there(self, fd: int, temporary: str, digest: ContentDigest) -> None:
-        try:
-            there = self._refresh(digest)
-        except BaseException:
-            self.abandon(fd, temporary)
-            raise
-        if there:
-            self.abandon(fd, temporary)
-        else:
-            self._folder.publish(fd, temporary, object_name(digest))
-
     def _fill_from(self, fd: int, temporary: str, readable: "BinaryIO", hashed: "_Hash") -> None:
-        """Writes the rest of a stream to a temporary file while it is hashed."""
+        """Writes the rest of a stream to a temporary file, hashing it on the way."""
         from aivcs.util.write_behind import copy, read_into
 
         def fill(buffer: memoryview) -> int:
@@ -276,17 +260,17 @@ class FileCasStore:
             hashed.update(buffer[:count])
             return count
 
-        with files.doing("write", temporary):
+        with files.os_errors("write", temporary):
             copy(fill, fd, sync=self._folder.is_durable)
 
 
 class _VerifiedStream(io.RawIOBase):
-    """Reads an object and refuses to end if what it gave was not the content."""
+    """Reads an object; its last read raises if the bytes are not the content of the digest."""
 
     def __init__(self, digest: ContentDigest, fd: int) -> None:
         self._digest = digest
         self._fd = fd
-        with files.doing("look at", object_name(digest)):
+        with files.os_errors("look at", layout.object_path(digest)):
             self._left = os.fstat(fd).st_size
         self._hasher = hasher(self._left)
 
@@ -295,11 +279,11 @@ class _VerifiedStream(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer).cast("B")
-        with files.doing("read", object_name(self._digest)):
+        with files.os_errors("read", layout.object_path(self._digest)):
             count = os.readv(self._fd, [view])
         self._hasher.update(view[:count])
         self._left -= count
-        # With the last bytes, not after them: who reads exactly the size never asks again.
+        # With the last bytes, not after them: a caller that reads exactly the size stops there.
         if self._left <= 0 or (not count and len(view)):
             _verify(self._digest, self._hasher.hexdigest())
         return count
@@ -310,24 +294,19 @@ class _VerifiedStream(io.RawIOBase):
         super().close()
 
 
-def object_name(digest: str) -> str:
-    """Returns where an object stands, below the store."""
-    return f"objects/{digest[:2]}/{digest[2:]}"
-
-
 def _verify(digest: ContentDigest, actual: str) -> None:
     if actual != digest:
         raise IntegrityError(
             digest,
             actual,
-            object_name(digest),
+            layout.object_path(digest),
             f"blob {digest} is damaged: its bytes hash to {actual}; "
             "put the same content again to heal it, aivcs verify lists all damage",
         )
 
 
 def hash_file(fd: int) -> str:
-    """Returns the SHA-256 of an open file from where it stands, read in bounded memory.
+    """Returns the SHA-256 of an open file from its current offset on, in bounded memory.
 
     Raises:
         OSError: It cannot be read.
@@ -343,7 +322,7 @@ def hash_file(fd: int) -> str:
 
 
 def _read_chunk(readable: "BinaryIO") -> bytes:
-    """Reads `_CHUNK` bytes, or what is left before the end, from a stream that may give less."""
+    """Reads `_CHUNK` bytes, fewer only at the end, from a stream whose reads may be short."""
     chunk = _read(readable, _CHUNK)
     while chunk and len(chunk) < _CHUNK and (more := _read(readable, _CHUNK - len(chunk))):
         chunk += more
@@ -351,7 +330,7 @@ def _read_chunk(readable: "BinaryIO") -> bytes:
 
 
 def _read(readable: "BinaryIO", size: int) -> bytes:
-    """Reads what a stream gives at once, up to some bytes; none at the end."""
+    """Reads once from a stream, at most `size` bytes; none at the end."""
     try:
         data = readable.read(size)
     except (OSError, ValueError) as error:
@@ -370,14 +349,3 @@ def _unreadable(error: "OSError | ValueError | TypeError") -> "BackendError | Se
         return BackendError("the input has no data yet and does not wait for it")
     # A ValueError: the stream is closed.
     return BackendError(f"cannot read the input: {getattr(error, 'strerror', None) or error}")
-
-
-def _entries(path: str) -> "list[str]":
-    try:
-        return os.listdir(path)
-    except FileNotFoundError:
-        return []
-
-
-def _is_hex(text: str) -> bool:
-    return not text.strip("0123456789abcdef")

@@ -3,9 +3,10 @@
 import os
 from functools import partial
 
-from aivcs.backends.fs import files, repair
-from aivcs.backends.fs.finding import EMPTY, READ, torn, unreadable
-from aivcs.backends.fs.lines import LogLines
+from aivcs.backends.fs import files
+from aivcs.backends.fs.check import repair
+from aivcs.backends.fs.check.finding import EMPTY, READ, truncated, unreadable
+from aivcs.backends.fs.logs.lines import LogLines
 from aivcs.errors import BackendError, IntegrityError, LockTimeoutError
 from aivcs.log import verify_run as rules
 from aivcs.log.verify_release import release_problems
@@ -17,44 +18,43 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from aivcs.backends.fs.check.report import Report
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.places import Places
-    from aivcs.backends.fs.report import Report
     from aivcs.log.chain import Tail
 
     Rules = Callable[[Iterable[tuple[int, bytes]]], Iterator[rules.Problem]]
 
-_MOST = 1000
-"""Problems of one log that are said one by one; how many more there are is said in one."""
+_MAX_PROBLEMS = 1000
+"""Problems of one log that are reported one by one; the others are counted in one finding."""
 
 
 class LogCheck:
     """Judges logs, in any thread."""
 
-    __slots__ = ("_folder", "_places")
+    __slots__ = ("_folder", "_has_blob")
 
-    def __init__(self, folder: "Folder", places: "Places") -> None:
-        """Takes the store's folder and its places."""
+    def __init__(self, folder: "Folder", has_blob: "Callable[[str], bool]") -> None:
+        """Takes the store's folder, and the function that tells whether an object exists."""
         self._folder = folder
-        self._places = places
+        self._has_blob = has_blob
 
-    def judging_run(self, name: str, run_id: str) -> "Callable[[Report], None]":
-        """Returns what judges the log of a run, given by its path below the store."""
-
-        def check(lines: "Iterable[tuple[int, bytes]]") -> "Iterator[rules.Problem]":
-            return rules.run_problems(lines, run_id, self._places.has_blob, DiskMap)
-
-        return lambda report: self._log(report, "runs", name, check)
-
-    def judging_release(self, path: str, name: str) -> "Callable[[Report], None]":
-        """Returns what judges the log of a name, given by its path below the store, too."""
+    def judge_run(self, path: str, name: str, report: "Report") -> None:
+        """Reports what is wrong with the log of a run."""
 
         def check(lines: "Iterable[tuple[int, bytes]]") -> "Iterator[rules.Problem]":
-            return release_problems(lines, name, self._places.has_blob, DiskMap)
+            return rules.run_problems(lines, name, self._has_blob, DiskMap)
 
-        return lambda report: self._log(report, "releases", path, check)
+        self._log(report, "runs", path, check)
 
-    def _log(self, report: "Report", part: str, name: str, check: "Rules") -> None:
+    def judge_release(self, path: str, name: str, report: "Report") -> None:
+        """Reports what is wrong with the log of a release name."""
+
+        def check(lines: "Iterable[tuple[int, bytes]]") -> "Iterator[rules.Problem]":
+            return release_problems(lines, name, self._has_blob, DiskMap)
+
+        self._log(report, "releases", path, check)
+
+    def _log(self, report: "Report", section: str, name: str, check: "Rules") -> None:
         try:
             fd = files.open_file(self._folder.path(name), os.O_RDONLY)
         except BackendError as error:
@@ -63,8 +63,8 @@ class LogCheck:
         if fd is None:
             return
         try:
-            report.read.append((part, os.fstat(fd).st_size))
-            # Seen from beside, a write in progress or being taken back looks like damage.
+            report.read.append((section, os.fstat(fd).st_size))
+            # Without the lock, a write in progress or being undone looks like damage.
             if any(True for _ in self._judge(name, fd, check)):
                 timeout = self._folder.settings.lock_timeout
                 self._report_log(report, name, check, self._judge(name, fd, check, timeout=timeout))
@@ -76,37 +76,31 @@ class LogCheck:
     def _report_log(
         self, report: "Report", name: str, check: "Rules", found: "Iterator[tuple[Finding, bool]]"
     ) -> None:
-        """Adds what is wrong with a log; its end can be mended if all before it is right."""
+        """Reports the problems of a log; its truncated end can be repaired if the rest is right."""
         further = 0
         severity = NOTICE
-        for number, (finding, is_torn) in enumerate(found):
-            if is_torn:
-                # A torn end comes last: by now it is known what stands before it.
-                how = partial(repair.mend_log, self._folder, name, check)
+        for number, (finding, is_truncated) in enumerate(found):
+            if is_truncated:
+                # A truncated end comes last, so all problems before it are known.
+                how = partial(repair.repair_log, self._folder, name, check)
                 report.add(finding, how if severity != DAMAGE else None)
                 continue
             severity = DAMAGE if finding.severity == DAMAGE else severity
-            if number < _MOST:
+            if number < _MAX_PROBLEMS:
                 report.add(finding)
             else:
                 further += 1
         if further:
-            report.add(
-                Finding(
-                    severity,
-                    name,
-                    None,
-                    f"there are {further} further problems in this log",
-                    "look at the first ones; the others may follow from them",
-                )
-            )
+            problem = f"there are {further} further problems in this log"
+            fix = "look at the first ones; the others may follow from them"
+            report.add(Finding(severity, name, None, problem, fix))
 
     def _judge(
         self, name: str, fd: int, check: "Rules", timeout: "float | None" = None
     ) -> "Iterator[tuple[Finding, bool]]":
-        """Judges an open log; with a timeout, up to where it ends while nobody appends.
+        """Judges an open log; with a timeout, up to its end while nobody is appending.
 
-        Yields what is wrong, and whether that is the torn end.
+        Yields each problem, and whether it is the truncated end.
         """
         lines = LogLines(fd, name)
         tail: Tail | None = None
@@ -131,7 +125,7 @@ class LogCheck:
         elif corrupt:
             yield Finding(DAMAGE, name, links.count, corrupt, READ), False
         if tail is not None and not tail.is_clean:
-            yield torn(name, links.count, tail), True
+            yield truncated(name, links.count, tail), True
         elif tail is not None and not end:
             yield Finding(NOTICE, name, None, "the log is empty", EMPTY), False
 
@@ -139,4 +133,4 @@ class LogCheck:
         try:
             files.lock_file(fd, self._folder.path(name), timeout, shared=True)
         except (LockTimeoutError, BackendError):
-            pass  # then as it stands: better said too much than nothing
+            pass  # judge the log as it is: a false report is better than none

@@ -1,19 +1,19 @@
-"""Makes many files durable: all that the disk can do for many together is done together.
+"""Making many files durable together.
 
-There are two ways. Many small files on a file system that is known are synced with all of it, by
-one call (`syncfs`). Otherwise each file is synced by itself, but by several threads, and after the
-disk was set to work at all of them: then one commit of the file system's journal serves many, and
-the others find nothing left to do.
+There are two ways. Many small files on a known file system are synced with the whole of it, by one
+call (`syncfs`). Otherwise several threads sync one file each, after writeback of all of them was
+started: then one commit of the journal of the file system serves many of them.
 
 The whole file system is synced only where that promises the same and costs less:
 
-- Linux tells of an error in any file whoever had the file system open before it (since 5.8), and of
-  errors in the file system itself (since 5.17). It does not say whose error it was: the answer may
-  be "unknown" where a stranger's file was lost, but never "durable" where one of ours was.
-- The power was cut on these file systems (`tests/crash`). Others, such as overlays and those of a
-  network, hand the call on to what need not report. Of ext2, Linux has two drivers, which bear one
-  name: with its own, `fsync` has the disk empty its cache, and `syncfs` has not.
-- Nobody else has much to write at that moment, for all of it would be waited for.
+- Linux reports a write error in any file to every descriptor opened before on that file system
+  (since 5.8), and errors of the file system itself (since 5.17). It does not tell whose file it
+  was: the outcome may be "unknown" because another program's file was lost, but it is never
+  "durable" if a file of the store was.
+- Only on file systems on which the power was cut (`tests/crash`). Not on overlay and network file
+  systems: they may not report errors. Nor on ext2: its own driver's `syncfs` does not flush the
+  cache of the disk, and has the same name as the driver whose `syncfs` does.
+- Not while other programs have much unwritten data: `syncfs` waits for all of it.
 """
 
 import os
@@ -28,34 +28,31 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 _TYPES = frozenset({"ext3", "ext4", "xfs", "btrfs"})
-"""File systems, as Linux names them, that are synced as a whole."""
-_RELEASE = (5, 17)
-"""The first Linux that tells of every error of that."""
-_MANY = 128
-"""Files from which it is worth asking whether they may be synced so."""
-_OTHERS = 64 << 20
-"""Bytes that others have left to write, from which on they would be waited for too long."""
+"""Linux names of the file systems that may be synced as a whole."""
+_SYNCFS_RELEASE = (5, 17)
+"""The first Linux whose `syncfs` reports every error."""
+_SYNCFS_MIN_FILES = 128
+"""Files from which checking for `syncfs` pays."""
+_SYNCFS_MAX_OTHER_BYTES = 64 << 20
+"""Unwritten bytes of other programs up to which `syncfs` is used."""
 _THREADS = 16
-"""Files that are synced at once. The threads wait, so the number of processors does not matter."""
+"""Files that are synced at once; the threads only wait, so processors do not count."""
 
 
 class Syncing:
-    """Files on their way to being durable.
-
-    Whoever makes one closes it.
-    """
+    """Files that are being made durable; to be closed by its maker."""
 
     __slots__ = ("_failed", "_is_whole", "_pool", "_root", "_root_fd", "_syncs")
 
     def __init__(self, root: str) -> None:
-        """Takes the folder that all of the files are below, before the first of them is written.
+        """Takes a folder above all files, before the first of them is written.
 
         Raises:
             BackendError: It cannot be opened.
         """
         self._root = root
-        # An error is reported through a descriptor that was there before it.
-        with files.doing("open", root):
+        # An error is reported to descriptors that were open before it only.
+        with files.os_errors("open", root):
             self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._is_whole = False
         self._pool: ThreadPoolExecutor | None = None
@@ -63,11 +60,11 @@ class Syncing:
         self._failed = False
 
     def begin(self, written: "list[tuple[int, str]]", size: int) -> None:
-        """Begins to make files durable, once those begun before are; takes over the descriptors.
+        """Begins to sync files, once those begun before are durable; closes them afterwards.
 
         Args:
             written: Each file, open, and its path.
-            size: The bytes that all files have which were begun since the last `finish`.
+            size: The bytes of all files begun since the last `finish`.
 
         Raises:
             OutcomeUnknownError: Whether one begun before is durable cannot be known. No other is
@@ -79,15 +76,15 @@ class Syncing:
         except Exception:
             if self._failed:
                 raise
-            # There is no thread to be had, or no descriptor to load a module with: neither is
-            # needed to sync them one after the other. What is not synced must never be stored.
+            # The system has no thread, or no descriptor to load a module with: syncing one after
+            # the other needs neither. A file that is not synced must never be stored.
             self._sync_each(waiting)
             if self._pool is not None:
-                # What the pool refused for want of a thread, another of its threads may be at.
+                # Its other threads may still be syncing.
                 self._pool.shutdown()
                 self._pool = None
             if self._failed:
-                raise files.unknown(self._root, OSError(0, "a file was refused")) from None
+                raise files.outcome_unknown(self._root, OSError(0, "a file was refused")) from None
         except BaseException:
             self._failed = True
             raise
@@ -96,7 +93,7 @@ class Syncing:
                 self._sync_each(waiting)  # which only closes them
 
     def _begin(self, waiting: "deque[tuple[int, str]]", size: int) -> None:
-        if not self._is_whole and len(waiting) >= _MANY:
+        if not self._is_whole and len(waiting) >= _SYNCFS_MIN_FILES:
             self._is_whole = _should_sync_all(self._root, size)
         if self._is_whole:
             while waiting:
@@ -118,7 +115,7 @@ class Syncing:
             self._syncs.append(self._pool.submit(self._sync_each, waiting))
 
     def finish(self) -> None:
-        """Returns when all that was begun is durable.
+        """Waits until all files that were begun are durable.
 
         Raises:
             OutcomeUnknownError: Whether it is cannot be known.
@@ -128,20 +125,20 @@ class Syncing:
             self._sync_all()
 
     def finish_folders(self, folders: "Iterable[str]") -> None:
-        """Returns when the entries of folders are durable, in which files got names after `finish`.
+        """Makes the entries of folders durable, in which files were renamed after `finish`.
 
         Raises:
             OutcomeUnknownError: Whether they are cannot be known.
         """
         if self._is_whole:
             self._sync_all()
-            self._is_whole = False  # for those that follow it is to be asked again
+            self._is_whole = False  # the next files are to be checked anew
         else:
             for folder in folders:
                 files.sync_folder(folder)
 
     def close(self) -> None:
-        """Lets go of everything; what has not begun to be synced is not."""
+        """Closes everything; files that are not being synced yet never are."""
         self._failed = True
         if self._pool is not None:
             self._pool.shutdown()
@@ -153,10 +150,10 @@ class Syncing:
         try:
             sync_file_system(self._root_fd)
         except OSError as error:
-            raise files.unknown(self._root, error) from error
+            raise files.outcome_unknown(self._root, error) from error
 
     def _await(self) -> None:
-        """Waits until none is being synced by itself any more."""
+        """Waits until no single file is being synced."""
         syncs, self._syncs = self._syncs, []
         errors = [sync.exception() for sync in syncs]  # until the last of them has ended
         for error in errors:
@@ -164,14 +161,14 @@ class Syncing:
                 raise error
 
     def _sync_each(self, waiting: "deque[tuple[int, str]]") -> None:
-        """Makes files durable, unless that has failed for any, and closes them.
+        """Syncs files, unless a sync has failed, and closes them.
 
-        Several threads may take them from the same queue.
+        Several threads may share the queue.
         """
         while waiting:
             try:
                 fd, path = waiting.popleft()
-            except IndexError:  # another took the last one
+            except IndexError:  # another thread took the last one
                 return
             try:
                 if not self._failed:
@@ -185,17 +182,17 @@ class Syncing:
 
 
 def _should_sync_all(root: str, size: int) -> bool:
-    """Whether to sync the file system of a folder as a whole.
+    """Tells whether to sync the file system of a folder as a whole.
 
     Args:
         root: The folder.
-        size: Bytes that are ours of those which it still has to write, at most.
+        size: Bytes of the store that may be unwritten, at most.
     """
-    if sys.platform != "linux" or _release() < _RELEASE:
+    if sys.platform != "linux" or _release() < _SYNCFS_RELEASE:
         return False
     from aivcs.backends.fs.filesystem import find_type
 
-    if find_type(root) not in _TYPES or _unwritten() - size > _OTHERS:
+    if find_type(root) not in _TYPES or _unwritten() - size > _SYNCFS_MAX_OTHER_BYTES:
         return False
     from aivcs.util.syscalls import can_sync_file_system
 
@@ -203,13 +200,13 @@ def _should_sync_all(root: str, size: int) -> bool:
 
 
 def _release() -> "tuple[int, ...]":
-    """The numbers that the system's release begins with: (6, 1) of "6.1.0-13-amd64"."""
+    """Returns the first numbers of the kernel's release: (6, 1) of "6.1.0-13-amd64"."""
     numbers = os.uname().release.split("-")[0].split(".")[:2]
     return tuple(int(number) if number.isdecimal() else 0 for number in numbers)
 
 
 def _unwritten() -> int:
-    """Bytes that wait in the kernel's memory to be written to any disk (proc_meminfo(5))."""
+    """Returns the unwritten bytes in the kernel's memory, of all disks (proc_meminfo(5))."""
     total = 0
     try:
         with open("/proc/meminfo", "rb") as file:

@@ -1,19 +1,19 @@
-"""Many blobs at once: what makes them durable is done for many together, as the disk can do it.
+"""Putting many blobs at once, made durable together.
 
-A content waits in a temporary file. Before any of a batch gets its name, all of it is durable; only
-when the names are, too, are the digests given back. So a crash leaves, of what was not given back,
-whole objects and temporaries, and never a name without its content.
+Each content is written to a temporary file. All contents of a batch are durable before any of them
+is renamed to its object, and all names before a digest is yielded. So a crash leaves whole objects
+and temporary files of digests that were not yielded, and never an object without its content.
 
-Short contents wait in memory for others: a portion is looked for and written in one hold, and each
-folder is looked at once for it. While a portion is synced, the next one is read and written.
+Short contents wait in memory: a portion of them is compared with the store and written in one GC
+guard, with one check of each folder. While a portion is synced, the next one is read and written.
 """
 
 import os
 import resource
 
-from aivcs.backends.fs import files
-from aivcs.backends.fs.blobs import object_name
-from aivcs.backends.fs.syncing import Syncing
+from aivcs.backends.fs import files, layout
+from aivcs.backends.fs.folder import GcGuard
+from aivcs.backends.fs.objects.syncing import Syncing
 from aivcs.errors import OutcomeUnknownError
 
 TYPE_CHECKING = False
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    from aivcs.backends.fs.blobs import FileCasStore
     from aivcs.backends.fs.folder import Folder
+    from aivcs.backends.fs.objects import FileCasStore
     from aivcs.model.digest import ContentDigest
 
-_FILES = 4096
+_BATCH_CONTENTS = 4096
 """Contents after which a batch is stored."""
-_BYTES = 256 << 20
-"""Bytes after which it is."""
-_OPEN = 512
-"""Files that are kept open until they are synced, at most: the kernel need not keep an error for
-whoever opens a file later. Half of them are being synced while the others are written."""
-_IN_MEMORY = 8 << 20
-"""Bytes of short contents that wait in memory, at most, and one content more."""
+_BATCH_BYTES = 256 << 20
+"""Bytes after which a batch is stored."""
+_MAX_OPEN = 512
+"""Files kept open until they are synced, at most: the kernel may not report a write error to a
+descriptor opened later. Half of them are synced while the others are written."""
+_MAX_IN_MEMORY = 8 << 20
+"""Bytes of short contents that wait in memory, at most, plus one content."""
 
 
 def put_many(
@@ -49,8 +49,8 @@ def put_many(
             try:
                 is_last = not _fill(batch, iterator)
             except OutcomeUnknownError:
-                raise  # after a sync has failed, nothing is synced any more
-            except Exception as error:  # noqa: BLE001 raised again behind what can be stored
+                raise  # after a failed sync nothing is synced any more
+            except Exception as error:  # noqa: BLE001 raised again after the rest is stored
                 failure = error
             yield from batch.store()
             if is_last:
@@ -62,7 +62,7 @@ def put_many(
 
 
 def _fill(batch: "_Batch", contents: "Iterator[BinaryIO]") -> bool:
-    """Adds contents until the batch is full, and tells whether there may be more of them."""
+    """Adds contents until the batch is full; returns whether more may follow."""
     may_be_more = False
     try:
         for readable in contents:
@@ -71,14 +71,14 @@ def _fill(batch: "_Batch", contents: "Iterator[BinaryIO]") -> bool:
                 may_be_more = True
                 break
     except Exception:
-        batch.write()  # those that were added are to be stored
+        batch.write()  # the contents that were added are to be stored
         raise
     batch.write()
     return may_be_more
 
 
 class _Batch:
-    """Contents that are on their way into the store."""
+    """Contents that are being stored."""
 
     __slots__ = (
         "_bytes",
@@ -103,8 +103,8 @@ class _Batch:
         self._in_memory = 0
         self._begin()
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # Where few may be open, there are others who need some.
-        self._portion = (_OPEN if limit < 0 else max(2, min(_OPEN, limit // 4))) // 2
+        # Where few may be open, leave most of them to the rest of the program.
+        self._portion = (_MAX_OPEN if limit < 0 else max(2, min(_MAX_OPEN, limit // 4))) // 2
 
     def _begin(self) -> None:
         self._digests: list[ContentDigest] = []
@@ -116,14 +116,14 @@ class _Batch:
     @property
     def is_full(self) -> bool:
         """Whether the batch should be stored before more is added."""
-        return len(self._digests) >= _FILES or self._bytes >= _BYTES
+        return len(self._digests) >= _BATCH_CONTENTS or self._bytes >= _BATCH_BYTES
 
     def add(self, readable: "BinaryIO") -> None:
-        """Reads a content to its end and keeps it aside, or in memory if it is short.
+        """Reads a content to its end, into a temporary file, or into memory if it is short.
 
         Raises:
-            BackendError: It, or one before it that was in memory, could not be read or written;
-                the batch is what comes before that.
+            BackendError: This content, or an earlier one in memory, could not be read or written;
+                the batch ends before it.
             LockTimeoutError: Objects are being removed for too long; likewise.
             OutcomeUnknownError: Whether others of the batch are durable cannot be known.
         """
@@ -135,18 +135,21 @@ class _Batch:
             self._short[digest] = data
             self._in_memory += len(data)
         self._digests.append(digest)
-        if len(self._short) + len(self._unsynced) >= self._portion or self._in_memory >= _IN_MEMORY:
+        if (
+            len(self._short) + len(self._unsynced) >= self._portion
+            or self._in_memory >= _MAX_IN_MEMORY
+        ):
             self.write()
 
     def _add_long(self, digest: "ContentDigest", fd: int, temporary: str) -> None:
         try:
-            self._write_short()  # in order, so that a failure leaves those before it
+            self._write_short()  # in order, so that a failure keeps the contents before it
             if digest not in self._temporaries:
-                with self._folder.hold():
+                with GcGuard(self._folder):
                     there = self._store.touch(digest)
                 if there is not None:
                     self._temporaries[digest] = None
-                    self._unsynced.append((there, object_name(digest)))
+                    self._unsynced.append((there, layout.object_path(digest)))
                 else:
                     self._temporaries[digest] = temporary
                     self._unsynced.append((fd, temporary))
@@ -157,10 +160,10 @@ class _Batch:
                 self._store.abandon(fd, temporary)
 
     def write(self) -> None:
-        """Keeps aside what is in memory, and begins to make durable what is not.
+        """Writes the contents in memory to temporary files, and begins to sync what is written.
 
         Raises:
-            BackendError: One could not be written; the batch is what comes before it.
+            BackendError: A content could not be written; the batch ends before it.
             LockTimeoutError: Objects are being removed for too long; likewise.
             OutcomeUnknownError: Whether others of the batch are durable cannot be known.
         """
@@ -168,7 +171,7 @@ class _Batch:
         self._sync()
 
     def store(self) -> "list[ContentDigest]":
-        """Gives all contents their names; returns their digests, in order, once that is durable.
+        """Renames all contents to their objects; returns the digests in order, once durable.
 
         Raises:
             BackendError: It could not be done.
@@ -177,14 +180,14 @@ class _Batch:
         self._sync()
         if self._syncing is not None:
             self._syncing.finish()
-        with self._folder.hold():
+        with GcGuard(self._folder):
             for digest, temporary in self._temporaries.items():
                 if temporary is not None:
-                    self._folder.rename(temporary, object_name(digest))
+                    self._folder.rename(temporary, layout.object_path(digest))
                     self._temporaries[digest] = None
             if self._syncing is not None and self._temporaries:
                 shards = sorted({digest[:2] for digest in self._temporaries})
-                parents = [*(f"objects/{shard}" for shard in shards), "objects"]
+                parents = [*map(layout.object_folder, shards), layout.OBJECTS]
                 folders = [*map(self._folder.path, parents), self._folder.root]
                 self._syncing.finish_folders(folders)
         digests = self._digests
@@ -192,7 +195,7 @@ class _Batch:
         return digests
 
     def abandon(self) -> None:
-        """Removes what was not stored, and lets go of everything."""
+        """Removes the temporary files that were not stored, and closes everything."""
         if self._syncing is not None:
             self._syncing.close()
         for fd, _ in self._unsynced:
@@ -202,20 +205,20 @@ class _Batch:
                 self._folder.discard(temporary)
 
     def _write_short(self) -> None:
-        """Writes aside what is in memory and not in the store; then nothing is in memory."""
+        """Writes to temporary files the contents in memory that the store lacks."""
         contents, self._short, self._in_memory = self._short, {}, 0
         if not contents:
             return
         written = None
         try:
-            with self._folder.hold():
+            with GcGuard(self._folder):
                 self._require_shards({digest[:2] for digest in contents})
                 for digest, data in contents.items():
                     there = self._store.touch(digest, are_parents_real=True)
                     if there is not None:
-                        self._unsynced.append((there, object_name(digest)))
+                        self._unsynced.append((there, layout.object_path(digest)))
                     else:
-                        fd, temporary = self._store.set_aside(data, are_parents_real=True)
+                        fd, temporary = self._store.write_temporary(data, are_parents_real=True)
                         self._temporaries[digest] = temporary
                         self._unsynced.append((fd, temporary))
                         self._bytes += len(data)
@@ -225,29 +228,29 @@ class _Batch:
             raise
 
     def _require_shards(self, shards: "set[str]") -> None:
-        """Refuses folders that are no real ones; once a batch, since looking takes time, too."""
+        """Refuses links in place of the folders needed; checks each once a batch, to save time."""
         if not self._shards:
-            self._folder.require_parents("tmp/")
-            self._folder.require_parents("objects/")
+            self._folder.require_parents(f"{layout.TEMPORARY}/")
+            self._folder.require_parents(f"{layout.OBJECTS}/")
         for shard in shards - self._shards:
-            self._folder.require_folder(f"objects/{shard}")
+            self._folder.require_folder(layout.object_folder(shard))
         self._shards |= shards
 
     def _forget_after(
         self, written: "ContentDigest | None", contents: "dict[ContentDigest, bytes]"
     ) -> None:
-        """Takes those out of the batch that come after the last of `contents` that was written."""
+        """Removes from the batch the contents after the last one that was written."""
         digests = list(contents)
         lost = digests[0 if written is None else digests.index(written) + 1 :]
         if lost:
             del self._digests[self._digests.index(lost[0]) :]
         for digest in lost:
             temporary = self._temporaries.pop(digest)
-            if temporary is not None:  # Ctrl-C came right behind it
+            if temporary is not None:  # Ctrl-C came right after it was written
                 self._folder.discard(temporary)
 
     def _sync(self) -> None:
-        """Begins to make durable what is not, once the portion before is; closes its files."""
+        """Begins to sync the written files, once the portion before is synced; closes them then."""
         written, self._unsynced = self._unsynced, []
         if self._syncing is not None:
             self._syncing.begin(written, self._bytes)

@@ -1,13 +1,15 @@
-"""Listing runs: from the index and what has happened since, or from the logs alone.
+"""Listing runs: from the index and what has changed since it was written, or from the logs alone.
 
 Both ways give the same runs in the same order. The index is used where it can be, made where it is
-missing, and brought up to date where that is worth it and can be done at once.
+missing, and replaced by one that is up to date where that is worth it. One listing opens it once,
+before it looks at the logs, and keeps that file open to its end: one that others put in its place
+meanwhile may have been made from an older look.
 """
 
 from itertools import islice
 
-from aivcs.backends.fs.index import STATUS, BrokenError, Index, build, record_of, update
-from aivcs.backends.fs.survey import everything, has_more_than, is_as_read, survey
+from aivcs.backends.fs.index.cache import STATUS, BrokenError, Index, place_of, record_of, write
+from aivcs.backends.fs.index.refresh import everything, has_more_than, is_as_read, survey
 from aivcs.log.run_filter import age, outcome_of
 from aivcs.model.run import RunStatus
 from aivcs.model.timestamp import Timestamp
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.survey import Survey
+    from aivcs.backends.fs.index.refresh import Survey
     from aivcs.log.run_filter import Outcome, RunFilter
     from aivcs.model.run import RunRecord
     from aivcs.store.contracts import RunLedger
@@ -47,59 +49,59 @@ class IndexedListing(Listing):
         # A log that was overwritten in place may say that a run goes on which the index calls over:
         # only who looks at every log finds it. Else it is enough to prove the rows that are shown.
         every = limit is None or run_filter.status is RunStatus.RUNNING
-        found = self._survey(every=every)
-        if found is None:
+        opened = self._open(every=every)
+        if opened is None:
             yield from super().newest(run_filter, limit)
             return
-        self._tell_unread(found)
-        changed = [record_of(row) for row in found.rows.values() if row[STATUS] is not None]
-        changed = sorted(filter(run_filter.fits, changed), key=age)
-        hidden = found.rows.keys() | found.gone
-        number = _CHUNK
-        if limit is not None and not run_filter.tags:
-            number = min(limit + len(hidden), _CHUNK)
-        others = self._from_index(run_filter, hidden, number, proven=every)
-        yield from islice(_merged(changed, others), limit)
+        index, found = opened
+        with index:
+            self._tell_unread(found)
+            changed = sorted(filter(run_filter.fits, _records(found)), key=age)
+            hidden = found.rows.keys() | found.gone
+            number = _CHUNK
+            if limit is not None and not run_filter.tags:
+                number = min(limit + len(hidden), _CHUNK)
+            others = self._from_index(index, run_filter, hidden, number, proven=every)
+            yield from islice(_merged(changed, others), limit)
 
     def outcomes(self, run_filter: "RunFilter") -> "Iterator[Outcome]":
         """Yields what `RunLedger.iter_outcomes` does of the runs that fit, whatever their tags."""
-        found = self._survey(every=True)
-        last, hidden = "", set[str]()
-        if found is not None:
+        opened = self._open(every=True)
+        if opened is None:
+            yield from super().outcomes(run_filter)
+            return
+        index, found = opened
+        with index:
             self._tell_unread(found)
             hidden = found.rows.keys() | found.gone
-            changed = (record_of(row) for row in found.rows.values() if row[STATUS] is not None)
-            yield from map(outcome_of, filter(run_filter.fits, changed))
+            yield from map(outcome_of, filter(run_filter.fits, _records(found)))
+            last = ""
             try:
-                while True:
-                    with Index(self._folder) as index:
-                        rows = index.outcomes(run_filter, last, _OUTCOMES)
+                while rows := index.outcomes(run_filter, last, _OUTCOMES):
                     for run_id, agent, status, created_at, duration in rows:
                         if run_id not in hidden:
                             yield agent, RunStatus(status), Timestamp.stored(created_at), duration
                         last = run_id
-                    if len(rows) < _OUTCOMES:
-                        return
+                return
             except BrokenError:
-                pass  # it was there a moment ago; the logs say the rest
-        others = self if found is None else self._silent()
-        for record in others.everything():
+                pass  # it was whole a moment ago; the logs say the rest
+        for record in self._silent().everything():
             if record.run_id > last and record.run_id not in hidden and run_filter.fits(record):
                 yield outcome_of(record)
 
     def count(self) -> "dict[RunStatus, int]":
         """Returns how many runs have each status."""
-        counts = no_runs()
-        found = self._survey(every=True)
-        if found is not None:
-            try:
-                with Index(self._folder) as index:
-                    counted = index.count(found.rows.keys() | found.gone)
-            except BrokenError:
-                found = None
-        if found is None:
+        opened = self._open(every=True)
+        if opened is None:
+            return super().count()
+        index, found = opened
+        try:
+            with index:
+                counted = index.count(found.rows.keys() | found.gone)
+        except BrokenError:
             return super().count()
         self._tell_unread(found)
+        counts = no_runs()
         for status, number in counted.items():
             counts[RunStatus(status)] += number
         for row in found.rows.values():
@@ -107,25 +109,35 @@ class IndexedListing(Listing):
                 counts[RunStatus(row[STATUS])] += 1
         return counts
 
-    def _survey(self, *, every: bool) -> "Survey | None":
-        """What has happened since the index was written; None if there is no use of an index."""
-        get = self._ledger.get_run
-        for is_new in (False, True):
-            try:
-                with Index(self._folder) as index:
-                    found = survey(self._folder, index, get, every=every)
-            except BrokenError:
-                found = None
-            if found is not None:
-                if found.is_worth_writing and not is_new:
-                    update(self._folder, found.rows.values(), found.gone, found.folders)
-                return found
-            if is_new or not has_more_than(self._folder, _FEW):
-                return None
+    def _open(self, *, every: bool) -> "tuple[Index, Survey] | None":
+        """Opens the index and finds what has changed since; None if there is no use of one."""
+        opened = self._look(every=every, is_new=False)
+        if opened is None and has_more_than(self._folder, _FEW):
+            place = place_of(self._folder)
             folders: dict[str, tuple[int, int]] = {}
-            if not build(self._folder, everything(self._folder, get, folders), folders):
-                return None
-        return None
+            rows = everything(self._folder, self._ledger.get_run, folders)
+            if write(self._folder, rows, folders, place=place) or place_of(self._folder) != place:
+                opened = self._look(every=every, is_new=True)
+        return opened
+
+    def _look(self, *, every: bool, is_new: bool) -> "tuple[Index, Survey] | None":
+        """As `_open`, with the index that is there; one that is not new may be replaced."""
+        try:
+            index = Index(self._folder)
+        except BrokenError:
+            return None
+        found = None
+        try:
+            found = survey(self._folder, index, self._ledger.get_run, every=every)
+            if found is not None and found.is_worth_writing and not is_new:
+                rows, gone, folders = found.rows.values(), found.gone, found.folders
+                write(self._folder, rows, folders, place=index.place, old=index, gone=gone)
+        except BrokenError:
+            pass
+        finally:
+            if found is None:
+                index.close()
+        return None if found is None else (index, found)
 
     def _tell_unread(self, found: "Survey") -> None:
         for run_id, error in found.unread:
@@ -136,14 +148,20 @@ class IndexedListing(Listing):
         return Listing(self._ledger, lambda *_: None)
 
     def _from_index(
-        self, run_filter: "RunFilter", hidden: "Collection[str]", number: int, *, proven: bool
+        self,
+        index: Index,
+        run_filter: "RunFilter",
+        hidden: "Collection[str]",
+        number: int,
+        *,
+        proven: bool,
     ) -> "Iterator[RunRecord]":
-        """Yields what the index knows of those that fit, newest first, without some of them."""
+        """Yields the runs in the index that fit, newest first, without some of them."""
         before = None
-        while True:
-            try:
-                with Index(self._folder) as index:
-                    rows = index.newest(run_filter, before, number)
+        is_last = False
+        try:
+            while not is_last:
+                rows = index.newest(run_filter, before, number)
                 is_last = len(rows) < number
                 rows.reverse()
                 while rows:
@@ -156,13 +174,15 @@ class IndexedListing(Listing):
                         yield record
                     else:
                         yield from filter(run_filter.fits, self.get(record.run_id))
-            except BrokenError:  # it was there a moment ago
-                for record in self._silent().newest(run_filter, None):
-                    if record.run_id not in hidden and (before is None or age(record) < before):
-                        yield record
-                return
-            if is_last:
-                return
+        except BrokenError:  # it was whole a moment ago; the logs say the rest
+            for record in self._silent().newest(run_filter, None):
+                if record.run_id not in hidden and (before is None or age(record) < before):
+                    yield record
+
+
+def _records(found: "Survey") -> "Iterator[RunRecord]":
+    """Yields the records of runs that have changed and can be read."""
+    return (record_of(row) for row in found.rows.values() if row[STATUS] is not None)
 
 
 def _merged(changed: "list[RunRecord]", others: "Iterator[RunRecord]") -> "Iterator[RunRecord]":

@@ -1,6 +1,6 @@
-"""The lines of an open log file, read from either end and from the middle; never written.
+"""Reading the lines of an open log file, from both ends and from the middle.
 
-Everything is read by position, so a descriptor that is shared with a writer stays where it is.
+All reads give their offset, so the offset of a descriptor shared with a writer does not change.
 """
 
 import os
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from aivcs.store.driver import NumberOf
 
 _FIRST_LOOK = 1 << 13
-"""Bytes read at first where a few lines are wanted."""
+"""Bytes of the first read where few lines are wanted."""
 _CHUNK = 1 << 18
-"""Bytes read at once where many are."""
+"""Bytes of one read where many lines are wanted."""
 
 
 class LogLines:
     """The lines of an open log.
 
-    All methods raise `OSError` where the file cannot be read, and `IntegrityError`, naming file and
-    line, where a line is not the link of the chain that it should be.
+    All methods raise `OSError` if the file cannot be read, and `IntegrityError`, naming file and
+    line, if a line does not continue the chain.
     """
 
     __slots__ = ("_fd", "_name")
 
     def __init__(self, fd: int, name: str) -> None:
-        """Reads from a descriptor, which stays the caller's.
+        """Reads from a descriptor, which the caller closes.
 
         Args:
             fd: The open log.
@@ -72,9 +72,9 @@ class LogLines:
 
         Args:
             end: The offset.
-            start: Where a line begins from which reading goes on.
-            previous: The hash of the line before that one.
-            number: How many lines stand before it.
+            start: The offset of the first line.
+            previous: The hash of the line before it.
+            number: How many lines there are before it.
         """
         try:
             for _, line in chain.verified_lines(self.between(start, end), previous, number):
@@ -87,12 +87,11 @@ class LogLines:
     def between(self, start: int, end: int) -> "Iterator[bytes]":
         """Yields the lines from one offset to another with their newlines, unchecked.
 
-        The last may have none.
-
-        Bytes behind the offset are never looked at: a writer may be cutting or replacing them.
+        Bytes after `end` are never read: a writer may be cutting or replacing them. The last line
+        may lack its newline.
         """
         offset = start
-        begun: list[bytes] = []  # the pieces of a line whose end is still to come
+        begun: list[bytes] = []  # the pieces of a line whose end is not read yet
         while chunk := os.pread(self._fd, min(_CHUNK, end - offset), offset):
             offset += len(chunk)
             at = chunk.rfind(b"\n") + 1
@@ -110,7 +109,7 @@ class LogLines:
         length = _FIRST_LOOK
         block, start = b"", end
         while True:
-            # Of what is at hand, every line but the first has the one before it to be checked by.
+            # Every line in the block but the first has the line before it, to be checked against.
             stop = len(block)
             while stop:
                 begin = block.rfind(b"\n", 0, stop - 1) + 1
@@ -131,21 +130,21 @@ class LogLines:
             more = min(length, start)
             block = self._read(start - more, start) + block[:stop]
             if start == end and not block.endswith(b"\n"):
-                block += b"\n"  # a whole line that lost its newline is a line
+                block += b"\n"  # a whole last line may lack its newline
             start -= more
             length = min(length * 4, _CHUNK)
 
     def find_numbered(self, seq: int, number_of: "NumberOf", end: int) -> "bytes | None":
         """Returns the line with a seq from a log whose lines have ascending seqs, or None.
 
-        Halves the file again and again, so it reads a few blocks however long the log is.
+        A binary search: it reads O(log n) blocks.
 
         Args:
-            seq: What to find.
-            number_of: Tells the seq of a line.
-            end: Where the log ends.
+            seq: The seq to find.
+            number_of: Returns the seq of a line.
+            end: The offset of the end of the log.
         """
-        # The line wanted begins at or behind low, which is a line's start, and before high.
+        # The line begins at or after low, which is the start of a line, and before high.
         low, high = 0, end
         while low < high:
             middle = (low + high) // 2
@@ -166,7 +165,7 @@ class LogLines:
         return None
 
     def _line_start(self, offset: int, end: int) -> int:
-        """The first offset from `offset` on at which a line begins; `end` if there is none."""
+        """Returns where the first line at or after `offset` begins; `end` if none does."""
         offset -= 1
         while offset < end:
             block = os.pread(self._fd, _FIRST_LOOK, offset)
@@ -179,7 +178,7 @@ class LogLines:
         return end
 
     def _line_at(self, begin: int, end: int) -> "tuple[bytes, int]":
-        """The line that begins at an offset, and where the next one begins."""
+        """Returns the line at an offset, and the offset of the next one."""
         length = _FIRST_LOOK
         while True:
             block = os.pread(self._fd, min(length, end - begin), begin)
@@ -200,27 +199,27 @@ class LogLines:
         return block
 
     def is_behind(self, offset: int, link: str) -> bool:
-        """Tells whether the line that ends just before an offset bears a hash."""
+        """Tells whether the line that ends just before an offset has a hash."""
         if offset <= chain.LINK_BYTES or not link:
             return False
         end = os.pread(self._fd, chain.LINK_BYTES + 1, offset - 1 - chain.LINK_BYTES)
         return end.endswith(b"\n") and chain.hash_of(end[:-1]) == link
 
     def _hash_before(self, offset: int) -> str:
-        """The hash of the line that ends just before the line at an offset; empty for the first."""
+        """Returns the hash of the line before the line at an offset; empty for the first line."""
         if not offset:
             return ""
         link = os.pread(self._fd, chain.LINK_BYTES, offset - 1 - chain.LINK_BYTES)
         return chain.hash_of(link) or ""
 
     def _damaged_at(self, offset: int) -> IntegrityError:
-        """The error for the line that begins at an offset."""
+        """Returns the error for the damaged line at an offset."""
         line, _ = self._line_at(offset, self.size())
         actual = chain.expected_hash(line, self._hash_before(offset))
         return self._at_line(offset, IntegrityError(chain.hash_of(line), actual, ""))
 
     def _at_line(self, offset: int, error: IntegrityError) -> IntegrityError:
-        """An error about the line at an offset, with its place filled in."""
+        """Returns an error about the line at an offset, with file and line number filled in."""
         count = position = 0
         while position < offset:
             chunk = os.pread(self._fd, min(_CHUNK, offset - position), position)
@@ -232,12 +231,12 @@ class LogLines:
 
 
 class FileLogView(LogLines):
-    """A `LogView` of an open log: what stands in it when this is made.
+    """A `LogView` of an open log, as it was when this view was made.
 
     Attributes:
         tail: The end of the log.
-        last: Its last line, empty if it has none yet.
-        before: The hash of the line before that one.
+        last: Its last line; empty if it has none.
+        before: The hash of the line before the last.
     """
 
     __slots__ = ("before", "last", "tail")
@@ -259,5 +258,5 @@ class FileLogView(LogLines):
         return self.between(0, self.tail.end)
 
     def line(self, number: int, number_of: "NumberOf") -> "bytes | None":
-        """As `LogView.line`; halves the file."""
+        """As `LogView.line`; by a binary search."""
         return self.find_numbered(number, number_of, self.tail.end)

@@ -4,9 +4,9 @@ No log is judged by the index. One that disagrees is a cache that listing would 
 removed at once, and the next listing makes it anew: nothing is lost by that.
 """
 
-from aivcs.backends.fs.index import NAME, BrokenError, Index, remove
-from aivcs.backends.fs.logfile import FileLogDriver
-from aivcs.backends.fs.survey import count_contradictions
+from aivcs.backends.fs.index.cache import NAME, BrokenError, Index, remove
+from aivcs.backends.fs.index.refresh import count_contradictions
+from aivcs.backends.fs.logs import FileLogDriver
 from aivcs.errors import BackendError, RunNotFoundError
 from aivcs.log.run import read_record
 from aivcs.log.verify_run import NOTICE

@@ -9,19 +9,19 @@ and from the folders that have changed since; without an index, from the folders
 import os
 from heapq import nlargest
 
-from aivcs.backends.fs.index import BrokenError, Index, record_of
-from aivcs.backends.fs.survey import folders_of_runs, is_as_read
-from aivcs.errors import InvalidNameError, StorageError
+from aivcs.backends.fs import layout
+from aivcs.backends.fs.index.cache import BrokenError, Index, record_of
+from aivcs.backends.fs.index.refresh import folders_of_runs, is_as_read
+from aivcs.errors import StorageError
 from aivcs.log.run_filter import age
-from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.index import Row
-    from aivcs.backends.fs.logfile import FileLogDriver
+    from aivcs.backends.fs.index.cache import Row
+    from aivcs.backends.fs.logs import FileLogDriver
     from aivcs.model.run import RunRecord, RunStatus
     from aivcs.store.contracts import RunLedger
 
@@ -59,7 +59,7 @@ class Glance:
         rows: list[Row] = []
         known: list[RunRecord] = []
         try:
-            with Index(self._folder, patience=0) as index:
+            with Index(self._folder) as index:
                 rows = index.begins(prefix, status, limit)
                 known = [record_of(row) for row in rows]
                 new = self._new(prefix, index)
@@ -89,7 +89,7 @@ class Glance:
         """
         agents: dict[str, str] = {}
         try:
-            with Index(self._folder, patience=0) as index:
+            with Index(self._folder) as index:
                 agents = index.agents(prefix, limit)
         except BrokenError:
             pass
@@ -109,8 +109,8 @@ class Glance:
         Raises:
             BackendError: The folder of objects cannot be looked into.
         """
-        self._folder.require_parents("objects/")
-        path = self._folder.path("objects")
+        self._folder.require_parents(f"{layout.OBJECTS}/")
+        path = self._folder.path(layout.OBJECTS)
         shards = []
         for name in _names(path):
             if len(name) == 2 and _fits(name, prefix):
@@ -140,7 +140,7 @@ class Glance:
     def _new(self, prefix: str, index: "Index | None") -> "list[str]":
         """Ids of runs that the index does not know, those last written to first."""
         before = {} if index is None else index.folders()
-        path = self._folder.path("runs")
+        path = self._folder.path(layout.RUNS)
         shards = [
             (stamp[1], shard)
             for shard, stamp in folders_of_runs(self._folder)
@@ -155,25 +155,17 @@ class Glance:
                 last, known = shard, {**index.known(shard)}
             run_id = name[:-6]
             if (
-                name.endswith(".jsonl")
+                name.endswith(layout.SUFFIX)
                 and run_id.startswith(prefix)
                 and run_id[:2] == shard
                 and run_id not in known
             ):
                 found.append((status.st_mtime_ns, run_id))
-        return [run_id for _, run_id in nlargest(_LOGS, found) if _is_run_id(run_id)]
+        return [run_id for _, run_id in nlargest(_LOGS, found) if layout.is_run_id(run_id)]
 
 
 def _fits(shard: str, prefix: str) -> bool:
     return shard.startswith(prefix[:2])
-
-
-def _is_run_id(text: str) -> bool:
-    try:
-        RunId(text)
-    except InvalidNameError:
-        return False
-    return True
 
 
 def _names(path: str) -> "list[str]":

@@ -1,7 +1,7 @@
-"""Several threads that work ahead, while what they found is handed out in order.
+"""A map over tasks by several threads, with the results in the order of the tasks.
 
-Reading and hashing let other threads run; so as many go on at once as there are processors. Not the
-pool of `concurrent.futures`, which takes longer to import than a small store to verify.
+Reading and hashing release the interpreter, so there are as many threads as processors. They are
+daemons, unlike those of `concurrent.futures`: Ctrl-C does not wait for the end of a long blob.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _AHEAD = 3
-"""Tasks for each thread that may be begun before the first of them is asked for."""
+"""Tasks per thread that may be begun before the result of the first is asked for."""
 
 
-def in_order(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
-    """Yields what each task returns, in the order of the tasks, while later ones are under way.
+def ordered_map(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Yields the result of each task, in the order of the tasks, while later ones are running.
 
-    Tasks are taken one by one as there is room, so memory is needed for a few of them only. When
-    the caller stops (an exception, Ctrl-C), what is not begun is dropped, and nothing is waited
-    for.
+    Only a few tasks per thread are taken ahead, so memory is bounded. When the caller stops (an
+    exception, Ctrl-C), tasks that have not begun are dropped, and none is waited for.
     """
     number = os.cpu_count() or 1
     pool = _Pool(number)
@@ -47,7 +46,7 @@ def in_order(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
 
 
 class _Job(Generic[T]):
-    """A task, and what came of it."""
+    """A task and its result."""
 
     __slots__ = ("_done", "_error", "_result", "_task", "is_wanted")
 
@@ -62,12 +61,12 @@ class _Job(Generic[T]):
             return
         try:
             self._result = self._task()
-        except BaseException as error:  # noqa: BLE001 raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001 raised by `result`
             self._error = error
         self._done.set()
 
     def result(self) -> T:
-        """Waits for what the task returns, or raises what it raises."""
+        """Waits for the task; returns its result, or raises its exception."""
         self._done.wait()
         if self._error is not None:
             raise self._error
@@ -75,7 +74,7 @@ class _Job(Generic[T]):
 
 
 class _Pool:
-    """Threads that do jobs in the order in which they come, started when they are needed first."""
+    """Threads that run jobs in order of submission, started when they are needed."""
 
     def __init__(self, number: int) -> None:
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
@@ -84,11 +83,10 @@ class _Pool:
 
     def submit(self, job: _Job[T]) -> None:
         if self._threads < self._number:
-            # A daemon: whoever stops in the middle does not wait for the end of a long blob.
             name = f"aivcs_{self._threads + 1}"
             try:
                 Thread(target=self._work, name=name, daemon=True).start()
-            except RuntimeError:  # the system gives no further thread: go on with those there are
+            except RuntimeError:  # the system has no further thread: use those that run
                 self._number = self._threads
             else:
                 self._threads += 1
@@ -98,7 +96,7 @@ class _Pool:
             job.run()
 
     def close(self) -> None:
-        """Lets the threads end when they have done what they are at."""
+        """Lets each thread end after its current job."""
         for _ in range(self._threads):
             self._jobs.put(None)
 

@@ -1,4 +1,4 @@
-"""What has happened to the runs of a store since its index was written: as little as can be read.
+"""Finds the run logs that changed since the index was written, reading as few files as possible.
 
 A folder that has not changed since it was read has the same names in it; so only folders that have,
 and logs of runs that were not over, are looked at. In a changed folder every log is looked at, but
@@ -13,41 +13,37 @@ changed a moment ago may be changed again within the same tick.
 """
 
 import os
-from stat import S_ISREG
 from time import time_ns
 
-from aivcs.backends.fs import files
-from aivcs.backends.fs.index import STATUS, Index, blank_row, row_of, stamp_of
-from aivcs.codec.json import encode_trusted
-from aivcs.errors import (
-    InvalidNameError,
-    RunNotFoundError,
-    SerializationError,
-    StorageError,
-)
-from aivcs.log import chain
-from aivcs.model.run import RunId
+from aivcs.backends.fs import files, layout
+from aivcs.backends.fs.index.cache import STATUS, Index, blank_row, row_of, stamp_of
+from aivcs.errors import RunNotFoundError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.index import Row, Stamp
+    from aivcs.backends.fs.index.cache import Row, Stamp
     from aivcs.model.run import RunRecord
 
     Get = Callable[[str], RunRecord]
     Unread = list[tuple[str, StorageError]]
 
-_LOOK = 1 << 14
-"""Bytes of either end of a log that are read where it is long."""
 _MANY = 5000
 """Logs to read from which on making the index anew is no more work."""
 _WORTH = 8
-"""Changes that are worth writing down; fewer are found again as fast."""
+"""Changes from which on a new index may be written; fewer are found again as fast."""
+_READ = 32
+"""Logs that are looked at in the time in which one is read."""
+_BYTES = 2048
+"""Bytes of an index that are worth writing to save one look at a log in each later listing.
+
+Writing that many takes as long as eight looks: an index is as large as the store, so a few changes
+in a large one are found again rather than written.
+"""
 _NEVER = (0, 0, 0, 0)
 """A stamp that no log has."""
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Survey:
@@ -87,7 +83,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
     found = Survey()
     before = index.folders()
     unfinished = index.unfinished()
-    changes, is_rewritten = 0, False
+    changes, looks, is_rewritten = 0, 0, False
     for shard, stamp in folders_of_runs(folder):
         is_same = before.pop(shard, None) == stamp
         if is_same and not every:
@@ -95,6 +91,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
         known = index.known(shard)
         if not is_same and _settled(stamp[1]):
             found.folders[shard] = stamp
+            looks += len(known)
         for run_id, mark in _logs(folder, shard, known):
             was = known.pop(run_id, None)
             if was == mark:
@@ -103,7 +100,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
             if len(found.rows) > _MANY:
                 return None
             if run_id in unfinished:
-                changes += found.rows[run_id] != unfinished[run_id][1]
+                changes += found.rows[run_id] != unfinished[run_id]
             else:
                 changes += 1
                 is_rewritten = is_rewritten or was is not None
@@ -112,13 +109,14 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
         found.folders[shard] = None
         found.gone.update(index.known(shard))
     changes += len(found.gone) + len(found.folders)
-    for run_id, (_, row) in unfinished.items():
+    for run_id, row in unfinished.items():
         if run_id in found.rows or run_id in found.gone:
             continue
         if row[STATUS] is None or not is_as_read(folder, row):
             found.rows[run_id] = _read(folder, run_id, get, found.unread)
             changes += found.rows[run_id] != row
-    found.is_worth_writing = changes >= _WORTH or is_rewritten
+    is_worth = changes >= _WORTH and (looks + _READ * changes) * _BYTES >= index.size
+    found.is_worth_writing = is_worth or is_rewritten
     return found
 
 
@@ -135,22 +133,10 @@ def everything(
     Raises:
         BackendError: A folder cannot be looked into.
     """
-
-    def read(shard: str) -> "list[Row]":
-        names = sorted(run_id for run_id, _ in _logs(folder, shard, {}))
-        return [_read(folder, run_id, get, []) for run_id in names]
-
+    read = _read_many(folder, get)
     for shard, stamp in folders_of_runs(folder):
         folders[shard] = stamp[0], _settled(stamp[1])
-    shards = list(folders)
-    if has_more_than(folder, _MANY):
-        from aivcs.backends.fs.processes import spread
-
-        found = spread(read, shards)
-    else:
-        found = map(read, shards)
-    for rows in found:
-        yield from rows
+        yield from map(read, sorted(_names(folder, shard)))
 
 
 def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
@@ -166,6 +152,7 @@ def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
         BrokenError: The index is none.
     """
     count, unseen = 0, index.total()
+    read = _read_many(folder, get)
     before = index.folders()
     for shard, stamp in folders_of_runs(folder):
         rows = index.rows(shard)
@@ -176,7 +163,7 @@ def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
             if row is None:
                 count += is_same  # nobody would look for it
             elif row[1:STATUS] == mark:
-                count += _read(folder, run_id, get, [])[STATUS:] != row[STATUS:]
+                count += read(run_id)[STATUS:] != row[STATUS:]
         if is_same:
             count += len(rows)
     # What is in no folder would be shown for ever, unless a folder is known to have vanished.
@@ -190,7 +177,7 @@ def has_more_than(folder: "Folder", number: int) -> bool:
         BackendError: A folder cannot be looked into.
     """
     for shard, _ in folders_of_runs(folder):
-        number -= sum(1 for _ in _logs(folder, shard, {}))
+        number -= sum(1 for _ in _names(folder, shard))
         if number < 0:
             return True
     return False
@@ -202,9 +189,9 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
     Raises:
         BackendError: They cannot be looked at.
     """
-    path = folder.path("runs")
-    folder.require_parents("runs/")
-    with files.doing("list", path):
+    path = folder.path(layout.RUNS)
+    folder.require_parents(f"{layout.RUNS}/")
+    with files.os_errors("list", path):
         try:
             names = sorted(os.listdir(path))
         except FileNotFoundError:
@@ -212,7 +199,7 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
     for name in names:
         if len(name) != 2:
             continue
-        with files.doing("look at", f"{path}/{name}"):
+        with files.os_errors("look at", f"{path}/{name}"):
             try:
                 status = os.lstat(f"{path}/{name}")
             except FileNotFoundError:
@@ -224,129 +211,55 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
 
 def _logs(folder: "Folder", shard: str, known: "dict[str, Stamp]") -> "Iterator[tuple[str, Stamp]]":
     """Yields the logs that stand in a folder, as their names say, with their stamps."""
-    path = folder.path(f"runs/{shard}")
-    with files.doing("list", path):
+    path = folder.path(f"{layout.RUNS}/{shard}")
+    with files.os_errors("look at", path):
+        for run_id in _names(folder, shard, known):
+            try:
+                status = os.lstat(folder.path(layout.run_path(run_id)))
+            except FileNotFoundError:
+                continue
+            yield run_id, stamp_of(status)
+
+
+def _names(folder: "Folder", shard: str, known: "Collection[str]" = ()) -> "Iterator[str]":
+    """Yields the ids that names of files in a folder say; some are known to be ids."""
+    path = folder.path(f"{layout.RUNS}/{shard}")
+    with files.os_errors("list", path):
         try:
-            entries = os.scandir(path)
+            names = os.listdir(path)
         except FileNotFoundError:
             return
-        with entries:
-            for entry in entries:
-                name = entry.name
-                run_id = name[:-6]
-                if not name.endswith(".jsonl") or run_id[:2] != shard:
-                    continue
-                if run_id not in known:
-                    try:
-                        RunId(run_id)
-                    except InvalidNameError:
-                        continue  # a stray file; verify reports it
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                yield run_id, stamp_of(status)
+    for name in names:
+        run_id = name[:-6]
+        if not name.endswith(layout.SUFFIX) or run_id[:2] != shard:
+            continue
+        if run_id in known or layout.is_run_id(run_id):
+            yield run_id
+
+
+def _read_many(folder: "Folder", get: "Get") -> "Callable[[str], Row]":
+    """Returns what reads one of very many runs: its loading takes as long as some hundred reads."""
+    from aivcs.backends.fs.index.finished import read_finished
+
+    return lambda run_id: read_finished(folder, run_id) or _read(folder, run_id, get, [])
 
 
 def _read(folder: "Folder", run_id: str, get: "Get", unread: "Unread") -> "Row":
     """The row of a run, from its log."""
-    stamp, head, tail = _NEVER, b"", b""
     try:
-        fd = os.open(f"{folder.root}/runs/{run_id[:2]}/{run_id}.jsonl", _FLAGS)
-        try:
-            status = os.fstat(fd)
-            stamp = stamp_of(status)
-            if S_ISREG(status.st_mode):
-                head = tail = os.pread(fd, _LOOK, 0)
-                if status.st_size > _LOOK:
-                    tail = os.pread(fd, _LOOK, status.st_size - _LOOK)
-        finally:
-            os.close(fd)
-    except OSError:
-        pass  # who is asked next will say so
-    row = sealed_row(run_id, stamp, head, tail)
-    if row is not None:
-        return row
-    try:
-        # Only what can still change is looked at again, so only of that the moment counts.
-        inode, size, changed, modified = stamp
-        return row_of(get(run_id), (inode, size, _settled(changed), modified))
-    except RunNotFoundError:
+        # Before it is read: a log that changes meanwhile is read again. Only what can still change
+        # is looked at again, so only of that the moment counts.
+        status = os.lstat(folder.path(layout.run_path(run_id)))
+        inode, size, changed, modified = stamp_of(status)
+        record = get(run_id)
+        if not record.status.is_terminal:
+            changed = _settled(changed)
+        return row_of(record, (inode, size, changed, modified))
+    except (OSError, RunNotFoundError):
         pass  # a crash left it before its first line, or it is about to be written
     except StorageError as error:
         unread.append((run_id, error))
     return blank_row(run_id, _NEVER)
-
-
-def sealed_row(run_id: str, stamp: "Stamp", head: bytes, tail: bytes) -> "Row | None":
-    """Returns the row of a log that is over and as aivcs writes it; None if in any doubt.
-
-    Says in half the time what `row_of` says of the record that `read_record` returns.
-
-    Args:
-        run_id: The run.
-        stamp: The stamp of its log.
-        head: Whole lines from its beginning, and perhaps more.
-        tail: The bytes at its end, at least the last line and the end of the one before it.
-    """
-    begin = tail.rfind(b"\n", 0, -1) + 1
-    if not tail.startswith(b'{"type":"end","status":"', begin) or tail[-1:] != b"\n":
-        return None
-    first, last = head[: head.find(b"\n")], tail[begin:-1]
-    previous = chain.hash_of(tail[max(0, begin - 1 - chain.LINK_BYTES) : begin - 1])
-    if previous is None or not chain.is_linked(first, "") or not chain.is_linked(last, previous):
-        return None
-    try:
-        entry, ending = chain.members(first), chain.members(last)
-        metadata, summary = entry["metadata"], ending["summary"]
-        agent, git_sha, tags = metadata["agent_name"], metadata["git_sha"], metadata["tags"]
-        state, spec, status = summary["final_state_digest"], entry["spec_digest"], ending["status"]
-        if (
-            entry["type"] != "run"
-            or entry["run_id"] != run_id
-            or "owner" in entry
-            or status not in _OVER
-            or not _is_name(agent)
-            or not (git_sha is None or _is_name(git_sha))
-            or not _is_digest(spec)
-            or not (state is None or _is_digest(state))
-            or not _is_moment(entry["created_at"])
-            or not _is_moment(ending["completed_at"])
-            or not _is_count(summary["total_events"])
-            or not _is_count(summary["duration_ms"])
-            or type(summary["success"]) is not bool
-            or not (summary.get("exit_code") is None or _is_count(summary["exit_code"]))
-        ):
-            return None
-        return (
-            run_id, *stamp, status, entry["created_at"], agent, spec, git_sha,
-            encode_trusted(tags) if tags != {} else None, None, summary["total_events"], state,
-            summary["duration_ms"], summary["success"], summary.get("exit_code"),
-            ending["completed_at"],
-        )  # fmt: skip
-    except (KeyError, TypeError, AttributeError, StorageError, SerializationError):
-        return None
-
-
-_OVER = frozenset(("COMPLETED", "FAILED", "CANCELLED"))
-_DIGITS = dict.fromkeys(map(ord, "123456789"), "0")
-_HEX = frozenset("0123456789abcdef")
-
-
-def _is_name(value: object) -> bool:
-    return type(value) is str and 0 < len(value) <= 200 and value.isprintable()
-
-
-def _is_digest(value: object) -> bool:
-    return type(value) is str and len(value) == 64 and _HEX.issuperset(value)
-
-
-def _is_moment(value: object) -> bool:
-    return type(value) is str and value.translate(_DIGITS) == "0000-00-00T00:00:00.000000Z"
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < 1 << 53
 
 
 def _settled(changed: int) -> int:
@@ -359,7 +272,7 @@ def is_as_read(folder: "Folder", row: "Row") -> bool:
     """Tells whether a log is still the one that a row was read from."""
     run_id = row[0]
     try:
-        status = os.lstat(f"{folder.root}/runs/{run_id[:2]}/{run_id}.jsonl")
+        status = os.lstat(folder.path(layout.run_path(run_id)))
     except OSError:
         return False
     return bool(stamp_of(status) == row[1:STATUS])

@@ -1,0 +1,1 @@
+"""The index of runs: a cache of their first and last lines, its refresh, and its queries."""
