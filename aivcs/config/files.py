@@ -1,6 +1,6 @@
-"""The configuration files outside a store: where they are, and whether they are there.
+"""Locates the configuration files outside a store, and tells whether they exist.
 
-What they say is read by `aivcs.config.keys`, which is loaded only where there is one.
+`aivcs.config.keys` reads them; it is loaded only if there is one.
 """
 
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def home(environment: "Mapping[str, str]") -> str:
-    """Returns the user's home; empty if neither HOME nor the list of users says where it is."""
+    """Returns the user's home; empty if neither HOME nor the list of users names it."""
     folder = environment.get("HOME", "")
     if folder.startswith("/"):
         return folder
@@ -26,7 +26,7 @@ def home(environment: "Mapping[str, str]") -> str:
 
 
 def user_config_path(environment: "Mapping[str, str]") -> str:
-    """Returns where the user's configuration file is or would be; empty without a home."""
+    """Returns the path of the user's configuration file; empty without a home."""
     if sys.platform == "linux":
         # What platformdirs says there, without its import; a test holds the two together.
         base = environment.get("XDG_CONFIG_HOME", "").strip()
@@ -42,7 +42,7 @@ def user_config_path(environment: "Mapping[str, str]") -> str:
 
 
 def system_config_path(environment: "Mapping[str, str]") -> str:
-    """Returns where the configuration file for all users is, or would be."""
+    """Returns the path of the configuration file for all users."""
     if sys.platform == "linux":
         # As above, without an import.
         folders = environment.get("XDG_CONFIG_DIRS", "").split(":")
@@ -54,15 +54,15 @@ def system_config_path(environment: "Mapping[str, str]") -> str:
 
 
 def is_absent(path: str, *, or_unreachable: bool = False) -> bool:
-    """Tells whether there is no configuration file, by what is certain.
+    """Tells whether a configuration file certainly does not exist.
 
-    A link to nothing, a loop of links, and a folder that may not be looked into are not absence: a
-    file that holds policies would be passed over in silence.
+    A dangling link, a loop of links and an unreadable folder do not count as absence: a file with
+    policies would be ignored silently.
 
     Args:
         path: The file.
-        or_unreachable: Whether a folder that may not be looked into counts as absence. It does for
-            the user's own file, as for git: HOME is often somebody else's, under sudo for one.
+        or_unreachable: Whether an unreadable folder counts as absence, as for the user's own file
+            (and in git): under sudo, for example, HOME often belongs to another user.
     """
     is_file = True
     while True:

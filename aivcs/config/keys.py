@@ -1,9 +1,9 @@
-"""Configuration files: which keys there are, what they may be, and where a value comes from.
+"""Configuration files: the known keys, their types and limits, and the source of each value.
 
 A store's own file sets how that store behaves. What touches trust or identity is read from the
 user's file and the system's only: a key marked so is refused in a store's file, because whoever can
 write to a store must not be able to decide whom its readers trust. Policies (`policy.PATTERN.RULE`)
-are the other way round: they are a store's or the system's, since nobody sets rules for himself.
+are the opposite: they belong to a store or the system, since nobody sets rules for himself.
 What they say is looked at when something is to be released, not before.
 """
 
@@ -66,7 +66,7 @@ KEYS: dict[str, Key] = {
 POLICY = "policy"
 """The table of policies; its value in a `Config` is what the file says, unchecked."""
 MAX_FILE = 1 << 20
-"""Bytes of a configuration file or a signature, at most; a device would never end."""
+"""Bytes of a configuration file or a signature, at most; reading a device would never end."""
 STORE, USER, SYSTEM = "store", "user", "system"
 """Whose file it is."""
 
@@ -173,10 +173,10 @@ def check_value(dotted: str, value: object, where: str) -> "Any":
 
 
 def parse_value(dotted: str, text: str) -> "Any":
-    """Returns the value that a text on the command line means for a key.
+    """Returns the value of a key from a text on the command line.
 
     Raises:
-        UsageError: There is no such key, or the text is no such value.
+        UsageError: There is no such key, or the text is not valid for it.
     """
     rule = policy_key(dotted)
     if rule is not None:
@@ -201,12 +201,12 @@ def parse_value(dotted: str, text: str) -> "Any":
 
 
 def policy_key(dotted: str) -> "tuple[str, str] | None":
-    """Returns the pattern and the rule that a key names: `policy.PATTERN.RULE`; None if none.
+    """Returns pattern and rule of a key `policy.PATTERN.RULE`; None for any other key.
 
-    A pattern may have dots in it; a rule has none.
+    A pattern may contain dots; a rule has none.
 
     Raises:
-        UsageError: It begins like one, but names no rule.
+        UsageError: The key begins with `policy.` but does not name a rule.
     """
     head, dot, rest = dotted.partition(".")
     if head != POLICY or not dot:
@@ -236,10 +236,10 @@ def _parse_rule(pattern: str, rule: str, text: str) -> "Any":
 
 
 def may_set(dotted: str, *, user: bool) -> None:
-    """Refuses to have a key set in a file where it must not stand.
+    """Requires that a key may be set in a file.
 
     Raises:
-        UsageError: It belongs into the user's file, or must not be there.
+        UsageError: The key must be set in another file.
     """
     if policy_key(dotted) is not None:
         if user:
@@ -257,7 +257,7 @@ def require_key(dotted: str) -> Key:
     """Returns a key by name.
 
     Raises:
-        UsageError: There is none; names the nearest.
+        UsageError: There is no such key; the message names the nearest.
     """
     if dotted in KEYS:
         return KEYS[dotted]
@@ -276,7 +276,7 @@ def _shown(dotted: str) -> str:
 
 
 def settings_of(layers: "list[Config]") -> Settings:
-    """Returns the settings that some layers of configuration give, the first that speaks winning.
+    """Returns the settings from layers of configuration; the first layer with a key wins.
 
     Raises:
         UsageError: A value is out of range.
@@ -294,11 +294,11 @@ def settings_of(layers: "list[Config]") -> Settings:
 def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     """Returns a configuration file with one key set, or removed if the value is None.
 
-    A list is added to what is there. Comments are kept where every setting has a line of its own;
-    otherwise the file is written anew.
+    A list extends the present value. Comments are kept if every setting has a line of its own;
+    otherwise the file is rewritten without them.
 
     Raises:
-        UsageError: The file is no valid TOML.
+        UsageError: The file is not valid TOML.
     """
     try:
         tables = parse_toml(text or b"")
@@ -342,7 +342,8 @@ _NO_OWN_POLICY = (
     "system's, not in your own"
 )
 _POLICY_AMISS = frozenset({POLICY, "policies"})
-"""How what ought to have been the table of policies may begin, in whatever case."""
+"""Misspellings of the `policy` table, lower case. A key below one is reported, and blocks
+releases."""
 _PATHS = frozenset({"signing.key", "signing.allowed_signers"})
 _NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
 
@@ -350,7 +351,7 @@ _NAMES = {str: "text", float: "number", int: "whole number", list: "list of text
 def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes:
     """The file with one key changed, added or removed, line by line.
 
-    What it gives has to be looked at: a setting of several lines, for one, is none for it.
+    The result must be checked: a setting of several lines, for example, is not recognised.
     """
     old = text.decode().rstrip("\n").split("\n")
     lines = _without_table(old, header := _header([*path, key]))
@@ -363,7 +364,7 @@ def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes:
         at = [number for number in inside if lines[number].partition("=")[0].strip() == key]
         if at and line:
             line[0] += _comment(lines[at[0]])
-        # A new one stands behind the last that is there, not behind what leads to the next table.
+        # A new setting goes after the table's last one, not after the comments of the next table.
         last = max((n for n in inside if _is_setting(lines[n])), default=begin)
         lines[at[0] if at else last + 1 : at[0] + 1 if at else last + 1] = line
     if isinstance(value, dict):
@@ -372,7 +373,7 @@ def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes:
 
 
 def _comment(line: str) -> str:
-    """The comment behind a setting, with the space before it."""
+    """The comment after a setting, with the space before it."""
     setting, mark, comment = line.partition("#")
     if not mark or setting.count('"') % 2 or setting.count("'") % 2:  # it may be within a text
         return ""
@@ -389,7 +390,7 @@ def _without_table(lines: "list[str]", header: str) -> "list[str]":
 
 
 def _table_in(lines: "list[str]", header: str) -> "tuple[int | None, int]":
-    """Where a table begins and the next one does; None if it is not there."""
+    """The first line of a table and that of the next one; None if there is no such table."""
     headers = [number for number, line in enumerate(lines) if line.strip().startswith("[")]
     plain = {n: {lines[n].strip(), lines[n].partition("#")[0].strip()} for n in headers}
     begin = next((number for number in headers if header in plain[number]), None)
@@ -410,7 +411,7 @@ def _setting(key: str, value: object) -> str:
 
 
 def _settings_in(text: bytes) -> "dict[str, Any] | None":
-    """The tables of a file, without empty ones; None if it is no TOML."""
+    """The tables of a file, without empty ones; None if it is not TOML."""
     try:
         tables = parse_toml(text)
     except TomlError:
@@ -437,8 +438,7 @@ def read_config(path: str, *, or_unreachable: bool = False) -> "bytes | None":
         or_unreachable: As for `is_absent`.
 
     Raises:
-        BackendError: It cannot be read, is not a regular file, or is too long for one of
-            configuration.
+        BackendError: The file cannot be read, is not a regular file, or is too long.
     """
     if is_absent(path, or_unreachable=or_unreachable):
         return None
@@ -456,7 +456,7 @@ def read_file(path: str, opener: "Callable[[str, int], int] | None" = None) -> "
         opener: What opens it, as for `open`.
 
     Raises:
-        BackendError: It cannot be read, or is too long to be either.
+        BackendError: The file cannot be read or is too long.
     """
     try:
         with open(path, "rb", opener=opener) as file:
@@ -471,7 +471,7 @@ def read_file(path: str, opener: "Callable[[str, int], int] | None" = None) -> "
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Opens a file, or what some link to for an empty one; a pipe would wait for its writer."""
+    """Opens a regular file or /dev/null, to which some link for an empty file; never a pipe."""
     fd = os.open(path, flags | os.O_NONBLOCK)
     found = os.fstat(fd)
     if not S_ISREG(found.st_mode) and not os.path.samestat(found, os.stat(os.devnull)):

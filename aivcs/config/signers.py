@@ -1,4 +1,4 @@
-"""Who signs, and whose signatures count: by a caller, the user's file or the system's."""
+"""Signer and allowed signers, from the caller or the user's and the system's configuration."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from aivcs.config.keys import Config
 
     Layers = Sequence[tuple[str, Config]]
-    """Places of configuration, strongest first, with what each says."""
+    """Configuration files, strongest first, each with its values."""
 
 
 def policy_context(
     layers: Layers, environment: Mapping[str, str], key: str | None, *, sign: bool
 ) -> PolicyContext:
-    """Returns what a release has to pass: the policies that are configured, and who signs.
+    """Returns the configured policies, signer and verifier for a release.
 
     Args:
         layers: The configuration.
         environment: The environment for ssh-keygen, and HOME.
-        key: The key to sign with; naming one is asking for a signature.
-        sign: Whether to sign, if need be with the key that is configured.
+        key: The key to sign with; implies `sign`.
+        sign: Whether to sign, by default with the configured key.
 
     Raises:
         UsageError: There is no key to sign with.
@@ -38,10 +38,10 @@ def policy_context(
 
 
 def signer(layers: Layers, environment: Mapping[str, str], key: str | None) -> Signer:
-    """Returns who signs with a key, or with the one that is configured.
+    """Returns the signer with a key, by default the configured one.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no key.
     """
     if key == "":
         raise UsageError("the FILE of --signing-key is empty; is a variable unset?")
@@ -55,16 +55,16 @@ def signer(layers: Layers, environment: Mapping[str, str], key: str | None) -> S
 
 
 def verifier(layers: Layers, environment: Mapping[str, str]) -> Verifier | None:
-    """Returns who knows whose signatures count; None where nobody said it."""
+    """Returns the verifier with the configured allowed signers; None if none are configured."""
     path = _configured(layers, environment, "signing.allowed_signers")
     return Verifier(path, environment) if path else None
 
 
 def require_verifier(layers: Layers, environment: Mapping[str, str]) -> Verifier:
-    """Returns who knows whose signatures count.
+    """Returns the verifier with the configured allowed signers.
 
     Raises:
-        UsageError: Nobody said it.
+        UsageError: No allowed signers are configured.
     """
     found = verifier(layers, environment)
     if found is None:
@@ -76,10 +76,10 @@ def require_verifier(layers: Layers, environment: Mapping[str, str]) -> Verifier
 
 
 def _configured(layers: Layers, environment: Mapping[str, str], key: str) -> str | None:
-    """The path that configuration names, which never is the store's own.
+    """The path in a setting, which is never read from the store's own configuration.
 
     Raises:
-        UsageError: It begins at a home, and there is none.
+        UsageError: The path begins with ~/, and there is no home.
     """
     for where, values in layers:
         if key in values:

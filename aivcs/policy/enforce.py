@@ -1,13 +1,13 @@
-"""The one way a release is made: view, plan, judge, sign, append.
+"""Promotion and rollback under policies: view, plan, judge, sign, append.
 
     with releases.view(name) as view:            # head, live, blocks: one read
         change = plan_promotion(view, spec, …)   # pure
-    judge.judge(change)                          # by what was seen; raises PolicyError, or forces
+    judge.judge(change)                          # pure; raises PolicyError, or records `forced`
     releases.append(name, change.entries, if_head=change.if_head)
 
-Nothing is locked while a release is judged or signed. If the log has moved on in between, it is
-planned and judged anew. Without a policy, a signer or a spec to look up, plan and append are one
-step, and nothing of the judge is loaded. The command line and `Repository` both come here.
+Nothing is locked while a release is judged or signed. If the log has grown in between, the change
+is planned and judged again. Without a policy and a signer, plan and append are one step, and the
+judge is not loaded. The command line and `Repository` both use this module.
 """
 
 from aivcs import errors
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     Plan = Callable[[ReleaseView], ReleaseChange]
 
 ATTEMPTS = 10
-"""How often a change is planned anew because the log has moved on."""
+"""Attempts to plan and append a change before giving up on a log that keeps growing."""
 
 
 class PolicyContext:
-    """What a release has to pass.
+    """The policies, signer and verifier for a release.
 
     Attributes:
-        policies: The policy table of each configuration file that has one, strongest first, after
-            the file's name.
-        signer: Who signs, or None.
-        verifier: Who knows whose signatures count, or None.
+        policies: File name and policy table of each configuration file that has one, strongest
+            first.
+        signer: The signer, or None.
+        verifier: The verifier of signatures, or None.
     """
 
     __slots__ = ("policies", "signer", "verifier")
@@ -58,20 +58,20 @@ class PolicyContext:
 
 
 class Outcome:
-    """A change that was made, or would be, and what was said of it.
+    """A change, made or planned, and its verdicts.
 
     Attributes:
         change: The change.
-        verdicts: What each rule said.
-        is_forced: Whether it is made against the rules.
-        is_refused: Whether the rules refuse it; only of a dry run, for it is an error else.
-        signed_by: Who signed it, if somebody did and that is known.
+        verdicts: The verdict of each rule.
+        is_forced: Whether the change breaks rules by force.
+        is_refused: Whether the rules refuse the change, which only a dry run tolerates.
+        signed_by: The allowed signer who signed the change, or an empty string.
     """
 
     __slots__ = ("change", "is_forced", "is_refused", "signed_by", "verdicts")
 
     def __init__(self, change: "ReleaseChange") -> None:
-        """Takes a change that nothing was said of yet."""
+        """Takes a change without verdicts."""
         self.change = change
         self.verdicts: list[Verdict] = []
         self.is_forced = self.is_refused = False
@@ -110,29 +110,30 @@ def promote(
         repo: Where.
         name: The agent's name.
         spec: The spec, as for `Repository.resolve_spec`.
-        by: Who promotes.
+        by: The actor.
         label: A name for the release.
-        notes: Why.
-        expect: What must be live now, as for `Repository.resolve_expectation`.
-        evidence: Runs that speak for it, as for `Repository.resolve_run`; all must be over.
-        move_label: Whether the label may be that of another spec. Where a policy judges labels,
-            the policy alone says so.
-        allow_missing_spec: Whether the spec and its parts need not be stored whole.
-        force: Whether policies may be overridden; then notes must say why. No block is. It is
-            recorded only where there was a rule that was broken.
-        dry_run: Whether nothing is to be changed; what is against the rules is no error then.
-        context: The policies and the signer, if there are any.
+        notes: The reason.
+        expect: The release that must be live, as for `Repository.resolve_expectation`.
+        evidence: Runs that support the release, as for `Repository.resolve_run`; all must have
+            ended.
+        move_label: Whether the label may be that of another spec. If a policy judges labels, the
+            policy alone decides.
+        allow_missing_spec: Whether the spec and its parts may be missing from the store.
+        force: Whether to break rules, but never a block; then notes must give the reason. Recorded
+            only if a rule was broken.
+        dry_run: Whether to change nothing; then a broken rule is not an error.
+        context: The policies, signer and verifier, or None.
 
     Raises:
-        UsageError: A reason is missing, or a policy is not understood.
+        UsageError: A reason is missing, or a policy is not valid.
         InvalidNameError: Name or label break the rules.
         NotFoundError: The spec, or a part of it, is not in the store.
         IntegrityError: The spec, or a part of it, is damaged.
-        RunNotFoundError: A run that is to be evidence is not there.
-        InvalidRunStateError: It is not over, so that nobody can say what it will have shown.
+        RunNotFoundError: An evidence run does not exist.
+        InvalidRunStateError: An evidence run has not ended.
         PolicyError: A rule is not met.
-        ConflictError: Something else than expected is live, the spec is blocked, the label is
-            another spec's, or the log kept moving on.
+        ConflictError: The expected release is not live, the spec is blocked, the label is another
+            spec's, or the log kept growing.
         BackendError: No signature could be made.
     """
     check_release_name(name)
@@ -180,25 +181,25 @@ def rollback(
     Args:
         repo: Where.
         name: The agent's name.
-        by: Who rolls back.
-        to: What to return to, as for `Repository.resolve_target`; None is the previous release.
-        reason: Why.
-        expect: What must be live now, as for `Repository.resolve_expectation`.
-        block: Whether to block what was live; then a reason must be given.
-        allow_missing_spec: As for `promote`.
-        force: As for `promote`; then a reason must be given.
-        dry_run: As for `promote`.
-        context: As for `promote`.
+        by: The actor.
+        to: The target, as for `Repository.resolve_target`; None is the previous release.
+        reason: The reason.
+        expect: The release that must be live, as for `Repository.resolve_expectation`.
+        block: Whether to block the spec that was live; requires a reason.
+        allow_missing_spec: Whether the spec and its parts may be missing from the store.
+        force: Whether to break rules, but never a block; requires a reason.
+        dry_run: Whether to change nothing; then a broken rule is not an error.
+        context: The policies, signer and verifier, or None.
 
     Raises:
-        UsageError: A reason is missing, or a policy is not understood.
-        ReleaseNotFoundError: Nothing was released under the name, or never the target.
-        NoPreviousReleaseError: There is nothing below the live release.
+        UsageError: A reason is missing, or a policy is not valid.
+        ReleaseNotFoundError: The name has no releases, or not the target.
+        NoPreviousReleaseError: No release is below the live one.
         NotFoundError: The spec, or a part of it, is not in the store.
         IntegrityError: The spec, or a part of it, is damaged.
         PolicyError: A rule is not met.
-        ConflictError: Something else than expected is live, what would be is blocked, or the log
-            kept moving on.
+        ConflictError: The expected release is not live, the target is blocked, or the log kept
+            growing.
         BackendError: No signature could be made.
     """
     check_release_name(name)
@@ -229,7 +230,7 @@ def _apply(
     dry_run: bool,
     requires_spec: bool = False,
 ) -> Outcome:
-    """Plans a change on a view, judges it, and appends it if the log has not moved on."""
+    """Plans a change on a view, judges it, and appends it if the log has not grown since."""
     for _ in range(ATTEMPTS):
         with repo.releases.view(name) as view:
             outcome = Outcome(plan(view))
@@ -247,19 +248,19 @@ def _apply(
         try:
             repo.releases.append(name, change.entries, if_head=change.if_head)
         except ConflictError:
-            # A signature is not made again without whoever holds the key.
+            # A new signature needs the holder of the key, so do not retry.
             if judge is not None and judge.is_signing:
                 raise
             continue
         return outcome
     raise ConflictError(
-        f"{name}: the log moved on {ATTEMPTS} times while the change was judged; nothing was "
+        f"{name}: the log changed {ATTEMPTS} times while the release was judged; nothing was "
         "changed. Try again"
     )
 
 
 def _require_free_label(view: "ReleaseView", digest: str, label: str) -> None:
-    """Refuses a label that the newest release with it gave to another spec."""
+    """Requires that the newest release with a label has the same spec."""
     for record in view.releases():
         if record.metadata.version_label == label:
             if record.spec_digest != digest:
@@ -273,7 +274,7 @@ def _require_free_label(view: "ReleaseView", digest: str, label: str) -> None:
 def _judge(
     repo: "Repository", name: str, context: "PolicyContext | None", *, force: bool
 ) -> "Judge | None":
-    """Returns what judges and signs; None, and nothing is loaded, where there is nothing to do."""
+    """Returns the judge, or None, without loading it, if there is no policy and no signer."""
     if context is None:
         return None
     from aivcs.policy.judge import Judge
@@ -284,7 +285,7 @@ def _judge(
 def _evidence(
     repo: "Repository", runs: "Iterable[str]", judge: "Judge | None"
 ) -> "tuple[Evidence, ...]":
-    """The runs with the heads of their logs, which do not change any more."""
+    """The evidence runs with the heads of their logs, which are final."""
     if judge is None:
         from aivcs.policy.evidence import RunReader
 

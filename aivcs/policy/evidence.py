@@ -1,4 +1,4 @@
-"""Reads what a policy looks at: runs, each in one pass over its log, and earlier releases."""
+"""Reads the input of a policy: runs, each in one pass over its log, and earlier releases."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _CHUNK = 1 << 20
 
 
 class RunReading(NamedTuple):
-    """A run, and what one pass over its whole log showed.
+    """The result of one pass over a run's whole log.
 
     Attributes:
         record: The run.
         head: The head of its log.
-        last: The payload of the last event, by seq, of each kind that was asked for.
+        last: The payload of the last event, by seq, of each requested kind.
     """
 
     record: RunRecord
@@ -42,10 +42,10 @@ class RunReading(NamedTuple):
 
 
 class Grounds(NamedTuple):
-    """What the releases before one say about it.
+    """The input for a release's verdict from the releases before it.
 
     Attributes:
-        evidence: The runs that speak for it.
+        evidence: The runs that support it.
         label_taken_by: The seq of another spec's release with the same label, or None.
     """
 
@@ -58,7 +58,7 @@ class RunReader:
 
     Args:
         repo: The repository.
-        kinds: The kinds of events whose last payload is wanted.
+        kinds: The kinds of events whose last payload is to be read.
     """
 
     def __init__(self, repo: Repository, kinds: Collection[str] = ()) -> None:
@@ -67,11 +67,11 @@ class RunReader:
         self._known: dict[str, RunReading] = {}
 
     def __call__(self, run_id: str) -> RunReading:
-        """Returns a run, and what its log shows, all of it checked.
+        """Returns the reading of a run, whose whole log is checked.
 
         Raises:
-            RunNotFoundError: There is no such run.
-            IntegrityError: Its log is damaged.
+            RunNotFoundError: No run has this id.
+            IntegrityError: The run's log is damaged.
         """
         if run_id not in self._known:
             self._known[run_id] = self._read(run_id)
@@ -121,7 +121,7 @@ class RunReader:
 
 
 def grounds_of(policy: Policy, record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> Grounds:
-    """Returns what the releases before one say about it, as far as a policy looks at that.
+    """Returns the input for a release's verdict from the releases before it.
 
     Args:
         policy: The policy.
@@ -144,18 +144,18 @@ def propose(
     read: RunReader,
     signatures: Sequence[SignatureCheck],
 ) -> ProposedRelease:
-    """Returns what a policy judges in a release.
+    """Returns a release in the form that a policy judges.
 
     Args:
         policy: The policy.
         record: The release, made or to be made.
-        grounds: What the releases before it say about it.
-        read: Reads runs, and the spec.
-        signatures: What is known of its signatures.
+        grounds: The input from the releases before it.
+        read: Reads runs and the spec.
+        signatures: The checks of its signatures.
 
     Raises:
-        RunNotFoundError: An evidence run is not there.
-        IntegrityError: The log of one, or the spec, is damaged.
+        RunNotFoundError: An evidence run does not exist.
+        IntegrityError: The log of a run, or the spec, is damaged.
     """
     return ProposedRelease(
         name=record.name,
@@ -171,7 +171,7 @@ def propose(
 
 
 def label_taken(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> int | None:
-    """Returns the newest release of another spec before one that bears its label, or None."""
+    """Returns the seq of the newest earlier release with the label and another spec, or None."""
     label = record.metadata.version_label
     return next(
         (
@@ -184,9 +184,7 @@ def label_taken(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> int |
 
 
 def evidence_for(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> Sequence[Evidence]:
-    """Returns the runs that speak for a release.
-
-    A rollback brings none of its own: those of its spec's newest promotion speak for it.
+    """Returns the evidence for a release; for a rollback, that of its spec's newest promotion.
 
     Args:
         record: The release.

@@ -1,4 +1,4 @@
-"""Judges a planned release by the policy that holds for its name, and has it signed."""
+"""Judges a planned release by the policy for its name, and signs it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NO_SIGNERS = "signing.allowed_signers is not set"
 
 
 class Judge:
-    """Judges and signs the changes of one call, of one name.
+    """Judges and signs planned changes of one name.
 
     Attributes:
         read: Reads runs, with the events that the policy looks at.
         is_signing: Whether changes are signed.
-        judges_labels: Whether the policy says who may bear a label.
+        judges_labels: Whether the policy decides about labels.
     """
 
     def __init__(self, repo: Repository, name: str, context: PolicyContext, *, force: bool) -> None:
@@ -59,32 +59,32 @@ class Judge:
         self.read = RunReader(repo, self._policy.kinds if self._policy else ())
 
     def look(self, view: ReleaseView, change: ReleaseChange) -> None:
-        """Takes from a view what the policy looks at in the releases before a change."""
+        """Reads the input from the releases before a change from a view."""
         if self._policy is not None:
             self._grounds = grounds_of(self._policy, change.release, view.releases())
 
     def judge(self, outcome: Outcome) -> None:
-        """Judges a planned change, and records by which policy, and whether against its rules.
+        """Judges a planned change and adds policy and `forced` to it.
 
         Raises:
-            UsageError: It is forced, and nothing says why.
+            UsageError: The change is forced, and the notes give no reason.
         """
         self._evaluate(outcome, self._planned_signatures())
         is_met = all(verdict.ok for verdict in outcome.verdicts)
         outcome.is_forced, outcome.is_refused = self._force and not is_met, False
         if outcome.is_forced and not (outcome.release.metadata.notes or "").strip():
-            raise UsageError("what is forced needs a reason, which is recorded with it")
+            raise UsageError("a forced release needs a reason, which is recorded with it")
         outcome.is_refused = not is_met and not self._force
         if self._document:
             policy = ContentDigest.from_bytes(self._document)
             outcome.change = outcome.change.resting_on(policy=policy, forced=outcome.is_forced)
 
     def settle(self, outcome: Outcome) -> None:
-        """Refuses what does not meet the policy; signs the rest, and stores the policy.
+        """Signs a change that may be made, and stores the policy.
 
         Raises:
             PolicyError: A rule is not met.
-            ConflictError: The log has moved on before it was signed.
+            ConflictError: The log has grown before the change was signed.
             BackendError: No signature could be made.
         """
         if outcome.is_refused:
@@ -109,9 +109,9 @@ class Judge:
         return [SignatureCheck(PLANNED, "")]
 
     def _sign(self, outcome: Outcome) -> None:
-        """Signs the hash of the entry to be, and judges by the signature that was made."""
+        """Signs the hash of the planned entry, and judges again with that signature."""
         assert self._signer is not None
-        if self._verifier is not None:  # before somebody touches a key for nothing
+        if self._verifier is not None:  # before somebody touches a hardware key in vain
             self._verifier.require_readable()
         with self._repo.releases.view(self._name) as view:
             view.require_head(outcome.change.if_head)

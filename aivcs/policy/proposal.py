@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 RUNS, LABEL, PARTS = "runs", "label", "parts"
-"""What a rule may need besides the release itself: its evidence runs; who bore its label before;
+"""Input that a rule may need besides the release: its evidence runs; earlier uses of its label;
 the parts of its spec."""
 
 MAX_NAMED = 5
@@ -27,7 +27,7 @@ MAX_NAMED = 5
 
 
 class EvidenceRun(NamedTuple):
-    """A run given as evidence, as far as policies look at it.
+    """A run given as evidence, with the fields that policies use.
 
     Attributes:
         run_id: The run.
@@ -99,13 +99,13 @@ class ProposedRelease(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What one rule says of a release.
+    """The verdict of one rule on a release.
 
     Attributes:
         rule: The rule.
         ok: Whether it is met; None if that cannot be told here.
-        found: What there is.
-        needed: What there has to be.
+        found: The present value, in words.
+        needed: The required value, in words.
         remedy: The way out; empty if the rule is met.
     """
 

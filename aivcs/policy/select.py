@@ -78,7 +78,7 @@ def read_document(data: bytes) -> Policy:
     except (SerializationError, UnicodeDecodeError) as error:
         raise SerializationError("the policy is not JSON") from error
     if not isinstance(value, dict) or value.get("type") != TYPE:
-        raise SerializationError('it is no JSON object of the type "policy"')
+        raise SerializationError('it is not a JSON object of the type "policy"')
     if value.get("format") != FORMAT:
         raise UnsupportedFormatError(
             f"a policy of format {value.get('format')!a} needs a newer aivcs"
@@ -100,7 +100,7 @@ def read_document(data: bytes) -> Policy:
 
 
 def policy_for(name: str, layers: Iterable[tuple[str, Table]]) -> Policy | None:
-    """Returns the policy that holds for a name; None if no rule asks anything of it.
+    """Returns the policy for a name; None if no rule applies to it.
 
     Args:
         name: A release name.
@@ -124,7 +124,7 @@ def policy_for(name: str, layers: Iterable[tuple[str, Table]]) -> Policy | None:
 
 
 def _specificity(pattern: str, name: str) -> int:
-    """How many characters of a pattern are no wildcards; the name itself comes before all."""
+    """The number of characters of a pattern without wildcards; the name itself ranks highest."""
     return len(pattern) - pattern.count("*") - pattern.count("?") + (pattern == name)
 
 
@@ -161,20 +161,20 @@ def check_patterns(patterns: object, place: str) -> list[tuple[str, dict[str, An
 
 
 def check_pattern(pattern: str, place: str) -> None:
-    """Refuses what could not fit any release name.
+    """Requires a pattern that can match a release name.
 
     Raises:
         UsageError: It is such a pattern.
     """
     if len(pattern) > MAX_NAME or not _PATTERN.fullmatch(pattern):
         raise UsageError(
-            f"{place}: policy.{pattern[:80]!a} fits no release name; names are made of letters, "
+            f"{place}: policy.{pattern[:80]!a} matches no release name; names are made of letters, "
             "digits, '.', '_', '-' and '/'; * stands for any of them, ? for one"
         )
 
 
 def evaluate(policy: Policy, release: ProposedRelease) -> list[Verdict]:
-    """Returns what each rule of a policy says of a release."""
+    """Returns the verdict of each rule of a policy on a release."""
     return [
         verdict
         for rule, value in policy.rules.items()

@@ -1,4 +1,4 @@
-"""Which part of an agent a file is, told from its path: the places that agents read. No I/O.
+"""Tells the part of an agent that a file belongs to from its path. No I/O.
 
 Paths are relative to the root of the agent's repository, with `/` between the names.
 """
@@ -38,21 +38,21 @@ PLACES: Mapping[str, Sequence[str]] = {
         "**/.opencode/command/**/*.md", "**/.opencode/commands/**/*.md", ".github/agents/**/*.md",
     ),
 }  # fmt: skip
-"""The places of each part, as in .gitignore: without a slash at any depth. The first one counts, so
-that a skill with an AGENTS.md of its own stays whole."""
+"""The places that agents read for each part, as in .gitignore: without a slash at any depth. The
+first match counts, so that a skill with an AGENTS.md of its own stays whole."""
 CREW = frozenset({"agents.yaml", "tasks.yaml"})
-"""The files of a folder `config` that make a crew of CrewAI, its graph, where both are there."""
+"""The files of a folder `config` that are the graph of a CrewAI crew, if both exist."""
 AGENT_FOLDERS = frozenset({".agents", ".claude", ".codex", ".cursor", ".gemini", ".opencode"})
-"""Folders that only agents read; what is in them and is no part is told of."""
+"""Folders that only agents read; files in them that belong to no part are reported."""
 _BY_NAME = {
     "prompts": {"prompt", "prompts", "system", "system-prompt", "system_prompt", "instructions"},
     "tools": {"tool", "tools", "skills", "mcp"},
     "config": {"config", "settings", "agent", "model"},
     "graph": {"graph", "workflow", "recipe"},
 }
-"""The first name of a file, or the name of a folder, that tells the part of what is named."""
+"""Names of files (without suffix) and folders that tell the part of a named path."""
 _OF_ONE_MACHINE = re.compile(r".*\.local\..*", re.IGNORECASE | re.DOTALL)
-"""Settings of one's own."""
+"""Personal settings."""
 _SECRET = re.compile(
     r"\.env|\.env\.(?!(example|sample|template|dist)$).*", re.IGNORECASE | re.DOTALL
 )
@@ -63,15 +63,15 @@ _IMPORT = re.compile(r"(?:^|(?<=\s))@((?:\\ |[^\s`@])+)")
 
 
 def part_of(path: str) -> str | None:
-    """Returns the part whose place a path is; None if it is nobody's."""
+    """Returns the part that a path belongs to, or None."""
     found = _places().fullmatch(path)
     return found.lastgroup if found else None
 
 
 def part_by_name(path: str) -> str | None:
-    """Returns the part that the innermost telling name of a path speaks of; None if none does.
+    """Returns the part that the innermost telling name of a path names, or None.
 
-    For what the user names: in a repository that was not looked at, `config.json` may be anything.
+    Only for paths that the user named: elsewhere, `config.json` may be anything.
     """
     for name in reversed(path.lower().split("/")):
         stem = name.partition(".")[0]
@@ -82,7 +82,7 @@ def part_by_name(path: str) -> str | None:
 
 
 def may_hold_parts(folder: str) -> bool:
-    """Tells whether agents read in a folder, so that a link to it must not be passed over."""
+    """Tells whether agents read a folder, so that a link to it must not be skipped."""
     names = folder.split("/")
     return not AGENT_FOLDERS.isdisjoint(names) or part_of(f"{folder}/_") is not None
 
@@ -105,7 +105,7 @@ def imports_in(text: str) -> Iterator[str]:
 
 @cache
 def _places() -> re.Pattern[str]:
-    """All places at once, a group for each part: a repository may have very many files."""
+    """All places in one pattern, a group for each part, for repositories with very many files."""
     groups = (
         f"(?P<{part}>{'|'.join(map(_expression, patterns))})" for part, patterns in PLACES.items()
     )

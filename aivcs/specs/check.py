@@ -1,9 +1,9 @@
 """Checks that a spec is in a store whole: the spec itself, its parts, and the files of its folders.
 
-What runs, and what goes live, must be there to be run. A spec is either a blob of any kind, or a
-JSON object whose only members are those of `aivcs.specs.manifest.FIELDS`; a part is a blob, or the
-manifest of a folder. `aivcs.specs.manifest` says what makes a spec valid; this module only follows
-names, without the imports of that one, because runs are started in loops.
+A spec that runs or goes live must be stored whole. A spec is either a blob of any kind, or a JSON
+object whose only members are those of `aivcs.specs.manifest.FIELDS`; a part is a blob, or the
+manifest of a folder. `aivcs.specs.manifest` decides whether a spec is valid; this module only
+follows digests, without that module's imports, because runs are started in loops.
 """
 
 from aivcs.errors import IntegrityError, NotFoundError, SerializationError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MEMBERS = frozenset({"git_sha", "graph_digest", "prompts_digest", "tools_digest", "config_digest"})
 """The members of a spec, as `aivcs.specs.manifest.FIELDS`."""
 MANIFEST = b'{"files":['
-"""What every manifest of a folder begins with."""
+"""The first bytes of every manifest of a folder."""
 MAX_PARSED = 64 << 20
 """Bytes of a manifest, at most, as `aivcs.specs.manifest.MAX_MANIFEST`."""
 _CHUNK = 1 << 20
@@ -26,7 +26,7 @@ _ALLOW = "or say --allow-missing-spec"
 
 
 def require_spec(blobs: "CasStore", digest: ContentDigest) -> None:
-    """Refuses a spec that is not stored whole. All of it is read and verified, each blob once.
+    """Requires that a spec is stored whole; reads and verifies all of it, each blob once.
 
     Raises:
         NotFoundError: The spec, or a blob that it names, is not in the store.
@@ -70,7 +70,7 @@ def _require_part(
 
 
 def _read(blobs: "CasStore", digest: ContentDigest, beginning: bytes) -> bytes:
-    """Reads a blob, verified; returns its bytes if they begin so, else nothing."""
+    """Reads and verifies a blob; returns its bytes if they begin as given, else no bytes."""
     kept = []
     size = 0
     with blobs.open(digest) as stream:
@@ -85,7 +85,7 @@ def _read(blobs: "CasStore", digest: ContentDigest, beginning: bytes) -> bytes:
 
 
 def _parts(data: bytes) -> "Iterator[tuple[str, ContentDigest]]":
-    """Yields the parts that a spec names, after what they are; none if it is not a JSON spec."""
+    """Yields name and digest of each part of a spec; nothing for a blob that is not a JSON spec."""
     fields = _parsed(data)
     if not isinstance(fields, dict) or not fields.keys() <= MEMBERS:
         return
@@ -95,7 +95,7 @@ def _parts(data: bytes) -> "Iterator[tuple[str, ContentDigest]]":
 
 
 def _files(data: bytes) -> "Iterator[tuple[str, ContentDigest]]":
-    """Yields the files that a manifest names; none if it is not a manifest."""
+    """Yields the files of a manifest; nothing for a blob that is not a manifest."""
     manifest = _parsed(data)
     if not isinstance(manifest, dict) or manifest.get("type") not in {"folder", "tree"}:
         return

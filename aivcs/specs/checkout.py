@@ -1,9 +1,9 @@
-"""Writes the files of a spec back where they were, all of them or none.
+"""Writes the files of a spec to their paths, all of them or none.
 
-What a spec names may come from anybody, so nothing is written before every manifest was checked
-(`aivcs.specs.manifest`), and nothing outside the folder that was named, even where links in it
-lead out. First all is written and verified in a folder made for it, in which nobody else writes;
-then each file is renamed into place. Files that the spec does not name are left alone.
+A spec may come from anybody, so nothing is written before every manifest was checked
+(`aivcs.specs.manifest`), and nothing outside the given folder, even if links in it lead out. First
+all files are written and verified in a new private folder; then each is renamed into place. Files
+that are not in the spec are left alone.
 
 A part of an older spec is one file, or a folder with everything in it, under the part's name.
 """
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 20
-"""Bytes moved at once."""
+"""Bytes copied at once."""
 _BEFORE = ".before"
-"""What the name of something ends with that was there and gave way."""
+"""The suffix of a former file or folder that was moved out of the way."""
 
 
 class _Piece(NamedTuple):
-    """What is renamed into place as one: a file of a tree, or a part of an older spec.
+    """A unit that is renamed into place: a file of a tree, or a part of an older spec.
 
     Attributes:
-        path: Where, below the folder of the checkout.
-        part: The part it is, or belongs to.
+        path: The path below the folder of the checkout.
+        part: The part that it is, or belongs to.
         file: The file; None for a part of an older spec.
     """
 
@@ -48,24 +48,24 @@ class _Piece(NamedTuple):
 
 
 def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -> list[str]:
-    """Writes the files of a spec below a folder; returns the paths of what was written or is there.
+    """Writes the files of a spec below a folder; returns the paths of all its files or parts.
 
-    What is there and the same already is left as it is.
+    An identical existing file is left as it is.
 
     Args:
-        repo: Where the spec is.
+        repo: The repository.
         spec: The spec, as for `Repository.resolve_spec`.
-        folder: Where to; made if it is not there.
-        force: Whether a file that is there and differs is replaced; of an older spec, a part with
+        folder: The folder; made if it does not exist.
+        force: Whether to replace existing files that differ; for an older spec, a part with
             everything in it.
 
     Raises:
-        UsageError: The blob is no spec.
-        NotFoundError: It, or a blob that it names, is not in the store; nothing was written.
+        UsageError: The blob is not a spec.
+        NotFoundError: The spec, or a blob that it names, is not in the store; nothing was written.
         SerializationError: A manifest is not safe to follow; nothing was written.
-        ConflictError: Something else is there already, and not forced; nothing was written.
+        ConflictError: A different file exists, without `force`; nothing was written.
         IntegrityError: A blob is damaged; everything is as before.
-        BackendError: It cannot be written; everything is as before.
+        BackendError: A file cannot be written; everything is as before.
     """
     if not folder:
         raise UsageError("DIR is empty; is a variable unset?")
@@ -87,7 +87,7 @@ def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -
 
 
 def _pieces(parts: list[Part]) -> list[_Piece]:
-    """What is to be written; refused if not all of it can be there at once."""
+    """The units to write; raises if they exclude each other."""
     pieces = []
     for part in parts:
         if part.kind == TREE:
@@ -119,7 +119,7 @@ def _require_stored(repo: Repository, part: Part) -> None:
 
 
 def _require_apart(folder: str, pieces: list[_Piece]) -> None:
-    """Refuses to write through a link that leads out of the folder, or two files into one."""
+    """Requires that no path leads out of the folder by a link, and no two lead to one file."""
     root = os.path.realpath(os.fsencode(folder))
     taken: dict[bytes, _Piece] = {}
     for piece in pieces:
@@ -139,7 +139,7 @@ def _require_apart(folder: str, pieces: list[_Piece]) -> None:
 
 
 def _is_there(folder: str, piece: _Piece, force: bool) -> bool:
-    """Whether a place holds just this already; refuses what must not be lost."""
+    """Whether a place holds the same content already; raises if other content would be lost."""
     place = _place_of(folder, piece)
     _require_folders(folder, piece.path)
     if not os.path.lexists(place):
@@ -163,7 +163,7 @@ def _is_there(folder: str, piece: _Piece, force: bool) -> bool:
 
 
 def _require_folders(folder: str, path: str) -> None:
-    """Refuses a path on which something else than a folder stands in the way."""
+    """Requires that every existing part of a path but the last is a folder."""
     place = os.fsencode(folder)
     for name in path.encode().split(b"/")[:-1]:
         place = os.path.join(place, name)
@@ -221,7 +221,7 @@ def _write(repo: Repository, folder: str, wanted: list[_Piece]) -> None:
 
 
 def _clean(staging: str, *, replaced: bool = False) -> None:
-    """Removes what was written aside; never what was replaced, unless it is to be."""
+    """Removes the private folder; replaced files in it only if they are to be removed."""
     from shutil import rmtree
 
     if not os.path.isdir(staging):
@@ -231,7 +231,7 @@ def _clean(staging: str, *, replaced: bool = False) -> None:
 
 
 def _missing_folders(folder: str) -> list[str]:
-    """A folder and those above it that are not there, innermost first.
+    """A folder and those above it that do not exist, innermost first.
 
     Raises:
         UsageError: A file is in the way.
@@ -247,7 +247,7 @@ def _missing_folders(folder: str) -> list[str]:
 
 
 def _require_distinct(wanted: list[_Piece]) -> None:
-    """Refuses files that a file system which ignores case cannot hold.
+    """Requires, on a file system that ignores case, that no two paths differ in case only.
 
     Raises:
         ConflictError: Two of their paths differ in case only.
@@ -305,7 +305,7 @@ def _write_file(repo: Repository, digest: ContentDigest, path: bytes, mode: int 
 
 
 def _place(folder: str, staging: str, wanted: list[_Piece]) -> None:
-    """Renames all into place; when one cannot be, what was there comes back."""
+    """Renames all units into place; if one fails, restores the former state."""
     undo: list[Callable[[], None]] = []
     placed: dict[tuple[int, int], _Piece] = {}
     try:

@@ -1,7 +1,7 @@
-"""The parts of an agent on the disk: what a selection of files is as manifests and digests.
+"""Reads the parts of an agent from disk, as manifests and digests.
 
-What is read must be the same everywhere: regular files under names that are UTF-8. Empty folders
-leave no trace, and of permissions only whether a file is executable.
+Only content that is the same everywhere is read: regular files with names in UTF-8. Empty folders
+are ignored, and of the permissions only the executable bit is kept.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aivcs.specs.selection import Selection
 
     DigestAll = Callable[[Iterator[BinaryIO]], Iterable[ContentDigest]]
-    """What reads some files, opened one after the other, and gives their digests."""
+    """A function that reads files, opened one after the other, and yields their digests."""
 
 _PEEK = 64
 """Bytes that tell whether a file may read as a manifest."""
@@ -46,7 +46,7 @@ class PartOnDisk(NamedTuple):
     """A part of a checkout, where an older spec has it: a file or a folder of the part's name.
 
     Attributes:
-        path: Where, in the system's own bytes.
+        path: The path, in the system's encoding.
         files: For a folder, each file's path below it, as in a manifest; None for a file.
     """
 
@@ -55,16 +55,17 @@ class PartOnDisk(NamedTuple):
 
 
 def find_part(path: str, what: str) -> PartOnDisk:
-    """Looks at a part, and refuses what cannot be one before anything of it is stored.
+    """Examines a part and requires that it can be stored, before anything of it is stored.
 
     Args:
         path: A file or folder; a link is followed, since the user named it.
-        what: What the user calls it, for messages.
+        what: The name of the part in messages.
 
     Raises:
-        UsageError: It is not there, or holds what cannot be kept: links, pipes, devices, names that
-            are not UTF-8, repositories; or it is a file that would come back as a folder.
-        BackendError: It cannot be read.
+        UsageError: The path does not exist, or holds entries that cannot be stored: links, pipes,
+            devices, names that are not UTF-8, repositories; or it is a file that reads as a
+            manifest.
+        BackendError: The path cannot be read.
     """
     if not path:
         raise UsageError(f"the PART of {what} is empty; is a variable unset?")
@@ -96,7 +97,7 @@ def read_selection(selection: Selection, digest_all: DigestAll) -> dict[str, lis
 
     Raises:
         UsageError: A file is not a regular one any more.
-        BackendError: One vanished, or cannot be read or stored; names it.
+        BackendError: A file vanished, or cannot be read or stored; the message names it.
     """
     from aivcs.specs.work_tree import modes_in_index
 
@@ -124,7 +125,7 @@ def read_selection(selection: Selection, digest_all: DigestAll) -> dict[str, lis
 
 
 def digest_files(files: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
-    """Yields the digest of each file, and stores nothing.
+    """Yields the digest of each file without storing it.
 
     Raises:
         BackendError: One cannot be read.
@@ -133,10 +134,10 @@ def digest_files(files: Iterable[BinaryIO]) -> Iterator[ContentDigest]:
 
 
 def digest_part(part: PartOnDisk) -> ContentDigest:
-    """Returns the digest that a part has when it is stored, and stores nothing.
+    """Returns the digest of a part without storing it.
 
     Raises:
-        UsageError: A file is no longer what it was when it was looked for.
+        UsageError: A file is no longer a regular file.
         BackendError: One cannot be read.
     """
     if part.files is None:
@@ -214,7 +215,7 @@ def _shown(path: bytes) -> str:
 
 
 class _NamedFile(io.FileIO):
-    """A file whose name every failure to read it tells, whoever reads it."""
+    """A file whose name is in every error of reading it."""
 
     def __init__(self, fd: int, shown: str) -> None:
         super().__init__(fd)
@@ -234,15 +235,15 @@ class _NamedFile(io.FileIO):
 
 
 def open_regular(path: bytes, name: str | None = None) -> BinaryIO:
-    """Opens a file without being led elsewhere, or kept waiting by what has taken its place.
+    """Opens a regular file, never through a link or blocking on a pipe that replaced it.
 
     Args:
         path: The file.
-        name: What it is called to the user; by default its path.
+        name: The name of the file in messages; by default its path.
 
     Raises:
-        UsageError: It is no regular file.
-        BackendError: It vanished, or cannot be read.
+        UsageError: It is not a regular file.
+        BackendError: The file vanished, or cannot be read.
     """
     shown = _shown(path) if name is None else ascii(name)
     try:

@@ -1,11 +1,11 @@
-"""Patterns of files to leave out, as .gitignore has them (gitignore(5)). No I/O.
+"""Ignore patterns in the syntax of .gitignore (gitignore(5)). No I/O.
 
-A pattern with a slash before its end is relative to the folder of its list, one without fits a name
-at any depth. `*`, `?` and `[…]` stay within a name, `**` stands for any folders. The last pattern
-that fits decides; `!` takes a file back in, unless a folder above it is left out.
+A pattern with a slash before its end is relative to the folder of its list; one without matches a
+name at any depth. `*`, `?` and `[…]` match within a name, `**` matches any folders. The last match
+decides; `!` includes a file again, unless a folder above it is ignored.
 
-Matching takes time in proportion to pattern times path, whatever a pattern looks like: the lists
-come with repositories that anybody may have written.
+Matching takes time in proportion to pattern times path for any pattern, because the lists come with
+repositories of unknown authors.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _NEGATED = re.compile(r"\[\^")
 
 
 class Pattern(NamedTuple):
-    """A line of a list.
+    """A pattern: one line of a list.
 
     Attributes:
-        names: The names of the path that it fits, each with wildcards, `**` for any folders.
-        is_for_folders: Whether it fits folders only.
-        takes_in: Whether what it fits is not left out.
+        names: The names of a path, each with wildcards; `**` matches any folders.
+        is_for_folders: Whether the pattern matches folders only.
+        takes_in: Whether the pattern includes its matches again.
     """
 
     names: tuple[str, ...]
@@ -41,9 +41,9 @@ class IgnoreList(NamedTuple):
     """The patterns of one file.
 
     Attributes:
-        folder: The folder that they are relative to, below the root; empty for the root.
-        patterns: The patterns, in their order.
-        source: What the list is called, for people.
+        folder: The folder that the patterns are relative to, below the root; empty for the root.
+        patterns: The patterns, in order.
+        source: The name of the list in messages.
     """
 
     folder: str
@@ -57,10 +57,10 @@ def parse_patterns(lines: Iterable[str]) -> list[Pattern]:
 
 
 def ignored_by(path: str, lists: Iterable[IgnoreList], *, is_folder: bool) -> str:
-    """Returns the source of the list that leaves a path out; empty if none does.
+    """Returns the source of the list that ignores a path; empty if none does.
 
     Args:
-        path: The path below the root. Whether a folder above it is left out is not looked at.
+        path: The path below the root; folders above it are not considered.
         lists: The lists, strongest last.
         is_folder: Whether the path is of a folder.
     """
@@ -77,7 +77,7 @@ def ignored_by(path: str, lists: Iterable[IgnoreList], *, is_folder: bool) -> st
 
 
 def matches(pattern: Sequence[str], names: Sequence[str]) -> bool:
-    """Tells whether the names of a path are those of a pattern."""
+    """Tells whether the names of a path match a pattern."""
     at = place = 0
     resume: tuple[int, int] | None = None
     while place < len(names):
@@ -120,14 +120,14 @@ def _parse(line: str) -> Pattern | None:
 
 @cache
 def _name(pattern: str) -> Callable[[str], object]:
-    """What tells whether a name fits a pattern without slashes."""
+    """The function that matches names against a pattern without slashes."""
     text = _NEGATED.sub("[!", pattern)
     text = _ESCAPED.sub(lambda found: f"[{found[1]}]" if found[1] in "*?[" else found[1], text)
     return re.compile(translate(text)).match
 
 
 def _below(path: str, folder: str) -> str | None:
-    """A path as it is below a folder; None if it is not below it."""
+    """A path relative to a folder; None if it is not below the folder."""
     if not folder:
         return path
     return path[len(folder) + 1 :] if path.startswith(f"{folder}/") else None

@@ -1,4 +1,4 @@
-"""What an agent is made of: the rules of specs and of folder manifests. No I/O.
+"""The format and the rules of specs and folder manifests. No I/O.
 
 A **spec** is the canonical JSON (`aivcs.codec.canonical_json`) of five texts: the commit of the
 code, and the digests of graph, prompts, tools and config. The digest of these bytes is the spec's
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PARTS = ("graph", "prompts", "tools", "config")
-"""What an agent is made of, besides its code."""
+"""The parts of an agent, besides its code."""
 FIELDS = ("git_sha", *(f"{part}_digest" for part in PARTS))
-"""The members of a spec, in the order in which people are told of them."""
+"""The members of a spec, in the order in which they are shown."""
 MODES = ("644", "755")
 """The permissions that a manifest keeps, as octal digits."""
 MAX_MANIFEST = 64 << 20
@@ -35,26 +35,26 @@ MAX_MANIFEST = 64 << 20
 MAX_SPEC = 1 << 16
 """Bytes of a spec, at most."""
 MAX_COMPONENT = 255
-"""Bytes of a file's or folder's name, at most, as file systems have it."""
+"""Bytes of a file's or folder's name, at most: the limit of file systems."""
 MAX_PATH = 2048
-"""Bytes of a path in a manifest: the folder it is written to has as much again."""
+"""Bytes of a path in a manifest, at most: half of what systems allow, for the folder above it."""
 MAX_DEPTH = 200
-"""Names of a path in a manifest, at most: who walks down there does so by recursion."""
+"""Names of a path in a manifest, at most, because folders are walked by recursion."""
 _BEGINNING = b'{"files":['
-"""What every manifest begins with."""
+"""The first bytes of every manifest."""
 FOLDER, TREE = "folder", "tree"
 """The types of manifests: paths below a folder of the part's name, or below the agent's root."""
 REPOSITORIES = frozenset({".git", ".aivcs"})
-"""Folders that make whoever enters them obey: never part of an agent."""
+"""Repository folders, never part of an agent: git runs hooks in them."""
 
 
 class File(NamedTuple):
     """A file of a manifest.
 
     Attributes:
-        path: Where, below the folder or the root, with `/` between the names.
+        path: The path below the folder or the root, with `/` between the names.
         mode: One of `MODES`.
-        digest: What is in it.
+        digest: The digest of its content.
     """
 
     path: str
@@ -78,10 +78,10 @@ def encode_spec(fields: Mapping[str, str]) -> bytes:
     """Returns the bytes of a spec, whose digest is the spec's.
 
     Args:
-        fields: Some or all of `FIELDS`; what their texts are is the caller's to check.
+        fields: Some or all of `FIELDS`; their values are not checked further.
 
     Raises:
-        SerializationError: There is none, one is no text, or another is among them.
+        SerializationError: There is no field, an unknown field, or a value that is not a string.
     """
     if not fields:
         raise SerializationError("a spec of nothing is none: give at least one part")
@@ -94,7 +94,7 @@ def encode_spec(fields: Mapping[str, str]) -> bytes:
 
 
 def parse_spec(data: bytes) -> dict[str, str] | None:
-    """Returns the members of a spec in the order of `FIELDS`; None if the bytes are no spec."""
+    """Returns the members of a spec in the order of `FIELDS`; None if the bytes are not a spec."""
     if not data.startswith(b"{") or len(data) > MAX_SPEC:
         return None
     try:
@@ -107,7 +107,7 @@ def parse_spec(data: bytes) -> dict[str, str] | None:
 
 
 def part_digest(fields: Mapping[str, str], part: str) -> ContentDigest | None:
-    """Returns the digest of a part; None if the spec has none, or a text that is no digest."""
+    """Returns the digest of a part; None if the spec has no such part, or not a digest for it."""
     try:
         return ContentDigest(fields.get(f"{part}_digest", ""))
     except InvalidDigestError:
@@ -115,7 +115,7 @@ def part_digest(fields: Mapping[str, str], part: str) -> ContentDigest | None:
 
 
 def encode_manifest(files: Iterable[File], type_: str = TREE) -> bytes:
-    """Returns the bytes of a manifest, the same for the same files in whatever order.
+    """Returns the bytes of a manifest, the same for the same files in any order.
 
     Raises:
         SerializationError: A path is not safe, two exclude each other, or there are too many.
@@ -132,15 +132,14 @@ def encode_manifest(files: Iterable[File], type_: str = TREE) -> bytes:
 
 
 def may_be_manifest(beginning: bytes) -> bool:
-    """Tells by its first bytes (64 are enough) whether a blob has to be read to know what it is."""
+    """Tells by its first bytes (64 are enough) whether a blob may be a manifest."""
     return beginning.startswith(_BEGINNING)
 
 
 def parse_manifest(data: bytes) -> Manifest | None:
-    """Returns a manifest, its files in the order of their paths; None if the bytes are none.
+    """Returns a manifest, its files in the order of their paths; None for any other bytes.
 
-    Bytes that have the form of a manifest and break a rule are refused, not taken for a file:
-    somebody means them to be followed.
+    Bytes with the form of a manifest that break a rule are an error, not a plain file.
 
     Raises:
         SerializationError: A path is not safe, two exclude each other, or the order is wrong.
@@ -166,11 +165,11 @@ def parse_manifest(data: bytes) -> Manifest | None:
 
 
 def check_path(path: str) -> None:
-    """Refuses a path that could be written elsewhere than below a folder, or not everywhere.
+    """Requires a path that can be written on every system, and only below a folder.
 
     Raises:
-        SerializationError: It is empty or absolute, has a `.`, `..`, empty or overlong name, a NUL,
-            a name like `.git`, or is not UTF-8.
+        SerializationError: The path is empty or absolute, has a `.`, `..`, empty or overlong name,
+            a NUL, a name like `.git`, or is not UTF-8.
     """
     shown = ascii(path[:100])
     try:
@@ -202,10 +201,10 @@ def check_path(path: str) -> None:
 
 
 def check_files(files: Iterable[File]) -> None:
-    """Refuses files that cannot all be there: the same path twice, or a file that is a folder.
+    """Requires that files can exist together: no path twice, no file that is a folder, too.
 
     Raises:
-        SerializationError: There are two such files, or one has a path or mode that is refused.
+        SerializationError: Two files exclude each other, or a path or mode is not valid.
     """
     paths: set[str] = set()
     for file in files:
@@ -226,7 +225,7 @@ def check_files(files: Iterable[File]) -> None:
 
 
 def _file(entry: object) -> File:
-    """One entry of a manifest; a `TypeError` or `ValueError` if it has another form."""
+    """The file of one manifest entry; raises `TypeError` or `ValueError` for another form."""
     if not isinstance(entry, dict) or entry.keys() != set(File._fields):
         raise TypeError
     if not all(isinstance(text, str) for text in entry.values()):

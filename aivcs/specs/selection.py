@@ -1,7 +1,7 @@
-"""Which files are an agent, and which part of it each one is: named, or found where agents look.
+"""Selects the files of an agent, named or found where agents look, and the part of each.
 
-A part that is said beats one that is told from a path, and of several paths that were named the
-longest counts for a file. Each file keeps its path below the root.
+A named part overrides one derived from a path; of several named paths, the longest counts for a
+file. Each file keeps its path below the root.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from aivcs.specs.work_tree import Found, LeftOut, WorkTree
 
 MAX_UNNAMED = 64 << 20
-"""Bytes of a file that is taken without being named, at most."""
+"""Bytes of a file selected without being named, at most."""
 _MAX_IMPORTING = 1 << 20
-"""Bytes of a file that is searched for imports, at most."""
+"""Bytes of a file searched for imports, at most."""
 _IMPORTING = frozenset({"AGENTS.md", "CLAUDE.md", "GEMINI.md"})
-"""Files in which `@PATH` stands for what is in another file."""
+"""Files in which `@PATH` imports another file."""
 _SETTINGS_OF_AN_AGENT = re.compile(rb"^agent:", re.MULTILINE)
-"""What tells a `config/*.yaml` of mini-swe-agent and SWE-agent from other programs' files."""
-_SHOWN = 5
+"""The beginning of a `config/*.yaml` of mini-swe-agent and SWE-agent, unlike other programs'."""
+_MAX_NAMED = 5
 """Paths that a message names, at most."""
 
 
@@ -37,7 +37,7 @@ class Selection(NamedTuple):
     Attributes:
         root: The root, without links.
         parts: The files of each part that has any, in the order of their paths.
-        left_out: What was met and left out.
+        left_out: The files and folders that were found and left out.
     """
 
     root: bytes
@@ -46,7 +46,7 @@ class Selection(NamedTuple):
 
 
 class _Claim(NamedTuple):
-    """That a file belongs to a part; the greater rank counts."""
+    """A claim that a file belongs to a part; the greater rank wins."""
 
     rank: tuple[int, int]
     part: str
@@ -54,16 +54,16 @@ class _Claim(NamedTuple):
 
 
 class _Claims:
-    """Who says what of which file."""
+    """The claims on each file."""
 
     def __init__(self) -> None:
         self.by_path: dict[str, _Claim] = {}
 
     def add(self, found: Found, part: str, rank: tuple[int, int]) -> None:
-        """Takes a claim, unless a stronger one is there.
+        """Adds a claim, unless the file has a stronger one.
 
         Raises:
-            UsageError: Another one is as strong, and of another part.
+            UsageError: The file has an equally strong claim of another part.
         """
         there = self.by_path.get(found.path)
         if there is not None and there.rank == rank and there.part != part:
@@ -99,16 +99,16 @@ def select(
     """Returns the files of an agent.
 
     Args:
-        tree: Where they are.
-        named: The part, or None where it is to be told, and the path of each file or folder.
-        auto: Whether to take also what lies where agents look.
-        needs_files: Whether no path and no search is an error, rather than an empty selection.
-        folder: What the paths are relative to.
-        home: The user's home, which is nobody's repository.
+        tree: The work tree.
+        named: The path of each named file or folder, with its part, or None to derive the part.
+        auto: Whether to select the files where agents look, too.
+        needs_files: Whether an empty selection is an error if nothing was named or searched.
+        folder: The folder that the paths are relative to.
+        home: The user's home, which is never an agent's repository.
 
     Raises:
-        UsageError: There is nothing, or something cannot be part of a spec.
-        BackendError: Something cannot be read.
+        UsageError: No files were found, or a file cannot be part of a spec.
+        BackendError: A file cannot be read.
     """
     claims = _Claims()
     if auto:
@@ -123,9 +123,9 @@ def select(
         _take(tree, claims, unknown, part, text, folder)
     unknown = [path for path in unknown if path not in claims.by_path]
     if unknown:
-        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
         raise UsageError(
-            f"which part is {', '.join(ascii(path) for path in unknown[:_SHOWN])}{more}? "
+            f"which part is {', '.join(ascii(path) for path in unknown[:_MAX_NAMED])}{more}? "
             f"Say --prompts {unknown[0]!a} (or --tools, --config, --graph), or --exclude it"
         )
     parts = claims.parts()
@@ -140,16 +140,16 @@ def select(
 
 
 def again(tree: WorkTree, parts: Mapping[str, Sequence[str]], home: str) -> Selection:
-    """Returns what lies now where the files of a spec were, and where agents look.
+    """Returns the present files at the paths of a spec's files, and where agents look.
 
     Args:
-        tree: Where.
-        parts: For each part of the spec the paths of its files, which need not be there.
+        tree: The work tree.
+        parts: The paths of the files of each part of the spec, which need not exist.
         home: The user's home.
 
     Raises:
-        UsageError: Something cannot be part of a spec.
-        BackendError: Something cannot be read.
+        UsageError: A file cannot be part of a spec.
+        BackendError: A file cannot be read.
     """
     claims = _Claims()
     if os.fsdecode(tree.root) not in {home, "/"}:
@@ -186,7 +186,7 @@ def _take(
 
 
 def _told(path: str, named: str) -> str | None:
-    """The part that a path speaks of, seen from the folder that was named, or from its own name."""
+    """The part of a path, derived from its place below the named folder, or from its own name."""
     if path != named and named:
         below = path[len(named) + 1 :]
         return part_of(below) or part_by_name(f"{named.rpartition('/')[2]}/{below}")
@@ -194,7 +194,7 @@ def _told(path: str, named: str) -> str | None:
 
 
 def _find(tree: WorkTree, claims: _Claims) -> None:
-    """Claims what lies where agents look, and what that imports."""
+    """Claims the files where agents look, and the files they import."""
     crews: dict[str, list[Found]] = {}
     importing = []
     for found in tree.walk("", strict=False):
@@ -239,7 +239,7 @@ def _claim_unnamed(claims: _Claims, found: Found, part: str) -> None:
 
 
 def _imports(tree: WorkTree, found: Found) -> list[Found]:
-    """The files that a Markdown file imports, as far as they are there and may be kept."""
+    """The files that a Markdown file imports, if they exist and may be part of a spec."""
     from aivcs.specs.work_tree import LeftOut
 
     imported = []

@@ -1,4 +1,4 @@
-"""`aivcs spec`: what an agent is made of, as blobs."""
+"""`aivcs spec`: the parts of an agent as blobs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CHUNK = 1 << 20
 
 
 class Spec(NamedTuple):
-    """A spec as it is stored.
+    """A stored spec.
 
     Attributes:
         digest: Its digest.
@@ -46,7 +46,7 @@ class Spec(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of a spec, as far as it is stored.
+    """A part of a spec, stored or missing.
 
     Attributes:
         name: One of `aivcs.specs.manifest.PARTS`.
@@ -75,16 +75,16 @@ class Part(NamedTuple):
 def create(repo: Repository, selection: Selection, git_sha: str | None = None) -> Spec:
     """Stores the files of an agent, their manifests, and the spec that names these.
 
-    The same files give the same spec: it holds no time, no path above the root, no owner.
+    The same files give the same spec, which holds no time, no path above the root and no owner.
 
     Args:
-        repo: Where to.
+        repo: The repository.
         selection: The files.
         git_sha: The commit of the code, or None.
 
     Raises:
         UsageError: A file cannot be kept.
-        InvalidNameError: The commit is no printable text.
+        InvalidNameError: The commit is not printable text.
         BackendError: A file cannot be read or stored.
     """
     if git_sha is not None:
@@ -110,7 +110,7 @@ def manifests_of(parts: Mapping[str, list[File]]) -> dict[str, bytes]:
 
 
 def require_complete(parts: Collection[str]) -> None:
-    """Refuses a spec that lacks a part.
+    """Requires that a spec has all parts.
 
     Raises:
         UsageError: Names what is missing.

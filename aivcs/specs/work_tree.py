@@ -1,9 +1,10 @@
-"""The files below the root of an agent's repository, as far as a spec may hold them.
+"""Lists the files below the root of an agent's repository that a spec may hold.
 
-Left out are what git ignores, what `.aivcsignore` and the caller exclude, and always `*.local.*`
-and `.env`. Links within the root are followed, and files keep the path of the link; a link out of
-it is refused, since the same repository would be another agent elsewhere. Git is asked what it
-ignores; without git, or outside of its repositories, the `.gitignore` files are read here.
+Files that git ignores, or that `.aivcsignore` or the caller excludes, are left out, and always
+`*.local.*` and `.env`. Links within the root are followed, and files keep the path of the link. A
+link out of the root is an error, since the same repository would be another agent elsewhere. Git
+itself lists the files it ignores; without git, or outside its repositories, the `.gitignore` files
+are read here.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ _GENERATED = frozenset({"node_modules", "__pycache__", ".venv", "venv"})
 _MAX_LIST = 1 << 20
 """Bytes of a list of patterns, at most."""
 _MAX_LINKS = 1000
-"""Links to folders that are followed, at most: each may double what is to be read."""
+"""Links to folders followed, at most: each may double the files to read."""
 _MAX_DEPTH = 250
-"""Folders inside one another that are searched: more than any path in a spec has."""
-_PATIENCE = 60
-"""Seconds that git may take to say what it ignores."""
+"""Depth of folders searched, at most: more than any path in a spec has."""
+_GIT_TIMEOUT_S = 60
+"""Seconds that git may take to list the files it ignores."""
 _OF_A_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
-"""Variables by which a hook of git would send it to another repository than that of the root."""
+"""Variables set in git's hooks that would direct git to another repository than the root's."""
 
 
 class Found(NamedTuple):
     """A file that a spec may hold.
 
     Attributes:
-        path: Where it is below the root, as the system names it.
-        real: Where its bytes are: the target, if the path leads through links.
+        path: The path below the root, in the system's encoding.
+        real: The path of its bytes: the target, if `path` leads through links.
     """
 
     path: str
@@ -53,8 +54,8 @@ class LeftOut(NamedTuple):
     """A file or folder that was left out.
 
     Attributes:
-        path: Where it is below the root.
-        why: By which rule.
+        path: The path below the root.
+        why: The rule that left it out.
     """
 
     path: str
@@ -62,7 +63,7 @@ class LeftOut(NamedTuple):
 
 
 class _Folder(NamedTuple):
-    """A folder to be read: its path, where it really is, and the folders around it."""
+    """A folder to read: its path, its real path, and the folders around it."""
 
     path: str
     real: bytes
@@ -70,7 +71,7 @@ class _Folder(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """An entry of a folder: where it really is, its mode and identity, why it is left out."""
+    """An entry of a folder: its real path, mode and identity, and the rule that leaves it out."""
 
     real: bytes
     mode: int
@@ -84,7 +85,7 @@ class WorkTree:
 
     Attributes:
         root: The root, without links.
-        left_out: What was met so far and left out.
+        left_out: The files and folders found so far and left out.
     """
 
     def __init__(self, root: str, *, store: str, excludes: Sequence[str] = ()) -> None:
@@ -92,11 +93,11 @@ class WorkTree:
 
         Args:
             root: A folder.
-            store: The path of the store, of which nothing is part of an agent.
-            excludes: Patterns as in .gitignore, which come after all others.
+            store: The path of the store, which is never part of an agent.
+            excludes: Patterns as in .gitignore, applied after all others.
 
         Raises:
-            UsageError: The root is no folder.
+            UsageError: The root is not a folder.
         """
         self.root = os.fsencode(os.path.realpath(root))
         if not os.path.isdir(self.root):
@@ -109,14 +110,14 @@ class WorkTree:
         self._links = 0
 
     def locate(self, path: str, folder: str) -> str:
-        """Returns where a path that the user gave is below the root; empty for the root itself.
+        """Returns a path given by the user relative to the root; empty for the root itself.
 
         Args:
             path: The path.
-            folder: What it is relative to, without links.
+            folder: The folder that it is relative to, without links.
 
         Raises:
-            UsageError: It is empty, is no path, or lies elsewhere.
+            UsageError: The path is empty, not valid, or outside the root.
         """
         if not path:
             raise UsageError("a PATH is empty; is a variable unset?")
@@ -136,11 +137,12 @@ class WorkTree:
         )
 
     def find(self, path: str) -> Found | None:
-        """Returns what a path below the root leads to, a file or folder; None if nothing is there.
+        """Returns the file or folder at a path below the root; None if there is none.
 
         Raises:
-            UsageError: It leads out of the root, into the store, or is never part of a spec.
-            BackendError: It cannot be looked at.
+            UsageError: The path leads out of the root or into the store, or is never part of a
+                spec.
+            BackendError: The file system reports an error.
         """
         place = self._place(path)
         try:
@@ -170,13 +172,13 @@ class WorkTree:
 
         Args:
             start: The folder, below the root.
-            strict: Whether all that is there is meant; else only what agents read, and whatever
-                is of no interest to them is passed over.
+            strict: Whether every entry counts; otherwise entries that agents do not read are
+                skipped.
 
         Raises:
-            UsageError: Something that is meant cannot be part of a spec: a pipe, a device, a link
-                out of the root, a repository.
-            BackendError: It cannot be read.
+            UsageError: An entry that counts cannot be part of a spec: a pipe, a device, a link out
+                of the root, a repository.
+            BackendError: An entry cannot be read.
         """
         real = os.path.realpath(self._place(start))
         waiting = [_Folder(start, real, ())]
@@ -191,7 +193,7 @@ class WorkTree:
             waiting += reversed(below)
 
     def is_ignored(self, path: str) -> str:
-        """Returns by which rule a file, or a folder above it, is left out; empty if by none."""
+        """Returns the rule that leaves out a file or a folder above it; empty if none does."""
         names = path.split("/")
         for count in range(1, len(names) + 1):
             why = self._why_not("/".join(names[:count]), is_folder=count < len(names))
@@ -251,7 +253,7 @@ class WorkTree:
         return None
 
     def _look(self, path: str, place: bytes, *, is_meant: bool) -> _Entry:
-        """What stands at a path, or where a link leads; of a link that nobody means, nothing."""
+        """The entry at a path, or at the target of a link; None for a link that does not count."""
         state = os.lstat(place)
         is_link = S_ISLNK(state.st_mode)
         if is_link and not is_meant:
@@ -276,7 +278,7 @@ class WorkTree:
         return _Folder(path, entry.real, (*around, entry.identity))
 
     def _follow(self, path: str, link: bytes) -> bytes:
-        """Where a link leads, which is inside of the root."""
+        """The target of a link, which must be inside the root."""
         real = os.path.realpath(link)
         try:
             os.stat(link)
@@ -292,7 +294,7 @@ class WorkTree:
         return real
 
     def _why_not(self, path: str, *, is_folder: bool) -> str:
-        """By which rule a path is left out, if no folder above it is; empty if by none."""
+        """The rule that leaves out a path itself; empty if none does."""
         name = path.rpartition("/")[2]
         if why := why_never(name):
             return why
@@ -311,7 +313,7 @@ class WorkTree:
         return self.is_ignored(inside) if inside else ""
 
     def _lists_above(self, folder: str, name: str) -> list[IgnoreList]:
-        """The lists of some name that hold in a folder, that of the root first."""
+        """The lists with a file name that apply in a folder, the root's first."""
         known = self._lists.get((folder, name))
         if known is None:
             above = self._lists_above(folder.rpartition("/")[0], name) if folder else []
@@ -328,7 +330,7 @@ class WorkTree:
         return self.root + b"/" + _encoded(path) if path else self.root
 
     def _inside(self, place: bytes) -> str | None:
-        """A path as it is below the root; None if it is not."""
+        """A path relative to the root; None if it is outside."""
         if place == self.root:
             return ""
         root = self.root.rstrip(b"/") + b"/"
@@ -341,8 +343,8 @@ _WHY_GIT = "git ignores it"
 def find_root(folder: str, home: str) -> str:
     """Returns the root of the repository around a folder: the nearest one with `.git` or `.aivcs`.
 
-    A home is no agent's repository, though it may have a store: it and what is above it count only
-    if the folder is it.
+    A home is not an agent's repository, although it may have a store: the home and folders above it
+    count only if they are the folder itself.
     """
     place = folder
     while place not in {home, "/"}:
@@ -353,9 +355,9 @@ def find_root(folder: str, home: str) -> str:
 
 
 def modes_in_index(root: bytes) -> dict[bytes, str] | None:
-    """Returns the modes that git keeps of the files below a root; None where the disk's count.
+    """Returns the file modes that git records below a root; None if the modes on disk count.
 
-    They count where `core.fileMode` is false: the file system does not keep them.
+    Git's count if `core.fileMode` is false, because the file system does not keep modes.
     """
     if _ask_git(root, "config", "--type=bool", "core.fileMode") != b"false\n":
         return None
@@ -368,7 +370,7 @@ def modes_in_index(root: bytes) -> dict[bytes, str] | None:
 
 
 def _ignored_by_git(root: bytes) -> set[bytes] | None:
-    """The paths below a root that git ignores, a folder for all in it; None if git cannot say."""
+    """The paths below a root that git ignores, a folder for all in it; None if git fails."""
     told = _ask_git(
         root, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"
     )
@@ -389,7 +391,7 @@ def _ask_git(root: bytes, *arguments: str) -> bytes | None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=_PATIENCE,
+            timeout=_GIT_TIMEOUT_S,
             env=environment,
         )
     except (OSError, subprocess.SubprocessError):
@@ -400,7 +402,7 @@ def _ask_git(root: bytes, *arguments: str) -> bytes | None:
 
 
 def _read_list(path: bytes) -> list[str]:
-    """The lines of a list of patterns; none if there is no such file."""
+    """The lines of a list of patterns; [] if there is no such file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(fd, "rb") as file:

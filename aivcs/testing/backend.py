@@ -1,4 +1,4 @@
-"""What a backend's driver guarantees (`aivcs.store.driver`), as tests to hold your own to."""
+"""The guarantees of a backend's driver (`aivcs.store.driver`), as tests for your own."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def extend(backend: Backend, count: int = 1, log: str = LOG) -> None:
 
 
 def lines_of(backend: Backend, log: str = LOG, after: Place = START) -> list[bytes]:
-    """The lines of a log behind a place."""
+    """The lines of a log after a place."""
     return [line for line, _ in backend.logs.read(log, after)]
 
 
 def places_of(backend: Backend, log: str = LOG) -> list[Place]:
-    """The places behind the lines of a log."""
+    """The places after the lines of a log."""
     return [place for _, place in backend.logs.read(log)]
 
 

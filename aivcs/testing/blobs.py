@@ -1,4 +1,4 @@
-"""What every `aivcs.CasStore` guarantees."""
+"""The guarantees of every `aivcs.CasStore`, as tests."""
 
 from __future__ import annotations
 

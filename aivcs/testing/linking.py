@@ -20,7 +20,7 @@ def body_of(line: bytes) -> bytes:
 
 
 def hash_of(line: bytes) -> str:
-    """Returns the hash that a line bears."""
+    """Returns the hash in a line."""
     link = json.loads(line)["hash"]
     assert isinstance(link, str)
     return link

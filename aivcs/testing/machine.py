@@ -51,7 +51,7 @@ class Stores(NamedTuple):
 
 
 class ModelRun:
-    """What a run is, in plain Python.
+    """The model of a run, in plain Python.
 
     Attributes:
         ids: Its id in each backend.
@@ -94,7 +94,7 @@ class ModelRun:
 
 
 class Element(NamedTuple):
-    """What is on the stack of a name."""
+    """The model of a name's stack."""
 
     target_seq: int
     spec: ContentDigest
@@ -119,7 +119,7 @@ class ModelReleases:
 
     @property
     def live_seq(self) -> int:
-        """The seq of the newest entry that is no mark; 0 without one."""
+        """The seq of the newest release; 0 without one."""
         return max((seq for seq, entry in enumerate(self.entries, 1) if entry), default=0)
 
     def promote(self, spec: ContentDigest, label: str | None, expect: object) -> None:
@@ -536,7 +536,7 @@ def _is_retry(event: RunEvent, stored: RunEvent) -> bool:
 
 
 def _live(model: ModelReleases, expect: Any) -> Any:
-    """What "live" and "live seq" mean at this moment."""
+    """The present values of "live" and "live seq"."""
     if expect == "live":
         return model.stack[-1].spec if model.stack else "none"
     if expect == "live seq":
@@ -566,7 +566,7 @@ def _wanted(model: ModelReleases) -> list[tuple[object, ...]]:
 
 
 def _outcome(call: Callable[[], object]) -> object:
-    """What a call returns, or the type of what it raises."""
+    """The result of a call, or the type of its exception."""
     try:
         return call()
     except StorageError as error:

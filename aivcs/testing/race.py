@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Outcomes(Generic[T]):
-    """What the calls of a race returned, and what they raised.
+    """The results and the exceptions of the calls of a race.
 
     Attributes:
         returned: The values, in the order of the calls' numbers.

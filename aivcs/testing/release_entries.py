@@ -1,4 +1,4 @@
-"""What every `aivcs.ReleaseRegistry` guarantees besides the stack: blocks, evidence, signatures.
+"""The guarantees of every `aivcs.ReleaseRegistry` for blocks, evidence and signatures, as tests.
 
 A part of `ReleaseRegistryContract`, which has the fixtures.
 """
@@ -54,7 +54,7 @@ uaqbFOLVA7VX4WI4zIMZ1DSft3vwqEpNVSMNwE
 """
 """Made by `ssh-keygen -Y sign -n aivcs-release@v1`, of nothing in particular."""
 FINGERPRINT = "SHA256:cgGwdP1DrxW8v1y8Imaxidg0k3SnTkhUT2GvxTQ+5kA"
-"""What `ssh-keygen -l` says of its key."""
+"""The fingerprint of its key, as `ssh-keygen -l` writes it."""
 
 
 def lines_of(rewrite: Rewrite, name: str = "bot") -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def plan(
     *args: Any,
     **terms: Any,
 ) -> ReleaseChange:
-    """What a plan makes of a view of a log; nothing is appended."""
+    """The change that a plan makes of a view of a log; appends nothing."""
     with registry.view(name) as view:
         return make(view, *args, **terms)
 

@@ -1,4 +1,4 @@
-"""What every `aivcs.ReleaseRegistry` guarantees."""
+"""The guarantees of every `aivcs.ReleaseRegistry`, as tests."""
 
 from __future__ import annotations
 

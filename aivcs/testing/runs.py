@@ -1,4 +1,4 @@
-"""What every `aivcs.RunLedger` guarantees."""
+"""The guarantees of every `aivcs.RunLedger`, as tests."""
 
 from __future__ import annotations
 
@@ -1305,7 +1305,7 @@ def read(rewrite: Rewrite, name: str) -> list[bytes]:
 
 
 def _outcome(record: RunRecord) -> str:
-    """What `iter_outcomes` says of a run, as text that can be sorted."""
+    """An item of `iter_outcomes` as text that can be sorted."""
     duration = record.summary.duration_ms if record.summary else None
     return repr((record.metadata.agent_name, record.status, record.created_at, duration))
 

@@ -1,1 +1,1 @@
-"""What events mean: tool calls, timelines, secrets in them, and whether their process lives."""
+"""The meaning of events: tool calls, timelines, secrets, and the process that records them."""

@@ -1,15 +1,14 @@
-"""Which runs are orphans: the rules by which a run may be ended for those who left it. No I/O.
+"""Decides which RUNNING runs are orphans, whose process is gone. No I/O.
 
-A run is an orphan for certain if its owner is gone, and that is believed only where it is proven:
+The owner of a run is gone only if that is proven:
 
-- the owner was on this machine, and the machine has been started anew since;
-- or the owner is of this start of this host and of this counting of processes, and its number is
-  free, or belongs to a process that started at another time, or to one that has ended and was not
-  waited for.
+- the owner was on this machine, and the machine has been rebooted since;
+- or the owner belongs to this boot and this pid namespace, and its pid is free, or belongs to a
+  process that started at another time, or to a zombie.
 
-Everything else proves nothing: another host, another container, a run without an owner. Such a run
-is left alone unless a person names it, or says how old is old enough. A run whose owner is alive is
-left alone whatever anybody says.
+Nothing else is a proof: another host, another container, a run without an owner. Such a run is left
+alone unless a person names it or gives an age limit. A run whose owner is alive is always left
+alone.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
     from aivcs.model.timestamp import Timestamp
 
 ALIVE = "alive"
-"""The owner is there."""
+"""The owner exists."""
 GONE = "gone"
-"""The owner is not there any more and cannot come back."""
+"""The owner has ended."""
 UNKNOWN = "unknown"
-"""Nothing can be proven."""
+"""Neither can be proven."""
 
 
 class Place(Record):
-    """Where somebody who judges is; the fields are as those of `RunOwner`."""
+    """The host, boot and pid namespace of the judging process; fields as in `RunOwner`."""
 
     __slots__ = ("host", "machine_id", "boot_id", "pid_namespace")  # noqa: RUF023 as RunOwner
     host: str
@@ -52,12 +51,12 @@ class Place(Record):
 
 
 class Process(Record):
-    """A process that there is under some number.
+    """An existing process.
 
     Attributes:
-        start_time: When it started, in clock ticks since the machine did, whatever the time
-            namespace; None if that cannot be seen.
-        is_over: Whether it has ended, and is only kept until its parent takes notice.
+        start_time: The time it started, in clock ticks since boot, whatever the time namespace;
+            None if unknown.
+        is_over: Whether it is a zombie: ended, but not yet waited for by its parent.
     """
 
     __slots__ = ("start_time", "is_over")  # noqa: RUF023 as one reads them
@@ -70,11 +69,11 @@ class Process(Record):
 
 
 class Verdict(Record):
-    """What is known of an owner, or what is to be done with a run, and why.
+    """The state of an owner, or the action for a run, with the reason.
 
     Attributes:
-        what: The answer.
-        reason: Why, as the end of a sentence.
+        what: The state or action.
+        reason: The reason, as the end of a sentence.
     """
 
     __slots__ = ("what", "reason")  # noqa: RUF023 as one reads them
@@ -90,9 +89,9 @@ def judge_owner(owner: RunOwner, here: Place, process: Process | None) -> Verdic
     """Returns whether an owner is `ALIVE`, `GONE` or `UNKNOWN`.
 
     Args:
-        owner: Who is looked for.
-        here: Where this is asked.
-        process: The process that has the owner's number here and now, or None if none has it.
+        owner: The owner of a run.
+        here: The place of the judging process.
+        process: The process that has the owner's pid here and now, or None.
     """
     who = f"process {owner.pid} on {owner.host}"
     if owner.boot_id is None or here.boot_id is None:
@@ -118,9 +117,9 @@ def judge_owner(owner: RunOwner, here: Place, process: Process | None) -> Verdic
 
 
 REAP = "reap"
-"""The run is an orphan: to be ended."""
+"""The run is an orphan and is to be ended."""
 LEAVE = "leave"
-"""The run is to be left as it is."""
+"""The run is to be left alone."""
 
 
 def judge_run(
@@ -133,11 +132,11 @@ def judge_run(
     """Returns whether to `REAP` a run that is RUNNING, or to `LEAVE` it.
 
     Args:
-        owner: What `judge_owner` says, or None for a run without an owner.
+        owner: The result of `judge_owner`, or None for a run without an owner.
         is_named: Whether a person named the run.
-        last_sign: When it was last heard of; needed only with `older_than`.
-        older_than: What was last heard of before this is old enough, proof or not; None if nothing
-            is. A run that is named must be so old too.
+        last_sign: The time of the run's last sign of life; needed only with `older_than`.
+        older_than: A run without a sign of life since this time is old enough, without a proof; a
+            named run must be that old, too. None for no age limit.
     """
     if owner is not None and owner.what == ALIVE:
         return Verdict(LEAVE, owner.reason)

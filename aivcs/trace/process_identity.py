@@ -1,7 +1,7 @@
-"""What the system says of a process: who it is, and whether it is there.
+"""Reads from /proc whether a process exists, and its identity.
 
-Read from /proc, as Linux has it. Where there is none, or where it shows the processes of another
-container, everything that could prove something is None. Nothing here decides anything.
+On systems without /proc, or where it shows the processes of another container, every field that
+could prove something is None. `aivcs.trace.liveness` judges by these fields.
 """
 
 import os
@@ -18,7 +18,7 @@ _SALT = b"aivcs owner of a run\n"
 
 
 def owner_of(pid: int) -> RunOwner:
-    """Returns a process of this system as the owner of a run.
+    """Returns the identity of a process of this system, as the owner of a run.
 
     Raises:
         UsageError: There is no such process.
@@ -38,7 +38,7 @@ def owner_of(pid: int) -> RunOwner:
 
 
 def here() -> "Place":
-    """Returns where this process is."""
+    """Returns the host, boot and pid namespace of this process."""
     from aivcs.trace.liveness import Place
 
     return Place(
@@ -50,40 +50,39 @@ def here() -> "Place":
 
 
 def find_process(pid: int) -> "Process | None":
-    """Returns the process that has a number here and now, or None if none has it."""
+    """Returns the process with a pid here and now, or None."""
     from aivcs.trace.liveness import Process
 
     stat = _read(f"/proc/{pid}/stat") if _is_proc_ours() else ""
     if stat:
         start_time, is_over = _state(stat)
         return Process(start_time, is_over=is_over)
-    # The processes of others may be hidden (the option hidepid of /proc): they exist all the same.
+    # The processes of other users may be hidden (option hidepid of /proc) but exist.
     return Process(None) if _exists(pid) else None
 
 
 def parse_stat(text: str) -> "tuple[int, bool]":
-    """Returns from /proc/PID/stat when a process started, in clock ticks, and whether it is over.
+    """Returns start time in clock ticks, and whether the process is over, from /proc/PID/stat.
 
-    A process whose first thread has ended shows as a zombie though others go on (proc(5)): it is
-    over only when it is the last one.
+    A process whose first thread has ended shows as a zombie although other threads run (proc(5)):
+    it is over only if no other thread is left.
     """
-    # Its name may hold spaces and parentheses; behind the last one come fields 3, 4, 5 …
+    # The name may hold spaces and parentheses; after the last parenthesis come fields 3, 4, 5 …
     fields = text.rpartition(")")[2].split()
     return int(fields[19]), fields[0] in {"Z", "X", "x"} and int(fields[17]) <= 1
 
 
 def _state(stat: str) -> "tuple[int | None, bool]":
-    """As `parse_stat`, in ticks as the machine itself counts them, which is None if not known."""
+    """The result of `parse_stat` in ticks since boot outside time namespaces; None if unknown."""
     start_time, is_over = parse_stat(stat)
     offset = _boot_offset()
     return None if offset is None else start_time - offset, is_over
 
 
 def _boot_offset() -> "int | None":
-    """Clock ticks that this time namespace adds to the time since the machine started.
+    """Clock ticks that this time namespace adds to the time since boot; None if unknown.
 
-    What /proc says of a process counts in the namespace of whoever reads it (time_namespaces(7)).
-    None if it is not known.
+    /proc gives start times in the time namespace of the reader (time_namespaces(7)).
     """
     try:
         with open("/proc/self/timens_offsets", "rb", buffering=0) as file:
@@ -113,7 +112,7 @@ def _exists(pid: int) -> bool:
 
 
 def _is_proc_ours() -> bool:
-    """Whether /proc counts processes as this one does; in a container it may be the host's."""
+    """Whether /proc shows this pid namespace; in a container it may show the host's."""
     try:
         return os.readlink("/proc/self") == str(os.getpid())
     except OSError:
@@ -136,9 +135,9 @@ def _boot_id() -> "str | None":
 
 
 def _machine_id() -> "str | None":
-    """A text that only this machine has, from the one of machine-id(5), which is nobody's business.
+    """An id of this machine: a hash of machine-id(5), which must not be exposed itself.
 
-    Half a digest long, so that nobody takes it for that of a blob.
+    Half as long as a digest, so that it is never taken for a reference to a blob.
     """
     text = _read("/etc/machine-id").strip()
     if len(text) != 32:

@@ -1,9 +1,8 @@
-"""Secrets out of what is recorded: the values of variables that are named like secrets.
+"""Masks secrets in recorded data: the values of environment variables named like secrets. No I/O.
 
-No I/O. URLs with a password are secrets, whatever their variable is named. What is masked is every
-byte of every occurrence of a value, as it stands in the variable; where occurrences overlap, all of
-them together. A value that is encoded (base64, percent signs, escaped in JSON), cut, or otherwise
-transformed is another value, and is not recognised.
+URLs with a password are secrets, whatever the name of their variable. Every byte of every
+occurrence of a value is masked, also where occurrences overlap. A value that is encoded (base64,
+percent signs, JSON escapes), cut or otherwise transformed is not recognised.
 """
 
 TYPE_CHECKING = False
@@ -16,19 +15,17 @@ PATTERNS = (
     "*_DSN", "*_CREDENTIAL", "*_CREDENTIALS", "DATABASE_URL", "*_DATABASE_URL",
     "*_CONNECTION_STRING", "*_WEBHOOK", "*_WEBHOOK_URL", "*_JWT", "*_COOKIE",
 )  # fmt: skip
-"""Names of variables whose values are secrets; `*` stands for any text, also for none."""
+"""Patterns of names of variables whose values are secrets; `*` matches any text, also none."""
 MIN_LENGTH = 8
-"""Bytes of a secret, at least: what is shorter stands everywhere without being one."""
+"""Bytes of a secret, at least: a shorter value occurs everywhere without being a secret."""
 
 
 def find_secrets(environment: "Mapping[str, str]", patterns: "Iterable[str]") -> "dict[bytes, str]":
-    """Returns the secrets among some variables, with the name of each.
+    """Returns the secrets among environment variables, each with the name of its variable.
 
-    Besides the values of variables that are named so, these are URLs with a password, whatever the
-    variable is named, and the password by itself.
-
-    White space around a value is no part of the secret: programs strip it. Whether letters are
-    capital makes no difference to a pattern.
+    These are the values of variables whose name matches a pattern, in any case; and, whatever the
+    name, URLs with a password, and the password by itself. White space around a value does not
+    count, because programs strip it.
     """
     wanted = [pattern.upper().split("*") for pattern in patterns]
     secrets: dict[bytes, str] = {}
@@ -47,15 +44,15 @@ def find_secrets(environment: "Mapping[str, str]", patterns: "Iterable[str]") ->
 
 
 class _Secret:
-    """A secret as it is looked for in one stream, in time that grows with the stream alone.
+    """A search for one secret in a stream, in time linear in the length of the stream.
 
-    Where a secret repeats itself, or nearly, there may be an occurrence or a beginning of one at
-    every byte, and comparing each would take the length of the secret times that of the stream. So
-    its borders are used, the beginnings that it also ends with (Knuth, Morris and Pratt, 1977).
+    A secret that repeats itself may begin at every byte of the stream, and comparing each time
+    would take the product of both lengths. So the search uses its borders, the prefixes that are
+    also suffixes (Knuth, Morris and Pratt, 1977).
 
     Attributes:
-        value: Its bytes.
-        name: Of the variable.
+        value: The bytes of the secret.
+        name: The name of its variable.
     """
 
     __slots__ = ("_begun", "_borders", "_head", "name", "value")
@@ -68,11 +65,11 @@ class _Secret:
         self._borders: list[int] = []
 
     def begun(self, data: bytes, new: int) -> int:
-        """How many bytes at the end of some data it begins with; not all of its bytes.
+        """The number of bytes at the end of the data that are a proper prefix of the secret.
 
         Args:
-            data: The stream as it was given before, from somewhere on, and what is new.
-            new: Bytes that are.
+            data: The last bytes of the stream so far, ending in the new ones.
+            new: The number of new bytes.
         """
         value = self.value
         begun, at = self._begun, len(data) - new
@@ -100,7 +97,7 @@ class _Secret:
         return begun
 
     def occurrences(self, data: bytes, end: int) -> "Iterator[tuple[int, int]]":
-        """Where it is in some data, if it begins before `end`; overlapping ones may come as one."""
+        """The ranges of the secret that begin before `end`; overlapping ones may be joined."""
         length = len(self.value)
         limit = end + length - 1
         begin = data.find(self.value, 0, limit)
@@ -121,7 +118,7 @@ class _Secret:
 
     @property
     def borders(self) -> "list[int]":
-        """For each number of its first bytes, how many of these are the longest border."""
+        """The length of the longest border of each prefix of the secret."""
         if not self._borders:
             borders, border = [0, 0], 0
             for byte in self.value[1:]:
@@ -134,9 +131,9 @@ class _Secret:
 
 
 class Redactor:
-    """Masks secrets in a stream that comes in pieces, wherever these are cut.
+    """Masks secrets in a stream given in pieces.
 
-    Together the results are what they would be for the whole stream in one piece.
+    The concatenated results are the same, wherever the stream is cut.
     """
 
     __slots__ = ("_carry", "_covered", "_secrets")
@@ -145,16 +142,16 @@ class Redactor:
         """Begins a stream.
 
         Args:
-            secrets: The names by the secrets; none of these is empty.
+            secrets: The names of variables by their secrets, which are not empty.
         """
-        # The longest first, so that of several at one place it is the longest that is named.
+        # The longest first, so that the mask names the longest of several at one place.
         ordered = sorted(secrets.items(), key=lambda secret: (-len(secret[0]), secret[1]))
         self._secrets = [_Secret(value, name) for value, name in ordered]
         self._carry = b""
         self._covered = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Takes what the stream goes on with; returns, masked, what can be told by now."""
+        """Takes the next piece; returns the masked bytes that are certain by now."""
         new = len(data)
         data = self._carry + data
         # What a secret may begin with is not settled yet.
@@ -162,11 +159,11 @@ class Redactor:
         return self._mask(data, len(data) - waiting)
 
     def end(self) -> bytes:
-        """Returns what is left."""
+        """Returns the rest of the stream, masked."""
         return self._mask(self._carry, len(self._carry))
 
     def _mask(self, data: bytes, end: int) -> bytes:
-        """Masks data up to an end, and keeps the rest; `_covered` bytes of that are masked yet."""
+        """Masks data up to an end, and keeps the rest with `_covered` bytes still to be masked."""
         found: dict[int, tuple[int, str]] = {}
         for secret in self._secrets:
             for begin, stop in secret.occurrences(data, end):
@@ -205,7 +202,7 @@ def _password_in(value: bytes) -> bytes:
 
 
 def _fits(name: str, parts: "list[str]") -> bool:
-    """Whether a name is these parts, with any text between them."""
+    """Whether a name consists of these parts, in order, with any text between them."""
     first, *rest = parts
     if not rest:
         return name == first

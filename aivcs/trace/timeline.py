@@ -1,21 +1,21 @@
-"""What a run did, as steps that a person can follow: the rule, without I/O.
+"""Turns the events of a run into steps that a person can follow. No I/O.
 
-Kinds of events are free text, so a step is judged by what its event says, not by a list of kinds:
+Kinds of events are free text, so a step is classified by its payload, not by a list of kinds:
 
 - a **call** names a tool (`tool_name`, `tool`, …) in an event whose kind begins something
   (`tool_called`, `tool_use`, `tool.started`); it lasts until the event that gives its **result**
-  (`tool_returned`, `tool_result`, `tool_failed`): the one that bears the same id of the call, or,
-  where no ids are given, the next one of the same tool;
-- an event that has both the parameters of a tool and what came of it is a whole call;
-- a **message** has a `role`; it is a person's, a model's, a system's;
+  (`tool_returned`, `tool_result`, `tool_failed`): the one with the same id of the call or, without
+  ids, the next one of the same tool;
+- an event that has both the parameters and the result of a tool is a whole call;
+- a **message** has a `role`: a person's, a model's, a system's;
 - anything else is shown by its kind and the members of its payload.
 
-A call lasts from its event to that of its result. Any other step is taken to have begun with the
-event before it, and to be over with its own: for a model's message that is how long one waited for
-it. If a payload says how long something took, that counts, from the time of its event on.
+A call lasts from its event to that of its result. Any other step lasts from the event before it to
+its own: for a model's message, that is the time one waited for it. A duration in the payload
+overrides this and counts from the time of the event.
 
-Steps come in the order of their beginnings. No more than `WINDOW` of them are held back for a
-result that is still to come, and no payload is kept, so memory does not grow with the run.
+Steps are yielded in the order of their beginnings. At most `WINDOW` of them are held back for a
+result still to come, and no payload is kept, so memory does not grow with the run.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunEvent
 
 WINDOW = 512
-"""Steps that are held back, at most, while a call is without its result."""
+"""Steps held back, at most, while a call waits for its result."""
 BRIEF = 600
-"""Characters of a text that are kept, at most."""
+"""Characters of a text kept in a step, at most."""
 CALL, RESULT, MESSAGE, OTHER = "call", "result", "message", "other"
-"""What a step is. A result is a step of its own only where its call is not to be found."""
+"""The kinds of steps. A result is a step of its own only if its call is not found."""
 
 _WORDS = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _BEGINS = frozenset(
@@ -61,26 +61,26 @@ _CONTENT = ("content", "text", "message", "gen_ai.output")
 _CODES = ("exit_code", "returncode", "exit_status")
 _SAYS_TROUBLE = (*_CODES, "error", "is_error", "status", "stderr", "message")
 _TOOK = {"duration_ms": 1e3, "duration_s": 1e6, "execution_time_s": 1e6, "elapsed_ms": 1e3}
-"""Members by which a payload says how long something took, and their unit in microseconds."""
+"""Members that hold a duration, each with its unit in microseconds."""
 _KNOWN = frozenset((*_TOOL, *_ID, *_TOOK, "step", "role", "name"))
-"""Members that say what a call or a message is or took, which is shown apart."""
+"""Members that are shown separately: names, ids, durations and the like."""
 
 
 class Step:
-    """One thing that a run did.
+    """A step of a run.
 
     Attributes:
         what: `CALL`, `RESULT`, `MESSAGE` or `OTHER`.
-        seq: The seq of the event it begins with.
+        seq: The seq of its first event.
         kind: The kind of that event.
         name: The tool, the role, or else the kind.
-        at: When it began, in microseconds since 1970.
-        took: How long it took in microseconds, or None where nothing says so.
-        text: How its content or its parameters begin, in one line; what `error` says left out.
-        size: The bytes of all of that, in UTF-8.
-        result: How the result of a call begins, in one line; None without a result.
-        result_size: The bytes of all of that.
-        error: What went wrong, in one line; None if nothing did.
+        at: The time it began, in microseconds since 1970.
+        took: Its duration in microseconds, or None if unknown.
+        text: The beginning of its content or parameters, on one line, without `error`.
+        size: The size of the whole content or parameters, in bytes of UTF-8.
+        result: The beginning of a call's result, on one line; None without a result.
+        result_size: The size of the whole result, in bytes of UTF-8.
+        error: The error, on one line, or None.
     """
 
     __slots__ = (
@@ -115,8 +115,8 @@ def steps(events: Iterable[RunEvent], *, window: int = WINDOW) -> Iterator[Step]
 
     Args:
         events: Its events, ordered by seq.
-        window: How many steps may wait for a call's result; a call that has to wait longer is
-            yielded as it is, and its result, when it comes, as a step of its own.
+        window: The number of steps that may wait for a call's result; a call that would wait longer
+            is yielded without it, and its result later as a step of its own.
     """
     waiting: deque[Step] = deque()
     calls = _OpenCalls()
@@ -145,7 +145,7 @@ def steps(events: Iterable[RunEvent], *, window: int = WINDOW) -> Iterator[Step]
 
 
 class _OpenCalls:
-    """The calls that wait for their results, by the id of the call, else by the tool."""
+    """The calls that wait for their results, by the id of the call or else by the tool."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], deque[Step]] = {}
@@ -157,7 +157,7 @@ class _OpenCalls:
         self._keys[step.seq] = key
 
     def take(self, payload: dict[str, Any], tool: str) -> Step | None:
-        """The call that a result belongs to, which then waits no more."""
+        """Removes and returns the call that a result belongs to, or None."""
         key = self._key(payload, tool)
         # A tool may leave out the id that its call was given, but never gets another's result.
         for candidate in (key, ("tool", tool)) if key[0] == "id" else (key,):
@@ -180,7 +180,7 @@ class _OpenCalls:
 
 
 def _judge(kind: str, payload: dict[str, Any]) -> tuple[str, str]:
-    """What an event is, and of which tool."""
+    """The kind of step that an event is, and its tool."""
     words = {word.lower() for word in _WORDS.split(kind)}
     is_of_tool = bool(words & {"tool", "function"})
     tool = _first(payload, (*_TOOL, "name") if is_of_tool else _TOOL)
@@ -196,7 +196,7 @@ def _judge(kind: str, payload: dict[str, Any]) -> tuple[str, str]:
 
 
 def _step(event: RunEvent, what: str, tool: str) -> Step:
-    """What there is to show of one event."""
+    """The step for one event."""
     payload = event.payload
     if not isinstance(payload, dict):
         step = Step(event, what, event.kind)
@@ -268,7 +268,7 @@ def _is_trouble(kind: str, payload: dict[str, Any]) -> bool:
 
 
 def _complaint(payload: dict[str, Any]) -> str:
-    """What an event says went wrong, with the exit code if it was one."""
+    """The error that a payload reports, with the exit code if there is one."""
     error = payload.get("error")
     if isinstance(error, dict):
         error = error.get("message", error)
@@ -282,7 +282,7 @@ def _complaint(payload: dict[str, Any]) -> str:
 
 
 def _stated(payload: dict[str, Any]) -> int | None:
-    """How many microseconds a payload says that it took."""
+    """The duration in a payload, in microseconds, or None."""
     for name, unit in _TOOK.items():
         value = payload.get(name)
         if isinstance(value, (int, float)) and 0 <= value < 1e12:
@@ -291,7 +291,7 @@ def _stated(payload: dict[str, Any]) -> int | None:
 
 
 def _first(payload: dict[str, Any], names: Iterable[str]) -> Any:
-    """The first of some members that is there and not null."""
+    """The first of some members that is present and not null."""
     return next((payload[name] for name in names if payload.get(name) is not None), None)
 
 
@@ -321,7 +321,7 @@ def _parsed(value: Any) -> Any:
 
 
 def _brief(value: Any) -> tuple[str, int]:
-    """How a value begins, in one line of `BRIEF` characters at most, and its size in bytes."""
+    """The beginning of a value, on one line of at most `BRIEF` characters, and its byte size."""
     if isinstance(value, str):
         return _one_line(value), len(value.encode())
     text = encode_trusted(value)
@@ -340,7 +340,7 @@ def _brief(value: Any) -> tuple[str, int]:
 
 
 def _word(value: Any) -> str:
-    """A member's value, with quotes only where they tell something."""
+    """A member's value, with quotes only where they are needed."""
     if isinstance(value, str):
         if value.isprintable() and value and " " not in value and value[0] not in "[{\"'":
             return value[:BRIEF]

@@ -1,9 +1,9 @@
-"""What an agent called in one run and in another: which calls came, went, moved or changed. No I/O.
+"""Compares the tool calls of two runs: added, removed, moved and changed calls. No I/O.
 
-Calls are aligned by the names of their tools, as many as can be without changing the order
-(`aivcs.compare.alignment`). What is left over on both sides with the same name has moved; the rest
-was added or removed. So how many calls of a tool were added or removed is the difference of how
-often it was called, whichever of several alignments was found.
+Calls are aligned by the names of their tools, as many as possible without changing the order
+(`aivcs.compare.alignment`). Calls left over on both sides with the same name have moved; the rest
+were added or removed. So the number of added or removed calls of a tool is the difference of its
+numbers of calls, whichever of several alignments was found.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunEvent
 
 KIND = "tool_called"
-"""The kind of events that are calls of tools."""
+"""The kind of events that are tool calls."""
 IDS = frozenset({"tool_call_id", "call_id", "tool_use_id", "agent_id", "parent_tool_use_id"})
 """Members that identify one call, new in every run: not parameters."""
 SAME, CHANGED, MOVED, ADDED, REMOVED = "same", "param_changed", "reordered", "added", "removed"
-"""What became of a call."""
+"""The kinds of steps of a comparison."""
 
 
 class Call(NamedTuple):
-    """A call of a tool.
+    """A tool call.
 
     Attributes:
-        seq: Of its event.
-        tool: The tool's name; empty where the event names none.
-        parameters: The other members of its payload; a payload that is no object as it is.
+        seq: The seq of its event.
+        tool: The tool's name; empty if the event names none.
+        parameters: The other members of the payload, or a payload that is not an object.
     """
 
     seq: int
@@ -46,9 +46,9 @@ class Step(NamedTuple):
 
     Attributes:
         kind: `SAME`, `CHANGED`, `MOVED`, `ADDED` or `REMOVED`.
-        a: The call in A; None where it was added.
-        b: The call in B; None where it was removed.
-        changes: What differs between their parameters.
+        a: The call in A; None if it was added.
+        b: The call in B; None if it was removed.
+        changes: The differences of their parameters.
     """
 
     kind: str
@@ -87,10 +87,9 @@ def calls_in(events: Iterable[RunEvent], ignored: frozenset[str] = frozenset()) 
 
 
 def compare_calls(a: list[Call], b: list[Call]) -> list[Step]:
-    """Returns all calls of both runs, each pair once, in the order of A and, between, of B.
+    """Returns all calls of both runs, each pair once, in the order of A and, in between, of B.
 
-    A call that moved stands where it is in B; it is a pair of two that have the same parameters, as
-    far as there are such.
+    A moved call has its place in B; moved calls with the same parameters are paired first.
     """
     keys_a, keys_b = _keys(a), _keys(b)
     pairs = _prefer_equal(align([c.tool for c in a], [c.tool for c in b]), keys_a, keys_b)
@@ -113,7 +112,7 @@ def compare_calls(a: list[Call], b: list[Call]) -> list[Step]:
 
 
 def _keys(calls: list[Call]) -> list[Hashable]:
-    """What is equal for calls of the same tool with the same parameters."""
+    """Keys that are equal for calls of one tool with the same parameters."""
     return [(call.tool, comparable(call.parameters)) for call in calls]
 
 

@@ -48,7 +48,7 @@ def test_rules_are_set_read_listed_and_unset(aivcs):
     [
         ("policy.bot.require_run", "3", "there is no rule 'require_run'; did you mean"),
         ("policy.bot.require_runs", "three", "policy.bot.require_runs must be a number of runs"),
-        ("policy.b[o]t.require_runs", "3", "fits no release name"),
+        ("policy.b[o]t.require_runs", "3", "matches no release name"),
         ("policy.bot", "3", "write policy.NAME.RULE"),
         ("policy.", "3", "write policy.NAME.RULE"),
         ("policy..require_runs", "3", "write policy.NAME.RULE"),

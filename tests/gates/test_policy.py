@@ -94,11 +94,11 @@ class TestRefusals:
             ({"bot": 3}, "file0: policy.bot is no table"),
             ({"bot": {"require_rums": 3}}, "file0: policy.bot: there is no rule 'require_rums'"),
             ({"bot": {"require_runs": "3"}}, r"file0: policy.bot.require_runs must be a number"),
-            ({"": {}}, "fits no release name"),
-            ({"[ab]": {}}, "fits no release name"),
-            ({"bot ": {}}, "fits no release name"),
-            ({"b\x1bt": {}}, r"'b\\x1bt' fits no release name"),
-            ({"*" * 201: {}}, "fits no release name"),
+            ({"": {}}, "matches no release name"),
+            ({"[ab]": {}}, "matches no release name"),
+            ({"bot ": {}}, "matches no release name"),
+            ({"b\x1bt": {}}, r"'b\\x1bt' matches no release name"),
+            ({"*" * 201: {}}, "matches no release name"),
         ],
     )
     def test_hold_for_every_name_so_that_no_mistake_is_passed_over(self, table, complaint):

@@ -20,7 +20,7 @@ _SEMVER = re.compile(
     r"(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?"
     r"(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
 )
-"""Semantic Versioning 2.0.0, from its grammar: a leading v is no part of a version."""
+"""Semantic Versioning 2.0.0, from its grammar, which has no leading v."""
 
 
 def is_semver(label: str) -> bool:

@@ -1,4 +1,4 @@
-"""`require_notes = true`: a text that says why."""
+"""`require_notes = true`: notes that give the reason for a release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`unique_label = true`: a label that no other spec has borne under the name."""
+"""`unique_label = true`: a label that no other spec has had under the name."""
 
 from __future__ import annotations
 
