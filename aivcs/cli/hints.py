@@ -61,10 +61,12 @@ def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError
     """Names completed runs that could be evidence, where a promotion lacked evidence."""
     from aivcs.cli.parse.dispatch import parse
     from aivcs.model.run import RunStatus
+    from aivcs.policy.proposal import RUNS
+    from aivcs.policy.registry import RULES
 
-    failed = {verdict.rule for verdict in error.verdicts if not verdict.ok}
+    failed = (RULES[verdict.rule] for verdict in error.verdicts if not verdict.ok)
     call = parse(context.arguments)
-    if not failed & {"require_runs", "require_event"} or call is None or "spec" not in call[2]:
+    if not any(rule.needs == RUNS for rule in failed) or call is None or "spec" not in call[2]:
         return ""
     digest = repo.resolve_spec(call[2]["spec"], allow_missing=True)
     named = {repo.resolve_run(context.run_operand(run)) for run in call[2]["evidence"]}
