@@ -99,7 +99,7 @@ class TestSummary:
         shown = aivcs.ok("run", "show", run, "--json", "--github-summary", env=env)
         assert json.loads(shown.out)["run_id"] == run
         lines = (tmp_path / "summary").read_text().split("\n")
-        assert lines[0] == r"### Run of a\*b"
+        assert lines[0] == r"### Run of a\_b"
         assert "| Status | FAILED |" in lines
         assert "| Exit code | 3 |" in lines
         assert r"| k | \<i\> |" in lines

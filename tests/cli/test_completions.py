@@ -230,7 +230,7 @@ class TestFish:
         assert [word.rstrip("/") for word in fish.offered(line)] == [arguments(wanted)[-1]]
 
     def test_descriptions_are_given(self, fish):
-        assert fish.offered("aivcs r")["run"] == "The ledger of executions: what an agent did"
+        assert fish.offered("aivcs r")["run"] == "Record what agents did, and read it back"
         assert fish.offered("aivcs blob get --ou")["--output"] == (
             "Write to this file, whole or not at all"
         )
