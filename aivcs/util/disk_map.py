@@ -237,5 +237,5 @@ class _SpillFile:
 
 def _failed(error: Exception) -> BackendError:
     return BackendError(
-        f"cannot keep what was read in a temporary file: {error}; TMPDIR says where those lie"
+        f"cannot write a temporary file: {error}; TMPDIR names the folder for those"
     )

@@ -26,7 +26,8 @@ class Exec:
 
     def __call__(self, *command, options=(), **how):
         env = {"PATH": self.path, **how.pop("env", {})}
-        return self.aivcs(*self.words, *options, "--", *command, env=env, **how)
+        words = self.words[:-2] if "--spec" in options else self.words
+        return self.aivcs(*words, *options, "--", *command, env=env, **how)
 
     def start(self, *command, options=(), **how):
         return self.aivcs.start(*self.words, *options, "--", *command, **how)

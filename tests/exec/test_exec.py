@@ -242,7 +242,7 @@ class TestStoreThatFails:
         env = {"AIVCS_RUN": "that-of-somebody"}
         done = execute(*command, options=["--best-effort"], env=env, code=3)
         assert done.out == b"none\n"
-        assert "none of it is recorded" in done.err.decode().splitlines()[-1]
+        assert "nothing of it is recorded" in done.err.decode().splitlines()[-1]
 
     def test_does_not_change_its_exit_code(self, execute):
         script = 'rm -r "$AIVCS_STORE"/runs; echo done'
