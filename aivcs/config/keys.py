@@ -476,5 +476,5 @@ def _open_regular(path: str, flags: int) -> int:
     found = os.fstat(fd)
     if not S_ISREG(found.st_mode) and not os.path.samestat(found, os.stat(os.devnull)):
         os.close(fd)
-        raise OSError(EINVAL, "it is no regular file")
+        raise OSError(EINVAL, "it is not a regular file")
     return fd
