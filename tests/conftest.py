@@ -170,7 +170,7 @@ class Aivcs:
             env=self.environment(**(env or {})),
             stdout=options.pop("stdout", subprocess.PIPE),
             stderr=options.pop("stderr", subprocess.PIPE),
-            timeout=SECONDS,
+            timeout=options.pop("timeout", SECONDS),
             **options,
         )
         assert b"Traceback" not in result.err, result

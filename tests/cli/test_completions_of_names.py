@@ -61,7 +61,7 @@ def place(many, tmp_path_factory, new_store, files, command_in):
     aivcs.ok("release", "promote", "bot", one, "--label", "v1")
     aivcs.ok("release", "promote", "bot", two, "--label", "rc:2")
     aivcs.ok("release", "promote", "team/x", three)
-    aivcs.ok("run", "list", "-n", "1")  # makes the index
+    aivcs.ok("run", "list", "-n", "1", timeout=600)  # makes the index
     return aivcs
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
 from aivcs.cli.run.timeline_view import count
-from aivcs.errors import UsageError
+from aivcs.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -136,10 +136,14 @@ def _verify(
     found = {"damage": 0, "notice": 0, "repaired": 0}
     names = frozenset(checked)
     compared = f", compared with {count(len(heads), 'head')}" if heads else ""
+    failure: BackendError | None = None
     if not heads and len(names) == len(PARTS):
         from aivcs.commands.store.head import newest_kept
 
-        kept = newest_kept(repo)
+        try:
+            kept = newest_kept(repo)
+        except BackendError as error:  # verification says why, if the pins are damaged
+            kept, failure = None, error
         if kept is not None:
             heads, compared = [kept], f", compared with the head {kept.short} that is pinned here"
     with Bar(context, "verifying", lambda: repo.store.measure(names)) as bar:
@@ -157,6 +161,8 @@ def _verify(
             else:
                 context.write(render.finding_line(finding))
             context.flush()
+    if failure is not None and not found["damage"]:
+        raise failure
     if not as_json:
         context.warn(f"read {_counted(checked)}{compared}: {_verdict(found)}")
     return 14 if found["damage"] else 0

@@ -169,12 +169,12 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
 
 
 def newest_kept(repo: Repository) -> ContentDigest | None:
-    """Returns the newest pinned manifest of a store; None if none is readable."""
-    try:
-        names = list(repo.pins(newest_first=True))
-    except BackendError:
-        return None  # verification itself reports why the pins cannot be looked at
-    for name in names:
+    """Returns the newest pinned manifest of a store; None if none is readable.
+
+    Raises:
+        BackendError: The pins cannot be looked at.
+    """
+    for name in repo.pins(newest_first=True):
         try:
             digest = ContentDigest(name.removeprefix("pins/"))
             if next(_pieces_of(repo, digest), b"").startswith(BEGINNING):
