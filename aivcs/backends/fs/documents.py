@@ -1,6 +1,7 @@
 """The small files of a store, which are replaced atomically, one writer at a time."""
 
 import os
+from stat import S_ISDIR
 
 from aivcs.backends.fs import files
 from aivcs.codec.sha256 import hex_digest
@@ -60,11 +61,17 @@ class FileDocuments:
         above = prefix[: prefix.rfind("/") + 1]
         path = self._folder.path(above)
         for entry in self._folder.names_in(above.rstrip("/")):
-            if f"{above}{entry}".startswith(prefix):
-                if os.path.isdir(path + entry) and not os.path.islink(path + entry):
-                    yield from self._names(f"{above}{entry}/")
-                else:
-                    yield above + entry
+            if not f"{above}{entry}".startswith(prefix):
+                continue
+            with files.os_errors("look at", path + entry):
+                try:
+                    is_folder = S_ISDIR(os.lstat(path + entry).st_mode)
+                except FileNotFoundError:
+                    continue  # gone since
+            if is_folder:
+                yield from self._names(f"{above}{entry}/")
+            else:
+                yield above + entry
 
     def drop(self, name: str, *, expect: "str | None" = None) -> bool:
         """As `Documents.drop`."""
