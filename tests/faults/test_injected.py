@@ -118,7 +118,8 @@ def test_what_cannot_be_read_is_not_taken_for_absent(name, victim, tmp_path):
     def check(here, call, made, done):
         if done.returncode == 0:
             # Only where it makes no difference: a look that was for nothing.
-            assert name != "verify", call
+            # The index, a cache, is compared by looks at logs that were read before.
+            assert name != "verify" or call.name == "newfstatat", call
             there = str(victim.aivcs.folder).encode()
             here = str(here.aivcs.folder).encode()
             assert done.stdout == trusting.out.replace(there, here), (call, done)
