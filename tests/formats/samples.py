@@ -30,7 +30,7 @@ def claude(kind, number, **members):
         "parentUuid": f"u{number - 1}" if number else None,
         "isSidechain": False,
         "userType": "external",
-        "cwd": "/work/tables",
+        "cwd": "/srv/tables",
         "sessionId": CLAUDE_ID,
         "version": "2.1.300",
         "gitBranch": "main",
@@ -103,7 +103,7 @@ def stream(kind, **members):
 
 
 STREAM_RECORDS = [
-    stream("system", subtype="init", model="claude-test-1", cwd="/work/tables", tools=["Bash"],
+    stream("system", subtype="init", model="claude-test-1", cwd="/srv/tables", tools=["Bash"],
            claude_code_version="2.1.300"),
     *(
         stream(record["type"], message=record["message"], parent_tool_use_id=None)
@@ -160,14 +160,14 @@ def codex_call(number, ordinal):
 
 
 CODEX_META = codex(
-    0, "session_meta", id=CODEX_ID, timestamp="2026-11-01T10:00:00.400Z", cwd="/work/tables",
+    0, "session_meta", id=CODEX_ID, timestamp="2026-11-01T10:00:00.400Z", cwd="/srv/tables",
     originator="codex_exec", cli_version="0.171.0", source="exec",
     git={"commit_hash": "c0ffee" * 6 + "c0ff", "branch": "main"},
 )  # fmt: skip
 CODEX_RECORDS = [
     CODEX_META,
     codex(1, "event_msg", type="task_started", turn_id="t1"),
-    codex(2, "turn_context", turn_id="t1", cwd="/work/tables", model="gpt-test"),
+    codex(2, "turn_context", turn_id="t1", cwd="/srv/tables", model="gpt-test"),
     codex(3, "response_item", type="message", role="user",
           content=[{"type": "input_text", "text": PROMPT}]),
     codex(4, "response_item", type="reasoning", encrypted_content="AAAA",
@@ -539,7 +539,7 @@ MINI_VALUE = {
     "info": {
         "exit_status": "Submitted", "submission": "done", "mini_version": "2.4.6",
         "model_stats": {"instance_cost": 0.25, "api_calls": 4},
-        "config": {"model": {"model_name": "gpt-test"}, "environment": {"cwd": "/work/tables"}},
+        "config": {"model": {"model_name": "gpt-test"}, "environment": {"cwd": "/srv/tables"}},
     },
     "messages": [
         MINI_SYSTEM,

@@ -105,7 +105,7 @@ def test_tokens_are_totals_with_what_came_from_the_cache(sample, calls, total, c
     [
         ("claude-code", None, {"id": samples.CLAUDE_ID, "agent": "claude-code",
                                "version": "2.1.300", "model": "claude-test-1",
-                               "cwd": "/work/tables", "git_branch": "main"}),
+                               "cwd": "/srv/tables", "git_branch": "main"}),
         ("claude-code-stream", "completed", {"id": samples.CLAUDE_ID, "model": "claude-test-1",
                                              "version": "2.1.300", "started_at": None}),
         ("codex", "completed", {"id": samples.CODEX_ID, "version": "0.171.0", "model": "gpt-test",
@@ -122,7 +122,7 @@ def test_tokens_are_totals_with_what_came_from_the_cache(sample, calls, total, c
         ("opencode", "completed", {"id": samples.OPENCODE_ID}),
         ("mlflow", "completed", {"id": "s-1", "agent": "table-agent", "model": "gpt-test"}),
         ("mini-swe-agent", "completed", {"model": "gpt-test", "version": "2.4.6",
-                                         "cwd": "/work/tables"}),
+                                         "cwd": "/srv/tables"}),
         ("atif", None, {"id": "atif-session-1", "agent": "table-agent", "model": "gpt-test"}),
     ],
 )  # fmt: skip
