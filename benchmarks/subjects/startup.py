@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aivcs.cli.parse._table import COMMANDS
+from aivcs.cli.parse._table import NAMES
 from benchmarks.harness import FLOOR, Row
 
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ class _Store:
         jobs: dict[str, Callable[[], Done]] = {
             name: partial(self.call, *name.split(), *self._words(arguments))
             for name, arguments in _OTHERS.items()
-            if name in COMMANDS
+            if name in NAMES
         }
         jobs["blob rm"] = partial(self._remove, jobs["blob rm"])
-        for name in sorted(COMMANDS.keys() - _OTHERS.keys() - self.hot().keys() - _LEFT_OUT):
+        for name in sorted(set(NAMES) - _OTHERS.keys() - self.hot().keys() - _LEFT_OUT):
             self.bench.skip(f"{name}: no arguments for it are known here ({__name__})")
         jobs["--version"] = partial(self.call, "--version")
         jobs["--help"] = partial(self.call, "--help")
