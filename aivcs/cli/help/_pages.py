@@ -2,7 +2,7 @@
 
 PAGES: "dict[str, str]" = {
     '': """\
-usage: aivcs [-C DIR] [--store PATH] [--lock-timeout SECONDS] [--color auto|always|never] [--table] [--no-pager] [-q] [-V] COMMAND [ARGUMENT...]
+usage: aivcs [OPTION...] COMMAND [ARGUMENT...]
 
 Version control for AI agents. Keeps in one folder what an agent is made of
 (blobs), what it did (runs), and which version is live (releases).
