@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head shell-init help completion blob spec run release config'
+        below='init status verify gc head shell-init completion help blob spec run release config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -32,14 +32,14 @@ _aivcs_command() {
         options='-h --help'
         operands='bash|zsh'
         ;;
+    'aivcs completion')
+        options='-h --help'
+        operands='bash|zsh|fish'
+        ;;
     'aivcs help')
         options='-h --help'
         operands=':command'
         repeats=yes
-        ;;
-    'aivcs completion')
-        options='-h --help'
-        operands='bash|zsh|fish'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'

@@ -167,8 +167,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a verify -d 'Check the whole store an
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a gc -d 'Delete old blobs that nothing refers to, and print their digests and sizes'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print one digest that proves the present state of all logs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without starting a process for each'
-complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or the list of all commands'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print a shell\'s completion of commands, options, and names in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or the list of all commands'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a blob -d 'Store and read contents by their SHA-256: prompts, configs, specs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a spec -d 'Describe what an agent is made of, and compare versions'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a run -d 'Record what agents did, and read it back'
@@ -211,11 +211,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs head'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init' 0" -a 'bash zsh'
 
-complete -c aivcs -n "__aivcs_at 'aivcs help'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs help'" -k -a '(__aivcs_known command)'
-
 complete -c aivcs -n "__aivcs_at 'aivcs completion'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs completion' 0" -a 'bash zsh fish'
+
+complete -c aivcs -n "__aivcs_at 'aivcs help'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs help'" -k -a '(__aivcs_known command)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each when it is safely on disk'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the content of a blob, after verifying it'

@@ -3,7 +3,9 @@
 `main` is the entry point. `parse/` turns the words of a command line into a call, by a generated
 table, and by Typer for the rest. Each noun has a folder with its `options` (declarations and help),
 `handlers` (the call of a command and what it prints) and views. `exit_codes` maps errors to exit
-codes and messages, `hints` suggests what was meant.
+codes and messages, `hints` suggests what was meant. For all nouns: `session/` (what a call finds
+around it: variables, store, git, CI system), `render/` (tables, colours, times), `exec/` (the
+process that `run exec` watches), `shell/` (completion, sessions) and `help/`.
 """
 
 import os

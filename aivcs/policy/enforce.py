@@ -1,4 +1,4 @@
-"""Promotion and rollback under policies: view, plan, judge, sign, append.
+"""The one way to promote or roll back, with or without a policy: view, plan, judge, sign, append.
 
     with releases.view(name) as view:            # head, live, blocks: one read
         change = plan_promotion(view, spec, …)   # pure

@@ -1,4 +1,4 @@
-"""Policies: which rules hold for a name, from tables of rules; and their verdict. No I/O.
+"""Selects the rules that hold for a name, from the tables of all policies. No I/O.
 
 A policy is a table of rules for all names that a pattern fits:
 

@@ -1,4 +1,4 @@
-"""`aivcs spec`: the parts of an agent as blobs."""
+"""Makes a spec from parts, and reads one: the core of `spec create`, `show` and `list`."""
 
 from __future__ import annotations
 

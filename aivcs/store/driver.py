@@ -8,7 +8,8 @@ Logs are named `run/<run id>` and `release/<name>`. A line has the same bytes on
 its hash, and the head of a log, are the same everywhere. Lines are passed without their newline,
 except lines to be stored, which are as `chain.link` makes them. A *checked* line has the right hash
 after the line before it; otherwise the method raises `IntegrityError` with log and line.
-`aivcs.testing.BackendContract` tests every sentence here against a backend.
+`aivcs.testing.BackendContract` tests every sentence here against a backend. A backend is found by
+the scheme of a URL, in `aivcs.repository.SCHEMES`.
 
 A driver raises only `aivcs.errors.StorageError` and its subclasses. Every method may raise
 `BackendError` (the data could not be read, or not stored, and then nothing was) and

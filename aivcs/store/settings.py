@@ -1,4 +1,4 @@
-"""The settings of an open store: the effective values, wherever they come from."""
+"""The settings of an open store: the values that hold, of the keys that a backend needs."""
 
 from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import UsageError

@@ -1,4 +1,4 @@
-"""Verifies a store through its driver alone, for a backend without files."""
+"""Verifies a store through its driver alone, for a backend without a verification of its own."""
 
 from __future__ import annotations
 

@@ -36,7 +36,11 @@ def _quoted(page: str) -> str:
 
 def _overview(root: Command) -> str:
     """The list of all commands."""
-    lines = ["usage: aivcs [OPTION...] COMMAND [ARGUMENT...]", "", *_wrapped(root.help.replace("\n\n", " "), 0)]
+    lines = [
+        "usage: aivcs [OPTION...] COMMAND [ARGUMENT...]",
+        "",
+        *_wrapped(root.help.replace("\n\n", " "), 0),
+    ]
     for command in root.children:
         if command.children:
             lines += ["", f"aivcs {command.path[0]}: {command.summary}"]

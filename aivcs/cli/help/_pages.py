@@ -92,10 +92,10 @@ the whole store, and the shell
                           logs
   shell-init              Print shell functions that log events without
                           starting a process for each
-  help                    Show the manual of a command, or the list of all
-                          commands
   completion              Print a shell's completion of commands, options, and
                           names in the store
+  help                    Show the manual of a command, or the list of all
+                          commands
 
 options, which stand before the command
   -C DIR                  Run as if started in this folder.
@@ -150,12 +150,12 @@ DESCRIPTION
         Print shell functions that log events without starting a process for
         each.
 
-    aivcs help
-        Show the manual of a command, or the list of all commands.
-
     aivcs completion
         Print a shell's completion of commands, options, and names in the
         store.
+
+    aivcs help
+        Show the manual of a command, or the list of all commands.
 
     aivcs blob
         Store and read contents by their SHA-256: prompts, configs, specs.
@@ -638,45 +638,6 @@ EXAMPLES
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
-    'help': """\
-aivcs help - show the manual of a command, or the list of all commands
-
-SYNOPSIS
-    aivcs help [COMMAND...]
-
-DESCRIPTION
-    Show the manual of a command, or the list of all commands.
-
-    On a terminal with man, this is the man page; otherwise the same as plain
-    text.
-
-    COMMAND...
-        The words of the command, such as run log; or aivcs, for what all
-        commands share.
-
-OPTIONS
-    -h, --help
-        Print help.
-
-FILES
-    .aivcs/
-        The store: blobs, runs and releases as plain files.
-
-EXIT STATUS
-    0   It was done.
-
-    2   It was called wrongly.
-
-EXAMPLES
-    How events are written down:
-        aivcs help run log
-
-    What every command has in common:
-        aivcs help aivcs
-
-SEE ALSO
-    aivcs help aivcs: what all commands have in common
-""",
     'completion': """\
 aivcs completion - print a shell's completion of commands, options, and names
 in the store
@@ -715,6 +676,45 @@ EXAMPLES
     In every fish:
         mkdir -p ~/.config/fish/completions
         aivcs completion fish > ~/.config/fish/completions/aivcs.fish
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'help': """\
+aivcs help - show the manual of a command, or the list of all commands
+
+SYNOPSIS
+    aivcs help [COMMAND...]
+
+DESCRIPTION
+    Show the manual of a command, or the list of all commands.
+
+    On a terminal with man, this is the man page; otherwise the same as plain
+    text.
+
+    COMMAND...
+        The words of the command, such as run log; or aivcs, for what all
+        commands share.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    How events are written down:
+        aivcs help run log
+
+    What every command has in common:
+        aivcs help aivcs
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

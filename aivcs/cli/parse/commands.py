@@ -2,6 +2,7 @@
 
 from aivcs.cli.blob import options as blob
 from aivcs.cli.config import options as config
+from aivcs.cli.help import options as help_
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
 from aivcs.cli.run import options as run
@@ -54,6 +55,7 @@ ROOT = Command(
     children=(
         *store.COMMANDS,
         *shell.COMMANDS,
+        *help_.COMMANDS,
         group(
             "blob",
             "Store and read contents by their SHA-256: prompts, configs, specs.",

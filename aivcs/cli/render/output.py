@@ -198,9 +198,28 @@ def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
 
 def finding_line(finding: Finding) -> str:
     """Formats a finding as a line: severity, place, problem, and the fix or the repair."""
+    return plain_line(_finding_cells(finding))
+
+
+def finding_text(finding: Finding) -> str:
+    """Formats a finding for a person: the place, and below it the problem and the fix."""
+    from textwrap import wrap
+
+    severity, place, *texts = map(escape, _finding_cells(finding))
+    screen = max(shutil.get_terminal_size().columns, 40)
+    lines = [f"{severity}: {place}"]
+    for text in filter(None, texts):
+        lines += wrap(
+            text, screen, initial_indent="    ", subsequent_indent="    ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _finding_cells(finding: Finding) -> tuple[str, str, str, str]:
     place = finding.where + (f" line {finding.line}" if finding.line else "")
     done = finding.remedy if finding.repaired is None else f"repaired: {finding.repaired}"
-    return plain_line((finding.severity, place, finding.problem, done))
+    return finding.severity, place, finding.problem, done
 
 
 def _start_pager(context: Context) -> Popen[bytes] | None:

@@ -1,4 +1,4 @@
-"""`aivcs spec` at the terminal."""
+"""The handlers of `aivcs spec`."""
 
 from __future__ import annotations
 

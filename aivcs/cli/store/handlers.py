@@ -158,6 +158,8 @@ def _verify(
             bar.clear()
             if as_json:
                 context.write(render.json_line(finding.to_json()))
+            elif context.for_person():
+                context.write(render.finding_text(finding))
             else:
                 context.write(render.finding_line(finding))
             context.flush()

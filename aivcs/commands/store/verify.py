@@ -1,4 +1,8 @@
-"""`aivcs verify`: finds what is damaged in a store."""
+"""`aivcs verify`: the backend's own verification, then missing blobs and kept heads.
+
+The rules of the lines are in `aivcs.log.verify_run` and `verify_release`. A folder is read by
+`aivcs.backends.fs.check`, any other store by `aivcs.store.verify`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts of findings about the files of a store."""
+"""The findings that only a folder has: interrupted writes, misplaced files, modes."""
 
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
@@ -38,14 +38,14 @@ def truncated(name: str, lines: int, tail: "Tail") -> Finding:
         if tail.truncated:
             what += f" and {len(tail.truncated)} bytes of NULs follow it"
         return notice(name, what, "nothing is lost: the next append writes the newline", lines)
-    what = f"behind the last whole line stand {len(tail.truncated)} bytes of an interrupted write"
+    what = f"{len(tail.truncated)} bytes of an interrupted write follow the last complete line"
     if not lines:
-        what = f"there is no whole line, only {len(tail.truncated)} bytes of an interrupted write"
+        what = f"the log is {len(tail.truncated)} bytes of an interrupted write, no complete line"
     if b"\n" in tail.truncated:
-        what += "; there are NULs among them, as file systems leave after a power cut"
+        what += "; some are NULs, as file systems leave after a power cut"
     fix = (
-        "the next append keeps them aside in damaged/ and cuts them off; they were never "
-        "acknowledged, unless the disk lost what it had confirmed"
+        "The next append moves them to damaged/; they were never acknowledged, unless "
+        "the disk lost what it had confirmed"
     )
     return notice(name, what, fix, lines + 1)
 
