@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         PolicyError as PolicyError,
         ReleaseNotFoundError as ReleaseNotFoundError,
         RunNotFoundError as RunNotFoundError,
+        UnreachableError as UnreachableError,
         UnsupportedFormatError as UnsupportedFormatError,
     )
 
@@ -33,8 +34,8 @@ __all__ = [
     "IntegrityError", "InvalidDigestError", "InvalidNameError", "InvalidRunStateError",
     "InvalidSpecError", "LockTimeoutError", "NoPreviousReleaseError", "NoRepositoryError",
     "NotFoundError", "OutcomeUnknownError", "PolicyError", "ReleaseNotFoundError",
-    "RunNotFoundError", "SerializationError", "StorageError", "UnsupportedFormatError",
-    "UsageError",
+    "RunNotFoundError", "SerializationError", "StorageError", "UnreachableError",
+    "UnsupportedFormatError", "UsageError",
 ]  # fmt: skip
 
 

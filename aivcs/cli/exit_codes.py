@@ -30,6 +30,7 @@ CODES: dict[type[Exception], int] = {
     errors.InvalidRunStateError: 15,
     errors.NoPreviousReleaseError: 15,
     errors.BackendError: 16,
+    errors.UnreachableError: 75,
     errors.UnsupportedFormatError: 16,
     OutputError: 16,
     errors.OutcomeUnknownError: 17,
@@ -53,6 +54,7 @@ MEANINGS = {
     "could not be printed",
     17: "the outcome is unknown: the system could not confirm that data is durable",
     70: "internal error",
+    75: "the store cannot be reached, or it is throttling; nothing was done: try again",
     130: "interrupted",
     141: "the reader of a pipe went away",
 }

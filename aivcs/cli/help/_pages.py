@@ -344,6 +344,9 @@ EXIT STATUS
 
     70  internal error.
 
+    75  the store cannot be reached, or it is throttling; nothing was done: try
+        again.
+
     130 interrupted.
 
     141 the reader of a pipe went away.
