@@ -121,12 +121,23 @@ class Repository:
     ) -> "Repository":
         """Opens the store of a folder: its own `.aivcs`, or the nearest one above it.
 
-        It does not check who owns the store; the command line does.
+        It does not check who owns the store; the command line does. A file `.aivcs` that names a
+        store elsewhere is followed if the store is trusted (`aivcs.config.link`).
 
         Raises:
-            NoRepositoryError: There is no store.
+            NoRepositoryError: There is no store, or it is not trusted.
+            ConflictError: A trusted URL leads to another store than before.
         """
-        return cls.open(find_store(start), settings)
+        found = find_store(start)
+        if os.path.isfile(found):
+            from aivcs.config import link, trust
+
+            linked = link.follow(found)
+            repo = cls.open(linked.store, settings)
+            if linked.ids:
+                trust.require_identity(repo.store, linked.ids)
+            return repo
+        return cls.open(found, settings)
 
     @property
     def path(self) -> str:
@@ -594,6 +605,8 @@ class Repository:
 def find_store(start: "str | os.PathLike[str]") -> str:
     """Returns the path of the store of a folder: its own, or the nearest one above it.
 
+    It may be that of a link file (`aivcs.config.link`).
+
     Raises:
         NoRepositoryError: There is no store.
     """
@@ -608,8 +621,10 @@ def _split(store: "str | os.PathLike[str]") -> "tuple[str, str]":
     if not mark or scheme == "file":
         return "file", _absolute(rest if mark else text)
     if scheme not in SCHEMES:
+        from aivcs.codec.url import shown
+
         raise UsageError(
-            f"{text}: this version has no backend for {scheme}://; give the path of a folder"
+            f"{shown(text)}: this version has no backend for {scheme}://; give the path of a folder"
         )
     return scheme, text
 

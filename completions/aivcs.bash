@@ -9,12 +9,16 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head shell-init completion help blob spec run release config'
+        below='init trust status verify gc head shell-init completion help blob spec run release store config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
-        options='--shared --private -h --help'
+        options='--link --shared --private -h --help'
         operands='folder'
+        ;;
+    'aivcs trust')
+        options='--id --list --remove --json -h --help'
+        operands='text'
         ;;
     'aivcs status')
         options='--json -h --help'
@@ -205,21 +209,34 @@ _aivcs_command() {
         options='--to --builder --json -h --help'
         operands=':release :target'
         ;;
+    'aivcs store')
+        below='grants check upgrade'
+        options='-h --help'
+        ;;
+    'aivcs store grants')
+        options='--role --name -h --help'
+        ;;
+    'aivcs store check')
+        options='-h --help'
+        ;;
+    'aivcs store upgrade')
+        options='-h --help'
+        ;;
     'aivcs config')
         below='get set unset list'
         options='-h --help'
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers text'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|safe.directory|signing.key|signing.allowed_signers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -235,6 +252,8 @@ _aivcs_takes() {
     'aivcs --store') takes='folder' ;;
     'aivcs --lock-timeout') takes='text' ;;
     'aivcs --color') takes='auto|always|never' ;;
+    'aivcs init --link') takes='text' ;;
+    'aivcs trust --id') takes='text' ;;
     'aivcs verify --head') takes=':digest' ;;
     'aivcs verify --head-signature') takes='file' ;;
     'aivcs gc --grace') takes='text' ;;
@@ -313,6 +332,8 @@ _aivcs_takes() {
     'aivcs release sign --signing-key') takes='file' ;;
     'aivcs release provenance --to') takes=':target' ;;
     'aivcs release provenance --builder') takes='text' ;;
+    'aivcs store grants --role') takes='reader|recorder|promoter|eraser|maintainer|owner' ;;
+    'aivcs store grants --name') takes='text' ;;
     *) takes='' ;;
     esac
 }

@@ -111,6 +111,10 @@ def print_error(
         usage: A line of usage to print as well.
         hint: A hint, in a line.
     """
+    if "://" in f"{message}{usage}{hint}":
+        from aivcs.codec.url import hide_passwords
+
+        message, usage, hint = map(hide_passwords, (message, usage, hint))
     if context.json:
         import json
 

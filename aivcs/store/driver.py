@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
     NumberOf = Callable[[bytes], int]
 
-ROLES = ("reader", "recorder", "promoter", "eraser", "maintainer", "owner")
-"""The roles of the users of a shared store; see docs/remote.md."""
-
 
 class LogView(Protocol):
     """One state of one log; lines appended later are not in it.
@@ -498,7 +495,7 @@ class Administered(Protocol):
         """Returns the statements or the policy that give a role its rights, for an administrator.
 
         Args:
-            role: One of `ROLES`.
+            role: One of `aivcs.store.roles.ROLES`.
             names: A pattern of release names, such as `team/*`, for the role promoter.
 
         Raises:

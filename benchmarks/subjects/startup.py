@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from benchmarks.harness import Bench, Done
 
 _OTHERS = {
-    "init": "", "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
+    "init": "", "trust": "--list", "store grants": "--role reader", "store check": "",
+    "store upgrade": "",
+    "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
     "run reap": "--dry-run", "run verify": "", "release list": "", "release verify": "",

@@ -129,6 +129,11 @@ def require_folder(path: str) -> None:
         raise BackendError(f"{path} is {what}; a store is made of real folders only")
 
 
+def is_regular(path: str) -> bool:
+    """Tells whether a path is that of a regular file; links are not followed."""
+    return os.lstat(path).st_mode & 0o170000 == 0o100000
+
+
 def open_folder(path: str) -> int:
     """Opens a real folder and returns its descriptor.
 

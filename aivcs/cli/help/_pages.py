@@ -73,6 +73,14 @@ aivcs release: Decide which version of an agent is live, and see its history
   release provenance      Print the origin of a release as JSON: an in-toto
                           statement with SLSA provenance
 
+aivcs store: Administer a store that is on a server
+  store grants            Print what gives a role its rights: SQL, or a policy,
+                          for the store's server
+  store check             Check the setup of a store's server, and print each
+                          fault (exit 1), or nothing
+  store upgrade           Bring a store on a server to the schema of this
+                          version, and print each step
+
 aivcs config: Read and change settings, of a store or your own
   config get              Print the effective value of a key
   config set              Set a key in the store's configuration, or in yours
@@ -82,6 +90,7 @@ aivcs config: Read and change settings, of a store or your own
 
 the whole store, and the shell
   init                    Create a store and print its path
+  trust                   Trust a store that files may name, and print its id
   status                  Show an overview of the store: blobs, runs by status,
                           live releases
   verify                  Check the whole store and print the damage found
@@ -99,9 +108,9 @@ the whole store, and the shell
 
 options, which stand before the command
   -C DIR                  Run as if started in this folder.
-  --store PATH            The store: the folder with the file named format.
-                          Default: $AIVCS_STORE, else .aivcs here or in the
-                          nearest parent folder.
+  --store PATH            The store: the folder with the file named format, or
+                          a URL. Default: $AIVCS_STORE, else .aivcs here or in
+                          the nearest parent folder.
   --lock-timeout SECONDS  How long to wait for a lock that another process
                           holds. Default: $AIVCS_LOCK_TIMEOUT, else 30.
   --color auto|always|never Use colour. Default: auto, which respects NO_COLOR.
@@ -132,6 +141,9 @@ DESCRIPTION
 
     aivcs init
         Create a store and print its path.
+
+    aivcs trust
+        Trust a store that files may name, and print its id.
 
     aivcs status
         Show an overview of the store: blobs, runs by status, live releases.
@@ -168,6 +180,9 @@ DESCRIPTION
 
     aivcs release
         Decide which version of an agent is live, and see its history.
+
+    aivcs store
+        Administer a store that is on a server.
 
     aivcs config
         Read and change settings, of a store or your own.
@@ -209,7 +224,7 @@ OPTIONS
         Run as if started in this folder.
 
     --store PATH
-        The store: the folder with the file named format. Default:
+        The store: the folder with the file named format, or a URL. Default:
         $AIVCS_STORE, else .aivcs here or in the nearest parent folder.
 
     --lock-timeout SECONDS
@@ -365,17 +380,22 @@ EXAMPLES
 aivcs init - create a store and print its path
 
 SYNOPSIS
-    aivcs init [--shared] [--private] [DIR]
+    aivcs init [--link URL] [--shared] [--private] [DIR]
 
 DESCRIPTION
     Create a store and print its path. Running it again is harmless.
 
-    Later files in the store get the same permissions.
+    Later files in the store get the same permissions. With --link, write a
+    file .aivcs that names a store elsewhere, print its path, and trust that
+    store.
 
-    DIR The folder for the store, DIR/.aivcs. Default: the current folder, or
-        the place that --store or $AIVCS_STORE names.
+    DIR The folder for the store, DIR/.aivcs, or the URL of the store. Default:
+        the current folder, or the place that --store or $AIVCS_STORE names.
 
 OPTIONS
+    --link URL
+        Make DIR/.aivcs a file that names the store with this URL or path.
+
     --shared
         Let the folder's group read and write.
 
@@ -404,6 +424,59 @@ EXAMPLES
 
     Make one that the group of a folder writes to:
         aivcs init --shared agents
+
+    Let another folder use it:
+        aivcs init --link agents/.aivcs desk
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'trust': """\
+aivcs trust - trust a store that files may name, and print its id
+
+SYNOPSIS
+    aivcs trust [--id ID] [--list] [--remove] [--json] [URL]
+
+DESCRIPTION
+    Trust a store that files may name, and print its id.
+
+    A file .aivcs, or the configuration of a store, can name a store elsewhere.
+    That store is used only if your configuration, or the system's, trusts its
+    URL. If another store answers at that URL later, it is refused (exit 15).
+
+    URL The URL of the store, or its folder.
+
+OPTIONS
+    --id ID
+        The id that the store must have. Default: the id that it answers with.
+
+    --list
+        Print the trusted stores, with id and origin.
+
+    --remove
+        Trust the store no longer.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Trust a store that files name:
+        aivcs trust "$PWD/.aivcs"
+
+    See what is trusted:
+        aivcs trust --list
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -2997,6 +3070,155 @@ EXIT STATUS
 EXAMPLES
     Hand on what the first release was made of:
         aivcs release provenance reviewer @1 > reviewer.intoto.jsonl
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'store': """\
+aivcs store - administer a store that is on a server
+
+SYNOPSIS
+    aivcs store COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    Administer a store that is on a server.
+
+    aivcs store grants
+        Print what gives a role its rights: SQL, or a policy, for the store's
+        server.
+
+    aivcs store check
+        Check the setup of a store's server, and print each fault (exit 1), or
+        nothing.
+
+    aivcs store upgrade
+        Bring a store on a server to the schema of this version, and print each
+        step.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Check the setup, after something was changed on the server:
+        aivcs store check
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'store grants': """\
+aivcs store grants - print what gives a role its rights: SQL, or a policy, for
+the store's server
+
+SYNOPSIS
+    aivcs store grants --role reader|recorder|promoter|eraser|maintainer|owner
+            [--name PATTERN]
+
+DESCRIPTION
+    Print what gives a role its rights: SQL, or a policy, for the store's
+    server.
+
+    Nothing is changed. Whoever administers the server reads it, and runs it
+    there.
+
+OPTIONS
+    --role reader|recorder|promoter|eraser|maintainer|owner
+        The role.
+
+    --name PATTERN
+        Only releases whose names fit this pattern, as in 'team/*'; for
+        promoter.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Give CI jobs their rights in a database:
+        aivcs store grants --role recorder
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'store check': """\
+aivcs store check - check the setup of a store's server, and print each fault
+(exit 1), or nothing
+
+SYNOPSIS
+    aivcs store check
+
+DESCRIPTION
+    Check the setup of a store's server, and print each fault (exit 1), or
+    nothing.
+
+    The content is checked by aivcs verify.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Check the setup of a store:
+        aivcs store check
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'store upgrade': """\
+aivcs store upgrade - bring a store on a server to the schema of this version,
+and print each step
+
+SYNOPSIS
+    aivcs store upgrade
+
+DESCRIPTION
+    Bring a store on a server to the schema of this version, and print each
+    step.
+
+    A step is done whole or not at all. Nothing else ever changes the schema.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    After an update of aivcs on a server's store:
+        aivcs store upgrade
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -38,6 +38,21 @@ aivcs run log @ tool_called name=search results:=12""",
     "aivcs init": [
         Example("Make a store in this folder", "aivcs init"),
         Example("Make one that the group of a folder writes to", "aivcs init --shared agents"),
+        Example("Let another folder use it", "aivcs init --link agents/.aivcs desk"),
+    ],
+    "aivcs trust": [
+        Example("Trust a store that files name", 'aivcs trust "$PWD/.aivcs"'),
+        Example("See what is trusted", "aivcs trust --list"),
+    ],
+    "aivcs store": [
+        Example("Check the setup, after something was changed on the server", "aivcs store check")
+    ],
+    "aivcs store grants": [
+        Example("Give CI jobs their rights in a database", "aivcs store grants --role recorder"),
+    ],
+    "aivcs store check": [Example("Check the setup of a store", "aivcs store check")],
+    "aivcs store upgrade": [
+        Example("After an update of aivcs on a server's store", "aivcs store upgrade")
     ],
     "aivcs status": [Example("How much there is, and what is live", "aivcs status")],
     "aivcs verify": [

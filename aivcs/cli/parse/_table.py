@@ -17,6 +17,7 @@ GLOBALS: "dict[str, tuple[str, Any]]" = {
 
 FOLDERS = {
     'init': 'store',
+    'trust': 'store',
     'status': 'store',
     'verify': 'store',
     'gc': 'store',
@@ -30,11 +31,13 @@ FOLDERS = {
     'spec': 'spec',
     'run': 'run',
     'release': 'release',
+    'store': 'store',
     'config': 'config',
 }
 
 NAMES = (
     'init',
+    'trust',
     'status',
     'verify',
     'gc',
@@ -78,6 +81,9 @@ NAMES = (
     'release verify',
     'release sign',
     'release provenance',
+    'store grants',
+    'store check',
+    'store upgrade',
     'config get',
     'config set',
     'config unset',

@@ -23,8 +23,8 @@ _GLOBAL = command(
         "store": Option(
             "--store",
             metavar="PATH",
-            help="The store: the folder with the file named format. Default: $AIVCS_STORE, "
-            "else .aivcs here or in the nearest parent folder.",
+            help="The store: the folder with the file named format, or a URL. Default: "
+            "$AIVCS_STORE, else .aivcs here or in the nearest parent folder.",
         ),
         "lock_timeout": Option(
             "--lock-timeout",
@@ -68,6 +68,7 @@ ROOT = Command(
             "Decide which version of an agent is live, and see its history.",
             release.COMMANDS,
         ),
+        group("store", "Administer a store that is on a server.", store.STORE_COMMANDS),
         group("config", "Read and change settings, of a store or your own.", config.COMMANDS),
     ),
 )

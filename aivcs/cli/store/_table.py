@@ -8,11 +8,24 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
     'init': (
         'store.handlers:init',
         {
+            '--link': ('link', 'text'),
             '--shared': ('shared', 'flag'),
             '--private': ('private', 'flag'),
         },
         [('folder', 'maybe')],
-        {'folder': '.', 'shared': False, 'private': False},
+        {'folder': '.', 'link': None, 'shared': False, 'private': False},
+        True,
+    ),
+    'trust': (
+        'store.sharing_handlers:trust',
+        {
+            '--id': ('store_id', 'text'),
+            '--list': ('show', 'flag'),
+            '--remove': ('remove', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('store', 'maybe')],
+        {'store': None, 'store_id': None, 'show': False, 'remove': False, 'as_json': False},
         True,
     ),
     'status': (
@@ -56,6 +69,32 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         },
         [],
         {'sign': False, 'signing_key': None, 'as_json': False},
+        True,
+    ),
+    'store grants': (
+        'store.sharing_handlers:grants',
+        {
+            '--role': ('role', ('reader', 'recorder', 'promoter', 'eraser', 'maintainer', 'owner')),
+            '--name': ('names', 'text'),
+        },
+        [],
+        {'role': Ellipsis, 'names': None},
+        True,
+    ),
+    'store check': (
+        'store.sharing_handlers:check',
+        {
+        },
+        [],
+        {},
+        True,
+    ),
+    'store upgrade': (
+        'store.sharing_handlers:upgrade',
+        {
+        },
+        [],
+        {},
         True,
     ),
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
 from aivcs.cli.run.timeline_view import count
+from aivcs.codec.url import shown
 from aivcs.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -19,9 +20,13 @@ _MAX_SHOWN_RELEASES = 20
 """The maximum number of live releases that `status` shows to a person."""
 
 
-def init(context: Context, folder: str, shared: bool, private: bool) -> None:
-    """Prints the path of the store."""
+def init(context: Context, folder: str, link: str | None, shared: bool, private: bool) -> None:
+    """Prints the path of the store, or of the link file."""
     import os
+
+    if link is not None:
+        _link(context, link, folder, is_new=shared or private)
+        return
 
     named = context.named_store()
     is_named = bool(named) and folder == "."
@@ -40,10 +45,19 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
 
     repo = init(folder, shared=shared, private=private)
 
-    context.write(f"{repo.path}\n")
+    context.write(f"{shown(repo.path)}\n")
     context.flush()
     for doubt in repo.store.doubts():
         context.warn(f"aivcs: warning: {render.escape(doubt)}")
+
+
+def _link(context: Context, store: str, folder: str, *, is_new: bool) -> None:
+    from aivcs.commands.store.link import link
+
+    if is_new:
+        raise UsageError("--shared and --private are for a new store; --link names one")
+    context.working_directory()  # fails if it was removed
+    context.write(f"{link(store, folder, environment=context.environment)}\n")
 
 
 def status(context: Context, as_json: bool) -> int:
