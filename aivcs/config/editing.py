@@ -27,7 +27,7 @@ def render(text: bytes | None, path: "list[str]", value: object, *, extend: bool
     try:
         tables = parse_toml(text or b"")
     except TomlError as error:
-        raise UsageError(f"the configuration is no valid TOML: {error}") from error
+        raise UsageError(f"the configuration is not valid TOML: {error}") from error
     *path, last = path
     table = tables
     for part in path:

@@ -109,12 +109,12 @@ def parse_config(
         warn: Told of each key that means nothing.
 
     Raises:
-        UsageError: It is no TOML, a value is of the wrong type, or a key must not stand there.
+        UsageError: It is not TOML, a value is of the wrong type, or a key must not stand there.
     """
     try:
         tables = parse_toml(text)
     except TomlError as error:
-        raise UsageError(f"{where} is no valid TOML: {error}") from error
+        raise UsageError(f"{where} is not valid TOML: {error}") from error
     values = {}
     if POLICY in tables:
         if whose == USER:
@@ -130,7 +130,7 @@ def parse_config(
         key = KEYS.get(dotted)
         if key is None:
             if dotted.partition(".")[0].lower() in _POLICY_AMISS:
-                # Who wrote it means rules to hold, so it is no table of them: nothing is released.
+                # Its author wants rules to hold, and these are not rules: nothing is released.
                 values.setdefault(POLICY, dotted)
             if warn is not None:
                 warn(f"{where} sets {_shown(dotted)}, which means nothing; {_nearest(dotted)}")
@@ -189,7 +189,7 @@ def _store_ids(table: str, found: object, where: str) -> "dict[str, str]":
         UsageError: A value is none.
     """
     if not isinstance(found, dict):
-        raise UsageError(f"{where}: {table} is no table; write [{table}]")
+        raise UsageError(f"{where}: {table} is not a table; write [{table}]")
     for name, value in found.items():
         if not is_store_id(value):
             raise UsageError(
@@ -267,7 +267,7 @@ def policy_key(dotted: str) -> "tuple[str, str] | None":
     pattern, dot, rule = rest.rpartition(".")
     if not pattern or not rule:
         raise UsageError(
-            f"{_shown(dotted)} is no rule of a policy: write policy.NAME.RULE, "
+            f"{_shown(dotted)} is not a rule of a policy: write policy.NAME.RULE, "
             "as in policy.prod/*.require_runs"
         )
     return pattern, rule

@@ -103,7 +103,7 @@ def make_rule(name: str, pattern: str) -> Rule:
         pattern: A regular expression; a group `secret` is the part that is masked.
 
     Raises:
-        UsageError: It is no regular expression, or matches an empty text.
+        UsageError: It is not a regular expression, or matches an empty text.
     """
     try:
         compiled = re.compile(pattern)

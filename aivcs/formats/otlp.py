@@ -9,7 +9,7 @@ spans); and the log records of Claude Code, Codex and Gemini CLI.
   a trace for each call of the model.
 - A span comes when it ends, so children come before their parents. Spans of a trace whose
   conversation is not known wait for one that knows it, or for the root, `MAX_HELD` at most.
-- A model is told the whole conversation each time; a message that was told before is no event.
+- A model is told the whole conversation each time; a message that was told before is not an event.
 - A call of a tool that a model's answer names has its event there; the tool's own span gives the
   result, and the call too if no answer named it.
 - Numbers come as numbers from JavaScript and as texts from others; a program may say

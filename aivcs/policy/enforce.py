@@ -301,7 +301,7 @@ def _evidence(
                 run_id,
                 record.status,
                 "over",
-                f"run {run_id} is still running, so it is no evidence yet; "
+                f"run {run_id} is still running, so it is not evidence yet; "
                 f"end it with: aivcs run finish {run_id}",
             )
         found[run_id] = Evidence(run_id, head)

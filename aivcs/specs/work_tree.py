@@ -101,7 +101,7 @@ class WorkTree:
         """
         self.root = os.fsencode(os.path.realpath(root))
         if not os.path.isdir(self.root):
-            raise UsageError(f"the root {root!a} is no folder")
+            raise UsageError(f"the root {root!a} is not a folder")
         self.left_out: list[LeftOut] = []
         self._store = os.fsencode(os.path.realpath(store))
         self._excludes = IgnoreList("", parse_patterns(excludes), "--exclude")

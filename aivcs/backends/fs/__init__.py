@@ -91,7 +91,7 @@ class FileBackend:
         found = read_format(path)
         if found is None:
             raise errors.NoRepositoryError(
-                f"{path} is no store: it has no file named format; make one with: aivcs init"
+                f"{path} is not a store: it has no file named format; make one with: aivcs init"
             )
         require_format(path, found)
         folder = Folder(path, mode_of(path))

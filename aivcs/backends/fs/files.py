@@ -67,7 +67,7 @@ def open_file(path: str, flags: int) -> "int | None":
         raise BackendError(f"cannot look at {path}: {error.strerror}") from error
     if not S_ISREG(mode):
         os.close(fd)
-        raise BackendError(f"{path} is no regular file; a store holds nothing else")
+        raise BackendError(f"{path} is not a regular file; a store holds nothing else")
     return fd
 
 

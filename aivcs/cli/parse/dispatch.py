@@ -51,7 +51,7 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
             at = _read_options(arguments, at, spellings, parameters, seen)
             if at >= len(arguments):
                 break
-            if arguments[at] == "--":  # the first one ends the options, and is no word itself
+            if arguments[at] == "--":  # the first one ends the options, and is not a word itself
                 words += arguments[at + 1 :]
                 break
             if not interspersed:

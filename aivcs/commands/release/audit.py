@@ -279,5 +279,5 @@ def _signature(seq: int, signed: SignatureCheck) -> Check:
         return Check(seq, "signature", OK, f"by {signed.detail}")
     if signed.state == WRONG:
         return Check(seq, "signature", FAILED, f"it is not of this entry: {signed.detail}")
-    what = "by nobody who is allowed" if signed.state == UNKNOWN else "by whom is not known"
+    what = "not by an allowed signer" if signed.state == UNKNOWN else "by whom is not known"
     return Check(seq, "signature", UNPROVEN, f"{what}: {signed.detail}")

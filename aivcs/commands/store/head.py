@@ -242,7 +242,7 @@ def verify_signature(
     armor = data[max(0, data.find(b"-----BEGIN SSH SIGNATURE-----")) :]
     signed = verifier.check(digest, armor.decode(errors="replace"), HEAD, None)
     if signed.state != TRUSTED:
-        what = "is not one of it" if signed.state == WRONG else "is by nobody who is allowed to"
+        what = "is not one of it" if signed.state == WRONG else "is not by an allowed signer"
         yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _FIX_UNSIGNED)
 
 
@@ -262,9 +262,7 @@ def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterato
     try:
         for _, log in repo.store.logs.read(name):
             for link in sorted(heads.get(log.lines, set()) - {log.hash}):
-                problem = (
-                    f"the line bears the hash {log.hash}, but the head that was kept is {link}"
-                )
+                problem = f"the line has the hash {log.hash[:12]}, but the kept head is {link[:12]}"
                 yield Finding(DAMAGE, name, log.lines, problem, _FIX_REWRITTEN)
             if log.lines == last:
                 return

@@ -80,19 +80,19 @@ def out_of_place(where: str, mode: int, is_place: bool = False) -> Finding:
         is_place: Whether an object or a log belongs there.
     """
     if S_ISDIR(mode) and is_place:
-        return damage(where, "a folder stands in the place of this file", FOREIGN)
+        return damage(where, "a folder is in the place of this file", FOREIGN)
     if S_ISLNK(mode):
         return damage(where, "it is a symbolic link; a store holds none", FOREIGN)
     if S_ISDIR(mode):
-        return notice(where, "this folder is no part of a store", _FOLDER)
+        return notice(where, "this folder is not part of a store", _FOLDER)
     if S_ISREG(mode):
-        return notice(where, "this file is no part of a store", _STRAY)
+        return notice(where, "this file is not part of a store", _STRAY)
     return damage(where, "it is a pipe, socket or device; a store holds none", FOREIGN)
 
 
 def wrong_folder(where: str, run_id: str) -> Finding:
     """Returns the finding for the log of a run in the folder of other runs."""
-    problem = "the log stands in the wrong folder, where it is not looked for"
+    problem = "the log is in the wrong folder, where no command looks for it"
     return damage(where, problem, f"move it to runs/{run_id[:2]}/")
 
 
