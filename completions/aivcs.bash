@@ -106,7 +106,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish show events list stats diff reap verify'
+        below='start exec import log finish show events list stats diff reap verify'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -117,6 +117,11 @@ _aivcs_command() {
         operands='program'
         repeats=yes
         interspersed=''
+        ;;
+    'aivcs run import')
+        options='--from --all --agent --spec --seal --no-redact --json -h --help'
+        operands='file'
+        repeats=yes
         ;;
     'aivcs run log')
         options='--stdin --atomic --print-seq --seq --timestamp --file --blob -h --help'
@@ -211,15 +216,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers text'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|import.redact|safe.directory|signing.key|signing.allowed_signers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -264,6 +269,9 @@ _aivcs_takes() {
     'aivcs run exec --tag') takes='text' ;;
     'aivcs run exec --capture') takes='lines|blobs|none' ;;
     'aivcs run exec --id-file') takes='file' ;;
+    'aivcs run import --from') takes='text' ;;
+    'aivcs run import --agent') takes=':agent' ;;
+    'aivcs run import --spec') takes=':spec' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;
     'aivcs run log --file') takes='assignment' ;;

@@ -36,6 +36,9 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run exec --tag' \
         'aivcs run exec --capture' \
         'aivcs run exec --id-file' \
+        'aivcs run import --from' \
+        'aivcs run import --agent' \
+        'aivcs run import --spec' \
         'aivcs run log --seq' \
         'aivcs run log --timestamp' \
         'aivcs run log --file' \
@@ -305,6 +308,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 1" -k -a '(__aivcs_known spec
 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a start -d 'Start a run and print its id'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a exec -d 'Execute a command as a run: record its start, its output and its end'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a import -d 'Make runs of sessions that other programs recorded, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a log -d 'Append an event, or a stream of events, to a run'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a finish -d 'End a run'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a show -d 'Show the record of a run; on a terminal also its steps'
@@ -340,6 +344,16 @@ complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l best-effort -d 'Execute 
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec'" -a '(__aivcs_program)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -l from -x -d 'The format, if it is not recognised; with --all, the program'
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -l all -d 'Import every session of Claude Code, Codex and Gemini CLI that is yours'
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -l agent -x -k -a '(__aivcs_known agent)' -d 'The agent that ran'
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -l spec -x -k -a '(__aivcs_known spec)' -d 'The agent\'s spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL'
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -l seal -d 'End the runs: the sessions are over'
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -l no-redact -d 'Store secrets as they are'
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run import'" -F
 
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l stdin -d 'Read events from standard input, one per line: {"kind": …, "payload": …} with optional seq and timestamp'
 complete -c aivcs -n "__aivcs_at 'aivcs run log' 0" -l atomic -d 'With --stdin: check all events before storing any'
@@ -525,15 +539,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Also print where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one object per line for a list'

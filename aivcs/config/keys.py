@@ -53,6 +53,13 @@ KEYS: dict[str, Key] = {
     "exec.redact": Key(
         list, [], "names of variables (* is any text) whose values run exec masks, besides its own"
     ),
+    "import.redact": Key(
+        list,
+        [],
+        "secrets that run import masks, besides its own: NAME=REGULAR EXPRESSION each; a group "
+        "named secret is the part to mask",
+        user_only=True,
+    ),
     "safe.directory": Key(
         list, [], "stores of other users that may be used when found by walking up", user_only=True
     ),

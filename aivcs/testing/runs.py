@@ -781,6 +781,7 @@ class RunLedgerContract:
     def test_a_run_does_not_end_before_its_start(
         self, open_store: OpenStore, told: RunId, method: str, status: str
     ) -> None:
+        assert status
         before, head = open_store().get_run(told), open_store().head(told)
         moment = Timestamp("2001-01-01T00:00:00Z")
         for wrong in (moment, "yesterday"):

@@ -36,6 +36,8 @@ aivcs run: Record what agents did, and read it back
   run start               Start a run and print its id
   run exec                Execute a command as a run: record its start, its
                           output and its end
+  run import              Make runs of sessions that other programs recorded,
+                          and print their ids
   run log                 Append an event, or a stream of events, to a run
   run finish              End a run
   run show                Show the record of a run; on a terminal also its
@@ -1455,6 +1457,10 @@ DESCRIPTION
     aivcs run exec
         Execute a command as a run: record its start, its output and its end.
 
+    aivcs run import
+        Make runs of sessions that other programs recorded, and print their
+        ids.
+
     aivcs run log
         Append an event, or a stream of events, to a run.
 
@@ -1680,6 +1686,83 @@ EXAMPLES
         aivcs run exec --agent reviewer --spec reviewer@current \\
             --capture blobs -- seq 1000 > numbers
         aivcs run list -n 1 | cut -f 1 | xargs aivcs run events --kind output
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run import': """\
+aivcs run import - make runs of sessions that other programs recorded, and
+print their ids
+
+SYNOPSIS
+    aivcs run import [--from FORMAT] [--all] [--agent NAME] [--spec SPEC]
+            [--seal] [--no-redact] [--json] [FILE...]
+
+DESCRIPTION
+    Make runs of sessions that other programs recorded, and print their ids.
+
+    Claude Code, Codex, Gemini CLI, OpenCode, mini-swe-agent and inspect_ai;
+    OTLP/JSON, ATIF and MLflow. The format is recognised by the content. A run
+    gets the id, the times and the status of its session. A second import of
+    the same source changes nothing; one that has grown extends the run.
+    Secrets are masked, and their number is printed. A session goes on until
+    the source, or --seal, says that it is over.
+
+    FILE...
+        Files with sessions; - for standard input.
+
+OPTIONS
+    --from FORMAT
+        The format, if it is not recognised; with --all, the program.
+
+    --all
+        Import every session of Claude Code, Codex and Gemini CLI that is
+        yours.
+
+    --agent NAME
+        The agent that ran. Default: as the source says, else the program.
+
+    --spec SPEC
+        The agent's spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
+        Default: a partial spec of what the source says.
+
+    --seal
+        End the runs: the sessions are over.
+
+    --no-redact
+        Store secrets as they are. By default, tokens and keys of known forms,
+        passwords in URLs, values of variables named like secrets, and what
+        import.redact describes are masked.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   A source has no known format, or breaks it; the others are imported.
+
+    12  The spec is not in the store.
+
+    13  The prefix fits several blobs.
+
+EXAMPLES
+    Keep what an agent in CI did, under the spec that it ran with:
+        run=$(aivcs run import --agent reviewer --spec reviewer@current execution.json)
+        aivcs run show "$run"
+
+    Keep every session that is still there, and those that were written since:
+        aivcs run import --all
+
+    Import what a pipe brings:
+        aivcs run import --seal - < execution.json
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -231,6 +231,19 @@ aivcs run exec --agent reviewer --spec reviewer@current \\
 aivcs run list -n 1 | cut -f 1 | xargs aivcs run events --kind output""",
         ),
     ],
+    "aivcs run import": [
+        Example(
+            "Keep what an agent in CI did, under the spec that it ran with",
+            """\
+run=$(aivcs run import --agent reviewer --spec reviewer@current execution.json)
+aivcs run show "$run\"""",
+        ),
+        Example(
+            "Keep every session that is still there, and those that were written since",
+            "aivcs run import --all",
+        ),
+        Example("Import what a pipe brings", "aivcs run import --seal - < execution.json"),
+    ],
     "aivcs run log": [
         Example(
             "Log an event with a few members",

@@ -282,6 +282,21 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'command': [], 'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'capture': 'lines', 'no_redact': False, 'id_file': None, 'best_effort': False, 'github_annotations': False},
         False,
     ),
+    'run import': (
+        'run.import_handlers:import_',
+        {
+            '--from': ('source_format', 'text'),
+            '--all': ('all_', 'flag'),
+            '--agent': ('agent', 'text'),
+            '--spec': ('spec', 'text'),
+            '--seal': ('seal', 'flag'),
+            '--no-redact': ('no_redact', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('files', 'many')],
+        {'files': [], 'source_format': None, 'all_': False, 'agent': None, 'spec': None, 'seal': False, 'no_redact': False, 'as_json': False},
+        True,
+    ),
     'run log': (
         'run.handlers:log',
         {
