@@ -116,8 +116,8 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
     head = _read(source, registry.HEAD, whole=True)
     found = registry.find_format(options.format) if options.format else registry.detect(head)
     reader = found.reader(found.hint(source.path) if source.path else _no_hint())
-    importer = Importer(repo, reader, options, source.name)
     is_final = options.seal or not found.grows
+    importer = Importer(repo, reader, options, source.name, is_final=is_final)
     outcomes: list[Outcome] = []
     try:
         data = head
@@ -128,13 +128,19 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
     finally:
         importer.flush()
     sessions = [importer.end(outcome, grows=found.grows) for outcome in outcomes]
-    return Result(sessions, reader.pending, reader.held)
+    return Result(list(filter(None, sessions)), reader.pending, reader.held + importer.held)
 
 
 class Importer:
-    """Stores what a reader gives: the runs of all sessions of one source, at the same time."""
+    """Stores what a reader gives: the runs of all sessions of one source, at the same time.
 
-    def __init__(self, repo: Repository, reader: Reader, options: Options, source: str) -> None:
+    The first few events of a session that goes on are not stored before one of them has a time: its
+    run would begin at the time of the import.
+    """
+
+    def __init__(
+        self, repo: Repository, reader: Reader, options: Options, source: str, *, is_final: bool
+    ) -> None:
         """Begins before the first item.
 
         Args:
@@ -142,7 +148,9 @@ class Importer:
             reader: The reader, for what it knows of a session.
             options: What was asked for.
             source: The name of the source.
+            is_final: Whether nothing more will be written to the source.
         """
+        self._is_final = is_final
         self._repo = repo
         self._reader = reader
         self._options = options
@@ -162,25 +170,36 @@ class Importer:
                 outcomes.append(item)
         return outcomes
 
-    def flush(self) -> None:
-        """Stores all events that wait."""
-        for run in self._runs.values():
-            run.flush()
-        self._size = 0
+    @property
+    def held(self) -> int:
+        """Events that are not stored yet."""
+        return sum(len(run.pending) for run in self._runs.values())
 
-    def end(self, outcome: Outcome, *, grows: bool) -> Imported:
-        """Ends the run of a session if it is over; returns what became of it."""
+    def flush(self) -> None:
+        """Stores the events that wait."""
+        for run in self._runs.values():
+            self._flush(run)
+
+    def _flush(self, run: ImportedRun) -> None:
+        if self._is_final or run.is_dated or run.size >= _BATCH:
+            self._size -= run.size
+            run.flush()
+
+    def end(self, outcome: Outcome, *, grows: bool) -> Imported | None:
+        """Ends the run of a session if it is over; returns what became of it, if it has a run."""
         session = outcome.session
         run = self._run(session.id)
+        if outcome.is_over:
+            run.flush()
+        if run.pending or not outcome.events:
+            return None
         is_over = outcome.is_over or (outcome.status is not None and not grows)
         if self._options.seal or is_over:
             status = outcome.status or "completed"
             run.seal(status, _duration(outcome), outcome.ended_at)
         run.rest()
-        status, is_open = "RUNNING", True
-        if outcome.events:
-            record = self._repo.runs.get_run(run.run_id)
-            status, is_open = str(record.status), not record.status.is_terminal
+        record = self._repo.runs.get_run(run.run_id)
+        status, is_open = str(record.status), not record.status.is_terminal
         return Imported(
             run.run_id, session.id, session.format, self._agent(session), status, run.created,
             run.new, outcome.events, outcome.unknown, is_open,
@@ -200,8 +219,7 @@ class Importer:
         run.take(event, fitted)
         self._size += run.size - before
         if run.size >= _BATCH:
-            self._size -= run.size
-            run.flush()
+            self._flush(run)
         elif self._size >= _MAX_PENDING:
             self.flush()
 

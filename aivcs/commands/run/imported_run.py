@@ -113,6 +113,12 @@ class ImportedRun:
         self._blobs += fitted.blobs
         self.size += fitted.size + 200
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether the run exists, or an event that waits has a time for it to begin."""
+        is_there = self._run is not None and self._run.record is not None
+        return is_there or any(event.timestamp is not None for event in self.pending)
+
     def flush(self) -> None:
         """Stores the events that wait; they are durable on return.
 
