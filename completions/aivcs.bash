@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head shell-init help completion blob spec run release config'
+        below='init status verify gc head shell-init help completion blob spec run release hook config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -106,7 +106,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec import log finish show events list stats diff reap verify'
+        below='start exec log finish import show events list stats diff reap verify'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -118,11 +118,6 @@ _aivcs_command() {
         repeats=yes
         interspersed=''
         ;;
-    'aivcs run import')
-        options='--from --all --agent --spec --seal --no-redact --json -h --help'
-        operands='file'
-        repeats=yes
-        ;;
     'aivcs run log')
         options='--stdin --atomic --print-seq --seq --timestamp --file --blob -h --help'
         operands=':running :event text'
@@ -132,6 +127,11 @@ _aivcs_command() {
     'aivcs run finish')
         options='--status --exit-code --if-running --state --state-file --duration-ms --github-annotations -h --help'
         operands=':running'
+        ;;
+    'aivcs run import')
+        options='--from --all --agent --spec --seal --no-redact --json -h --help'
+        operands='file'
+        repeats=yes
         ;;
     'aivcs run show')
         options='--json --github-summary -h --help'
@@ -210,6 +210,27 @@ _aivcs_command() {
         options='--to --builder --json -h --help'
         operands=':release :target'
         ;;
+    'aivcs hook')
+        below='install uninstall status run'
+        options='-h --help'
+        ;;
+    'aivcs hook install')
+        options='--user --project -h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs hook uninstall')
+        options='--user --project -h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs hook status')
+        options='--json -h --help'
+        ;;
+    'aivcs hook run')
+        options='-h --help'
+        operands='text'
+        ;;
     'aivcs config')
         below='get set unset list'
         options='-h --help'
@@ -269,9 +290,6 @@ _aivcs_takes() {
     'aivcs run exec --tag') takes='text' ;;
     'aivcs run exec --capture') takes='lines|blobs|none' ;;
     'aivcs run exec --id-file') takes='file' ;;
-    'aivcs run import --from') takes='text' ;;
-    'aivcs run import --agent') takes=':agent' ;;
-    'aivcs run import --spec') takes=':spec' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;
     'aivcs run log --file') takes='assignment' ;;
@@ -281,6 +299,9 @@ _aivcs_takes() {
     'aivcs run finish --state') takes=':digest' ;;
     'aivcs run finish --state-file') takes='file' ;;
     'aivcs run finish --duration-ms') takes='text' ;;
+    'aivcs run import --from') takes='text' ;;
+    'aivcs run import --agent') takes=':agent' ;;
+    'aivcs run import --spec') takes=':spec' ;;
     'aivcs run events --kind') takes=':event' ;;
     'aivcs run list --agent') takes=':agent' ;;
     'aivcs run list --spec') takes=':spec' ;;

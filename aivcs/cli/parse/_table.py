@@ -282,21 +282,6 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'command': [], 'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'capture': 'lines', 'no_redact': False, 'id_file': None, 'best_effort': False, 'github_annotations': False},
         False,
     ),
-    'run import': (
-        'run.import_handlers:import_',
-        {
-            '--from': ('source_format', 'text'),
-            '--all': ('all_', 'flag'),
-            '--agent': ('agent', 'text'),
-            '--spec': ('spec', 'text'),
-            '--seal': ('seal', 'flag'),
-            '--no-redact': ('no_redact', 'flag'),
-            '--json': ('as_json', 'flag'),
-        },
-        [('files', 'many')],
-        {'files': [], 'source_format': None, 'all_': False, 'agent': None, 'spec': None, 'seal': False, 'no_redact': False, 'as_json': False},
-        True,
-    ),
     'run log': (
         'run.handlers:log',
         {
@@ -325,6 +310,21 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         },
         [('run', 'one')],
         {'run': None, 'status': None, 'exit_code': None, 'if_running': False, 'state': None, 'state_file': None, 'duration_ms': None, 'github_annotations': False},
+        True,
+    ),
+    'run import': (
+        'run.import_handlers:import_',
+        {
+            '--from': ('source_format', 'text'),
+            '--all': ('all_', 'flag'),
+            '--agent': ('agent', 'text'),
+            '--spec': ('spec', 'text'),
+            '--seal': ('seal', 'flag'),
+            '--no-redact': ('no_redact', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('files', 'many')],
+        {'files': [], 'source_format': None, 'all_': False, 'agent': None, 'spec': None, 'seal': False, 'no_redact': False, 'as_json': False},
         True,
     ),
     'run show': (
@@ -561,6 +561,43 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         },
         [('name', 'one'), ('seq', 'maybe')],
         {'name': None, 'seq': None, 'to': None, 'builder': None, 'as_json': False},
+        True,
+    ),
+    'hook install': (
+        'hook.handlers:install',
+        {
+            '--user': ('user', 'flag'),
+            '--project': ('project', 'flag'),
+        },
+        [('programs', 'some')],
+        {'programs': [], 'user': False, 'project': False},
+        True,
+    ),
+    'hook uninstall': (
+        'hook.handlers:uninstall',
+        {
+            '--user': ('user', 'flag'),
+            '--project': ('project', 'flag'),
+        },
+        [('programs', 'some')],
+        {'programs': [], 'user': False, 'project': False},
+        True,
+    ),
+    'hook status': (
+        'hook.handlers:status',
+        {
+            '--json': ('as_json', 'flag'),
+        },
+        [],
+        {'as_json': False},
+        True,
+    ),
+    'hook run': (
+        'hook.run_handler:run_',
+        {
+        },
+        [('program', 'one')],
+        {'program': None},
         True,
     ),
     'config get': (

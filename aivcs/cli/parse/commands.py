@@ -2,6 +2,7 @@
 
 from aivcs.cli.blob import options as blob
 from aivcs.cli.config import options as config
+from aivcs.cli.hook import options as hook
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
 from aivcs.cli.run import options as run
@@ -66,6 +67,7 @@ ROOT = Command(
             "Decide which version of an agent is live, and see its history.",
             release.COMMANDS,
         ),
+        group("hook", "Capture the sessions of agents' programs as they happen.", hook.COMMANDS),
         group("config", "Read and change settings, of a store or your own.", config.COMMANDS),
     ),
 )

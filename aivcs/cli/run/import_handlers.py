@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aivcs.cli.render.output import escape, json_line
 from aivcs.commands.run.import_ import Imported, Options, Result, Source, import_source
 from aivcs.errors import AivcsError, UsageError
+from aivcs.model.timestamp import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,6 +48,7 @@ def import_(
         repo.require_spec(digest)
     masker = None if no_redact else masker_of(context, context.config_layers(repo))
     options = Options(None if all_ else source_format, agent, digest, seal, masker)
+    began = str(Timestamp.now())
     sources = _all(context, source_format) if all_ else _named(context, files)
     code, done = 0, []
     for name, source in sources:
@@ -65,7 +67,23 @@ def import_(
         tell_rest(context, result, name)
     context.flush()
     summarize(context, done, masker)
+    if all_ and not code:
+        _note_capture(context, source_format, began, repo)
     return code
+
+
+def _note_capture(context: Context, program: str | None, began: str, repo: Repository) -> None:
+    """Keeps for `hook status` that all sessions of a program are captured."""
+    from aivcs.commands.hook.programs import PROGRAMS, find_program, session_files
+    from aivcs.commands.hook.state import state_folder, write_state
+
+    folder = state_folder(context.environment, context.home())
+    for one in PROGRAMS if program is None else (find_program(program),):
+        home = one.home(context.environment, context.home())
+        if home and any(session_files(one, home)):
+            write_state(
+                folder, one.name, captured_at=began, store=repo.path, error=None, error_at=None
+            )
 
 
 def masker_of(context: Context, layers: Iterable[tuple[str, Config]]) -> Masker:
@@ -134,7 +152,7 @@ def _all(context: Context, program: str | None) -> Iterator[tuple[str, Source | 
         yield file.path, Source(file.path, _base(file.path), stream)
     if not found:
         titles = ", ".join(one.title for one in chosen)
-        context.warn(f"aivcs: no sessions of {titles} are here")
+        context.warn(f"no sessions of {titles} are here")
 
 
 def _base(path: str) -> str:
@@ -153,10 +171,10 @@ def _print(context: Context, found: list[Imported], *, as_json: bool) -> None:
 def tell_rest(context: Context, result: Result, name: str) -> None:
     """Prints on standard error what of a source is not in a run yet."""
     if result.pending:
-        context.warn(f"aivcs: {name}: the last {_count(result.pending, 'byte')} are no record yet")
+        context.warn(f"{name}: the last {_count(result.pending, 'byte')} are no record yet")
     if result.held:
         records = _count(result.held, "record")
-        context.warn(f"aivcs: {name}: {records} of no session yet; --seal takes them as they are")
+        context.warn(f"{name}: {records} of no session yet; --seal takes them as they are")
 
 
 def _fields(one: Imported) -> dict[str, Any]:
@@ -175,11 +193,11 @@ def summarize(context: Context, done: list[Imported], masker: Masker | None) -> 
     parts = [f"{number:,}{how}" for number, how in numbers if number]
     if parts:
         runs = "run" if len(done) == 1 else "runs"
-        context.warn(f"aivcs: {runs}: {', '.join(parts)}; {_count(events, 'new event')}")
+        context.warn(f"{runs}: {', '.join(parts)}; {_count(events, 'new event')}")
     if masker is not None and masker.counts:
         rules = ", ".join(f"{name} {number:,}" for name, number in sorted(masker.counts.items()))
         number = _count(sum(masker.counts.values()), "secret")
-        context.warn(f"aivcs: masked {number}: {escape(rules)}")
+        context.warn(f"masked {number}: {escape(rules)}")
     unknown: dict[str, int] = {}
     for one in done:
         for kind, times in one.unknown.items():
@@ -187,12 +205,12 @@ def summarize(context: Context, done: list[Imported], masker: Masker | None) -> 
     if unknown:
         kinds = ", ".join(f"{kind} {times:,}" for kind, times in sorted(unknown.items()))
         what = f"{_count(sum(unknown.values()), 'record')} of {_count(len(unknown), 'kind')}"
-        context.warn(f"aivcs: {what} not known (kept as they are): {escape(kinds)}")
+        context.warn(f"{what} not known (kept as they are): {escape(kinds)}")
     going = sum(one.is_open for one in done)
     if going:
         are = "run is" if going == 1 else "runs are"
         context.warn(
-            f"aivcs: {going:,} {are} still open, because the source does not say that the session "
+            f"{going:,} {are} still open, because the source does not say that the session "
             "is over; --seal ends it"
         )
 

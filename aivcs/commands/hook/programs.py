@@ -111,8 +111,16 @@ def session_files(program: Program, folder: str) -> Iterator[SessionFile]:
         yield from _walk(program, os.path.join(folder, below))
 
 
-def require_session_file(program: Program, folder: str, path: str) -> SessionFile:
+def require_session_file(
+    program: Program, folder: str, path: str, *, any_name: bool = False
+) -> SessionFile:
     """Returns a session file that somebody else named.
+
+    Args:
+        program: The program.
+        folder: Its folder.
+        path: The path that was named.
+        any_name: Whether a file may have another name than the program gives to sessions.
 
     Raises:
         UsageError: It is not a regular file of the user's below the program's folder for sessions,
@@ -128,7 +136,7 @@ def require_session_file(program: Program, folder: str, path: str) -> SessionFil
     if os.path.realpath(wanted) != os.path.join(os.path.realpath(root), wanted[len(root) + 1 :]):
         raise UsageError(f"{path[:200]!a} is reached through a link")
     found = _session_file(wanted)
-    if found is None or not program.is_session(os.path.basename(wanted)):
+    if found is None or not (any_name or program.is_session(os.path.basename(wanted))):
         raise UsageError(f"{path[:200]!a} is not a session file of yours")
     return found
 
