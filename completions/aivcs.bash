@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head shell-init completion help blob spec run release store config'
+        below='init trust status verify gc head shell-init completion help blob spec run release store hook config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -110,7 +110,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish show events list stats diff reap verify'
+        below='start exec log finish import show events list stats diff reap verify'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -131,6 +131,11 @@ _aivcs_command() {
     'aivcs run finish')
         options='--status --exit-code --if-running --state --state-file --duration-ms --github-annotations -h --help'
         operands=':running'
+        ;;
+    'aivcs run import')
+        options='--from --all --agent --spec --seal --no-redact --json -h --help'
+        operands='file'
+        repeats=yes
         ;;
     'aivcs run show')
         options='--json --github-summary -h --help'
@@ -222,21 +227,42 @@ _aivcs_command() {
     'aivcs store upgrade')
         options='-h --help'
         ;;
+    'aivcs hook')
+        below='install uninstall status run'
+        options='-h --help'
+        ;;
+    'aivcs hook install')
+        options='--user --project -h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs hook uninstall')
+        options='--user --project -h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs hook status')
+        options='--json -h --help'
+        ;;
+    'aivcs hook run')
+        options='-h --help'
+        operands='text'
+        ;;
     'aivcs config')
         below='get set unset list'
         options='-h --help'
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|safe.directory|signing.key|signing.allowed_signers text'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -292,6 +318,9 @@ _aivcs_takes() {
     'aivcs run finish --state') takes=':digest' ;;
     'aivcs run finish --state-file') takes='file' ;;
     'aivcs run finish --duration-ms') takes='text' ;;
+    'aivcs run import --from') takes='text' ;;
+    'aivcs run import --agent') takes=':agent' ;;
+    'aivcs run import --spec') takes=':spec' ;;
     'aivcs run events --kind') takes=':event' ;;
     'aivcs run list --agent') takes=':agent' ;;
     'aivcs run list --spec') takes=':spec' ;;
@@ -456,7 +485,7 @@ _aivcs() {
         ((i == COMP_CWORD)) && part=$line # without what follows the cursor
         line=${line#"$part"}
         if [[ $part == *[\<\>]* && $part != *[!\<\>\&\|0-9]* ]]; then
-            skips=next # a redirection is no word of the command, nor is the file it names
+            skips=next # a redirection is not a word of the command, nor is the file it names
         elif [[ -n $skips && ($skips == next || -z $gap) ]]; then
             skips='file'
         elif ((i == 0)) || [[ -n $gap || -n $skips ]]; then

@@ -70,6 +70,13 @@ KEYS: dict[str, Key] = {
         "a command that prints the password of the store in AIVCS_REMOTE_URL",
         user_only=True,
     ),
+    "import.redact": Key(
+        list,
+        [],
+        "secrets that run import masks, besides its own: NAME=REGULAR EXPRESSION each; a group "
+        "named secret is the part to mask",
+        user_only=True,
+    ),
     "safe.directory": Key(
         list, [], "stores of other users that may be used when found by walking up", user_only=True
     ),

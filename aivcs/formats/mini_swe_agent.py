@@ -62,6 +62,11 @@ class MiniSweAgent(Reader):
         self._held: list[Record] = []
         self._is_called = False  # by text: a command waits for its output
 
+    @property
+    def held(self) -> int:
+        """Records that wait for one that names the session."""
+        return len(self._held)
+
     def decoder(self) -> Decoder:
         """Returns what reads each message, and each other member, as a record."""
         return Documents({"messages"})

@@ -133,6 +133,11 @@ class Otlp(Reader):
         self._made = ""
         self._record = Record(0, "", None)
 
+    @property
+    def held(self) -> int:
+        """Spans that wait for the conversation of their trace, and records of no session."""
+        return len(self._held) + len(self._strays)
+
     def decoder(self) -> Decoder:
         """Returns what reads lines, or one value over several of them."""
         return LinesOrDocuments()
@@ -826,4 +831,4 @@ def _detect(head: Head) -> bool:
     return any("resourceSpans" in value or "resourceLogs" in value for value in head.records)
 
 
-OTLP = Format("otlp", "OTLP/JSON, spans and log records", _detect, Otlp)
+OTLP = Format("otlp", "OTLP/JSON, spans and log records", _detect, Otlp, grows=True)

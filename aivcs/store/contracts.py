@@ -111,16 +111,24 @@ class RunLedger(Protocol):
         metadata: RunMetadata,
         *,
         owner: RunOwner | None = None,
+        run_id: str | None = None,
+        created_at: Timestamp | None = None,
     ) -> RunId:
-        """Starts a run, `RUNNING`, with a new random id.
+        """Starts a run, `RUNNING`; returns its id.
 
         Args:
             spec_digest: The spec that runs; the ledger does not check whether it is stored.
             metadata: Agent, commit and tags.
             owner: The process that the run belongs to, to be recorded; or None.
+            run_id: The id of a run that was recorded elsewhere; None for a new random one. Of
+                several creations with one id, one succeeds.
+            created_at: The time that the run started, which may be before or after the present;
+                None for now.
 
         Raises:
-            SerializationError: The tags are not a JSON value.
+            SerializationError: The tags are not a JSON value, or the time is not a time.
+            InvalidNameError: The id is not a valid run id.
+            ConflictError: Another run has the id; nothing was changed.
         """
         ...
 
@@ -143,14 +151,22 @@ class RunLedger(Protocol):
         """Appends several events, all or none, as `append_event` does; returns their seqs."""
         ...
 
-    def complete_run(self, run_id: str, summary: RunSummary) -> None:
+    def complete_run(
+        self, run_id: str, summary: RunSummary, *, completed_at: Timestamp | None = None
+    ) -> None:
         """Ends a run as `COMPLETED`; afterwards it never changes.
 
         A `total_events` or `duration_ms` of None is filled in.
 
+        Args:
+            run_id: The run.
+            summary: The result.
+            completed_at: The time that the run ended, not before its start; None for now.
+
         Raises:
             RunNotFoundError: No run has this id.
             InvalidRunStateError: The run has ended already.
+            SerializationError: The time is not a time, or is before the start of the run.
         """
         ...
 
@@ -161,6 +177,7 @@ class RunLedger(Protocol):
         *,
         event: RunEvent | None = None,
         expect: Head | None = None,
+        completed_at: Timestamp | None = None,
     ) -> None:
         """Ends a run as `FAILED`; afterwards it never changes.
 
@@ -171,23 +188,33 @@ class RunLedger(Protocol):
             summary: The result; its number of events includes `event`.
             event: A last event, appended together with the end: both or neither.
             expect: The head that the run's log must have, or None for any.
+            completed_at: The time that the run ended, not before its start; None for now.
 
         Raises:
             RunNotFoundError: No run has this id.
             InvalidRunStateError: The run has ended already.
             ConflictError: The log has another head, or the event cannot be appended.
-            SerializationError: The event's payload is not a JSON value, or too large.
+            SerializationError: The event's payload is not a JSON value, or too large; or the time
+                is not a time, or is before the start of the run.
         """
         ...
 
-    def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+    def cancel_run(
+        self, run_id: str, summary: RunSummary, *, completed_at: Timestamp | None = None
+    ) -> None:
         """Ends a run as `CANCELLED`; afterwards it never changes.
 
         A `total_events` or `duration_ms` of None is filled in.
 
+        Args:
+            run_id: The run.
+            summary: The result.
+            completed_at: The time that the run ended, not before its start; None for now.
+
         Raises:
             RunNotFoundError: No run has this id.
             InvalidRunStateError: The run has ended already.
+            SerializationError: The time is not a time, or is before the start of the run.
         """
         ...
 

@@ -52,15 +52,17 @@ class LogRunLedger:
         metadata: RunMetadata,
         *,
         owner: "RunOwner | None" = None,
+        run_id: "str | None" = None,
+        created_at: "Timestamp | None" = None,
     ) -> RunId:
         """As `RunLedger.create_run`."""
         record = RunRecord(
-            run_id=RunId.random(),
+            run_id=RunId.random() if run_id is None else RunId(run_id),
             spec_digest=ContentDigest(spec_digest),
             metadata=metadata,
             status=RunStatus.RUNNING,
             summary=None,
-            created_at=Timestamp.now(),
+            created_at=Timestamp.now() if created_at is None else Timestamp(created_at),
             completed_at=None,
             owner=owner,
         )
@@ -68,7 +70,7 @@ class LogRunLedger:
 
         def begin(view: "LogView | None") -> "Iterable[bytes]":
             if view is not None:
-                raise ConflictError(f"run {record.run_id} exists; is the random source broken?")
+                raise ConflictError(f"run {record.run_id} exists; nothing was changed")
             return (line,)
 
         self._logs.update(f"run/{record.run_id}", begin)
@@ -93,9 +95,11 @@ class LogRunLedger:
         self._update(run_id, append, durable=False)
         return seqs
 
-    def complete_run(self, run_id: str, summary: RunSummary) -> None:
+    def complete_run(
+        self, run_id: str, summary: RunSummary, *, completed_at: "Timestamp | None" = None
+    ) -> None:
         """As `RunLedger.complete_run`."""
-        self._end(run_id, RunStatus.COMPLETED, summary)
+        self._end(run_id, RunStatus.COMPLETED, summary, completed_at)
 
     def fail_run(
         self,
@@ -104,13 +108,16 @@ class LogRunLedger:
         *,
         event: "RunEvent | None" = None,
         expect: "Head | None" = None,
+        completed_at: "Timestamp | None" = None,
     ) -> None:
         """As `RunLedger.fail_run`; both lines are one update."""
-        self._end(run_id, RunStatus.FAILED, summary, event, expect)
+        self._end(run_id, RunStatus.FAILED, summary, completed_at, event, expect)
 
-    def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+    def cancel_run(
+        self, run_id: str, summary: RunSummary, *, completed_at: "Timestamp | None" = None
+    ) -> None:
         """As `RunLedger.cancel_run`."""
-        self._end(run_id, RunStatus.CANCELLED, summary)
+        self._end(run_id, RunStatus.CANCELLED, summary, completed_at)
 
     def get_run(self, run_id: str) -> RunRecord:
         """As `RunLedger.get_run`; reads the first and the last line."""
@@ -236,9 +243,12 @@ class LogRunLedger:
         run_id: str,
         status: RunStatus,
         summary: RunSummary,
+        completed_at: "Timestamp | None" = None,
         event: "RunEvent | None" = None,
         expect: "Head | None" = None,
     ) -> None:
+        moment = None if completed_at is None else Timestamp(completed_at)
+
         def end(view: "LogView | None") -> "Iterable[bytes]":
             appender = self._appender(run_id, view)
             assert view is not None
@@ -249,7 +259,7 @@ class LogRunLedger:
                 appender.append(event)
             record = rules.read_record(view.first(), view.last, run_id)
             line, _ = rules.encode_end(
-                status, summary, appender.state, record.created_at, appender.head
+                status, summary, appender.state, record.created_at, appender.head, moment
             )
             return (*appender.lines, line)
 

@@ -32,6 +32,8 @@ _OTHERS = {
     "config unset": "core.lock_timeout", "config list": "", "completion": "bash", "help": "run log",
     "release show": "bot", "release block": "bot NONE --reason slow", "release provenance": "bot",
     "run exec": "--agent bot --spec SPEC -- true", "run stats": "",
+    "run import": "--all", "hook status": "", "hook install": "codex", "hook uninstall": "codex",
+    "hook run": "codex",
 }  # fmt: skip
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""

@@ -141,6 +141,10 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs spec diff": {**_SPEC, 1: "They differ, and --exit-code was given."},
     "aivcs run diff": {**_RUN, 1: "They differ, and --exit-code was given."},
     "aivcs run start": _SPEC,
+    "aivcs run import": {
+        **_SPEC,
+        2: "A source has no known format, or breaks it; the others are imported.",
+    },
     "aivcs run log": {
         **_RUN,
         11: "Somebody else writes to the run for too long.",

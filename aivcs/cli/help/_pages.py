@@ -38,6 +38,8 @@ aivcs run: Record what agents did, and read it back
                           output and its end
   run log                 Append an event, or a stream of events, to a run
   run finish              End a run
+  run import              Make runs of sessions that other programs recorded,
+                          and print their ids
   run show                Show the record of a run; on a terminal also its
                           steps
   run events              Print the events of a run, in order of their sequence
@@ -80,6 +82,16 @@ aivcs store: Administer a store that is on a server
                           fault (exit 1), or nothing
   store upgrade           Bring a store on a server to the schema of this
                           version, and print each step
+
+aivcs hook: Capture the sessions of agents' programs as they happen
+  hook install            Let programs call aivcs when a turn or a session
+                          ends, so that sessions become runs
+  hook uninstall          Remove what hook install added; all else in the
+                          settings stays as it is
+  hook status             Show for each program when a session was captured
+                          last, and what is missing
+  hook run                Import the session that a program tells of on
+                          standard input; for its hooks
 
 aivcs config: Read and change settings, of a store or your own
   config get              Print the effective value of a key
@@ -183,6 +195,9 @@ DESCRIPTION
 
     aivcs store
         Administer a store that is on a server.
+
+    aivcs hook
+        Capture the sessions of agents' programs as they happen.
 
     aivcs config
         Read and change settings, of a store or your own.
@@ -1537,6 +1552,10 @@ DESCRIPTION
     aivcs run finish
         End a run.
 
+    aivcs run import
+        Make runs of sessions that other programs recorded, and print their
+        ids.
+
     aivcs run show
         Show the record of a run; on a terminal also its steps.
 
@@ -1921,6 +1940,83 @@ EXAMPLES
 
     End a run with the state it left:
         aivcs run finish @ --status completed --state-file answer.json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run import': """\
+aivcs run import - make runs of sessions that other programs recorded, and
+print their ids
+
+SYNOPSIS
+    aivcs run import [--from FORMAT] [--all] [--agent NAME] [--spec SPEC]
+            [--seal] [--no-redact] [--json] [FILE...]
+
+DESCRIPTION
+    Make runs of sessions that other programs recorded, and print their ids.
+
+    Claude Code, Codex, Gemini CLI, OpenCode, mini-swe-agent and inspect_ai;
+    OTLP/JSON, ATIF and MLflow. The format is recognised by the content. A run
+    gets the id, the times and the status of its session. A second import of
+    the same source changes nothing; one that has grown extends the run.
+    Secrets are masked, and their number is printed. A session goes on until
+    the source, or --seal, says that it is over.
+
+    FILE...
+        Files with sessions; - for standard input.
+
+OPTIONS
+    --from FORMAT
+        The format, if it is not recognised; with --all, the program.
+
+    --all
+        Import every session of Claude Code, Codex and Gemini CLI that is
+        yours.
+
+    --agent NAME
+        The agent that ran. Default: as the source says, else the program.
+
+    --spec SPEC
+        The agent's spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
+        Default: a partial spec of what the source says.
+
+    --seal
+        End the runs: the sessions are over.
+
+    --no-redact
+        Store secrets as they are. By default, tokens and keys of known forms,
+        passwords in URLs, values of variables named like secrets, and what
+        import.redact describes are masked.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   A source has no known format, or breaks it; the others are imported.
+
+    12  The spec is not in the store.
+
+    13  The prefix fits several blobs.
+
+EXAMPLES
+    Keep what an agent in CI did, under the spec that it ran with:
+        run=$(aivcs run import --agent reviewer --spec reviewer@current execution.json)
+        aivcs run show "$run"
+
+    Keep every session that is still there, and those that were written since:
+        aivcs run import --all
+
+    Import what a pipe brings:
+        aivcs run import --seal - < execution.json
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -3219,6 +3315,216 @@ EXIT STATUS
 EXAMPLES
     After an update of aivcs on a server's store:
         aivcs store upgrade
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook': """\
+aivcs hook - capture the sessions of agents' programs as they happen
+
+SYNOPSIS
+    aivcs hook COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    Capture the sessions of agents' programs as they happen.
+
+    aivcs hook install
+        Let programs call aivcs when a turn or a session ends, so that sessions
+        become runs.
+
+    aivcs hook uninstall
+        Remove what hook install added; all else in the settings stays as it
+        is.
+
+    aivcs hook status
+        Show for each program when a session was captured last, and what is
+        missing.
+
+    aivcs hook run
+        Import the session that a program tells of on standard input; for its
+        hooks.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Keep the sessions of Claude Code: those to come, and those that are still
+    there:
+        aivcs hook install claude-code
+        aivcs run import --all --from claude-code
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook install': """\
+aivcs hook install - let programs call aivcs when a turn or a session ends, so
+that sessions become runs
+
+SYNOPSIS
+    aivcs hook install [--user] [--project] PROGRAM...
+
+DESCRIPTION
+    Let programs call aivcs when a turn or a session ends, so that sessions
+    become runs.
+
+    Prints the settings that were changed, and the lines added; all else in
+    them stays as it is. With --user, the hook names the store that is used
+    now; with --project, it uses the store of the project, and does nothing
+    where aivcs is missing. Sessions of before are imported by aivcs run import
+    --all.
+
+    PROGRAM...
+        claude-code, codex or gemini. Several may be given.
+
+OPTIONS
+    --user
+        In your own settings of the program. The default.
+
+    --project
+        In the settings of the project in the working directory.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    From now on, keep every session of Claude Code and Codex:
+        aivcs hook install claude-code codex
+
+    For everybody who works on this project:
+        aivcs hook install --project claude-code
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook uninstall': """\
+aivcs hook uninstall - remove what hook install added; all else in the settings
+stays as it is
+
+SYNOPSIS
+    aivcs hook uninstall [--user] [--project] PROGRAM...
+
+DESCRIPTION
+    Remove what hook install added; all else in the settings stays as it is.
+
+    PROGRAM...
+        claude-code, codex or gemini. Several may be given.
+
+OPTIONS
+    --user
+        In your own settings of the program. The default.
+
+    --project
+        In the settings of the project in the working directory.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Stop capturing:
+        aivcs hook uninstall claude-code codex
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook status': """\
+aivcs hook status - show for each program when a session was captured last, and
+what is missing
+
+SYNOPSIS
+    aivcs hook status [--json]
+
+DESCRIPTION
+    Show for each program when a session was captured last, and what is
+    missing.
+
+    The columns in a pipe: program, whether a hook is installed, the number of
+    its sessions, when one was captured last, how many have changed since, by
+    how many seconds the newest of them is later, and the last error.
+
+OPTIONS
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Is everything captured?:
+        aivcs hook status
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook run': """\
+aivcs hook run - import the session that a program tells of on standard input;
+for its hooks
+
+SYNOPSIS
+    aivcs hook run PROGRAM
+
+DESCRIPTION
+    Import the session that a program tells of on standard input; for its
+    hooks.
+
+    Always exits with 0, prints nothing, and returns at once: the import goes
+    on in the background. hook status shows how it went.
+
+    PROGRAM
+        The program that calls.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    What the hook of a program does:
+        echo '{"session_id": "s-1", "hook_event_name": "Stop"}' | aivcs hook run codex
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -246,6 +246,19 @@ aivcs run exec --agent reviewer --spec reviewer@current \\
 aivcs run list -n 1 | cut -f 1 | xargs aivcs run events --kind output""",
         ),
     ],
+    "aivcs run import": [
+        Example(
+            "Keep what an agent in CI did, under the spec that it ran with",
+            """\
+run=$(aivcs run import --agent reviewer --spec reviewer@current execution.json)
+aivcs run show "$run\"""",
+        ),
+        Example(
+            "Keep every session that is still there, and those that were written since",
+            "aivcs run import --all",
+        ),
+        Example("Import what a pipe brings", "aivcs run import --seal - < execution.json"),
+    ],
     "aivcs run log": [
         Example(
             "Log an event with a few members",
@@ -431,6 +444,35 @@ aivcs release sign reviewer --signing-key ~/aivcs-key""",
     ],
     "aivcs config": [
         Example("See all settings, and where they come from", "aivcs config list --show-origin"),
+    ],
+    "aivcs hook": [
+        Example(
+            "Keep the sessions of Claude Code: those to come, and those that are still there",
+            """\
+aivcs hook install claude-code
+aivcs run import --all --from claude-code""",
+        ),
+    ],
+    "aivcs hook install": [
+        Example(
+            "From now on, keep every session of Claude Code and Codex",
+            "aivcs hook install claude-code codex",
+        ),
+        Example(
+            "For everybody who works on this project",
+            "aivcs hook install --project claude-code",
+        ),
+    ],
+    "aivcs hook uninstall": [
+        Example("Stop capturing", "aivcs hook uninstall claude-code codex"),
+    ],
+    "aivcs hook status": [Example("Is everything captured?", "aivcs hook status")],
+    "aivcs hook run": [
+        Example(
+            "What the hook of a program does",
+            """\
+echo '{"session_id": "s-1", "hook_event_name": "Stop"}' | aivcs hook run codex""",
+        ),
     ],
     "aivcs config get": [
         Example("Print a setting", "aivcs config get core.durability"),

@@ -32,6 +32,7 @@ FOLDERS = {
     'run': 'run',
     'release': 'release',
     'store': 'store',
+    'hook': 'hook',
     'config': 'config',
 }
 
@@ -62,6 +63,7 @@ NAMES = (
     'run exec',
     'run log',
     'run finish',
+    'run import',
     'run show',
     'run events',
     'run list',
@@ -84,6 +86,10 @@ NAMES = (
     'store grants',
     'store check',
     'store upgrade',
+    'hook install',
+    'hook uninstall',
+    'hook status',
+    'hook run',
     'config get',
     'config set',
     'config unset',

@@ -3,6 +3,7 @@
 from aivcs.cli.blob import options as blob
 from aivcs.cli.config import options as config
 from aivcs.cli.help import options as help_
+from aivcs.cli.hook import options as hook
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
 from aivcs.cli.run import options as run
@@ -69,6 +70,7 @@ ROOT = Command(
             release.COMMANDS,
         ),
         group("store", "Administer a store that is on a server.", store.STORE_COMMANDS),
+        group("hook", "Capture the sessions of agents' programs as they happen.", hook.COMMANDS),
         group("config", "Read and change settings, of a store or your own.", config.COMMANDS),
     ),
 )

@@ -71,6 +71,21 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'run': None, 'status': None, 'exit_code': None, 'if_running': False, 'state': None, 'state_file': None, 'duration_ms': None, 'github_annotations': False},
         True,
     ),
+    'run import': (
+        'run.import_handlers:import_',
+        {
+            '--from': ('source_format', 'text'),
+            '--all': ('all_', 'flag'),
+            '--agent': ('agent', 'text'),
+            '--spec': ('spec', 'text'),
+            '--seal': ('seal', 'flag'),
+            '--no-redact': ('no_redact', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('files', 'many')],
+        {'files': [], 'source_format': None, 'all_': False, 'agent': None, 'spec': None, 'seal': False, 'no_redact': False, 'as_json': False},
+        True,
+    ),
     'run show': (
         'run.handlers:show',
         {

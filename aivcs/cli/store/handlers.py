@@ -101,7 +101,19 @@ def status(context: Context, as_json: bool) -> int:
             context.write(
                 f"… and {len(found.releases) - _MAX_SHOWN_RELEASES} more: aivcs release list\n"
             )
+    context.flush()
+    _warn_of_captures(context)
     return 14 if found.damaged else 0
+
+
+def _warn_of_captures(context: Context) -> None:
+    """Prints a warning for each program with a hook whose sessions are not captured."""
+    from aivcs.cli.hook.handlers import statuses, warning
+
+    for one in statuses(context):
+        problem = warning(one)
+        if problem is not None:
+            context.warn(f"aivcs: warning: {problem}; see: aivcs hook status")
 
 
 def verify(
