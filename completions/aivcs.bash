@@ -110,7 +110,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish show events list stats diff reap verify'
+        below='start exec log finish show events list stats diff reap verify export digest'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -157,6 +157,15 @@ _aivcs_command() {
         ;;
     'aivcs run verify')
         options='--repair --json -h --help'
+        ;;
+    'aivcs run export')
+        options='--format -o --output --to -h --help'
+        operands=':run'
+        repeats=yes
+        ;;
+    'aivcs run digest')
+        options='--replay -h --help'
+        operands=':run'
         ;;
     'aivcs release')
         below='promote rollback block unblock current history show diff list verify sign provenance'
@@ -304,6 +313,9 @@ _aivcs_takes() {
     'aivcs run stats --since') takes='text' ;;
     'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
+    'aivcs run export --format') takes='jsonl|otlp|atif|markdown|trace|sqlite' ;;
+    'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
+    'aivcs run export --to') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes' | 'aivcs release promote --reason') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;

@@ -60,6 +60,10 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run stats --since' \
         'aivcs run diff --ignore' \
         'aivcs run reap --older-than' \
+        'aivcs run export --format' \
+        'aivcs run export -o' \
+        'aivcs run export --output' \
+        'aivcs run export --to' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
         'aivcs release promote --reason' \
@@ -327,6 +331,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a stats -d 'Show figures of each 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a diff -d 'Compare two runs: how they ended, and which tool calls differ'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner process has died, as failed, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Check all runs and print the damage found (exit 14), or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a export -d 'Print runs in a form that another program reads'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a run'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -k -a '(__aivcs_known agent)' -d 'The agent that runs'
@@ -417,6 +423,16 @@ complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l repair -d 'Repair damage that has only one possible repair'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l format -x -a 'jsonl otlp atif markdown trace sqlite' -d 'The form'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s o -l output -r -F -d 'Write to a file, which is replaced when all of it is written'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l to -x -d 'Post the traces to a server by OTLP over HTTP; /v1/traces is appended to a URL without a path'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -k -a '(__aivcs_known run)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run digest'" -l replay -d 'Print the replay digest of its events'
+complete -c aivcs -n "__aivcs_at 'aivcs run digest'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run digest' 0" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec live under a name, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'

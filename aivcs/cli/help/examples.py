@@ -319,6 +319,23 @@ aivcs run diff --ignore step @ "$last\"""",
             "aivcs run reap --older-than 2d --dry-run",
         ),
     ],
+    "aivcs run export": [
+        Example(
+            "Read a run as a page, in the summary of a job or a comment",
+            "aivcs run export @ --format markdown -o run.md",
+        ),
+        Example(
+            "Open all runs as tables, in sqlite3, Datasette or pandas",
+            "aivcs run export --format sqlite -o runs.db",
+        ),
+        Example(
+            "See a run in a viewer of OpenTelemetry's traces",
+            "aivcs run export @ --format otlp -o run.jsonl",
+        ),
+    ],
+    "aivcs run digest": [
+        Example("Compare what two runs did, byte for byte", "aivcs run digest @ --replay"),
+    ],
     "aivcs run verify": [Example("Check all runs", "aivcs run verify")],
     "aivcs release": [
         Example(

@@ -69,6 +69,8 @@ NAMES = (
     'run diff',
     'run reap',
     'run verify',
+    'run export',
+    'run digest',
     'release promote',
     'release rollback',
     'release block',

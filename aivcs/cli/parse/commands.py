@@ -5,7 +5,7 @@ from aivcs.cli.config import options as config
 from aivcs.cli.help import options as help_
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
-from aivcs.cli.run import options as run
+from aivcs.cli.run import export_options as run_export, options as run
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
 from aivcs.cli.store import options as store
@@ -62,7 +62,11 @@ ROOT = Command(
             blob.COMMANDS,
         ),
         group("spec", "Describe what an agent is made of, and compare versions.", spec.COMMANDS),
-        group("run", "Record what agents did, and read it back.", run.COMMANDS),
+        group(
+            "run",
+            "Record what agents did, and read it back.",
+            (*run.COMMANDS, *run_export.COMMANDS),
+        ),
         group(
             "release",
             "Decide which version of an agent is live, and see its history.",
