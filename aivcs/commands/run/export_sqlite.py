@@ -35,11 +35,11 @@ CREATE TABLE runs (
 CREATE TABLE events (
   run_id TEXT, seq INTEGER, kind TEXT, timestamp TEXT, payload TEXT, model TEXT,
   input_tokens INTEGER, cached_tokens INTEGER, output_tokens INTEGER, cost_usd REAL,
-  PRIMARY KEY (run_id, seq)) WITHOUT ROWID;
+  PRIMARY KEY (run_id, seq));
 CREATE TABLE tool_calls (
   run_id TEXT, seq INTEGER, tool_name TEXT, tool_call_id TEXT, arguments TEXT, result_seq INTEGER,
   output TEXT, failed INTEGER, error TEXT, exit_code INTEGER, duration_ms REAL, timestamp TEXT,
-  PRIMARY KEY (run_id, seq)) WITHOUT ROWID;
+  PRIMARY KEY (run_id, seq));
 CREATE TABLE releases (
   name TEXT, seq INTEGER, action TEXT, spec_digest TEXT, version_label TEXT, promoted_by TEXT,
   notes TEXT, created_at TEXT, target_seq INTEGER, parent_seq INTEGER, is_live INTEGER,
