@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head shell-init completion help blob spec run release store config'
+        below='init trust status verify gc head shell-init completion help skill blob spec run release store config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -41,9 +41,12 @@ _aivcs_command() {
         operands='bash|zsh|fish'
         ;;
     'aivcs help')
-        options='-h --help'
+        options='--json -h --help'
         operands=':command'
         repeats=yes
+        ;;
+    'aivcs skill')
+        options='--install --force -h --help'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'
@@ -267,6 +270,7 @@ _aivcs_takes() {
     'aivcs verify --head-signature') takes='file' ;;
     'aivcs gc --grace') takes='text' ;;
     'aivcs head --signing-key') takes='file' ;;
+    'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
     'aivcs spec create --tools') takes='folder' ;;

@@ -107,6 +107,8 @@ the whole store, and the shell
                           names in the store
   help                    Show the manual of a command, or the list of all
                           commands
+  skill                   Print the skill that tells an agent how to record and
+                          read runs with aivcs
 
 options, which stand before the command
   -C DIR                  Run as if started in this folder.
@@ -170,6 +172,10 @@ DESCRIPTION
 
     aivcs help
         Show the manual of a command, or the list of all commands.
+
+    aivcs skill
+        Print the skill that tells an agent how to record and read runs with
+        aivcs.
 
     aivcs blob
         Store and read contents by their SHA-256: prompts, configs, specs.
@@ -766,7 +772,7 @@ SEE ALSO
 aivcs help - show the manual of a command, or the list of all commands
 
 SYNOPSIS
-    aivcs help [COMMAND...]
+    aivcs help [--json] [COMMAND...]
 
 DESCRIPTION
     Show the manual of a command, or the list of all commands.
@@ -779,6 +785,10 @@ DESCRIPTION
         commands share.
 
 OPTIONS
+    --json
+        Print the command, its options and all commands below it as one JSON
+        object.
+
     -h, --help
         Print help.
 
@@ -797,6 +807,52 @@ EXAMPLES
 
     What every command has in common:
         aivcs help aivcs
+
+    All commands and options, for a program:
+        aivcs help --json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'skill': """\
+aivcs skill - print the skill that tells an agent how to record and read runs
+with aivcs
+
+SYNOPSIS
+    aivcs skill [--install DIR] [--force]
+
+DESCRIPTION
+    Print the skill that tells an agent how to record and read runs with aivcs.
+
+    Agents find skills as FOLDER/aivcs/SKILL.md: Claude Code in .claude/skills,
+    Codex and others in .agents/skills, Gemini CLI in .gemini/skills, of a
+    project or of your home.
+
+OPTIONS
+    --install DIR
+        Write it below a folder of skills, as aivcs/SKILL.md, and print its
+        path.
+
+    --force
+        Replace a SKILL.md with another content.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    15  There is a SKILL.md with another content; nothing was written.
+
+EXAMPLES
+    Let Claude Code in this project know of aivcs:
+        aivcs skill --install .claude/skills
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -81,6 +81,7 @@ aivcs verify --head "$head\"""",
     "aivcs help": [
         Example("How events are written down", "aivcs help run log"),
         Example("What every command has in common", "aivcs help aivcs"),
+        Example("All commands and options, for a program", "aivcs help --json"),
     ],
     "aivcs completion": [
         Example("In this bash, from now on", 'eval "$(aivcs completion bash)"'),
@@ -317,6 +318,12 @@ aivcs run diff --ignore step @ "$last\"""",
         Example(
             "See which runs would end that nothing was heard of for two days",
             "aivcs run reap --older-than 2d --dry-run",
+        ),
+    ],
+    "aivcs skill": [
+        Example(
+            "Let Claude Code in this project know of aivcs",
+            "aivcs skill --install .claude/skills",
         ),
     ],
     "aivcs run export": [

@@ -1,5 +1,6 @@
 """All commands as one tree: the root with the global options, the groups, the commands."""
 
+from aivcs.cli.agent import options as agent
 from aivcs.cli.blob import options as blob
 from aivcs.cli.config import options as config
 from aivcs.cli.help import options as help_
@@ -56,6 +57,7 @@ ROOT = Command(
         *store.COMMANDS,
         *shell.COMMANDS,
         *help_.COMMANDS,
+        *agent.COMMANDS,
         group(
             "blob",
             "Store and read contents by their SHA-256: prompts, configs, specs.",
