@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head shell-init completion help blob spec run release store hook config'
+        below='init trust status verify gc head shell-init completion help skill blob spec run release store hook config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -41,9 +41,12 @@ _aivcs_command() {
         operands='bash|zsh|fish'
         ;;
     'aivcs help')
-        options='-h --help'
+        options='--json -h --help'
         operands=':command'
         repeats=yes
+        ;;
+    'aivcs skill')
+        options='--install --force -h --help'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'
@@ -110,7 +113,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish import show events list stats diff reap verify'
+        below='start exec log finish import show events list stats diff reap verify export digest'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -162,6 +165,15 @@ _aivcs_command() {
         ;;
     'aivcs run verify')
         options='--repair --json -h --help'
+        ;;
+    'aivcs run export')
+        options='--format -o --output --to -h --help'
+        operands=':run'
+        repeats=yes
+        ;;
+    'aivcs run digest')
+        options='--replay -h --help'
+        operands=':run'
         ;;
     'aivcs release')
         below='promote rollback block unblock current history show diff list verify sign provenance'
@@ -284,6 +296,7 @@ _aivcs_takes() {
     'aivcs verify --head-signature') takes='file' ;;
     'aivcs gc --grace') takes='text' ;;
     'aivcs head --signing-key') takes='file' ;;
+    'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
     'aivcs spec create --tools') takes='folder' ;;
@@ -333,6 +346,9 @@ _aivcs_takes() {
     'aivcs run stats --since') takes='text' ;;
     'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
+    'aivcs run export --format') takes='jsonl|otlp|atif|markdown|trace|sqlite' ;;
+    'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
+    'aivcs run export --to') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes' | 'aivcs release promote --reason') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;

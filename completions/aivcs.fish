@@ -12,6 +12,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs verify --head-signature' \
         'aivcs gc --grace' \
         'aivcs head --signing-key' \
+        'aivcs skill --install' \
         'aivcs blob get -o' \
         'aivcs blob get --output' \
         'aivcs spec create --prompts' \
@@ -63,6 +64,10 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run stats --since' \
         'aivcs run diff --ignore' \
         'aivcs run reap --older-than' \
+        'aivcs run export --format' \
+        'aivcs run export -o' \
+        'aivcs run export --output' \
+        'aivcs run export --to' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
         'aivcs release promote --reason' \
@@ -177,6 +182,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print one digest that prov
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without starting a process for each'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print a shell\'s completion of commands, options, and names in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or the list of all commands'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a skill -d 'Print the skill that tells an agent how to record and read runs with aivcs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a blob -d 'Store and read contents by their SHA-256: prompts, configs, specs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a spec -d 'Describe what an agent is made of, and compare versions'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a run -d 'Record what agents did, and read it back'
@@ -231,8 +237,13 @@ complete -c aivcs -n "__aivcs_at 'aivcs shell-init' 0" -a 'bash zsh'
 complete -c aivcs -n "__aivcs_at 'aivcs completion'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs completion' 0" -a 'bash zsh fish'
 
+complete -c aivcs -n "__aivcs_at 'aivcs help'" -l json -d 'Print the command, its options and all commands below it as one JSON object'
 complete -c aivcs -n "__aivcs_at 'aivcs help'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs help'" -k -a '(__aivcs_known command)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs skill'" -l install -x -a '(__aivcs_folders)' -d 'Write it below a folder of skills, as aivcs/SKILL.md, and print its path'
+complete -c aivcs -n "__aivcs_at 'aivcs skill'" -l force -d 'Replace a SKILL.md with another content'
+complete -c aivcs -n "__aivcs_at 'aivcs skill'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each when it is safely on disk'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the content of a blob, after verifying it'
@@ -332,6 +343,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a stats -d 'Show figures of each 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a diff -d 'Compare two runs: how they ended, and which tool calls differ'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner process has died, as failed, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Check all runs and print the damage found (exit 14), or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a export -d 'Print runs in a form that another program reads'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a run'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -k -a '(__aivcs_known agent)' -d 'The agent that runs'
@@ -432,6 +445,16 @@ complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l repair -d 'Repair damage that has only one possible repair'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l format -x -a 'jsonl otlp atif markdown trace sqlite' -d 'The form'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s o -l output -r -F -d 'Write to a file, which is replaced when all of it is written'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l to -x -d 'Post the traces to a server by OTLP over HTTP; /v1/traces is appended to a URL without a path'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -k -a '(__aivcs_known run)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run digest'" -l replay -d 'Print the replay digest of its events'
+complete -c aivcs -n "__aivcs_at 'aivcs run digest'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run digest' 0" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec live under a name, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'

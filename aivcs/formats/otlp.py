@@ -321,7 +321,9 @@ class Otlp(Reader):
             call_id = self._waiting_for(session, name)
         if not self.waits(session, call_id):
             self.tell_call(session, name or span.name, call_id, parsed(arguments), span.begin)
-        exit_code = _exit_code(output)
+        exit_code = as_int(attributes.get("process.exit.code"))
+        if exit_code is None:
+            exit_code = _exit_code(output)
         if exit_code is None:
             response = as_dict(answer.get("response"))
             exit_code = as_int(as_dict(response.get("data")).get("exitCode"))

@@ -31,6 +31,7 @@ _OTHERS = {
     "config get": "core.durability", "config set": "core.lock_timeout 20",
     "config unset": "core.lock_timeout", "config list": "", "completion": "bash", "help": "run log",
     "release show": "bot", "release block": "bot NONE --reason slow", "release provenance": "bot",
+    "skill": "", "run export": "RUN --format otlp", "run digest": "RUN --replay",
     "run exec": "--agent bot --spec SPEC -- true", "run stats": "",
     "run import": "--all", "hook status": "", "hook install": "codex", "hook uninstall": "codex",
     "hook run": "codex",

@@ -79,6 +79,10 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
         "with LESS=FRX unless LESS is set. Empty or cat means none."),
     ),
     (("NO_COLOR",), "If it is not empty, no colour is used, unless --color says otherwise."),
+    (
+        ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+        "Headers of what aivcs run export --to posts: name=value, with commas between.",
+    ),
     (("TERM",), "If it is dumb, neither colour nor a pager is used."),
     (("AIVCS_DEBUG",), "If it is not empty, an internal error prints where it happened."),
     (
@@ -154,6 +158,9 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs run finish": {**_RUN, 15: "The run is over already."},
     "aivcs run show": _RUN,
     "aivcs run events": _RUN,
+    "aivcs skill": {15: "There is a SKILL.md with another content; nothing was written."},
+    "aivcs run export": {**_RUN, 14: "A log is damaged; what was printed before is right."},
+    "aivcs run digest": {**_RUN, 14: "The log is damaged."},
     "aivcs run verify": _DAMAGED,
     "aivcs release promote": {
         **_SPEC,

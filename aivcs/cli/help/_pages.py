@@ -53,6 +53,8 @@ aivcs run: Record what agents did, and read it back
                           print their ids
   run verify              Check all runs and print the damage found (exit 14),
                           or nothing
+  run export              Print runs in a form that another program reads
+  run digest              Print a digest of a run
 
 aivcs release: Decide which version of an agent is live, and see its history
   release promote         Make a spec live under a name, and print its digest
@@ -117,6 +119,8 @@ the whole store, and the shell
                           names in the store
   help                    Show the manual of a command, or the list of all
                           commands
+  skill                   Print the skill that tells an agent how to record and
+                          read runs with aivcs
 
 options, which stand before the command
   -C DIR                  Run as if started in this folder.
@@ -180,6 +184,10 @@ DESCRIPTION
 
     aivcs help
         Show the manual of a command, or the list of all commands.
+
+    aivcs skill
+        Print the skill that tells an agent how to record and read runs with
+        aivcs.
 
     aivcs blob
         Store and read contents by their SHA-256: prompts, configs, specs.
@@ -309,6 +317,10 @@ ENVIRONMENT
 
     NO_COLOR
         If it is not empty, no colour is used, unless --color says otherwise.
+
+    OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS
+        Headers of what aivcs run export --to posts: name=value, with commas
+        between.
 
     TERM
         If it is dumb, neither colour nor a pager is used.
@@ -775,7 +787,7 @@ SEE ALSO
 aivcs help - show the manual of a command, or the list of all commands
 
 SYNOPSIS
-    aivcs help [COMMAND...]
+    aivcs help [--json] [COMMAND...]
 
 DESCRIPTION
     Show the manual of a command, or the list of all commands.
@@ -788,6 +800,10 @@ DESCRIPTION
         commands share.
 
 OPTIONS
+    --json
+        Print the command, its options and all commands below it as one JSON
+        object.
+
     -h, --help
         Print help.
 
@@ -806,6 +822,52 @@ EXAMPLES
 
     What every command has in common:
         aivcs help aivcs
+
+    All commands and options, for a program:
+        aivcs help --json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'skill': """\
+aivcs skill - print the skill that tells an agent how to record and read runs
+with aivcs
+
+SYNOPSIS
+    aivcs skill [--install DIR] [--force]
+
+DESCRIPTION
+    Print the skill that tells an agent how to record and read runs with aivcs.
+
+    Agents find skills as FOLDER/aivcs/SKILL.md: Claude Code in .claude/skills,
+    Codex and others in .agents/skills, Gemini CLI in .gemini/skills, of a
+    project or of your home.
+
+OPTIONS
+    --install DIR
+        Write it below a folder of skills, as aivcs/SKILL.md, and print its
+        path.
+
+    --force
+        Replace a SKILL.md with another content.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    15  There is a SKILL.md with another content; nothing was written.
+
+EXAMPLES
+    Let Claude Code in this project know of aivcs:
+        aivcs skill --install .claude/skills
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -1576,6 +1638,12 @@ DESCRIPTION
 
     aivcs run verify
         Check all runs and print the damage found (exit 14), or nothing.
+
+    aivcs run export
+        Print runs in a form that another program reads.
+
+    aivcs run digest
+        Print a digest of a run.
 
 OPTIONS
     -h, --help
@@ -2377,6 +2445,116 @@ EXIT STATUS
 EXAMPLES
     Check all runs:
         aivcs run verify
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run export': """\
+aivcs run export - print runs in a form that another program reads
+
+SYNOPSIS
+    aivcs run export [--format jsonl|otlp|atif|markdown|trace|sqlite] [-o FILE]
+            [--to URL] [RUN...]
+
+DESCRIPTION
+    Print runs in a form that another program reads.
+
+    jsonl is the log as it is stored. otlp is OpenTelemetry's traces as JSON, a
+    line per batch: the same run gives the same ids, so exporting twice is the
+    same trace. atif is the Agent Trajectory Interchange Format. markdown is
+    for a person. trace is a RunTraceArtifact with its replay digest. sqlite is
+    a file with the tables runs, events, tool_calls, releases, specs and blobs.
+
+    RUN...
+        The runs; by default all, the newest first.
+
+OPTIONS
+    --format jsonl|otlp|atif|markdown|trace|sqlite
+        The form. Default with --to: otlp.
+
+    -o, --output FILE
+        Write to a file, which is replaced when all of it is written.
+
+    --to URL
+        Post the traces to a server by OTLP over HTTP; /v1/traces is appended
+        to a URL without a path. Headers come from OTEL_EXPORTER_OTLP_HEADERS.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+    14  A log is damaged; what was printed before is right.
+
+EXAMPLES
+    Read a run as a page, in the summary of a job or a comment:
+        aivcs run export @ --format markdown -o run.md
+
+    Open all runs as tables, in sqlite3, Datasette or pandas:
+        aivcs run export --format sqlite -o runs.db
+
+    See a run in a viewer of OpenTelemetry's traces:
+        aivcs run export @ --format otlp -o run.jsonl
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run digest': """\
+aivcs run digest - print a digest of a run
+
+SYNOPSIS
+    aivcs run digest [--replay] RUN
+
+DESCRIPTION
+    Print a digest of a run.
+
+    With --replay it is that of its events alone, the same for the same events
+    in any store: the SHA-256 of the compact JSON array of {seq, kind, payload,
+    timestamp}. Without it, it is the head of its log.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+OPTIONS
+    --replay
+        Print the replay digest of its events.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+    14  The log is damaged.
+
+EXAMPLES
+    Compare what two runs did, byte for byte:
+        aivcs run digest @ --replay
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -8,9 +8,10 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
     'help': (
         'help.handlers:show',
         {
+            '--json': ('as_json', 'flag'),
         },
         [('words', 'many')],
-        {'words': []},
+        {'words': [], 'as_json': False},
         True,
     ),
 }

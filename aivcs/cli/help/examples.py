@@ -81,6 +81,7 @@ aivcs verify --head "$head\"""",
     "aivcs help": [
         Example("How events are written down", "aivcs help run log"),
         Example("What every command has in common", "aivcs help aivcs"),
+        Example("All commands and options, for a program", "aivcs help --json"),
     ],
     "aivcs completion": [
         Example("In this bash, from now on", 'eval "$(aivcs completion bash)"'),
@@ -331,6 +332,29 @@ aivcs run diff --ignore step @ "$last\"""",
             "See which runs would end that nothing was heard of for two days",
             "aivcs run reap --older-than 2d --dry-run",
         ),
+    ],
+    "aivcs skill": [
+        Example(
+            "Let Claude Code in this project know of aivcs",
+            "aivcs skill --install .claude/skills",
+        ),
+    ],
+    "aivcs run export": [
+        Example(
+            "Read a run as a page, in the summary of a job or a comment",
+            "aivcs run export @ --format markdown -o run.md",
+        ),
+        Example(
+            "Open all runs as tables, in sqlite3, Datasette or pandas",
+            "aivcs run export --format sqlite -o runs.db",
+        ),
+        Example(
+            "See a run in a viewer of OpenTelemetry's traces",
+            "aivcs run export @ --format otlp -o run.jsonl",
+        ),
+    ],
+    "aivcs run digest": [
+        Example("Compare what two runs did, byte for byte", "aivcs run digest @ --replay"),
     ],
     "aivcs run verify": [Example("Check all runs", "aivcs run verify")],
     "aivcs release": [

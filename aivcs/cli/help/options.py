@@ -1,6 +1,6 @@
 """The command `help`."""
 
-from aivcs.cli.parse.model import Argument, command
+from aivcs.cli.parse.model import Argument, Flag, command
 
 COMMANDS = (
     command(
@@ -20,6 +20,10 @@ COMMANDS = (
                 many=True,
                 required=False,
                 asks="command",
+            ),
+            "as_json": Flag(
+                "--json",
+                help="Print the command, its options and all commands below it as one JSON object.",
             ),
         },
     ),

@@ -1,12 +1,13 @@
 """All commands as one tree: the root with the global options, the groups, the commands."""
 
+from aivcs.cli.agent import options as agent
 from aivcs.cli.blob import options as blob
 from aivcs.cli.config import options as config
 from aivcs.cli.help import options as help_
 from aivcs.cli.hook import options as hook
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
-from aivcs.cli.run import options as run
+from aivcs.cli.run import export_options as run_export, options as run
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
 from aivcs.cli.store import options as store
@@ -57,13 +58,18 @@ ROOT = Command(
         *store.COMMANDS,
         *shell.COMMANDS,
         *help_.COMMANDS,
+        *agent.COMMANDS,
         group(
             "blob",
             "Store and read contents by their SHA-256: prompts, configs, specs.",
             blob.COMMANDS,
         ),
         group("spec", "Describe what an agent is made of, and compare versions.", spec.COMMANDS),
-        group("run", "Record what agents did, and read it back.", run.COMMANDS),
+        group(
+            "run",
+            "Record what agents did, and read it back.",
+            (*run.COMMANDS, *run_export.COMMANDS),
+        ),
         group(
             "release",
             "Decide which version of an agent is live, and see its history.",

@@ -168,4 +168,25 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'repair': False, 'as_json': False},
         True,
     ),
+    'run export': (
+        'run.export_handlers:export',
+        {
+            '--format': ('form', ('jsonl', 'otlp', 'atif', 'markdown', 'trace', 'sqlite')),
+            '-o': ('output', 'text'),
+            '--output': ('output', 'text'),
+            '--to': ('url', 'text'),
+        },
+        [('runs', 'many')],
+        {'runs': [], 'form': None, 'output': None, 'url': None},
+        True,
+    ),
+    'run digest': (
+        'run.export_handlers:digest',
+        {
+            '--replay': ('replay', 'flag'),
+        },
+        [('run', 'one')],
+        {'run': None, 'replay': False},
+        True,
+    ),
 }
