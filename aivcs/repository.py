@@ -40,6 +40,8 @@ SCHEMES = {
 """The backend of each URL scheme, as module and class; loaded when used."""
 CONFIG = "config.toml"
 """The document that holds a store's configuration."""
+REPLICAS = "replicas/"
+"""Prefix of the documents that name the home of each copied run that has not ended."""
 MIN_PREFIX = 4
 """Characters of a prefix of a digest or run id, at least."""
 LAST = "@last"
@@ -146,9 +148,20 @@ class Repository:
 
             store = self.store
             self._runs = LogRunLedger(
-                store.logs, max_event=store.settings.max_event, list_runs=store.list_runs
+                store.logs,
+                max_event=store.settings.max_event,
+                list_runs=store.list_runs,
+                find_home=self.home_of,
             )
         return self._runs
+
+    def home_of(self, run_id: str) -> "str | None":
+        """Returns the store where a run is recorded if the run here is a copy; None if it is here.
+
+        A copy of a run that has ended is a run like any other.
+        """
+        found = self.store.documents.read(f"{REPLICAS}{run_id}")
+        return None if found is None else found[0].decode(errors="replace").strip()
 
     @property
     def releases(self) -> "ReleaseRegistry":
