@@ -61,12 +61,13 @@ class Repository:
             repository do.
     """
 
-    __slots__ = ("_runs", "store")
+    __slots__ = ("_remote", "_runs", "store")
 
     def __init__(self, store: "Backend") -> None:
         """Takes an open backend; use `init`, `open` or `discover`."""
         self.store = store
         self._runs: RunLedger | None = None
+        self._remote = ""
 
     @classmethod
     def init(
@@ -168,7 +169,17 @@ class Repository:
         """The releases, without policies: `promote` and `rollback` of the repository apply them."""
         from aivcs.store.releases import LogReleaseRegistry
 
+        if self._remote:
+            from aivcs.store.pulled import PulledLogs
+
+            return LogReleaseRegistry(PulledLogs(self.store, self._remote))
         return LogReleaseRegistry(self.store.logs)
+
+    def pulled_from(self, remote: str) -> "Repository":
+        """Returns this repository with the releases of a remote, as they were pulled, to read."""
+        other = Repository(self.store)
+        other._remote = remote
+        return other
 
     def start_run(
         self,
@@ -584,6 +595,9 @@ class Repository:
             ) from error
 
     def _released(self, name: str, selector: str) -> ContentDigest:
+        remote, mark, rest = name.partition(":")
+        if mark and not self._remote:
+            return self.pulled_from(remote)._released(rest, selector)
         if not selector:
             raise UsageError(f"{name}@ is not a release: write {name}@current")
         if selector == "current":

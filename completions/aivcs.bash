@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head shell-init help completion blob spec run release config'
+        below='init status verify gc head push pull shell-init help completion blob spec run release remote config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -27,6 +27,14 @@ _aivcs_command() {
         ;;
     'aivcs head')
         options='--sign --signing-key --json -h --help'
+        ;;
+    'aivcs push')
+        options='--run --agent --spec --status --tag --since -n --limit --all --no-scan --dry-run --json -h --help'
+        operands='text'
+        ;;
+    'aivcs pull')
+        options='--run --agent --spec --status --tag --since -n --limit --all --dry-run --json -h --help'
+        operands='text'
         ;;
     'aivcs shell-init')
         options='-h --help'
@@ -205,6 +213,21 @@ _aivcs_command() {
         options='--to --builder --json -h --help'
         operands=':release :target'
         ;;
+    'aivcs remote')
+        below='add list rm'
+        options='-h --help'
+        ;;
+    'aivcs remote add')
+        options='-h --help'
+        operands='text folder'
+        ;;
+    'aivcs remote list')
+        options='--json -h --help'
+        ;;
+    'aivcs remote rm')
+        options='-h --help'
+        operands='text'
+        ;;
     'aivcs config')
         below='get set unset list'
         options='-h --help'
@@ -239,6 +262,20 @@ _aivcs_takes() {
     'aivcs verify --head-signature') takes='file' ;;
     'aivcs gc --grace') takes='text' ;;
     'aivcs head --signing-key') takes='file' ;;
+    'aivcs push --run') takes=':run' ;;
+    'aivcs push --agent') takes=':agent' ;;
+    'aivcs push --spec') takes=':spec' ;;
+    'aivcs push --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs push --tag') takes='text' ;;
+    'aivcs push --since') takes='text' ;;
+    'aivcs push -n' | 'aivcs push --limit') takes='text' ;;
+    'aivcs pull --run') takes=':run' ;;
+    'aivcs pull --agent') takes=':agent' ;;
+    'aivcs pull --spec') takes=':spec' ;;
+    'aivcs pull --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs pull --tag') takes='text' ;;
+    'aivcs pull --since') takes='text' ;;
+    'aivcs pull -n' | 'aivcs pull --limit') takes='text' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
     'aivcs spec create --tools') takes='folder' ;;

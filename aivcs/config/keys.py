@@ -100,7 +100,7 @@ def parse_config(
         values[POLICY] = tables.pop(POLICY)
     found = _flatten(tables)
     for dotted, value in found:
-        key = KEYS.get(dotted)
+        key = find_key(dotted)
         if key is None:
             if dotted.partition(".")[0].lower() in _POLICY_AMISS:
                 # Who wrote it means rules to hold, so it is no table of them: nothing is released.
@@ -152,7 +152,7 @@ def check_value(dotted: str, value: object, where: str) -> "Any":
     Raises:
         UsageError: It has another type, or is out of range.
     """
-    key = KEYS[dotted]
+    key = require_key(dotted)
     at = f"{where}: " if where else ""
     if key.kind is float and type(value) is int:
         value = float(value)
@@ -253,14 +253,34 @@ def policies(layers: "list[tuple[str, Config]]") -> "list[tuple[str, Any]]":
     return [(place, values[POLICY]) for place, values in reversed(layers) if POLICY in values]
 
 
+def find_key(dotted: str) -> "Key | None":
+    """Returns a key by name, of `KEYS` or one of a remote or a pattern; None for another name."""
+    if dotted in KEYS:
+        return KEYS[dotted]
+    head, *rest = key_path(dotted)
+    if head == "remote" and len(rest) == 2 and rest[0] and rest[1] == "url":
+        return Key(str, "", "the path or URL of another store")
+    if head == "release" and len(rest) == 2 and rest[0] == "home" and rest[1]:
+        return Key(str, "", "the remote at which these releases are changed; or here")
+    return None
+
+
+def key_path(dotted: str) -> "list[str]":
+    """Returns the names of the tables of a key, and its own; a pattern at the end may have dots."""
+    if dotted.startswith("release.home."):
+        return dotted.split(".", 2)
+    return dotted.split(".")
+
+
 def require_key(dotted: str) -> Key:
     """Returns a key by name.
 
     Raises:
         UsageError: There is no such key; the message names the nearest.
     """
-    if dotted in KEYS:
-        return KEYS[dotted]
+    key = find_key(dotted)
+    if key is not None:
+        return key
     raise UsageError(f"no configuration key {_shown(dotted)}; {_nearest(dotted)}")
 
 
@@ -305,7 +325,7 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     except TomlError as error:
         raise UsageError(f"the configuration is no valid TOML: {error}") from error
     rule = policy_key(dotted)
-    *path, last = (POLICY, *rule) if rule else dotted.split(".")
+    *path, last = (POLICY, *rule) if rule else key_path(dotted)
     table = tables
     for part in path:
         table = table.setdefault(part, {})

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import ConflictError, IntegrityError, StorageError
 from aivcs.log import chain
+from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE, run_problems
 from aivcs.model.record import Head
+from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,7 +52,7 @@ class _MovedError(Exception):
     """Somebody else appended to the log meanwhile."""
 
 
-class _Checked(NamedTuple):
+class Checked(NamedTuple):
     """A source that was read to its end.
 
     Attributes:
@@ -84,7 +86,7 @@ def adopt(logs: LogDriver, name: str, source: Source) -> Head:
     """
     for _ in range(_ATTEMPTS):
         own = standing(logs, name)
-        checked = _check(source(), name, own.lines)
+        checked = check(source(), name, own.lines)
         if checked.at is None or own.lines == checked.head.lines:
             _require_beginning(logs, name, source, checked.head, own)
             return own
@@ -123,8 +125,18 @@ def _head_of(name: str, view: LogView) -> Head:
     return Head(seq_of(view.last), last)
 
 
-def _check(lines: Iterable[bytes], name: str, start: int) -> _Checked:
-    """Reads a whole log and checks it; notes the pieces after the first `start` lines."""
+def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
+    """Reads a whole log and checks it.
+
+    Args:
+        lines: Its lines, with or without their newlines.
+        name: The log that it must be.
+        start: The number of lines after which it is divided into pieces.
+
+    Raises:
+        IntegrityError: It is damaged, breaks a rule, or is another log.
+        UnsupportedFormatError: A later version wrote it.
+    """
     kind, _, rest = name.partition("/")
     head, at = _NOTHING, None if start else ""
     ends: list[Head] = []
@@ -144,8 +156,8 @@ def _check(lines: Iterable[bytes], name: str, start: int) -> _Checked:
             yield number, line
 
     try:
-        problems = run_problems if kind == "run" else _release_problems()
-        for found in problems(noted(), rest, _takes_any, _new_map):
+        problems = run_problems if kind == "run" else release_problems
+        for found in problems(noted(), rest, _takes_any, DiskMap):
             if found.severity == DAMAGE:
                 raise IntegrityError.of(
                     f"{name} line {found.line}: {found.problem}", f"{name} line {found.line}"
@@ -157,28 +169,14 @@ def _check(lines: Iterable[bytes], name: str, start: int) -> _Checked:
         raise IntegrityError.of(f"{name} has no lines", name)
     if size:
         ends.append(head)
-    return _Checked(head, at, ends)
-
-
-def _release_problems() -> Callable[..., Iterator[object]]:
-    from aivcs.log.verify_release import release_problems
-
-    return release_problems  # type: ignore[return-value]
+    return Checked(head, at, ends)
 
 
 def _takes_any(digest: str) -> bool:  # noqa: ARG001 blobs are looked for by whoever copies them
     return True
 
 
-def _new_map() -> object:
-    from aivcs.util.disk_map import DiskMap
-
-    return DiskMap()
-
-
-def _require_beginning(
-    logs: LogDriver, name: str, source: Source, head: Head, own: Head
-) -> None:
+def _require_beginning(logs: LogDriver, name: str, source: Source, head: Head, own: Head) -> None:
     """Requires that a source that ends no later than the log here is a beginning of it."""
     if own.lines == head.lines:
         found = own.hash
@@ -215,20 +213,21 @@ def _lines_after(name: str, lines: Iterable[bytes], count: int) -> Iterator[byte
     for number, line in enumerate(lines, 1):
         if number > count:
             yield line if line.endswith(b"\n") else line + b"\n"
-    raise _changed(name)
+    raise changed(name)
 
 
 def _require_piece(name: str, piece: list[bytes], head: Head, end: Head) -> None:
     link = head.hash
     for line in piece:
         if not chain.is_linked(line[:-1], link):
-            raise _changed(name)
+            raise changed(name)
         link = chain.hash_of(line[:-1]) or ""
     if link != end.hash:
-        raise _changed(name)
+        raise changed(name)
 
 
-def _changed(name: str) -> IntegrityError:
+def changed(name: str) -> IntegrityError:
+    """Returns the error for a source that is not what it was when it was checked."""
     return IntegrityError.of(f"{name} was changed at its source while it was copied", name)
 
 

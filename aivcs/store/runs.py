@@ -288,7 +288,6 @@ class LogRunLedger:
             chain.name_error(self._logs.where(name), error)
             raise
 
-
     def _require_home(self, run_id: str) -> None:
         """Refuses a run that is recorded elsewhere; asks once, for a home never becomes a copy."""
         home = None if self._find_home is None else self._find_home(run_id)

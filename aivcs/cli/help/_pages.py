@@ -73,6 +73,11 @@ aivcs release: Decide which version of an agent is live, and see its history
   release provenance      Print the origin of a release as JSON: an in-toto
                           statement with SLSA provenance
 
+aivcs remote: Name other stores, for push and pull
+  remote add              Name another store, so that push and pull know it
+  remote list             List the remotes with their paths or URLs
+  remote rm               Forget a remote, and the copies of its release logs
+
 aivcs config: Read and change settings, of a store or your own
   config get              Print the effective value of a key
   config set              Set a key in the store's configuration, or in yours
@@ -90,6 +95,10 @@ the whole store, and the shell
                           their digests and sizes
   head                    Print one digest that proves the present state of all
                           logs
+  push                    Copy runs, with the blobs they declare, to another
+                          store
+  pull                    Copy runs, with the blobs they declare, and release
+                          logs from another store
   shell-init              Print shell functions that log events without
                           starting a process for each
   help                    Show the manual of a command, or the list of all
@@ -146,6 +155,13 @@ DESCRIPTION
     aivcs head
         Print one digest that proves the present state of all logs.
 
+    aivcs push
+        Copy runs, with the blobs they declare, to another store.
+
+    aivcs pull
+        Copy runs, with the blobs they declare, and release logs from another
+        store.
+
     aivcs shell-init
         Print shell functions that log events without starting a process for
         each.
@@ -168,6 +184,9 @@ DESCRIPTION
 
     aivcs release
         Decide which version of an agent is live, and see its history.
+
+    aivcs remote
+        Name other stores, for push and pull.
 
     aivcs config
         Read and change settings, of a store or your own.
@@ -589,6 +608,169 @@ EXAMPLES
     Keep a proof of the whole history where nobody who can change the store can
     change it:
         aivcs blob get "$(aivcs head)" > ../heads.json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'push': """\
+aivcs push - copy runs, with the blobs they declare, to another store
+
+SYNOPSIS
+    aivcs push [--run RUN] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [-n N] [--all] [--no-scan] [--dry-run] [--json]
+            [REMOTE]
+
+DESCRIPTION
+    Copy runs, with the blobs they declare, to another store.
+
+    What the other store has is compared by the heads of the logs. A run that
+    it has in part is extended; one that has other lines there is left as it is
+    on both sides (exit 15), and the others are copied. Releases are never
+    pushed. Each changed run is a line: log, new or extended, number of lines.
+
+    A run with a text that has the form of a secret is held back (exit 15).
+
+    REMOTE
+        The other store: a remote's name, a path or a URL. Default: origin, or
+        the only remote.
+
+OPTIONS
+    --run RUN
+        Only these runs. Repeatable.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag. Repeatable: all keys must match, and of one
+        key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    -n, --limit N
+        At most N runs, the newest.
+
+    --all
+        Compare all runs, also those that are known to be equal on both sides.
+
+    --no-scan
+        Do not look for secrets in the runs.
+
+    --dry-run
+        Only print which runs and blobs would be copied.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Something to be copied is damaged; the rest was copied.
+
+    15  A run has other lines on the other side, or has a secret; the rest was
+        copied.
+
+EXAMPLES
+    Copy what the other store lacks:
+        aivcs push
+
+    See what one agent's runs of this week would send:
+        aivcs push origin --agent reviewer --since 1w --dry-run
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'pull': """\
+aivcs pull - copy runs, with the blobs they declare, and release logs from
+another store
+
+SYNOPSIS
+    aivcs pull [--run RUN] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [-n N] [--all] [--dry-run] [--json] [REMOTE]
+
+DESCRIPTION
+    Copy runs, with the blobs they declare, and release logs from another
+    store.
+
+    Everything is verified before it has a name here. The releases of a remote
+    are kept beside your own, to be read as REMOTE:NAME, unless release.home
+    says that they are changed there.
+
+    REMOTE
+        The other store: a remote's name, a path or a URL. Default: origin, or
+        the only remote.
+
+OPTIONS
+    --run RUN
+        Only these runs. Repeatable.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag. Repeatable: all keys must match, and of one
+        key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    -n, --limit N
+        At most N runs, the newest.
+
+    --all
+        Compare all runs, also those that are known to be equal on both sides.
+
+    --dry-run
+        Only print which logs and blobs would be copied.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Something to be copied is damaged; the rest was copied.
+
+    15  A run has other lines on the other side, or has a secret; the rest was
+        copied.
+
+EXAMPLES
+    Fetch the team's runs, and what is live there:
+        aivcs pull
+        aivcs status
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -2994,6 +3176,143 @@ EXIT STATUS
 EXAMPLES
     Hand on what the first release was made of:
         aivcs release provenance reviewer @1 > reviewer.intoto.jsonl
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'remote': """\
+aivcs remote - name other stores, for push and pull
+
+SYNOPSIS
+    aivcs remote COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    Name other stores, for push and pull.
+
+    aivcs remote add
+        Name another store, so that push and pull know it.
+
+    aivcs remote list
+        List the remotes with their paths or URLs.
+
+    aivcs remote rm
+        Forget a remote, and the copies of its release logs.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Share the runs of this folder with a team:
+        aivcs remote add team ../team
+        aivcs push team
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'remote add': """\
+aivcs remote add - name another store, so that push and pull know it
+
+SYNOPSIS
+    aivcs remote add NAME URL
+
+DESCRIPTION
+    Name another store, so that push and pull know it.
+
+    NAME
+        Its name: origin is the default one.
+
+    URL The path of its folder, or its URL.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Name the store of a team:
+        aivcs remote add team ../team
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'remote list': """\
+aivcs remote list - list the remotes with their paths or URLs
+
+SYNOPSIS
+    aivcs remote list [--json]
+
+DESCRIPTION
+    List the remotes with their paths or URLs.
+
+OPTIONS
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    The other stores:
+        aivcs remote list
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'remote rm': """\
+aivcs remote rm - forget a remote, and the copies of its release logs
+
+SYNOPSIS
+    aivcs remote rm NAME
+
+DESCRIPTION
+    Forget a remote, and the copies of its release logs. Pulled runs stay.
+
+    NAME
+        The remote.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Forget one:
+        aivcs remote rm origin
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

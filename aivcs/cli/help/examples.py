@@ -35,6 +35,27 @@ trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
 aivcs run log @ tool_called name=search results:=12""",
         ),
     ],
+    "aivcs push": [
+        Example("Copy what the other store lacks", "aivcs push"),
+        Example(
+            "See what one agent's runs of this week would send",
+            "aivcs push origin --agent reviewer --since 1w --dry-run",
+        ),
+    ],
+    "aivcs pull": [
+        Example("Fetch the team's runs, and what is live there", "aivcs pull\naivcs status"),
+    ],
+    "aivcs remote": [
+        Example(
+            "Share the runs of this folder with a team",
+            "aivcs remote add team ../team\naivcs push team",
+        ),
+    ],
+    "aivcs remote add": [
+        Example("Name the store of a team", "aivcs remote add team ../team"),
+    ],
+    "aivcs remote list": [Example("The other stores", "aivcs remote list")],
+    "aivcs remote rm": [Example("Forget one", "aivcs remote rm origin")],
     "aivcs init": [
         Example("Make a store in this folder", "aivcs init"),
         Example("Make one that the group of a folder writes to", "aivcs init --shared agents"),

@@ -69,6 +69,45 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
+    'push': (
+        'remote.handlers:push',
+        {
+            '--run': ('runs', 'texts'),
+            '--agent': ('agents', 'texts'),
+            '--spec': ('specs', 'texts'),
+            '--status': ('statuses', {'many': ['running', 'completed', 'failed', 'cancelled']}),
+            '--tag': ('tags', 'texts'),
+            '--since': ('since', 'text'),
+            '-n': ('limit', 'integer'),
+            '--limit': ('limit', 'integer'),
+            '--all': ('everything', 'flag'),
+            '--no-scan': ('no_scan', 'flag'),
+            '--dry-run': ('dry_run', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('remote', 'maybe')],
+        {'remote': None, 'runs': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'limit': None, 'everything': False, 'no_scan': False, 'dry_run': False, 'as_json': False},
+        True,
+    ),
+    'pull': (
+        'remote.handlers:pull',
+        {
+            '--run': ('runs', 'texts'),
+            '--agent': ('agents', 'texts'),
+            '--spec': ('specs', 'texts'),
+            '--status': ('statuses', {'many': ['running', 'completed', 'failed', 'cancelled']}),
+            '--tag': ('tags', 'texts'),
+            '--since': ('since', 'text'),
+            '-n': ('limit', 'integer'),
+            '--limit': ('limit', 'integer'),
+            '--all': ('everything', 'flag'),
+            '--dry-run': ('dry_run', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('remote', 'maybe')],
+        {'remote': None, 'runs': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'limit': None, 'everything': False, 'dry_run': False, 'as_json': False},
+        True,
+    ),
     'shell-init': (
         'shell.handlers:init',
         {
@@ -546,6 +585,31 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         },
         [('name', 'one'), ('seq', 'maybe')],
         {'name': None, 'seq': None, 'to': None, 'builder': None, 'as_json': False},
+        True,
+    ),
+    'remote add': (
+        'remote.handlers:add',
+        {
+        },
+        [('name', 'one'), ('url', 'one')],
+        {'name': None, 'url': None},
+        True,
+    ),
+    'remote list': (
+        'remote.handlers:list_',
+        {
+            '--json': ('as_json', 'flag'),
+        },
+        [],
+        {'as_json': False},
+        True,
+    ),
+    'remote rm': (
+        'remote.handlers:rm',
+        {
+        },
+        [('name', 'one')],
+        {'name': None},
         True,
     ),
     'config get': (

@@ -4,6 +4,7 @@ from aivcs.cli.blob import options as blob
 from aivcs.cli.config import options as config
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
+from aivcs.cli.remote import options as remote
 from aivcs.cli.run import options as run
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
@@ -53,6 +54,7 @@ ROOT = Command(
     interspersed=False,
     children=(
         *store.COMMANDS,
+        *remote.TOP_LEVEL,
         *shell.COMMANDS,
         group(
             "blob",
@@ -66,6 +68,7 @@ ROOT = Command(
             "Decide which version of an agent is live, and see its history.",
             release.COMMANDS,
         ),
+        group("remote", "Name other stores, for push and pull.", remote.COMMANDS),
         group("config", "Read and change settings, of a store or your own.", config.COMMANDS),
     ),
 )

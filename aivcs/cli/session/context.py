@@ -131,6 +131,25 @@ class Context:
         self.opened = Repository.open(store, lambda own: self._settings(store, own))
         return self.opened
 
+    def open_other(self, store: str) -> "tuple[Repository, list[tuple[str, Config]]]":
+        """Opens a further store by its URL or path; returns it and its configuration.
+
+        The configuration of the call stays that of the store that was opened first.
+
+        Raises:
+            NoRepositoryError: There is no store.
+            UsageError: The configuration or a variable is invalid.
+        """
+        from aivcs.repository import Repository
+
+        kept = self.layers, self.policies, self._own
+        self.layers = []
+        try:
+            repo = Repository.open(store, lambda own: self._settings(store, own))
+            return repo, self.layers
+        finally:
+            self.layers, self.policies, self._own = kept
+
     def named_store(self) -> str:
         """Returns the store that `--store` or AIVCS_STORE names; empty if neither does."""
         return self._store or self.environment.get("AIVCS_STORE", "")
