@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Configure = Callable[[bytes | None], Settings]
 
 SCHEMES = {
+    "bundle": "aivcs.backends.bundle:BundleBackend",
     "file": "aivcs.backends.fs:FileBackend",
     "memory": "aivcs.backends.memory:MemoryBackend",
 }

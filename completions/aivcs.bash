@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head push pull shell-init help completion blob spec run release remote config'
+        below='init status verify gc head push pull clone shell-init help completion blob spec run release remote bundle config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -35,6 +35,10 @@ _aivcs_command() {
     'aivcs pull')
         options='--run --agent --spec --status --tag --since -n --limit --all --dry-run --json -h --help'
         operands='text'
+        ;;
+    'aivcs clone')
+        options='--json -h --help'
+        operands='file folder'
         ;;
     'aivcs shell-init')
         options='-h --help'
@@ -228,6 +232,18 @@ _aivcs_command() {
         options='-h --help'
         operands='text'
         ;;
+    'aivcs bundle')
+        below='create verify'
+        options='-h --help'
+        ;;
+    'aivcs bundle create')
+        options='--run --agent --spec --status --tag --since -n --limit --release --sign --signing-key --json -h --help'
+        operands='file'
+        ;;
+    'aivcs bundle verify')
+        options='--head --signed --json -h --help'
+        operands='file'
+        ;;
     'aivcs config')
         below='get set unset list'
         options='-h --help'
@@ -350,6 +366,16 @@ _aivcs_takes() {
     'aivcs release sign --signing-key') takes='file' ;;
     'aivcs release provenance --to') takes=':target' ;;
     'aivcs release provenance --builder') takes='text' ;;
+    'aivcs bundle create --run') takes=':run' ;;
+    'aivcs bundle create --agent') takes=':agent' ;;
+    'aivcs bundle create --spec') takes=':spec' ;;
+    'aivcs bundle create --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs bundle create --tag') takes='text' ;;
+    'aivcs bundle create --since') takes='text' ;;
+    'aivcs bundle create -n' | 'aivcs bundle create --limit') takes='text' ;;
+    'aivcs bundle create --release') takes=':release' ;;
+    'aivcs bundle create --signing-key') takes='file' ;;
+    'aivcs bundle verify --head') takes='text' ;;
     *) takes='' ;;
     esac
 }

@@ -41,6 +41,8 @@ _LEFT_OUT = {
     "release sign",
     "remote add",
     "remote rm",
+    "clone",
+    "bundle verify",
 }
 """Commands that others start, that only work once, or that wait for ssh-keygen."""
 

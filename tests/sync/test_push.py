@@ -194,7 +194,9 @@ class TestDivergence:
         edit_log(
             there.run_log(run),
             lambda entries: [
-                *entries[:2], entries[2] | {"payload": {"n": 99}}, *entries[3:]
+                *entries[:2],
+                entries[2] | {"payload": {"n": 99}},
+                *entries[3:],
             ],  # fmt: skip
         )
         return run

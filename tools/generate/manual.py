@@ -129,6 +129,9 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs verify": _DAMAGED,
     "aivcs push": _COPIED,
     "aivcs pull": _COPIED,
+    "aivcs clone": _COPIED,
+    "aivcs bundle create": {14: "Something to be written is damaged; no file was made."},
+    "aivcs bundle verify": _DAMAGED,
     "aivcs head": {14: "A log is damaged."},
     "aivcs blob get": {
         12: "There is no such blob.",

@@ -78,6 +78,12 @@ aivcs remote: Name other stores, for push and pull
   remote list             List the remotes with their paths or URLs
   remote rm               Forget a remote, and the copies of its release logs
 
+aivcs bundle: Put a store, or a part of it, into one file
+  bundle create           Write a store, or a part of it, into one file: a
+                          plain tar that proves itself
+  bundle verify           Check a bundle and print the damage found (exit 14),
+                          or nothing
+
 aivcs config: Read and change settings, of a store or your own
   config get              Print the effective value of a key
   config set              Set a key in the store's configuration, or in yours
@@ -99,6 +105,8 @@ the whole store, and the shell
                           store
   pull                    Copy runs, with the blobs they declare, and release
                           logs from another store
+  clone                   Make a store that has all of another: blobs, runs,
+                          releases and pins
   shell-init              Print shell functions that log events without
                           starting a process for each
   help                    Show the manual of a command, or the list of all
@@ -162,6 +170,9 @@ DESCRIPTION
         Copy runs, with the blobs they declare, and release logs from another
         store.
 
+    aivcs clone
+        Make a store that has all of another: blobs, runs, releases and pins.
+
     aivcs shell-init
         Print shell functions that log events without starting a process for
         each.
@@ -187,6 +198,9 @@ DESCRIPTION
 
     aivcs remote
         Name other stores, for push and pull.
+
+    aivcs bundle
+        Put a store, or a part of it, into one file.
 
     aivcs config
         Read and change settings, of a store or your own.
@@ -632,8 +646,8 @@ DESCRIPTION
     A run with a text that has the form of a secret is held back (exit 15).
 
     REMOTE
-        The other store: a remote's name, a path or a URL. Default: origin, or
-        the only remote.
+        The other store: a remote's name, a path or a URL, or a bundle's file
+        to pull from. Default: origin, or the only remote.
 
 OPTIONS
     --run RUN
@@ -715,8 +729,8 @@ DESCRIPTION
     says that they are changed there.
 
     REMOTE
-        The other store: a remote's name, a path or a URL. Default: origin, or
-        the only remote.
+        The other store: a remote's name, a path or a URL, or a bundle's file
+        to pull from. Default: origin, or the only remote.
 
 OPTIONS
     --run RUN
@@ -771,6 +785,57 @@ EXAMPLES
     Fetch the team's runs, and what is live there:
         aivcs pull
         aivcs status
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'clone': """\
+aivcs clone - make a store that has all of another: blobs, runs, releases and
+pins
+
+SYNOPSIS
+    aivcs clone [--json] SOURCE DIR
+
+DESCRIPTION
+    Make a store that has all of another: blobs, runs, releases and pins.
+
+    The other store becomes the remote origin, and releases are changed there.
+    A clone of a bundle is a store of its own. An interrupted clone goes on
+    when it is repeated.
+
+    SOURCE
+        The store: a path, a URL, or a bundle's file.
+
+    DIR The folder for the new store, DIR/.aivcs; or a URL.
+
+OPTIONS
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Something to be copied is damaged; the rest was copied.
+
+    15  A run has other lines on the other side, or has a secret; the rest was
+        copied.
+
+EXAMPLES
+    Work with a store of one's own that knows the team's:
+        aivcs clone ../team copy
+
+    Restore a backup:
+        aivcs bundle create backup.tar
+        aivcs clone backup.tar restored
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -3313,6 +3378,174 @@ EXIT STATUS
 EXAMPLES
     Forget one:
         aivcs remote rm origin
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'bundle': """\
+aivcs bundle - put a store, or a part of it, into one file
+
+SYNOPSIS
+    aivcs bundle COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    Put a store, or a part of it, into one file.
+
+    aivcs bundle create
+        Write a store, or a part of it, into one file: a plain tar that proves
+        itself.
+
+    aivcs bundle verify
+        Check a bundle and print the damage found (exit 14), or nothing.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Hand over the releases of an agent with all that supports them:
+        aivcs bundle create evidence.tar --release reviewer
+        aivcs bundle verify evidence.tar
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'bundle create': """\
+aivcs bundle create - write a store, or a part of it, into one file: a plain
+tar that proves itself
+
+SYNOPSIS
+    aivcs bundle create [--run RUN] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [-n N] [--release NAME] [--sign]
+            [--signing-key FILE] [--json] FILE
+
+DESCRIPTION
+    Write a store, or a part of it, into one file: a plain tar that proves
+    itself.
+
+    The tar has a folder .aivcs like any store, with the heads of its logs in
+    heads.json. Without a selection it has everything; with one, the runs and
+    releases that are named, the evidence of these, and the blobs that all of
+    them declare. The digest of the heads is printed: kept elsewhere, it proves
+    the file.
+
+    FILE
+        The bundle.
+
+OPTIONS
+    --run RUN
+        Only these runs. Repeatable.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag. Repeatable: all keys must match, and of one
+        key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    -n, --limit N
+        At most N runs, the newest.
+
+    --release NAME
+        This release name, with its evidence. Repeatable.
+
+    --sign
+        Sign the heads with an SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Something to be written is damaged; no file was made.
+
+EXAMPLES
+    Back up the whole store:
+        aivcs bundle create backup.tar
+
+    Take one run out of a job:
+        aivcs bundle create run.tar --run "$AIVCS_RUN"
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'bundle verify': """\
+aivcs bundle verify - check a bundle and print the damage found (exit 14), or
+nothing
+
+SYNOPSIS
+    aivcs bundle verify [--head DIGEST] [--signed] [--json] FILE
+
+DESCRIPTION
+    Check a bundle and print the damage found (exit 14), or nothing.
+
+    Each blob must have its digest, each log its chain and its rules, and all
+    logs together must be those that heads.json names.
+
+    FILE
+        The bundle.
+
+OPTIONS
+    --head DIGEST
+        Require this digest of the heads, as bundle create printed it.
+
+    --signed
+        Require a signature of the heads by an allowed signer.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Damage was found.
+
+EXAMPLES
+    Check a bundle against the digest that was kept:
+        head=$(aivcs bundle create backup.tar)
+        aivcs bundle verify backup.tar --head "$head"
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

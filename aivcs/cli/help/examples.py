@@ -45,6 +45,29 @@ aivcs run log @ tool_called name=search results:=12""",
     "aivcs pull": [
         Example("Fetch the team's runs, and what is live there", "aivcs pull\naivcs status"),
     ],
+    "aivcs clone": [
+        Example("Work with a store of one's own that knows the team's", "aivcs clone ../team copy"),
+        Example(
+            "Restore a backup",
+            "aivcs bundle create backup.tar\naivcs clone backup.tar restored",
+        ),
+    ],
+    "aivcs bundle": [
+        Example(
+            "Hand over the releases of an agent with all that supports them",
+            "aivcs bundle create evidence.tar --release reviewer\naivcs bundle verify evidence.tar",
+        ),
+    ],
+    "aivcs bundle create": [
+        Example("Back up the whole store", "aivcs bundle create backup.tar"),
+        Example("Take one run out of a job", 'aivcs bundle create run.tar --run "$AIVCS_RUN"'),
+    ],
+    "aivcs bundle verify": [
+        Example(
+            "Check a bundle against the digest that was kept",
+            'head=$(aivcs bundle create backup.tar)\naivcs bundle verify backup.tar --head "$head"',
+        ),
+    ],
     "aivcs remote": [
         Example(
             "Share the runs of this folder with a team",

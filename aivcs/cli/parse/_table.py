@@ -108,6 +108,15 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         {'remote': None, 'runs': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'limit': None, 'everything': False, 'dry_run': False, 'as_json': False},
         True,
     ),
+    'clone': (
+        'remote.handlers:clone',
+        {
+            '--json': ('as_json', 'flag'),
+        },
+        [('source', 'one'), ('folder', 'one')],
+        {'source': None, 'folder': None, 'as_json': False},
+        True,
+    ),
     'shell-init': (
         'shell.handlers:init',
         {
@@ -610,6 +619,37 @@ COMMANDS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]
         },
         [('name', 'one')],
         {'name': None},
+        True,
+    ),
+    'bundle create': (
+        'bundle.handlers:create',
+        {
+            '--run': ('runs', 'texts'),
+            '--agent': ('agents', 'texts'),
+            '--spec': ('specs', 'texts'),
+            '--status': ('statuses', {'many': ['running', 'completed', 'failed', 'cancelled']}),
+            '--tag': ('tags', 'texts'),
+            '--since': ('since', 'text'),
+            '-n': ('limit', 'integer'),
+            '--limit': ('limit', 'integer'),
+            '--release': ('releases', 'texts'),
+            '--sign': ('sign', 'flag'),
+            '--signing-key': ('signing_key', 'text'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('file', 'one')],
+        {'file': None, 'runs': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'limit': None, 'releases': [], 'sign': False, 'signing_key': None, 'as_json': False},
+        True,
+    ),
+    'bundle verify': (
+        'bundle.handlers:verify',
+        {
+            '--head': ('head', 'text'),
+            '--signed': ('signed', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('file', 'one')],
+        {'file': None, 'head': None, 'signed': False, 'as_json': False},
         True,
     ),
     'config get': (

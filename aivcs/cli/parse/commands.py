@@ -1,6 +1,7 @@
 """All commands as one tree: the root with the global options, the groups, the commands."""
 
 from aivcs.cli.blob import options as blob
+from aivcs.cli.bundle import options as bundle
 from aivcs.cli.config import options as config
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
@@ -69,6 +70,7 @@ ROOT = Command(
             release.COMMANDS,
         ),
         group("remote", "Name other stores, for push and pull.", remote.COMMANDS),
+        group("bundle", "Put a store, or a part of it, into one file.", bundle.COMMANDS),
         group("config", "Read and change settings, of a store or your own.", config.COMMANDS),
     ),
 )

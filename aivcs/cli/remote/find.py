@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 
+_BUNDLE = "bundle://"
+
+
 class Remote(NamedTuple):
     """Another store.
 
@@ -26,9 +29,14 @@ class Remote(NamedTuple):
     url: str
 
     @property
+    def is_bundle(self) -> bool:
+        """Whether it is a file."""
+        return self.url.startswith(_BUNDLE)
+
+    @property
     def shown(self) -> str:
         """Its name for messages."""
-        return self.name or mask_url(self.url)
+        return self.name or mask_url(self.url.removeprefix(_BUNDLE))
 
 
 def find_remote(context: Context, text: str | None) -> Remote:
@@ -56,7 +64,7 @@ def find_remote(context: Context, text: str | None) -> Remote:
 
 
 def absolute(context: Context, text: str) -> str:
-    """Returns a URL as it is, and a path as that of the folder of a store.
+    """Returns a URL as it is, and a path as that of the folder of a store or of a bundle.
 
     Raises:
         UsageError: The text is empty, or a URL with a password.
@@ -67,6 +75,8 @@ def absolute(context: Context, text: str) -> str:
     if not os.path.isabs(text):
         context.working_directory()  # fails if it was removed
     path = os.path.abspath(text)
+    if os.path.isfile(path):
+        return _BUNDLE + path
     inside = os.path.join(path, ".aivcs")
     # As people name a folder that has a store in it.
     is_store = os.path.exists(os.path.join(path, "format"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.remote.find import absolute, find_remote, open_remote
@@ -93,7 +94,7 @@ def push(
 
     repo = context.repository()
     to = find_remote(context, remote)
-    chosen = _selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
+    chosen = selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
     other, _ = open_remote(context, to)
     with Bar(context, "pushing", lambda: 1) as bar:
         work = Copy(
@@ -133,7 +134,7 @@ def pull(
     layers = context.layers
     source = find_remote(context, remote)
     other, _ = open_remote(context, source)
-    chosen = _selected(context, other, runs, agents, specs, statuses, tags, since, limit)
+    chosen = selected(context, other, runs, agents, specs, statuses, tags, since, limit)
     with Bar(context, "pulling", lambda: 1) as bar:
         work = Copy(
             other,
@@ -141,6 +142,7 @@ def pull(
             own=repo,
             selection=chosen,
             believe=not everything,
+            remembers=not source.is_bundle,
             dry_run=dry_run,
             progress=bar.advance,
         )
@@ -155,7 +157,33 @@ def pull(
     return _conclude(context, work, "pull", f"from {source.shown}", code, as_json, dry_run)
 
 
-def _selected(
+def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
+    """Prints the path of the new store."""
+    from aivcs.cli.remote.find import Remote
+    from aivcs.cli.remote.trust import record_trust
+    from aivcs.cli.render.progress import Bar
+    from aivcs.commands.remote.clone import Clone, prepare
+    from aivcs.commands.store.init import init
+    from aivcs.store.identity import identify
+
+    if not folder:
+        raise UsageError("DIR is empty; is a variable unset?")
+    place = absolute(context, source)
+    remote = Remote("", place)
+    other, _ = open_remote(context, remote)
+    target = init(folder if "://" in folder else os.path.abspath(folder))
+    if not remote.is_bundle:
+        prepare(target, place)
+        record_trust(context, place, identify(other.store.documents))
+    with Bar(context, "cloning", lambda: 1) as bar:
+        work = Clone(other, target, remembers=not remote.is_bundle, progress=bar.advance)
+        code = _print(context, work.run(), bar, as_json=as_json, dry_run=False)
+    context.write(f"{target.path}\n" if not as_json else "")
+    context.flush()
+    return _conclude(context, work.copy, "clone", f"from {remote.shown}", code, as_json, False)
+
+
+def selected(
     context: Context,
     repo: Repository,
     runs: list[str],
@@ -166,6 +194,7 @@ def _selected(
     since: str | None,
     limit: int | None,
 ) -> list[RunId] | None:
+    """Returns the ids of the selected runs of a store; None without any filter."""
     from aivcs.cli.render.time_format import parse_since
     from aivcs.commands.remote.select import select
 
@@ -244,16 +273,15 @@ def _conclude(
         context.warn(f"aivcs: warning: {len(absent) - _MAX_NAMED} more blobs are not there")
     if not as_json:
         if dry_run:
-            context.warn(f"nothing was {verb}ed: --dry-run")
+            context.warn(f"nothing was {_PAST[verb]}: --dry-run")
         elif copier.copied or copier.blobs.copied:
-            context.warn(
-                f"{verb}ed {count(copier.copied, 'run')} and {count(copier.blobs.copied, 'blob')} "
-                f"of {count(copier.blobs.size, 'byte')} {where}"
-            )
+            blobs = f"{count(copier.blobs.copied, 'blob')} of {count(copier.blobs.size, 'byte')}"
+            context.warn(f"{_PAST[verb]} {count(copier.copied, 'run')} and {blobs} {where}")
         elif not code:
             context.warn(f"nothing to {verb} {where}")
     return code
 
 
+_PAST = {"push": "pushed", "pull": "pulled", "clone": "cloned"}
 _MAX_NAMED = 5
 """Missing blobs that are named, at most."""

@@ -6,7 +6,8 @@ from aivcs.cli.parse.shared_options import AGENTS, JSON, SINCE, SPECS
 REMOTE = Argument(
     "REMOTE",
     help=(
-        "The other store: a remote's name, a path or a URL. Default: origin, or the only remote."
+        "The other store: a remote's name, a path or a URL, or a bundle's file to pull from. "
+        "Default: origin, or the only remote."
     ),
     required=False,
     asks="",
@@ -77,6 +78,22 @@ TOP_LEVEL = (
             **SELECTION,
             "everything": EVERYTHING,
             "dry_run": Flag("--dry-run", help="Only print which logs and blobs would be copied."),
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "clone",
+        "remote.handlers:clone",
+        """Make a store that has all of another: blobs, runs, releases and pins.
+
+        The other store becomes the remote origin, and releases are changed there. A clone of a
+        bundle is a store of its own. An interrupted clone goes on when it is repeated.
+        """,
+        {
+            "source": Argument(
+                "SOURCE", help="The store: a path, a URL, or a bundle's file.", takes="file"
+            ),
+            "folder": Argument("DIR", help="The folder for the new store, DIR/.aivcs; or a URL."),
             "as_json": JSON,
         },
     ),

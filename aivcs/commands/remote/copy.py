@@ -34,6 +34,7 @@ class Copy:
         own: Repository,
         selection: Sequence[str] | None = None,
         believe: bool = True,
+        remembers: bool = True,
         dry_run: bool = False,
         progress: Callable[[int], None] = lambda _: None,
         scan: Scan | None = None,
@@ -46,6 +47,7 @@ class Copy:
             own: The one of both that keeps the memory of what is settled with the other.
             selection: The ids of the runs to copy; None is all.
             believe: Whether to believe that memory.
+            remembers: Whether there is such a memory: not of a bundle, which is a store of once.
             dry_run: Whether to write nothing.
             progress: Called with the bytes that were read.
             scan: As for `RunCopier`.
@@ -55,7 +57,9 @@ class Copy:
         self._selection = selection
         self._dry_run = dry_run
         other = target if own is source else source
-        self._known = Known(own.store.documents, identify(other.store.documents))
+        self._known = None
+        if remembers:
+            self._known = Known(own.store.documents, identify(other.store.documents))
         self._believe = believe
         self.runs = RunCopier(source, target, progress=progress, scan=scan, dry_run=dry_run)
 
@@ -82,7 +86,7 @@ class Copy:
 
     def _candidates(self) -> Iterator[Candidate]:
         ids = sorted(self._selection) if self._selection is not None else _ids(self._source)
-        settled = self._known.ids() if self._believe else iter(())
+        settled = iter(()) if self._known is None or not self._believe else self._known.ids()
         return candidates(ids, _ids(self._target), settled)
 
 
