@@ -187,7 +187,7 @@ _aivcs_command() {
         operands=':release :target'
         ;;
     'aivcs release current')
-        options='--default --json -h --help'
+        options='--default --at-home --json -h --help'
         operands=':release'
         ;;
     'aivcs release history')

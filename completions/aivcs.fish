@@ -529,6 +529,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release unblock' 0" -k -a '(__aivcs_know
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock' 1" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l default -x -d 'Print this text if the name has no release'
+complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l at-home -d 'Ask the store at which the releases are changed, as release.home says'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release current' 0" -k -a '(__aivcs_known release)'

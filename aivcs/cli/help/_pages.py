@@ -2859,7 +2859,7 @@ SEE ALSO
 aivcs release current - print the digest of the live release of a name
 
 SYNOPSIS
-    aivcs release current [--default TEXT] [--json] NAME
+    aivcs release current [--default TEXT] [--at-home] [--json] NAME
 
 DESCRIPTION
     Print the digest of the live release of a name.
@@ -2870,6 +2870,9 @@ DESCRIPTION
 OPTIONS
     --default TEXT
         Print this text if the name has no release.
+
+    --at-home
+        Ask the store at which the releases are changed, as release.home says.
 
     --json
         Print JSON: one object, or one object per line for a list.
