@@ -179,6 +179,7 @@ class RunLedger:
     count_runs = _awaited(storage.RunLedger.count_runs)
     list_run_ids = _streamed(storage.RunLedger.list_run_ids)
     standing = _awaited(storage.RunLedger.standing)
+    adopt = _awaited(storage.RunLedger.adopt)
     head = _awaited(storage.RunLedger.head)
 
 

@@ -34,12 +34,15 @@ if TYPE_CHECKING:
     Configure = Callable[[bytes | None], Settings]
 
 SCHEMES = {
+    "bundle": "aivcs.backends.bundle:BundleBackend",
     "file": "aivcs.backends.fs:FileBackend",
     "memory": "aivcs.backends.memory:MemoryBackend",
 }
 """The backend of each URL scheme, as module and class; loaded when used."""
 CONFIG = "config.toml"
 """The document that holds a store's configuration."""
+REPLICAS = "replicas/"
+"""Prefix of the documents that name the home of each copied run that has not ended."""
 MIN_PREFIX = 4
 """Characters of a prefix of a digest or run id, at least."""
 LAST = "@last"
@@ -59,12 +62,13 @@ class Repository:
             repository do.
     """
 
-    __slots__ = ("_runs", "store")
+    __slots__ = ("_remote", "_runs", "store")
 
     def __init__(self, store: "Backend") -> None:
         """Takes an open backend; use `init`, `open` or `discover`."""
         self.store = store
         self._runs: RunLedger | None = None
+        self._remote = ""
 
     @classmethod
     def init(
@@ -157,16 +161,37 @@ class Repository:
 
             store = self.store
             self._runs = LogRunLedger(
-                store.logs, max_event=store.settings.max_event, list_runs=store.list_runs
+                store.logs,
+                max_event=store.settings.max_event,
+                list_runs=store.list_runs,
+                find_home=self.home_of,
             )
         return self._runs
+
+    def home_of(self, run_id: str) -> "str | None":
+        """Returns the store where a run is recorded if the run here is a copy; None if it is here.
+
+        A copy of a run that has ended is a run like any other.
+        """
+        found = self.store.documents.read(f"{REPLICAS}{run_id}")
+        return None if found is None else found[0].decode(errors="replace").strip()
 
     @property
     def releases(self) -> "ReleaseRegistry":
         """The releases, without policies: `promote` and `rollback` of the repository apply them."""
         from aivcs.store.releases import LogReleaseRegistry
 
+        if self._remote:
+            from aivcs.store.pulled import PulledLogs
+
+            return LogReleaseRegistry(PulledLogs(self.store, self._remote))
         return LogReleaseRegistry(self.store.logs)
+
+    def pulled_from(self, remote: str) -> "Repository":
+        """Returns this repository with the releases of a remote, as they were pulled, to read."""
+        other = Repository(self.store)
+        other._remote = remote
+        return other
 
     def start_run(
         self,
@@ -582,6 +607,9 @@ class Repository:
             ) from error
 
     def _released(self, name: str, selector: str) -> ContentDigest:
+        remote, mark, rest = name.partition(":")
+        if mark and not self._remote:
+            return self.pulled_from(remote)._released(rest, selector)
         if not selector:
             raise UsageError(f"{name}@ is not a release: write {name}@current")
         if selector == "current":

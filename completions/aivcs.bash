@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head shell-init completion help skill blob spec run release store hook config'
+        below='init trust status verify gc head push pull clone shell-init completion help skill blob spec run release store hook remote bundle config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -31,6 +31,18 @@ _aivcs_command() {
         ;;
     'aivcs head')
         options='--sign --signing-key --json -h --help'
+        ;;
+    'aivcs push')
+        options='--run --agent --spec --status --tag --since -n --limit --all --no-scan --dry-run --json -h --help'
+        operands='text'
+        ;;
+    'aivcs pull')
+        options='--run --agent --spec --status --tag --since -n --limit --all --dry-run --json -h --help'
+        operands='text'
+        ;;
+    'aivcs clone')
+        options='--json -h --help'
+        operands='file folder'
         ;;
     'aivcs shell-init')
         options='-h --help'
@@ -196,7 +208,7 @@ _aivcs_command() {
         operands=':release :target'
         ;;
     'aivcs release current')
-        options='--default --json -h --help'
+        options='--default --at-home --json -h --help'
         operands=':release'
         ;;
     'aivcs release history')
@@ -260,6 +272,33 @@ _aivcs_command() {
         options='-h --help'
         operands='text'
         ;;
+    'aivcs remote')
+        below='add list rm'
+        options='-h --help'
+        ;;
+    'aivcs remote add')
+        options='-h --help'
+        operands='text folder'
+        ;;
+    'aivcs remote list')
+        options='--json -h --help'
+        ;;
+    'aivcs remote rm')
+        options='-h --help'
+        operands='text'
+        ;;
+    'aivcs bundle')
+        below='create verify'
+        options='-h --help'
+        ;;
+    'aivcs bundle create')
+        options='--run --agent --spec --status --tag --since -n --limit --release --sign --signing-key --json -h --help'
+        operands='file'
+        ;;
+    'aivcs bundle verify')
+        options='--head --signed --json -h --help'
+        operands='file'
+        ;;
     'aivcs config')
         below='get set unset list'
         options='-h --help'
@@ -296,6 +335,20 @@ _aivcs_takes() {
     'aivcs verify --head-signature') takes='file' ;;
     'aivcs gc --grace') takes='text' ;;
     'aivcs head --signing-key') takes='file' ;;
+    'aivcs push --run') takes=':run' ;;
+    'aivcs push --agent') takes=':agent' ;;
+    'aivcs push --spec') takes=':spec' ;;
+    'aivcs push --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs push --tag') takes='text' ;;
+    'aivcs push --since') takes='text' ;;
+    'aivcs push -n' | 'aivcs push --limit') takes='text' ;;
+    'aivcs pull --run') takes=':run' ;;
+    'aivcs pull --agent') takes=':agent' ;;
+    'aivcs pull --spec') takes=':spec' ;;
+    'aivcs pull --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs pull --tag') takes='text' ;;
+    'aivcs pull --since') takes='text' ;;
+    'aivcs pull -n' | 'aivcs pull --limit') takes='text' ;;
     'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
@@ -379,6 +432,16 @@ _aivcs_takes() {
     'aivcs release provenance --builder') takes='text' ;;
     'aivcs store grants --role') takes='reader|recorder|promoter|eraser|maintainer|owner' ;;
     'aivcs store grants --name') takes='text' ;;
+    'aivcs bundle create --run') takes=':run' ;;
+    'aivcs bundle create --agent') takes=':agent' ;;
+    'aivcs bundle create --spec') takes=':spec' ;;
+    'aivcs bundle create --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs bundle create --tag') takes='text' ;;
+    'aivcs bundle create --since') takes='text' ;;
+    'aivcs bundle create -n' | 'aivcs bundle create --limit') takes='text' ;;
+    'aivcs bundle create --release') takes=':release' ;;
+    'aivcs bundle create --signing-key') takes='file' ;;
+    'aivcs bundle verify --head') takes='text' ;;
     *) takes='' ;;
     esac
 }

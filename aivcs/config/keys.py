@@ -134,7 +134,7 @@ def parse_config(
                 raise UsageError(f"{where} has a table {table}, which {_PLACES[table]}")
     found = _flatten(tables)
     for dotted, value in found:
-        key = KEYS.get(dotted)
+        key = find_key(dotted)
         if key is None:
             if dotted.partition(".")[0].lower() in _POLICY_AMISS:
                 # Its author wants rules to hold, and these are not rules: nothing is released.
@@ -212,7 +212,7 @@ def check_value(dotted: str, value: object, where: str) -> "Any":
     Raises:
         UsageError: It has another type, or is out of range.
     """
-    key = KEYS[dotted]
+    key = require_key(dotted)
     at = f"{where}: " if where else ""
     if key.kind is float and type(value) is int:
         value = float(value)
@@ -313,14 +313,34 @@ def policies(layers: "list[tuple[str, Config]]") -> "list[tuple[str, Any]]":
     return [(place, values[POLICY]) for place, values in reversed(layers) if POLICY in values]
 
 
+def find_key(dotted: str) -> "Key | None":
+    """Returns a key by name, of `KEYS` or one of a remote or a pattern; None for another name."""
+    if dotted in KEYS:
+        return KEYS[dotted]
+    head, *rest = key_path(dotted)
+    if head == "remote" and len(rest) == 2 and rest[0] and rest[1] == "url":
+        return Key(str, "", "the path or URL of another store")
+    if head == "release" and len(rest) == 2 and rest[0] == "home" and rest[1]:
+        return Key(str, "", "the remote at which these releases are changed; or here")
+    return None
+
+
+def key_path(dotted: str) -> "list[str]":
+    """Returns the names of the tables of a key, and its own; a pattern at the end may have dots."""
+    if dotted.startswith("release.home."):
+        return dotted.split(".", 2)
+    return dotted.split(".")
+
+
 def require_key(dotted: str) -> Key:
     """Returns a key by name.
 
     Raises:
         UsageError: There is no such key; the message names the nearest.
     """
-    if dotted in KEYS:
-        return KEYS[dotted]
+    key = find_key(dotted)
+    if key is not None:
+        return key
     raise UsageError(f"no configuration key {_shown(dotted)}; {_nearest(dotted)}")
 
 
@@ -376,7 +396,7 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     from aivcs.config.editing import render
 
     rule = policy_key(dotted)
-    path = [POLICY, *rule] if rule else dotted.split(".")
+    path = [POLICY, *rule] if rule else list(key_path(dotted))
     return render(text, path, value, extend=rule is None)
 
 

@@ -245,7 +245,7 @@ class _RunCheck:
         if not line.startswith(b'{"type":"event","seq":%d,' % event.seq):
             yield wrong(number, "the line does not begin with type and seq")
         if b'"$blob"' in line:
-            for digest in _blobs_in(event.payload):
+            for digest in blobs_in(event.payload):
                 if not self._has_blob(digest):
                     yield absent(number, digest)
         if not self._seqs.add(event.seq):
@@ -350,7 +350,7 @@ def require_form(entry: "dict[str, Any]", *names: str) -> None:
             raise IntegrityError.of(f"has {text!a} as {name}, which is not the form of the format")
 
 
-def _blobs_in(value: "Any") -> "Iterator[str]":
+def blobs_in(value: "Any") -> "Iterator[str]":
     """Yields the digest of every `{"$blob": DIGEST}` in a payload."""
     waiting = [value]
     while waiting:

@@ -51,6 +51,19 @@ def missing_spec(digest: ContentDigest) -> NotFoundError:
     )
 
 
+def parts_of(blobs: "CasStore", digest: ContentDigest, *, is_spec: bool) -> "list[ContentDigest]":
+    """Returns the blobs that a spec names as its parts, or a part of it as the files of a folder.
+
+    A blob that is neither a JSON spec nor a manifest names none. The blob is read and verified.
+
+    Raises:
+        NotFoundError: The blob is not in the store.
+        IntegrityError: The blob is damaged.
+    """
+    data = _read(blobs, digest, b"{" if is_spec else MANIFEST)
+    return [part for _, part in (_parts(data) if is_spec else _files(data))]
+
+
 def _require_part(
     blobs: "CasStore", digest: ContentDigest, what: str, done: "set[ContentDigest]"
 ) -> None:

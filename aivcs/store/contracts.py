@@ -349,6 +349,33 @@ class RunLedger(Protocol):
         """
         ...
 
+    def adopt(self, run_id: str, source: Callable[[], Iterable[bytes]]) -> Head:
+        """Makes a run here out of its log elsewhere: appends the lines that are missing here.
+
+        The whole log is checked before anything is changed: its chain, the rules of a run's log,
+        its id. Then the lines are appended in pieces of at most 8 MiB, each only behind the last
+        line of the piece before, and only as they were checked, though the source be another by
+        then. An interrupted adoption leaves a beginning of the log; repeating it goes on from
+        there. A run that has all lines, or more, is left as it is. The blobs that the log refers to
+        are not looked for.
+
+        Args:
+            run_id: The run.
+            source: Returns the lines of the log from the first, with or without their newlines; it
+                is called at least twice.
+
+        Returns:
+            The head of the log here.
+
+        Raises:
+            IntegrityError: The source is not a whole log of this run, or was changed meanwhile.
+            UnsupportedFormatError: A later version wrote the log.
+            ConflictError: The run here and the source have different lines, the first of which the
+                message names; or others kept appending.
+            RunNotFoundError: No run can have this id.
+        """
+        ...
+
     def head(self, run_id: str) -> Head:
         """Returns the head of a run's log, all lines of which are checked.
 

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from aivcs.store.listing import Unreadable
 
     ListRuns = Callable[["LogRunLedger", Unreadable], RunIndex]
+    FindHome = Callable[[str], str | None]
 
 
 class LogRunLedger:
     """The `RunLedger` contract over logs."""
 
-    __slots__ = ("_list_runs", "_logs", "_max_event")
+    __slots__ = ("_at_home", "_find_home", "_list_runs", "_logs", "_max_event")
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class LogRunLedger:
         *,
         max_event: int = MAX_EVENT,
         list_runs: "ListRuns | None" = None,
+        find_home: "FindHome | None" = None,
     ) -> None:
         """Takes the logs of a store.
 
@@ -41,7 +43,11 @@ class LogRunLedger:
             max_event: Bytes of one event's payload, at most.
             list_runs: Makes the index for lists of runs, as `Backend.list_runs`; None reads each
                 log.
+            find_home: Returns the home of a run that is a copy of one that is recorded elsewhere;
+                None if it is recorded here. None takes all runs to be recorded here.
         """
+        self._find_home = find_home
+        self._at_home: set[str] = set()
         self._logs = logs
         self._max_event = max_event
         self._list_runs = list_runs
@@ -222,6 +228,12 @@ class LogRunLedger:
             if there:
                 yield RunId(name[4:])
 
+    def adopt(self, run_id: str, source: "Callable[[], Iterable[bytes]]") -> Head:
+        """As `RunLedger.adopt`."""
+        from aivcs.store.adopt import adopt
+
+        return adopt(self._logs, _name(run_id), source)
+
     def head(self, run_id: str) -> Head:
         """As `RunLedger.head`; reads and checks the whole log."""
         last = None
@@ -278,11 +290,23 @@ class LogRunLedger:
         durable: bool = True,
     ) -> None:
         name = _name(run_id)
+        if run_id not in self._at_home:
+            self._require_home(run_id)
         try:
             self._logs.update(name, decide, durable=durable)
         except StorageError as error:
             chain.name_error(self._logs.where(name), error)
             raise
+
+    def _require_home(self, run_id: str) -> None:
+        """Refuses a run that is recorded elsewhere; asks once, for a home never becomes a copy."""
+        home = None if self._find_home is None else self._find_home(run_id)
+        if home is not None:
+            raise ConflictError(
+                f"run {run_id} is a copy: it is recorded at {home}, and goes on there. If it never "
+                f"will, end the copy: aivcs run finish --here {run_id} --status failed"
+            )
+        self._at_home.add(run_id)
 
 
 class _Seen:

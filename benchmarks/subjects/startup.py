@@ -22,6 +22,7 @@ _OTHERS = {
     "init": "", "trust": "--list", "store grants": "--role reader", "store check": "",
     "store upgrade": "",
     "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
+    "push": "../other", "pull": "../other", "remote list": "",
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
     "run reap": "--dry-run", "run verify": "", "release list": "", "release verify": "",
@@ -38,7 +39,16 @@ _OTHERS = {
 }  # fmt: skip
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
-_LEFT_OUT = {"shell-session", "__complete", "release unblock", "release sign"}
+_LEFT_OUT = {
+    "shell-session",
+    "__complete",
+    "release unblock",
+    "release sign",
+    "remote add",
+    "remote rm",
+    "clone",
+    "bundle verify",
+}
 """Commands that others start, that only work once, or that wait for ssh-keygen."""
 
 

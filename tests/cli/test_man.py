@@ -123,6 +123,8 @@ aivcs release promote reviewer "$digest" --label v1.0
 spec=$(aivcs blob put spec.json)
 aivcs release promote reviewer "$(aivcs blob put config.json)" --label v1.1
 AIVCS_RUN=$(aivcs run start --agent reviewer --spec "$spec")
+aivcs init ../team
+aivcs remote add origin ../team
 echo "export digest=$digest spec=$spec AIVCS_RUN=$AIVCS_RUN" > ../variables
 """
 """Makes the store that the examples are written for."""

@@ -125,8 +125,17 @@ _RUN = {12: "There is no such run.", 13: "The prefix fits several runs."}
 _SPEC = {12: "The spec is not in the store.", 13: "The prefix fits several blobs."}
 _DAMAGED = {14: "Damage was found."}
 _NOTHING_LIVE = {12: "Nothing was ever released under that name."}
+_COPIED = {
+    14: "Something to be copied is damaged; the rest was copied.",
+    15: "A run has other lines on the other side, or has a secret; the rest was copied.",
+}
 CODES: dict[str, dict[int, str]] = {
     "aivcs verify": _DAMAGED,
+    "aivcs push": _COPIED,
+    "aivcs pull": _COPIED,
+    "aivcs clone": _COPIED,
+    "aivcs bundle create": {14: "Something to be written is damaged; no file was made."},
+    "aivcs bundle verify": _DAMAGED,
     "aivcs head": {14: "A log is damaged."},
     "aivcs blob get": {
         12: "There is no such blob.",

@@ -95,6 +95,17 @@ aivcs hook: Capture the sessions of agents' programs as they happen
   hook run                Import the session that a program tells of on
                           standard input; for its hooks
 
+aivcs remote: Name other stores, for push and pull
+  remote add              Name another store, so that push and pull know it
+  remote list             List the remotes with their paths or URLs
+  remote rm               Forget a remote, and the copies of its release logs
+
+aivcs bundle: Put a store, or a part of it, into one file
+  bundle create           Write a store, or a part of it, into one file: a
+                          plain tar that proves itself
+  bundle verify           Check a bundle and print the damage found (exit 14),
+                          or nothing
+
 aivcs config: Read and change settings, of a store or your own
   config get              Print the effective value of a key
   config set              Set a key in the store's configuration, or in yours
@@ -113,6 +124,12 @@ the whole store, and the shell
                           their digests and sizes
   head                    Print one digest that proves the present state of all
                           logs
+  push                    Copy runs, with the blobs they declare, to another
+                          store
+  pull                    Copy runs, with the blobs they declare, and release
+                          logs from another store
+  clone                   Make a store that has all of another: blobs, runs,
+                          releases and pins
   shell-init              Print shell functions that log events without
                           starting a process for each
   completion              Print a shell's completion of commands, options, and
@@ -174,6 +191,16 @@ DESCRIPTION
     aivcs head
         Print one digest that proves the present state of all logs.
 
+    aivcs push
+        Copy runs, with the blobs they declare, to another store.
+
+    aivcs pull
+        Copy runs, with the blobs they declare, and release logs from another
+        store.
+
+    aivcs clone
+        Make a store that has all of another: blobs, runs, releases and pins.
+
     aivcs shell-init
         Print shell functions that log events without starting a process for
         each.
@@ -206,6 +233,12 @@ DESCRIPTION
 
     aivcs hook
         Capture the sessions of agents' programs as they happen.
+
+    aivcs remote
+        Name other stores, for push and pull.
+
+    aivcs bundle
+        Put a store, or a part of it, into one file.
 
     aivcs config
         Read and change settings, of a store or your own.
@@ -692,6 +725,220 @@ EXAMPLES
     Keep a proof of the whole history where nobody who can change the store can
     change it:
         aivcs blob get "$(aivcs head)" > ../heads.json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'push': """\
+aivcs push - copy runs, with the blobs they declare, to another store
+
+SYNOPSIS
+    aivcs push [--run RUN] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [-n N] [--all] [--no-scan] [--dry-run] [--json]
+            [REMOTE]
+
+DESCRIPTION
+    Copy runs, with the blobs they declare, to another store.
+
+    What the other store has is compared by the heads of the logs. A run that
+    it has in part is extended; one that has other lines there is left as it is
+    on both sides (exit 15), and the others are copied. Releases are never
+    pushed. Each changed run is a line: log, new or extended, number of lines.
+
+    A run with a text that has the form of a secret is held back (exit 15).
+
+    REMOTE
+        The other store: a remote's name, a path or a URL, or a bundle's file
+        to pull from. Default: origin, or the only remote.
+
+OPTIONS
+    --run RUN
+        Only these runs. Repeatable.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag. Repeatable: all keys must match, and of one
+        key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    -n, --limit N
+        At most N runs, the newest.
+
+    --all
+        Compare all runs, also those that are known to be equal on both sides.
+
+    --no-scan
+        Do not look for secrets in the runs.
+
+    --dry-run
+        Only print which runs and blobs would be copied.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Something to be copied is damaged; the rest was copied.
+
+    15  A run has other lines on the other side, or has a secret; the rest was
+        copied.
+
+EXAMPLES
+    Copy what the other store lacks:
+        aivcs push
+
+    See what one agent's runs of this week would send:
+        aivcs push origin --agent reviewer --since 1w --dry-run
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'pull': """\
+aivcs pull - copy runs, with the blobs they declare, and release logs from
+another store
+
+SYNOPSIS
+    aivcs pull [--run RUN] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [-n N] [--all] [--dry-run] [--json] [REMOTE]
+
+DESCRIPTION
+    Copy runs, with the blobs they declare, and release logs from another
+    store.
+
+    Everything is verified before it has a name here. The releases of a remote
+    are kept beside your own, to be read as REMOTE:NAME, unless release.home
+    says that they are changed there.
+
+    REMOTE
+        The other store: a remote's name, a path or a URL, or a bundle's file
+        to pull from. Default: origin, or the only remote.
+
+OPTIONS
+    --run RUN
+        Only these runs. Repeatable.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag. Repeatable: all keys must match, and of one
+        key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    -n, --limit N
+        At most N runs, the newest.
+
+    --all
+        Compare all runs, also those that are known to be equal on both sides.
+
+    --dry-run
+        Only print which logs and blobs would be copied.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Something to be copied is damaged; the rest was copied.
+
+    15  A run has other lines on the other side, or has a secret; the rest was
+        copied.
+
+EXAMPLES
+    Fetch the team's runs, and what is live there:
+        aivcs pull
+        aivcs status
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'clone': """\
+aivcs clone - make a store that has all of another: blobs, runs, releases and
+pins
+
+SYNOPSIS
+    aivcs clone [--json] SOURCE DIR
+
+DESCRIPTION
+    Make a store that has all of another: blobs, runs, releases and pins.
+
+    The other store becomes the remote origin, and releases are changed there.
+    A clone of a bundle is a store of its own. An interrupted clone goes on
+    when it is repeated.
+
+    SOURCE
+        The store: a path, a URL, or a bundle's file.
+
+    DIR The folder for the new store, DIR/.aivcs; or a URL.
+
+OPTIONS
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Something to be copied is damaged; the rest was copied.
+
+    15  A run has other lines on the other side, or has a secret; the rest was
+        copied.
+
+EXAMPLES
+    Work with a store of one's own that knows the team's:
+        aivcs clone ../team copy
+
+    Restore a backup:
+        aivcs bundle create backup.tar
+        aivcs clone backup.tar restored
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -2962,7 +3209,7 @@ SEE ALSO
 aivcs release current - print the digest of the live release of a name
 
 SYNOPSIS
-    aivcs release current [--default TEXT] [--json] NAME
+    aivcs release current [--default TEXT] [--at-home] [--json] NAME
 
 DESCRIPTION
     Print the digest of the live release of a name.
@@ -2973,6 +3220,9 @@ DESCRIPTION
 OPTIONS
     --default TEXT
         Print this text if the name has no release.
+
+    --at-home
+        Ask the store at which the releases are changed, as release.home says.
 
     --json
         Print JSON: one object, or one object per line for a list.
@@ -3703,6 +3953,311 @@ EXIT STATUS
 EXAMPLES
     What the hook of a program does:
         echo '{"session_id": "s-1", "hook_event_name": "Stop"}' | aivcs hook run codex
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'remote': """\
+aivcs remote - name other stores, for push and pull
+
+SYNOPSIS
+    aivcs remote COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    Name other stores, for push and pull.
+
+    aivcs remote add
+        Name another store, so that push and pull know it.
+
+    aivcs remote list
+        List the remotes with their paths or URLs.
+
+    aivcs remote rm
+        Forget a remote, and the copies of its release logs.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Share the runs of this folder with a team:
+        aivcs remote add team ../team
+        aivcs push team
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'remote add': """\
+aivcs remote add - name another store, so that push and pull know it
+
+SYNOPSIS
+    aivcs remote add NAME URL
+
+DESCRIPTION
+    Name another store, so that push and pull know it.
+
+    NAME
+        Its name: origin is the default one.
+
+    URL The path of its folder, or its URL.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Name the store of a team:
+        aivcs remote add team ../team
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'remote list': """\
+aivcs remote list - list the remotes with their paths or URLs
+
+SYNOPSIS
+    aivcs remote list [--json]
+
+DESCRIPTION
+    List the remotes with their paths or URLs.
+
+OPTIONS
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    The other stores:
+        aivcs remote list
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'remote rm': """\
+aivcs remote rm - forget a remote, and the copies of its release logs
+
+SYNOPSIS
+    aivcs remote rm NAME
+
+DESCRIPTION
+    Forget a remote, and the copies of its release logs. Pulled runs stay.
+
+    NAME
+        The remote.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Forget one:
+        aivcs remote rm origin
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'bundle': """\
+aivcs bundle - put a store, or a part of it, into one file
+
+SYNOPSIS
+    aivcs bundle COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    Put a store, or a part of it, into one file.
+
+    aivcs bundle create
+        Write a store, or a part of it, into one file: a plain tar that proves
+        itself.
+
+    aivcs bundle verify
+        Check a bundle and print the damage found (exit 14), or nothing.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Hand over the releases of an agent with all that supports them:
+        aivcs bundle create evidence.tar --release reviewer
+        aivcs bundle verify evidence.tar
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'bundle create': """\
+aivcs bundle create - write a store, or a part of it, into one file: a plain
+tar that proves itself
+
+SYNOPSIS
+    aivcs bundle create [--run RUN] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [-n N] [--release NAME] [--sign]
+            [--signing-key FILE] [--json] FILE
+
+DESCRIPTION
+    Write a store, or a part of it, into one file: a plain tar that proves
+    itself.
+
+    The tar has a folder .aivcs like any store, with the heads of its logs in
+    heads.json. Without a selection it has everything; with one, the runs and
+    releases that are named, the evidence of these, and the blobs that all of
+    them declare. The digest of the heads is printed: kept elsewhere, it proves
+    the file.
+
+    FILE
+        The bundle.
+
+OPTIONS
+    --run RUN
+        Only these runs. Repeatable.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag. Repeatable: all keys must match, and of one
+        key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    -n, --limit N
+        At most N runs, the newest.
+
+    --release NAME
+        This release name, with its evidence. Repeatable.
+
+    --sign
+        Sign the heads with an SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Something to be written is damaged; no file was made.
+
+EXAMPLES
+    Back up the whole store:
+        aivcs bundle create backup.tar
+
+    Take one run out of a job:
+        aivcs bundle create run.tar --run "$AIVCS_RUN"
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'bundle verify': """\
+aivcs bundle verify - check a bundle and print the damage found (exit 14), or
+nothing
+
+SYNOPSIS
+    aivcs bundle verify [--head DIGEST] [--signed] [--json] FILE
+
+DESCRIPTION
+    Check a bundle and print the damage found (exit 14), or nothing.
+
+    Each blob must have its digest, each log its chain and its rules, and all
+    logs together must be those that heads.json names.
+
+    FILE
+        The bundle.
+
+OPTIONS
+    --head DIGEST
+        Require this digest of the heads, as bundle create printed it.
+
+    --signed
+        Require a signature of the heads by an allowed signer.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    14  Damage was found.
+
+EXAMPLES
+    Check a bundle against the digest that was kept:
+        head=$(aivcs bundle create backup.tar)
+        aivcs bundle verify backup.tar --head "$head"
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -35,6 +35,50 @@ trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
 aivcs run log @ tool_called name=search results:=12""",
         ),
     ],
+    "aivcs push": [
+        Example("Copy what the other store lacks", "aivcs push"),
+        Example(
+            "See what one agent's runs of this week would send",
+            "aivcs push origin --agent reviewer --since 1w --dry-run",
+        ),
+    ],
+    "aivcs pull": [
+        Example("Fetch the team's runs, and what is live there", "aivcs pull\naivcs status"),
+    ],
+    "aivcs clone": [
+        Example("Work with a store of one's own that knows the team's", "aivcs clone ../team copy"),
+        Example(
+            "Restore a backup",
+            "aivcs bundle create backup.tar\naivcs clone backup.tar restored",
+        ),
+    ],
+    "aivcs bundle": [
+        Example(
+            "Hand over the releases of an agent with all that supports them",
+            "aivcs bundle create evidence.tar --release reviewer\naivcs bundle verify evidence.tar",
+        ),
+    ],
+    "aivcs bundle create": [
+        Example("Back up the whole store", "aivcs bundle create backup.tar"),
+        Example("Take one run out of a job", 'aivcs bundle create run.tar --run "$AIVCS_RUN"'),
+    ],
+    "aivcs bundle verify": [
+        Example(
+            "Check a bundle against the digest that was kept",
+            'head=$(aivcs bundle create backup.tar)\naivcs bundle verify backup.tar --head "$head"',
+        ),
+    ],
+    "aivcs remote": [
+        Example(
+            "Share the runs of this folder with a team",
+            "aivcs remote add team ../team\naivcs push team",
+        ),
+    ],
+    "aivcs remote add": [
+        Example("Name the store of a team", "aivcs remote add team ../team"),
+    ],
+    "aivcs remote list": [Example("The other stores", "aivcs remote list")],
+    "aivcs remote rm": [Example("Forget one", "aivcs remote rm origin")],
     "aivcs init": [
         Example("Make a store in this folder", "aivcs init"),
         Example("Make one that the group of a folder writes to", "aivcs init --shared agents"),

@@ -2,11 +2,13 @@
 
 from aivcs.cli.agent import options as agent
 from aivcs.cli.blob import options as blob
+from aivcs.cli.bundle import options as bundle
 from aivcs.cli.config import options as config
 from aivcs.cli.help import options as help_
 from aivcs.cli.hook import options as hook
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
+from aivcs.cli.remote import options as remote
 from aivcs.cli.run import export_options as run_export, options as run
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
@@ -56,6 +58,7 @@ ROOT = Command(
     interspersed=False,
     children=(
         *store.COMMANDS,
+        *remote.TOP_LEVEL,
         *shell.COMMANDS,
         *help_.COMMANDS,
         *agent.COMMANDS,
@@ -77,6 +80,8 @@ ROOT = Command(
         ),
         group("store", "Administer a store that is on a server.", store.STORE_COMMANDS),
         group("hook", "Capture the sessions of agents' programs as they happen.", hook.COMMANDS),
+        group("remote", "Name other stores, for push and pull.", remote.COMMANDS),
+        group("bundle", "Put a store, or a part of it, into one file.", bundle.COMMANDS),
         group("config", "Read and change settings, of a store or your own.", config.COMMANDS),
     ),
 )

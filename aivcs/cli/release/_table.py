@@ -76,10 +76,11 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         'release.handlers:current',
         {
             '--default': ('default', 'text'),
+            '--at-home': ('at_home', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one')],
-        {'name': None, 'default': None, 'as_json': False},
+        {'name': None, 'default': None, 'at_home': False, 'as_json': False},
         True,
     ),
     'release history': (

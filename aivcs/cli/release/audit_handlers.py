@@ -29,6 +29,13 @@ def sign(
     from aivcs.signing.check import TRUSTED
 
     repo = context.repository()
+    home = context.release_home(name.partition("@")[0])
+    if home is not None:
+        from aivcs.cli.remote.home import acting_at
+
+        with acting_at(context, home, name.partition("@")[0]):
+            sign(context, name, seq, to, signing_key, as_json)
+        return
     name, number = _entry(repo, name, seq, to)
     mark, signed = sign_release(
         repo,
@@ -67,7 +74,7 @@ def verify(
     from aivcs.commands.release.audit import FAILED, verify as verify_name
     from aivcs.config.signers import verifier
 
-    repo = context.repository()
+    repo, name = context.releases_of(name)
     name, number = _entry(repo, name, seq, to)
     found = verify_name(
         repo,
@@ -109,7 +116,7 @@ def provenance(
 
     if builder is not None and ":" not in builder:
         raise UsageError(f"--builder takes a URI, not {builder[:80]!a}")
-    repo = context.repository()
+    repo, name = context.releases_of(name)
     name, number = _entry(repo, name, seq, to)
     statement = state(repo, name, seq=number, builder=builder or PROJECT)
     context.write(render.json_line(statement))

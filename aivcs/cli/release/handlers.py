@@ -41,6 +41,16 @@ def promote(
 
         ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
+    home = context.release_home(name)
+    if home is not None:
+        from aivcs.cli.remote.home import acting_at, sent
+
+        with acting_at(context, home, name) as there:
+            return promote(
+                context, name, there.send_spec(spec), label, notes, by, expect,
+                allow_missing_spec, sent(context, there, evidence), force, dry_run,
+                sign, signing_key, move_label, if_changed, as_json, github_summary,
+            )  # fmt: skip
     if "@" in name or not _is_digest(spec) or if_changed:
         from aivcs.commands.release.promote import Request
 
@@ -95,6 +105,15 @@ def rollback(
 
     name, to = split_release(name, target, to)
     repo = context.repository()
+    home = context.release_home(name)
+    if home is not None:
+        from aivcs.cli.remote.home import acting_at
+
+        with acting_at(context, home, name):
+            return rollback(
+                context, name, None, to, reason, by, expect, block, allow_missing_spec, force,
+                dry_run, sign, signing_key, as_json,
+            )  # fmt: skip
     terms = _policy_context(context, signing_key, sign=sign)
     outcome = enforce.rollback(
         repo,
@@ -121,12 +140,19 @@ def block(
     by: "str | None",
 ) -> None:
     """Prints the blocked digest. Warns if it is live."""
-    from aivcs.commands.release.block import block
+    from aivcs.commands.release.block import block as block_spec
     from aivcs.commands.release.current import current
 
     name, target = _require_release("block", name, target, to)
     repo = context.repository()
-    mark = block(repo, name, target, by=_actor(context, by), reason=reason)
+    home = context.release_home(name)
+    if home is not None:
+        from aivcs.cli.remote.home import acting_at
+
+        with acting_at(context, home, name):
+            block(context, name, reason, target, None, by)
+        return
+    mark = block_spec(repo, name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
     context.flush()
     context.warn(f"{name}: blocked {mark.spec_digest.short} (@{mark.seq})")
@@ -147,16 +173,26 @@ def unblock(
     by: "str | None",
 ) -> None:
     """Prints the digest whose block ended."""
-    from aivcs.commands.release.unblock import unblock
+    from aivcs.commands.release.unblock import unblock as unblock_spec
 
     name, target = _require_release("unblock", name, target, to)
-    mark = unblock(context.repository(), name, target, by=_actor(context, by), reason=reason)
+    repo = context.repository()
+    home = context.release_home(name)
+    if home is not None:
+        from aivcs.cli.remote.home import acting_at
+
+        with acting_at(context, home, name):
+            unblock(context, name, reason, target, None, by)
+        return
+    mark = unblock_spec(repo, name, target, by=_actor(context, by), reason=reason)
     context.write(f"{mark.spec_digest}\n")
     context.flush()
     context.warn(f"{name}: unblocked {mark.spec_digest.short} (@{mark.seq})")
 
 
-def current(context: "Context", name: str, default: "str | None", as_json: bool) -> None:
+def current(
+    context: "Context", name: str, default: "str | None", at_home: bool, as_json: bool
+) -> None:
     """Prints the digest that is live."""
     from aivcs import errors
     from aivcs.commands.release.current import current
@@ -171,7 +207,7 @@ def current(context: "Context", name: str, default: "str | None", as_json: bool)
 
         require_bare(name, "release current")
     try:
-        record = current(context.repository(), name)
+        record = current(*context.releases_of(name, at_home=at_home))
     except errors.ReleaseNotFoundError:
         if default is None:
             raise
@@ -206,7 +242,7 @@ def history(
         from aivcs.cli.render.time_format import parse_since
 
         moment = parse_since(since)
-    repo = context.repository()
+    repo, name = context.releases_of(name)
     if context.for_person() and not as_json:
         from aivcs.cli.release.view import write_history
 
@@ -282,7 +318,8 @@ def show(
     from aivcs.commands.release.history import show
 
     name, target = split_release(name, target, to)
-    shown = show(context.repository(), name, target)
+    repo, name = context.releases_of(name)
+    shown = show(repo, name, target)
     if as_json:
         context.write(render.json_line(shown.to_json()))
     else:
@@ -305,7 +342,8 @@ def diff(
     from aivcs.commands.release.diff import compare_releases
 
     name, before, after = split_releases(name, before, after)
-    found = compare_releases(context.repository(), name, before, after, ignored)
+    repo, name = context.releases_of(name)
+    found = compare_releases(repo, name, before, after, ignored)
     if as_json:
         context.write(render.json_line(view.as_json(found)))
     else:

@@ -163,6 +163,10 @@ COMMANDS = (
             "default": Option(
                 "--default", help="Print this text if the name has no release.", metavar="TEXT"
             ),
+            "at_home": Flag(
+                "--at-home",
+                help="Ask the store at which the releases are changed, as release.home says.",
+            ),
             "as_json": JSON,
         },
     ),

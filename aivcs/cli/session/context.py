@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, BinaryIO, TextIO
 
+    from aivcs.cli.remote.find import Remote
     from aivcs.config.keys import Config
     from aivcs.repository import Repository
     from aivcs.store.settings import Settings
@@ -31,6 +32,7 @@ class Context:
         quiet: Whether only errors are printed on standard error.
         arguments: The command line.
         opened: The repository that was opened last, if any.
+        acting: The store at which the command acts instead, as the home of a release; or None.
     """
 
     def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
@@ -45,6 +47,7 @@ class Context:
         self.quiet = False
         self.arguments: Sequence[str] = ()
         self.opened: Repository | None = None
+        self.acting: Repository | None = None
         self._own: bytes | None = None
         self._folder = ""
         self._store = ""
@@ -119,6 +122,8 @@ class Context:
             ConflictError: A trusted URL leads to another store.
             BackendError: The discovered store belongs to another user.
         """
+        if self.acting is not None:
+            return self.acting
         named = self.named_store()
         if named:
             if named[0] != "/" and "://" not in named:
@@ -184,6 +189,61 @@ class Context:
         }
         if ids:
             trust.require_identity(repo.store, ids)
+
+    def open_other(self, store: str) -> "tuple[Repository, list[tuple[str, Config]]]":
+        """Opens a further store by its URL or path; returns it and its configuration.
+
+        The configuration of the call stays that of the store that was opened first.
+
+        Raises:
+            NoRepositoryError: There is no store.
+            UsageError: The configuration or a variable is invalid.
+        """
+        kept = self.layers, self.policies, self._own
+        self.layers = []
+        try:
+            repo = self.open_named(store)
+            return repo, self.layers
+        finally:
+            self.layers, self.policies, self._own = kept
+
+    def release_home(self, name: str) -> "Remote | None":
+        """Returns the remote at which the releases of a name are changed; None if it is here.
+
+        Call it after `repository`; it loads nothing unless a home is configured.
+
+        Raises:
+            UsageError: The configuration contradicts itself, or names an unknown remote.
+        """
+        if self.acting is not None or not any(
+            key.startswith("release.home.") for _, values in self.layers for key in values
+        ):
+            return None
+        from aivcs.cli.remote.home import find_home
+
+        return find_home(self, name)
+
+    def releases_of(self, name: str, *, at_home: bool = False) -> "tuple[Repository, str]":
+        """Returns the repository to read the releases of a name from, and the name there.
+
+        REMOTE:NAME names the copy of a log of another store.
+
+        Args:
+            name: The operand.
+            at_home: Whether to open the store at which the releases are changed.
+
+        Raises:
+            ReleaseNotFoundError: No log of REMOTE:NAME was pulled.
+        """
+        repo = self.repository()
+        if at_home:
+            home = self.release_home(name)
+            return (repo if home is None else self.open_other(home.url)[0]), name
+        if ":" not in name:
+            return repo, name
+        from aivcs.cli.remote.home import locate
+
+        return locate(self, repo, name)
 
     def named_store(self) -> str:
         """Returns the store that `--store` or AIVCS_STORE names; empty if neither does."""

@@ -1,0 +1,1 @@
+"""`aivcs bundle`."""

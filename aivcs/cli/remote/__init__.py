@@ -1,0 +1,1 @@
+"""`aivcs remote`, `push`, `pull` and `clone`."""

@@ -1,0 +1,287 @@
+"""Handlers of `aivcs remote`, `push`, `pull` and `clone`: each copies and prints what changed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from aivcs.cli.remote.find import absolute, find_remote, open_remote
+from aivcs.cli.render import output as render
+from aivcs.cli.run.timeline_view import count
+from aivcs.errors import UsageError
+from aivcs.model.run import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aivcs.cli.render.progress import Bar
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.remote.copy import Copy
+    from aivcs.model.run import RunId
+    from aivcs.repository import Repository
+    from aivcs.sync.transfer import Copied
+
+
+def add(context: Context, name: str, url: str) -> None:
+    """Prints nothing. The store must be there, so that its id is known."""
+    from aivcs.cli.remote.find import Remote
+    from aivcs.cli.remote.trust import record_trust
+    from aivcs.config.keys import render_config
+    from aivcs.config.remotes import check_remote_name, remotes
+    from aivcs.store.identity import identify
+
+    check_remote_name(name)
+    repo = context.repository()
+    place = absolute(context, url)
+    known = remotes(context.layers)
+    if known.get(name, place) != place:
+        raise UsageError(
+            f"there is a remote {name} already, {known[name]}; first: aivcs remote rm {name}"
+        )
+    other, _ = open_remote(context, Remote("", place))
+    store_id = identify(other.store.documents)
+    if store_id == identify(repo.store.documents):
+        raise UsageError(f"{place} is this store itself")
+    record_trust(context, place, store_id)
+    repo.edit_config(lambda text: render_config(text, f"remote.{name}.url", place))
+
+
+def list_(context: Context, as_json: bool) -> None:
+    """Prints name and URL of each remote."""
+    from aivcs.cli.render.table import Column
+    from aivcs.config.remotes import mask_url, remotes
+
+    context.repository()
+    found = [(name, mask_url(url)) for name, url in remotes(context.layers).items()]
+    if as_json:
+        for name, url in found:
+            context.write(render.json_line({"name": name, "url": url}))
+    else:
+        render.table(context, [Column("NAME"), Column("URL")], found)
+
+
+def rm(context: Context, name: str) -> None:
+    """Prints nothing. Copies of its release logs go, too; runs that were pulled stay."""
+    from aivcs.commands.remote.rm import forget
+    from aivcs.config.remotes import check_remote_name, remotes
+
+    check_remote_name(name)
+    repo = context.repository()
+    if name not in remotes(context.layers):
+        raise UsageError(f"no remote {name}; aivcs remote list shows them")
+    forget(repo, name)
+
+
+def push(
+    context: Context,
+    remote: str | None,
+    runs: list[str],
+    agents: list[str],
+    specs: list[str],
+    statuses: list[str],
+    tags: list[str],
+    since: str | None,
+    limit: int | None,
+    everything: bool,
+    no_scan: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Prints a line for each run that changed there. 15 or 14 if some were left as they are."""
+    from aivcs.cli.render.progress import Bar
+    from aivcs.commands.remote.copy import Copy
+    from aivcs.sync.scan import find_secrets
+
+    repo = context.repository()
+    to = find_remote(context, remote)
+    chosen = selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
+    other, _ = open_remote(context, to)
+    with Bar(context, "pushing", lambda: 1) as bar:
+        work = Copy(
+            repo,
+            other,
+            own=repo,
+            selection=chosen,
+            believe=not everything,
+            dry_run=dry_run,
+            progress=bar.advance,
+            scan=None if no_scan else find_secrets,
+        )
+        code = _print(context, work.copy_runs(), bar, as_json=as_json, dry_run=dry_run)
+    return _conclude(context, work, "push", f"to {to.shown}", code, as_json, dry_run)
+
+
+def pull(
+    context: Context,
+    remote: str | None,
+    runs: list[str],
+    agents: list[str],
+    specs: list[str],
+    statuses: list[str],
+    tags: list[str],
+    since: str | None,
+    limit: int | None,
+    everything: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Prints a line for each log that changed here. 15 or 14 if some were left as they are."""
+    from aivcs.cli.render.progress import Bar
+    from aivcs.commands.remote.copy import Copy
+    from aivcs.config.remotes import release_home
+
+    repo = context.repository()
+    layers = context.layers
+    source = find_remote(context, remote)
+    other, _ = open_remote(context, source)
+    chosen = selected(context, other, runs, agents, specs, statuses, tags, since, limit)
+    with Bar(context, "pulling", lambda: 1) as bar:
+        work = Copy(
+            other,
+            repo,
+            own=repo,
+            selection=chosen,
+            believe=not everything,
+            remembers=not source.is_bundle,
+            dry_run=dry_run,
+            progress=bar.advance,
+        )
+        code = _print(context, work.copy_runs(), bar, as_json=as_json, dry_run=dry_run)
+        if source.name and chosen is None:
+
+            def is_home(name: str) -> bool:
+                return release_home(name, layers) == source.name
+
+            logs = work.pull_releases(source.name, is_home)
+            code = _worse(code, _print(context, logs, bar, as_json=as_json, dry_run=dry_run))
+    return _conclude(context, work, "pull", f"from {source.shown}", code, as_json, dry_run)
+
+
+def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
+    """Prints the path of the new store."""
+    from aivcs.cli.remote.find import Remote
+    from aivcs.cli.remote.trust import record_trust
+    from aivcs.cli.render.progress import Bar
+    from aivcs.commands.remote.clone import Clone, prepare
+    from aivcs.commands.store.init import init
+    from aivcs.store.identity import identify
+
+    if not folder:
+        raise UsageError("DIR is empty; is a variable unset?")
+    place = absolute(context, source)
+    remote = Remote("", place)
+    other, _ = open_remote(context, remote)
+    target = init(folder if "://" in folder else os.path.abspath(folder))
+    if not remote.is_bundle:
+        prepare(target, place)
+        record_trust(context, place, identify(other.store.documents))
+    with Bar(context, "cloning", lambda: 1) as bar:
+        work = Clone(other, target, remembers=not remote.is_bundle, progress=bar.advance)
+        code = _print(context, work.run(), bar, as_json=as_json, dry_run=False)
+    context.write(f"{target.path}\n" if not as_json else "")
+    context.flush()
+    return _conclude(context, work.copy, "clone", f"from {remote.shown}", code, as_json, False)
+
+
+def selected(
+    context: Context,
+    repo: Repository,
+    runs: list[str],
+    agents: list[str],
+    specs: list[str],
+    statuses: list[str],
+    tags: list[str],
+    since: str | None,
+    limit: int | None,
+) -> list[RunId] | None:
+    """Returns the ids of the selected runs of a store; None without any filter."""
+    from aivcs.cli.render.time_format import parse_since
+    from aivcs.commands.remote.select import select
+
+    return select(
+        repo,
+        runs=[context.run_operand(run) for run in runs],
+        agents=agents,
+        specs=specs,
+        statuses=[RunStatus(status.upper()) for status in statuses],
+        tags=tags,
+        since=None if since is None else parse_since(since),
+        limit=limit,
+    )
+
+
+def _print(
+    context: Context, outcomes: Iterable[Copied], bar: Bar, *, as_json: bool, dry_run: bool
+) -> int:
+    """Prints a line for each log that changed, an error for each that was left as it is."""
+    from aivcs.cli.exit_codes import report
+
+    code = 0
+    told: set[str] = set()
+    for outcome in outcomes:
+        bar.clear()
+        if as_json:
+            context.write(render.json_line(_as_json(outcome, dry_run=dry_run)))
+        elif outcome.error is None:
+            name = _name(outcome)
+            context.write(render.plain_line((name, outcome.action, str(outcome.head.lines))))
+            for digest in outcome.blobs:
+                if digest not in told:
+                    context.write(render.plain_line((f"blob/{digest}", "new", name)))
+                told.add(digest)
+        context.flush()
+        if outcome.error is not None:
+            code = _worse(code, report(context, outcome.error))
+    return code
+
+
+def _name(outcome: Copied) -> str:
+    is_log = "/" in outcome.run_id or ":" in outcome.run_id
+    return outcome.run_id if is_log else f"run/{outcome.run_id}"
+
+
+def _as_json(outcome: Copied, *, dry_run: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {"log": _name(outcome), "action": outcome.action}
+    if outcome.head.lines:
+        fields |= {"lines": outcome.head.lines, "hash": outcome.head.hash}
+    if dry_run:
+        fields["blobs"] = list(outcome.blobs)
+    if outcome.error is not None:
+        fields["error"] = str(outcome.error)
+        fields["line"] = getattr(outcome.error, "line", None)
+    return fields
+
+
+def _worse(one: int, other: int) -> int:
+    """Returns the exit code that outweighs the other: damage, then conflicts, then the rest."""
+    order = (0, 16, 15, 14)
+    return max(one, other, key=lambda code: order.index(code) if code in order else len(order))
+
+
+def _conclude(
+    context: Context, work: Copy, verb: str, where: str, code: int, as_json: bool, dry_run: bool
+) -> int:
+    """Says on standard error what was done, and which blobs neither side has."""
+    copier = work.runs
+    absent = sorted(copier.blobs.absent)
+    for digest in absent[:_MAX_NAMED]:
+        context.warn(
+            f"aivcs: warning: blob {digest} is named by a run, but is not in the store it was "
+            "copied from"
+        )
+    if len(absent) > _MAX_NAMED:
+        context.warn(f"aivcs: warning: {len(absent) - _MAX_NAMED} more blobs are not there")
+    if not as_json:
+        if dry_run:
+            context.warn(f"nothing was {_PAST[verb]}: --dry-run")
+        elif copier.copied or copier.blobs.copied:
+            blobs = f"{count(copier.blobs.copied, 'blob')} of {count(copier.blobs.size, 'byte')}"
+            context.warn(f"{_PAST[verb]} {count(copier.copied, 'run')} and {blobs} {where}")
+        elif not code:
+            context.warn(f"nothing to {verb} {where}")
+    return code
+
+
+_PAST = {"push": "pushed", "pull": "pulled", "clone": "cloned"}
+_MAX_NAMED = 5
+"""Missing blobs that are named, at most."""

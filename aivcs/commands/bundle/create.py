@@ -1,0 +1,71 @@
+"""`aivcs bundle create`: writes a store, or a selection of it, into one file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from aivcs.errors import BackendError
+from aivcs.sync.bundle import BundleWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from aivcs.model.digest import ContentDigest
+    from aivcs.repository import Repository
+    from aivcs.sync.bundle import Written
+
+
+def create(
+    repo: Repository,
+    path: str,
+    *,
+    runs: Iterable[str] | None = None,
+    releases: Iterable[str] = (),
+    sign: Callable[[ContentDigest], str] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Written:
+    """Writes a bundle to a file, which appears whole and durable or not at all.
+
+    Args:
+        repo: The store.
+        path: The file; a file of this name is replaced.
+        runs: The ids of the runs; None is the whole store.
+        releases: As for `BundleWriter.write`.
+        sign: As for `BundleWriter.write`.
+        progress: Called with the number of bytes that were written.
+
+    Raises:
+        IntegrityError: Something of it is damaged.
+        BackendError: Something cannot be read, or the file cannot be written.
+    """
+    part = f"{path}.part"
+    try:
+        with open(part, "wb") as file:
+            written = BundleWriter(repo, file, progress).write(runs, releases, sign)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(os.path.dirname(path) or ".")
+    except OSError as error:
+        _remove(part)
+        raise BackendError(f"cannot write {path}: {error.strerror or error}") from error
+    except BaseException:
+        _remove(part)
+        raise
+    return written
+
+
+def _sync_folder(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

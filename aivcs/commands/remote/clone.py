@@ -1,0 +1,91 @@
+"""`aivcs clone`: makes a store that has all of another."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from aivcs.commands.remote.copy import Copy
+from aivcs.config.keys import parse_config, render_config
+from aivcs.config.remotes import ORIGIN
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aivcs.repository import Repository
+    from aivcs.sync.transfer import Copied
+
+_BATCH = 4096
+"""Blobs that are copied in one hold."""
+
+
+def prepare(target: Repository, url: str) -> None:
+    """Makes a store a clone of another: its remote `origin`, where its releases are changed.
+
+    Args:
+        target: The new store, or one whose cloning was interrupted.
+        url: The other store.
+
+    Raises:
+        UsageError: The store is there already, and is no clone of the other one.
+    """
+    found = target.store.documents.read("config.toml")
+    if found is not None:
+        origin = parse_config(found[0], "config.toml").get(f"remote.{ORIGIN}.url")
+        if origin == url:
+            return
+    if found is not None or next(target.store.logs.names(), None) is not None:
+        raise UsageError(
+            f"{target.path} is there already; pull into it, or give another DIR to clone to"
+        )
+
+    def edit(text: bytes | None) -> bytes:
+        text = render_config(text, f"remote.{ORIGIN}.url", url)
+        return render_config(text, "release.home.*", ORIGIN)
+
+    target.edit_config(edit)
+
+
+class Clone:
+    """A copy of a whole store.
+
+    Attributes:
+        copy: The copy, which counts.
+    """
+
+    def __init__(
+        self,
+        source: Repository,
+        target: Repository,
+        *,
+        remembers: bool = True,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Takes both stores.
+
+        Args:
+            source: The store.
+            target: The new store.
+            remembers: Whether to remember what is settled with the source.
+            progress: Called with the bytes that were read.
+        """
+        self._source = source
+        self._target = target
+        self.copy = Copy(source, target, own=target, remembers=remembers, progress=progress)
+
+    def run(self) -> Iterator[Copied]:
+        """Copies blobs, runs, releases and pins; yields what became of each log.
+
+        Raises:
+            StorageError: A store failed; cloning again goes on.
+        """
+        digests = self._source.blobs.list_digests()
+        while batch := list(islice(digests, _BATCH)):
+            with self._target.hold():
+                self.copy.runs.blobs.copy(batch)
+        yield from self.copy.copy_runs()
+        yield from self.copy.pull_releases(ORIGIN, lambda _: True)
+        for pin in self._source.pins():
+            if self._target.blobs.contains(self._target.resolve_digest(pin)):
+                self._target.pin(pin)

@@ -1,0 +1,95 @@
+"""Copies runs, and on request releases, between two open stores: the work of push and pull."""
+
+from __future__ import annotations
+
+from itertools import chain as joined
+from typing import TYPE_CHECKING
+
+from aivcs.store.identity import identify
+from aivcs.sync.known import Known
+from aivcs.sync.plan import candidates
+from aivcs.sync.releases import pull_releases
+from aivcs.sync.transfer import RunCopier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from aivcs.repository import Repository
+    from aivcs.sync.plan import Candidate
+    from aivcs.sync.transfer import Copied, Scan
+
+
+class Copy:
+    """A copy of one store's content into another.
+
+    Attributes:
+        runs: The copier of runs, which counts.
+    """
+
+    def __init__(
+        self,
+        source: Repository,
+        target: Repository,
+        *,
+        own: Repository,
+        selection: Sequence[str] | None = None,
+        believe: bool = True,
+        remembers: bool = True,
+        dry_run: bool = False,
+        progress: Callable[[int], None] = lambda _: None,
+        scan: Scan | None = None,
+    ) -> None:
+        """Takes both stores; writes nothing yet.
+
+        Args:
+            source: Where the content is.
+            target: Where it is copied to.
+            own: The one of both that keeps the memory of what is settled with the other.
+            selection: The ids of the runs to copy; None is all.
+            believe: Whether to believe that memory.
+            remembers: Whether there is such a memory: not of a bundle, which is a store of once.
+            dry_run: Whether to write nothing.
+            progress: Called with the bytes that were read.
+            scan: As for `RunCopier`.
+        """
+        self._source = source
+        self._target = target
+        self._selection = selection
+        self._dry_run = dry_run
+        other = target if own is source else source
+        self._known = None
+        if remembers:
+            self._known = Known(own.store.documents, identify(other.store.documents))
+        self._believe = believe
+        self.runs = RunCopier(source, target, progress=progress, scan=scan, dry_run=dry_run)
+
+    def copy_runs(self) -> Iterator[Copied]:
+        """Copies the runs; yields what became of each that is not equal already.
+
+        Raises:
+            StorageError: A store failed, and the rest was not copied.
+        """
+        known = None if self._dry_run else self._known
+        return self.runs.copy(self._candidates(), known)
+
+    def pull_releases(self, remote: str, is_home: Callable[[str], bool]) -> Iterator[Copied]:
+        """Pulls the release logs of the source; as `aivcs.sync.releases.pull_releases`."""
+        return pull_releases(
+            self._source,
+            self._target,
+            self._source.releases.list_names(),
+            self.runs.blobs,
+            remote=remote,
+            is_home=is_home,
+            dry_run=self._dry_run,
+        )
+
+    def _candidates(self) -> Iterator[Candidate]:
+        ids = sorted(self._selection) if self._selection is not None else _ids(self._source)
+        settled = iter(()) if self._known is None or not self._believe else self._known.ids()
+        return candidates(ids, _ids(self._target), settled)
+
+
+def _ids(repo: Repository) -> Iterator[str]:
+    names = repo.store.logs.names("run/", strict=False)
+    return (name.removeprefix("run/") for name in joined(names))

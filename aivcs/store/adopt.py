@@ -1,0 +1,241 @@
+"""Adopts a log from elsewhere: checks it whole, then appends the lines that are missing here.
+
+The source is read twice. The first reading changes nothing; it checks the chain, the rules of the
+log and its name, and notes the hash at the end of each piece of at most `PIECE_BYTES`. The second
+reading appends piece after piece, each only behind the hash of the piece before it, and only if it
+ends in the noted hash: then its bytes are those that were checked, whatever the source says now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.errors import ConflictError, IntegrityError, StorageError
+from aivcs.log import chain
+from aivcs.log.verify_release import release_problems
+from aivcs.log.verify_run import DAMAGE, run_problems
+from aivcs.model.record import Head
+from aivcs.util.disk_map import DiskMap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from aivcs.store.driver import LogDriver, LogView
+
+    Source = Callable[[], Iterable[bytes]]
+
+PIECE_BYTES = 8 << 20
+"""Bytes of the lines that are appended at once, at most, unless one line is longer."""
+_ATTEMPTS = 20
+"""Attempts to go on after others appended to the same log meanwhile."""
+_NOTHING = Head(0, "")
+
+
+class DivergedError(ConflictError):
+    """A log here and a log elsewhere have a common beginning at most, and then other lines.
+
+    Attributes:
+        log: The name of the log.
+        line: The number of the first line that differs, from 1.
+    """
+
+    def __init__(self, log: str, line: int) -> None:
+        self.log = log
+        self.line = line
+        kind, _, rest = log.partition("/")
+        super().__init__(
+            f"{kind} {rest}: the copies part at line {line}; both were left as they are"
+        )
+
+
+class _MovedError(Exception):
+    """Somebody else appended to the log meanwhile."""
+
+
+class Checked(NamedTuple):
+    """A source that was read to its end.
+
+    Attributes:
+        head: The head of the log.
+        at: The hash of the line from which on lines are missing; None if the log is shorter.
+        ends: The head at the end of each piece after that line.
+    """
+
+    head: Head
+    at: str | None
+    ends: list[Head]
+
+
+def adopt(logs: LogDriver, name: str, source: Source) -> Head:
+    """Appends to a log the lines of a source that it lacks; returns its head.
+
+    A log that has them all, and perhaps more, is left as it is.
+
+    Args:
+        logs: The driver.
+        name: The log, `run/<id>` or `release/<name>`.
+        source: Returns the lines of the log from the first, with or without their newlines. Called
+            twice, or more often if others append to the log meanwhile.
+
+    Raises:
+        IntegrityError: The source breaks the chain, the rules of its kind of log, or is the log of
+            another name; or it changed between the readings.
+        UnsupportedFormatError: A later version wrote it.
+        DivergedError: The log here has another line in its place.
+        ConflictError: Others kept appending.
+    """
+    for _ in range(_ATTEMPTS):
+        own = standing(logs, name)
+        checked = check(source(), name, own.lines)
+        if checked.at is None or own.lines == checked.head.lines:
+            _require_beginning(logs, name, source, checked.head, own)
+            return own
+        if checked.at != own.hash:
+            raise DivergedError(name, parting(_read(logs, name), source()))
+        try:
+            return _append(logs, name, source, own, checked.ends)
+        except _MovedError:
+            continue
+    raise ConflictError(f"{name}: others kept appending to it; try again")
+
+
+def standing(logs: LogDriver, name: str) -> Head:
+    """Returns the head of a log by its last lines; `Head(0, "")` if there is no log."""
+    with chain.naming(logs.where(name)), logs.look(name) as view:
+        return _NOTHING if view is None else _head_of(name, view)
+
+
+def parting(one: Iterable[bytes], other: Iterable[bytes]) -> int:
+    """Returns the number of the first line that differs; that after the shorter, if none does."""
+    number = 0
+    for number, (a, b) in enumerate(zip(one, other, strict=False), 1):
+        if chain.hash_of(a.rstrip(b"\n")) != chain.hash_of(b.rstrip(b"\n")):
+            return number
+    return number + 1
+
+
+def _head_of(name: str, view: LogView) -> Head:
+    last = chain.hash_of(view.last) or ""
+    if name.startswith("run/"):
+        from aivcs.log.run import count_lines
+
+        return Head(count_lines(view.back()), last)
+    from aivcs.log.release import seq_of
+
+    return Head(seq_of(view.last), last)
+
+
+def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
+    """Reads a whole log and checks it.
+
+    Args:
+        lines: Its lines, with or without their newlines.
+        name: The log that it must be.
+        start: The number of lines after which it is divided into pieces.
+
+    Raises:
+        IntegrityError: It is damaged, breaks a rule, or is another log.
+        UnsupportedFormatError: A later version wrote it.
+    """
+    kind, _, rest = name.partition("/")
+    head, at = _NOTHING, None if start else ""
+    ends: list[Head] = []
+    size = 0
+
+    def noted() -> Iterator[tuple[int, bytes]]:
+        nonlocal head, at, size
+        for number, line in chain.verified_lines(lines):
+            if number > start:
+                if size and size + len(line) + 1 > PIECE_BYTES:
+                    ends.append(head)
+                    size = 0
+                size += len(line) + 1
+            head = Head(number, chain.hash_of(line) or "")
+            if number == start:
+                at = head.hash
+            yield number, line
+
+    try:
+        problems = run_problems if kind == "run" else release_problems
+        for found in problems(noted(), rest, _takes_any, DiskMap):
+            if found.severity == DAMAGE:
+                raise IntegrityError.of(
+                    f"{name} line {found.line}: {found.problem}", f"{name} line {found.line}"
+                )
+    except StorageError as error:
+        chain.name_error(name, error)
+        raise
+    if not head.lines:
+        raise IntegrityError.of(f"{name} has no lines", name)
+    if size:
+        ends.append(head)
+    return Checked(head, at, ends)
+
+
+def _takes_any(digest: str) -> bool:  # noqa: ARG001 blobs are looked for by whoever copies them
+    return True
+
+
+def _require_beginning(logs: LogDriver, name: str, source: Source, head: Head, own: Head) -> None:
+    """Requires that a source that ends no later than the log here is a beginning of it."""
+    if own.lines == head.lines:
+        found = own.hash
+    else:
+        found = next((p.hash for _, p in logs.read(name) if p.lines == head.lines), "")
+    if found != head.hash:
+        raise DivergedError(name, parting(_read(logs, name), source()))
+
+
+def _read(logs: LogDriver, name: str) -> Iterator[bytes]:
+    return (line for line, _ in logs.read(name))
+
+
+def _append(logs: LogDriver, name: str, source: Source, own: Head, ends: list[Head]) -> Head:
+    """Appends the pieces of a source behind the lines that are here.
+
+    Raises:
+        _MovedError: Somebody appended to the log first.
+    """
+    head = own
+    numbered = _lines_after(name, source(), own.lines)
+    for end in ends:
+        piece: list[bytes] = []
+        while head.lines + len(piece) < end.lines:
+            piece.append(next(numbered))
+        _require_piece(name, piece, head, end)
+        is_last = end is ends[-1]
+        logs.update(name, _behind(head, piece), durable=is_last)
+        head = end
+    return head
+
+
+def _lines_after(name: str, lines: Iterable[bytes], count: int) -> Iterator[bytes]:
+    for number, line in enumerate(lines, 1):
+        if number > count:
+            yield line if line.endswith(b"\n") else line + b"\n"
+    raise changed(name)
+
+
+def _require_piece(name: str, piece: list[bytes], head: Head, end: Head) -> None:
+    link = head.hash
+    for line in piece:
+        if not chain.is_linked(line[:-1], link):
+            raise changed(name)
+        link = chain.hash_of(line[:-1]) or ""
+    if link != end.hash:
+        raise changed(name)
+
+
+def changed(name: str) -> IntegrityError:
+    """Returns the error for a source that is not what it was when it was checked."""
+    return IntegrityError.of(f"{name} was changed at its source while it was copied", name)
+
+
+def _behind(head: Head, piece: list[bytes]) -> Callable[[LogView | None], list[bytes]]:
+    def decide(view: LogView | None) -> list[bytes]:
+        last = "" if view is None else chain.hash_of(view.last)
+        if last != head.hash:
+            raise _MovedError
+        return piece
+
+    return decide

@@ -1,0 +1,1 @@
+"""Copying between stores: what is missing where (`plan`), and bringing it there (`transfer`)."""

@@ -1,0 +1,67 @@
+"""What a store remembers of another: the runs that had ended and were equal on both sides.
+
+Such a run never changes, so the next copy need not look at its logs. The memory is a cache: without
+it, or with `--all`, every log is looked at. It is kept in documents, one for each two characters
+with which ids begin, as heads manifests (`aivcs.log.heads`); they are for the store with one id, so
+that another store under the same URL is not taken for it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from aivcs.errors import ConflictError, SerializationError, StorageError
+from aivcs.log.heads import heads_in_pieces, pieces
+from aivcs.model.record import Head
+from aivcs.sync.plan import merged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.store.driver import Documents
+
+
+class Known:
+    """The settled runs of another store, in the documents of this one."""
+
+    def __init__(self, documents: Documents, store_id: str) -> None:
+        """Takes the documents of this store and the id of the other one."""
+        self._documents = documents
+        self._folder = f"remotes/known/{store_id}/"
+        self._found: dict[str, dict[str, Head]] = {}
+
+    def ids(self) -> Iterator[str]:
+        """Yields the ids of all settled runs, in order."""
+        for name in self._documents.names(self._folder):
+            for log, _ in self._heads(name):
+                yield log.removeprefix("run/")
+
+    def add(self, run_id: str, head: Head) -> None:
+        """Notes a run that has ended and is equal on both sides; `save` writes it down."""
+        self._found.setdefault(run_id[:2].lower(), {})[f"run/{run_id}"] = head
+
+    def save(self) -> None:
+        """Writes down what was noted. What cannot be written is looked at again next time."""
+        for shard, found in sorted(self._found.items()):
+            name = self._folder + shard
+            with suppress(ConflictError):  # another copy wrote it; this one's runs come again
+                self._write(name, sorted(found.items()))
+        self._found.clear()
+
+    def forget(self) -> None:
+        """Removes the memory of the store."""
+        for name in list(self._documents.names(self._folder)):
+            self._documents.drop(name)
+
+    def _write(self, name: str, found: Iterable[tuple[str, Head]]) -> None:
+        before = self._documents.read(name)
+        data = b"".join(pieces(merged(self._heads(name), found)))
+        self._documents.write(name, data, expect="" if before is None else before[1])
+
+    def _heads(self, name: str) -> list[tuple[str, Head]]:
+        found = self._documents.read(name)
+        try:
+            return [] if found is None else list(heads_in_pieces([found[0]]))
+        except (SerializationError, StorageError):
+            return []  # damaged: every log is looked at

@@ -1,0 +1,293 @@
+"""Copies runs from one store to another, after the blobs that they declare.
+
+Everything goes through the drivers, so the stores may be of any two kinds. Each run is by itself:
+one that has diverged, or is damaged, is reported, and the others are copied. A copy that is
+interrupted, however, leaves beginnings of runs whose blobs are there; the next one goes on.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs import errors
+from aivcs.errors import ConflictError, IntegrityError, StorageError
+from aivcs.log import chain
+from aivcs.model.digest import ContentDigest
+from aivcs.model.record import Head
+from aivcs.store import adopt as adopting
+from aivcs.sync.blobs import BlobCopier
+from aivcs.sync.homes import mark_copy, unmark_copy
+from aivcs.sync.plan import BEHIND, DIVERGED, NEW, SAME, compare
+from aivcs.sync.references import declared, parts, spec_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from aivcs.repository import Repository
+    from aivcs.sync.known import Known
+    from aivcs.sync.plan import Candidate
+
+    Scan = Callable[[str], None]
+
+_BATCH = 256
+"""Runs that are copied together, after their blobs."""
+_WORKERS = 8
+"""Logs that are read or written at once: most of the time they wait for a disk or a server."""
+_IN_MEMORY_BYTES = 1 << 20
+"""Bytes of a log that is read once and kept; a longer one is read again where it is needed."""
+
+
+class Copied(NamedTuple):
+    """What became of a run.
+
+    Attributes:
+        run_id: The run.
+        action: `NEW` or `EXTENDED`; `DIVERGED` or `FAILED` if it was left as it is.
+        head: The head of the log in the target now.
+        is_over: Whether the run has ended there.
+        error: The reason why it was left as it is, or None.
+        blobs: The blobs that it declares and the target lacked; only where nothing is written.
+    """
+
+    run_id: str
+    action: str
+    head: Head
+    is_over: bool = False
+    error: StorageError | None = None
+    blobs: tuple[ContentDigest, ...] = ()
+
+
+FAILED = "failed"
+"""The action of a run that cannot be copied."""
+
+
+class _Log:
+    """The log of a run at the source, as far as it was when it was first looked at.
+
+    Attributes:
+        head: The head of the log.
+        is_over: Whether the run has ended.
+    """
+
+    def __init__(self, repo: Repository, run_id: str) -> None:
+        """Reads the ends of the log.
+
+        Raises:
+            StorageError: There is no log, or it cannot be read.
+        """
+        self._repo = repo
+        self.run_id = run_id
+        record, self.head = repo.runs.standing(run_id)
+        self.is_over = record.status.is_terminal
+        self._kept: list[bytes] | None = None
+
+    def lines(self) -> Iterator[bytes]:
+        """Yields the lines; those of a short log are kept from the first reading on."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[bytes] | None = []
+        size = 0
+        for line, place in self._repo.store.logs.read(f"run/{self.run_id}"):
+            if kept is not None:
+                kept.append(line)
+                size += len(line)
+                kept = kept if size <= _IN_MEMORY_BYTES else None
+            yield line
+            if place.lines >= self.head.lines:
+                break
+        self._kept = kept
+
+    def hash_at(self, number: int) -> str:
+        """Returns the hash of a line; empty if there is none."""
+        line = next(islice(self.lines(), number - 1, None), b"")
+        return chain.hash_of(line) or ""
+
+
+class RunCopier:
+    """Copies runs.
+
+    Attributes:
+        blobs: The copier of their blobs.
+        copied: The number of runs that were created or extended.
+        behind: The number of runs of which the target has more than the source.
+    """
+
+    def __init__(
+        self,
+        source: Repository,
+        target: Repository,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+        scan: Scan | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """Takes both stores.
+
+        Args:
+            source: Where the runs are.
+            target: Where they are copied to.
+            progress: Called with the bytes of blobs and lines as they are read.
+            scan: Called with the text of each line to be copied; a `StorageError` that it raises
+                holds the run back. None copies all.
+            dry_run: Whether to write nothing.
+        """
+        self._source = source
+        self._target = target
+        self._progress = progress
+        self._scan = scan
+        self._dry_run = dry_run
+        self.blobs = BlobCopier(source.store, target.store, progress)
+        self.copied = self.behind = 0
+
+    def copy(self, runs: Iterable[Candidate], known: Known | None) -> Iterator[Copied]:
+        """Copies runs; yields what became of each that is not equal on both sides.
+
+        Args:
+            runs: The runs to look at.
+            known: Takes the runs that are over and equal on both sides, or None.
+
+        Raises:
+            StorageError: The target failed, and the rest was not copied.
+        """
+        rest = iter(runs)
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            while batch := list(islice(rest, _BATCH)):
+                looked = list(pool.map(self._look, batch))
+                to_copy = [work for work in looked if isinstance(work, _Work)]
+                for outcome in looked:
+                    if isinstance(outcome, Copied):
+                        if outcome.action == SAME:
+                            self._settle(outcome, known)
+                        elif outcome.action == BEHIND:
+                            self.behind += 1
+                        else:
+                            yield outcome
+                if self._dry_run:
+                    yield from map(self._foresee, to_copy)
+                    continue
+                with self._target.hold():
+                    wanted = {digest for work in to_copy for digest in work.blobs}
+                    self.blobs.copy(sorted(wanted))
+                    for outcome in pool.map(self._adopt, to_copy):
+                        if outcome.error is None:
+                            self.copied += 1
+                            self._settle(outcome, known)
+                        yield outcome
+                if known is not None:
+                    known.save()
+
+    def _settle(self, outcome: Copied, known: Known | None) -> None:
+        if outcome.is_over and known is not None and not self._dry_run:
+            known.add(outcome.run_id, outcome.head)
+
+    def _look(self, run: Candidate) -> Copied | _Work:
+        """Compares both logs; returns the work that is left to do, or what there is to say."""
+        name = f"run/{run.run_id}"
+        try:
+            log = _Log(self._source, run.run_id)
+            there = adopting.standing(self._target.store.logs, name) if run.is_there else None
+            action = compare(log.head, there, log.hash_at, self._target_hash_at(name))
+            if action == DIVERGED:
+                line = adopting.parting(log.lines(), self._target_lines(name))
+                assert there is not None
+                error = adopting.DivergedError(name, line)
+                return Copied(run.run_id, DIVERGED, there, error=error)
+            if action in {SAME, BEHIND}:
+                return Copied(run.run_id, action, log.head, is_over=log.is_over)
+            return self._work(log, action, there.lines if there is not None else 0)
+        except errors.RunNotFoundError:
+            # A crash left the name without a first line; or it was removed since.
+            return Copied(run.run_id, SAME, Head(0, ""))
+        except StorageError as error:
+            return Copied(run.run_id, FAILED, Head(0, ""), error=error)
+
+    def _work(self, log: _Log, action: str, start: int) -> _Work:
+        """Reads what is to be copied of a log: scans it, and finds the blobs it declares."""
+        specs: list[ContentDigest] = []
+        found: set[ContentDigest] = set()
+        for number, line in enumerate(log.lines(), 1):
+            if number <= start:
+                continue
+            self._progress(len(line))
+            if self._scan is not None:
+                self._scan_line(log.run_id, number, line)
+            spec = spec_of(line)
+            if spec is not None:
+                specs.append(spec)
+            found.update(declared(line))
+        followed: set[ContentDigest] = set()
+
+        def skip(digest: ContentDigest) -> bool:
+            is_old = digest in followed
+            followed.add(digest)
+            return is_old
+
+        found.update(parts(self._source.blobs, specs, skip))
+        return _Work(log, action, frozenset(found))
+
+    def _scan_line(self, run_id: str, number: int, line: bytes) -> None:
+        assert self._scan is not None
+        try:
+            self._scan(line.decode(errors="replace"))
+        except ConflictError as error:
+            raise ConflictError(
+                f"run {run_id} was held back: line {number} has the form of a secret ({error}). "
+                "If it is none, or is to be copied all the same: --no-scan"
+            ) from error
+
+    def _target_hash_at(self, name: str) -> Callable[[int], str]:
+        def hash_at(number: int) -> str:
+            line = next(islice(self._target_lines(name), number - 1, None), b"")
+            return chain.hash_of(line) or ""
+
+        return hash_at
+
+    def _target_lines(self, name: str) -> Iterator[bytes]:
+        return (line for line, _ in self._target.store.logs.read(name))
+
+    def _foresee(self, work: _Work) -> Copied:
+        log = work.log
+        lacking = tuple(self.blobs.missing(work.blobs))
+        return Copied(log.run_id, work.action, log.head, is_over=log.is_over, blobs=lacking)
+
+    def _adopt(self, work: _Work) -> Copied:
+        """Brings a run over whose blobs are there, and reads back how it stands."""
+        log, run_id = work.log, work.log.run_id
+        try:
+            bad = next((d for d in sorted(work.blobs) if d in self.blobs.damaged), None)
+            if bad is not None:
+                raise self.blobs.damaged[bad]
+            if work.action == NEW and not log.is_over:
+                mark_copy(self._source, self._target, run_id)
+            self._target.runs.adopt(run_id, log.lines)
+            record, head = self._target.runs.standing(run_id)
+            if head.lines < log.head.lines or (
+                head.lines == log.head.lines and head.hash != log.head.hash
+            ):
+                raise IntegrityError.of(
+                    f"run {run_id} was copied, but reads otherwise at {self._target.path}"
+                )
+            if record.status.is_terminal and work.action != NEW:
+                unmark_copy(self._target, run_id)
+            return Copied(run_id, work.action, head, is_over=record.status.is_terminal)
+        except adopting.DivergedError as error:
+            return Copied(run_id, DIVERGED, log.head, error=error)
+        except (IntegrityError, ConflictError) as error:
+            return Copied(run_id, FAILED, log.head, error=error)
+
+
+class _Work(NamedTuple):
+    """A run to be copied.
+
+    Attributes:
+        log: Its log.
+        action: `NEW` or `EXTENDED`.
+        blobs: The blobs that its new lines declare, with the parts of its spec.
+    """
+
+    log: _Log
+    action: str
+    blobs: frozenset[ContentDigest]
