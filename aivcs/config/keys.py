@@ -189,6 +189,22 @@ def own_files(environment: "Mapping[str, str]") -> "list[tuple[str, str]]":
     return files
 
 
+def required_stores(environment: "Mapping[str, str]") -> "list[Config]":
+    """Returns `require_store` of each of the system's files.
+
+    Raises:
+        UsageError: A file says something invalid.
+        BackendError: A file cannot be read.
+    """
+    found: list[Config] = []
+    for whose, path in own_files(environment):
+        text = read_config(path) if whose == SYSTEM else None
+        if text is not None:
+            values = parse_config(text, path, whose=whose)
+            found.append({REQUIRE_STORE: values.get(REQUIRE_STORE, {})})
+    return found
+
+
 def _store_ids(table: str, found: object, where: str) -> "dict[str, str]":
     """The entries of a table whose values are store ids.
 

@@ -49,14 +49,20 @@ def completion(context: Context, shell: str) -> None:
     )
 
 
-def session(context: Context, folder: str, first: str, shell: str, run: str) -> None:
-    """Starts the background process, and returns when it reads its pipe. Prints nothing."""
+def session(context: Context, folder: str, first: str, shell: str, run: str) -> int:
+    """Starts the background process, and returns when it reads its pipe. Prints nothing.
+
+    The process that forks opens no store: a client library may have threads and connections, which
+    a fork leaves broken.
+    """
     from aivcs.cli.shell import supervisor as background
 
     if not (first.isdecimal() and shell.isdecimal()):
         raise UsageError("aivcs_log calls aivcs shell-session; see: aivcs shell-init --help")
     if run:  # said at once, rather than with the first flush
-        context.repository().resolve_run(run)
+        code = _check_run(context, run)
+        if code:
+            return code
 
     def serve() -> ShellSession:
         from aivcs.commands.run.shell_session import ShellSession
@@ -77,6 +83,24 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
         return made
 
     background.start(folder, int(first), serve)
+    return 0
+
+
+def _check_run(context: Context, run: str) -> int:
+    """Looks for a run in a process of its own, which reports an error; returns the exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 70
+    try:
+        context.repository().resolve_run(run)
+        code = 0
+    except Exception as error:  # noqa: BLE001 nothing of the parent's code may run after the fork
+        from aivcs.cli.exit_codes import report
+
+        code = report(context, error)
+    finally:
+        os._exit(code)
 
 
 def _own_command() -> list[str]:

@@ -169,6 +169,8 @@ def _verify(
         try:
             kept = newest_kept(repo)
         except BackendError as error:  # verification says why, if the pins are damaged
+            if error.is_store_away:
+                raise
             kept, failure = None, error
         if kept is not None:
             heads, compared = [kept], f", compared with the head {kept.short} that is pinned here"

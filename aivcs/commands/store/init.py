@@ -3,7 +3,7 @@
 import os
 
 from aivcs.codec.url import is_url
-from aivcs.errors import ConflictError, UsageError
+from aivcs.errors import BackendError, UsageError
 from aivcs.repository import Repository
 
 
@@ -11,13 +11,12 @@ def init(folder: str, *, shared: bool = False, private: bool = False) -> Reposit
     """Creates a store in a folder. Harmless if the folder has one.
 
     Raises:
-        ConflictError: The folder has a link file.
         UsageError: The folder is inside of a store, or it is to be both shared and private.
-        BackendError: The file cannot be made.
+        BackendError: The store cannot be made, or a link file has its place.
     """
     if not folder:
         raise UsageError("DIR is empty; is a variable unset?")
     path = os.path.join(folder, ".aivcs")
     if not is_url(folder) and os.path.isfile(path):
-        raise ConflictError(f"{path} is a file that names a store elsewhere; remove it first")
+        raise BackendError(f"{path} is a file, which may name a store elsewhere; remove it first")
     return Repository.init(folder, shared=shared, private=private)
