@@ -77,15 +77,15 @@ class Repository:
         *,
         shared: bool = False,
         private: bool = False,
-        settings: "Settings | None" = None,
+        settings: "Settings | Configure | None" = None,
     ) -> "Repository":
-        """Makes a store in a folder, `FOLDER/.aivcs`; repeating it is harmless.
+        """Makes a store in a folder, `FOLDER/.aivcs`, or at a URL; repeating it is harmless.
 
         Args:
-            folder: The folder that the store belongs to; made if it does not exist.
+            folder: The folder that the store belongs to, made if it does not exist; or the URL.
             shared: Whether the folder's group may write.
             private: Whether only the owner may read and write; otherwise the umask decides.
-            settings: The settings of this opening.
+            settings: The settings of this opening, as for `open`.
 
         Raises:
             UsageError: The folder is inside a store.
@@ -692,7 +692,8 @@ def _absolute(path: "str | os.PathLike[str]") -> str:
 def stored_settings(store: str) -> "Configure":
     """Returns a function that makes a store's settings from the text of its configuration.
 
-    The system's `require_store` applies as well.
+    The system's `require_store` applies as well, and to a store on a network `remote.*` of the
+    user's and the system's files.
 
     Args:
         store: The store's path or URL, for messages.
@@ -701,13 +702,19 @@ def stored_settings(store: str) -> "Configure":
     def configure(text: "bytes | None") -> Settings:
         from aivcs.config.files import MACHINE, is_absent, system_config_path
 
-        has_system = not (is_absent(system_config_path(os.environ)) and is_absent(MACHINE))
-        if text is None and not has_system:
+        is_remote = "://" in store
+        if (
+            text is None
+            and not is_remote
+            and is_absent(system_config_path(os.environ))
+            and is_absent(MACHINE)
+        ):
             return Settings()
-        from aivcs.config.keys import parse_config, required_stores, settings_of
+        from aivcs.codec.url import shown
+        from aivcs.config.keys import outside_layers, parse_config, settings_of
 
-        layers = [] if text is None else [parse_config(text, f"{store}/config.toml")]
-        return settings_of([*layers, *(required_stores(os.environ) if has_system else [])])
+        own = [] if text is None else [parse_config(text, f"{shown(store)}/config.toml")]
+        return settings_of([*own, *outside_layers(os.environ, is_remote=is_remote)])
 
     return configure
 

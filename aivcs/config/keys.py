@@ -189,8 +189,11 @@ def own_files(environment: "Mapping[str, str]") -> "list[tuple[str, str]]":
     return files
 
 
-def required_stores(environment: "Mapping[str, str]") -> "list[Config]":
-    """Returns `require_store` of each of the system's files.
+def outside_layers(environment: "Mapping[str, str]", *, is_remote: bool) -> "list[Config]":
+    """Returns what files outside a store say of any opening of it, strongest first.
+
+    That is `require_store` of the system's files; and for a store on a network `remote.*` of the
+    user's file and the system's.
 
     Raises:
         UsageError: A file says something invalid.
@@ -198,10 +201,18 @@ def required_stores(environment: "Mapping[str, str]") -> "list[Config]":
     """
     found: list[Config] = []
     for whose, path in own_files(environment):
-        text = read_config(path) if whose == SYSTEM else None
+        if whose == USER and not is_remote:
+            continue
+        text = read_config(path, or_unreachable=whose == USER)
         if text is not None:
             values = parse_config(text, path, whose=whose)
-            found.append({REQUIRE_STORE: values.get(REQUIRE_STORE, {})})
+            found.append(
+                {
+                    key: value
+                    for key, value in values.items()
+                    if key == REQUIRE_STORE or (is_remote and key.startswith("remote."))
+                }
+            )
     return found
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from warm import Warm
 
 SCRIPT = """\
 #!{python}
@@ -23,10 +24,10 @@ run()
 class Done:
     """What a command did."""
 
-    def __init__(self, done):
-        self.code = done.returncode
-        self.out = done.stdout
-        self.err = done.stderr
+    def __init__(self, code, out, err):
+        self.code = code
+        self.out = out.decode()
+        self.err = err.decode()
 
     @property
     def text(self):
@@ -49,29 +50,33 @@ class Remote:
         script: The file of the command.
     """
 
-    def __init__(self, outside, tmp_path):
+    def __init__(self, outside, tmp_path, script, server):
         self._outside = outside
         self.folder = outside.folder
         self.home = outside.home
         self.machine = tmp_path / "machine.toml"
         self.place = tmp_path / "store.db"
         self.url = f"away://server{self.place}"
-        self.script = tmp_path / "bin" / "aivcs"
-        self.script.parent.mkdir()
-        tests = str(Path(__file__).parents[1])
-        self.script.write_text(SCRIPT.format(python=sys.executable, tests=tests))
-        self.script.chmod(0o755)
+        self.script = script
+        self._server = server
 
     def environment(self, **changes):
         return self._outside.environment(TEST_MACHINE_CONFIG=str(self.machine), **changes)
 
     def __call__(self, *words, code=0, env=None, cwd=None, stdin="", command=None):
-        done = subprocess.run(
-            [*(command or [str(self.script)]), *map(str, words)],
-            env=self.environment(**(env or {})), cwd=cwd or self.folder, input=stdin,
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        result = Done(done)
+        arguments = [*map(str, words)]
+        options = {
+            "env": self.environment(**(env or {})), "cwd": cwd or self.folder,
+            "input": stdin.encode(), "timeout": 60,
+        }  # fmt: skip
+        if command is None:
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            result = Done(*self._server(arguments, **pipes, **options))
+        else:
+            ran = subprocess.run(
+                [*command, *arguments], capture_output=True, check=False, **options
+            )
+            result = Done(ran.returncode, ran.stdout, ran.stderr)
         assert "Traceback" not in result.err, result
         assert code is None or result.code == code, (words, result)
         return result
@@ -105,9 +110,26 @@ class Remote:
         return len(log.read_text().splitlines()) if log.exists() else 0
 
 
+@pytest.fixture(scope="session")
+def script(tmp_path_factory):
+    """The file of the command that knows the backends of these tests."""
+    path = tmp_path_factory.mktemp("bin") / "aivcs"
+    path.write_text(SCRIPT.format(python=sys.executable, tests=str(Path(__file__).parents[1])))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(script, command_in):
+    """Executes that command without the start of an interpreter for each call."""
+    made = Warm([str(script)], command_in(Path("/"), Path("/")).environment())
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def remote(outside, tmp_path):
+def remote(outside, tmp_path, script, server):
     """The command, and a new store that a URL names."""
-    made = Remote(outside, tmp_path)
+    made = Remote(outside, tmp_path, script, server)
     made("init", made.url)
     return made

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aivcs.commands.run.shell_session import Refusal, ShellSession
     from aivcs.model.run import RunId
     from aivcs.store.contracts import RunLedger
+    from aivcs.store.settings import Settings
 
 _MAX_ANSWER_BYTES = 4000
 """The maximum size of an answer, in bytes: it is one atomic write to a pipe."""
@@ -67,7 +68,7 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
     def serve() -> ShellSession:
         from aivcs.commands.run.shell_session import ShellSession
 
-        def find_run(run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
+        def find_run(run: str, store: str, there: str) -> tuple[RunLedger, RunId, Settings]:
             return _find_run(context, run, store, there)
 
         def answer(shell: str, asked: str, refused: list[Refusal], count: int) -> None:
@@ -111,13 +112,15 @@ def _own_command() -> list[str]:
     return [sys.executable, "-P", "-m", "aivcs"]
 
 
-def _find_run(context: Context, run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
+def _find_run(
+    context: Context, run: str, store: str, there: str
+) -> tuple[RunLedger, RunId, Settings]:
     """Returns the run that `aivcs run log` would use there."""
     context.environment = {**os.environ, "AIVCS_STORE": store}
     try:
         context.enter(there)
         repo = context.repository()
-        return repo.runs, repo.resolve_run(run)
+        return repo.runs, repo.resolve_run(run), repo.store.settings
     finally:
         os.chdir("/")
 
