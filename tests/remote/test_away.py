@@ -289,9 +289,10 @@ class Ledger:
 def test_a_script_waits_once_for_a_store_that_stays_away_and_again_when_it_was_back():
     settings = Settings()
     ledger: Any = Ledger(settings)
+    found: Any = (ledger, "r", settings)
     session = ShellSession(
         "1",
-        find_run=lambda *_: (ledger, "r", settings),
+        find_run=lambda *_: found,
         fetch=lambda _: b"",
         answer=lambda *_: None,
     )
