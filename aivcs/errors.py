@@ -61,7 +61,14 @@ class UsageError(AivcsError):
 
 
 class StorageError(AivcsError):
-    """Base of every error that a backend raises."""
+    """Base of every error that a backend raises.
+
+    Attributes:
+        is_store_away: Whether the whole store cannot be reached. Code that goes on after an error
+            about one object must not go on then: it would take the rest for damaged.
+    """
+
+    is_store_away = False
 
 
 class NotFoundError(StorageError):

@@ -194,6 +194,8 @@ class UnreachableError(BackendError):
         retry_after: Seconds that the store asks to wait for, or 0.
     """
 
+    is_store_away = True
+
     def __init__(self, store: str, reason: str, *, retry_after: float = 0.0) -> None:
         self.store = store
         self.reason = reason

@@ -77,15 +77,15 @@ class Repository:
         *,
         shared: bool = False,
         private: bool = False,
-        settings: "Settings | None" = None,
+        settings: "Settings | Configure | None" = None,
     ) -> "Repository":
-        """Makes a store in a folder, `FOLDER/.aivcs`; repeating it is harmless.
+        """Makes a store in a folder, `FOLDER/.aivcs`, or at a URL; repeating it is harmless.
 
         Args:
-            folder: The folder that the store belongs to; made if it does not exist.
+            folder: The folder that the store belongs to, made if it does not exist; or the URL.
             shared: Whether the folder's group may write.
             private: Whether only the owner may read and write; otherwise the umask decides.
-            settings: The settings of this opening.
+            settings: The settings of this opening, as for `open`.
 
         Raises:
             UsageError: The folder is inside a store.
@@ -349,6 +349,18 @@ class Repository:
             context=self._policy_context(signing_key, sign=sign),
         ).release
 
+    def require_store_of(self, name: str) -> None:
+        """Requires that this store may have releases of a name, as the system's files say.
+
+        Raises:
+            ConflictError: The name belongs to another store (`require_store`).
+            UsageError: A pattern in the system's configuration is not valid.
+        """
+        if self.store.settings.require_store:
+            from aivcs.policy.required_store import require_store
+
+            require_store(self.store, name)
+
     def _policy_context(self, signing_key: "str | None", *, sign: bool) -> "PolicyContext | None":
         """Policies and signers from all configuration files; None if there are none."""
         from aivcs.config.keys import file_layers, policies
@@ -610,6 +622,7 @@ class Repository:
         remote, mark, rest = name.partition(":")
         if mark and not self._remote:
             return self.pulled_from(remote)._released(rest, selector)
+        self.require_store_of(name)
         if not selector:
             raise UsageError(f"{name}@ is not a release: write {name}@current")
         if selector == "current":
@@ -661,7 +674,9 @@ def load_backend(scheme: str) -> "Any":
     """Returns the backend class of a scheme.
 
     Its class methods `open(url, settings)` and `init(url, shared=…, private=…, settings=…)` return
-    a `Backend`. The settings may be a function of the text of the store's own configuration.
+    a `Backend`. The settings may be a function of the text of the store's own configuration. A
+    backend that has to connect before it can read that text calls the function with None first, for
+    `Settings.remote`, which never depends on the text.
     """
     module, _, name = SCHEMES[scheme].partition(":")
     return getattr(__import__(module, fromlist=[name]), name)
@@ -677,16 +692,29 @@ def _absolute(path: "str | os.PathLike[str]") -> str:
 def stored_settings(store: str) -> "Configure":
     """Returns a function that makes a store's settings from the text of its configuration.
 
+    The system's `require_store` applies as well, and to a store on a network `remote.*` of the
+    user's and the system's files.
+
     Args:
         store: The store's path or URL, for messages.
     """
 
     def configure(text: "bytes | None") -> Settings:
-        if text is None:
-            return Settings()
-        from aivcs.config.keys import parse_config, settings_of
+        from aivcs.config.files import MACHINE, is_absent, system_config_path
 
-        return settings_of([parse_config(text, f"{store}/config.toml")])
+        is_remote = "://" in store
+        if (
+            text is None
+            and not is_remote
+            and is_absent(system_config_path(os.environ))
+            and is_absent(MACHINE)
+        ):
+            return Settings()
+        from aivcs.codec.url import shown
+        from aivcs.config.keys import outside_layers, parse_config, settings_of
+
+        own = [] if text is None else [parse_config(text, f"{shown(store)}/config.toml")]
+        return settings_of([*own, *outside_layers(os.environ, is_remote=is_remote)])
 
     return configure
 

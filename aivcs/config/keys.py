@@ -189,6 +189,33 @@ def own_files(environment: "Mapping[str, str]") -> "list[tuple[str, str]]":
     return files
 
 
+def outside_layers(environment: "Mapping[str, str]", *, is_remote: bool) -> "list[Config]":
+    """Returns what files outside a store say of any opening of it, strongest first.
+
+    That is `require_store` of the system's files; and for a store on a network `remote.*` of the
+    user's file and the system's.
+
+    Raises:
+        UsageError: A file says something invalid.
+        BackendError: A file cannot be read.
+    """
+    found: list[Config] = []
+    for whose, path in own_files(environment):
+        if whose == USER and not is_remote:
+            continue
+        text = read_config(path, or_unreachable=whose == USER)
+        if text is not None:
+            values = parse_config(text, path, whose=whose)
+            found.append(
+                {
+                    key: value
+                    for key, value in values.items()
+                    if key == REQUIRE_STORE or (is_remote and key.startswith("remote."))
+                }
+            )
+    return found
+
+
 def _store_ids(table: str, found: object, where: str) -> "dict[str, str]":
     """The entries of a table whose values are store ids.
 

@@ -133,10 +133,11 @@ def promote(
         InvalidRunStateError: An evidence run has not ended.
         PolicyError: A rule is not met.
         ConflictError: The expected release is not live, the spec is blocked, the label is another
-            spec's, or the log kept growing.
+            spec's, the log kept growing, or the name belongs to another store.
         BackendError: No signature could be made.
     """
     check_release_name(name)
+    repo.require_store_of(name)
     if force and not (notes or "").strip():
         raise UsageError("--force needs --notes, which are recorded")
     metadata = ReleaseMetadata(by, version_label=label, notes=notes)
@@ -198,11 +199,12 @@ def rollback(
         NotFoundError: The spec, or a part of it, is not in the store.
         IntegrityError: The spec, or a part of it, is damaged.
         PolicyError: A rule is not met.
-        ConflictError: The expected release is not live, the target is blocked, or the log kept
-            growing.
+        ConflictError: The expected release is not live, the target is blocked, the log kept
+            growing, or the name belongs to another store.
         BackendError: No signature could be made.
     """
     check_release_name(name)
+    repo.require_store_of(name)
     if (block or force) and not (reason or "").strip():
         raise UsageError(f"{'--block' if block else '--force'} needs a --reason, which is recorded")
     metadata = ReleaseMetadata(by, notes=reason)

@@ -18,6 +18,10 @@ verify-ca: the same, for any host. require: encrypted, the certificate is not ch
 encrypted. Names of libpq. A server on a Unix socket or on loopback needs no encryption."""
 
 
+_PASSWORD_S = 10.0
+"""Seconds that a password command has, at least."""
+
+
 class RemoteSettings:
     """How stores on a network are reached.
 
@@ -72,7 +76,7 @@ class RemoteSettings:
             url: The URL of the store.
 
         Raises:
-            BackendError: The command failed, or took longer than `timeout`.
+            BackendError: The command failed, or took longer than `timeout` and 10 s.
             UsageError: The command cannot be split into words.
         """
         if not self.password_command:
@@ -80,4 +84,4 @@ class RemoteSettings:
         from aivcs.codec.url import shown
         from aivcs.util.password_command import read_password
 
-        return read_password(self.password_command, shown(url), self.timeout)
+        return read_password(self.password_command, shown(url), max(self.timeout, _PASSWORD_S))

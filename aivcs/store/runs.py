@@ -223,7 +223,9 @@ class LogRunLedger:
             try:
                 with self._logs.look(name) as view:
                     there = view is not None
-            except StorageError:
+            except StorageError as error:
+                if error.is_store_away:
+                    raise
                 there = True  # opening it will raise the error
             if there:
                 yield RunId(name[4:])

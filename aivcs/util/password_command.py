@@ -38,7 +38,7 @@ def read_password(command: str, url: str, seconds: float) -> str:
             env={**os.environ, "AIVCS_REMOTE_URL": url},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            timeout=seconds or None,
+            timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired as error:

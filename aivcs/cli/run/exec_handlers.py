@@ -169,8 +169,10 @@ def _finish(
         name = Names(outcome.signal).name
     recording.close()
     failure = recording.failure
+    has_ended = False
     try:
         recording.finish(_status(outcome), outcome.exit_code, name, outcome.duration_ms)
+        has_ended = True
     except Exception as error:  # noqa: BLE001 reported below
         failure = failure or error
     failed = False
@@ -180,8 +182,13 @@ def _finish(
             "the rest is not recorded"
         )
     elif failure is not None:
-        _report(context, failure)
-        context.warn(f"aivcs: run {recording.run_id} is not recorded to its end")
+        if getattr(failure, "is_store_away", False):  # without the advice to do it all again
+            context.warn(f"aivcs: cannot reach {failure.store}: {failure.reason}", is_error=True)  # type: ignore[attr-defined]
+        else:
+            _report(context, failure)
+        end = f"aivcs run finish {recording.run_id} --exit-code {outcome.exit_code}"
+        rest = "" if has_ended else f"; it is still running there, and ends by: {end}"
+        context.warn(f"aivcs: run {recording.run_id} is not recorded to its end{rest}")
         failed = not best_effort
     if outcome.failure is not None:
         context.warn(f"aivcs: cannot write the output of the command: {outcome.failure.strerror}")

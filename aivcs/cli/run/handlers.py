@@ -46,6 +46,10 @@ def start(
 
         git_sha = commit(context)
     repo = context.repository()
+    if ci_files and "://" in repo.path:
+        from aivcs.config.trust import refuse_password
+
+        refuse_password(repo.path, "the file of a CI system")
     run_id = start(
         repo,
         agent=agent,

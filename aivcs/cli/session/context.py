@@ -8,7 +8,7 @@ from aivcs.config import files as config_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, BinaryIO, TextIO
 
     from aivcs.cli.remote.find import Remote
@@ -156,7 +156,11 @@ class Context:
         """Opens a store by URL or absolute path, whatever else is known of it."""
         from aivcs.repository import Repository
 
-        return Repository.open(store, lambda own: self._settings(store, own))
+        return Repository.open(store, self.settings_for(store))
+
+    def settings_for(self, store: str) -> "Callable[[bytes | None], Settings]":
+        """Returns a function that makes the settings from the text of a store's configuration."""
+        return lambda own: self._settings(store, own)
 
     def _open_linked(self, path: str) -> "Repository":
         """Opens the store that a link file names.

@@ -43,7 +43,8 @@ def init(context: Context, folder: str, link: str | None, shared: bool, private:
             )
     from aivcs.commands.store.init import init
 
-    repo = init(folder, shared=shared, private=private)
+    settings = context.settings_for(folder) if "://" in folder else None
+    repo = init(folder, shared=shared, private=private, settings=settings)
 
     context.write(f"{shown(repo.path)}\n")
     context.flush()
@@ -57,7 +58,8 @@ def _link(context: Context, store: str, folder: str, *, is_new: bool) -> None:
     if is_new:
         raise UsageError("--shared and --private are for a new store; --link names one")
     context.working_directory()  # fails if it was removed
-    context.write(f"{link(store, folder, environment=context.environment)}\n")
+    path = link(store, folder, environment=context.environment, open_store=context.open_named)
+    context.write(f"{path}\n")
 
 
 def status(context: Context, as_json: bool) -> int:
@@ -169,6 +171,8 @@ def _verify(
         try:
             kept = newest_kept(repo)
         except BackendError as error:  # verification says why, if the pins are damaged
+            if error.is_store_away:
+                raise
             kept, failure = None, error
         if kept is not None:
             heads, compared = [kept], f", compared with the head {kept.short} that is pinned here"

@@ -203,6 +203,8 @@ class _Proof:
                 if log.lines == item.head.lines:
                     link = log.hash
         except StorageError as error:
+            if error.is_store_away:
+                raise
             return Check(record.seq, "evidence", FAILED, f"run {item.run_id}: {error}")
         if not log.lines:
             return Check(record.seq, "evidence", FAILED, f"run {item.run_id} is not in this store")

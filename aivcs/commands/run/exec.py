@@ -38,6 +38,8 @@ _FLUSH_INTERVAL_S = 0.2
 """Seconds that a line may wait for more lines before it is stored."""
 _BATCH_BYTES = 1 << 20
 """The approximate size of a stored batch, in bytes."""
+_LAST_ATTEMPTS_S = 5.0
+"""Seconds to try to end the run in a store on a network, after the recording failed."""
 _MAX_BACKLOG_BYTES = 64 << 20
 """Bytes that may wait to be stored before the output is held back."""
 
@@ -145,6 +147,9 @@ class Recording:
             payload["bytes"] = dict(sorted(self._taken.items()))
         if self.failure is not None:
             payload["lost"] = str(self.failure)
+            # The command is over, and a store that was away may be so still.
+            remote = self.repo.store.settings.remote
+            remote.timeout = min(remote.timeout, _LAST_ATTEMPTS_S)
         self._append(FINISHED, payload)
         runs = self.repo.runs
         end = {
@@ -338,6 +343,7 @@ class _Blob:
                 digest = repo.blobs.put_stream(self)  # type: ignore[arg-type]
                 payload = {"stream": self._name, "blob": {"$blob": digest}, "bytes": self.stored}
                 repo.runs.append_event(self._run_id, RunEvent(OUTPUT, payload))
+            repo.store.close()
         except Exception as error:  # noqa: BLE001 kept for the end
             self._failure = error
             while self._rest is not None:

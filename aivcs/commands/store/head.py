@@ -181,7 +181,9 @@ def newest_kept(repo: Repository) -> ContentDigest | None:
                 for _ in _heads_of(repo, digest):
                     pass  # it must be one, and whole
                 return digest
-        except (StorageError, UsageError):
+        except (StorageError, UsageError) as error:
+            if getattr(error, "is_store_away", False):
+                raise
             continue  # which is found where blobs and pins are judged
     return None
 
@@ -267,6 +269,8 @@ def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterato
             if log.lines == last:
                 return
     except (IntegrityError, BackendError) as error:
+        if error.is_store_away:
+            raise
         problem = f"a head that was kept is of this line, which cannot be reached: {error}"
         yield Finding(DAMAGE, name, last, problem, _FIX_TRUNCATED)
         return

@@ -8,20 +8,28 @@ from typing import TYPE_CHECKING
 from aivcs.codec.url import is_url, shown
 from aivcs.config import link as link_file, trust
 from aivcs.errors import BackendError, ConflictError, UsageError
-from aivcs.repository import Repository
 from aivcs.store.identity import identify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from aivcs.repository import Repository
 
 
-def link(store: str, folder: str, *, environment: Mapping[str, str]) -> str:
+def link(
+    store: str,
+    folder: str,
+    *,
+    environment: Mapping[str, str],
+    open_store: Callable[[str], Repository],
+) -> str:
     """Writes a link file, and trusts the store that it names; harmless if repeated.
 
     Args:
         store: The URL of the store, or the path of its folder.
         folder: The folder that the file is for; made if it does not exist.
         environment: The environment variables, which say where the user's configuration is.
+        open_store: Opens a store by its URL or absolute path.
 
     Returns:
         The path of the link file.
@@ -52,7 +60,7 @@ def link(store: str, folder: str, *, environment: Mapping[str, str]) -> str:
         raise ConflictError(
             f"{path} names the store {named}; nothing was done. Remove the file first"
         )
-    repo = Repository.open(place)
+    repo = open_store(place)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
     except OSError as error:
