@@ -132,7 +132,7 @@ _aivcs_command() {
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --id-file --best-effort --github-annotations -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --events --no-redact --id-file --best-effort --github-annotations -h --help'
         operands='program'
         repeats=yes
         interspersed=''
@@ -374,6 +374,7 @@ _aivcs_takes() {
     'aivcs run exec --git-sha') takes='text' ;;
     'aivcs run exec --tag') takes='text' ;;
     'aivcs run exec --capture') takes='lines|blobs|none' ;;
+    'aivcs run exec --events') takes='text' ;;
     'aivcs run exec --id-file') takes='file' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;

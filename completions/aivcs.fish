@@ -54,6 +54,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run exec --git-sha' \
         'aivcs run exec --tag' \
         'aivcs run exec --capture' \
+        'aivcs run exec --events' \
         'aivcs run exec --id-file' \
         'aivcs run log --seq' \
         'aivcs run log --timestamp' \
@@ -427,6 +428,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l git-sha -x -d 'The commi
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blobs none' -d 'How to record its output: an event per line, a blob per stream, or not at all'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l events -x -d 'The format of what the command prints, as of run import --from; auto recognises it'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l no-redact -d 'Record arguments and output unmasked'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l id-file -r -F -d 'Write the run\'s id to a file before the command is executed'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l best-effort -d 'Execute the command even if the store cannot be written, and print what is not recorded'

@@ -8,6 +8,7 @@ Kinds of events are free text, so a step is classified by its payload, not by a 
   ids, the next one of the same tool;
 - an event that has both the parameters and the result of a tool is a whole call;
 - a **message** has a `role`: a person's, a model's, a system's;
+- an event of kind `model_called` is told by its tokens and its cost, `thinking` by its content;
 - anything else is shown by its kind and the members of its payload.
 
 A call lasts from its event to that of its result. Any other step lasts from the event before it to
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.codec.json import encode_trusted, parse
 from aivcs.errors import SerializationError
+from aivcs.trace import usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,6 +38,8 @@ WINDOW = 512
 """Steps held back, at most, while a call waits for its result."""
 BRIEF = 600
 """Characters of a text kept in a step, at most."""
+THINKING = "thinking"
+"""The kind of events that are thoughts of a model."""
 CALL, RESULT, MESSAGE, OTHER = "call", "result", "message", "other"
 """The kinds of steps. A result is a step of its own only if its call is not found."""
 
@@ -270,6 +274,11 @@ def _step(event: RunEvent, what: str, tool: str) -> Step:
             step.result, step.result_size = _brief(outcome)
     elif what == RESULT:
         step.result, step.result_size = _outcome(payload)
+    elif event.kind == usage.KIND:
+        step.text = usage.model_call(payload)
+        step.size = len(step.text.encode())
+    elif event.kind == THINKING and isinstance(payload.get("content"), str):
+        step.text, step.size = _brief(payload["content"])
     else:
         content = _first(payload, _CONTENT) if what == MESSAGE else payload.get("gen_ai.output")
         if content is None:
@@ -335,7 +344,10 @@ def _complaint(payload: dict[str, Any]) -> str:
     text = _brief(error)[0] if error else ""
     for name in _CODES:
         if type(code := payload.get(name)) is int and code != 0:
-            return f"exit code {code}" + (f": {text}" if text else "")
+            said = f"exit code {code}"
+            if text.lower().startswith(said):  # some programs begin with it
+                text = text[len(said) :].lstrip(" :")
+            return said + (f": {text}" if text else "")
     return text
 
 

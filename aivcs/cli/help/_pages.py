@@ -2009,8 +2009,8 @@ its end
 SYNOPSIS
     aivcs run exec --agent NAME [--spec SPEC] [--spec-file FILE]
             [--git-sha SHA] [--tag K=V] [--allow-missing-spec]
-            [--capture lines|blobs|none] [--no-redact] [--id-file FILE]
-            [--best-effort] [--github-annotations] COMMAND...
+            [--capture lines|blobs|none] [--events FORMAT] [--no-redact]
+            [--id-file FILE] [--best-effort] [--github-annotations] COMMAND...
 
 DESCRIPTION
     Execute a command as a run: record its start, its output and its end.
@@ -2047,6 +2047,11 @@ OPTIONS
     --capture lines|blobs|none
         How to record its output: an event per line, a blob per stream, or not
         at all.
+
+    --events FORMAT
+        The format of what the command prints, as of run import --from; auto
+        recognises it. Each line of JSON then becomes events as it comes:
+        messages, tool calls, tokens.
 
     --no-redact
         Record arguments and output unmasked. By default, these are masked:

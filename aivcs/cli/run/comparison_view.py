@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
 _STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOVED: "red"}
+_FIGURES = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
+"""Figures of calls of models that are compared where a run has them."""
 _KINDS = (ADDED, REMOVED, MOVED, CHANGED)
 _CONTEXT_CALLS = 2
 """The number of equal calls shown before and after a difference."""
@@ -104,6 +106,11 @@ def _facts(found: RunComparison, *, for_person: bool) -> Iterator[tuple[str, str
     ):
         a, b = values
         yield (name if for_person else name.replace(" ", "_")), a, b
+    for figure in _FIGURES:
+        numbers = [side.usage.figures.get(figure) for side in sides]
+        if any(number is not None for number in numbers):
+            cells = ["-" if number is None else f"{number:.10g}" for number in numbers]
+            yield (figure.replace("_", " ") if for_person else figure), cells[0], cells[1]
     for kind in [*found.a.kinds, *(k for k in found.b.kinds if k not in found.a.kinds)]:
         counts = [str(side.kinds.get(kind, 0)) for side in sides]
         yield (f"  {kind}" if for_person else f"events.{escape(kind)}"), counts[0], counts[1]

@@ -37,6 +37,7 @@ def exec_(
     tags: "list[str]",
     allow_missing_spec: bool,
     capture: str,
+    events: "str | None",
     no_redact: bool,
     id_file: "str | None",
     best_effort: bool,
@@ -56,6 +57,7 @@ def exec_(
         begun = _start(
             context,
             capture,
+            events,
             no_redact=no_redact,
             agent=agent,
             spec=spec,
@@ -82,7 +84,8 @@ def exec_(
     try:
         take, listen = None, _nothing
         if recording is not None:
-            take, listen = None if capture == NONE else recording.take, recording.listen
+            take = None if capture == NONE and events is None else recording.take
+            listen = recording.listen
         runner = CommandRunner(take)
         outcome = runner.run(command, environment, signals or Signals(), started=listen)
     except StartError as error:
@@ -104,6 +107,7 @@ def exec_(
 def _start(
     context: "Context",
     capture: str,
+    events: "str | None",
     *,
     no_redact: bool,
     git_sha: "str | None",
@@ -117,10 +121,17 @@ def _start(
         git_sha = commit(context)
     context.working_directory()  # fails if it was removed
     secrets = None if no_redact else _secrets(context, repo)
+    masker = None
+    if events is not None:
+        from aivcs.cli.run.import_handlers import masker_of
+        from aivcs.formats.registry import find_format
+
+        events = events if events == "auto" else find_format(events).name
+        masker = None if no_redact else masker_of(context, context.config_layers(repo))
     run_id = start(
         repo, git_sha=git_sha, owner_pid=os.getpid(), default_tags=ci_tags(context), **what
     )
-    return Recording(repo, run_id, capture, secrets)
+    return Recording(repo, run_id, capture, secrets, events=events, masker=masker)
 
 
 def _id_file(path: "str | None") -> "CiFile | None":

@@ -200,8 +200,10 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
 
     if context.for_person():
         from aivcs.commands.run.events import events
+        from aivcs.commands.run.show import children
 
-        views.print_run(context, record, events(repo, record.run_id))
+        told = ((child, events(repo, child.run_id)) for child in children(repo, record.run_id))
+        views.print_run(context, record, events(repo, record.run_id), told)
     else:
         render.fields(context, views.fields(record))
 

@@ -106,6 +106,15 @@ COMMANDS = (
                 choices=("lines", "blobs", "none"),
                 default="lines",
             ),
+            "events": Option(
+                "--events",
+                help=(
+                    "The format of what the command prints, as of run import --from; auto "
+                    "recognises it. Each line of JSON then becomes events as it comes: messages, "
+                    "tool calls, tokens."
+                ),
+                metavar="FORMAT",
+            ),
             "no_redact": Flag(
                 "--no-redact",
                 help=(

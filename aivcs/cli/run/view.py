@@ -42,6 +42,8 @@ STATISTICS_COLUMNS = [
     Column("P99", right=True, leaves=4), Column("LAST 14 DAYS", leaves=5),
 ]  # fmt: skip
 _BAR_CHARS = "▁▂▃▄▅▆▇█"
+_FEW = 5
+"""The number of steps shown from each end of a run that another one started."""
 _MAX_PAYLOAD_CHARS = 2000
 """The maximum number of characters of a payload shown on a terminal."""
 
@@ -188,13 +190,19 @@ def fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
     return pairs
 
 
-def print_run(context: Context, record: RunRecord, events: Iterable[RunEvent]) -> None:
+def print_run(
+    context: Context,
+    record: RunRecord,
+    events: Iterable[RunEvent],
+    children: Iterable[tuple[RunRecord, Iterable[RunEvent]]] = (),
+) -> None:
     """Prints a run for a person: its record, then its timeline, through a pager if long.
 
     Args:
         context: The call.
         record: The run.
         events: Its events by seq; read as they are printed.
+        children: The runs that it started, with their events: shown below it, in short.
     """
     with render.output(context) as out:
         screen = render.screen_width()
@@ -203,6 +211,24 @@ def print_run(context: Context, record: RunRecord, events: Iterable[RunEvent]) -
         timeline = Timeline(record, screen, color=out.color)
         for line in timeline.lines(events):
             out.write(line + "\n")
+        for child, told in children:
+            bar = paint("│ ", "dim") if out.color else "│ "
+            out.write(f"\n┌ {_title(child, color=out.color)}\n")
+            inner = Timeline(child, screen - 2, color=out.color, first=_FEW, last=_FEW)
+            for line in inner.lines(told):
+                out.write(f"{bar}{line}".rstrip() + "\n")
+
+
+def _title(record: RunRecord, *, color: bool) -> str:
+    """The line above the timeline of a run that another one started."""
+    status = record.status.lower()
+    summary = record.summary
+    took = summary.duration_ms if summary else None
+    lasted = "" if took is None else f", took {duration(took)}"
+    style = STATUS_STYLE[record.status]
+    name = escape(record.metadata.agent_name)
+    shown = paint(status, style) if color else status
+    return f"{name}  {shown}{lasted}  run {record.run_id}"
 
 
 def event_line(out: Output, event: RunEvent) -> str:

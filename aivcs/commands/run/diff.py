@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import UsageError
 from aivcs.trace.tool_calls import KIND, SAME, calls_in, compare_calls
+from aivcs.trace.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,11 +24,13 @@ class Side(NamedTuple):
         record: The run.
         kinds: The number of events of each kind, in the order of their first events.
         calls: The number of its tool calls.
+        usage: The tokens and the cost of its calls of models.
     """
 
     record: RunRecord
     kinds: dict[str, int]
     calls: int
+    usage: Usage
 
     @property
     def events(self) -> int:
@@ -93,11 +96,13 @@ def compare_runs(
 def _read(repo: Repository, run_id: RunId, ignored: frozenset[str]) -> tuple[Side, list[Call]]:
     record = repo.runs.get_run(run_id)
     kinds: Counter[str] = Counter()
+    usage = Usage()
 
     def counted() -> Iterator[RunEvent]:
         for event in repo.runs.iter_events(run_id):
             kinds[event.kind] += 1
+            usage.add(event.kind, event.payload)
             yield event
 
     calls = calls_in(counted(), ignored)
-    return Side(record, dict(kinds), kinds[KIND]), calls
+    return Side(record, dict(kinds), kinds[KIND], usage), calls
