@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.commands.run.annotated import Annotated
 from aivcs.errors import UsageError
 from aivcs.trace.tool_calls import KIND, SAME, calls_in, compare_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunEvent, RunId, RunRecord
     from aivcs.repository import Repository
     from aivcs.trace.tool_calls import Call, Step
@@ -23,11 +25,13 @@ class Side(NamedTuple):
         record: The run.
         kinds: The number of events of each kind, in the order of their first events.
         calls: The number of its tool calls.
+        annotations: Its annotations, the oldest first.
     """
 
     record: RunRecord
     kinds: dict[str, int]
     calls: int
+    annotations: Sequence[StoredAnnotation]
 
     @property
     def events(self) -> int:
@@ -100,4 +104,4 @@ def _read(repo: Repository, run_id: RunId, ignored: frozenset[str]) -> tuple[Sid
             yield event
 
     calls = calls_in(counted(), ignored)
-    return Side(record, dict(kinds), kinds[KIND]), calls
+    return Side(record, dict(kinds), kinds[KIND], Annotated(repo).of(record)), calls
