@@ -20,7 +20,7 @@ from aivcs.store.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.run import RunId, RunOwner
     from aivcs.policy.enforce import PolicyContext
-    from aivcs.store.contracts import CasStore, ReleaseRegistry, RunLedger
+    from aivcs.store.contracts import AnnotationStore, CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
 
     Configure = Callable[[bytes | None], Settings]
@@ -177,6 +177,13 @@ class Repository:
         return None if found is None else found[0].decode(errors="replace").strip()
 
     @property
+    def annotations(self) -> "AnnotationStore":
+        """The remarks on runs; `annotate` makes one."""
+        from aivcs.store.annotations import DocumentAnnotations
+
+        return DocumentAnnotations(self.store.documents, max_payload=self.store.settings.max_event)
+
+    @property
     def releases(self) -> "ReleaseRegistry":
         """The releases, without policies: `promote` and `rollback` of the repository apply them."""
         from aivcs.store.releases import LogReleaseRegistry
@@ -231,6 +238,63 @@ class Repository:
                 self.require_spec(digest)
             run_id = self.runs.create_run(digest, metadata, owner=owner)
         return ActiveRun(self.runs, run_id, self.resolve_digest)
+
+    def annotate(
+        self,
+        run: str,
+        kind: str = "note",
+        payload: "Any" = None,
+        *,
+        by: str,
+        text: "str | None" = None,
+        tags: "Mapping[str, Any] | None" = None,
+        sign: bool = False,
+        signing_key: "str | None" = None,
+    ) -> ContentDigest:
+        """Adds a remark to a run, which may have ended; as `aivcs run annotate`.
+
+        Args:
+            run: The run, as for `resolve_run`.
+            kind: What it is, such as `note` or `evaluation`.
+            payload: Any JSON value; other values become JSON as for `ActiveRun.log`.
+            by: Who makes it.
+            text: A remark in words: the member `text` of the payload, which is then an object.
+            tags: Tags that merge into those of the run: the member `tags`.
+            sign: Whether to sign it, by default with the configured key.
+            signing_key: The key to sign with; implies `sign`.
+
+        Returns:
+            The digest that names it.
+
+        Raises:
+            RunNotFoundError: No run has this id.
+            UsageError: There is nothing to say, or a key is missing.
+            SerializationError: The payload is not a JSON value, or too large.
+            BackendError: It could not be stored or signed.
+        """
+        from aivcs.active_run import as_json
+        from aivcs.store.annotations import compose
+
+        run_id = self.runs.get_run(self.resolve_run(run)).run_id
+        signer = None
+        if sign or signing_key is not None:
+            from aivcs.config.keys import file_layers
+            from aivcs.config.signers import signer as find_signer
+
+            own, _ = self.store.documents.read(CONFIG) or (None, "")
+            layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
+            signer = find_signer(layers, os.environ, signing_key)
+        annotation = compose(
+            run_id,
+            kind,
+            as_json(payload),
+            by=by,
+            text=text,
+            tags=as_json(dict(tags or {})),
+            signer=signer,
+        )
+        with self.hold():  # it may refer to blobs
+            return self.annotations.add(annotation)
 
     def promote(
         self,

@@ -125,7 +125,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish import show events list stats diff reap verify export digest'
+        below='start exec log finish import show events list stats diff reap verify annotate export digest'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -177,6 +177,11 @@ _aivcs_command() {
         ;;
     'aivcs run verify')
         options='--repair --json -h --help'
+        ;;
+    'aivcs run annotate')
+        options='-m --message --tag --by --sign --signing-key -h --help'
+        operands=':run :event text'
+        repeats=yes
         ;;
     'aivcs run export')
         options='--format -o --output --to -h --help'
@@ -400,6 +405,10 @@ _aivcs_takes() {
     'aivcs run stats --since') takes='text' ;;
     'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
+    'aivcs run annotate -m' | 'aivcs run annotate --message') takes='text' ;;
+    'aivcs run annotate --tag') takes='text' ;;
+    'aivcs run annotate --by') takes='text' ;;
+    'aivcs run annotate --signing-key') takes='file' ;;
     'aivcs run export --format') takes='jsonl|otlp|atif|markdown|trace|sqlite' ;;
     'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
     'aivcs run export --to') takes='text' ;;

@@ -81,6 +81,11 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run stats --since' \
         'aivcs run diff --ignore' \
         'aivcs run reap --older-than' \
+        'aivcs run annotate -m' \
+        'aivcs run annotate --message' \
+        'aivcs run annotate --tag' \
+        'aivcs run annotate --by' \
+        'aivcs run annotate --signing-key' \
         'aivcs run export --format' \
         'aivcs run export -o' \
         'aivcs run export --output' \
@@ -406,6 +411,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a stats -d 'Show figures of each 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a diff -d 'Compare two runs: how they ended, and which tool calls differ'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner process has died, as failed, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Check all runs and print the damage found (exit 14), or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a annotate -d 'Add a remark to a run, also to one that has ended, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a export -d 'Print runs in a form that another program reads'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a run'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
@@ -509,6 +515,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs run reap'" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l repair -d 'Repair damage that has only one possible repair'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -s m -l message -x -d 'A remark in words'
+complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -l tag -x -d 'A tag for the run: KEY=TEXT or KEY:=JSON'
+complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -l by -x -d 'The person or system that does this'
+complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -l sign -d 'Sign it with the configured SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run annotate' 0" -k -a '(__aivcs_known run)'
+complete -c aivcs -n "__aivcs_at 'aivcs run annotate' 1" -k -a '(__aivcs_known event)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l format -x -a 'jsonl otlp atif markdown trace sqlite' -d 'The form'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s o -l output -r -F -d 'Write to a file, which is replaced when all of it is written'

@@ -1,4 +1,4 @@
-"""The three storage contracts, as protocols: the guarantees of every backend.
+"""The storage contracts, as protocols: the guarantees of every backend.
 
 `aivcs.testing` tests every sentence here against a backend; `aivcs.aio` has the async twins. Stores
 raise only `aivcs.errors.StorageError` and its subclasses; each method is atomic.
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from aivcs.errors import StorageError
     from aivcs.log.release_changes import Entry, ReleaseChange, ReleaseView
+    from aivcs.model.annotation import Annotation, StoredAnnotation
     from aivcs.model.digest import ContentDigest
     from aivcs.model.record import Head
     from aivcs.model.release import ReleaseMetadata, ReleaseRecord
@@ -382,6 +383,42 @@ class RunLedger(Protocol):
         Raises:
             RunNotFoundError: No run has this id.
             IntegrityError: The log is damaged.
+        """
+        ...
+
+
+class AnnotationStore(Protocol):
+    """Remarks on runs, which may have ended; nothing changes one that is stored."""
+
+    def add(self, annotation: Annotation) -> ContentDigest:
+        """Stores an annotation, durable on return, and returns the digest that names it.
+
+        The same annotation has the same digest in every store; adding it again changes nothing.
+        Whether its run exists is not asked.
+
+        Raises:
+            SerializationError: The payload is not a JSON value, has no canonical form, or is too
+                large.
+        """
+        ...
+
+    def of_run(self, run_id: str) -> list[StoredAnnotation]:
+        """Returns the annotations of a run by the time they were made, then by digest.
+
+        Raises:
+            IntegrityError: An annotation is damaged.
+        """
+        ...
+
+    def names(self) -> Iterator[str]:
+        """Yields the names of the documents of all annotations, in order."""
+        ...
+
+    def read(self, name: str) -> StoredAnnotation | None:
+        """Returns the annotation in a document; None if there is no such document.
+
+        Raises:
+            IntegrityError: It is damaged, or the name is not that of an annotation.
         """
         ...
 

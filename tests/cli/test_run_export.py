@@ -182,7 +182,9 @@ class TestSqlite:
         aivcs.ok("run", "export", "--format", "sqlite", "-o", "all.db")
         ask = sqlite3.connect(aivcs.folder / "all.db").execute
         names = [n for (n,) in ask("SELECT name FROM sqlite_master WHERE type='table' ORDER BY 1")]
-        assert names == ["blobs", "events", "releases", "runs", "specs", "tool_calls"]
+        assert names == [
+            "annotations", "blobs", "events", "releases", "runs", "specs", "tool_calls",
+        ]  # fmt: skip
         columns = "run_id, agent_name, status, exit_code"
         assert ask(f"SELECT {columns} FROM runs ORDER BY 2").fetchall() == [
             (run, "bot", "FAILED", 1), (second, "two", "RUNNING", None),

@@ -168,6 +168,7 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs run show": _RUN,
     "aivcs run events": _RUN,
     "aivcs skill": {15: "There is a SKILL.md with another content; nothing was written."},
+    "aivcs run annotate": _RUN,
     "aivcs run export": {**_RUN, 14: "A log is damaged; what was printed before is right."},
     "aivcs run digest": {**_RUN, 14: "The log is damaged."},
     "aivcs run verify": _DAMAGED,

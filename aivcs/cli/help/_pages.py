@@ -53,6 +53,8 @@ aivcs run: Record what agents did, and read it back
                           print their ids
   run verify              Check all runs and print the damage found (exit 14),
                           or nothing
+  run annotate            Add a remark to a run, also to one that has ended,
+                          and print its digest
   run export              Print runs in a form that another program reads
   run digest              Print a digest of a run
 
@@ -1886,6 +1888,10 @@ DESCRIPTION
     aivcs run verify
         Check all runs and print the damage found (exit 14), or nothing.
 
+    aivcs run annotate
+        Add a remark to a run, also to one that has ended, and print its
+        digest.
+
     aivcs run export
         Print runs in a form that another program reads.
 
@@ -2701,6 +2707,84 @@ EXAMPLES
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
+    'run annotate': """\
+aivcs run annotate - add a remark to a run, also to one that has ended, and
+print its digest
+
+SYNOPSIS
+    aivcs run annotate [-m TEXT] [--tag K=V] [--by WHO] [--sign]
+            [--signing-key FILE] RUN [KIND] [PAYLOAD...]
+
+DESCRIPTION
+    Add a remark to a run, also to one that has ended, and print its digest.
+
+    Annotations are records beside the run's log, which they do not change.
+    They are shown with the run; their tags merge into the run's tags. Nothing
+    removes or edits one.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+    KIND
+        The kind of the annotation, such as evaluation. Default: note.
+
+    PAYLOAD...
+        One JSON value; or words KEY=TEXT and KEY:=JSON, which make an object.
+
+OPTIONS
+    -m, --message TEXT
+        A remark in words.
+
+    --tag K=V
+        A tag for the run: KEY=TEXT or KEY:=JSON. Repeatable.
+
+    --by WHO
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
+
+    --sign
+        Sign it with the configured SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+    AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
+    CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
+        Who promotes or rolls back, unless --by says it. The first that is set
+        counts; if none is, git's user.name and user.email, else the user's
+        name and the host's.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+EXAMPLES
+    Say that somebody looked at a run, and mark it:
+        aivcs run annotate @ -m "read it: fine" --tag reviewed=yes
+
+    Add the score of a judge that ran later:
+        aivcs run annotate @ evaluation name=quality score:=0.9
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
     'run export': """\
 aivcs run export - print runs in a form that another program reads
 
@@ -2715,7 +2799,8 @@ DESCRIPTION
     line per batch: the same run gives the same ids, so exporting twice is the
     same trace. atif is the Agent Trajectory Interchange Format. markdown is
     for a person. trace is a RunTraceArtifact with its replay digest. sqlite is
-    a file with the tables runs, events, tool_calls, releases, specs and blobs.
+    a file with the tables runs, events, tool_calls, annotations, releases,
+    specs and blobs.
 
     RUN...
         The runs; by default all, the newest first.

@@ -383,6 +383,16 @@ aivcs run diff --ignore step @ "$last\"""",
             "aivcs skill --install .claude/skills",
         ),
     ],
+    "aivcs run annotate": [
+        Example(
+            "Say that somebody looked at a run, and mark it",
+            'aivcs run annotate @ -m "read it: fine" --tag reviewed=yes',
+        ),
+        Example(
+            "Add the score of a judge that ran later",
+            "aivcs run annotate @ evaluation name=quality score:=0.9",
+        ),
+    ],
     "aivcs run export": [
         Example(
             "Read a run as a page, in the summary of a job or a comment",

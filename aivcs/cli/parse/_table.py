@@ -81,6 +81,7 @@ NAMES = (
     'run diff',
     'run reap',
     'run verify',
+    'run annotate',
     'run export',
     'run digest',
     'release promote',

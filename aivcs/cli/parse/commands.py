@@ -9,7 +9,11 @@ from aivcs.cli.hook import options as hook
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
 from aivcs.cli.remote import options as remote
-from aivcs.cli.run import export_options as run_export, options as run
+from aivcs.cli.run import (
+    annotation_options as run_annotation,
+    export_options as run_export,
+    options as run,
+)
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
 from aivcs.cli.store import options as store
@@ -71,7 +75,7 @@ ROOT = Command(
         group(
             "run",
             "Record what agents did, and read it back.",
-            (*run.COMMANDS, *run_export.COMMANDS),
+            (*run.COMMANDS, *run_annotation.COMMANDS, *run_export.COMMANDS),
         ),
         group(
             "release",

@@ -169,6 +169,20 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'repair': False, 'as_json': False},
         True,
     ),
+    'run annotate': (
+        'run.annotation_handlers:annotate',
+        {
+            '-m': ('text', 'text'),
+            '--message': ('text', 'text'),
+            '--tag': ('tags', 'texts'),
+            '--by': ('by', 'text'),
+            '--sign': ('sign', 'flag'),
+            '--signing-key': ('signing_key', 'text'),
+        },
+        [('run', 'one'), ('kind', 'maybe'), ('payload', 'many')],
+        {'run': None, 'kind': None, 'payload': [], 'text': None, 'tags': [], 'by': None, 'sign': False, 'signing_key': None},
+        True,
+    ),
     'run export': (
         'run.export_handlers:export',
         {

@@ -13,7 +13,7 @@ COMMANDS = (
         batch: the same run gives the same ids, so exporting twice is the same trace. atif is
         the Agent Trajectory Interchange Format. markdown is for a person. trace is a
         RunTraceArtifact with its replay digest. sqlite is a file with the tables runs,
-        events, tool_calls, releases, specs and blobs.
+        events, tool_calls, annotations, releases, specs and blobs.
         """,
         {
             "runs": Argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.commands.run.annotated import Annotated
 from aivcs.errors import UsageError
 from aivcs.trace.tool_calls import KIND, SAME, calls_in, compare_calls
 from aivcs.trace.usage import Usage
@@ -12,6 +13,7 @@ from aivcs.trace.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunEvent, RunId, RunRecord
     from aivcs.repository import Repository
     from aivcs.trace.tool_calls import Call, Step
@@ -25,12 +27,14 @@ class Side(NamedTuple):
         kinds: The number of events of each kind, in the order of their first events.
         calls: The number of its tool calls.
         usage: The tokens and the cost of its calls of models.
+        annotations: Its annotations, the oldest first.
     """
 
     record: RunRecord
     kinds: dict[str, int]
     calls: int
     usage: Usage
+    annotations: Sequence[StoredAnnotation]
 
     @property
     def events(self) -> int:
@@ -105,4 +109,5 @@ def _read(repo: Repository, run_id: RunId, ignored: frozenset[str]) -> tuple[Sid
             yield event
 
     calls = calls_in(counted(), ignored)
-    return Side(record, dict(kinds), kinds[KIND], usage), calls
+    notes = Annotated(repo).of(record)
+    return Side(record, dict(kinds), kinds[KIND], usage, notes), calls

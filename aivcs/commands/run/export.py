@@ -8,6 +8,7 @@ from aivcs import __version__
 from aivcs.errors import UsageError
 from aivcs.formats.write import atif, markdown, otlp, trace
 from aivcs.formats.write.run import Run
+from aivcs.log.annotation import encode_annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,13 +58,15 @@ def open_run(repo: Repository, run_id: RunId) -> Run:
         RunNotFoundError: No run has this id.
     """
     record, head = repo.runs.standing(run_id)
-    return Run(record, head, repo.runs.iter_events(run_id))
+    return Run(record, head, repo.runs.iter_events(run_id), repo.annotations.of_run(run_id))
 
 
 def _pieces(repo: Repository, run_id: RunId, form: str) -> Iterator[str | bytes]:
     if form == "jsonl":
         for line, _ in repo.store.logs.read(f"run/{run_id}"):
             yield line + b"\n"
+        for each in repo.annotations.of_run(run_id):
+            yield encode_annotation(each.value)[1]
         return
     run = open_run(repo, run_id)
     if form == "otlp":

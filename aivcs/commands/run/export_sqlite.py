@@ -44,6 +44,9 @@ CREATE TABLE releases (
   name TEXT, seq INTEGER, action TEXT, spec_digest TEXT, version_label TEXT, promoted_by TEXT,
   notes TEXT, created_at TEXT, target_seq INTEGER, parent_seq INTEGER, is_live INTEGER,
   PRIMARY KEY (name, seq)) WITHOUT ROWID;
+CREATE TABLE annotations (
+  digest TEXT PRIMARY KEY, run_id TEXT, kind TEXT, payload TEXT, "by" TEXT, created_at TEXT,
+  signature TEXT);
 CREATE TABLE specs (digest TEXT PRIMARY KEY, size INTEGER, manifest TEXT, runs INTEGER);
 CREATE TABLE blobs (digest TEXT PRIMARY KEY, size INTEGER, put_at TEXT);
 """
@@ -119,6 +122,7 @@ def _fill(database: sqlite3.Connection, repo: Repository, ids: Iterable[RunId]) 
     for run_id in ids:
         number += 1
         _insert(database, "runs", [_run(repo, run_id)])
+        _insert(database, "annotations", _annotations(repo, run_id))
         _insert(database, "events", _events(repo.runs.iter_events(run_id), run_id))
         _insert(database, "tool_calls", _calls(repo.runs.iter_events(run_id), run_id))
     for name in repo.releases.list_names():
@@ -180,6 +184,15 @@ def _calls(events: Iterable[RunEvent], run_id: RunId) -> Iterator[Row]:
             None if exchange.is_open and exchange.error is None else int(bool(exchange.error)),
             exchange.error, exchange.exit_code, None if took is None else took / 1000,
             exchange.event.timestamp,
+        )  # fmt: skip
+
+
+def _annotations(repo: Repository, run_id: RunId) -> Iterator[Row]:
+    for each in repo.annotations.of_run(run_id):
+        value = each.value
+        yield (
+            each.digest, run_id, value.kind, encode_trusted(value.payload), value.by,
+            value.created_at, value.signature,
         )  # fmt: skip
 
 

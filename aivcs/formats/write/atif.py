@@ -46,7 +46,7 @@ def write(run: Run, *, version: str) -> Iterator[str]:
         version: The version of aivcs.
     """
     record = run.record
-    tags = as_dict(record.metadata.tags)
+    tags = as_dict(run.tags)
     agent = without_nulls(
         name=record.metadata.agent_name,
         version=record.spec_digest.short,
@@ -59,14 +59,15 @@ def write(run: Run, *, version: str) -> Iterator[str]:
     for step in steps.all(run):
         number += 1
         yield ("," if number > 1 else "") + encode_trusted({"step_id": number, **step})
-    said = {
-        "aivcs": {
-            "version": version,
-            "mapping": VERSION,
-            "head": run.head.hash,
-            "record": record.to_json(),
-        }
+    about: dict[str, Any] = {
+        "version": version,
+        "mapping": VERSION,
+        "head": run.head.hash,
+        "record": record.to_json(),
     }
+    if run.annotations:
+        about["annotations"] = [each.to_json() for each in run.annotations]
+    said = {"aivcs": about}
     totals = {**steps.totals, "total_steps": number}
     yield f'],"final_metrics":{encode_trusted(totals)},"extra":{encode_trusted(said)}}}\n'
 

@@ -38,7 +38,7 @@ def write(run: Run) -> Iterator[str]:
         ("status", record.status.lower()),
         ("spec", record.spec_digest),
         ("git commit", record.metadata.git_sha),
-        ("tags", encode_trusted(record.metadata.tags) if record.metadata.tags else None),
+        ("tags", encode_trusted(run.tags) if run.tags else None),
         ("started", record.created_at),
         ("ended", record.completed_at),
         ("exit code", None if summary is None else summary.exit_code),
@@ -49,6 +49,12 @@ def write(run: Run) -> Iterator[str]:
         if value is not None:
             yield f"| {name} | {_code(str(value))} |\n"
     yield "\n"
+    for each in run.annotations:
+        remark = each.value
+        text = _cut(encode_trusted(remark.payload), LIMIT)
+        yield f"- **{_code(remark.kind)}** by {_code(remark.by)} {_code(remark.created_at)}:"
+        yield f" {_code(text)}\n"
+    yield "\n" if run.annotations else ""
     page = _Page()
     for exchange in exchanges(run.events):
         yield from page.part(exchange)

@@ -6,6 +6,7 @@
 - The run is `invoke_agent`, a call of a tool `execute_tool`, a call of a model `chat` with the
   messages since the last one; any other event is a span without duration, named by its kind. A
   call without a result is `tool_call`, with a message that asks for it.
+- Annotations are events of the root.
 - A failure has status code 2, its message and `error.type`. Structured values are JSON in a text,
   which viewers parse.
 - A line is a batch of spans, `MAX_SPANS` or `MAX_CHARS` at most. The calls of tools in it begin one
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.formats.write.run import Run, Usage
+    from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunEvent, RunRecord
     from aivcs.trace.exchanges import Exchange
 
@@ -282,14 +284,7 @@ class _Trace:
 
     def _evaluation(self, event: RunEvent, payload: dict[str, Any]) -> dict[str, Any]:
         name = as_words(payload.get("name", "unnamed"))
-        members = {
-            "gen_ai.evaluation.name": name,
-            "gen_ai.evaluation.score.value": payload.get("score"),
-            "gen_ai.evaluation.score.label": payload.get("label"),
-            "gen_ai.evaluation.explanation": payload.get("explanation"),
-        }
-        known = {key: value for key, value in members.items() if value is not None}
-        result = _event(event, "gen_ai.evaluation.result", known)
+        result = _event(event, "gen_ai.evaluation.result", _result_of(payload))
         about = {"aivcs.event.payload": encode_trusted(payload)}
         return self._span(event, f"evaluation {name}", about, events=[result])
 
@@ -319,15 +314,15 @@ class _Trace:
         }
         if record.metadata.git_sha:
             attributes["vcs.ref.head.revision"] = record.metadata.git_sha
-        if isinstance(record.metadata.tags, dict):
-            for key, value in record.metadata.tags.items():
-                attributes[f"aivcs.tag.{key}"] = value
+        tags = self._run.tags
+        if isinstance(tags, dict):
+            attributes |= {f"aivcs.tag.{key}": value for key, value in tags.items()}
         if record.completed_at is not None:
             end = record.completed_at.microseconds()
         return self._of(
             self._root, "", f"invoke_agent {agent}", attributes,
             record.created_at.microseconds(), max(end, record.created_at.microseconds()),
-            _INTERNAL, _failure(record), [],
+            _INTERNAL, _failure(record), list(map(_annotation, self._run.annotations)),
         )  # fmt: skip
 
 
@@ -352,6 +347,35 @@ def _event(event: RunEvent, name: str, attributes: dict[str, Any]) -> dict[str, 
     assert event.timestamp is not None
     at = f"{event.timestamp.microseconds()}000"
     return {"timeUnixNano": at, "name": name, "attributes": _pairs(attributes)}
+
+
+def _result_of(payload: dict[str, Any]) -> dict[str, Any]:
+    """The members of the event of the conventions for an evaluation."""
+    members = {
+        "gen_ai.evaluation.name": as_words(payload.get("name", "unnamed")),
+        "gen_ai.evaluation.score.value": payload.get("score"),
+        "gen_ai.evaluation.score.label": payload.get("label"),
+        "gen_ai.evaluation.explanation": payload.get("explanation"),
+    }
+    return {key: value for key, value in members.items() if value is not None}
+
+
+def _annotation(stored: StoredAnnotation) -> dict[str, Any]:
+    """An annotation as an event of the root; an evaluation as one of the conventions."""
+    value = stored.value
+    is_evaluation = value.kind == EVALUATION
+    members = _result_of(as_dict(value.payload)) if is_evaluation else {}
+    members |= {
+        "aivcs.annotation.digest": stored.digest,
+        "aivcs.annotation.kind": value.kind,
+        "aivcs.annotation.by": value.by,
+        "aivcs.annotation.payload": encode_trusted(value.payload),
+    }
+    return {
+        "timeUnixNano": f"{value.created_at.microseconds()}000",
+        "name": "gen_ai.evaluation.result" if is_evaluation else "aivcs.annotation",
+        "attributes": _pairs(members),
+    }
 
 
 def _message(event: RunEvent, what: str) -> dict[str, Any] | None:

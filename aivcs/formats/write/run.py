@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aivcs.codec.json import encode_trusted
 from aivcs.formats.model import MODEL_CALLED
 from aivcs.formats.values import as_count, as_dict, as_number, as_text, text_of
+from aivcs.log.annotation import merged_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.record import Head
     from aivcs.model.run import RunEvent, RunRecord
 
@@ -25,11 +27,18 @@ class Run(NamedTuple):
         record: The run.
         head: The head of its log when it was opened.
         events: Its events by seq, read once.
+        annotations: Its annotations, the oldest first.
     """
 
     record: RunRecord
     head: Head
     events: Iterable[RunEvent]
+    annotations: Sequence[StoredAnnotation] = ()
+
+    @property
+    def tags(self) -> Any:
+        """The tags of the run with those of its annotations."""
+        return merged_tags(self.record.metadata.tags, (each.value for each in self.annotations))
 
 
 class Usage(NamedTuple):
