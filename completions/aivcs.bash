@@ -17,7 +17,7 @@ _aivcs_command() {
         operands='folder'
         ;;
     'aivcs status')
-        options='--json -h --help'
+        options='--openmetrics --json -h --help'
         ;;
     'aivcs verify')
         options='--head --head-signature --repair --json -h --help'
@@ -155,7 +155,7 @@ _aivcs_command() {
         options='--repair --json -h --help'
         ;;
     'aivcs release')
-        below='promote rollback block unblock current history show diff list verify sign provenance'
+        below='promote rollback block unblock current history show diff list verify sign provenance wait watch checkout'
         options='-h --help'
         ;;
     'aivcs release promote')
@@ -204,6 +204,20 @@ _aivcs_command() {
     'aivcs release provenance')
         options='--to --builder --json -h --help'
         operands=':release :target'
+        ;;
+    'aivcs release wait')
+        options='--to --change --timeout --json -h --help'
+        operands=':release :target'
+        ;;
+    'aivcs release watch')
+        options='--each --once --state --require-signature --no-verify --json -h --help'
+        operands=':release program'
+        repeats=yes
+        interspersed=''
+        ;;
+    'aivcs release checkout')
+        options='--keep --require-signature --no-verify --json -h --help'
+        operands=':release folder'
         ;;
     'aivcs config')
         below='get set unset list'
@@ -313,6 +327,10 @@ _aivcs_takes() {
     'aivcs release sign --signing-key') takes='file' ;;
     'aivcs release provenance --to') takes=':target' ;;
     'aivcs release provenance --builder') takes='text' ;;
+    'aivcs release wait --to') takes=':target' ;;
+    'aivcs release wait --timeout') takes='text' ;;
+    'aivcs release watch --state') takes='folder' ;;
+    'aivcs release checkout --keep') takes='text' ;;
     *) takes='' ;;
     esac
 }

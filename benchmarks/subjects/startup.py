@@ -29,12 +29,15 @@ _OTHERS = {
     "config get": "core.durability", "config set": "core.lock_timeout 20",
     "config unset": "core.lock_timeout", "config list": "", "completion": "bash", "help": "run log",
     "release show": "bot", "release block": "bot NONE --reason slow", "release provenance": "bot",
+    "release wait": "bot", "release watch": "--once bot",
     "run exec": "--agent bot --spec SPEC -- true", "run stats": "",
 }  # fmt: skip
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
-_LEFT_OUT = {"shell-session", "__complete", "release unblock", "release sign"}
-"""Commands that others start, that only work once, or that wait for ssh-keygen."""
+_LEFT_OUT = {
+    "shell-session", "__complete", "release unblock", "release sign", "release checkout",
+}  # fmt: skip
+"""Commands that others start, that only work once, that wait for ssh-keygen, or for the disk."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:

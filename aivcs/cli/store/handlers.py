@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
-from aivcs.cli.run.timeline_view import count
 from aivcs.errors import BackendError, UsageError
+from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,11 +46,19 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
         context.warn(f"aivcs: warning: {render.escape(doubt)}")
 
 
-def status(context: Context, as_json: bool) -> int:
+def status(context: Context, openmetrics: bool, as_json: bool) -> int:
     """Prints an overview of a store. Exit code 14 if some of it cannot be read."""
     from aivcs.commands.store.status import status
 
+    if openmetrics and as_json:
+        raise UsageError("--openmetrics and --json are two formats; give one of them")
     found = status(context.repository())
+    if openmetrics:
+        from aivcs.cli.store.metrics_view import metrics
+
+        for line in metrics(found):
+            context.write(line)
+        return 14 if found.damaged else 0
     if as_json:
         fields = found._asdict()
         fields["releases"] = [told.record.to_json() for told in found.releases]
