@@ -21,7 +21,7 @@ _aivcs_command() {
         operands='text'
         ;;
     'aivcs status')
-        options='--json -h --help'
+        options='--openmetrics --json -h --help'
         ;;
     'aivcs verify')
         options='--head --head-signature --repair --json -h --help'
@@ -193,7 +193,7 @@ _aivcs_command() {
         operands=':run'
         ;;
     'aivcs release')
-        below='promote rollback block unblock current history show diff list verify sign provenance'
+        below='promote rollback block unblock current history show diff list verify sign provenance wait watch checkout'
         options='-h --help'
         ;;
     'aivcs release promote')
@@ -242,6 +242,20 @@ _aivcs_command() {
     'aivcs release provenance')
         options='--to --builder --json -h --help'
         operands=':release :target'
+        ;;
+    'aivcs release wait')
+        options='--to --change --timeout --json -h --help'
+        operands=':release :target'
+        ;;
+    'aivcs release watch')
+        options='--each --once --state --require-signature --no-verify --json -h --help'
+        operands=':release program'
+        repeats=yes
+        interspersed=''
+        ;;
+    'aivcs release checkout')
+        options='--keep --require-signature --no-verify --json -h --help'
+        operands=':release folder'
         ;;
     'aivcs store')
         below='grants check upgrade'
@@ -440,6 +454,10 @@ _aivcs_takes() {
     'aivcs release sign --signing-key') takes='file' ;;
     'aivcs release provenance --to') takes=':target' ;;
     'aivcs release provenance --builder') takes='text' ;;
+    'aivcs release wait --to') takes=':target' ;;
+    'aivcs release wait --timeout') takes='text' ;;
+    'aivcs release watch --state') takes='folder' ;;
+    'aivcs release checkout --keep') takes='text' ;;
     'aivcs store grants --role') takes='reader|recorder|promoter|eraser|maintainer|owner' ;;
     'aivcs store grants --name') takes='text' ;;
     'aivcs bundle create --run') takes=':run' ;;

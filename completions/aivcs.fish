@@ -123,6 +123,10 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs release sign --signing-key' \
         'aivcs release provenance --to' \
         'aivcs release provenance --builder' \
+        'aivcs release wait --to' \
+        'aivcs release wait --timeout' \
+        'aivcs release watch --state' \
+        'aivcs release checkout --keep' \
         'aivcs store grants --role' \
         'aivcs store grants --name' \
         'aivcs bundle create --run' \
@@ -250,6 +254,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs trust'" -l remove -d 'Trust the store no
 complete -c aivcs -n "__aivcs_at 'aivcs trust'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs trust'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs status'" -l openmetrics -d 'Print the figures in the text format of OpenMetrics, which Prometheus reads'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs status'" -s h -l help -d 'Print help'
 
@@ -547,6 +552,9 @@ complete -c aivcs -n "__aivcs_at 'aivcs release'" -a list -d 'List the live rele
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a verify -d 'Check all releases and print the damage found (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a sign -d 'Sign a release with an SSH key, and record the signature'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a provenance -d 'Print the origin of a release as JSON: an in-toto statement with SLSA provenance'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a wait -d 'Wait until a release is live, and print its digest'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a watch -d 'Execute a command whenever another release is live, or print the release'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a checkout -d 'Put the files of the live release into a folder, and switch to them in one step'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l label -x -d 'A label for this release, such as v1.2'
@@ -647,6 +655,32 @@ complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -l json -d 'Print J
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance' 0" -k -a '(__aivcs_known release)'
 complete -c aivcs -n "__aivcs_at 'aivcs release provenance' 1" -k -a '(__aivcs_known target)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release wait'" -l to -x -k -a '(__aivcs_known target)' -d 'The same as TARGET'
+complete -c aivcs -n "__aivcs_at 'aivcs release wait'" -l change -d 'Wait until something else is live than now'
+complete -c aivcs -n "__aivcs_at 'aivcs release wait'" -l timeout -x -d 'How long to wait'
+complete -c aivcs -n "__aivcs_at 'aivcs release wait'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release wait'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release wait' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release wait' 1" -k -a '(__aivcs_known target)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l each -d 'Handle every release in order, at least once, also those that were replaced meanwhile'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l once -d 'Handle what there is to be handled, and end: with 15 if a release may not be deployed, or the exit code of a command that failed'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l state -x -a '(__aivcs_folders)' -d 'Remember in this folder what was seen and handled, so that a restart goes on there'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l require-signature -d 'Require the signature of a signer in signing.allowed_signers of your own configuration, whatever the policies say'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l no-verify -d 'Deploy what is live without checking policies and signatures'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l json -d 'Print each release as a CloudEvent; a command gets it on standard input instead'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch'" -a '(__aivcs_program)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release checkout'" -l keep -x -d 'How many versions stay in DIR, this one included'
+complete -c aivcs -n "__aivcs_at 'aivcs release checkout'" -l require-signature -d 'Require the signature of a signer in signing.allowed_signers of your own configuration, whatever the policies say'
+complete -c aivcs -n "__aivcs_at 'aivcs release checkout'" -l no-verify -d 'Deploy what is live without checking policies and signatures'
+complete -c aivcs -n "__aivcs_at 'aivcs release checkout'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release checkout'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release checkout' 0" -k -a '(__aivcs_known release)'
+complete -c aivcs -n "__aivcs_at 'aivcs release checkout' 1" -a '(__aivcs_folders)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs store'" -a grants -d 'Print what gives a role its rights: SQL, or a policy, for the store\'s server'
 complete -c aivcs -n "__aivcs_at 'aivcs store'" -a check -d 'Check the setup of a store\'s server, and print each fault (exit 1), or nothing'

@@ -30,7 +30,7 @@ QUICK = (
 """The part that is executed with every Python: something of each layer, in a minute."""
 PROCESS = (
     "acceptance/", "benchmarks/", "ci/", "cli/test_environment.py", "cli/test_output.py",
-    "concurrency/", "crash/", "docs/", "exec/", "faults/", "hostile/", "reap/", "shell/",
+    "concurrency/", "crash/", "deploy/", "docs/", "exec/", "faults/", "hostile/", "reap/", "shell/",
     "test_growth.py", "test_isolation.py", "test_resident_memory.py", "test_startup.py",
 )  # fmt: skip
 """Where the process itself is tested: how it starts, what it inherits, how it ends, what it takes.

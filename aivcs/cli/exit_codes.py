@@ -45,7 +45,7 @@ MEANINGS = {
     1: "the answer is no, and nothing else",
     2: "usage error or invalid input; nothing was changed",
     10: "no repository was found",
-    11: "a lock was not obtained in time",
+    11: "a lock was not obtained, or what was waited for did not come, in time",
     12: "not found",
     13: "ambiguous: a prefix fits several things",
     14: "integrity: stored data is damaged",

@@ -34,6 +34,7 @@ _OTHERS = {
     "release show": "bot", "release block": "bot NONE --reason slow", "release provenance": "bot",
     "skill": "", "run annotate": "RUN -m fine", "run export": "RUN --format otlp",
     "run digest": "RUN --replay",
+    "release wait": "bot", "release watch": "--once bot",
     "run exec": "--agent bot --spec SPEC -- true", "run stats": "",
     "run import": "--all", "hook status": "", "hook install": "codex", "hook uninstall": "codex",
     "hook run": "codex",
@@ -41,16 +42,10 @@ _OTHERS = {
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
 _LEFT_OUT = {
-    "shell-session",
-    "__complete",
-    "release unblock",
-    "release sign",
-    "remote add",
-    "remote rm",
-    "clone",
-    "bundle verify",
-}
-"""Commands that others start, that only work once, or that wait for ssh-keygen."""
+    "shell-session", "__complete", "release unblock", "release sign", "release checkout",
+    "remote add", "remote rm", "clone", "bundle verify",
+}  # fmt: skip
+"""Commands that others start, that only work once, that wait for ssh-keygen, or for the disk."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:

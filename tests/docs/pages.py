@@ -43,8 +43,9 @@ PAGES = [
     *(
         Page(name, f"docs/{name}")
         for name in (
-            "ci.md", "comparing.md", "exec.md", "moving.md", "proving.md", "reading.md",
-            "releases.md", "rolling-back.md", "secrets.md", "shell.md", "troubleshooting.md",
+            "ci.md", "comparing.md", "deploying.md", "exec.md", "moving.md", "proving.md",
+            "reading.md", "releases.md", "rolling-back.md", "secrets.md", "shell.md",
+            "troubleshooting.md",
         )
     ),
 ]  # fmt: skip

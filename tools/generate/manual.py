@@ -185,5 +185,20 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs release current": _NOTHING_LIVE,
     "aivcs release history": _NOTHING_LIVE,
     "aivcs release verify": _DAMAGED,
+    "aivcs release wait": {
+        1: "The target was live and was replaced, or it is blocked.",
+        11: "The time was up.",
+        14: "The log is damaged, or was replaced meanwhile.",
+    },
+    "aivcs release watch": {
+        11: "Another watch uses the folder of --state.",
+        14: "The log is damaged, or does not extend what was seen of it.",
+        15: "With --once: a release may not be deployed here.",
+    },
+    "aivcs release checkout": {
+        **_NOTHING_LIVE,
+        14: "The log or a blob is damaged; the link is as before.",
+        15: "The release may not be deployed here, or its files in DIR were changed.",
+    },
 }
 """What the exit codes of single commands mean there, beyond 0 and 2; aivcs(1) has all of them."""

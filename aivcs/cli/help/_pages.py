@@ -78,6 +78,11 @@ aivcs release: Decide which version of an agent is live, and see its history
                           signature
   release provenance      Print the origin of a release as JSON: an in-toto
                           statement with SLSA provenance
+  release wait            Wait until a release is live, and print its digest
+  release watch           Execute a command whenever another release is live,
+                          or print the release
+  release checkout        Put the files of the live release into a folder, and
+                          switch to them in one step
 
 aivcs store: Administer a store that is on a server
   store grants            Print what gives a role its rights: SQL, or a policy,
@@ -402,7 +407,7 @@ EXIT STATUS
 
     10  no repository was found.
 
-    11  a lock was not obtained in time.
+    11  a lock was not obtained, or what was waited for did not come, in time.
 
     12  not found.
 
@@ -548,12 +553,16 @@ aivcs status - show an overview of the store: blobs, runs by status, live
 releases
 
 SYNOPSIS
-    aivcs status [--json]
+    aivcs status [--openmetrics] [--json]
 
 DESCRIPTION
     Show an overview of the store: blobs, runs by status, live releases.
 
 OPTIONS
+    --openmetrics
+        Print the figures in the text format of OpenMetrics, which Prometheus
+        reads.
+
     --json
         Print JSON: one object, or one object per line for a list.
 
@@ -572,6 +581,10 @@ EXIT STATUS
 EXAMPLES
     How much there is, and what is live:
         aivcs status
+
+    Let Prometheus see it, by the textfile collector of its node exporter:
+        aivcs status --openmetrics > aivcs.prom.new
+        mv aivcs.prom.new aivcs.prom
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -2943,6 +2956,17 @@ DESCRIPTION
         Print the origin of a release as JSON: an in-toto statement with SLSA
         provenance.
 
+    aivcs release wait
+        Wait until a release is live, and print its digest.
+
+    aivcs release watch
+        Execute a command whenever another release is live, or print the
+        release.
+
+    aivcs release checkout
+        Put the files of the live release into a folder, and switch to them in
+        one step.
+
 OPTIONS
     -h, --help
         Print help.
@@ -3684,6 +3708,211 @@ EXIT STATUS
 EXAMPLES
     Hand on what the first release was made of:
         aivcs release provenance reviewer @1 > reviewer.intoto.jsonl
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'release wait': """\
+aivcs release wait - wait until a release is live, and print its digest
+
+SYNOPSIS
+    aivcs release wait [--to TARGET] [--change] [--timeout SECONDS] [--json]
+            NAME [TARGET]
+
+DESCRIPTION
+    Wait until a release is live, and print its digest.
+
+    Without TARGET, until anything is live. It exits with 1 as soon as TARGET
+    was live and was replaced, or is a blocked spec; and with 11 after
+    --timeout.
+
+    NAME
+        The agent's name.
+
+    TARGET
+        @SEQ, a label, or a digest or its prefix; it need not exist yet.
+
+OPTIONS
+    --to TARGET
+        The same as TARGET. NAME@TARGET in one word also works.
+
+    --change
+        Wait until something else is live than now.
+
+    --timeout SECONDS
+        How long to wait. Default: for ever.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    1   The target was live and was replaced, or it is blocked.
+
+    2   It was called wrongly.
+
+    11  The time was up.
+
+    14  The log is damaged, or was replaced meanwhile.
+
+EXAMPLES
+    In a deployment job: go on when this release is live, fail after five
+    minutes:
+        aivcs release wait reviewer v1.1 --timeout 300
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'release watch': """\
+aivcs release watch - execute a command whenever another release is live, or
+print the release
+
+SYNOPSIS
+    aivcs release watch [--each] [--once] [--state DIR] [--require-signature]
+            [--no-verify] [--json] NAME [COMMAND...]
+
+DESCRIPTION
+    Execute a command whenever another release is live, or print the release.
+
+    Options come before NAME; after it stands the command, also after the word
+    --exec. No shell reads it. It gets AIVCS_RELEASE_NAME, _SPEC, _SEQ, _LABEL,
+    _ACTION and _HASH. It is executed for what is live at the start, then for
+    what is live whenever the last command has ended; if it fails, again, until
+    it succeeds or another release is live.
+
+    A release must follow the rules of its log, the policy of this system's
+    configuration (not of the store's), and have valid signatures where the
+    policy demands one; otherwise nothing is executed, and the reason is
+    printed. A log that does not extend what was seen of it ends the watch with
+    exit code 14.
+
+    NAME
+        The agent's name.
+
+    COMMAND...
+        The command to execute, with its arguments. Default: print the release.
+
+OPTIONS
+    --each
+        Handle every release in order, at least once, also those that were
+        replaced meanwhile.
+
+    --once
+        Handle what there is to be handled, and end: with 15 if a release may
+        not be deployed, or the exit code of a command that failed.
+
+    --state DIR
+        Remember in this folder what was seen and handled, so that a restart
+        goes on there. Default: a restart begins with what is live.
+
+    --require-signature
+        Require the signature of a signer in signing.allowed_signers of your
+        own configuration, whatever the policies say.
+
+    --no-verify
+        Deploy what is live without checking policies and signatures.
+
+    --json
+        Print each release as a CloudEvent; a command gets it on standard input
+        instead.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    11  Another watch uses the folder of --state.
+
+    14  The log is damaged, or does not extend what was seen of it.
+
+    15  With --once: a release may not be deployed here.
+
+EXAMPLES
+    Print what is live, for a program that follows:
+        aivcs release watch --once --json reviewer
+
+    Restart a service whenever another release is live, also over restarts of
+    the watch:
+        watch() { aivcs release watch --state ~/reviewer-watch "$@"; }
+        watch --once reviewer --exec sh -c 'echo "live: $AIVCS_RELEASE_LABEL"'
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'release checkout': """\
+aivcs release checkout - put the files of the live release into a folder, and
+switch to them in one step
+
+SYNOPSIS
+    aivcs release checkout [--keep N] [--require-signature] [--no-verify]
+            [--json] NAME DIR
+
+DESCRIPTION
+    Put the files of the live release into a folder, and switch to them in one
+    step.
+
+    DIR/current is then a link to DIR/releases/DIGEST, which is complete. The
+    release is checked as by aivcs release watch; if it may not be deployed,
+    nothing changes (exit 15).
+
+    NAME
+        The agent's name.
+
+    DIR The folder; made if it does not exist.
+
+OPTIONS
+    --keep N
+        How many versions stay in DIR, this one included. Default: 3.
+
+    --require-signature
+        Require the signature of a signer in signing.allowed_signers of your
+        own configuration, whatever the policies say.
+
+    --no-verify
+        Deploy what is live without checking policies and signatures.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  Nothing was ever released under that name.
+
+    14  The log or a blob is damaged; the link is as before.
+
+    15  The release may not be deployed here, or its files in DIR were changed.
+
+EXAMPLES
+    Deploy what is live, and keep five versions to look at:
+        agent=$(aivcs spec create --prompts prompts)
+        aivcs release promote agent "$agent"
+        aivcs release checkout --keep 5 agent ~/agent
+        ls ~/agent/current/prompts
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

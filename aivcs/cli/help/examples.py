@@ -98,7 +98,15 @@ aivcs run log @ tool_called name=search results:=12""",
     "aivcs store upgrade": [
         Example("After an update of aivcs on a server's store", "aivcs store upgrade")
     ],
-    "aivcs status": [Example("How much there is, and what is live", "aivcs status")],
+    "aivcs status": [
+        Example("How much there is, and what is live", "aivcs status"),
+        Example(
+            "Let Prometheus see it, by the textfile collector of its node exporter",
+            """\
+aivcs status --openmetrics > aivcs.prom.new
+mv aivcs.prom.new aivcs.prom""",
+        ),
+    ],
     "aivcs verify": [
         Example(
             "Check a store in a nightly job, and keep what was found",
@@ -504,6 +512,34 @@ aivcs release unblock reviewer v1.0 --reason 'it was the logger'""",
         Example(
             "Prove what went live as reviewer, and list what cannot be proven",
             "aivcs release verify reviewer | grep -v -w ok",
+        ),
+    ],
+    "aivcs release wait": [
+        Example(
+            "In a deployment job: go on when this release is live, fail after five minutes",
+            "aivcs release wait reviewer v1.1 --timeout 300",
+        ),
+    ],
+    "aivcs release watch": [
+        Example(
+            "Print what is live, for a program that follows",
+            "aivcs release watch --once --json reviewer",
+        ),
+        Example(
+            "Restart a service whenever another release is live, also over restarts of the watch",
+            """\
+watch() { aivcs release watch --state ~/reviewer-watch "$@"; }
+watch --once reviewer --exec sh -c 'echo "live: $AIVCS_RELEASE_LABEL"'""",
+        ),
+    ],
+    "aivcs release checkout": [
+        Example(
+            "Deploy what is live, and keep five versions to look at",
+            """\
+agent=$(aivcs spec create --prompts prompts)
+aivcs release promote agent "$agent"
+aivcs release checkout --keep 5 agent ~/agent
+ls ~/agent/current/prompts""",
         ),
     ],
     "aivcs release sign": [

@@ -160,4 +160,42 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'name': None, 'seq': None, 'to': None, 'builder': None, 'as_json': False},
         True,
     ),
+    'release wait': (
+        'release.deploy_handlers:wait',
+        {
+            '--to': ('to', 'text'),
+            '--change': ('change', 'flag'),
+            '--timeout': ('timeout', 'number'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('name', 'one'), ('target', 'maybe')],
+        {'name': None, 'target': None, 'to': None, 'change': False, 'timeout': None, 'as_json': False},
+        True,
+    ),
+    'release watch': (
+        'release.deploy_handlers:watch',
+        {
+            '--each': ('each', 'flag'),
+            '--once': ('once', 'flag'),
+            '--state': ('state', 'text'),
+            '--require-signature': ('require_signature', 'flag'),
+            '--no-verify': ('no_verify', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('name', 'one'), ('command', 'many')],
+        {'name': None, 'command': [], 'each': False, 'once': False, 'state': None, 'require_signature': False, 'no_verify': False, 'as_json': False},
+        False,
+    ),
+    'release checkout': (
+        'release.deploy_handlers:checkout',
+        {
+            '--keep': ('keep', 'integer'),
+            '--require-signature': ('require_signature', 'flag'),
+            '--no-verify': ('no_verify', 'flag'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('name', 'one'), ('folder', 'one')],
+        {'name': None, 'folder': None, 'keep': None, 'require_signature': False, 'no_verify': False, 'as_json': False},
+        True,
+    ),
 }

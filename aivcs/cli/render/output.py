@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.cli.render.table import Shown, draw
 from aivcs.codec.json import encode_trusted
+from aivcs.present.words import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.store.finding import Finding
 
-_JOINERS = frozenset("\u200c\u200d")
-"""Format characters that are parts of words and emoji, and harmless."""
+escape = visible
+"""Escapes every character that a terminal would obey or not show."""
 
 
 class Cell(NamedTuple):
@@ -38,25 +39,6 @@ class Cell(NamedTuple):
     plain: str
     shown: str
     style: str = ""
-
-
-def escape(text: str) -> str:
-    r"""Escapes every character that a terminal would obey or not show.
-
-    Control characters, line separators and the invisible marks that reorder text become `\n`,
-    `\x1b`, `\u202e`; letters, signs and spaces of every script stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if _is_shown(c) else ascii(c)[1:-1] for c in text)
-
-
-def _is_shown(character: str) -> bool:
-    if character.isprintable() or character in _JOINERS:
-        return True
-    from unicodedata import category
-
-    return category(character) == "Zs"
 
 
 def json_line(value: object) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from aivcs.cli.render.output import escape, plain_line
 from aivcs.cli.render.table import paint
 from aivcs.cli.render.text_width import cut, pad
-from aivcs.cli.render.time_format import duration
 from aivcs.codec.json import encode_trusted
 from aivcs.commands.run.annotated import as_json as run_json
 from aivcs.compare.json_difference import dotted
+from aivcs.present.words import duration
 from aivcs.trace.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from aivcs.cli.render.text_width import cut, pad, width, wrap
 from aivcs.cli.render.time_format import short_duration
 from aivcs.codec.json import encode_trusted
 from aivcs.model.run import RunStatus
+from aivcs.present.words import count, size
 from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, THINKING, Step, steps
 from aivcs.trace.usage import KIND, Usage
 
@@ -253,18 +254,3 @@ def _fold(text: str, whole: int, room: int) -> str:
         return text
     end = f"… {size(whole)}"
     return cut(text, max(room - width(end) + 1, 0)).removesuffix("…").rstrip() + end
-
-
-def size(number: int) -> str:
-    """Formats a number of bytes for a person: `12 B`, `1.2 KiB`, `34 MiB`."""
-    if number < 1024:
-        return f"{number} B"
-    amount, unit = number / 1024, "KiB"
-    if amount >= 1024:
-        amount, unit = amount / 1024, "MiB"
-    return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-
-
-def count(number: int, what: str) -> str:
-    """Formats a number of things: `1 step`, `2,000 steps`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

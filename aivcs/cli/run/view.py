@@ -8,14 +8,15 @@ from aivcs.cli.render import output as render
 from aivcs.cli.render.output import Cell, escape
 from aivcs.cli.render.table import Column, paint
 from aivcs.cli.render.text_width import pad, width, wrap
-from aivcs.cli.render.time_format import age, ago, duration, short_duration
-from aivcs.cli.run.timeline_view import Timeline, count
+from aivcs.cli.render.time_format import age, ago, short_duration
+from aivcs.cli.run.timeline_view import Timeline
 from aivcs.codec.json import encode_trusted
 from aivcs.commands.run.stats import PERCENTILES
 from aivcs.log.annotation import merged_tags
 from aivcs.model.annotation import NOTE
 from aivcs.model.run import RunStatus
 from aivcs.model.timestamp import Timestamp
+from aivcs.present.words import count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -31,10 +31,11 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
     'status': (
         'store.handlers:status',
         {
+            '--openmetrics': ('openmetrics', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'openmetrics': False, 'as_json': False},
         True,
     ),
     'verify': (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
-from aivcs.cli.run.timeline_view import count
 from aivcs.codec.url import shown
 from aivcs.errors import BackendError, UsageError
+from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,11 +62,19 @@ def _link(context: Context, store: str, folder: str, *, is_new: bool) -> None:
     context.write(f"{path}\n")
 
 
-def status(context: Context, as_json: bool) -> int:
+def status(context: Context, openmetrics: bool, as_json: bool) -> int:
     """Prints an overview of a store. Exit code 14 if some of it cannot be read."""
     from aivcs.commands.store.status import status
 
+    if openmetrics and as_json:
+        raise UsageError("--openmetrics and --json are two formats; give one of them")
     found = status(context.repository())
+    if openmetrics:
+        from aivcs.cli.store.metrics_view import metrics
+
+        for line in metrics(found):
+            context.write(line)
+        return 14 if found.damaged else 0
     if as_json:
         fields = found._asdict()
         fields["releases"] = [told.record.to_json() for told in found.releases]

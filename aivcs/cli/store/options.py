@@ -60,6 +60,12 @@ COMMANDS = (
         "store.handlers:status",
         """Show an overview of the store: blobs, runs by status, live releases.""",
         {
+            "openmetrics": Flag(
+                "--openmetrics",
+                help=(
+                    "Print the figures in the text format of OpenMetrics, which Prometheus reads."
+                ),
+            ),
             "as_json": JSON,
         },
     ),
