@@ -56,7 +56,7 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
     if not (first.isdecimal() and shell.isdecimal()):
         raise UsageError("aivcs_log calls aivcs shell-session; see: aivcs shell-init --help")
     if run:  # said at once, rather than with the first flush
-        context.repository().resolve_run(run)
+        background.check_apart(lambda: context.repository().resolve_run(run))
 
     def serve() -> ShellSession:
         from aivcs.commands.run.shell_session import ShellSession

@@ -70,6 +70,38 @@ def start(folder: str, first: int, session: Callable[[], ShellSession]) -> None:
         os._exit(70)
 
 
+def check_apart(check: Callable[[], object]) -> None:
+    """Calls a function in a child process; returns when it has ended there, or raises its error.
+
+    The clients of remote stores do not survive a fork. So a process that will fork opens no store
+    itself, not even to see whether it can.
+    """
+    import pickle
+
+    ready, done = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.close(ready)
+            told = b""
+            try:
+                check()
+            except BaseException as error:  # noqa: BLE001 raised by the parent
+                told = pickle.dumps(error)
+            with os.fdopen(done, "wb") as pipe:
+                pipe.write(told)
+        finally:
+            os._exit(0)
+    os.close(done)
+    with os.fdopen(ready, "rb") as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    if told:
+        raised = pickle.loads(told)  # noqa: S301 written by our own child
+        assert isinstance(raised, BaseException)
+        raise raised
+
+
 def fetch(folder: str, name: str) -> bytes:
     """Returns the content of a file in the folder, and removes the file.
 
