@@ -26,6 +26,7 @@ class Proxy:
         url: Its URL.
         requests: Method and path of each request that came.
         injected: The faults made, by name.
+        answer: The answer to every request, instead of the server's; None passes them on.
     """
 
     def __init__(self, server, *, fault=None, rate=1.0, match=None, delay=0.0, late=0.3, seed=1):
@@ -45,6 +46,7 @@ class Proxy:
         self.match = match or (lambda method, path: method == "PUT")
         self.delay = delay
         self.late = late
+        self.answer: bytes | None = None
         self.requests = []
         self.injected: Counter[str] = Counter()
         self._random = random.Random(seed)
@@ -104,6 +106,8 @@ class Proxy:
         method, path = (word.decode() for word in message.split(b" ", 2)[:2])
         if self.delay:
             time.sleep(self.delay)
+        if self.answer is not None:
+            return self.answer
         fault = self._fault_for(method, path)
         if fault == "conflict":
             return _error(b"409 Conflict", b"ConditionalRequestConflict")

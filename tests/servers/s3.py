@@ -102,9 +102,8 @@ def moto():
     if find_spec("moto") is None or find_spec("flask") is None:
         pytest.skip("moto[server] is not installed")
     port = free_port()
-    return started(
-        "moto", port, [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    )
+    script = Path(__file__).with_name("moto_server.py")
+    return started("moto", port, [sys.executable, script, str(port)])
 
 
 def seaweedfs(folder):

@@ -42,17 +42,14 @@ def row_key(line: bytes) -> str:
     Raises:
         IntegrityError: The line is not an entry of a log.
     """
-    from datetime import datetime
-
     entry = chain.members(line)
     if entry["type"] != "run":
         return ""
     try:
-        moment = datetime.fromisoformat(str(entry.get("created_at")))
+        moment = _moment(str(entry.get("created_at")))
     except ValueError:
         return ""
-    left = _LIMIT - round(moment.timestamp() * 1_000_000)
-    return f"{FOLDER}/{min(max(left, 0), _LIMIT - 1):0{_DIGITS}d}-{entry.get('run_id')}"
+    return f"{FOLDER}/{moment}-{entry.get('run_id')}"
 
 
 class Rows:
@@ -92,18 +89,14 @@ class Rows:
         """Yields the ids of the runs of rows, in order, each with its record if it has ended."""
         cached = self._cache.get(keys) if self._cache is not None else {}
         wanted = [key for key in keys if key not in cached]
-        found = dict(zip(wanted, self._client.each(self._client.get, wanted), strict=True))
-        fresh = {}
-        for key in keys:
-            run_id = key[len(FOLDER) + 2 + _DIGITS :]
-            row = cached.get(key)
-            if row is None:
-                row = _row(found.get(key))
-                if row is not None:
-                    fresh[key] = row
-            yield run_id, _record(run_id, row)
+        found = zip(wanted, self._client.each(self._client.get, wanted), strict=True)
+        fresh = {key: row for key, stored in found if (row := _row(stored)) is not None}
         if fresh and self._cache is not None:
             self._cache.add(fresh)
+        rows = cached | fresh
+        for key in keys:
+            run_id = key[len(FOLDER) + 2 + _DIGITS :]
+            yield run_id, _record(run_id, rows.get(key))
 
 
 class RowIndex(Listing):
@@ -148,11 +141,14 @@ class RowIndex(Listing):
         return counts
 
     def _records(self, keys: list[str]) -> Iterator[RunRecord]:
-        for run_id, record in self._rows.records(keys):
+        for key, (run_id, record) in zip(keys, self._rows.records(keys), strict=True):
             if record is not None:
                 yield record
-            else:
-                yield from self.get(run_id)
+                continue
+            for found in self.get(run_id):
+                # A row of another time was written by somebody who took the run for a new one.
+                if _moment_of(key) == _moment(found.created_at):
+                    yield found
 
 
 def _row(found: Stored | None) -> tuple[bytes, bytes] | None:
@@ -172,3 +168,19 @@ def _record(run_id: str, row: tuple[bytes, bytes] | None) -> RunRecord | None:
         return rules.read_record(*row, RunId(run_id))
     except StorageError:
         return None  # its log tells
+
+
+def _moment(created_at: str) -> str:
+    """A time in the key of a row; a later one sorts before an earlier one.
+
+    Raises:
+        ValueError: The text is not a time.
+    """
+    from datetime import datetime
+
+    left = _LIMIT - round(datetime.fromisoformat(created_at).timestamp() * 1_000_000)
+    return f"{min(max(left, 0), _LIMIT - 1):0{_DIGITS}d}"
+
+
+def _moment_of(key: str) -> str:
+    return key[len(FOLDER) + 1 : len(FOLDER) + 1 + _DIGITS]

@@ -91,20 +91,23 @@ class S3Logs:
         contention.wait()
         deadline = monotonic() + self._lock_timeout
         lost = 0
-        view: ChunkView | RememberedView | None = self._remembered(name) or self._look(name)
+        view: ChunkView | RememberedView | None = self._remembered(name)
+        # A run that nothing is remembered of is taken for a new one: only then are there lines.
+        is_seen = view is None and not name.startswith("run/")
+        if is_seen:
+            view = self._look(name)
         while True:
-            is_stale = isinstance(view, RememberedView)
             try:
                 lines = list(decide(view))
             except Exception:
-                if not is_stale:
+                if is_seen:
                     raise
                 lines = []
             if not lines:
-                if not is_stale:
+                if is_seen:
                     return
                 self._tails.forget(name)
-                view = self._look(name)
+                view, is_seen = self._look(name), True
                 continue
             if view is None:
                 self._rows.begin(name, lines)
@@ -118,7 +121,7 @@ class S3Logs:
                 what = f"{name} (others appended {lost} times meanwhile)"
                 raise errors.LockTimeoutError(what, self._lock_timeout)
             contention.lost(lost, left)
-            view = self._overtaken(name, overtaken, lost)
+            view, is_seen = self._overtaken(name, overtaken, lost), True
 
     def append_texts(self, name: str, texts: list[bytes]) -> int | None:  # noqa: ARG002
         """As `LogDriver.append_texts`; not offered."""
