@@ -37,6 +37,7 @@ SCHEMES = {
     "bundle": "aivcs.backends.bundle:BundleBackend",
     "file": "aivcs.backends.fs:FileBackend",
     "memory": "aivcs.backends.memory:MemoryBackend",
+    "postgresql": "aivcs.backends.postgres:PostgresBackend",
     "s3": "aivcs.backends.s3:S3Backend",
 }
 """The backend of each URL scheme, as module and class; loaded when used."""

@@ -155,6 +155,9 @@ class LogDriver(Protocol):
     def append_texts(self, name: str, texts: list[bytes]) -> int | None:
         """Appends events without a seq in one round trip, if the backend offers that.
 
+        A driver that does has an attribute `offers_texts` that is true, so that nobody makes texts
+        for others.
+
         Args:
             name: The log of a run.
             texts: The part of each line between seq and hash, as `BulkEvents.bodies`.

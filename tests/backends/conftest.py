@@ -1,8 +1,9 @@
-"""Fixtures for stores on servers: the command over S3."""
+"""Fixtures for stores on servers: the command over S3, and a PostgreSQL server."""
 
 import uuid
 
 import pytest
+from servers.postgres import database, own_server, server  # noqa: F401 fixtures
 from servers.s3 import BUCKET
 
 
