@@ -106,7 +106,7 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
 
 FILES: list[tuple[str, str]] = [
     (".aivcs/", "The store: blobs, runs and releases as plain files."),
-    (".aivcs", "A file of that name has a line that names a store: store = \"URL or path\"."),
+    (".aivcs", 'A file of that name has a line that names a store: store = "URL or path".'),
     (".aivcs/config.toml", "The settings of the store, if it has any."),
     (
         "~/.config/aivcs/config.toml",

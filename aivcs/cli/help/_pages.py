@@ -505,6 +505,7 @@ EXAMPLES
         aivcs init --shared agents
 
     Let another folder use it:
+        aivcs init agents
         aivcs init --link agents/.aivcs desk
 
 SEE ALSO
