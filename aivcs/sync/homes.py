@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aivcs.codec.url import shown
 from aivcs.repository import REPLICAS
 from aivcs.store.identity import identify
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def name_store(repo: Repository) -> str:
     """Returns a store's name for messages in other stores: its URL and the start of its id."""
-    return f"{repo.path} (store {identify(repo.store.documents)[:8]})"
+    return f"{shown(repo.path)} (store {identify(repo.store.documents)[:8]})"
 
 
 def mark_copy(source: Repository, target: Repository, run_id: str) -> None:

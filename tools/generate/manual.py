@@ -11,6 +11,9 @@ A store is a folder named .aivcs, made by aivcs init. It is found by walking up 
 directory, as git finds its own. A store that belongs to another user is used only if it is named,
 by --store or AIVCS_STORE, or listed in the setting safe.directory of one's own configuration.
 
+A file named .aivcs in its place names a store elsewhere, by URL or path. That store is used only if
+one's own configuration, or the system's, trusts it: see aivcs trust.
+
 A setting holds from the first of these places that has it: an option, a variable of the
 environment, the store's configuration, the user's.
 """,
@@ -103,6 +106,7 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
 
 FILES: list[tuple[str, str]] = [
     (".aivcs/", "The store: blobs, runs and releases as plain files."),
+    (".aivcs", 'A file of that name has a line that names a store: store = "URL or path".'),
     (".aivcs/config.toml", "The settings of the store, if it has any."),
     (
         "~/.config/aivcs/config.toml",
@@ -118,6 +122,13 @@ FILES: list[tuple[str, str]] = [
             "of a store, and defaults. Elsewhere than on Linux where the system keeps such files."
         ),
     ),
+    (
+        "/etc/aivcs/config.toml",
+        (
+            "The same, wherever the variables of the environment lead. Its table require_store "
+            "gives release names, by pattern, to one store, by id."
+        ),
+    ),
 ]
 """The files that commands read and write."""
 
@@ -130,6 +141,7 @@ _COPIED = {
     15: "A run has other lines on the other side, or has a secret; the rest was copied.",
 }
 CODES: dict[str, dict[int, str]] = {
+    "aivcs store check": {1: "A fault was found."},
     "aivcs verify": _DAMAGED,
     "aivcs push": _COPIED,
     "aivcs pull": _COPIED,

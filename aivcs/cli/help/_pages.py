@@ -257,6 +257,10 @@ THE STORE
     AIVCS_STORE, or listed in the setting safe.directory of one's own
     configuration.
 
+    A file named .aivcs in its place names a store elsewhere, by URL or path.
+    That store is used only if one's own configuration, or the system's, trusts
+    it: see aivcs trust.
+
     A setting holds from the first of these places that has it: an option, a
     variable of the environment, the store's configuration, the user's.
 
@@ -386,6 +390,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -397,6 +405,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   done.
@@ -493,6 +505,7 @@ EXAMPLES
         aivcs init --shared agents
 
     Let another folder use it:
+        aivcs init agents
         aivcs init --link agents/.aivcs desk
 
 SEE ALSO
@@ -4024,6 +4037,8 @@ FILES
 EXIT STATUS
     0   It was done.
 
+    1   A fault was found.
+
     2   It was called wrongly.
 
 EXAMPLES
@@ -4610,6 +4625,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4621,6 +4640,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.
@@ -4656,6 +4679,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4667,6 +4694,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.
@@ -4705,6 +4736,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4716,6 +4751,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.
@@ -4754,6 +4793,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4765,6 +4808,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.
@@ -4801,6 +4848,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4812,6 +4863,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.

@@ -82,7 +82,9 @@ aivcs run log @ tool_called name=search results:=12""",
     "aivcs init": [
         Example("Make a store in this folder", "aivcs init"),
         Example("Make one that the group of a folder writes to", "aivcs init --shared agents"),
-        Example("Let another folder use it", "aivcs init --link agents/.aivcs desk"),
+        Example(
+            "Let another folder use it", "aivcs init agents\naivcs init --link agents/.aivcs desk"
+        ),
     ],
     "aivcs trust": [
         Example("Trust a store that files name", 'aivcs trust "$PWD/.aivcs"'),

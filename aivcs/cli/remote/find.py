@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.config.remotes import check_url, default_remote, mask_url, remotes
+from aivcs.codec.url import shown
+from aivcs.config.remotes import check_url, default_remote, remotes
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Remote(NamedTuple):
     @property
     def shown(self) -> str:
         """Its name for messages."""
-        return self.name or mask_url(self.url.removeprefix(_BUNDLE))
+        return self.name or shown(self.url.removeprefix(_BUNDLE))
 
 
 def find_remote(context: Context, text: str | None) -> Remote:
@@ -86,13 +87,25 @@ def absolute(context: Context, text: str) -> str:
 def open_remote(context: Context, remote: Remote) -> tuple[Repository, list[tuple[str, Config]]]:
     """Opens a remote; returns it and its configuration.
 
+    A store that a configuration names must be trusted before anything is sent to it.
+
     Raises:
-        NoRepositoryError: There is no store.
+        NoRepositoryError: There is no store, or it is not trusted.
+        ConflictError: It is another store than the one that was trusted.
         BackendError: It cannot be reached.
     """
-    from aivcs.cli.remote.trust import require_trust
+    from aivcs.config.trust import require_identity, require_trusted
 
-    repo, layers = context.open_other(remote.url)
+    ids: set[str] = set()
     if remote.name:
-        require_trust(context, remote.url, f"the configuration ({remote.name})", repo)
+        named_by = f"remote.{remote.name}.url of {_place(context, remote)}"
+        ids = require_trusted(remote.url, named_by, environment=context.environment)
+    repo, layers = context.open_other(remote.url)
+    if ids:
+        require_identity(repo.store, ids)
     return repo, layers
+
+
+def _place(context: Context, remote: Remote) -> str:
+    key = f"remote.{remote.name}.url"
+    return next((place for place, values in context.layers if key in values), "the configuration")

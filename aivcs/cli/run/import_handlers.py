@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render.output import escape, json_line
+from aivcs.codec.url import shown
 from aivcs.commands.run.import_ import Imported, Options, Result, Source, import_source
 from aivcs.errors import AivcsError, UsageError
 from aivcs.model.timestamp import Timestamp
@@ -82,7 +83,12 @@ def _note_capture(context: Context, program: str | None, began: str, repo: Repos
         home = one.home(context.environment, context.home())
         if home and any(session_files(one, home)):
             write_state(
-                folder, one.name, captured_at=began, store=repo.path, error=None, error_at=None
+                folder,
+                one.name,
+                captured_at=began,
+                store=shown(repo.path),
+                error=None,
+                error_at=None,
             )
 
 
