@@ -9,8 +9,8 @@ import pytest
 from aivcs.cli.parse.commands import ROOT
 
 LEFT_OUT = {
-    "shell-session", "shell-init", "release sign", "store grants", "store upgrade", "hook install", "hook uninstall",
-    "hook status", "hook run", "skill",
+    "shell-session", "shell-init", "release sign", "store grants", "store upgrade", "hook install",
+    "hook uninstall", "hook status", "hook run", "skill",
 }  # fmt: skip
 """What other tests of this folder call, needs ssh-keygen, differs on purpose, or has no store."""
 

@@ -22,7 +22,7 @@ SCHEMA = "aivcs"
 _MAX_SCHEMA = 40
 """Characters of a schema's name: the names of its roles must fit into PostgreSQL's 63."""
 _SECRET = frozenset({"password", "sslpassword"})
-_STRICT = "verify-full"
+STRICT = "verify-full"
 """The only TLS mode in which nobody between client and server can read or answer."""
 
 _passwords: dict[str, str] = {}
@@ -90,17 +90,17 @@ class Address:
         asked = self._query.get("sslmode")
         if all(map(_is_near, (hosts or "").split(","))):
             return self.conninfo
-        if tls is None and asked in {None, _STRICT}:
+        if tls is None and asked in {None, STRICT}:
             is_said = "PGSSLMODE" in environment or "service" in self._query
-            tls = None if is_said or "PGSERVICE" in environment else _STRICT
-        elif asked not in {None, tls, _STRICT}:
+            tls = None if is_said or "PGSERVICE" in environment else STRICT
+        elif asked not in {None, tls, STRICT}:
             raise UsageError(
                 f"{self.url}: sslmode={asked} lets others read or answer in the server's place; "
-                f"write sslmode={_STRICT}, or allow it in your own environment: PGSSLMODE={asked} "
+                f"write sslmode={STRICT}, or allow it in your own environment: PGSSLMODE={asked} "
                 "without sslmode in the URL"
             )
         query = {"sslmode": tls, **self._query} if tls else dict(self._query)
-        if query.get("sslmode") == _STRICT and not _has_roots(query, environment):
+        if query.get("sslmode") == STRICT and not _has_roots(query, environment):
             query["sslrootcert"] = "system"
         return self._with(query)
 
