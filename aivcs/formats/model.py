@@ -388,6 +388,10 @@ class Reader:
             payload, types = value._asdict(), ["unreadable"]
         else:
             payload = value if isinstance(value, dict) else {"value": value}
+            payload = {
+                name: member._asdict() if isinstance(member, Unreadable) else member
+                for name, member in payload.items()
+            }
         self.emit(session, kind_of(self.format, *types), payload, at, is_known=is_known)
 
     def tell_call(
