@@ -34,7 +34,7 @@ def bring(repo, data, form, *, seal=False):
 
 def stored(repo):
     """The events of all runs, by the session they belong to."""
-    found = {}
+    found: dict[str, list[tuple[object, ...]]] = {}
     for record in repo.runs.list_runs():
         session = record.metadata.tags["session"]
         for event in repo.runs.iter_events(record.run_id):
@@ -43,7 +43,7 @@ def stored(repo):
 
 
 def told(data, form):
-    found = {}
+    found: dict[str, list[tuple[object, ...]]] = {}
     for event in read(data, form).events:
         found.setdefault(event.session, []).append((event.seq, event.kind, event.payload))
     return found
