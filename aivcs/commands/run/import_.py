@@ -10,8 +10,9 @@ from aivcs.errors import BackendError, InvalidNameError
 from aivcs.formats import registry
 from aivcs.formats.model import MAPPING, Outcome, Session, SessionEvent
 from aivcs.formats.values import kind_of, safe_id
+from aivcs.log.bulk_events import EncodedEvent
 from aivcs.model.record import MAX_NAME, check_name
-from aivcs.model.run import RunEvent, RunMetadata
+from aivcs.model.run import RunMetadata
 
 if TYPE_CHECKING:
     from aivcs.formats.masking import Masker
@@ -158,6 +159,7 @@ class Importer:
         self._runs: dict[str, ImportedRun] = {}
         self._kinds: dict[str, str] = {}
         self._limit = repo.store.settings.max_event
+        self._is_ours = type(reader).__module__.startswith("aivcs.formats.")
         self._size = 0
 
     def take(self, items: list[Item]) -> list[Outcome]:
@@ -213,8 +215,10 @@ class Importer:
             kind = self._kinds[item.kind] = self._kind(item.kind)
         if self._options.masker is not None:
             payload = self._options.masker.mask(payload)
-        fitted = Fitted(payload, self._limit)
-        event = RunEvent(kind, fitted.payload, seq=item.seq, timestamp=item.timestamp)
+        fitted = Fitted(payload, self._limit, is_trusted=self._is_ours)
+        event = EncodedEvent(
+            kind, fitted.payload, fitted.encoded, seq=item.seq, timestamp=item.timestamp
+        )
         before = run.size
         run.take(event, fitted)
         self._size += run.size - before
