@@ -37,11 +37,13 @@ class Source(NamedTuple):
         path: Its path, which may say which session it is; empty if there is none.
         name: Its name as the run's tag has it.
         stream: Its bytes.
+        format: The name of its format; None for that of the options.
     """
 
     path: str
     name: str
     stream: BinaryIO
+    format: str | None = None
 
 
 class Options(NamedTuple):
@@ -115,7 +117,8 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
         BackendError: The source cannot be read, or the store not written.
     """
     head = _read(source, registry.HEAD, whole=True)
-    found = registry.find_format(options.format) if options.format else registry.detect(head)
+    name = source.format or options.format
+    found = registry.find_format(name) if name else registry.detect(head)
     reader = found.reader(found.hint(source.path) if source.path else _no_hint())
     is_final = options.seal or not found.grows
     importer = Importer(repo, reader, options, source.name, is_final=is_final)
