@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from aivcs.commands.run.imported_run import FORMAT, MAPPING as MAPPING_TAG, Beginning, ImportedRun
 from aivcs.commands.run.large_payload import Fitted
-from aivcs.errors import BackendError, InvalidNameError
+from aivcs.errors import BackendError, InvalidDigestError, InvalidNameError
 from aivcs.formats import registry
 from aivcs.formats.model import MAPPING, Outcome, Session, SessionEvent
 from aivcs.formats.values import kind_of, safe_id
 from aivcs.log.bulk_events import EncodedEvent
+from aivcs.model.digest import ContentDigest
 from aivcs.model.record import MAX_NAME, check_name
 from aivcs.model.run import RunMetadata
 
 if TYPE_CHECKING:
     from aivcs.formats.masking import Masker
     from aivcs.formats.model import Hint, Item, Reader
-    from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 16
@@ -256,11 +256,16 @@ class Importer:
         header = self._masked(self._reader.header(session))
         pending = self._runs[session].pending
         spec = self._options.spec
+        if spec is None and header.spec is not None:
+            try:
+                spec = ContentDigest(header.spec)
+            except InvalidDigestError:
+                spec = None
         if spec is None:
             from aivcs.commands.run.imported_spec import store_spec
 
             spec = store_spec(self._repo, header, pending)
-        tags: dict[str, Any] = {
+        tags: dict[str, Any] = dict(header.tags or {}) | {
             FORMAT: header.format,
             MAPPING_TAG: MAPPING,
             "import.source": self._source,
@@ -288,9 +293,9 @@ class Importer:
         if masker is None:
             return header
         masked: dict[str, Any] = {
-            name: masker.mask_text(value)
+            name: masker.mask(value)
             for name, value in header._asdict().items()
-            if isinstance(value, str) and name not in {"format", "started_at"}
+            if isinstance(value, (str, dict)) and name not in {"format", "started_at"}
         }
         return header._replace(**masked)
 
