@@ -588,13 +588,19 @@ class Repository:
             raise errors.RunNotFoundError(f"{LAST} (you have started none)")
         if not text:
             raise UsageError("RUN is empty; is a variable unset?")
-        if len(text) < MIN_PREFIX:
+        if len(text) < MIN_PREFIX and not self._has_run(text):
             raise UsageError(f"RUN {text!r} is too short: give at least {MIN_PREFIX} characters")
-        run_id = _run_id(text)
-        found = _only("run", text, self.runs.list_run_ids(run_id))
+        found = _only("run", text, self.runs.list_run_ids(_run_id(text)))
         if found is None:
             raise errors.RunNotFoundError(text)
         return _run_id(found)
+
+    def _has_run(self, text: str) -> bool:
+        """Tells whether a text is the whole id of a run, as of one from elsewhere."""
+        try:
+            return next(self.runs.list_run_ids(_run_id(text)), None) == text
+        except UsageError:
+            return False
 
     def resolve_spec(self, text: str, *, allow_missing: bool = False) -> ContentDigest:
         """Returns the digest of a spec named by digest, NAME@current, NAME@SEQ or NAME@LABEL.

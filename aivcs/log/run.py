@@ -147,7 +147,7 @@ class RunAppender:
             ConflictError: Another event has this seq, or no number is left.
             SerializationError: The payload is not a JSON value, or too large.
         """
-        payload = encode(event.payload)
+        payload = getattr(event, "encoded", None) or encode(event.payload)
         if len(payload) > self.max_event // 4 and len(payload.encode()) > self.max_event:
             raise too_large(len(payload.encode()), self.max_event)
         state = self.state
