@@ -113,7 +113,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish show events list stats diff reap verify annotate export digest'
+        below='start exec log finish show events list stats diff reap verify annotate export digest session'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -173,6 +173,10 @@ _aivcs_command() {
         ;;
     'aivcs run digest')
         options='--replay -h --help'
+        operands=':run'
+        ;;
+    'aivcs run session')
+        options='--to --json -h --help'
         operands=':run'
         ;;
     'aivcs release')
@@ -329,6 +333,7 @@ _aivcs_takes() {
     'aivcs run export --format') takes='jsonl|otlp|atif|markdown|trace|sqlite' ;;
     'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
     'aivcs run export --to') takes='text' ;;
+    'aivcs run session --to') takes='claude-code|codex|gemini' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes' | 'aivcs release promote --reason') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;

@@ -70,6 +70,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run export -o' \
         'aivcs run export --output' \
         'aivcs run export --to' \
+        'aivcs run session --to' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
         'aivcs release promote --reason' \
@@ -346,6 +347,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Check all runs and p
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a annotate -d 'Add a remark to a run, also to one that has ended, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a export -d 'Print runs in a form that another program reads'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a run'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a session -d 'Put an imported session back where its program resumes it, and print the command'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -k -a '(__aivcs_known agent)' -d 'The agent that runs'
@@ -455,6 +457,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs run export'" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run digest'" -l replay -d 'Print the replay digest of its events'
 complete -c aivcs -n "__aivcs_at 'aivcs run digest'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run digest' 0" -k -a '(__aivcs_known run)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run session'" -l to -x -a 'claude-code codex gemini' -d 'The program'
+complete -c aivcs -n "__aivcs_at 'aivcs run session'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run session'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run session' 0" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec live under a name, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'

@@ -55,6 +55,8 @@ aivcs run: Record what agents did, and read it back
                           and print its digest
   run export              Print runs in a form that another program reads
   run digest              Print a digest of a run
+  run session             Put an imported session back where its program
+                          resumes it, and print the command
 
 aivcs release: Decide which version of an agent is live, and see its history
   release promote         Make a spec live under a name, and print its digest
@@ -308,6 +310,9 @@ ENVIRONMENT
     OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS
         Headers of what aivcs run export --to posts: name=value, with commas
         between.
+
+    CLAUDE_CONFIG_DIR, CODEX_HOME
+        The folders of Claude Code and Codex, if not ~/.claude and ~/.codex.
 
     TERM
         If it is dumb, neither colour nor a pager is used.
@@ -1632,6 +1637,10 @@ DESCRIPTION
     aivcs run digest
         Print a digest of a run.
 
+    aivcs run session
+        Put an imported session back where its program resumes it, and print
+        the command.
+
 OPTIONS
     -h, --help
         Print help.
@@ -2544,6 +2553,62 @@ EXIT STATUS
 EXAMPLES
     Compare what two runs did, byte for byte:
         aivcs run digest @ --replay
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run session': """\
+aivcs run session - put an imported session back where its program resumes it,
+and print the command
+
+SYNOPSIS
+    aivcs run session [--to claude-code|codex|gemini] [--json] RUN
+
+DESCRIPTION
+    Put an imported session back where its program resumes it, and print the
+    command.
+
+    The program looks for it from the working directory. A session whose
+    secrets were masked is put back masked, with a warning.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+OPTIONS
+    --to claude-code|codex|gemini
+        The program. Default: the one that the session is of.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run, or its original was not kept.
+
+    13  The prefix fits several runs.
+
+    15  Another session is in the place; nothing was written.
+
+EXAMPLES
+    Go on with an imported session of Claude Code here:
+        source=$(aivcs blob put events.jsonl)  # what aivcs run import does by itself
+        aivcs run annotate @ import.source format=claude-code masked:=false \\
+            'blob:={"$blob":"'"$source"'"}'
+        aivcs run session @
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

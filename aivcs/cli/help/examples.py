@@ -350,6 +350,16 @@ aivcs run diff --ignore step @ "$last\"""",
             "aivcs run export @ --format otlp -o run.jsonl",
         ),
     ],
+    "aivcs run session": [
+        Example(
+            "Go on with an imported session of Claude Code here",
+            """\
+source=$(aivcs blob put events.jsonl)  # what aivcs run import does by itself
+aivcs run annotate @ import.source format=claude-code masked:=false \\
+    'blob:={"$blob":"'"$source"'"}'
+aivcs run session @""",
+        ),
+    ],
     "aivcs run digest": [
         Example("Compare what two runs did, byte for byte", "aivcs run digest @ --replay"),
     ],

@@ -74,6 +74,7 @@ NAMES = (
     'run annotate',
     'run export',
     'run digest',
+    'run session',
     'release promote',
     'release rollback',
     'release block',

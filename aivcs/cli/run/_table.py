@@ -188,4 +188,14 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'run': None, 'replay': False},
         True,
     ),
+    'run session': (
+        'run.export_handlers:session',
+        {
+            '--to': ('program', ('claude-code', 'codex', 'gemini')),
+            '--json': ('as_json', 'flag'),
+        },
+        [('run', 'one')],
+        {'run': None, 'program': None, 'as_json': False},
+        True,
+    ),
 }
