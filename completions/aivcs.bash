@@ -113,7 +113,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish show events list stats diff reap verify annotate export digest session'
+        below='start exec log finish show events list stats diff reap verify search annotate export digest session'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -144,7 +144,7 @@ _aivcs_command() {
         operands=':run'
         ;;
     'aivcs run list')
-        options='--agent --spec --status --tag --since -n --limit --json -h --help'
+        options='--agent --spec --status --tag --since --until --uses --failed-tool -n --limit --json -h --help'
         ;;
     'aivcs run stats')
         options='--agent --spec --since --json -h --help'
@@ -160,6 +160,10 @@ _aivcs_command() {
         ;;
     'aivcs run verify')
         options='--repair --json -h --help'
+        ;;
+    'aivcs run search')
+        options='--regex -i --ignore-case --kind --tool --failed --where --agent --spec --status --tag --since --until --uses --failed-tool -n --limit -l --runs --json -h --help'
+        operands='text'
         ;;
     'aivcs run annotate')
         options='-m --message --tag --by --sign --signing-key -h --help'
@@ -200,11 +204,11 @@ _aivcs_command() {
         operands=':release :target'
         ;;
     'aivcs release current')
-        options='--default --json -h --help'
+        options='--default --at --json -h --help'
         operands=':release'
         ;;
     'aivcs release history')
-        options='-n --limit --since --label --no-marks --json -h --help'
+        options='-n --limit --since --until --label --no-marks --json -h --help'
         operands=':release'
         ;;
     'aivcs release show')
@@ -216,7 +220,7 @@ _aivcs_command() {
         operands=':release :target :target'
         ;;
     'aivcs release list')
-        options='--json -h --help'
+        options='--uses --json -h --help'
         ;;
     'aivcs release verify')
         options='--to --repair --json -h --help'
@@ -320,12 +324,28 @@ _aivcs_takes() {
     'aivcs run list --status') takes='running|completed|failed|cancelled' ;;
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
+    'aivcs run list --until') takes='text' ;;
+    'aivcs run list --uses') takes='text' ;;
+    'aivcs run list --failed-tool') takes='text' ;;
     'aivcs run list -n' | 'aivcs run list --limit') takes='text' ;;
     'aivcs run stats --agent') takes=':agent' ;;
     'aivcs run stats --spec') takes=':spec' ;;
     'aivcs run stats --since') takes='text' ;;
     'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
+    'aivcs run search --regex') takes='text' ;;
+    'aivcs run search --kind') takes=':event' ;;
+    'aivcs run search --tool') takes='text' ;;
+    'aivcs run search --where') takes='text' ;;
+    'aivcs run search --agent') takes=':agent' ;;
+    'aivcs run search --spec') takes=':spec' ;;
+    'aivcs run search --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs run search --tag') takes='text' ;;
+    'aivcs run search --since') takes='text' ;;
+    'aivcs run search --until') takes='text' ;;
+    'aivcs run search --uses') takes='text' ;;
+    'aivcs run search --failed-tool') takes='text' ;;
+    'aivcs run search -n' | 'aivcs run search --limit') takes='text' ;;
     'aivcs run annotate -m' | 'aivcs run annotate --message') takes='text' ;;
     'aivcs run annotate --tag') takes='text' ;;
     'aivcs run annotate --by') takes='text' ;;
@@ -352,11 +372,14 @@ _aivcs_takes() {
     'aivcs release unblock --to') takes=':target' ;;
     'aivcs release unblock --by') takes='text' ;;
     'aivcs release current --default') takes='text' ;;
+    'aivcs release current --at') takes='text' ;;
     'aivcs release history -n' | 'aivcs release history --limit') takes='text' ;;
     'aivcs release history --since') takes='text' ;;
+    'aivcs release history --until') takes='text' ;;
     'aivcs release history --label') takes=':target' ;;
     'aivcs release show --to') takes=':target' ;;
     'aivcs release diff --ignore') takes='text' ;;
+    'aivcs release list --uses') takes='text' ;;
     'aivcs release verify --to') takes=':target' ;;
     'aivcs release sign --to') takes=':target' ;;
     'aivcs release sign --signing-key') takes='file' ;;

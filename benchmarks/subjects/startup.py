@@ -31,8 +31,8 @@ _OTHERS = {
     "config get": "core.durability", "config set": "core.lock_timeout 20",
     "config unset": "core.lock_timeout", "config list": "", "completion": "bash", "help": "run log",
     "release show": "bot", "release block": "bot NONE --reason slow", "release provenance": "bot",
-    "skill": "", "run annotate": "RUN -m fine", "run export": "RUN --format otlp",
-    "run digest": "RUN --replay",
+    "skill": "", "run search": "--kind tool_called", "run annotate": "RUN -m fine",
+    "run export": "RUN --format otlp", "run digest": "RUN --replay",
     "run exec": "--agent bot --spec SPEC -- true", "run stats": "",
 }  # fmt: skip
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE

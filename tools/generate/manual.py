@@ -159,6 +159,7 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs run show": _RUN,
     "aivcs run events": _RUN,
     "aivcs skill": {15: "There is a SKILL.md with another content; nothing was written."},
+    "aivcs run search": {1: "Nothing was found.", 14: "A log is damaged; the rest was searched."},
     "aivcs run annotate": _RUN,
     "aivcs run export": {**_RUN, 14: "A log is damaged; what was printed before is right."},
     "aivcs run session": {

@@ -51,6 +51,8 @@ aivcs run: Record what agents did, and read it back
                           print their ids
   run verify              Check all runs and print the damage found (exit 14),
                           or nothing
+  run search              Search the events and annotations of runs, newest run
+                          first
   run annotate            Add a remark to a run, also to one that has ended,
                           and print its digest
   run export              Print runs in a form that another program reads
@@ -1627,6 +1629,9 @@ DESCRIPTION
     aivcs run verify
         Check all runs and print the damage found (exit 14), or nothing.
 
+    aivcs run search
+        Search the events and annotations of runs, newest run first.
+
     aivcs run annotate
         Add a remark to a run, also to one that has ended, and print its
         digest.
@@ -2123,7 +2128,8 @@ aivcs run list - list runs, newest first
 SYNOPSIS
     aivcs run list [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [-n N] [--json]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--failed-tool TOOL] [-n N] [--json]
 
 DESCRIPTION
     List runs, newest first.
@@ -2141,11 +2147,21 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
+
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
+    --failed-tool TOOL
+        Only runs in which a call of this tool failed. Repeatable.
 
     -n, --limit N
         At most N runs.
@@ -2364,6 +2380,110 @@ EXIT STATUS
 EXAMPLES
     Check all runs:
         aivcs run verify
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run search': """\
+aivcs run search - search the events and annotations of runs, newest run first
+
+SYNOPSIS
+    aivcs run search [--regex RE] [-i] [--kind K] [--tool TOOL] [--failed]
+            [--where CONDITION] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--failed-tool TOOL] [-n N] [-l] [--json] [TEXT]
+
+DESCRIPTION
+    Search the events and annotations of runs, newest run first.
+
+    An event must meet everything that is asked; an option given several times,
+    any of its values. TEXT is looked for in the texts of payloads and in the
+    names of their members. Exit code 1 if nothing is found. The columns in a
+    pipe: run, seq (- for an annotation), kind, JSON pointer, passage.
+
+    TEXT
+        A text that a payload holds.
+
+OPTIONS
+    --regex RE
+        Instead of TEXT: a regular expression, as Python has them.
+
+    -i, --ignore-case
+        Ignore upper and lower case.
+
+    --kind K
+        Only events of this kind. Repeatable.
+
+    --tool TOOL
+        Only calls and results of this tool. Repeatable.
+
+    --failed
+        Only what failed.
+
+    --where CONDITION
+        Only payloads for which this holds: a JSON pointer, one of = != < <= >
+        >= ~ (holds the text), and a value, as in '/score < 0.5'. Repeatable:
+        all must hold.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
+
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
+    --failed-tool TOOL
+        Only runs in which a call of this tool failed. Repeatable.
+
+    -n, --limit N
+        At most N matches.
+
+    -l, --runs
+        Print only the ids of the runs.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    1   Nothing was found.
+
+    2   It was called wrongly.
+
+    14  A log is damaged; the rest was searched.
+
+EXAMPLES
+    What failed with a message in the last month:
+        aivcs run search 'No such file' --failed --since 30d || true
+
+    Low scores of one agent:
+        aivcs run search --kind evaluation --where '/score < 0.5' \\
+            --agent reviewer || true
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -3016,7 +3136,7 @@ SEE ALSO
 aivcs release current - print the digest of the live release of a name
 
 SYNOPSIS
-    aivcs release current [--default TEXT] [--json] NAME
+    aivcs release current [--default TEXT] [--at TIME] [--json] NAME
 
 DESCRIPTION
     Print the digest of the live release of a name.
@@ -3027,6 +3147,9 @@ DESCRIPTION
 OPTIONS
     --default TEXT
         Print this text if the name has no release.
+
+    --at TIME
+        Print what was live at a time: 30m, 12h, 2d, 1w ago, or a date.
 
     --json
         Print JSON: one object, or one object per line for a list.
@@ -3060,8 +3183,8 @@ aivcs release history - print every release and rollback of a name with its
 present state, newest first
 
 SYNOPSIS
-    aivcs release history [-n N] [--since TIME] [--label L] [--no-marks]
-            [--json] NAME
+    aivcs release history [-n N] [--since TIME] [--until TIME] [--label L]
+            [--no-marks] [--json] NAME
 
 DESCRIPTION
     Print every release and rollback of a name with its present state, newest
@@ -3082,6 +3205,9 @@ OPTIONS
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
 
     --label L
         Only entries with this label. Repeatable.
@@ -3220,7 +3346,7 @@ SEE ALSO
 aivcs release list - list the live release of each name
 
 SYNOPSIS
-    aivcs release list [--json]
+    aivcs release list [--uses PATH|DIGEST] [--json]
 
 DESCRIPTION
     List the live release of each name.
@@ -3229,6 +3355,10 @@ DESCRIPTION
     current, or current, blocked.
 
 OPTIONS
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
     --json
         Print JSON: one object, or one object per line for a list.
 

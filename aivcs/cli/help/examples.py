@@ -326,6 +326,18 @@ aivcs run diff --ignore step @ "$last\"""",
             "aivcs skill --install .claude/skills",
         ),
     ],
+    "aivcs run search": [
+        Example(
+            "What failed with a message in the last month",
+            "aivcs run search 'No such file' --failed --since 30d || true",
+        ),
+        Example(
+            "Low scores of one agent",
+            """\
+aivcs run search --kind evaluation --where '/score < 0.5' \\
+    --agent reviewer || true""",
+        ),
+    ],
     "aivcs run annotate": [
         Example(
             "Say that somebody looked at a run, and mark it",

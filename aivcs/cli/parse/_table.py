@@ -71,6 +71,7 @@ NAMES = (
     'run diff',
     'run reap',
     'run verify',
+    'run search',
     'run annotate',
     'run export',
     'run digest',

@@ -14,6 +14,8 @@ from aivcs.cli.parse.shared_options import (
     SIGNING_KEY,
     SINCE,
     SPEC,
+    UNTIL,
+    USES,
 )
 
 DRY_RUN = Flag(
@@ -163,6 +165,11 @@ COMMANDS = (
             "default": Option(
                 "--default", help="Print this text if the name has no release.", metavar="TEXT"
             ),
+            "at": Option(
+                "--at",
+                help="Print what was live at a time: 30m, 12h, 2d, 1w ago, or a date.",
+                metavar="TIME",
+            ),
             "as_json": JSON,
         },
     ),
@@ -183,6 +190,7 @@ COMMANDS = (
                 "-n", "--limit", help="At most N entries.", metavar="N", kind="integer"
             ),
             "since": SINCE,
+            "until": UNTIL,
             "labels": Option(
                 "--label",
                 help="Only entries with this label. Repeatable.",
@@ -249,6 +257,7 @@ COMMANDS = (
         current, blocked.
         """,
         {
+            "uses": USES,
             "as_json": JSON,
         },
     ),
