@@ -95,16 +95,21 @@ class Query:
         self._needle = b""
         if text is not None and not ignore_case:
             self._needle = encode_trusted(text)[1:-1].encode()
-        self._has_slash = "/" in (text or "")
+        # JSON may spell any character as an escape; aivcs does so only where it has to.
+        is_plain = text is not None and text.isascii() and text.isprintable()
+        spellings = [rb"\\u00[2-7]" if is_plain else rb"\\u"]
+        if "/" in (text or ""):
+            spellings.append(rb"\\/")
+        self._other_spelling = re.compile(b"|".join(spellings)).search
         self._kind_needles = [f'"kind":{encode_trusted(kind)}'.encode() for kind in kinds]
 
     def may_match(self, line: bytes) -> bool:
-        """Tells whether the event in a stored line can match."""
+        """Tells whether an event in a stored line, or in several joined ones, can match."""
         if self._kind_needles and not any(needle in line for needle in self._kind_needles):
             return b"\\u" in line
         if not self._needle or self._needle in line:
             return True
-        return b"\\u" in line or (self._has_slash and b"\\/" in line)
+        return self._other_spelling(line) is not None
 
     @property
     def can_skip(self) -> bool:

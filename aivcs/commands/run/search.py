@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.search.query import Passage, Query
 
+_BLOCK = 128 << 10
+"""Bytes of lines that are looked through at once."""
+
 
 class Match(NamedTuple):
     """An event or an annotation that answers a query.
@@ -105,4 +108,17 @@ def _matches(
 
 def _may_match(repo: Repository, name: str, query: Query) -> bool:
     with repo.store.logs.look(name) as view:
-        return view is not None and any(map(query.may_match, view.forth()))
+        return view is not None and any(map(query.may_match, _joined(view.forth())))
+
+
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields several lines as one: to look through them at once costs a fraction."""
+    held: list[bytes] = []
+    size = 0
+    for line in lines:
+        held.append(line)
+        size += len(line)
+        if size >= _BLOCK:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)
