@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head shell-init completion help skill blob spec run release store config'
+        below='init trust status verify gc head shell-init completion help skill mcp blob spec run release store config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -47,6 +47,9 @@ _aivcs_command() {
         ;;
     'aivcs skill')
         options='--install --force -h --help'
+        ;;
+    'aivcs mcp')
+        options='--write -h --help'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'

@@ -206,6 +206,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell function
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print a shell\'s completion of commands, options, and names in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or the list of all commands'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a skill -d 'Print the skill that tells an agent how to record and read runs with aivcs'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a mcp -d 'Serve the store to an agent by the Model Context Protocol, on standard input and output'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a blob -d 'Store and read contents by their SHA-256: prompts, configs, specs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a spec -d 'Describe what an agent is made of, and compare versions'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a run -d 'Record what agents did, and read it back'
@@ -266,6 +267,9 @@ complete -c aivcs -n "__aivcs_at 'aivcs help'" -k -a '(__aivcs_known command)'
 complete -c aivcs -n "__aivcs_at 'aivcs skill'" -l install -x -a '(__aivcs_folders)' -d 'Write it below a folder of skills, as aivcs/SKILL.md, and print its path'
 complete -c aivcs -n "__aivcs_at 'aivcs skill'" -l force -d 'Replace a SKILL.md with another content'
 complete -c aivcs -n "__aivcs_at 'aivcs skill'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs mcp'" -l write -d 'Also offer tools that start, log, end and annotate runs'
+complete -c aivcs -n "__aivcs_at 'aivcs mcp'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each when it is safely on disk'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the content of a blob, after verifying it'

@@ -37,7 +37,7 @@ _OTHERS = {
 }  # fmt: skip
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
-_LEFT_OUT = {"run session", "shell-session", "__complete", "release unblock", "release sign"}
+_LEFT_OUT = {"mcp", "run session", "shell-session", "__complete", "release unblock", "release sign"}
 """Commands that others start, that only work once, or that wait for ssh-keygen."""
 
 

@@ -115,6 +115,8 @@ the whole store, and the shell
                           commands
   skill                   Print the skill that tells an agent how to record and
                           read runs with aivcs
+  mcp                     Serve the store to an agent by the Model Context
+                          Protocol, on standard input and output
 
 options, which stand before the command
   -C DIR                  Run as if started in this folder.
@@ -182,6 +184,10 @@ DESCRIPTION
     aivcs skill
         Print the skill that tells an agent how to record and read runs with
         aivcs.
+
+    aivcs mcp
+        Serve the store to an agent by the Model Context Protocol, on standard
+        input and output.
 
     aivcs blob
         Store and read contents by their SHA-256: prompts, configs, specs.
@@ -862,6 +868,44 @@ EXIT STATUS
 EXAMPLES
     Let Claude Code in this project know of aivcs:
         aivcs skill --install .claude/skills
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'mcp': """\
+aivcs mcp - serve the store to an agent by the Model Context Protocol, on
+standard input and output
+
+SYNOPSIS
+    aivcs mcp [--write]
+
+DESCRIPTION
+    Serve the store to an agent by the Model Context Protocol, on standard
+    input and output.
+
+    The tools list, show, search and compare runs and releases, and change
+    nothing. A client starts it: claude mcp add aivcs -- aivcs mcp. Results are
+    labelled as data.
+
+OPTIONS
+    --write
+        Also offer tools that start, log, end and annotate runs.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Ask which tools there are:
+        echo '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}' | aivcs mcp
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -320,6 +320,13 @@ aivcs run diff --ignore step @ "$last\"""",
             "aivcs run reap --older-than 2d --dry-run",
         ),
     ],
+    "aivcs mcp": [
+        Example(
+            "Ask which tools there are",
+            """\
+echo '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}' | aivcs mcp""",
+        ),
+    ],
     "aivcs skill": [
         Example(
             "Let Claude Code in this project know of aivcs",
