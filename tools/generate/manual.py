@@ -86,6 +86,10 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
         ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
         "Headers of what aivcs run export --to posts: name=value, with commas between.",
     ),
+    (
+        ("CLAUDE_CONFIG_DIR", "CODEX_HOME"),
+        "The folders of Claude Code and Codex, if not ~/.claude and ~/.codex.",
+    ),
     (("TERM",), "If it is dumb, neither colour nor a pager is used."),
     (("AIVCS_DEBUG",), "If it is not empty, an internal error prints where it happened."),
     (
@@ -180,8 +184,14 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs run show": _RUN,
     "aivcs run events": _RUN,
     "aivcs skill": {15: "There is a SKILL.md with another content; nothing was written."},
+    "aivcs run search": {1: "Nothing was found.", 14: "A log is damaged; the rest was searched."},
     "aivcs run annotate": _RUN,
     "aivcs run export": {**_RUN, 14: "A log is damaged; what was printed before is right."},
+    "aivcs run session": {
+        12: "There is no such run, or its original was not kept.",
+        13: "The prefix fits several runs.",
+        15: "Another session is in the place; nothing was written.",
+    },
     "aivcs run digest": {**_RUN, 14: "The log is damaged."},
     "aivcs run verify": _DAMAGED,
     "aivcs release promote": {

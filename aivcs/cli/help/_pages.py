@@ -53,10 +53,14 @@ aivcs run: Record what agents did, and read it back
                           print their ids
   run verify              Check all runs and print the damage found (exit 14),
                           or nothing
+  run search              Search the events and annotations of runs, newest run
+                          first
   run annotate            Add a remark to a run, also to one that has ended,
                           and print its digest
   run export              Print runs in a form that another program reads
   run digest              Print a digest of a run
+  run session             Put an imported session back where its program
+                          resumes it, and print the command
 
 aivcs release: Decide which version of an agent is live, and see its history
   release promote         Make a spec live under a name, and print its digest
@@ -145,6 +149,8 @@ the whole store, and the shell
                           commands
   skill                   Print the skill that tells an agent how to record and
                           read runs with aivcs
+  mcp                     Serve the store to an agent by the Model Context
+                          Protocol, on standard input and output
 
 options, which stand before the command
   -C DIR                  Run as if started in this folder.
@@ -222,6 +228,10 @@ DESCRIPTION
     aivcs skill
         Print the skill that tells an agent how to record and read runs with
         aivcs.
+
+    aivcs mcp
+        Serve the store to an agent by the Model Context Protocol, on standard
+        input and output.
 
     aivcs blob
         Store and read contents by their SHA-256: prompts, configs, specs.
@@ -365,6 +375,9 @@ ENVIRONMENT
     OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS
         Headers of what aivcs run export --to posts: name=value, with commas
         between.
+
+    CLAUDE_CONFIG_DIR, CODEX_HOME
+        The folders of Claude Code and Codex, if not ~/.claude and ~/.codex.
 
     TERM
         If it is dumb, neither colour nor a pager is used.
@@ -1147,6 +1160,44 @@ EXAMPLES
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
+    'mcp': """\
+aivcs mcp - serve the store to an agent by the Model Context Protocol, on
+standard input and output
+
+SYNOPSIS
+    aivcs mcp [--write]
+
+DESCRIPTION
+    Serve the store to an agent by the Model Context Protocol, on standard
+    input and output.
+
+    The tools list, show, search and compare runs and releases, and change
+    nothing. A client starts it: claude mcp add aivcs -- aivcs mcp. Results are
+    labelled as data.
+
+OPTIONS
+    --write
+        Also offer tools that start, log, end and annotate runs.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Ask which tools there are:
+        echo '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}' | aivcs mcp
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
     'blob': """\
 aivcs blob - store and read contents by their SHA-256: prompts, configs, specs
 
@@ -1914,6 +1965,9 @@ DESCRIPTION
     aivcs run verify
         Check all runs and print the damage found (exit 14), or nothing.
 
+    aivcs run search
+        Search the events and annotations of runs, newest run first.
+
     aivcs run annotate
         Add a remark to a run, also to one that has ended, and print its
         digest.
@@ -1923,6 +1977,10 @@ DESCRIPTION
 
     aivcs run digest
         Print a digest of a run.
+
+    aivcs run session
+        Put an imported session back where its program resumes it, and print
+        the command.
 
 OPTIONS
     -h, --help
@@ -2488,7 +2546,8 @@ aivcs run list - list runs, newest first
 SYNOPSIS
     aivcs run list [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [-n N] [--json]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--failed-tool TOOL] [-n N] [--json]
 
 DESCRIPTION
     List runs, newest first.
@@ -2506,11 +2565,21 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
+
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
+    --failed-tool TOOL
+        Only runs in which a call of this tool failed. Repeatable.
 
     -n, --limit N
         At most N runs.
@@ -2733,6 +2802,110 @@ EXAMPLES
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
+    'run search': """\
+aivcs run search - search the events and annotations of runs, newest run first
+
+SYNOPSIS
+    aivcs run search [--regex RE] [-i] [--kind K] [--tool TOOL] [--failed]
+            [--where CONDITION] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--failed-tool TOOL] [-n N] [-l] [--json] [TEXT]
+
+DESCRIPTION
+    Search the events and annotations of runs, newest run first.
+
+    An event must meet everything that is asked; an option given several times,
+    any of its values. TEXT is looked for in the texts of payloads and in the
+    names of their members. Exit code 1 if nothing is found. The columns in a
+    pipe: run, seq (- for an annotation), kind, JSON pointer, passage.
+
+    TEXT
+        A text that a payload holds.
+
+OPTIONS
+    --regex RE
+        Instead of TEXT: a regular expression, as Python has them.
+
+    -i, --ignore-case
+        Ignore upper and lower case.
+
+    --kind K
+        Only events of this kind. Repeatable.
+
+    --tool TOOL
+        Only calls and results of this tool. Repeatable.
+
+    --failed
+        Only what failed.
+
+    --where CONDITION
+        Only payloads for which this holds: a JSON pointer, one of = != < <= >
+        >= ~ (holds the text), and a value, as in '/score < 0.5'. Repeatable:
+        all must hold.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
+
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
+    --failed-tool TOOL
+        Only runs in which a call of this tool failed. Repeatable.
+
+    -n, --limit N
+        At most N matches.
+
+    -l, --runs
+        Print only the ids of the runs.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    1   Nothing was found.
+
+    2   It was called wrongly.
+
+    14  A log is damaged; the rest was searched.
+
+EXAMPLES
+    What failed with a message in the last month:
+        aivcs run search 'No such file' --failed --since 30d || true
+
+    Low scores of one agent:
+        aivcs run search --kind evaluation --where '/score < 0.5' \\
+            --agent reviewer || true
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
     'run annotate': """\
 aivcs run annotate - add a remark to a run, also to one that has ended, and
 print its digest
@@ -2918,6 +3091,62 @@ EXIT STATUS
 EXAMPLES
     Compare what two runs did, byte for byte:
         aivcs run digest @ --replay
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run session': """\
+aivcs run session - put an imported session back where its program resumes it,
+and print the command
+
+SYNOPSIS
+    aivcs run session [--to claude-code|codex|gemini] [--json] RUN
+
+DESCRIPTION
+    Put an imported session back where its program resumes it, and print the
+    command.
+
+    The program looks for it from the working directory. A session whose
+    secrets were masked is put back masked, with a warning.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+OPTIONS
+    --to claude-code|codex|gemini
+        The program. Default: the one that the session is of.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run, or its original was not kept.
+
+    13  The prefix fits several runs.
+
+    15  Another session is in the place; nothing was written.
+
+EXAMPLES
+    Go on with an imported session of Claude Code here:
+        source=$(aivcs blob put events.jsonl)  # what aivcs run import does by itself
+        aivcs run annotate @ import.source format=claude-code masked:=false \\
+            'blob:={"$blob":"'"$source"'"}'
+        aivcs run session @
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -3336,7 +3565,8 @@ SEE ALSO
 aivcs release current - print the digest of the live release of a name
 
 SYNOPSIS
-    aivcs release current [--default TEXT] [--at-home] [--json] NAME
+    aivcs release current [--default TEXT] [--at-home] [--at TIME] [--json]
+            NAME
 
 DESCRIPTION
     Print the digest of the live release of a name.
@@ -3350,6 +3580,9 @@ OPTIONS
 
     --at-home
         Ask the store at which the releases are changed, as release.home says.
+
+    --at TIME
+        Print what was live at a time: 30m, 12h, 2d, 1w ago, or a date.
 
     --json
         Print JSON: one object, or one object per line for a list.
@@ -3383,8 +3616,8 @@ aivcs release history - print every release and rollback of a name with its
 present state, newest first
 
 SYNOPSIS
-    aivcs release history [-n N] [--since TIME] [--label L] [--no-marks]
-            [--json] NAME
+    aivcs release history [-n N] [--since TIME] [--until TIME] [--label L]
+            [--no-marks] [--json] NAME
 
 DESCRIPTION
     Print every release and rollback of a name with its present state, newest
@@ -3405,6 +3638,9 @@ OPTIONS
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
 
     --label L
         Only entries with this label. Repeatable.
@@ -3543,7 +3779,7 @@ SEE ALSO
 aivcs release list - list the live release of each name
 
 SYNOPSIS
-    aivcs release list [--json]
+    aivcs release list [--uses PATH|DIGEST] [--json]
 
 DESCRIPTION
     List the live release of each name.
@@ -3552,6 +3788,10 @@ DESCRIPTION
     current, or current, blocked.
 
 OPTIONS
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
     --json
         Print JSON: one object, or one object per line for a list.
 

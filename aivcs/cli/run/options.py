@@ -14,6 +14,7 @@ from aivcs.cli.parse.shared_options import (
     SINCE,
     SPECS,
 )
+from aivcs.cli.run.filters import FILTERS
 
 AGENT = Option("--agent", help="The agent that runs.", metavar="NAME", required=True, asks="agent")
 SPEC_OPTION = Option(
@@ -337,25 +338,7 @@ COMMANDS = (
         An option given several times selects runs that match any of its values.
         """,
         {
-            "agents": AGENTS,
-            "specs": SPECS,
-            "statuses": Option(
-                "--status",
-                help="Only runs with this status. Repeatable.",
-                choices=("running", "completed", "failed", "cancelled"),
-                any_case=True,
-                many=True,
-            ),
-            "tags": Option(
-                "--tag",
-                help=(
-                    "Only runs with this tag. Repeatable: all keys must match, and of one key "
-                    "any value."
-                ),
-                metavar="K=V",
-                many=True,
-            ),
-            "since": SINCE,
+            **FILTERS,
             "limit": Option("-n", "--limit", help="At most N runs.", metavar="N", kind="integer"),
             "as_json": JSON,
         },
