@@ -33,7 +33,7 @@ _aivcs_command() {
         operands='text'
         ;;
     'aivcs pull')
-        options='--run --agent --spec --status --tag --since -n --limit --all --dry-run --json -h --help'
+        options='--run --agent --spec --status --tag --since -n --limit --all --from-untrusted --dry-run --json -h --help'
         operands='text'
         ;;
     'aivcs clone')
@@ -122,7 +122,7 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs run start')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --github-env --dotenv -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --key --at --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --id-file --best-effort --github-annotations -h --help'
@@ -137,7 +137,7 @@ _aivcs_command() {
         interspersed=''
         ;;
     'aivcs run finish')
-        options='--status --exit-code --if-running --state --state-file --duration-ms --github-annotations -h --help'
+        options='--status --exit-code --if-running --state --state-file --duration-ms --here --github-annotations -h --help'
         operands=':running'
         ;;
     'aivcs run show')
@@ -171,7 +171,7 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary -h --help'
+        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --evidence-where --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary -h --help'
         operands=':agent :spec'
         ;;
     'aivcs release rollback')
@@ -292,6 +292,7 @@ _aivcs_takes() {
     'aivcs pull --tag') takes='text' ;;
     'aivcs pull --since') takes='text' ;;
     'aivcs pull -n' | 'aivcs pull --limit') takes='text' ;;
+    'aivcs pull --from-untrusted') takes='text' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
     'aivcs spec create --tools') takes='folder' ;;
@@ -309,6 +310,8 @@ _aivcs_takes() {
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
     'aivcs run start --owner-pid') takes='text' ;;
+    'aivcs run start --key') takes='text' ;;
+    'aivcs run start --at') takes='text' ;;
     'aivcs run start --dotenv') takes='file' ;;
     'aivcs run exec --agent') takes=':agent' ;;
     'aivcs run exec --spec') takes=':spec' ;;
@@ -343,6 +346,7 @@ _aivcs_takes() {
     'aivcs release promote --by') takes='text' ;;
     'aivcs release promote --expect') takes=':expectation' ;;
     'aivcs release promote --evidence') takes=':run' ;;
+    'aivcs release promote --evidence-where') takes='text' ;;
     'aivcs release promote --signing-key') takes='file' ;;
     'aivcs release rollback --to') takes=':target' ;;
     'aivcs release rollback --reason' | 'aivcs release rollback --notes') takes='text' ;;

@@ -111,15 +111,21 @@ class RunLedger(Protocol):
         metadata: RunMetadata,
         *,
         owner: RunOwner | None = None,
+        run_id: str | None = None,
     ) -> RunId:
-        """Starts a run, `RUNNING`, with a new random id.
+        """Starts a run, `RUNNING`; returns its id.
+
+        Starting it again with the same id, spec and agent changes nothing, so a retry is safe.
 
         Args:
             spec_digest: The spec that runs; the ledger does not check whether it is stored.
             metadata: Agent, commit and tags.
             owner: The process that the run belongs to, to be recorded; or None.
+            run_id: The id; None for a new random one.
 
         Raises:
+            ConflictError: The run exists, with another spec or agent.
+            InvalidNameError: The id breaks the rules for ids.
             SerializationError: The tags are not a JSON value.
         """
         ...

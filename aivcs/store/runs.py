@@ -58,10 +58,11 @@ class LogRunLedger:
         metadata: RunMetadata,
         *,
         owner: "RunOwner | None" = None,
+        run_id: "str | None" = None,
     ) -> RunId:
         """As `RunLedger.create_run`."""
         record = RunRecord(
-            run_id=RunId.random(),
+            run_id=RunId.random() if run_id is None else RunId(run_id),
             spec_digest=ContentDigest(spec_digest),
             metadata=metadata,
             status=RunStatus.RUNNING,
@@ -73,9 +74,12 @@ class LogRunLedger:
         line, _ = rules.encode_header(record)
 
         def begin(view: "LogView | None") -> "Iterable[bytes]":
-            if view is not None:
+            if view is None:
+                return (line,)
+            if run_id is None:
                 raise ConflictError(f"run {record.run_id} exists; is the random source broken?")
-            return (line,)
+            _require_same_start(record, rules.read_record(view.first(), view.last))
+            return ()
 
         self._logs.update(f"run/{record.run_id}", begin)
         return record.run_id
@@ -321,6 +325,18 @@ class _Seen:
                     found = line
                     break
         return None if found is None else rules.read_event(found)
+
+
+def _require_same_start(wanted: RunRecord, found: RunRecord) -> None:
+    """Requires that a run that exists is the one to be started."""
+    if (wanted.spec_digest, wanted.metadata.agent_name) != (
+        found.spec_digest,
+        found.metadata.agent_name,
+    ):
+        raise ConflictError(
+            f"run {found.run_id} was started already, by agent {found.metadata.agent_name} with "
+            f"spec {found.spec_digest.short}; nothing was changed"
+        )
 
 
 def _name(run_id: str) -> str:

@@ -16,6 +16,7 @@ from aivcs.errors import ConflictError, IntegrityError, StorageError
 from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
+from aivcs.repository import UNTRUSTED
 from aivcs.store import adopt as adopting
 from aivcs.sync.blobs import BlobCopier
 from aivcs.sync.homes import mark_copy, unmark_copy
@@ -122,6 +123,7 @@ class RunCopier:
         *,
         progress: Callable[[int], None] = lambda _: None,
         scan: Scan | None = None,
+        untrusted: str | None = None,
         dry_run: bool = False,
     ) -> None:
         """Takes both stores.
@@ -132,15 +134,19 @@ class RunCopier:
             progress: Called with the bytes of blobs and lines as they are read.
             scan: Called with the text of each line to be copied; a `StorageError` that it raises
                 holds the run back. None copies all.
+            untrusted: The label under which the source is known, if nobody vouches for it: its
+                runs are marked so, and it extends no run that is not.
             dry_run: Whether to write nothing.
         """
         self._source = source
         self._target = target
+        self._untrusted = untrusted
         self._progress = progress
         self._scan = scan
         self._dry_run = dry_run
         self.blobs = BlobCopier(source.store, target.store, progress)
         self.copied = self.behind = 0
+        self._has_untrusted = False
 
     def copy(self, runs: Iterable[Candidate], known: Known | None) -> Iterator[Copied]:
         """Copies runs; yields what became of each that is not equal on both sides.
@@ -153,6 +159,8 @@ class RunCopier:
             StorageError: The target failed, and the rest was not copied.
         """
         rest = iter(runs)
+        documents = self._target.store.documents
+        self._has_untrusted = next(documents.names(UNTRUSTED), None) is not None
         with ThreadPoolExecutor(_WORKERS) as pool:
             while batch := list(islice(rest, _BATCH)):
                 looked = list(pool.map(self._look, batch))
@@ -180,6 +188,9 @@ class RunCopier:
                     known.save()
 
     def _settle(self, outcome: Copied, known: Known | None) -> None:
+        if self._has_untrusted and self._untrusted is None and not self._dry_run:
+            # A source that is trusted has the same run, and so vouches for it.
+            self._target.store.documents.drop(f"{UNTRUSTED}{outcome.run_id}")
         if outcome.is_over and known is not None and not self._dry_run:
             known.add(outcome.run_id, outcome.head)
 
@@ -260,6 +271,8 @@ class RunCopier:
             bad = next((d for d in sorted(work.blobs) if d in self.blobs.damaged), None)
             if bad is not None:
                 raise self.blobs.damaged[bad]
+            if self._untrusted is not None:
+                self._mark_untrusted(work)
             if work.action == NEW and not log.is_over:
                 mark_copy(self._source, self._target, run_id)
             self._target.runs.adopt(run_id, log.lines)
@@ -277,6 +290,16 @@ class RunCopier:
             return Copied(run_id, DIVERGED, log.head, error=error)
         except (IntegrityError, ConflictError) as error:
             return Copied(run_id, FAILED, log.head, error=error)
+
+    def _mark_untrusted(self, work: _Work) -> None:
+        run_id = work.log.run_id
+        if work.action == NEW:
+            label = f"{self._untrusted}\n".encode()
+            self._target.store.documents.create(f"{UNTRUSTED}{run_id}", label)
+        elif self._target.untrusted_source(run_id) is None:
+            raise ConflictError(
+                f"run {run_id} is not from an untrusted source, and none extends it"
+            )
 
 
 class _Work(NamedTuple):

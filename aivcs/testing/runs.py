@@ -1073,6 +1073,34 @@ class RunLedgerContract:
             assert list(open_store().list_run_ids(prefix)) == wanted
         assert list(open_store().list_run_ids(runs[0] + "0")) == []
 
+    def test_a_run_with_a_given_id_is_started_once(self, open_store: OpenStore) -> None:
+        assert open_store().create_run(SPEC, META, run_id="my-run.1") == "my-run.1"
+        open_store().append_event("my-run.1", RunEvent("kind"))
+        before = open_store().head("my-run.1")
+        assert open_store().create_run(SPEC, META, run_id="my-run.1") == "my-run.1"
+        open_store().complete_run("my-run.1", DONE)
+        assert open_store().create_run(SPEC, META, run_id="my-run.1") == "my-run.1"
+        assert open_store().head("my-run.1").lines == before.lines + 1
+
+    def test_a_given_id_is_not_that_of_another_run(self, open_store: OpenStore) -> None:
+        open_store().create_run(SPEC, META, run_id="my-run.1")
+        before = open_store().head("my-run.1")
+        for spec, agent in ((OTHER_SPEC, "bot"), (SPEC, "other")):
+            with pytest.raises(ConflictError):
+                open_store().create_run(spec, RunMetadata(agent), run_id="my-run.1")
+        assert open_store().head("my-run.1") == before
+
+    def test_what_cannot_be_an_id_starts_no_run(self, open_store: OpenStore) -> None:
+        for name in NO_RUNS[1:]:
+            with pytest.raises(SerializationError):
+                open_store().create_run(SPEC, META, run_id=name)
+        assert list(open_store().list_run_ids()) == []
+
+    def test_racing_starts_with_one_id_make_one_run(self, open_store: OpenStore) -> None:
+        outcomes = race(8, lambda _: open_store().create_run(SPEC, META, run_id="my-run.1"))
+        assert outcomes.returned == ["my-run.1"] * 8
+        assert open_store().head("my-run.1").lines == 1
+
     # adopting a run from elsewhere
 
     def test_a_run_from_elsewhere_is_here_line_by_line(self, open_store: OpenStore) -> None:

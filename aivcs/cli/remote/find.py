@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 _BUNDLE = "bundle://"
+_MAX_LABEL = 200
 
 
 class Remote(NamedTuple):
@@ -96,3 +97,27 @@ def open_remote(context: Context, remote: Remote) -> tuple[Repository, list[tupl
     if remote.name:
         require_trust(context, remote.url, f"the configuration ({remote.name})", repo)
     return repo, layers
+
+
+def open_untrusted(remote: Remote, label: str, own: Repository) -> Repository:
+    """Opens the bundle of a stranger, within limits.
+
+    Args:
+        remote: The bundle.
+        label: The label of its source.
+        own: The store that is to take it.
+
+    Raises:
+        UsageError: It is not a file, or the label is not one plain line.
+        IntegrityError: It is no bundle.
+        BackendError: It is over a limit.
+    """
+    from aivcs.repository import Repository, load_backend
+
+    if not label.strip() or not label.isprintable() or len(label) > _MAX_LABEL:
+        raise UsageError("the LABEL of --from-untrusted is a line of 200 characters at most")
+    if not remote.is_bundle:
+        raise UsageError(
+            "--from-untrusted takes a bundle's FILE: what a stranger sends stays apart until then"
+        )
+    return Repository(load_backend("bundle").open_untrusted(remote.url, own.store.settings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from aivcs.cli.remote.find import absolute, find_remote, open_remote
+from aivcs.cli.remote.find import absolute, find_remote, open_remote, open_untrusted
 from aivcs.cli.render import output as render
 from aivcs.cli.run.timeline_view import count
 from aivcs.errors import UsageError
@@ -122,6 +122,7 @@ def pull(
     since: str | None,
     limit: int | None,
     everything: bool,
+    untrusted: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -133,7 +134,10 @@ def pull(
     repo = context.repository()
     layers = context.layers
     source = find_remote(context, remote)
-    other, _ = open_remote(context, source)
+    if untrusted is not None:
+        other = open_untrusted(source, untrusted, repo)
+    else:
+        other, _ = open_remote(context, source)
     chosen = selected(context, other, runs, agents, specs, statuses, tags, since, limit)
     with Bar(context, "pulling", lambda: 1) as bar:
         work = Copy(
@@ -145,6 +149,7 @@ def pull(
             remembers=not source.is_bundle,
             dry_run=dry_run,
             progress=bar.advance,
+            untrusted=untrusted,
         )
         code = _print(context, work.copy_runs(), bar, as_json=as_json, dry_run=dry_run)
         if source.name and chosen is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aivcs.cli.remote.find import Remote, open_remote
+from aivcs.cli.remote.find import Remote, find_remote, open_remote
 from aivcs.config.remotes import release_home, remotes
 from aivcs.errors import UsageError
 
@@ -99,3 +99,21 @@ def locate(context: Context, repo: Repository, name: str) -> tuple[Repository, s
 def sent(context: Context, home: HomeStore, runs: Sequence[str]) -> list[str]:
     """Pushes runs to the home; returns their ids."""
     return [home.send_run(context.run_operand(run)) for run in runs]
+
+
+def send_spec_to(context: Context, remote: str, spec: str | None) -> tuple[Repository, str | None]:
+    """Opens a remote and pushes a spec to it, to start a run there; returns both.
+
+    Args:
+        context: The call.
+        remote: As for `find_remote`.
+        spec: As for `Repository.resolve_spec` of this store; None if it is a file.
+    """
+    from aivcs.commands.remote.home import HomeStore
+
+    here = context.repository()
+    there, _ = open_remote(context, find_remote(context, remote))
+    if spec is None:
+        return there, None
+    with there.hold():
+        return there, HomeStore(here, there).send_spec(spec)

@@ -77,6 +77,14 @@ TOP_LEVEL = (
             "remote": REMOTE,
             **SELECTION,
             "everything": EVERYTHING,
+            "untrusted": Option(
+                "--from-untrusted",
+                help=(
+                    "Take runs from a stranger's bundle, such as a fork's: they are marked with "
+                    "this label, and are no evidence for any release."
+                ),
+                metavar="LABEL",
+            ),
             "dry_run": Flag("--dry-run", help="Only print which logs and blobs would be copied."),
             "as_json": JSON,
         },

@@ -58,6 +58,23 @@ COMMANDS = (
                 metavar="PID",
                 kind="integer",
             ),
+            "key": Option(
+                "--key",
+                help=(
+                    "A name of this run: started again with it, the agent's same run is returned."
+                ),
+                metavar="K",
+                asks="",
+            ),
+            "at": Option(
+                "--at",
+                help=(
+                    "Start it in this remote store, so that several machines can log to it. The "
+                    "spec is pushed first."
+                ),
+                metavar="REMOTE",
+                asks="",
+            ),
             "github_env": Flag(
                 "--github-env",
                 help=(
@@ -68,8 +85,8 @@ COMMANDS = (
             "dotenv": Option(
                 "--dotenv",
                 help=(
-                    "Append AIVCS_RUN=ID to a file, for GitLab's artifacts:reports:dotenv; also "
-                    "AIVCS_STORE=PATH if --store or $AIVCS_STORE named the store."
+                    "Append AIVCS_RUN=ID and AIVCS_STORE=PATH to a file, for GitLab's "
+                    "artifacts:reports:dotenv."
                 ),
                 metavar="FILE",
             ),
@@ -225,6 +242,10 @@ COMMANDS = (
                 help="Its duration in milliseconds. Default: the time since its start.",
                 metavar="N",
                 kind="integer",
+            ),
+            "here": Flag(
+                "--here",
+                help="End a copy of a run that will never go on in the store it came from.",
             ),
             "github_annotations": GITHUB_ANNOTATIONS,
         },

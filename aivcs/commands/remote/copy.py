@@ -38,6 +38,7 @@ class Copy:
         dry_run: bool = False,
         progress: Callable[[int], None] = lambda _: None,
         scan: Scan | None = None,
+        untrusted: str | None = None,
     ) -> None:
         """Takes both stores; writes nothing yet.
 
@@ -51,6 +52,7 @@ class Copy:
             dry_run: Whether to write nothing.
             progress: Called with the bytes that were read.
             scan: As for `RunCopier`.
+            untrusted: As for `RunCopier`.
         """
         self._source = source
         self._target = target
@@ -61,7 +63,9 @@ class Copy:
         if remembers:
             self._known = Known(own.store.documents, identify(other.store.documents))
         self._believe = believe
-        self.runs = RunCopier(source, target, progress=progress, scan=scan, dry_run=dry_run)
+        self.runs = RunCopier(
+            source, target, progress=progress, scan=scan, untrusted=untrusted, dry_run=dry_run
+        )
 
     def copy_runs(self) -> Iterator[Copied]:
         """Copies the runs; yields what became of each that is not equal already.
