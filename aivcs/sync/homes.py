@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aivcs.config.remotes import mask_url
 from aivcs.repository import REPLICAS
-from aivcs.store.identity import identify
 
 if TYPE_CHECKING:
     from aivcs.repository import Repository
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def name_store(repo: Repository) -> str:
     """Returns a store's name for messages in other stores: its URL and the start of its id."""
-    return f"{repo.path} (store {identify(repo.store.documents)[:8]})"
+    found = repo.store.documents.read("id")  # a bundle has none
+    known = "" if found is None else f" (store {found[0][:8].decode(errors='replace')})"
+    return f"{mask_url(repo.path)}{known}"
 
 
 def mark_copy(source: Repository, target: Repository, run_id: str) -> None:

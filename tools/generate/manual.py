@@ -71,8 +71,8 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         ("AIVCS_CI_MATRIX",),
-        "In a job of a CI system: its part of a matrix, for the tag ci.matrix. On GitHub, set it "
-        "to ${{ toJSON(matrix) }}.",
+        ("In a job of a CI system: its part of a matrix, for the tag ci.matrix. On GitHub, set it "
+        "to ${{ toJSON(matrix) }}."),
     ),
     (("GITHUB_ENV",), "The file to which --github-env writes."),
     (("GITHUB_STEP_SUMMARY",), "The file to which --github-summary writes."),

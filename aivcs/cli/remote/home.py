@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aivcs.cli.remote.find import Remote, find_remote, open_remote
 from aivcs.config.remotes import release_home, remotes
 from aivcs.errors import UsageError
+from aivcs.model.release import check_release_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,6 +74,7 @@ def locate(context: Context, repo: Repository, name: str) -> tuple[Repository, s
     """Returns the repository and the name of REMOTE:NAME, a copy of a log; says how old it is.
 
     Raises:
+        UsageError: There is no such remote.
         ReleaseNotFoundError: The log was not pulled.
     """
     from datetime import UTC, datetime
@@ -84,12 +86,13 @@ def locate(context: Context, repo: Repository, name: str) -> tuple[Repository, s
 
     remote, _, rest = name.partition(":")
     bare = rest.partition("@")[0]
-    known = PulledLogs(repo.store, remote).find(bare) if remote and bare else None
+    if remote not in remotes(context.layers):
+        raise UsageError(f"{name[:80]!a} is no name, nor REMOTE:NAME: there is no such remote")
+    check_release_name(bare)
+    known = PulledLogs(repo.store, remote).find(bare)
     if known is None:
         raise errors.ReleaseNotFoundError(
-            bare or name,
-            f"no releases of {bare or 'this name'} were pulled from {remote or 'a remote'}; "
-            f"try: aivcs pull {remote}",
+            bare, f"no releases of {bare} were pulled from {remote}; try: aivcs pull {remote}"
         )
     moment = Timestamp.from_datetime(datetime.fromtimestamp(known.at, UTC))
     context.warn(f"{remote}:{bare}: pulled {age(moment)} ago")
