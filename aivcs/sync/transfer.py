@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.sync.known import Known
     from aivcs.sync.plan import Candidate
+    from aivcs.sync.stamps import Settled
 
     Scan = Callable[[str], None]
 
@@ -64,6 +65,9 @@ FAILED = "failed"
 """The action of a run that cannot be copied."""
 
 
+_NOTHING = Head(0, "")
+
+
 class _Log:
     """The log of a run at the source, as far as it was when it was first looked at.
 
@@ -80,26 +84,37 @@ class _Log:
         """
         self._repo = repo
         self.run_id = run_id
-        record, self.head = repo.runs.standing(run_id)
-        self.is_over = record.status.is_terminal
         self._kept: list[bytes] | None = None
+        self.head = _NOTHING
+        if not self._read_whole():
+            record, self.head = repo.runs.standing(run_id)
+            self.is_over = record.status.is_terminal
+
+    def _read_whole(self) -> bool:
+        """Reads a log at once if it is short; tells whether it is, and then has its head."""
+        kept: list[bytes] = []
+        size = 0
+        for line, place in self._repo.store.logs.read(f"run/{self.run_id}"):
+            kept.append(line)
+            size += len(line)
+            if size > _IN_MEMORY_BYTES:
+                return False
+            self.head = Head(place.lines, place.hash)
+        if not kept:
+            raise errors.RunNotFoundError(self.run_id)
+        self._kept = kept
+        self.is_over = kept[-1].startswith(b'{"type":"end"')
+        return True
 
     def lines(self) -> Iterator[bytes]:
         """Yields the lines; those of a short log are kept from the first reading on."""
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[bytes] | None = []
-        size = 0
         for line, place in self._repo.store.logs.read(f"run/{self.run_id}"):
-            if kept is not None:
-                kept.append(line)
-                size += len(line)
-                kept = kept if size <= _IN_MEMORY_BYTES else None
             yield line
             if place.lines >= self.head.lines:
                 break
-        self._kept = kept
 
     def hash_at(self, number: int) -> str:
         """Returns the hash of a line; empty if there is none."""
@@ -148,12 +163,15 @@ class RunCopier:
         self.copied = self.behind = 0
         self._has_untrusted = False
 
-    def copy(self, runs: Iterable[Candidate], known: Known | None) -> Iterator[Copied]:
+    def copy(
+        self, runs: Iterable[Candidate], known: Known | None, settled: Settled | None = None
+    ) -> Iterator[Copied]:
         """Copies runs; yields what became of each that is not equal on both sides.
 
         Args:
             runs: The runs to look at.
             known: Takes the runs that are over and equal on both sides, or None.
+            settled: Takes the runs that are not, or None.
 
         Raises:
             StorageError: The target failed, and the rest was not copied.
@@ -166,6 +184,10 @@ class RunCopier:
                 looked = list(pool.map(self._look, batch))
                 to_copy = [work for work in looked if isinstance(work, _Work)]
                 for outcome in looked:
+                    if settled is not None and not (
+                        isinstance(outcome, Copied) and outcome.action == SAME and outcome.is_over
+                    ):
+                        settled.note_open(outcome.run_id)
                     if isinstance(outcome, Copied):
                         if outcome.action == SAME:
                             self._settle(outcome, known)
@@ -314,3 +336,8 @@ class _Work(NamedTuple):
     log: _Log
     action: str
     blobs: frozenset[ContentDigest]
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self.log.run_id

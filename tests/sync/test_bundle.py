@@ -35,7 +35,7 @@ def repack(source, target, edit):
     """Writes a tar with members as `edit(name, data)` returns them; None leaves one out."""
     with tarfile.open(source) as old, tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as new:
         for member in old:
-            data = old.extractfile(member).read()
+            data = old.extractfile(member).read()  # type: ignore[union-attr]
             changed = edit(member.name, data)
             if changed is not None:
                 info = tarfile.TarInfo(member.name)
@@ -56,7 +56,7 @@ class TestCreate:
         done = full.ok("bundle", "create", "../b.tar")
         assert done.text == full.ok("head").text
         with tarfile.open(tmp_path / "b.tar") as tar:
-            heads = tar.extractfile(".aivcs/heads.json").read()
+            heads = tar.extractfile(".aivcs/heads.json").read()  # type: ignore[union-attr]
         assert hashlib.sha256(heads).hexdigest() == done.text
 
     def test_equal_stores_give_equal_bytes(self, full, bundle, tmp_path):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain as joined
 from typing import TYPE_CHECKING
 
 from aivcs.store.identity import identify
 from aivcs.sync.known import Known
 from aivcs.sync.plan import candidates
 from aivcs.sync.releases import pull_releases
+from aivcs.sync.stamps import Settled
 from aivcs.sync.transfer import RunCopier
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Copy:
         """
         self._source = source
         self._target = target
+        self._own = own
         self._selection = selection
         self._dry_run = dry_run
         other = target if own is source else source
@@ -74,7 +75,18 @@ class Copy:
             StorageError: A store failed, and the rest was not copied.
         """
         known = None if self._dry_run else self._known
-        return self.runs.copy(self._candidates(), known)
+        settled = self._settled()
+        yield from self.runs.copy(self._candidates(settled), known, settled)
+        if settled is not None and not self._dry_run:
+            settled.save()
+
+    def _settled(self) -> Settled | None:
+        """Returns the memory of whole groups; None where not all runs are looked at."""
+        if self._known is None or self._selection is not None:
+            return None
+        direction = "push" if self._own is self._source else "pull"
+        name = self._known.stamps_name(direction)
+        return Settled(self._own.store.documents, name, self._source, self._target)
 
     def pull_releases(self, remote: str, is_home: Callable[[str], bool]) -> Iterator[Copied]:
         """Pulls the release logs of the source; as `aivcs.sync.releases.pull_releases`."""
@@ -88,12 +100,18 @@ class Copy:
             dry_run=self._dry_run,
         )
 
-    def _candidates(self) -> Iterator[Candidate]:
-        ids = sorted(self._selection) if self._selection is not None else _ids(self._source)
-        settled = iter(()) if self._known is None or not self._believe else self._known.ids()
-        return candidates(ids, _ids(self._target), settled)
+    def _candidates(self, settled: Settled | None) -> Iterator[Candidate]:
+        known = None if self._known is None or not self._believe else self._known
+        groups = settled.groups() if settled is not None and known is not None else None
+        wanted = None if groups is None else list(groups)
+        ids = sorted(self._selection) if self._selection is not None else _ids(self._source, wanted)
+        return candidates(
+            ids, _ids(self._target, wanted), iter(()) if known is None else known.ids(wanted)
+        )
 
 
-def _ids(repo: Repository) -> Iterator[str]:
-    names = repo.store.logs.names("run/", strict=False)
-    return (name.removeprefix("run/") for name in joined(names))
+def _ids(repo: Repository, groups: Sequence[str] | None) -> Iterator[str]:
+    """Yields the ids of the runs of a store that begin with one of some texts, in order."""
+    for group in [""] if groups is None else groups:
+        for name in repo.store.logs.names(f"run/{group}", strict=False):
+            yield name.removeprefix("run/")
