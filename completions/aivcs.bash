@@ -29,7 +29,7 @@ _aivcs_command() {
         options='--sign --signing-key --json -h --help'
         ;;
     'aivcs push')
-        options='--run --agent --spec --status --tag --since -n --limit --all --no-scan --dry-run --json -h --help'
+        options='--run --agent --spec --status --tag --since -n --limit --all --no-scan --timeout --or-bundle --dry-run --json -h --help'
         operands='text'
         ;;
     'aivcs pull')
@@ -285,6 +285,8 @@ _aivcs_takes() {
     'aivcs push --tag') takes='text' ;;
     'aivcs push --since') takes='text' ;;
     'aivcs push -n' | 'aivcs push --limit') takes='text' ;;
+    'aivcs push --timeout') takes='text' ;;
+    'aivcs push --or-bundle') takes='file' ;;
     'aivcs pull --run') takes=':run' ;;
     'aivcs pull --agent') takes=':agent' ;;
     'aivcs pull --spec') takes=':spec' ;;

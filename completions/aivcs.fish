@@ -18,6 +18,8 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs push --since' \
         'aivcs push -n' \
         'aivcs push --limit' \
+        'aivcs push --timeout' \
+        'aivcs push --or-bundle' \
         'aivcs pull --run' \
         'aivcs pull --agent' \
         'aivcs pull --spec' \
@@ -253,6 +255,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs push'" -l since -x -d 'Only since 30m, 1
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -s n -l limit -x -d 'At most N runs, the newest'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l all -d 'Compare all runs, also those that are known to be equal on both sides'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l no-scan -d 'Do not look for secrets in the runs'
+complete -c aivcs -n "__aivcs_at 'aivcs push'" -l timeout -x -d 'Give up after this time'
+complete -c aivcs -n "__aivcs_at 'aivcs push'" -l or-bundle -r -F -d 'If the other store is away, or the time is up, write the runs to this file instead, for aivcs pull FILE'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l dry-run -d 'Only print which runs and blobs would be copied'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -s h -l help -d 'Print help'

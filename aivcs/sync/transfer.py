@@ -8,6 +8,7 @@ interrupted, however, leaves beginnings of runs whose blobs are there; the next 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -122,6 +123,18 @@ class _Log:
         return chain.hash_of(line) or ""
 
 
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """Returns a block with threads, which waits for none of them if it is broken off."""
+    pool = ThreadPoolExecutor(_WORKERS)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
 class RunCopier:
     """Copies runs.
 
@@ -179,7 +192,7 @@ class RunCopier:
         rest = iter(runs)
         documents = self._target.store.documents
         self._has_untrusted = next(documents.names(UNTRUSTED), None) is not None
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        with _pool() as pool:
             while batch := list(islice(rest, _BATCH)):
                 looked = list(pool.map(self._look, batch))
                 to_copy = [work for work in looked if isinstance(work, _Work)]

@@ -639,8 +639,8 @@ aivcs push - copy runs, with the blobs they declare, to another store
 SYNOPSIS
     aivcs push [--run RUN] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [-n N] [--all] [--no-scan] [--dry-run] [--json]
-            [REMOTE]
+            [--since TIME] [-n N] [--all] [--no-scan] [--timeout SECONDS]
+            [--or-bundle FILE] [--dry-run] [--json] [REMOTE]
 
 DESCRIPTION
     Copy runs, with the blobs they declare, to another store.
@@ -684,6 +684,13 @@ OPTIONS
 
     --no-scan
         Do not look for secrets in the runs.
+
+    --timeout SECONDS
+        Give up after this time. What was copied until then is there.
+
+    --or-bundle FILE
+        If the other store is away, or the time is up, write the runs to this
+        file instead, for aivcs pull FILE.
 
     --dry-run
         Only print which runs and blobs would be copied.

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 from aivcs.cli.remote.find import absolute, find_remote, open_remote, open_untrusted
 from aivcs.cli.render import output as render
 from aivcs.cli.run.timeline_view import count
-from aivcs.errors import UsageError
+from aivcs.errors import (
+    BackendError,
+    LockTimeoutError,
+    NoRepositoryError,
+    OutcomeUnknownError,
+    UsageError,
+)
 from aivcs.model.run import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aivcs.cli.remote.find import Remote
     from aivcs.cli.render.progress import Bar
     from aivcs.cli.session.context import Context
     from aivcs.commands.remote.copy import Copy
@@ -84,17 +91,69 @@ def push(
     limit: int | None,
     everything: bool,
     no_scan: bool,
+    timeout: float | None,
+    or_bundle: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Prints a line for each run that changed there. 15 or 14 if some were left as they are."""
+    from aivcs.cli.remote.deadline import deadline
+
+    if or_bundle == "":
+        raise UsageError("the FILE of --or-bundle is empty; is a variable unset?")
+    repo = context.repository()
+    to = find_remote(context, remote)
+    chosen = selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
+    try:
+        with deadline(timeout, f"pushing to {to.shown}"):
+            return _push(
+                context, repo, to, chosen,
+                believe=not everything, scans=not no_scan, dry_run=dry_run, as_json=as_json,
+            )  # fmt: skip
+    except _AWAY as error:
+        if or_bundle is None or dry_run:
+            raise
+        context.flush()
+        return _bundle_instead(context, repo, chosen, or_bundle, error, as_json=as_json)
+
+
+def _bundle_instead(
+    context: Context,
+    repo: Repository,
+    chosen: list[RunId] | None,
+    path: str,
+    error: Exception,
+    *,
+    as_json: bool,
+) -> int:
+    """Puts the runs into a file, as the other store is away."""
+    from aivcs.commands.bundle.create import create
+
+    runs = list(repo.runs.list_run_ids()) if chosen is None else chosen
+    written = create(repo, os.path.abspath(path), runs=runs)
+    if as_json:
+        context.write(render.json_line({"bundle": path, "heads": written.heads}))
+    context.flush()
+    context.warn(f"aivcs: warning: not pushed: {error}")
+    context.warn(f"wrote {count(written.logs, 'run')} to {path} instead: aivcs pull {path}")
+    return 0
+
+
+def _push(
+    context: Context,
+    repo: Repository,
+    to: Remote,
+    chosen: list[RunId] | None,
+    *,
+    believe: bool,
+    scans: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     from aivcs.cli.render.progress import Bar
     from aivcs.commands.remote.copy import Copy
     from aivcs.sync.scan import find_secrets
 
-    repo = context.repository()
-    to = find_remote(context, remote)
-    chosen = selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
     other, _ = open_remote(context, to)
     with Bar(context, "pushing", lambda: 1) as bar:
         work = Copy(
@@ -102,10 +161,10 @@ def push(
             other,
             own=repo,
             selection=chosen,
-            believe=not everything,
+            believe=believe,
             dry_run=dry_run,
             progress=bar.advance,
-            scan=None if no_scan else find_secrets,
+            scan=find_secrets if scans else None,
         )
         code = _print(context, work.copy_runs(), bar, as_json=as_json, dry_run=dry_run)
     return _conclude(context, work, "push", f"to {to.shown}", code, as_json, dry_run)
@@ -287,6 +346,8 @@ def _conclude(
     return code
 
 
+_AWAY = (BackendError, LockTimeoutError, NoRepositoryError, OutcomeUnknownError)
+"""Errors that say that the other store cannot be written now."""
 _PAST = {"push": "pushed", "pull": "pulled", "clone": "cloned"}
 _MAX_NAMED = 5
 """Missing blobs that are named, at most."""
