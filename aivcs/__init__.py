@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         RunNotFoundError as RunNotFoundError,
         SerializationError as SerializationError,
         StorageError as StorageError,
+        UnreachableError as UnreachableError,
         UnsupportedFormatError as UnsupportedFormatError,
         UsageError as UsageError,
     )
@@ -78,7 +79,7 @@ __all__ = [
     "ReleaseRecord", "ReleaseRegistry", "ReleaseState", "Repository", "RunEvent", "RunId",
     "RunLedger", "RunMetadata", "RunNotFoundError", "RunOwner", "RunRecord", "RunStatus",
     "RunSummary", "SerializationError", "Settings", "Signature", "StorageError", "Timestamp",
-    "UnsupportedFormatError", "UsageError",
+    "UnreachableError", "UnsupportedFormatError", "UsageError",
 ]  # fmt: skip
 
 _HOMES = {
@@ -89,7 +90,7 @@ _HOMES = {
     "LockTimeoutError NoPreviousReleaseError NoRepositoryError "
     "NotFoundError OutcomeUnknownError PolicyError "
     "ReleaseNotFoundError RunNotFoundError SerializationError "
-    "StorageError UnsupportedFormatError UsageError",
+    "StorageError UnreachableError UnsupportedFormatError UsageError",
     "aivcs.model.digest": "ContentDigest",
     "aivcs.model.record": "Head",
     "aivcs.model.release": "Evidence ReleaseMetadata ReleaseRecord",

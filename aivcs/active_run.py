@@ -1,4 +1,4 @@
-"""The run that this Python process executes."""
+"""What `Repository.start_run` returns: logs events, and ends with its `with` block."""
 
 from aivcs.codec.json import encode
 from aivcs.errors import SerializationError, StorageError

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         PolicyError as PolicyError,
         ReleaseNotFoundError as ReleaseNotFoundError,
         RunNotFoundError as RunNotFoundError,
+        UnreachableError as UnreachableError,
         UnsupportedFormatError as UnsupportedFormatError,
     )
 
@@ -33,8 +34,8 @@ __all__ = [
     "IntegrityError", "InvalidDigestError", "InvalidNameError", "InvalidRunStateError",
     "InvalidSpecError", "LockTimeoutError", "NoPreviousReleaseError", "NoRepositoryError",
     "NotFoundError", "OutcomeUnknownError", "PolicyError", "ReleaseNotFoundError",
-    "RunNotFoundError", "SerializationError", "StorageError", "UnsupportedFormatError",
-    "UsageError",
+    "RunNotFoundError", "SerializationError", "StorageError", "UnreachableError",
+    "UnsupportedFormatError", "UsageError",
 ]  # fmt: skip
 
 
@@ -60,7 +61,14 @@ class UsageError(AivcsError):
 
 
 class StorageError(AivcsError):
-    """Base of every error that a backend raises."""
+    """Base of every error that a backend raises.
+
+    Attributes:
+        is_store_away: Whether the whole store cannot be reached. Code that goes on after an error
+            about one object must not go on then: it would take the rest for damaged.
+    """
+
+    is_store_away = False
 
 
 class NotFoundError(StorageError):

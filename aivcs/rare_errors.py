@@ -4,7 +4,7 @@ The module loads when one of them is first used: creating these classes would co
 time than a read of the store.
 """
 
-from aivcs.errors import AivcsError, ConflictError, StorageError, UsageError
+from aivcs.errors import AivcsError, BackendError, ConflictError, StorageError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,6 +183,24 @@ class LockTimeoutError(StorageError):
             f"another process has held {what} for {seconds:g} s; nothing was done. "
             "Try again, or wait longer with --lock-timeout"
         )
+
+
+class UnreachableError(BackendError):
+    """The store cannot be reached, or it is throttling; nothing was done, and a retry may succeed.
+
+    Attributes:
+        store: The store, in words for people: a URL without a password.
+        reason: Why it cannot be reached.
+        retry_after: Seconds that the store asks to wait for, or 0.
+    """
+
+    is_store_away = True
+
+    def __init__(self, store: str, reason: str, *, retry_after: float = 0.0) -> None:
+        self.store = store
+        self.reason = reason
+        self.retry_after = retry_after
+        super().__init__(f"cannot reach {store}: {reason}; nothing was done. Try again")
 
 
 class UnsupportedFormatError(StorageError):

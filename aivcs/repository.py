@@ -20,7 +20,7 @@ from aivcs.store.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.run import RunId, RunOwner
     from aivcs.policy.enforce import PolicyContext
-    from aivcs.store.contracts import CasStore, ReleaseRegistry, RunLedger
+    from aivcs.store.contracts import AnnotationStore, CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
 
     Configure = Callable[[bytes | None], Settings]
@@ -37,6 +37,7 @@ SCHEMES = {
     "bundle": "aivcs.backends.bundle:BundleBackend",
     "file": "aivcs.backends.fs:FileBackend",
     "memory": "aivcs.backends.memory:MemoryBackend",
+    "s3": "aivcs.backends.s3:S3Backend",
 }
 """The backend of each URL scheme, as module and class; loaded when used."""
 CONFIG = "config.toml"
@@ -79,15 +80,15 @@ class Repository:
         *,
         shared: bool = False,
         private: bool = False,
-        settings: "Settings | None" = None,
+        settings: "Settings | Configure | None" = None,
     ) -> "Repository":
-        """Makes a store in a folder, `FOLDER/.aivcs`; repeating it is harmless.
+        """Makes a store in a folder, `FOLDER/.aivcs`, or at a URL; repeating it is harmless.
 
         Args:
-            folder: The folder that the store belongs to; made if it does not exist.
+            folder: The folder that the store belongs to, made if it does not exist; or the URL.
             shared: Whether the folder's group may write.
             private: Whether only the owner may read and write; otherwise the umask decides.
-            settings: The settings of this opening.
+            settings: The settings of this opening, as for `open`.
 
         Raises:
             UsageError: The folder is inside a store.
@@ -127,12 +128,23 @@ class Repository:
     ) -> "Repository":
         """Opens the store of a folder: its own `.aivcs`, or the nearest one above it.
 
-        It does not check who owns the store; the command line does.
+        It does not check who owns the store; the command line does. A file `.aivcs` that names a
+        store elsewhere is followed if the store is trusted (`aivcs.config.link`).
 
         Raises:
-            NoRepositoryError: There is no store.
+            NoRepositoryError: There is no store, or it is not trusted.
+            ConflictError: A trusted URL leads to another store than before.
         """
-        return cls.open(find_store(start), settings)
+        found = find_store(start)
+        if os.path.isfile(found):
+            from aivcs.config import link, trust
+
+            linked = link.follow(found)
+            repo = cls.open(linked.store, settings)
+            if linked.ids:
+                trust.require_identity(repo.store, linked.ids)
+            return repo
+        return cls.open(found, settings)
 
     @property
     def path(self) -> str:
@@ -174,6 +186,13 @@ class Repository:
         """
         found = self.store.documents.read(f"{REPLICAS}{run_id}")
         return None if found is None else found[0].decode(errors="replace").strip()
+
+    @property
+    def annotations(self) -> "AnnotationStore":
+        """The remarks on runs; `annotate` makes one."""
+        from aivcs.store.annotations import DocumentAnnotations
+
+        return DocumentAnnotations(self.store.documents, max_payload=self.store.settings.max_event)
 
     @property
     def releases(self) -> "ReleaseRegistry":
@@ -230,6 +249,63 @@ class Repository:
                 self.require_spec(digest)
             run_id = self.runs.create_run(digest, metadata, owner=owner)
         return ActiveRun(self.runs, run_id, self.resolve_digest)
+
+    def annotate(
+        self,
+        run: str,
+        kind: str = "note",
+        payload: "Any" = None,
+        *,
+        by: str,
+        text: "str | None" = None,
+        tags: "Mapping[str, Any] | None" = None,
+        sign: bool = False,
+        signing_key: "str | None" = None,
+    ) -> ContentDigest:
+        """Adds a remark to a run, which may have ended; as `aivcs run annotate`.
+
+        Args:
+            run: The run, as for `resolve_run`.
+            kind: What it is, such as `note` or `evaluation`.
+            payload: Any JSON value; other values become JSON as for `ActiveRun.log`.
+            by: Who makes it.
+            text: A remark in words: the member `text` of the payload, which is then an object.
+            tags: Tags that merge into those of the run: the member `tags`.
+            sign: Whether to sign it, by default with the configured key.
+            signing_key: The key to sign with; implies `sign`.
+
+        Returns:
+            The digest that names it.
+
+        Raises:
+            RunNotFoundError: No run has this id.
+            UsageError: There is nothing to say, or a key is missing.
+            SerializationError: The payload is not a JSON value, or too large.
+            BackendError: It could not be stored or signed.
+        """
+        from aivcs.active_run import as_json
+        from aivcs.store.annotations import compose
+
+        run_id = self.runs.get_run(self.resolve_run(run)).run_id
+        signer = None
+        if sign or signing_key is not None:
+            from aivcs.config.keys import file_layers
+            from aivcs.config.signers import signer as find_signer
+
+            own, _ = self.store.documents.read(CONFIG) or (None, "")
+            layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
+            signer = find_signer(layers, os.environ, signing_key)
+        annotation = compose(
+            run_id,
+            kind,
+            as_json(payload),
+            by=by,
+            text=text,
+            tags=as_json(dict(tags or {})),
+            signer=signer,
+        )
+        with self.hold():  # it may refer to blobs
+            return self.annotations.add(annotation)
 
     def promote(
         self,
@@ -347,6 +423,18 @@ class Repository:
             force=force,
             context=self._policy_context(signing_key, sign=sign),
         ).release
+
+    def require_store_of(self, name: str) -> None:
+        """Requires that this store may have releases of a name, as the system's files say.
+
+        Raises:
+            ConflictError: The name belongs to another store (`require_store`).
+            UsageError: A pattern in the system's configuration is not valid.
+        """
+        if self.store.settings.require_store:
+            from aivcs.policy.required_store import require_store
+
+            require_store(self.store, name)
 
     def _policy_context(self, signing_key: "str | None", *, sign: bool) -> "PolicyContext | None":
         """Policies and signers from all configuration files; None if there are none."""
@@ -609,6 +697,7 @@ class Repository:
         remote, mark, rest = name.partition(":")
         if mark and not self._remote:
             return self.pulled_from(remote)._released(rest, selector)
+        self.require_store_of(name)
         if not selector:
             raise UsageError(f"{name}@ is not a release: write {name}@current")
         if selector == "current":
@@ -632,6 +721,8 @@ class Repository:
 def find_store(start: "str | os.PathLike[str]") -> str:
     """Returns the path of the store of a folder: its own, or the nearest one above it.
 
+    It may be that of a link file (`aivcs.config.link`).
+
     Raises:
         NoRepositoryError: There is no store.
     """
@@ -646,8 +737,10 @@ def _split(store: "str | os.PathLike[str]") -> "tuple[str, str]":
     if not mark or scheme == "file":
         return "file", _absolute(rest if mark else text)
     if scheme not in SCHEMES:
+        from aivcs.codec.url import shown
+
         raise UsageError(
-            f"{text}: this version has no backend for {scheme}://; give the path of a folder"
+            f"{shown(text)}: this version has no backend for {scheme}://; give the path of a folder"
         )
     return scheme, text
 
@@ -656,7 +749,9 @@ def load_backend(scheme: str) -> "Any":
     """Returns the backend class of a scheme.
 
     Its class methods `open(url, settings)` and `init(url, shared=…, private=…, settings=…)` return
-    a `Backend`. The settings may be a function of the text of the store's own configuration.
+    a `Backend`. The settings may be a function of the text of the store's own configuration. A
+    backend that has to connect before it can read that text calls the function with None first, for
+    `Settings.remote`, which never depends on the text.
     """
     module, _, name = SCHEMES[scheme].partition(":")
     return getattr(__import__(module, fromlist=[name]), name)
@@ -672,16 +767,29 @@ def _absolute(path: "str | os.PathLike[str]") -> str:
 def stored_settings(store: str) -> "Configure":
     """Returns a function that makes a store's settings from the text of its configuration.
 
+    The system's `require_store` applies as well, and to a store on a network `remote.*` of the
+    user's and the system's files.
+
     Args:
         store: The store's path or URL, for messages.
     """
 
     def configure(text: "bytes | None") -> Settings:
-        if text is None:
-            return Settings()
-        from aivcs.config.keys import parse_config, settings_of
+        from aivcs.config.files import MACHINE, is_absent, system_config_path
 
-        return settings_of([parse_config(text, f"{store}/config.toml")])
+        is_remote = "://" in store
+        if (
+            text is None
+            and not is_remote
+            and is_absent(system_config_path(os.environ))
+            and is_absent(MACHINE)
+        ):
+            return Settings()
+        from aivcs.codec.url import shown
+        from aivcs.config.keys import outside_layers, parse_config, settings_of
+
+        own = [] if text is None else [parse_config(text, f"{shown(store)}/config.toml")]
+        return settings_of([*own, *outside_layers(os.environ, is_remote=is_remote)])
 
     return configure
 

@@ -9,15 +9,19 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init status verify gc head push pull clone shell-init help completion blob spec run release remote bundle config'
+        below='init trust status verify gc head push pull clone shell-init completion help skill blob spec run release store hook remote bundle config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
-        options='--shared --private -h --help'
+        options='--link --shared --private -h --help'
         operands='folder'
         ;;
+    'aivcs trust')
+        options='--id --list --remove --json -h --help'
+        operands='text'
+        ;;
     'aivcs status')
-        options='--json -h --help'
+        options='--openmetrics --json -h --help'
         ;;
     'aivcs verify')
         options='--head --head-signature --repair --json -h --help'
@@ -44,14 +48,17 @@ _aivcs_command() {
         options='-h --help'
         operands='bash|zsh'
         ;;
-    'aivcs help')
-        options='-h --help'
-        operands=':command'
-        repeats=yes
-        ;;
     'aivcs completion')
         options='-h --help'
         operands='bash|zsh|fish'
+        ;;
+    'aivcs help')
+        options='--json -h --help'
+        operands=':command'
+        repeats=yes
+        ;;
+    'aivcs skill')
+        options='--install --force -h --help'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'
@@ -118,14 +125,14 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish show events list stats diff reap verify'
+        below='start exec log finish import show events list stats diff reap verify annotate export digest'
         options='-h --help'
         ;;
     'aivcs run start')
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --key --at --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --no-redact --id-file --best-effort --github-annotations -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --events --no-redact --id-file --best-effort --github-annotations -h --help'
         operands='program'
         repeats=yes
         interspersed=''
@@ -139,6 +146,11 @@ _aivcs_command() {
     'aivcs run finish')
         options='--status --exit-code --if-running --state --state-file --duration-ms --here --github-annotations -h --help'
         operands=':running'
+        ;;
+    'aivcs run import')
+        options='--from --all --agent --spec --seal --no-redact --json -h --help'
+        operands='file'
+        repeats=yes
         ;;
     'aivcs run show')
         options='--json --github-summary -h --help'
@@ -166,8 +178,22 @@ _aivcs_command() {
     'aivcs run verify')
         options='--repair --json -h --help'
         ;;
+    'aivcs run annotate')
+        options='-m --message --tag --by --sign --signing-key -h --help'
+        operands=':run :event text'
+        repeats=yes
+        ;;
+    'aivcs run export')
+        options='--format -o --output --to -h --help'
+        operands=':run'
+        repeats=yes
+        ;;
+    'aivcs run digest')
+        options='--replay -h --help'
+        operands=':run'
+        ;;
     'aivcs release')
-        below='promote rollback block unblock current history show diff list verify sign provenance'
+        below='promote rollback block unblock current history show diff list verify sign provenance wait watch checkout'
         options='-h --help'
         ;;
     'aivcs release promote')
@@ -217,6 +243,54 @@ _aivcs_command() {
         options='--to --builder --json -h --help'
         operands=':release :target'
         ;;
+    'aivcs release wait')
+        options='--to --change --timeout --json -h --help'
+        operands=':release :target'
+        ;;
+    'aivcs release watch')
+        options='--each --once --state --require-signature --no-verify --json -h --help'
+        operands=':release program'
+        repeats=yes
+        interspersed=''
+        ;;
+    'aivcs release checkout')
+        options='--keep --require-signature --no-verify --json -h --help'
+        operands=':release folder'
+        ;;
+    'aivcs store')
+        below='grants check upgrade'
+        options='-h --help'
+        ;;
+    'aivcs store grants')
+        options='--role --name -h --help'
+        ;;
+    'aivcs store check')
+        options='-h --help'
+        ;;
+    'aivcs store upgrade')
+        options='-h --help'
+        ;;
+    'aivcs hook')
+        below='install uninstall status run'
+        options='-h --help'
+        ;;
+    'aivcs hook install')
+        options='--user --project -h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs hook uninstall')
+        options='--user --project -h --help'
+        operands='text'
+        repeats=yes
+        ;;
+    'aivcs hook status')
+        options='--json -h --help'
+        ;;
+    'aivcs hook run')
+        options='-h --help'
+        operands='text'
+        ;;
     'aivcs remote')
         below='add list rm'
         options='-h --help'
@@ -250,15 +324,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers text'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -274,6 +348,8 @@ _aivcs_takes() {
     'aivcs --store') takes='folder' ;;
     'aivcs --lock-timeout') takes='text' ;;
     'aivcs --color') takes='auto|always|never' ;;
+    'aivcs init --link') takes='text' ;;
+    'aivcs trust --id') takes='text' ;;
     'aivcs verify --head') takes=':digest' ;;
     'aivcs verify --head-signature') takes='file' ;;
     'aivcs gc --grace') takes='text' ;;
@@ -295,6 +371,7 @@ _aivcs_takes() {
     'aivcs pull --since') takes='text' ;;
     'aivcs pull -n' | 'aivcs pull --limit') takes='text' ;;
     'aivcs pull --from-untrusted') takes='text' ;;
+    'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
     'aivcs spec create --tools') takes='folder' ;;
@@ -321,6 +398,7 @@ _aivcs_takes() {
     'aivcs run exec --git-sha') takes='text' ;;
     'aivcs run exec --tag') takes='text' ;;
     'aivcs run exec --capture') takes='lines|blobs|none' ;;
+    'aivcs run exec --events') takes='text' ;;
     'aivcs run exec --id-file') takes='file' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;
@@ -331,6 +409,9 @@ _aivcs_takes() {
     'aivcs run finish --state') takes=':digest' ;;
     'aivcs run finish --state-file') takes='file' ;;
     'aivcs run finish --duration-ms') takes='text' ;;
+    'aivcs run import --from') takes='text' ;;
+    'aivcs run import --agent') takes=':agent' ;;
+    'aivcs run import --spec') takes=':spec' ;;
     'aivcs run events --kind') takes=':event' ;;
     'aivcs run list --agent') takes=':agent' ;;
     'aivcs run list --spec') takes=':spec' ;;
@@ -343,6 +424,13 @@ _aivcs_takes() {
     'aivcs run stats --since') takes='text' ;;
     'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
+    'aivcs run annotate -m' | 'aivcs run annotate --message') takes='text' ;;
+    'aivcs run annotate --tag') takes='text' ;;
+    'aivcs run annotate --by') takes='text' ;;
+    'aivcs run annotate --signing-key') takes='file' ;;
+    'aivcs run export --format') takes='jsonl|otlp|atif|markdown|trace|sqlite' ;;
+    'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
+    'aivcs run export --to') takes='text' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes' | 'aivcs release promote --reason') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;
@@ -372,6 +460,12 @@ _aivcs_takes() {
     'aivcs release sign --signing-key') takes='file' ;;
     'aivcs release provenance --to') takes=':target' ;;
     'aivcs release provenance --builder') takes='text' ;;
+    'aivcs release wait --to') takes=':target' ;;
+    'aivcs release wait --timeout') takes='text' ;;
+    'aivcs release watch --state') takes='folder' ;;
+    'aivcs release checkout --keep') takes='text' ;;
+    'aivcs store grants --role') takes='reader|recorder|promoter|eraser|maintainer|owner' ;;
+    'aivcs store grants --name') takes='text' ;;
     'aivcs bundle create --run') takes=':run' ;;
     'aivcs bundle create --agent') takes=':agent' ;;
     'aivcs bundle create --spec') takes=':spec' ;;
@@ -504,7 +598,7 @@ _aivcs() {
         ((i == COMP_CWORD)) && part=$line # without what follows the cursor
         line=${line#"$part"}
         if [[ $part == *[\<\>]* && $part != *[!\<\>\&\|0-9]* ]]; then
-            skips=next # a redirection is no word of the command, nor is the file it names
+            skips=next # a redirection is not a word of the command, nor is the file it names
         elif [[ -n $skips && ($skips == next || -z $gap) ]]; then
             skips='file'
         elif ((i == 0)) || [[ -n $gap || -n $skips ]]; then

@@ -21,17 +21,17 @@ settings.register_profile("aivcs", deadline=None)
 settings.load_profile("aivcs")
 
 QUICK = (
-    "cli/test_blob.py", "cli/test_help.py", "cli/test_mistakes.py", "cli/test_spec.py", "config/",
-    "contract/test_memory.py", "exec/test_exec.py", "exec/test_lines.py", "gates/test_config.py",
-    "gates/test_gates.py", "gates/test_pointer.py", "gates/test_policy.py", "gates/test_proof.py",
-    "gates/test_rules.py", "gates/test_signing.py", "log/", "spec/", "test_aio.py",
-    "test_release_states.py", "test_repository.py", "test_timeline.py",
+    "cli/test_blob.py", "cli/test_help.py", "cli/test_mistakes.py", "cli/test_spec.py", "codec/",
+    "compare/", "config/", "contract/test_memory.py", "exec/test_exec.py", "exec/test_lines.py",
+    "log/", "policy/test_policy.py", "policy/test_promotion.py", "policy/test_proof.py",
+    "policy/test_rules.py", "policy/test_signing.py", "spec/", "test_aio.py",
+    "test_release_states.py", "test_repository.py", "trace/",
 )  # fmt: skip
 """The part that is executed with every Python: something of each layer, in a minute."""
 PROCESS = (
     "acceptance/", "benchmarks/", "ci/", "cli/test_environment.py", "cli/test_output.py",
-    "concurrency/", "crash/", "docs/", "exec/", "faults/", "hostile/", "reap/", "shell/",
-    "test_growth.py", "test_isolation.py", "test_memory.py", "test_startup.py",
+    "concurrency/", "crash/", "deploy/", "docs/", "exec/", "faults/", "hostile/", "reap/", "shell/",
+    "test_growth.py", "test_isolation.py", "test_resident_memory.py", "test_startup.py",
 )  # fmt: skip
 """Where the process itself is tested: how it starts, what it inherits, how it ends, what it takes.
 All else calls the command through `warm`, which is the same from `aivcs.cli.main.run` on."""

@@ -41,7 +41,7 @@ def test_signals_configuration_and_variables_are_undone_and_skipped_tests_are_na
     (tmp_path / "test_probe.py").write_text(PROBE)
     machine = tmp_path / "xdg" / "aivcs" / "config.toml"
     machine.parent.mkdir(parents=True)
-    machine.write_text("this is no TOML")
+    machine.write_text("this is not TOML")
     options = ["-p", "conftest", "-n", "0", "-q", "-c", "/dev/null", "--rootdir", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-c", START, *options, "test_probe.py"],

@@ -30,6 +30,7 @@ CODES: dict[type[Exception], int] = {
     errors.InvalidRunStateError: 15,
     errors.NoPreviousReleaseError: 15,
     errors.BackendError: 16,
+    errors.UnreachableError: 75,
     errors.UnsupportedFormatError: 16,
     OutputError: 16,
     errors.OutcomeUnknownError: 17,
@@ -44,7 +45,7 @@ MEANINGS = {
     1: "the answer is no, and nothing else",
     2: "usage error or invalid input; nothing was changed",
     10: "no repository was found",
-    11: "a lock was not obtained in time",
+    11: "a lock was not obtained, or what was waited for did not come, in time",
     12: "not found",
     13: "ambiguous: a prefix fits several things",
     14: "integrity: stored data is damaged",
@@ -53,6 +54,7 @@ MEANINGS = {
     "could not be printed",
     17: "the outcome is unknown: the system could not confirm that data is durable",
     70: "internal error",
+    75: "the store cannot be reached, or it is throttling; nothing was done: try again",
     130: "interrupted",
     141: "the reader of a pipe went away",
 }
@@ -109,6 +111,10 @@ def print_error(
         usage: A line of usage to print as well.
         hint: A hint, in a line.
     """
+    if "://" in f"{message}{usage}{hint}":
+        from aivcs.codec.url import hide_passwords
+
+        message, usage, hint = map(hide_passwords, (message, usage, hint))
     if context.json:
         import json
 

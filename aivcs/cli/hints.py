@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from aivcs import errors
+from aivcs.codec.url import shown
 from aivcs.repository import MIN_PREFIX
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def _hint(context: Context, error: Exception) -> str:
         found = ""
     else:
         return ""
-    return f"{found} (looked in {repo.path})" if found else f"looked in {repo.path}"
+    place = shown(repo.path)
+    return f"{found} (looked in {place})" if found else f"looked in {place}"
 
 
 def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError) -> str:

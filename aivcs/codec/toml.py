@@ -74,10 +74,9 @@ def parse_simple(data: bytes) -> "dict[str, Any] | None":
                 return None
             table = above[names[-1]] = {}
             continue
-        key, equals, value = text.partition("=")
-        key = key.rstrip(" ")
-        found = _value(value.strip(" ")) if equals else None
-        if found is None or not is_bare(key) or key in table:
+        key, value = _split(text)
+        found = _value(value.strip(" "))
+        if found is None or key is None or key in table:
             return None
         table[key] = found
     return tables
@@ -102,6 +101,18 @@ def _names(text: str) -> "list[str]":
         if text[0] != ".":
             return []
         text = text[1:]
+
+
+def _split(text: str) -> "tuple[str | None, str]":
+    """The key of a setting, bare or in plain quotes, and the text of its value."""
+    if text[0] == '"':
+        key, quote, rest = text[1:].partition('"')
+        rest = rest.lstrip(" ")
+        is_plain = bool(quote) and rest[:1] == "=" and "\\" not in key
+        return key if is_plain else None, rest[1:]
+    key, _, value = text.partition("=")
+    key = key.rstrip(" ")
+    return key if is_bare(key) else None, value
 
 
 def is_bare(key: str) -> bool:

@@ -138,7 +138,9 @@ def _live(repo: "Repository", names: "list[str]") -> "Iterator[tuple[str, Releas
     for name in names:
         try:
             record = repo.releases.current(name)
-        except StorageError:
+        except StorageError as error:
+            if error.is_store_away:
+                return
             continue
         if record is not None:
             yield name, record

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MACHINE = "/etc/aivcs/config.toml"
+"""The configuration file of the machine, which no variable leads away from."""
+
+
 def home(environment: "Mapping[str, str]") -> str:
     """Returns the user's home; empty if neither HOME nor the list of users names it."""
     folder = environment.get("HOME", "")

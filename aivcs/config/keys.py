@@ -11,10 +11,12 @@ import os
 from errno import EINVAL
 from stat import S_ISREG
 
-from aivcs.codec.json import encode_trusted, parse
-from aivcs.codec.toml import TomlError, is_bare, parse_toml
+from aivcs.codec.json import parse
+from aivcs.codec.toml import TomlError, parse_toml
+from aivcs.config import files as config_files
 from aivcs.config.files import is_absent, system_config_path, user_config_path
 from aivcs.errors import BackendError, UsageError
+from aivcs.store.identity import is_store_id
 from aivcs.store.settings import DURABILITIES, Settings
 
 TYPE_CHECKING = False
@@ -53,6 +55,28 @@ KEYS: dict[str, Key] = {
     "exec.redact": Key(
         list, [], "names of variables (* is any text) whose values run exec masks, besides its own"
     ),
+    "remote.timeout": Key(
+        float, 60.0, "seconds of retries before a store cannot be reached (exit 75)", user_only=True
+    ),
+    "remote.tls": Key(
+        str,
+        "verify-full",
+        "the least that a connection must have: verify-full, verify-ca, require, disable",
+        user_only=True,
+    ),
+    "remote.password_command": Key(
+        str,
+        "",
+        "a command that prints the password of the store in AIVCS_REMOTE_URL",
+        user_only=True,
+    ),
+    "import.redact": Key(
+        list,
+        [],
+        "secrets that run import masks, besides its own: NAME=REGULAR EXPRESSION each; a group "
+        "named secret is the part to mask",
+        user_only=True,
+    ),
     "safe.directory": Key(
         list, [], "stores of other users that may be used when found by walking up", user_only=True
     ),
@@ -63,6 +87,11 @@ KEYS: dict[str, Key] = {
         str, "", "the file that says whose signatures count (ssh-keygen(1))", user_only=True
     ),
 }
+TRUST = "trust"
+"""The table of trusted stores: URL or path, and store id. In the user's and the system's files."""
+REQUIRE_STORE = "require_store"
+"""The table of patterns of release names, each with the id of the only store that may have them. In
+the system's files."""
 POLICY = "policy"
 """The table of policies; its value in a `Config` is what the file says, unchecked."""
 MAX_FILE = 1 << 20
@@ -87,23 +116,28 @@ def parse_config(
         warn: Told of each key that means nothing.
 
     Raises:
-        UsageError: It is no TOML, a value is of the wrong type, or a key must not stand there.
+        UsageError: It is not TOML, a value is of the wrong type, or a key must not stand there.
     """
     try:
         tables = parse_toml(text)
     except TomlError as error:
-        raise UsageError(f"{where} is no valid TOML: {error}") from error
+        raise UsageError(f"{where} is not valid TOML: {error}") from error
     values = {}
     if POLICY in tables:
         if whose == USER:
             raise UsageError(f"{where} has a policy: {_NO_OWN_POLICY}")
         values[POLICY] = tables.pop(POLICY)
+    for table, places in ((TRUST, {USER, SYSTEM}), (REQUIRE_STORE, {SYSTEM})):
+        if table in tables:
+            values[table] = _store_ids(table, tables.pop(table), where)
+            if whose not in places:
+                raise UsageError(f"{where} has a table {table}, which {_PLACES[table]}")
     found = _flatten(tables)
     for dotted, value in found:
         key = find_key(dotted)
         if key is None:
             if dotted.partition(".")[0].lower() in _POLICY_AMISS:
-                # Who wrote it means rules to hold, so it is no table of them: nothing is released.
+                # Its author wants rules to hold, and these are not rules: nothing is released.
                 values.setdefault(POLICY, dotted)
             if warn is not None:
                 warn(f"{where} sets {_shown(dotted)}, which means nothing; {_nearest(dotted)}")
@@ -136,14 +170,67 @@ def file_layers(
     """
     path, own = store
     layers = [] if own is None else [(path, parse_config(own, path, warn=warn))]
-    for whose, path in (
-        (USER, user_config_path(environment)),
-        (SYSTEM, system_config_path(environment)),
-    ):
+    for whose, path in own_files(environment):
         text = read_config(path, or_unreachable=whose == USER)
         if text is not None:
             layers.append((path, parse_config(text, path, whose=whose, warn=warn)))
     return layers
+
+
+def own_files(environment: "Mapping[str, str]") -> "list[tuple[str, str]]":
+    """Returns the paths of the user's file and the system's, strongest first, with whose each is.
+
+    Args:
+        environment: The environment variables.
+    """
+    files = [(USER, user_config_path(environment)), (SYSTEM, system_config_path(environment))]
+    if files[-1][1] != config_files.MACHINE:
+        files.append((SYSTEM, config_files.MACHINE))
+    return files
+
+
+def outside_layers(environment: "Mapping[str, str]", *, is_remote: bool) -> "list[Config]":
+    """Returns what files outside a store say of any opening of it, strongest first.
+
+    That is `require_store` of the system's files; and for a store on a network `remote.*` of the
+    user's file and the system's.
+
+    Raises:
+        UsageError: A file says something invalid.
+        BackendError: A file cannot be read.
+    """
+    found: list[Config] = []
+    for whose, path in own_files(environment):
+        if whose == USER and not is_remote:
+            continue
+        text = read_config(path, or_unreachable=whose == USER)
+        if text is not None:
+            values = parse_config(text, path, whose=whose)
+            found.append(
+                {
+                    key: value
+                    for key, value in values.items()
+                    if key == REQUIRE_STORE or (is_remote and key.startswith("remote."))
+                }
+            )
+    return found
+
+
+def _store_ids(table: str, found: object, where: str) -> "dict[str, str]":
+    """The entries of a table whose values are store ids.
+
+    Raises:
+        UsageError: A value is none.
+    """
+    if not isinstance(found, dict):
+        raise UsageError(f"{where}: {table} is not a table; write [{table}]")
+    for name, value in found.items():
+        if not is_store_id(value):
+            raise UsageError(
+                f"{where}: {table}.{name} must be the id of a store, "
+                f"32 hexadecimal digits, not {value!r}"
+            )
+    return found
 
 
 def check_value(dotted: str, value: object, where: str) -> "Any":
@@ -214,7 +301,7 @@ def policy_key(dotted: str) -> "tuple[str, str] | None":
     pattern, dot, rule = rest.rpartition(".")
     if not pattern or not rule:
         raise UsageError(
-            f"{_shown(dotted)} is no rule of a policy: write policy.NAME.RULE, "
+            f"{_shown(dotted)} is not a rule of a policy: write policy.NAME.RULE, "
             "as in policy.prod/*.require_runs"
         )
     return pattern, rule
@@ -304,10 +391,23 @@ def settings_of(layers: "list[Config]") -> Settings:
     merged: "Config" = {}
     for layer in reversed(layers):
         merged.update(layer)
+    remote = None
+    if any(key.startswith("remote.") for key in merged):
+        from aivcs.store.remote import RemoteSettings
+
+        remote = RemoteSettings(
+            timeout=merged.get("remote.timeout", 60.0),
+            tls=merged.get("remote.tls", "verify-full"),
+            password_command=merged.get("remote.password_command", ""),
+        )
     return Settings(
         durability=merged.get("core.durability", "full"),
         lock_timeout=merged.get("core.lock_timeout", 30.0),
         max_event=merged.get("limits.event_bytes", 1 << 20),
+        remote=remote,
+        require_store=tuple(
+            pair for layer in layers for pair in layer.get(REQUIRE_STORE, {}).items()
+        ),
     )
 
 
@@ -320,43 +420,17 @@ def render_config(text: bytes | None, dotted: str, value: object) -> bytes:
     Raises:
         UsageError: The file is not valid TOML.
     """
-    try:
-        tables = parse_toml(text or b"")
-    except TomlError as error:
-        raise UsageError(f"the configuration is no valid TOML: {error}") from error
+    from aivcs.config.editing import render
+
     rule = policy_key(dotted)
-    *path, last = (POLICY, *rule) if rule else key_path(dotted)
-    table = tables
-    for part in path:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise UsageError(f"the configuration has {part} as a value, not as a table; mend it")
-    if value is None:
-        table.pop(last, None)
-    elif isinstance(value, list) and rule is None:
-        before = table.get(last)
-        kept = before if isinstance(before, list) else []
-        table[last] = kept + [item for item in value if item not in kept]
-    else:
-        table[last] = value
-    _drop_empty(tables)
-    if text and b"#" in text:
-        edited = _edited(text, path, last, table.get(last))
-        if _settings_in(edited) == tables:
-            return edited
-    import tomli_w
-
-    return tomli_w.dumps(tables).encode()
+    path = [POLICY, *rule] if rule else list(key_path(dotted))
+    return render(text, path, value, extend=rule is None)
 
 
-def _drop_empty(table: "dict[str, Any]") -> None:
-    for name, content in list(table.items()):
-        if isinstance(content, dict):
-            _drop_empty(content)
-            if not content:
-                del table[name]
-
-
+_PLACES = {
+    TRUST: "stands in your own configuration only: aivcs trust URL",
+    REQUIRE_STORE: f"stands in the system's configuration only: {config_files.MACHINE}",
+}
 _NO_OWN_POLICY = (
     "policies stand in a store's configuration (aivcs config set policy.NAME.RULE …) or in the "
     "system's, not in your own"
@@ -366,78 +440,6 @@ _POLICY_AMISS = frozenset({POLICY, "policies"})
 releases."""
 _PATHS = frozenset({"signing.key", "signing.allowed_signers"})
 _NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
-
-
-def _edited(text: bytes, path: "list[str]", key: str, value: object) -> bytes:
-    """The file with one key changed, added or removed, line by line.
-
-    The result must be checked: a setting of several lines, for example, is not recognised.
-    """
-    old = text.decode().rstrip("\n").split("\n")
-    lines = _without_table(old, header := _header([*path, key]))
-    line = [] if value is None or isinstance(value, dict) else [_setting(key, value)]
-    begin, end = _table_in(lines, _header(path))
-    if begin is None:
-        lines += ["", _header(path), *line] if line else []
-    else:
-        inside = range(begin + 1, end)
-        at = [number for number in inside if lines[number].partition("=")[0].strip() == key]
-        if at and line:
-            line[0] += _comment(lines[at[0]])
-        # A new setting goes after the table's last one, not after the comments of the next table.
-        last = max((n for n in inside if _is_setting(lines[n])), default=begin)
-        lines[at[0] if at else last + 1 : at[0] + 1 if at else last + 1] = line
-    if isinstance(value, dict):
-        lines += ["", header, *(_setting(name, its) for name, its in value.items())]
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _comment(line: str) -> str:
-    """The comment after a setting, with the space before it."""
-    setting, mark, comment = line.partition("#")
-    if not mark or setting.count('"') % 2 or setting.count("'") % 2:  # it may be within a text
-        return ""
-    return f"{setting[len(setting.rstrip()) :]}#{comment}"
-
-
-def _without_table(lines: "list[str]", header: str) -> "list[str]":
-    """The lines without a table and its settings; comments stay."""
-    begin, end = _table_in(lines, header)
-    if begin is None:
-        return lines
-    kept = [line for line in lines[begin + 1 : end] if not _is_setting(line)]
-    return lines[:begin] + kept + lines[end:]
-
-
-def _table_in(lines: "list[str]", header: str) -> "tuple[int | None, int]":
-    """The first line of a table and that of the next one; None if there is no such table."""
-    headers = [number for number, line in enumerate(lines) if line.strip().startswith("[")]
-    plain = {n: {lines[n].strip(), lines[n].partition("#")[0].strip()} for n in headers}
-    begin = next((number for number in headers if header in plain[number]), None)
-    end = next((n for n in headers if begin is not None and n > begin), len(lines))
-    return begin, end
-
-
-def _is_setting(line: str) -> bool:
-    return "=" in line.partition("#")[0]
-
-
-def _header(path: "list[str]") -> str:
-    return f"[{'.'.join(name if is_bare(name) else encode_trusted(name) for name in path)}]"
-
-
-def _setting(key: str, value: object) -> str:
-    return f"{key} = {encode_trusted(value)}"
-
-
-def _settings_in(text: bytes) -> "dict[str, Any] | None":
-    """The tables of a file, without empty ones; None if it is not TOML."""
-    try:
-        tables = parse_toml(text)
-    except TomlError:
-        return None
-    _drop_empty(tables)
-    return tables
 
 
 def _flatten(tables: "dict[str, Any]", prefix: str = "") -> "list[tuple[str, Any]]":

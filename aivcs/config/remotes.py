@@ -16,6 +16,8 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from aivcs.codec.url import shown
+from aivcs.config.trust import refuse_password
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ ORIGIN = "origin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RESERVED = frozenset({HERE, "timeout"})
 """Names that would be taken for something else."""
-_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 def check_remote_name(name: str) -> str:
@@ -59,17 +60,13 @@ def check_url(url: str) -> str:
     """
     if not url:
         raise UsageError("the URL of the remote is empty; is a variable unset?")
-    if _PASSWORD.search(url):
-        raise UsageError(
-            "the URL has a password, which would be stored for everybody to read; keep it where "
-            "the server's own clients look for it, and leave it out"
-        )
+    refuse_password(url, "the configuration")
     return url
 
 
 def mask_url(url: str) -> str:
     """Returns a URL for messages, without a password."""
-    return _PASSWORD.sub("://***@", url)
+    return shown(url)
 
 
 def remotes(layers: Layers) -> dict[str, str]:

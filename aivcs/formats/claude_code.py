@@ -127,6 +127,11 @@ class ClaudeCode(Reader):
         self._answers: dict[str, _Answer] = {}  # by chain
         self._counted: dict[str, None] = {}  # answers whose usage was given
 
+    @property
+    def held(self) -> int:
+        """Records that wait for one that names the session."""
+        return len(self._held)
+
     def decoder(self) -> Decoder:
         """Returns what reads lines, or the array of an execution file."""
         return LinesOrDocuments(only_arrays=True)
@@ -428,7 +433,7 @@ class ClaudeCode(Reader):
         )
         self.emit(self._session, TURN_FINISHED, payload, at)
         self.conclude(
-            self._session, status, complaint if failed else reason,
+            self._session, status, complaint if failed else reason, is_over=True,
             duration_ms=None if duration is None else round(duration), cost_usd=cost,
         )  # fmt: skip
 
@@ -568,5 +573,5 @@ def _is_record(value: dict[str, Any]) -> bool:
 
 
 CLAUDE_CODE = Format(
-    "claude-code", "sessions and streams of Claude Code", _detect, ClaudeCode, hint_of
+    "claude-code", "sessions and streams of Claude Code", _detect, ClaudeCode, hint_of, grows=True
 )

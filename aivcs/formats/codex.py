@@ -589,5 +589,5 @@ def _detect_exec(head: Head) -> bool:
     )
 
 
-CODEX = Format("codex", "rollouts of Codex", _detect, Codex, hint_of)
+CODEX = Format("codex", "rollouts of Codex", _detect, Codex, hint_of, grows=True)
 CODEX_EXEC = Format("codex-exec", "lines of codex exec --json", _detect_exec, CodexExec)

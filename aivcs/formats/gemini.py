@@ -85,6 +85,11 @@ class GeminiCli(Reader):
         self._held: list[Record] = []
         self._told: dict[str, _Told] = {}
 
+    @property
+    def held(self) -> int:
+        """Records that wait for one that names the session."""
+        return len(self._held)
+
     def decoder(self) -> Decoder:
         """Returns what reads lines, or the messages of one object."""
         return LinesOrDocuments({"messages"})
@@ -429,7 +434,9 @@ def _detect_stream(head: Head) -> bool:
     return first.get("type") == "init" and {"session_id", "model", "timestamp"} <= first.keys()
 
 
-GEMINI_CLI = Format("gemini-cli", "session files of Gemini CLI", _detect, GeminiCli, hint_of)
+GEMINI_CLI = Format(
+    "gemini-cli", "session files of Gemini CLI", _detect, GeminiCli, hint_of, grows=True
+)
 GEMINI_STREAM = Format(
     "gemini-stream", "lines of gemini --output-format stream-json", _detect_stream, GeminiStream
 )

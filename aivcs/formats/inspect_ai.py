@@ -74,6 +74,11 @@ class InspectAi(Reader):
         self._attachments: dict[str, Any] = {}
         self._scorers: list[str] = []  # of the sample, whose scores are still to come
 
+    @property
+    def held(self) -> int:
+        """Records that wait for one that names the session."""
+        return len(self._held)
+
     def decoder(self) -> Decoder:
         """Returns what reads each sample, and each other member, as a record."""
         return Documents({"samples"})

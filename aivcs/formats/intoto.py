@@ -102,7 +102,7 @@ def _byproduct(run_id: str, head: Head) -> dict[str, Any]:
 def parts_of(spec: bytes) -> list[dict[str, Any]]:
     """Returns what a spec is made of: its members `*_digest`, and the commit in `git_sha`.
 
-    A spec of another form has no parts that are known; members of another type are no parts.
+    A spec of another form has no parts that are known; members of another type are not parts.
     """
     try:
         value = parse(spec.decode())

@@ -103,7 +103,7 @@ def make_rule(name: str, pattern: str) -> Rule:
         pattern: A regular expression; a group `secret` is the part that is masked.
 
     Raises:
-        UsageError: It is no regular expression, or matches an empty text.
+        UsageError: It is not a regular expression, or matches an empty text.
     """
     try:
         compiled = re.compile(pattern)
@@ -112,6 +112,50 @@ def make_rule(name: str, pattern: str) -> Rule:
     if compiled.match(""):
         raise UsageError(f"the pattern of {name} matches an empty text, so it would be everywhere")
     return Rule(name, compiled)
+
+
+_MASK = re.compile(r"\*\*\*[^*\n]{1,200}\*\*\*")
+
+
+def is_same_masked(one: Any, other: Any) -> bool:
+    """Tells whether two JSON values are the same but for what was masked in either of them.
+
+    Which values are known as secrets depends on the environment, so a source that is imported twice
+    may be masked in two ways. Texts count as the same if they agree before the first mask in either
+    and after the last one.
+    """
+    if isinstance(one, str):
+        return isinstance(other, str) and (one == other or _agree(one, other))
+    if isinstance(one, dict):
+        if not isinstance(other, dict) or len(one) != len(other):
+            return False
+        pairs = zip(one.items(), other.items(), strict=True)
+        return all(
+            (name == its or _agree(name, its)) and is_same_masked(value, its_value)
+            for (name, value), (its, its_value) in pairs
+        )
+    if isinstance(one, list):
+        if not isinstance(other, list) or len(one) != len(other):
+            return False
+        return all(map(is_same_masked, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Tells whether two texts of which at least one is masked agree around the masks."""
+    masks = [list(_MASK.finditer(text)) for text in (one, other)]
+    if not any(masks):
+        return False
+    before = min(found[0].start() for found in masks if found)
+    after = min(
+        len(text) - found[-1].end()
+        for text, found in zip((one, other), masks, strict=True)
+        if found
+    )
+    end = -after if after else None
+    return one[:before] == other[:before] and (
+        end is None or (one[end:] == other[end:] and len(one) >= after <= len(other))
+    )
 
 
 class Masker:

@@ -62,6 +62,11 @@ class MiniSweAgent(Reader):
         self._held: list[Record] = []
         self._is_called = False  # by text: a command waits for its output
 
+    @property
+    def held(self) -> int:
+        """Records that wait for one that names the session."""
+        return len(self._held)
+
     def decoder(self) -> Decoder:
         """Returns what reads each message, and each other member, as a record."""
         return Documents({"messages"})
@@ -87,7 +92,7 @@ class MiniSweAgent(Reader):
     def _begin(self) -> None:
         config = as_dict(self._info.get("config"))
         held, self._held = self._held, []
-        # What came before the end is known only once the run is over, and so is no part of the id.
+        # What came before the end is known only once the run is over, and so is not part of the id.
         first = repr([r.value for r in held if r.name != "info"]).encode("utf-8", "replace")
         name = self.hint.session or f"mini-swe-agent-{sha256(first).hexdigest()[:16]}"
         model = as_dict(config.get("model"))

@@ -140,6 +140,7 @@ class Outcome(NamedTuple):
         figures: `model_calls`, `tool_calls`, `tool_failures`, `input_tokens`,
             `cached_input_tokens`, `output_tokens`, `reasoning_tokens`, `cost_usd`.
         unknown: How many events there are of each kind that the format's reader does not know.
+        is_over: Whether the source says that nothing more will happen in the session.
     """
 
     session: Session
@@ -150,6 +151,7 @@ class Outcome(NamedTuple):
     events: int
     figures: dict[str, int | float]
     unknown: dict[str, int]
+    is_over: bool = False
 
 
 Item = Session | SessionEvent | Outcome
@@ -202,6 +204,7 @@ class _State:
         self.status: str | None = None
         self.reason: str | None = None
         self.duration_ms: int | None = None
+        self.is_over = False
         self.figures: dict[str, int | float] = {}
         self.said: dict[str, int | float] = {}
         self.unknown: dict[str, int] = {}
@@ -250,6 +253,11 @@ class Reader:
     def pending(self) -> int:
         """Bytes at the end that are not read yet, because their record is not complete."""
         return self._decoder.pending
+
+    @property
+    def held(self) -> int:
+        """Records that wait, and are told only when more comes or the source is final."""
+        return 0
 
     def feed(self, data: bytes) -> list[Item]:
         """Takes the bytes that come next; returns what they tell.
@@ -437,7 +445,13 @@ class Reader:
         self.emit(session, TOOL_FAILED if failed else TOOL_RETURNED, payload, at)
 
     def conclude(
-        self, session: str, status: str | None, reason: str | None = None, **more: Any
+        self,
+        session: str,
+        status: str | None,
+        reason: str | None = None,
+        *,
+        is_over: bool = False,
+        **more: Any,
     ) -> None:
         """Says how a session went; the last word counts.
 
@@ -445,10 +459,11 @@ class Reader:
             session: Its id.
             status: As in `Outcome`.
             reason: Why.
+            is_over: As in `Outcome`.
             more: `duration_ms`, and figures that the source gives for all of the session.
         """
         state = self._states[session]
-        state.status, state.reason = status, reason
+        state.status, state.reason, state.is_over = status, reason, is_over
         duration = more.pop("duration_ms", None)
         state.duration_ms = duration if duration is not None else state.duration_ms
         self.tell_figures(session, **more)
@@ -469,6 +484,10 @@ class Reader:
         """Tells whether a call of a tool waits for its result."""
         return call_id in self._states[session].calls
 
+    def header(self, session: str) -> Session:
+        """Returns the header of a session, with all that is known by now."""
+        return self._states[session].header
+
     def sessions(self) -> Iterator[str]:
         """Yields the ids of the sessions that were opened."""
         yield from self._states
@@ -488,6 +507,7 @@ class Reader:
             state.events,
             state.figures | state.said,
             dict(state.unknown),
+            state.is_over,
         )
 
 

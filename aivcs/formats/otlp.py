@@ -9,7 +9,7 @@ spans); and the log records of Claude Code, Codex and Gemini CLI.
   a trace for each call of the model.
 - A span comes when it ends, so children come before their parents. Spans of a trace whose
   conversation is not known wait for one that knows it, or for the root, `MAX_HELD` at most.
-- A model is told the whole conversation each time; a message that was told before is no event.
+- A model is told the whole conversation each time; a message that was told before is not an event.
 - A call of a tool that a model's answer names has its event there; the tool's own span gives the
   result, and the call too if no answer named it.
 - Numbers come as numbers from JavaScript and as texts from others; a program may say
@@ -132,6 +132,11 @@ class Otlp(Reader):
         self._last = ""  # the session of the last event
         self._made = ""
         self._record = Record(0, "", None)
+
+    @property
+    def held(self) -> int:
+        """Spans that wait for the conversation of their trace, and records of no session."""
+        return len(self._held) + len(self._strays)
 
     def decoder(self) -> Decoder:
         """Returns what reads lines, or one value over several of them."""
@@ -316,7 +321,9 @@ class Otlp(Reader):
             call_id = self._waiting_for(session, name)
         if not self.waits(session, call_id):
             self.tell_call(session, name or span.name, call_id, parsed(arguments), span.begin)
-        exit_code = _exit_code(output)
+        exit_code = as_int(attributes.get("process.exit.code"))
+        if exit_code is None:
+            exit_code = _exit_code(output)
         if exit_code is None:
             response = as_dict(answer.get("response"))
             exit_code = as_int(as_dict(response.get("data")).get("exitCode"))
@@ -826,4 +833,4 @@ def _detect(head: Head) -> bool:
     return any("resourceSpans" in value or "resourceLogs" in value for value in head.records)
 
 
-OTLP = Format("otlp", "OTLP/JSON, spans and log records", _detect, Otlp)
+OTLP = Format("otlp", "OTLP/JSON, spans and log records", _detect, Otlp, grows=True)

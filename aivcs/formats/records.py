@@ -77,7 +77,7 @@ class Decoder(Protocol):
 
 
 class Lines:
-    """Decodes JSON Lines. Blank lines are no records."""
+    """Decodes JSON Lines. Blank lines are not records."""
 
     def __init__(self) -> None:
         """Begins before the first line."""

@@ -70,6 +70,8 @@ class Format(NamedTuple):
         detect: Tells whether a source that begins like this has the format.
         reader: Makes a reader.
         hint: Returns what the path of a source says of its session.
+        grows: Whether a program goes on writing to such a source: then its end is not taken for
+            the end of a session unless it says so.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Format(NamedTuple):
     detect: Callable[[Head], bool]
     reader: Callable[[Hint], Reader]
     hint: Callable[[str], Hint] = lambda _: Hint()
+    grows: bool = False
 
 
 def formats() -> dict[str, Format]:

@@ -5,6 +5,9 @@ always give the same bytes:
 
     {"type":"heads","format":1,"logs":[{"log":"release/bot","lines":2,"hash":"…"},…]}
 
+After the logs, a store with annotations has `"records":["notes/ab/<run id>/<digest>",…]`, the names
+of their documents in order; each name holds the digest of the whole.
+
 Logs are named as in the contracts, `run/<id>` and `release/<name>`, whatever the backend. A store
 agrees with a manifest if each log named there has that hash at that line: the chain then proves all
 lines before it, and later lines were appended since.
@@ -13,7 +16,7 @@ lines before it, and later lines were appended since.
 import re
 
 from aivcs.codec.json import encode, parse
-from aivcs.errors import SerializationError, UnsupportedFormatError
+from aivcs.errors import IntegrityError, SerializationError, UnsupportedFormatError
 from aivcs.model.digest import is_hex
 from aivcs.model.record import Head
 from aivcs.model.release import check_release_name
@@ -31,6 +34,9 @@ _BEGIN = re.compile(re.escape(BEGINNING))
 _ENTRY = re.compile(
     rb'\{"log":"([A-Za-z0-9._/-]+)","lines":([1-9][0-9]{0,17}),"hash":"([0-9a-f]{64})"\}([,\]])'
 )
+_RECORDS = re.compile(rb',"records":\[')
+_RECORD = re.compile(rb'"([A-Za-z0-9._/-]+)"([,\]])')
+_END = re.compile(rb"(?!)")
 _LINES_LIMIT = 1 << 63
 """Number of lines that no log reaches."""
 _MAX_ENTRY_BYTES = 4096
@@ -42,17 +48,27 @@ def manifest(heads: "Iterable[tuple[str, Head]]") -> bytes:
     return b"".join(pieces(sorted(heads)))
 
 
-def pieces(heads: "Iterable[tuple[str, Head]]") -> "Iterator[bytes]":
-    """Yields the manifest of logs, given in the order of their names, piece by piece."""
+def pieces(heads: "Iterable[tuple[str, Head]]", records: "Iterable[str]" = ()) -> "Iterator[bytes]":
+    """Yields a manifest piece by piece.
+
+    Args:
+        heads: The logs, in the order of their names.
+        records: The names of the documents of annotations, in order.
+    """
     before = encode({"type": TYPE, "format": FORMAT, "logs": []})[:-2]
     for name, head in heads:
         yield f"{before}{encode({'log': name, 'lines': head.lines, 'hash': head.hash})}".encode()
         before = ","
-    yield f"{'' if before == ',' else before}]}}".encode()
+    yield f"{'' if before == ',' else before}]".encode()
+    before = ',"records":['
+    for name in records:
+        yield f"{before}{encode(name)}".encode()
+        before = ","
+    yield b"]}" if before == "," else b"}"
 
 
-def heads_in(data: bytes) -> "list[tuple[str, Head]]":
-    """Returns the names and heads of a manifest.
+def heads_in(data: bytes) -> "list[tuple[str, Head | None]]":
+    """Returns the names and heads of a manifest, then the names of its records with None.
 
     Raises:
         SerializationError: The bytes are not a manifest.
@@ -72,11 +88,17 @@ def heads_in(data: bytes) -> "list[tuple[str, Head]]":
     logs = value.get("logs")
     if not isinstance(logs, list):
         raise SerializationError("it has no list of logs")
-    return [_head(entry) for entry in logs]
+    records = value.get("records", [])
+    if not isinstance(records, list):
+        raise SerializationError("its records are no list")
+    found: list[tuple[str, Head | None]] = [_head(entry) for entry in logs]
+    return found + [(_record(name), None) for name in records]
 
 
-def heads_in_pieces(data: "Iterable[bytes]") -> "Iterator[tuple[str, Head]]":
+def heads_in_pieces(data: "Iterable[bytes]") -> "Iterator[tuple[str, Head | None]]":
     """Yields the names and heads of a manifest given piece by piece, in its order.
+
+    After them come the names of its records, with None.
 
     The bytes must be exactly as `pieces` writes them; `heads_in` accepts any JSON, as a whole.
 
@@ -84,19 +106,23 @@ def heads_in_pieces(data: "Iterable[bytes]") -> "Iterator[tuple[str, Head]]":
         SerializationError: They are not; then everything yielded before is invalid, too.
     """
     rest, at, form = b"", 0, _BEGIN
-    is_over = False
     for piece in data:
         rest, at = rest[at:] + piece, 0
-        while not is_over and (found := form.match(rest, at)):
-            at, form = found.end(), _ENTRY
-            if found.lastindex:
+        while found := form.match(rest, at):
+            at = found.end()
+            if form is _ENTRY:
                 name = found[1].decode()
                 check_log_name(name)
                 yield name, Head(int(found[2]), found[3].decode())
-                is_over = found[4] == b"]"
-        if len(rest) - at > _MAX_ENTRY_BYTES or (is_over and not b"}".startswith(rest[at:])):
+                form = _RECORDS if found[4] == b"]" else _ENTRY
+            elif form is _RECORD:
+                yield _record(found[1].decode()), None
+                form = _END if found[2] == b"]" else _RECORD
+            else:
+                form = _ENTRY if form is _BEGIN else _RECORD
+        if len(rest) - at > _MAX_ENTRY_BYTES:
             break
-    if not is_over or rest[at:] != b"}":
+    if form not in {_RECORDS, _END} or rest[at:] != b"}":
         raise SerializationError("it is not written as aivcs writes it")
 
 
@@ -114,6 +140,23 @@ def _head(entry: object) -> "tuple[str, Head]":
             check_log_name(name)
             return name, Head(lines, link)
     raise SerializationError("one of its logs lacks a name, a number of lines or a hash")
+
+
+def _record(name: object) -> str:
+    """The name of the document of a record.
+
+    Raises:
+        SerializationError: It is none.
+    """
+    from aivcs.log.annotation import split_name
+
+    if isinstance(name, str):
+        try:
+            split_name(name)
+            return name
+        except IntegrityError:
+            pass
+    raise SerializationError(f"{name!a:.80} is not a record: write notes/AB/RUN/DIGEST")
 
 
 def check_log_name(name: str) -> None:

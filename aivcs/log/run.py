@@ -248,13 +248,25 @@ def too_large(size: int, limit: int, *, is_whole: bool = True) -> SerializationE
 
 
 def encode_end(
-    status: RunStatus, summary: RunSummary, state: RunState, created_at: Timestamp, head: str
+    status: RunStatus,
+    summary: RunSummary,
+    state: RunState,
+    created_at: Timestamp,
+    head: str,
+    completed_at: "Timestamp | None" = None,
 ) -> "tuple[bytes, str]":
     """Returns the last line of a run's log, and its hash.
 
     A `total_events` or `duration_ms` of None in the summary is filled in.
+
+    Raises:
+        SerializationError: A time of completion was given that is before that of creation.
     """
-    completed_at = Timestamp.now()
+    if completed_at is not None and completed_at < created_at:
+        raise SerializationError(
+            f"the run started at {created_at}; it cannot have ended before, at {completed_at}"
+        )
+    completed_at = completed_at or Timestamp.now()
     total = state.count if summary.total_events is None else summary.total_events
     duration = summary.duration_ms
     if duration is None:

@@ -141,12 +141,12 @@ class Links:
                 continue
             actual = chain.expected_hash(text, before[0])
             if not self._broken:
-                bears = "no hash at its end" if link is None else f"the hash {link}"
+                stated = "no hash" if link is None else f"the hash {link[:12]}"
                 self._first = Problem(
                     DAMAGE,
                     self.count,
-                    f"the chain breaks: the line bears {bears}, but its content and the line "
-                    f"before it give {actual}",
+                    f"the chain breaks: the line has {stated}, but its content and the line "
+                    f"before it give {actual[:12]}",
                     _RESTORE,
                 )
             self._broken += 1

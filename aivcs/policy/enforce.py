@@ -1,4 +1,4 @@
-"""Promotion and rollback under policies: view, plan, judge, sign, append.
+"""The one way to promote or roll back, with or without a policy: view, plan, judge, sign, append.
 
     with releases.view(name) as view:            # head, live, blocks: one read
         change = plan_promotion(view, spec, …)   # pure
@@ -133,10 +133,11 @@ def promote(
         InvalidRunStateError: An evidence run has not ended.
         PolicyError: A rule is not met.
         ConflictError: The expected release is not live, the spec is blocked, the label is another
-            spec's, or the log kept growing.
+            spec's, the log kept growing, or the name belongs to another store.
         BackendError: No signature could be made.
     """
     check_release_name(name)
+    repo.require_store_of(name)
     if force and not (notes or "").strip():
         raise UsageError("--force needs --notes, which are recorded")
     metadata = ReleaseMetadata(by, version_label=label, notes=notes)
@@ -198,11 +199,12 @@ def rollback(
         NotFoundError: The spec, or a part of it, is not in the store.
         IntegrityError: The spec, or a part of it, is damaged.
         PolicyError: A rule is not met.
-        ConflictError: The expected release is not live, the target is blocked, or the log kept
-            growing.
+        ConflictError: The expected release is not live, the target is blocked, the log kept
+            growing, or the name belongs to another store.
         BackendError: No signature could be made.
     """
     check_release_name(name)
+    repo.require_store_of(name)
     if (block or force) and not (reason or "").strip():
         raise UsageError(f"{'--block' if block else '--force'} needs a --reason, which is recorded")
     metadata = ReleaseMetadata(by, notes=reason)
@@ -306,7 +308,7 @@ def _evidence(
                 run_id,
                 record.status,
                 "over",
-                f"run {run_id} is still running, so it is no evidence yet; "
+                f"run {run_id} is still running, so it is not evidence yet; "
                 f"end it with: aivcs run finish {run_id}",
             )
         found[run_id] = Evidence(run_id, head)

@@ -1,4 +1,4 @@
-"""Policies: which rules hold for a name, from tables of rules; and their verdict. No I/O.
+"""Selects the rules that hold for a name, from the tables of all policies. No I/O.
 
 A policy is a table of rules for all names that a pattern fits:
 
@@ -9,7 +9,7 @@ A policy is a table of rules for all names that a pattern fits:
 
 In a pattern, `*` stands for any characters ("/" too) and `?` for one. Where several patterns fit a
 name, each rule is taken from the one that is most specific among those that have it: the one with
-the most characters that are no wildcards. So the order in the file never matters, a narrower table
+the most characters that are not wildcards. So the order in the file never matters, a narrower table
 adds to a wider one, and an exception has to be written down (`require_runs = 0`). Two patterns that
 are equally specific and say different things are refused. A rule of the system's file holds,
 whatever a store's says.
@@ -134,7 +134,7 @@ def _most_specific(stated: list[tuple[int, str, Any]], what: str) -> Any:
     for _, other, its in others:
         if not is_same_json(value, its):
             raise UsageError(
-                f"{what} stands under {pattern!a} and {other!a}, which are equally specific; "
+                f"{what} is set under {pattern!a} and {other!a}, which are equally specific; "
                 "make one of them longer, or both say the same"
             )
     return value
@@ -147,15 +147,15 @@ def check_patterns(patterns: object, place: str) -> list[tuple[str, dict[str, An
         UsageError: Something is not understood; names the file and the key.
     """
     if isinstance(patterns, str):  # what stands in its stead
-        raise UsageError(f'{place}: {patterns[:80]!a} is no rule; write [policy."NAME"]')
+        raise UsageError(f'{place}: {patterns[:80]!a} is not a rule; write [policy."NAME"]')
     if not isinstance(patterns, dict):
-        raise UsageError(f'{place}: policy is no table; write [policy."NAME"]')
+        raise UsageError(f'{place}: policy is not a table; write [policy."NAME"]')
     checked = []
     for pattern, rules in patterns.items():
         where = f"{place}: policy.{pattern}"
         check_pattern(pattern, place)
         if not isinstance(rules, dict):
-            raise UsageError(f'{where} is no table of rules; write [policy."NAME"]')
+            raise UsageError(f'{where} is not a table of rules; write [policy."NAME"]')
         checked.append((pattern, {rule: check_rule(rule, v, where) for rule, v in rules.items()}))
     return checked
 

@@ -171,7 +171,7 @@ def _require_folders(folder: str, path: str) -> None:
             return
         if not os.path.isdir(place):
             raise ConflictError(
-                f"{os.fsdecode(place)!a} is no folder, and {path!a} of the spec is below it; "
+                f"{os.fsdecode(place)!a} is not a folder, and {path!a} of the spec is below it; "
                 "nothing was written. Move it away"
             )
 
@@ -240,7 +240,7 @@ def _missing_folders(folder: str) -> list[str]:
     path = os.path.abspath(folder)
     while not os.path.isdir(path):
         if os.path.lexists(path):
-            raise UsageError(f"DIR {folder!a}: {path!a} is no folder; name another")
+            raise UsageError(f"DIR {folder!a}: {path!a} is not a folder; name another")
         missing.append(path)
         path = os.path.dirname(path)
     return missing

@@ -254,7 +254,7 @@ def open_regular(path: bytes, name: str | None = None) -> BinaryIO:
         raise BackendError(f"cannot read {shown}: {error.strerror}") from error
     if not S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise UsageError(f"{shown} is no regular file any more")
+        raise UsageError(f"{shown} is not a regular file any more")
     return _NamedFile(fd, shown)
 
 

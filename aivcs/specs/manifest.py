@@ -7,7 +7,7 @@ absent.
 
 A part is a blob: a file's bytes, or a **manifest**, which names files with their modes and digests.
 The paths of a **tree** are relative to the root of the agent, so the files of all parts go back
-where they were; those of a **folder** are relative to a folder that bears the part's name. Manifest
+where they were; those of a **folder** are relative to a folder with the part's name. Manifest
 and file are told apart by content, so a file that reads as a manifest is refused as a part. Every
 path in a manifest must be safe to write below any folder: it may come from anybody.
 """
@@ -87,7 +87,7 @@ def encode_spec(fields: Mapping[str, str]) -> bytes:
         raise SerializationError("a spec of nothing is none: give at least one part")
     for name, text in fields.items():
         if name not in FIELDS:
-            raise SerializationError(f"{name!a} is no member of a spec: {', '.join(FIELDS)}")
+            raise SerializationError(f"{name!a} is not a member of a spec: {', '.join(FIELDS)}")
         if not isinstance(text, str):
             raise SerializationError(f"{name} of a spec is a text")
     return canonical(dict(fields))

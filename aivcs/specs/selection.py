@@ -114,7 +114,7 @@ def select(
     if auto:
         if os.fsdecode(tree.root) in {home, "/"}:
             raise UsageError(
-                f"{os.fsdecode(tree.root)!a} is no agent's repository, so --auto does not search "
+                f"{os.fsdecode(tree.root)!a} is not an agent's repository: --auto does not search "
                 "it; go into one, or name it: --root DIR"
             )
         _find(tree, claims)

@@ -1,4 +1,4 @@
-"""`aivcs spec`: the parts of an agent as blobs."""
+"""Makes a spec from parts, and reads one: the core of `spec create`, `show` and `list`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Part(NamedTuple):
 
     Attributes:
         name: One of `aivcs.specs.manifest.PARTS`.
-        digest: Of its blob; None where the spec's text is no digest.
+        digest: Of its blob; None where the spec's text is not a digest.
         kind: `tree` if its files have paths below the agent's root; of older specs `folder` if they
             have paths below a folder of the part's name, `file` if the part is one file; `missing`
             if its blob is not in the store.
@@ -127,7 +127,7 @@ def read(repo: Repository, text: str) -> Spec:
     """Returns the spec that a text names, as for `Repository.resolve_spec`.
 
     Raises:
-        UsageError: The blob is no spec, or the text names nothing.
+        UsageError: The blob is not a spec, or the text names nothing.
         NotFoundError: It is not in the store.
         IntegrityError: It is damaged.
     """
@@ -135,7 +135,7 @@ def read(repo: Repository, text: str) -> Spec:
     fields = find(repo, digest)
     if fields is None:
         raise UsageError(
-            f"blob {digest} is no spec that aivcs spec create made; "
+            f"blob {digest} is not a spec that aivcs spec create made; "
             f"its bytes: aivcs blob get {digest}"
         )
     return Spec(digest, fields)

@@ -88,12 +88,12 @@ class WorkTree:
         left_out: The files and folders found so far and left out.
     """
 
-    def __init__(self, root: str, *, store: str, excludes: Sequence[str] = ()) -> None:
+    def __init__(self, root: str, *, store: str | None, excludes: Sequence[str] = ()) -> None:
         """Takes the root, and asks git what it ignores there.
 
         Args:
             root: A folder.
-            store: The path of the store, which is never part of an agent.
+            store: The folder of the store, which is never part of an agent; None if it has none.
             excludes: Patterns as in .gitignore, applied after all others.
 
         Raises:
@@ -101,9 +101,9 @@ class WorkTree:
         """
         self.root = os.fsencode(os.path.realpath(root))
         if not os.path.isdir(self.root):
-            raise UsageError(f"the root {root!a} is no folder")
+            raise UsageError(f"the root {root!a} is not a folder")
         self.left_out: list[LeftOut] = []
-        self._store = os.fsencode(os.path.realpath(store))
+        self._store = None if store is None else os.fsencode(os.path.realpath(store))
         self._excludes = IgnoreList("", parse_patterns(excludes), "--exclude")
         self._ignored = _ignored_by_git(self.root)
         self._lists: dict[tuple[str, str], list[IgnoreList]] = {}
@@ -136,6 +136,10 @@ class WorkTree:
             "of a spec keep their paths; --root DIR names another"
         )
 
+    def _is_in_store(self, real: bytes) -> bool:
+        store = self._store
+        return store is not None and (real == store or real.startswith(store + b"/"))
+
     def find(self, path: str) -> Found | None:
         """Returns the file or folder at a path below the root; None if there is none.
 
@@ -153,7 +157,7 @@ class WorkTree:
         except OSError as error:
             raise _unreadable(path, error) from error
         inside = self._inside(real) or ""
-        if real == self._store or real.startswith(self._store + b"/"):
+        if self._is_in_store(real):
             raise UsageError(
                 f"{path!a} is in the store, which changes with everything that is stored; "
                 "keep the agent's files apart from it"

@@ -1,4 +1,4 @@
-"""The three storage contracts, as protocols: the guarantees of every backend.
+"""The storage contracts, as protocols: the guarantees of every backend.
 
 `aivcs.testing` tests every sentence here against a backend; `aivcs.aio` has the async twins. Stores
 raise only `aivcs.errors.StorageError` and its subclasses; each method is atomic.
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from aivcs.errors import StorageError
     from aivcs.log.release_changes import Entry, ReleaseChange, ReleaseView
+    from aivcs.model.annotation import Annotation, StoredAnnotation
     from aivcs.model.digest import ContentDigest
     from aivcs.model.record import Head
     from aivcs.model.release import ReleaseMetadata, ReleaseRecord
@@ -112,21 +113,23 @@ class RunLedger(Protocol):
         *,
         owner: RunOwner | None = None,
         run_id: str | None = None,
+        created_at: Timestamp | None = None,
     ) -> RunId:
         """Starts a run, `RUNNING`; returns its id.
-
-        Starting it again with the same id, spec and agent changes nothing, so a retry is safe.
 
         Args:
             spec_digest: The spec that runs; the ledger does not check whether it is stored.
             metadata: Agent, commit and tags.
             owner: The process that the run belongs to, to be recorded; or None.
-            run_id: The id; None for a new random one.
+            run_id: The id of a run that was recorded elsewhere; None for a new random one. Of
+                several creations with one id, one succeeds.
+            created_at: The time that the run started, which may be before or after the present;
+                None for now.
 
         Raises:
-            ConflictError: The run exists, with another spec or agent.
-            InvalidNameError: The id breaks the rules for ids.
-            SerializationError: The tags are not a JSON value.
+            SerializationError: The tags are not a JSON value, or the time is not a time.
+            InvalidNameError: The id is not a valid run id.
+            ConflictError: Another run has the id; nothing was changed.
         """
         ...
 
@@ -149,14 +152,22 @@ class RunLedger(Protocol):
         """Appends several events, all or none, as `append_event` does; returns their seqs."""
         ...
 
-    def complete_run(self, run_id: str, summary: RunSummary) -> None:
+    def complete_run(
+        self, run_id: str, summary: RunSummary, *, completed_at: Timestamp | None = None
+    ) -> None:
         """Ends a run as `COMPLETED`; afterwards it never changes.
 
         A `total_events` or `duration_ms` of None is filled in.
 
+        Args:
+            run_id: The run.
+            summary: The result.
+            completed_at: The time that the run ended, not before its start; None for now.
+
         Raises:
             RunNotFoundError: No run has this id.
             InvalidRunStateError: The run has ended already.
+            SerializationError: The time is not a time, or is before the start of the run.
         """
         ...
 
@@ -167,6 +178,7 @@ class RunLedger(Protocol):
         *,
         event: RunEvent | None = None,
         expect: Head | None = None,
+        completed_at: Timestamp | None = None,
     ) -> None:
         """Ends a run as `FAILED`; afterwards it never changes.
 
@@ -177,23 +189,33 @@ class RunLedger(Protocol):
             summary: The result; its number of events includes `event`.
             event: A last event, appended together with the end: both or neither.
             expect: The head that the run's log must have, or None for any.
+            completed_at: The time that the run ended, not before its start; None for now.
 
         Raises:
             RunNotFoundError: No run has this id.
             InvalidRunStateError: The run has ended already.
             ConflictError: The log has another head, or the event cannot be appended.
-            SerializationError: The event's payload is not a JSON value, or too large.
+            SerializationError: The event's payload is not a JSON value, or too large; or the time
+                is not a time, or is before the start of the run.
         """
         ...
 
-    def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+    def cancel_run(
+        self, run_id: str, summary: RunSummary, *, completed_at: Timestamp | None = None
+    ) -> None:
         """Ends a run as `CANCELLED`; afterwards it never changes.
 
         A `total_events` or `duration_ms` of None is filled in.
 
+        Args:
+            run_id: The run.
+            summary: The result.
+            completed_at: The time that the run ended, not before its start; None for now.
+
         Raises:
             RunNotFoundError: No run has this id.
             InvalidRunStateError: The run has ended already.
+            SerializationError: The time is not a time, or is before the start of the run.
         """
         ...
 
@@ -361,6 +383,42 @@ class RunLedger(Protocol):
         Raises:
             RunNotFoundError: No run has this id.
             IntegrityError: The log is damaged.
+        """
+        ...
+
+
+class AnnotationStore(Protocol):
+    """Remarks on runs, which may have ended; nothing changes one that is stored."""
+
+    def add(self, annotation: Annotation) -> ContentDigest:
+        """Stores an annotation, durable on return, and returns the digest that names it.
+
+        The same annotation has the same digest in every store; adding it again changes nothing.
+        Whether its run exists is not asked.
+
+        Raises:
+            SerializationError: The payload is not a JSON value, has no canonical form, or is too
+                large.
+        """
+        ...
+
+    def of_run(self, run_id: str) -> list[StoredAnnotation]:
+        """Returns the annotations of a run by the time they were made, then by digest.
+
+        Raises:
+            IntegrityError: An annotation is damaged.
+        """
+        ...
+
+    def names(self) -> Iterator[str]:
+        """Yields the names of the documents of all annotations, in order."""
+        ...
+
+    def read(self, name: str) -> StoredAnnotation | None:
+        """Returns the annotation in a document; None if there is no such document.
+
+        Raises:
+            IntegrityError: It is damaged, or the name is not that of an annotation.
         """
         ...
 

@@ -8,11 +8,13 @@ Logs are named `run/<run id>` and `release/<name>`. A line has the same bytes on
 its hash, and the head of a log, are the same everywhere. Lines are passed without their newline,
 except lines to be stored, which are as `chain.link` makes them. A *checked* line has the right hash
 after the line before it; otherwise the method raises `IntegrityError` with log and line.
-`aivcs.testing.BackendContract` tests every sentence here against a backend.
+`aivcs.testing.BackendContract` tests every sentence here against a backend. A backend is found by
+the scheme of a URL, in `aivcs.repository.SCHEMES`.
 
 A driver raises only `aivcs.errors.StorageError` and its subclasses. Every method may raise
-`BackendError` (the data could not be read, or not stored, and then nothing was) and
-`LockTimeoutError` (others held a lock for too long).
+`BackendError` (the data could not be read, or not stored, and then nothing was), its subclass
+`UnreachableError` (the store is away or throttles, and retries did not help) and `LockTimeoutError`
+(others held a lock for too long).
 """
 
 from __future__ import annotations
@@ -496,4 +498,31 @@ class Redactable(Protocol):
 
     def remove(self, name: str) -> None:
         """Removes a whole log, durable on return; no error if there is none."""
+        ...
+
+
+class Administered(Protocol):
+    """The further methods of a backend on a server that somebody administers."""
+
+    def grants(self, role: str, names: str | None = None) -> str:
+        """Returns the statements or the policy that give a role its rights, for an administrator.
+
+        Args:
+            role: One of `aivcs.store.roles.ROLES`.
+            names: A pattern of release names, such as `team/*`, for the role promoter.
+
+        Raises:
+            UsageError: The backend has no such role, or the role takes no names.
+        """
+        ...
+
+    def check(self) -> Iterator[str]:
+        """Yields one sentence for each fault in the store's setup; changes nothing."""
+        ...
+
+    def upgrade(self) -> Iterator[str]:
+        """Brings the store to this version's schema; yields one sentence for each step done.
+
+        A step is done whole or not at all; an upgraded store yields nothing.
+        """
         ...

@@ -70,8 +70,11 @@ class Listing:
             self.tell(run_id, error)
 
     def tell(self, run_id: str, error: StorageError) -> None:
-        """Reports a run that cannot be read to `unreadable`; without one, raises the error."""
-        if self._unreadable is None:
+        """Reports a run that cannot be read to `unreadable`; without one, raises the error.
+
+        Raises the error if the whole store is away.
+        """
+        if self._unreadable is None or error.is_store_away:
             raise error
         self._unreadable(RunId(run_id), error)
 

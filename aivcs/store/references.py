@@ -1,9 +1,9 @@
 """Finds all references to blobs: the only rule that decides which blobs may be removed.
 
 The rule is conservative: exactly 64 hexadecimal digits between other characters are a reference,
-wherever they are found: in a line of any log, even in unknown members; as a pin; or in a blob of
-any kind (JSON, YAML, a prompt) that is itself referred to. Unreadable data could contain any
-reference, so a damaged log or blob is an error.
+wherever they are found: in a line of any log, even in unknown members; in an annotation; as a pin;
+or in a blob of any kind (JSON, YAML, a prompt) that is itself referred to. Unreadable data could
+contain any reference, so a damaged log or blob is an error.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
+from aivcs.log.annotation import FOLDER
 from aivcs.model.digest import ContentDigest
 from aivcs.store.place import START, Place
 from aivcs.util.disk_map import DiskMap, DiskStack
@@ -59,6 +60,7 @@ class ReachableSet:
         self._found = DiskMap()
         self._searched = DiskMap()
         self._absent = DiskMap()
+        self._read = DiskMap()  # the names of the annotations read so far
         # The place where reading of each log stopped, in the order of names. On disk, because there
         # may be more logs than memory can hold.
         self._places = _Places()
@@ -81,6 +83,11 @@ class ReachableSet:
         for pin in self._repo.pins():
             found = digests_in(b'"%b"' % pin.encode(errors="replace"))
             yield from self._follow(found, partial("the pin {}".format, pin))
+        for name in self._repo.store.documents.names(FOLDER):
+            document = self._repo.store.documents.read(name)
+            if document is not None and self._read.add(name):
+                found = digests_in(document[0])
+                yield from self._follow(found, partial("the annotation {}".format, name))
         places = _Places()
         for name, place in self._places.merged_with(logs.names()):
             last = place

@@ -200,7 +200,9 @@ class LogReleaseRegistry:
             try:
                 with self._logs.look(log) as view:
                     there = view is not None
-            except StorageError:
+            except StorageError as error:
+                if error.is_store_away:
+                    raise
                 there = True  # opening it will raise the error
             if there:
                 yield log.removeprefix(PREFIX)

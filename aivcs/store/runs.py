@@ -59,6 +59,7 @@ class LogRunLedger:
         *,
         owner: "RunOwner | None" = None,
         run_id: "str | None" = None,
+        created_at: "Timestamp | None" = None,
     ) -> RunId:
         """As `RunLedger.create_run`."""
         record = RunRecord(
@@ -67,19 +68,16 @@ class LogRunLedger:
             metadata=metadata,
             status=RunStatus.RUNNING,
             summary=None,
-            created_at=Timestamp.now(),
+            created_at=Timestamp.now() if created_at is None else Timestamp(created_at),
             completed_at=None,
             owner=owner,
         )
         line, _ = rules.encode_header(record)
 
         def begin(view: "LogView | None") -> "Iterable[bytes]":
-            if view is None:
-                return (line,)
-            if run_id is None:
-                raise ConflictError(f"run {record.run_id} exists; is the random source broken?")
-            _require_same_start(record, rules.read_record(view.first(), view.last))
-            return ()
+            if view is not None:
+                raise ConflictError(f"run {record.run_id} exists; nothing was changed")
+            return (line,)
 
         self._logs.update(f"run/{record.run_id}", begin)
         return record.run_id
@@ -103,9 +101,11 @@ class LogRunLedger:
         self._update(run_id, append, durable=False)
         return seqs
 
-    def complete_run(self, run_id: str, summary: RunSummary) -> None:
+    def complete_run(
+        self, run_id: str, summary: RunSummary, *, completed_at: "Timestamp | None" = None
+    ) -> None:
         """As `RunLedger.complete_run`."""
-        self._end(run_id, RunStatus.COMPLETED, summary)
+        self._end(run_id, RunStatus.COMPLETED, summary, completed_at)
 
     def fail_run(
         self,
@@ -114,13 +114,16 @@ class LogRunLedger:
         *,
         event: "RunEvent | None" = None,
         expect: "Head | None" = None,
+        completed_at: "Timestamp | None" = None,
     ) -> None:
         """As `RunLedger.fail_run`; both lines are one update."""
-        self._end(run_id, RunStatus.FAILED, summary, event, expect)
+        self._end(run_id, RunStatus.FAILED, summary, completed_at, event, expect)
 
-    def cancel_run(self, run_id: str, summary: RunSummary) -> None:
+    def cancel_run(
+        self, run_id: str, summary: RunSummary, *, completed_at: "Timestamp | None" = None
+    ) -> None:
         """As `RunLedger.cancel_run`."""
-        self._end(run_id, RunStatus.CANCELLED, summary)
+        self._end(run_id, RunStatus.CANCELLED, summary, completed_at)
 
     def get_run(self, run_id: str) -> RunRecord:
         """As `RunLedger.get_run`; reads the first and the last line."""
@@ -220,7 +223,9 @@ class LogRunLedger:
             try:
                 with self._logs.look(name) as view:
                     there = view is not None
-            except StorageError:
+            except StorageError as error:
+                if error.is_store_away:
+                    raise
                 there = True  # opening it will raise the error
             if there:
                 yield RunId(name[4:])
@@ -252,9 +257,12 @@ class LogRunLedger:
         run_id: str,
         status: RunStatus,
         summary: RunSummary,
+        completed_at: "Timestamp | None" = None,
         event: "RunEvent | None" = None,
         expect: "Head | None" = None,
     ) -> None:
+        moment = None if completed_at is None else Timestamp(completed_at)
+
         def end(view: "LogView | None") -> "Iterable[bytes]":
             appender = self._appender(run_id, view)
             assert view is not None
@@ -265,7 +273,7 @@ class LogRunLedger:
                 appender.append(event)
             record = rules.read_record(view.first(), view.last, run_id)
             line, _ = rules.encode_end(
-                status, summary, appender.state, record.created_at, appender.head
+                status, summary, appender.state, record.created_at, appender.head, moment
             )
             return (*appender.lines, line)
 
@@ -325,18 +333,6 @@ class _Seen:
                     found = line
                     break
         return None if found is None else rules.read_event(found)
-
-
-def _require_same_start(wanted: RunRecord, found: RunRecord) -> None:
-    """Requires that a run that exists is the one to be started."""
-    if (wanted.spec_digest, wanted.metadata.agent_name) != (
-        found.spec_digest,
-        found.metadata.agent_name,
-    ):
-        raise ConflictError(
-            f"run {found.run_id} was started already, by agent {found.metadata.agent_name} with "
-            f"spec {found.spec_digest.short}; nothing was changed"
-        )
 
 
 def _name(run_id: str) -> str:

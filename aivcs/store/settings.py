@@ -1,7 +1,11 @@
-"""The settings of an open store: the effective values, wherever they come from."""
+"""The settings of an open store: the values that hold, of the keys that a backend needs."""
 
 from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from aivcs.store.remote import RemoteSettings
 
 DURABILITIES = ("full", "batch", "none")
 """full: everything acknowledged survives a power cut. batch: the same, except for the events of
@@ -15,12 +19,20 @@ class Settings:
         durability: One of `DURABILITIES`.
         lock_timeout: Seconds to wait for another process's lock.
         max_event: Bytes of one event's payload, at most.
+        require_store: Pattern of release names, and the id of the only store that may have them;
+            from the system's files.
     """
 
-    __slots__ = ("durability", "lock_timeout", "max_event")
+    __slots__ = ("_remote", "durability", "lock_timeout", "max_event", "require_store")
 
     def __init__(
-        self, *, durability: str = "full", lock_timeout: float = 30.0, max_event: int = MAX_EVENT
+        self,
+        *,
+        durability: str = "full",
+        lock_timeout: float = 30.0,
+        max_event: int = MAX_EVENT,
+        remote: "RemoteSettings | None" = None,
+        require_store: "tuple[tuple[str, str], ...]" = (),
     ) -> None:
         """Checks the values.
 
@@ -36,3 +48,14 @@ class Settings:
         self.durability = durability
         self.lock_timeout = lock_timeout
         self.max_event = max_event
+        self.require_store = require_store
+        self._remote = remote
+
+    @property
+    def remote(self) -> "RemoteSettings":
+        """The settings for reaching a store on a network."""
+        if self._remote is None:
+            from aivcs.store.remote import RemoteSettings
+
+            self._remote = RemoteSettings()
+        return self._remote

@@ -1,4 +1,4 @@
-"""Verifies a store through its driver alone, for a backend without files."""
+"""Verifies a store through its driver alone, for a backend without a verification of its own."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ def _blobs(backend: Backend, progress: Progress) -> Iterator[Finding]:
             problem = f"its bytes are damaged: they hash to {error.actual}"
             yield Finding(DAMAGE, digest, None, problem, _HEAL)
         except StorageError as error:
+            if error.is_store_away:
+                raise
             yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _READ)
         progress("blobs", size)
     for name in backend.documents.names("pins/"):
@@ -81,6 +83,8 @@ def _log(backend: Backend, part: str, name: str, progress: Progress) -> Iterator
             if broken is not None:
                 yield Finding(broken.severity, where, broken.line, broken.problem, broken.remedy)
     except StorageError as error:
+        if error.is_store_away:
+            raise
         yield Finding(DAMAGE, where, None, str(error), _READ)
     progress(part, size)
 

@@ -75,6 +75,7 @@ class Known:
     def _heads(self, name: str) -> list[tuple[str, Head]]:
         found = self._documents.read(name)
         try:
-            return [] if found is None else list(heads_in_pieces([found[0]]))
+            pairs = [] if found is None else list(heads_in_pieces([found[0]]))
+            return [(name, head) for name, head in pairs if head is not None]
         except (SerializationError, StorageError):
             return []  # damaged: every log is looked at

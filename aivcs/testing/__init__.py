@@ -24,6 +24,7 @@ import pytest
 
 # Before the modules are imported, or their asserts would say only "AssertionError".
 pytest.register_assert_rewrite(
+    "aivcs.testing.annotations",
     "aivcs.testing.backend",
     "aivcs.testing.blobs",
     "aivcs.testing.machine",
@@ -33,6 +34,7 @@ pytest.register_assert_rewrite(
     "aivcs.testing.through_aio",
 )
 
+from aivcs.testing.annotations import AnnotationStoreContract  # noqa: E402
 from aivcs.testing.backend import BackendContract  # noqa: E402
 from aivcs.testing.blobs import CasStoreContract  # noqa: E402
 from aivcs.testing.machine import Stores, StoresMachine  # noqa: E402
@@ -41,6 +43,7 @@ from aivcs.testing.runs import RunLedgerContract  # noqa: E402
 from aivcs.testing.through_aio import Bridge  # noqa: E402
 
 __all__ = [
+    "AnnotationStoreContract",
     "BackendContract",
     "Bridge",
     "CasStoreContract",

@@ -235,6 +235,11 @@ class BackendContract:
             backend.documents.create(name, b"")
         assert list(backend.documents.names("pins/")) == ["pins/a", "pins/ab", "pins/b"]
         assert list(backend.documents.names("pins/a")) == ["pins/a", "pins/ab"]
+        below = ["notes/0b-1/x", "notes/0b.x", "notes/0b/a", "notes/0b/b/c"]
+        for name in below[::-1]:
+            backend.documents.create(name, b"")
+        assert list(backend.documents.names("notes/")) == below
+        assert list(backend.documents.names("notes/0b/")) == below[2:]
 
     def test_documents_are_named_by_when_they_were_written(self, backend: Backend) -> None:
         for name in ("pins/b", "pins/a", "pins/c", "pins/b"):

@@ -18,6 +18,7 @@ from aivcs.errors import (
     ConflictError,
     IntegrityError,
     InvalidDigestError,
+    InvalidNameError,
     InvalidRunStateError,
     RunNotFoundError,
     SerializationError,
@@ -307,6 +308,57 @@ class RunLedgerContract:
         tags["env"] = "prod"
         ledger.get_run(run).metadata.tags["list"].append(2)
         assert ledger.get_run(run).metadata.tags == {"env": "ci", "list": [1]}
+
+    def test_a_run_from_elsewhere_keeps_its_id_and_its_start(self, open_store: OpenStore) -> None:
+        for given in ("ses_5A", "2f9c0d", "x.1", "a" * 200):
+            moment = Timestamp("2001-02-03T04:05:06.789+02:00")
+            run = open_store().create_run(SPEC, META, run_id=given, created_at=moment)
+            assert run == given
+            assert type(run) is RunId
+            record = open_store().get_run(given)
+            assert (record.run_id, record.created_at) == (given, "2001-02-03T02:05:06.789000Z")
+            assert record.status is RunStatus.RUNNING
+        assert len(open_store().list_runs()) == 4
+
+    def test_an_id_is_used_once(self, open_store: OpenStore, told: RunId) -> None:
+        before, head = open_store().get_run(told), open_store().head(told)
+        with pytest.raises(ConflictError, match=told):
+            open_store().create_run(OTHER_SPEC, RunMetadata("other"), run_id=told)
+        open_store().complete_run(told, DONE)
+        with pytest.raises(ConflictError, match=told):
+            open_store().create_run(SPEC, META, run_id=told)
+        assert open_store().get_run(told).created_at == before.created_at
+        assert open_store().head(told).lines == head.lines + 1
+
+    def test_an_id_that_is_no_file_name_is_refused(self, open_store: OpenStore) -> None:
+        for name in NO_RUNS[1:]:
+            create = partial(open_store().create_run, SPEC, META, run_id=name)
+            refuses(InvalidNameError, ascii(name), create)
+        assert open_store().list_runs() == []
+
+    def test_a_start_that_is_no_time_is_refused(self, open_store: OpenStore) -> None:
+        for junk in ("", "yesterday", "2026-01-31T12:00:00"):
+            moment = cast("Timestamp", junk)
+            create = partial(open_store().create_run, SPEC, META, created_at=moment)
+            refuses(SerializationError, junk, create)
+        assert open_store().list_runs() == []
+
+    def test_runs_from_elsewhere_are_listed_by_their_start(self, open_store: OpenStore) -> None:
+        for name, year in (("middle", 2002), ("first", 2001), ("last", 2003)):
+            moment = Timestamp(f"{year}-01-01T00:00:00Z")
+            open_store().create_run(SPEC, META, run_id=name, created_at=moment)
+        now = open_store().create_run(SPEC, META)
+        listed = [record.run_id for record in open_store().list_runs()]
+        assert listed == [now, "last", "middle", "first"]
+        since = Timestamp("2002-01-01T00:00:00Z")
+        assert len(open_store().list_runs(since=since)) == 3
+        assert [record.run_id for record in open_store().list_runs(limit=2)] == [now, "last"]
+
+    def test_of_racing_creations_with_one_id_one_succeeds(self, open_store: OpenStore) -> None:
+        outcomes = race(8, lambda _: open_store().create_run(SPEC, META, run_id="one-for-all"))
+        assert outcomes.returned == ["one-for-all"]
+        assert [type(error) for error in outcomes.raised] == [ConflictError] * 7
+        assert open_store().head("one-for-all").lines == 1
 
     def test_a_run_needs_a_digest_of_its_spec(self, ledger: RunLedger) -> None:
         for junk in ("", "abc", "g" * 64):
@@ -745,6 +797,39 @@ class RunLedgerContract:
         assert took >= timedelta(milliseconds=3)
         assert record.summary.exit_code is None
 
+    @every_ending
+    def test_a_run_from_elsewhere_keeps_its_end(
+        self, open_store: OpenStore, method: str, status: str
+    ) -> None:
+        start, end = Timestamp("2001-02-03T04:05:06Z"), Timestamp("2001-02-03T04:05:07.234567Z")
+        run = open_store().create_run(SPEC, META, created_at=start)
+        open_store().append_event(run, RunEvent("late", timestamp="2030-01-01T00:00:00Z"))
+        getattr(open_store(), method)(run, RunSummary(success=True), completed_at=end)
+        record = open_store().get_run(run)
+        assert (record.status, record.completed_at) == (status, end)
+        assert record.summary is not None
+        assert record.summary.duration_ms == 1234
+        exact = open_store().create_run(SPEC, META, created_at=start)
+        summary = RunSummary(success=True, duration_ms=987654321)
+        getattr(open_store(), method)(exact, summary, completed_at=start)
+        ended = open_store().get_run(exact)
+        assert ended.completed_at == start
+        assert ended.summary is not None
+        assert ended.summary.duration_ms == 987654321
+
+    @every_ending
+    def test_a_run_does_not_end_before_its_start(
+        self, open_store: OpenStore, told: RunId, method: str, status: str
+    ) -> None:
+        assert status
+        before, head = open_store().get_run(told), open_store().head(told)
+        moment = Timestamp("2001-01-01T00:00:00Z")
+        for wrong in (moment, "yesterday"):
+            with pytest.raises(SerializationError):
+                getattr(open_store(), method)(told, DONE, completed_at=wrong)
+        assert open_store().get_run(told) == before
+        assert open_store().head(told) == head
+
     def test_a_run_without_events_ends_with_none(self, open_store: OpenStore, run: RunId) -> None:
         open_store().complete_run(run, DONE)
         summary = open_store().get_run(run).summary
@@ -1072,34 +1157,6 @@ class RunLedgerContract:
             wanted = [other for other in runs if other.startswith(prefix)]
             assert list(open_store().list_run_ids(prefix)) == wanted
         assert list(open_store().list_run_ids(runs[0] + "0")) == []
-
-    def test_a_run_with_a_given_id_is_started_once(self, open_store: OpenStore) -> None:
-        assert open_store().create_run(SPEC, META, run_id="my-run.1") == "my-run.1"
-        open_store().append_event("my-run.1", RunEvent("kind"))
-        before = open_store().head("my-run.1")
-        assert open_store().create_run(SPEC, META, run_id="my-run.1") == "my-run.1"
-        open_store().complete_run("my-run.1", DONE)
-        assert open_store().create_run(SPEC, META, run_id="my-run.1") == "my-run.1"
-        assert open_store().head("my-run.1").lines == before.lines + 1
-
-    def test_a_given_id_is_not_that_of_another_run(self, open_store: OpenStore) -> None:
-        open_store().create_run(SPEC, META, run_id="my-run.1")
-        before = open_store().head("my-run.1")
-        for spec, agent in ((OTHER_SPEC, "bot"), (SPEC, "other")):
-            with pytest.raises(ConflictError):
-                open_store().create_run(spec, RunMetadata(agent), run_id="my-run.1")
-        assert open_store().head("my-run.1") == before
-
-    def test_what_cannot_be_an_id_starts_no_run(self, open_store: OpenStore) -> None:
-        for name in NO_RUNS[1:]:
-            with pytest.raises(SerializationError):
-                open_store().create_run(SPEC, META, run_id=name)
-        assert list(open_store().list_run_ids()) == []
-
-    def test_racing_starts_with_one_id_make_one_run(self, open_store: OpenStore) -> None:
-        outcomes = race(8, lambda _: open_store().create_run(SPEC, META, run_id="my-run.1"))
-        assert outcomes.returned == ["my-run.1"] * 8
-        assert open_store().head("my-run.1").lines == 1
 
     # adopting a run from elsewhere
 

@@ -1,1 +1,1 @@
-"""The meaning of events: tool calls, timelines, secrets, and the process that records them."""
+"""The meaning of events: tool calls, timelines; and the process that records them."""

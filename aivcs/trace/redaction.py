@@ -1,8 +1,9 @@
-"""Masks secrets in recorded data: the values of environment variables named like secrets. No I/O.
+"""Masks the values of environment variables named like secrets, in what `run exec` records. No I/O.
 
 URLs with a password are secrets, whatever the name of their variable. Every byte of every
 occurrence of a value is masked, also where occurrences overlap. A value that is encoded (base64,
-percent signs, JSON escapes), cut or otherwise transformed is not recognised.
+percent signs, JSON escapes), cut or otherwise transformed is not recognised. Tokens that have a
+fixed form are found by `aivcs.formats.masking`.
 """
 
 TYPE_CHECKING = False

@@ -8,6 +8,7 @@ Kinds of events are free text, so a step is classified by its payload, not by a 
   ids, the next one of the same tool;
 - an event that has both the parameters and the result of a tool is a whole call;
 - a **message** has a `role`: a person's, a model's, a system's;
+- an event of kind `model_called` is told by its tokens and its cost, `thinking` by its content;
 - anything else is shown by its kind and the members of its payload.
 
 A call lasts from its event to that of its result. Any other step lasts from the event before it to
@@ -22,10 +23,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.codec.json import encode_trusted, parse
 from aivcs.errors import SerializationError
+from aivcs.trace import usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,6 +38,8 @@ WINDOW = 512
 """Steps held back, at most, while a call waits for its result."""
 BRIEF = 600
 """Characters of a text kept in a step, at most."""
+THINKING = "thinking"
+"""The kind of events that are thoughts of a model."""
 CALL, RESULT, MESSAGE, OTHER = "call", "result", "message", "other"
 """The kinds of steps. A result is a step of its own only if its call is not found."""
 
@@ -60,6 +64,12 @@ _OUTCOME = (
 _CONTENT = ("content", "text", "message", "gen_ai.output")
 _CODES = ("exit_code", "returncode", "exit_status")
 _SAYS_TROUBLE = (*_CODES, "error", "is_error", "status", "stderr", "message")
+_RECORDS = (
+    "atif.", "claude-code.", "codex.", "codex-exec.", "gemini-cli.", "gemini-stream.",
+    "inspect-ai.", "mini-swe-agent.", "mlflow.", "opencode.", "otlp.",
+)  # fmt: skip
+"""What the kinds of records begin with that an import keeps as they are: their words are those of
+another program, and what they say of calls is said by events with kinds of ours."""
 _TOOK = {"duration_ms": 1e3, "duration_s": 1e6, "execution_time_s": 1e6, "elapsed_ms": 1e3}
 """Members that hold a duration, each with its unit in microseconds."""
 _KNOWN = frozenset((*_TOOL, *_ID, *_TOOK, "step", "role", "name"))
@@ -108,6 +118,56 @@ class Step:
     def is_open(self) -> bool:
         """Whether it is a call without a result."""
         return self.what == CALL and self.result is None
+
+
+class Reading(NamedTuple):
+    """The meaning of one event, with whole values where a `Step` keeps their beginnings.
+
+    Attributes:
+        what: `CALL`, `RESULT`, `MESSAGE` or `OTHER`.
+        tool: The tool of a call or a result; empty if the event names none.
+        call_id: The id of the call, if the event has one.
+        arguments: The parameters of a call; of a call without such a member, all other members.
+        output: The result of a call that has it in the same event, or of a result; else None.
+        error: The error, if it is one.
+        exit_code: The exit code of a process, if the event has one.
+        took: The duration that the event states, in microseconds, or None.
+    """
+
+    what: str
+    tool: str
+    call_id: str | None
+    arguments: Any
+    output: Any
+    error: str | None
+    exit_code: int | None
+    took: int | None
+
+
+def read_event(event: RunEvent) -> Reading:
+    """Returns the meaning of an event, judged by its kind and payload alone."""
+    if not isinstance(event.payload, dict):
+        step = _step(event, OTHER, event.kind)
+        return Reading(OTHER, "", None, None, None, step.error, None, None)
+    payload = event.payload
+    what, tool = _judge(event.kind, payload)
+    call_id = _first(payload, _ID)
+    arguments = output = None
+    if what == CALL:
+        given = _first(payload, _PARAMETERS)
+        if given is None and "arguments" not in payload:
+            given = _rest(payload, _OUTCOME)
+        arguments = _parsed(given)
+    if what in {CALL, RESULT}:
+        output = _first(payload, _OUTCOME)
+    error = None
+    if _is_trouble(event.kind, payload):
+        said = payload.get("error")
+        # What a step shortens is whole here; the rest is as a step has it.
+        error = said if isinstance(said, str) and said else _step(event, what, tool).error
+    code = next((c for name in _CODES if type(c := payload.get(name)) is int), None)
+    name = None if call_id is None else str(call_id)
+    return Reading(what, tool, name, arguments, output, error, code, _stated(payload))
 
 
 def steps(events: Iterable[RunEvent], *, window: int = WINDOW) -> Iterator[Step]:
@@ -181,6 +241,8 @@ class _OpenCalls:
 
 def _judge(kind: str, payload: dict[str, Any]) -> tuple[str, str]:
     """The kind of step that an event is, and its tool."""
+    if kind.startswith(_RECORDS):
+        return OTHER, ""
     words = {word.lower() for word in _WORDS.split(kind)}
     is_of_tool = bool(words & {"tool", "function"})
     tool = _first(payload, (*_TOOL, "name") if is_of_tool else _TOOL)
@@ -212,6 +274,11 @@ def _step(event: RunEvent, what: str, tool: str) -> Step:
             step.result, step.result_size = _brief(outcome)
     elif what == RESULT:
         step.result, step.result_size = _outcome(payload)
+    elif event.kind == usage.KIND:
+        step.text = usage.model_call(payload)
+        step.size = len(step.text.encode())
+    elif event.kind == THINKING and isinstance(payload.get("content"), str):
+        step.text, step.size = _brief(payload["content"])
     else:
         content = _first(payload, _CONTENT) if what == MESSAGE else payload.get("gen_ai.output")
         if content is None:
@@ -277,7 +344,10 @@ def _complaint(payload: dict[str, Any]) -> str:
     text = _brief(error)[0] if error else ""
     for name in _CODES:
         if type(code := payload.get(name)) is int and code != 0:
-            return f"exit code {code}" + (f": {text}" if text else "")
+            said = f"exit code {code}"
+            if text.lower().startswith(said):  # some programs begin with it
+                text = text[len(said) :].lstrip(" :")
+            return said + (f": {text}" if text else "")
     return text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aivcs.cli.parse._table import COMMANDS
+from aivcs.cli.parse._table import NAMES
 from benchmarks.harness import FLOOR, Row
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from benchmarks.harness import Bench, Done
 
 _OTHERS = {
-    "init": "", "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
+    "init": "", "trust": "--list", "store grants": "--role reader", "store check": "",
+    "store upgrade": "",
+    "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
     "push": "../other", "pull": "../other", "remote list": "",
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
@@ -30,21 +32,20 @@ _OTHERS = {
     "config get": "core.durability", "config set": "core.lock_timeout 20",
     "config unset": "core.lock_timeout", "config list": "", "completion": "bash", "help": "run log",
     "release show": "bot", "release block": "bot NONE --reason slow", "release provenance": "bot",
+    "skill": "", "run annotate": "RUN -m fine", "run export": "RUN --format otlp",
+    "run digest": "RUN --replay",
+    "release wait": "bot", "release watch": "--once bot",
     "run exec": "--agent bot --spec SPEC -- true", "run stats": "",
+    "run import": "--all", "hook status": "", "hook install": "codex", "hook uninstall": "codex",
+    "hook run": "codex",
 }  # fmt: skip
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
 _LEFT_OUT = {
-    "shell-session",
-    "__complete",
-    "release unblock",
-    "release sign",
-    "remote add",
-    "remote rm",
-    "clone",
-    "bundle verify",
-}
-"""Commands that others start, that only work once, or that wait for ssh-keygen."""
+    "shell-session", "__complete", "release unblock", "release sign", "release checkout",
+    "remote add", "remote rm", "clone", "bundle verify",
+}  # fmt: skip
+"""Commands that others start, that only work once, that wait for ssh-keygen, or for the disk."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:
@@ -118,10 +119,10 @@ class _Store:
         jobs: dict[str, Callable[[], Done]] = {
             name: partial(self.call, *name.split(), *self._words(arguments))
             for name, arguments in _OTHERS.items()
-            if name in COMMANDS
+            if name in NAMES
         }
         jobs["blob rm"] = partial(self._remove, jobs["blob rm"])
-        for name in sorted(COMMANDS.keys() - _OTHERS.keys() - self.hot().keys() - _LEFT_OUT):
+        for name in sorted(set(NAMES) - _OTHERS.keys() - self.hot().keys() - _LEFT_OUT):
             self.bench.skip(f"{name}: no arguments for it are known here ({__name__})")
         jobs["--version"] = partial(self.call, "--version")
         jobs["--help"] = partial(self.call, "--help")

@@ -289,7 +289,7 @@ class SqliteBackend:
     def open(cls, url, settings=None):
         path = url.removeprefix("sqlite://")
         if not os.path.exists(path):
-            raise errors.NoRepositoryError(f"{url} is no store; make one with: aivcs init {url}")
+            raise errors.NoRepositoryError(f"{url} is not a store; make one with: aivcs init {url}")
         documents = SqliteDocuments(Database(path, 30))
         if (documents.read("format") or (b"",))[0] != b"1\n":
             raise errors.UnsupportedFormatError(f"{url} is a store of another format")

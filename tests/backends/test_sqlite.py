@@ -11,6 +11,7 @@ from backends import sqlite_driver
 from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import (
+    AnnotationStoreContract,
     BackendContract,
     CasStoreContract,
     ReleaseRegistryContract,
@@ -53,6 +54,23 @@ class TestBackend(BackendContract):
     @pytest.fixture
     def open_backend(self, open_repo):
         return lambda: open_repo().store
+
+
+class TestAnnotations(AnnotationStoreContract):
+    @pytest.fixture
+    def open_store(self, open_repo):
+        return lambda: open_repo().annotations
+
+    @pytest.fixture
+    def corrupt(self, path):
+        def corrupt(name, edit):
+            with sqlite3.connect(path) as database:
+                ((data,),) = database.execute("SELECT data FROM documents WHERE name = ?", (name,))
+                changed = (edit(bytes(data)), name)
+                database.execute("UPDATE documents SET data = ? WHERE name = ?", changed)
+            database.close()
+
+        return corrupt
 
 
 class TestBlobs(CasStoreContract):

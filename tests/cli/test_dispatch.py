@@ -236,7 +236,8 @@ def test_whatever_is_read_is_read_as_typer_reads_it(ask_typer, line):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_a_list_that_is_not_given_is_empty_either_way(ask_typer, command):
-    required = [w for o in command.options if o.required for w in (o.spellings[0], "x")]
+    given = [(o.spellings[0], (*o.choices, "x")[0]) for o in command.options if o.required]
+    required = [word for pair in given for word in pair]
     line = [*command.path, *required, *("x" for p in command.positionals if p.required)]
     for _, _, parameters in (parse(line), ask_typer(line)):  # type: ignore[misc]
         assert [parameters[p.name] for p in command.options if p.many] == [

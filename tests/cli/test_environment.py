@@ -596,7 +596,7 @@ class TestStrangeFiles:
 
     def test_a_file_in_the_place_of_the_store_is_refused(self, outside):
         outside.store.write_text("mine")
-        assert outside("blob", "ls", code=16).complaint
+        assert outside("blob", "ls", code=10).complaint
         assert outside.store.read_text() == "mine"
 
     def paths(self, aivcs, run, digest):

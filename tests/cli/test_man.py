@@ -114,6 +114,9 @@ echo '{"prompt": "…"}' > spec.json
 echo '["search"]' | tee tools.json > graph.json
 echo '{"verdict": "fine"}' > answer.json
 echo 'to do' > notes.md
+echo '[{"type": "system", "subtype": "init", "tools": [], "session_id": "s-0001"},
+  {"type": "result", "subtype": "success", "is_error": false,
+   "session_id": "s-0001"}]' > execution.json
 echo '{"kind": "token", "payload": {"n": 1}}' > events.jsonl
 aivcs init
 digest=$(aivcs blob put prompt.md)

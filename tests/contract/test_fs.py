@@ -4,7 +4,13 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.backends.fs.index import query
-from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
+from aivcs.repository import Repository
+from aivcs.testing import (
+    AnnotationStoreContract,
+    CasStoreContract,
+    ReleaseRegistryContract,
+    RunLedgerContract,
+)
 
 
 class TestFileCasStore(CasStoreContract):
@@ -43,3 +49,18 @@ class TestFileReleaseRegistry(ReleaseRegistryContract):
     @pytest.fixture
     def rewrite(self, rewrite_release):
         return rewrite_release
+
+
+class TestFileAnnotations(AnnotationStoreContract):
+    @pytest.fixture
+    def open_store(self, folder):
+        return lambda: Repository.open(folder).annotations
+
+    @pytest.fixture
+    def corrupt(self, folder):
+        def corrupt(name, edit):
+            path = folder / name
+            path.chmod(0o644)
+            path.write_bytes(edit(path.read_bytes()))
+
+        return corrupt

@@ -2,8 +2,15 @@
 
 import pytest
 
+from aivcs.backends.memory import MemoryBackend
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
-from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
+from aivcs.store.annotations import DocumentAnnotations
+from aivcs.testing import (
+    AnnotationStoreContract,
+    CasStoreContract,
+    ReleaseRegistryContract,
+    RunLedgerContract,
+)
 
 
 class TestMemoryCasStore(CasStoreContract):
@@ -49,3 +56,21 @@ class TestMemoryReleaseRegistry(ReleaseRegistryContract):
     @pytest.fixture
     def rewrite(self, memory, rewrite_memory):
         return rewrite_memory(memory)
+
+
+class TestMemoryAnnotations(AnnotationStoreContract):
+    @pytest.fixture
+    def documents(self):
+        return MemoryBackend().documents
+
+    @pytest.fixture
+    def open_store(self, documents):
+        return lambda: DocumentAnnotations(documents)
+
+    @pytest.fixture
+    def corrupt(self, documents):
+        def corrupt(name, edit):
+            data, _ = documents.read(name)
+            documents.write(name, edit(data))
+
+        return corrupt

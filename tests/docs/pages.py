@@ -16,7 +16,10 @@ PROJECT = Path(__file__).parents[2]
 VARYING = (
     (re.compile(r"(lines, head\n +)[0-9a-f]+\n(?: +[0-9a-f]+\n)*"), r"\1…\n"),
     (re.compile(r"runs/[0-9a-f]{2}/"), "runs/…/"),
-    (re.compile(r"(bears the hash) [0-9a-f]{64}(, but .* give) [0-9a-f]{64}"), r"\1 …\2 …"),
+    (
+        re.compile(r"(has\s+the\s+hash\s+)[0-9a-f]{12}(,\s+but[\s\S]{1,90}?give\s+)[0-9a-f]{12}"),
+        r"\1…\2…",
+    ),
 )
 """What is another each time, and what a page shows of it."""
 
@@ -40,8 +43,9 @@ PAGES = [
     *(
         Page(name, f"docs/{name}")
         for name in (
-            "ci.md", "comparing.md", "exec.md", "moving.md", "proving.md", "reading.md",
-            "releases.md", "rolling-back.md", "secrets.md", "shell.md", "troubleshooting.md",
+            "ci.md", "comparing.md", "deploying.md", "exec.md", "moving.md", "proving.md",
+            "reading.md", "releases.md", "rolling-back.md", "secrets.md", "shell.md",
+            "troubleshooting.md",
         )
     ),
 ]  # fmt: skip

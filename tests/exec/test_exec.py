@@ -204,16 +204,27 @@ def fewer(start, error):
         return start(*arguments)
     return replaced
 _thread.start_new_thread = fewer(_thread.start_new_thread, RuntimeError("can't start new thread"))
+late = os.environ.get("LATE")
+if late:
+    # The leader of a session fails only after its child waits at the gate.
+    import time
+    start = _thread.start_new_thread
+    def slow(*arguments):
+        time.sleep(float(late))
+        return start(*arguments)
+    _thread.start_new_thread = slow
 os.fork = fewer(os.fork, BlockingIOError(11, "Resource temporarily unavailable"))
 """
 
-    @pytest.mark.parametrize("at_terminal", [False, True])
-    def test_nothing_is_executed_or_everything_is_recorded(self, execute, tmp_path, at_terminal):
+    @pytest.mark.parametrize(("at_terminal", "late"), [(False, ""), (True, ""), (True, "0.2")])
+    def test_nothing_is_executed_or_everything_is_recorded(
+        self, execute, tmp_path, at_terminal, late
+    ):
         (tmp_path / "sitecustomize.py").write_text(self.FEWER)
         mark = tmp_path / "mark"
         script = f"echo done; : >{mark}; exit 3"
         for number in range(20):
-            env = {"PYTHONPATH": str(tmp_path), "HOW_MANY": str(number)}
+            env = {"PYTHONPATH": str(tmp_path), "HOW_MANY": str(number), "LATE": late}
             if at_terminal:
                 own = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
                 words = ["env", *(f"{name}={value}" for name, value in env.items())]

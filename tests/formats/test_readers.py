@@ -274,7 +274,7 @@ def test_api_errors_are_errors_and_compaction_is_told():
 
 
 def test_a_failure_that_only_the_screen_was_told_is_one():
-    """The output says nothing of an exit code, and `status: completed` of the call is no answer."""
+    """The output says nothing of an exit code; `status: completed` of the call is not an answer."""
     records = [samples.CODEX_META, *samples.codex_call(1, 5)]
     records[5]["payload"]["output"] = "cat: missing.txt: No such file or directory\n"
     told = read(lines(*records))

@@ -86,7 +86,7 @@ def test_the_command_line_imports_no_format():
 
 
 def test_two_imported_sessions_that_did_the_same_compare_equal():
-    """Ids of calls are others in every run; they are no parameters."""
+    """Ids of calls are others in every run; they are not parameters."""
 
     def calls(data):
         events = read(data).events

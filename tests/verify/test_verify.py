@@ -934,7 +934,7 @@ def test_a_log_that_seems_torn_is_judged_again_once_its_writer_is_done(store: Fo
     extra = link([opening(), event(1)])  # any bytes: the writer takes them back
     fd = os.open(path, os.O_RDWR | os.O_APPEND)
     fcntl.flock(fd, fcntl.LOCK_EX)
-    os.write(fd, extra)  # whole lines, which are no links
+    os.write(fd, extra)  # whole lines, which are not links
 
     def take_back() -> None:
         os.truncate(path, len(whole))

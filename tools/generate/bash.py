@@ -150,7 +150,7 @@ _aivcs() {
         ((i == COMP_CWORD)) && part=$line # without what follows the cursor
         line=${line#"$part"}
         if [[ $part == *[\<\>]* && $part != *[!\<\>\&\|0-9]* ]]; then
-            skips=next # a redirection is no word of the command, nor is the file it names
+            skips=next # a redirection is not a word of the command, nor is the file it names
         elif [[ -n $skips && ($skips == next || -z $gap) ]]; then
             skips='file'
         elif ((i == 0)) || [[ -n $gap || -n $skips ]]; then

@@ -1,8 +1,8 @@
 """Makes the completion files of bash, zsh and fish.
 
-They are static and need nothing but their shell: no call of the command, no library of completion
-functions. What they know is what the declarations say: commands, options, choices, and where a file
-or a folder belongs. Where free text is wanted they offer nothing.
+Commands, options, choices, files and folders come from the declarations and are written into the
+files. Names in a store (runs, digests, labels) are asked of `aivcs __complete`
+(`aivcs.cli.shell.complete_handlers`). Where free text is wanted they offer nothing.
 """
 
 from __future__ import annotations

@@ -86,6 +86,10 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
         "with LESS=FRX unless LESS is set. Empty or cat means none."),
     ),
     (("NO_COLOR",), "If it is not empty, no colour is used, unless --color says otherwise."),
+    (
+        ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+        "Headers of what aivcs run export --to posts: name=value, with commas between.",
+    ),
     (("TERM",), "If it is dumb, neither colour nor a pager is used."),
     (("AIVCS_DEBUG",), "If it is not empty, an internal error prints where it happened."),
     (
@@ -157,6 +161,10 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs spec diff": {**_SPEC, 1: "They differ, and --exit-code was given."},
     "aivcs run diff": {**_RUN, 1: "They differ, and --exit-code was given."},
     "aivcs run start": _SPEC,
+    "aivcs run import": {
+        **_SPEC,
+        2: "A source has no known format, or breaks it; the others are imported.",
+    },
     "aivcs run log": {
         **_RUN,
         11: "Somebody else writes to the run for too long.",
@@ -166,6 +174,10 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs run finish": {**_RUN, 15: "The run is over already."},
     "aivcs run show": _RUN,
     "aivcs run events": _RUN,
+    "aivcs skill": {15: "There is a SKILL.md with another content; nothing was written."},
+    "aivcs run annotate": _RUN,
+    "aivcs run export": {**_RUN, 14: "A log is damaged; what was printed before is right."},
+    "aivcs run digest": {**_RUN, 14: "The log is damaged."},
     "aivcs run verify": _DAMAGED,
     "aivcs release promote": {
         **_SPEC,
@@ -180,5 +192,20 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs release current": _NOTHING_LIVE,
     "aivcs release history": _NOTHING_LIVE,
     "aivcs release verify": _DAMAGED,
+    "aivcs release wait": {
+        1: "The target was live and was replaced, or it is blocked.",
+        11: "The time was up.",
+        14: "The log is damaged, or was replaced meanwhile.",
+    },
+    "aivcs release watch": {
+        11: "Another watch uses the folder of --state.",
+        14: "The log is damaged, or does not extend what was seen of it.",
+        15: "With --once: a release may not be deployed here.",
+    },
+    "aivcs release checkout": {
+        **_NOTHING_LIVE,
+        14: "The log or a blob is damaged; the link is as before.",
+        15: "The release may not be deployed here, or its files in DIR were changed.",
+    },
 }
 """What the exit codes of single commands mean there, beyond 0 and 2; aivcs(1) has all of them."""

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from aivcs.cli.parse.model import HELP
-from tools.generate.page import sections, synopsis
+from tools.generate.page import sections
 
 if TYPE_CHECKING:
     from aivcs.cli.parse.model import Command
@@ -36,7 +36,11 @@ def _quoted(page: str) -> str:
 
 def _overview(root: Command) -> str:
     """The list of all commands."""
-    lines = [f"usage: {synopsis(root)}", "", *_wrapped(root.help.replace("\n\n", " "), 0)]
+    lines = [
+        "usage: aivcs [OPTION...] COMMAND [ARGUMENT...]",
+        "",
+        *_wrapped(root.help.replace("\n\n", " "), 0),
+    ]
     for command in root.children:
         if command.children:
             lines += ["", f"aivcs {command.path[0]}: {command.summary}"]

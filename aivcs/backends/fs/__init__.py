@@ -91,7 +91,7 @@ class FileBackend:
         found = read_format(path)
         if found is None:
             raise errors.NoRepositoryError(
-                f"{path} is no store: it has no file named format; make one with: aivcs init"
+                f"{path} is not a store: it has no file named format; make one with: aivcs init"
             )
         require_format(path, found)
         folder = Folder(path, mode_of(path))
@@ -104,9 +104,11 @@ class FileBackend:
     def discover(cls, start: str) -> str:
         """Returns the path of the store of a folder: the one in it, or the nearest above.
 
+        A regular file of that name, which may name a store elsewhere, is found as well.
+
         Raises:
             NoRepositoryError: There is none.
-            BackendError: It is not a real folder, or cannot be looked for.
+            BackendError: It is a symbolic link or a device, or cannot be looked for.
         """
         folder = os.path.abspath(start)
         while True:
@@ -117,6 +119,10 @@ class FileBackend:
                 return path
             except (FileNotFoundError, NotADirectoryError):
                 pass
+            except BackendError:
+                if files.is_regular(path):
+                    return path
+                raise
             except OSError as error:
                 # Not to be taken for absent: a store further up would be another store.
                 raise BackendError(

@@ -60,6 +60,7 @@ class FileDocuments:
     def _names(self, prefix: str) -> "Iterator[str]":
         above = prefix[: prefix.rfind("/") + 1]
         path = self._folder.path(above)
+        found = []
         for entry in self._folder.names_in(above.rstrip("/")):
             if not f"{above}{entry}".startswith(prefix):
                 continue
@@ -68,8 +69,10 @@ class FileDocuments:
                     is_folder = S_ISDIR(os.lstat(path + entry).st_mode)
                 except FileNotFoundError:
                     continue  # gone since
-            if is_folder:
-                yield from self._names(f"{above}{entry}/")
+            found.append(f"{entry}/" if is_folder else entry)
+        for entry in sorted(found):  # a folder as its names are: a-b/x comes before a/x
+            if entry[-1] == "/":
+                yield from self._names(above + entry)
             else:
                 yield above + entry
 

@@ -67,7 +67,7 @@ def open_file(path: str, flags: int) -> "int | None":
         raise BackendError(f"cannot look at {path}: {error.strerror}") from error
     if not S_ISREG(mode):
         os.close(fd)
-        raise BackendError(f"{path} is no regular file; a store holds nothing else")
+        raise BackendError(f"{path} is not a regular file; a store holds nothing else")
     return fd
 
 
@@ -127,6 +127,11 @@ def require_folder(path: str) -> None:
     if mode & 0o170000 != 0o040000:
         what = "a symbolic link" if mode & 0o170000 == 0o120000 else "no folder"
         raise BackendError(f"{path} is {what}; a store is made of real folders only")
+
+
+def is_regular(path: str) -> bool:
+    """Tells whether a path is that of a regular file; links are not followed."""
+    return os.lstat(path).st_mode & 0o170000 == 0o100000
 
 
 def open_folder(path: str) -> int:

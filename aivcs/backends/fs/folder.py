@@ -52,7 +52,7 @@ class Folder:
         """Refuses a path that leads through anything but real folders; absent ones are fine.
 
         Raises:
-            BackendError: A link or a file stands in the place of a folder.
+            BackendError: A link or a file is in the place of a folder.
         """
         at = name.find("/")
         with files.os_errors("look at", self.path(name)):

@@ -179,7 +179,7 @@ def readable(entries: "Iterable[Entry]", *, strict: bool) -> "Iterator[Entry]":
         if entry.error is not None:
             raise entry.error
         if strict and not entry.is_file and (entry.name or not entry.is_folder):
-            raise BackendError(f"{entry.path} is no regular file; a store holds nothing else")
+            raise BackendError(f"{entry.path} is not a regular file; a store holds nothing else")
         yield entry
 
 
@@ -201,7 +201,7 @@ def log_names(folder: "Folder", prefix: str, *, strict: bool) -> "Iterator[str]"
         for entry in readable(scanner.runs(prefix[4:]), strict=strict):
             if entry.is_misplaced and strict:
                 raise IntegrityError.of(
-                    f"{entry.path} stands in the wrong folder; see: aivcs verify", entry.path
+                    f"{entry.path} is in the wrong folder; see: aivcs verify", entry.path
                 )
             if entry.name and not entry.is_misplaced and entry.name.startswith(prefix[4:]):
                 yield f"run/{entry.name}"

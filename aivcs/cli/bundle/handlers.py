@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
-from aivcs.cli.run.timeline_view import count
 from aivcs.errors import UsageError
+from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
-from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,60 +98,22 @@ def unset(context: Context, key: str, user: bool) -> None:
 def _change(context: Context, key: str, value: object, *, user: bool) -> None:
     import os
 
-    if user:
-        _change_own(context, key, value)
-    else:
-        from aivcs.config.keys import render_config
+    from aivcs.config.keys import render_config
 
+    def edit(text: bytes | None) -> bytes:
+        return render_config(text, key, value)
+
+    if user:
+        from aivcs.config.own_file import edit_own
+
+        edit_own(context.environment, edit)
+    else:
         repo = context.repository()
-        repo.edit_config(lambda text: render_config(text, key, value))
+        repo.edit_config(edit)
         if repo.store.folder is None:
             return
     if key == "core.durability" and value != "none":
         os.sync()  # later blobs and events may refer to ones that were stored without a sync
-
-
-def _change_own(context: Context, key: str, value: object) -> None:
-    import os
-
-    from aivcs.config.keys import read_config, render_config
-    from aivcs.errors import BackendError
-
-    if not context.user_config_path():
-        raise UsageError(
-            "the user's configuration has no place: HOME is not set, and the user has no "
-            "entry in the list of users; set HOME or XDG_CONFIG_HOME"
-        )
-    # Where a link leads to, as people keep such files elsewhere; though nothing goes to a device.
-    path = os.path.realpath(context.user_config_path())
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise BackendError(f"cannot write {path}: it is not a regular file")
-    folder = os.path.dirname(path)
-    try:
-        os.makedirs(folder, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            _lock(lock)
-            after = render_config(read_config(path), key, value)
-            with open(f"{path}.new", "wb") as file:
-                file.write(after)
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut leaves an empty file: the defaults
-            os.replace(f"{path}.new", path)
-        finally:
-            os.close(lock)
-    except OSError as error:
-        raise BackendError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _lock(fd: int) -> None:
-    """Locks the folder of the user's configuration against other processes that edit it."""
-    from fcntl import LOCK_EX, flock
-
-    try:
-        flock(fd, LOCK_EX)
-    except OSError:
-        pass  # a file system without locks: two processes that edit at once may lose a change
 
 
 def _optional_repository(context: Context) -> Repository | None:

@@ -238,6 +238,9 @@ def start_session(
             os.close(os.open(os.ttyname(slave), os.O_RDWR))
             child = os.fork()
             if not child:
+                # Our parent takes the end of `tell` for the end of the leader, and opens no gate.
+                os.close(tell)
+                os.close(life)
                 os.setpgid(0, 0)
                 os.tcsetpgrp(slave, os.getpid())  # SIGTTOU is blocked
                 _become(argv, environment, descriptors, signals, gate)

@@ -1,1 +1,1 @@
-"""`aivcs help` and the texts of `--help`."""
+"""`aivcs help`, and the texts of every `--help`: generated (`_pages`) and examples."""

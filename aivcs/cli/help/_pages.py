@@ -2,7 +2,7 @@
 
 PAGES: "dict[str, str]" = {
     '': """\
-usage: aivcs [-C DIR] [--store PATH] [--lock-timeout SECONDS] [--color auto|always|never] [--table] [--no-pager] [-q] [-V] COMMAND [ARGUMENT...]
+usage: aivcs [OPTION...] COMMAND [ARGUMENT...]
 
 Version control for AI agents. Keeps in one folder what an agent is made of
 (blobs), what it did (runs), and which version is live (releases).
@@ -38,6 +38,8 @@ aivcs run: Record what agents did, and read it back
                           output and its end
   run log                 Append an event, or a stream of events, to a run
   run finish              End a run
+  run import              Make runs of sessions that other programs recorded,
+                          and print their ids
   run show                Show the record of a run; on a terminal also its
                           steps
   run events              Print the events of a run, in order of their sequence
@@ -51,6 +53,10 @@ aivcs run: Record what agents did, and read it back
                           print their ids
   run verify              Check all runs and print the damage found (exit 14),
                           or nothing
+  run annotate            Add a remark to a run, also to one that has ended,
+                          and print its digest
+  run export              Print runs in a form that another program reads
+  run digest              Print a digest of a run
 
 aivcs release: Decide which version of an agent is live, and see its history
   release promote         Make a spec live under a name, and print its digest
@@ -72,6 +78,29 @@ aivcs release: Decide which version of an agent is live, and see its history
                           signature
   release provenance      Print the origin of a release as JSON: an in-toto
                           statement with SLSA provenance
+  release wait            Wait until a release is live, and print its digest
+  release watch           Execute a command whenever another release is live,
+                          or print the release
+  release checkout        Put the files of the live release into a folder, and
+                          switch to them in one step
+
+aivcs store: Administer a store that is on a server
+  store grants            Print what gives a role its rights: SQL, or a policy,
+                          for the store's server
+  store check             Check the setup of a store's server, and print each
+                          fault (exit 1), or nothing
+  store upgrade           Bring a store on a server to the schema of this
+                          version, and print each step
+
+aivcs hook: Capture the sessions of agents' programs as they happen
+  hook install            Let programs call aivcs when a turn or a session
+                          ends, so that sessions become runs
+  hook uninstall          Remove what hook install added; all else in the
+                          settings stays as it is
+  hook status             Show for each program when a session was captured
+                          last, and what is missing
+  hook run                Import the session that a program tells of on
+                          standard input; for its hooks
 
 aivcs remote: Name other stores, for push and pull
   remote add              Name another store, so that push and pull know it
@@ -93,6 +122,7 @@ aivcs config: Read and change settings, of a store or your own
 
 the whole store, and the shell
   init                    Create a store and print its path
+  trust                   Trust a store that files may name, and print its id
   status                  Show an overview of the store: blobs, runs by status,
                           live releases
   verify                  Check the whole store and print the damage found
@@ -109,16 +139,18 @@ the whole store, and the shell
                           releases and pins
   shell-init              Print shell functions that log events without
                           starting a process for each
-  help                    Show the manual of a command, or the list of all
-                          commands
   completion              Print a shell's completion of commands, options, and
                           names in the store
+  help                    Show the manual of a command, or the list of all
+                          commands
+  skill                   Print the skill that tells an agent how to record and
+                          read runs with aivcs
 
 options, which stand before the command
   -C DIR                  Run as if started in this folder.
-  --store PATH            The store: the folder with the file named format.
-                          Default: $AIVCS_STORE, else .aivcs here or in the
-                          nearest parent folder.
+  --store PATH            The store: the folder with the file named format, or
+                          a URL. Default: $AIVCS_STORE, else .aivcs here or in
+                          the nearest parent folder.
   --lock-timeout SECONDS  How long to wait for a lock that another process
                           holds. Default: $AIVCS_LOCK_TIMEOUT, else 30.
   --color auto|always|never Use colour. Default: auto, which respects NO_COLOR.
@@ -150,6 +182,9 @@ DESCRIPTION
     aivcs init
         Create a store and print its path.
 
+    aivcs trust
+        Trust a store that files may name, and print its id.
+
     aivcs status
         Show an overview of the store: blobs, runs by status, live releases.
 
@@ -177,12 +212,16 @@ DESCRIPTION
         Print shell functions that log events without starting a process for
         each.
 
-    aivcs help
-        Show the manual of a command, or the list of all commands.
-
     aivcs completion
         Print a shell's completion of commands, options, and names in the
         store.
+
+    aivcs help
+        Show the manual of a command, or the list of all commands.
+
+    aivcs skill
+        Print the skill that tells an agent how to record and read runs with
+        aivcs.
 
     aivcs blob
         Store and read contents by their SHA-256: prompts, configs, specs.
@@ -195,6 +234,12 @@ DESCRIPTION
 
     aivcs release
         Decide which version of an agent is live, and see its history.
+
+    aivcs store
+        Administer a store that is on a server.
+
+    aivcs hook
+        Capture the sessions of agents' programs as they happen.
 
     aivcs remote
         Name other stores, for push and pull.
@@ -242,7 +287,7 @@ OPTIONS
         Run as if started in this folder.
 
     --store PATH
-        The store: the folder with the file named format. Default:
+        The store: the folder with the file named format, or a URL. Default:
         $AIVCS_STORE, else .aivcs here or in the nearest parent folder.
 
     --lock-timeout SECONDS
@@ -320,6 +365,10 @@ ENVIRONMENT
     NO_COLOR
         If it is not empty, no colour is used, unless --color says otherwise.
 
+    OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS
+        Headers of what aivcs run export --to posts: name=value, with commas
+        between.
+
     TERM
         If it is dumb, neither colour nor a pager is used.
 
@@ -365,7 +414,7 @@ EXIT STATUS
 
     10  no repository was found.
 
-    11  a lock was not obtained in time.
+    11  a lock was not obtained, or what was waited for did not come, in time.
 
     12  not found.
 
@@ -383,6 +432,9 @@ EXIT STATUS
         durable.
 
     70  internal error.
+
+    75  the store cannot be reached, or it is throttling; nothing was done: try
+        again.
 
     130 interrupted.
 
@@ -402,17 +454,22 @@ EXAMPLES
 aivcs init - create a store and print its path
 
 SYNOPSIS
-    aivcs init [--shared] [--private] [DIR]
+    aivcs init [--link URL] [--shared] [--private] [DIR]
 
 DESCRIPTION
     Create a store and print its path. Running it again is harmless.
 
-    Later files in the store get the same permissions.
+    Later files in the store get the same permissions. With --link, write a
+    file .aivcs that names a store elsewhere, print its path, and trust that
+    store.
 
-    DIR The folder for the store, DIR/.aivcs. Default: the current folder, or
-        the place that --store or $AIVCS_STORE names.
+    DIR The folder for the store, DIR/.aivcs, or the URL of the store. Default:
+        the current folder, or the place that --store or $AIVCS_STORE names.
 
 OPTIONS
+    --link URL
+        Make DIR/.aivcs a file that names the store with this URL or path.
+
     --shared
         Let the folder's group read and write.
 
@@ -442,6 +499,59 @@ EXAMPLES
     Make one that the group of a folder writes to:
         aivcs init --shared agents
 
+    Let another folder use it:
+        aivcs init --link agents/.aivcs desk
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'trust': """\
+aivcs trust - trust a store that files may name, and print its id
+
+SYNOPSIS
+    aivcs trust [--id ID] [--list] [--remove] [--json] [URL]
+
+DESCRIPTION
+    Trust a store that files may name, and print its id.
+
+    A file .aivcs, or the configuration of a store, can name a store elsewhere.
+    That store is used only if your configuration, or the system's, trusts its
+    URL. If another store answers at that URL later, it is refused (exit 15).
+
+    URL The URL of the store, or its folder.
+
+OPTIONS
+    --id ID
+        The id that the store must have. Default: the id that it answers with.
+
+    --list
+        Print the trusted stores, with id and origin.
+
+    --remove
+        Trust the store no longer.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Trust a store that files name:
+        aivcs trust "$PWD/.aivcs"
+
+    See what is trusted:
+        aivcs trust --list
+
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
@@ -450,12 +560,16 @@ aivcs status - show an overview of the store: blobs, runs by status, live
 releases
 
 SYNOPSIS
-    aivcs status [--json]
+    aivcs status [--openmetrics] [--json]
 
 DESCRIPTION
     Show an overview of the store: blobs, runs by status, live releases.
 
 OPTIONS
+    --openmetrics
+        Print the figures in the text format of OpenMetrics, which Prometheus
+        reads.
+
     --json
         Print JSON: one object, or one object per line for a list.
 
@@ -474,6 +588,10 @@ EXIT STATUS
 EXAMPLES
     How much there is, and what is live:
         aivcs status
+
+    Let Prometheus see it, by the textfile collector of its node exporter:
+        aivcs status --openmetrics > aivcs.prom.new
+        mv aivcs.prom.new aivcs.prom
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -904,45 +1022,6 @@ EXAMPLES
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
-    'help': """\
-aivcs help - show the manual of a command, or the list of all commands
-
-SYNOPSIS
-    aivcs help [COMMAND...]
-
-DESCRIPTION
-    Show the manual of a command, or the list of all commands.
-
-    On a terminal with man, this is the man page; otherwise the same as plain
-    text.
-
-    COMMAND...
-        The words of the command, such as run log; or aivcs, for what all
-        commands share.
-
-OPTIONS
-    -h, --help
-        Print help.
-
-FILES
-    .aivcs/
-        The store: blobs, runs and releases as plain files.
-
-EXIT STATUS
-    0   It was done.
-
-    2   It was called wrongly.
-
-EXAMPLES
-    How events are written down:
-        aivcs help run log
-
-    What every command has in common:
-        aivcs help aivcs
-
-SEE ALSO
-    aivcs help aivcs: what all commands have in common
-""",
     'completion': """\
 aivcs completion - print a shell's completion of commands, options, and names
 in the store
@@ -981,6 +1060,95 @@ EXAMPLES
     In every fish:
         mkdir -p ~/.config/fish/completions
         aivcs completion fish > ~/.config/fish/completions/aivcs.fish
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'help': """\
+aivcs help - show the manual of a command, or the list of all commands
+
+SYNOPSIS
+    aivcs help [--json] [COMMAND...]
+
+DESCRIPTION
+    Show the manual of a command, or the list of all commands.
+
+    On a terminal with man, this is the man page; otherwise the same as plain
+    text.
+
+    COMMAND...
+        The words of the command, such as run log; or aivcs, for what all
+        commands share.
+
+OPTIONS
+    --json
+        Print the command, its options and all commands below it as one JSON
+        object.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    How events are written down:
+        aivcs help run log
+
+    What every command has in common:
+        aivcs help aivcs
+
+    All commands and options, for a program:
+        aivcs help --json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'skill': """\
+aivcs skill - print the skill that tells an agent how to record and read runs
+with aivcs
+
+SYNOPSIS
+    aivcs skill [--install DIR] [--force]
+
+DESCRIPTION
+    Print the skill that tells an agent how to record and read runs with aivcs.
+
+    Agents find skills as FOLDER/aivcs/SKILL.md: Claude Code in .claude/skills,
+    Codex and others in .agents/skills, Gemini CLI in .gemini/skills, of a
+    project or of your home.
+
+OPTIONS
+    --install DIR
+        Write it below a folder of skills, as aivcs/SKILL.md, and print its
+        path.
+
+    --force
+        Replace a SKILL.md with another content.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    15  There is a SKILL.md with another content; nothing was written.
+
+EXAMPLES
+    Let Claude Code in this project know of aivcs:
+        aivcs skill --install .claude/skills
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -1727,6 +1895,10 @@ DESCRIPTION
     aivcs run finish
         End a run.
 
+    aivcs run import
+        Make runs of sessions that other programs recorded, and print their
+        ids.
+
     aivcs run show
         Show the record of a run; on a terminal also its steps.
 
@@ -1747,6 +1919,16 @@ DESCRIPTION
 
     aivcs run verify
         Check all runs and print the damage found (exit 14), or nothing.
+
+    aivcs run annotate
+        Add a remark to a run, also to one that has ended, and print its
+        digest.
+
+    aivcs run export
+        Print runs in a form that another program reads.
+
+    aivcs run digest
+        Print a digest of a run.
 
 OPTIONS
     -h, --help
@@ -1871,8 +2053,8 @@ its end
 SYNOPSIS
     aivcs run exec --agent NAME [--spec SPEC] [--spec-file FILE]
             [--git-sha SHA] [--tag K=V] [--allow-missing-spec]
-            [--capture lines|blobs|none] [--no-redact] [--id-file FILE]
-            [--best-effort] [--github-annotations] COMMAND...
+            [--capture lines|blobs|none] [--events FORMAT] [--no-redact]
+            [--id-file FILE] [--best-effort] [--github-annotations] COMMAND...
 
 DESCRIPTION
     Execute a command as a run: record its start, its output and its end.
@@ -1909,6 +2091,11 @@ OPTIONS
     --capture lines|blobs|none
         How to record its output: an event per line, a blob per stream, or not
         at all.
+
+    --events FORMAT
+        The format of what the command prints, as of run import --from; auto
+        recognises it. Each line of JSON then becomes events as it comes:
+        messages, tool calls, tokens.
 
     --no-redact
         Record arguments and output unmasked. By default, these are masked:
@@ -2120,6 +2307,83 @@ EXAMPLES
 
     End a run with the state it left:
         aivcs run finish @ --status completed --state-file answer.json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run import': """\
+aivcs run import - make runs of sessions that other programs recorded, and
+print their ids
+
+SYNOPSIS
+    aivcs run import [--from FORMAT] [--all] [--agent NAME] [--spec SPEC]
+            [--seal] [--no-redact] [--json] [FILE...]
+
+DESCRIPTION
+    Make runs of sessions that other programs recorded, and print their ids.
+
+    Claude Code, Codex, Gemini CLI, OpenCode, mini-swe-agent and inspect_ai;
+    OTLP/JSON, ATIF and MLflow. The format is recognised by the content. A run
+    gets the id, the times and the status of its session. A second import of
+    the same source changes nothing; one that has grown extends the run.
+    Secrets are masked, and their number is printed. A session goes on until
+    the source, or --seal, says that it is over.
+
+    FILE...
+        Files with sessions; - for standard input.
+
+OPTIONS
+    --from FORMAT
+        The format, if it is not recognised; with --all, the program.
+
+    --all
+        Import every session of Claude Code, Codex and Gemini CLI that is
+        yours.
+
+    --agent NAME
+        The agent that ran. Default: as the source says, else the program.
+
+    --spec SPEC
+        The agent's spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL.
+        Default: a partial spec of what the source says.
+
+    --seal
+        End the runs: the sessions are over.
+
+    --no-redact
+        Store secrets as they are. By default, tokens and keys of known forms,
+        passwords in URLs, values of variables named like secrets, and what
+        import.redact describes are masked.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   A source has no known format, or breaks it; the others are imported.
+
+    12  The spec is not in the store.
+
+    13  The prefix fits several blobs.
+
+EXAMPLES
+    Keep what an agent in CI did, under the spec that it ran with:
+        run=$(aivcs run import --agent reviewer --spec reviewer@current execution.json)
+        aivcs run show "$run"
+
+    Keep every session that is still there, and those that were written since:
+        aivcs run import --all
+
+    Import what a pipe brings:
+        aivcs run import --seal - < execution.json
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -2484,6 +2748,195 @@ EXAMPLES
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
+    'run annotate': """\
+aivcs run annotate - add a remark to a run, also to one that has ended, and
+print its digest
+
+SYNOPSIS
+    aivcs run annotate [-m TEXT] [--tag K=V] [--by WHO] [--sign]
+            [--signing-key FILE] RUN [KIND] [PAYLOAD...]
+
+DESCRIPTION
+    Add a remark to a run, also to one that has ended, and print its digest.
+
+    Annotations are records beside the run's log, which they do not change.
+    They are shown with the run; their tags merge into the run's tags. Nothing
+    removes or edits one.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+    KIND
+        The kind of the annotation, such as evaluation. Default: note.
+
+    PAYLOAD...
+        One JSON value; or words KEY=TEXT and KEY:=JSON, which make an object.
+
+OPTIONS
+    -m, --message TEXT
+        A remark in words.
+
+    --tag K=V
+        A tag for the run: KEY=TEXT or KEY:=JSON. Repeatable.
+
+    --by WHO
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
+
+    --sign
+        Sign it with the configured SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+    AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
+    CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
+        Who promotes or rolls back, unless --by says it. The first that is set
+        counts; if none is, git's user.name and user.email, else the user's
+        name and the host's.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+EXAMPLES
+    Say that somebody looked at a run, and mark it:
+        aivcs run annotate @ -m "read it: fine" --tag reviewed=yes
+
+    Add the score of a judge that ran later:
+        aivcs run annotate @ evaluation name=quality score:=0.9
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run export': """\
+aivcs run export - print runs in a form that another program reads
+
+SYNOPSIS
+    aivcs run export [--format jsonl|otlp|atif|markdown|trace|sqlite] [-o FILE]
+            [--to URL] [RUN...]
+
+DESCRIPTION
+    Print runs in a form that another program reads.
+
+    jsonl is the log as it is stored. otlp is OpenTelemetry's traces as JSON, a
+    line per batch: the same run gives the same ids, so exporting twice is the
+    same trace. atif is the Agent Trajectory Interchange Format. markdown is
+    for a person. trace is a RunTraceArtifact with its replay digest. sqlite is
+    a file with the tables runs, events, tool_calls, annotations, releases,
+    specs and blobs.
+
+    RUN...
+        The runs; by default all, the newest first.
+
+OPTIONS
+    --format jsonl|otlp|atif|markdown|trace|sqlite
+        The form. Default with --to: otlp.
+
+    -o, --output FILE
+        Write to a file, which is replaced when all of it is written.
+
+    --to URL
+        Post the traces to a server by OTLP over HTTP; /v1/traces is appended
+        to a URL without a path. Headers come from OTEL_EXPORTER_OTLP_HEADERS.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+    14  A log is damaged; what was printed before is right.
+
+EXAMPLES
+    Read a run as a page, in the summary of a job or a comment:
+        aivcs run export @ --format markdown -o run.md
+
+    Open all runs as tables, in sqlite3, Datasette or pandas:
+        aivcs run export --format sqlite -o runs.db
+
+    See a run in a viewer of OpenTelemetry's traces:
+        aivcs run export @ --format otlp -o run.jsonl
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run digest': """\
+aivcs run digest - print a digest of a run
+
+SYNOPSIS
+    aivcs run digest [--replay] RUN
+
+DESCRIPTION
+    Print a digest of a run.
+
+    With --replay it is that of its events alone, the same for the same events
+    in any store: the SHA-256 of the compact JSON array of {seq, kind, payload,
+    timestamp}. Without it, it is the head of its log.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+OPTIONS
+    --replay
+        Print the replay digest of its events.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+    14  The log is damaged.
+
+EXAMPLES
+    Compare what two runs did, byte for byte:
+        aivcs run digest @ --replay
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
     'release': """\
 aivcs release - decide which version of an agent is live, and see its history
 
@@ -2530,6 +2983,17 @@ DESCRIPTION
     aivcs release provenance
         Print the origin of a release as JSON: an in-toto statement with SLSA
         provenance.
+
+    aivcs release wait
+        Wait until a release is live, and print its digest.
+
+    aivcs release watch
+        Execute a command whenever another release is live, or print the
+        release.
+
+    aivcs release checkout
+        Put the files of the live release into a folder, and switch to them in
+        one step.
 
 OPTIONS
     -h, --help
@@ -3277,6 +3741,570 @@ EXIT STATUS
 EXAMPLES
     Hand on what the first release was made of:
         aivcs release provenance reviewer @1 > reviewer.intoto.jsonl
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'release wait': """\
+aivcs release wait - wait until a release is live, and print its digest
+
+SYNOPSIS
+    aivcs release wait [--to TARGET] [--change] [--timeout SECONDS] [--json]
+            NAME [TARGET]
+
+DESCRIPTION
+    Wait until a release is live, and print its digest.
+
+    Without TARGET, until anything is live. It exits with 1 as soon as TARGET
+    was live and was replaced, or is a blocked spec; and with 11 after
+    --timeout.
+
+    NAME
+        The agent's name.
+
+    TARGET
+        @SEQ, a label, or a digest or its prefix; it need not exist yet.
+
+OPTIONS
+    --to TARGET
+        The same as TARGET. NAME@TARGET in one word also works.
+
+    --change
+        Wait until something else is live than now.
+
+    --timeout SECONDS
+        How long to wait. Default: for ever.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    1   The target was live and was replaced, or it is blocked.
+
+    2   It was called wrongly.
+
+    11  The time was up.
+
+    14  The log is damaged, or was replaced meanwhile.
+
+EXAMPLES
+    In a deployment job: go on when this release is live, fail after five
+    minutes:
+        aivcs release wait reviewer v1.1 --timeout 300
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'release watch': """\
+aivcs release watch - execute a command whenever another release is live, or
+print the release
+
+SYNOPSIS
+    aivcs release watch [--each] [--once] [--state DIR] [--require-signature]
+            [--no-verify] [--json] NAME [COMMAND...]
+
+DESCRIPTION
+    Execute a command whenever another release is live, or print the release.
+
+    Options come before NAME; after it stands the command, also after the word
+    --exec. No shell reads it. It gets AIVCS_RELEASE_NAME, _SPEC, _SEQ, _LABEL,
+    _ACTION and _HASH. It is executed for what is live at the start, then for
+    what is live whenever the last command has ended; if it fails, again, until
+    it succeeds or another release is live.
+
+    A release must follow the rules of its log, the policy of this system's
+    configuration (not of the store's), and have valid signatures where the
+    policy demands one; otherwise nothing is executed, and the reason is
+    printed. A log that does not extend what was seen of it ends the watch with
+    exit code 14.
+
+    NAME
+        The agent's name.
+
+    COMMAND...
+        The command to execute, with its arguments. Default: print the release.
+
+OPTIONS
+    --each
+        Handle every release in order, at least once, also those that were
+        replaced meanwhile.
+
+    --once
+        Handle what there is to be handled, and end: with 15 if a release may
+        not be deployed, or the exit code of a command that failed.
+
+    --state DIR
+        Remember in this folder what was seen and handled, so that a restart
+        goes on there. Default: a restart begins with what is live.
+
+    --require-signature
+        Require the signature of a signer in signing.allowed_signers of your
+        own configuration, whatever the policies say.
+
+    --no-verify
+        Deploy what is live without checking policies and signatures.
+
+    --json
+        Print each release as a CloudEvent; a command gets it on standard input
+        instead.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    11  Another watch uses the folder of --state.
+
+    14  The log is damaged, or does not extend what was seen of it.
+
+    15  With --once: a release may not be deployed here.
+
+EXAMPLES
+    Print what is live, for a program that follows:
+        aivcs release watch --once --json reviewer
+
+    Restart a service whenever another release is live, also over restarts of
+    the watch:
+        watch() { aivcs release watch --state ~/reviewer-watch "$@"; }
+        watch --once reviewer --exec sh -c 'echo "live: $AIVCS_RELEASE_LABEL"'
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'release checkout': """\
+aivcs release checkout - put the files of the live release into a folder, and
+switch to them in one step
+
+SYNOPSIS
+    aivcs release checkout [--keep N] [--require-signature] [--no-verify]
+            [--json] NAME DIR
+
+DESCRIPTION
+    Put the files of the live release into a folder, and switch to them in one
+    step.
+
+    DIR/current is then a link to DIR/releases/DIGEST, which is complete. The
+    release is checked as by aivcs release watch; if it may not be deployed,
+    nothing changes (exit 15).
+
+    NAME
+        The agent's name.
+
+    DIR The folder; made if it does not exist.
+
+OPTIONS
+    --keep N
+        How many versions stay in DIR, this one included. Default: 3.
+
+    --require-signature
+        Require the signature of a signer in signing.allowed_signers of your
+        own configuration, whatever the policies say.
+
+    --no-verify
+        Deploy what is live without checking policies and signatures.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  Nothing was ever released under that name.
+
+    14  The log or a blob is damaged; the link is as before.
+
+    15  The release may not be deployed here, or its files in DIR were changed.
+
+EXAMPLES
+    Deploy what is live, and keep five versions to look at:
+        agent=$(aivcs spec create --prompts prompts)
+        aivcs release promote agent "$agent"
+        aivcs release checkout --keep 5 agent ~/agent
+        ls ~/agent/current/prompts
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'store': """\
+aivcs store - administer a store that is on a server
+
+SYNOPSIS
+    aivcs store COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    Administer a store that is on a server.
+
+    aivcs store grants
+        Print what gives a role its rights: SQL, or a policy, for the store's
+        server.
+
+    aivcs store check
+        Check the setup of a store's server, and print each fault (exit 1), or
+        nothing.
+
+    aivcs store upgrade
+        Bring a store on a server to the schema of this version, and print each
+        step.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Check the setup, after something was changed on the server:
+        aivcs store check
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'store grants': """\
+aivcs store grants - print what gives a role its rights: SQL, or a policy, for
+the store's server
+
+SYNOPSIS
+    aivcs store grants --role reader|recorder|promoter|eraser|maintainer|owner
+            [--name PATTERN]
+
+DESCRIPTION
+    Print what gives a role its rights: SQL, or a policy, for the store's
+    server.
+
+    Nothing is changed. Whoever administers the server reads it, and runs it
+    there.
+
+OPTIONS
+    --role reader|recorder|promoter|eraser|maintainer|owner
+        The role.
+
+    --name PATTERN
+        Only releases whose names fit this pattern, as in 'team/*'; for
+        promoter.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Give CI jobs their rights in a database:
+        aivcs store grants --role recorder
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'store check': """\
+aivcs store check - check the setup of a store's server, and print each fault
+(exit 1), or nothing
+
+SYNOPSIS
+    aivcs store check
+
+DESCRIPTION
+    Check the setup of a store's server, and print each fault (exit 1), or
+    nothing.
+
+    The content is checked by aivcs verify.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Check the setup of a store:
+        aivcs store check
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'store upgrade': """\
+aivcs store upgrade - bring a store on a server to the schema of this version,
+and print each step
+
+SYNOPSIS
+    aivcs store upgrade
+
+DESCRIPTION
+    Bring a store on a server to the schema of this version, and print each
+    step.
+
+    A step is done whole or not at all. Nothing else ever changes the schema.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    After an update of aivcs on a server's store:
+        aivcs store upgrade
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook': """\
+aivcs hook - capture the sessions of agents' programs as they happen
+
+SYNOPSIS
+    aivcs hook COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    Capture the sessions of agents' programs as they happen.
+
+    aivcs hook install
+        Let programs call aivcs when a turn or a session ends, so that sessions
+        become runs.
+
+    aivcs hook uninstall
+        Remove what hook install added; all else in the settings stays as it
+        is.
+
+    aivcs hook status
+        Show for each program when a session was captured last, and what is
+        missing.
+
+    aivcs hook run
+        Import the session that a program tells of on standard input; for its
+        hooks.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Keep the sessions of Claude Code: those to come, and those that are still
+    there:
+        aivcs hook install claude-code
+        aivcs run import --all --from claude-code
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook install': """\
+aivcs hook install - let programs call aivcs when a turn or a session ends, so
+that sessions become runs
+
+SYNOPSIS
+    aivcs hook install [--user] [--project] PROGRAM...
+
+DESCRIPTION
+    Let programs call aivcs when a turn or a session ends, so that sessions
+    become runs.
+
+    Prints the settings that were changed, and the lines added; all else in
+    them stays as it is. With --user, the hook names the store that is used
+    now; with --project, it uses the store of the project, and does nothing
+    where aivcs is missing. Sessions of before are imported by aivcs run import
+    --all.
+
+    PROGRAM...
+        claude-code, codex or gemini. Several may be given.
+
+OPTIONS
+    --user
+        In your own settings of the program. The default.
+
+    --project
+        In the settings of the project in the working directory.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    From now on, keep every session of Claude Code and Codex:
+        aivcs hook install claude-code codex
+
+    For everybody who works on this project:
+        aivcs hook install --project claude-code
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook uninstall': """\
+aivcs hook uninstall - remove what hook install added; all else in the settings
+stays as it is
+
+SYNOPSIS
+    aivcs hook uninstall [--user] [--project] PROGRAM...
+
+DESCRIPTION
+    Remove what hook install added; all else in the settings stays as it is.
+
+    PROGRAM...
+        claude-code, codex or gemini. Several may be given.
+
+OPTIONS
+    --user
+        In your own settings of the program. The default.
+
+    --project
+        In the settings of the project in the working directory.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Stop capturing:
+        aivcs hook uninstall claude-code codex
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook status': """\
+aivcs hook status - show for each program when a session was captured last, and
+what is missing
+
+SYNOPSIS
+    aivcs hook status [--json]
+
+DESCRIPTION
+    Show for each program when a session was captured last, and what is
+    missing.
+
+    The columns in a pipe: program, whether a hook is installed, the number of
+    its sessions, when one was captured last, how many have changed since, by
+    how many seconds the newest of them is later, and the last error.
+
+OPTIONS
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Is everything captured?:
+        aivcs hook status
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'hook run': """\
+aivcs hook run - import the session that a program tells of on standard input;
+for its hooks
+
+SYNOPSIS
+    aivcs hook run PROGRAM
+
+DESCRIPTION
+    Import the session that a program tells of on standard input; for its
+    hooks.
+
+    Always exits with 0, prints nothing, and returns at once: the import goes
+    on in the background. hook status shows how it went.
+
+    PROGRAM
+        The program that calls.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    What the hook of a program does:
+        echo '{"session_id": "s-1", "hook_event_name": "Stop"}' | aivcs hook run codex
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -82,8 +82,31 @@ aivcs run log @ tool_called name=search results:=12""",
     "aivcs init": [
         Example("Make a store in this folder", "aivcs init"),
         Example("Make one that the group of a folder writes to", "aivcs init --shared agents"),
+        Example("Let another folder use it", "aivcs init --link agents/.aivcs desk"),
     ],
-    "aivcs status": [Example("How much there is, and what is live", "aivcs status")],
+    "aivcs trust": [
+        Example("Trust a store that files name", 'aivcs trust "$PWD/.aivcs"'),
+        Example("See what is trusted", "aivcs trust --list"),
+    ],
+    "aivcs store": [
+        Example("Check the setup, after something was changed on the server", "aivcs store check")
+    ],
+    "aivcs store grants": [
+        Example("Give CI jobs their rights in a database", "aivcs store grants --role recorder"),
+    ],
+    "aivcs store check": [Example("Check the setup of a store", "aivcs store check")],
+    "aivcs store upgrade": [
+        Example("After an update of aivcs on a server's store", "aivcs store upgrade")
+    ],
+    "aivcs status": [
+        Example("How much there is, and what is live", "aivcs status"),
+        Example(
+            "Let Prometheus see it, by the textfile collector of its node exporter",
+            """\
+aivcs status --openmetrics > aivcs.prom.new
+mv aivcs.prom.new aivcs.prom""",
+        ),
+    ],
     "aivcs verify": [
         Example(
             "Check a store in a nightly job, and keep what was found",
@@ -110,6 +133,7 @@ aivcs verify --head "$head\"""",
     "aivcs help": [
         Example("How events are written down", "aivcs help run log"),
         Example("What every command has in common", "aivcs help aivcs"),
+        Example("All commands and options, for a program", "aivcs help --json"),
     ],
     "aivcs completion": [
         Example("In this bash, from now on", 'eval "$(aivcs completion bash)"'),
@@ -275,6 +299,19 @@ aivcs run exec --agent reviewer --spec reviewer@current \\
 aivcs run list -n 1 | cut -f 1 | xargs aivcs run events --kind output""",
         ),
     ],
+    "aivcs run import": [
+        Example(
+            "Keep what an agent in CI did, under the spec that it ran with",
+            """\
+run=$(aivcs run import --agent reviewer --spec reviewer@current execution.json)
+aivcs run show "$run\"""",
+        ),
+        Example(
+            "Keep every session that is still there, and those that were written since",
+            "aivcs run import --all",
+        ),
+        Example("Import what a pipe brings", "aivcs run import --seal - < execution.json"),
+    ],
     "aivcs run log": [
         Example(
             "Log an event with a few members",
@@ -347,6 +384,39 @@ aivcs run diff --ignore step @ "$last\"""",
             "See which runs would end that nothing was heard of for two days",
             "aivcs run reap --older-than 2d --dry-run",
         ),
+    ],
+    "aivcs skill": [
+        Example(
+            "Let Claude Code in this project know of aivcs",
+            "aivcs skill --install .claude/skills",
+        ),
+    ],
+    "aivcs run annotate": [
+        Example(
+            "Say that somebody looked at a run, and mark it",
+            'aivcs run annotate @ -m "read it: fine" --tag reviewed=yes',
+        ),
+        Example(
+            "Add the score of a judge that ran later",
+            "aivcs run annotate @ evaluation name=quality score:=0.9",
+        ),
+    ],
+    "aivcs run export": [
+        Example(
+            "Read a run as a page, in the summary of a job or a comment",
+            "aivcs run export @ --format markdown -o run.md",
+        ),
+        Example(
+            "Open all runs as tables, in sqlite3, Datasette or pandas",
+            "aivcs run export --format sqlite -o runs.db",
+        ),
+        Example(
+            "See a run in a viewer of OpenTelemetry's traces",
+            "aivcs run export @ --format otlp -o run.jsonl",
+        ),
+    ],
+    "aivcs run digest": [
+        Example("Compare what two runs did, byte for byte", "aivcs run digest @ --replay"),
     ],
     "aivcs run verify": [Example("Check all runs", "aivcs run verify")],
     "aivcs release": [
@@ -444,6 +514,34 @@ aivcs release unblock reviewer v1.0 --reason 'it was the logger'""",
             "aivcs release verify reviewer | grep -v -w ok",
         ),
     ],
+    "aivcs release wait": [
+        Example(
+            "In a deployment job: go on when this release is live, fail after five minutes",
+            "aivcs release wait reviewer v1.1 --timeout 300",
+        ),
+    ],
+    "aivcs release watch": [
+        Example(
+            "Print what is live, for a program that follows",
+            "aivcs release watch --once --json reviewer",
+        ),
+        Example(
+            "Restart a service whenever another release is live, also over restarts of the watch",
+            """\
+watch() { aivcs release watch --state ~/reviewer-watch "$@"; }
+watch --once reviewer --exec sh -c 'echo "live: $AIVCS_RELEASE_LABEL"'""",
+        ),
+    ],
+    "aivcs release checkout": [
+        Example(
+            "Deploy what is live, and keep five versions to look at",
+            """\
+agent=$(aivcs spec create --prompts prompts)
+aivcs release promote agent "$agent"
+aivcs release checkout --keep 5 agent ~/agent
+ls ~/agent/current/prompts""",
+        ),
+    ],
     "aivcs release sign": [
         Example(
             "Sign what is live with an SSH key of your own",
@@ -460,6 +558,35 @@ aivcs release sign reviewer --signing-key ~/aivcs-key""",
     ],
     "aivcs config": [
         Example("See all settings, and where they come from", "aivcs config list --show-origin"),
+    ],
+    "aivcs hook": [
+        Example(
+            "Keep the sessions of Claude Code: those to come, and those that are still there",
+            """\
+aivcs hook install claude-code
+aivcs run import --all --from claude-code""",
+        ),
+    ],
+    "aivcs hook install": [
+        Example(
+            "From now on, keep every session of Claude Code and Codex",
+            "aivcs hook install claude-code codex",
+        ),
+        Example(
+            "For everybody who works on this project",
+            "aivcs hook install --project claude-code",
+        ),
+    ],
+    "aivcs hook uninstall": [
+        Example("Stop capturing", "aivcs hook uninstall claude-code codex"),
+    ],
+    "aivcs hook status": [Example("Is everything captured?", "aivcs hook status")],
+    "aivcs hook run": [
+        Example(
+            "What the hook of a program does",
+            """\
+echo '{"session_id": "s-1", "hook_event_name": "Stop"}' | aivcs hook run codex""",
+        ),
     ],
     "aivcs config get": [
         Example("Print a setting", "aivcs config get core.durability"),

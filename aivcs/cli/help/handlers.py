@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 
 
-def show(context: Context, words: list[str]) -> None:
+def show(context: Context, words: list[str], as_json: bool) -> None:
     """Prints the manual of a command: through man on a terminal that has it, else as text."""
     name = " ".join(words)
     if name not in PAGES:
         raise UsageError(_missing(words))
+    if as_json:
+        from aivcs.cli.help import as_json as declarations
+
+        context.write(render.json_line(declarations.as_json(words[words[:1] == ["aivcs"] :])))
+        return
     if words and context.is_terminal() and context.pager and _show_by_man(context, name):
         return
     with render.output(context) as out:

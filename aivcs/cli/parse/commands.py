@@ -1,12 +1,19 @@
 """All commands as one tree: the root with the global options, the groups, the commands."""
 
+from aivcs.cli.agent import options as agent
 from aivcs.cli.blob import options as blob
 from aivcs.cli.bundle import options as bundle
 from aivcs.cli.config import options as config
+from aivcs.cli.help import options as help_
+from aivcs.cli.hook import options as hook
 from aivcs.cli.parse.model import Command, Flag, Option, command, group
 from aivcs.cli.release import options as release
 from aivcs.cli.remote import options as remote
-from aivcs.cli.run import options as run
+from aivcs.cli.run import (
+    annotation_options as run_annotation,
+    export_options as run_export,
+    options as run,
+)
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
 from aivcs.cli.store import options as store
@@ -24,8 +31,8 @@ _GLOBAL = command(
         "store": Option(
             "--store",
             metavar="PATH",
-            help="The store: the folder with the file named format. Default: $AIVCS_STORE, "
-            "else .aivcs here or in the nearest parent folder.",
+            help="The store: the folder with the file named format, or a URL. Default: "
+            "$AIVCS_STORE, else .aivcs here or in the nearest parent folder.",
         ),
         "lock_timeout": Option(
             "--lock-timeout",
@@ -57,18 +64,26 @@ ROOT = Command(
         *store.COMMANDS,
         *remote.TOP_LEVEL,
         *shell.COMMANDS,
+        *help_.COMMANDS,
+        *agent.COMMANDS,
         group(
             "blob",
             "Store and read contents by their SHA-256: prompts, configs, specs.",
             blob.COMMANDS,
         ),
         group("spec", "Describe what an agent is made of, and compare versions.", spec.COMMANDS),
-        group("run", "Record what agents did, and read it back.", run.COMMANDS),
+        group(
+            "run",
+            "Record what agents did, and read it back.",
+            (*run.COMMANDS, *run_annotation.COMMANDS, *run_export.COMMANDS),
+        ),
         group(
             "release",
             "Decide which version of an agent is live, and see its history.",
             release.COMMANDS,
         ),
+        group("store", "Administer a store that is on a server.", store.STORE_COMMANDS),
+        group("hook", "Capture the sessions of agents' programs as they happen.", hook.COMMANDS),
         group("remote", "Name other stores, for push and pull.", remote.COMMANDS),
         group("bundle", "Put a store, or a part of it, into one file.", bundle.COMMANDS),
         group("config", "Read and change settings, of a store or your own.", config.COMMANDS),

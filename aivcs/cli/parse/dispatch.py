@@ -5,14 +5,15 @@ It understands the plain spellings that scripts use: whole option names, `--name
 asked; so it may be incomplete, but where it answers it must answer alike. A test holds the two
 against each other on random command lines.
 
-A row of the table is (target, options, positionals, defaults, interspersed). `options` maps a
-spelling to (parameter, kind), `positionals` lists (parameter, how), and `kind` is one of the
+The table is in parts, one for each folder of commands: to load all of it would cost each command a
+twentieth of a start. A row is (target, options, positionals, defaults, interspersed). `options`
+maps a spelling to (parameter, kind), `positionals` lists (parameter, how), and `kind` is one of the
 words below, a tuple of the texts allowed, or a list of those allowed in upper case, too; a dict
 `{"many": kind}` is an option that takes several of a kind, one each time it is given. Of the
 others only a flag may be given twice. The default of an option that must be given is `...`.
 """
 
-from aivcs.cli.parse._table import COMMANDS, GLOBALS
+from aivcs.cli.parse._table import FOLDERS, GLOBALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Call = tuple[str, dict[str, Any], dict[str, Any]]
+    Row = tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], dict[str, Any], bool]
 
 FLAG, TEXT, TEXTS, INTEGER, NUMBER = "flag", "text", "texts", "integer", "number"
 ONE, MAYBE, MANY, SOME = "one", "maybe", "many", "some"
@@ -37,25 +39,19 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
         at = _read_options(arguments, 0, GLOBALS, options, set())
         if at >= len(arguments):
             return None
-        name = arguments[at]
-        if " " in name:  # the key of a row, but in one word, which is no command
+        found = find_row(arguments[at:])
+        if found is None:
             return None
-        row = COMMANDS.get(name)
-        if row is None and at + 1 < len(arguments):
-            row = COMMANDS.get(f"{name} {arguments[at + 1]}")
-            at += 1
-        if row is None:
-            return None
-        target, spellings, positionals, defaults, interspersed = row
+        (target, spellings, positionals, defaults, interspersed), length = found
         parameters = dict(defaults)
         words: list[str] = []
         seen: set[str] = set()
-        at += 1
+        at += length
         while True:
             at = _read_options(arguments, at, spellings, parameters, seen)
             if at >= len(arguments):
                 break
-            if arguments[at] == "--":  # the first one ends the options, and is no word itself
+            if arguments[at] == "--":  # the first one ends the options, and is not a word itself
                 words += arguments[at + 1 :]
                 break
             if not interspersed:
@@ -69,6 +65,25 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
     except _UnknownError:
         return None
     return target, options, parameters
+
+
+def find_row(words: "Sequence[str]") -> "tuple[Row, int] | None":
+    """Returns the row of the command that begins a list of words, and the length of its name."""
+    folder = FOLDERS.get(words[0]) if words else None
+    if folder is None:
+        return None
+    rows = rows_of(folder)
+    if words[0] in rows:
+        return rows[words[0]], 1
+    row = rows.get(" ".join(words[:2]))
+    return None if row is None else (row, 2)
+
+
+def rows_of(folder: str) -> "dict[str, Row]":
+    """Returns the rows of a folder of commands by their names."""
+    name = f"aivcs.cli.{folder}._table"
+    rows: dict[str, Row] = __import__(name, fromlist=("ROWS",)).ROWS
+    return rows
 
 
 def _read_options(

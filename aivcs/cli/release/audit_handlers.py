@@ -79,7 +79,7 @@ def verify(
     found = verify_name(
         repo,
         name,
-        seq=number,
+        seqs=None if number is None else {number},
         verifier=verifier(context.layers, context.environment),
         environment=context.environment,
     )

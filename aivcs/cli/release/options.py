@@ -45,6 +45,16 @@ REASON = Option(
     "--reason", "--notes", help="The reason, which is recorded.", metavar="TEXT", required=True
 )
 SIGN = Flag("--sign", help="Sign the release with an SSH key.")
+REQUIRE_SIGNATURE = Flag(
+    "--require-signature",
+    help=(
+        "Require the signature of a signer in signing.allowed_signers of your own configuration, "
+        "whatever the policies say."
+    ),
+)
+NO_VERIFY = Flag(
+    "--no-verify", help="Deploy what is live without checking policies and signatures."
+)
 SEQ = Argument(
     "TARGET",
     help=("A release: @SEQ, a label or a digest. Default: the live one."),
@@ -316,6 +326,112 @@ COMMANDS = (
                 help="The trusted builder of the release, such as the URI of a CI workflow.",
                 metavar="URI",
             ),
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release wait",
+        "release.deploy_handlers:wait",
+        """Wait until a release is live, and print its digest.
+
+        Without TARGET, until anything is live. It exits with 1 as soon as TARGET was live and
+        was replaced, or is a blocked spec; and with 11 after --timeout.
+        """,
+        {
+            "name": NAME,
+            "target": Argument(
+                "TARGET",
+                help="@SEQ, a label, or a digest or its prefix; it need not exist yet.",
+                required=False,
+            ),
+            "to": TO,
+            "change": Flag("--change", help="Wait until something else is live than now."),
+            "timeout": Option(
+                "--timeout",
+                help="How long to wait. Default: for ever.",
+                metavar="SECONDS",
+                kind="number",
+            ),
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "release watch",
+        "release.deploy_handlers:watch",
+        """Execute a command whenever another release is live, or print the release.
+
+        Options come before NAME; after it stands the command, also after the word --exec. No
+        shell reads it. It gets AIVCS_RELEASE_NAME, _SPEC, _SEQ, _LABEL, _ACTION and _HASH. It
+        is executed for what is live at the start, then for what is live whenever the last
+        command has ended; if it fails, again, until it succeeds or another release is live.
+
+        A release must follow the rules of its log, the policy of this system's configuration
+        (not of the store's), and have valid signatures where the policy demands one; otherwise
+        nothing is executed, and the reason is printed. A log that does not extend what was seen
+        of it ends the watch with exit code 14.
+        """,
+        {
+            "name": NAME,
+            "command": Argument(
+                "COMMAND",
+                help="The command to execute, with its arguments. Default: print the release.",
+                many=True,
+                required=False,
+                takes="program",
+            ),
+            "each": Flag(
+                "--each",
+                help=(
+                    "Handle every release in order, at least once, also those that were replaced "
+                    "meanwhile."
+                ),
+            ),
+            "once": Flag(
+                "--once",
+                help=(
+                    "Handle what there is to be handled, and end: with 15 if a release may not be "
+                    "deployed, or the exit code of a command that failed."
+                ),
+            ),
+            "state": Option(
+                "--state",
+                help=(
+                    "Remember in this folder what was seen and handled, so that a restart goes on "
+                    "there. Default: a restart begins with what is live."
+                ),
+                metavar="DIR",
+            ),
+            "require_signature": REQUIRE_SIGNATURE,
+            "no_verify": NO_VERIFY,
+            "as_json": Flag(
+                "--json",
+                help=(
+                    "Print each release as a CloudEvent; a command gets it on standard input "
+                    "instead."
+                ),
+            ),
+        },
+        interspersed=False,
+    ),
+    command(
+        "release checkout",
+        "release.deploy_handlers:checkout",
+        """Put the files of the live release into a folder, and switch to them in one step.
+
+        DIR/current is then a link to DIR/releases/DIGEST, which is complete. The release is
+        checked as by aivcs release watch; if it may not be deployed, nothing changes (exit 15).
+        """,
+        {
+            "name": NAME,
+            "folder": Argument("DIR", help="The folder; made if it does not exist."),
+            "keep": Option(
+                "--keep",
+                help="How many versions stay in DIR, this one included. Default: 3.",
+                metavar="N",
+                kind="integer",
+            ),
+            "require_signature": REQUIRE_SIGNATURE,
+            "no_verify": NO_VERIFY,
             "as_json": JSON,
         },
     ),

@@ -88,14 +88,21 @@ def open_remote(context: Context, remote: Remote) -> tuple[Repository, list[tupl
     """Opens a remote; returns it and its configuration.
 
     Raises:
-        NoRepositoryError: There is no store.
+        NoRepositoryError: There is no store; or a configuration that is not one's own names it, and
+            it is not trusted.
+        ConflictError: It is another store than the one that was trusted.
         BackendError: It cannot be reached.
     """
-    from aivcs.cli.remote.trust import require_trust
-
-    repo, layers = context.open_other(remote.url)
+    ids = None
     if remote.name:
-        require_trust(context, remote.url, f"the configuration ({remote.name})", repo)
+        from aivcs.cli.remote.trust import trusted_ids
+
+        ids = trusted_ids(context, remote)
+    repo, layers = context.open_other(remote.url)
+    if ids is not None:
+        from aivcs.config.trust import require_identity
+
+        require_identity(repo.store, ids)
     return repo, layers
 
 

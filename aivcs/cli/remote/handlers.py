@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.remote.find import absolute, find_remote, open_remote, open_untrusted
 from aivcs.cli.render import output as render
-from aivcs.cli.run.timeline_view import count
 from aivcs.errors import (
     BackendError,
     LockTimeoutError,
@@ -16,6 +15,7 @@ from aivcs.errors import (
     UsageError,
 )
 from aivcs.model.run import RunStatus
+from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.cli.render.table import Shown, draw
 from aivcs.codec.json import encode_trusted
+from aivcs.present.words import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.store.finding import Finding
 
-_JOINERS = frozenset("\u200c\u200d")
-"""Format characters that are parts of words and emoji, and harmless."""
+escape = visible
+"""Escapes every character that a terminal would obey or not show."""
 
 
 class Cell(NamedTuple):
@@ -38,25 +39,6 @@ class Cell(NamedTuple):
     plain: str
     shown: str
     style: str = ""
-
-
-def escape(text: str) -> str:
-    r"""Escapes every character that a terminal would obey or not show.
-
-    Control characters, line separators and the invisible marks that reorder text become `\n`,
-    `\x1b`, `\u202e`; letters, signs and spaces of every script stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if _is_shown(c) else ascii(c)[1:-1] for c in text)
-
-
-def _is_shown(character: str) -> bool:
-    if character.isprintable() or character in _JOINERS:
-        return True
-    from unicodedata import category
-
-    return category(character) == "Zs"
 
 
 def json_line(value: object) -> str:
@@ -198,9 +180,28 @@ def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
 
 def finding_line(finding: Finding) -> str:
     """Formats a finding as a line: severity, place, problem, and the fix or the repair."""
+    return plain_line(_finding_cells(finding))
+
+
+def finding_text(finding: Finding) -> str:
+    """Formats a finding for a person: the place, and below it the problem and the fix."""
+    from textwrap import wrap
+
+    severity, place, *texts = map(escape, _finding_cells(finding))
+    screen = max(shutil.get_terminal_size().columns, 40)
+    lines = [f"{severity}: {place}"]
+    for text in filter(None, texts):
+        lines += wrap(
+            text, screen, initial_indent="    ", subsequent_indent="    ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _finding_cells(finding: Finding) -> tuple[str, str, str, str]:
     place = finding.where + (f" line {finding.line}" if finding.line else "")
     done = finding.remedy if finding.repaired is None else f"repaired: {finding.repaired}"
-    return plain_line((finding.severity, place, finding.problem, done))
+    return finding.severity, place, finding.problem, done
 
 
 def _start_pager(context: Context) -> Popen[bytes] | None:

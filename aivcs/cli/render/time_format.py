@@ -71,21 +71,6 @@ def ago(moment: Timestamp) -> str:
     return moment[:10]
 
 
-def duration(milliseconds: int | None) -> str:
-    """Formats a duration for a person: `850 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
-    if milliseconds is None:
-        return "-"
-    if milliseconds < 1000:
-        return f"{milliseconds} ms"
-    seconds = milliseconds / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
 def short_duration(microseconds: int) -> str:
     """Formats a duration for a column, in 6 characters: `850ms`, `4.2s`, `3m05s`, `3d04h`."""
     milliseconds = microseconds // 1000

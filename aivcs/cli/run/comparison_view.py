@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render.output import escape, plain_line
 from aivcs.cli.render.table import paint
 from aivcs.cli.render.text_width import cut, pad
-from aivcs.cli.render.time_format import duration
 from aivcs.codec.json import encode_trusted
+from aivcs.commands.run.annotated import as_json as run_json
 from aivcs.compare.json_difference import dotted
+from aivcs.present.words import duration
 from aivcs.trace.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
 
 if TYPE_CHECKING:
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
 
     from aivcs.commands.run.diff import RunComparison, Side
     from aivcs.compare.json_difference import Change
+    from aivcs.model.annotation import Annotation
     from aivcs.trace.tool_calls import Call, Step
 
 _SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
 _STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOVED: "red"}
+_FIGURES = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
+"""Figures of calls of models that are compared where a run has them."""
 _KINDS = (ADDED, REMOVED, MOVED, CHANGED)
 _CONTEXT_CALLS = 2
 """The number of equal calls shown before and after a difference."""
@@ -104,9 +109,23 @@ def _facts(found: RunComparison, *, for_person: bool) -> Iterator[tuple[str, str
     ):
         a, b = values
         yield (name if for_person else name.replace(" ", "_")), a, b
+    for figure in _FIGURES:
+        numbers = [side.usage.figures.get(figure) for side in sides]
+        if any(number is not None for number in numbers):
+            cells = ["-" if number is None else f"{number:.10g}" for number in numbers]
+            yield (figure.replace("_", " ") if for_person else figure), cells[0], cells[1]
     for kind in [*found.a.kinds, *(k for k in found.b.kinds if k not in found.a.kinds)]:
         counts = [str(side.kinds.get(kind, 0)) for side in sides]
         yield (f"  {kind}" if for_person else f"events.{escape(kind)}"), counts[0], counts[1]
+    if not (found.a.annotations or found.b.annotations):
+        return
+    remarks = [[_remark(each.value) for each in side.annotations] for side in sides]
+    for a, b in zip_longest(*remarks, fillvalue="" if for_person else "-"):
+        yield "annotation", a, b
+
+
+def _remark(annotation: Annotation) -> str:
+    return f"{annotation.kind} {encode_trusted(annotation.payload)}"
 
 
 def _facts_of(side: Side, *, for_person: bool) -> list[str]:
@@ -126,7 +145,7 @@ def _facts_of(side: Side, *, for_person: bool) -> list[str]:
 
 
 def _side_json(side: Side) -> dict[str, Any]:
-    record = side.record.to_json()
+    record = run_json(side.record, side.annotations)
     return record | {"tool_calls": side.calls, "kinds": side.kinds}
 
 

@@ -37,6 +37,7 @@ def exec_(
     tags: "list[str]",
     allow_missing_spec: bool,
     capture: str,
+    events: "str | None",
     no_redact: bool,
     id_file: "str | None",
     best_effort: bool,
@@ -56,6 +57,7 @@ def exec_(
         begun = _start(
             context,
             capture,
+            events,
             no_redact=no_redact,
             agent=agent,
             spec=spec,
@@ -82,7 +84,8 @@ def exec_(
     try:
         take, listen = None, _nothing
         if recording is not None:
-            take, listen = None if capture == NONE else recording.take, recording.listen
+            take = None if capture == NONE and events is None else recording.take
+            listen = recording.listen
         runner = CommandRunner(take)
         outcome = runner.run(command, environment, signals or Signals(), started=listen)
     except StartError as error:
@@ -104,6 +107,7 @@ def exec_(
 def _start(
     context: "Context",
     capture: str,
+    events: "str | None",
     *,
     no_redact: bool,
     git_sha: "str | None",
@@ -117,10 +121,17 @@ def _start(
         git_sha = commit(context)
     context.working_directory()  # fails if it was removed
     secrets = None if no_redact else _secrets(context, repo)
+    masker = None
+    if events is not None:
+        from aivcs.cli.run.import_handlers import masker_of
+        from aivcs.formats.registry import find_format
+
+        events = events if events == "auto" else find_format(events).name
+        masker = None if no_redact else masker_of(context, context.config_layers(repo))
     run_id = start(
         repo, git_sha=git_sha, owner_pid=os.getpid(), default_tags=ci_tags(context), **what
     )
-    return Recording(repo, run_id, capture, secrets)
+    return Recording(repo, run_id, capture, secrets, events=events, masker=masker)
 
 
 def _id_file(path: "str | None") -> "CiFile | None":
@@ -169,8 +180,10 @@ def _finish(
         name = Names(outcome.signal).name
     recording.close()
     failure = recording.failure
+    has_ended = False
     try:
         recording.finish(_status(outcome), outcome.exit_code, name, outcome.duration_ms)
+        has_ended = True
     except Exception as error:  # noqa: BLE001 reported below
         failure = failure or error
     failed = False
@@ -180,8 +193,13 @@ def _finish(
             "the rest is not recorded"
         )
     elif failure is not None:
-        _report(context, failure)
-        context.warn(f"aivcs: run {recording.run_id} is not recorded to its end")
+        if getattr(failure, "is_store_away", False):  # without the advice to do it all again
+            context.warn(f"aivcs: cannot reach {failure.store}: {failure.reason}", is_error=True)  # type: ignore[attr-defined]
+        else:
+            _report(context, failure)
+        end = f"aivcs run finish {recording.run_id} --exit-code {outcome.exit_code}"
+        rest = "" if has_ended else f"; it is still running there, and ends by: {end}"
+        context.warn(f"aivcs: run {recording.run_id} is not recorded to its end{rest}")
         failed = not best_effort
     if outcome.failure is not None:
         context.warn(f"aivcs: cannot write the output of the command: {outcome.failure.strerror}")

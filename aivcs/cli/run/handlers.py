@@ -52,6 +52,10 @@ def start(
         from aivcs.cli.remote.home import send_spec_to
 
         repo, spec = send_spec_to(context, at, spec)
+    if ci_files and "://" in repo.path:
+        from aivcs.config.trust import refuse_password
+
+        refuse_password(repo.path, "the file of a CI system")
     run_id = start(
         repo,
         agent=agent,
@@ -195,6 +199,9 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
     if run is None:
         run = "@" if context.environment.get("AIVCS_RUN") else LAST
     record = show(repo, context.run_operand(run))
+    from aivcs.commands.run.annotated import Annotated, as_json as annotated_json
+
+    annotations = Annotated(repo).of(record)
     if github_summary:
         from aivcs.cli.session.ci_files import CiFile
         from aivcs.cli.session.ci_tags import run_summary
@@ -202,16 +209,18 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
         ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
         ci_file.append(run_summary(record))
     if as_json:
-        context.write(render.json_line(record.to_json()))
+        context.write(render.json_line(annotated_json(record, annotations)))
         return
     from aivcs.cli.run import view as views
 
     if context.for_person():
         from aivcs.commands.run.events import events
+        from aivcs.commands.run.show import children
 
-        views.print_run(context, record, events(repo, record.run_id))
+        told = ((child, events(repo, child.run_id)) for child in children(repo, record.run_id))
+        views.print_run(context, record, events(repo, record.run_id), annotations, told)
     else:
-        render.fields(context, views.fields(record))
+        render.fields(context, views.fields(record, annotations))
 
 
 def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_json: bool) -> None:
@@ -272,8 +281,11 @@ def list_(
     )
     found = False
     if as_json:
+        from aivcs.commands.run.annotated import Annotated, as_json as annotated_json
+
+        annotated = Annotated(repo)
         for record in records:
-            context.write(encode_trusted(record.to_json()) + "\n")
+            context.write(encode_trusted(annotated_json(record, annotated.of(record))) + "\n")
         found = True  # programs that ask for JSON are told nothing else
     elif not context.for_person():
         # Scripts read this: without a table, its modules are not loaded.
@@ -286,7 +298,9 @@ def list_(
 
         # A narrow terminal has no room for it: the releases need not be read.
         released = live_specs(repo) if screen_width() >= _MIN_COLUMNS_FOR_RELEASES else {}
-        found = print_list(context, records, released) > 0
+        from aivcs.commands.run.annotated import Annotated
+
+        found = print_list(context, records, released, Annotated(repo).tags) > 0
     if not found:
         _explain_empty_list(context, agents)
     if not unread:

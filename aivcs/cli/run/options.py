@@ -123,6 +123,15 @@ COMMANDS = (
                 choices=("lines", "blobs", "none"),
                 default="lines",
             ),
+            "events": Option(
+                "--events",
+                help=(
+                    "The format of what the command prints, as of run import --from; auto "
+                    "recognises it. Each line of JSON then becomes events as it comes: messages, "
+                    "tool calls, tokens."
+                ),
+                metavar="FORMAT",
+            ),
             "no_redact": Flag(
                 "--no-redact",
                 help=(
@@ -248,6 +257,59 @@ COMMANDS = (
                 help="End a copy of a run that will never go on in the store it came from.",
             ),
             "github_annotations": GITHUB_ANNOTATIONS,
+        },
+    ),
+    command(
+        "run import",
+        "run.import_handlers:import_",
+        """Make runs of sessions that other programs recorded, and print their ids.
+
+        Claude Code, Codex, Gemini CLI, OpenCode, mini-swe-agent and inspect_ai; OTLP/JSON,
+        ATIF and MLflow. The format is recognised by the content. A run gets the id, the
+        times and the status of its session. A second import of the same source changes
+        nothing; one that has grown extends the run. Secrets are masked, and their number
+        is printed. A session goes on until the source, or --seal, says that it is over.
+        """,
+        {
+            "files": Argument(
+                "FILE",
+                help="Files with sessions; - for standard input.",
+                many=True,
+                required=False,
+            ),
+            "source_format": Option(
+                "--from",
+                help="The format, if it is not recognised; with --all, the program.",
+                metavar="FORMAT",
+            ),
+            "all_": Flag(
+                "--all",
+                help="Import every session of Claude Code, Codex and Gemini CLI that is yours.",
+            ),
+            "agent": Option(
+                "--agent",
+                help="The agent that ran. Default: as the source says, else the program.",
+                metavar="NAME",
+                asks="agent",
+            ),
+            "spec": Option(
+                "--spec",
+                help=(
+                    "The agent's spec: a digest, or NAME@current, NAME@SEQ or NAME@LABEL. Default: "
+                    "a partial spec of what the source says."
+                ),
+                metavar="SPEC",
+            ),
+            "seal": Flag("--seal", help="End the runs: the sessions are over."),
+            "no_redact": Flag(
+                "--no-redact",
+                help=(
+                    "Store secrets as they are. By default, tokens and keys of known forms, "
+                    "passwords in URLs, values of variables named like secrets, and what "
+                    "import.redact describes are masked."
+                ),
+            ),
+            "as_json": JSON,
         },
     ),
     command(

@@ -16,7 +16,9 @@ from aivcs.cli.render.text_width import cut, pad, width, wrap
 from aivcs.cli.render.time_format import short_duration
 from aivcs.codec.json import encode_trusted
 from aivcs.model.run import RunStatus
-from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, Step, steps
+from aivcs.present.words import count, size
+from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, THINKING, Step, steps
+from aivcs.trace.usage import KIND, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,8 +40,23 @@ _MAX_ERROR_LINES = 4
 class Timeline:
     """The timeline of one run."""
 
-    def __init__(self, record: RunRecord, screen: int, *, color: bool) -> None:
-        """Takes the run, the width of the terminal in cells, and whether to use colour."""
+    def __init__(
+        self, record: RunRecord, screen: int, *, color: bool, first: int = FIRST, last: int = LAST
+    ) -> None:
+        """Takes a run.
+
+        Args:
+            record: The run.
+            screen: The width of the terminal, in cells.
+            color: Whether to use colour.
+            first: The number of steps to show from the beginning.
+            last: The number of steps to show from the end.
+        """
+        self._first, self._last = first, last
+        self._usage = Usage()
+        tags = record.metadata.tags
+        source = tags.get("import.format") if isinstance(tags, dict) else None
+        self._raw = f"{source}." if isinstance(source, str) else "\0"
         self._record = record
         self._screen = screen
         self._color = color
@@ -64,7 +81,7 @@ class Timeline:
                 counts["error"] += step.error is not None
                 yield step
 
-        for part in _folded(counted()):
+        for part in _folded(self._merged(counted()), self._first, self._last):
             if isinstance(part, Step):
                 yield from self._step(part)
             else:
@@ -85,6 +102,10 @@ class Timeline:
             yield ""
         for text in wrap(line if self._events else "no events", max(self._screen, 8)):
             yield text.replace(trouble, self._paint(trouble, "bold red"))
+        if self._usage.calls:
+            told = str(self._usage)
+            calls = count(self._usage.calls, "model call")
+            yield from wrap(f"{calls}: {told}" if told else calls, max(self._screen, 8))
 
     def _counted(self, events: Iterable[RunEvent]) -> Iterator[RunEvent]:
         for event in events:
@@ -93,8 +114,31 @@ class Timeline:
                 # Events that were taken over from elsewhere may be older than the run.
                 self._start = min(event.timestamp, self._record.created_at).microseconds()
             self._events += 1
+            self._usage.add(event.kind, event.payload)
             self._bytes += len(encode_trusted(event.payload).encode())
             yield event
+
+    def _merged(self, found: Iterable[Step]) -> Iterator[Step]:
+        """Yields the steps, with neighbours in one that are thoughts, or records of the source."""
+        kept: list[Step] = []
+        for step in found:
+            if kept and self._sort(step) != self._sort(kept[0]):
+                yield _one_of(kept)
+                kept = []
+            if self._sort(step):
+                kept.append(step)
+            else:
+                yield step
+        if kept:
+            yield _one_of(kept)
+
+    def _sort(self, step: Step) -> str:
+        """What a step is that may share a line with its neighbours; empty for any other."""
+        if step.what != OTHER or step.error is not None:
+            return ""
+        if step.kind == THINKING:
+            return THINKING
+        return "records" if step.kind.startswith(self._raw) else ""
 
     def _step(self, step: Step) -> Iterator[str]:
         """Yields the lines of one step: when, how long, who or which tool, and its subject."""
@@ -135,7 +179,9 @@ class Timeline:
             wrong = [self._paint(line, "red") for line in lines]
             return [_fold(given, step.size, room), *wrong] if given else wrong
         if step.what not in {CALL, RESULT}:
-            return [_fold(text, step.size, room)] if text else []
+            text = _fold(text, step.size, room) if text else ""
+            quiet = self._sort(step) or step.kind == KIND
+            return [self._paint(text, "dim") if quiet else text] if text else []
         if step.result is None:
             end = "→ no result"
             if self._record.status is RunStatus.RUNNING:
@@ -156,16 +202,34 @@ class Timeline:
         return paint(text, style) if self._color else text
 
 
-def _folded(found: Iterable[Step]) -> Iterator[Step | str]:
-    """The steps to show, and in the place of others how many they are; holds `LAST` of them."""
+def _one_of(steps: list[Step]) -> Step:
+    """One step for several neighbours."""
+    first = steps[0]
+    if len(steps) == 1:
+        return first
+    if first.kind == THINKING:
+        first.text = " ".join(step.text for step in steps if step.text)
+        first.size = sum(step.size for step in steps)
+    else:
+        kinds = dict.fromkeys(step.kind for step in steps)
+        first.name = count(len(steps), "record")
+        first.text = ", ".join(kinds)
+        first.size = len(first.text)
+    taken = [step.took for step in steps if step.took is not None]
+    first.took = sum(taken) if taken else None
+    return first
+
+
+def _folded(found: Iterable[Step], before: int = FIRST, after: int = LAST) -> Iterator[Step | str]:
+    """The steps to show, and in the place of others how many they are; holds `after` of them."""
     kept: deque[Step] = deque()
     first = last = number = 0
     for position, step in enumerate(found):
-        if position < FIRST:
+        if position < before:
             yield step
             continue
         kept.append(step)
-        if len(kept) <= LAST:
+        if len(kept) <= after:
             continue
         oldest = kept.popleft()
         if oldest.error is None:
@@ -190,18 +254,3 @@ def _fold(text: str, whole: int, room: int) -> str:
         return text
     end = f"… {size(whole)}"
     return cut(text, max(room - width(end) + 1, 0)).removesuffix("…").rstrip() + end
-
-
-def size(number: int) -> str:
-    """Formats a number of bytes for a person: `12 B`, `1.2 KiB`, `34 MiB`."""
-    if number < 1024:
-        return f"{number} B"
-    amount, unit = number / 1024, "KiB"
-    if amount >= 1024:
-        amount, unit = amount / 1024, "MiB"
-    return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-
-
-def count(number: int, what: str) -> str:
-    """Formats a number of things: `1 step`, `2,000 steps`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render import output as render
 from aivcs.cli.render.output import Cell, escape
 from aivcs.cli.render.table import Column, paint
 from aivcs.cli.render.text_width import pad, width, wrap
-from aivcs.cli.render.time_format import age, ago, duration, short_duration
-from aivcs.cli.run.timeline_view import Timeline, count
+from aivcs.cli.render.time_format import age, ago, short_duration
+from aivcs.cli.run.timeline_view import Timeline
 from aivcs.codec.json import encode_trusted
 from aivcs.commands.run.stats import PERCENTILES
+from aivcs.log.annotation import merged_tags
+from aivcs.model.annotation import NOTE
 from aivcs.model.run import RunStatus
 from aivcs.model.timestamp import Timestamp
+from aivcs.present.words import count, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from aivcs.cli.render.output import Output
     from aivcs.cli.session.context import Context
     from aivcs.commands.run.stats import AgentStatistics
+    from aivcs.model.annotation import Annotation, StoredAnnotation
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunEvent, RunRecord
 
@@ -42,16 +46,19 @@ STATISTICS_COLUMNS = [
     Column("P99", right=True, leaves=4), Column("LAST 14 DAYS", leaves=5),
 ]  # fmt: skip
 _BAR_CHARS = "▁▂▃▄▅▆▇█"
+_FEW = 5
+"""The number of steps shown from each end of a run that another one started."""
 _MAX_PAYLOAD_CHARS = 2000
 """The maximum number of characters of a payload shown on a terminal."""
 
 
-def row(record: RunRecord, released: Mapping[ContentDigest, str]) -> list[Cell | str]:
+def row(record: RunRecord, released: Mapping[ContentDigest, str], tags: Any) -> list[Cell | str]:
     """Returns the cells of `COLUMNS`.
 
     Args:
         record: The run.
         released: The NAME@LABEL of each live spec.
+        tags: The tags of the run, with those of its annotations.
     """
     summary = record.summary
     took = summary.duration_ms if summary else None
@@ -64,12 +71,15 @@ def row(record: RunRecord, released: Mapping[ContentDigest, str]) -> list[Cell |
         str(summary.total_events) if summary else "-",
         Cell("-", "-") if took is None else Cell(str(took), short_duration(took * 1000)),
         released.get(record.spec_digest, ""),
-        Cell(encode_trusted(record.metadata.tags), _tags(record.metadata.tags), "dim"),
+        Cell(encode_trusted(tags), _tags(tags), "dim"),
     ]
 
 
 def print_list(
-    context: Context, records: Iterable[RunRecord], released: Mapping[ContentDigest, str]
+    context: Context,
+    records: Iterable[RunRecord],
+    released: Mapping[ContentDigest, str],
+    tags_of: Callable[[RunRecord], Any],
 ) -> int:
     """Prints a table of runs and the number of each status. Returns the number of runs.
 
@@ -77,13 +87,14 @@ def print_list(
         context: The call.
         records: The runs.
         released: The NAME@LABEL of each live spec.
+        tags_of: Returns the tags of a run, with those of its annotations.
     """
     counts = dict.fromkeys(STATUS_STYLE, 0)
 
     def counted() -> Iterator[list[Cell | str]]:
         for record in records:
             counts[record.status] += 1
-            yield row(record, released)
+            yield row(record, released, tags_of(record))
 
     def footer() -> str:
         total = sum(counts.values())
@@ -161,15 +172,18 @@ def _sparkline(numbers: Sequence[int]) -> str:
     )
 
 
-def fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
-    """Returns the fields of a run, for a program."""
+def fields(
+    record: RunRecord, annotations: Sequence[StoredAnnotation]
+) -> list[tuple[str, Cell | str]]:
+    """Returns the fields of a run and its annotations, for a program."""
+    tags = merged_tags(record.metadata.tags, (each.value for each in annotations))
     pairs: list[tuple[str, Cell | str]] = [
         ("run", record.run_id),
         ("agent", record.metadata.agent_name),
         ("status", record.status),
         ("spec", record.spec_digest),
         ("git commit", record.metadata.git_sha or "-"),
-        ("tags", encode_trusted(record.metadata.tags)),
+        ("tags", encode_trusted(tags)),
         ("created", record.created_at),
         ("completed", record.completed_at or "-"),
     ]
@@ -185,24 +199,54 @@ def fields(record: RunRecord) -> list[tuple[str, Cell | str]]:
         ]
         if summary.exit_code is not None:
             pairs.append(("exit code", str(summary.exit_code)))
+    for each in annotations:
+        value = each.value
+        told = f"{value.created_at} {value.by} {value.kind} {encode_trusted(value.payload)}"
+        pairs.append(("annotation", told))
     return pairs
 
 
-def print_run(context: Context, record: RunRecord, events: Iterable[RunEvent]) -> None:
+def print_run(
+    context: Context,
+    record: RunRecord,
+    events: Iterable[RunEvent],
+    annotations: Sequence[StoredAnnotation],
+    children: Iterable[tuple[RunRecord, Iterable[RunEvent]]] = (),
+) -> None:
     """Prints a run for a person: its record, then its timeline, through a pager if long.
 
     Args:
         context: The call.
         record: The run.
         events: Its events by seq; read as they are printed.
+        annotations: Its annotations, the oldest first.
+        children: The runs that it started, with their events: shown below it, in short.
     """
     with render.output(context) as out:
         screen = render.screen_width()
-        for line in _header(record, screen, color=out.color):
+        for line in _header(record, annotations, screen, color=out.color):
             out.write(line + "\n")
         timeline = Timeline(record, screen, color=out.color)
         for line in timeline.lines(events):
             out.write(line + "\n")
+        for child, told in children:
+            bar = paint("│ ", "dim") if out.color else "│ "
+            out.write(f"\n┌ {_title(child, color=out.color)}\n")
+            inner = Timeline(child, screen - 2, color=out.color, first=_FEW, last=_FEW)
+            for line in inner.lines(told):
+                out.write(f"{bar}{line}".rstrip() + "\n")
+
+
+def _title(record: RunRecord, *, color: bool) -> str:
+    """The line above the timeline of a run that another one started."""
+    status = record.status.lower()
+    summary = record.summary
+    took = summary.duration_ms if summary else None
+    lasted = "" if took is None else f", took {duration(took)}"
+    style = STATUS_STYLE[record.status]
+    name = escape(record.metadata.agent_name)
+    shown = paint(status, style) if color else status
+    return f"{name}  {shown}{lasted}  run {record.run_id}"
 
 
 def event_line(out: Output, event: RunEvent) -> str:
@@ -219,8 +263,10 @@ def event_line(out: Output, event: RunEvent) -> str:
     return f"{event.seq:>5}  {clock}  {kind}  {payload}\n"
 
 
-def _header(record: RunRecord, screen: int, *, color: bool) -> Iterator[str]:
-    """Returns the fields of a run, for a person."""
+def _header(
+    record: RunRecord, annotations: Sequence[StoredAnnotation], screen: int, *, color: bool
+) -> Iterator[str]:
+    """Returns the fields of a run and its annotations, for a person."""
     summary = record.summary
     metadata = record.metadata
     status = record.status.lower()
@@ -230,8 +276,9 @@ def _header(record: RunRecord, screen: int, *, color: bool) -> Iterator[str]:
     pairs.append(("spec", record.spec_digest))
     if metadata.git_sha:
         pairs.append(("git commit", metadata.git_sha))
-    if metadata.tags:
-        pairs.append(("tags", _tags(metadata.tags)))
+    tags = merged_tags(metadata.tags, (each.value for each in annotations))
+    if tags:
+        pairs.append(("tags", _tags(tags)))
     pairs.append(("started", f"{_clock(record.created_at)} ({ago(record.created_at)})"))
     if summary is not None:
         pairs += [("took", duration(summary.duration_ms)), ("events", str(summary.total_events))]
@@ -239,6 +286,7 @@ def _header(record: RunRecord, screen: int, *, color: bool) -> Iterator[str]:
             pairs.append(("final state", summary.final_state_digest))
     if record.owner is not None:
         pairs.append(("owner", f"process {record.owner.pid} on {record.owner.host}"))
+    pairs += [("annotation", _remark(each.value)) for each in annotations]
     label = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
         text = escape(value)
@@ -250,6 +298,23 @@ def _header(record: RunRecord, screen: int, *, color: bool) -> Iterator[str]:
             shown = pad("" if number else name, label)
             yield (paint(shown, "dim") + paint(line, style)) if color else shown + line
     yield ""
+
+
+def _remark(annotation: Annotation) -> str:
+    """Returns an annotation in words: what it says, who, when."""
+    payload, words = annotation.payload, []
+    if annotation.kind != NOTE:
+        words.append(annotation.kind)
+    if isinstance(payload, dict):
+        if isinstance(payload.get("text"), str):
+            words.append(payload["text"])
+        rest = {name: value for name, value in payload.items() if name not in {"text", "tags"}}
+        words += [_tags(part) for part in (rest, annotation.tags) if part]
+    else:
+        words.append(encode_trusted(payload))
+    signed = ", signed" if annotation.signature is not None else ""
+    told = " ".join(words)[:_MAX_PAYLOAD_CHARS]
+    return f"{told} ({annotation.by}, {ago(annotation.created_at)}{signed})"
 
 
 def _tags(tags: object) -> str:

@@ -8,7 +8,7 @@ from aivcs.config import files as config_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, BinaryIO, TextIO
 
     from aivcs.cli.remote.find import Remote
@@ -117,24 +117,82 @@ class Context:
         """Opens the store: by `--store`, by AIVCS_STORE, or found from the working directory up.
 
         Raises:
-            NoRepositoryError: No store was found.
+            NoRepositoryError: No store was found, or a link file names one that is not trusted.
             UsageError: The configuration or a variable is invalid.
+            ConflictError: A trusted URL leads to another store.
             BackendError: The discovered store belongs to another user.
         """
-        from aivcs.repository import Repository, find_store
-
         if self.acting is not None:
             return self.acting
         named = self.named_store()
         if named:
             if named[0] != "/" and "://" not in named:
                 self.working_directory()  # fails if it was removed
+            store = named if "://" in named else os.path.abspath(named)
         else:
-            named = find_store(self.working_directory())
-            self._require_trusted(named)
-        store = named if "://" in named else os.path.abspath(named)
-        self.opened = Repository.open(store, lambda own: self._settings(store, own))
+            from aivcs.repository import find_store
+
+            store = find_store(self.working_directory())
+            self._require_own(store)
+        self.opened = self._open(store)
         return self.opened
+
+    def _open(self, store: str) -> "Repository":
+        """Opens a store by its URL, or by the absolute path of its folder or of a link file."""
+        from aivcs import errors
+
+        try:
+            repo = self.open_named(store)
+        except errors.NoRepositoryError:
+            if "://" in store or not os.path.isfile(store):
+                raise
+        else:
+            if self.layers and "://" in store:
+                self._require_identity(repo)
+            return repo
+        return self._open_linked(store)
+
+    def open_named(self, store: str) -> "Repository":
+        """Opens a store by URL or absolute path, whatever else is known of it."""
+        from aivcs.repository import Repository
+
+        return Repository.open(store, self.settings_for(store))
+
+    def settings_for(self, store: str) -> "Callable[[bytes | None], Settings]":
+        """Returns a function that makes the settings from the text of a store's configuration."""
+        return lambda own: self._settings(store, own)
+
+    def _open_linked(self, path: str) -> "Repository":
+        """Opens the store that a link file names.
+
+        Raises:
+            NoRepositoryError: The store is not trusted, or does not exist.
+            ConflictError: It is another store than the one that was trusted.
+        """
+        from aivcs.config import link, trust
+
+        store, ids = link.follow(path, environment=self.environment)
+        if not ids and os.path.exists(store):
+            self._require_own(store)
+        repo = self.open_named(store)
+        if ids:
+            trust.require_identity(repo.store, ids)
+        return repo
+
+    def _require_identity(self, repo: "Repository") -> None:
+        """Requires that a trusted URL leads to the store that was trusted."""
+        from aivcs.codec.url import canonical
+        from aivcs.config import trust
+
+        place = canonical(repo.store.url)
+        ids = {
+            store_id
+            for _, values in self.layers
+            for store, store_id in values.get("trust", {}).items()
+            if canonical(store) == place
+        }
+        if ids:
+            trust.require_identity(repo.store, ids)
 
     def open_other(self, store: str) -> "tuple[Repository, list[tuple[str, Config]]]":
         """Opens a further store by its URL or path; returns it and its configuration.
@@ -145,12 +203,10 @@ class Context:
             NoRepositoryError: There is no store.
             UsageError: The configuration or a variable is invalid.
         """
-        from aivcs.repository import Repository
-
         kept = self.layers, self.policies, self._own
         self.layers = []
         try:
-            repo = Repository.open(store, lambda own: self._settings(store, own))
+            repo = self.open_named(store)
             return repo, self.layers
         finally:
             self.layers, self.policies, self._own = kept
@@ -240,6 +296,10 @@ class Context:
         if waiting:
             layers.append(("AIVCS_LOCK_TIMEOUT", {"core.lock_timeout": _seconds(waiting)}))
         path = "" if store is None else f"{store}/config.toml"
+        if "://" in path:
+            from aivcs.codec.url import shown
+
+            path = shown(path)
         return layers + file_layers(self.environment, (path, own), warn=self._warn_once)
 
     def _warn_once(self, message: str) -> None:
@@ -380,13 +440,18 @@ class Context:
             and own is None
             and config_files.is_absent(self.user_config_path(), or_unreachable=True)
             and config_files.is_absent(self.system_config_path())
+            and config_files.is_absent(config_files.MACHINE)
         ):
-            return Settings()
-        from aivcs.config.keys import policies, settings_of
+            settings = Settings()
+        else:
+            from aivcs.config.keys import policies, settings_of
 
-        self.layers = self._layers(store, own)
-        self.policies = policies(self.layers)
-        return settings_of([values for _, values in self.layers])
+            self.layers = self._layers(store, own)
+            self.policies = policies(self.layers)
+            settings = settings_of([values for _, values in self.layers])
+        if "://" in store:
+            settings.remote.notify = self._warn_once
+        return settings
 
     def _is_own(self, owner: int) -> bool:
         """Whether a store belongs to this user, or to the user who called sudo."""
@@ -397,7 +462,7 @@ class Context:
             os.geteuid() == 0 and caller.isascii() and caller.isdecimal() and int(caller) == owner
         )
 
-    def _require_trusted(self, store: str) -> None:
+    def _require_own(self, store: str) -> None:
         """Refuses a discovered store of another user that no configuration trusts."""
         from aivcs.errors import BackendError
 
@@ -407,13 +472,10 @@ class Context:
             raise BackendError(f"cannot look at {store}: {error.strerror}") from error
         if self._is_own(owner):
             return
-        from aivcs.config.keys import parse_config, read_config
+        from aivcs.config.keys import own_files, parse_config, read_config
 
         trusted: list[str] = []
-        for whose, path in (
-            ("user", self.user_config_path()),
-            ("system", self.system_config_path()),
-        ):
+        for whose, path in own_files(self.environment):
             try:
                 text = read_config(path)
             except BackendError:

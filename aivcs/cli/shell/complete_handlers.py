@@ -9,7 +9,8 @@ nothing and offer nothing, and a time limit keeps the keyboard responsive.
 
 import os
 
-from aivcs.cli.parse._table import COMMANDS, GLOBALS, HIDDEN
+from aivcs.cli.parse._table import GLOBALS, NAMES
+from aivcs.cli.parse.dispatch import find_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def _candidates(
 
 def _commands(operands: "list[str]", prefix: str) -> "Iterator[Candidate]":
     offered = set()
-    for name in COMMANDS:
+    for name in NAMES:
         words = name.split()
-        if name not in HIDDEN and words[: len(operands)] == operands != words:
+        if words[: len(operands)] == operands != words:
             word = words[len(operands)]
             if word.startswith(prefix) and word not in offered:
                 offered.add(word)
@@ -75,15 +76,11 @@ def _read(words: "list[str]") -> "tuple[dict[str, Any], list[str]]":
     """Returns the options that lead to the store, and the operands of the command."""
     given, rest = _split(words, GLOBALS)
     options = {name: value for name, value in given.items() if name in {"directory", "store"}}
-    row = None
-    if rest:
-        row = COMMANDS.get(rest[0])
-        rest = rest[1:]
-    if row is None and words and rest:
-        row = COMMANDS.get(f"{words[len(words) - len(rest) - 1]} {rest[0]}")
-        rest = rest[1:]
-    if row is None:
+    found = find_row(rest)
+    if found is None:
         return options, []
+    row, length = found
+    rest = rest[length:]
     operands: list[str] = []
     while rest:
         _, rest = _split(rest, row[1])

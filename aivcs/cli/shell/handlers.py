@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aivcs.commands.run.shell_session import Refusal, ShellSession
     from aivcs.model.run import RunId
     from aivcs.store.contracts import RunLedger
+    from aivcs.store.settings import Settings
 
 _MAX_ANSWER_BYTES = 4000
 """The maximum size of an answer, in bytes: it is one atomic write to a pipe."""
@@ -49,19 +50,25 @@ def completion(context: Context, shell: str) -> None:
     )
 
 
-def session(context: Context, folder: str, first: str, shell: str, run: str) -> None:
-    """Starts the background process, and returns when it reads its pipe. Prints nothing."""
+def session(context: Context, folder: str, first: str, shell: str, run: str) -> int:
+    """Starts the background process, and returns when it reads its pipe. Prints nothing.
+
+    The process that forks opens no store: a client library may have threads and connections, which
+    a fork leaves broken.
+    """
     from aivcs.cli.shell import supervisor as background
 
     if not (first.isdecimal() and shell.isdecimal()):
         raise UsageError("aivcs_log calls aivcs shell-session; see: aivcs shell-init --help")
     if run:  # said at once, rather than with the first flush
-        context.repository().resolve_run(run)
+        code = _check_run(context, run)
+        if code:
+            return code
 
     def serve() -> ShellSession:
         from aivcs.commands.run.shell_session import ShellSession
 
-        def find_run(run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
+        def find_run(run: str, store: str, there: str) -> tuple[RunLedger, RunId, Settings]:
             return _find_run(context, run, store, there)
 
         def answer(shell: str, asked: str, refused: list[Refusal], count: int) -> None:
@@ -77,6 +84,24 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
         return made
 
     background.start(folder, int(first), serve)
+    return 0
+
+
+def _check_run(context: Context, run: str) -> int:
+    """Looks for a run in a process of its own, which reports an error; returns the exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 70
+    try:
+        context.repository().resolve_run(run)
+        code = 0
+    except Exception as error:  # noqa: BLE001 nothing of the parent's code may run after the fork
+        from aivcs.cli.exit_codes import report
+
+        code = report(context, error)
+    finally:
+        os._exit(code)
 
 
 def _own_command() -> list[str]:
@@ -87,13 +112,15 @@ def _own_command() -> list[str]:
     return [sys.executable, "-P", "-m", "aivcs"]
 
 
-def _find_run(context: Context, run: str, store: str, there: str) -> tuple[RunLedger, RunId]:
+def _find_run(
+    context: Context, run: str, store: str, there: str
+) -> tuple[RunLedger, RunId, Settings]:
     """Returns the run that `aivcs run log` would use there."""
     context.environment = {**os.environ, "AIVCS_STORE": store}
     try:
         context.enter(there)
         repo = context.repository()
-        return repo.runs, repo.resolve_run(run)
+        return repo.runs, repo.resolve_run(run), repo.store.settings
     finally:
         os.chdir("/")
 

@@ -1,4 +1,4 @@
-"""The commands for work in a shell: `shell-init`, `help`, `completion`."""
+"""The commands for work in a shell: `shell-init`, `completion`."""
 
 from aivcs.cli.parse.model import Argument, command
 
@@ -20,26 +20,6 @@ COMMANDS = (
                 help="bash or zsh; both get the same functions.",
                 required=False,
                 suggestions=("bash", "zsh"),
-            ),
-        },
-    ),
-    command(
-        "help",
-        "help.handlers:show",
-        """Show the manual of a command, or the list of all commands.
-
-        On a terminal with man, this is the man page; otherwise the same as plain text.
-        """,
-        {
-            "words": Argument(
-                "COMMAND",
-                help=(
-                    "The words of the command, such as run log; or aivcs, for what all commands "
-                    "share."
-                ),
-                many=True,
-                required=False,
-                asks="command",
             ),
         },
     ),

@@ -1,4 +1,4 @@
-"""`aivcs spec` at the terminal."""
+"""The handlers of `aivcs spec`."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _tree(context: Context, repo: Repository, root: str | None, excludes: list[s
         raise UsageError("the DIR of --root is empty; is a variable unset?")
     if root is None:
         root = find_root(context.working_directory(), _home(context))
-    return WorkTree(root, store=repo.path, excludes=excludes)
+    return WorkTree(root, store=repo.store.folder, excludes=excludes)
 
 
 def _home(context: Context) -> str:

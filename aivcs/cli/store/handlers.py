@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
-from aivcs.cli.run.timeline_view import count
+from aivcs.codec.url import shown
 from aivcs.errors import BackendError, UsageError
+from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,9 +20,13 @@ _MAX_SHOWN_RELEASES = 20
 """The maximum number of live releases that `status` shows to a person."""
 
 
-def init(context: Context, folder: str, shared: bool, private: bool) -> None:
-    """Prints the path of the store."""
+def init(context: Context, folder: str, link: str | None, shared: bool, private: bool) -> None:
+    """Prints the path of the store, or of the link file."""
     import os
+
+    if link is not None:
+        _link(context, link, folder, is_new=shared or private)
+        return
 
     named = context.named_store()
     is_named = bool(named) and folder == "."
@@ -38,19 +43,38 @@ def init(context: Context, folder: str, shared: bool, private: bool) -> None:
             )
     from aivcs.commands.store.init import init
 
-    repo = init(folder, shared=shared, private=private)
+    settings = context.settings_for(folder) if "://" in folder else None
+    repo = init(folder, shared=shared, private=private, settings=settings)
 
-    context.write(f"{repo.path}\n")
+    context.write(f"{shown(repo.path)}\n")
     context.flush()
     for doubt in repo.store.doubts():
         context.warn(f"aivcs: warning: {render.escape(doubt)}")
 
 
-def status(context: Context, as_json: bool) -> int:
+def _link(context: Context, store: str, folder: str, *, is_new: bool) -> None:
+    from aivcs.commands.store.link import link
+
+    if is_new:
+        raise UsageError("--shared and --private are for a new store; --link names one")
+    context.working_directory()  # fails if it was removed
+    path = link(store, folder, environment=context.environment, open_store=context.open_named)
+    context.write(f"{path}\n")
+
+
+def status(context: Context, openmetrics: bool, as_json: bool) -> int:
     """Prints an overview of a store. Exit code 14 if some of it cannot be read."""
     from aivcs.commands.store.status import status
 
+    if openmetrics and as_json:
+        raise UsageError("--openmetrics and --json are two formats; give one of them")
     found = status(context.repository())
+    if openmetrics:
+        from aivcs.cli.store.metrics_view import metrics
+
+        for line in metrics(found):
+            context.write(line)
+        return 14 if found.damaged else 0
     if as_json:
         fields = found._asdict()
         fields["releases"] = [told.record.to_json() for told in found.releases]
@@ -87,7 +111,19 @@ def status(context: Context, as_json: bool) -> int:
             context.write(
                 f"… and {len(found.releases) - _MAX_SHOWN_RELEASES} more: aivcs release list\n"
             )
+    context.flush()
+    _warn_of_captures(context)
     return 14 if found.damaged else 0
+
+
+def _warn_of_captures(context: Context) -> None:
+    """Prints a warning for each program with a hook whose sessions are not captured."""
+    from aivcs.cli.hook.handlers import statuses, warning
+
+    for one in statuses(context):
+        problem = warning(one)
+        if problem is not None:
+            context.warn(f"aivcs: warning: {problem}; see: aivcs hook status")
 
 
 def verify(
@@ -143,6 +179,8 @@ def _verify(
         try:
             kept = newest_kept(repo)
         except BackendError as error:  # verification says why, if the pins are damaged
+            if error.is_store_away:
+                raise
             kept, failure = None, error
         if kept is not None:
             heads, compared = [kept], f", compared with the head {kept.short} that is pinned here"
@@ -158,6 +196,8 @@ def _verify(
             bar.clear()
             if as_json:
                 context.write(render.json_line(finding.to_json()))
+            elif context.for_person():
+                context.write(render.finding_text(finding))
             else:
                 context.write(render.finding_line(finding))
             context.flush()

@@ -2,6 +2,7 @@
 
 from aivcs.cli.parse.model import Argument, Flag, Option, command
 from aivcs.cli.parse.shared_options import JSON, REPAIR, SIGNING_KEY
+from aivcs.store.roles import ROLES
 
 COMMANDS = (
     command(
@@ -9,17 +10,23 @@ COMMANDS = (
         "store.handlers:init",
         """Create a store and print its path. Running it again is harmless.
 
-        Later files in the store get the same permissions.
+        Later files in the store get the same permissions. With --link, write a file .aivcs
+        that names a store elsewhere, print its path, and trust that store.
         """,
         {
             "folder": Argument(
                 "DIR",
                 help=(
-                    "The folder for the store, DIR/.aivcs. Default: the current folder, or the "
-                    "place that --store or $AIVCS_STORE names."
+                    "The folder for the store, DIR/.aivcs, or the URL of the store. Default: the "
+                    "current folder, or the place that --store or $AIVCS_STORE names."
                 ),
                 required=False,
                 default=".",
+            ),
+            "link": Option(
+                "--link",
+                help="Make DIR/.aivcs a file that names the store with this URL or path.",
+                metavar="URL",
             ),
             "shared": Flag("--shared", help="Let the folder's group read and write."),
             "private": Flag(
@@ -28,10 +35,37 @@ COMMANDS = (
         },
     ),
     command(
+        "trust",
+        "store.sharing_handlers:trust",
+        """Trust a store that files may name, and print its id.
+
+        A file .aivcs, or the configuration of a store, can name a store elsewhere. That store
+        is used only if your configuration, or the system's, trusts its URL. If another store
+        answers at that URL later, it is refused (exit 15).
+        """,
+        {
+            "store": Argument("URL", help="The URL of the store, or its folder.", required=False),
+            "store_id": Option(
+                "--id",
+                help="The id that the store must have. Default: the id that it answers with.",
+                metavar="ID",
+            ),
+            "show": Flag("--list", help="Print the trusted stores, with id and origin."),
+            "remove": Flag("--remove", help="Trust the store no longer."),
+            "as_json": JSON,
+        },
+    ),
+    command(
         "status",
         "store.handlers:status",
         """Show an overview of the store: blobs, runs by status, live releases.""",
         {
+            "openmetrics": Flag(
+                "--openmetrics",
+                help=(
+                    "Print the figures in the text format of OpenMetrics, which Prometheus reads."
+                ),
+            ),
             "as_json": JSON,
         },
     ),
@@ -111,3 +145,42 @@ COMMANDS = (
         },
     ),
 )
+"""The commands on the store that stand alone."""
+
+STORE_COMMANDS = (
+    command(
+        "store grants",
+        "store.sharing_handlers:grants",
+        """Print what gives a role its rights: SQL, or a policy, for the store's server.
+
+        Nothing is changed. Whoever administers the server reads it, and runs it there.
+        """,
+        {
+            "role": Option("--role", help="The role.", choices=tuple(ROLES), required=True),
+            "names": Option(
+                "--name",
+                help="Only releases whose names fit this pattern, as in 'team/*'; for promoter.",
+                metavar="PATTERN",
+            ),
+        },
+    ),
+    command(
+        "store check",
+        "store.sharing_handlers:check",
+        """Check the setup of a store's server, and print each fault (exit 1), or nothing.
+
+        The content is checked by aivcs verify.
+        """,
+        {},
+    ),
+    command(
+        "store upgrade",
+        "store.sharing_handlers:upgrade",
+        """Bring a store on a server to the schema of this version, and print each step.
+
+        A step is done whole or not at all. Nothing else ever changes the schema.
+        """,
+        {},
+    ),
+)
+"""The commands of `aivcs store`."""

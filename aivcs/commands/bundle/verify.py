@@ -49,7 +49,7 @@ def verify(
         yield from _signature(bundle, digest, verifier)
     yield from bundle.store.inspect(frozenset({"blobs", "runs", "releases"}), progress)
     try:
-        stated = dict(heads_in(found[0]))
+        stated = {name: head for name, head in heads_in(found[0]) if head is not None}
     except (SerializationError, UnsupportedFormatError) as error:
         yield Finding(DAMAGE, HEADS, None, f"it is no heads manifest: {error}", _FIX)
         return

@@ -37,7 +37,7 @@ from aivcs.store.place import START
 from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from aivcs.model.release import Evidence
     from aivcs.model.release_entries import LogEntry
@@ -69,7 +69,8 @@ def verify(
     repo: Repository,
     name: str,
     *,
-    seq: int | None = None,
+    seqs: Collection[int] | None = None,
+    own: Policy | None = None,
     verifier: Verifier | None,
     environment: Mapping[str, str],
 ) -> Iterator[Check]:
@@ -78,12 +79,14 @@ def verify(
     Args:
         repo: The repository.
         name: The agent's name.
-        seq: Only this entry, and the log as a whole; None is all.
+        seqs: Only these entries, and the log as a whole; None is all.
+        own: A policy of the reader, by which each release is judged as well; force does not
+            override it, and what cannot be told fails.
         verifier: Knows the allowed signers.
         environment: The environment for ssh-keygen.
 
     Raises:
-        ReleaseNotFoundError: The name has no release, or not this one.
+        ReleaseNotFoundError: The name has no release, or not all of these.
         UsageError: The allowed signers cannot be read.
     """
     check_release_name(name)
@@ -112,14 +115,14 @@ def verify(
     except (IntegrityError, UnsupportedFormatError) as error:
         yield Check(None, "chain", FAILED, str(error))
         return
-    proof = _Proof(repo, entries, verifier, environment)
-    found = False
+    proof = _Proof(repo, entries, verifier, environment, own)
+    missing = set(seqs or ())
     for entry in entries:
-        if isinstance(entry.value, ReleaseRecord) and seq in {None, entry.value.seq}:
-            found = True
+        if isinstance(entry.value, ReleaseRecord) and (seqs is None or entry.value.seq in seqs):
+            missing.discard(entry.value.seq)
             yield from proof.checks(entry, entry.value)
-    if not found:
-        raise ReleaseNotFoundError(name, f"{name} has no release @{seq}")
+    if missing:
+        raise ReleaseNotFoundError(name, f"{name} has no release @{min(missing)}")
 
 
 def sign(
@@ -156,8 +159,10 @@ class _Proof:
         entries: Sequence[LogEntry],
         verifier: Verifier | None,
         environment: Mapping[str, str],
+        own: Policy | None,
     ) -> None:
         self._repo = repo
+        self._own = own
         self._verifier = verifier
         self._environment = environment
         self._releases: list[ReleaseRecord] = []
@@ -180,6 +185,8 @@ class _Proof:
             yield check
         signatures = [self._signed(entry, mark) for mark in self._signatures.get(record.seq, [])]
         yield from self._policy(record, signatures, is_broken=broken)
+        if self._own is not None and not broken:
+            yield from self._verdicts(record, self._own, signatures, is_own=True)
         if record.forced:
             why = record.metadata.notes
             yield Check(record.seq, "forced", UNPROVEN, f"against the rules: {why}")
@@ -203,6 +210,8 @@ class _Proof:
                 if log.lines == item.head.lines:
                     link = log.hash
         except StorageError as error:
+            if error.is_store_away:
+                raise
             return Check(record.seq, "evidence", FAILED, f"run {item.run_id}: {error}")
         if not log.lines:
             return Check(record.seq, "evidence", FAILED, f"run {item.run_id} is not in this store")
@@ -239,7 +248,12 @@ class _Proof:
         yield from self._verdicts(record, policy, signatures)
 
     def _verdicts(
-        self, record: ReleaseRecord, policy: Policy, signatures: list[SignatureCheck]
+        self,
+        record: ReleaseRecord,
+        policy: Policy,
+        signatures: list[SignatureCheck],
+        *,
+        is_own: bool = False,
     ) -> Iterator[Check]:
         at = bisect_left(self._releases, record.seq, key=lambda other: other.seq)
         before = (self._releases[earlier] for earlier in range(at - 1, -1, -1))
@@ -251,8 +265,9 @@ class _Proof:
         except (RunNotFoundError, IntegrityError) as error:
             yield Check(record.seq, "policy", FAILED, str(error))
             return
+        unmet = UNPROVEN if record.forced and not is_own else FAILED
         for verdict in evaluate(policy, release):
-            result = {True: OK, None: UNPROVEN, False: UNPROVEN if record.forced else FAILED}
+            result = {True: OK, None: FAILED if is_own else UNPROVEN, False: unmet}
             yield Check(
                 record.seq,
                 verdict.rule,
@@ -279,5 +294,5 @@ def _signature(seq: int, signed: SignatureCheck) -> Check:
         return Check(seq, "signature", OK, f"by {signed.detail}")
     if signed.state == WRONG:
         return Check(seq, "signature", FAILED, f"it is not of this entry: {signed.detail}")
-    what = "by nobody who is allowed" if signed.state == UNKNOWN else "by whom is not known"
+    what = "not by an allowed signer" if signed.state == UNKNOWN else "by whom is not known"
     return Check(seq, "signature", UNPROVEN, f"{what}: {signed.detail}")

@@ -26,7 +26,9 @@ def block(repo: "Repository", name: str, target: str, *, by: str, reason: str) -
         ReleaseNotFoundError: The name has no release, or not the target.
         AmbiguousError: A prefix fits several releases of the name.
         InvalidNameError: The reason or the actor is empty.
+        ConflictError: The name belongs to another store.
     """
+    repo.require_store_of(name)
     return repo.releases.block(name, resolve_released(repo, name, target), by=by, reason=reason)
 
 

@@ -13,7 +13,9 @@ def current(repo: "Repository", name: str) -> "ReleaseRecord":
 
     Raises:
         ReleaseNotFoundError: The name has no release.
+        ConflictError: The name belongs to another store.
     """
+    repo.require_store_of(name)
     record = repo.releases.current(name)
     if record is None:
         raise errors.ReleaseNotFoundError(name)

@@ -19,6 +19,8 @@ def list_(repo: "Repository") -> "tuple[list[HistoryEntry], list[StorageError]]"
                 continue
             is_blocked = repo.releases.find_block(name, record.spec_digest) is not None
         except StorageError as error:
+            if error.is_store_away:
+                raise
             damaged.append(error)
             continue
         live.append(HistoryEntry(record, CURRENT, is_live=True, is_blocked=is_blocked))

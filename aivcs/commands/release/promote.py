@@ -50,8 +50,10 @@ class Request:
         """Returns the live release if the promotion would not change it, else None.
 
         Raises:
-            ConflictError: The live release is not the expected one.
+            ConflictError: The live release is not the expected one, or the name belongs to another
+                store.
         """
+        self._repo.require_store_of(self._name)
         live = self._repo.releases.current(self._name)
         if live is None or live.spec_digest != self._digest():
             return None

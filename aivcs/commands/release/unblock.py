@@ -24,8 +24,9 @@ def unblock(repo: "Repository", name: str, target: str, *, by: str, reason: str)
         UsageError: The target is empty.
         ReleaseNotFoundError: The name has no release, or not the target.
         AmbiguousError: A prefix fits several blocked specs or several releases.
-        ConflictError: The spec is not blocked.
+        ConflictError: The spec is not blocked, or the name belongs to another store.
     """
+    repo.require_store_of(name)
     blocked = sorted(mark.spec_digest for mark in repo.releases.blocks(name))
     fitting = [d for d in blocked if len(target) >= MIN_PREFIX and d.startswith(target.lower())]
     if len(fitting) > 1:

@@ -1,1 +1,4 @@
-"""Implements `aivcs run`: one module per verb, and what verbs share: payloads, streams, lines."""
+"""Implements `aivcs run`: a module per verb, and what verbs share: payloads, streams, lines.
+
+`run verify` is a part of `aivcs.commands.store.verify`.
+"""

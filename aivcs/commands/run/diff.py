@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.commands.run.annotated import Annotated
 from aivcs.errors import UsageError
 from aivcs.trace.tool_calls import KIND, SAME, calls_in, compare_calls
+from aivcs.trace.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunEvent, RunId, RunRecord
     from aivcs.repository import Repository
     from aivcs.trace.tool_calls import Call, Step
@@ -23,11 +26,15 @@ class Side(NamedTuple):
         record: The run.
         kinds: The number of events of each kind, in the order of their first events.
         calls: The number of its tool calls.
+        usage: The tokens and the cost of its calls of models.
+        annotations: Its annotations, the oldest first.
     """
 
     record: RunRecord
     kinds: dict[str, int]
     calls: int
+    usage: Usage
+    annotations: Sequence[StoredAnnotation]
 
     @property
     def events(self) -> int:
@@ -93,11 +100,14 @@ def compare_runs(
 def _read(repo: Repository, run_id: RunId, ignored: frozenset[str]) -> tuple[Side, list[Call]]:
     record = repo.runs.get_run(run_id)
     kinds: Counter[str] = Counter()
+    usage = Usage()
 
     def counted() -> Iterator[RunEvent]:
         for event in repo.runs.iter_events(run_id):
             kinds[event.kind] += 1
+            usage.add(event.kind, event.payload)
             yield event
 
     calls = calls_in(counted(), ignored)
-    return Side(record, dict(kinds), kinds[KIND]), calls
+    notes = Annotated(repo).of(record)
+    return Side(record, dict(kinds), kinds[KIND], usage, notes), calls

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from aivcs.commands.run.event_lines import EventLines
+    from aivcs.formats.masking import Masker
     from aivcs.model.run import RunId
     from aivcs.repository import Repository
     from aivcs.trace.redaction import Redactor
@@ -38,6 +40,8 @@ _FLUSH_INTERVAL_S = 0.2
 """Seconds that a line may wait for more lines before it is stored."""
 _BATCH_BYTES = 1 << 20
 """The approximate size of a stored batch, in bytes."""
+_LAST_ATTEMPTS_S = 5.0
+"""Seconds to try to end the run in a store on a network, after the recording failed."""
 _MAX_BACKLOG_BYTES = 64 << 20
 """Bytes that may wait to be stored before the output is held back."""
 
@@ -57,6 +61,9 @@ class Recording:
         run_id: "RunId",
         capture: str,
         secrets: "dict[bytes, str] | None" = None,
+        *,
+        events: "str | None" = None,
+        masker: "Masker | None" = None,
     ) -> None:
         """Takes a run with the status RUNNING.
 
@@ -65,7 +72,12 @@ class Recording:
             run_id: The run.
             capture: `LINES`, `BLOBS` or `NONE`.
             secrets: Values to mask in arguments and output, with the name of each.
+            events: The format of what is printed on standard output, `auto` for the one that is
+                recognised; None: it is output as any other.
+            masker: What masks secrets in events of that format.
         """
+        self._events = events
+        self._masker = masker
         self.run_id = run_id
         self.failure: Exception | None = None
         self.repo = repo
@@ -145,6 +157,13 @@ class Recording:
             payload["bytes"] = dict(sorted(self._taken.items()))
         if self.failure is not None:
             payload["lost"] = str(self.failure)
+            # The command is over, and a store that was away may be so still.
+            remote = self.repo.store.settings.remote
+            remote.timeout = min(remote.timeout, _LAST_ATTEMPTS_S)
+        if told := self._told():
+            payload["sessions"] = told
+            if status == "completed" and any(one.get("status") == "failed" for one in told):
+                status = "failed"  # some programs exit with 0 all the same
         self._append(FINISHED, payload)
         runs = self.repo.runs
         end = {
@@ -156,6 +175,17 @@ class Recording:
             self.run_id,
             RunSummary(success=status == "completed", duration_ms=duration_ms, exit_code=exit_code),
         )
+
+    def _told(self) -> "list[dict[str, Any]]":
+        """How the sessions in the output went, as far as it says."""
+        return [
+            {"session": outcome.session.id, "format": outcome.session.format}
+            | ({"status": outcome.status} if outcome.status else {})
+            | outcome.figures
+            for stream in self._streams.values()
+            if stream.events is not None
+            for outcome in stream.events.outcomes
+        ]
 
     def _append(self, kind: str, payload: "dict[str, Any]") -> None:
         self.repo.runs.append_event(self.run_id, RunEvent(kind, payload))
@@ -204,10 +234,15 @@ class Recording:
         self._stored = 1 << 62  # nothing waits for the disk any more
 
     def _handle(self, name: str, data: bytes, moment: Timestamp) -> None:
+        if self._capture == NONE and (self._events is None or name == "stderr"):
+            self._stored += len(data)
+            return
         stream = self._streams.get(name)
         if stream is None:
             stream = self._streams[name] = _Stream(name, self._piece(), self._secrets)
-            if self._capture == BLOBS:
+            if self._events is not None and name != "stderr":
+                stream.events = self._event_lines(self._events, stream)
+            elif self._capture == BLOBS:
                 stream.blob = _Blob(name, self.repo, self.run_id)
         size = len(data)
         if stream.redactor:
@@ -218,6 +253,10 @@ class Recording:
         self, name: str, stream: "_Stream", data: bytes, size: int, moment: Timestamp
     ) -> None:
         """Turns output into events or hands it to a blob. `size`: its bytes before masking."""
+        if stream.events is not None:
+            self._add_bodies(stream.events.feed(data, moment))
+            self._stored += size
+            return
         if stream.blob is None:
             at = stream.room(data)
             self._add(stream.lines.feed(data[:at]), moment)
@@ -233,17 +272,29 @@ class Recording:
         limit = self.repo.store.settings.max_event
         return min(_MAX_TEXT_BYTES, (limit - 128) // 6)
 
+    def _event_lines(self, name: str, stream: "_Stream") -> "EventLines":
+        from aivcs.commands.run.event_lines import EventLines
+
+        limit = self.repo.store.settings.max_event
+        return EventLines(name, stream.lines, _body, limit, self._masker)
+
     def _add(self, payloads: "list[dict[str, Any]]", moment: Timestamp) -> None:
-        for payload in payloads:
-            text = encode_trusted(payload)
-            self._pending.append(
-                f'"kind":"{OUTPUT}","payload":{text},"timestamp":"{moment}"'.encode()
-            )
-            self._size += len(text)
+        self._add_bodies([_body(encode_trusted(one), OUTPUT, moment) for one in payloads])
+
+    def _add_bodies(self, bodies: "list[bytes]") -> None:
+        self._pending += bodies
+        self._size += sum(map(len, bodies))
 
     def _flush(self) -> None:
         pending, self._pending, self._size = self._pending, [], 0
-        if pending:
+        if not pending:
+            return
+        with self.repo.hold(later=True):
+            for stream in self._streams.values():
+                if stream.events is not None:
+                    blobs, stream.events.blobs = stream.events.blobs, []
+                    for data in blobs:
+                        self.repo.blobs.put(data)
             self.repo.runs.append_events(self.run_id, BulkEvents(pending))
 
     def _end(self) -> None:
@@ -251,7 +302,10 @@ class Recording:
         for name, stream in self._streams.items():
             if stream.redactor:
                 self._keep(name, stream, stream.redactor.end(), 0, moment)
-            self._add(stream.lines.end(), moment)
+            if stream.events is not None:
+                self._add_bodies(stream.events.end(moment))
+            else:
+                self._add(stream.lines.end(), moment)
         self._flush()
         for stream in self._streams.values():
             if stream.blob:
@@ -267,6 +321,7 @@ class _Stream:
         self.lines = LineSplitter(name, limit)
         self.redactor = _redactor(secrets) if secrets else None
         self.blob: _Blob | None = None
+        self.events: EventLines | None = None
         self._lines = MAX_EVENT_LINES
         self._bytes = MAX_EVENT_BYTES
 
@@ -338,6 +393,7 @@ class _Blob:
                 digest = repo.blobs.put_stream(self)  # type: ignore[arg-type]
                 payload = {"stream": self._name, "blob": {"$blob": digest}, "bytes": self.stored}
                 repo.runs.append_event(self._run_id, RunEvent(OUTPUT, payload))
+            repo.store.close()
         except Exception as error:  # noqa: BLE001 kept for the end
             self._failure = error
             while self._rest is not None:
@@ -345,6 +401,11 @@ class _Blob:
                 self.done += size
         finally:
             self._over.release()
+
+
+def _body(payload: str, kind: str, moment: Timestamp) -> bytes:
+    """The part of an event's line between seq and hash."""
+    return f'"kind":{encode_trusted(kind)},"payload":{payload},"timestamp":"{moment}"'.encode()
 
 
 def _text(word: str) -> str:

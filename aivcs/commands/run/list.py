@@ -6,6 +6,7 @@ from heapq import merge
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
+from aivcs.commands.run.annotated import Annotated
 from aivcs.commands.run.payload import split_tag
 from aivcs.errors import UsageError
 from aivcs.log.run_filter import age
@@ -39,8 +40,8 @@ def list_(
         agents: Runs of one of these agents; empty is all.
         specs: Runs of one of these specs, as for `Repository.resolve_spec`; empty is all.
         statuses: Runs with one of these statuses; empty is all.
-        tags: Words as for `start`. A run must have a tag of each key; several values of one key
-            are alternatives.
+        tags: Words as for `start`. A run must have a tag of each key, of its own or by an
+            annotation; several values of one key are alternatives.
         since: Runs created at or after this time.
         limit: The maximum number; None is all.
         unreadable: Called once for each unreadable run, before the first run is yielded.
@@ -58,6 +59,10 @@ def list_(
             reported.add(run_id)
             unreadable(run_id, error)
 
+    # The store knows of no annotations: where there are any, tags are compared here.
+    wanted = _alternatives(tags)
+    annotated = Annotated(repo) if wanted else None
+    is_merged = annotated is not None and annotated.are_there
     # The store answers for one value of each filter; of several it is asked for every combination.
     found = [
         repo.runs.iter_runs(
@@ -66,19 +71,23 @@ def list_(
             status=status,
             since=since,
             tags=dict(tagged),
-            limit=limit,
+            limit=None if is_merged else limit,
             unreadable=report_once,
         )
         for spec, agent, status, tagged in product(
             resolve_specs(repo, specs),
             check_agents(agents),
             dict.fromkeys(statuses) or [None],
-            product(*_alternatives(tags)),
+            [()] if is_merged else product(*wanted.values()),
         )
     ]
-    if len(found) == 1:
+    if len(found) == 1 and not is_merged:
         return found[0]
-    return islice(_distinct(merge(*found, key=age, reverse=True)), limit)
+    records = _distinct(merge(*found, key=age, reverse=True))
+    if annotated is not None and is_merged:
+        values = {key: [value for _, value in pairs] for key, pairs in wanted.items()}
+        records = (record for record in records if annotated.have(record, values))
+    return islice(records, limit)
 
 
 def live_specs(repo: Repository) -> dict[ContentDigest, str]:
@@ -109,12 +118,12 @@ def check_agents(agents: Iterable[str]) -> list[str | None]:
     return list(dict.fromkeys(agents)) or [None]
 
 
-def _alternatives(words: Iterable[str]) -> Iterable[list[tuple[str, Any]]]:
+def _alternatives(words: Iterable[str]) -> dict[str, list[tuple[str, Any]]]:
     """Groups tags by key: a run must match one tag of each group."""
     found: dict[str, list[tuple[str, Any]]] = {}
     for key, value in map(split_tag, words):
         found.setdefault(key, []).append((key, value))
-    return found.values()
+    return found
 
 
 def _distinct(records: Iterable[RunRecord]) -> Iterator[RunRecord]:

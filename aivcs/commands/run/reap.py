@@ -100,8 +100,10 @@ def _outcomes(
             continue  # gone since
         except OutcomeUnknownError:
             raise
-        except StorageError as error:  # one run that cannot be read or locked is not all of them
-            outcome = Outcome(run_id, False, False, str(error), error)
+        except StorageError as failure:  # one run that cannot be read or locked is not all of them
+            if failure.is_store_away:
+                raise
+            outcome = Outcome(run_id, False, False, str(failure), failure)
         if outcome is not None:
             yield outcome
 

@@ -37,11 +37,14 @@ if TYPE_CHECKING:
 
     from aivcs.model.run import RunId
     from aivcs.store.contracts import RunLedger
+    from aivcs.store.settings import Settings
 
 _FLUSH_INTERVAL_S = 0.2
 """Seconds that an event may wait for more events before it is stored."""
 _BATCH_BYTES = 1 << 20
 """The maximum size of a stored batch, in bytes (but for one longer message)."""
+_AWAY_S = 10.0
+"""Seconds for which a store that could not be reached is not opened again."""
 _MAX_NAMED_REFUSALS = 10
 """Refusals per shell that are kept with their reasons; further ones are only counted."""
 
@@ -86,7 +89,7 @@ class ShellSession:
         self,
         first: str,
         *,
-        find_run: Callable[[str, str, str], tuple[RunLedger, RunId]],
+        find_run: Callable[[str, str, str], tuple[RunLedger, RunId, Settings]],
         fetch: Callable[[str], bytes],
         answer: Callable[[str, str, list[Refusal], int], None],
     ) -> None:
@@ -95,7 +98,7 @@ class ShellSession:
         Args:
             first: The process number of the script's first shell.
             find_run: Returns the run that is meant by its name, by the name of a store (empty:
-                the one of the folder), and by a folder.
+                the one of the folder), and by a folder; with it the settings of its store.
             fetch: Returns the bytes of a file by its name, and removes it; raises BackendError.
             answer: Answers a shell: its number, what it asked by, some refusals, and the number of
                 all of them.
@@ -105,7 +108,9 @@ class ShellSession:
         self._find_run = find_run
         self._fetch = fetch
         self._answer = answer
-        self._runs: dict[tuple[str, ...], tuple[RunLedger, RunId]] = {}
+        self._runs: dict[tuple[str, ...], tuple[RunLedger, RunId, Settings]] = {}
+        self._away: dict[tuple[str, ...], tuple[float, AivcsError]] = {}
+        self._patience: dict[tuple[str, ...], float] = {}
         self._pending: dict[tuple[str, ...], list[_Pending]] = {}
         self._refused: dict[str, _Refusals] = {}
         self._carry = b""
@@ -145,7 +150,7 @@ class ShellSession:
         kind, payload = words[3], words[4:]
         try:
             if where not in self._runs:
-                self._runs[where] = self._find_run(*where)
+                self._runs[where] = self._found(where)
             check_kind(kind)
             event = RunEvent(kind, parse_payload(payload), timestamp=Timestamp.now())
         except AivcsError as error:
@@ -158,6 +163,18 @@ class ShellSession:
         if self._size >= _BATCH_BYTES:
             self.store()
 
+    def _found(self, where: tuple[str, ...]) -> tuple[RunLedger, RunId, Settings]:
+        """Finds a run; a store that was away is not asked again for a while, by each event."""
+        until, failure = self._away.get(where, (0.0, None))
+        if failure is not None and monotonic() < until:
+            raise failure
+        try:
+            return self._find_run(*where)
+        except StorageError as error:
+            if error.is_store_away:
+                self._away[where] = (monotonic() + _AWAY_S, error)
+            raise
+
     def _add_file(self, shell: str, name: str) -> None:
         try:
             text = self._fetch(name)
@@ -168,10 +185,16 @@ class ShellSession:
             self._add(shell, os.fsdecode(text).split("\0")[3:-1], len(text))
 
     def _store(self, where: tuple[str, ...], batch: list[_Pending]) -> None:
-        runs, run_id = self._runs[where]
+        runs, run_id, settings = self._runs[where]
         try:
             runs.append_events(run_id, [event for _, _, event in batch])
+            if where in self._patience:
+                settings.remote.timeout = self._patience.pop(where)
         except StorageError as error:
+            if error.is_store_away and where not in self._patience:
+                # One batch waited for the store; the next ones must not hold up the script.
+                self._patience[where] = settings.remote.timeout
+                settings.remote.timeout = 0.0
             if len(batch) > 1 and isinstance(error, (ConflictError, SerializationError)):
                 # One of the events is to blame, and nothing was stored: halving finds it.
                 middle = len(batch) // 2

@@ -1,6 +1,6 @@
 """`aivcs run start`: starts a run."""
 
-from aivcs.errors import UsageError
+from aivcs.errors import ConflictError, UsageError
 from aivcs.model.record import check_name
 from aivcs.model.run import RunMetadata
 
@@ -76,8 +76,19 @@ def start(
             digest = store_file(repo, spec_file)
         if not allow_missing_spec:
             repo.require_spec(digest)
-        run_id = None if key is None else id_of_key(repo, agent, key)
-        return repo.runs.create_run(digest, metadata, owner=owner, run_id=run_id)
+        if key is None:
+            return repo.runs.create_run(digest, metadata, owner=owner)
+        run_id = id_of_key(repo, agent, key)
+        try:
+            return repo.runs.create_run(digest, metadata, owner=owner, run_id=run_id)
+        except ConflictError:
+            found = repo.runs.get_run(run_id)
+            if (found.spec_digest, found.metadata.agent_name) != (digest, agent):
+                raise ConflictError(
+                    f"run {run_id} was started with this key already, and with the spec "
+                    f"{found.spec_digest.short}; nothing was changed"
+                ) from None
+            return found.run_id
 
 
 def id_of_key(repo: "Repository", agent: str, key: str) -> str:

@@ -7,7 +7,7 @@ kept elsewhere; the digest of one heads manifest stands for all logs.
 from __future__ import annotations
 
 from io import BufferedReader, RawIOBase
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +48,10 @@ _FIX_TRUNCATED = (
 )
 _FIX_REWRITTEN = (
     "this log is not the one the head was taken of: restore it from a copy that has this line"
+)
+_FIX_RECORD = (
+    "restore the file from a copy that has it; find out who removed or changed it; if it was "
+    "removed on purpose, take a new head: aivcs head"
 )
 
 _FIX_UNSIGNED = (
@@ -92,7 +96,7 @@ def take(repo: Repository) -> Taken:
                 yield name, Head(last.lines, last.hash)
 
     # The logs are read while the manifest is stored: it may be larger than memory should be.
-    manifest = BufferedReader(_Pieces(pieces(heads())), _CHUNK_BYTES)
+    manifest = BufferedReader(_Pieces(pieces(heads(), repo.annotations.names())), _CHUNK_BYTES)
     with repo.hold(later=True):
         digest = repo.blobs.put_stream(manifest)
         repo.pin(digest)
@@ -151,7 +155,7 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
         UnsupportedFormatError: A manifest is of a later format.
     """
     # At once, not when the first finding is wanted: a mistake should not wait for the reading.
-    wanted = DiskMap()
+    wanted, records = DiskMap(), DiskMap()
     absent = []
     for digest in [repo.resolve_digest(text) for text in digests]:
         try:
@@ -164,8 +168,11 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
             absent.append(Finding(DAMAGE, digest, None, str(error), _FIX_ABSENT))
             continue
         for name, head in _heads_of(repo, digest):
-            wanted.add(_packed(name, head))
-    return _disagreements(repo, absent, wanted)
+            if head is None:
+                records.add(name)
+            else:
+                wanted.add(_packed(name, head))
+    return chain(_disagreements(repo, absent, wanted), _missing_records(repo, records))
 
 
 def newest_kept(repo: Repository) -> ContentDigest | None:
@@ -181,7 +188,9 @@ def newest_kept(repo: Repository) -> ContentDigest | None:
                 for _ in _heads_of(repo, digest):
                     pass  # it must be one, and whole
                 return digest
-        except (StorageError, UsageError):
+        except (StorageError, UsageError) as error:
+            if getattr(error, "is_store_away", False):
+                raise
             continue  # which is found where blobs and pins are judged
     return None
 
@@ -192,7 +201,7 @@ def _pieces_of(repo: Repository, digest: ContentDigest) -> Iterator[bytes]:
             yield piece
 
 
-def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, Head]]:
+def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, Head | None]]:
     """Yields the heads in a manifest. One that aivcs did not write is read as a whole."""
     try:
         for _ in heads_in_pieces(_pieces_of(repo, digest)):
@@ -242,7 +251,7 @@ def verify_signature(
     armor = data[max(0, data.find(b"-----BEGIN SSH SIGNATURE-----")) :]
     signed = verifier.check(digest, armor.decode(errors="replace"), HEAD, None)
     if signed.state != TRUSTED:
-        what = "is not one of it" if signed.state == WRONG else "is by nobody who is allowed to"
+        what = "is not one of it" if signed.state == WRONG else "is not by an allowed signer"
         yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _FIX_UNSIGNED)
 
 
@@ -262,13 +271,13 @@ def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterato
     try:
         for _, log in repo.store.logs.read(name):
             for link in sorted(heads.get(log.lines, set()) - {log.hash}):
-                problem = (
-                    f"the line bears the hash {log.hash}, but the head that was kept is {link}"
-                )
+                problem = f"the line has the hash {log.hash[:12]}, but the kept head is {link[:12]}"
                 yield Finding(DAMAGE, name, log.lines, problem, _FIX_REWRITTEN)
             if log.lines == last:
                 return
     except (IntegrityError, BackendError) as error:
+        if error.is_store_away:
+            raise
         problem = f"a head that was kept is of this line, which cannot be reached: {error}"
         yield Finding(DAMAGE, name, last, problem, _FIX_TRUNCATED)
         return
@@ -281,6 +290,19 @@ def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterato
             f"a head that was kept is of this line, but {what}",
             _FIX_TRUNCATED,
         )
+
+
+def _missing_records(repo: Repository, records: DiskMap) -> Iterator[Finding]:
+    """Yields the annotations of a manifest that are not there any more, or damaged."""
+    for key in records.keys():  # noqa: SIM118 a map on disk is no dictionary
+        name = str(key)
+        try:
+            if repo.annotations.read(name) is not None:
+                continue
+            problem = "an annotation that was there when the head was taken is missing"
+        except StorageError as error:
+            problem = str(error)
+        yield Finding(DAMAGE, name, None, problem, _FIX_RECORD)
 
 
 def _missing(digest: str) -> Finding:

@@ -47,8 +47,8 @@ def verify(repo: Repository, found: Iterable[Finding]) -> Iterator[Finding]:
     names = repo.store.logs.names("release/")
     try:
         listed = list(names)
-    except StorageError:
-        if not told:
+    except StorageError as error:
+        if not told or error.is_store_away:
             raise
         return  # the findings so far must be repaired first
     seen = DiskMap()
@@ -64,6 +64,8 @@ def _missing_under(repo: Repository, name: str, seen: DiskMap) -> Iterator[Findi
     except (IntegrityError, UnsupportedFormatError):
         return  # which was found before
     except BackendError as error:
+        if error.is_store_away:
+            raise
         yield Finding(
             DAMAGE, f"release/{name}", None, f"it cannot be read: {error}", _FIX_UNREADABLE
         )
@@ -104,6 +106,8 @@ def _missing_of(repo: Repository, live: ReleaseRecord, seen: DiskMap) -> Iterato
             except IntegrityError:
                 pass  # which was found before
             except BackendError as error:
+                if error.is_store_away:
+                    raise
                 yield Finding(DAMAGE, digest, None, f"it cannot be read: {error}", _FIX_UNREADABLE)
             else:
                 if part is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.codec.url import shown
 from aivcs.commands.release.list import list_ as list_releases
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ class Status(NamedTuple):
     """An overview of a store.
 
     Attributes:
-        store: Its path or URL.
+        store: Its path, or its URL without a password.
         durability: The setting `core.durability`.
         blobs: The number of blobs.
         runs: The number of runs, by status.
@@ -37,7 +38,7 @@ def status(repo: Repository) -> Status:
     counts = repo.runs.count_runs(unreadable=lambda run_id, _: damaged.append(run_id))
     live, unreadable = list_releases(repo)
     return Status(
-        store=repo.path,
+        store=shown(repo.path),
         durability=repo.store.settings.durability,
         blobs=sum(1 for _ in repo.blobs.list_digests()),
         runs={str(status): count for status, count in counts.items()},

@@ -1,7 +1,12 @@
-"""`aivcs verify`: finds what is damaged in a store."""
+"""`aivcs verify`: the backend's own verification, then missing blobs and kept heads.
+
+The rules of the lines are in `aivcs.log.verify_run` and `verify_release`. A folder is read by
+`aivcs.backends.fs.check`, any other store by `aivcs.store.verify`.
+"""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,10 +44,15 @@ def verify(
         from aivcs.commands.store.missing import verify as verify_parts
 
         found = verify_parts(repo, found)
+    if "runs" in parts:
+        from aivcs.store.annotations import inspect as inspect_annotations
+
+        def has_run(run_id: str) -> bool:
+            return any(found == run_id for found in repo.runs.list_run_ids(run_id))
+
+        found = chain(found, inspect_annotations(repo.store.documents, has_run))
     if not heads:
         return found
-    from itertools import chain
-
     from aivcs.commands.store.head import verify as verify_heads
 
     return chain(found, verify_heads(repo, heads))

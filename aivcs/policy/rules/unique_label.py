@@ -23,9 +23,9 @@ def _judge(_: bool, release: ProposedRelease) -> Iterable[Verdict]:
         _NAME,
         taken is None,
         found,
-        "a label that no other spec has borne",
+        "a label that no other spec has had",
         "" if taken is None else "choose another --label",
     )
 
 
-RULE = Rule(_NAME, "a label that no other spec has borne", check_flag, _judge, needs=LABEL)
+RULE = Rule(_NAME, "a label that no other spec has had", check_flag, _judge, needs=LABEL)

@@ -1,4 +1,4 @@
-"""The texts of findings about the files of a store."""
+"""The findings that only a folder has: interrupted writes, misplaced files, modes."""
 
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
@@ -38,14 +38,14 @@ def truncated(name: str, lines: int, tail: "Tail") -> Finding:
         if tail.truncated:
             what += f" and {len(tail.truncated)} bytes of NULs follow it"
         return notice(name, what, "nothing is lost: the next append writes the newline", lines)
-    what = f"behind the last whole line stand {len(tail.truncated)} bytes of an interrupted write"
+    what = f"{len(tail.truncated)} bytes of an interrupted write follow the last complete line"
     if not lines:
-        what = f"there is no whole line, only {len(tail.truncated)} bytes of an interrupted write"
+        what = f"the log is {len(tail.truncated)} bytes of an interrupted write, no complete line"
     if b"\n" in tail.truncated:
-        what += "; there are NULs among them, as file systems leave after a power cut"
+        what += "; some are NULs, as file systems leave after a power cut"
     fix = (
-        "the next append keeps them aside in damaged/ and cuts them off; they were never "
-        "acknowledged, unless the disk lost what it had confirmed"
+        "The next append moves them to damaged/; they were never acknowledged, unless "
+        "the disk lost what it had confirmed"
     )
     return notice(name, what, fix, lines + 1)
 
@@ -80,19 +80,19 @@ def out_of_place(where: str, mode: int, is_place: bool = False) -> Finding:
         is_place: Whether an object or a log belongs there.
     """
     if S_ISDIR(mode) and is_place:
-        return damage(where, "a folder stands in the place of this file", FOREIGN)
+        return damage(where, "a folder is in the place of this file", FOREIGN)
     if S_ISLNK(mode):
         return damage(where, "it is a symbolic link; a store holds none", FOREIGN)
     if S_ISDIR(mode):
-        return notice(where, "this folder is no part of a store", _FOLDER)
+        return notice(where, "this folder is not part of a store", _FOLDER)
     if S_ISREG(mode):
-        return notice(where, "this file is no part of a store", _STRAY)
+        return notice(where, "this file is not part of a store", _STRAY)
     return damage(where, "it is a pipe, socket or device; a store holds none", FOREIGN)
 
 
 def wrong_folder(where: str, run_id: str) -> Finding:
     """Returns the finding for the log of a run in the folder of other runs."""
-    problem = "the log stands in the wrong folder, where it is not looked for"
+    problem = "the log is in the wrong folder, where no command looks for it"
     return damage(where, problem, f"move it to runs/{run_id[:2]}/")
 
 

@@ -33,7 +33,7 @@ class ObjectCheck:
             return
         actual, _ = self._hash(path, path, report)
         if actual == name and not self._has_blob(name):
-            problem = f"it is whole, but stands in {path}: a repair was interrupted"
+            problem = f"it is complete, but in {path}: a repair was interrupted"
             fix = f"move it to {layout.object_path(name)}, as aivcs verify --repair does"
             how = partial(repair.restore_object, self._folder, path, name)
             report.add(damage(name, problem, fix), how)
@@ -47,7 +47,7 @@ class ObjectCheck:
         if actual == name:
             return
         if actual[2:] == name[2:]:
-            problem = f"{path} holds the content {actual}, so it stands in the wrong folder"
+            problem = f"{path} holds the content {actual}, so it is in the wrong folder"
             fix = f"move it to {layout.object_folder(actual)}/, as aivcs verify --repair does"
             how = partial(repair.move_object, self._folder, path, name)
         else:

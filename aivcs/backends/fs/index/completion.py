@@ -1,4 +1,4 @@
-"""What is in a store at a glance: a few names for somebody who is typing one.
+"""The completion lookup of a folder store: a few names for somebody who is typing one.
 
 A bounded look: it waits for no lock, reads no more than some hundred logs and some thousand names
 of files, and writes nothing, however large the store is. So it may miss something, and unlike a

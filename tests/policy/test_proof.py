@@ -231,7 +231,7 @@ class TestHeads:
         digest = kept.read_text()[:64]
         command = ("verify", "--head", digest, "--head-signature")
         (finding,) = aivcs(*command, str(kept), "--json", code=14).json_lines
-        assert "nobody who is allowed" in finding["problem"]
+        assert "not by an allowed signer" in finding["problem"]
         kept.write_bytes(aivcs.ok("head", "--sign").out.replace(b"A", b"B"))
         assert b"is not one of it" in aivcs(*command, str(kept), code=14).out
         assert "absent" in aivcs(*command, str(tmp_path / "absent"), code=2).complaint

@@ -66,7 +66,7 @@ class TestChoice:
 
     def test_refuses_two_that_are_equally_specific_and_differ(self):
         table = {"bot*": {"require_runs": 1}, "*bot": {"require_runs": 2}}
-        with pytest.raises(UsageError, match="file0: require_runs of bot stands under 'bot"):
+        with pytest.raises(UsageError, match="file0: require_runs of bot is set under 'bot"):
             rules("bot", table)
         assert rules("bot-1", table) == {"require_runs": 1}
         assert rules("bot", {**table, "bot": {"require_runs": 5}}) == {"require_runs": 5}
@@ -90,8 +90,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("table", "complaint"),
         [
-            (3, "file0: policy is no table"),
-            ({"bot": 3}, "file0: policy.bot is no table"),
+            (3, "file0: policy is not a table"),
+            ({"bot": 3}, "file0: policy.bot is not a table"),
             ({"bot": {"require_rums": 3}}, "file0: policy.bot: there is no rule 'require_rums'"),
             ({"bot": {"require_runs": "3"}}, r"file0: policy.bot.require_runs must be a number"),
             ({"": {}}, "matches no release name"),

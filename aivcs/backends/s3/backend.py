@@ -1,0 +1,261 @@
+"""An open store on S3.
+
+format id                             as in a folder
+objects/ab/cdef…                      the blobs
+open/run/<id>!/<line>                 the logs, in chunks named by their first line
+open/release/<name>!/<line>
+runs/ab/<id>.jsonl                    the log of a run that has ended, joined
+index/runs/<time>-<id>                a row for each run, the newest first
+documents/<name>!/<version>           configuration, pins and other documents
+trash/<digest>/<collector>            removed blobs, for a day
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from threading import Lock
+from time import time
+from typing import TYPE_CHECKING
+
+from aivcs import errors
+from aivcs.backends.s3.chunks import Chunks
+from aivcs.backends.s3.client import Client
+from aivcs.backends.s3.documents import S3Documents
+from aivcs.backends.s3.index import RowIndex, Rows
+from aivcs.backends.s3.location import Location
+from aivcs.backends.s3.logs import S3Logs
+from aivcs.backends.s3.objects import S3Objects, object_key
+from aivcs.backends.s3.rows_cache import RowsCache
+from aivcs.backends.s3.tails import Tails, cache_folder
+from aivcs.backends.s3.trash import TRASH_S, Trash
+from aivcs.store.lookup import Lookup
+from aivcs.store.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aivcs.store.contracts import RunLedger
+    from aivcs.store.driver import RunIndex
+    from aivcs.store.finding import Finding
+    from aivcs.store.listing import Unreadable
+    from aivcs.store.remote import RemoteSettings
+
+    Configure = Callable[[bytes | None], Settings]
+
+_FORMAT = b"1\n"
+_ID = "store"
+"""The member of the metadata of `format` with the id of the store."""
+
+
+class S3Backend:
+    """The `Backend` on S3."""
+
+    folder = None
+    poll_seconds = (0.5, 5.0)
+    trash_seconds = TRASH_S
+    """Seconds for which removed blobs stay in the trash."""
+
+    def __init__(self, client: Client, settings: Settings, store_id: str) -> None:
+        """Takes an open client; use `open` or `init`."""
+        self.url = client.location.url
+        self.settings = settings
+        self._client = client
+        self._lock = Lock()
+        self._holds = 0
+        caches = cache_folder(store_id)
+        self._rows_cache = RowsCache(caches)
+        self._rows = Rows(client, self._rows_cache)
+        self._chunks = Chunks(client)
+        self._trash = Trash(client, object_key, keep=self.trash_seconds)
+        self.logs = S3Logs(
+            self._chunks, Tails(caches), self._rows,
+            lock_timeout=settings.lock_timeout, owner=_user(),
+        )  # fmt: skip
+        self.objects = S3Objects(client, self._trash, lambda: self._holds > 0)
+        self.documents = S3Documents(client)
+
+    @classmethod
+    def open(cls, url: str, settings: Settings | Configure | None = None) -> S3Backend:
+        """Opens a store; the format and the configuration are read at the same time.
+
+        Raises:
+            NoRepositoryError: There is no store.
+            UnsupportedFormatError: A later version made the store.
+            UnreachableError: The server cannot be reached.
+            BackendError: The bucket does not exist, or may not be read.
+        """
+        client = Client(Location(url), _remote(settings))
+        try:
+            return cls._opened(client, settings)
+        except BaseException:
+            client.close()
+            raise
+
+    @classmethod
+    def init(
+        cls,
+        url: str,
+        *,
+        shared: bool = False,
+        private: bool = False,
+        settings: Settings | Configure | None = None,
+    ) -> S3Backend:
+        """Makes a store, if the server can keep one; repeating it is harmless.
+
+        Raises:
+            UsageError: `shared` or `private`, which are for folders.
+            BackendError: The bucket does not exist or may not be written, or the server lets two
+                writers create the same object.
+        """
+        if shared or private:
+            raise errors.UsageError(
+                "--shared and --private are for folders; who may use a bucket, its policy says: "
+                "aivcs store grants"
+            )
+        client = Client(Location(url), _remote(settings))
+        try:
+            if client.get("format") is None:
+                cls._make(client)
+            return cls._opened(client, settings)
+        except BaseException:
+            client.close()
+            raise
+
+    @classmethod
+    def _make(cls, client: Client) -> None:
+        from aivcs.backends.s3.probe import probe
+        from aivcs.store.identity import identify
+
+        probe(client)
+        store_id = identify(S3Documents(client))
+        client.create("format", _FORMAT, {_ID: store_id})
+
+    @classmethod
+    def _opened(cls, client: Client, settings: Settings | Configure | None) -> S3Backend:
+        url = client.location.url
+        documents = S3Documents(client)
+        config = None
+        if callable(settings):
+            config = client.pool().submit(documents.read, "config.toml")
+        found = client.get("format")
+        if found is None:
+            raise errors.NoRepositoryError(f"{url} is no store; make one with: aivcs init {url}")
+        if found.data != _FORMAT:
+            told = found.data[:20].decode(errors="replace").strip()
+            raise errors.UnsupportedFormatError(
+                f"{url} has format {told!a}, which needs a newer aivcs; this one reads format 1"
+            )
+        if callable(settings):
+            read = config.result() if config is not None else None
+            settings = settings(read[0] if read else None)
+        store_id = found.metadata.get(_ID, "")
+        if not store_id:  # the store was copied without metadata
+            from aivcs.store.identity import identify
+
+            store_id = identify(documents)
+        return cls(client, settings or Settings(), store_id)
+
+    def is_own(self, name: str) -> bool:
+        """As `Backend.is_own`: by the user who began the log, as named on that machine."""
+        return self.logs.is_own(name)
+
+    def now(self) -> float:
+        """As `Backend.now`: by our clock; removals make sure that the server's agrees."""
+        return time()
+
+    @contextmanager
+    def hold(self, *, later: bool = False) -> Iterator[None]:  # noqa: ARG002 a hold locks nothing
+        """As `Backend.hold`: a blob that is missed in it is looked for in the trash."""
+        with self._lock:
+            self._holds += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holds -= 1
+
+    def doubts(self) -> Iterator[str]:
+        """As `Backend.doubts`."""
+        if self._client.location.endpoint.startswith("http://"):
+            server = self._client.location.endpoint.partition("://")[2].partition("/")[0]
+            if server.rpartition(":")[0] not in {"127.0.0.1", "localhost", "[::1]"}:
+                yield (
+                    f"requests to {server} are not encrypted: everybody on the way reads and "
+                    "changes what is stored; use an https:// endpoint"
+                )
+
+    def list_runs(self, ledger: RunLedger, unreadable: Unreadable) -> RunIndex:
+        """As `Backend.list_runs`."""
+        return RowIndex(ledger, unreadable, self._rows)
+
+    def lookup(self, ledger: RunLedger) -> Lookup:
+        """As `Backend.lookup`."""
+        return Lookup(self, ledger)
+
+    def inspect(
+        self,
+        parts: frozenset[str],
+        progress: Callable[[str, int], None],
+        *,
+        repair: bool = False,
+    ) -> Iterator[Finding]:
+        """As `Backend.inspect`; the rows of the index are compared with the logs."""
+        from aivcs.backends.s3.maintenance import missing_rows
+        from aivcs.store.verify import inspect
+
+        yield from inspect(self, parts, progress)
+        if "runs" in parts:
+            yield from missing_rows(self.logs, self._rows, repair=repair)
+
+    def measure(self, parts: frozenset[str]) -> int:  # noqa: ARG002
+        """As `Backend.measure`."""
+        return 0
+
+    def sweep(self, moment: float, *, delete: bool) -> int:
+        """As `Backend.sweep`: empties the trash of a day ago, and joins the runs that ended."""
+        from aivcs.backends.s3.maintenance import needed_blobs, seal_all
+
+        count = self._trash.purge(moment, lambda: needed_blobs(self), delete=delete)
+        if delete:
+            seal_all(self._client, self._chunks)
+        return count
+
+    def grants(self, role: str, names: str | None = None) -> str:
+        """As `Administered.grants`: the IAM policy, as JSON."""
+        from aivcs.backends.s3.grants import policy
+
+        return policy(self._client.location, role, names)
+
+    def check(self) -> Iterator[str]:
+        """As `Administered.check`; the server is tried as by `init`, which leaves nothing."""
+        from aivcs.backends.s3.probe import faults
+
+        return faults(self._client)
+
+    def upgrade(self) -> Iterator[str]:
+        """As `Administered.upgrade`; format 1 has nothing to upgrade from."""
+        return iter(())
+
+    def close(self) -> None:
+        """As `Backend.close`."""
+        self._rows_cache.close()
+        self._client.close()
+
+
+def _remote(settings: Settings | Configure | None) -> RemoteSettings:
+    """How the server is reached. The store's own configuration, not read yet, has no say in it."""
+    if callable(settings):
+        settings = settings(None)
+    return (settings or Settings()).remote
+
+
+def _user() -> str:
+    """The name of this user, as far as it is known; it goes into metadata, so in plain letters."""
+    from pwd import getpwuid
+
+    try:
+        name = getpwuid(os.geteuid()).pw_name
+    except KeyError:  # containers run with ids that have no name
+        name = str(os.geteuid())
+    return "".join(c for c in name if c.isascii() and (c.isalnum() or c in "._-"))[:64] or "user"

@@ -1,0 +1,462 @@
+"""The requests of a store to its S3 server: retried, counted in time, with errors of a backend.
+
+Keys are relative to the store's prefix. The client library does not survive a fork, so the client
+connects with the first request, and refuses to be used in a child of the process that made it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from threading import Lock
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs import errors
+from aivcs.backends.s3.errors import Failure, error_of, failure_of
+from aivcs.backends.s3.location import store_options
+from aivcs.errors import BackendError, OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import ThreadPoolExecutor
+    from typing import Any, BinaryIO, TypeVar
+
+    from aivcs.backends.s3.location import Location
+    from aivcs.store.remote import RemoteSettings
+
+    Result = TypeVar("Result")
+    Argument = TypeVar("Argument")
+
+NONCE = "nonce"
+"""The member of an object's metadata that tells one writer's attempt from all others."""
+PARALLEL = 16
+"""Requests of one opening at a time, at most."""
+PART_BYTES = 8 << 20
+"""Bytes of a part of a large object, and of what is written in one piece."""
+_REQUEST_TIMEOUT = "30s"
+_FIRST_PAUSE_S = 0.05
+_LAST_PAUSE_S = 5.0
+_SAID_S = 0.4
+"""Seconds of a pause from which the user is told why it takes so long."""
+
+
+class Stored(NamedTuple):
+    """An object that was read.
+
+    Attributes:
+        data: Its bytes.
+        metadata: Its user metadata.
+        modified: The time of its last write by the server's clock, in POSIX seconds.
+    """
+
+    data: bytes
+    metadata: Mapping[str, str]
+    modified: float
+
+
+class Entry(NamedTuple):
+    """An object in a listing.
+
+    Attributes:
+        key: Its key, below the store's prefix.
+        size: Its size in bytes.
+        modified: The time of its last write by the server's clock, in POSIX seconds.
+    """
+
+    key: str
+    size: int
+    modified: float
+
+
+class Client:
+    """The requests to one store. Thread-safe."""
+
+    def __init__(self, location: Location, remote: RemoteSettings) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            location: The place of the store.
+            remote: How long a request is tried again, and who is told of it.
+        """
+        self.location = location
+        self.remote = remote
+        self._process = os.getpid()
+        self._lock = Lock()
+        self._store: Any = None
+        self._steady: Any = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    # reading
+
+    def get(self, key: str) -> Stored | None:
+        """Returns an object; None if there is none."""
+
+        def act(store: Any, path: str) -> Stored:
+            from obstore import get
+
+            found = get(store, path)
+            return Stored(bytes(found.bytes()), found.attributes, _time(found.meta))
+
+        return self._read(act, key)
+
+    def get_range(self, key: str, start: int, end: int) -> bytes | None:
+        """Returns bytes of an object from `start` up to `end`; None if there is no object."""
+
+        def act(store: Any, path: str) -> bytes:
+            from obstore import get_range
+
+            return bytes(get_range(store, path, start=start, end=end))
+
+        return self._read(act, key) if end > start else b""
+
+    def stream(self, key: str) -> tuple[int, Iterator[bytes]] | None:
+        """Returns an object's size and its bytes as they come; None if there is none.
+
+        The bytes end early, or raise, if the connection is cut.
+        """
+
+        def act(store: Any, path: str) -> tuple[int, Iterator[bytes]]:
+            from obstore import get
+
+            found = get(store, path)
+            return found.meta["size"], map(bytes, found.stream(1 << 20))
+
+        return self._read(act, key)
+
+    def head(self, key: str) -> Entry | None:
+        """Returns size and time of an object; None if there is none."""
+
+        def act(store: Any, path: str) -> Entry:
+            from obstore import head
+
+            found = head(store, path)
+            return Entry(key, found["size"], _time(found))
+
+        return self._read(act, key)
+
+    def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
+        """Yields the objects below a folder in the order of their keys, a page per request.
+
+        Args:
+            folder: The folder, without a slash at its end.
+            after: A key below the folder: only keys behind it.
+        """
+        count = len(self.location.prefix)
+        path = f"{self.location.prefix}{folder}"
+
+        def begin(store: Any, after: str) -> Any:
+            from obstore import list as list_objects
+
+            return iter(list_objects(store, path, offset=after or None, chunk_size=1000))
+
+        place = f"{self.location.prefix}{after}" if after else ""
+        open_pages: list[Any] = []
+
+        def step(store: Any, _: str) -> Any:
+            if not open_pages:
+                open_pages.append(begin(store, place))
+            try:
+                return next(open_pages[0], None)
+            except Exception:
+                open_pages.clear()  # begin again behind what was seen
+                raise
+
+        while True:
+            page = self._request(step, folder, f"list {folder}")
+            if page is None:
+                return
+            if page:
+                place = page[-1]["path"]
+                yield [Entry(m["path"][count:], m["size"], _time(m)) for m in page]
+
+    def entries(self, folder: str, after: str = "") -> Iterator[Entry]:
+        """Yields the objects below a folder in the order of their keys."""
+        for page in self.pages(folder, after):
+            yield from page
+
+    def folders(self, folder: str) -> list[str]:
+        """Returns the names of the folders in a folder, in order."""
+
+        def act(store: Any, path: str) -> list[str]:
+            from obstore import list_with_delimiter
+
+            found = list_with_delimiter(store, path)["common_prefixes"]
+            return sorted(name[len(path) + 1 :].rstrip("/") for name in found)
+
+        return self._request(act, folder, f"list {folder}")
+
+    # writing
+
+    def put(self, key: str, data: bytes, metadata: Mapping[str, str] | None = None) -> None:
+        """Writes an object, replacing any; durable on return. Repeating it is harmless."""
+
+        def act(store: Any, path: str) -> None:
+            from obstore import put
+
+            put(store, path, data, attributes=dict(metadata or {}), use_multipart=False)
+
+        self._request(act, key, f"write {key}", write=True)
+
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        """Writes a large object in parallel parts from a file, which is read from its begin."""
+
+        def act(store: Any, path: str) -> None:
+            from obstore import put
+
+            file.seek(0)
+            put(
+                self._steady_store(store), path, file,
+                use_multipart=True, chunk_size=PART_BYTES, max_concurrency=PARALLEL // 2,
+            )  # fmt: skip
+
+        self._request(act, key, f"write {key}", write=True)
+
+    def create(
+        self, key: str, data: bytes, metadata: Mapping[str, str] | None = None
+    ) -> Stored | None:
+        """Creates an object if there is none with its key; durable on return.
+
+        An error tells nothing: the object may be stored although the answer was lost. So every
+        attempt bears a nonce, the key is read back after any error, and what is absent is tried
+        again with the same bytes and the same nonce, which the server accepts once at most.
+
+        Returns:
+            None if this call created it, else the object of somebody else.
+
+        Raises:
+            OutcomeUnknownError: The object may be there now, or appear later.
+            UnreachableError: The server is away or throttling; nothing was done.
+        """
+        nonce = os.urandom(12).hex()
+        attributes = {**(metadata or {}), NONCE: nonce}
+        began = monotonic()
+        pauses = _pauses()
+        is_decided = True  # whether no attempt can land any more
+        while True:
+            failure = self._try_create(key, data, attributes)
+            if failure is None:
+                return None
+            if not failure.is_decided:
+                is_decided = False
+            elif not failure.exists and not failure.is_transient:
+                if is_decided:
+                    raise error_of(failure, self.location.name, f"write {key}")
+                raise self._unknown(key)
+            try:
+                found = self.get(key)
+            except errors.UnreachableError as error:
+                if is_decided:
+                    raise
+                raise self._unknown(key) from error
+            if found is not None:
+                return None if found.metadata.get(NONCE) == nonce else found
+            if monotonic() - began > self.remote.timeout:
+                if is_decided:
+                    seconds = monotonic() - began
+                    raise error_of(failure, self.location.name, f"write {key}", seconds)
+                raise self._unknown(key)
+            self._pause(next(pauses))
+
+    def copy(self, key: str, target: str) -> bool:
+        """Copies an object within the store; tells whether it exists."""
+
+        def act(store: Any, path: str) -> bool:
+            from obstore import copy
+
+            copy(store, path, f"{self.location.prefix}{target}")
+            return True
+
+        return bool(self._read(act, key, f"copy {key}", write=True))
+
+    def delete(self, key: str) -> None:
+        """Removes an object; no error if there is none."""
+
+        def act(store: Any, path: str) -> None:
+            from obstore import delete
+
+            delete(store, path)
+
+        self._read(act, key, f"remove {key}", write=True)
+
+    # many at once
+
+    def each(
+        self,
+        act: Callable[[Argument], Result],
+        arguments: Iterable[Argument],
+        parallel: int = PARALLEL,
+    ) -> Iterator[Result]:
+        """Calls a function with each argument, several at a time; yields the results in order.
+
+        An error of the arguments comes behind the results of those before it.
+        """
+        from collections import deque
+
+        waiting: deque[Any] = deque()
+        pool = self.pool()
+        failed: BaseException | None = None
+        try:
+            for argument in arguments:
+                waiting.append(pool.submit(act, argument))
+                if len(waiting) >= parallel:
+                    yield waiting.popleft().result()
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 raised below
+            failed = error
+        while waiting:
+            yield waiting.popleft().result()
+        if failed is not None:
+            raise failed
+
+    def pool(self) -> ThreadPoolExecutor:
+        """Returns the threads of this opening."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="aivcs-s3")
+            return self._pool
+
+    def close(self) -> None:
+        """Ends the threads and the connections."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False)
+            self._pool = self._store = self._steady = None
+
+    # one request
+
+    def _read(
+        self, act: Callable[[Any, str], Result], key: str, what: str = "", *, write: bool = False
+    ) -> Result | None:
+        """The result of a request, None if there is no such key."""
+        try:
+            return self._request(act, key, what or f"read {key}", write=write)
+        except FileNotFoundError:
+            return None
+
+    def _request(
+        self, act: Callable[[Any, str], Result], key: str, what: str, *, write: bool = False
+    ) -> Result:
+        """The result of a request that may be repeated.
+
+        Raises:
+            FileNotFoundError: There is no such key.
+        """
+        path = f"{self.location.prefix}{key}"
+        began = monotonic()
+        pauses = _pauses()
+        is_decided = True
+        while True:
+            store = self._connected()
+            try:
+                return act(store, path)
+            except Exception as error:
+                failure = self._failure(error)
+                if failure.absent:
+                    raise FileNotFoundError(key) from error
+                is_decided = is_decided and failure.is_decided
+                seconds = monotonic() - began
+                if not failure.is_transient or seconds > self.remote.timeout:
+                    if write and not is_decided:
+                        raise self._unknown(key) from error
+                    raise error_of(failure, self.location.name, what, seconds) from error
+            self._pause(next(pauses))
+
+    def _pause(self, seconds: float) -> None:
+        """Waits before another attempt; says so once, if it takes a while."""
+        if seconds > _SAID_S and self.remote.notify is not None:
+            notify, self.remote.notify = self.remote.notify, None
+            notify(
+                f"cannot reach the server of {self.location.name}; "
+                f"trying for {self.remote.timeout:g} s"
+            )
+        sleep(seconds)
+
+    def _try_create(self, key: str, data: bytes, attributes: dict[str, str]) -> Failure | None:
+        from obstore import put
+
+        store = self._connected()
+        try:
+            put(
+                store, f"{self.location.prefix}{key}", data,
+                mode="create", attributes=attributes, use_multipart=False,
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 sorted below
+            return self._failure(error)
+        return None
+
+    def _failure(self, error: Exception) -> Failure:
+        """The failure of a request, if it is one."""
+        if isinstance(error, errors.AivcsError):
+            raise error
+        if isinstance(error, FileNotFoundError) or type(error).__module__.startswith("obstore"):
+            return failure_of(error)
+        if isinstance(error, (OSError, ValueError)) and "response" not in str(error):
+            raise BackendError(f"cannot use {self.location.name}: {error}") from error
+        return failure_of(error)
+
+    def _unknown(self, key: str) -> OutcomeUnknownError:
+        return OutcomeUnknownError(
+            f"the server of {self.location.name} did not confirm {key}: it may be stored, or be "
+            "stored later. Look before you repeat it"
+        )
+
+    def _connected(self) -> Any:
+        if self._process != os.getpid():
+            raise BackendError(
+                f"{self.location.url} was opened before a fork and cannot be used after it; "
+                "open it again"
+            )
+        store = self._store
+        if store is None:
+            with self._lock:
+                if self._store is None:
+                    self._store = self._connect({"max_retries": 0})
+                store = self._store
+        return store
+
+    def _steady_store(self, store: Any) -> Any:
+        """A second connection, which repeats failed parts by itself."""
+        with self._lock:
+            if self._steady is None:
+                from datetime import timedelta
+
+                limit = timedelta(seconds=self.remote.timeout)
+                self._steady = self._connect({"max_retries": 10, "retry_timeout": limit})
+            return self._steady or store
+
+    def _connect(self, retries: Any) -> Any:
+        try:
+            from obstore.store import S3Store
+        except ImportError as error:
+            raise BackendError(
+                "s3:// needs the package obstore; install it with: pip install 'aivcs-cli[s3]'"
+            ) from error
+        options = store_options(self.location, os.environ)
+        client: Any = {"timeout": _REQUEST_TIMEOUT, "connect_timeout": "5s"}
+        if self.location.endpoint.startswith("http://"):
+            client["allow_http"] = True
+        try:
+            return S3Store(
+                self.location.bucket, client_options=client, retry_config=retries, **options
+            )
+        except Exception as error:
+            raise BackendError(
+                f"cannot use {self.location.name}: the client does not take its settings; "
+                "look at the AWS_* variables"
+            ) from error
+
+
+def _time(meta: Any) -> float:
+    return float(meta["last_modified"].timestamp())
+
+
+def _pauses() -> Iterator[float]:
+    """Growing pauses between attempts, each with a random part, in seconds."""
+    pause = _FIRST_PAUSE_S
+    while True:
+        yield pause * (0.5 + random.random())  # noqa: S311 not a secret
+        pause = min(pause * 2, _LAST_PAUSE_S)

@@ -1,0 +1,119 @@
+"""Turns the failures of an S3 server, and of the way to it, into the errors of a backend.
+
+Messages name the bucket and the key, never a credential: the client library's own text, which may
+quote a request, is searched for codes and not repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from aivcs import errors
+from aivcs.errors import BackendError, StorageError
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
+_REFUSED_CONNECTION = ("kind: Connect", "dns error", "tcp connect error")
+"""Texts of failures before any byte of a request was sent."""
+_THROTTLED = {
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "RequestLimitExceeded",
+}
+_CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
+_WRONG_KEY = {
+    "InvalidAccessKeyId": "the server does not know the access key",
+    "SignatureDoesNotMatch": "the secret key does not belong to the access key",
+    "InvalidToken": "the session token is not valid",
+    "ExpiredToken": "the session token has expired",
+    "ExpiredTokenException": "the session token has expired",
+    "TokenRefreshRequired": "the session token has expired",
+}
+_RENEW = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew, or log in again"
+
+
+class Failure(NamedTuple):
+    """A failed request.
+
+    Attributes:
+        status: The HTTP status; 0 if no answer came.
+        code: The error code in the body; empty if there is none.
+        is_sent: Whether the request may have reached the server.
+        absent: Whether the answer is that there is no such key.
+        exists: Whether the answer is that the key exists already.
+    """
+
+    status: int
+    code: str
+    is_sent: bool
+    absent: bool
+    exists: bool
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may succeed later."""
+        if self.status == 0 or self.code in _THROTTLED:
+            return True
+        return self.status in {408, 409, 425, 429} or self.status >= 500
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether a request that failed so has certainly changed nothing, now or later."""
+        if not self.is_sent or self.code in _THROTTLED:
+            return True
+        return self.status in {429, 503} or 400 <= self.status < 500
+
+
+def failure_of(error: Exception) -> Failure:
+    """Reads what the client library tells of a failed request."""
+    text = str(error)
+    status = _STATUS.search(text)
+    code = _CODE.search(text)
+    kind = type(error).__name__
+    number = int(status.group(1)) if status else 0
+    name = code.group(1) if code else ""
+    if not number:
+        number = {"PermissionDeniedError": 403, "UnauthenticatedError": 401}.get(kind, 0)
+    is_absent = isinstance(error, FileNotFoundError) and name != "NoSuchBucket"
+    exists = kind == "AlreadyExistsError" or number == 412
+    is_sent = bool(number) or not any(mark in text for mark in _REFUSED_CONNECTION)
+    return Failure(number, name, is_sent, is_absent, exists)
+
+
+def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> StorageError:
+    """Returns the error of a backend for a failure.
+
+    Args:
+        failure: The failure.
+        bucket: The bucket, and the server, in messages.
+        what: The request, such as `read config.toml`.
+        seconds: Seconds for which it was tried again and again.
+    """
+    if failure.code == "NoSuchBucket":
+        return BackendError(
+            f"there is no bucket {bucket}; make it first, for example: "
+            f"aws s3 mb s3://{bucket.partition(' ')[0]}"
+        )
+    if failure.code in _WRONG_KEY:
+        return BackendError(f"cannot {what} in {bucket}: {_WRONG_KEY[failure.code]}; {_RENEW}")
+    if failure.code in _CLOCK:
+        return BackendError(
+            f"cannot {what} in {bucket}: the clock of this machine differs too much from the "
+            "server's; set it right, for example: timedatectl set-ntp true"
+        )
+    if failure.status in {401, 403} and failure.code in {"", "AccessDenied", "AllAccessDisabled"}:
+        return BackendError(
+            f"cannot {what} in {bucket}: the credentials do not allow it; "
+            "aivcs store grants --role ROLE prints the permissions that a role needs"
+        )
+    if failure.is_transient:
+        tried = f", tried for {seconds:.0f} s" if seconds >= 1 else ""
+        reason = "it is throttling" if failure.status in {429, 503} else "no answer"
+        if failure.status >= 500 and failure.status != 503:
+            reason = f"it answers {failure.status}"
+        return errors.UnreachableError(f"the server of {bucket}", f"{reason}{tried}")
+    told = " ".join(filter(None, (str(failure.status or ""), failure.code))) or "no reason"
+    return BackendError(f"cannot {what} in {bucket}: the server answers {told}")

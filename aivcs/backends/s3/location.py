@@ -1,0 +1,136 @@
+"""The place of a store on S3: bucket, prefix, server and credentials."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from aivcs.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
+_PART = re.compile(r"[A-Za-z0-9_.=@+-]+")
+_REGION = "us-east-1"
+"""The region where none is set: servers other than Amazon's take any."""
+
+
+class Location:
+    """Where a store lies.
+
+    Attributes:
+        url: The URL, without a slash at its end.
+        bucket: The bucket.
+        prefix: The keys' beginning, with a slash at its end; empty for a whole bucket.
+        endpoint: The URL of the server; empty for Amazon's.
+    """
+
+    __slots__ = ("bucket", "endpoint", "prefix", "url")
+
+    def __init__(self, url: str, environment: Mapping[str, str] = os.environ) -> None:
+        """Reads `s3://BUCKET/PREFIX`, and the server from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL.
+
+        Raises:
+            UsageError: The URL has no bucket, or characters that the keys of a store cannot have.
+        """
+        bucket, _, path = url.removeprefix("s3://").partition("/")
+        if "@" in bucket:
+            raise UsageError(
+                "an s3:// URL holds no credentials; they come from AWS_ACCESS_KEY_ID and the like"
+            )
+        parts = [part for part in path.split("/") if part]
+        if not _BUCKET.fullmatch(bucket):
+            raise UsageError(f"{url[:200]!a} names no bucket; write s3://BUCKET/PREFIX")
+        for part in parts:
+            if part in {".", ".."} or not _PART.fullmatch(part):
+                raise UsageError(
+                    f"{url[:200]!a}: a prefix has letters, digits and . _ = @ + - between slashes"
+                )
+        self.bucket = bucket
+        self.prefix = "".join(f"{part}/" for part in parts)
+        self.url = "/".join(["s3:/", bucket, *parts])
+        endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+        self.endpoint = (endpoint or "").rstrip("/")
+
+    @property
+    def name(self) -> str:
+        """The bucket, and the server if it is not Amazon's, in messages."""
+        server = self.endpoint.partition("://")[2].rpartition("@")[2]
+        return f"{self.bucket} at {server}" if server else self.bucket
+
+
+def store_options(location: Location, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the options for the client library: server, region and credentials.
+
+    Variables, web identity and the roles of containers and instances are found by the library
+    itself; profiles and SSO through botocore, which the extra `aws` installs.
+
+    Raises:
+        BackendError: A profile is asked for, and botocore is missing or finds no credentials.
+    """
+    options: dict[str, Any] = {
+        "region": environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or _REGION
+    }
+    if location.endpoint:
+        options["endpoint"] = location.endpoint
+    if environment.get("AWS_S3_ADDRESSING_STYLE") == "virtual":
+        options["virtual_hosted_style_request"] = True
+    if _needs_profile(environment):
+        options["credential_provider"] = _profile_credentials(environment, options)
+    return options
+
+
+def _needs_profile(environment: Mapping[str, str]) -> bool:
+    """Whether credentials are to come from the files of the AWS command line."""
+    if environment.get("AWS_PROFILE"):
+        return True
+    natively = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")  # fmt: skip
+    if any(environment.get(name) for name in natively):
+        return False
+    home = environment.get("HOME", "")
+    named = environment.get("AWS_SHARED_CREDENTIALS_FILE"), environment.get("AWS_CONFIG_FILE")
+    return any(map(os.path.exists, (*filter(None, named), f"{home}/.aws/credentials")))
+
+
+def _profile_credentials(
+    environment: Mapping[str, str], options: dict[str, Any]
+) -> Callable[[], dict[str, Any]]:
+    try:
+        from botocore.exceptions import BotoCoreError
+        from botocore.session import Session
+    except ImportError as error:
+        raise BackendError(
+            "AWS profiles and SSO need botocore; install it with: pip install 'aivcs-cli[aws]', "
+            "or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
+    profile = environment.get("AWS_PROFILE")
+    try:
+        session = Session(profile=profile or None)
+        region = session.get_config_variable("region")
+        found = session.get_credentials()
+    except BotoCoreError as error:
+        raise BackendError(f"no credentials of the AWS profile: {error}") from error
+    if found is None:
+        raise BackendError(
+            f"the AWS profile {profile or 'default'} has no credentials; try: aws sso login"
+        )
+    if region and not environment.get("AWS_REGION"):
+        options["region"] = region
+
+    def credentials() -> dict[str, Any]:
+        """Credentials that botocore renews before they expire."""
+        from datetime import UTC, datetime, timedelta
+
+        frozen = found.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key,
+            "secret_access_key": frozen.secret_key,
+            "token": frozen.token,
+            "expires_at": datetime.now(UTC) + timedelta(minutes=5),
+        }
+
+    return credentials

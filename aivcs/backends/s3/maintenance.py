@@ -1,0 +1,81 @@
+"""What verification and garbage collection do for a store on S3 beyond what they do for any."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from aivcs.backends.s3.chunks import joined_key
+from aivcs.backends.s3.index import FOLDER
+from aivcs.backends.s3.sealing import seal
+from aivcs.errors import StorageError
+from aivcs.store.finding import Finding
+from aivcs.store.references import ReachableSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aivcs.backends.s3.backend import S3Backend
+    from aivcs.backends.s3.chunks import Chunks
+    from aivcs.backends.s3.client import Client
+    from aivcs.backends.s3.index import Rows
+    from aivcs.backends.s3.logs import S3Logs
+    from aivcs.model.digest import ContentDigest
+
+_NOTICE = "notice"
+_KEY_BYTES = len(FOLDER) + 19
+"""Characters of a row's key before the id of the run."""
+
+
+def missing_rows(logs: S3Logs, rows: Rows, *, repair: bool) -> Iterator[Finding]:
+    """Yields a notice for each run that lists do not show; a repair writes its row."""
+    known = {key[_KEY_BYTES:] for key in rows.keys()}  # noqa: SIM118 not a dictionary
+    for name in logs.names("run/"):
+        if name[4:] in known:
+            continue
+        try:
+            with logs.look(name) as view:
+                if view is None:
+                    continue
+                first = view.first()
+            repaired = None
+            if repair:
+                rows.begin(name, [first + b"\n"])
+                repaired = "its row was written"
+        except StorageError:
+            continue  # said about the log already
+        yield Finding(
+            _NOTICE, name, None, "the index has no row for it, so lists do not show it",
+            "aivcs verify --repair writes the row", repaired,
+        )  # fmt: skip
+
+
+def seal_all(client: Client, chunks: Chunks) -> None:
+    """Joins all runs that have ended and are not joined yet. Damaged ones stay as they are."""
+    done = {entry.key for entry in client.entries("runs")}
+    for name in chunks.names("run", "", strict=False):
+        if joined_key(name) not in done or _has_full_chunks(chunks, name):
+            try:
+                seal(client, chunks, name)
+            except StorageError:
+                continue  # verification tells what is wrong with it
+
+
+def needed_blobs(backend: S3Backend) -> Callable[[ContentDigest], bool]:
+    """Reads the whole store; returns what tells whether anything refers to a blob."""
+
+    def pins() -> Iterator[str]:
+        return (name[5:] for name in backend.documents.names("pins/"))
+
+    repo: Any = SimpleNamespace(store=backend, blobs=backend.objects, pins=pins)
+    with backend.hold():
+        reachable = ReachableSet(repo)
+        for _ in reachable.catch_up():
+            pass
+    return reachable.__contains__
+
+
+def _has_full_chunks(chunks: Chunks, name: str) -> bool:
+    """Whether emptying the chunks of a joined run was interrupted."""
+    listed = list(chunks.listed(name))
+    return any(size for _, size in listed[1:-1])

@@ -1,0 +1,40 @@
+"""Handlers of the commands for agents."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from aivcs.errors import BackendError, ConflictError, UsageError
+
+if TYPE_CHECKING:
+    from aivcs.cli.session.context import Context
+
+SKILL = "SKILL.md"
+
+
+def skill(context: Context, folder: str | None, force: bool) -> None:
+    """Prints the skill, or the path it was written to."""
+    with open(os.path.join(os.path.dirname(__file__), SKILL), encoding="utf-8") as file:
+        text = file.read()
+    if folder is None:
+        if force:
+            raise UsageError("--force goes with --install")
+        context.write(text)
+        return
+    if not folder:
+        raise UsageError("the DIR of --install is empty; is a variable unset?")
+    path = os.path.join(folder, "aivcs", SKILL)
+    from aivcs.commands.output_file import write_file
+
+    try:
+        if os.path.lexists(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found = file.read()
+            if found != text and not force:
+                raise ConflictError(f"{path} has another content; --force replaces it")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    except OSError as error:
+        raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
+    write_file(path, [text])
+    context.write(f"{path}\n")

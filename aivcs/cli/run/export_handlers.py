@@ -1,0 +1,63 @@
+"""Handlers of the commands that give runs to other programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from aivcs.cli.session.context import Context
+
+
+def export(
+    context: Context, runs: list[str], form: str | None, output: str | None, url: str | None
+) -> None:
+    """Prints runs in a form, writes them to a file, or posts them."""
+    if form is None:
+        if url is None:
+            raise UsageError("name the form: --format jsonl, otlp, atif, markdown, trace or sqlite")
+        form = "otlp"
+    for name, value in (("FILE of -o", output), ("URL of --to", url)):
+        if value == "":
+            raise UsageError(f"the {name} is empty; is a variable unset?")
+    if url is not None and (form != "otlp" or output is not None):
+        raise UsageError("--to takes --format otlp, and no -o")
+    if form == "sqlite" and output is None:
+        raise UsageError("--format sqlite makes a file: name it with -o FILE")
+    runs = [context.run_operand(run) for run in runs]
+    repo = context.repository()
+    if form == "sqlite":
+        from aivcs.commands.run.export_sqlite import export_sqlite
+
+        assert output is not None
+        export_sqlite(repo, runs, output)
+        return
+    from aivcs.commands.run.export import export
+
+    pieces = export(repo, runs, form)
+    if url is not None:
+        from aivcs.commands.run.post_traces import headers_in, post
+
+        # Of headers for all signals and those for traces, the latter count.
+        every = context.environment.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+        of_traces = context.environment.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "")
+        headers = headers_in(every, "OTEL_EXPORTER_OTLP_HEADERS")
+        headers |= headers_in(of_traces, "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+        texts = (piece for piece in pieces if isinstance(piece, str))
+        post(url, texts, headers=headers)
+    elif output is not None:
+        from aivcs.commands.output_file import write_file
+
+        write_file(output, pieces)
+    else:
+        for piece in pieces:
+            context.write(piece)
+
+
+def digest(context: Context, run: str, replay: bool) -> None:
+    """Prints the digest of a run."""
+    from aivcs.commands.run.digest import digest
+
+    found = digest(context.repository(), context.run_operand(run), replay=replay)
+    context.write(f"{found}\n")

@@ -1,0 +1,60 @@
+"""The commands of `aivcs run` that give runs to other programs."""
+
+from aivcs.cli.parse.model import Argument, Flag, Option, command
+from aivcs.cli.parse.shared_options import RUN
+
+COMMANDS = (
+    command(
+        "run export",
+        "run.export_handlers:export",
+        """Print runs in a form that another program reads.
+
+        jsonl is the log as it is stored. otlp is OpenTelemetry's traces as JSON, a line per
+        batch: the same run gives the same ids, so exporting twice is the same trace. atif is
+        the Agent Trajectory Interchange Format. markdown is for a person. trace is a
+        RunTraceArtifact with its replay digest. sqlite is a file with the tables runs,
+        events, tool_calls, annotations, releases, specs and blobs.
+        """,
+        {
+            "runs": Argument(
+                "RUN",
+                help="The runs; by default all, the newest first.",
+                many=True,
+                required=False,
+            ),
+            "form": Option(
+                "--format",
+                help="The form. Default with --to: otlp.",
+                choices=("jsonl", "otlp", "atif", "markdown", "trace", "sqlite"),
+            ),
+            "output": Option(
+                "-o",
+                "--output",
+                help="Write to a file, which is replaced when all of it is written.",
+                metavar="FILE",
+            ),
+            "url": Option(
+                "--to",
+                help=(
+                    "Post the traces to a server by OTLP over HTTP; /v1/traces is appended to a "
+                    "URL without a path. Headers come from OTEL_EXPORTER_OTLP_HEADERS."
+                ),
+                metavar="URL",
+            ),
+        },
+    ),
+    command(
+        "run digest",
+        "run.export_handlers:digest",
+        """Print a digest of a run.
+
+        With --replay it is that of its events alone, the same for the same events in any
+        store: the SHA-256 of the compact JSON array of {seq, kind, payload, timestamp}.
+        Without it, it is the head of its log.
+        """,
+        {
+            "run": RUN,
+            "replay": Flag("--replay", help="Print the replay digest of its events."),
+        },
+    ),
+)

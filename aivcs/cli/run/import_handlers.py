@@ -1,0 +1,219 @@
+"""Handler of `aivcs run import`: opens the sources, and prints what became of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from aivcs.cli.render.output import escape, json_line
+from aivcs.commands.run.import_ import Imported, Options, Result, Source, import_source
+from aivcs.errors import AivcsError, UsageError
+from aivcs.model.timestamp import Timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aivcs.cli.session.context import Context
+    from aivcs.config.keys import Config
+    from aivcs.formats.masking import Masker
+    from aivcs.repository import Repository
+
+
+def import_(
+    context: Context,
+    files: list[str],
+    source_format: str | None,
+    all_: bool,
+    agent: str | None,
+    spec: str | None,
+    seal: bool,
+    no_redact: bool,
+    as_json: bool,
+) -> int:
+    """Prints the id of each run; on standard error, what was done and what was masked."""
+    if all_ == bool(files):
+        raise UsageError("give the files to import, or --all for every session of yours")
+    if agent is not None:
+        from aivcs.model.record import check_name
+
+        check_name("agent name", agent)
+    if source_format is not None and not all_:
+        from aivcs.formats.registry import find_format
+
+        source_format = find_format(source_format).name
+    repo = context.repository()
+    digest = None
+    if spec is not None:
+        digest = repo.resolve_spec(spec)
+        repo.require_spec(digest)
+    masker = None if no_redact else masker_of(context, context.config_layers(repo))
+    options = Options(None if all_ else source_format, agent, digest, seal, masker)
+    began = str(Timestamp.now())
+    sources = _all(context, source_format) if all_ else _named(context, files)
+    code, done = 0, []
+    for name, source in sources:
+        try:
+            result = _import(repo, source, options)
+        except AivcsError as error:
+            if len(files) != 1:
+                error.args = (f"{name}: {error}", *error.args[1:])
+            from aivcs.cli.exit_codes import report
+
+            context.flush()
+            code = code or report(context, error)
+            continue
+        done += result.sessions
+        _print(context, result.sessions, as_json=as_json)
+        tell_rest(context, result, name)
+    context.flush()
+    summarize(context, done, masker)
+    if all_ and not code:
+        _note_capture(context, source_format, began, repo)
+    return code
+
+
+def _note_capture(context: Context, program: str | None, began: str, repo: Repository) -> None:
+    """Keeps for `hook status` that all sessions of a program are captured."""
+    from aivcs.commands.hook.programs import PROGRAMS, find_program, session_files
+    from aivcs.commands.hook.state import state_folder, write_state
+
+    folder = state_folder(context.environment, context.home())
+    for one in PROGRAMS if program is None else (find_program(program),):
+        home = one.home(context.environment, context.home())
+        if home and any(session_files(one, home)):
+            write_state(
+                folder, one.name, captured_at=began, store=repo.path, error=None, error_at=None
+            )
+
+
+def masker_of(context: Context, layers: Iterable[tuple[str, Config]]) -> Masker:
+    """Returns what masks secrets: those of fixed form, of the environment, and of one's own rules.
+
+    Raises:
+        UsageError: A rule of one's own is not a rule.
+    """
+    from aivcs.formats.masking import RULES, Masker, make_rule
+    from aivcs.trace.redaction import PATTERNS, find_secrets
+
+    patterns, rules = list(PATTERNS), list(RULES)
+    for place, values in layers:
+        patterns += values.get("exec.redact", [])
+        for text in values.get("import.redact", []):
+            name, mark, pattern = text.partition("=")
+            if not mark or not name.isprintable() or not name or "*" in name:
+                raise UsageError(
+                    f"{place}: import.redact has {text[:60]!a}; write NAME=REGULAR EXPRESSION"
+                )
+            rules.insert(0, make_rule(name, pattern))
+    secrets = find_secrets(context.environment, patterns)
+    known = {secret.decode(errors="replace"): name for secret, name in secrets.items()}
+    return Masker(known, rules)
+
+
+def _import(repo: Repository, source: Source | AivcsError, options: Options) -> Result:
+    if isinstance(source, AivcsError):
+        raise source
+    with source.stream:
+        return import_source(repo, source, options)
+
+
+def _named(context: Context, files: list[str]) -> Iterator[tuple[str, Source | AivcsError]]:
+    from aivcs.commands.blob.input_files import open_input
+
+    for path in files:
+        if path == "-":
+            yield "standard input", Source("", "-", context.stdin())
+            continue
+        try:
+            stream = open_input(path)
+        except AivcsError as error:
+            yield path, error
+            continue
+        yield path, Source(os.path.abspath(path), _base(path), stream)
+
+
+def _all(context: Context, program: str | None) -> Iterator[tuple[str, Source | AivcsError]]:
+    """Yields the session files of the programs that aivcs knows, the oldest first."""
+    from aivcs.commands.blob.input_files import open_input
+    from aivcs.commands.hook.programs import PROGRAMS, find_program, session_files
+
+    chosen = PROGRAMS if program is None else (find_program(program),)
+    found = []
+    for one in chosen:
+        folder = one.home(context.environment, context.home())
+        if folder:
+            found += list(session_files(one, folder))
+    for file in sorted(found, key=lambda file: (file.changed, file.path)):
+        try:
+            stream = open_input(file.path)
+        except AivcsError as error:
+            yield file.path, error
+            continue
+        yield file.path, Source(file.path, _base(file.path), stream)
+    if not found:
+        titles = ", ".join(one.title for one in chosen)
+        context.warn(f"no sessions of {titles} are here")
+
+
+def _base(path: str) -> str:
+    name = os.path.basename(path)
+    return "".join(c if c.isprintable() else "?" for c in name) or "-"
+
+
+def _print(context: Context, found: list[Imported], *, as_json: bool) -> None:
+    for one in found:
+        if as_json:
+            context.write(json_line(_fields(one)))
+        elif one.events:
+            context.write(f"{one.run_id}\n")
+
+
+def tell_rest(context: Context, result: Result, name: str) -> None:
+    """Prints on standard error what of a source is not in a run yet."""
+    if result.pending:
+        context.warn(f"{name}: the last {_count(result.pending, 'byte')} are no record yet")
+    if result.held:
+        records = _count(result.held, "record")
+        context.warn(f"{name}: {records} of no session yet; --seal takes them as they are")
+
+
+def _fields(one: Imported) -> dict[str, Any]:
+    fields = one._asdict()
+    del fields["is_open"]
+    return fields
+
+
+def summarize(context: Context, done: list[Imported], masker: Masker | None) -> None:
+    """Prints on standard error how much was imported, masked, and not understood."""
+    started = sum(one.created for one in done)
+    extended = sum(bool(one.new_events) and not one.created for one in done)
+    events = sum(one.new_events for one in done)
+    unchanged = len(done) - started - extended
+    numbers = ((started, " new"), (extended, " extended"), (unchanged, " unchanged"))
+    parts = [f"{number:,}{how}" for number, how in numbers if number]
+    if parts:
+        runs = "run" if len(done) == 1 else "runs"
+        context.warn(f"{runs}: {', '.join(parts)}; {_count(events, 'new event')}")
+    if masker is not None and masker.counts:
+        rules = ", ".join(f"{name} {number:,}" for name, number in sorted(masker.counts.items()))
+        number = _count(sum(masker.counts.values()), "secret")
+        context.warn(f"masked {number}: {escape(rules)}")
+    unknown: dict[str, int] = {}
+    for one in done:
+        for kind, times in one.unknown.items():
+            unknown[kind] = unknown.get(kind, 0) + times
+    if unknown:
+        kinds = ", ".join(f"{kind} {times:,}" for kind, times in sorted(unknown.items()))
+        what = f"{_count(sum(unknown.values()), 'record')} of {_count(len(unknown), 'kind')}"
+        context.warn(f"{what} not known (kept as they are): {escape(kinds)}")
+    going = sum(one.is_open for one in done)
+    if going:
+        are = "run is" if going == 1 else "runs are"
+        context.warn(
+            f"{going:,} {are} still open, because the source does not say that the session "
+            "is over; --seal ends it"
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

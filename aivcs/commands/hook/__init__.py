@@ -1,0 +1,1 @@
+"""The commands of `aivcs hook`: what agents' programs leave behind, and being called by them."""

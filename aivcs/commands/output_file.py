@@ -1,0 +1,81 @@
+"""Writes the output of a command to a file: all of it, or the file stays as it was."""
+
+import os
+from stat import S_ISDIR, S_ISREG
+
+from aivcs.errors import BackendError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def write_file(path: str, pieces: "Iterable[str | bytes]") -> None:
+    """Writes pieces to a file, which is replaced when all of them are written and durable.
+
+    A pipe or a device cannot be replaced: it is written to as the pieces come.
+
+    Args:
+        path: The file.
+        pieces: Its content, texts as UTF-8; what they raise passes through.
+
+    Raises:
+        UsageError: The path is a folder.
+        BackendError: The file cannot be written.
+    """
+    try:
+        mode: int | None = os.stat(path).st_mode
+    except FileNotFoundError:
+        mode = None
+    except OSError as error:
+        raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
+    if mode is not None and S_ISDIR(mode):
+        raise UsageError(f"{path!a} is a folder; name a file")
+    if mode is not None and not S_ISREG(mode):
+        _copy(path, path, os.O_WRONLY, pieces)
+        return
+    target = os.path.realpath(path)
+    temporary = f"{target}.{os.urandom(4).hex()}.aivcs-tmp"
+    try:
+        _copy(path, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, pieces, mode=mode)
+        try:
+            os.rename(temporary, target)
+        except OSError as error:
+            raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def _copy(
+    named: str,
+    path: str,
+    flags: int,
+    pieces: "Iterable[str | bytes]",
+    *,
+    mode: "int | None" = None,
+) -> None:
+    from aivcs.util.write_behind import write_all
+
+    source = iter(pieces)
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise BackendError(f"cannot write {named!a}: {error.strerror}") from error
+    try:
+        while True:
+            piece = next(source, None)  # outside: what it raises is no fault of this file
+            try:
+                if piece is None:
+                    if flags & os.O_CREAT:
+                        os.fsync(fd)
+                    return
+                write_all(fd, piece.encode() if isinstance(piece, str) else piece)
+                if mode is not None:
+                    os.fchmod(fd, mode & 0o777)
+                    mode = None
+            except OSError as error:
+                raise BackendError(f"cannot write {named!a}: {error.strerror}") from error
+    finally:
+        os.close(fd)

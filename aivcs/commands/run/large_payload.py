@@ -1,0 +1,82 @@
+"""Fits payloads into events: long texts become blobs, `{"$blob": DIGEST}` in their place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aivcs.codec.json import encode
+from aivcs.errors import SerializationError
+from aivcs.model.digest import ContentDigest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MIN_TEXT = 1024
+"""Characters of a text that is worth a blob, at least."""
+
+
+class Fitted:
+    """A payload that fits into an event.
+
+    Attributes:
+        payload: The payload.
+        size: Its bytes as stored.
+        blobs: The contents that it refers to, to be stored before it.
+    """
+
+    __slots__ = ("blobs", "payload", "size")
+
+    def __init__(self, payload: Any, limit: int) -> None:
+        """Replaces texts, the longest first, until no more than a limit is left.
+
+        The same payload always gives the same result.
+
+        Args:
+            payload: Any JSON value.
+            limit: Bytes of the payload as stored, at most.
+        """
+        self.blobs: list[bytes] = []
+        self.payload = payload
+        try:
+            self.size = len(encode(payload).encode())
+        except SerializationError as error:  # a format of somebody else's gave it
+            self.payload = {"unstorable": str(error)}
+            self.size = len(encode(self.payload).encode())
+        if self.size > limit:
+            self._shrink(limit)
+
+    def _shrink(self, limit: int) -> None:
+        box = {"": _copy(self.payload)}
+        places = sorted(_texts(box), key=lambda place: -len(place[0][place[1]]))
+        for holder, key in places:
+            holder[key] = self._blob(holder[key].encode())
+            self.payload = box[""]
+            self.size = len(encode(self.payload).encode())
+            if self.size <= limit:
+                return
+        # What is large is not a text: many numbers, or many short texts.
+        self.payload = {"value": self._blob(encode(box[""]).encode())}
+        self.size = len(encode(self.payload).encode())
+
+    def _blob(self, data: bytes) -> dict[str, Any]:
+        self.blobs.append(data)
+        return {"$blob": ContentDigest.from_bytes(data)}
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copy(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return list(map(_copy, value))
+    return value
+
+
+def _texts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields holder and key of each text that is worth a blob."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, member in items:
+        if isinstance(member, str):
+            if len(member) >= _MIN_TEXT:
+                yield value, key
+        elif isinstance(member, (dict, list)):
+            yield from _texts(member)

@@ -1,0 +1,142 @@
+"""The line of an annotation, and the name of the document that holds it. No I/O.
+
+An annotation is one line of canonical JSON (RFC 8785) with a newline, in a document
+`notes/<first two characters of the run's id>/<run id>/<SHA-256 of the line>`: the same annotation
+has the same name everywhere, and `sha256sum` proves it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aivcs.codec.canonical_json import canonical
+from aivcs.codec.json import encode, parse
+from aivcs.codec.limits import MAX_EVENT
+from aivcs.errors import (
+    IntegrityError,
+    InvalidNameError,
+    SerializationError,
+    UnsupportedFormatError,
+)
+from aivcs.model.annotation import Annotation
+from aivcs.model.digest import ContentDigest, is_hex
+from aivcs.model.run import RunId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TYPE = "annotation"
+FORMAT = 1
+FOLDER = "notes/"
+"""What the names of the documents of all annotations begin with."""
+
+
+def encode_annotation(
+    annotation: Annotation, *, max_payload: int = MAX_EVENT
+) -> tuple[ContentDigest, bytes]:
+    """Returns the digest and the line of an annotation.
+
+    Raises:
+        SerializationError: The payload is not a JSON value, has no canonical form, or is too large.
+    """
+    size = len(encode(annotation.payload).encode())
+    if size > max_payload:
+        raise SerializationError(
+            f"the payload has {size} bytes, and {max_payload} are allowed; store the rest as a "
+            'blob (aivcs blob put) and refer to it: {"$blob": DIGEST}'
+        )
+    line = canonical({"type": TYPE, "format": FORMAT, **annotation.to_json()}) + b"\n"
+    return ContentDigest.from_bytes(line), line
+
+
+def signed_text(annotation: Annotation) -> str:
+    """Returns the text that a signature of an annotation signs: its digest without signature."""
+    unsigned = {**annotation.to_json(), "type": TYPE, "format": FORMAT}
+    unsigned.pop("signature", None)
+    return str(ContentDigest.from_bytes(canonical(unsigned) + b"\n"))
+
+
+def read_annotation(name: str, data: bytes) -> Annotation:
+    """Returns the annotation in a document.
+
+    Args:
+        name: The name of the document.
+        data: Its bytes.
+
+    Raises:
+        IntegrityError: They are not what the name says, or no annotation.
+        UnsupportedFormatError: A later version wrote it.
+    """
+    run_id, digest = split_name(name)
+    actual = ContentDigest.from_bytes(data)
+    if actual != digest:
+        raise IntegrityError(
+            digest, actual, name, f"{name} is damaged: its bytes have the SHA-256 {actual}"
+        )
+    try:
+        value = parse(data.decode())
+        if not isinstance(value, dict) or value.get("type") != TYPE:
+            raise SerializationError('it is not a JSON object of the type "annotation"')
+        if value.get("format") != FORMAT:
+            raise UnsupportedFormatError(
+                f"{name}: an annotation of format {value.get('format')!a} needs a newer aivcs"
+            )
+        annotation = Annotation(
+            value["run_id"],
+            value["kind"],
+            value.get("payload"),
+            by=value["by"],
+            created_at=value["created_at"],
+            signature=value.get("signature"),
+        )
+    except (SerializationError, InvalidNameError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise IntegrityError.of(f"{name} is not an annotation: {error}", name) from error
+    if annotation.run_id != run_id:
+        raise IntegrityError.of(
+            f"{name} is in the wrong place: it is an annotation of run {annotation.run_id}", name
+        )
+    return annotation
+
+
+def name_of(run_id: str, digest: str) -> str:
+    """Returns the name of the document of an annotation."""
+    return f"{folder_of(run_id)}{digest}"
+
+
+def folder_of(run_id: str) -> str:
+    """Returns what the names of the documents of a run's annotations begin with."""
+    return f"{FOLDER}{run_id[:2]}/{run_id}/"
+
+
+def split_name(name: str) -> tuple[RunId, ContentDigest]:
+    """Returns the run and the digest in the name of a document.
+
+    Raises:
+        IntegrityError: It is not the name of an annotation.
+    """
+    parts = name.split("/")
+    try:
+        if len(parts) == 4 and len(parts[3]) == 64 and is_hex(parts[3]):
+            run_id = RunId(parts[2])
+            if name == name_of(run_id, parts[3]):
+                return run_id, ContentDigest(parts[3])
+    except InvalidNameError:
+        pass
+    raise IntegrityError.of(
+        f"{name[:200]!a} is not the name of an annotation (notes/AB/RUN/DIGEST)", name
+    )
+
+
+def merged_tags(tags: Any, annotations: Iterable[Annotation]) -> Any:
+    """Returns the tags of a run with those of its annotations, which come later.
+
+    Args:
+        tags: The tags that the run was started with.
+        annotations: Its annotations, the oldest first.
+    """
+    added: dict[str, Any] = {}
+    for annotation in annotations:
+        added |= annotation.tags
+    if not added:
+        return tags
+    return {**(tags if isinstance(tags, dict) else {}), **added}

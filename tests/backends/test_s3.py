@@ -1,0 +1,32 @@
+"""A store on S3 passes every contract: over moto, a fake that starts quickly."""
+
+import pytest
+from backends.s3_contracts import BackendOverS3, BlobsOverS3, ReleasesOverS3, RunsOverS3, s3
+from servers.s3 import moto
+
+pytest.importorskip("obstore", reason="the extra s3 is not installed")
+
+__all__ = ["s3"]
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = moto()
+    yield running
+    running.stop()
+
+
+class TestBackend(BackendOverS3):
+    pass
+
+
+class TestBlobs(BlobsOverS3):
+    pass
+
+
+class TestRuns(RunsOverS3):
+    pass
+
+
+class TestReleases(ReleasesOverS3):
+    pass

@@ -1,0 +1,215 @@
+"""The command over a store on S3, which it knows by its URL alone."""
+
+import json
+import subprocess
+
+import obstore
+import pytest
+from servers.proxy import Proxy
+from servers.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, free_port, moto
+
+pytest.importorskip("obstore", reason="the extra s3 is not installed")
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = moto()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def aivcs(server, command_over):
+    command = command_over(server)
+    assert command.ok("init").text == command.url
+    return command
+
+
+@pytest.fixture
+def proxied(server, command_over):
+    """The command behind a proxy that counts requests, and the proxy."""
+    with Proxy(server) as proxy:
+        command = command_over(server, proxy.url)
+        command.ok("init")
+        proxy.clear()
+        yield command, proxy
+
+
+def download(server, prefix, folder, parts=("format", "objects", "runs")):
+    """Copies the closed part of a store into a folder, as `aws s3 sync` does."""
+    client = server.client()
+    for part in parts:
+        for page in obstore.list(client, f"{prefix}/{part}" if part != "format" else prefix):
+            for meta in page:
+                name = meta["path"].removeprefix(f"{prefix}/")
+                if part == "format" and name != "format":
+                    continue
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(bytes(obstore.get(client, meta["path"]).bytes()))
+
+
+def test_the_main_job(aivcs):
+    spec = aivcs.put("You are careful.")
+    run = aivcs.ok("run", "start", "--agent", "bot", "--spec", spec).text
+    aivcs.ok("run", "log", run, "step", "n:=1")
+    aivcs.ok("run", "log", "--stdin", run, stdin='{"kind":"a","payload":{}}\n' * 3)
+    done = aivcs.ok("run", "exec", "--agent", "bot", "--spec", spec, "--", "echo", "hello")
+    assert done.text == "hello"
+    aivcs.ok("run", "finish", run, "--exit-code", "0")
+    assert [event["seq"] for event in aivcs.events(run)] == [1, 2, 3, 4]
+    assert len(aivcs.ok("run", "list").lines) == 2
+    aivcs.ok("release", "promote", "team/bot", spec, "--label", "v1", "--evidence", run)
+    other = aivcs.put("Be quick.")
+    aivcs.ok("release", "promote", "team/bot", other, "--label", "v2")
+    aivcs.ok("release", "rollback", "team/bot")
+    assert aivcs.ok("release", "current", "team/bot").text == spec
+    assert len(aivcs.ok("release", "history", "team/bot").lines) == 3
+    aivcs.ok("verify")
+    aivcs.ok("verify", "--head", aivcs.ok("head").text)
+    assert "team/bot" in aivcs.ok("__complete", "release", "t").text
+    assert run in aivcs.ok("__complete", "run", run[:4]).text
+    aivcs.ok("config", "set", "core.lock_timeout", "5")
+    assert "5" in aivcs.ok("config", "get", "core.lock_timeout").text
+    assert "2 completed" in aivcs.ok("status").text
+    assert aivcs.ok("run", "show", "@last", "--json").json["status"] == "COMPLETED"
+
+
+def test_gc_takes_two_steps(aivcs, server):
+    kept, gone = aivcs.put("kept"), aivcs.put("gone")
+    aivcs.ok("blob", "pin", kept)
+    wait_for_a_second()
+    assert aivcs.ok("gc", "--grace", "0s").lines == [f"{gone}\t4"]
+    assert aivcs.ok("blob", "ls").text == kept
+    aivcs("blob", "has", gone, code=1)
+    # Whoever referred to it in the same moment finds it in the trash.
+    assert aivcs.ok("blob", "get", gone).text == "gone"
+    aivcs.ok("blob", "unpin", kept)
+    aivcs.ok("blob", "rm", kept)
+    aivcs("blob", "get", kept, code=12)
+
+
+def test_a_shell_session_logs(aivcs):
+    run = aivcs.begin()
+    done = aivcs.shell(
+        'eval "$(aivcs shell-init)" && aivcs_log one n:=1 && aivcs_log two && aivcs_flush',
+        env={"AIVCS_RUN": run},
+    )
+    assert done.code == 0, done
+    assert [event["kind"] for event in aivcs.events(run)] == ["one", "two"]
+    done = aivcs.shell('eval "$(aivcs shell-init)" && aivcs_log one', env={"AIVCS_RUN": "nothing"})
+    assert done.code == 12, done
+
+
+def test_the_closed_part_is_a_store_in_a_folder(aivcs, server, command_in, tmp_path):
+    run = aivcs.begin()
+    for number in range(4):
+        aivcs.ok("run", "log", run, "step", f"n:={number}")
+    aivcs.ok("run", "finish", run)
+    chunks = [
+        bytes(obstore.get(server.client(), meta["path"]).bytes())
+        for page in obstore.list(server.client(), f"{aivcs.prefix}/open/run/{run}!")
+        for meta in page
+    ]
+    aivcs.ok("gc")
+    folder = tmp_path / "copy" / ".aivcs"
+    download(server, aivcs.prefix, folder)
+    copy = command_in(folder.parent, tmp_path / "home")
+    assert (folder / "runs" / run[:2] / f"{run}.jsonl").read_bytes() == b"".join(chunks)
+    assert "1 run" in copy.ok("verify").err.decode()
+    assert copy.ok("run", "show", run).out == aivcs.ok("run", "show", run).out
+    # What was joined is read from there: the chunks between the first and the last are empty.
+    assert aivcs.ok("run", "events", run).out == copy.ok("run", "events", run).out
+    aivcs.ok("verify")
+
+
+def test_requests_of_each_command(proxied):
+    aivcs, proxy = proxied
+
+    def requests(*words, **options):
+        proxy.clear()
+        aivcs.ok(*words, **options)
+        # Every opening reads the format and looks for a configuration, at the same time.
+        opening = [("GET", "/format"), ("GET", "documents%2Fconfig.toml")]
+        left = list(proxy.requests)
+        for method, part in opening:
+            found = next(entry for entry in left if entry[0] == method and part in entry[1])
+            left.remove(found)
+        return len(left)
+
+    spec = aivcs.put("You are careful.")
+    start = ("run", "start", "--agent", "bot", "--spec", spec, "--allow-missing-spec")
+    assert requests(*start) == 2
+    run = aivcs.ok(*start).text
+    assert requests("run", "log", run, "step") <= 1
+    caches = {"XDG_CACHE_HOME": str(aivcs.home / "another")}
+    assert requests("run", "log", run, "step", env=caches) <= 3
+    assert requests("run", "log", run, "step") <= 4  # the remembered end is stale now
+    assert requests("run", "log", run, "step") <= 1
+    assert requests("run", "finish", run) <= 3
+    assert requests("release", "promote", "bot", spec, "--allow-missing-spec") <= 3
+    assert requests("release", "current", "bot") <= 2
+    for _ in range(30):
+        aivcs.ok("run", "finish", aivcs.ok(*start).text)
+    assert requests("run", "list", "-n", "20", env=caches) <= 22
+    assert requests("run", "list", "-n", "20", env=caches) <= 2
+
+
+def test_errors_say_the_way_out(aivcs, server, command_over):
+    away = command_over(server, f"http://127.0.0.1:{free_port()}", aivcs.prefix)
+    config = away.home / ".config" / "aivcs" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[remote]\ntimeout = 0.2\n")
+    done = away("status", code=75)
+    assert "nothing was done" in done.err.decode()
+    done = aivcs("--store", f"s3://{BUCKET}/nowhere", "status", code=10)
+    assert f"aivcs init s3://{BUCKET}/nowhere" in done.complaint
+    done = aivcs("--store", "s3://no-such-bucket/x", "init", code=16)
+    assert "aws s3 mb s3://no-such-bucket" in done.complaint
+    aivcs("--store", "s3://no-such-bucket/x", "status", code=16)
+    aivcs("--store", "s3://KEY:SECRET@bucket/x", "status", code=2)
+    aivcs("--store", "s3:///x", "status", code=2)
+    aivcs("init", "--shared", code=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        (403, "InvalidAccessKeyId", "does not know the access key"),
+        (403, "SignatureDoesNotMatch", "does not belong to the access key"),
+        (400, "ExpiredToken", "has expired"),
+        (403, "RequestTimeTooSkewed", "clock"),
+        (403, "AccessDenied", "store grants"),
+    ],
+)
+def test_a_refusal_of_the_server_is_one_line(server, command_over, status, code, told):
+    with Proxy(server) as proxy:
+        body = f"<Error><Code>{code}</Code><Message>{SECRET_KEY}</Message></Error>"
+        proxy.answer = (
+            f"HTTP/1.1 {status} No\r\nContent-Type: application/xml\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
+        ).encode()
+        command = command_over(server, proxy.url)
+        for words in (("status",), ("init",)):
+            done = command(*words, code=16)
+            assert told in done.complaint
+            assert SECRET_KEY not in done.err.decode()
+            assert ACCESS_KEY not in done.err.decode()
+
+
+def test_grants_are_a_policy_of_iam(aivcs):
+    for role in ("reader", "recorder", "promoter", "eraser", "maintainer", "owner"):
+        policy = json.loads(aivcs.ok("store", "grants", "--role", role).out)
+        assert policy["Version"] == "2012-10-17"
+        for statement in policy["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert f"arn:aws:s3:::{BUCKET}" in str(statement["Resource"])
+    text = aivcs.ok("store", "grants", "--role", "promoter", "--name", "team/*").text
+    assert f"arn:aws:s3:::{BUCKET}/{aivcs.prefix}/open/release/team/*!/*" in text
+    assert aivcs.ok("store", "check").text == ""
+    aivcs.ok("store", "upgrade")
+
+
+def wait_for_a_second():
+    """Waits until a time of whole seconds tells that something is over."""
+    subprocess.run(["sleep", "2.1"], check=True)

