@@ -286,6 +286,31 @@ class TestCopies:
         here.ok("run", "log", run, "goes on")
 
 
+class TestAnnotations:
+    def test_go_with_their_runs_and_unite(self, here, there):
+        run = record(here)
+        here.ok("push")
+        here.ok("run", "annotate", run, "-m", "good", "--by", "ann")
+        there.ok("run", "annotate", run, "-m", "bad", "--by", "bob")
+        assert len(here.ok("push").lines) == 1
+        assert len(here.ok("pull").lines) == 1
+        assert here.ok("push").out == here.ok("pull").out == b""
+        names = {p.relative_to(here.store) for p in here.store.glob("notes/*/*/*")}
+        assert names == {p.relative_to(there.store) for p in there.store.glob("notes/*/*/*")}
+        assert len(names) == 2
+        assert here.ok("head").text == there.ok("head").text
+
+    def test_a_damaged_one_is_named_and_stays(self, here, there):
+        run = record(here)
+        here.ok("run", "annotate", run, "-m", "good", "--by", "ann")
+        (path,) = here.store.glob("notes/*/*/*")
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes().replace(b"good", b"evil"))
+        assert path.name in here("push", code=14).err.decode()
+        assert not list(there.store.glob("notes/*/*/*"))
+        assert len(logs(there)) == 1
+
+
 class TestRemotes:
     def test_are_added_listed_and_removed(self, here, there):
         assert here.ok("remote", "list").lines == [f"origin\t{there.store}"]

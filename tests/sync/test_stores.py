@@ -15,6 +15,7 @@ from aivcs.commands.remote.clone import Clone
 from aivcs.commands.store.head import take
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
+from aivcs.store.annotations import compose
 
 
 def fill(repo):
@@ -30,6 +31,9 @@ def fill(repo):
         repo.runs.append_event(run, RunEvent("early", None, seq=300))
         if number % 3:
             repo.runs.complete_run(run, RunSummary(success=True))
+    for run in list(repo.runs.list_run_ids())[:3]:
+        note = compose(run, "note", {"$blob": str(repo.blobs.put(b"scan"))}, by="ann")
+        repo.annotations.add(note)
     for label in ("v1", "v2"):
         repo.releases.promote("a/b", spec, ReleaseMetadata("ann", version_label=label))
     repo.releases.block("a/b", repo.blobs.put(b"bad"), by="ann", reason="slow")

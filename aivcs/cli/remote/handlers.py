@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.remote.find import absolute, find_remote, open_remote, open_untrusted
@@ -166,7 +167,8 @@ def _push(
             progress=bar.advance,
             scan=find_secrets if scans else None,
         )
-        code = _print(context, work.copy_runs(), bar, as_json=as_json, dry_run=dry_run)
+        changed = chain(work.copy_runs(), work.copy_annotations())
+        code = _print(context, changed, bar, as_json=as_json, dry_run=dry_run)
     return _conclude(context, work, "push", f"to {to.shown}", code, as_json, dry_run)
 
 
@@ -210,7 +212,9 @@ def pull(
             progress=bar.advance,
             untrusted=untrusted,
         )
-        code = _print(context, work.copy_runs(), bar, as_json=as_json, dry_run=dry_run)
+        # What a stranger says of our runs, nobody asked for.
+        changed = chain(work.copy_runs(), () if untrusted else work.copy_annotations())
+        code = _print(context, changed, bar, as_json=as_json, dry_run=dry_run)
         if source.name and chosen is None:
 
             def is_home(name: str) -> bool:

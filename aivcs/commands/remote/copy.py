@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.store.identity import identify
+from aivcs.sync.annotations import copy_annotations
 from aivcs.sync.known import Known
 from aivcs.sync.plan import candidates
 from aivcs.sync.releases import pull_releases
@@ -57,6 +58,7 @@ class Copy:
         self._source = source
         self._target = target
         self._own = own
+        self._scan = scan
         self._selection = selection
         self._dry_run = dry_run
         other = target if own is source else source
@@ -87,6 +89,17 @@ class Copy:
         direction = "push" if self._own is self._source else "pull"
         name = self._known.stamps_name(direction)
         return Settled(self._own.store.documents, name, self._source, self._target)
+
+    def copy_annotations(self) -> Iterator[Copied]:
+        """Copies the annotations of runs that both sides have now; yields what became of each."""
+        return copy_annotations(
+            self._source,
+            self._target,
+            self.runs.blobs,
+            runs=None if self._selection is None else frozenset(self._selection),
+            scan=self._scan,
+            dry_run=self._dry_run,
+        )
 
     def pull_releases(self, remote: str, is_home: Callable[[str], bool]) -> Iterator[Copied]:
         """Pulls the release logs of the source; as `aivcs.sync.releases.pull_releases`."""
