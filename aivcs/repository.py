@@ -43,6 +43,8 @@ SCHEMES = {
 """The backend of each URL scheme, as module and class; loaded when used."""
 CONFIG = "config.toml"
 """The document that holds a store's configuration."""
+UNTRUSTED = "untrusted/"
+"""Prefix of the documents that name the source of each run that nobody vouches for."""
 REPLICAS = "replicas/"
 """Prefix of the documents that name the home of each copied run that has not ended."""
 MIN_PREFIX = 4
@@ -169,6 +171,14 @@ class Repository:
                 find_home=self.home_of,
             )
         return self._runs
+
+    def untrusted_source(self, run_id: str) -> "str | None":
+        """Returns the label of the untrusted source that a run came from; None for any other.
+
+        Such a run is read like any other, but is no evidence for a release.
+        """
+        found = self.store.documents.read(f"{UNTRUSTED}{run_id}")
+        return None if found is None else found[0].decode(errors="replace").strip()
 
     def home_of(self, run_id: str) -> "str | None":
         """Returns the store where a run is recorded if the run here is a copy; None if it is here.

@@ -33,11 +33,11 @@ _aivcs_command() {
         options='--sign --signing-key --json -h --help'
         ;;
     'aivcs push')
-        options='--run --agent --spec --status --tag --since -n --limit --all --no-scan --dry-run --json -h --help'
+        options='--run --agent --spec --status --tag --since -n --limit --all --no-scan --timeout --or-bundle --dry-run --json -h --help'
         operands='text'
         ;;
     'aivcs pull')
-        options='--run --agent --spec --status --tag --since -n --limit --all --dry-run --json -h --help'
+        options='--run --agent --spec --status --tag --since -n --limit --all --from-untrusted --dry-run --json -h --help'
         operands='text'
         ;;
     'aivcs clone')
@@ -132,7 +132,7 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs run start')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --github-env --dotenv -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --key --at --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --events --no-redact --id-file --best-effort --github-annotations -h --help'
@@ -147,7 +147,7 @@ _aivcs_command() {
         interspersed=''
         ;;
     'aivcs run finish')
-        options='--status --exit-code --if-running --state --state-file --duration-ms --github-annotations -h --help'
+        options='--status --exit-code --if-running --state --state-file --duration-ms --here --github-annotations -h --help'
         operands=':running'
         ;;
     'aivcs run import')
@@ -208,7 +208,7 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary -h --help'
+        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --evidence-where --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary -h --help'
         operands=':agent :spec'
         ;;
     'aivcs release rollback')
@@ -372,6 +372,8 @@ _aivcs_takes() {
     'aivcs push --tag') takes='text' ;;
     'aivcs push --since') takes='text' ;;
     'aivcs push -n' | 'aivcs push --limit') takes='text' ;;
+    'aivcs push --timeout') takes='text' ;;
+    'aivcs push --or-bundle') takes='file' ;;
     'aivcs pull --run') takes=':run' ;;
     'aivcs pull --agent') takes=':agent' ;;
     'aivcs pull --spec') takes=':spec' ;;
@@ -379,6 +381,7 @@ _aivcs_takes() {
     'aivcs pull --tag') takes='text' ;;
     'aivcs pull --since') takes='text' ;;
     'aivcs pull -n' | 'aivcs pull --limit') takes='text' ;;
+    'aivcs pull --from-untrusted') takes='text' ;;
     'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
@@ -397,6 +400,8 @@ _aivcs_takes() {
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
     'aivcs run start --owner-pid') takes='text' ;;
+    'aivcs run start --key') takes='text' ;;
+    'aivcs run start --at') takes='text' ;;
     'aivcs run start --dotenv') takes='file' ;;
     'aivcs run exec --agent') takes=':agent' ;;
     'aivcs run exec --spec') takes=':spec' ;;
@@ -459,6 +464,7 @@ _aivcs_takes() {
     'aivcs release promote --by') takes='text' ;;
     'aivcs release promote --expect') takes=':expectation' ;;
     'aivcs release promote --evidence') takes=':run' ;;
+    'aivcs release promote --evidence-where') takes='text' ;;
     'aivcs release promote --signing-key') takes='file' ;;
     'aivcs release rollback --to') takes=':target' ;;
     'aivcs release rollback --reason' | 'aivcs release rollback --notes') takes='text' ;;

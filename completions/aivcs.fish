@@ -20,6 +20,8 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs push --since' \
         'aivcs push -n' \
         'aivcs push --limit' \
+        'aivcs push --timeout' \
+        'aivcs push --or-bundle' \
         'aivcs pull --run' \
         'aivcs pull --agent' \
         'aivcs pull --spec' \
@@ -28,6 +30,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs pull --since' \
         'aivcs pull -n' \
         'aivcs pull --limit' \
+        'aivcs pull --from-untrusted' \
         'aivcs skill --install' \
         'aivcs blob get -o' \
         'aivcs blob get --output' \
@@ -47,6 +50,8 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run start --git-sha' \
         'aivcs run start --tag' \
         'aivcs run start --owner-pid' \
+        'aivcs run start --key' \
+        'aivcs run start --at' \
         'aivcs run start --dotenv' \
         'aivcs run exec --agent' \
         'aivcs run exec --spec' \
@@ -114,6 +119,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs release promote --by' \
         'aivcs release promote --expect' \
         'aivcs release promote --evidence' \
+        'aivcs release promote --evidence-where' \
         'aivcs release promote --signing-key' \
         'aivcs release rollback --to' \
         'aivcs release rollback --reason' \
@@ -305,6 +311,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs push'" -l since -x -d 'Only since 30m, 1
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -s n -l limit -x -d 'At most N runs, the newest'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l all -d 'Compare all runs, also those that are known to be equal on both sides'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l no-scan -d 'Do not look for secrets in the runs'
+complete -c aivcs -n "__aivcs_at 'aivcs push'" -l timeout -x -d 'Give up after this time'
+complete -c aivcs -n "__aivcs_at 'aivcs push'" -l or-bundle -r -F -d 'If the other store is away, or the time is up, write the runs to this file instead, for aivcs pull FILE'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l dry-run -d 'Only print which runs and blobs would be copied'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -s h -l help -d 'Print help'
@@ -317,6 +325,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l tag -x -d 'Only runs with this
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -s n -l limit -x -d 'At most N runs, the newest'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l all -d 'Compare all runs, also those that are known to be equal on both sides'
+complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l from-untrusted -x -d 'Take runs from a stranger\'s bundle, such as a fork\'s: they are marked with this label, and are no evidence for any release'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l dry-run -d 'Only print which logs and blobs would be copied'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -s h -l help -d 'Print help'
@@ -455,8 +464,10 @@ complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l git-sha -x -d 'The commit
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l owner-pid -x -d 'The process that owns the run, such as the shell ($$)'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l key -x -d 'A name of this run: started again with it, the agent\'s same run is returned'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l at -x -d 'Start it in this remote store, so that several machines can log to it'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l github-env -d 'In GitHub Actions: set AIVCS_RUN and AIVCS_STORE for the following steps, by $GITHUB_ENV'
-complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l dotenv -r -F -d 'Append AIVCS_RUN=ID to a file, for GitLab\'s artifacts:reports:dotenv; also AIVCS_STORE=PATH if --store or $AIVCS_STORE named the store'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l dotenv -r -F -d 'Append AIVCS_RUN=ID and AIVCS_STORE=PATH to a file, for GitLab\'s artifacts:reports:dotenv'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l agent -x -k -a '(__aivcs_known agent)' -d 'The agent that runs'
@@ -491,6 +502,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l if-running -d 'Do nothin
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -k -a '(__aivcs_known digest)' -d 'The blob with its final state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state-file -r -F -d 'A file to store and use as the final state, instead of --state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l duration-ms -x -d 'Its duration in milliseconds'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l here -d 'End a copy of a run that will never go on in the store it came from'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish' 0" -k -a '(__aivcs_known running)'
@@ -617,6 +629,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l by -x -d 'The perso
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l expect -x -k -a '(__aivcs_known expectation)' -d 'Do it only if this is live now: a digest, @SEQ, or none'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l evidence -x -k -a '(__aivcs_known run)' -d 'A finished run as evidence for the release: its id and the last hash of its log are recorded'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l evidence-where -x -d 'Further evidence: the finished runs of this spec with this tag, as those of other jobs with ci.pipeline=ID'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l force -d 'Override the policies; this is recorded'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l dry-run -d 'Change nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l sign -d 'Sign the release with an SSH key'

@@ -298,6 +298,11 @@ def _evidence(
     for text in runs:
         run_id = repo.resolve_run(text)
         record, head, _ = read(run_id)
+        label = repo.untrusted_source(run_id)
+        if label is not None:
+            raise ConflictError(
+                f"run {run_id} came from an untrusted source ({label}), so it is no evidence"
+            )
         if not record.status.is_terminal:
             raise errors.InvalidRunStateError(
                 run_id,

@@ -1,9 +1,10 @@
 """Adopts a log from elsewhere: checks it whole, then appends the lines that are missing here.
 
-The source is read twice. The first reading changes nothing; it checks the chain, the rules of the
-log and its name, and notes the hash at the end of each piece of at most `PIECE_BYTES`. The second
-reading appends piece after piece, each only behind the hash of the piece before it, and only if it
-ends in the noted hash: then its bytes are those that were checked, whatever the source says now.
+The first reading of the source changes nothing; it checks the chain, the rules of the log and its
+name, and notes the hash at the end of each piece of at most `PIECE_BYTES`. The second reading
+appends piece after piece, each only behind the hash of the piece before it, and only if it ends in
+the noted hash: then its bytes are those that were checked, whatever the source says now. If little
+of the log is new, the lines are kept, and there is no second reading.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 8 << 20
 """Bytes of the lines that are appended at once, at most, unless one line is longer."""
+_KEPT_BYTES = 1 << 20
+"""Bytes of new lines that are kept from the first reading, so that there need be no second."""
 _ATTEMPTS = 20
 """Attempts to go on after others appended to the same log meanwhile."""
 _NOTHING = Head(0, "")
@@ -59,11 +62,13 @@ class Checked(NamedTuple):
         head: The head of the log.
         at: The hash of the line from which on lines are missing; None if the log is shorter.
         ends: The head at the end of each piece after that line.
+        kept: The lines after it, with their newlines, if they are few; None if they are many.
     """
 
     head: Head
     at: str | None
     ends: list[Head]
+    kept: list[bytes] | None
 
 
 def adopt(logs: LogDriver, name: str, source: Source) -> Head:
@@ -93,6 +98,9 @@ def adopt(logs: LogDriver, name: str, source: Source) -> Head:
         if checked.at != own.hash:
             raise DivergedError(name, parting(_read(logs, name), source()))
         try:
+            if checked.kept is not None:
+                logs.update(name, _behind(own, checked.kept))
+                return checked.head
             return _append(logs, name, source, own, checked.ends)
         except _MovedError:
             continue
@@ -140,16 +148,20 @@ def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
     kind, _, rest = name.partition("/")
     head, at = _NOTHING, None if start else ""
     ends: list[Head] = []
+    kept: list[bytes] | None = []
     size = 0
 
     def noted() -> Iterator[tuple[int, bytes]]:
-        nonlocal head, at, size
+        nonlocal head, at, size, kept
         for number, line in chain.verified_lines(lines):
             if number > start:
                 if size and size + len(line) + 1 > PIECE_BYTES:
                     ends.append(head)
                     size = 0
                 size += len(line) + 1
+                if kept is not None:
+                    kept.append(line + b"\n")
+                    kept = kept if size <= _KEPT_BYTES and not ends else None
             head = Head(number, chain.hash_of(line) or "")
             if number == start:
                 at = head.hash
@@ -169,7 +181,7 @@ def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
         raise IntegrityError.of(f"{name} has no lines", name)
     if size:
         ends.append(head)
-    return Checked(head, at, ends)
+    return Checked(head, at, ends, kept)
 
 
 def _takes_any(digest: str) -> bool:  # noqa: ARG001 blobs are looked for by whoever copies them

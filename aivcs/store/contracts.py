@@ -362,8 +362,8 @@ class RunLedger(Protocol):
 
         Args:
             run_id: The run.
-            source: Returns the lines of the log from the first, with or without their newlines; it
-                is called at least twice.
+            source: Returns the lines of the log from the first, with or without their newlines. It
+                is called once or more often.
 
         Returns:
             The head of the log here.

@@ -479,6 +479,19 @@ class Backend(Protocol):
         ...
 
 
+class Stamped(Protocol):
+    """The further method of a log driver that can tell cheaply whether runs were added."""
+
+    def stamps(self) -> dict[str, str]:
+        """Returns a text for each group of runs, whose ids begin with the same two characters.
+
+        The text of a group changes when a run is added to it or removed, not when one goes on. It
+        is empty if it cannot be relied on: the group was changed too recently to tell the next
+        change from the last.
+        """
+        ...
+
+
 class Redactable(Protocol):
     """The further methods of a log driver whose content can be erased."""
 

@@ -1,9 +1,9 @@
 """Writes a store, or a selection of it, as a bundle: one plain tar that can be checked by itself.
 
 The tar holds a format-1 store below `.aivcs/`: `format`, blobs, logs, pins, and last `heads.json`,
-the heads manifest of its logs. Times and owners are zero, and names are in order, so the same
-content gives the same bytes. A selection has the blobs that its runs and releases declare; a whole
-store has all its blobs.
+the heads manifest of its logs and annotations. Times and owners are zero, and names are in order,
+so the same content gives the same bytes. A selection has the blobs that its runs and releases
+declare; a whole store has all its blobs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
+from aivcs.log.annotation import split_name
 from aivcs.log.heads import pieces
+from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.sync.references import declared, parts, spec_of
@@ -23,6 +25,7 @@ from aivcs.util.disk_map import DiskMap
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from aivcs.model.annotation import StoredAnnotation
     from aivcs.repository import Repository
 
 _SPOOL_BYTES = 8 << 20
@@ -98,16 +101,31 @@ class BundleWriter:
             count = self._add_blobs(wanted, absent)
         for name in logs.names() if names is None else names:
             self._add_log(name)
+        records = self._add_annotations(None if names is None else set(names))
         if runs is None:
             for pin in self._repo.pins():
                 self._add(f"pins/{pin}", b"")
-        manifest = b"".join(pieces(sorted(self._heads)))
+        manifest = b"".join(pieces(sorted(self._heads), records))
         self._add("heads.json", manifest)
         digest = ContentDigest.from_bytes(manifest)
         if sign is not None:
             self._add("heads.json.sig", sign(digest).encode())
         self._out.write(bytes(2 * _BLOCK))
         return Written(len(self._heads), count, absent, digest)
+
+    def _add_annotations(self, names: set[str] | None) -> list[str]:
+        """Adds the annotations of the runs in the bundle; returns their names."""
+        added = []
+        for name in self._repo.annotations.names():
+            run_id, _ = split_name(name)
+            if names is not None and f"run/{run_id}" not in names:
+                continue
+            self._repo.annotations.read(name)  # which checks it
+            found = self._repo.store.documents.read(name)
+            if found is not None:
+                self._add(name, found[0])
+                added.append(name)
+        return added
 
     def _evidence(self, name: str) -> Iterator[str]:
         for line, _ in self._repo.store.logs.read(f"release/{name}"):
@@ -127,6 +145,9 @@ class BundleWriter:
         followed = DiskMap()
         for name in names:
             specs = []
+            for annotation in self._annotations_of(name):
+                for digest in blobs_in(annotation.value.payload):
+                    found.add(bytes.fromhex(digest))
             for line, _ in self._repo.store.logs.read(name):
                 if name.startswith("release/"):
                     entry = chain.members(line)
@@ -142,6 +163,10 @@ class BundleWriter:
             for digest in parts(self._repo.blobs, specs, skip):
                 found.add(bytes.fromhex(digest))
         return found
+
+    def _annotations_of(self, name: str) -> list[StoredAnnotation]:
+        kind, _, rest = name.partition("/")
+        return self._repo.annotations.of_run(rest) if kind == "run" else []
 
     def _add_all_blobs(self) -> int:
         sizes = DiskMap()

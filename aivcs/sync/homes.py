@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from aivcs.codec.url import shown
 from aivcs.repository import REPLICAS
-from aivcs.store.identity import identify
 
 if TYPE_CHECKING:
     from aivcs.repository import Repository
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 
 def name_store(repo: Repository) -> str:
     """Returns a store's name for messages in other stores: its URL and the start of its id."""
-    return f"{shown(repo.path)} (store {identify(repo.store.documents)[:8]})"
+    found = repo.store.documents.read("id")  # a bundle has none
+    known = "" if found is None else f" (store {found[0][:8].decode(errors='replace')})"
+    return f"{shown(repo.path)}{known}"
 
 
 def mark_copy(source: Repository, target: Repository, run_id: str) -> None:

@@ -31,15 +31,26 @@ class Known:
         self._folder = f"remotes/known/{store_id}/"
         self._found: dict[str, dict[str, Head]] = {}
 
-    def ids(self) -> Iterator[str]:
-        """Yields the ids of all settled runs, in order."""
-        for name in self._documents.names(self._folder):
+    def stamps_name(self, direction: str) -> str:
+        """Returns the document for `Settled`, one for each direction."""
+        return f"{self._folder.rstrip('/')}.{direction}"
+
+    def ids(self, groups: Iterable[str] | None = None) -> Iterator[str]:
+        """Yields the ids of the settled runs, in order.
+
+        Args:
+            groups: Only those whose ids begin so, two characters each, in order; None is all.
+        """
+        names = self._documents.names(self._folder) if groups is None else (
+            self._folder + group for group in groups
+        )  # fmt: skip
+        for name in names:
             for log, _ in self._heads(name):
                 yield log.removeprefix("run/")
 
     def add(self, run_id: str, head: Head) -> None:
         """Notes a run that has ended and is equal on both sides; `save` writes it down."""
-        self._found.setdefault(run_id[:2].lower(), {})[f"run/{run_id}"] = head
+        self._found.setdefault(run_id[:2], {})[f"run/{run_id}"] = head
 
     def save(self) -> None:
         """Writes down what was noted. What cannot be written is looked at again next time."""
@@ -53,6 +64,8 @@ class Known:
         """Removes the memory of the store."""
         for name in list(self._documents.names(self._folder)):
             self._documents.drop(name)
+        for direction in ("push", "pull"):
+            self._documents.drop(self.stamps_name(direction))
 
     def _write(self, name: str, found: Iterable[tuple[str, Head]]) -> None:
         before = self._documents.read(name)

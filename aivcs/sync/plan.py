@@ -67,21 +67,23 @@ def candidates(
         target: The ids of all runs of the target, in order.
         settled: The ids of the runs that were found equal and over, in order.
     """
-    there, known = _Follower(target), _Follower(settled)
+    there, known = Follower(target), Follower(settled)
     for run_id in source:
         is_there = there.has(run_id)
         if not (is_there and known.has(run_id)):
             yield Candidate(run_id, is_there)
 
 
-class _Follower:
+class Follower:
     """Tells of ascending texts whether they are among others, given in order."""
 
     def __init__(self, texts: Iterable[str]) -> None:
+        """Takes the others."""
         self._rest = iter(texts)
         self._next = next(self._rest, None)
 
     def has(self, text: str) -> bool:
+        """Tells whether a text, not before the one asked for last, is among the others."""
         while self._next is not None and self._next < text:
             self._next = next(self._rest, None)
         return self._next == text

@@ -8,6 +8,7 @@ interrupted, however, leaves beginnings of runs whose blobs are there; the next 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ from aivcs.errors import ConflictError, IntegrityError, StorageError
 from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
+from aivcs.repository import UNTRUSTED
 from aivcs.store import adopt as adopting
 from aivcs.sync.blobs import BlobCopier
 from aivcs.sync.homes import mark_copy, unmark_copy
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.sync.known import Known
     from aivcs.sync.plan import Candidate
+    from aivcs.sync.stamps import Settled
 
     Scan = Callable[[str], None]
 
@@ -63,6 +66,9 @@ FAILED = "failed"
 """The action of a run that cannot be copied."""
 
 
+_NOTHING = Head(0, "")
+
+
 class _Log:
     """The log of a run at the source, as far as it was when it was first looked at.
 
@@ -79,31 +85,54 @@ class _Log:
         """
         self._repo = repo
         self.run_id = run_id
-        record, self.head = repo.runs.standing(run_id)
-        self.is_over = record.status.is_terminal
         self._kept: list[bytes] | None = None
+        self.head = _NOTHING
+        if not self._read_whole():
+            record, self.head = repo.runs.standing(run_id)
+            self.is_over = record.status.is_terminal
+
+    def _read_whole(self) -> bool:
+        """Reads a log at once if it is short; tells whether it is, and then has its head."""
+        kept: list[bytes] = []
+        size = 0
+        for line, place in self._repo.store.logs.read(f"run/{self.run_id}"):
+            kept.append(line)
+            size += len(line)
+            if size > _IN_MEMORY_BYTES:
+                return False
+            self.head = Head(place.lines, place.hash)
+        if not kept:
+            raise errors.RunNotFoundError(self.run_id)
+        self._kept = kept
+        self.is_over = kept[-1].startswith(b'{"type":"end"')
+        return True
 
     def lines(self) -> Iterator[bytes]:
         """Yields the lines; those of a short log are kept from the first reading on."""
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[bytes] | None = []
-        size = 0
         for line, place in self._repo.store.logs.read(f"run/{self.run_id}"):
-            if kept is not None:
-                kept.append(line)
-                size += len(line)
-                kept = kept if size <= _IN_MEMORY_BYTES else None
             yield line
             if place.lines >= self.head.lines:
                 break
-        self._kept = kept
 
     def hash_at(self, number: int) -> str:
         """Returns the hash of a line; empty if there is none."""
         line = next(islice(self.lines(), number - 1, None), b"")
         return chain.hash_of(line) or ""
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """Returns a block with threads, which waits for none of them if it is broken off."""
+    pool = ThreadPoolExecutor(_WORKERS)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 class RunCopier:
@@ -122,6 +151,7 @@ class RunCopier:
         *,
         progress: Callable[[int], None] = lambda _: None,
         scan: Scan | None = None,
+        untrusted: str | None = None,
         dry_run: bool = False,
     ) -> None:
         """Takes both stores.
@@ -132,32 +162,45 @@ class RunCopier:
             progress: Called with the bytes of blobs and lines as they are read.
             scan: Called with the text of each line to be copied; a `StorageError` that it raises
                 holds the run back. None copies all.
+            untrusted: The label under which the source is known, if nobody vouches for it: its
+                runs are marked so, and it extends no run that is not.
             dry_run: Whether to write nothing.
         """
         self._source = source
         self._target = target
+        self._untrusted = untrusted
         self._progress = progress
         self._scan = scan
         self._dry_run = dry_run
         self.blobs = BlobCopier(source.store, target.store, progress)
         self.copied = self.behind = 0
+        self._has_untrusted = False
 
-    def copy(self, runs: Iterable[Candidate], known: Known | None) -> Iterator[Copied]:
+    def copy(
+        self, runs: Iterable[Candidate], known: Known | None, settled: Settled | None = None
+    ) -> Iterator[Copied]:
         """Copies runs; yields what became of each that is not equal on both sides.
 
         Args:
             runs: The runs to look at.
             known: Takes the runs that are over and equal on both sides, or None.
+            settled: Takes the runs that are not, or None.
 
         Raises:
             StorageError: The target failed, and the rest was not copied.
         """
         rest = iter(runs)
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        documents = self._target.store.documents
+        self._has_untrusted = next(documents.names(UNTRUSTED), None) is not None
+        with _pool() as pool:
             while batch := list(islice(rest, _BATCH)):
                 looked = list(pool.map(self._look, batch))
                 to_copy = [work for work in looked if isinstance(work, _Work)]
                 for outcome in looked:
+                    if settled is not None and not (
+                        isinstance(outcome, Copied) and outcome.action == SAME and outcome.is_over
+                    ):
+                        settled.note_open(outcome.run_id)
                     if isinstance(outcome, Copied):
                         if outcome.action == SAME:
                             self._settle(outcome, known)
@@ -180,6 +223,9 @@ class RunCopier:
                     known.save()
 
     def _settle(self, outcome: Copied, known: Known | None) -> None:
+        if self._has_untrusted and self._untrusted is None and not self._dry_run:
+            # A source that is trusted has the same run, and so vouches for it.
+            self._target.store.documents.drop(f"{UNTRUSTED}{outcome.run_id}")
         if outcome.is_over and known is not None and not self._dry_run:
             known.add(outcome.run_id, outcome.head)
 
@@ -262,6 +308,8 @@ class RunCopier:
             bad = next((d for d in sorted(work.blobs) if d in self.blobs.damaged), None)
             if bad is not None:
                 raise self.blobs.damaged[bad]
+            if self._untrusted is not None:
+                self._mark_untrusted(work)
             if work.action == NEW and not log.is_over:
                 mark_copy(self._source, self._target, run_id)
             self._target.runs.adopt(run_id, log.lines)
@@ -280,6 +328,16 @@ class RunCopier:
         except (IntegrityError, ConflictError) as error:
             return Copied(run_id, FAILED, log.head, error=error)
 
+    def _mark_untrusted(self, work: _Work) -> None:
+        run_id = work.log.run_id
+        if work.action == NEW:
+            label = f"{self._untrusted}\n".encode()
+            self._target.store.documents.create(f"{UNTRUSTED}{run_id}", label)
+        elif self._target.untrusted_source(run_id) is None:
+            raise ConflictError(
+                f"run {run_id} is not from an untrusted source, and none extends it"
+            )
+
 
 class _Work(NamedTuple):
     """A run to be copied.
@@ -293,3 +351,8 @@ class _Work(NamedTuple):
     log: _Log
     action: str
     blobs: frozenset[ContentDigest]
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self.log.run_id

@@ -1245,7 +1245,7 @@ class RunLedgerContract:
     def test_what_is_stored_was_checked_though_the_source_is_another_then(
         self, open_store: OpenStore
     ) -> None:
-        run, lines = elsewhere(3)
+        run, lines = elsewhere(3, size=1 << 20)
         bodies = list(map(body_of, lines))
         readings = [lines, relink([*bodies[:2], bodies[2].replace(b':"kind"', b':"mind"')])]
         with pytest.raises(IntegrityError):

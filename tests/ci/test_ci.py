@@ -66,7 +66,7 @@ class TestVariables:
         variables = f"AIVCS_RUN={run}\nAIVCS_STORE={aivcs.store}\n"
         assert file.read_text() == f"A=1\nB=2\n{variables}"
         run = self.start(aivcs, "--dotenv", str(tmp_path / "new"), code=0).text
-        assert (tmp_path / "new").read_text() == f"AIVCS_RUN={run}\n"
+        assert (tmp_path / "new").read_text() == f"AIVCS_RUN={run}\nAIVCS_STORE={aivcs.store}\n"
         env = {"AIVCS_STORE": str(aivcs.store)}
         run = self.start(aivcs, "--dotenv", str(tmp_path / "named"), env=env, code=0).text
         assert (tmp_path / "named").read_text() == f"AIVCS_RUN={run}\nAIVCS_STORE={aivcs.store}\n"
@@ -158,3 +158,88 @@ def test_where_output_is_no_terminal_it_is_the_same_in_ci(aivcs, release, words)
 def test_help_in_ci_has_no_colour(aivcs):
     done = aivcs.ok("run", "exec", "--help", env={**GITHUB, "FORCE_COLOR": "1"})
     assert b"\x1b" not in done.out + done.err
+
+
+class TestTagsOfAJob:
+    """Tags that tell the jobs of a pipeline apart, by the variables that GitHub and GitLab set."""
+
+    def test_on_github(self):
+        given = {**GITHUB, "GITHUB_RUN_ID": "42", "GITHUB_EVENT_NAME": "pull_request"}
+        tags = tags_of({**given, "AIVCS_CI_MATRIX": '{"os": "linux"}'})
+        assert tags["ci.pipeline"] == "42"
+        assert tags["ci.event"] == "pull_request"
+        assert tags["ci.matrix"] == '{"os": "linux"}'
+        assert "ci.fork" not in tags
+
+    def test_on_gitlab(self):
+        given = {
+            "GITLAB_CI": "true", "CI_PIPELINE_ID": "7", "CI_PIPELINE_SOURCE": "push",
+            "CI_NODE_INDEX": "2", "CI_NODE_TOTAL": "5",
+        }  # fmt: skip
+        tags = tags_of(given)
+        assert (tags["ci.pipeline"], tags["ci.event"]) == ("7", "push")
+        assert tags["ci.matrix"] == "2/5"
+
+    @pytest.mark.parametrize(("source", "is_fork"), [("eve/agents", True), ("ACME/agents", False)])
+    def test_a_fork_on_github(self, aivcs, tmp_path, source, is_fork):
+        event = tmp_path / "event.json"
+        event.write_text(json.dumps({"pull_request": {"head": {"repo": {"full_name": source}}}}))
+        env = {**GITHUB, "GITHUB_EVENT_PATH": str(event)}
+        words = ("run", "start", "--agent", "a", "--spec", aivcs.put(b"s"))
+        tags = aivcs.record(aivcs.ok(*words, env=env).text)["metadata"]["tags"]
+        assert tags.get("ci.fork") == ("true" if is_fork else None)
+        event.write_text("not JSON")
+        assert aivcs.ok(*words, env=env)
+
+    def test_a_fork_on_gitlab(self):
+        given = {
+            "GITLAB_CI": "true", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "9",
+            "CI_MERGE_REQUEST_PROJECT_ID": "1",
+        }  # fmt: skip
+        assert tags_of(given)["ci.fork"] == "true"
+        assert "ci.fork" not in tags_of(given | {"CI_MERGE_REQUEST_PROJECT_ID": "9"})
+
+
+class TestKeys:
+    def start(self, aivcs, *words, agent="bot", **how):
+        spec = aivcs.put(b"s")
+        return aivcs("run", "start", "--agent", agent, "--spec", spec, *words, **how)
+
+    def test_the_same_key_is_the_same_run(self, aivcs):
+        run = self.start(aivcs, "--key", "job 7", code=0).text
+        aivcs.ok("run", "log", run, "x")
+        assert self.start(aivcs, "--key", "job 7", code=0).text == run
+        assert len(aivcs.events(run)) == 1
+        assert self.start(aivcs, "--key", "job 8", code=0).text != run
+        assert self.start(aivcs, "--key", "job 7", agent="other", code=0).text != run
+
+    def test_another_spec_under_it_is_refused(self, aivcs):
+        self.start(aivcs, "--key", "k", code=0)
+        other = aivcs.put(b"another")
+        aivcs("run", "start", "--agent", "bot", "--spec", other, "--key", "k", code=15)
+
+    def test_an_empty_one_is_an_unset_variable(self, aivcs, unchanged):
+        aivcs.put(b"s")
+        with unchanged:
+            assert "unset" in self.start(aivcs, "--key", "", code=2).complaint
+
+
+class TestEvidenceOfOtherJobs:
+    def test_runs_are_found_by_their_tags(self, aivcs):
+        spec = aivcs.put(b"s")
+        runs = []
+        for pipeline in ("7", "7", "8"):
+            words = ("--tag", f"ci.pipeline={pipeline}")
+            run = aivcs.ok("run", "start", "--agent", "bot", "--spec", spec, *words).text
+            aivcs.ok("run", "finish", run)
+            runs.append(run)
+        aivcs.ok("run", "start", "--agent", "bot", "--spec", spec, "--tag", "ci.pipeline=7")
+        aivcs.ok("release", "promote", "bot", spec, "--evidence-where", "ci.pipeline=7")
+        (entry,) = aivcs.ok("release", "history", "bot", "--json").json_lines
+        assert {run["run_id"] for run in entry["evidence"]} == set(runs[:2])
+
+    def test_none_is_an_error(self, aivcs, unchanged):
+        spec = aivcs.put(b"s")
+        with unchanged:
+            words = ("--evidence-where", "ci.pipeline=7")
+            aivcs("release", "promote", "bot", spec, *words, code=12)

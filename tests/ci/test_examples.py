@@ -97,6 +97,7 @@ class TestGitHub:
         tags = {
             "ci.system": "github",
             "ci.branch": "main",
+            "ci.pipeline": "1658821493",
             "ci.pipeline_url": "https://github.com/acme/agents/actions/runs/1658821493",
             "ci.job_id": "check",
             "ci.attempt": "2",

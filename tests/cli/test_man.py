@@ -74,6 +74,7 @@ def test_the_first_page_lists_every_exit_code():
 
 def test_every_variable_that_is_read_is_documented():
     read_names = {*identity._COMMIT_VARIABLES, *identity._ACTOR_VARIABLES, *ci.GITHUB_URL}
+    read_names |= {ci.MATRIX, *ci.GITLAB_PART, *ci.GITLAB_PROJECTS}
     read_names.update(
         name for table in (ci.GITHUB, ci.GITLAB) for s in table.values() for name in s
     )

@@ -130,6 +130,33 @@ class TestPush:
         assert len(logs(there)) == 2
 
 
+class TestAwayStores:
+    def test_a_bundle_is_written_instead(self, here, there, store, tmp_path):
+        runs = {record(here), record(here)}
+        there.store.rename(tmp_path / "away")
+        here("push", code=10)
+        done = here.ok("push", "--timeout", "20", "--or-bundle", "runs.tar")
+        assert b"not pushed" in done.err
+        third = store("third")
+        third.ok("pull", "../here/runs.tar")
+        assert set(logs(third)) == {f"{run}.jsonl" for run in runs}
+
+    def test_none_is_written_if_all_went_well(self, here, there):
+        run = record(here)
+        here.ok("push", "--timeout", "50", "--or-bundle", "runs.tar")
+        assert list(logs(there)) == [f"{run}.jsonl"]
+        assert not (here.folder / "runs.tar").exists()
+
+    def test_the_time_is_limited(self, here, there):
+        record(here)
+        here("push", "--timeout", "0", code=2)
+        here("push", "--timeout", "-1", code=2)
+        here("push", "--or-bundle", "", code=2)
+        done = here("push", "--timeout", "0.00001", code=16)
+        assert "took longer" in done.complaint
+        here.ok("push")
+
+
 class TestSelections:
     def test_runs_are_selected_by_the_filters_of_run_list(self, here, there):
         one, two = record(here, agent="one"), record(here, agent="two")
@@ -257,6 +284,31 @@ class TestCopies:
         here.ok("push")
         assert here.ok("pull").out == b""
         here.ok("run", "log", run, "goes on")
+
+
+class TestAnnotations:
+    def test_go_with_their_runs_and_unite(self, here, there):
+        run = record(here)
+        here.ok("push")
+        here.ok("run", "annotate", run, "-m", "good", "--by", "ann")
+        there.ok("run", "annotate", run, "-m", "bad", "--by", "bob")
+        assert len(here.ok("push").lines) == 1
+        assert len(here.ok("pull").lines) == 1
+        assert here.ok("push").out == here.ok("pull").out == b""
+        names = {p.relative_to(here.store) for p in here.store.glob("notes/*/*/*")}
+        assert names == {p.relative_to(there.store) for p in there.store.glob("notes/*/*/*")}
+        assert len(names) == 2
+        assert here.ok("head").text == there.ok("head").text
+
+    def test_a_damaged_one_is_named_and_stays(self, here, there):
+        run = record(here)
+        here.ok("run", "annotate", run, "-m", "good", "--by", "ann")
+        (path,) = here.store.glob("notes/*/*/*")
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes().replace(b"good", b"evil"))
+        assert path.name in here("push", code=14).err.decode()
+        assert not list(there.store.glob("notes/*/*/*"))
+        assert len(logs(there)) == 1
 
 
 class TestRemotes:

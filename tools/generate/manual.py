@@ -60,15 +60,22 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
         (
             "GITHUB_ACTIONS", "GITHUB_HEAD_REF", "GITHUB_REF_NAME", "GITHUB_JOB",
             "GITHUB_RUN_ATTEMPT", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID",
+            "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH",
         ),
         "In a job of GitHub Actions: the tags ci.* of a run, and by GITHUB_ACTOR ci.actor.",
     ),
     (
         (
             "GITLAB_CI", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_REF_NAME",
-            "CI_PIPELINE_URL", "CI_JOB_ID",
+            "CI_PIPELINE_URL", "CI_JOB_ID", "CI_PIPELINE_ID", "CI_PIPELINE_SOURCE", "CI_NODE_INDEX",
+            "CI_NODE_TOTAL", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "CI_MERGE_REQUEST_PROJECT_ID",
         ),
         "In a job of GitLab CI: the tags ci.* of a run, and by GITLAB_USER_LOGIN ci.actor.",
+    ),
+    (
+        ("AIVCS_CI_MATRIX",),
+        ("In a job of a CI system: its part of a matrix, for the tag ci.matrix. On GitHub, set it "
+        "to ${{ toJSON(matrix) }}."),
     ),
     (("GITHUB_ENV",), "The file to which --github-env writes."),
     (("GITHUB_STEP_SUMMARY",), "The file to which --github-summary writes."),

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 SCHEME = "bundle://"
 _FORMAT = b"1\n"
+_UNTRUSTED_ENTRIES, _UNTRUSTED_BYTES = 100_000, 1 << 30
+"""Members and bytes of a bundle from a stranger, at most."""
+_LINE_BYTES = 1 << 20
+"""Bytes of a line beside its payload, at most."""
 
 
 class BundleBackend:
@@ -91,6 +95,27 @@ class BundleBackend:
         except BaseException:
             os.close(fd)
             raise
+
+    @classmethod
+    def open_untrusted(cls, url: str, settings: Settings) -> BundleBackend:
+        """Opens a bundle from a stranger, within limits that hold before anything is stored.
+
+        Args:
+            url: As for `open`.
+            settings: The settings of the store that is to take it: its limit of an event holds.
+
+        Raises:
+            NoRepositoryError: There is no such file.
+            IntegrityError: It is no bundle, or holds what no bundle may.
+            UnsupportedFormatError: A later version wrote it.
+            BackendError: It cannot be read, or is over a limit.
+        """
+        limits = Limits(
+            entries=_UNTRUSTED_ENTRIES,
+            size=_UNTRUSTED_BYTES,
+            line=settings.max_event + _LINE_BYTES,
+        )
+        return cls.open(url, settings, limits)
 
     @classmethod
     def init(

@@ -10,8 +10,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from aivcs.codec.sha256 import hasher, hex_digest
-from aivcs.errors import BackendError, IntegrityError, InvalidNameError, NotFoundError
+from aivcs.errors import (
+    BackendError,
+    IntegrityError,
+    InvalidNameError,
+    NotFoundError,
+    StorageError,
+)
 from aivcs.log import chain
+from aivcs.log.annotation import name_of as annotation_name, split_name
 from aivcs.log.heads import check_log_name
 from aivcs.model.digest import ContentDigest
 from aivcs.store.numbered import NumberedView
@@ -123,6 +130,8 @@ def name_of(path: str) -> str | None:
         return _log("release", rest.removesuffix(".jsonl"))
     if folder == "pins" and _blob(rest):
         return f"document/pins/{rest}"
+    if folder == "notes":
+        return _annotation(f"notes/{rest}")
     if not rest and folder in {"format", HEADS, SIGNATURE}:
         return f"document/{folder}"
     return None
@@ -131,6 +140,14 @@ def name_of(path: str) -> str | None:
 def _blob(digits: str) -> str | None:
     is_digest = len(digits) == 64 and not digits.strip("0123456789abcdef")
     return f"blob/{digits}" if is_digest else None
+
+
+def _annotation(name: str) -> str | None:
+    try:
+        run_id, digest = split_name(name)
+    except StorageError:
+        return None
+    return f"document/{name}" if name == annotation_name(run_id, digest) else None
 
 
 def _log(kind: str, name: str) -> str | None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
 
 
+_TICK_NS = 3_000_000_000
+"""Nanoseconds after which a change of a folder gives it another time than the change before."""
+
+
 class Entry:
     """A file or folder of a store.
 
@@ -201,3 +205,21 @@ def log_names(folder: "Folder", prefix: str, *, strict: bool) -> "Iterator[str]"
                 )
             if entry.name and not entry.is_misplaced and entry.name.startswith(prefix[4:]):
                 yield f"run/{entry.name}"
+
+
+def run_stamps(folder: "Folder") -> "dict[str, str]":
+    """Returns a stamp of each folder of runs; as `Stamped.stamps`."""
+    from time import time_ns
+
+    found = {}
+    now = time_ns()
+    for shard in folder.names_in(layout.RUNS):
+        path = folder.path(f"{layout.RUNS}/{shard}")
+        with files.os_errors("look at", path):
+            status = os.lstat(path)
+        if len(shard) == 2 and S_ISDIR(status.st_mode):
+            # The clock of a file system may tick as seldom as every two seconds.
+            is_old = status.st_mtime_ns + _TICK_NS < now and status.st_ctime_ns + _TICK_NS < now
+            stamp = f"{status.st_dev}.{status.st_ino}.{status.st_mtime_ns}.{status.st_ctime_ns}"
+            found[shard] = stamp if is_old else ""
+    return found

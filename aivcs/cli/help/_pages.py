@@ -345,14 +345,21 @@ ENVIRONMENT
         that is set counts; if none is, HEAD of the git repository around.
 
     GITHUB_ACTIONS, GITHUB_HEAD_REF, GITHUB_REF_NAME, GITHUB_JOB,
-    GITHUB_RUN_ATTEMPT, GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_RUN_ID
+    GITHUB_RUN_ATTEMPT, GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_RUN_ID,
+    GITHUB_EVENT_NAME, GITHUB_EVENT_PATH
         In a job of GitHub Actions: the tags ci.* of a run, and by GITHUB_ACTOR
         ci.actor.
 
     GITLAB_CI, CI_MERGE_REQUEST_SOURCE_BRANCH_NAME, CI_COMMIT_REF_NAME,
-    CI_PIPELINE_URL, CI_JOB_ID
+    CI_PIPELINE_URL, CI_JOB_ID, CI_PIPELINE_ID, CI_PIPELINE_SOURCE,
+    CI_NODE_INDEX, CI_NODE_TOTAL, CI_MERGE_REQUEST_SOURCE_PROJECT_ID,
+    CI_MERGE_REQUEST_PROJECT_ID
         In a job of GitLab CI: the tags ci.* of a run, and by GITLAB_USER_LOGIN
         ci.actor.
+
+    AIVCS_CI_MATRIX
+        In a job of a CI system: its part of a matrix, for the tag ci.matrix.
+        On GitHub, set it to ${{ toJSON(matrix) }}.
 
     GITHUB_ENV
         The file to which --github-env writes.
@@ -776,8 +783,8 @@ aivcs push - copy runs, with the blobs they declare, to another store
 SYNOPSIS
     aivcs push [--run RUN] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [-n N] [--all] [--no-scan] [--dry-run] [--json]
-            [REMOTE]
+            [--since TIME] [-n N] [--all] [--no-scan] [--timeout SECONDS]
+            [--or-bundle FILE] [--dry-run] [--json] [REMOTE]
 
 DESCRIPTION
     Copy runs, with the blobs they declare, to another store.
@@ -822,6 +829,13 @@ OPTIONS
     --no-scan
         Do not look for secrets in the runs.
 
+    --timeout SECONDS
+        Give up after this time. What was copied until then is there.
+
+    --or-bundle FILE
+        If the other store is away, or the time is up, write the runs to this
+        file instead, for aivcs pull FILE.
+
     --dry-run
         Only print which runs and blobs would be copied.
 
@@ -862,7 +876,8 @@ another store
 SYNOPSIS
     aivcs pull [--run RUN] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [-n N] [--all] [--dry-run] [--json] [REMOTE]
+            [--since TIME] [-n N] [--all] [--from-untrusted LABEL] [--dry-run]
+            [--json] [REMOTE]
 
 DESCRIPTION
     Copy runs, with the blobs they declare, and release logs from another
@@ -901,6 +916,10 @@ OPTIONS
 
     --all
         Compare all runs, also those that are known to be equal on both sides.
+
+    --from-untrusted LABEL
+        Take runs from a stranger's bundle, such as a fork's: they are marked
+        with this label, and are no evidence for any release.
 
     --dry-run
         Only print which logs and blobs would be copied.
@@ -2010,7 +2029,8 @@ aivcs run start - start a run and print its id
 SYNOPSIS
     aivcs run start --agent NAME [--spec SPEC] [--spec-file FILE]
             [--git-sha SHA] [--tag K=V] [--allow-missing-spec]
-            [--owner-pid PID] [--github-env] [--dotenv FILE]
+            [--owner-pid PID] [--key K] [--at REMOTE] [--github-env]
+            [--dotenv FILE]
 
 DESCRIPTION
     Start a run and print its id.
@@ -2042,21 +2062,26 @@ OPTIONS
         The process that owns the run, such as the shell ($$). After its death,
         aivcs run reap ends the run.
 
+    --key K
+        A name of this run: started again with it, the agent's same run is
+        returned.
+
+    --at REMOTE
+        Start it in this remote store, so that several machines can log to it.
+        The spec is pushed first.
+
     --github-env
         In GitHub Actions: set AIVCS_RUN and AIVCS_STORE for the following
         steps, by $GITHUB_ENV.
 
     --dotenv FILE
-        Append AIVCS_RUN=ID to a file, for GitLab's artifacts:reports:dotenv;
-        also AIVCS_STORE=PATH if --store or $AIVCS_STORE named the store.
+        Append AIVCS_RUN=ID and AIVCS_STORE=PATH to a file, for GitLab's
+        artifacts:reports:dotenv.
 
     -h, --help
         Print help.
 
 ENVIRONMENT
-    AIVCS_STORE
-        The store, unless --store names one.
-
     GITHUB_SHA, CI_COMMIT_SHA, GIT_COMMIT
         The commit of the code that runs, unless --git-sha says it. The first
         that is set counts; if none is, HEAD of the git repository around.
@@ -2290,7 +2315,7 @@ aivcs run finish - end a run
 SYNOPSIS
     aivcs run finish [--status completed|failed|cancelled] [--exit-code N]
             [--if-running] [--state DIGEST] [--state-file FILE]
-            [--duration-ms N] [--github-annotations] RUN
+            [--duration-ms N] [--here] [--github-annotations] RUN
 
 DESCRIPTION
     End a run. Afterwards it never changes again.
@@ -2317,6 +2342,9 @@ OPTIONS
 
     --duration-ms N
         Its duration in milliseconds. Default: the time since its start.
+
+    --here
+        End a copy of a run that will never go on in the store it came from.
 
     --github-annotations
         In GitHub Actions: annotate the job if the run failed or was cancelled.
@@ -3236,9 +3264,9 @@ aivcs release promote - make a spec live under a name, and print its digest
 
 SYNOPSIS
     aivcs release promote [--label L] [--notes TEXT] [--by WHO] [--expect WHAT]
-            [--allow-missing-spec] [--evidence RUN] [--force] [--dry-run]
-            [--sign] [--signing-key FILE] [--move-label] [--if-changed]
-            [--json] [--github-summary] NAME SPEC
+            [--allow-missing-spec] [--evidence RUN] [--evidence-where K=V]
+            [--force] [--dry-run] [--sign] [--signing-key FILE] [--move-label]
+            [--if-changed] [--json] [--github-summary] NAME SPEC
 
 DESCRIPTION
     Make a spec live under a name, and print its digest.
@@ -3273,6 +3301,11 @@ OPTIONS
     --evidence RUN
         A finished run as evidence for the release: its id and the last hash of
         its log are recorded. Repeatable.
+
+    --evidence-where K=V
+        Further evidence: the finished runs of this spec with this tag, as
+        those of other jobs with ci.pipeline=ID. Repeatable: all keys must
+        match.
 
     --force
         Override the policies; this is recorded. Needs a reason, in --notes or

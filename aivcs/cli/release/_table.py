@@ -15,6 +15,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--expect': ('expect', 'text'),
             '--allow-missing-spec': ('allow_missing_spec', 'flag'),
             '--evidence': ('evidence', 'texts'),
+            '--evidence-where': ('evidence_where', 'texts'),
             '--force': ('force', 'flag'),
             '--dry-run': ('dry_run', 'flag'),
             '--sign': ('sign', 'flag'),
@@ -25,7 +26,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--github-summary': ('github_summary', 'flag'),
         },
         [('name', 'one'), ('spec', 'one')],
-        {'name': None, 'spec': None, 'label': None, 'notes': None, 'by': None, 'expect': None, 'allow_missing_spec': False, 'evidence': [], 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'move_label': False, 'if_changed': False, 'as_json': False, 'github_summary': False},
+        {'name': None, 'spec': None, 'label': None, 'notes': None, 'by': None, 'expect': None, 'allow_missing_spec': False, 'evidence': [], 'evidence_where': [], 'force': False, 'dry_run': False, 'sign': False, 'signing_key': None, 'move_label': False, 'if_changed': False, 'as_json': False, 'github_summary': False},
         True,
     ),
     'release rollback': (

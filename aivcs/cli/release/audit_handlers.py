@@ -73,6 +73,7 @@ def verify(
     from aivcs.cli.release.policy_view import write_checks
     from aivcs.commands.release.audit import FAILED, verify as verify_name
     from aivcs.config.signers import verifier
+    from aivcs.policy.select import policy_for
 
     repo, name = context.releases_of(name)
     name, number = _entry(repo, name, seq, to)
@@ -80,6 +81,7 @@ def verify(
         repo,
         name,
         seqs=None if number is None else {number},
+        present=policy_for(name, context.policies),
         verifier=verifier(context.layers, context.environment),
         environment=context.environment,
     )

@@ -23,6 +23,7 @@ def promote(
     expect: "str | None",
     allow_missing_spec: bool,
     evidence: "list[str]",
+    evidence_where: "list[str]",
     force: bool,
     dry_run: bool,
     sign: bool,
@@ -41,6 +42,16 @@ def promote(
 
         ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
+    request = None
+    if "@" in name or not _is_digest(spec) or if_changed:
+        from aivcs.commands.release.promote import Request
+
+        request = Request(repo, name, spec, label, allow_missing_spec=allow_missing_spec)
+        spec = request.spec
+    if evidence_where:
+        from aivcs.commands.release.promote import find_evidence
+
+        evidence = [*evidence, *find_evidence(repo, spec, evidence_where)]
     home = context.release_home(name)
     if home is not None:
         from aivcs.cli.remote.home import acting_at, sent
@@ -48,17 +59,12 @@ def promote(
         with acting_at(context, home, name) as there:
             return promote(
                 context, name, there.send_spec(spec), label, notes, by, expect,
-                allow_missing_spec, sent(context, there, evidence), force, dry_run,
+                allow_missing_spec, sent(context, there, evidence), [], force, dry_run,
                 sign, signing_key, move_label, if_changed, as_json, github_summary,
             )  # fmt: skip
-    if "@" in name or not _is_digest(spec) or if_changed:
-        from aivcs.commands.release.promote import Request
-
-        request = Request(repo, name, spec, label, allow_missing_spec=allow_missing_spec)
-        spec = request.spec
-        live = request.unchanged(expect) if if_changed else None
-        if live is not None:
-            return _print_unchanged(context, live, as_json=as_json)
+    live = request.unchanged(expect) if request is not None and if_changed else None
+    if live is not None:
+        return _print_unchanged(context, live, as_json=as_json)
     terms = _policy_context(context, signing_key, sign=sign)
     outcome = enforce.promote(
         repo,

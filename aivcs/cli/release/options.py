@@ -89,6 +89,15 @@ COMMANDS = (
                 metavar="RUN",
                 many=True,
             ),
+            "evidence_where": Option(
+                "--evidence-where",
+                help=(
+                    "Further evidence: the finished runs of this spec with this tag, as those of "
+                    "other jobs with ci.pipeline=ID. Repeatable: all keys must match."
+                ),
+                metavar="K=V",
+                many=True,
+            ),
             "force": FORCE,
             "dry_run": DRY_RUN,
             "sign": SIGN,

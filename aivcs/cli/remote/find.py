@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _BUNDLE = "bundle://"
+_MAX_LABEL = 200
 
 
 class Remote(NamedTuple):
@@ -90,22 +91,43 @@ def open_remote(context: Context, remote: Remote) -> tuple[Repository, list[tupl
     A store that a configuration names must be trusted before anything is sent to it.
 
     Raises:
-        NoRepositoryError: There is no store, or it is not trusted.
+        NoRepositoryError: There is no store; or a configuration that is not one's own names it, and
+            it is not trusted.
         ConflictError: It is another store than the one that was trusted.
         BackendError: It cannot be reached.
     """
-    from aivcs.config.trust import require_identity, require_trusted
-
-    ids: set[str] = set()
+    ids = None
     if remote.name:
-        named_by = f"remote.{remote.name}.url of {_place(context, remote)}"
-        ids = require_trusted(remote.url, named_by, environment=context.environment)
+        from aivcs.cli.remote.trust import trusted_ids
+
+        ids = trusted_ids(context, remote)
     repo, layers = context.open_other(remote.url)
-    if ids:
+    if ids is not None:
+        from aivcs.config.trust import require_identity
+
         require_identity(repo.store, ids)
     return repo, layers
 
 
-def _place(context: Context, remote: Remote) -> str:
-    key = f"remote.{remote.name}.url"
-    return next((place for place, values in context.layers if key in values), "the configuration")
+def open_untrusted(remote: Remote, label: str, own: Repository) -> Repository:
+    """Opens the bundle of a stranger, within limits.
+
+    Args:
+        remote: The bundle.
+        label: The label of its source.
+        own: The store that is to take it.
+
+    Raises:
+        UsageError: It is not a file, or the label is not one plain line.
+        IntegrityError: It is no bundle.
+        BackendError: It is over a limit.
+    """
+    from aivcs.repository import Repository, load_backend
+
+    if not label.strip() or not label.isprintable() or len(label) > _MAX_LABEL:
+        raise UsageError("the LABEL of --from-untrusted is a line of 200 characters at most")
+    if not remote.is_bundle:
+        raise UsageError(
+            "--from-untrusted takes a bundle's FILE: what a stranger sends stays apart until then"
+        )
+    return Repository(load_backend("bundle").open_untrusted(remote.url, own.store.settings))

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from aivcs.cli.remote.find import absolute, find_remote, open_remote
+from aivcs.cli.remote.find import absolute, find_remote, open_remote, open_untrusted
 from aivcs.cli.render import output as render
 from aivcs.codec.url import shown
-from aivcs.errors import UsageError
+from aivcs.errors import (
+    BackendError,
+    LockTimeoutError,
+    NoRepositoryError,
+    OutcomeUnknownError,
+    UsageError,
+)
 from aivcs.model.run import RunStatus
 from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aivcs.cli.remote.find import Remote
     from aivcs.cli.render.progress import Bar
     from aivcs.cli.session.context import Context
     from aivcs.commands.remote.copy import Copy
@@ -85,17 +93,69 @@ def push(
     limit: int | None,
     everything: bool,
     no_scan: bool,
+    timeout: float | None,
+    or_bundle: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Prints a line for each run that changed there. 15 or 14 if some were left as they are."""
+    from aivcs.cli.remote.deadline import deadline
+
+    if or_bundle == "":
+        raise UsageError("the FILE of --or-bundle is empty; is a variable unset?")
+    repo = context.repository()
+    to = find_remote(context, remote)
+    chosen = selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
+    try:
+        with deadline(timeout, f"pushing to {to.shown}"):
+            return _push(
+                context, repo, to, chosen,
+                believe=not everything, scans=not no_scan, dry_run=dry_run, as_json=as_json,
+            )  # fmt: skip
+    except _AWAY as error:
+        if or_bundle is None or dry_run:
+            raise
+        context.flush()
+        return _bundle_instead(context, repo, chosen, or_bundle, error, as_json=as_json)
+
+
+def _bundle_instead(
+    context: Context,
+    repo: Repository,
+    chosen: list[RunId] | None,
+    path: str,
+    error: Exception,
+    *,
+    as_json: bool,
+) -> int:
+    """Puts the runs into a file, as the other store is away."""
+    from aivcs.commands.bundle.create import create
+
+    runs = list(repo.runs.list_run_ids()) if chosen is None else chosen
+    written = create(repo, os.path.abspath(path), runs=runs)
+    if as_json:
+        context.write(render.json_line({"bundle": path, "heads": written.heads}))
+    context.flush()
+    context.warn(f"aivcs: warning: not pushed: {error}")
+    context.warn(f"wrote {count(written.logs, 'run')} to {path} instead: aivcs pull {path}")
+    return 0
+
+
+def _push(
+    context: Context,
+    repo: Repository,
+    to: Remote,
+    chosen: list[RunId] | None,
+    *,
+    believe: bool,
+    scans: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     from aivcs.cli.render.progress import Bar
     from aivcs.commands.remote.copy import Copy
     from aivcs.sync.scan import find_secrets
 
-    repo = context.repository()
-    to = find_remote(context, remote)
-    chosen = selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
     other, _ = open_remote(context, to)
     with Bar(context, "pushing", lambda: 1) as bar:
         work = Copy(
@@ -103,12 +163,13 @@ def push(
             other,
             own=repo,
             selection=chosen,
-            believe=not everything,
+            believe=believe,
             dry_run=dry_run,
             progress=bar.advance,
-            scan=None if no_scan else find_secrets,
+            scan=find_secrets if scans else None,
         )
-        code = _print(context, work.copy_runs(), bar, as_json=as_json, dry_run=dry_run)
+        changed = chain(work.copy_runs(), work.copy_annotations())
+        code = _print(context, changed, bar, as_json=as_json, dry_run=dry_run)
     return _conclude(context, work, "push", f"to {to.shown}", code, as_json, dry_run)
 
 
@@ -123,6 +184,7 @@ def pull(
     since: str | None,
     limit: int | None,
     everything: bool,
+    untrusted: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -134,7 +196,10 @@ def pull(
     repo = context.repository()
     layers = context.layers
     source = find_remote(context, remote)
-    other, _ = open_remote(context, source)
+    if untrusted is not None:
+        other = open_untrusted(source, untrusted, repo)
+    else:
+        other, _ = open_remote(context, source)
     chosen = selected(context, other, runs, agents, specs, statuses, tags, since, limit)
     with Bar(context, "pulling", lambda: 1) as bar:
         work = Copy(
@@ -146,8 +211,11 @@ def pull(
             remembers=not source.is_bundle,
             dry_run=dry_run,
             progress=bar.advance,
+            untrusted=untrusted,
         )
-        code = _print(context, work.copy_runs(), bar, as_json=as_json, dry_run=dry_run)
+        # What a stranger says of our runs, nobody asked for.
+        changed = chain(work.copy_runs(), () if untrusted else work.copy_annotations())
+        code = _print(context, changed, bar, as_json=as_json, dry_run=dry_run)
         if source.name and chosen is None:
 
             def is_home(name: str) -> bool:
@@ -287,6 +355,8 @@ def _conclude(
     return code
 
 
+_AWAY = (BackendError, LockTimeoutError, NoRepositoryError, OutcomeUnknownError)
+"""Errors that say that the other store cannot be written now."""
 _PAST = {"push": "pushed", "pull": "pulled", "clone": "cloned"}
 _MAX_NAMED = 5
 """Missing blobs that are named, at most."""

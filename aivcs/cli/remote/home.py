@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aivcs.cli.remote.find import Remote, open_remote
+from aivcs.cli.remote.find import Remote, find_remote, open_remote
 from aivcs.config.remotes import release_home, remotes
 from aivcs.errors import UsageError
+from aivcs.model.release import check_release_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,6 +74,7 @@ def locate(context: Context, repo: Repository, name: str) -> tuple[Repository, s
     """Returns the repository and the name of REMOTE:NAME, a copy of a log; says how old it is.
 
     Raises:
+        UsageError: There is no such remote.
         ReleaseNotFoundError: The log was not pulled.
     """
     from datetime import UTC, datetime
@@ -84,12 +86,13 @@ def locate(context: Context, repo: Repository, name: str) -> tuple[Repository, s
 
     remote, _, rest = name.partition(":")
     bare = rest.partition("@")[0]
-    known = PulledLogs(repo.store, remote).find(bare) if remote and bare else None
+    if remote not in remotes(context.layers):
+        raise UsageError(f"{name[:80]!a} is no name, nor REMOTE:NAME: there is no such remote")
+    check_release_name(bare)
+    known = PulledLogs(repo.store, remote).find(bare)
     if known is None:
         raise errors.ReleaseNotFoundError(
-            bare or name,
-            f"no releases of {bare or 'this name'} were pulled from {remote or 'a remote'}; "
-            f"try: aivcs pull {remote}",
+            bare, f"no releases of {bare} were pulled from {remote}; try: aivcs pull {remote}"
         )
     moment = Timestamp.from_datetime(datetime.fromtimestamp(known.at, UTC))
     context.warn(f"{remote}:{bare}: pulled {age(moment)} ago")
@@ -99,3 +102,21 @@ def locate(context: Context, repo: Repository, name: str) -> tuple[Repository, s
 def sent(context: Context, home: HomeStore, runs: Sequence[str]) -> list[str]:
     """Pushes runs to the home; returns their ids."""
     return [home.send_run(context.run_operand(run)) for run in runs]
+
+
+def send_spec_to(context: Context, remote: str, spec: str | None) -> tuple[Repository, str | None]:
+    """Opens a remote and pushes a spec to it, to start a run there; returns both.
+
+    Args:
+        context: The call.
+        remote: As for `find_remote`.
+        spec: As for `Repository.resolve_spec` of this store; None if it is a file.
+    """
+    from aivcs.commands.remote.home import HomeStore
+
+    here = context.repository()
+    there, _ = open_remote(context, find_remote(context, remote))
+    if spec is None:
+        return there, None
+    with there.hold():
+        return there, HomeStore(here, there).send_spec(spec)

@@ -60,6 +60,20 @@ TOP_LEVEL = (
             **SELECTION,
             "everything": EVERYTHING,
             "no_scan": Flag("--no-scan", help="Do not look for secrets in the runs."),
+            "timeout": Option(
+                "--timeout",
+                help="Give up after this time. What was copied until then is there.",
+                metavar="SECONDS",
+                kind="number",
+            ),
+            "or_bundle": Option(
+                "--or-bundle",
+                help=(
+                    "If the other store is away, or the time is up, write the runs to this file "
+                    "instead, for aivcs pull FILE."
+                ),
+                metavar="FILE",
+            ),
             "dry_run": Flag("--dry-run", help="Only print which runs and blobs would be copied."),
             "as_json": JSON,
         },
@@ -77,6 +91,14 @@ TOP_LEVEL = (
             "remote": REMOTE,
             **SELECTION,
             "everything": EVERYTHING,
+            "untrusted": Option(
+                "--from-untrusted",
+                help=(
+                    "Take runs from a stranger's bundle, such as a fork's: they are marked with "
+                    "this label, and are no evidence for any release."
+                ),
+                metavar="LABEL",
+            ),
             "dry_run": Flag("--dry-run", help="Only print which logs and blobs would be copied."),
             "as_json": JSON,
         },

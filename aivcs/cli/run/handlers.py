@@ -24,6 +24,8 @@ def start(
     tags: "list[str]",
     allow_missing_spec: bool,
     owner_pid: "int | None",
+    key: "str | None",
+    at: "str | None",
     github_env: bool,
     dotenv: "str | None",
 ) -> None:
@@ -45,6 +47,10 @@ def start(
 
         git_sha = commit(context)
     repo = context.repository()
+    if at is not None:
+        from aivcs.cli.remote.home import send_spec_to
+
+        repo, spec = send_spec_to(context, at, spec)
     if ci_files and "://" in repo.path:
         from aivcs.config.trust import refuse_password
 
@@ -59,16 +65,15 @@ def start(
         allow_missing_spec=allow_missing_spec,
         owner_pid=owner_pid,
         default_tags=ci_tags(context),
+        key=key,
     )
     context.write(f"{run_id}\n")
     for ci_file in ci_files:
         from aivcs.cli.session.ci_tags import assignment
 
         text = assignment("AIVCS_RUN", run_id)
-        # Later steps may be elsewhere in the file system; later jobs, elsewhere altogether: they
-        # are told of a store that this one was told of, and find another by themselves.
-        if ci_file.is_for_steps or context.named_store():
-            text += assignment("AIVCS_STORE", repo.path)
+        # What follows may be elsewhere in the file system, and would find another store or none.
+        text += assignment("AIVCS_STORE", repo.path)
         ci_file.append(text)
 
 
@@ -78,7 +83,12 @@ def ci_tags(context: "Context") -> "dict[str, str] | None":
         return None
     from aivcs.cli.session.ci_tags import tags_of
 
-    return tags_of(context.environment)
+    path = context.environment.get("GITHUB_EVENT_PATH", "")
+    if not path:
+        return tags_of(context.environment)
+    from aivcs.cli.session.ci_files import read_event
+
+    return tags_of(context.environment, read_event(path))
 
 
 def log(
@@ -138,6 +148,7 @@ def finish(
     state: "str | None",
     state_file: "str | None",
     duration_ms: "int | None",
+    here: bool,
     github_annotations: bool,
 ) -> None:
     """Prints nothing."""
@@ -153,6 +164,7 @@ def finish(
         state=state,
         state_file=state_file,
         duration_ms=duration_ms,
+        here=here,
     )
     if github_annotations:
         from aivcs.commands.run.show import show

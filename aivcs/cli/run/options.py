@@ -59,6 +59,23 @@ COMMANDS = (
                 metavar="PID",
                 kind="integer",
             ),
+            "key": Option(
+                "--key",
+                help=(
+                    "A name of this run: started again with it, the agent's same run is returned."
+                ),
+                metavar="K",
+                asks="",
+            ),
+            "at": Option(
+                "--at",
+                help=(
+                    "Start it in this remote store, so that several machines can log to it. The "
+                    "spec is pushed first."
+                ),
+                metavar="REMOTE",
+                asks="",
+            ),
             "github_env": Flag(
                 "--github-env",
                 help=(
@@ -69,8 +86,8 @@ COMMANDS = (
             "dotenv": Option(
                 "--dotenv",
                 help=(
-                    "Append AIVCS_RUN=ID to a file, for GitLab's artifacts:reports:dotenv; also "
-                    "AIVCS_STORE=PATH if --store or $AIVCS_STORE named the store."
+                    "Append AIVCS_RUN=ID and AIVCS_STORE=PATH to a file, for GitLab's "
+                    "artifacts:reports:dotenv."
                 ),
                 metavar="FILE",
             ),
@@ -235,6 +252,10 @@ COMMANDS = (
                 help="Its duration in milliseconds. Default: the time since its start.",
                 metavar="N",
                 kind="integer",
+            ),
+            "here": Flag(
+                "--here",
+                help="End a copy of a run that will never go on in the store it came from.",
             ),
             "github_annotations": GITHUB_ANNOTATIONS,
         },

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 
 
+_MAX_EVENT_BYTES = 8 << 20
+"""Bytes of the file with a job's event, at most."""
+
+
 class CiFile:
     """A file that aivcs writes for a CI system or a script.
 
@@ -84,3 +88,16 @@ class CiFile:
     def _failed(self, error: Exception) -> BackendError:
         reason = getattr(error, "strerror", None) or "no path"
         return BackendError(f"cannot write {self._path!a}: {reason}")
+
+
+def read_event(path: str) -> object:
+    """Returns the event that started a job on GitHub; None if its file cannot be read."""
+    from aivcs.codec.json import parse
+    from aivcs.errors import SerializationError
+
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MAX_EVENT_BYTES + 1)
+        return parse(data.decode()) if len(data) <= _MAX_EVENT_BYTES else None
+    except (OSError, ValueError, SerializationError):
+        return None

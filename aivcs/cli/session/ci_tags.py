@@ -23,6 +23,8 @@ GITHUB = {
     "ci.job_id": ("GITHUB_JOB",),
     "ci.attempt": ("GITHUB_RUN_ATTEMPT",),
     "ci.actor": ("GITHUB_ACTOR",),
+    "ci.pipeline": ("GITHUB_RUN_ID",),
+    "ci.event": ("GITHUB_EVENT_NAME",),
 }
 GITHUB_URL = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
 GITLAB = {
@@ -30,26 +32,55 @@ GITLAB = {
     "ci.pipeline_url": ("CI_PIPELINE_URL",),
     "ci.job_id": ("CI_JOB_ID",),
     "ci.actor": ("GITLAB_USER_LOGIN",),
+    "ci.pipeline": ("CI_PIPELINE_ID",),
+    "ci.event": ("CI_PIPELINE_SOURCE",),
 }
+MATRIX = "AIVCS_CI_MATRIX"
+"""The variable that names the job's part of a matrix: CI systems tell it to the workflow alone."""
+GITLAB_PART = ("CI_NODE_INDEX", "CI_NODE_TOTAL")
+GITLAB_PROJECTS = ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "CI_MERGE_REQUEST_PROJECT_ID")
 """Tags, and the variables that they come from; the first that is set counts."""
 
 
-def tags_of(environment: "Mapping[str, str]") -> "dict[str, str]":
-    """Returns the tags `ci.…` of the current job; none outside a CI system."""
+def tags_of(environment: "Mapping[str, str]", event: object = None) -> "dict[str, str]":
+    """Returns the tags `ci.…` of the current job; none outside a CI system.
+
+    Args:
+        environment: The environment variables.
+        event: The event that started the job on GitHub, as its file has it; None if unknown.
+    """
     found: dict[str, str] = {}
+    matrix = environment.get(MATRIX)
     if environment.get("GITHUB_ACTIONS") == "true":
         found["ci.system"] = "github"
         found |= _first_of(GITHUB, environment)
         server, repository, run = (environment.get(name) for name in GITHUB_URL)
         if server and repository and run:
             found["ci.pipeline_url"] = f"{server}/{repository}/actions/runs/{run}"
+        if repository and is_from_fork(event, repository):
+            found["ci.fork"] = "true"
     elif environment.get("GITLAB_CI") == "true":
         found["ci.system"] = "gitlab"
         found |= _first_of(GITLAB, environment)
+        part, total = (environment.get(name) for name in GITLAB_PART)
+        if not matrix and part and total:
+            matrix = f"{part}/{total}"
+        source, project = (environment.get(name) for name in GITLAB_PROJECTS)
+        if source and project and source != project:
+            found["ci.fork"] = "true"
+    if found and matrix:
+        found["ci.matrix"] = matrix
     return {
         name: value.encode("utf-8", "surrogateescape").decode(errors="replace")
         for name, value in found.items()
     }
+
+
+def is_from_fork(event: object, repository: str) -> bool:
+    """Tells whether an event of GitHub is about a pull request from another repository."""
+    for name in ("pull_request", "head", "repo", "full_name"):
+        event = event.get(name) if isinstance(event, dict) else None
+    return isinstance(event, str) and event.lower() != repository.lower()
 
 
 def _first_of(

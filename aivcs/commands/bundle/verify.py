@@ -9,6 +9,7 @@ from aivcs.log.heads import heads_in
 from aivcs.log.verify_run import DAMAGE
 from aivcs.model.digest import ContentDigest
 from aivcs.store.adopt import standing
+from aivcs.store.annotations import inspect
 from aivcs.store.finding import Finding
 
 if TYPE_CHECKING:
@@ -48,23 +49,25 @@ def verify(
     if verifier is not None:
         yield from _signature(bundle, digest, verifier)
     yield from bundle.store.inspect(frozenset({"blobs", "runs", "releases"}), progress)
+    documents = bundle.store.documents
+    yield from inspect(documents, lambda run_id: bool(standing(bundle.store.logs, f"run/{run_id}")))
     try:
-        stated = {name: head for name, head in heads_in(found[0]) if head is not None}
+        stated = dict(heads_in(found[0]))
     except (SerializationError, UnsupportedFormatError) as error:
         yield Finding(DAMAGE, HEADS, None, f"it is no heads manifest: {error}", _FIX)
         return
     yield from _compare(bundle, stated)
 
 
-def _compare(bundle: Repository, stated: dict[str, Head]) -> Iterator[Finding]:
+def _compare(bundle: Repository, stated: dict[str, Head | None]) -> Iterator[Finding]:
     logs = bundle.store.logs
-    there = set(logs.names())
+    there = {*logs.names(), *bundle.annotations.names()}
     for name in sorted(there | stated.keys()):
         if name not in there:
             yield Finding(DAMAGE, name, None, "the heads name it, but it is not there", _FIX)
         elif name not in stated:
             yield Finding(DAMAGE, name, None, "it is there, but the heads do not name it", _FIX)
-        else:
+        elif stated[name] is not None:
             try:
                 head = standing(logs, name)
             except StorageError as error:

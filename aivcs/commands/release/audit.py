@@ -71,6 +71,7 @@ def verify(
     *,
     seqs: Collection[int] | None = None,
     own: Policy | None = None,
+    present: Policy | None = None,
     verifier: Verifier | None,
     environment: Mapping[str, str],
 ) -> Iterator[Check]:
@@ -82,6 +83,8 @@ def verify(
         seqs: Only these entries, and the log as a whole; None is all.
         own: A policy of the reader, by which each release is judged as well; force does not
             override it, and what cannot be told fails.
+        present: The policy that holds now, by which the newest release is judged as well, unless it
+            was already: a log that was made elsewhere and copied here followed no rule of here.
         verifier: Knows the allowed signers.
         environment: The environment for ssh-keygen.
 
@@ -115,7 +118,7 @@ def verify(
     except (IntegrityError, UnsupportedFormatError) as error:
         yield Check(None, "chain", FAILED, str(error))
         return
-    proof = _Proof(repo, entries, verifier, environment, own)
+    proof = _Proof(repo, entries, verifier, environment, own, present)
     missing = set(seqs or ())
     for entry in entries:
         if isinstance(entry.value, ReleaseRecord) and (seqs is None or entry.value.seq in seqs):
@@ -160,9 +163,11 @@ class _Proof:
         verifier: Verifier | None,
         environment: Mapping[str, str],
         own: Policy | None,
+        present: Policy | None,
     ) -> None:
         self._repo = repo
         self._own = own
+        self._present = present
         self._verifier = verifier
         self._environment = environment
         self._releases: list[ReleaseRecord] = []
@@ -187,6 +192,8 @@ class _Proof:
         yield from self._policy(record, signatures, is_broken=broken)
         if self._own is not None and not broken:
             yield from self._verdicts(record, self._own, signatures, is_own=True)
+        if not broken and record.seq == self._releases[-1].seq:
+            yield from self._present_verdicts(record, signatures)
         if record.forced:
             why = record.metadata.notes
             yield Check(record.seq, "forced", UNPROVEN, f"against the rules: {why}")
@@ -246,6 +253,18 @@ class _Proof:
             yield Check(record.seq, "policy", FAILED, "its rules cannot be met by this evidence")
             return
         yield from self._verdicts(record, policy, signatures)
+
+    def _present_verdicts(
+        self, record: ReleaseRecord, signatures: list[SignatureCheck]
+    ) -> Iterator[Check]:
+        """Judges a release by the policy that holds now, if it was promoted under another or none.
+
+        Whoever promoted it without any policy could force nothing.
+        """
+        policy = self._present
+        if policy is None or record.policy == ContentDigest.from_bytes(policy.document()):
+            return
+        yield from self._verdicts(record, policy, signatures, is_own=record.policy is None)
 
     def _verdicts(
         self,

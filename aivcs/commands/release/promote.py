@@ -6,7 +6,10 @@ from aivcs.model.digest import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aivcs.model.release import ReleaseRecord
+    from aivcs.model.run import RunId
     from aivcs.repository import Repository
 
 
@@ -83,3 +86,31 @@ class Request:
             return self._repo.resolve_spec(self.spec, allow_missing=self._allow_missing)
         except (errors.StorageError, errors.InvalidSpecError):
             return None  # the promotion itself reports the error
+
+
+def find_evidence(repo: "Repository", spec: str, tags: "Sequence[str]") -> "list[str]":
+    """Returns the finished runs of a spec that have tags, newest first, but no untrusted ones.
+
+    Args:
+        repo: The repository.
+        spec: The spec, as for `Repository.resolve_spec`.
+        tags: Words as for `aivcs.commands.run.list.list_`.
+
+    Raises:
+        UsageError: A tag is malformed.
+        RunNotFoundError: There is no such run.
+        StorageError: A run cannot be read, so it cannot be told whether it matches.
+    """
+    from aivcs.commands.run.list import list_
+
+    def refuse(_: "RunId", error: errors.StorageError) -> None:
+        raise error
+
+    found = [
+        str(record.run_id)
+        for record in list_(repo, specs=[spec], tags=tags, unreadable=refuse)
+        if record.status.is_terminal and repo.untrusted_source(record.run_id) is None
+    ]
+    if not found:
+        raise errors.RunNotFoundError(f"with {' '.join(tags)} (of that spec, and finished)")
+    return found

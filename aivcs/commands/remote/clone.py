@@ -85,6 +85,7 @@ class Clone:
             with self._target.hold():
                 self.copy.runs.blobs.copy(batch)
         yield from self.copy.copy_runs()
+        yield from self.copy.copy_annotations()
         yield from self.copy.pull_releases(ORIGIN, lambda _: True)
         for pin in self._source.pins():
             if self._target.blobs.contains(self._target.resolve_digest(pin)):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import chain as joined
 from typing import TYPE_CHECKING
 
 from aivcs.store.identity import identify
+from aivcs.sync.annotations import copy_annotations
 from aivcs.sync.known import Known
 from aivcs.sync.plan import candidates
 from aivcs.sync.releases import pull_releases
+from aivcs.sync.stamps import Settled
 from aivcs.sync.transfer import RunCopier
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Copy:
         dry_run: bool = False,
         progress: Callable[[int], None] = lambda _: None,
         scan: Scan | None = None,
+        untrusted: str | None = None,
     ) -> None:
         """Takes both stores; writes nothing yet.
 
@@ -51,9 +53,12 @@ class Copy:
             dry_run: Whether to write nothing.
             progress: Called with the bytes that were read.
             scan: As for `RunCopier`.
+            untrusted: As for `RunCopier`.
         """
         self._source = source
         self._target = target
+        self._own = own
+        self._scan = scan
         self._selection = selection
         self._dry_run = dry_run
         other = target if own is source else source
@@ -61,7 +66,9 @@ class Copy:
         if remembers:
             self._known = Known(own.store.documents, identify(other.store.documents))
         self._believe = believe
-        self.runs = RunCopier(source, target, progress=progress, scan=scan, dry_run=dry_run)
+        self.runs = RunCopier(
+            source, target, progress=progress, scan=scan, untrusted=untrusted, dry_run=dry_run
+        )
 
     def copy_runs(self) -> Iterator[Copied]:
         """Copies the runs; yields what became of each that is not equal already.
@@ -70,7 +77,29 @@ class Copy:
             StorageError: A store failed, and the rest was not copied.
         """
         known = None if self._dry_run else self._known
-        return self.runs.copy(self._candidates(), known)
+        settled = self._settled()
+        yield from self.runs.copy(self._candidates(settled), known, settled)
+        if settled is not None and not self._dry_run:
+            settled.save()
+
+    def _settled(self) -> Settled | None:
+        """Returns the memory of whole groups; None where not all runs are looked at."""
+        if self._known is None or self._selection is not None:
+            return None
+        direction = "push" if self._own is self._source else "pull"
+        name = self._known.stamps_name(direction)
+        return Settled(self._own.store.documents, name, self._source, self._target)
+
+    def copy_annotations(self) -> Iterator[Copied]:
+        """Copies the annotations of runs that both sides have now; yields what became of each."""
+        return copy_annotations(
+            self._source,
+            self._target,
+            self.runs.blobs,
+            runs=None if self._selection is None else frozenset(self._selection),
+            scan=self._scan,
+            dry_run=self._dry_run,
+        )
 
     def pull_releases(self, remote: str, is_home: Callable[[str], bool]) -> Iterator[Copied]:
         """Pulls the release logs of the source; as `aivcs.sync.releases.pull_releases`."""
@@ -84,12 +113,18 @@ class Copy:
             dry_run=self._dry_run,
         )
 
-    def _candidates(self) -> Iterator[Candidate]:
-        ids = sorted(self._selection) if self._selection is not None else _ids(self._source)
-        settled = iter(()) if self._known is None or not self._believe else self._known.ids()
-        return candidates(ids, _ids(self._target), settled)
+    def _candidates(self, settled: Settled | None) -> Iterator[Candidate]:
+        known = None if self._known is None or not self._believe else self._known
+        groups = settled.groups() if settled is not None and known is not None else None
+        wanted = None if groups is None else list(groups)
+        ids = sorted(self._selection) if self._selection is not None else _ids(self._source, wanted)
+        return candidates(
+            ids, _ids(self._target, wanted), iter(()) if known is None else known.ids(wanted)
+        )
 
 
-def _ids(repo: Repository) -> Iterator[str]:
-    names = repo.store.logs.names("run/", strict=False)
-    return (name.removeprefix("run/") for name in joined(names))
+def _ids(repo: Repository, groups: Sequence[str] | None) -> Iterator[str]:
+    """Yields the ids of the runs of a store that begin with one of some texts, in order."""
+    for group in [""] if groups is None else groups:
+        for name in repo.store.logs.names(f"run/{group}", strict=False):
+            yield name.removeprefix("run/")

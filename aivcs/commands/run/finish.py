@@ -24,6 +24,7 @@ def finish(
     state: "str | None" = None,
     state_file: "str | None" = None,
     duration_ms: "int | None" = None,
+    here: bool = False,
 ) -> None:
     """Ends a run.
 
@@ -36,6 +37,7 @@ def finish(
         state: The digest of its final state, which must be stored.
         state_file: Or a file, which is stored as the final state.
         duration_ms: The duration in milliseconds; None: since its start.
+        here: Whether a copy of a run, which goes on elsewhere, is to end here all the same.
 
     Raises:
         UsageError: Both state and file are given, or the exit code or the duration is out of range.
@@ -54,6 +56,10 @@ def finish(
         status = status_of(exit_code or 0)
     if if_running and repo.runs.get_run(run_id).status.is_terminal:
         return
+    if here and repo.home_of(run_id) is not None:
+        from aivcs.sync.homes import unmark_copy
+
+        unmark_copy(repo, run_id)
     end = {
         "completed": repo.runs.complete_run,
         "failed": repo.runs.fail_run,

@@ -6,6 +6,7 @@ are appended together. A run that ends or continues in the meantime is left alon
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import (
@@ -17,6 +18,8 @@ from aivcs.errors import (
     StorageError,
 )
 from aivcs.model.run import RunEvent, RunStatus, RunSummary
+from aivcs.model.timestamp import Timestamp
+from aivcs.sync.homes import unmark_copy
 from aivcs.trace.liveness import GONE, LEAVE, Verdict, judge_owner, judge_run
 from aivcs.trace.process_identity import find_process, here
 
@@ -25,10 +28,11 @@ if TYPE_CHECKING:
 
     from aivcs.model.record import Head
     from aivcs.model.run import RunId, RunRecord
-    from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
     from aivcs.trace.liveness import Place
 
+LOST_AFTER = timedelta(hours=24)
+"""How long the copy of a run that goes on elsewhere hears nothing, before it counts as lost."""
 ORPHANED_KIND = "orphaned"
 """The kind of the last event of a reaped run."""
 
@@ -133,8 +137,11 @@ def _look_at(
         if is_named:
             raise InvalidRunStateError(run_id, record.status, RunStatus.RUNNING)
         return None
+    is_copy = repo.home_of(run_id) is not None
+    if is_copy and older_than is None and not is_named:
+        older_than = _lost_since()
     owner = None
-    if record.owner is not None:
+    if record.owner is not None and not is_copy:  # its owner was on another machine
         owner = judge_owner(record.owner, place, find_process(record.owner.pid))
     head = last_sign = None
     if older_than is not None and (owner is None or owner.what != GONE):
@@ -148,10 +155,17 @@ def _look_at(
     if dry_run:
         return Outcome(run_id, True, False, verdict.reason)
     try:
+        if is_copy:
+            unmark_copy(repo, run_id)
         _end(repo, run_id, verdict, head)
     except (ConflictError, InvalidRunStateError) as error:
         return Outcome(run_id, False, False, str(error), error if is_named else None)
     return Outcome(run_id, True, True, verdict.reason)
+
+
+def _lost_since() -> Timestamp:
+    """Returns the time since which a copy must have heard nothing to count as lost."""
+    return Timestamp.from_datetime(datetime.now(UTC) - LOST_AFTER)
 
 
 def _end(repo: Repository, run_id: RunId, verdict: Verdict, head: Head | None) -> None:

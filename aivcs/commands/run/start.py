@@ -1,6 +1,6 @@
 """`aivcs run start`: starts a run."""
 
-from aivcs.errors import UsageError
+from aivcs.errors import ConflictError, UsageError
 from aivcs.model.record import check_name
 from aivcs.model.run import RunMetadata
 
@@ -24,6 +24,7 @@ def start(
     allow_missing_spec: bool,
     owner_pid: "int | None" = None,
     default_tags: "Mapping[str, str] | None" = None,
+    key: "str | None" = None,
 ) -> "RunId":
     """Starts a run and returns its id.
 
@@ -37,6 +38,8 @@ def start(
         allow_missing_spec: Accept a spec that is not in the store, or not with all of its parts.
         owner_pid: The process id of the run's owner; None: no owner.
         default_tags: Tags of the CI job that runs; those in `tags` override them.
+        key: A name of this run for the agent and this store: the run that was started with it
+            before is returned again.
 
     Raises:
         UsageError: Not exactly one of spec and file is given, a tag is malformed, or the process
@@ -44,6 +47,7 @@ def start(
         InvalidNameError: The name is not valid for an agent.
         NotFoundError: The spec, or a part of it, is not in the store.
         IntegrityError: The spec, or a part of it, is damaged.
+        ConflictError: A run with the key was started with another spec.
     """
     check_name("agent name", agent)
     if (spec is None) == (spec_file is None):
@@ -72,4 +76,37 @@ def start(
             digest = store_file(repo, spec_file)
         if not allow_missing_spec:
             repo.require_spec(digest)
-        return repo.runs.create_run(digest, metadata, owner=owner)
+        if key is None:
+            return repo.runs.create_run(digest, metadata, owner=owner)
+        run_id = id_of_key(repo, agent, key)
+        try:
+            return repo.runs.create_run(digest, metadata, owner=owner, run_id=run_id)
+        except ConflictError:
+            found = repo.runs.get_run(run_id)
+            if (found.spec_digest, found.metadata.agent_name) != (digest, agent):
+                raise ConflictError(
+                    f"run {run_id} was started with this key already, and with the spec "
+                    f"{found.spec_digest.short}; nothing was changed"
+                ) from None
+            return found.run_id
+
+
+def id_of_key(repo: "Repository", agent: str, key: str) -> str:
+    """Returns the id of the run of an agent with a key, which is the same for every caller.
+
+    It depends on the store, so that equal keys in two stores do not make two runs with one id. It
+    has the form of other ids, a UUID, of version 8.
+
+    Raises:
+        UsageError: The key is empty.
+    """
+    from aivcs.codec.sha256 import hex_digest
+    from aivcs.store.identity import identify
+
+    if not key:
+        raise UsageError("the K of --key is empty; is a variable unset?")
+    salt = identify(repo.store.documents)
+    text = f"{salt}\0{agent}\0{key}"
+    h = hex_digest(text.encode("utf-8", "surrogateescape"))
+    variant = "89ab"[int(h[16], 16) % 4]
+    return f"{h[:8]}-{h[8:12]}-8{h[13:16]}-{variant}{h[17:20]}-{h[20:32]}"

@@ -103,6 +103,12 @@ class FileLogDriver:
         """As `LogDriver.append_texts`; not offered: there are no round trips to save."""
         return None
 
+    def stamps(self) -> "dict[str, str]":
+        """As `Stamped.stamps`: by the folder of each group, which its entries' changes renew."""
+        from aivcs.backends.fs.scan import run_stamps
+
+        return run_stamps(self._folder)
+
     def read(
         self, name: str, after: "Place | None" = None, *, settled: bool = False
     ) -> "Iterator[tuple[bytes, Place]]":
