@@ -251,7 +251,11 @@ class ObjectDriver(Protocol):
         ...
 
     def open(self, digest: ContentDigest) -> BinaryIO:
-        """Returns a stream of the bytes; its last `read` raises if they are damaged."""
+        """Returns a stream of the bytes; its last `read` raises if they are damaged.
+
+        The stream may have a method `write_to(fd)`, faster than reading it: it writes all bytes to
+        an empty file that is open for reading and writing, and raises if they are damaged.
+        """
         ...
 
     def contains(self, digest: ContentDigest) -> bool:

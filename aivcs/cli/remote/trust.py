@@ -1,7 +1,7 @@
 """Which stores a configured remote may be.
 
-`aivcs remote add` and `aivcs clone` are typed by the user, so they record the URL with the id of the
-store. Later commands find the URL in the configuration of a store, which decides nothing about
+`aivcs remote add` and `aivcs clone` are typed by the user, so they record the URL with the id of
+the store. Later commands find the URL in the configuration of a store, which decides nothing about
 trust: they require the record. A remote in the user's or the system's own file needs none.
 """
 
