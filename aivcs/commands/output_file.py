@@ -59,7 +59,7 @@ def _copy(
     mode: "int | None" = None,
     is_private: bool = False,
 ) -> None:
-    from aivcs.util.write_behind import write_all
+    from aivcs.util.writing import write_all
 
     source = iter(pieces)
     try:
