@@ -13,6 +13,7 @@ from aivcs.log import chain
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunSummary
 from aivcs.repository import Repository
+from aivcs.store.remote import RemoteSettings
 from aivcs.store.settings import Settings
 
 HOW = ["before", "middle", "after"]
@@ -137,12 +138,9 @@ def test_without_the_nonce_an_event_would_be_stored_twice(repo, run, proxy, monk
     assert kinds(repo, run) == ["a", "a"]
 
 
-def test_a_server_that_does_not_come_back_leaves_an_outcome_unknown(
-    own_server,
-    monkeypatch,
-):
-    monkeypatch.setattr(session, "TIMEOUT", 0.5)
-    repo = Repository.open(own_server.url(own_server.store()))
+def test_a_server_that_does_not_come_back_leaves_an_outcome_unknown(own_server):
+    remote = RemoteSettings(timeout=0.5)
+    repo = Repository.open(own_server.url(own_server.store()), Settings(remote=remote))
     run = repo.start_run(repo.blobs.put(b"spec"), agent_name="bot").run_id
     repo.store.close()
     own_server.stop()

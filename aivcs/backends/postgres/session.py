@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TIMEOUT = 60.0
-"""Seconds to go on trying to reach the server."""
 _MAX_WAIT = 2.0
 """Seconds between two attempts, at most."""
 _IDLE_MS = 60_000
@@ -58,7 +56,6 @@ class Session:
     Attributes:
         address: The store.
         settings: The settings of the opening.
-        timeout: Seconds to go on trying to reach the server.
     """
 
     def __init__(self, address: Address, settings: Settings) -> None:
@@ -66,7 +63,6 @@ class Session:
         self._connection: Connection | None = None
         self.address = address
         self.settings = settings
-        self.timeout: float = getattr(settings, "remote_timeout", TIMEOUT)
         self.schema = quoted(address.schema)
         self._lock = RLock()
         self._holds = 0
@@ -83,7 +79,6 @@ class Session:
         """Takes the settings that the store's own configuration adds to."""
         is_changed = settings.lock_timeout != self.settings.lock_timeout
         self.settings = settings
-        self.timeout = getattr(settings, "remote_timeout", TIMEOUT)
         if self._connection is not None and is_changed:
             self.execute("SELECT set_config('lock_timeout', %s, false)", self._lock_ms())
 
@@ -173,7 +168,7 @@ class Session:
             UnreachableError: The server could not be reached, and nothing was done.
             OutcomeUnknownError: It could not be reached to find out what was done.
         """
-        end = time.monotonic() + self.timeout
+        end = time.monotonic() + self.settings.remote.timeout
         is_doubtful = False
         with self._lock:
             for wait in waits():
@@ -393,8 +388,10 @@ class Session:
 
     def _connect(self) -> Connection:
         psycopg = load_psycopg(self.address.url)
-        end = time.monotonic() + self.timeout
-        conninfo = secured(self.address, getattr(self.settings, "tls", None))
+        end = time.monotonic() + self.settings.remote.timeout
+        remote, is_told = self.settings.remote, False
+        self.address.with_password(remote.password(self.address.url))
+        conninfo = secured(self.address, remote.tls)
         for wait in waits():
             left = max(2, min(10, int(end - time.monotonic())))
             connection: Connection | None = None
@@ -413,6 +410,12 @@ class Session:
                     raise self._judged(error) from error
                 if time.monotonic() + wait > end:
                     raise self._gone(faults.line_of(error), is_doubtful=False) from None
+                if remote.notify is not None and not is_told:
+                    is_told = True
+                    why = faults.line_of(error)
+                    remote.notify(
+                        f"cannot reach {self.address.url}: {why}; trying for {remote.timeout:g} s"
+                    )
             time.sleep(wait)
         raise AssertionError
 
@@ -447,9 +450,7 @@ class Session:
                 f"stored ({why}); look, and repeat what is not"
             )
         self._why = why
-        return errors.UnreachableError(
-            f"{url} cannot be reached: {why}; nothing was done. Try again"
-        )
+        return errors.UnreachableError(url, why)
 
 
 class RaceLostError(Exception):
