@@ -6,15 +6,14 @@ compared is a process on an open connection; only `run list` and `run log` are w
 
 from __future__ import annotations
 
-import importlib
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import FLOOR, Done, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from benchmarks.harness import Bench
 
@@ -147,7 +146,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     """Yields the rows; none without a server's programs."""
     sys.path.insert(0, "tests")
     try:
-        servers: Any = importlib.import_module("servers.postgres")
+        servers: Any = import_module("servers.postgres")
     finally:
         sys.path.pop(0)
     programs = servers.find_programs()

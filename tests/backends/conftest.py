@@ -3,8 +3,10 @@
 import uuid
 
 import pytest
-from servers.postgres import database, own_server, server  # noqa: F401 fixtures
+from servers import postgres
 from servers.s3 import BUCKET
+
+server, own_server, database = postgres.server, postgres.own_server, postgres.database
 
 
 @pytest.fixture

@@ -139,8 +139,8 @@ def test_without_the_nonce_an_event_would_be_stored_twice(repo, run, proxy, monk
 
 
 def test_a_server_that_does_not_come_back_leaves_an_outcome_unknown(own_server):
-    settings = Settings(remote=RemoteSettings(timeout=0.5))
-    repo = Repository.open(own_server.url(own_server.store()), settings)
+    remote = RemoteSettings(timeout=0.5)
+    repo = Repository.open(own_server.url(own_server.store()), Settings(remote=remote))
     run = repo.start_run(repo.blobs.put(b"spec"), agent_name="bot").run_id
     repo.store.close()
     own_server.stop()

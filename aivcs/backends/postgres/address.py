@@ -22,8 +22,6 @@ SCHEMA = "aivcs"
 _MAX_SCHEMA = 40
 """Characters of a schema's name: the names of its roles must fit into PostgreSQL's 63."""
 _SECRET = frozenset({"password", "sslpassword"})
-STRICT = "verify-full"
-"""The only TLS mode in which nobody between client and server can read or answer."""
 
 _passwords: dict[str, str] = {}
 """Passwords that came in URLs, by the URL without them: a store is opened again by that."""
@@ -76,33 +74,42 @@ class Address:
         text = urlencode(query, quote_via=quote, safe="/:,*")
         return f"{self._base}?{text}" if text else self._base
 
-    def secured(self, environment: Mapping[str, str], hosts: str, tls: str | None) -> str:
-        """Returns `conninfo` with TLS as the user wants it: verified, off this machine.
+    def secured(self, environment: Mapping[str, str], hosts: str, tls: str) -> str:
+        """Returns `conninfo` with TLS as the user wants it, off this machine.
 
         Args:
-            environment: The environment; PGSSLMODE and a service file are the user's own words.
+            environment: The environment, which may name certificates.
             hosts: The hosts that libpq takes from the URL, its service or the environment.
-            tls: The sslmode of the user's configuration; None if it says nothing.
+            tls: The least that the user's configuration asks for, one of `aivcs.store.remote.TLS`.
 
         Raises:
-            UsageError: The URL asks for less than the user's configuration allows.
+            UsageError: The URL asks for less.
         """
         asked = self._query.get("sslmode")
         if all(map(_is_near, (hosts or "").split(","))):
             return self.conninfo
-        if tls is None and asked in {None, STRICT}:
-            is_said = "PGSSLMODE" in environment or "service" in self._query
-            tls = None if is_said or "PGSERVICE" in environment else STRICT
-        elif asked not in {None, tls, STRICT}:
+        if asked is not None and _strength(asked) < _strength(tls):
             raise UsageError(
-                f"{self.url}: sslmode={asked} lets others read or answer in the server's place; "
-                f"write sslmode={STRICT}, or allow it in your own environment: PGSSLMODE={asked} "
-                "without sslmode in the URL"
+                f"{self.url}: sslmode={asked} lets others read, or answer in the server's place; "
+                f"leave it out, or allow it in your own configuration: remote.tls = {asked}"
             )
-        query = {"sslmode": tls, **self._query} if tls else dict(self._query)
-        if query.get("sslmode") == STRICT and not _has_roots(query, environment):
+        mode = asked or ("prefer" if tls == "disable" else tls)
+        query = {**self._query, "sslmode": mode}
+        if mode.startswith("verify") and not _has_roots(query, environment):
             query["sslrootcert"] = "system"
+            query["sslmode"] = "verify-full"  # the only mode that libpq allows with it
         return self._with(query)
+
+    def with_password(self, password: str | None) -> None:
+        """Takes a password for connections, unless the URL has its own."""
+        if password is not None and self.url not in _passwords:
+            self._query["password"] = password
+            self.conninfo = self._with(self._query)
+
+
+def _strength(mode: str) -> int:
+    """How much an sslmode asks for; a mode that is not known, the least."""
+    return {"require": 1, "verify-ca": 2, "verify-full": 3}.get(mode, 0)
 
 
 def _mask(error: ValueError, url: str) -> str:

@@ -60,10 +60,8 @@ class PostgresBackend:
             UsageError: The URL is not valid.
         """
         address = Address(url)
-        if settings is None:
-            settings = Settings()
-        # What the user says of servers is needed before the store can say anything.
-        store = cls(address, settings if isinstance(settings, Settings) else settings(None))
+        given = settings if isinstance(settings, Settings) else Settings()
+        store = cls(address, given)
         try:
             found = schema.open_store(store._session)
             if found is None:
@@ -72,7 +70,7 @@ class PostgresBackend:
                     "with the URL in AIVCS_STORE or --store"
                 )
             store._version, config = found
-            if not isinstance(settings, Settings):
+            if settings is not None and not isinstance(settings, Settings):
                 store._set(settings(config))
         except BaseException:
             store.close()
@@ -94,8 +92,7 @@ class PostgresBackend:
             BackendError: The user may not make it, or the server cannot hold it.
             UnreachableError: The server cannot be reached.
         """
-        given = settings(None) if callable(settings) else settings or Settings()
-        store = cls(Address(url), given)
+        store = cls(Address(url), settings if isinstance(settings, Settings) else Settings())
         try:
             schema.install(store._session)
             if store._session.read("SELECT {s}.is_owner()") == [(True,)]:

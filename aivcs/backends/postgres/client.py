@@ -71,7 +71,7 @@ def _register(psycopg: Any) -> None:
     psycopg.adapters.register_dumper(Array, ArrayDumper)
 
 
-def secured(address: Address, tls: str | None) -> str:
+def secured(address: Address, tls: str) -> str:
     """Returns what to connect with; see `Address.secured`."""
     psycopg = load_psycopg(address.url)
     try:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from aivcs.backends.postgres import schema
 from aivcs.backends.postgres.client import literal, quoted
 from aivcs.errors import UsageError
+from aivcs.store.roles import ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.backends.postgres.session import Session
 
-ROLES = ("reader", "recorder", "promoter", "eraser", "maintainer", "owner")
 _PATTERN = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9._/*?-]*")
 """The characters of a pattern of release names."""
 _MAX_ROLE = 63
@@ -49,7 +49,7 @@ def grants(session: Session, role: str, names: str | None = None) -> str:
 
     Args:
         session: The store.
-        role: One of `ROLES`.
+        role: One of `aivcs.store.roles.ROLES`.
         names: A pattern of release names, for a promoter: `*` is any characters, `?` one.
 
     Raises:

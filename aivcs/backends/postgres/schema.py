@@ -87,6 +87,8 @@ def open_store(session: Session) -> tuple[int, bytes | None] | None:
             "SELECT format, schema, (SELECT data FROM {s}.documents WHERE name = 'config.toml') "
             "FROM {s}.meta"
         )
+    except errors.UnreachableError:
+        raise
     except (BackendError, ValueError):
         found = version_of(session)  # says why, if it is the store and not the connection
         return None if found is None else (found, None)
@@ -136,6 +138,8 @@ def install(session: Session) -> None:
                 return
             try:
                 session.execute("CREATE SCHEMA IF NOT EXISTS {s}")
+            except errors.UnreachableError:
+                raise
             except BackendError as error:
                 said = str(error).partition("; ")[0]
                 raise BackendError(

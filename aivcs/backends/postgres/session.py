@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aivcs import errors
 from aivcs.backends.postgres import faults
-from aivcs.backends.postgres.address import STRICT
 from aivcs.backends.postgres.client import load_psycopg, quoted, secured
 from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
 
@@ -390,16 +389,14 @@ class Session:
     def _connect(self) -> Connection:
         psycopg = load_psycopg(self.address.url)
         end = time.monotonic() + self.settings.remote.timeout
-        remote = self.settings.remote
-        conninfo = secured(self.address, None if remote.tls == STRICT else remote.tls)
-        password = {"password": found} if (found := remote.password(self.address.url)) else {}
+        remote, is_told = self.settings.remote, False
+        self.address.with_password(remote.password(self.address.url))
+        conninfo = secured(self.address, remote.tls)
         for wait in waits():
             left = max(2, min(10, int(end - time.monotonic())))
             connection: Connection | None = None
             try:
-                connection = psycopg.connect(
-                    conninfo, autocommit=True, connect_timeout=left, **password
-                )
+                connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=left)
                 self._process = os.getpid()
                 self._set_up(connection)
                 return connection
@@ -413,6 +410,12 @@ class Session:
                     raise self._judged(error) from error
                 if time.monotonic() + wait > end:
                     raise self._gone(faults.line_of(error), is_doubtful=False) from None
+                if remote.notify is not None and not is_told:
+                    is_told = True
+                    why = faults.line_of(error)
+                    remote.notify(
+                        f"cannot reach {self.address.url}: {why}; trying for {remote.timeout:g} s"
+                    )
             time.sleep(wait)
         raise AssertionError
 
