@@ -58,7 +58,7 @@ class Cluster:
 
     def __init__(self, folder, *, monitor, gateway):
         """Starts it; the gateway listens on return."""
-        self.processes = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         self._folder = folder
         for name in ("mon", "osd", "run", "rgw"):
             (folder / name).mkdir()
