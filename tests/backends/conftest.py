@@ -16,7 +16,7 @@ def command_over(command_in, tmp_path):
     The store is named by AIVCS_STORE; `prefix` is that of its keys.
     """
 
-    def command_over(s3, url=None, prefix=None):
+    def command_over(running, url=None, prefix=None):
         folder, home = tmp_path / "project", tmp_path / "home"
         folder.mkdir(exist_ok=True)
         home.mkdir(exist_ok=True)
@@ -25,7 +25,7 @@ def command_over(command_in, tmp_path):
         command.environment = lambda **changes: plain(**{**command.variables, **changes})
         command.prefix = prefix or f"c/{uuid.uuid4().hex}"
         command.url = f"s3://{BUCKET}/{command.prefix}"
-        command.variables = {**s3.environment(url), "AIVCS_STORE": command.url}
+        command.variables = {**running.environment(url), "AIVCS_STORE": command.url}
         return command
 
     return command_over
