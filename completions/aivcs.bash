@@ -37,7 +37,7 @@ _aivcs_command() {
         operands='text'
         ;;
     'aivcs pull')
-        options='--run --agent --spec --status --tag --since -n --limit --all --from-untrusted --dry-run --json -h --help'
+        options='--run --agent --spec --status --tag --since -n --limit --all --releases-only --from-untrusted --dry-run --json -h --help'
         operands='text'
         ;;
     'aivcs clone')

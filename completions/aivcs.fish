@@ -325,6 +325,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l tag -x -d 'Only runs with this
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -s n -l limit -x -d 'At most N runs, the newest'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l all -d 'Compare all runs, also those that are known to be equal on both sides'
+complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l releases-only -d 'Pull release logs, and no runs'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l from-untrusted -x -d 'Take runs from a stranger\'s bundle, such as a fork\'s: they are marked with this label, and are no evidence for any release'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l dry-run -d 'Only print which logs and blobs would be copied'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l json -d 'Print JSON: one object, or one object per line for a list'

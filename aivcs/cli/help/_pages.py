@@ -876,8 +876,8 @@ another store
 SYNOPSIS
     aivcs pull [--run RUN] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [-n N] [--all] [--from-untrusted LABEL] [--dry-run]
-            [--json] [REMOTE]
+            [--since TIME] [-n N] [--all] [--releases-only]
+            [--from-untrusted LABEL] [--dry-run] [--json] [REMOTE]
 
 DESCRIPTION
     Copy runs, with the blobs they declare, and release logs from another
@@ -916,6 +916,9 @@ OPTIONS
 
     --all
         Compare all runs, also those that are known to be equal on both sides.
+
+    --releases-only
+        Pull release logs, and no runs.
 
     --from-untrusted LABEL
         Take runs from a stranger's bundle, such as a fork's: they are marked

@@ -184,6 +184,7 @@ def pull(
     since: str | None,
     limit: int | None,
     everything: bool,
+    releases_only: bool,
     untrusted: str | None,
     dry_run: bool,
     as_json: bool,
@@ -200,13 +201,15 @@ def pull(
         other = open_untrusted(source, untrusted, repo)
     else:
         other, _ = open_remote(context, source)
+    if releases_only and (not source.name or untrusted is not None):
+        raise UsageError("--releases-only pulls from a remote that has a name")
     chosen = selected(context, other, runs, agents, specs, statuses, tags, since, limit)
     with Bar(context, "pulling", lambda: 1) as bar:
         work = Copy(
             other,
             repo,
             own=repo,
-            selection=chosen,
+            selection=[] if releases_only else chosen,
             believe=not everything,
             remembers=not source.is_bundle,
             dry_run=dry_run,
@@ -216,7 +219,7 @@ def pull(
         # What a stranger says of our runs, nobody asked for.
         changed = chain(work.copy_runs(), () if untrusted else work.copy_annotations())
         code = _print(context, changed, bar, as_json=as_json, dry_run=dry_run)
-        if source.name and chosen is None:
+        if source.name and (chosen is None or releases_only):
 
             def is_home(name: str) -> bool:
                 return release_home(name, layers) == source.name

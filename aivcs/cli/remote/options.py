@@ -91,6 +91,7 @@ TOP_LEVEL = (
             "remote": REMOTE,
             **SELECTION,
             "everything": EVERYTHING,
+            "releases_only": Flag("--releases-only", help="Pull release logs, and no runs."),
             "untrusted": Option(
                 "--from-untrusted",
                 help=(
