@@ -794,7 +794,7 @@ def agents_span(number, second, data, *, parent="span_agent", error=None):
 
 
 def agents_call(number):
-    told = [{"role": "user", "content": PROMPT}]
+    told: list[dict[str, object]] = [{"role": "user", "content": PROMPT}]
     for before in range(number):
         told += [
             {"role": "assistant", "content": SAYS[before], "tool_calls": [{"id": before}]},
