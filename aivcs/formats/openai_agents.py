@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from aivcs.formats.records import Record
     from aivcs.model.timestamp import Timestamp
 
+_NAMELESS = "Agent workflow"
+"""The name of a workflow that has none."""
 _REMEMBERED = 100_000
 _KNOWN = frozenset(
     {
@@ -58,9 +60,11 @@ class OpenAiAgents(Reader):
         """Takes a trace or a span."""
         value = as_dict(record.value)
         kind = value.get("object")
+        name = value.get("workflow_name")
         if kind == "trace" and as_text(value.get("id")):
             self._last = self.open(
-                self.hint.session or str(value["id"]), agent=as_text(value.get("workflow_name"))
+                self.hint.session or str(value["id"]),
+                agent=None if name == _NAMELESS else as_text(name),
             )
             self.emit(self._last, SESSION_STARTED, value)
         elif kind == "trace.span" and as_text(value.get("trace_id")):
@@ -87,8 +91,8 @@ class OpenAiAgents(Reader):
             payload = {"agent": data.get("name"), "status": status}
             more = without_nulls(error=complaint, duration_ms=_milliseconds(begun, ended))
             self.emit(self._last, TURN_FINISHED, payload | more | {"span": value}, ended)
-            if value.get("parent_id") is None:
-                self.conclude(self._last, status, complaint)
+            self.learn(self._last, agent=as_text(data.get("name")))
+            self.conclude(self._last, status, complaint)  # the outermost agent ends last
             return
         else:
             self.emit_raw(self._last, [kind], value, ended, is_known=kind in _KNOWN)
@@ -106,6 +110,7 @@ class OpenAiAgents(Reader):
         call_id = as_text(value.get("id"))
         name = as_text(data.get("name"))
         self.tell_call(self._last, name, call_id, parsed(data.get("input")), begun)
+        self._is_new("tool", data.get("output"))  # as the model is told it
         reason = as_dict(as_dict(value.get("error")).get("data")).get("error")
         if complaint and isinstance(reason, str):
             complaint = f"{complaint}: {reason}"
@@ -117,11 +122,12 @@ class OpenAiAgents(Reader):
 
     def _read_generation(self, data: dict[str, Any], ended: Timestamp | None) -> None:
         for message in map(as_dict, as_list(data.get("input"))):
-            if self._is_new(message):
-                role = as_text(message.get("role")) or as_text(message.get("type")) or "unknown"
+            role = as_text(message.get("role")) or as_text(message.get("type")) or "unknown"
+            if self._is_new(role, message.get("content", message)):
                 self._say(role, message, ended)
         for message in map(as_dict, as_list(data.get("output"))):
-            if self._is_new(message) and message.get("content"):
+            content = message.get("content")
+            if self._is_new("assistant", content) and content:
                 self._say("assistant", message, ended)
         usage = as_dict(data.get("usage"))
         cached = as_dict(usage.get("input_tokens_details")).get("cached_tokens")
@@ -136,9 +142,9 @@ class OpenAiAgents(Reader):
         self.learn(self._last, model=as_text(data.get("model")))
         self.emit(self._last, MODEL_CALLED, payload, ended)
 
-    def _is_new(self, message: dict[str, Any]) -> bool:
+    def _is_new(self, role: str, content: Any) -> bool:
         """Tells whether a message was not told before: each call repeats those before it."""
-        mark = (self._last, hash(repr(message)))
+        mark = (self._last, hash((role, text_of(content) or repr(content))))
         if mark in self._told:
             return False
         self._told[mark] = None

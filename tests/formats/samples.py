@@ -794,7 +794,12 @@ def agents_span(number, second, data, *, parent="span_agent", error=None):
 
 
 def agents_call(number):
-    told = [{"role": "user", "content": PROMPT}]
+    told: list[dict[str, object]] = [{"role": "user", "content": PROMPT}]
+    for before in range(number):
+        told += [
+            {"role": "assistant", "content": SAYS[before], "tool_calls": [{"id": before}]},
+            {"role": "tool", "tool_call_id": before, "content": OUTPUTS[before]},
+        ]
     failed = {"message": "Error running tool", "data": {"error": OUTPUTS[number]}}
     return [
         agents_span(2 * number, 3 * number, {
@@ -812,7 +817,8 @@ OPENAI_AGENTS = lines(
      "metadata": None},
     *agents_call(0), *agents_call(1), *agents_call(2),
     agents_span(90, 20, {"type": "handoff", "from_agent": "a", "to_agent": "b"}),
-    agents_span(91, 0, {"type": "agent", "name": "table-agent", "tools": ["shell"]}, parent=None),
+    agents_span(91, 0, {"type": "agent", "name": "table-agent", "tools": ["shell"]}),
+    agents_span(92, 0, {"type": "custom", "name": "task", "data": {}}, parent=None),
 )  # fmt: skip
 
 ALL = {

@@ -2396,10 +2396,11 @@ SYNOPSIS
 DESCRIPTION
     Make runs of sessions that other programs recorded, and print their ids.
 
-    Claude Code, Codex, Gemini CLI, OpenCode, mini-swe-agent and inspect_ai;
-    OTLP/JSON, ATIF and MLflow. The format is recognised by the content. A run
-    gets the id, the times and the status of its session. A second import of
-    the same source changes nothing; one that has grown extends the run.
+    Claude Code, Codex, Gemini CLI, OpenCode, OpenHands, SWE-agent,
+    mini-swe-agent, the OpenAI Agents SDK and inspect_ai; OTLP/JSON, ATIF,
+    MLflow, traces and logs of runs. The format is recognised by the content. A
+    run gets the id, the times and the status of its session. A second import
+    of the same source changes nothing; one that has grown extends the run.
     Secrets are masked, and their number is printed. A session goes on until
     the source, or --seal, says that it is over.
 
