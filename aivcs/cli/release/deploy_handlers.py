@@ -300,9 +300,11 @@ def _shown(record: ReleaseRecord) -> str:
 
 
 def _url(store: str) -> str:
-    """Returns the URI of a store, for others."""
+    """Returns the URI of a store, for others, without a password."""
     if "://" in store:
-        return store
+        from aivcs.codec.url import shown
+
+        return shown(store)
     from urllib.parse import quote
 
     return f"file://{quote(store)}"
