@@ -10,7 +10,7 @@ from aivcs.cli.parse.commands import ROOT
 
 LEFT_OUT = {
     "shell-session", "shell-init", "release sign", "store grants", "store upgrade", "hook install",
-    "hook uninstall", "hook status", "hook run", "skill",
+    "hook uninstall", "hook status", "hook run", "skill", "mcp", "run session",
 }  # fmt: skip
 """What other tests of this folder call, needs ssh-keygen, differs on purpose, or has no store."""
 
@@ -50,6 +50,7 @@ CALLS = [
     ("run verify",),
     ("run reap",),
     ("run list --agent none",),
+    ("run search --kind step",),
     ("release promote bot SPEC --label v1 --evidence RUN --by me",),
     ("release promote bot AGENT --label v2 --by me",),
     ("release current bot",),
