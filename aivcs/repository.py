@@ -37,9 +37,12 @@ SCHEMES = {
     "bundle": "aivcs.backends.bundle:BundleBackend",
     "file": "aivcs.backends.fs:FileBackend",
     "memory": "aivcs.backends.memory:MemoryBackend",
+    "postgresql": "aivcs.backends.postgres:PostgresBackend",
     "s3": "aivcs.backends.s3:S3Backend",
 }
 """The backend of each URL scheme, as module and class; loaded when used."""
+HYBRID = "aivcs.backends.hybrid"
+"""The module for a store whose blobs are in another one; loaded when used."""
 CONFIG = "config.toml"
 """The document that holds a store's configuration."""
 UNTRUSTED = "untrusted/"
@@ -120,7 +123,8 @@ class Repository:
             UsageError: The scheme is unknown, or the store's configuration is invalid.
         """
         scheme, where = _split(store)
-        return cls(load_backend(scheme).open(where, settings or stored_settings(where)))
+        backend = load_backend(scheme).open(where, settings or stored_settings(where))
+        return cls(_with_blobs(backend) if backend.settings.blobs else backend)
 
     @classmethod
     def discover(
@@ -140,11 +144,11 @@ class Repository:
             from aivcs.config import link, trust
 
             linked = link.follow(found)
-            repo = cls.open(linked.store, settings)
+            repo = cls.open(linked.store, _trusting(linked.store, settings))
             if linked.ids:
                 trust.require_identity(repo.store, linked.ids)
             return repo
-        return cls.open(found, settings)
+        return cls.open(found, _trusting(found, settings))
 
     @property
     def path(self) -> str:
@@ -597,13 +601,19 @@ class Repository:
             raise errors.RunNotFoundError(f"{LAST} (you have started none)")
         if not text:
             raise UsageError("RUN is empty; is a variable unset?")
-        if len(text) < MIN_PREFIX:
+        if len(text) < MIN_PREFIX and not self._has_run(text):
             raise UsageError(f"RUN {text!r} is too short: give at least {MIN_PREFIX} characters")
-        run_id = _run_id(text)
-        found = _only("run", text, self.runs.list_run_ids(run_id))
+        found = _only("run", text, self.runs.list_run_ids(_run_id(text)))
         if found is None:
             raise errors.RunNotFoundError(text)
         return _run_id(found)
+
+    def _has_run(self, text: str) -> bool:
+        """Tells whether a text is the whole id of a run, as of one from elsewhere."""
+        try:
+            return next(self.runs.list_run_ids(_run_id(text)), None) == text
+        except UsageError:
+            return False
 
     def resolve_spec(self, text: str, *, allow_missing: bool = False) -> ContentDigest:
         """Returns the digest of a spec named by digest, NAME@current, NAME@SEQ or NAME@LABEL.
@@ -745,6 +755,24 @@ def _split(store: "str | os.PathLike[str]") -> "tuple[str, str]":
     return scheme, text
 
 
+def _with_blobs(store: "Backend") -> "Backend":
+    """The open store together with the store that its configuration names for its blobs."""
+    settings = store.settings
+
+    def open_store(url: str) -> "Backend":
+        scheme, where = _split(url)
+        opened: Backend = load_backend(scheme).open(where, settings)
+        return opened
+
+    try:
+        hybrid = __import__(HYBRID, fromlist=["compose"])
+        composed: Backend = hybrid.compose(store, settings.blobs, open_store)
+    except BaseException:
+        store.close()
+        raise
+    return composed
+
+
 def load_backend(scheme: str) -> "Any":
     """Returns the backend class of a scheme.
 
@@ -790,6 +818,25 @@ def stored_settings(store: str) -> "Configure":
 
         own = [] if text is None else [parse_config(text, f"{shown(store)}/config.toml")]
         return settings_of([*own, *outside_layers(os.environ, is_remote=is_remote)])
+
+    return configure
+
+
+def _trusting(store: str, settings: "Settings | Configure | None") -> "Configure":
+    """What makes the settings of a discovered store, whose blobs are in a trusted one if at all.
+
+    Raises:
+        NoRepositoryError: Its configuration names a store for the blobs that is not trusted.
+    """
+
+    def configure(text: "bytes | None") -> Settings:
+        made = settings or stored_settings(store)
+        made = made(text) if callable(made) else made
+        if made.blobs:
+            from aivcs.config import trust
+
+            trust.require_trusted(made.blobs, f"{store}/config.toml")
+        return made
 
     return configure
 

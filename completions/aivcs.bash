@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head push pull clone shell-init completion help skill blob spec run release store hook remote bundle config'
+        below='init trust status verify gc head push pull clone shell-init completion help skill mcp blob spec run release store hook remote bundle config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -59,6 +59,9 @@ _aivcs_command() {
         ;;
     'aivcs skill')
         options='--install --force -h --help'
+        ;;
+    'aivcs mcp')
+        options='--write -h --help'
         ;;
     'aivcs blob')
         below='put get has rm pin unpin ls verify'
@@ -125,7 +128,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish import show events list stats diff reap verify annotate export digest'
+        below='start exec log finish import show events list stats diff reap verify search annotate export digest session'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -161,7 +164,7 @@ _aivcs_command() {
         operands=':run'
         ;;
     'aivcs run list')
-        options='--agent --spec --status --tag --since -n --limit --json -h --help'
+        options='--agent --spec --status --tag --since --until --uses --failed-tool -n --limit --json -h --help'
         ;;
     'aivcs run stats')
         options='--agent --spec --since --json -h --help'
@@ -178,6 +181,10 @@ _aivcs_command() {
     'aivcs run verify')
         options='--repair --json -h --help'
         ;;
+    'aivcs run search')
+        options='--regex -i --ignore-case --kind --tool --failed --where --agent --spec --status --tag --since --until --uses --failed-tool -n --limit -l --runs --json -h --help'
+        operands='text'
+        ;;
     'aivcs run annotate')
         options='-m --message --tag --by --sign --signing-key -h --help'
         operands=':run :event text'
@@ -190,6 +197,10 @@ _aivcs_command() {
         ;;
     'aivcs run digest')
         options='--replay -h --help'
+        operands=':run'
+        ;;
+    'aivcs run session')
+        options='--to --json -h --help'
         operands=':run'
         ;;
     'aivcs release')
@@ -213,11 +224,11 @@ _aivcs_command() {
         operands=':release :target'
         ;;
     'aivcs release current')
-        options='--default --at-home --json -h --help'
+        options='--default --at-home --at --json -h --help'
         operands=':release'
         ;;
     'aivcs release history')
-        options='-n --limit --since --label --no-marks --json -h --help'
+        options='-n --limit --since --until --label --no-marks --json -h --help'
         operands=':release'
         ;;
     'aivcs release show')
@@ -229,7 +240,7 @@ _aivcs_command() {
         operands=':release :target :target'
         ;;
     'aivcs release list')
-        options='--json -h --help'
+        options='--uses --json -h --help'
         ;;
     'aivcs release verify')
         options='--to --repair --json -h --help'
@@ -324,15 +335,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers text'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -418,12 +429,28 @@ _aivcs_takes() {
     'aivcs run list --status') takes='running|completed|failed|cancelled' ;;
     'aivcs run list --tag') takes='text' ;;
     'aivcs run list --since') takes='text' ;;
+    'aivcs run list --until') takes='text' ;;
+    'aivcs run list --uses') takes='text' ;;
+    'aivcs run list --failed-tool') takes='text' ;;
     'aivcs run list -n' | 'aivcs run list --limit') takes='text' ;;
     'aivcs run stats --agent') takes=':agent' ;;
     'aivcs run stats --spec') takes=':spec' ;;
     'aivcs run stats --since') takes='text' ;;
     'aivcs run diff --ignore') takes='text' ;;
     'aivcs run reap --older-than') takes='text' ;;
+    'aivcs run search --regex') takes='text' ;;
+    'aivcs run search --kind') takes=':event' ;;
+    'aivcs run search --tool') takes='text' ;;
+    'aivcs run search --where') takes='text' ;;
+    'aivcs run search --agent') takes=':agent' ;;
+    'aivcs run search --spec') takes=':spec' ;;
+    'aivcs run search --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs run search --tag') takes='text' ;;
+    'aivcs run search --since') takes='text' ;;
+    'aivcs run search --until') takes='text' ;;
+    'aivcs run search --uses') takes='text' ;;
+    'aivcs run search --failed-tool') takes='text' ;;
+    'aivcs run search -n' | 'aivcs run search --limit') takes='text' ;;
     'aivcs run annotate -m' | 'aivcs run annotate --message') takes='text' ;;
     'aivcs run annotate --tag') takes='text' ;;
     'aivcs run annotate --by') takes='text' ;;
@@ -431,6 +458,7 @@ _aivcs_takes() {
     'aivcs run export --format') takes='jsonl|otlp|atif|markdown|trace|sqlite' ;;
     'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
     'aivcs run export --to') takes='text' ;;
+    'aivcs run session --to') takes='claude-code|codex|gemini' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes' | 'aivcs release promote --reason') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;
@@ -450,11 +478,14 @@ _aivcs_takes() {
     'aivcs release unblock --to') takes=':target' ;;
     'aivcs release unblock --by') takes='text' ;;
     'aivcs release current --default') takes='text' ;;
+    'aivcs release current --at') takes='text' ;;
     'aivcs release history -n' | 'aivcs release history --limit') takes='text' ;;
     'aivcs release history --since') takes='text' ;;
+    'aivcs release history --until') takes='text' ;;
     'aivcs release history --label') takes=':target' ;;
     'aivcs release show --to') takes=':target' ;;
     'aivcs release diff --ignore') takes='text' ;;
+    'aivcs release list --uses') takes='text' ;;
     'aivcs release verify --to') takes=':target' ;;
     'aivcs release sign --to') takes=':target' ;;
     'aivcs release sign --signing-key') takes='file' ;;

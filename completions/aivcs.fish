@@ -79,6 +79,9 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run list --status' \
         'aivcs run list --tag' \
         'aivcs run list --since' \
+        'aivcs run list --until' \
+        'aivcs run list --uses' \
+        'aivcs run list --failed-tool' \
         'aivcs run list -n' \
         'aivcs run list --limit' \
         'aivcs run stats --agent' \
@@ -86,6 +89,20 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run stats --since' \
         'aivcs run diff --ignore' \
         'aivcs run reap --older-than' \
+        'aivcs run search --regex' \
+        'aivcs run search --kind' \
+        'aivcs run search --tool' \
+        'aivcs run search --where' \
+        'aivcs run search --agent' \
+        'aivcs run search --spec' \
+        'aivcs run search --status' \
+        'aivcs run search --tag' \
+        'aivcs run search --since' \
+        'aivcs run search --until' \
+        'aivcs run search --uses' \
+        'aivcs run search --failed-tool' \
+        'aivcs run search -n' \
+        'aivcs run search --limit' \
         'aivcs run annotate -m' \
         'aivcs run annotate --message' \
         'aivcs run annotate --tag' \
@@ -95,6 +112,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run export -o' \
         'aivcs run export --output' \
         'aivcs run export --to' \
+        'aivcs run session --to' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
         'aivcs release promote --reason' \
@@ -118,12 +136,15 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs release unblock --to' \
         'aivcs release unblock --by' \
         'aivcs release current --default' \
+        'aivcs release current --at' \
         'aivcs release history -n' \
         'aivcs release history --limit' \
         'aivcs release history --since' \
+        'aivcs release history --until' \
         'aivcs release history --label' \
         'aivcs release show --to' \
         'aivcs release diff --ignore' \
+        'aivcs release list --uses' \
         'aivcs release verify --to' \
         'aivcs release sign --to' \
         'aivcs release sign --signing-key' \
@@ -229,6 +250,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell function
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print a shell\'s completion of commands, options, and names in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or the list of all commands'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a skill -d 'Print the skill that tells an agent how to record and read runs with aivcs'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a mcp -d 'Serve the store to an agent by the Model Context Protocol, on standard input and output'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a blob -d 'Store and read contents by their SHA-256: prompts, configs, specs'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a spec -d 'Describe what an agent is made of, and compare versions'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a run -d 'Record what agents did, and read it back'
@@ -328,6 +350,9 @@ complete -c aivcs -n "__aivcs_at 'aivcs skill'" -l install -x -a '(__aivcs_folde
 complete -c aivcs -n "__aivcs_at 'aivcs skill'" -l force -d 'Replace a SKILL.md with another content'
 complete -c aivcs -n "__aivcs_at 'aivcs skill'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs mcp'" -l write -d 'Also offer tools that start, log, end and annotate runs'
+complete -c aivcs -n "__aivcs_at 'aivcs mcp'" -s h -l help -d 'Print help'
+
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each when it is safely on disk'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the content of a blob, after verifying it'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a has -d 'Test whether blobs are stored: exit 0 if all are, 1 if not'
@@ -426,9 +451,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a stats -d 'Show figures of each 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a diff -d 'Compare two runs: how they ended, and which tool calls differ'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner process has died, as failed, and print their ids'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Check all runs and print the damage found (exit 14), or nothing'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a search -d 'Search the events and annotations of runs, newest run first'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a annotate -d 'Add a remark to a run, also to one that has ended, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a export -d 'Print runs in a form that another program reads'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a run'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a session -d 'Put an imported session back where its program resumes it, and print the command'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -k -a '(__aivcs_known agent)' -d 'The agent that runs'
@@ -505,8 +532,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs run events' 0" -k -a '(__aivcs_known run
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only runs of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l status -x -a 'running completed failed cancelled' -d 'Only runs with this status'
-complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l tag -x -d 'Only runs with this tag'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l tag -x -d 'Only runs with this tag, of the run or of an annotation'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l until -x -d 'Only before 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l uses -x -d 'Only specs that use this file: its digest or a prefix of it, or its path in the spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l failed-tool -x -d 'Only runs in which a call of this tool failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -l limit -x -d 'At most N runs'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
@@ -534,6 +564,25 @@ complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l repair -d 'Repair damage
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run verify'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l regex -x -d 'Instead of TEXT: a regular expression, as Python has them'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -s i -l ignore-case -d 'Ignore upper and lower case'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l kind -x -k -a '(__aivcs_known event)' -d 'Only events of this kind'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l tool -x -d 'Only calls and results of this tool'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l failed -d 'Only what failed'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l where -x -d 'Only payloads for which this holds: a JSON pointer, one of = != < <= > >= ~ (holds the text), and a value, as in \'/score < 0.5\''
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only runs of this spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l status -x -a 'running completed failed cancelled' -d 'Only runs with this status'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l tag -x -d 'Only runs with this tag, of the run or of an annotation'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l until -x -d 'Only before 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l uses -x -d 'Only specs that use this file: its digest or a prefix of it, or its path in the spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l failed-tool -x -d 'Only runs in which a call of this tool failed'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -s n -l limit -x -d 'At most N matches'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -s l -l runs -d 'Print only the ids of the runs'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -s h -l help -d 'Print help'
+
 complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -s m -l message -x -d 'A remark in words'
 complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -l tag -x -d 'A tag for the run: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -l by -x -d 'The person or system that does this'
@@ -552,6 +601,11 @@ complete -c aivcs -n "__aivcs_at 'aivcs run export'" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run digest'" -l replay -d 'Print the replay digest of its events'
 complete -c aivcs -n "__aivcs_at 'aivcs run digest'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run digest' 0" -k -a '(__aivcs_known run)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run session'" -l to -x -a 'claude-code codex gemini' -d 'The program'
+complete -c aivcs -n "__aivcs_at 'aivcs run session'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run session'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run session' 0" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec live under a name, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'
@@ -620,12 +674,14 @@ complete -c aivcs -n "__aivcs_at 'aivcs release unblock' 1" -k -a '(__aivcs_know
 
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l default -x -d 'Print this text if the name has no release'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l at-home -d 'Ask the store at which the releases are changed, as release.home says'
+complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l at -x -d 'Print what was live at a time: 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release current' 0" -k -a '(__aivcs_known release)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s n -l limit -x -d 'At most N entries'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l until -x -d 'Only before 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l label -x -k -a '(__aivcs_known target)' -d 'Only entries with this label'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l no-marks -d 'On a terminal, omit blocks and signatures'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one object per line for a list'
@@ -646,6 +702,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release diff' 0" -k -a '(__aivcs_known r
 complete -c aivcs -n "__aivcs_at 'aivcs release diff' 1" -k -a '(__aivcs_known target)'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff' 2" -k -a '(__aivcs_known target)'
 
+complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l uses -x -d 'Only specs that use this file: its digest or a prefix of it, or its path in the spec'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release list'" -s h -l help -d 'Print help'
 
@@ -773,15 +830,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Also print where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one object per line for a list'

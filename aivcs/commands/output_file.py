@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def write_file(path: str, pieces: "Iterable[str | bytes]") -> None:
+def write_file(path: str, pieces: "Iterable[str | bytes]", *, is_private: bool = False) -> None:
     """Writes pieces to a file, which is replaced when all of them are written and durable.
 
     A pipe or a device cannot be replaced: it is written to as the pieces come.
@@ -18,6 +18,7 @@ def write_file(path: str, pieces: "Iterable[str | bytes]") -> None:
     Args:
         path: The file.
         pieces: Its content, texts as UTF-8; what they raise passes through.
+        is_private: Whether a new file is for its owner alone.
 
     Raises:
         UsageError: The path is a folder.
@@ -37,7 +38,8 @@ def write_file(path: str, pieces: "Iterable[str | bytes]") -> None:
     target = os.path.realpath(path)
     temporary = f"{target}.{os.urandom(4).hex()}.aivcs-tmp"
     try:
-        _copy(path, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, pieces, mode=mode)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        _copy(path, temporary, flags, pieces, mode=mode, is_private=is_private)
         try:
             os.rename(temporary, target)
         except OSError as error:
@@ -55,12 +57,13 @@ def _copy(
     pieces: "Iterable[str | bytes]",
     *,
     mode: "int | None" = None,
+    is_private: bool = False,
 ) -> None:
-    from aivcs.util.write_behind import write_all
+    from aivcs.util.writing import write_all
 
     source = iter(pieces)
     try:
-        fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+        fd = os.open(path, flags | os.O_CLOEXEC, 0o600 if is_private else 0o666)
     except OSError as error:
         raise BackendError(f"cannot write {named!a}: {error.strerror}") from error
     try:

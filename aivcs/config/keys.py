@@ -51,6 +51,7 @@ class Key:
 KEYS: dict[str, Key] = {
     "core.durability": Key(str, "full", f"what survives a power cut: {', '.join(DURABILITIES)}"),
     "core.lock_timeout": Key(float, 30.0, "seconds to wait for another process's lock"),
+    "blobs": Key(str, "", "the URL of another store that has the blobs of this one"),
     "limits.event_bytes": Key(int, 1 << 20, "bytes of one event's payload, at most"),
     "exec.redact": Key(
         list, [], "names of variables (* is any text) whose values run exec masks, besides its own"
@@ -142,13 +143,24 @@ def parse_config(
             if warn is not None:
                 warn(f"{where} sets {_shown(dotted)}, which means nothing; {_nearest(dotted)}")
             continue
-        if key.user_only and whose == STORE:
-            raise UsageError(
-                f"{where} sets {dotted}, which only your own configuration may: "
-                f"aivcs config set --user {dotted} …"
-            )
+        _require_place(dotted, key, whose, where)
         values[dotted] = check_value(dotted, value, where)
     return values
+
+
+def _require_place(dotted: str, key: Key, whose: str, where: str) -> None:
+    """Requires that a key may stand in a file.
+
+    Raises:
+        UsageError: It must not.
+    """
+    if key.user_only and whose == STORE:
+        raise UsageError(
+            f"{where} sets {dotted}, which only your own configuration may: "
+            f"aivcs config set --user {dotted} …"
+        )
+    if dotted == "blobs" and whose != STORE:
+        raise UsageError(f"{where} sets blobs, which only a store's own configuration may")
 
 
 def file_layers(
@@ -404,6 +416,7 @@ def settings_of(layers: "list[Config]") -> Settings:
         durability=merged.get("core.durability", "full"),
         lock_timeout=merged.get("core.lock_timeout", 30.0),
         max_event=merged.get("limits.event_bytes", 1 << 20),
+        blobs=merged.get("blobs", ""),
         remote=remote,
         require_store=tuple(
             pair for layer in layers for pair in layer.get(REQUIRE_STORE, {}).items()

@@ -16,7 +16,6 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from aivcs.codec.url import shown
 from aivcs.config.trust import refuse_password
 from aivcs.errors import UsageError
 
@@ -32,7 +31,7 @@ HERE = "here"
 ORIGIN = "origin"
 """The remote that is meant where none is named."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_RESERVED = frozenset({HERE, "timeout"})
+_RESERVED = frozenset({HERE, "timeout", "tls", "password_command"})
 """Names that would be taken for something else."""
 
 
@@ -62,11 +61,6 @@ def check_url(url: str) -> str:
         raise UsageError("the URL of the remote is empty; is a variable unset?")
     refuse_password(url, "the configuration")
     return url
-
-
-def mask_url(url: str) -> str:
-    """Returns a URL for messages, without a password."""
-    return shown(url)
 
 
 def remotes(layers: Layers) -> dict[str, str]:

@@ -134,8 +134,8 @@ def is_same_masked(one: Any, other: Any) -> bool:
             (name == its or _agree(name, its)) and is_same_masked(value, its_value)
             for (name, value), (its, its_value) in pairs
         )
-    if isinstance(one, list):
-        if not isinstance(other, list) or len(one) != len(other):
+    if isinstance(one, (list, tuple)):
+        if not isinstance(other, (list, tuple)) or len(one) != len(other):
             return False
         return all(map(is_same_masked, one, other))
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
@@ -200,7 +200,7 @@ class Masker:
         """
         if isinstance(value, str):
             return self.mask_text(value)
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             items = [self.mask(item) for item in value]
             changed = any(new is not old for new, old in zip(items, value, strict=True))
             return items if changed else value

@@ -89,6 +89,8 @@ class Session(NamedTuple):
         agent_id: Its id within that session.
         started_at: When it began.
         title: A short text that says what it was about.
+        spec: The digest of the spec that ran, where the source says it.
+        tags: Further tags of the run.
     """
 
     id: str
@@ -104,6 +106,8 @@ class Session(NamedTuple):
     agent_id: str | None = None
     started_at: Timestamp | None = None
     title: str | None = None
+    spec: str | None = None
+    tags: dict[str, Any] | None = None
 
 
 class SessionEvent(NamedTuple):
@@ -388,6 +392,10 @@ class Reader:
             payload, types = value._asdict(), ["unreadable"]
         else:
             payload = value if isinstance(value, dict) else {"value": value}
+            payload = {
+                name: member._asdict() if isinstance(member, Unreadable) else member
+                for name, member in payload.items()
+            }
         self.emit(session, kind_of(self.format, *types), payload, at, is_known=is_known)
 
     def tell_call(
@@ -460,11 +468,13 @@ class Reader:
             status: As in `Outcome`.
             reason: Why.
             is_over: As in `Outcome`.
-            more: `duration_ms`, and figures that the source gives for all of the session.
+            more: `duration_ms`, `ended_at`, and figures that the source gives for the whole
+                session.
         """
         state = self._states[session]
         state.status, state.reason, state.is_over = status, reason, is_over
         duration = more.pop("duration_ms", None)
+        state.last = more.pop("ended_at", None) or state.last
         state.duration_ms = duration if duration is not None else state.duration_ms
         self.tell_figures(session, **more)
 

@@ -35,6 +35,11 @@ _BUILT_IN = (
     ("aivcs.formats.mini_swe_agent", "MINI_SWE_AGENT"),
     ("aivcs.formats.inspect_ai", "INSPECT_AI"),
     ("aivcs.formats.mlflow", "MLFLOW"),
+    ("aivcs.formats.run_log", "RUN_LOG"),
+    ("aivcs.formats.trace", "TRACE"),
+    ("aivcs.formats.swe_agent", "SWE_AGENT"),
+    ("aivcs.formats.openhands", "OPENHANDS"),
+    ("aivcs.formats.openai_agents", "OPENAI_AGENTS"),
 )
 """Module and name of each format; where several would do, the first one counts."""
 

@@ -45,6 +45,34 @@ class BulkEvents:
             yield RunEvent(event["kind"], event["payload"], timestamp=event["timestamp"])
 
 
+class EncodedEvent(RunEvent):
+    """An event whose payload was encoded, and checked, before; a ledger uses its text as it is.
+
+    Attributes:
+        encoded: The payload as `aivcs.codec.json.encode` returns it.
+    """
+
+    __slots__ = ("encoded",)
+    encoded: str
+
+    def __init__(
+        self, kind: str, payload: Any, encoded: str, *, seq: int, timestamp: Timestamp | None
+    ) -> None:
+        """Takes the text as it is; the kind is checked."""
+        check_text("kind", kind)
+        values = (seq, kind, payload, timestamp, encoded)
+        for name, value in zip((*RunEvent.__slots__, "encoded"), values, strict=True):
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        """Compares the fields of an event; the text follows from them."""
+        if not isinstance(other, RunEvent):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in RunEvent.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]  # payloads may be lists
+
+
 def parse_events(
     lines: Sequence[bytes], limit: int, now: Timestamp | None = None
 ) -> BulkEvents | None:

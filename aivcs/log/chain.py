@@ -62,6 +62,15 @@ def link_all(bodies: "Iterable[bytes]", size: int, previous: str) -> "tuple[list
     return lines, digest.decode()
 
 
+def link_each(bodies: "Iterable[bytes]", previous: str) -> "Iterator[bytes]":
+    """Links many lines as `link_all` does; yields each when it is asked for."""
+    digest = previous.encode()
+    sha256 = algorithm(1 << 20)
+    for body in bodies:
+        digest = sha256(digest + body).hexdigest().encode()
+        yield b'%b,"hash":"%b"}\n' % (body, digest)
+
+
 def hash_of(line: bytes) -> "str | None":
     """Returns the hash at the end of a line, or None if the line does not end in one."""
     if not line.endswith(_CLOSE) or line[-LINK_BYTES : -LINK_BYTES + len(_KEY)] != _KEY:

@@ -147,7 +147,7 @@ class RunAppender:
             ConflictError: Another event has this seq, or no number is left.
             SerializationError: The payload is not a JSON value, or too large.
         """
-        payload = encode(event.payload)
+        payload = getattr(event, "encoded", None) or encode(event.payload)
         if len(payload) > self.max_event // 4 and len(payload.encode()) > self.max_event:
             raise too_large(len(payload.encode()), self.max_event)
         state = self.state
@@ -191,22 +191,34 @@ class RunAppender:
             for event in events:
                 self.append(event)
             return
+        encoded = self._numbered(bodies)
+        lines, self.head = chain.link_all(encoded, sum(map(len, bodies)), self.head)
+        self.lines += lines
+
+    def stream(self, events: "BulkEvents") -> "Iterator[bytes]":
+        """Returns the lines of events, each linked when it is asked for; nothing can follow them.
+
+        Raises:
+            ConflictError: No number is left.
+        """
+        return chain.link_each(self._numbered(events.bodies), self.head)
+
+    def _numbered(self, bodies: "list[bytes]") -> "Iterable[bytes]":
+        """The lines of events without a seq, before their links; counts them."""
         state = self.state
         if state.highest + len(bodies) > MAX_SEQ:
             raise self._used_up()
         first = state.highest + 1
         ahead = state.highest - state.count
-        encoded = (
+        self.seqs += range(first, first + len(bodies))
+        state.highest += len(bodies)
+        state.count += len(bodies)
+        return (
             b'{"type":"event","seq":%d,%b,"high":[%d,%d]' % (seq, body, seq, seq - ahead)
             if ahead
             else b'{"type":"event","seq":%d,%b' % (seq, body)
             for seq, body in enumerate(bodies, first)
         )
-        lines, self.head = chain.link_all(encoded, sum(map(len, bodies)), self.head)
-        self.lines += lines
-        self.seqs += range(first, first + len(bodies))
-        state.highest += len(bodies)
-        state.count += len(bodies)
 
     def _used_up(self) -> ConflictError:
         return ConflictError(f"run {self._run_id} has used the last sequence number, 2^53-1")
@@ -231,6 +243,35 @@ def collect(events: "BulkEvents | Iterable[RunEvent]") -> "BulkEvents | list[Run
     if hasattr(events, "bodies"):
         return events  # type: ignore[return-value]
     return list(events)
+
+
+def texts_of(events: "BulkEvents | list[RunEvent]", max_event: int) -> "list[bytes] | None":
+    """Returns the part of each event's line between seq and hash, as `BulkEvents.bodies`.
+
+    Args:
+        events: The events, as `collect` returns them.
+        max_event: Bytes of one payload, at most.
+
+    Returns:
+        The texts; None if an event has a seq.
+
+    Raises:
+        SerializationError: A payload is not a JSON value, or too large.
+    """
+    bodies: list[bytes] | None = getattr(events, "bodies", None)
+    if bodies is not None:
+        return bodies
+    texts = []
+    for event in events:
+        if event.seq is not None:
+            return None
+        payload = encode(event.payload)
+        if len(payload) > max_event // 4 and len(payload.encode()) > max_event:
+            raise too_large(len(payload.encode()), max_event)
+        timestamp = event.timestamp or Timestamp.now()
+        text = f'"kind":{encode_trusted(event.kind)},"payload":{payload},"timestamp":"{timestamp}"'
+        texts.append(text.encode())
+    return texts
 
 
 def too_large(size: int, limit: int, *, is_whole: bool = True) -> SerializationError:

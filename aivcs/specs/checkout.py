@@ -19,7 +19,7 @@ from aivcs.specs.folder import digest_files, digest_part, find_part, open_regula
 from aivcs.specs.manifest import TREE, File, check_files
 from aivcs.specs.spec import Part, parts_of, read
 from aivcs.specs.work_tree import modes_in_index
-from aivcs.util.write_behind import write_all
+from aivcs.util.writing import write_blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
 
-_CHUNK = 1 << 20
-"""Bytes copied at once."""
 _BEFORE = ".before"
 """The suffix of a former file or folder that was moved out of the way."""
 
@@ -293,11 +291,10 @@ def _write_piece(repo: Repository, piece: _Piece, path: str) -> None:
 
 
 def _write_file(repo: Repository, digest: ContentDigest, path: bytes, mode: int | None) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         with repo.blobs.open(digest) as stream:
-            while data := stream.read(_CHUNK):
-                write_all(fd, data)
+            write_blob(stream, fd)
         if mode is not None:
             os.fchmod(fd, mode)
     finally:

@@ -155,6 +155,9 @@ class LogDriver(Protocol):
     def append_texts(self, name: str, texts: list[bytes]) -> int | None:
         """Appends events without a seq in one round trip, if the backend offers that.
 
+        A driver that does has an attribute `offers_texts` that is true, so that nobody makes texts
+        for others.
+
         Args:
             name: The log of a run.
             texts: The part of each line between seq and hash, as `BulkEvents.bodies`.
@@ -248,7 +251,11 @@ class ObjectDriver(Protocol):
         ...
 
     def open(self, digest: ContentDigest) -> BinaryIO:
-        """Returns a stream of the bytes; its last `read` raises if they are damaged."""
+        """Returns a stream of the bytes; its last `read` raises if they are damaged.
+
+        The stream may have a method `write_to(fd)`, faster than reading it: it writes all bytes to
+        an empty file that is open for reading and writing, and raises if they are damaged.
+        """
         ...
 
     def contains(self, digest: ContentDigest) -> bool:

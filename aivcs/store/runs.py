@@ -89,13 +89,21 @@ class LogRunLedger:
     def append_events(self, run_id: str, events: "Iterable[RunEvent]") -> list[int]:
         """As `RunLedger.append_events`; one update of the log."""
         batch = rules.collect(events)
+        offers_texts = getattr(self._logs, "offers_texts", False)
+        if offers_texts:
+            texts = rules.texts_of(batch, self._max_event)
+            first = self._logs.append_texts(_name(run_id), texts) if texts else None
+            if first is not None:
+                return list(range(first, first + len(texts or ())))
         seqs: list[int] = []
 
         def append(view: "LogView | None") -> "Iterable[bytes]":
             nonlocal seqs
             appender = self._appender(run_id, view)
-            appender.append_all(batch)
             seqs = appender.seqs
+            if offers_texts and hasattr(batch, "bodies"):
+                return appender.stream(batch)  # type: ignore[arg-type]  # linked while it is sent
+            appender.append_all(batch)
             return appender.lines
 
         self._update(run_id, append, durable=False)

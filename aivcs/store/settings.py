@@ -19,11 +19,12 @@ class Settings:
         durability: One of `DURABILITIES`.
         lock_timeout: Seconds to wait for another process's lock.
         max_event: Bytes of one event's payload, at most.
+        blobs: The URL of another store that has the blobs, or empty.
         require_store: Pattern of release names, and the id of the only store that may have them;
             from the system's files.
     """
 
-    __slots__ = ("_remote", "durability", "lock_timeout", "max_event", "require_store")
+    __slots__ = ("_remote", "blobs", "durability", "lock_timeout", "max_event", "require_store")
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Settings:
         durability: str = "full",
         lock_timeout: float = 30.0,
         max_event: int = MAX_EVENT,
+        blobs: str = "",
         remote: "RemoteSettings | None" = None,
         require_store: "tuple[tuple[str, str], ...]" = (),
     ) -> None:
@@ -48,6 +50,7 @@ class Settings:
         self.durability = durability
         self.lock_timeout = lock_timeout
         self.max_event = max_event
+        self.blobs = blobs
         self.require_store = require_store
         self._remote = remote
 

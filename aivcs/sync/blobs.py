@@ -104,6 +104,8 @@ class BlobCopier:
             if failed is None:
                 raise
             wanted, cause = failed
+            if cause.is_store_away:
+                raise
             if isinstance(cause, NotFoundError):
                 self.absent.add(wanted)
             else:

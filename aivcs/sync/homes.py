@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.config.remotes import mask_url
+from aivcs.codec.url import shown
 from aivcs.repository import REPLICAS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def name_store(repo: Repository) -> str:
     """Returns a store's name for messages in other stores: its URL and the start of its id."""
     found = repo.store.documents.read("id")  # a bundle has none
     known = "" if found is None else f" (store {found[0][:8].decode(errors='replace')})"
-    return f"{mask_url(repo.path)}{known}"
+    return f"{shown(repo.path)}{known}"
 
 
 def mark_copy(source: Repository, target: Repository, run_id: str) -> None:

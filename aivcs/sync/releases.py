@@ -63,6 +63,8 @@ def pull_releases(
         except adopting.DivergedError as error:
             outcome = Copied(shown, DIVERGED, Head(0, ""), error=error)
         except StorageError as error:
+            if error.is_store_away:
+                raise
             outcome = Copied(shown, FAILED, Head(0, ""), error=error)
         if outcome.action not in {SAME, BEHIND}:
             yield outcome._replace(run_id=shown)

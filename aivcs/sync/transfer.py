@@ -248,6 +248,8 @@ class RunCopier:
             # A crash left the name without a first line; or it was removed since.
             return Copied(run.run_id, SAME, Head(0, ""))
         except StorageError as error:
+            if error.is_store_away:
+                raise
             return Copied(run.run_id, FAILED, Head(0, ""), error=error)
 
     def _work(self, log: _Log, action: str, start: int) -> _Work:

@@ -12,6 +12,7 @@ from benchmarks.subjects import (
     loops,
     memory,
     peers,
+    postgres,
     startup,
     streams,
     verify,
@@ -33,4 +34,5 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "verify": verify.measure,
     "memory": memory.measure,
     "peers": peers.measure,
+    "postgres": postgres.measure,
 }

@@ -6,6 +6,7 @@ for each attempt while it was away.
 """
 
 import os
+from threading import Lock
 
 from backends.sqlite_driver import Database, SqliteBackend
 
@@ -31,6 +32,7 @@ class AwayDatabase(Database):
         super().__init__(path, timeout)
         self._url = url
         self._remote = remote
+        self._counting = Lock()
 
     def run(self, statement, *values):
         def attempt():
@@ -43,17 +45,24 @@ class AwayDatabase(Database):
     def _require_there(self, statement):
         if statement in {"ROLLBACK", "COMMIT"}:
             return
-        if os.path.exists(f"{self.path}.after"):
-            left = int(open(f"{self.path}.after").read())
-            if left <= 0:
-                os.close(os.open(f"{self.path}.away", os.O_CREAT))
-            else:
-                with open(f"{self.path}.after", "w") as file:
-                    file.write(str(left - 1))
+        with self._counting:
+            self._count()
         if os.path.exists(f"{self.path}.away"):
             with open(f"{self.path}.log", "a") as file:
                 file.write(f"{statement[:20]}\n")
             raise errors.UnreachableError(shown(self._url), "connection refused")
+
+    def _count(self):
+        after = f"{self.path}.after"
+        if not os.path.exists(after):
+            return
+        with open(after, "r+") as file:
+            left = int(file.read())
+            file.seek(0)
+            file.truncate()
+            file.write(str(left - 1))
+        if left <= 0:
+            os.close(os.open(f"{self.path}.away", os.O_CREAT))
 
 
 class AwayBackend(SqliteBackend):

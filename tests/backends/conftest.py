@@ -1,9 +1,12 @@
-"""Fixtures for stores on servers: the command over S3."""
+"""Fixtures for stores on servers: the command over S3, and a PostgreSQL server."""
 
 import uuid
 
 import pytest
+from servers import postgres
 from servers.s3 import BUCKET
+
+server, own_server, database = postgres.server, postgres.own_server, postgres.database
 
 
 @pytest.fixture
@@ -13,7 +16,7 @@ def command_over(command_in, tmp_path):
     The store is named by AIVCS_STORE; `prefix` is that of its keys.
     """
 
-    def command_over(server, url=None, prefix=None):
+    def command_over(running, url=None, prefix=None):
         folder, home = tmp_path / "project", tmp_path / "home"
         folder.mkdir(exist_ok=True)
         home.mkdir(exist_ok=True)
@@ -22,7 +25,7 @@ def command_over(command_in, tmp_path):
         command.environment = lambda **changes: plain(**{**command.variables, **changes})
         command.prefix = prefix or f"c/{uuid.uuid4().hex}"
         command.url = f"s3://{BUCKET}/{command.prefix}"
-        command.variables = {**server.environment(url), "AIVCS_STORE": command.url}
+        command.variables = {**running.environment(url), "AIVCS_STORE": command.url}
         return command
 
     return command_over

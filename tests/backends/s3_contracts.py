@@ -9,6 +9,7 @@ import obstore
 import pytest
 from servers.s3 import BUCKET
 
+from aivcs.backends.s3 import chunks
 from aivcs.backends.s3.index import row_key
 from aivcs.errors import IntegrityError
 from aivcs.repository import Repository
@@ -72,7 +73,7 @@ class Place:
 
     def rewrite(self, log, edit):
         """Edits the lines of a log, which becomes one chunk, and forgets what is remembered."""
-        folder = f"open/{log}!"
+        folder = chunks.folder(log)
         keys = sorted(self.keys(folder))
         text = b"".join(map(self.get, keys))
         lines = edit(text[:-1].split(b"\n"))

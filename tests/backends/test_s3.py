@@ -1,4 +1,7 @@
-"""A store on S3 passes every contract: over moto, a fake that starts quickly."""
+"""A store on S3 passes every contract: over moto, a fake that starts quickly.
+
+The contract of a backend is in the default run; the three of what a store keeps take minutes.
+"""
 
 import pytest
 from backends.s3_contracts import BackendOverS3, BlobsOverS3, ReleasesOverS3, RunsOverS3, s3
@@ -20,13 +23,16 @@ class TestBackend(BackendOverS3):
     pass
 
 
+@pytest.mark.slow
 class TestBlobs(BlobsOverS3):
     pass
 
 
+@pytest.mark.slow
 class TestRuns(RunsOverS3):
     pass
 
 
+@pytest.mark.slow
 class TestReleases(ReleasesOverS3):
     pass

@@ -205,7 +205,7 @@ def test_grants_are_a_policy_of_iam(aivcs):
             assert statement["Effect"] == "Allow"
             assert f"arn:aws:s3:::{BUCKET}" in str(statement["Resource"])
     text = aivcs.ok("store", "grants", "--role", "promoter", "--name", "team/*").text
-    assert f"arn:aws:s3:::{BUCKET}/{aivcs.prefix}/open/release/team/*!/*" in text
+    assert f"arn:aws:s3:::{BUCKET}/{aivcs.prefix}/open/release/team=*!/*" in text
     assert aivcs.ok("store", "check").text == ""
     aivcs.ok("store", "upgrade")
 

@@ -26,9 +26,9 @@ COMMAND = [sys.executable, "-m", "aivcs"]
 """Not a script that starts an interpreter: its system calls would be counted too."""
 # fmt: off
 CHANGING = [
-    "write", "pwrite64", "fsync", "fdatasync", "syncfs", "rename", "renameat", "renameat2", "link",
-    "linkat", "unlink", "unlinkat", "mkdir", "mkdirat", "ftruncate", "flock", "utimensat", "chmod",
-    "fchmod", "fchmodat",
+    "write", "pwrite64", "copy_file_range", "fsync", "fdatasync", "syncfs", "rename", "renameat",
+    "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir", "mkdirat", "ftruncate", "flock",
+    "utimensat", "chmod", "fchmod", "fchmodat",
 ]
 # fmt: on
 """Calls that change a store, or that are waited for. strace is told that some may not exist."""

@@ -207,9 +207,10 @@ def test_many_blobs_have_no_name_before_their_content_is_durable(disk, on_disk, 
     aivcs = on_disk
     aivcs.ok("init")
     contents = [b"one", b"two" * 3000, bytes(range(256)) * 8000]
-    for number, content in enumerate(contents):
-        (aivcs.home / f"file-{number}").write_bytes(content)
-    paths = [str(aivcs.home / f"file-{number}") for number in range(len(contents))]
+    # On the same disk, so that the kernel copies the long one, and shares it where it can.
+    paths = [str(aivcs.folder / f"file-{number}") for number in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        Path(path).write_bytes(content)
     run("sync", "-f", aivcs.folder)
     trial = type(aivcs)(aivcs.folder.parent / "trial", aivcs.home)
     trial.folder.mkdir()

@@ -70,6 +70,19 @@ def test_a_write_that_fails_stores_nothing(name, error, victim, tmp_path):
     is_no_space_left_refused(error, victim, tmp_path, name)
 
 
+@pytest.mark.parametrize("error", ["ENOSYS", "EXDEV", "EIO"])
+def test_what_the_kernel_does_not_copy_is_read_and_written(error, victim, tmp_path, files):
+    digest = files.sha256((victim.aivcs.folder / "large").read_bytes())
+
+    def check(here, call, made, done):
+        assert (done.returncode, done.stdout.decode().strip()) == (0, digest), (call, done)
+        assert judge(here.aivcs.store).blobs == here.before.blobs | {digest}
+        here.require_no_temporaries()
+
+    names = ["copy_file_range"]
+    assert fail_each(victim, tmp_path, ["blob", "put", "large"], names, error, check)
+
+
 @pytest.mark.parametrize("name", SOME_WRITERS)
 def test_a_failed_sync_is_reported_as_unknown_and_never_tried_again(name, victim, tmp_path):
     def check(here, call, made, done):

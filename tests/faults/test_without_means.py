@@ -84,7 +84,7 @@ def test_without_threads_long_contents_are_stored_and_all_is_verified(repo):
 NOTHING_LEFT = """
 import os, resource, sys
 from aivcs.repository import Repository
-import queue, aivcs.util.write_behind  # and not what the writing thread asks of Linux
+import queue, aivcs.backends.fs.objects.copying  # and not what the writing thread asks of Linux
 
 class Hungry:
     pieces = 0

@@ -3,6 +3,7 @@
 An agent looks at a folder, reads a file that is not there, and makes a table.
 """
 
+import hashlib
 import json
 
 STORY = ["ls", "cat missing.txt", "printf 'a,b' > table.csv"]
@@ -670,6 +671,156 @@ MLFLOW = json.dumps({
     ]},
 }, indent=2).encode()  # fmt: skip
 
+# Upstream's trace, and the log of a run: of the same four events.
+
+RUN_ID = "5e55105e-0000-4000-8000-0000000000aa"
+SPEC = "ab" * 32
+GOLDEN = [
+    ("graph_started", {"graph_name": "golden_graph", "entry_point": "start"}),
+    ("node_entered", {"node_id": "node_0", "iteration": 1}),
+    ("node_exited", {"node_id": "node_0", "next_node": None, "duration_ms": 42}),
+    ("graph_completed", {"iterations": 1, "duration_ms": 100}),
+]
+GOLDEN_DIGEST = "f5557fd15de85c61ff7507c0b97c671f8ba7471324794df16ceb54b906b0c3f8"
+"""The digest of these events, all at 2024-06-01T12:00:00Z, by upstream's own test."""
+TRACE_ARTIFACT = {
+    "run_id": RUN_ID, "spec_digest": SPEC, "agent_name": "graph-bot", "status": "Completed",
+    "created_at": "2024-06-01T11:59:59Z", "completed_at": "2024-06-01T12:00:01.250Z",
+    "events": [
+        {"seq": seq, "kind": kind, "payload": payload, "timestamp": "2024-06-01T12:00:00Z"}
+        for seq, (kind, payload) in enumerate(GOLDEN, 1)
+    ],
+    "replay_digest": GOLDEN_DIGEST, "event_count": 4,
+}  # fmt: skip
+TRACE_FILE = json.dumps(TRACE_ARTIFACT).encode() + b"\n"
+
+
+def chained(*entries):
+    """The bytes of a log with these entries, chained as the file format says."""
+    before, out = "", []
+    for entry in entries:
+        body = json.dumps(entry, separators=(",", ":"), ensure_ascii=False)[:-1]
+        before = hashlib.sha256((before + body).encode()).hexdigest()
+        out.append(f'{body},"hash":"{before}"}}\n'.encode())
+    return b"".join(out)
+
+
+RUN_LOG = chained(
+    {"type": "run", "format": 1, "run_id": RUN_ID, "spec_digest": SPEC,
+     "metadata": {"git_sha": "c0ffee", "agent_name": "graph-bot", "tags": {"task": "golden"}},
+     "created_at": "2024-06-01T11:59:59.000000Z"},
+    *({"type": "event", "seq": seq, "kind": kind, "payload": payload,
+       "timestamp": "2024-06-01T12:00:00.000000Z"}
+      for seq, (kind, payload) in enumerate(GOLDEN, 1)),
+    {"type": "end", "status": "FAILED",
+     "summary": {"total_events": 4, "final_state_digest": None, "duration_ms": 77,
+                 "success": False},
+     "completed_at": "2024-06-01T12:00:01.250000Z"},
+)  # fmt: skip
+
+# SWE-agent
+
+SWE_STEPS = [
+    {"action": command, "observation": output, "response": said, "thought": said,
+     "execution_time": 0.25, "state": {"working_dir": "/srv/tables"}}
+    for command, output, said in zip(STORY, OUTPUTS, SAYS, strict=True)
+]  # fmt: skip
+SWE_MESSAGES = [
+    {"role": "system", "content": "You are an agent.", "agent": "main",
+     "message_type": "system_prompt"},
+    {"role": "user", "content": PROMPT, "agent": "main", "message_type": "observation"},
+    {"role": "assistant", "content": SAYS[0], "agent": "main", "message_type": "action",
+     "tool_calls": [{"id": "call_0", "type": "function",
+                     "function": {"name": "bash", "arguments": json.dumps({"command": "ls"})}}]},
+    {"role": "tool", "content": OUTPUTS[0], "agent": "main", "message_type": "observation",
+     "tool_call_ids": ["call_0"]},
+]  # fmt: skip
+SWE_INFO = {"exit_status": "submitted", "submission": "diff",
+            "model_stats": {"instance_cost": 0.5, "tokens_sent": 4200, "tokens_received": 160,
+                            "api_calls": 4}}  # fmt: skip
+SWE = json.dumps({"environment": "main", "trajectory": SWE_STEPS, "history": SWE_MESSAGES,
+                  "info": SWE_INFO, "replay_config": {}}, indent=1).encode()  # fmt: skip
+SWE_HISTORY = json.dumps({"history": SWE_MESSAGES}).encode()
+
+# OpenHands
+
+
+def hands(number, kind, source, **members):
+    return {"id": f"e{number}", "timestamp": f"2026-11-01T10:00:{number:02}.250000",
+            "source": source, "kind": kind, **members}  # fmt: skip
+
+
+def hands_call(number):
+    text = [{"type": "text", "text": OUTPUTS[number]}]
+    return [
+        hands(3 * number + 2, "ActionEvent", "agent", tool_name="terminal",
+              tool_call_id=f"call_{number}", thought=[{"type": "text", "text": SAYS[number]}],
+              action={"command": STORY[number], "kind": "TerminalAction"}),
+        hands(3 * number + 3, "ObservationEvent", "environment", tool_name="terminal",
+              tool_call_id=f"call_{number}",
+              observation={"content": text, "is_error": False, "exit_code": CODES[number],
+                           "kind": "TerminalObservation"}),
+    ]  # fmt: skip
+
+
+OPENHANDS = lines(
+    hands(1, "MessageEvent", "user",
+          llm_message={"role": "user", "content": [{"type": "text", "text": PROMPT}]}),
+    *hands_call(0), *hands_call(1), *hands_call(2),
+    hands(12, "ConversationStateUpdateEvent", "environment", key="status", value="finished"),
+    hands(13, "BrandNewEvent", "agent", novelty=1),
+)  # fmt: skip
+OPENHANDS_OLD = json.dumps(
+    [{"id": 0, "timestamp": "2025-01-27T22:44:56.900854", "source": "user", "message": PROMPT,
+      "action": "message", "args": {"content": PROMPT}}]
+    + [one for number in range(3) for one in (
+        {"id": 2 * number + 1, "timestamp": "2025-01-27T22:45:13.764487", "source": "agent",
+         "message": "", "action": "run",
+         "args": {"command": STORY[number], "thought": SAYS[number]}},
+        {"id": 2 * number + 2, "timestamp": "2025-01-27T22:45:14.764487", "source": "agent",
+         "message": "ran", "cause": 2 * number + 1, "observation": "run",
+         "content": OUTPUTS[number], "extras": {"metadata": {"exit_code": CODES[number]}}},
+    )],
+).encode()  # fmt: skip
+
+# OpenAI Agents SDK
+
+
+def agents_span(number, second, data, *, parent="span_agent", error=None):
+    return {"object": "trace.span", "id": f"span_{number}", "trace_id": "trace_5e55",
+            "parent_id": parent, "started_at": f"2026-11-01T10:00:{second:02}.250000+00:00",
+            "ended_at": f"2026-11-01T10:00:{second + 1:02}.250000+00:00", "span_data": data,
+            "error": error}  # fmt: skip
+
+
+def agents_call(number):
+    told: list[dict[str, object]] = [{"role": "user", "content": PROMPT}]
+    for before in range(number):
+        told += [
+            {"role": "assistant", "content": SAYS[before], "tool_calls": [{"id": before}]},
+            {"role": "tool", "tool_call_id": before, "content": OUTPUTS[before]},
+        ]
+    failed = {"message": "Error running tool", "data": {"error": OUTPUTS[number]}}
+    return [
+        agents_span(2 * number, 3 * number, {
+            "type": "generation", "model": "gpt-test", "input": told,
+            "output": [{"role": "assistant", "content": SAYS[number]}],
+            "usage": {"input_tokens": 900 + 100 * number, "output_tokens": 40}}),
+        agents_span(2 * number + 1, 3 * number + 1, {
+            "type": "function", "name": "shell", "input": json.dumps({"command": STORY[number]}),
+            "output": OUTPUTS[number]}, error=failed if CODES[number] else None),
+    ]  # fmt: skip
+
+
+OPENAI_AGENTS = lines(
+    {"object": "trace", "id": "trace_5e55", "workflow_name": "table-agent", "group_id": None,
+     "metadata": None},
+    *agents_call(0), *agents_call(1), *agents_call(2),
+    agents_span(90, 20, {"type": "handoff", "from_agent": "a", "to_agent": "b"}),
+    agents_span(91, 0, {"type": "agent", "name": "table-agent", "tools": ["shell"]}),
+    agents_span(92, 0, {"type": "custom", "name": "task", "data": {}}, parent=None),
+)  # fmt: skip
+
 ALL = {
     "claude-code": ("claude-code", CLAUDE),
     "claude-code-subagent": ("claude-code", CLAUDE_SUBAGENT),
@@ -689,5 +840,12 @@ ALL = {
     "mini-swe-agent-old": ("mini-swe-agent", MINI_OLD),
     "inspect-ai": ("inspect-ai", INSPECT),
     "mlflow": ("mlflow", MLFLOW),
+    "trace": ("trace", TRACE_FILE),
+    "run-log": ("run-log", RUN_LOG),
+    "swe-agent": ("swe-agent", SWE),
+    "swe-agent-history": ("swe-agent", SWE_HISTORY),
+    "openhands": ("openhands", OPENHANDS),
+    "openhands-old": ("openhands", OPENHANDS_OLD),
+    "openai-agents": ("openai-agents", OPENAI_AGENTS),
 }
 """The format and the bytes of each sample."""

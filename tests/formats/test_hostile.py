@@ -17,6 +17,8 @@ from aivcs.formats.model import Hint, Outcome
 from aivcs.model.run import RunEvent, RunId
 
 NAMES = list(samples.ALL)
+PROVEN = {"trace", "run-log"}
+"""Formats that show each change of their content, which is then an error."""
 VALUES: list[object] = [
     None, True, False, 0, -1, 1.5, 1e308, 2**70, "", "x", "\x00", "12", "2026-11-01T10:00:00Z",
     "[trimmed]", "Exit code 1\n", [], {}, [[]], [None], [1, "a", {}], {"type": "text"},
@@ -127,8 +129,10 @@ def test_wrong_types_anywhere_are_never_a_traceback(name, seed):
         data = samples.lines(*rows)
     else:
         data = json.dumps(replaced(json.loads(data), rng)).encode()
-    told = read(data, form, final=rng.random() < 0.5)
-    check(told)
+    try:
+        check(read(data, form, final=rng.random() < 0.5))
+    except FormatError:
+        assert form in PROVEN
 
 
 @pytest.mark.parametrize("name", NAMES)

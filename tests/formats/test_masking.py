@@ -5,7 +5,7 @@ import json
 import pytest
 
 from aivcs.errors import UsageError
-from aivcs.formats.masking import RULES, Masker, make_rule
+from aivcs.formats.masking import RULES, Masker, is_same_masked, make_rule
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----"
 # Put together here, so that no scanner takes this file for a leak.
@@ -133,3 +133,41 @@ def test_a_text_made_of_beginnings_of_secrets_ends(piece):
     """In quadratic time it would not."""
     text = piece * (200_000 // len(piece))
     assert Masker().mask_text(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("abc", "abc", True),
+        ("abc", "abd", False),
+        ("a ***K*** b", "a secret b", True),
+        ("a secret b", "a ***K*** b", True),
+        ("a ***K*** b ***L***", "a one b two", True),
+        ("a ***K*** b two c", "a one b ***L*** c", True),
+        ("***K***", "anything", True),
+        ("***K***", "", True),
+        ("a ***K*** b", "x secret b", False),
+        ("a ***K*** b", "a secret c", False),
+        ("ab***K***", "a", False),
+        ("a ** b", "a secret b", False),
+        ({"x": ["***K***"]}, {"x": ["secret"]}, True),
+        ({"***K***": 1}, {"secret": 1}, True),
+        ({"x": 1}, {"y": 1}, False),
+        ({"x": 1}, {"x": 1, "y": 1}, False),
+        ([1], [1, 2], False),
+        ([1], (1,), True),
+        ([1], "1", False),
+        (1, True, False),
+        (1, 1.0, True),
+        (None, None, True),
+        ("***K***", 1, False),
+    ],
+)
+def test_values_are_the_same_but_for_what_was_masked(one, other, same):
+    assert is_same_masked(one, other) is same
+    assert is_same_masked(other, one) is same
+
+
+def test_a_secret_in_a_tuple_is_masked():
+    token = SECRETS["github-token"]
+    assert Masker().mask({"x": (1, token)}) == {"x": [1, "***github-token***"]}

@@ -30,11 +30,14 @@ FORMATS = {
     "mlflow": "mlflow",
     "opencode": "opencode",
     "otlp-json": "otlp",
+    "openhands": "openhands",
+    "swe-agent": "swe-agent",
 }
 """The format of each folder."""
 OTHERS = (
     ".meta.json", "schema_drift.json", "session_branch.jsonl", "session_simple.jsonl",
     "session_toolcall.jsonl", "telemetry-outfile-excerpt.jsonl",
+    "v1-base_state.json",
 )  # fmt: skip
 """Files of these folders that no program wrote as a session."""
 
@@ -43,8 +46,8 @@ def sources():
     return [
         (path, FORMATS[folder])
         for folder in FORMATS
-        for path in sorted((SESSIONS / folder).rglob("*.json*"))
-        if not path.name.endswith(OTHERS)
+        for path in sorted((SESSIONS / folder).rglob("*.*"))
+        if path.suffix in {".json", ".jsonl", ".traj"} and not path.name.endswith(OTHERS)
     ]
 
 
@@ -77,7 +80,7 @@ def test_a_session_that_grows_only_adds_events(every):
 
 
 def test_what_is_not_a_session_of_these_formats_is_not_taken_for_one():
-    for folder in ("aider", "copilot-cli", "cursor", "hooks", "openai-agents", "swe-agent"):
+    for folder in ("aider", "copilot-cli", "cursor", "hooks", "openai-agents"):
         for path in (SESSIONS / folder).iterdir():
             if path.is_file():
                 with pytest.raises(FormatError):

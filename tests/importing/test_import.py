@@ -1,6 +1,7 @@
 """`aivcs run import`: sessions of other programs as runs."""
 
 import json
+import os
 import re
 
 import pytest
@@ -287,11 +288,43 @@ class TestManySessions:
         done = aivcs.ok("run", "import", "--all")
         assert len(done.lines) == 4
         assert {f"{samples.CLAUDE_ID}.a1", samples.CLAUDE_ID, samples.CODEX_ID} < set(done.lines)
-        only = aivcs.ok("run", "import", "--all", "--from", "codex")
-        assert only.lines == [samples.CODEX_ID]
+        again = aivcs.ok("run", "import", "--all")
+        assert again.lines == []
+        only = aivcs.ok("run", "import", "--all", "--from", "codex", "--seal")
+        assert b"run: 1 unchanged" in only.err
+        assert aivcs.record(samples.CODEX_ID)["status"] == "COMPLETED"
         aivcs("run", "import", "--all", "--from", "atif", code=2)
         aivcs("run", "import", "--all", "file", code=2)
         aivcs("run", "import", code=2)
+
+    def test_only_files_that_changed_are_read_again(self, aivcs):
+        path = aivcs.home / ".claude/projects/-srv" / f"{samples.CLAUDE_ID}.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(first_lines(samples.CLAUDE, 9))
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        aivcs.ok("run", "import", "--all")
+        assert b"1 file unchanged since an import" in aivcs.ok("run", "import", "--all").err
+        (aivcs.home / "elsewhere").mkdir()
+        other = str(aivcs.home / "elsewhere")
+        aivcs.ok("init", other)
+        done = aivcs.ok("--store", f"{other}/.aivcs", "run", "import", "--all")
+        assert done.lines == [samples.CLAUDE_ID], "another store"
+        path.write_bytes(samples.CLAUDE)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        assert aivcs.ok("run", "import", "--all").lines == [samples.CLAUDE_ID], "another size"
+        aivcs.run_log(samples.CLAUDE_ID).unlink()
+        assert aivcs.ok("run", "import", "--all").lines == [samples.CLAUDE_ID], "the run is gone"
+        for cache in (aivcs.home / ".local/state/aivcs/hooks/seen").iterdir():
+            cache.write_text("{")
+        assert b"run: 1 unchanged" in aivcs.ok("run", "import", "--all").err
+
+    def test_a_file_without_a_session_stops_nothing(self, aivcs):
+        folder = aivcs.home / ".claude/projects/-srv"
+        folder.mkdir(parents=True)
+        (folder / "a.jsonl").write_bytes(b"")
+        (folder / "b.jsonl").write_bytes(b"not JSON\n")
+        (folder / f"{samples.CLAUDE_ID}.jsonl").write_bytes(samples.CLAUDE)
+        assert samples.CLAUDE_ID in aivcs.ok("run", "import", "--all").lines
 
 
 class TestSecrets:
@@ -435,3 +468,17 @@ def test_two_imports_at_once_store_each_event_once(aivcs):
     events = aivcs.events(samples.CLAUDE_ID)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     aivcs.ok("verify")
+
+
+def test_a_run_from_elsewhere_is_named_by_its_whole_id_however_short(aivcs):
+    for name in ("s1", "ab", "abcd"):
+        record = {"type": "user", "sessionId": name, "uuid": "u1",
+                  "timestamp": "2026-11-01T10:00:00Z",
+                  "message": {"role": "user", "content": name}}  # fmt: skip
+        aivcs.ok("run", "import", "--seal", write(aivcs, samples.lines(record), "s.jsonl"))
+        more = record | {"uuid": "u2", "message": {"role": "user", "content": "more"}}
+        aivcs.ok("run", "import", write(aivcs, samples.lines(record, more), "s.jsonl"))
+    for name in ("s1", "ab", "abcd", "abcd.2", "s1.2"):
+        assert aivcs.record(name)["run_id"] == name
+    assert "too short" in aivcs("run", "show", "abc", code=2).complaint
+    assert "too short" in aivcs("run", "show", "x", code=2).complaint

@@ -8,8 +8,11 @@ import pytest
 
 from aivcs.cli.parse.commands import ROOT
 
-LEFT_OUT = {"shell-session", "shell-init", "release sign", "store grants", "store upgrade"}
-"""What other tests of this folder call, or needs ssh-keygen, or differs on purpose."""
+LEFT_OUT = {
+    "shell-session", "shell-init", "release sign", "store grants", "store upgrade", "hook install",
+    "hook uninstall", "hook status", "hook run", "skill",
+}  # fmt: skip
+"""What other tests of this folder call, needs ssh-keygen, differs on purpose, or has no store."""
 
 CALLS = [
     ("init",),
@@ -69,6 +72,21 @@ CALLS = [
     ("config list",),
     ("config set policy.prod/*.require_runs 1",),
     ("release promote prod/bot SPEC --by me",),
+    ("run export RUN --format jsonl",),
+    ("run digest RUN",),
+    ("run import log.jsonl --agent imported",),
+    ("init OTHER",),
+    ("remote add origin OTHER/.aivcs",),
+    ("remote list",),
+    ("push",),
+    ("push",),
+    ("pull",),
+    ("clone OTHER/.aivcs CLONE",),
+    ("bundle create BUNDLE",),
+    ("bundle verify BUNDLE",),
+    ("remote rm origin",),
+    ("trust --list",),
+    ("trust --remove OTHER/.aivcs",),
     ("head",),
     ("verify",),
     ("blob rm SPEC",),
@@ -83,12 +101,14 @@ CALLS = [
     ("__complete command re",),
     ("help run log",),
 ]
-"""Command lines; RUN, SPEC and AGENT stand for what earlier ones printed."""
+"""Command lines; RUN, SPEC and AGENT stand for what earlier ones printed, OTHER, CLONE and BUNDLE
+for new places."""
 UNSURE = [
     re.compile(pattern)
     for pattern in (
         r"\d{4}-\d\d-\d\dT[0-9:.]+Z", r"[0-9a-f]{64}", r"[0-9a-f]{8}-[0-9a-f-]{27}",
-        r"[0-9a-f]{12}", r"\b\d+ ?(ms|s ago|s)\b", r"duration(_ms)?\t\d+(\t\d+)?", r"\t\d+\n",
+        r"\b[0-9a-f]{32}\b", r"[0-9a-f]{12}", r"\b\d+ ?(ms|seconds? ago|s ago|s)\b",
+        r'"duration_ms":\d+', r"duration(_ms)?\t\d+(\t\d+)?", r"\t\d+\n",
         r"\d+\.\d+",
     )
 ]  # fmt: skip
@@ -99,14 +119,20 @@ UNSURE = [
 def files(remote):
     (remote.folder / "one").write_text("1\n")
     (remote.folder / "two").write_text("2\n")
+    (remote.folder / "log.jsonl").write_text('{"kind":"a","payload":{}}\n')
 
 
 def play(remote, store):
     """Makes all calls on a store; returns what each did, without ids, times and the store."""
     known = {"SPEC": "", "AGENT": "", "RUN": ""}
+    places = {"OTHER": "at-folder", "CLONE": "clone-of-folder", "BUNDLE": "bundle-of-folder"}
+    if "://" in store:
+        places = {name: place.replace("folder", "url") for name, place in places.items()}
     answers = []
     for line, *stdin in CALLS:
         words = [known.get(word, word) for word in line.split()]
+        for name, place in places.items():
+            words = [word.replace(name, place) for word in words]
         done = remote(*words, stdin="".join(stdin), code=None, env={"AIVCS_STORE": store})
         if line == "blob put -":
             known["SPEC"] = done.text
@@ -117,6 +143,8 @@ def play(remote, store):
         if line in {"head", "run exec --agent bot --spec SPEC -- printf out"}:
             known[line] = done.text
         out = f"exit {done.code}\n{done.out}\n{done.err}".replace(store, "STORE")
+        for name, place in places.items():
+            out = out.replace(place, name)
         for name in ("RUN", "head"):
             out = out.replace(known.get(name) or "\0", name.upper())
         for unsure in UNSURE:

@@ -283,3 +283,66 @@ class TestPasswords:
         assert f"AIVCS_STORE={url}\n" in done.out
         run = remote("run", "list", env=env).text.split("\t")[0]
         assert self.SECRET not in remote("run", "events", run, env=env).out
+
+
+class TestRemotes:
+    """What a store's configuration names is somebody else's word, too."""
+
+    @pytest.fixture
+    def other(self, remote):
+        remote("init")
+        remote("remote", "add", "origin", remote.url)
+        return remote.url
+
+    def test_add_trusts_by_the_hand_that_types_it(self, remote, other):
+        assert remote("trust", "--list").out.startswith(f"{other}\t")
+        remote("push")
+        remote("pull")
+
+    def test_without_trust_nothing_is_sent_there(self, remote, other):
+        remote("config", "set", "release.home.prod/*", "origin")
+        digest = remote("blob", "put", "-", stdin="x").text
+        remote("trust", "--remove", other)
+        remote.go_away()
+        config = remote.folder / ".aivcs/config.toml"
+        for words in (
+            ("push",), ("pull",), ("push", "origin", "--dry-run"),
+            ("release", "promote", "prod/bot", digest, "--by", "me"),
+        ):  # fmt: skip
+            done = remote(*words, code=10)
+            for said in (f"remote.origin.url of {config}", other, f"aivcs trust {other}"):
+                assert said in done.err, words
+        assert remote.attempts == 0
+
+    def test_another_store_under_its_url_is_a_conflict(self, remote, other):
+        remote.place.unlink()
+        remote("init", other)
+        assert "another store" in remote("push", code=15).err
+
+    def test_one_that_is_away_is_75_and_no_failure_of_each_run(self, remote, other):
+        remote.configure("[remote]\ntimeout = 0\n")
+        spec = remote("blob", "put", "-", stdin="x").text
+        for _ in range(3):
+            remote("run", "start", "--agent", "a", "--spec", spec)
+        after, codes = 0, set()
+        while True:
+            remote.come_back()
+            remote.go_away(after)
+            done = remote("push", code=None)
+            codes.add(done.code)
+            if not done.code:
+                break
+            assert done.err.count("cannot reach") == 1, done
+            after += 1
+        assert codes == {75, 0}
+        assert after > 5
+        remote.come_back()
+        assert len(remote.at("run", "list").lines) == 3
+        remote.at("verify")
+
+    def test_passwords_are_refused(self, remote, other):
+        url = other.replace("server", "me:hunter2@server")
+        for words in (("remote", "add", "o", url), ("push", url), ("clone", url, "c")):
+            done = remote(*words, code=2)
+            assert "hunter2" not in done.out + done.err
+        assert not (remote.folder / "c").exists()

@@ -89,17 +89,18 @@ class Proxy:
         return gone
 
     def serve(self, handler):
-        upstream = _Upstream(self.target)
         try:
             while (message := _read(handler.rfile)) is not None:
-                answer = self._answer(upstream, message)
+                upstream = _Upstream(self.target)
+                try:
+                    answer = self._answer(upstream, message)
+                finally:
+                    upstream.close()
                 if answer is None:
                     return
                 handler.wfile.write(answer)
         except OSError:
             pass
-        finally:
-            upstream.close()
 
     def _answer(self, upstream, message):
         """The answer to a request; None if the connection is to be cut."""

@@ -193,3 +193,21 @@ def _wait_for(port):
                 return
         time.sleep(0.1)
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+def ceph(folder):
+    """A gateway of Ceph with one monitor and one store in memory; Debian's packages."""
+    programs = ("ceph-mon", "ceph-osd", "radosgw", "ceph-authtool", "monmaptool", "ceph")
+    if any(shutil.which(program) is None for program in programs):
+        pytest.skip("Ceph is not installed (apt-get install radosgw ceph-mon ceph-osd ceph-common)")
+    from servers.ceph import Cluster
+
+    port = free_port()
+    cluster = Cluster(folder, monitor=port + 1, gateway=port)
+    server = Server("Ceph", port, cluster.processes)
+    try:
+        server.make_bucket()
+    except BaseException:
+        server.stop()
+        raise
+    return server

@@ -364,6 +364,8 @@ class TestTheMemory:
         here.ok("push")
         shutil.rmtree(there.store)
         there.ok("init")
+        here("push", code=15)  # the user trusted the other one
+        here.ok("trust", there.store)
         assert here.ok("push").lines == [f"run/{run}\tnew\t4"]
 
     def test_a_damaged_memory_is_made_anew(self, here, there):

@@ -11,6 +11,9 @@ A store is a folder named .aivcs, made by aivcs init. It is found by walking up 
 directory, as git finds its own. A store that belongs to another user is used only if it is named,
 by --store or AIVCS_STORE, or listed in the setting safe.directory of one's own configuration.
 
+A file named .aivcs in its place names a store elsewhere, by URL or path. That store is used only if
+one's own configuration, or the system's, trusts it: see aivcs trust.
+
 A setting holds from the first of these places that has it: an option, a variable of the
 environment, the store's configuration, the user's.
 """,
@@ -90,6 +93,10 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
         ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
         "Headers of what aivcs run export --to posts: name=value, with commas between.",
     ),
+    (
+        ("CLAUDE_CONFIG_DIR", "CODEX_HOME"),
+        "The folders of Claude Code and Codex, if not ~/.claude and ~/.codex.",
+    ),
     (("TERM",), "If it is dumb, neither colour nor a pager is used."),
     (("AIVCS_DEBUG",), "If it is not empty, an internal error prints where it happened."),
     (
@@ -110,6 +117,7 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
 
 FILES: list[tuple[str, str]] = [
     (".aivcs/", "The store: blobs, runs and releases as plain files."),
+    (".aivcs", 'A file of that name has a line that names a store: store = "URL or path".'),
     (".aivcs/config.toml", "The settings of the store, if it has any."),
     (
         "~/.config/aivcs/config.toml",
@@ -125,6 +133,13 @@ FILES: list[tuple[str, str]] = [
             "of a store, and defaults. Elsewhere than on Linux where the system keeps such files."
         ),
     ),
+    (
+        "/etc/aivcs/config.toml",
+        (
+            "The same, wherever the variables of the environment lead. Its table require_store "
+            "gives release names, by pattern, to one store, by id."
+        ),
+    ),
 ]
 """The files that commands read and write."""
 
@@ -137,6 +152,7 @@ _COPIED = {
     15: "A run has other lines on the other side, or has a secret; the rest was copied.",
 }
 CODES: dict[str, dict[int, str]] = {
+    "aivcs store check": {1: "A fault was found."},
     "aivcs verify": _DAMAGED,
     "aivcs push": _COPIED,
     "aivcs pull": _COPIED,
@@ -175,8 +191,14 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs run show": _RUN,
     "aivcs run events": _RUN,
     "aivcs skill": {15: "There is a SKILL.md with another content; nothing was written."},
+    "aivcs run search": {1: "Nothing was found.", 14: "A log is damaged; the rest was searched."},
     "aivcs run annotate": _RUN,
     "aivcs run export": {**_RUN, 14: "A log is damaged; what was printed before is right."},
+    "aivcs run session": {
+        12: "There is no such run, or its original was not kept.",
+        13: "The prefix fits several runs.",
+        15: "Another session is in the place; nothing was written.",
+    },
     "aivcs run digest": {**_RUN, 14: "The log is damaged."},
     "aivcs run verify": _DAMAGED,
     "aivcs release promote": {

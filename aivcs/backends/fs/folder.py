@@ -156,10 +156,10 @@ class Folder:
         try:
             with files.os_errors("create", path):
                 try:
-                    fd = files.create_file(path, os.O_WRONLY, self.file_mode)
+                    fd = files.create_file(path, os.O_RDWR, self.file_mode)
                 except FileNotFoundError:
                     files.make_folder(f"{self.root}/tmp", self.folder_mode)
-                    fd = files.create_file(path, os.O_WRONLY, self.file_mode)
+                    fd = files.create_file(path, os.O_RDWR, self.file_mode)
         except BaseException:
             self.discard(path)  # Ctrl-C may come just when the file has been made
             raise

@@ -29,6 +29,7 @@ from aivcs.backends.s3.objects import S3Objects, object_key
 from aivcs.backends.s3.rows_cache import RowsCache
 from aivcs.backends.s3.tails import Tails, cache_folder
 from aivcs.backends.s3.trash import TRASH_S, Trash
+from aivcs.errors import BackendError
 from aivcs.store.lookup import Lookup
 from aivcs.store.settings import Settings
 
@@ -47,6 +48,9 @@ _FORMAT = b"1\n"
 _ID = "store"
 """The member of the metadata of `format` with the id of the store."""
 
+_BLOBS_OF = "blobs-of"
+"""The member of the metadata of `format` with the id of the store whose blobs are here."""
+
 
 class S3Backend:
     """The `Backend` on S3."""
@@ -56,8 +60,13 @@ class S3Backend:
     trash_seconds = TRASH_S
     """Seconds for which removed blobs stay in the trash."""
 
-    def __init__(self, client: Client, settings: Settings, store_id: str) -> None:
+    def __init__(
+        self, client: Client, settings: Settings, store_id: str, dedicated_to: str = ""
+    ) -> None:
         """Takes an open client; use `open` or `init`."""
+        self.dedicated_to = dedicated_to
+        self.is_attached = False
+        self._store_id = store_id
         self.url = client.location.url
         self.settings = settings
         self._client = client
@@ -72,8 +81,18 @@ class S3Backend:
             self._chunks, Tails(caches), self._rows,
             lock_timeout=settings.lock_timeout, owner=_user(),
         )  # fmt: skip
-        self.objects = S3Objects(client, self._trash, lambda: self._holds > 0)
+        self.objects = S3Objects(
+            client, self._trash, is_held=lambda: self._holds > 0, may_remove=self._may_remove
+        )
         self.documents = S3Documents(client)
+
+    def _may_remove(self) -> None:
+        """Raises an error if the references to the blobs are in another store."""
+        if self.dedicated_to and not self.is_attached:
+            raise BackendError(
+                f"{self.url} has the blobs of another store, with the id {self.dedicated_to}, "
+                "and knows nothing of what refers to them; collect the garbage of that store"
+            )
 
     @classmethod
     def open(cls, url: str, settings: Settings | Configure | None = None) -> S3Backend:
@@ -154,7 +173,13 @@ class S3Backend:
             from aivcs.store.identity import identify
 
             store_id = identify(documents)
-        return cls(client, settings or Settings(), store_id)
+        dedicated_to = found.metadata.get(_BLOBS_OF, "")
+        return cls(client, settings or Settings(), store_id, dedicated_to)
+
+    def dedicate(self, store_id: str) -> None:
+        """Marks the store as the place of the blobs of the store with an id."""
+        self._client.put("format", _FORMAT, {_ID: self._store_id, _BLOBS_OF: store_id})
+        self.dedicated_to = store_id
 
     def is_own(self, name: str) -> bool:
         """As `Backend.is_own`: by the user who began the log, as named on that machine."""

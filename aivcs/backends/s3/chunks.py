@@ -29,6 +29,8 @@ OWNER = "owner"
 PAGE = 1000
 """Keys in one answer to a listing."""
 _FOLDER = "open"
+_SLASH = "="
+"""Replaces the slashes in a name: some servers walk folders, and so do not list keys in order."""
 _MARK = "!"
 """Ends a log's name in keys. It sorts before every character of a name: keys are in order."""
 
@@ -62,12 +64,13 @@ class Chunk(NamedTuple):
 
 def folder(log: str) -> str:
     """Returns the folder of the chunks of a log."""
-    return f"{_FOLDER}/{log}{_MARK}"
+    kind, _, name = log.partition("/")
+    return f"{_FOLDER}/{kind}/{name.replace('/', _SLASH)}{_MARK}"
 
 
 def key(log: str, number: int) -> str:
     """Returns the key of the chunk that begins with a line."""
-    return f"{_FOLDER}/{log}{_MARK}/{number:016d}"
+    return f"{folder(log)}/{number:016d}"
 
 
 def joined_key(log: str) -> str:
@@ -162,21 +165,23 @@ class Chunks:
         Raises:
             IntegrityError: An object between the chunks is none; only if `strict`.
         """
-        if kind == "run" and not prefix:
-            for name in self._client.folders(f"{_FOLDER}/{kind}"):
-                if name.endswith(_MARK):
-                    yield f"{kind}/{name[:-1]}"
-                elif strict:
-                    raise _foreign(f"{_FOLDER}/{kind}/{name}")
+        if kind == "run" and prefix:
+            current = ""
+            for place in self._places(f"{_FOLDER}/{kind}", prefix):
+                name = _log_of(place)
+                if not name and strict:
+                    raise _foreign(place)
+                if name and name != current:
+                    current = name
+                    yield name
             return
-        current = ""
-        for place in self._places(f"{_FOLDER}/{kind}", prefix):
-            name = _log_of(place)
-            if not name and strict:
-                raise _foreign(place)
-            if name and name != current:
-                current = name
-                yield name
+        found = []
+        for name in self._client.folders(f"{_FOLDER}/{kind}"):
+            if name.endswith(_MARK):
+                found.append(name[: -len(_MARK)].replace(_SLASH, "/"))
+            elif strict:
+                raise _foreign(f"{_FOLDER}/{kind}/{name}")
+        yield from (f"{kind}/{name}" for name in sorted(found) if name.startswith(prefix))
 
     def _places(self, top: str, prefix: str) -> Iterator[str]:
         """The keys of chunks whose log has a prefix, in order; of a long log not all."""

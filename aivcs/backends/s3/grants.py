@@ -39,7 +39,8 @@ def policy(location: Location, role: str, names: str | None = None) -> str:
         listing["Condition"] = {"StringLike": {"s3:prefix": [f"{location.prefix}*"]}}
     put_blobs = _allow("PutBlobs", _PUT, keys("objects/*"))
     put_rows = _allow("PutRows", ["s3:PutObject"], keys("index/*"))
-    chunks = [f"open/release/{names or '*'}!/*"]
+    # As `chunks.folder` spells the names.
+    chunks = [f"open/release/{(names or '*').replace('/', '=')}!/*"]
     further: dict[str, list[dict[str, object]]] = {
         "reader": [],
         "recorder": [put_blobs, put_rows, _create("AppendToRuns", keys("open/run/*"))],

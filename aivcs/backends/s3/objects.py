@@ -40,8 +40,23 @@ def object_key(digest: str) -> str:
 class S3Objects:
     """The `ObjectDriver`. Thread-safe; memory is bounded whatever the size of a blob."""
 
-    def __init__(self, client: Client, trash: Trash, is_held: Callable[[], bool]) -> None:
-        """Takes the client, the trash, and what tells whether somebody relies on blobs now."""
+    def __init__(
+        self,
+        client: Client,
+        trash: Trash,
+        *,
+        is_held: Callable[[], bool],
+        may_remove: Callable[[], None],
+    ) -> None:
+        """Takes the parts.
+
+        Args:
+            client: The client of the store.
+            trash: The removed blobs.
+            is_held: Tells whether somebody relies on blobs now.
+            may_remove: Raises an error if garbage must not be collected here.
+        """
+        self._may_remove = may_remove
         self._client = client
         self._trash = trash
         self._is_held = is_held
@@ -139,6 +154,7 @@ class S3Objects:
 
     def removal(self) -> AbstractContextManager[Removal]:
         """As `ObjectDriver.removal`, without a lock: what is removed goes to the trash first."""
+        self._may_remove()
         return self._trash.removal()
 
     def _upload(self, digest: ContentDigest, size: int, content: BinaryIO) -> None:

@@ -15,4 +15,13 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'folder': None, 'force': False},
         True,
     ),
+    'mcp': (
+        'agent.handlers:mcp',
+        {
+            '--write': ('write', 'flag'),
+        },
+        [],
+        {'write': False},
+        True,
+    ),
 }

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 
 SKILL = "SKILL.md"
+_MAX_REQUEST = 8 << 20
+"""Bytes of a request, at most."""
 
 
 def skill(context: Context, folder: str | None, force: bool) -> None:
@@ -38,3 +40,25 @@ def skill(context: Context, folder: str | None, force: bool) -> None:
         raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
     write_file(path, [text])
     context.write(f"{path}\n")
+
+
+def mcp(context: Context, write: bool) -> None:
+    """Answers requests of the Model Context Protocol until standard input ends."""
+    from io import BufferedReader, RawIOBase
+    from typing import cast
+
+    from aivcs import __version__
+    from aivcs.cli.agent.protocol import Server
+    from aivcs.cli.agent.tools import tools
+
+    server = Server(tools(context, write=write), __version__)
+    source = BufferedReader(cast("RawIOBase", context.stdin()))
+    while line := source.readline(_MAX_REQUEST + 1):
+        if len(line) > _MAX_REQUEST:
+            raise UsageError(f"a request is longer than {_MAX_REQUEST >> 20} MiB")
+        if not line.strip():
+            continue
+        answer = server.answer(line)
+        if answer is not None:
+            context.write(answer)
+            context.flush()

@@ -20,4 +20,18 @@ COMMANDS = (
             "force": Flag("--force", help="Replace a SKILL.md with another content."),
         },
     ),
+    command(
+        "mcp",
+        "agent.handlers:mcp",
+        """Serve the store to an agent by the Model Context Protocol, on standard input and output.
+
+        The tools list, show, search and compare runs and releases, and change nothing. A
+        client starts it: claude mcp add aivcs -- aivcs mcp. Results are labelled as data.
+        """,
+        {
+            "write": Flag(
+                "--write", help="Also offer tools that start, log, end and annotate runs."
+            ),
+        },
+    ),
 )

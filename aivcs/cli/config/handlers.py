@@ -35,7 +35,7 @@ def get(context: Context, key: str, as_json: bool) -> int:
 def list_(context: Context, show_origin: bool, as_json: bool) -> None:
     """Prints every key with its effective value, and every rule of a policy."""
     from aivcs.cli.render.table import Column
-    from aivcs.config.keys import KEYS, POLICY, policies
+    from aivcs.config.keys import KEYS, POLICY, REQUIRE_STORE, TRUST, policies
 
     layers = context.config_layers(_optional_repository(context))
     rows = []
@@ -45,10 +45,19 @@ def list_(context: Context, show_origin: bool, as_json: bool) -> None:
             ("default", key.default),
         )
         rows.append((name, value, origin))
-    further = {name for _, values in layers for name in values} - {*KEYS, POLICY}
+    further = {name for _, values in layers for name in values} - {
+        *KEYS,
+        POLICY,
+        TRUST,
+        REQUIRE_STORE,
+    }
     for name in sorted(further):
         origin, value = next((place, values[name]) for place, values in layers if name in values)
         rows.append((name, value, origin))
+    for table in (TRUST, REQUIRE_STORE):
+        for place, values in layers:
+            for name, store_id in values.get(table, {}).items():
+                rows.append((f"{table}.{name}", store_id, place))
     for origin, pattern, rule, value in _rules(policies(layers)):
         rows.append((f"policy.{pattern}.{rule}", value, origin))
     if as_json:

@@ -53,10 +53,14 @@ aivcs run: Record what agents did, and read it back
                           print their ids
   run verify              Check all runs and print the damage found (exit 14),
                           or nothing
+  run search              Search the events and annotations of runs, newest run
+                          first
   run annotate            Add a remark to a run, also to one that has ended,
                           and print its digest
   run export              Print runs in a form that another program reads
   run digest              Print a digest of a run
+  run session             Put an imported session back where its program
+                          resumes it, and print the command
 
 aivcs release: Decide which version of an agent is live, and see its history
   release promote         Make a spec live under a name, and print its digest
@@ -145,6 +149,8 @@ the whole store, and the shell
                           commands
   skill                   Print the skill that tells an agent how to record and
                           read runs with aivcs
+  mcp                     Serve the store to an agent by the Model Context
+                          Protocol, on standard input and output
 
 options, which stand before the command
   -C DIR                  Run as if started in this folder.
@@ -223,6 +229,10 @@ DESCRIPTION
         Print the skill that tells an agent how to record and read runs with
         aivcs.
 
+    aivcs mcp
+        Serve the store to an agent by the Model Context Protocol, on standard
+        input and output.
+
     aivcs blob
         Store and read contents by their SHA-256: prompts, configs, specs.
 
@@ -256,6 +266,10 @@ THE STORE
     belongs to another user is used only if it is named, by --store or
     AIVCS_STORE, or listed in the setting safe.directory of one's own
     configuration.
+
+    A file named .aivcs in its place names a store elsewhere, by URL or path.
+    That store is used only if one's own configuration, or the system's, trusts
+    it: see aivcs trust.
 
     A setting holds from the first of these places that has it: an option, a
     variable of the environment, the store's configuration, the user's.
@@ -369,6 +383,9 @@ ENVIRONMENT
         Headers of what aivcs run export --to posts: name=value, with commas
         between.
 
+    CLAUDE_CONFIG_DIR, CODEX_HOME
+        The folders of Claude Code and Codex, if not ~/.claude and ~/.codex.
+
     TERM
         If it is dumb, neither colour nor a pager is used.
 
@@ -393,6 +410,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -404,6 +425,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   done.
@@ -500,6 +525,7 @@ EXAMPLES
         aivcs init --shared agents
 
     Let another folder use it:
+        aivcs init agents
         aivcs init --link agents/.aivcs desk
 
 SEE ALSO
@@ -1152,6 +1178,44 @@ EXIT STATUS
 EXAMPLES
     Let Claude Code in this project know of aivcs:
         aivcs skill --install .claude/skills
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'mcp': """\
+aivcs mcp - serve the store to an agent by the Model Context Protocol, on
+standard input and output
+
+SYNOPSIS
+    aivcs mcp [--write]
+
+DESCRIPTION
+    Serve the store to an agent by the Model Context Protocol, on standard
+    input and output.
+
+    The tools list, show, search and compare runs and releases, and change
+    nothing. A client starts it: claude mcp add aivcs -- aivcs mcp. Results are
+    labelled as data.
+
+OPTIONS
+    --write
+        Also offer tools that start, log, end and annotate runs.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Ask which tools there are:
+        echo '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}' | aivcs mcp
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -1923,6 +1987,9 @@ DESCRIPTION
     aivcs run verify
         Check all runs and print the damage found (exit 14), or nothing.
 
+    aivcs run search
+        Search the events and annotations of runs, newest run first.
+
     aivcs run annotate
         Add a remark to a run, also to one that has ended, and print its
         digest.
@@ -1932,6 +1999,10 @@ DESCRIPTION
 
     aivcs run digest
         Print a digest of a run.
+
+    aivcs run session
+        Put an imported session back where its program resumes it, and print
+        the command.
 
 OPTIONS
     -h, --help
@@ -2325,10 +2396,11 @@ SYNOPSIS
 DESCRIPTION
     Make runs of sessions that other programs recorded, and print their ids.
 
-    Claude Code, Codex, Gemini CLI, OpenCode, mini-swe-agent and inspect_ai;
-    OTLP/JSON, ATIF and MLflow. The format is recognised by the content. A run
-    gets the id, the times and the status of its session. A second import of
-    the same source changes nothing; one that has grown extends the run.
+    Claude Code, Codex, Gemini CLI, OpenCode, OpenHands, SWE-agent,
+    mini-swe-agent, the OpenAI Agents SDK and inspect_ai; OTLP/JSON, ATIF,
+    MLflow, traces and logs of runs. The format is recognised by the content. A
+    run gets the id, the times and the status of its session. A second import
+    of the same source changes nothing; one that has grown extends the run.
     Secrets are masked, and their number is printed. A session goes on until
     the source, or --seal, says that it is over.
 
@@ -2506,7 +2578,8 @@ aivcs run list - list runs, newest first
 SYNOPSIS
     aivcs run list [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [-n N] [--json]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--failed-tool TOOL] [-n N] [--json]
 
 DESCRIPTION
     List runs, newest first.
@@ -2524,11 +2597,21 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
+
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
+    --failed-tool TOOL
+        Only runs in which a call of this tool failed. Repeatable.
 
     -n, --limit N
         At most N runs.
@@ -2751,6 +2834,110 @@ EXAMPLES
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
+    'run search': """\
+aivcs run search - search the events and annotations of runs, newest run first
+
+SYNOPSIS
+    aivcs run search [--regex RE] [-i] [--kind K] [--tool TOOL] [--failed]
+            [--where CONDITION] [--agent NAME] [--spec SPEC]
+            [--status running|completed|failed|cancelled] [--tag K=V]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--failed-tool TOOL] [-n N] [-l] [--json] [TEXT]
+
+DESCRIPTION
+    Search the events and annotations of runs, newest run first.
+
+    An event must meet everything that is asked; an option given several times,
+    any of its values. TEXT is looked for in the texts of payloads and in the
+    names of their members. Exit code 1 if nothing is found. The columns in a
+    pipe: run, seq (- for an annotation), kind, JSON pointer, passage.
+
+    TEXT
+        A text that a payload holds.
+
+OPTIONS
+    --regex RE
+        Instead of TEXT: a regular expression, as Python has them.
+
+    -i, --ignore-case
+        Ignore upper and lower case.
+
+    --kind K
+        Only events of this kind. Repeatable.
+
+    --tool TOOL
+        Only calls and results of this tool. Repeatable.
+
+    --failed
+        Only what failed.
+
+    --where CONDITION
+        Only payloads for which this holds: a JSON pointer, one of = != < <= >
+        >= ~ (holds the text), and a value, as in '/score < 0.5'. Repeatable:
+        all must hold.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --spec SPEC
+        Only runs of this spec. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
+
+    --since TIME
+        Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
+
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
+    --failed-tool TOOL
+        Only runs in which a call of this tool failed. Repeatable.
+
+    -n, --limit N
+        At most N matches.
+
+    -l, --runs
+        Print only the ids of the runs.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    1   Nothing was found.
+
+    2   It was called wrongly.
+
+    14  A log is damaged; the rest was searched.
+
+EXAMPLES
+    What failed with a message in the last month:
+        aivcs run search 'No such file' --failed --since 30d || true
+
+    Low scores of one agent:
+        aivcs run search --kind evaluation --where '/score < 0.5' \\
+            --agent reviewer || true
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
     'run annotate': """\
 aivcs run annotate - add a remark to a run, also to one that has ended, and
 print its digest
@@ -2936,6 +3123,62 @@ EXIT STATUS
 EXAMPLES
     Compare what two runs did, byte for byte:
         aivcs run digest @ --replay
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run session': """\
+aivcs run session - put an imported session back where its program resumes it,
+and print the command
+
+SYNOPSIS
+    aivcs run session [--to claude-code|codex|gemini] [--json] RUN
+
+DESCRIPTION
+    Put an imported session back where its program resumes it, and print the
+    command.
+
+    The program looks for it from the working directory. A session whose
+    secrets were masked is put back masked, with a warning.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+OPTIONS
+    --to claude-code|codex|gemini
+        The program. Default: the one that the session is of.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run, or its original was not kept.
+
+    13  The prefix fits several runs.
+
+    15  Another session is in the place; nothing was written.
+
+EXAMPLES
+    Go on with an imported session of Claude Code here:
+        source=$(aivcs blob put events.jsonl)  # what aivcs run import does by itself
+        aivcs run annotate @ import.source format=claude-code masked:=false \\
+            'blob:={"$blob":"'"$source"'"}'
+        aivcs run session @
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -3359,7 +3602,8 @@ SEE ALSO
 aivcs release current - print the digest of the live release of a name
 
 SYNOPSIS
-    aivcs release current [--default TEXT] [--at-home] [--json] NAME
+    aivcs release current [--default TEXT] [--at-home] [--at TIME] [--json]
+            NAME
 
 DESCRIPTION
     Print the digest of the live release of a name.
@@ -3373,6 +3617,9 @@ OPTIONS
 
     --at-home
         Ask the store at which the releases are changed, as release.home says.
+
+    --at TIME
+        Print what was live at a time: 30m, 12h, 2d, 1w ago, or a date.
 
     --json
         Print JSON: one object, or one object per line for a list.
@@ -3406,8 +3653,8 @@ aivcs release history - print every release and rollback of a name with its
 present state, newest first
 
 SYNOPSIS
-    aivcs release history [-n N] [--since TIME] [--label L] [--no-marks]
-            [--json] NAME
+    aivcs release history [-n N] [--since TIME] [--until TIME] [--label L]
+            [--no-marks] [--json] NAME
 
 DESCRIPTION
     Print every release and rollback of a name with its present state, newest
@@ -3428,6 +3675,9 @@ OPTIONS
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --until TIME
+        Only before 30m, 12h, 2d, 1w ago, or a date.
 
     --label L
         Only entries with this label. Repeatable.
@@ -3566,7 +3816,7 @@ SEE ALSO
 aivcs release list - list the live release of each name
 
 SYNOPSIS
-    aivcs release list [--json]
+    aivcs release list [--uses PATH|DIGEST] [--json]
 
 DESCRIPTION
     List the live release of each name.
@@ -3575,6 +3825,10 @@ DESCRIPTION
     current, or current, blocked.
 
 OPTIONS
+    --uses PATH|DIGEST
+        Only specs that use this file: its digest or a prefix of it, or its
+        path in the spec. Repeatable.
+
     --json
         Print JSON: one object, or one object per line for a list.
 
@@ -4059,6 +4313,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
+
+    1   A fault was found.
 
     2   It was called wrongly.
 
@@ -4646,6 +4902,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4657,6 +4917,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.
@@ -4692,6 +4956,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4703,6 +4971,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.
@@ -4741,6 +5013,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4752,6 +5028,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.
@@ -4790,6 +5070,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4801,6 +5085,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.
@@ -4837,6 +5125,10 @@ FILES
     .aivcs/
         The store: blobs, runs and releases as plain files.
 
+    .aivcs
+        A file of that name has a line that names a store: store = "URL or
+        path".
+
     .aivcs/config.toml
         The settings of the store, if it has any.
 
@@ -4848,6 +5140,10 @@ FILES
         What the system's administrator sets for all users: policies, which
         come before those of a store, and defaults. Elsewhere than on Linux
         where the system keeps such files.
+
+    /etc/aivcs/config.toml
+        The same, wherever the variables of the environment lead. Its table
+        require_store gives release names, by pattern, to one store, by id.
 
 EXIT STATUS
     0   It was done.

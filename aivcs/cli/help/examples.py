@@ -82,7 +82,9 @@ aivcs run log @ tool_called name=search results:=12""",
     "aivcs init": [
         Example("Make a store in this folder", "aivcs init"),
         Example("Make one that the group of a folder writes to", "aivcs init --shared agents"),
-        Example("Let another folder use it", "aivcs init --link agents/.aivcs desk"),
+        Example(
+            "Let another folder use it", "aivcs init agents\naivcs init --link agents/.aivcs desk"
+        ),
     ],
     "aivcs trust": [
         Example("Trust a store that files name", 'aivcs trust "$PWD/.aivcs"'),
@@ -385,10 +387,29 @@ aivcs run diff --ignore step @ "$last\"""",
             "aivcs run reap --older-than 2d --dry-run",
         ),
     ],
+    "aivcs mcp": [
+        Example(
+            "Ask which tools there are",
+            """\
+echo '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}' | aivcs mcp""",
+        ),
+    ],
     "aivcs skill": [
         Example(
             "Let Claude Code in this project know of aivcs",
             "aivcs skill --install .claude/skills",
+        ),
+    ],
+    "aivcs run search": [
+        Example(
+            "What failed with a message in the last month",
+            "aivcs run search 'No such file' --failed --since 30d || true",
+        ),
+        Example(
+            "Low scores of one agent",
+            """\
+aivcs run search --kind evaluation --where '/score < 0.5' \\
+    --agent reviewer || true""",
         ),
     ],
     "aivcs run annotate": [
@@ -413,6 +434,16 @@ aivcs run diff --ignore step @ "$last\"""",
         Example(
             "See a run in a viewer of OpenTelemetry's traces",
             "aivcs run export @ --format otlp -o run.jsonl",
+        ),
+    ],
+    "aivcs run session": [
+        Example(
+            "Go on with an imported session of Claude Code here",
+            """\
+source=$(aivcs blob put events.jsonl)  # what aivcs run import does by itself
+aivcs run annotate @ import.source format=claude-code masked:=false \\
+    'blob:={"$blob":"'"$source"'"}'
+aivcs run session @""",
         ),
     ],
     "aivcs run digest": [

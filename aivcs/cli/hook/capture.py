@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from aivcs.cli.run.import_handlers import masker_of
+from aivcs.codec.url import shown
 from aivcs.commands.hook.programs import find_program
 from aivcs.commands.hook.run import capture, one_at_a_time, parse_call
 from aivcs.commands.hook.state import state_folder, write_state
@@ -43,7 +44,7 @@ def _capture(context: Context, program: Program, folder: str, data: bytes) -> No
         write_state(
             folder, program.name, captured_at=began, session=call.session or None,
             run=done[0].run_id if done else None,
-            new_events=sum(one.new_events for one in done), store=repo.path,
+            new_events=sum(one.new_events for one in done), store=shown(repo.path),
             error=None, error_at=None, pid=None,
         )  # fmt: skip
 

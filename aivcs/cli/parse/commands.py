@@ -13,6 +13,7 @@ from aivcs.cli.run import (
     annotation_options as run_annotation,
     export_options as run_export,
     options as run,
+    search_options as run_search,
 )
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
@@ -75,7 +76,7 @@ ROOT = Command(
         group(
             "run",
             "Record what agents did, and read it back.",
-            (*run.COMMANDS, *run_annotation.COMMANDS, *run_export.COMMANDS),
+            (*run.COMMANDS, *run_search.COMMANDS, *run_annotation.COMMANDS, *run_export.COMMANDS),
         ),
         group(
             "release",

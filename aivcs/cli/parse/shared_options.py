@@ -57,6 +57,16 @@ AGENTS = Option(
 )
 SPECS = Option("--spec", help="Only runs of this spec. Repeatable.", metavar="SPEC", many=True)
 SINCE = Option("--since", help="Only since 30m, 12h, 2d, 1w ago, or a date.", metavar="TIME")
+UNTIL = Option("--until", help="Only before 30m, 12h, 2d, 1w ago, or a date.", metavar="TIME")
+USES = Option(
+    "--uses",
+    help=(
+        "Only specs that use this file: its digest or a prefix of it, or its path in the spec. "
+        "Repeatable."
+    ),
+    metavar="PATH|DIGEST",
+    many=True,
+)
 EXIT_CODE = Flag("--exit-code", help="Exit with 1 if there are differences.")
 _EXAMPLES = 3
 _ROOMY = 60

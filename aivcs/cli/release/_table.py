@@ -78,10 +78,11 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {
             '--default': ('default', 'text'),
             '--at-home': ('at_home', 'flag'),
+            '--at': ('at', 'text'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one')],
-        {'name': None, 'default': None, 'at_home': False, 'as_json': False},
+        {'name': None, 'default': None, 'at_home': False, 'at': None, 'as_json': False},
         True,
     ),
     'release history': (
@@ -90,12 +91,13 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '-n': ('limit', 'integer'),
             '--limit': ('limit', 'integer'),
             '--since': ('since', 'text'),
+            '--until': ('until', 'text'),
             '--label': ('labels', 'texts'),
             '--no-marks': ('no_marks', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one')],
-        {'name': None, 'limit': None, 'since': None, 'labels': [], 'no_marks': False, 'as_json': False},
+        {'name': None, 'limit': None, 'since': None, 'until': None, 'labels': [], 'no_marks': False, 'as_json': False},
         True,
     ),
     'release show': (
@@ -122,10 +124,11 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
     'release list': (
         'release.handlers:list_',
         {
+            '--uses': ('uses', 'texts'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'as_json': False},
+        {'uses': [], 'as_json': False},
         True,
     ),
     'release verify': (

@@ -197,9 +197,14 @@ def unblock(
 
 
 def current(
-    context: "Context", name: str, default: "str | None", at_home: bool, as_json: bool
+    context: "Context",
+    name: str,
+    default: "str | None",
+    at: "str | None",
+    at_home: bool,
+    as_json: bool,
 ) -> None:
-    """Prints the digest that is live."""
+    """Prints the digest that is live, or was at a time."""
     from aivcs import errors
     from aivcs.commands.release.current import current
 
@@ -212,8 +217,13 @@ def current(
         from aivcs.cli.release.operand import require_bare
 
         require_bare(name, "release current")
+    moment = None
+    if at is not None:
+        from aivcs.cli.render.time_format import parse_since
+
+        moment = parse_since(at, "--at")
     try:
-        record = current(*context.releases_of(name, at_home=at_home))
+        record = current(*context.releases_of(name, at_home=at_home), at=moment)
     except errors.ReleaseNotFoundError:
         if default is None:
             raise
@@ -232,6 +242,7 @@ def history(
     name: str,
     limit: "int | None",
     since: "str | None",
+    until: "str | None",
     labels: "list[str]",
     no_marks: bool,
     as_json: bool,
@@ -243,24 +254,25 @@ def history(
         from aivcs.cli.release.operand import require_bare
 
         require_bare(name, "release history")
-    moment = None
-    if since is not None:
+    moment = end = None
+    if since is not None or until is not None:
         from aivcs.cli.render.time_format import parse_since
 
-        moment = parse_since(since)
+        moment = None if since is None else parse_since(since)
+        end = None if until is None else parse_since(until, "--until")
     repo, name = context.releases_of(name)
     if context.for_person() and not as_json:
         from aivcs.cli.release.view import write_history
 
         marks: "list[Block | Signature] | None" = None if no_marks or labels else []
         shown = history(
-            repo, name, limit=limit, since=moment, labels=labels,
+            repo, name, limit=limit, since=moment, until=end, labels=labels,
             mark=None if marks is None else marks.append,
         )  # fmt: skip
         if not write_history(context, shown, marks, moment) and labels:
             _explain_missing_label(context, repo, name, labels)
         return
-    entries = history(repo, name, limit=limit, since=moment, labels=labels)
+    entries = history(repo, name, limit=limit, since=moment, until=end, labels=labels)
     if as_json:
         from aivcs.cli.render.output import json_line
 
@@ -362,14 +374,14 @@ def diff(
     return int(exit_code and not found.is_equal)
 
 
-def list_(context: "Context", as_json: bool) -> int:
+def list_(context: "Context", uses: "list[str]", as_json: bool) -> int:
     """Prints the live release of each name. Exit code 14 or 16 if a log cannot be read."""
     from aivcs.cli.exit_codes import report_unread
     from aivcs.cli.release import view
     from aivcs.cli.render import output as render
     from aivcs.commands.release.list import list_
 
-    live, damaged = list_(context.repository())
+    live, damaged = list_(context.repository(), uses=uses)
     if as_json:
         for told in live:
             context.write(render.json_line({**told.record.to_json(), "blocked": told.is_blocked}))

@@ -14,6 +14,8 @@ from aivcs.cli.parse.shared_options import (
     SIGNING_KEY,
     SINCE,
     SPEC,
+    UNTIL,
+    USES,
 )
 
 DRY_RUN = Flag(
@@ -186,6 +188,11 @@ COMMANDS = (
                 "--at-home",
                 help="Ask the store at which the releases are changed, as release.home says.",
             ),
+            "at": Option(
+                "--at",
+                help="Print what was live at a time: 30m, 12h, 2d, 1w ago, or a date.",
+                metavar="TIME",
+            ),
             "as_json": JSON,
         },
     ),
@@ -206,6 +213,7 @@ COMMANDS = (
                 "-n", "--limit", help="At most N entries.", metavar="N", kind="integer"
             ),
             "since": SINCE,
+            "until": UNTIL,
             "labels": Option(
                 "--label",
                 help="Only entries with this label. Repeatable.",
@@ -272,6 +280,7 @@ COMMANDS = (
         current, blocked.
         """,
         {
+            "uses": USES,
             "as_json": JSON,
         },
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.config.remotes import check_url, default_remote, mask_url, remotes
+from aivcs.codec.url import shown
+from aivcs.config.remotes import check_url, default_remote, remotes
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Remote(NamedTuple):
     @property
     def shown(self) -> str:
         """Its name for messages."""
-        return self.name or mask_url(self.url.removeprefix(_BUNDLE))
+        return self.name or shown(self.url.removeprefix(_BUNDLE))
 
 
 def find_remote(context: Context, text: str | None) -> Remote:
@@ -86,6 +87,8 @@ def absolute(context: Context, text: str) -> str:
 
 def open_remote(context: Context, remote: Remote) -> tuple[Repository, list[tuple[str, Config]]]:
     """Opens a remote; returns it and its configuration.
+
+    A store that a configuration names must be trusted before anything is sent to it.
 
     Raises:
         NoRepositoryError: There is no store; or a configuration that is not one's own names it, and

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.remote.find import absolute, find_remote, open_remote, open_untrusted
 from aivcs.cli.render import output as render
+from aivcs.codec.url import shown
 from aivcs.errors import (
     BackendError,
     LockTimeoutError,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def add(context: Context, name: str, url: str) -> None:
     """Prints nothing. The store must be there, so that its id is known."""
     from aivcs.cli.remote.find import Remote
-    from aivcs.cli.remote.trust import record_trust
+    from aivcs.config import trust
     from aivcs.config.keys import render_config
     from aivcs.config.remotes import check_remote_name, remotes
     from aivcs.store.identity import identify
@@ -50,17 +51,17 @@ def add(context: Context, name: str, url: str) -> None:
     store_id = identify(other.store.documents)
     if store_id == identify(repo.store.documents):
         raise UsageError(f"{place} is this store itself")
-    record_trust(context, place, store_id)
+    trust.add(place, store_id, environment=context.environment)
     repo.edit_config(lambda text: render_config(text, f"remote.{name}.url", place))
 
 
 def list_(context: Context, as_json: bool) -> None:
     """Prints name and URL of each remote."""
     from aivcs.cli.render.table import Column
-    from aivcs.config.remotes import mask_url, remotes
+    from aivcs.config.remotes import remotes
 
     context.repository()
-    found = [(name, mask_url(url)) for name, url in remotes(context.layers).items()]
+    found = [(name, shown(url)) for name, url in remotes(context.layers).items()]
     if as_json:
         for name, url in found:
             context.write(render.json_line({"name": name, "url": url}))
@@ -231,10 +232,10 @@ def pull(
 def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
     """Prints the path of the new store."""
     from aivcs.cli.remote.find import Remote
-    from aivcs.cli.remote.trust import record_trust
     from aivcs.cli.render.progress import Bar
     from aivcs.commands.remote.clone import Clone, prepare
     from aivcs.commands.store.init import init
+    from aivcs.config import trust
     from aivcs.store.identity import identify
 
     if not folder:
@@ -242,14 +243,18 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
     place = absolute(context, source)
     remote = Remote("", place)
     other, _ = open_remote(context, remote)
-    target = init(folder if "://" in folder else os.path.abspath(folder))
+    if "://" in folder:
+        target = init(folder, settings=context.settings_for(folder))
+    else:
+        target = init(os.path.abspath(folder))
     if not remote.is_bundle:
         prepare(target, place)
-        record_trust(context, place, identify(other.store.documents))
+        store_id = identify(other.store.documents)
+        trust.add(place, store_id, environment=context.environment)
     with Bar(context, "cloning", lambda: 1) as bar:
         work = Clone(other, target, remembers=not remote.is_bundle, progress=bar.advance)
         code = _print(context, work.run(), bar, as_json=as_json, dry_run=False)
-    context.write(f"{target.path}\n" if not as_json else "")
+    context.write(f"{shown(target.path)}\n" if not as_json else "")
     context.flush()
     return _conclude(context, work.copy, "clone", f"from {remote.shown}", code, as_json, False)
 

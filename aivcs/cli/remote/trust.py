@@ -1,9 +1,8 @@
-"""Where remotes meet trust: the only calls of `aivcs.config.trust` for remotes.
+"""Which stores a configured remote may be.
 
-`aivcs remote add` and `aivcs clone` are typed by the hand that trusts, so they record the URL with
-the id of the store. Later commands find the URL in the configuration of a store, which decides
-nothing about trust: they require the record. A remote in the user's or the system's own file needs
-none.
+`aivcs remote add` and `aivcs clone` are typed by the user, so they record the URL with the id of
+the store. Later commands find the URL in the configuration of a store, which decides nothing about
+trust: they require the record. A remote in the user's or the system's own file needs none.
 """
 
 from __future__ import annotations
@@ -16,16 +15,6 @@ from aivcs.config.keys import own_files
 if TYPE_CHECKING:
     from aivcs.cli.remote.find import Remote
     from aivcs.cli.session.context import Context
-
-
-def record_trust(context: Context, url: str, store_id: str) -> None:
-    """Records that the user trusts a store.
-
-    Raises:
-        UsageError: The user's configuration has no place, or is not valid.
-        BackendError: It cannot be read or written.
-    """
-    trust.add(url, store_id, environment=context.environment)
 
 
 def trusted_ids(context: Context, remote: Remote) -> set[str] | None:

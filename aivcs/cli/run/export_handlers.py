@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from aivcs.errors import UsageError
@@ -61,3 +62,33 @@ def digest(context: Context, run: str, replay: bool) -> None:
 
     found = digest(context.repository(), context.run_operand(run), replay=replay)
     context.write(f"{found}\n")
+
+
+def session(context: Context, run: str, program: str | None, as_json: bool) -> None:
+    """Prints the command that resumes the session."""
+    from aivcs.cli.render.output import json_line
+    from aivcs.commands.run.session import place_session
+
+    home = context.home()
+    environment = context.environment
+    homes = {
+        "claude-code": environment.get("CLAUDE_CONFIG_DIR", "") or f"{home}/.claude",
+        "codex": environment.get("CODEX_HOME", "") or f"{home}/.codex",
+        "gemini-cli": f"{home}/.gemini",
+    }
+    if not home and not all(map(os.path.isabs, homes.values())):
+        raise UsageError("there is no home; set HOME")
+    repo = context.repository()
+    run = context.run_operand(run)
+    folder = context.working_directory()
+    placed = place_session(repo, run, program, folder=folder, homes=homes)
+    if as_json:
+        members = {"path": placed.path, "command": placed.command, "masked": placed.is_masked}
+        context.write(json_line(members))
+    else:
+        context.write(f"{placed.command}\n")
+    if placed.is_masked:
+        context.warn(
+            "aivcs: warning: secrets in this session are masked; what the agent did with them "
+            "cannot be done again"
+        )

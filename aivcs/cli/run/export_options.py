@@ -1,7 +1,7 @@
 """The commands of `aivcs run` that give runs to other programs."""
 
 from aivcs.cli.parse.model import Argument, Flag, Option, command
-from aivcs.cli.parse.shared_options import RUN
+from aivcs.cli.parse.shared_options import JSON, RUN
 
 COMMANDS = (
     command(
@@ -55,6 +55,24 @@ COMMANDS = (
         {
             "run": RUN,
             "replay": Flag("--replay", help="Print the replay digest of its events."),
+        },
+    ),
+    command(
+        "run session",
+        "run.export_handlers:session",
+        """Put an imported session back where its program resumes it, and print the command.
+
+        The program looks for it from the working directory. A session whose secrets were
+        masked is put back masked, with a warning.
+        """,
+        {
+            "run": RUN,
+            "program": Option(
+                "--to",
+                help="The program. Default: the one that the session is of.",
+                choices=("claude-code", "codex", "gemini"),
+            ),
+            "as_json": JSON,
         },
     ),
 )

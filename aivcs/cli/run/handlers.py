@@ -2,7 +2,6 @@
 
 from aivcs.codec.json import encode_trusted
 from aivcs.errors import UsageError
-from aivcs.model.run import RunStatus
 from aivcs.repository import LAST
 
 TYPE_CHECKING = False
@@ -256,28 +255,32 @@ def list_(
     statuses: "list[str]",
     tags: "list[str]",
     since: "str | None",
+    until: "str | None",
+    uses: "list[str]",
+    failed_tools: "list[str]",
     limit: "int | None",
     as_json: bool,
 ) -> int:
     """Prints the matching runs, newest first. Exit code 14 or 16 if some cannot be read."""
+    from aivcs.cli.run.filters import selection
     from aivcs.commands.run.list import list_, live_specs
 
     unread: list[StorageError] = []
-    moment = None
-    if since is not None:
-        from aivcs.cli.render.time_format import parse_since
-
-        moment = parse_since(since)
     repo = context.repository()
     records = list_(
         repo,
-        agents=agents,
-        specs=specs,
-        statuses=[RunStatus(status.upper()) for status in statuses],
-        tags=tags,
-        since=moment,
         limit=limit,
         unreadable=lambda _, error: unread.append(error),
+        **selection(
+            agents=agents,
+            specs=specs,
+            statuses=statuses,
+            tags=tags,
+            since=since,
+            until=until,
+            uses=uses,
+            failed_tools=failed_tools,
+        ),
     )
     found = False
     if as_json:

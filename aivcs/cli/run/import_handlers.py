@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render.output import escape, json_line
+from aivcs.codec.url import shown
+from aivcs.commands.blob.input_files import open_input
 from aivcs.commands.run.import_ import Imported, Options, Result, Source, import_source
 from aivcs.errors import AivcsError, UsageError
 from aivcs.model.timestamp import Timestamp
@@ -30,7 +32,7 @@ def import_(
     no_redact: bool,
     as_json: bool,
 ) -> int:
-    """Prints the id of each run; on standard error, what was done and what was masked."""
+    """Prints the id of each run (of all: of those that changed), and what was done and masked."""
     if all_ == bool(files):
         raise UsageError("give the files to import, or --all for every session of yours")
     if agent is not None:
@@ -48,42 +50,88 @@ def import_(
         repo.require_spec(digest)
     masker = None if no_redact else masker_of(context, context.config_layers(repo))
     options = Options(None if all_ else source_format, agent, digest, seal, masker)
-    began = str(Timestamp.now())
-    sources = _all(context, source_format) if all_ else _named(context, files)
+    if all_:
+        return _import_all(context, repo, source_format, options, as_json=as_json)
     code, done = 0, []
-    for name, source in sources:
+    for name, source in _named(context, files):
         try:
             result = _import(repo, source, options)
         except AivcsError as error:
-            if len(files) != 1:
-                error.args = (f"{name}: {error}", *error.args[1:])
-            from aivcs.cli.exit_codes import report
-
-            context.flush()
-            code = code or report(context, error)
+            if len(files) == 1:
+                raise
+            code = code or _report(context, name, error)
             continue
         done += result.sessions
         _print(context, result.sessions, as_json=as_json)
         tell_rest(context, result, name)
     context.flush()
     summarize(context, done, masker)
-    if all_ and not code:
-        _note_capture(context, source_format, began, repo)
     return code
 
 
-def _note_capture(context: Context, program: str | None, began: str, repo: Repository) -> None:
-    """Keeps for `hook status` that all sessions of a program are captured."""
+def _import_all(
+    context: Context, repo: Repository, name: str | None, options: Options, *, as_json: bool
+) -> int:
+    """Imports the session files of the programs that aivcs knows, the oldest first."""
+    from time import time_ns
+
     from aivcs.commands.hook.programs import PROGRAMS, find_program, session_files
+    from aivcs.commands.hook.seen import Seen
     from aivcs.commands.hook.state import state_folder, write_state
 
-    folder = state_folder(context.environment, context.home())
-    for one in PROGRAMS if program is None else (find_program(program),):
-        home = one.home(context.environment, context.home())
-        if home and any(session_files(one, home)):
-            write_state(
-                folder, one.name, captured_at=began, store=repo.path, error=None, error_at=None
-            )
+    chosen = PROGRAMS if name is None else (find_program(name),)
+    began = str(Timestamp.now())
+    files = []
+    for program in chosen:
+        folder = program.home(context.environment, context.home())
+        if folder:
+            files += [(file, program) for file in session_files(program, folder)]
+    states = state_folder(context.environment, context.home())
+    # Whatever was asked for besides may change what is stored of a file that is known.
+    is_plain = options == Options(masker=options.masker) and options.masker is not None
+    seen = Seen(states if is_plain else "", repo)
+    code, skipped, done = 0, 0, []
+    for file, program in sorted(files, key=lambda pair: (pair[0].changed, pair[0].path)):
+        if seen.has(file):
+            skipped += 1
+            continue
+        try:
+            stream = open_input(file.path)
+            source = Source(file.path, _base(file.path), stream, program.format)
+            result = _import(repo, source, options)
+        except AivcsError as error:
+            code = _report(context, file.path, error) or code
+            continue
+        seen.add(file, [one.run_id for one in result.sessions], time_ns())
+        done += result.sessions
+        changed = [one for one in result.sessions if one.new_events or one.created]
+        _print(context, changed, as_json=as_json)
+        tell_rest(context, result, file.path)
+    seen.save()
+    context.flush()
+    summarize(context, done, options.masker, skipped=skipped)
+    if not files:
+        titles = ", ".join(one.title for one in chosen)
+        context.warn(f"no sessions of {titles} are here")
+    for program in {program.name: program for _, program in files}.values() if not code else ():
+        write_state(
+            states,
+            program.name,
+            captured_at=began,
+            store=shown(repo.path),
+            error=None,
+            error_at=None,
+        )
+    return code
+
+
+def _report(context: Context, name: str, error: AivcsError) -> int:
+    """Prints an error about one of several sources; returns its exit code."""
+    from aivcs.cli.exit_codes import report
+
+    error.args = (f"{name}: {error}", *error.args[1:])
+    context.flush()
+    return report(context, error)
 
 
 def masker_of(context: Context, layers: Iterable[tuple[str, Config]]) -> Masker:
@@ -118,8 +166,6 @@ def _import(repo: Repository, source: Source | AivcsError, options: Options) -> 
 
 
 def _named(context: Context, files: list[str]) -> Iterator[tuple[str, Source | AivcsError]]:
-    from aivcs.commands.blob.input_files import open_input
-
     for path in files:
         if path == "-":
             yield "standard input", Source("", "-", context.stdin())
@@ -130,29 +176,6 @@ def _named(context: Context, files: list[str]) -> Iterator[tuple[str, Source | A
             yield path, error
             continue
         yield path, Source(os.path.abspath(path), _base(path), stream)
-
-
-def _all(context: Context, program: str | None) -> Iterator[tuple[str, Source | AivcsError]]:
-    """Yields the session files of the programs that aivcs knows, the oldest first."""
-    from aivcs.commands.blob.input_files import open_input
-    from aivcs.commands.hook.programs import PROGRAMS, find_program, session_files
-
-    chosen = PROGRAMS if program is None else (find_program(program),)
-    found = []
-    for one in chosen:
-        folder = one.home(context.environment, context.home())
-        if folder:
-            found += list(session_files(one, folder))
-    for file in sorted(found, key=lambda file: (file.changed, file.path)):
-        try:
-            stream = open_input(file.path)
-        except AivcsError as error:
-            yield file.path, error
-            continue
-        yield file.path, Source(file.path, _base(file.path), stream)
-    if not found:
-        titles = ", ".join(one.title for one in chosen)
-        context.warn(f"no sessions of {titles} are here")
 
 
 def _base(path: str) -> str:
@@ -183,14 +206,25 @@ def _fields(one: Imported) -> dict[str, Any]:
     return fields
 
 
-def summarize(context: Context, done: list[Imported], masker: Masker | None) -> None:
-    """Prints on standard error how much was imported, masked, and not understood."""
+def summarize(
+    context: Context, done: list[Imported], masker: Masker | None, *, skipped: int = 0
+) -> None:
+    """Prints on standard error how much was imported, masked, and not understood.
+
+    Args:
+        context: The call.
+        done: What became of each session.
+        masker: What masked secrets.
+        skipped: The number of files that were known, and not read.
+    """
     started = sum(one.created for one in done)
     extended = sum(bool(one.new_events) and not one.created for one in done)
     events = sum(one.new_events for one in done)
     unchanged = len(done) - started - extended
     numbers = ((started, " new"), (extended, " extended"), (unchanged, " unchanged"))
     parts = [f"{number:,}{how}" for number, how in numbers if number]
+    if skipped:
+        context.warn(f"{_count(skipped, 'file')} unchanged since an import")
     if parts:
         runs = "run" if len(done) == 1 else "runs"
         context.warn(f"{runs}: {', '.join(parts)}; {_count(events, 'new event')}")

@@ -14,6 +14,7 @@ from aivcs.cli.parse.shared_options import (
     SINCE,
     SPECS,
 )
+from aivcs.cli.run.filters import FILTERS
 
 AGENT = Option("--agent", help="The agent that runs.", metavar="NAME", required=True, asks="agent")
 SPEC_OPTION = Option(
@@ -264,8 +265,9 @@ COMMANDS = (
         "run.import_handlers:import_",
         """Make runs of sessions that other programs recorded, and print their ids.
 
-        Claude Code, Codex, Gemini CLI, OpenCode, mini-swe-agent and inspect_ai; OTLP/JSON,
-        ATIF and MLflow. The format is recognised by the content. A run gets the id, the
+        Claude Code, Codex, Gemini CLI, OpenCode, OpenHands, SWE-agent, mini-swe-agent, the
+        OpenAI Agents SDK and inspect_ai; OTLP/JSON, ATIF, MLflow, traces and logs of runs. The
+        format is recognised by the content. A run gets the id, the
         times and the status of its session. A second import of the same source changes
         nothing; one that has grown extends the run. Secrets are masked, and their number
         is printed. A session goes on until the source, or --seal, says that it is over.
@@ -358,25 +360,7 @@ COMMANDS = (
         An option given several times selects runs that match any of its values.
         """,
         {
-            "agents": AGENTS,
-            "specs": SPECS,
-            "statuses": Option(
-                "--status",
-                help="Only runs with this status. Repeatable.",
-                choices=("running", "completed", "failed", "cancelled"),
-                any_case=True,
-                many=True,
-            ),
-            "tags": Option(
-                "--tag",
-                help=(
-                    "Only runs with this tag. Repeatable: all keys must match, and of one key "
-                    "any value."
-                ),
-                metavar="K=V",
-                many=True,
-            ),
-            "since": SINCE,
+            **FILTERS,
             "limit": Option("-n", "--limit", help="At most N runs.", metavar="N", kind="integer"),
             "as_json": JSON,
         },

@@ -451,6 +451,13 @@ class Context:
             settings = settings_of([values for _, values in self.layers])
         if "://" in store:
             settings.remote.notify = self._warn_once
+        if settings.blobs and not self.named_store():
+            # The store was found, not named by the user, and sends blobs to somewhere else.
+            from aivcs.config import trust
+
+            trust.require_trusted(
+                settings.blobs, f"{store}/config.toml", environment=self.environment
+            )
         return settings
 
     def _is_own(self, owner: int) -> bool:

@@ -74,7 +74,7 @@ def grants(context: Context, role: str, names: str | None) -> None:
 
     text = grants(context.repository(), role, names)
     if text is None:
-        context.warn(f"aivcs: {_NO_ROLES}")
+        context.warn(_NO_ROLES)
     else:
         context.write(f"{text.rstrip()}\n")
 
@@ -98,7 +98,7 @@ def upgrade(context: Context) -> None:
 
     steps = upgrade(context.repository())
     if steps is None:
-        context.warn(f"aivcs: {_NO_SCHEMA}")
+        context.warn(_NO_SCHEMA)
         return
     number = 0
     for step in steps:

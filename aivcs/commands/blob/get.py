@@ -16,11 +16,11 @@ _SMALL_BLOB_BYTES = 1 << 20
 """Bytes below which a blob is read once, into memory; a larger blob is read twice."""
 
 
-def get(repo: "Repository", digest: str) -> "Iterator[bytes | memoryview]":
+def get(repo: "Repository", digest: str) -> "Iterator[bytes]":
     """Yields the bytes of a blob, after all of them are verified.
 
-    Use each piece before the next is requested: both may be in the same memory. A small blob is
-    read once, a large one twice, because bytes sent down a pipe cannot be taken back.
+    A small blob is read once, a large one twice, because bytes sent down a pipe cannot be taken
+    back.
 
     Raises:
         NotFoundError: No blob has this digest.
@@ -32,14 +32,13 @@ def get(repo: "Repository", digest: str) -> "Iterator[bytes | memoryview]":
         if len(first) < _SMALL_BLOB_BYTES:
             yield first
             return
-        from aivcs.util.write_behind import PIECE, read_into
+        from aivcs.util.writing import PIECE
 
-        buffer = memoryview(bytearray(PIECE))
-        while read_into(stream, buffer):
+        while stream.read(PIECE):
             pass
     with repo.blobs.open(whole) as stream:
-        while count := read_into(stream, buffer):
-            yield buffer[:count]
+        while piece := stream.read(PIECE):
+            yield piece
 
 
 def get_to_file(repo: "Repository", digest: str, path: str) -> None:
@@ -55,7 +54,7 @@ def get_to_file(repo: "Repository", digest: str, path: str) -> None:
         mode = _mode_of(path)
         if mode is None or S_ISREG(mode):
             if mode is not None and (descriptor := _descriptor_of(path)) is not None:
-                from aivcs.util.write_behind import write_all
+                from aivcs.util.writing import write_all
 
                 for chunk in get(repo, whole):
                     write_all(descriptor, chunk)
@@ -63,7 +62,7 @@ def get_to_file(repo: "Repository", digest: str, path: str) -> None:
             with repo.blobs.open(whole) as stream:
                 _replace_file(os.path.realpath(path), stream, mode)
         else:  # a pipe or a device cannot be replaced, only written to
-            from aivcs.util.write_behind import write_all
+            from aivcs.util.writing import write_all
 
             with open(path, "wb", buffering=0) as out:
                 for chunk in get(repo, whole):
@@ -110,13 +109,15 @@ def _descriptor_of(path: str) -> "int | None":
 
 
 def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:
+    from aivcs.util.writing import write_blob
+
     temporary = f"{path}.{os.urandom(4).hex()}.aivcs-tmp"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:
             if mode is not None:
                 os.fchmod(fd, mode & 0o777)
-            _copy(stream, fd)
+            write_blob(stream, fd)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -124,10 +125,3 @@ def _replace_file(path: str, stream: "BinaryIO", mode: "int | None") -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-
-
-def _copy(stream: "BinaryIO", fd: int) -> None:
-    """Copies a stream to a file. Reads and writes at the same time if it is long."""
-    from aivcs.util.write_behind import copy, read_into
-
-    copy(lambda buffer: read_into(stream, buffer), fd, sync=True)

@@ -70,7 +70,9 @@ def _compare(bundle: Repository, stated: dict[str, Head | None]) -> Iterator[Fin
         elif stated[name] is not None:
             try:
                 head = standing(logs, name)
-            except StorageError:
+            except StorageError as error:
+                if error.is_store_away:
+                    raise
                 continue  # found before
             if head != stated[name]:
                 problem = f"it has {head.lines} lines up to {head.hash}; the heads say otherwise"

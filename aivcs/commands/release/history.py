@@ -140,6 +140,7 @@ def history(
     *,
     limit: "int | None" = None,
     since: "Timestamp | None" = None,
+    until: "Timestamp | None" = None,
     labels: "Collection[str]" = (),
     mark: "Callable[[Block | Signature], None] | None" = None,
 ) -> "Iterator[HistoryEntry]":
@@ -150,6 +151,7 @@ def history(
         name: The agent's name.
         limit: The maximum number; None is all.
         since: Entries created at or after this time.
+        until: Entries created before this time; their states are those of now.
         labels: Entries with one of these labels; empty is all.
         mark: Called for each block and signature, before the entry that it follows in the log.
 
@@ -170,6 +172,8 @@ def history(
         if limit is not None and count >= limit:
             return
         if since is not None and record.created_at < since:
+            continue
+        if until is not None and record.created_at >= until:
             continue
         if labels and record.metadata.version_label not in labels:
             continue

@@ -133,8 +133,8 @@ class EventLines:
                     payload = self._masker.mask(payload)
                 fitted = Fitted(payload, self._limit)
                 self.blobs += fitted.blobs
-                text = encode_trusted(fitted.payload)
-                bodies.append(self._body_of(text, item.kind, item.timestamp or moment))
+                time = item.timestamp or moment
+                bodies.append(self._body_of(fitted.encoded, item.kind, time))
         return bodies
 
     def _plain(self, payloads: list[dict[str, Any]], moment: Timestamp) -> list[bytes]:

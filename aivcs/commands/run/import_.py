@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from aivcs.commands.run.imported_run import FORMAT, MAPPING as MAPPING_TAG, Beginning, ImportedRun
 from aivcs.commands.run.large_payload import Fitted
-from aivcs.errors import BackendError, InvalidNameError
+from aivcs.errors import BackendError, InvalidDigestError, InvalidNameError
 from aivcs.formats import registry
 from aivcs.formats.model import MAPPING, Outcome, Session, SessionEvent
 from aivcs.formats.values import kind_of, safe_id
+from aivcs.log.bulk_events import EncodedEvent
+from aivcs.model.digest import ContentDigest
 from aivcs.model.record import MAX_NAME, check_name
-from aivcs.model.run import RunEvent, RunMetadata
+from aivcs.model.run import RunMetadata
 
 if TYPE_CHECKING:
     from aivcs.formats.masking import Masker
     from aivcs.formats.model import Hint, Item, Reader
-    from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
 
 _CHUNK = 1 << 16
@@ -36,11 +37,13 @@ class Source(NamedTuple):
         path: Its path, which may say which session it is; empty if there is none.
         name: Its name as the run's tag has it.
         stream: Its bytes.
+        format: The name of its format; None for that of the options.
     """
 
     path: str
     name: str
     stream: BinaryIO
+    format: str | None = None
 
 
 class Options(NamedTuple):
@@ -114,7 +117,8 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
         BackendError: The source cannot be read, or the store not written.
     """
     head = _read(source, registry.HEAD, whole=True)
-    found = registry.find_format(options.format) if options.format else registry.detect(head)
+    name = source.format or options.format
+    found = registry.find_format(name) if name else registry.detect(head)
     reader = found.reader(found.hint(source.path) if source.path else _no_hint())
     is_final = options.seal or not found.grows
     importer = Importer(repo, reader, options, source.name, is_final=is_final)
@@ -158,6 +162,7 @@ class Importer:
         self._runs: dict[str, ImportedRun] = {}
         self._kinds: dict[str, str] = {}
         self._limit = repo.store.settings.max_event
+        self._is_ours = type(reader).__module__.startswith("aivcs.formats.")
         self._size = 0
 
     def take(self, items: list[Item]) -> list[Outcome]:
@@ -213,8 +218,10 @@ class Importer:
             kind = self._kinds[item.kind] = self._kind(item.kind)
         if self._options.masker is not None:
             payload = self._options.masker.mask(payload)
-        fitted = Fitted(payload, self._limit)
-        event = RunEvent(kind, fitted.payload, seq=item.seq, timestamp=item.timestamp)
+        fitted = Fitted(payload, self._limit, is_trusted=self._is_ours)
+        event = EncodedEvent(
+            kind, fitted.payload, fitted.encoded, seq=item.seq, timestamp=item.timestamp
+        )
         before = run.size
         run.take(event, fitted)
         self._size += run.size - before
@@ -249,11 +256,16 @@ class Importer:
         header = self._masked(self._reader.header(session))
         pending = self._runs[session].pending
         spec = self._options.spec
+        if spec is None and header.spec is not None:
+            try:
+                spec = ContentDigest(header.spec)
+            except InvalidDigestError:
+                spec = None
         if spec is None:
             from aivcs.commands.run.imported_spec import store_spec
 
             spec = store_spec(self._repo, header, pending)
-        tags: dict[str, Any] = {
+        tags: dict[str, Any] = dict(header.tags or {}) | {
             FORMAT: header.format,
             MAPPING_TAG: MAPPING,
             "import.source": self._source,
@@ -281,9 +293,9 @@ class Importer:
         if masker is None:
             return header
         masked: dict[str, Any] = {
-            name: masker.mask_text(value)
+            name: masker.mask(value)
             for name, value in header._asdict().items()
-            if isinstance(value, str) and name not in {"format", "started_at"}
+            if isinstance(value, (str, dict)) and name not in {"format", "started_at"}
         }
         return header._replace(**masked)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aivcs.codec.json import encode
+from aivcs.codec.json import encode, encode_trusted
 from aivcs.errors import SerializationError
 from aivcs.model.digest import ContentDigest
 
@@ -20,13 +20,14 @@ class Fitted:
 
     Attributes:
         payload: The payload.
-        size: Its bytes as stored.
+        encoded: The payload as it is stored.
+        size: The number of its characters, or of its bytes if it may be too long.
         blobs: The contents that it refers to, to be stored before it.
     """
 
-    __slots__ = ("blobs", "payload", "size")
+    __slots__ = ("blobs", "encoded", "payload", "size")
 
-    def __init__(self, payload: Any, limit: int) -> None:
+    def __init__(self, payload: Any, limit: int, *, is_trusted: bool = False) -> None:
         """Replaces texts, the longest first, until no more than a limit is left.
 
         The same payload always gives the same result.
@@ -34,16 +35,20 @@ class Fitted:
         Args:
             payload: Any JSON value.
             limit: Bytes of the payload as stored, at most.
+            is_trusted: Whether a reader of aivcs made it, so that it is a JSON value.
         """
         self.blobs: list[bytes] = []
         self.payload = payload
         try:
-            self.size = len(encode(payload).encode())
+            self.encoded = encode_trusted(payload) if is_trusted else encode(payload)
         except SerializationError as error:  # a format of somebody else's gave it
             self.payload = {"unstorable": str(error)}
-            self.size = len(encode(self.payload).encode())
-        if self.size > limit:
-            self._shrink(limit)
+            self.encoded = encode(self.payload)
+        self.size = len(self.encoded)
+        if self.size > limit // 4:
+            self.size = len(self.encoded.encode())
+            if self.size > limit:
+                self._shrink(limit)
 
     def _shrink(self, limit: int) -> None:
         box = {"": _copy(self.payload)}
@@ -51,12 +56,14 @@ class Fitted:
         for holder, key in places:
             holder[key] = self._blob(holder[key].encode())
             self.payload = box[""]
-            self.size = len(encode(self.payload).encode())
+            self.encoded = encode(self.payload)
+            self.size = len(self.encoded.encode())
             if self.size <= limit:
                 return
         # What is large is not a text: many numbers, or many short texts.
         self.payload = {"value": self._blob(encode(box[""]).encode())}
-        self.size = len(encode(self.payload).encode())
+        self.encoded = encode(self.payload)
+        self.size = len(self.encoded)
 
     def _blob(self, data: bytes) -> dict[str, Any]:
         self.blobs.append(data)

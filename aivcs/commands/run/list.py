@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.commands.run.annotated import Annotated
 from aivcs.commands.run.payload import split_tag
-from aivcs.errors import UsageError
+from aivcs.errors import RunNotFoundError, StorageError, UsageError
 from aivcs.log.run_filter import age
 from aivcs.model.record import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from aivcs.errors import StorageError
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunId, RunRecord, RunStatus
     from aivcs.model.timestamp import Timestamp
@@ -30,6 +29,9 @@ def list_(
     statuses: Sequence[RunStatus] = (),
     tags: Sequence[str] = (),
     since: Timestamp | None = None,
+    until: Timestamp | None = None,
+    uses: Sequence[str] = (),
+    failed_tools: Sequence[str] = (),
     limit: int | None = None,
     unreadable: Callable[[RunId, StorageError], None],
 ) -> Iterator[RunRecord]:
@@ -43,11 +45,15 @@ def list_(
         tags: Words as for `start`. A run must have a tag of each key, of its own or by an
             annotation; several values of one key are alternatives.
         since: Runs created at or after this time.
+        until: Runs created before this time.
+        uses: Runs whose spec uses one of these files, as for `aivcs.commands.run.uses.Uses`.
+        failed_tools: Runs in which a call of one of these tools failed; their logs are read.
         limit: The maximum number; None is all.
-        unreadable: Called once for each unreadable run, before the first run is yielded.
+        unreadable: Called once for each unreadable run, before the first run is yielded; for one
+            whose spec or events cannot be read, when it is its turn.
 
     Raises:
-        UsageError: A tag is malformed, or the limit is negative.
+        UsageError: A tag is malformed, a filter is empty, or the limit is negative.
         InvalidNameError: The name is not valid for an agent.
     """
     if limit is not None and limit < 0:
@@ -63,6 +69,8 @@ def list_(
     wanted = _alternatives(tags)
     annotated = Annotated(repo) if wanted else None
     is_merged = annotated is not None and annotated.are_there
+    conditions = _conditions(repo, until, uses, failed_tools)
+    is_filtered = is_merged or bool(conditions)
     # The store answers for one value of each filter; of several it is asked for every combination.
     found = [
         repo.runs.iter_runs(
@@ -71,7 +79,7 @@ def list_(
             status=status,
             since=since,
             tags=dict(tagged),
-            limit=None if is_merged else limit,
+            limit=None if is_filtered else limit,
             unreadable=report_once,
         )
         for spec, agent, status, tagged in product(
@@ -81,13 +89,56 @@ def list_(
             [()] if is_merged else product(*wanted.values()),
         )
     ]
-    if len(found) == 1 and not is_merged:
+    if len(found) == 1 and not is_filtered:
         return found[0]
     records = _distinct(merge(*found, key=age, reverse=True))
     if annotated is not None and is_merged:
         values = {key: [value for _, value in pairs] for key, pairs in wanted.items()}
         records = (record for record in records if annotated.have(record, values))
+    if conditions:
+        records = _meeting(records, conditions, report_once)
     return islice(records, limit)
+
+
+def _conditions(
+    repo: Repository,
+    until: Timestamp | None,
+    uses: Sequence[str],
+    failed_tools: Sequence[str],
+) -> list[Callable[[RunRecord], bool]]:
+    """Returns what else a run must meet, the cheapest first."""
+    conditions: list[Callable[[RunRecord], bool]] = []
+    if until is not None:
+        conditions.append(lambda record: record.created_at < until)
+    if uses:
+        from aivcs.commands.run.uses import Uses
+
+        is_user = Uses(repo, uses)
+        conditions.append(lambda record: is_user(record.spec_digest))
+    if failed_tools:
+        from aivcs.commands.run.uses import had_failure
+
+        if "" in failed_tools:
+            raise UsageError("the TOOL of --failed-tool is empty; is a variable unset?")
+        tools = frozenset(failed_tools)
+        conditions.append(lambda record: had_failure(repo, record.run_id, tools))
+    return conditions
+
+
+def _meeting(
+    records: Iterable[RunRecord],
+    conditions: Sequence[Callable[[RunRecord], bool]],
+    unreadable: Callable[[RunId, StorageError], None],
+) -> Iterator[RunRecord]:
+    """Yields the runs that meet all conditions; reports those of which that cannot be told."""
+    for record in records:
+        try:
+            if all(condition(record) for condition in conditions):
+                yield record
+        except RunNotFoundError:
+            continue  # gone since
+        except StorageError as error:
+            unreadable(record.run_id, error)
 
 
 def live_specs(repo: Repository) -> dict[ContentDigest, str]:

@@ -35,7 +35,7 @@ def write(run: Run) -> Iterator[str]:
         "completed_at": record.completed_at and time_text(record.completed_at),
     }
     yield encode_trusted(header)[:-1] + ',"events":'
-    digest, number = _hasher(), 0
+    digest, number = trace_hasher(), 0
     for piece in _array(run.events):
         digest.update(piece.encode())
         number += piece[-1] == "}"
@@ -45,7 +45,7 @@ def write(run: Run) -> Iterator[str]:
 
 def replay_digest(events: Iterable[RunEvent]) -> str:
     """Returns the replay digest of some events, in hexadecimal."""
-    digest = _hasher()
+    digest = trace_hasher()
     for piece in _array(events):
         digest.update(piece.encode())
     return digest.hexdigest()
@@ -59,7 +59,16 @@ def time_text(moment: Timestamp) -> str:
     return f"{seconds}.{fraction[:3] if fraction[3:] == '000' else fraction}Z"
 
 
-def _hasher() -> _Hash:
+def event_text(seq: int | None, kind: str, payload: Any, time: str) -> str:
+    """Returns an event as an element of the array of which the replay digest is made."""
+    return (
+        f'{{"seq":{seq},"kind":{encode_trusted(kind)},"payload":{_text(payload)},'
+        f'"timestamp":"{time}"}}'
+    )
+
+
+def trace_hasher() -> _Hash:
+    """Returns the algorithm of the replay digest, before the first byte."""
     return algorithm(1 << 30)(b"")  # OpenSSL: a run may be long
 
 
@@ -68,10 +77,7 @@ def _array(events: Iterable[RunEvent]) -> Iterator[str]:
     before = "["
     for event in events:
         assert event.timestamp is not None
-        yield (
-            f'{before}{{"seq":{event.seq},"kind":{encode_trusted(event.kind)},'
-            f'"payload":{_text(event.payload)},"timestamp":"{time_text(event.timestamp)}"}}'
-        )
+        yield before + event_text(event.seq, event.kind, event.payload, time_text(event.timestamp))
         before = ","
     yield "[]" if before == "[" else "]"
 

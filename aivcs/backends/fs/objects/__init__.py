@@ -7,6 +7,7 @@ a content again replaces its damaged object.
 
 import io
 import os
+from errno import EIO
 
 from aivcs.backends.fs import files, layout
 from aivcs.backends.fs.folder import GcGuard
@@ -17,7 +18,6 @@ from aivcs.model.digest import ContentDigest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from hashlib import _Hash
     from typing import BinaryIO
 
     from _typeshed import WriteableBuffer
@@ -30,7 +30,7 @@ _CHUNK = 1 << 20
 _SHORT = 64 << 10
 """Bytes of the first read of an object; one that is shorter needs no other."""
 _PIECE = 256 << 10
-"""Bytes of every further read, into one buffer, which stays in the processor's cache."""
+"""Bytes of every further read; they stay in the processor's cache."""
 
 
 class FileCasStore:
@@ -90,7 +90,7 @@ class FileCasStore:
     def open(self, digest: ContentDigest) -> "BinaryIO":
         """As `CasStore.open`."""
         digest = ContentDigest(digest)
-        return io.BufferedReader(_VerifiedStream(digest, self._open(digest)), _SHORT)
+        return _Blob(_VerifiedStream(digest, self._open(digest)), _SHORT)
 
     def contains(self, digest: ContentDigest) -> bool:
         """As `CasStore.contains`."""
@@ -186,13 +186,17 @@ class FileCasStore:
         Raises:
             BackendError: It could not be read or written.
         """
-        chunk = _read_chunk(readable)
-        if len(chunk) < _CHUNK:
+        source = _find_long_file(readable)
+        chunk = b"" if source >= 0 else _read_chunk(readable)
+        if source < 0 and len(chunk) < _CHUNK:
             return ContentDigest.from_bytes(chunk), chunk, -1, ""
-        hashed = hasher(len(chunk), chunk)
+        from aivcs.backends.fs.objects.copying import copy
+
+        hashed, sync = hasher(_CHUNK), self._folder.is_durable
         fd, temporary = self.write_temporary(chunk)
         try:
-            self._fill_from(fd, temporary, readable, hashed)
+            with files.os_errors("write", temporary):
+                copy(lambda size: _read(readable, size), fd, hashed, source=source, sync=sync)
         except BaseException:
             self.abandon(fd, temporary)
             raise
@@ -248,20 +252,15 @@ class FileCasStore:
                 self._folder.publish(fd, temporary, layout.object_path(digest))
         return digest
 
-    def _fill_from(self, fd: int, temporary: str, readable: "BinaryIO", hashed: "_Hash") -> None:
-        """Writes the rest of a stream to a temporary file, hashing it on the way."""
-        from aivcs.util.write_behind import copy, read_into
 
-        def fill(buffer: memoryview) -> int:
-            try:
-                count = read_into(readable, buffer)
-            except (OSError, ValueError, TypeError) as error:
-                raise _unreadable(error) from error
-            hashed.update(buffer[:count])
-            return count
+class _Blob(io.BufferedReader):
+    """The bytes of an object; `read` raises at the end if they do not have its digest."""
 
-        with files.os_errors("write", temporary):
-            copy(fill, fd, sync=self._folder.is_durable)
+    raw: "_VerifiedStream"
+
+    def write_to(self, fd: int) -> None:
+        """As `ObjectDriver.open` says."""
+        self.raw.write_to(fd)
 
 
 class _VerifiedStream(io.RawIOBase):
@@ -287,6 +286,19 @@ class _VerifiedStream(io.RawIOBase):
         if self._left <= 0 or (not count and len(view)):
             _verify(self._digest, self._hasher.hexdigest())
         return count
+
+    def write_to(self, fd: int) -> None:
+        from aivcs.backends.fs.objects.copying import copy
+
+        def read(size: int) -> bytes:
+            with files.os_errors("read", layout.object_path(self._digest)):
+                return os.read(self._fd, size)
+
+        copy(read, fd, self._hasher, source=self._fd)
+        if self._hasher.hexdigest() != self._digest:
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            _verify(self._digest, hash_file(self._fd))
+            raise OSError(EIO, "what was written cannot be read back")
 
     def close(self) -> None:
         if not self.closed:
@@ -315,10 +327,20 @@ def hash_file(fd: int) -> str:
     if len(data) < _SHORT:
         return hex_digest(data)
     hashed = hasher(os.fstat(fd).st_size, data)
-    buffer = memoryview(bytearray(_PIECE))
-    while count := os.readv(fd, [buffer]):
-        hashed.update(buffer[:count])
+    while data := os.read(fd, _PIECE):
+        hashed.update(data)
     return hashed.hexdigest()
+
+
+def _find_long_file(readable: "BinaryIO") -> int:
+    """Returns the descriptor of a stream that is a file with a long rest, otherwise -1."""
+    if type(readable) is not io.FileIO:
+        return -1  # it may make of its file what it likes
+    try:
+        fd = readable.fileno()
+        return fd if os.fstat(fd).st_size - os.lseek(fd, 0, os.SEEK_CUR) >= _CHUNK else -1
+    except (OSError, ValueError):
+        return -1  # a pipe, or what reading it will say
 
 
 def _read_chunk(readable: "BinaryIO") -> bytes:

@@ -1,0 +1,71 @@
+"""The filters of runs that `run list` and `run search` share."""
+
+from aivcs.cli.parse.model import Option
+from aivcs.cli.parse.shared_options import AGENTS, SINCE, SPECS, UNTIL, USES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FILTERS = {
+    "agents": AGENTS,
+    "specs": SPECS,
+    "statuses": Option(
+        "--status",
+        help="Only runs with this status. Repeatable.",
+        choices=("running", "completed", "failed", "cancelled"),
+        any_case=True,
+        many=True,
+    ),
+    "tags": Option(
+        "--tag",
+        help=(
+            "Only runs with this tag, of the run or of an annotation. Repeatable: all keys must "
+            "match, and of one key any value."
+        ),
+        metavar="K=V",
+        many=True,
+    ),
+    "since": SINCE,
+    "until": UNTIL,
+    "uses": USES,
+    "failed_tools": Option(
+        "--failed-tool",
+        help="Only runs in which a call of this tool failed. Repeatable.",
+        metavar="TOOL",
+        many=True,
+    ),
+}
+"""The options, by the names that `selection` takes."""
+
+
+def selection(
+    *,
+    agents: "list[str]",
+    specs: "list[str]",
+    statuses: "list[str]",
+    tags: "list[str]",
+    since: "str | None",
+    until: "str | None",
+    uses: "list[str]",
+    failed_tools: "list[str]",
+) -> "dict[str, Any]":
+    """Returns the filters as `aivcs.commands.run.list.list_` takes them.
+
+    Raises:
+        UsageError: A time is not valid.
+    """
+    from aivcs.model.run import RunStatus
+
+    if since is not None or until is not None:
+        from aivcs.cli.render.time_format import parse_since
+    return {
+        "agents": agents,
+        "specs": specs,
+        "statuses": [RunStatus(status.upper()) for status in statuses],
+        "tags": tags,
+        "since": None if since is None else parse_since(since),
+        "until": None if until is None else parse_since(until, "--until"),
+        "uses": uses,
+        "failed_tools": failed_tools,
+    }

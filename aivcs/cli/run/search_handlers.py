@@ -1,0 +1,134 @@
+"""The handler of `aivcs run search`."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from aivcs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aivcs.cli.render.output import Output
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.run.search import Match
+    from aivcs.errors import StorageError
+    from aivcs.model.run import RunId
+
+
+def search(
+    context: Context,
+    text: str | None,
+    regex: str | None,
+    ignore_case: bool,
+    kinds: list[str],
+    tools: list[str],
+    failed: bool,
+    where: list[str],
+    agents: list[str],
+    specs: list[str],
+    statuses: list[str],
+    tags: list[str],
+    since: str | None,
+    until: str | None,
+    uses: list[str],
+    failed_tools: list[str],
+    limit: int | None,
+    runs_only: bool,
+    as_json: bool,
+) -> int:
+    """Prints the matches. Exit code 1 without one, 14 or 16 if a run cannot be read."""
+    from aivcs.cli.exit_codes import report_unread
+    from aivcs.cli.run.filters import selection
+    from aivcs.commands.run.list import list_
+    from aivcs.commands.run.search import search
+    from aivcs.search.query import Query
+    from aivcs.search.where import parse_where
+
+    if limit is not None and limit < 0:
+        raise UsageError("-n takes a number of matches, 0 or more")
+    query = Query(
+        text=text,
+        regex=regex,
+        ignore_case=ignore_case,
+        kinds=kinds,
+        tools=tools,
+        failed=failed,
+        where=[parse_where(condition) for condition in where],
+    )
+    unread: dict[str, StorageError] = {}
+    repo = context.repository()
+
+    def report(run_id: RunId, error: StorageError) -> None:
+        unread.setdefault(run_id, error)
+
+    filters = selection(
+        agents=agents,
+        specs=specs,
+        statuses=statuses,
+        tags=tags,
+        since=since,
+        until=until,
+        uses=uses,
+        failed_tools=failed_tools,
+    )
+    records = list_(repo, unreadable=report, **filters)
+    found = search(repo, records, query, one_per_run=runs_only, unreadable=report)
+    number = _print(context, islice(found, limit), runs_only=runs_only, as_json=as_json)
+    return report_unread(context, unread.values()) or int(not number)
+
+
+def _print(context: Context, found: Iterable[Match], *, runs_only: bool, as_json: bool) -> int:
+    """Prints matches as they are found; returns their number."""
+    from aivcs.cli.render import output as render
+
+    number = 0
+    with render.output(context, streaming=not context.is_terminal()) as out:
+        for match in found:
+            number += 1
+            if as_json:
+                told = {"run_id": match.record.run_id} if runs_only else match.to_json()
+                out.write(render.json_line(told))
+            elif runs_only:
+                out.write(f"{match.record.run_id}\n")
+            elif out.for_person:
+                out.write(_shown(out, match))
+            else:
+                out.write(render.plain_line(_cells(match)))
+    return number
+
+
+def _cells(match: Match) -> tuple[str, ...]:
+    seq = match.event.seq
+    passage = match.passage
+    return (
+        match.record.run_id, "-" if seq is None else str(seq), match.event.kind,
+        passage.pointer, passage.text,
+    )  # fmt: skip
+
+
+def _shown(out: Output, match: Match) -> str:
+    """Formats a match for a person, with what was looked for marked."""
+    from aivcs.cli.render.output import escape
+    from aivcs.cli.render.table import paint
+
+    record, event, passage = match.record, match.event, match.passage
+    place = f"{record.run_id[:8]} {record.metadata.agent_name}"
+    seq = "annotation" if event.seq is None else str(event.seq)
+    head = f"{escape(place)}  {seq}  {escape(event.kind)}"
+    text = passage.text
+    if passage.begin is None or passage.end is None:
+        shown = escape(text)
+    else:
+        before, found, after = (
+            escape(part)
+            for part in (
+                text[: passage.begin], text[passage.begin : passage.end], text[passage.end :],
+            )
+        )  # fmt: skip
+        shown = before + (paint(found, "bold red") if out.color else found) + after
+    pointer = f"{escape(passage.pointer)}: " if passage.pointer else ""
+    if out.color:
+        head, pointer = paint(head, "bold"), paint(pointer, "dim")
+    return f"{head}\n    {pointer}{shown}\n"

@@ -1,0 +1,165 @@
+"""What is asked of the events of runs, and where in an event the answer stands. No I/O.
+
+A text is looked for in the texts of a payload and in the names of its members, as they are and not
+as JSON writes them. `may_match` tells from the bytes of a stored line, much faster, that its event
+cannot match; it never tells so of one that does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aivcs.codec.json import encode_trusted
+from aivcs.codec.json_pointer import make_pointer
+from aivcs.errors import UsageError
+from aivcs.trace.timeline import read_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aivcs.model.run import RunEvent
+    from aivcs.search.where import Where
+
+BEFORE, AFTER = 40, 100
+"""Characters of a passage before the beginning of the match, and from it on."""
+
+
+class Passage(NamedTuple):
+    """Where in an event a match stands.
+
+    Attributes:
+        pointer: The JSON pointer to the text; empty for the whole payload.
+        text: The text around the match.
+        begin: Where in `text` the match begins; None if no text was looked for.
+        end: Where it ends.
+    """
+
+    pointer: str
+    text: str
+    begin: int | None
+    end: int | None
+
+
+class Query:
+    """What is asked of events; an event must meet all of it."""
+
+    def __init__(
+        self,
+        *,
+        text: str | None = None,
+        regex: str | None = None,
+        ignore_case: bool = False,
+        kinds: Sequence[str] = (),
+        tools: Sequence[str] = (),
+        failed: bool = False,
+        where: Sequence[Where] = (),
+    ) -> None:
+        """Takes what is asked.
+
+        Args:
+            text: A text that the payload holds.
+            regex: Or a regular expression that a text of it matches.
+            ignore_case: Whether upper and lower case are the same.
+            kinds: Any of these kinds.
+            tools: A call or a result of any of these tools.
+            failed: Only what failed.
+            where: Conditions on the payload.
+
+        Raises:
+            UsageError: Nothing is asked, both a text and an expression, or an expression that is
+                not valid.
+        """
+        if text is not None and regex is not None:
+            raise UsageError("give TEXT or --regex, not both")
+        for what, given in (("TEXT", (text,)), ("RE", (regex,)), ("K", kinds), ("TOOL", tools)):
+            if "" in given:
+                raise UsageError(f"{what} is empty; is a variable unset?")
+        if text is None and regex is None and not (kinds or tools or failed or where):
+            raise UsageError(
+                "say what to search for: TEXT, --regex, --kind, --tool, --failed or --where"
+            )
+        self._kinds = frozenset(kinds)
+        self._tools = frozenset(tools)
+        self._failed = failed
+        self._where = where
+        self._pattern: re.Pattern[str] | None = None
+        try:
+            if text is not None:
+                self._pattern = re.compile(re.escape(text), re.IGNORECASE if ignore_case else 0)
+            elif regex is not None:
+                self._pattern = re.compile(regex, re.IGNORECASE if ignore_case else 0)
+        except re.error as error:
+            raise UsageError(f"--regex {regex!a:.60} is not valid: {error}") from error
+        # How a text stands in a line, unless some of it is spelled with other escapes.
+        self._needle = b""
+        if text is not None and not ignore_case:
+            self._needle = encode_trusted(text)[1:-1].encode()
+        # JSON may spell any character as an escape; aivcs does so only where it has to.
+        is_plain = text is not None and text.isascii() and text.isprintable()
+        spellings = [rb"\\u00[2-7]" if is_plain else rb"\\u"]
+        if "/" in (text or ""):
+            spellings.append(rb"\\/")
+        self._other_spelling = re.compile(b"|".join(spellings)).search
+        self._kind_needles = [f'"kind":{encode_trusted(kind)}'.encode() for kind in kinds]
+
+    def may_match(self, line: bytes) -> bool:
+        """Tells whether an event in a stored line, or in several joined ones, can match."""
+        if self._kind_needles and not any(needle in line for needle in self._kind_needles):
+            return b"\\u" in line
+        if not self._needle or self._needle in line:
+            return True
+        return self._other_spelling(line) is not None
+
+    @property
+    def can_skip(self) -> bool:
+        """Whether `may_match` can tell anything."""
+        return bool(self._needle or self._kind_needles)
+
+    def find(self, event: RunEvent) -> Passage | None:
+        """Returns where an event answers the query; None if it does not."""
+        if self._kinds and event.kind not in self._kinds:
+            return None
+        if not all(condition.holds(event.payload) for condition in self._where):
+            return None
+        error = None
+        if self._tools or self._failed:
+            reading = read_event(event)
+            error = reading.error
+            if self._tools and reading.tool not in self._tools:
+                return None
+            if self._failed and error is None:
+                return None
+        if self._pattern is None:
+            shown = encode_trusted(event.payload) if error is None else error
+            return Passage("", shown[: BEFORE + AFTER], None, None)
+        for pointer, text in _texts(event.payload):
+            found = self._pattern.search(text)
+            if found is not None:
+                return _around(pointer, text, found.start(), found.end())
+        return None
+
+
+def _texts(payload: Any) -> Iterator[tuple[str, str]]:
+    """Yields all texts of a payload with their pointers; the name of a member before its value."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), payload)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, str):
+            yield make_pointer(place), value
+        elif isinstance(value, dict):
+            inner: list[tuple[tuple[str | int, ...], Any]] = []
+            for name, member in value.items():
+                yield make_pointer((*place, name)), name
+                inner.append(((*place, name), member))
+            waiting += reversed(inner)
+        elif isinstance(value, list):
+            waiting += reversed([((*place, n), each) for n, each in enumerate(value)])
+
+
+def _around(pointer: str, text: str, begin: int, end: int) -> Passage:
+    first, last = max(0, begin - BEFORE), min(len(text), begin + AFTER)
+    end = min(end, last)
+    before, after = "…" if first else "", "…" if last < len(text) else ""
+    shift = first - len(before)
+    return Passage(pointer, f"{before}{text[first:last]}{after}", begin - shift, end - shift)

@@ -1,0 +1,158 @@
+"""A store whose blobs are in another one: logs in SQLite (of the tests), blobs on S3."""
+
+import uuid
+
+import pytest
+from backends import sqlite_driver
+from servers.s3 import BUCKET, moto
+
+from aivcs.backends.hybrid import HybridBackend
+from aivcs.errors import BackendError, ConflictError, NoRepositoryError, UsageError
+from aivcs.repository import Repository
+from aivcs.store.settings import Settings
+from aivcs.testing import BackendContract
+
+pytest.importorskip("obstore", reason="the extra s3 is not installed")
+sqlite_driver.register()
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = moto()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def blobs_url(server, monkeypatch, tmp_path):
+    """The URL of a new store for blobs."""
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    url = f"s3://{BUCKET}/h/{uuid.uuid4().hex}"
+    Repository.init(url).store.close()
+    return url
+
+
+@pytest.fixture
+def url(tmp_path):
+    found = f"sqlite://{tmp_path}/store.db"
+    Repository.init(found)
+    return found
+
+
+@pytest.fixture
+def open_repo(url, blobs_url):
+    Repository.open(url).store.documents.create("config.toml", f'blobs = "{blobs_url}"\n'.encode())
+    opened = []
+
+    def open_repo():
+        opened.append(Repository.open(url))
+        return opened[-1]
+
+    yield open_repo
+    for repo in opened:
+        repo.store.close()
+
+
+class TestBackend(BackendContract):
+    @pytest.fixture
+    def open_backend(self, url, blobs_url):
+        opened = []
+
+        def open_backend():
+            opened.append(Repository.open(url, Settings(lock_timeout=10, blobs=blobs_url)))
+            return opened[-1].store
+
+        yield open_backend
+        for repo in opened:
+            repo.store.close()
+
+
+def test_blobs_are_in_the_other_store(open_repo, url, blobs_url):
+    repo = open_repo()
+    digest = repo.blobs.put(b"content")
+    with repo.start_run(digest, agent_name="bot", allow_missing_spec=True) as run:
+        run.log("step", {})
+    assert isinstance(repo.store, HybridBackend)
+    assert repo.path == url
+    assert open_repo().blobs.get(digest) == b"content"
+    blobs = Repository.open(blobs_url)
+    assert blobs.blobs.get(digest) == b"content"
+    assert list(blobs.store.logs.names()) == []
+    blobs.store.close()
+
+
+def test_garbage_is_collected_in_the_store_that_refers(open_repo, blobs_url):
+    from aivcs.commands.store.gc import collect
+
+    repo = open_repo()
+    kept, gone = repo.blobs.put(b"kept"), repo.blobs.put(b"gone")
+    repo.pin(kept)
+    blobs = Repository.open(blobs_url)
+    with pytest.raises(BackendError, match="blobs of another store"):
+        list(collect(blobs, grace=0))
+    blobs.store.close()
+    repo.store.now = lambda: repo.store._blobs.now() + 10
+    assert [blob.digest for blob in collect(repo, grace=0)] == [gone]
+    assert list(repo.blobs.list_digests()) == [kept]
+
+
+def test_a_store_has_the_blobs_of_one_other(open_repo, blobs_url, tmp_path):
+    open_repo().blobs.put(b"content")
+    other = f"sqlite://{tmp_path}/other.db"
+    Repository.init(other)
+    with pytest.raises(ConflictError, match="the blobs of another store"):
+        Repository.open(other, Settings(blobs=blobs_url))
+
+
+def test_a_store_with_runs_has_no_blobs_of_others(url, blobs_url):
+    repo = Repository.open(blobs_url)
+    repo.start_run(repo.blobs.put(b"spec"), agent_name="bot", allow_missing_spec=True)
+    repo.store.close()
+    with pytest.raises(ConflictError, match="runs and releases of its own"):
+        Repository.open(url, Settings(blobs=blobs_url))
+
+
+def test_only_a_store_with_a_mark_for_it_has_blobs_of_others(url, tmp_path):
+    other = f"sqlite://{tmp_path}/other.db"
+    Repository.init(other)
+    with pytest.raises(BackendError, match="s3://BUCKET/PREFIX"):
+        Repository.open(url, Settings(blobs=other))
+
+
+def test_the_command_uses_both(command_over, server, blobs_url):
+    """With a folder for the logs."""
+    aivcs = command_over(server)
+    del aivcs.variables["AIVCS_STORE"]
+    aivcs.ok("init")
+    aivcs.ok("config", "set", "blobs", blobs_url)
+    done = aivcs("blob", "put", "-", stdin="content", code=10)
+    assert blobs_url in done.complaint
+    assert "aivcs trust" in done.complaint
+    named = {"AIVCS_STORE": str(aivcs.store)}
+    digest = aivcs.ok("blob", "put", "-", stdin="content", env=named).text
+    assert not aivcs.object(digest).exists()
+    aivcs.ok("trust", blobs_url)
+    assert aivcs.ok("blob", "get", digest).text == "content"
+    run = aivcs.ok("run", "start", "--agent", "bot", "--spec", digest).text
+    aivcs.ok("release", "promote", "bot", digest, "--allow-missing-spec")
+    assert aivcs.run_log(run).exists()
+    aivcs.ok("verify")
+    aivcs.ok("gc")
+
+
+def test_blobs_stand_in_the_stores_own_configuration_only(aivcs):
+    path = aivcs.home / ".config" / "aivcs" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('blobs = "s3://bucket/x"\n')
+    aivcs("status", code=2)
+
+
+def test_a_discovered_store_is_not_believed(aivcs, monkeypatch):
+    monkeypatch.setenv("HOME", str(aivcs.home))
+    (aivcs.store / "config.toml").write_text('blobs = "s3://bucket/x"\n')
+    with pytest.raises(NoRepositoryError, match="which you have not trusted"):
+        Repository.discover(aivcs.folder)
+    with pytest.raises((BackendError, UsageError)):
+        Repository.open(aivcs.store, Settings(blobs="nonsense://x"))

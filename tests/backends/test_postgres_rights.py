@@ -1,0 +1,245 @@
+"""What each role may do in a store in PostgreSQL: through the contracts, and past them by psql."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from aivcs.errors import BackendError, UsageError
+from aivcs.log import chain
+from aivcs.model.release import ReleaseMetadata
+from aivcs.model.run import RunEvent, RunMetadata, RunSummary
+from aivcs.repository import Repository
+
+DONE = RunSummary(success=True)
+NOT_ALLOWED = r"permission denied|may not"
+BY = ReleaseMetadata(promoted_by="ann")
+
+
+@pytest.fixture
+def owner(server, database):
+    repo = Repository.open(server.url(database))
+    yield repo
+    repo.store.close()
+
+
+@pytest.fixture
+def login(server, database, owner):
+    """Makes a user with the rights of a role, by the SQL of `grants`; opens the store as that."""
+    made: list[SimpleNamespace] = []
+
+    def login(role, names=None):
+        sql = owner.store.grants(role, names)
+        assert not server.psql(sql, database=database).stderr
+        user, group = f"u{len(made)}_{database}", sql.split('CREATE ROLE "')[1].split('"')[0]
+        server.sql(f'CREATE ROLE {user} LOGIN; GRANT "{group}" TO {user}')
+        repo = Repository.open(server.url(database, user=user))
+        made.append(SimpleNamespace(repo=repo, user=user, group=group))
+        return made[-1]
+
+    yield login
+    for each in made:
+        each.repo.store.close()
+    for name in [each.user for each in made] + [*{each.group for each in made}]:
+        server.sql(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"', database=database)
+
+
+@pytest.fixture
+def psql(server, database):
+    """Executes SQL as a user; returns what the server said of it."""
+    return lambda user, sql: server.psql(sql, database=database, user=user).stderr
+
+
+@pytest.fixture
+def spec(owner):
+    return owner.blobs.put(b"a spec")
+
+
+def test_a_reader_reads_and_changes_nothing(login, owner, spec):
+    run = owner.start_run(spec, agent_name="bot").run_id
+    owner.runs.append_event(run, RunEvent("a", {}))
+    owner.promote("bot", spec, by="ann")
+    reader = login("reader").repo
+    assert reader.blobs.get(spec) == b"a spec"
+    assert [event.kind for event in reader.runs.get_events(run)] == ["a"]
+    assert reader.releases.current("bot").spec_digest == spec
+    assert [record.run_id for record in reader.runs.list_runs()] == [run]
+    assert not list(reader.store.inspect(frozenset({"blobs", "runs", "releases"}), lambda *_: None))
+    with reader.hold():
+        assert reader.blobs.contains(spec)
+    for refused in (
+        lambda: reader.blobs.put(b"more"),
+        lambda: reader.runs.append_event(run, RunEvent("b", {})),
+        lambda: reader.runs.create_run(spec, RunMetadata("bot")),
+        lambda: reader.releases.promote("bot", spec, BY),
+        lambda: reader.pin(spec),
+        lambda: reader.edit_config(lambda _: b"[core]\n"),
+    ):
+        with pytest.raises(BackendError, match=NOT_ALLOWED):
+            refused()
+
+
+def test_a_recorder_records_its_own_runs_and_nothing_else(login, owner, spec):
+    recorder, other = login("recorder").repo, login("recorder").repo
+    run = recorder.start_run(recorder.blobs.put(b"own spec"), agent_name="bot").run_id
+    recorder.runs.append_event(run, RunEvent("a", {}))
+    recorder.runs.append_event(run, RunEvent("b", {}, seq=7))
+    foreign = other.start_run(spec, agent_name="bot").run_id
+    ours = owner.start_run(spec, agent_name="bot").run_id
+    for refused in (
+        lambda: recorder.runs.append_event(foreign, RunEvent("x", {})),
+        lambda: recorder.runs.append_event(foreign, RunEvent("x", {}, seq=5)),
+        lambda: recorder.runs.complete_run(ours, DONE),
+        lambda: recorder.promote("bot", spec, by="ann"),
+        lambda: recorder.blobs.delete(spec),
+        lambda: recorder.edit_config(lambda _: b"[core]\n"),
+        lambda: recorder.store.logs.remove(f"run/{run}"),
+        lambda: recorder.store.logs.redact(f"run/{run}", {2: b"{}"}),
+    ):
+        with pytest.raises(BackendError, match=NOT_ALLOWED):
+            refused()
+    with pytest.raises(BackendError, match=NOT_ALLOWED), recorder.blobs.removal():
+        pass
+    recorder.runs.complete_run(run, DONE)
+    assert recorder.runs.head(run).lines == 4
+    assert owner.runs.head(foreign).lines == owner.runs.head(ours).lines == 1
+
+
+def test_a_recorder_cannot_get_past_the_functions(login, owner, psql, spec):
+    recorder = login("recorder")
+    run = recorder.repo.start_run(spec, agent_name="bot").run_id
+    before = owner.runs.head(run)
+    for table in ("chunks", "logs", "runs", "blobs", "parts", "documents", "rights", "meta"):
+        for statement in (f"DELETE FROM aivcs.{table}", f"TRUNCATE aivcs.{table} CASCADE"):
+            assert "permission denied" in psql(recorder.user, statement)
+    for statement in (
+        "UPDATE aivcs.chunks SET data = data",
+        "UPDATE aivcs.runs SET status = 'COMPLETED'",
+        f"INSERT INTO aivcs.rights (kind, role) VALUES ('promoter', '{recorder.user}')",
+        "INSERT INTO aivcs.logs (name) VALUES ('release/bot')",
+        "INSERT INTO aivcs.parts (upload, number, data) VALUES (1, 5, 'x')",
+        "SELECT aivcs.project(1, '')",
+        "SELECT aivcs.drop_parts(1)",
+        "SET ROLE keeper",
+        "CREATE TABLE aivcs.mine (a int)",
+        "SELECT nextval('aivcs.uploads')",
+    ):
+        assert "permission denied" in psql(recorder.user, statement), statement
+    call = (
+        "SELECT aivcs.append('run/%s', %s, %s, ARRAY[convert_to('%s' || E'\\n', 'UTF8')], '', true)"
+    )
+    event = (
+        '{"type":"event","seq":1,"kind":"a","payload":{},"timestamp":"2026-01-01T00:00:00.000000Z"'
+    )
+    good, _ = chain.link(event, before.hash)
+    false_head = good.decode().strip()[:-66] + "0" * 64 + '"}'
+    false_link = chain.link(event, "0" * 64)[0].decode().strip()
+    for line, at, prev in (
+        (false_head, 1, f"'{before.hash}'"),  # a hash that is not that of the line
+        (false_link, 1, f"'{before.hash}'"),  # a line that does not follow
+        (false_link, 1, f"'{'0' * 64}'"),  # after a line that is not there
+        (good.decode().strip(), 2, f"'{before.hash}'"),  # a gap
+        (chain.link(event, "")[0].decode().strip(), 0, "NULL"),  # a second beginning
+    ):
+        assert "ERROR" in psql(recorder.user, call % (run, at, prev, line))
+        assert owner.runs.head(run) == before
+    recorder.repo.runs.complete_run(run, DONE)
+    over = owner.runs.head(run)
+    late = chain.link(event, over.hash)[0].decode().strip()
+    assert "ERROR" in psql(recorder.user, call % (run, 2, f"'{over.hash}'", late))
+    assert owner.runs.head(run) == over
+
+
+def test_nobody_changes_what_is_stored_by_accident(owner, psql, spec):
+    run = owner.start_run(spec, agent_name="bot").run_id
+    before = owner.runs.head(run)
+    for table in ("chunks", "logs", "parts", "blobs"):
+        for statement in (f"DELETE FROM aivcs.{table}", f"TRUNCATE aivcs.{table} CASCADE"):
+            assert "never changed" in psql("keeper", statement)
+    assert "never changed" in psql("keeper", "UPDATE aivcs.chunks SET data = data")
+    assert owner.runs.head(run) == before
+    assert owner.blobs.get(spec) == b"a spec"
+
+
+def test_a_promoter_promotes_the_names_that_fit(login, owner, spec):
+    promoter = login("promoter", "prod/*").repo
+    owner.promote("prod/bot", spec, by="ann")
+    promoter.promote("prod/bot", promoter.blobs.put(b"next"), by="bob")
+    promoter.rollback("prod/bot", by="bob")
+    promoter.promote("prod/team/x", spec, by="bob")
+    for name in ("bot", "prod", "xprod/bot"):
+        with pytest.raises(BackendError, match="may not change the release"):
+            promoter.promote(name, spec, by="bob")
+    with pytest.raises(BackendError, match="may not"):
+        promoter.runs.create_run(spec, RunMetadata("bot"))
+    assert list(owner.releases.list_names()) == ["prod/bot", "prod/team/x"]
+
+
+def test_a_maintainer_collects_and_ends_lost_runs(login, owner, spec):
+    maintainer = login("maintainer").repo
+    run = owner.start_run(spec, agent_name="bot").run_id
+    maintainer.runs.fail_run(run, RunSummary(success=False))
+    other = owner.blobs.put(b"unused")
+    with maintainer.store.objects.removal() as removal:
+        assert removal.remove(other)
+    assert maintainer.store.sweep(maintainer.store.now(), delete=True) == 0
+    with pytest.raises(BackendError, match=NOT_ALLOWED):
+        maintainer.promote("bot", spec, by="ann")
+    with pytest.raises(BackendError, match="permission denied"):
+        maintainer.store.logs.remove(f"run/{run}")
+
+
+def test_an_eraser_erases_and_the_hashes_stay(login, owner, spec):
+    eraser = login("eraser").repo
+    run = owner.start_run(spec, agent_name="bot").run_id
+    owner.runs.append_event(run, RunEvent("secret", {"key": "hunter2"}))
+    owner.runs.append_event(run, RunEvent("b", {}))
+    head = owner.runs.head(run)
+    with owner.store.logs.look(f"run/{run}") as view:
+        line = list(view.forth())[1]
+    stub = b'{"type":"redacted","seq":1,"hash":"' + line[-67:-3] + b'"}'
+    eraser.store.logs.redact(f"run/{run}", {2: stub})
+    with owner.store.logs.look(f"run/{run}") as view:
+        assert list(view.forth())[1] == stub + b"\n"
+        assert chain.hash_of(view.last) == head.hash
+    eraser.store.logs.remove(f"run/{run}")
+    eraser.store.logs.remove(f"run/{run}")
+    assert list(owner.store.logs.names("run/")) == []
+    assert owner.runs.list_runs() == []
+
+
+def test_members_of_the_owner_are_owners(login, spec):
+    second = login("owner").repo
+    second.edit_config(lambda _: b"[core]\nlock_timeout = 3\n")
+    second.promote("bot", spec, by="ann")
+
+
+def test_rights_that_go_around_the_functions_are_told(login, owner, server, database):
+    recorder = login("recorder")
+    assert list(owner.store.check()) == [
+        "the server has fsync = off: what it acknowledged does not survive a power cut"
+    ]
+    server.sql(
+        f'GRANT UPDATE ON aivcs.chunks TO "{recorder.user}"; '
+        "GRANT CREATE ON SCHEMA aivcs TO PUBLIC; "
+        "ALTER TABLE aivcs.logs DISABLE TRIGGER refuse_change",
+        database=database,
+    )
+    try:
+        told = " ".join(owner.store.check())
+        assert f"{recorder.user} has UPDATE on chunks" in told
+        assert "PUBLIC may create objects" in told
+        assert "trigger that refuses changes is missing or off: table logs" in told
+    finally:
+        server.sql(
+            f'REVOKE UPDATE ON aivcs.chunks FROM "{recorder.user}"; REVOKE CREATE ON SCHEMA aivcs '
+            "FROM PUBLIC; ALTER TABLE aivcs.logs ENABLE TRIGGER refuse_change",
+            database=database,
+        )
+
+
+@pytest.mark.parametrize(
+    ("role", "names"), [("king", None), ("reader", "prod/*"), ("promoter", "a'; DROP"), ("", None)]
+)
+def test_a_role_that_is_none_is_refused(owner, role, names):
+    with pytest.raises(UsageError):
+        owner.store.grants(role, names)
