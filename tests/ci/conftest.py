@@ -10,7 +10,13 @@ from ci.systems import EXAMPLES
 
 
 class Project:
-    """A repository as a CI system checks it out; `pip` only says what it was to install."""
+    """A repository as a CI system checks it out; `pip` only says what it was to install.
+
+    Attributes:
+        script: The example that is its ci/store.sh.
+    """
+
+    script = "store-branch.sh"
 
     def __init__(self, aivcs, folder):
         self.aivcs = aivcs
@@ -33,7 +39,7 @@ class Project:
     def publish(self):
         """Makes it a git repository with a remote one, as the systems' stores need it."""
         (self.folder / "ci").mkdir()
-        shutil.copy(EXAMPLES / "store-branch.sh", self.folder / "ci/store.sh")
+        shutil.copy(EXAMPLES / self.script, self.folder / "ci/store.sh")
         script = """
             git init -q --bare "$1" && git init -q && git remote add origin "$1"
             git add -A && git -c user.name=a -c user.email=a@x commit -q -m first

@@ -46,6 +46,7 @@ class GitHub:
                 "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}".format_map(environment)
             ),
             "vars.AIVCS_COMMIT || github.sha": environment["GITHUB_SHA"],
+            "vars.AIVCS_REMOTE": environment.get("AIVCS_REMOTE", ""),
             "job.status": self.status,
             "github.event.head_commit.message": "Fix it\n::error::`x` <b>|</b>",
             "github.ref_name == 'main'": environment["GITHUB_REF_NAME"] == "main",
@@ -83,6 +84,37 @@ class GitHub:
         self.summary += (self.files / "GITHUB_STEP_SUMMARY").read_text()
         if done.returncode:
             self.status = "failure"
+
+
+class TestAStoreThatLasts:
+    """The same workflow with store-remote.sh as its ci/store.sh."""
+
+    @pytest.fixture
+    def team(self, project, tmp_path, command_in):
+        project.script = "store-remote.sh"
+        (tmp_path / "team").mkdir()
+        team = command_in(tmp_path / "team", project.aivcs.home)
+        team.ok("init")
+        return team
+
+    def test_jobs_push_their_runs_and_release_there(self, project, tmp_path, team):
+        job = GitHub(project, tmp_path, AIVCS_REMOTE=str(team.store))
+        job.run()
+        assert job.status == "success", job.log
+        runs = team.ok("run", "list", "--json").json_lines
+        assert [run["status"] for run in runs] == ["COMPLETED"] * 2
+        assert team.ok("release", "current", "reviewer").text == runs[0]["spec_digest"]
+        team.ok("verify")
+        assert not (project.folder / "store/unsent.tar").exists()
+
+    def test_a_store_that_goes_away_stops_no_job(self, project, tmp_path, team):
+        project.check("rm -rf " + str(team.store))
+        job = GitHub(project, tmp_path, AIVCS_REMOTE=str(team.store), GITHUB_REF_NAME="topic")
+        job.run()
+        assert job.status == "success", job.log
+        team.ok("init")
+        team.ok("pull", str(project.folder / "store/unsent.tar"))
+        assert len(team.ok("run", "list", "--json").json_lines) == 2
 
 
 class TestGitHub:

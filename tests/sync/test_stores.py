@@ -175,7 +175,7 @@ def test_a_push_beside_gc_leaves_no_reference_to_nothing(store):
     collector = subprocess.Popen(
         ["bash", "-c", f"while :; do {' '.join(COMMAND)} gc --grace 0s || exit; done"],
         cwd=target.folder, env=target.environment(), stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, start_new_session=True,
+        stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         source.ok("push", str(target.store), timeout=120)
