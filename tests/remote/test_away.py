@@ -98,7 +98,7 @@ class TestDamage:
                 break
             assert done.code == 75, (after, done)
             assert "damage" not in done.out + done.err
-            after += 1
+            after += 3
         assert after > 3
 
 
