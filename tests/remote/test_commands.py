@@ -10,7 +10,7 @@ from aivcs.cli.parse.commands import ROOT
 
 LEFT_OUT = {
     "shell-session", "shell-init", "release sign", "store grants", "store upgrade", "hook install",
-    "hook uninstall", "hook status", "hook run", "skill", "mcp", "run session",
+    "hook uninstall", "hook status", "hook run", "skill", "mcp",
 }  # fmt: skip
 """What other tests of this folder call, needs ssh-keygen, differs on purpose, or has no store."""
 
@@ -80,6 +80,8 @@ CALLS = [
     ("release promote prod/bot SPEC --by me",),
     ("run export RUN --format jsonl",),
     ("run digest RUN",),
+    ("run search step",),
+    ("run session RUN",),
     ("run import log.jsonl --agent imported",),
     ("init OTHER",),
     ("remote add origin OTHER/.aivcs",),

@@ -138,6 +138,8 @@ def _meeting(
         except RunNotFoundError:
             continue  # gone since
         except StorageError as error:
+            if error.is_store_away:
+                raise
             unreadable(record.run_id, error)
 
 
