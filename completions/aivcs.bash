@@ -128,14 +128,14 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish import show events list stats diff reap verify search annotate export digest session'
+        below='start exec log finish import show events list stats diff reap verify search annotate export digest session tree state'
         options='-h --help'
         ;;
     'aivcs run start')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --key --at --github-env --dotenv -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --parent --from --owner-pid --key --at --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --events --no-redact --id-file --best-effort --github-annotations -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --parent --from --capture --events --no-redact --id-file --best-effort --github-annotations -h --help'
         operands='program'
         repeats=yes
         interspersed=''
@@ -164,7 +164,7 @@ _aivcs_command() {
         operands=':run'
         ;;
     'aivcs run list')
-        options='--agent --spec --status --tag --since --until --uses --failed-tool -n --limit --json -h --help'
+        options='--agent --spec --status --tag --since --until --uses --parent --failed-tool -n --limit --json -h --help'
         ;;
     'aivcs run stats')
         options='--agent --spec --since --json -h --help'
@@ -182,7 +182,7 @@ _aivcs_command() {
         options='--repair --json -h --help'
         ;;
     'aivcs run search')
-        options='--regex -i --ignore-case --kind --tool --failed --where --agent --spec --status --tag --since --until --uses --failed-tool -n --limit -l --runs --json -h --help'
+        options='--regex -i --ignore-case --kind --tool --failed --where --agent --spec --status --tag --since --until --uses --parent --failed-tool -n --limit -l --runs --json -h --help'
         operands='text'
         ;;
     'aivcs run annotate')
@@ -202,6 +202,14 @@ _aivcs_command() {
     'aivcs run session')
         options='--to --json -h --help'
         operands=':run'
+        ;;
+    'aivcs run tree')
+        options='--root --json -h --help'
+        operands=':run'
+        ;;
+    'aivcs run state')
+        options='-o --output -h --help'
+        operands='put|get :run file'
         ;;
     'aivcs release')
         below='promote rollback block unblock current history show diff list verify sign provenance wait watch checkout'
@@ -399,6 +407,8 @@ _aivcs_takes() {
     'aivcs run start --spec-file') takes='file' ;;
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
+    'aivcs run start --parent') takes=':run' ;;
+    'aivcs run start --from') takes=':run' ;;
     'aivcs run start --owner-pid') takes='text' ;;
     'aivcs run start --key') takes='text' ;;
     'aivcs run start --at') takes='text' ;;
@@ -408,6 +418,8 @@ _aivcs_takes() {
     'aivcs run exec --spec-file') takes='file' ;;
     'aivcs run exec --git-sha') takes='text' ;;
     'aivcs run exec --tag') takes='text' ;;
+    'aivcs run exec --parent') takes=':run' ;;
+    'aivcs run exec --from') takes=':run' ;;
     'aivcs run exec --capture') takes='lines|blobs|none' ;;
     'aivcs run exec --events') takes='text' ;;
     'aivcs run exec --id-file') takes='file' ;;
@@ -431,6 +443,7 @@ _aivcs_takes() {
     'aivcs run list --since') takes='text' ;;
     'aivcs run list --until') takes='text' ;;
     'aivcs run list --uses') takes='text' ;;
+    'aivcs run list --parent') takes=':run' ;;
     'aivcs run list --failed-tool') takes='text' ;;
     'aivcs run list -n' | 'aivcs run list --limit') takes='text' ;;
     'aivcs run stats --agent') takes=':agent' ;;
@@ -449,6 +462,7 @@ _aivcs_takes() {
     'aivcs run search --since') takes='text' ;;
     'aivcs run search --until') takes='text' ;;
     'aivcs run search --uses') takes='text' ;;
+    'aivcs run search --parent') takes=':run' ;;
     'aivcs run search --failed-tool') takes='text' ;;
     'aivcs run search -n' | 'aivcs run search --limit') takes='text' ;;
     'aivcs run annotate -m' | 'aivcs run annotate --message') takes='text' ;;
@@ -459,6 +473,7 @@ _aivcs_takes() {
     'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
     'aivcs run export --to') takes='text' ;;
     'aivcs run session --to') takes='claude-code|codex|gemini' ;;
+    'aivcs run state -o' | 'aivcs run state --output') takes='file' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes' | 'aivcs release promote --reason') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;

@@ -61,6 +61,9 @@ aivcs run: Record what agents did, and read it back
   run digest              Print a digest of a run
   run session             Put an imported session back where its program
                           resumes it, and print the command
+  run tree                Show a run and the runs that come from it
+  run state               Keep what a run needs to go on after a crash, or get
+                          it back
 
 aivcs release: Decide which version of an agent is live, and see its history
   release promote         Make a spec live under a name, and print its digest
@@ -333,6 +336,9 @@ ENVIRONMENT
 
     AIVCS_RUN
         The run that @ means.
+
+    AIVCS_PARENT
+        The run of the run exec around: the parent of runs started in it.
 
     AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
     CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
@@ -2004,6 +2010,12 @@ DESCRIPTION
         Put an imported session back where its program resumes it, and print
         the command.
 
+    aivcs run tree
+        Show a run and the runs that come from it.
+
+    aivcs run state
+        Keep what a run needs to go on after a crash, or get it back.
+
 OPTIONS
     -h, --help
         Print help.
@@ -2031,9 +2043,9 @@ aivcs run start - start a run and print its id
 
 SYNOPSIS
     aivcs run start --agent NAME [--spec SPEC] [--spec-file FILE]
-            [--git-sha SHA] [--tag K=V] [--allow-missing-spec]
-            [--owner-pid PID] [--key K] [--at REMOTE] [--github-env]
-            [--dotenv FILE]
+            [--git-sha SHA] [--tag K=V] [--allow-missing-spec] [--parent RUN]
+            [--from RUN] [--owner-pid PID] [--key K] [--at REMOTE]
+            [--github-env] [--dotenv FILE]
 
 DESCRIPTION
     Start a run and print its id.
@@ -2060,6 +2072,14 @@ OPTIONS
 
     --allow-missing-spec
         Accept a whole digest that is not in the store.
+
+    --parent RUN
+        The run that it belongs to. Default: the run of the run exec around it,
+        if any.
+
+    --from RUN
+        The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of
+        that event's line.
 
     --owner-pid PID
         The process that owns the run, such as the shell ($$). After its death,
@@ -2126,9 +2146,10 @@ its end
 
 SYNOPSIS
     aivcs run exec --agent NAME [--spec SPEC] [--spec-file FILE]
-            [--git-sha SHA] [--tag K=V] [--allow-missing-spec]
-            [--capture lines|blobs|none] [--events FORMAT] [--no-redact]
-            [--id-file FILE] [--best-effort] [--github-annotations] COMMAND...
+            [--git-sha SHA] [--tag K=V] [--allow-missing-spec] [--parent RUN]
+            [--from RUN] [--capture lines|blobs|none] [--events FORMAT]
+            [--no-redact] [--id-file FILE] [--best-effort]
+            [--github-annotations] COMMAND...
 
 DESCRIPTION
     Execute a command as a run: record its start, its output and its end.
@@ -2161,6 +2182,14 @@ OPTIONS
 
     --allow-missing-spec
         Accept a whole digest that is not in the store.
+
+    --parent RUN
+        The run that it belongs to. Default: the run of the run exec around it,
+        if any.
+
+    --from RUN
+        The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of
+        that event's line.
 
     --capture lines|blobs|none
         How to record its output: an event per line, a blob per stream, or not
@@ -2578,7 +2607,7 @@ aivcs run list - list runs, newest first
 SYNOPSIS
     aivcs run list [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST] [--parent RUN]
             [--failed-tool TOOL] [-n N] [--json]
 
 DESCRIPTION
@@ -2609,6 +2638,9 @@ OPTIONS
     --uses PATH|DIGEST
         Only specs that use this file: its digest or a prefix of it, or its
         path in the spec. Repeatable.
+
+    --parent RUN
+        Only runs that come from this run, by --parent or --from.
 
     --failed-tool TOOL
         Only runs in which a call of this tool failed. Repeatable.
@@ -2841,7 +2873,7 @@ SYNOPSIS
     aivcs run search [--regex RE] [-i] [--kind K] [--tool TOOL] [--failed]
             [--where CONDITION] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST] [--parent RUN]
             [--failed-tool TOOL] [-n N] [-l] [--json] [TEXT]
 
 DESCRIPTION
@@ -2898,6 +2930,9 @@ OPTIONS
     --uses PATH|DIGEST
         Only specs that use this file: its digest or a prefix of it, or its
         path in the spec. Repeatable.
+
+    --parent RUN
+        Only runs that come from this run, by --parent or --from.
 
     --failed-tool TOOL
         Only runs in which a call of this tool failed. Repeatable.
@@ -3179,6 +3214,115 @@ EXAMPLES
         aivcs run annotate @ import.source format=claude-code masked:=false \\
             'blob:={"$blob":"'"$source"'"}'
         aivcs run session @
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run tree': """\
+aivcs run tree - show a run and the runs that come from it
+
+SYNOPSIS
+    aivcs run tree [--root] [--json] RUN
+
+DESCRIPTION
+    Show a run and the runs that come from it.
+
+    A run comes from another by run start --parent or --from, inside run exec
+    by itself, or as a subagent of an imported session. The columns in a pipe:
+    depth, run, agent, status, start, and the run it comes from, with @SEQ if
+    it goes on from an event.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+OPTIONS
+    --root
+        Begin with the run that all of them come from.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+EXAMPLES
+    Which runs an agent started inside this one:
+        aivcs run tree @
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run state': """\
+aivcs run state - keep what a run needs to go on after a crash, or get it back
+
+SYNOPSIS
+    aivcs run state [-o FILE] put|get RUN [FILE]
+
+DESCRIPTION
+    Keep what a run needs to go on after a crash, or get it back.
+
+    put stores FILE (- is standard input) as the state of a running run and
+    prints its digest. get prints the last state: of RUN@SEQ, the last one at
+    or before that event. A run without a state has that of the run it was
+    started from.
+
+    put|get
+        What to do.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run. With get also RUN@SEQ.
+
+    FILE
+        The file to store, or -.
+
+OPTIONS
+    -o, --output FILE
+        With get: write it to a file.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run, or it has no state.
+
+    13  The prefix fits several runs.
+
+    15  The run is over.
+
+EXAMPLES
+    Keep what has been done so far, and go on from there after a crash:
+        aivcs run state put @ answer.json
+        new=$(aivcs run start --agent reviewer --spec reviewer@current --from @)
+        aivcs run state get "$new" -o answer.json
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

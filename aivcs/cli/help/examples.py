@@ -412,6 +412,18 @@ aivcs run search --kind evaluation --where '/score < 0.5' \\
     --agent reviewer || true""",
         ),
     ],
+    "aivcs run tree": [
+        Example("Which runs an agent started inside this one", "aivcs run tree @"),
+    ],
+    "aivcs run state": [
+        Example(
+            "Keep what has been done so far, and go on from there after a crash",
+            """\
+aivcs run state put @ answer.json
+new=$(aivcs run start --agent reviewer --spec reviewer@current --from @)
+aivcs run state get "$new" -o answer.json""",
+        ),
+    ],
     "aivcs run annotate": [
         Example(
             "Say that somebody looked at a run, and mark it",

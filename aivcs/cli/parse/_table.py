@@ -88,6 +88,8 @@ NAMES = (
     'run export',
     'run digest',
     'run session',
+    'run tree',
+    'run state',
     'release promote',
     'release rollback',
     'release block',

@@ -12,6 +12,7 @@ from aivcs.cli.remote import options as remote
 from aivcs.cli.run import (
     annotation_options as run_annotation,
     export_options as run_export,
+    lineage_options as run_lineage,
     options as run,
     search_options as run_search,
 )
@@ -76,7 +77,13 @@ ROOT = Command(
         group(
             "run",
             "Record what agents did, and read it back.",
-            (*run.COMMANDS, *run_search.COMMANDS, *run_annotation.COMMANDS, *run_export.COMMANDS),
+            (
+                *run.COMMANDS,
+                *run_search.COMMANDS,
+                *run_annotation.COMMANDS,
+                *run_export.COMMANDS,
+                *run_lineage.COMMANDS,
+            ),
         ),
         group(
             "release",

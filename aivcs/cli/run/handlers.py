@@ -23,6 +23,8 @@ def start(
     git_sha: "str | None",
     tags: "list[str]",
     allow_missing_spec: bool,
+    parent: "str | None",
+    origin: "str | None",
     owner_pid: "int | None",
     key: "str | None",
     at: "str | None",
@@ -66,6 +68,7 @@ def start(
         owner_pid=owner_pid,
         default_tags=ci_tags(context),
         key=key,
+        **lineage(context, parent, origin),
     )
     context.write(f"{run_id}\n")
     for ci_file in ci_files:
@@ -75,6 +78,19 @@ def start(
         # What follows may be elsewhere in the file system, and would find another store or none.
         text += assignment("AIVCS_STORE", repo.path)
         ci_file.append(text)
+
+
+def lineage(
+    context: "Context", parent: "str | None", origin: "str | None"
+) -> "dict[str, str | None]":
+    """Returns where a new run comes from, as `aivcs.commands.run.start.start` takes it."""
+    if origin is not None and (origin == "@" or origin[:2] == "@@"):
+        origin = context.run_operand("@") + origin[1:]
+    return {
+        "parent": None if parent is None else context.run_operand(parent),
+        "origin": origin,
+        "inside": context.environment.get("AIVCS_PARENT"),
+    }
 
 
 def ci_tags(context: "Context") -> "dict[str, str] | None":
@@ -257,6 +273,7 @@ def list_(
     since: "str | None",
     until: "str | None",
     uses: "list[str]",
+    parent: "str | None",
     failed_tools: "list[str]",
     limit: "int | None",
     as_json: bool,
@@ -279,6 +296,7 @@ def list_(
             since=since,
             until=until,
             uses=uses,
+            parent=None if parent is None else context.run_operand(parent),
             failed_tools=failed_tools,
         ),
     )

@@ -35,6 +35,19 @@ GIT_SHA = Option(
 )
 TAGS = Option("--tag", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable.", metavar="K=V", many=True)
 
+PARENT = Option(
+    "--parent",
+    help="The run that it belongs to. Default: the run of the run exec around it, if any.",
+    metavar="RUN",
+)
+FROM = Option(
+    "--from",
+    help=(
+        "The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of that event's line."
+    ),
+    metavar="RUN",
+)
+
 COMMANDS = (
     command(
         "run start",
@@ -50,6 +63,8 @@ COMMANDS = (
             "git_sha": GIT_SHA,
             "tags": TAGS,
             "allow_missing_spec": ALLOW_MISSING,
+            "parent": PARENT,
+            "origin": FROM,
             "owner_pid": Option(
                 "--owner-pid",
                 help=(
@@ -116,6 +131,8 @@ COMMANDS = (
             "git_sha": GIT_SHA,
             "tags": TAGS,
             "allow_missing_spec": ALLOW_MISSING,
+            "parent": PARENT,
+            "origin": FROM,
             "capture": Option(
                 "--capture",
                 help=(
