@@ -18,6 +18,7 @@ from aivcs.cli.run import (
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
 from aivcs.cli.store import options as store
+from aivcs.cli.web import options as web
 
 _GLOBAL = command(
     "",
@@ -64,6 +65,7 @@ ROOT = Command(
     children=(
         *store.COMMANDS,
         *remote.TOP_LEVEL,
+        *web.COMMANDS,
         *shell.COMMANDS,
         *help_.COMMANDS,
         *agent.COMMANDS,
