@@ -7,20 +7,18 @@ a few figures of each run that is listed.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs import __version__
-from aivcs.commands.run.stats import fold as fold_outcomes
 from aivcs.commands.store.head import compute
 from aivcs.errors import RunNotFoundError, StorageError
 from aivcs.model.run import RunStatus
 from aivcs.present.figures import Figures
-from aivcs.present.timeline import Totals, fold
-from aivcs.present.words import cost, count, duration, moment, number, percent
+from aivcs.present.words import cost, count, duration, number
 from aivcs.web import parts
 from aivcs.web.charts import bars
 from aivcs.web.html import DOCTYPE, NEWLINE, Markup, begin, end, join, raw_style, tag
+from aivcs.web.sections import MAX_LINES, Links, Sections
 from aivcs.web.style import CSS, POLICY
 
 if TYPE_CHECKING:
@@ -28,17 +26,10 @@ if TYPE_CHECKING:
 
     from aivcs.model.run import RunRecord
     from aivcs.model.timestamp import Timestamp
-    from aivcs.present.history import ReleaseEntry
-    from aivcs.web.source import History, Source
+    from aivcs.web.source import Source
 
 MAX_RUNS = 1000
 """Runs that are listed, unless another number is asked for."""
-_MAX_ENTRIES = 50
-"""Releases of a name that are shown."""
-_MAX_DIFFERENCES = 10
-"""Differences of neighbouring releases that are shown for a name."""
-_MAX_LINES = 200
-"""Lines of a difference, and rows of a comparison, that are shown."""
 _MAX_FAILED = 8
 """Failed runs whose timeline is shown, the newest ones."""
 _MAX_COMPARED = 3
@@ -47,8 +38,8 @@ _CHART_RUNS = 100
 """Runs in a chart, the newest ones."""
 _MAX_CHARTED = 6
 """Agents with charts, those with the most runs."""
-_FIRST, _LAST, _FAILED = 25, 25, 25
-"""Steps of a timeline that are shown."""
+_STEPS = 25
+"""Steps of a timeline shown from its beginning, from its end, and failed ones between."""
 
 
 class Wanted(NamedTuple):
@@ -111,13 +102,23 @@ class _Report:
             if not wanted.agents or name in wanted.agents
         ]
         self._find_failed()
+        shown = frozenset(self._shown_runs())
+        self._sections = Sections(
+            source,
+            Links(
+                lambda run_id: f"#run-{run_id}" if run_id in shown else None,
+                lambda name: f"#release-{name}",
+            ),
+        )
 
     def pieces(self) -> Iterator[Markup]:
         yield self._head()
         yield self._top()
         yield begin("main", id="content")
         yield from self._releases()
-        yield from self._statistics()
+        yield tag("h2", "Agents", id="agents")
+        wanted = self._wanted
+        yield from self._sections.statistics(wanted.now, wanted.agents, wanted.since)
         yield from self._runs()
         yield from self._comparisons()
         yield from self._timelines()
@@ -149,7 +150,7 @@ class _Report:
         try:
             taken = compute(self._source.repo)
         except StorageError as error:
-            self._source.note(f"there is no head: {error}")
+            self._source.note("there is no head", error)
             told.append(("verified", tag("strong", "no, see below", class_="bad")))
         else:
             logs = count(taken.logs, "log")
@@ -184,146 +185,16 @@ class _Report:
     def _shown_runs(self) -> list[str]:
         return [*self._chosen, *self._failed]
 
-    def _link(self, run_id: str) -> Markup:
-        if run_id in self._failed or run_id in self._chosen:
-            return tag("a", run_id, href=f"#run-{run_id}", class_="mono")
-        return parts.mono(run_id)
-
     def _releases(self) -> Iterator[Markup]:
         yield tag("h2", "Releases", id="releases")
         if not self._names:
             yield tag("p", "Nothing was released.", class_="dim")
             return
-        yield parts.table(
-            ("name", "live", "since (UTC)", "by", "state", "evidence", "signature"),
-            self._live_rows(),
-            "What is live",
-        )
+        yield self._sections.live(self._names)
         for name in self._names:
-            history = self._history(name)
+            history = self._sections.history(name)
             if history is not None:
-                yield from self._name(history)
-
-    def _history(self, name: str, limit: int = _MAX_ENTRIES) -> History | None:
-        try:
-            return self._source.history(name, limit)
-        except StorageError as error:
-            self._source.note(f"the releases of {name}: {error}")
-            return None
-
-    def _live_rows(self) -> Iterator[list[str]]:
-        for name in self._names:
-            history = self._history(name, 1)
-            if history is None or not history.entries:
-                continue
-            (entry,) = history.entries
-            record = entry.record
-            evidence = count(len(entry.evidence), "run") if entry.evidence else "none"
-            signer = next((c.detail for c in entry.signatures if c.result == "ok"), "")
-            signed: str = tag("span", "✓ ", self._mask(signer), class_="ok")
-            if not entry.is_signed:
-                unknown = any("not signed" not in check.detail for check in entry.signatures)
-                signed = tag("span", "by somebody unknown" if unknown else "none", class_="dim")
-            yield [
-                tag("a", name, href=f"#release-{name}"),
-                parts.spec_name(record, self._mask),
-                parts.short(moment(record.created_at)),
-                parts.words(self._mask(record.metadata.promoted_by)),
-                parts.short(
-                    tag("span", entry.state, class_="bad" if "blocked" in entry.state else "ok")
-                ),
-                evidence,
-                signed,
-            ]
-
-    def _name(self, history: History) -> Iterator[Markup]:
-        yield tag("h3", history.name, id=f"release-{history.name}")
-        for problem in history.problems:
-            yield parts.note(f"The log is wrong: {self._mask(problem)}", is_bad=True)
-        yield parts.table_begin(
-            ("entry", "action", "release", "when (UTC)", "who", "why", "state", "checks"),
-            f"Releases of {history.name}",
-        )
-        for entry in history.entries:
-            yield self._entry_row(entry)
-        yield parts.table_end()
-        if not history.is_whole:
-            yield tag("p", f"Older releases: aivcs release history {history.name}", class_="dim")
-        for entry in history.entries:
-            details = parts.entry_facts(entry, self._mask, self._link)
-            title = f"{history.name}@{entry.record.seq}: grounds and checks"
-            yield tag("details", tag("summary", title), details)
-        yield from self._differences(history)
-
-    def _entry_row(self, entry: ReleaseEntry) -> Markup:
-        record = entry.record
-        name: str = f"@{record.seq}"
-        style = {"current": "ok", "superseded": "dim"}.get(entry.state, "warn")
-        return parts.row(
-            [
-                tag("strong", name) if entry.is_live else name,
-                join([record.action, tag("strong", " forced", class_="bad")])
-                if record.forced
-                else parts.short(record.action),
-                parts.spec_name(record, self._mask),
-                parts.short(moment(record.created_at)),
-                parts.words(self._mask(record.metadata.promoted_by)),
-                parts.words(self._mask(record.metadata.notes or "")),
-                parts.short(tag("span", entry.state, class_=style)),
-                parts.short(parts.result(entry.result)),
-            ],
-            id=f"release-{record.name}@{record.seq}",
-        )
-
-    def _differences(self, history: History) -> Iterator[Markup]:
-        shown = 0
-        for entry in history.entries:
-            before, after = entry.before, entry.record
-            if before is None or before.spec_digest == after.spec_digest:
-                continue
-            if shown == _MAX_DIFFERENCES:
-                return
-            shown += 1
-            title = f"What changed from @{before.seq} to @{after.seq}"
-            try:
-                lines = self._source.spec_difference(before, after)
-                content = parts.difference(lines, _MAX_LINES)
-            except StorageError as error:
-                self._source.note(f"the specs of {title}: {error}")
-                content = parts.note("They cannot be compared; see the end of this page.")
-            yield tag("details", tag("summary", title), content)
-
-    def _statistics(self) -> Iterator[Markup]:
-        wanted = self._wanted
-        yield tag("h2", "Agents", id="agents")
-        outcomes = self._source.outcomes(agents=wanted.agents, since=wanted.since)
-        found = fold_outcomes(outcomes, datetime.fromisoformat(wanted.now))
-        if not found:
-            yield tag("p", "There are no runs.", class_="dim")
-            return
-        yield parts.table(
-            ("agent", "#runs", "#completed", "#failed", "#cancelled", "#running", "#success",
-             "#median", "#90 %", "last started (UTC)"),
-            (
-                [
-                    parts.words(self._mask(agent.agent_name)),
-                    *(
-                        parts.figure(number(value))
-                        for value in (
-                            agent.runs, agent.counts[RunStatus.COMPLETED],
-                            agent.counts[RunStatus.FAILED], agent.counts[RunStatus.CANCELLED],
-                            agent.counts[RunStatus.RUNNING],
-                        )
-                    ),
-                    parts.figure(percent(agent.success_rate)),
-                    parts.figure(duration(agent.percentile(50))),
-                    parts.figure(duration(agent.percentile(90))),
-                    parts.short(moment(agent.last_created_at or "-")),
-                ]
-                for agent in found
-            ),
-            "Figures of each agent",
-        )  # fmt: skip
+                yield from self._sections.releases(history)
 
     def _runs(self) -> Iterator[Markup]:
         yield tag("h2", "Runs", id="runs")
@@ -334,13 +205,15 @@ class _Report:
             try:
                 told = self._source.figures(record.run_id)
             except StorageError as error:
-                self._source.note(f"run {record.run_id}: {error}")
+                self._source.note(f"run {record.run_id}", error)
                 told = Figures()
             took = record.summary.duration_ms if record.summary else None
             chart = self._bars[record.metadata.agent_name]
             if len(chart) < _CHART_RUNS:
                 chart.append(_Bar(record.status, took, told))
-            yield parts.row(parts.run_cells(record, told, self._link(record.run_id), self._mask))
+            yield parts.row(
+                parts.run_cells(record, told, self._sections.link(record.run_id), self._mask)
+            )
         yield parts.table_end()
         if shown == self._wanted.limit:
             yield tag("p", f"The newest {shown:,} runs; all: aivcs run list", class_="dim")
@@ -378,13 +251,13 @@ class _Report:
             found = self._source.compare(*self._wanted.compared)
             shown += 1
             yield tag("h3", "Two runs")
-            yield from parts.comparison(found, self._mask, _MAX_LINES)
+            yield from parts.comparison(found, self._mask, MAX_LINES)
         for name in self._names[: _MAX_COMPARED if not shown else 0]:
             live = self._source.compare_live(name)
             if live is not None:
                 shown += 1
                 yield tag("h3", f"{name}: a run of what is live (B), and of what it replaced (A)")
-                yield from parts.comparison(live, self._mask, _MAX_LINES)
+                yield from parts.comparison(live, self._mask, MAX_LINES)
         if not shown:
             yield tag("p", "No two releases of a name have runs to be compared.", class_="dim")
 
@@ -395,42 +268,12 @@ class _Report:
         yield tag("p", "Of the chosen runs, and of the newest that failed.", class_="dim")
         for run_id in self._shown_runs():
             try:
-                yield from self._timeline(run_id)
+                yield from self._sections.timeline(run_id, _STEPS)
             except RunNotFoundError:
                 continue  # removed meanwhile
             except StorageError as error:
-                self._source.note(f"run {run_id}: {error}")
+                self._source.note(f"run {run_id}", error)
                 yield end("ol")
-
-    def _timeline(self, run_id: str) -> Iterator[Markup]:
-        record = self._source.repo.runs.get_run(run_id)
-        summary = record.summary
-        yield tag("h3", parts.mono(run_id), id=f"run-{run_id}")
-        told: list[tuple[str, str]] = [
-            ("agent", parts.words(self._mask(record.metadata.agent_name))),
-            ("status", parts.status(record)),
-            ("started", f"{record.created_at}"),
-            ("spec", parts.mono(record.spec_digest)),
-        ]
-        if summary is not None:
-            told.insert(3, ("took", duration(summary.duration_ms)))
-            if summary.exit_code is not None:
-                told.insert(2, ("exit code", str(summary.exit_code)))
-        told += [(name, parts.words(value)) for name, value in self._source.tags(record)]
-        yield parts.pairs(told)
-        totals = Totals()
-        found = fold(
-            totals.counted(self._source.steps(record.run_id)),
-            first=_FIRST, last=_LAST, failed=_FAILED,
-        )  # fmt: skip
-        yield begin("ol", class_="steps")
-        yield from parts.steps(found, record, f"run-{run_id}")
-        yield end("ol")
-        said = [
-            count(totals.steps, "step"), count(totals.calls, "tool call"),
-            count(totals.messages, "message"), count(totals.errors, "error"),
-        ]  # fmt: skip
-        yield tag("p", ", ".join(said), f"; all of it: aivcs run events {run_id}", class_="dim")
 
     def _unread(self) -> Iterator[Markup]:
         if self._source.unread:

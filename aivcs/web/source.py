@@ -210,17 +210,24 @@ class Source:
         except (ReleaseNotFoundError, RunNotFoundError):
             return None
         except StorageError as error:
-            self.note(f"the releases of {name} cannot be compared: {error}")
+            self.note(f"the releases of {name} cannot be compared", error)
             return None
 
-    def note(self, what: str) -> None:
-        """Notes something that could not be read; where the store is, is nobody's business."""
+    def note(self, what: str, error: StorageError) -> None:
+        """Notes something that could not be read; where the store is, is nobody's business.
+
+        Raises:
+            StorageError: The whole store is away.
+        """
+        if error.is_store_away:
+            raise error
+        what = f"{what}: {error}"
         what = what.replace(self.repo.path, "STORE")
         if what not in self.unread:
             self.unread.append(what)
 
     def _note_run(self, run_id: RunId, error: StorageError) -> None:
-        self.note(f"run {run_id}: {error}")
+        self.note(f"run {run_id}", error)
 
 
 def _brief(text: str) -> str:
