@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head push pull clone shell-init completion help skill mcp blob spec run release store hook remote bundle config'
+        below='init trust status verify gc head push pull clone report shell-init completion help skill mcp blob spec run release store hook remote bundle config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -43,6 +43,9 @@ _aivcs_command() {
     'aivcs clone')
         options='--json -h --help'
         operands='file folder'
+        ;;
+    'aivcs report')
+        options='-o --output --agent --run --diff --since -n --limit --title --now --no-redact -h --help'
         ;;
     'aivcs shell-init')
         options='-h --help'
@@ -124,7 +127,7 @@ _aivcs_command() {
         operands=':spec folder'
         ;;
     'aivcs spec diff')
-        options='--auto --root --exclude --exit-code --json -h --help'
+        options='--auto --root --exclude --exit-code --json --markdown --github-summary -h --help'
         operands=':spec :spec'
         ;;
     'aivcs run')
@@ -170,7 +173,7 @@ _aivcs_command() {
         options='--agent --spec --since --json -h --help'
         ;;
     'aivcs run diff')
-        options='--ignore --exit-code --json -h --help'
+        options='--ignore --exit-code --json --markdown --github-summary -h --help'
         operands=':run :run'
         ;;
     'aivcs run reap')
@@ -216,7 +219,7 @@ _aivcs_command() {
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --evidence-where --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary -h --help'
+        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --evidence-where --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary --markdown -h --help'
         operands=':agent :spec'
         ;;
     'aivcs release rollback')
@@ -244,7 +247,7 @@ _aivcs_command() {
         operands=':release :target'
         ;;
     'aivcs release diff')
-        options='--ignore --exit-code --json -h --help'
+        options='--ignore --exit-code --json --markdown --github-summary -h --help'
         operands=':release :target :target'
         ;;
     'aivcs release list')
@@ -390,6 +393,14 @@ _aivcs_takes() {
     'aivcs pull --since') takes='text' ;;
     'aivcs pull -n' | 'aivcs pull --limit') takes='text' ;;
     'aivcs pull --from-untrusted') takes='text' ;;
+    'aivcs report -o' | 'aivcs report --output') takes='file' ;;
+    'aivcs report --agent') takes=':agent' ;;
+    'aivcs report --run') takes=':run' ;;
+    'aivcs report --diff') takes='text' ;;
+    'aivcs report --since') takes='text' ;;
+    'aivcs report -n' | 'aivcs report --limit') takes='text' ;;
+    'aivcs report --title') takes='text' ;;
+    'aivcs report --now') takes='text' ;;
     'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;

@@ -31,6 +31,16 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs pull -n' \
         'aivcs pull --limit' \
         'aivcs pull --from-untrusted' \
+        'aivcs report -o' \
+        'aivcs report --output' \
+        'aivcs report --agent' \
+        'aivcs report --run' \
+        'aivcs report --diff' \
+        'aivcs report --since' \
+        'aivcs report -n' \
+        'aivcs report --limit' \
+        'aivcs report --title' \
+        'aivcs report --now' \
         'aivcs skill --install' \
         'aivcs blob get -o' \
         'aivcs blob get --output' \
@@ -254,6 +264,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print one digest that prov
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a push -d 'Copy runs, with the blobs they declare, to another store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a pull -d 'Copy runs, with the blobs they declare, and release logs from another store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a clone -d 'Make a store that has all of another: blobs, runs, releases and pins'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a report -d 'Write one HTML file about releases and runs, for people without a shell'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without starting a process for each'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print a shell\'s completion of commands, options, and names in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or the list of all commands'
@@ -343,6 +354,17 @@ complete -c aivcs -n "__aivcs_at 'aivcs clone'" -l json -d 'Print JSON: one obje
 complete -c aivcs -n "__aivcs_at 'aivcs clone'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs clone' 0" -F
 complete -c aivcs -n "__aivcs_at 'aivcs clone' 1" -a '(__aivcs_folders)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -s o -l output -r -F -d 'The file, replaced when the report is whole'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs and releases of this agent'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l run -x -k -a '(__aivcs_known run)' -d 'A run whose timeline is wanted'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l diff -x -d 'Two runs side by side'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l since -x -d 'Only runs since 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -s n -l limit -x -d 'List at most N runs'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l title -x -d 'The title of the page'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l now -x -d 'The moment that the report names as its own'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l no-redact -d 'Do not mask secrets'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init' 0" -a 'bash zsh'
@@ -443,6 +465,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l root -x -a '(__aivcs_fold
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exclude -x -d 'Leave out files that match this pattern, as in .gitignore'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l markdown -d 'Print Markdown, fit for a pull request\'s comment: recorded text stands in code, and secrets of known forms are masked'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 0" -k -a '(__aivcs_known spec)'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 1" -k -a '(__aivcs_known spec)'
@@ -565,6 +589,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -d 'Ignore a member of the calls\' payloads, such as a step number'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l markdown -d 'Print Markdown, fit for a pull request\'s comment: recorded text stands in code, and secrets of known forms are masked'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff' 0" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff' 1" -k -a '(__aivcs_known run)'
@@ -666,6 +692,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l move-label -d 'Use 
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l if-changed -d 'Record nothing if the spec is already live, with the given label if any'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l markdown -d 'With --dry-run: print the verdicts as Markdown, for a pull request\'s comment'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote' 0" -k -a '(__aivcs_known agent)'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote' 1" -k -a '(__aivcs_known spec)'
@@ -724,6 +751,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs release show' 1" -k -a '(__aivcs_known t
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -d 'Ignore a member of the calls\' payloads, such as a step number'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l markdown -d 'Print Markdown, fit for a pull request\'s comment: recorded text stands in code, and secrets of known forms are masked'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff' 0" -k -a '(__aivcs_known release)'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff' 1" -k -a '(__aivcs_known target)'

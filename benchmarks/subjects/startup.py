@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _OTHERS = {
     "init": "", "trust": "--list", "store grants": "--role reader", "store check": "",
     "store upgrade": "",
-    "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
+    "status": "", "report": "-o report.html", "verify": "", "gc": "--dry-run", "head": "",
+    "shell-init": "",
     "push": "../other", "pull": "../other", "remote list": "",
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",

@@ -160,6 +160,7 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs clone": _COPIED,
     "aivcs bundle create": {14: "Something to be written is damaged; no file was made."},
     "aivcs bundle verify": _DAMAGED,
+    "aivcs report": {**_RUN, 14: "Something could not be read; the report says what."},
     "aivcs head": {14: "A log is damaged."},
     "aivcs blob get": {
         12: "There is no such blob.",

@@ -144,6 +144,8 @@ the whole store, and the shell
                           logs from another store
   clone                   Make a store that has all of another: blobs, runs,
                           releases and pins
+  report                  Write one HTML file about releases and runs, for
+                          people without a shell
   shell-init              Print shell functions that log events without
                           starting a process for each
   completion              Print a shell's completion of commands, options, and
@@ -216,6 +218,10 @@ DESCRIPTION
 
     aivcs clone
         Make a store that has all of another: blobs, runs, releases and pins.
+
+    aivcs report
+        Write one HTML file about releases and runs, for people without a
+        shell.
 
     aivcs shell-init
         Print shell functions that log events without starting a process for
@@ -1008,6 +1014,82 @@ EXAMPLES
     Restore a backup:
         aivcs bundle create backup.tar
         aivcs clone backup.tar restored
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'report': """\
+aivcs report - write one HTML file about releases and runs, for people without
+a shell
+
+SYNOPSIS
+    aivcs report [-o FILE] [--agent NAME] [--run RUN] [--diff RUN..RUN]
+            [--since TIME] [-n N] [--title TEXT] [--now TIME] [--no-redact]
+
+DESCRIPTION
+    Write one HTML file about releases and runs, for people without a shell.
+
+    It shows what is live, the history of each name with evidence, verdicts and
+    signatures, the differences of the specs, figures of each agent, the runs,
+    the timelines of chosen and of failed runs, and two runs side by side. The
+    file needs no script and nothing else, and is the same for the same store
+    and --now. Secrets of known forms are masked.
+
+OPTIONS
+    -o, --output FILE
+        The file, replaced when the report is whole. Default: standard output.
+
+    --agent NAME
+        Only runs and releases of this agent. Repeatable.
+
+    --run RUN
+        A run whose timeline is wanted. Repeatable. Default: the newest that
+        failed.
+
+    --diff RUN..RUN
+        Two runs side by side. Default: a run of what is live, and one of what
+        it replaced.
+
+    --since TIME
+        Only runs since 30m, 12h, 2d, 1w ago, or a date.
+
+    -n, --limit N
+        List at most N runs. Default: 1000.
+
+    --title TEXT
+        The title of the page.
+
+    --now TIME
+        The moment that the report names as its own. Default: now.
+
+    --no-redact
+        Do not mask secrets.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+    14  Something could not be read; the report says what.
+
+EXAMPLES
+    In a CI job: a page for whoever looks at the job, to be kept as an
+    artifact:
+        aivcs report -o report.html
+
+    Show how one agent has changed in a month, and a run of it:
+        aivcs report --agent reviewer --since 30d --run @ -o reviewer.html
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -1884,7 +1966,7 @@ of each changed file
 
 SYNOPSIS
     aivcs spec diff [--auto] [--root DIR] [--exclude PATTERN] [--exit-code]
-            [--json] A [B]
+            [--json] [--markdown] [--github-summary] A [B]
 
 DESCRIPTION
     Show the differences of two specs: their fields, and the text of each
@@ -1917,8 +1999,20 @@ OPTIONS
     --json
         Print JSON: one object, or one object per line for a list.
 
+    --markdown
+        Print Markdown, fit for a pull request's comment: recorded text stands
+        in code, and secrets of known forms are masked.
+
+    --github-summary
+        In GitHub Actions: also add the result to the job's summary,
+        $GITHUB_STEP_SUMMARY.
+
     -h, --help
         Print help.
+
+ENVIRONMENT
+    GITHUB_STEP_SUMMARY
+        The file to which --github-summary writes.
 
 FILES
     .aivcs/
@@ -2728,7 +2822,8 @@ SEE ALSO
 aivcs run diff - compare two runs: how they ended, and which tool calls differ
 
 SYNOPSIS
-    aivcs run diff [--ignore KEY] [--exit-code] [--json] A B
+    aivcs run diff [--ignore KEY] [--exit-code] [--json] [--markdown]
+            [--github-summary] A B
 
 DESCRIPTION
     Compare two runs: how they ended, and which tool calls differ.
@@ -2752,8 +2847,20 @@ OPTIONS
     --json
         Print JSON: one object, or one object per line for a list.
 
+    --markdown
+        Print Markdown, fit for a pull request's comment: recorded text stands
+        in code, and secrets of known forms are masked.
+
+    --github-summary
+        In GitHub Actions: also add the result to the job's summary,
+        $GITHUB_STEP_SUMMARY.
+
     -h, --help
         Print help.
+
+ENVIRONMENT
+    GITHUB_STEP_SUMMARY
+        The file to which --github-summary writes.
 
 FILES
     .aivcs/
@@ -3414,7 +3521,7 @@ SYNOPSIS
     aivcs release promote [--label L] [--notes TEXT] [--by WHO] [--expect WHAT]
             [--allow-missing-spec] [--evidence RUN] [--evidence-where K=V]
             [--force] [--dry-run] [--sign] [--signing-key FILE] [--move-label]
-            [--if-changed] [--json] [--github-summary] NAME SPEC
+            [--if-changed] [--json] [--github-summary] [--markdown] NAME SPEC
 
 DESCRIPTION
     Make a spec live under a name, and print its digest.
@@ -3483,6 +3590,10 @@ OPTIONS
     --github-summary
         In GitHub Actions: also add the result to the job's summary,
         $GITHUB_STEP_SUMMARY.
+
+    --markdown
+        With --dry-run: print the verdicts as Markdown, for a pull request's
+        comment.
 
     -h, --help
         Print help.
@@ -3906,7 +4017,8 @@ SEE ALSO
 aivcs release diff - compare two releases: their specs, and a run of each
 
 SYNOPSIS
-    aivcs release diff [--ignore KEY] [--exit-code] [--json] NAME [A] [B]
+    aivcs release diff [--ignore KEY] [--exit-code] [--json] [--markdown]
+            [--github-summary] NAME [A] [B]
 
 DESCRIPTION
     Compare two releases: their specs, and a run of each.
@@ -3934,8 +4046,20 @@ OPTIONS
     --json
         Print JSON: one object, or one object per line for a list.
 
+    --markdown
+        Print Markdown, fit for a pull request's comment: recorded text stands
+        in code, and secrets of known forms are masked.
+
+    --github-summary
+        In GitHub Actions: also add the result to the job's summary,
+        $GITHUB_STEP_SUMMARY.
+
     -h, --help
         Print help.
+
+ENVIRONMENT
+    GITHUB_STEP_SUMMARY
+        The file to which --github-summary writes.
 
 FILES
     .aivcs/

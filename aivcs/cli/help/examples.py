@@ -109,6 +109,16 @@ aivcs status --openmetrics > aivcs.prom.new
 mv aivcs.prom.new aivcs.prom""",
         ),
     ],
+    "aivcs report": [
+        Example(
+            "In a CI job: a page for whoever looks at the job, to be kept as an artifact",
+            "aivcs report -o report.html",
+        ),
+        Example(
+            "Show how one agent has changed in a month, and a run of it",
+            "aivcs report --agent reviewer --since 30d --run @ -o reviewer.html",
+        ),
+    ],
     "aivcs verify": [
         Example(
             "Check a store in a nightly job, and keep what was found",

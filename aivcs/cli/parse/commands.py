@@ -19,6 +19,7 @@ from aivcs.cli.run import (
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
 from aivcs.cli.store import options as store
+from aivcs.cli.web import options as web
 
 _GLOBAL = command(
     "",
@@ -65,6 +66,7 @@ ROOT = Command(
     children=(
         *store.COMMANDS,
         *remote.TOP_LEVEL,
+        *web.COMMANDS,
         *shell.COMMANDS,
         *help_.COMMANDS,
         *agent.COMMANDS,

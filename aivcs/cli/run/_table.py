@@ -154,9 +154,11 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--ignore': ('ignored', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
             '--json': ('as_json', 'flag'),
+            '--markdown': ('markdown', 'flag'),
+            '--github-summary': ('github_summary', 'flag'),
         },
         [('before', 'one'), ('after', 'one')],
-        {'before': None, 'after': None, 'ignored': [], 'exit_code': False, 'as_json': False},
+        {'before': None, 'after': None, 'ignored': [], 'exit_code': False, 'as_json': False, 'markdown': False, 'github_summary': False},
         True,
     ),
     'run reap': (

@@ -388,18 +388,26 @@ def diff(
     ignored: "list[str]",
     exit_code: bool,
     as_json: bool,
+    markdown: bool,
+    github_summary: bool,
 ) -> int:
     """Prints the differences of two runs. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.render import output as render
+    from aivcs.cli.render.markdown import Target
     from aivcs.cli.run import comparison_view as view
     from aivcs.commands.run.diff import compare_runs
 
+    target = Target(context, markdown=markdown, github_summary=github_summary, as_json=as_json)
     repo = context.repository()
     a, b = (repo.resolve_run(context.run_operand(run)) for run in (before, after))
     found = compare_runs(repo, a, b, ignored)
+    if target.is_wanted:
+        from aivcs.cli.run.comparison_markdown import markdown as as_markdown
+
+        target.write(as_markdown(found))
     if as_json:
         context.write(render.json_line(view.as_json(found)))
-    else:
+    elif not markdown:
         render.lines(context, view.plain(found), lambda color: view.shown(found, color=color))
     return int(exit_code and not found.is_equal)
 

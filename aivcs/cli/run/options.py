@@ -9,6 +9,7 @@ from aivcs.cli.parse.shared_options import (
     GITHUB_SUMMARY,
     IGNORED,
     JSON,
+    MARKDOWN,
     REPAIR,
     RUN,
     SINCE,
@@ -413,6 +414,8 @@ COMMANDS = (
             "ignored": IGNORED,
             "exit_code": EXIT_CODE,
             "as_json": JSON,
+            "markdown": MARKDOWN,
+            "github_summary": GITHUB_SUMMARY,
         },
     ),
     command(
