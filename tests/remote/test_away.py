@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -324,3 +325,13 @@ def test_a_store_that_cannot_be_opened_is_not_asked_for_by_each_event():
     session.receive(b"\0event\0001\0r\0\0/\0k\0\n" * 5 + b"\0flush\0001\0001\0\n")
     assert len(asked) == 1
     assert answers == [(5, 5)]
+
+
+def test_a_server_is_reached_with_the_users_time_limit_before_the_store_is_known(remote, impatient):
+    pytest.importorskip("psycopg")
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # nobody listens there
+        url = f"postgresql://127.0.0.1:{held.getsockname()[1]}/x"
+        for words in (("init",), ("status",)):
+            done = remote(*words, env={"AIVCS_STORE": url}, code=75)  # in 60 s it would be killed
+            assert f"cannot reach {url}" in done.err
