@@ -197,6 +197,25 @@ def test_a_refusal_of_the_server_is_one_line(server, command_over, status, code,
             assert ACCESS_KEY not in done.err.decode()
 
 
+def test_credentials_may_be_those_of_a_profile(aivcs):
+    pytest.importorskip("botocore", reason="the extra aws is not installed")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del aivcs.variables[name]
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    done = aivcs("status", env={"AWS_METADATA_ENDPOINT": nowhere}, code=16)
+    assert "no credentials were found" in done.complaint
+    done = aivcs("status", env={"AWS_PROFILE": "team"}, code=16)
+    assert "team" in done.complaint
+    folder = aivcs.home / ".aws"
+    folder.mkdir()
+    (folder / "credentials").write_text(
+        f"[team]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    )
+    aivcs.ok("status", env={"AWS_PROFILE": "team"})
+    done = aivcs("status", code=16)  # the files are there, and have no default profile
+    assert "aws sso login" in done.complaint
+
+
 def test_grants_are_a_policy_of_iam(aivcs):
     for role in ("reader", "recorder", "promoter", "eraser", "maintainer", "owner"):
         policy = json.loads(aivcs.ok("store", "grants", "--role", role).out)
