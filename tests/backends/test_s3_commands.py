@@ -135,7 +135,8 @@ def test_requests_of_each_command(proxied):
         for method, part in opening:
             found = next(entry for entry in left if entry[0] == method and part in entry[1])
             left.remove(found)
-        return len(left)
+        # Commands that append to a run ask first whether it is a copy from another store.
+        return sum("documents%2Freplicas" not in path for _, path in left)
 
     spec = aivcs.put("You are careful.")
     start = ("run", "start", "--agent", "bot", "--spec", spec, "--allow-missing-spec")
