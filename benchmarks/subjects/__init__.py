@@ -15,6 +15,7 @@ from benchmarks.subjects import (
     postgres,
     startup,
     streams,
+    sync,
     verify,
 )
 
@@ -32,6 +33,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "listing": listing.measure,
     "blobs": blobs.measure,
     "verify": verify.measure,
+    "sync": sync.measure,
     "memory": memory.measure,
     "peers": peers.measure,
     "postgres": postgres.measure,
