@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head push pull clone shell-init completion help skill mcp blob spec run release store hook remote bundle config'
+        below='init trust status verify gc head push pull clone report shell-init completion help skill mcp blob spec run release store hook remote bundle config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -43,6 +43,9 @@ _aivcs_command() {
     'aivcs clone')
         options='--json -h --help'
         operands='file folder'
+        ;;
+    'aivcs report')
+        options='-o --output --agent --run --diff --since -n --limit --title --now --no-redact -h --help'
         ;;
     'aivcs shell-init')
         options='-h --help'
@@ -124,18 +127,18 @@ _aivcs_command() {
         operands=':spec folder'
         ;;
     'aivcs spec diff')
-        options='--auto --root --exclude --exit-code --json -h --help'
+        options='--auto --root --exclude --exit-code --json --markdown --github-summary -h --help'
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish import show events list stats diff reap verify search annotate export digest session'
+        below='start exec log finish import show events list stats diff reap verify search annotate export digest session tree state'
         options='-h --help'
         ;;
     'aivcs run start')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --owner-pid --key --at --github-env --dotenv -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --parent --from --owner-pid --key --at --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --capture --events --no-redact --id-file --best-effort --github-annotations -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --parent --from --capture --events --no-redact --id-file --best-effort --github-annotations -h --help'
         operands='program'
         repeats=yes
         interspersed=''
@@ -164,13 +167,13 @@ _aivcs_command() {
         operands=':run'
         ;;
     'aivcs run list')
-        options='--agent --spec --status --tag --since --until --uses --failed-tool -n --limit --json -h --help'
+        options='--agent --spec --status --tag --since --until --uses --parent --failed-tool -n --limit --json -h --help'
         ;;
     'aivcs run stats')
         options='--agent --spec --since --json -h --help'
         ;;
     'aivcs run diff')
-        options='--ignore --exit-code --json -h --help'
+        options='--ignore --exit-code --json --markdown --github-summary -h --help'
         operands=':run :run'
         ;;
     'aivcs run reap')
@@ -182,7 +185,7 @@ _aivcs_command() {
         options='--repair --json -h --help'
         ;;
     'aivcs run search')
-        options='--regex -i --ignore-case --kind --tool --failed --where --agent --spec --status --tag --since --until --uses --failed-tool -n --limit -l --runs --json -h --help'
+        options='--regex -i --ignore-case --kind --tool --failed --where --agent --spec --status --tag --since --until --uses --parent --failed-tool -n --limit -l --runs --json -h --help'
         operands='text'
         ;;
     'aivcs run annotate')
@@ -203,12 +206,20 @@ _aivcs_command() {
         options='--to --json -h --help'
         operands=':run'
         ;;
+    'aivcs run tree')
+        options='--root --json -h --help'
+        operands=':run'
+        ;;
+    'aivcs run state')
+        options='-o --output -h --help'
+        operands='put|get :run file'
+        ;;
     'aivcs release')
         below='promote rollback block unblock current history show diff list verify sign provenance wait watch checkout'
         options='-h --help'
         ;;
     'aivcs release promote')
-        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --evidence-where --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary -h --help'
+        options='--label --notes --reason --by --expect --allow-missing-spec --evidence --evidence-where --force --dry-run --sign --signing-key --move-label --if-changed --json --github-summary --markdown -h --help'
         operands=':agent :spec'
         ;;
     'aivcs release rollback')
@@ -236,7 +247,7 @@ _aivcs_command() {
         operands=':release :target'
         ;;
     'aivcs release diff')
-        options='--ignore --exit-code --json -h --help'
+        options='--ignore --exit-code --json --markdown --github-summary -h --help'
         operands=':release :target :target'
         ;;
     'aivcs release list')
@@ -382,6 +393,14 @@ _aivcs_takes() {
     'aivcs pull --since') takes='text' ;;
     'aivcs pull -n' | 'aivcs pull --limit') takes='text' ;;
     'aivcs pull --from-untrusted') takes='text' ;;
+    'aivcs report -o' | 'aivcs report --output') takes='file' ;;
+    'aivcs report --agent') takes=':agent' ;;
+    'aivcs report --run') takes=':run' ;;
+    'aivcs report --diff') takes='text' ;;
+    'aivcs report --since') takes='text' ;;
+    'aivcs report -n' | 'aivcs report --limit') takes='text' ;;
+    'aivcs report --title') takes='text' ;;
+    'aivcs report --now') takes='text' ;;
     'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
@@ -399,6 +418,8 @@ _aivcs_takes() {
     'aivcs run start --spec-file') takes='file' ;;
     'aivcs run start --git-sha') takes='text' ;;
     'aivcs run start --tag') takes='text' ;;
+    'aivcs run start --parent') takes=':run' ;;
+    'aivcs run start --from') takes=':run' ;;
     'aivcs run start --owner-pid') takes='text' ;;
     'aivcs run start --key') takes='text' ;;
     'aivcs run start --at') takes='text' ;;
@@ -408,6 +429,8 @@ _aivcs_takes() {
     'aivcs run exec --spec-file') takes='file' ;;
     'aivcs run exec --git-sha') takes='text' ;;
     'aivcs run exec --tag') takes='text' ;;
+    'aivcs run exec --parent') takes=':run' ;;
+    'aivcs run exec --from') takes=':run' ;;
     'aivcs run exec --capture') takes='lines|blobs|none' ;;
     'aivcs run exec --events') takes='text' ;;
     'aivcs run exec --id-file') takes='file' ;;
@@ -431,6 +454,7 @@ _aivcs_takes() {
     'aivcs run list --since') takes='text' ;;
     'aivcs run list --until') takes='text' ;;
     'aivcs run list --uses') takes='text' ;;
+    'aivcs run list --parent') takes=':run' ;;
     'aivcs run list --failed-tool') takes='text' ;;
     'aivcs run list -n' | 'aivcs run list --limit') takes='text' ;;
     'aivcs run stats --agent') takes=':agent' ;;
@@ -449,6 +473,7 @@ _aivcs_takes() {
     'aivcs run search --since') takes='text' ;;
     'aivcs run search --until') takes='text' ;;
     'aivcs run search --uses') takes='text' ;;
+    'aivcs run search --parent') takes=':run' ;;
     'aivcs run search --failed-tool') takes='text' ;;
     'aivcs run search -n' | 'aivcs run search --limit') takes='text' ;;
     'aivcs run annotate -m' | 'aivcs run annotate --message') takes='text' ;;
@@ -459,6 +484,7 @@ _aivcs_takes() {
     'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
     'aivcs run export --to') takes='text' ;;
     'aivcs run session --to') takes='claude-code|codex|gemini' ;;
+    'aivcs run state -o' | 'aivcs run state --output') takes='file' ;;
     'aivcs release promote --label') takes='text' ;;
     'aivcs release promote --notes' | 'aivcs release promote --reason') takes='text' ;;
     'aivcs release promote --by') takes='text' ;;

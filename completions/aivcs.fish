@@ -31,6 +31,16 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs pull -n' \
         'aivcs pull --limit' \
         'aivcs pull --from-untrusted' \
+        'aivcs report -o' \
+        'aivcs report --output' \
+        'aivcs report --agent' \
+        'aivcs report --run' \
+        'aivcs report --diff' \
+        'aivcs report --since' \
+        'aivcs report -n' \
+        'aivcs report --limit' \
+        'aivcs report --title' \
+        'aivcs report --now' \
         'aivcs skill --install' \
         'aivcs blob get -o' \
         'aivcs blob get --output' \
@@ -49,6 +59,8 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run start --spec-file' \
         'aivcs run start --git-sha' \
         'aivcs run start --tag' \
+        'aivcs run start --parent' \
+        'aivcs run start --from' \
         'aivcs run start --owner-pid' \
         'aivcs run start --key' \
         'aivcs run start --at' \
@@ -58,6 +70,8 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run exec --spec-file' \
         'aivcs run exec --git-sha' \
         'aivcs run exec --tag' \
+        'aivcs run exec --parent' \
+        'aivcs run exec --from' \
         'aivcs run exec --capture' \
         'aivcs run exec --events' \
         'aivcs run exec --id-file' \
@@ -81,6 +95,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run list --since' \
         'aivcs run list --until' \
         'aivcs run list --uses' \
+        'aivcs run list --parent' \
         'aivcs run list --failed-tool' \
         'aivcs run list -n' \
         'aivcs run list --limit' \
@@ -100,6 +115,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run search --since' \
         'aivcs run search --until' \
         'aivcs run search --uses' \
+        'aivcs run search --parent' \
         'aivcs run search --failed-tool' \
         'aivcs run search -n' \
         'aivcs run search --limit' \
@@ -113,6 +129,8 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run export --output' \
         'aivcs run export --to' \
         'aivcs run session --to' \
+        'aivcs run state -o' \
+        'aivcs run state --output' \
         'aivcs release promote --label' \
         'aivcs release promote --notes' \
         'aivcs release promote --reason' \
@@ -246,6 +264,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print one digest that prov
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a push -d 'Copy runs, with the blobs they declare, to another store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a pull -d 'Copy runs, with the blobs they declare, and release logs from another store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a clone -d 'Make a store that has all of another: blobs, runs, releases and pins'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a report -d 'Write one HTML file about releases and runs, for people without a shell'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without starting a process for each'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print a shell\'s completion of commands, options, and names in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or the list of all commands'
@@ -335,6 +354,17 @@ complete -c aivcs -n "__aivcs_at 'aivcs clone'" -l json -d 'Print JSON: one obje
 complete -c aivcs -n "__aivcs_at 'aivcs clone'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs clone' 0" -F
 complete -c aivcs -n "__aivcs_at 'aivcs clone' 1" -a '(__aivcs_folders)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -s o -l output -r -F -d 'The file, replaced when the report is whole'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs and releases of this agent'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l run -x -k -a '(__aivcs_known run)' -d 'A run whose timeline is wanted'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l diff -x -d 'Two runs side by side'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l since -x -d 'Only runs since 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -s n -l limit -x -d 'List at most N runs'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l title -x -d 'The title of the page'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l now -x -d 'The moment that the report names as its own'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l no-redact -d 'Do not mask secrets'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init' 0" -a 'bash zsh'
@@ -435,6 +465,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l root -x -a '(__aivcs_fold
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exclude -x -d 'Leave out files that match this pattern, as in .gitignore'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l markdown -d 'Print Markdown, fit for a pull request\'s comment: recorded text stands in code, and secrets of known forms are masked'
+complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 0" -k -a '(__aivcs_known spec)'
 complete -c aivcs -n "__aivcs_at 'aivcs spec diff' 1" -k -a '(__aivcs_known spec)'
@@ -456,6 +488,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a annotate -d 'Add a remark to a 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a export -d 'Print runs in a form that another program reads'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a run'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a session -d 'Put an imported session back where its program resumes it, and print the command'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a tree -d 'Show a run and the runs that come from it'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a state -d 'Keep what a run needs to go on after a crash, or get it back'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -k -a '(__aivcs_known agent)' -d 'The agent that runs'
@@ -464,6 +498,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l spec-file -r -F -d 'A fil
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l git-sha -x -d 'The commit of the code'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l parent -x -k -a '(__aivcs_known run)' -d 'The run that it belongs to'
+complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l from -x -k -a '(__aivcs_known run)' -d 'The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of that event\'s line'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l owner-pid -x -d 'The process that owns the run, such as the shell ($$)'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l key -x -d 'A name of this run: started again with it, the agent\'s same run is returned'
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l at -x -d 'Start it in this remote store, so that several machines can log to it'
@@ -477,6 +513,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l spec-file -r -F -d 'A fi
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l git-sha -x -d 'The commit of the code'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l tag -x -d 'A tag: KEY=TEXT or KEY:=JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l allow-missing-spec -d 'Accept a whole digest that is not in the store'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l parent -x -k -a '(__aivcs_known run)' -d 'The run that it belongs to'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l from -x -k -a '(__aivcs_known run)' -d 'The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of that event\'s line'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blobs none' -d 'How to record its output: an event per line, a blob per stream, or not at all'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l events -x -d 'The format of what the command prints, as of run import --from; auto recognises it'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l no-redact -d 'Record arguments and output unmasked'
@@ -536,6 +574,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l tag -x -d 'Only runs with 
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l until -x -d 'Only before 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l uses -x -d 'Only specs that use this file: its digest or a prefix of it, or its path in the spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l parent -x -k -a '(__aivcs_known run)' -d 'Only runs that come from this run, by --parent or --from'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l failed-tool -x -d 'Only runs in which a call of this tool failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -l limit -x -d 'At most N runs'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one object per line for a list'
@@ -550,6 +589,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l ignore -x -d 'Ignore a member of the calls\' payloads, such as a step number'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l markdown -d 'Print Markdown, fit for a pull request\'s comment: recorded text stands in code, and secrets of known forms are masked'
+complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff' 0" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run diff' 1" -k -a '(__aivcs_known run)'
@@ -577,6 +618,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l tag -x -d 'Only runs wit
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l until -x -d 'Only before 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l uses -x -d 'Only specs that use this file: its digest or a prefix of it, or its path in the spec'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l parent -x -k -a '(__aivcs_known run)' -d 'Only runs that come from this run, by --parent or --from'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l failed-tool -x -d 'Only runs in which a call of this tool failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -s n -l limit -x -d 'At most N matches'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -s l -l runs -d 'Print only the ids of the runs'
@@ -606,6 +648,17 @@ complete -c aivcs -n "__aivcs_at 'aivcs run session'" -l to -x -a 'claude-code c
 complete -c aivcs -n "__aivcs_at 'aivcs run session'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run session'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run session' 0" -k -a '(__aivcs_known run)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run tree'" -l root -d 'Begin with the run that all of them come from'
+complete -c aivcs -n "__aivcs_at 'aivcs run tree'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run tree'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run tree' 0" -k -a '(__aivcs_known run)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run state'" -s o -l output -r -F -d 'With get: write it to a file'
+complete -c aivcs -n "__aivcs_at 'aivcs run state'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run state' 0" -a 'put get'
+complete -c aivcs -n "__aivcs_at 'aivcs run state' 1" -k -a '(__aivcs_known run)'
+complete -c aivcs -n "__aivcs_at 'aivcs run state' 2" -F
 
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec live under a name, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'
@@ -639,6 +692,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l move-label -d 'Use 
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l if-changed -d 'Record nothing if the spec is already live, with the given label if any'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
+complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -l markdown -d 'With --dry-run: print the verdicts as Markdown, for a pull request\'s comment'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote' 0" -k -a '(__aivcs_known agent)'
 complete -c aivcs -n "__aivcs_at 'aivcs release promote' 1" -k -a '(__aivcs_known spec)'
@@ -697,6 +751,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs release show' 1" -k -a '(__aivcs_known t
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l ignore -x -d 'Ignore a member of the calls\' payloads, such as a step number'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l exit-code -d 'Exit with 1 if there are differences'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l markdown -d 'Print Markdown, fit for a pull request\'s comment: recorded text stands in code, and secrets of known forms are masked'
+complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff' 0" -k -a '(__aivcs_known release)'
 complete -c aivcs -n "__aivcs_at 'aivcs release diff' 1" -k -a '(__aivcs_known target)'

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.codec.url import shown
 from aivcs.repository import REPLICAS
+from aivcs.store.identity import stored_id
 
 if TYPE_CHECKING:
     from aivcs.repository import Repository
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
 def name_store(repo: Repository) -> str:
     """Returns a store's name for messages in other stores: its URL and the start of its id."""
-    found = repo.store.documents.read("id")  # a bundle has none
-    known = "" if found is None else f" (store {found[0][:8].decode(errors='replace')})"
-    return f"{shown(repo.path)}{known}"
+    store_id = stored_id(repo.store.documents)  # a bundle may have none
+    return shown(repo.path) if store_id is None else f"{shown(repo.path)} (store {store_id[:8]})"
 
 
 def mark_copy(source: Repository, target: Repository, run_id: str) -> None:

@@ -13,6 +13,7 @@ from benchmarks.subjects import (
     memory,
     peers,
     postgres,
+    s3,
     startup,
     streams,
     sync,
@@ -37,4 +38,5 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "memory": memory.measure,
     "peers": peers.measure,
     "postgres": postgres.measure,
+    "s3": s3.measure,
 }

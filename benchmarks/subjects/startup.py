@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _OTHERS = {
     "init": "", "trust": "--list", "store grants": "--role reader", "store check": "",
     "store upgrade": "",
-    "status": "", "verify": "", "gc": "--dry-run", "head": "", "shell-init": "",
+    "status": "", "report": "-o report.html", "verify": "", "gc": "--dry-run", "head": "",
+    "shell-init": "",
     "push": "../other", "pull": "../other", "remote list": "",
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
@@ -32,7 +33,8 @@ _OTHERS = {
     "config get": "core.durability", "config set": "core.lock_timeout 20",
     "config unset": "core.lock_timeout", "config list": "", "completion": "bash", "help": "run log",
     "release show": "bot", "release block": "bot NONE --reason slow", "release provenance": "bot",
-    "skill": "", "run search": "--kind tool_called", "run annotate": "RUN -m fine",
+    "skill": "", "run tree": "RUN", "run search": "--kind tool_called",
+    "run annotate": "RUN -m fine",
     "run export": "RUN --format otlp", "run digest": "RUN --replay",
     "release wait": "bot", "release watch": "--once bot",
     "run exec": "--agent bot --spec SPEC -- true", "run stats": "",
@@ -43,7 +45,7 @@ _OTHERS = {
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
 _LEFT_OUT = {
     "shell-session", "__complete", "release unblock", "release sign", "release checkout",
-    "remote add", "remote rm", "clone", "bundle verify", "mcp", "run session",
+    "remote add", "remote rm", "clone", "bundle verify", "mcp", "run session", "run state",
 }  # fmt: skip
 """Commands that others start, that only work once, that wait for ssh-keygen, or for the disk."""
 

@@ -310,7 +310,7 @@ class TestRemotes:
             ("release", "promote", "prod/bot", digest, "--by", "me"),
         ):  # fmt: skip
             done = remote(*words, code=10)
-            for said in (f"remote.origin.url of {config}", other, f"aivcs trust {other}"):
+            for said in (str(config), other, f"aivcs trust {other}"):
                 assert said in done.err, words
         assert remote.attempts == 0
 

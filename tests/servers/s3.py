@@ -129,7 +129,7 @@ def seaweedfs(folder):
         f"-volume.port={volume}", f"-filer.port={filer}",
         f"-master.port.grpc={_grpc(master, ports)}", f"-volume.port.grpc={_grpc(volume, ports)}",
         f"-filer.port.grpc={_grpc(filer, ports)}", f"-s3.port.grpc={_grpc(s3, ports)}",
-        "-volume.max=20", "-master.volumeSizeLimitMB=64",
+        "-volume.max=400", "-master.volumeSizeLimitMB=64",
     ]  # fmt: skip
     return started("SeaweedFS", s3, command)
 

@@ -43,6 +43,7 @@ characters in data are escaped, except by blob get and in JSON.
 ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
     (("AIVCS_STORE",), "The store, unless --store names one."),
     (("AIVCS_RUN",), "The run that @ means."),
+    (("AIVCS_PARENT",), "The run of the run exec around: the parent of runs started in it."),
     (
         (
             "AIVCS_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID", "CIRCLE_USERNAME",
@@ -159,6 +160,7 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs clone": _COPIED,
     "aivcs bundle create": {14: "Something to be written is damaged; no file was made."},
     "aivcs bundle verify": _DAMAGED,
+    "aivcs report": {**_RUN, 14: "Something could not be read; the report says what."},
     "aivcs head": {14: "A log is damaged."},
     "aivcs blob get": {
         12: "There is no such blob.",
@@ -193,6 +195,12 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs skill": {15: "There is a SKILL.md with another content; nothing was written."},
     "aivcs run search": {1: "Nothing was found.", 14: "A log is damaged; the rest was searched."},
     "aivcs run annotate": _RUN,
+    "aivcs run tree": _RUN,
+    "aivcs run state": {
+        12: "There is no such run, or it has no state.",
+        13: "The prefix fits several runs.",
+        15: "The run is over.",
+    },
     "aivcs run export": {**_RUN, 14: "A log is damaged; what was printed before is right."},
     "aivcs run session": {
         12: "There is no such run, or its original was not kept.",

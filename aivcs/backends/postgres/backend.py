@@ -60,7 +60,7 @@ class PostgresBackend:
             UsageError: The URL is not valid.
         """
         address = Address(url)
-        given = settings if isinstance(settings, Settings) else Settings()
+        given = _to_connect(settings)
         store = cls(address, given)
         try:
             found = schema.open_store(store._session)
@@ -92,7 +92,7 @@ class PostgresBackend:
             BackendError: The user may not make it, or the server cannot hold it.
             UnreachableError: The server cannot be reached.
         """
-        store = cls(Address(url), settings if isinstance(settings, Settings) else Settings())
+        store = cls(Address(url), _to_connect(settings))
         try:
             schema.install(store._session)
             if store._session.read("SELECT {s}.is_owner()") == [(True,)]:
@@ -224,3 +224,10 @@ class PostgresBackend:
         """
         yield from schema.upgrade(self._session)
         self._version = schema.VERSION
+
+
+def _to_connect(settings: Settings | Configure | None) -> Settings:
+    """The settings before the store's own configuration is known: how to reach it, above all."""
+    if settings is None:
+        return Settings()
+    return settings if isinstance(settings, Settings) else settings(None)

@@ -42,7 +42,9 @@ def missing_rows(logs: S3Logs, rows: Rows, *, repair: bool) -> Iterator[Finding]
             if repair:
                 rows.begin(name, [first + b"\n"])
                 repaired = "its row was written"
-        except StorageError:
+        except StorageError as error:
+            if error.is_store_away:
+                raise
             continue  # said about the log already
         yield Finding(
             _NOTICE, name, None, "the index has no row for it, so lists do not show it",
@@ -57,7 +59,9 @@ def seal_all(client: Client, chunks: Chunks) -> None:
         if joined_key(name) not in done or _has_full_chunks(chunks, name):
             try:
                 seal(client, chunks, name)
-            except StorageError:
+            except StorageError as error:
+                if error.is_store_away:
+                    raise
                 continue  # verification tells what is wrong with it
 
 

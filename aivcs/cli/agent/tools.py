@@ -235,6 +235,7 @@ class _Calls:
             since=arguments.get("since"),
             until=arguments.get("until"),
             uses=[],
+            parent=None,
             failed_tools=[],
         )
         return list_(

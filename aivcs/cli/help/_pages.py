@@ -61,6 +61,9 @@ aivcs run: Record what agents did, and read it back
   run digest              Print a digest of a run
   run session             Put an imported session back where its program
                           resumes it, and print the command
+  run tree                Show a run and the runs that come from it
+  run state               Keep what a run needs to go on after a crash, or get
+                          it back
 
 aivcs release: Decide which version of an agent is live, and see its history
   release promote         Make a spec live under a name, and print its digest
@@ -141,6 +144,8 @@ the whole store, and the shell
                           logs from another store
   clone                   Make a store that has all of another: blobs, runs,
                           releases and pins
+  report                  Write one HTML file about releases and runs, for
+                          people without a shell
   shell-init              Print shell functions that log events without
                           starting a process for each
   completion              Print a shell's completion of commands, options, and
@@ -213,6 +218,10 @@ DESCRIPTION
 
     aivcs clone
         Make a store that has all of another: blobs, runs, releases and pins.
+
+    aivcs report
+        Write one HTML file about releases and runs, for people without a
+        shell.
 
     aivcs shell-init
         Print shell functions that log events without starting a process for
@@ -333,6 +342,9 @@ ENVIRONMENT
 
     AIVCS_RUN
         The run that @ means.
+
+    AIVCS_PARENT
+        The run of the run exec around: the parent of runs started in it.
 
     AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
     CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
@@ -1002,6 +1014,82 @@ EXAMPLES
     Restore a backup:
         aivcs bundle create backup.tar
         aivcs clone backup.tar restored
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'report': """\
+aivcs report - write one HTML file about releases and runs, for people without
+a shell
+
+SYNOPSIS
+    aivcs report [-o FILE] [--agent NAME] [--run RUN] [--diff RUN..RUN]
+            [--since TIME] [-n N] [--title TEXT] [--now TIME] [--no-redact]
+
+DESCRIPTION
+    Write one HTML file about releases and runs, for people without a shell.
+
+    It shows what is live, the history of each name with evidence, verdicts and
+    signatures, the differences of the specs, figures of each agent, the runs,
+    the timelines of chosen and of failed runs, and two runs side by side. The
+    file needs no script and nothing else, and is the same for the same store
+    and --now. Secrets of known forms are masked.
+
+OPTIONS
+    -o, --output FILE
+        The file, replaced when the report is whole. Default: standard output.
+
+    --agent NAME
+        Only runs and releases of this agent. Repeatable.
+
+    --run RUN
+        A run whose timeline is wanted. Repeatable. Default: the newest that
+        failed.
+
+    --diff RUN..RUN
+        Two runs side by side. Default: a run of what is live, and one of what
+        it replaced.
+
+    --since TIME
+        Only runs since 30m, 12h, 2d, 1w ago, or a date.
+
+    -n, --limit N
+        List at most N runs. Default: 1000.
+
+    --title TEXT
+        The title of the page.
+
+    --now TIME
+        The moment that the report names as its own. Default: now.
+
+    --no-redact
+        Do not mask secrets.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+    14  Something could not be read; the report says what.
+
+EXAMPLES
+    In a CI job: a page for whoever looks at the job, to be kept as an
+    artifact:
+        aivcs report -o report.html
+
+    Show how one agent has changed in a month, and a run of it:
+        aivcs report --agent reviewer --since 30d --run @ -o reviewer.html
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -1878,7 +1966,7 @@ of each changed file
 
 SYNOPSIS
     aivcs spec diff [--auto] [--root DIR] [--exclude PATTERN] [--exit-code]
-            [--json] A [B]
+            [--json] [--markdown] [--github-summary] A [B]
 
 DESCRIPTION
     Show the differences of two specs: their fields, and the text of each
@@ -1911,8 +1999,20 @@ OPTIONS
     --json
         Print JSON: one object, or one object per line for a list.
 
+    --markdown
+        Print Markdown, fit for a pull request's comment: recorded text stands
+        in code, and secrets of known forms are masked.
+
+    --github-summary
+        In GitHub Actions: also add the result to the job's summary,
+        $GITHUB_STEP_SUMMARY.
+
     -h, --help
         Print help.
+
+ENVIRONMENT
+    GITHUB_STEP_SUMMARY
+        The file to which --github-summary writes.
 
 FILES
     .aivcs/
@@ -2004,6 +2104,12 @@ DESCRIPTION
         Put an imported session back where its program resumes it, and print
         the command.
 
+    aivcs run tree
+        Show a run and the runs that come from it.
+
+    aivcs run state
+        Keep what a run needs to go on after a crash, or get it back.
+
 OPTIONS
     -h, --help
         Print help.
@@ -2031,9 +2137,9 @@ aivcs run start - start a run and print its id
 
 SYNOPSIS
     aivcs run start --agent NAME [--spec SPEC] [--spec-file FILE]
-            [--git-sha SHA] [--tag K=V] [--allow-missing-spec]
-            [--owner-pid PID] [--key K] [--at REMOTE] [--github-env]
-            [--dotenv FILE]
+            [--git-sha SHA] [--tag K=V] [--allow-missing-spec] [--parent RUN]
+            [--from RUN] [--owner-pid PID] [--key K] [--at REMOTE]
+            [--github-env] [--dotenv FILE]
 
 DESCRIPTION
     Start a run and print its id.
@@ -2060,6 +2166,14 @@ OPTIONS
 
     --allow-missing-spec
         Accept a whole digest that is not in the store.
+
+    --parent RUN
+        The run that it belongs to. Default: the run of the run exec around it,
+        if any.
+
+    --from RUN
+        The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of
+        that event's line.
 
     --owner-pid PID
         The process that owns the run, such as the shell ($$). After its death,
@@ -2126,9 +2240,10 @@ its end
 
 SYNOPSIS
     aivcs run exec --agent NAME [--spec SPEC] [--spec-file FILE]
-            [--git-sha SHA] [--tag K=V] [--allow-missing-spec]
-            [--capture lines|blobs|none] [--events FORMAT] [--no-redact]
-            [--id-file FILE] [--best-effort] [--github-annotations] COMMAND...
+            [--git-sha SHA] [--tag K=V] [--allow-missing-spec] [--parent RUN]
+            [--from RUN] [--capture lines|blobs|none] [--events FORMAT]
+            [--no-redact] [--id-file FILE] [--best-effort]
+            [--github-annotations] COMMAND...
 
 DESCRIPTION
     Execute a command as a run: record its start, its output and its end.
@@ -2161,6 +2276,14 @@ OPTIONS
 
     --allow-missing-spec
         Accept a whole digest that is not in the store.
+
+    --parent RUN
+        The run that it belongs to. Default: the run of the run exec around it,
+        if any.
+
+    --from RUN
+        The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of
+        that event's line.
 
     --capture lines|blobs|none
         How to record its output: an event per line, a blob per stream, or not
@@ -2578,7 +2701,7 @@ aivcs run list - list runs, newest first
 SYNOPSIS
     aivcs run list [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST] [--parent RUN]
             [--failed-tool TOOL] [-n N] [--json]
 
 DESCRIPTION
@@ -2609,6 +2732,9 @@ OPTIONS
     --uses PATH|DIGEST
         Only specs that use this file: its digest or a prefix of it, or its
         path in the spec. Repeatable.
+
+    --parent RUN
+        Only runs that come from this run, by --parent or --from.
 
     --failed-tool TOOL
         Only runs in which a call of this tool failed. Repeatable.
@@ -2696,7 +2822,8 @@ SEE ALSO
 aivcs run diff - compare two runs: how they ended, and which tool calls differ
 
 SYNOPSIS
-    aivcs run diff [--ignore KEY] [--exit-code] [--json] A B
+    aivcs run diff [--ignore KEY] [--exit-code] [--json] [--markdown]
+            [--github-summary] A B
 
 DESCRIPTION
     Compare two runs: how they ended, and which tool calls differ.
@@ -2720,8 +2847,20 @@ OPTIONS
     --json
         Print JSON: one object, or one object per line for a list.
 
+    --markdown
+        Print Markdown, fit for a pull request's comment: recorded text stands
+        in code, and secrets of known forms are masked.
+
+    --github-summary
+        In GitHub Actions: also add the result to the job's summary,
+        $GITHUB_STEP_SUMMARY.
+
     -h, --help
         Print help.
+
+ENVIRONMENT
+    GITHUB_STEP_SUMMARY
+        The file to which --github-summary writes.
 
 FILES
     .aivcs/
@@ -2841,7 +2980,7 @@ SYNOPSIS
     aivcs run search [--regex RE] [-i] [--kind K] [--tool TOOL] [--failed]
             [--where CONDITION] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
-            [--since TIME] [--until TIME] [--uses PATH|DIGEST]
+            [--since TIME] [--until TIME] [--uses PATH|DIGEST] [--parent RUN]
             [--failed-tool TOOL] [-n N] [-l] [--json] [TEXT]
 
 DESCRIPTION
@@ -2898,6 +3037,9 @@ OPTIONS
     --uses PATH|DIGEST
         Only specs that use this file: its digest or a prefix of it, or its
         path in the spec. Repeatable.
+
+    --parent RUN
+        Only runs that come from this run, by --parent or --from.
 
     --failed-tool TOOL
         Only runs in which a call of this tool failed. Repeatable.
@@ -3183,6 +3325,115 @@ EXAMPLES
 SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
+    'run tree': """\
+aivcs run tree - show a run and the runs that come from it
+
+SYNOPSIS
+    aivcs run tree [--root] [--json] RUN
+
+DESCRIPTION
+    Show a run and the runs that come from it.
+
+    A run comes from another by run start --parent or --from, inside run exec
+    by itself, or as a subagent of an imported session. The columns in a pipe:
+    depth, run, agent, status, start, and the run it comes from, with @SEQ if
+    it goes on from an event.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+OPTIONS
+    --root
+        Begin with the run that all of them come from.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+EXAMPLES
+    Which runs an agent started inside this one:
+        aivcs run tree @
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run state': """\
+aivcs run state - keep what a run needs to go on after a crash, or get it back
+
+SYNOPSIS
+    aivcs run state [-o FILE] put|get RUN [FILE]
+
+DESCRIPTION
+    Keep what a run needs to go on after a crash, or get it back.
+
+    put stores FILE (- is standard input) as the state of a running run and
+    prints its digest. get prints the last state: of RUN@SEQ, the last one at
+    or before that event. A run without a state has that of the run it was
+    started from.
+
+    put|get
+        What to do.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run. With get also RUN@SEQ.
+
+    FILE
+        The file to store, or -.
+
+OPTIONS
+    -o, --output FILE
+        With get: write it to a file.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run, or it has no state.
+
+    13  The prefix fits several runs.
+
+    15  The run is over.
+
+EXAMPLES
+    Keep what has been done so far, and go on from there after a crash:
+        aivcs run state put @ answer.json
+        new=$(aivcs run start --agent reviewer --spec reviewer@current --from @)
+        aivcs run state get "$new" -o answer.json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
     'release': """\
 aivcs release - decide which version of an agent is live, and see its history
 
@@ -3270,7 +3521,7 @@ SYNOPSIS
     aivcs release promote [--label L] [--notes TEXT] [--by WHO] [--expect WHAT]
             [--allow-missing-spec] [--evidence RUN] [--evidence-where K=V]
             [--force] [--dry-run] [--sign] [--signing-key FILE] [--move-label]
-            [--if-changed] [--json] [--github-summary] NAME SPEC
+            [--if-changed] [--json] [--github-summary] [--markdown] NAME SPEC
 
 DESCRIPTION
     Make a spec live under a name, and print its digest.
@@ -3339,6 +3590,10 @@ OPTIONS
     --github-summary
         In GitHub Actions: also add the result to the job's summary,
         $GITHUB_STEP_SUMMARY.
+
+    --markdown
+        With --dry-run: print the verdicts as Markdown, for a pull request's
+        comment.
 
     -h, --help
         Print help.
@@ -3762,7 +4017,8 @@ SEE ALSO
 aivcs release diff - compare two releases: their specs, and a run of each
 
 SYNOPSIS
-    aivcs release diff [--ignore KEY] [--exit-code] [--json] NAME [A] [B]
+    aivcs release diff [--ignore KEY] [--exit-code] [--json] [--markdown]
+            [--github-summary] NAME [A] [B]
 
 DESCRIPTION
     Compare two releases: their specs, and a run of each.
@@ -3790,8 +4046,20 @@ OPTIONS
     --json
         Print JSON: one object, or one object per line for a list.
 
+    --markdown
+        Print Markdown, fit for a pull request's comment: recorded text stands
+        in code, and secrets of known forms are masked.
+
+    --github-summary
+        In GitHub Actions: also add the result to the job's summary,
+        $GITHUB_STEP_SUMMARY.
+
     -h, --help
         Print help.
+
+ENVIRONMENT
+    GITHUB_STEP_SUMMARY
+        The file to which --github-summary writes.
 
 FILES
     .aivcs/

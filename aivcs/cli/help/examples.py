@@ -109,6 +109,16 @@ aivcs status --openmetrics > aivcs.prom.new
 mv aivcs.prom.new aivcs.prom""",
         ),
     ],
+    "aivcs report": [
+        Example(
+            "In a CI job: a page for whoever looks at the job, to be kept as an artifact",
+            "aivcs report -o report.html",
+        ),
+        Example(
+            "Show how one agent has changed in a month, and a run of it",
+            "aivcs report --agent reviewer --since 30d --run @ -o reviewer.html",
+        ),
+    ],
     "aivcs verify": [
         Example(
             "Check a store in a nightly job, and keep what was found",
@@ -410,6 +420,18 @@ echo '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}' | aivcs mcp""",
             """\
 aivcs run search --kind evaluation --where '/score < 0.5' \\
     --agent reviewer || true""",
+        ),
+    ],
+    "aivcs run tree": [
+        Example("Which runs an agent started inside this one", "aivcs run tree @"),
+    ],
+    "aivcs run state": [
+        Example(
+            "Keep what has been done so far, and go on from there after a crash",
+            """\
+aivcs run state put @ answer.json
+new=$(aivcs run start --agent reviewer --spec reviewer@current --from @)
+aivcs run state get "$new" -o answer.json""",
         ),
     ],
     "aivcs run annotate": [

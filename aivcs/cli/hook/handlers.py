@@ -82,7 +82,10 @@ def statuses(context: Context) -> Iterator[Status]:
 
     def settings(program: Program) -> list[str]:
         own = os.path.join(homes[program.name], program.settings)
-        shared = _settings(context, program, project=True)
+        try:
+            shared = _settings(context, program, project=True)
+        except UsageError:
+            return [own]  # the working directory is gone, and its project
         return [own] if own == shared else [own, shared]
 
     yield from status(homes, settings, folder, Timestamp.now())

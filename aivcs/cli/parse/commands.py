@@ -12,12 +12,14 @@ from aivcs.cli.remote import options as remote
 from aivcs.cli.run import (
     annotation_options as run_annotation,
     export_options as run_export,
+    lineage_options as run_lineage,
     options as run,
     search_options as run_search,
 )
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
 from aivcs.cli.store import options as store
+from aivcs.cli.web import options as web
 
 _GLOBAL = command(
     "",
@@ -64,6 +66,7 @@ ROOT = Command(
     children=(
         *store.COMMANDS,
         *remote.TOP_LEVEL,
+        *web.COMMANDS,
         *shell.COMMANDS,
         *help_.COMMANDS,
         *agent.COMMANDS,
@@ -76,7 +79,13 @@ ROOT = Command(
         group(
             "run",
             "Record what agents did, and read it back.",
-            (*run.COMMANDS, *run_search.COMMANDS, *run_annotation.COMMANDS, *run_export.COMMANDS),
+            (
+                *run.COMMANDS,
+                *run_search.COMMANDS,
+                *run_annotation.COMMANDS,
+                *run_export.COMMANDS,
+                *run_lineage.COMMANDS,
+            ),
         ),
         group(
             "release",

@@ -21,6 +21,13 @@ GITHUB_SUMMARY = Flag(
     "--github-summary",
     help=("In GitHub Actions: also add the result to the job's summary, $GITHUB_STEP_SUMMARY."),
 )
+MARKDOWN = Flag(
+    "--markdown",
+    help=(
+        "Print Markdown, fit for a pull request's comment: recorded text stands in code, and "
+        "secrets of known forms are masked."
+    ),
+)
 GITHUB_ANNOTATIONS = Flag(
     "--github-annotations",
     help="In GitHub Actions: annotate the job if the run failed or was cancelled.",

@@ -10,7 +10,7 @@ from aivcs.cli.release.operand import require_bare
 from aivcs.cli.render import output as render
 from aivcs.commands.release.vet import Terms, objection
 from aivcs.commands.release.watch import Refusal, Watch
-from aivcs.errors import UsageError
+from aivcs.errors import StorageError, UsageError
 from aivcs.model.release import ReleaseRecord
 
 if TYPE_CHECKING:
@@ -139,17 +139,23 @@ class _Loop:
         self._context, self._repo, self._watch = context, repo, watching
         self._words, self._folder, self._as_json = words, folder, as_json
         self._failed: tuple[int, float, float] | None = None
+        self._is_away = False
 
     def run(self, *, once: bool) -> int:
         shortest, longest = self._repo.store.poll_seconds
         delay = shortest
         code = 0
         while True:
-            if self._watch.look():
-                self._keep()
-                delay = shortest
-            due = self._watch.next()
+            try:
+                due = self._look()
+            except StorageError as error:
+                if once or not error.is_store_away:
+                    raise
+                self._tell_away(error)
+                self._pause(longest)
+                continue
             if due is not None and not self._is_too_early(due):
+                delay = shortest
                 found = self._take(due)
                 code = code or found
                 if found and once and not isinstance(due, Refusal):
@@ -159,6 +165,23 @@ class _Loop:
                 return code
             self._pause(delay)
             delay = min(delay * 1.5, longest)
+
+    def _look(self) -> LogEntry | Refusal | None:
+        """Returns what is to be handled next, by what the log says now."""
+        if self._watch.look():
+            self._keep()
+        due = self._watch.next()
+        if self._is_away:
+            self._is_away = False
+            self._context.warn("aivcs: the store can be reached again", is_error=True)
+        return due
+
+    def _tell_away(self, error: StorageError) -> None:
+        """Tells once that the store is away: a watch outlasts that, as it is a matter of time."""
+        if not self._is_away:
+            self._is_away = True
+            said = render.escape(str(error))
+            self._context.warn(f"aivcs: {said}; the watch goes on and tries again", is_error=True)
 
     def _take(self, due: LogEntry | Refusal) -> int:
         """Handles a release, or a refusal; returns the exit code that it would give."""
@@ -300,9 +323,11 @@ def _shown(record: ReleaseRecord) -> str:
 
 
 def _url(store: str) -> str:
-    """Returns the URI of a store, for others."""
+    """Returns the URI of a store, for others, without a password."""
     if "://" in store:
-        return store
+        from aivcs.codec.url import shown
+
+        return shown(store)
     from urllib.parse import quote
 
     return f"file://{quote(store)}"

@@ -32,10 +32,13 @@ def promote(
     if_changed: bool,
     as_json: bool,
     github_summary: bool,
+    markdown: bool,
 ) -> int:
     """Prints the digest that is live now. On stderr, what was live and how to undo it."""
     from aivcs.policy import enforce
 
+    if markdown:
+        _require_trial(dry_run=dry_run, as_json=as_json)
     ci_file = None
     if github_summary:  # before anything is done
         from aivcs.cli.session.ci_files import CiFile
@@ -60,7 +63,7 @@ def promote(
             return promote(
                 context, name, there.send_spec(spec), label, notes, by, expect,
                 allow_missing_spec, sent(context, there, evidence), [], force, dry_run,
-                sign, signing_key, move_label, if_changed, as_json, github_summary,
+                sign, signing_key, move_label, if_changed, as_json, github_summary, markdown,
             )  # fmt: skip
     live = request.unchanged(expect) if request is not None and if_changed else None
     if live is not None:
@@ -81,6 +84,15 @@ def promote(
         dry_run=dry_run,
         context=terms,
     )
+    if dry_run and (markdown or ci_file is not None):
+        from aivcs.cli.release.comparison_markdown import trial
+
+        text = trial(outcome)
+        if ci_file is not None:
+            ci_file.append(text)
+        if markdown:
+            context.write(text)
+            return REFUSED if outcome.is_refused else 0
     code = _conclude(context, outcome, dry_run=dry_run, as_json=as_json)
     if ci_file is not None and not dry_run:
         from aivcs.cli.session.ci_tags import release_summary
@@ -352,19 +364,27 @@ def diff(
     ignored: "list[str]",
     exit_code: bool,
     as_json: bool,
+    markdown: bool,
+    github_summary: bool,
 ) -> int:
     """Prints the differences of two releases. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.release import comparison_view as view
     from aivcs.cli.release.operand import split_releases
     from aivcs.cli.render import output as render
+    from aivcs.cli.render.markdown import Target
     from aivcs.commands.release.diff import compare_releases
 
+    target = Target(context, markdown=markdown, github_summary=github_summary, as_json=as_json)
     name, before, after = split_releases(name, before, after)
     repo, name = context.releases_of(name)
     found = compare_releases(repo, name, before, after, ignored)
+    if target.is_wanted:
+        from aivcs.cli.release.comparison_markdown import comparison
+
+        target.write(comparison(found))
     if as_json:
         context.write(render.json_line(view.as_json(found)))
-    else:
+    elif not markdown:
         render.lines(context, view.plain(found), lambda color: view.shown(found, color=color))
         for record in found.without_run:
             context.warn(
@@ -388,6 +408,15 @@ def list_(context: "Context", uses: "list[str]", as_json: bool) -> int:
     else:
         view.write_list(context, live)
     return report_unread(context, damaged)
+
+
+def _require_trial(*, dry_run: bool, as_json: bool) -> None:
+    from aivcs.errors import UsageError
+
+    if not dry_run:
+        raise UsageError("--markdown shows the verdicts of a trial; add --dry-run")
+    if as_json:
+        raise UsageError("--markdown and --json are two formats; give one of them")
 
 
 def _is_digest(text: str) -> bool:

@@ -9,6 +9,7 @@ from aivcs.cli.parse.shared_options import (
     GITHUB_SUMMARY,
     IGNORED,
     JSON,
+    MARKDOWN,
     NAME,
     REPAIR,
     SIGNING_KEY,
@@ -111,6 +112,9 @@ COMMANDS = (
             ),
             "as_json": JSON,
             "github_summary": GITHUB_SUMMARY,
+            "markdown": MARKDOWN.but(
+                help="With --dry-run: print the verdicts as Markdown, for a pull request's comment."
+            ),
         },
     ),
     command(
@@ -269,6 +273,8 @@ COMMANDS = (
             "ignored": IGNORED,
             "exit_code": EXIT_CODE,
             "as_json": JSON,
+            "markdown": MARKDOWN,
+            "github_summary": GITHUB_SUMMARY,
         },
     ),
     command(

@@ -6,7 +6,7 @@ import sys
 from aivcs.cli.exec import CommandRunner, Outcome
 from aivcs.cli.exec.process import StartError
 from aivcs.cli.exec.signals import Signals, require_signals
-from aivcs.cli.run.handlers import annotate, ci_tags
+from aivcs.cli.run.handlers import annotate, ci_tags, lineage
 from aivcs.cli.session.interrupt import end_by_interrupt
 from aivcs.commands.run.exec import NONE, Recording
 from aivcs.commands.run.finish import status_of
@@ -36,6 +36,8 @@ def exec_(
     git_sha: "str | None",
     tags: "list[str]",
     allow_missing_spec: bool,
+    parent: "str | None",
+    origin: "str | None",
     capture: str,
     events: "str | None",
     no_redact: bool,
@@ -65,12 +67,14 @@ def exec_(
             git_sha=git_sha,
             tags=tags,
             allow_missing_spec=allow_missing_spec,
+            **lineage(context, parent, origin),
         )
         signals = Signals()
         begun.begin(command, context.working_directory())
         if written is not None:
             written.replace(f"{begun.run_id}\n")
         environment |= {"AIVCS_RUN": begun.run_id, "AIVCS_STORE": begun.repo.path}
+        environment["AIVCS_PARENT"] = begun.run_id  # of the runs that the command starts
         recording = begun
     except Exception as error:  # noqa: BLE001 as above
         if _report(context, error) in _USAGE_EXIT_CODES or not best_effort:
@@ -78,6 +82,7 @@ def exec_(
         context.warn("aivcs: the command runs anyway, and nothing of it is recorded")
         # The command is not part of a surrounding run either.
         environment.pop("AIVCS_RUN", None)
+        environment.pop("AIVCS_PARENT", None)
     # The threads that pass output on must not wait long for those that store it.
     sys.setswitchinterval(0.0005)
     outcome = Outcome()

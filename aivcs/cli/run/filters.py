@@ -29,6 +29,11 @@ FILTERS = {
     "since": SINCE,
     "until": UNTIL,
     "uses": USES,
+    "parent": Option(
+        "--parent",
+        help="Only runs that come from this run, by --parent or --from.",
+        metavar="RUN",
+    ),
     "failed_tools": Option(
         "--failed-tool",
         help="Only runs in which a call of this tool failed. Repeatable.",
@@ -48,6 +53,7 @@ def selection(
     since: "str | None",
     until: "str | None",
     uses: "list[str]",
+    parent: "str | None",
     failed_tools: "list[str]",
 ) -> "dict[str, Any]":
     """Returns the filters as `aivcs.commands.run.list.list_` takes them.
@@ -67,5 +73,6 @@ def selection(
         "since": None if since is None else parse_since(since),
         "until": None if until is None else parse_since(until, "--until"),
         "uses": uses,
+        "parent": parent,
         "failed_tools": failed_tools,
     }

@@ -23,6 +23,8 @@ def start(
     git_sha: "str | None",
     tags: "list[str]",
     allow_missing_spec: bool,
+    parent: "str | None",
+    origin: "str | None",
     owner_pid: "int | None",
     key: "str | None",
     at: "str | None",
@@ -66,6 +68,7 @@ def start(
         owner_pid=owner_pid,
         default_tags=ci_tags(context),
         key=key,
+        **lineage(context, parent, origin),
     )
     context.write(f"{run_id}\n")
     for ci_file in ci_files:
@@ -75,6 +78,19 @@ def start(
         # What follows may be elsewhere in the file system, and would find another store or none.
         text += assignment("AIVCS_STORE", repo.path)
         ci_file.append(text)
+
+
+def lineage(
+    context: "Context", parent: "str | None", origin: "str | None"
+) -> "dict[str, str | None]":
+    """Returns where a new run comes from, as `aivcs.commands.run.start.start` takes it."""
+    if origin is not None and (origin == "@" or origin[:2] == "@@"):
+        origin = context.run_operand("@") + origin[1:]
+    return {
+        "parent": None if parent is None else context.run_operand(parent),
+        "origin": origin,
+        "inside": context.environment.get("AIVCS_PARENT"),
+    }
 
 
 def ci_tags(context: "Context") -> "dict[str, str] | None":
@@ -257,6 +273,7 @@ def list_(
     since: "str | None",
     until: "str | None",
     uses: "list[str]",
+    parent: "str | None",
     failed_tools: "list[str]",
     limit: "int | None",
     as_json: bool,
@@ -279,6 +296,7 @@ def list_(
             since=since,
             until=until,
             uses=uses,
+            parent=None if parent is None else context.run_operand(parent),
             failed_tools=failed_tools,
         ),
     )
@@ -370,18 +388,26 @@ def diff(
     ignored: "list[str]",
     exit_code: bool,
     as_json: bool,
+    markdown: bool,
+    github_summary: bool,
 ) -> int:
     """Prints the differences of two runs. Exit code 1 with `--exit-code` if there are any."""
     from aivcs.cli.render import output as render
+    from aivcs.cli.render.markdown import Target
     from aivcs.cli.run import comparison_view as view
     from aivcs.commands.run.diff import compare_runs
 
+    target = Target(context, markdown=markdown, github_summary=github_summary, as_json=as_json)
     repo = context.repository()
     a, b = (repo.resolve_run(context.run_operand(run)) for run in (before, after))
     found = compare_runs(repo, a, b, ignored)
+    if target.is_wanted:
+        from aivcs.cli.run.comparison_markdown import markdown as as_markdown
+
+        target.write(as_markdown(found))
     if as_json:
         context.write(render.json_line(view.as_json(found)))
-    else:
+    elif not markdown:
         render.lines(context, view.plain(found), lambda color: view.shown(found, color=color))
     return int(exit_code and not found.is_equal)
 

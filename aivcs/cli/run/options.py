@@ -9,6 +9,7 @@ from aivcs.cli.parse.shared_options import (
     GITHUB_SUMMARY,
     IGNORED,
     JSON,
+    MARKDOWN,
     REPAIR,
     RUN,
     SINCE,
@@ -35,6 +36,19 @@ GIT_SHA = Option(
 )
 TAGS = Option("--tag", help="A tag: KEY=TEXT or KEY:=JSON. Repeatable.", metavar="K=V", many=True)
 
+PARENT = Option(
+    "--parent",
+    help="The run that it belongs to. Default: the run of the run exec around it, if any.",
+    metavar="RUN",
+)
+FROM = Option(
+    "--from",
+    help=(
+        "The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of that event's line."
+    ),
+    metavar="RUN",
+)
+
 COMMANDS = (
     command(
         "run start",
@@ -50,6 +64,8 @@ COMMANDS = (
             "git_sha": GIT_SHA,
             "tags": TAGS,
             "allow_missing_spec": ALLOW_MISSING,
+            "parent": PARENT,
+            "origin": FROM,
             "owner_pid": Option(
                 "--owner-pid",
                 help=(
@@ -116,6 +132,8 @@ COMMANDS = (
             "git_sha": GIT_SHA,
             "tags": TAGS,
             "allow_missing_spec": ALLOW_MISSING,
+            "parent": PARENT,
+            "origin": FROM,
             "capture": Option(
                 "--capture",
                 help=(
@@ -396,6 +414,8 @@ COMMANDS = (
             "ignored": IGNORED,
             "exit_code": EXIT_CODE,
             "as_json": JSON,
+            "markdown": MARKDOWN,
+            "github_summary": GITHUB_SUMMARY,
         },
     ),
     command(

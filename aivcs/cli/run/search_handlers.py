@@ -33,6 +33,7 @@ def search(
     since: str | None,
     until: str | None,
     uses: list[str],
+    parent: str | None,
     failed_tools: list[str],
     limit: int | None,
     runs_only: bool,
@@ -71,6 +72,7 @@ def search(
         since=since,
         until=until,
         uses=uses,
+        parent=None if parent is None else context.run_operand(parent),
         failed_tools=failed_tools,
     )
     records = list_(repo, unreadable=report, **filters)

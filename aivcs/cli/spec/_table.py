@@ -60,9 +60,11 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--exclude': ('excludes', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
             '--json': ('as_json', 'flag'),
+            '--markdown': ('markdown', 'flag'),
+            '--github-summary': ('github_summary', 'flag'),
         },
         [('before', 'one'), ('after', 'maybe')],
-        {'before': None, 'after': None, 'auto': False, 'root': None, 'excludes': [], 'exit_code': False, 'as_json': False},
+        {'before': None, 'after': None, 'auto': False, 'root': None, 'excludes': [], 'exit_code': False, 'as_json': False, 'markdown': False, 'github_summary': False},
         True,
     ),
 }

@@ -127,8 +127,11 @@ def diff(
     excludes: list[str],
     exit_code: bool,
     as_json: bool,
+    markdown: bool,
+    github_summary: bool,
 ) -> int:
     """Prints the differences of two specs. Exit code 1 with `--exit-code` if there are any."""
+    from aivcs.cli.render.markdown import Target, code
     from aivcs.cli.spec import comparison_view as spec_comparison
     from aivcs.commands.spec.diff import compare_specs, compare_with_tree
 
@@ -138,6 +141,7 @@ def diff(
         )
     if not auto and (root is not None or excludes):
         raise UsageError("--root and --exclude go with --auto")
+    target = Target(context, markdown=markdown, github_summary=github_summary, as_json=as_json)
     repo = context.repository()
     if after is None:
         spec = commands.read(repo, before)
@@ -146,9 +150,14 @@ def diff(
     else:
         digests = (repo.resolve_spec(text, allow_missing=True) for text in (before, after))
         found = compare_specs(repo, *digests)
+    if target.is_wanted:
+        from aivcs.cli.spec.comparison_markdown import markdown as as_markdown
+
+        title = f"Spec {code(before)} and the files here" if after is None else ""
+        target.write(as_markdown(found, title=title))
     if as_json:
         context.write(render.json_line(spec_comparison.as_json(found)))
-    else:
+    elif not markdown:
         render.lines(
             context,
             spec_comparison.lines(found),

@@ -1,7 +1,13 @@
 """The commands of `aivcs spec`."""
 
 from aivcs.cli.parse.model import Argument, Flag, Option, command
-from aivcs.cli.parse.shared_options import EXIT_CODE, JSON, SPEC
+from aivcs.cli.parse.shared_options import (
+    EXIT_CODE,
+    GITHUB_SUMMARY,
+    JSON,
+    MARKDOWN,
+    SPEC,
+)
 
 _FILES = "A file, or a folder with all its files; repeatable"
 ROOT = Option(
@@ -147,6 +153,8 @@ COMMANDS = (
             "excludes": EXCLUDES,
             "exit_code": EXIT_CODE,
             "as_json": JSON,
+            "markdown": MARKDOWN,
+            "github_summary": GITHUB_SUMMARY,
         },
     ),
 )

@@ -65,8 +65,9 @@ def checkout(
     Raises:
         UsageError: The folder is not usable, `keep` is below 1, or the spec has no files.
         ReleaseNotFoundError: The name has no release.
-        ConflictError: The release does not meet the terms, files of its version were changed, or
-            something else is in the place of the link; the link is as before.
+        ConflictError: The name belongs to another store, the release does not meet the terms, files
+            of its version were changed, or something else is in the place of the link; the link is
+            as before.
         IntegrityError: A blob or the log is damaged; the link is as before.
         NotFoundError: A blob is not in the store; the link is as before.
         LockTimeoutError: Another checkout takes too long.
@@ -76,6 +77,7 @@ def checkout(
         raise UsageError("--keep takes a number of versions, 1 or more")
     if not folder:
         raise UsageError("DIR is empty; is a variable unset?")
+    repo.require_store_of(name)
     versions = os.path.join(folder, _VERSIONS)
     try:
         link = os.path.join(folder, _LINK)

@@ -30,8 +30,10 @@ class Follower:
 
         Raises:
             InvalidNameError: The name breaks the rules.
+            ConflictError: The name belongs to another store.
         """
         check_release_name(name)
+        repo.require_store_of(name)
         self.place = place
         self._logs = repo.store.logs
         self._name = name

@@ -31,6 +31,7 @@ def list_(
     since: Timestamp | None = None,
     until: Timestamp | None = None,
     uses: Sequence[str] = (),
+    parent: str | None = None,
     failed_tools: Sequence[str] = (),
     limit: int | None = None,
     unreadable: Callable[[RunId, StorageError], None],
@@ -47,6 +48,7 @@ def list_(
         since: Runs created at or after this time.
         until: Runs created before this time.
         uses: Runs whose spec uses one of these files, as for `aivcs.commands.run.uses.Uses`.
+        parent: Runs that come from this run, as for `Repository.resolve_run`.
         failed_tools: Runs in which a call of one of these tools failed; their logs are read.
         limit: The maximum number; None is all.
         unreadable: Called once for each unreadable run, before the first run is yielded; for one
@@ -69,7 +71,7 @@ def list_(
     wanted = _alternatives(tags)
     annotated = Annotated(repo) if wanted else None
     is_merged = annotated is not None and annotated.are_there
-    conditions = _conditions(repo, until, uses, failed_tools)
+    conditions = _conditions(repo, until, uses, parent, failed_tools)
     is_filtered = is_merged or bool(conditions)
     # The store answers for one value of each filter; of several it is asked for every combination.
     found = [
@@ -104,12 +106,23 @@ def _conditions(
     repo: Repository,
     until: Timestamp | None,
     uses: Sequence[str],
+    parent: str | None,
     failed_tools: Sequence[str],
 ) -> list[Callable[[RunRecord], bool]]:
     """Returns what else a run must meet, the cheapest first."""
     conditions: list[Callable[[RunRecord], bool]] = []
     if until is not None:
         conditions.append(lambda record: record.created_at < until)
+    if parent is not None:
+        from aivcs.commands.run.lineage import origin_of
+
+        run_id = repo.resolve_run(parent)
+
+        def comes_from(record: RunRecord) -> bool:
+            origin = origin_of(record)
+            return origin is not None and origin.run_id == run_id
+
+        conditions.append(comes_from)
     if uses:
         from aivcs.commands.run.uses import Uses
 
@@ -138,6 +151,8 @@ def _meeting(
         except RunNotFoundError:
             continue  # gone since
         except StorageError as error:
+            if error.is_store_away:
+                raise
             unreadable(record.run_id, error)
 
 

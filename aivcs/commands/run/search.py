@@ -85,6 +85,8 @@ def search(
         except RunNotFoundError:
             continue  # gone since
         except StorageError as error:
+            if error.is_store_away:
+                raise
             unreadable(record.run_id, error)
 
 

@@ -25,6 +25,9 @@ def start(
     owner_pid: "int | None" = None,
     default_tags: "Mapping[str, str] | None" = None,
     key: "str | None" = None,
+    parent: "str | None" = None,
+    origin: "str | None" = None,
+    inside: "str | None" = None,
 ) -> "RunId":
     """Starts a run and returns its id.
 
@@ -40,26 +43,31 @@ def start(
         default_tags: Tags of the CI job that runs; those in `tags` override them.
         key: A name of this run for the agent and this store: the run that was started with it
             before is returned again.
+        parent: The run that it belongs to.
+        origin: The run that it goes on from, RUN or RUN@SEQ.
+        inside: The run of the `run exec` around, which is its parent unless one is given.
 
     Raises:
         UsageError: Not exactly one of spec and file is given, a tag is malformed, or the process
             does not exist.
         InvalidNameError: The name is not valid for an agent.
-        NotFoundError: The spec, or a part of it, is not in the store.
+        NotFoundError: The spec, or a part of it, is not in the store; or the run that it goes on
+            from has no such event.
+        RunNotFoundError: The parent, or the run that it goes on from, does not exist.
         IntegrityError: The spec, or a part of it, is damaged.
         ConflictError: A run with the key was started with another spec.
     """
     check_name("agent name", agent)
     if (spec is None) == (spec_file is None):
         raise UsageError("give the spec: either --spec SPEC or --spec-file FILE")
-    values: dict[str, Any] = {}
-    if tags:
-        from aivcs.commands.run.payload import add_member, split_tag
+    values = _tags_of(tags, default_tags or {})
+    if parent is not None or origin is not None or inside:
+        from aivcs.commands.run.lineage import lineage_tags
 
-        for word in tags:
-            add_member(values, *split_tag(word))
-    if default_tags:
-        values = {**default_tags, **values}
+        known = lineage_tags(repo, parent=parent, start=origin, inside=inside)
+        if (parent is not None and "parent" in values) or (origin and "from" in values):
+            raise UsageError("--parent and --from are the tags parent and from; give each once")
+        values = {**known, **values}
     metadata = RunMetadata(agent, git_sha=git_sha, tags=values)
     owner = None
     if owner_pid is not None:
@@ -89,6 +97,17 @@ def start(
                     f"{found.spec_digest.short}; nothing was changed"
                 ) from None
             return found.run_id
+
+
+def _tags_of(words: "Sequence[str]", default_tags: "Mapping[str, str]") -> "dict[str, Any]":
+    """Returns the tags of words, which override the default ones."""
+    values: dict[str, Any] = {}
+    if words:
+        from aivcs.commands.run.payload import add_member, split_tag
+
+        for word in words:
+            add_member(values, *split_tag(word))
+    return {**default_tags, **values}
 
 
 def id_of_key(repo: "Repository", agent: str, key: str) -> str:

@@ -11,6 +11,7 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.codec.sha256 import hasher
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -81,26 +82,51 @@ def take(repo: Repository) -> Taken:
         BackendError: A log cannot be read, or the manifest cannot be stored.
         LockTimeoutError: A writer holds a log for too long.
     """
-    count = 0
-
-    def heads() -> Iterator[tuple[str, Head]]:
-        nonlocal count
-        for name in repo.store.logs.names():
-            last = START
-            for line, place in repo.store.logs.read(name, settled=True):
-                last = place
-                if last.lines == 1:
-                    _require_place(repo, name, line)
-            if last.lines:
-                count += 1
-                yield name, Head(last.lines, last.hash)
-
+    heads = _Heads(repo, settled=True)
     # The logs are read while the manifest is stored: it may be larger than memory should be.
-    manifest = BufferedReader(_Pieces(pieces(heads(), repo.annotations.names())), _CHUNK_BYTES)
+    manifest = BufferedReader(_Pieces(pieces(heads, repo.annotations.names())), _CHUNK_BYTES)
     with repo.hold(later=True):
         digest = repo.blobs.put_stream(manifest)
         repo.pin(digest)
-    return Taken(digest, count)
+    return Taken(digest, heads.count)
+
+
+def compute(repo: Repository) -> Taken:
+    """Returns what `take` would store, and stores nothing.
+
+    Raises:
+        IntegrityError: A log is damaged, or has the file name of another log.
+        BackendError: A log cannot be read.
+    """
+    heads = _Heads(repo, settled=False)
+    digest = hasher(0)
+    for piece in pieces(heads, repo.annotations.names()):
+        digest.update(piece)
+    return Taken(ContentDigest(digest.hexdigest()), heads.count)
+
+
+class _Heads:
+    """Reads the heads of all logs.
+
+    Attributes:
+        count: How many were read so far.
+    """
+
+    def __init__(self, repo: Repository, *, settled: bool) -> None:
+        self.count = 0
+        self._repo, self._settled = repo, settled
+
+    def __iter__(self) -> Iterator[tuple[str, Head]]:
+        logs = self._repo.store.logs
+        for name in logs.names():
+            last = START
+            for line, place in logs.read(name, settled=self._settled):
+                last = place
+                if last.lines == 1:
+                    _require_place(self._repo, name, line)
+            if last.lines:
+                self.count += 1
+                yield name, Head(last.lines, last.hash)
 
 
 def _require_place(repo: Repository, name: str, line: bytes) -> None:

@@ -1,0 +1,1 @@
+"""`aivcs report`: options and handlers. `aivcs.web` makes the pages."""

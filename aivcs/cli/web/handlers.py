@@ -1,0 +1,101 @@
+"""Handlers of `aivcs report`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from aivcs.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aivcs.cli.session.context import Context
+    from aivcs.repository import Repository
+    from aivcs.web.source import Source
+
+
+def report(
+    context: Context,
+    output: str | None,
+    agents: list[str],
+    runs: list[str],
+    compared: str | None,
+    since: str | None,
+    limit: int | None,
+    title: str | None,
+    now: str | None,
+    no_redact: bool,
+) -> int:
+    """Writes the report to a file or to standard output. 14 if something could not be read."""
+    from aivcs.cli.render.time_format import parse_since
+    from aivcs.model.timestamp import Timestamp
+    from aivcs.web.report import MAX_RUNS, Wanted, as_bytes, report as write_report
+
+    if output == "":
+        raise UsageError("the FILE of -o is empty; is a variable unset?")
+    if limit is not None and limit < 0:
+        raise UsageError("-n takes a number of runs, 0 or more")
+    source = _source(context, context.repository(), no_redact=no_redact)
+    wanted = Wanted(
+        now=Timestamp.now() if now is None else parse_since(now, "--now"),
+        title=title or "aivcs report",
+        agents=agents,
+        since=None if since is None else parse_since(since),
+        limit=MAX_RUNS if limit is None else limit,
+        runs=[context.run_operand(run) for run in runs],
+        compared=None if compared is None else _two_runs(context, compared),
+    )
+    pieces = as_bytes(write_report(source, wanted))
+    if output is None or output == "-":
+        for piece in pieces:
+            context.write(piece)
+    else:
+        _write(output, pieces)
+    context.flush()
+    for what in source.unread:
+        from aivcs.cli.render.output import escape
+
+        context.warn(f"aivcs: not in the report: {escape(what)}", is_error=True)
+    return 14 if source.unread else 0
+
+
+def _source(context: Context, repo: Repository, *, no_redact: bool) -> Source:
+    from aivcs.config.signers import verifier
+    from aivcs.formats.masking import Masker
+    from aivcs.web.source import Source
+
+    layers = context.config_layers(repo)
+    return Source(
+        repo,
+        masker=None if no_redact else Masker(),
+        verifier=verifier(layers, context.environment),
+        environment=context.environment,
+    )
+
+
+def _two_runs(context: Context, text: str) -> tuple[str, str]:
+    a, dots, b = text.partition("..")
+    if not dots or not a or not b:
+        raise UsageError(f"--diff takes two runs, RUN..RUN, not {text!a}")
+    return context.run_operand(a), context.run_operand(b)
+
+
+def _write(path: str, pieces: Iterable[bytes]) -> None:
+    """Writes a file that is whole, or as it was before."""
+    staging = f"{path}.{os.urandom(4).hex()}.tmp"
+    try:
+        is_plain = os.path.isfile(path) or not os.path.lexists(path)
+        with open(staging if is_plain else path, "wb") as file:
+            file.writelines(pieces)
+        if is_plain:
+            os.replace(staging, path)
+    except OSError as error:
+        raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
+    except ValueError:
+        raise UsageError(f"{path!a} cannot be a path") from None
+    finally:
+        try:
+            os.unlink(staging)
+        except (OSError, ValueError):
+            pass

@@ -1,0 +1,52 @@
+"""The commands that make pages for a browser: `report`."""
+
+from aivcs.cli.parse.model import Flag, Option, command
+from aivcs.cli.parse.shared_options import AGENTS, SINCE
+
+COMMANDS = (
+    command(
+        "report",
+        "web.handlers:report",
+        """Write one HTML file about releases and runs, for people without a shell.
+
+        It shows what is live, the history of each name with evidence, verdicts and signatures,
+        the differences of the specs, figures of each agent, the runs, the timelines of chosen
+        and of failed runs, and two runs side by side. The file needs no script and nothing
+        else, and is the same for the same store and --now. Secrets of known forms are masked.
+        """,
+        {
+            "output": Option(
+                "-o", "--output",
+                help="The file, replaced when the report is whole. Default: standard output.",
+                metavar="FILE",
+            ),
+            "agents": AGENTS.but(help="Only runs and releases of this agent. Repeatable."),
+            "runs": Option(
+                "--run",
+                help="A run whose timeline is wanted. Repeatable. Default: the newest that failed.",
+                metavar="RUN",
+                many=True,
+            ),
+            "compared": Option(
+                "--diff",
+                help=(
+                    "Two runs side by side. Default: a run of what is live, and one of what it "
+                    "replaced."
+                ),
+                metavar="RUN..RUN",
+            ),
+            "since": SINCE.but(help="Only runs since 30m, 12h, 2d, 1w ago, or a date."),
+            "limit": Option(
+                "-n", "--limit", help="List at most N runs. Default: 1000.", metavar="N",
+                kind="integer",
+            ),
+            "title": Option("--title", help="The title of the page.", metavar="TEXT"),
+            "now": Option(
+                "--now",
+                help="The moment that the report names as its own. Default: now.",
+                metavar="TIME",
+            ),
+            "no_redact": Flag("--no-redact", help="Do not mask secrets."),
+        },
+    ),
+)  # fmt: skip

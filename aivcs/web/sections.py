@@ -1,0 +1,228 @@
+"""The sections that report and page share: what is live, a history, figures, a timeline."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.commands.run.stats import fold as fold_outcomes
+from aivcs.errors import StorageError
+from aivcs.model.run import RunStatus
+from aivcs.present.timeline import Totals, fold
+from aivcs.present.words import count, duration, moment, number, percent
+from aivcs.web import parts
+from aivcs.web.html import Markup, begin, end, join, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from aivcs.model.timestamp import Timestamp
+    from aivcs.present.history import ReleaseEntry
+    from aivcs.web.source import History, Source
+
+MAX_ENTRIES = 50
+"""Releases of a name that are shown."""
+_MAX_DIFFERENCES = 10
+"""Differences of neighbouring releases that are shown for a name."""
+MAX_LINES = 200
+"""Lines of a difference, and rows of a comparison, that are shown."""
+
+
+class Links(NamedTuple):
+    """Where links lead.
+
+    Attributes:
+        run: Returns the address of a run; None if it has none here.
+        release: Returns the address of a name's releases.
+    """
+
+    run: Callable[[str], str | None]
+    release: Callable[[str], str]
+
+
+class Sections:
+    """Makes sections of a store."""
+
+    def __init__(self, source: Source, links: Links) -> None:
+        """Takes the store, and where links lead."""
+        self._source, self._links = source, links
+        self._mask = source.mask
+
+    def link(self, run_id: str) -> Markup:
+        """Returns a run's id, as a link if the run is shown somewhere."""
+        address = self._links.run(run_id)
+        if address is None:
+            return parts.mono(run_id)
+        return tag("a", run_id, href=address, class_="mono")
+
+    def history(self, name: str, limit: int = MAX_ENTRIES) -> History | None:
+        """Returns the newest releases of a name; None, with a note, if they cannot be read."""
+        try:
+            return self._source.history(name, limit)
+        except StorageError as error:
+            self._source.note(f"the releases of {name}", error)
+            return None
+
+    def live(self, names: Sequence[str]) -> Markup:
+        """Returns what is live under some names."""
+        return parts.table(
+            ("name", "live", "since (UTC)", "by", "state", "evidence", "signature"),
+            self._live_rows(names),
+            "What is live",
+        )
+
+    def _live_rows(self, names: Sequence[str]) -> Iterator[list[str]]:
+        for name in names:
+            history = self.history(name, 1)
+            if history is None or not history.entries:
+                continue
+            (entry,) = history.entries
+            record = entry.record
+            evidence = count(len(entry.evidence), "run") if entry.evidence else "none"
+            signer = next((c.detail for c in entry.signatures if c.result == "ok"), "")
+            signed: str = tag("span", "✓ ", self._mask(signer), class_="ok")
+            if not entry.is_signed:
+                unknown = any("not signed" not in check.detail for check in entry.signatures)
+                signed = tag("span", "by somebody unknown" if unknown else "none", class_="dim")
+            yield [
+                tag("a", name, href=self._links.release(name)),
+                parts.spec_name(record, self._mask),
+                parts.short(moment(record.created_at)),
+                parts.words(self._mask(record.metadata.promoted_by)),
+                parts.short(
+                    tag("span", entry.state, class_="bad" if "blocked" in entry.state else "ok")
+                ),
+                evidence,
+                signed,
+            ]
+
+    def releases(self, history: History) -> Iterator[Markup]:
+        """Yields the history of a name: its releases, their grounds, and what changed."""
+        yield tag("h3", history.name, id=f"release-{history.name}")
+        for problem in history.problems:
+            yield parts.note(f"The log is wrong: {self._mask(problem)}", is_bad=True)
+        yield parts.table_begin(
+            ("entry", "action", "release", "when (UTC)", "who", "why", "state", "checks"),
+            f"Releases of {history.name}",
+        )
+        for entry in history.entries:
+            yield self._entry_row(entry)
+        yield parts.table_end()
+        if not history.is_whole:
+            yield tag("p", f"Older releases: aivcs release history {history.name}", class_="dim")
+        for entry in history.entries:
+            details = parts.entry_facts(entry, self._mask, self.link)
+            title = f"{history.name}@{entry.record.seq}: grounds and checks"
+            yield tag("details", tag("summary", title), details)
+        yield from self._differences(history)
+
+    def _entry_row(self, entry: ReleaseEntry) -> Markup:
+        record = entry.record
+        name: str = f"@{record.seq}"
+        style = {"current": "ok", "superseded": "dim"}.get(entry.state, "warn")
+        return parts.row(
+            [
+                tag("strong", name) if entry.is_live else name,
+                join([record.action, tag("strong", " forced", class_="bad")])
+                if record.forced
+                else parts.short(record.action),
+                parts.spec_name(record, self._mask),
+                parts.short(moment(record.created_at)),
+                parts.words(self._mask(record.metadata.promoted_by)),
+                parts.words(self._mask(record.metadata.notes or "")),
+                parts.short(tag("span", entry.state, class_=style)),
+                parts.short(parts.result(entry.result)),
+            ],
+            id=f"release-{record.name}@{record.seq}",
+        )
+
+    def _differences(self, history: History) -> Iterator[Markup]:
+        shown = 0
+        for entry in history.entries:
+            before, after = entry.before, entry.record
+            if before is None or before.spec_digest == after.spec_digest:
+                continue
+            if shown == _MAX_DIFFERENCES:
+                return
+            shown += 1
+            title = f"What changed from @{before.seq} to @{after.seq}"
+            try:
+                lines = self._source.spec_difference(before, after)
+                content = parts.difference(lines, MAX_LINES)
+            except StorageError as error:
+                self._source.note(f"the specs of {title}", error)
+                content = parts.note("They cannot be compared; see the end of this page.")
+            yield tag("details", tag("summary", title), content)
+
+    def statistics(
+        self, now: Timestamp, agents: Sequence[str] = (), since: Timestamp | None = None
+    ) -> Iterator[Markup]:
+        """Yields the figures of each agent."""
+        outcomes = self._source.outcomes(agents=agents, since=since)
+        found = fold_outcomes(outcomes, datetime.fromisoformat(now))
+        if not found:
+            yield tag("p", "There are no runs.", class_="dim")
+            return
+        yield parts.table(
+            ("agent", "#runs", "#completed", "#failed", "#cancelled", "#running", "#success",
+             "#median", "#90 %", "last started (UTC)"),
+            (
+                [
+                    parts.words(self._mask(agent.agent_name)),
+                    *(
+                        parts.figure(number(value))
+                        for value in (
+                            agent.runs, agent.counts[RunStatus.COMPLETED],
+                            agent.counts[RunStatus.FAILED], agent.counts[RunStatus.CANCELLED],
+                            agent.counts[RunStatus.RUNNING],
+                        )
+                    ),
+                    parts.figure(percent(agent.success_rate)),
+                    parts.figure(duration(agent.percentile(50))),
+                    parts.figure(duration(agent.percentile(90))),
+                    parts.short(moment(agent.last_created_at or "-")),
+                ]
+                for agent in found
+            ),
+            "Figures of each agent",
+        )  # fmt: skip
+
+    def timeline(self, run_id: str, each: int) -> Iterator[Markup]:
+        """Yields a run: what is told of it, and its steps.
+
+        Args:
+            run_id: The run.
+            each: How many steps are shown from its beginning, from its end, and failed ones.
+
+        Raises:
+            RunNotFoundError: No run has this id.
+            StorageError: The run cannot be read.
+        """
+        record = self._source.repo.runs.get_run(run_id)
+        summary = record.summary
+        yield tag("h3", parts.mono(run_id), id=f"run-{run_id}")
+        told: list[tuple[str, str]] = [
+            ("agent", parts.words(self._mask(record.metadata.agent_name))),
+            ("status", parts.status(record)),
+            ("started", f"{record.created_at}"),
+            ("spec", parts.mono(record.spec_digest)),
+        ]
+        if summary is not None:
+            told.insert(3, ("took", duration(summary.duration_ms)))
+            if summary.exit_code is not None:
+                told.insert(2, ("exit code", str(summary.exit_code)))
+        told += [(name, parts.words(value)) for name, value in self._source.tags(record)]
+        yield parts.pairs(told)
+        totals = Totals()
+        found = fold(
+            totals.counted(self._source.steps(record.run_id)),
+            first=each, last=each, failed=each,
+        )  # fmt: skip
+        yield begin("ol", class_="steps")
+        yield from parts.steps(found, record, f"run-{run_id}")
+        yield end("ol")
+        said = [
+            count(totals.steps, "step"), count(totals.calls, "tool call"),
+            count(totals.messages, "message"), count(totals.errors, "error"),
+        ]  # fmt: skip
+        yield tag("p", ", ".join(said), f"; all of it: aivcs run events {run_id}", class_="dim")
