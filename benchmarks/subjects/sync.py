@@ -40,7 +40,7 @@ def _pushes(bench: Bench) -> Iterator[Row]:
     rounds = bench.size(3, 1)
     times = bench.compare(rounds, {"push": push, "copy": _copying(bench, source / ".aivcs")})
     against = f"{_copier()} and sync of the same files"
-    yield Row(f"push, {runs:,} new runs", times["push"], "s", against, times["copy"], 20, 8)
+    yield Row(f"push, {runs:,} new runs", times["push"], "s", against, times["copy"], 4, 2)
 
     shutil.rmtree(target / ".aivcs")
     bench.run(bench.aivcs, "init", cwd=target)
