@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _SPOOL_BYTES = 8 << 20
 """Bytes of a log or a blob that are kept in memory until its size is known."""
-_CHUNK = 1 << 18
+_CHUNK = 1 << 20
 _BLOCK = 512
 
 

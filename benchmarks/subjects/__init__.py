@@ -16,6 +16,7 @@ from benchmarks.subjects import (
     s3,
     startup,
     streams,
+    sync,
     verify,
 )
 
@@ -33,6 +34,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "listing": listing.measure,
     "blobs": blobs.measure,
     "verify": verify.measure,
+    "sync": sync.measure,
     "memory": memory.measure,
     "peers": peers.measure,
     "postgres": postgres.measure,

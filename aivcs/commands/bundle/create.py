@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from aivcs.errors import BackendError
 from aivcs.sync.bundle import BundleWriter
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
     from aivcs.sync.bundle import Written
+
+
+_WRITE_BACK_BYTES = 16 << 20
+"""Bytes after which the disk begins to write them."""
 
 
 def create(
@@ -42,7 +46,9 @@ def create(
     part = f"{path}.part"
     try:
         with open(part, "wb") as file:
-            written = BundleWriter(repo, file, progress).write(runs, releases, sign)
+            written = BundleWriter(repo, file, _writing_back(file, progress)).write(
+                runs, releases, sign
+            )
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -54,6 +60,23 @@ def create(
         _remove(part)
         raise
     return written
+
+
+def _writing_back(file: BinaryIO, progress: Callable[[int], None]) -> Callable[[int], None]:
+    """Returns a progress that has the disk write what was written, so that the end is quick."""
+    from aivcs.util.syscalls import begin_writing_back
+
+    begun = written = 0
+
+    def advance(size: int) -> None:
+        nonlocal begun, written
+        progress(size)
+        written += size
+        if written - begun >= _WRITE_BACK_BYTES:
+            begin_writing_back(file.fileno(), begun, written - begun)
+            begun = written
+
+    return advance
 
 
 def _sync_folder(path: str) -> None:
