@@ -521,6 +521,13 @@ class TestTheOriginal:
             for secret in (TOKEN, "quoted", "xoxb-0123456789"):
                 assert secret.encode() not in (content or b""), path
 
+    def test_of_standard_input_is_not_kept(self, aivcs):
+        path = write(aivcs, samples.CLAUDE)
+        with open(path, "rb") as stdin:
+            aivcs.start("run", "import", "--seal", "-", stdin=stdin).wait()
+        assert aivcs.record(samples.CLAUDE_ID)["status"] == "COMPLETED"
+        assert not aivcs.record(samples.CLAUDE_ID).get("annotations")
+
     def test_goes_back_where_its_program_resumes_it(self, aivcs):
         aivcs.ok("run", "import", "--seal", write(aivcs, samples.CLAUDE))
         done = aivcs.ok("run", "session", samples.CLAUDE_ID)

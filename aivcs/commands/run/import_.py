@@ -139,7 +139,8 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
         importer.flush()
     ends = [importer.end(outcome, grows=found.grows) for outcome in outcomes]
     sessions = [one for one in ends if one is not None]
-    if ended := [one for one in sessions if one.is_sealed]:
+    ended = [one for one in sessions if one.is_sealed]
+    if ended and source.path:  # standard input may begin anywhere in a file
         from aivcs.commands.run.imported_source import keep_source
 
         keep_source(

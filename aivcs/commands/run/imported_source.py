@@ -105,7 +105,8 @@ class _Beginning(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(min(len(buffer), self._left)) or b""
+        size = min(len(buffer), self._left)
+        data = (self._stream.read(size) or b"") if size else b""
         buffer[: len(data)] = data
         self._left -= len(data)
         return len(data)
