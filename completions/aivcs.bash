@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head push pull clone report shell-init completion help skill mcp blob spec run release store hook remote bundle config'
+        below='init trust status verify gc head push pull clone report web shell-init completion help skill mcp blob spec run release store hook remote bundle config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -46,6 +46,9 @@ _aivcs_command() {
         ;;
     'aivcs report')
         options='-o --output --agent --run --diff --since -n --limit --title --now --no-redact -h --help'
+        ;;
+    'aivcs web')
+        options='--port --socket --no-token --open --no-redact -h --help'
         ;;
     'aivcs shell-init')
         options='-h --help'
@@ -401,6 +404,8 @@ _aivcs_takes() {
     'aivcs report -n' | 'aivcs report --limit') takes='text' ;;
     'aivcs report --title') takes='text' ;;
     'aivcs report --now') takes='text' ;;
+    'aivcs web --port') takes='text' ;;
+    'aivcs web --socket') takes='file' ;;
     'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;

@@ -41,6 +41,8 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs report --limit' \
         'aivcs report --title' \
         'aivcs report --now' \
+        'aivcs web --port' \
+        'aivcs web --socket' \
         'aivcs skill --install' \
         'aivcs blob get -o' \
         'aivcs blob get --output' \
@@ -265,6 +267,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a push -d 'Copy runs, with the blobs 
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a pull -d 'Copy runs, with the blobs they declare, and release logs from another store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a clone -d 'Make a store that has all of another: blobs, runs, releases and pins'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a report -d 'Write one HTML file about releases and runs, for people without a shell'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a web -d 'Serve the pages of the report live, for a browser on this machine'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without starting a process for each'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a completion -d 'Print a shell\'s completion of commands, options, and names in the store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a help -d 'Show the manual of a command, or the list of all commands'
@@ -365,6 +368,13 @@ complete -c aivcs -n "__aivcs_at 'aivcs report'" -l title -x -d 'The title of th
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l now -x -d 'The moment that the report names as its own'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l no-redact -d 'Do not mask secrets'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -s h -l help -d 'Print help'
+
+complete -c aivcs -n "__aivcs_at 'aivcs web'" -l port -x -d 'The port on 127.0.0.1'
+complete -c aivcs -n "__aivcs_at 'aivcs web'" -l socket -r -F -d 'A socket file for you alone, instead of a port: to be forwarded by ssh -L'
+complete -c aivcs -n "__aivcs_at 'aivcs web'" -l no-token -d 'Let every user of this machine read the pages'
+complete -c aivcs -n "__aivcs_at 'aivcs web'" -l open -d 'Open the address in a browser'
+complete -c aivcs -n "__aivcs_at 'aivcs web'" -l no-redact -d 'Do not mask secrets'
+complete -c aivcs -n "__aivcs_at 'aivcs web'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs shell-init' 0" -a 'bash zsh'

@@ -12,8 +12,8 @@ import signal
 NO_SYSTEM = {"XDG_CONFIG_DIRS": "/nonexistent/xdg"}
 """What keeps a command from the configuration that the machine has for all its users."""
 _ASKED = {
-    "AIVCS_REQUIRE_ALL", "AIVCS_TEST_TRACES", "AIVCS_TEST_SESSIONS", "AIVCS_ARTIFACTS",
-    "AIVCS_TEST_POSTGRES",
+    "AIVCS_REQUIRE_ALL", "AIVCS_TEST_TRACES", "AIVCS_TEST_SESSIONS", "AIVCS_TEST_MLFLOW",
+    "AIVCS_TEST_POSTGRES", "AIVCS_ARTIFACTS",
 }  # fmt: skip
 """The variables that are addressed to the tests themselves."""
 _OF_PYTHON = {"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"}

@@ -18,7 +18,7 @@ from folder_store import FolderStore
 from aivcs.log.heads import manifest
 from aivcs.model.record import Head
 from aivcs.model.release import ReleaseMetadata
-from aivcs.model.run import RunId
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunSummary
 from aivcs.store.settings import Settings
 
 MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10
@@ -111,3 +111,18 @@ def test_verify_against_a_long_manifest(stores):
         if name == "short":
             short = peak
     assert peak - short < MUCH
+
+
+def test_report_of_many_runs_and_of_a_long_one(stores):
+    for name, count in (("short", 2), ("long", 800)):
+        store = stores.make(name)
+        spec = store.blobs.put(b"spec")
+        for number in range(count):
+            run = store.runs.create_run(spec, RunMetadata("bot"))
+            events = [RunEvent("tool_called", {"tool_name": "t", "input": "x" * 2000})] * 10
+            store.runs.append_events(run, events * (count if number == 0 else 1))
+            store.runs.fail_run(run, RunSummary(success=False))
+    short, _ = stores.peak("short", "report")
+    long, page = stores.peak("long", "report")
+    assert page.count("✗ failed") > 800
+    assert long - short < MUCH

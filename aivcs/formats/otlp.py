@@ -292,7 +292,7 @@ class Otlp(Reader):
             payload["attributes"] = attributes
             self.emit_raw(
                 session, ["span"], payload, span.end or span.begin,
-                is_known=operation in _OTHERS,
+                is_known=operation in _OTHERS or "aivcs.event.kind" in attributes,
             )  # fmt: skip
         if span.phase == "begin":
             return

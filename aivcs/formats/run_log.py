@@ -70,6 +70,8 @@ class RunLog(Reader):
         line: bytes = record.value
         is_first = line.startswith(b'{"type":"run"')
         link = chain.hash_of(line)
+        if link is None and self._session and self._read_annotation(line):
+            return
         if link is None or not chain.is_linked(line, "" if is_first else self._hash):
             raise FormatError(
                 f"line {record.line}: its hash is not that of its content and the line before it: "
@@ -93,6 +95,17 @@ class RunLog(Reader):
             self._end(value)
         else:
             self.emit_raw(self._session, [kind], value)
+
+    def _read_annotation(self, line: bytes) -> bool:
+        """Keeps a remark on the run, which an export has after the log and outside its chain."""
+        try:
+            value = as_dict(parse_value(line.decode()))
+        except (SerializationError, UnicodeDecodeError):
+            return False
+        if value.get("type") != "annotation":
+            return False
+        self.emit_raw(self._session, ["annotation"], value, is_known=True)
+        return True
 
     def _begin(self, value: dict[str, Any], record: Record) -> None:
         metadata = as_dict(value.get("metadata"))

@@ -152,7 +152,14 @@ def record_from(entry: "dict[str, Any]", name: "str | None" = None) -> ReleaseRe
 def _evidence_from(items: "Any") -> "tuple[Evidence, ...]":
     if type(items) is not list or not items:
         raise ValueError("evidence is not a list of runs")
-    return tuple(Evidence(item["run_id"], Head(item["lines"], item["hash"])) for item in items)
+    found = []
+    for item in items:
+        annotations = item.get("annotations", [])
+        if type(annotations) is not list:
+            raise ValueError("the annotations of evidence are not a list of digests")
+        head = Head(item["lines"], item["hash"])
+        found.append(Evidence(item["run_id"], head, annotations))
+    return tuple(found)
 
 
 def _true(value: object) -> bool:

@@ -9,6 +9,7 @@ from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from aivcs.model.run import RunId
@@ -129,28 +130,38 @@ class Evidence(Record):
     Attributes:
         run_id: The run.
         head: The head that the run's log had.
+        annotations: The annotations of the run by which the release was judged, too. The JSON form
+            leaves them out where there are none.
 
     Raises:
         InvalidNameError: The id is not a valid run id.
-        InvalidDigestError: The head's hash is not a SHA-256.
+        InvalidDigestError: The head's hash, or what names an annotation, is not a SHA-256.
         SerializationError: The head has no valid number of lines.
     """
 
-    __slots__ = ("run_id", "head")  # noqa: RUF023 the order of the file format
+    __slots__ = ("run_id", "head", "annotations")  # noqa: RUF023 the order of the file format
     run_id: "RunId"
     head: Head
+    annotations: "tuple[ContentDigest, ...]"
 
-    def __init__(self, run_id: str, head: Head) -> None:
-        """Checks id and head."""
+    def __init__(self, run_id: str, head: Head, annotations: "Iterable[str]" = ()) -> None:
+        """Checks id, head and digests."""
         if type(head.lines) is not int or not 1 <= head.lines <= MAX_SEQ:
             raise SerializationError(f"a head needs a number of lines, not {shown(head.lines)}")
         from aivcs.model.run import RunId
 
-        self._fill(RunId(run_id), Head(head.lines, ContentDigest(head.hash)))
+        self._fill(
+            RunId(run_id),
+            Head(head.lines, ContentDigest(head.hash)),
+            tuple(map(ContentDigest, annotations)),
+        )
 
     def to_json(self) -> "dict[str, Any]":
-        """Returns `run_id`, `lines` and `hash` as members of one object."""
-        return {"run_id": self.run_id, **self.head.to_json()}
+        """Returns `run_id`, `lines`, `hash` and `annotations` as members of one object."""
+        members = {"run_id": self.run_id, **self.head.to_json()}
+        if self.annotations:
+            members["annotations"] = list(self.annotations)
+        return members
 
 
 def check_release_name(name: str) -> None:

@@ -311,5 +311,6 @@ def _evidence(
                 f"run {run_id} is still running, so it is not evidence yet; "
                 f"end it with: aivcs run finish {run_id}",
             )
-        found[run_id] = Evidence(run_id, head)
+        late = read.late.choose(run_id) if read.late is not None else ()
+        found[run_id] = Evidence(run_id, head, late)
     return tuple(found.values())

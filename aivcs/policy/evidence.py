@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aivcs.model.digest import ContentDigest
     from aivcs.model.release import Evidence, ReleaseRecord
     from aivcs.model.run import RunRecord
+    from aivcs.policy.late import LateEvents
     from aivcs.policy.select import Policy
     from aivcs.repository import Repository
     from aivcs.signing.check import SignatureCheck
@@ -59,9 +60,13 @@ class RunReader:
     Args:
         repo: The repository.
         kinds: The kinds of events whose last payload is to be read.
+        late: What annotations add to them, or None.
     """
 
-    def __init__(self, repo: Repository, kinds: Collection[str] = ()) -> None:
+    def __init__(
+        self, repo: Repository, kinds: Collection[str] = (), late: LateEvents | None = None
+    ) -> None:
+        self.late = late
         self._repo = repo
         self._kinds = kinds
         self._known: dict[str, RunReading] = {}
@@ -201,6 +206,8 @@ def evidence_for(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> Sequ
 def _attested(item: Evidence, read: RunReader) -> EvidenceRun:
     """A run counts as running if its log has another head than the evidence says."""
     record, head, last = read(item.run_id)
+    if read.late is not None and item.annotations:
+        last = {**last, **read.late.payloads(item.run_id, item.annotations)}
     return EvidenceRun(
         item.run_id,
         record.status if head == item.head else RunStatus.RUNNING,

@@ -9,7 +9,9 @@ from aivcs.log.release_changes import encode, signature_of
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release_entries import NAMESPACE
 from aivcs.policy.evidence import RunReader, grounds_of, propose
+from aivcs.policy.late import LateEvents
 from aivcs.policy.proposal import LABEL
+from aivcs.policy.rules.late import NAME as LATE
 from aivcs.policy.select import evaluate, policy_for
 from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, SignatureCheck
 
@@ -56,7 +58,11 @@ class Judge:
         self._grounds: Grounds | None = None
         self.is_signing = context.signer is not None
         self.judges_labels = self._policy is not None and self._policy.needs(LABEL)
-        self.read = RunReader(repo, self._policy.kinds if self._policy else ())
+        kinds = self._policy.kinds if self._policy else ()
+        late = None
+        if self._policy is not None and self._policy.rules.get(LATE):
+            late = LateEvents(repo, self._policy, context.verifier)
+        self.read = RunReader(repo, kinds, late)
 
     def look(self, view: ReleaseView, change: ReleaseChange) -> None:
         """Reads the input from the releases before a change from a view."""

@@ -203,7 +203,7 @@ class _Report:
         for record in self._listed():
             shown += 1
             try:
-                told = self._source.figures(record.run_id)
+                told = self._source.figures(record)
             except StorageError as error:
                 self._source.note(f"run {record.run_id}", error)
                 told = Figures()

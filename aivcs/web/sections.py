@@ -43,9 +43,9 @@ class Links(NamedTuple):
 class Sections:
     """Makes sections of a store."""
 
-    def __init__(self, source: Source, links: Links) -> None:
-        """Takes the store, and where links lead."""
-        self._source, self._links = source, links
+    def __init__(self, source: Source, links: Links, heading: str = "h3") -> None:
+        """Takes the store, where links lead, and the element of headings."""
+        self._source, self._links, self._heading = source, links, heading
         self._mask = source.mask
 
     def link(self, run_id: str) -> Markup:
@@ -98,7 +98,7 @@ class Sections:
 
     def releases(self, history: History) -> Iterator[Markup]:
         """Yields the history of a name: its releases, their grounds, and what changed."""
-        yield tag("h3", history.name, id=f"release-{history.name}")
+        yield tag(self._heading, history.name, id=f"release-{history.name}")
         for problem in history.problems:
             yield parts.note(f"The log is wrong: {self._mask(problem)}", is_bad=True)
         yield parts.table_begin(
@@ -200,7 +200,7 @@ class Sections:
         """
         record = self._source.repo.runs.get_run(run_id)
         summary = record.summary
-        yield tag("h3", parts.mono(run_id), id=f"run-{run_id}")
+        yield tag(self._heading, parts.mono(run_id), id=f"run-{run_id}")
         told: list[tuple[str, str]] = [
             ("agent", parts.words(self._mask(record.metadata.agent_name))),
             ("status", parts.status(record)),

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
     from aivcs.commands.release.audit import Check
     from aivcs.log.run_filter import Outcome
     from aivcs.model.release import Evidence, ReleaseRecord
-    from aivcs.model.run import RunId, RunRecord
+    from aivcs.model.run import RunId, RunRecord, RunStatus
     from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
     from aivcs.signing.ssh import Verifier
     from aivcs.trace.timeline import Step
 
 _MAX_TAG_CHARS = 400
+_MAX_KNOWN = 2000
+"""Finished runs whose figures are kept: they never change."""
 
 
 class History(NamedTuple):
@@ -71,6 +73,7 @@ class Source:
         masker: Masker | None,
         verifier: Verifier | None,
         environment: Mapping[str, str],
+        known: dict[str, Figures] | None = None,
     ) -> None:
         """Takes the store, and how it is to be read.
 
@@ -79,7 +82,9 @@ class Source:
             masker: Masks what was recorded; None shows it as it is.
             verifier: Knows the allowed signers, if any are configured.
             environment: The environment for ssh-keygen.
+            known: The figures of finished runs that were read before, for several sources.
         """
+        self._known = {} if known is None else known
         self.unread: list[str] = []
         self.repo = repo
         self._masker = masker
@@ -128,12 +133,18 @@ class Source:
         self,
         *,
         agents: Sequence[str] = (),
+        statuses: Sequence[RunStatus] = (),
         since: Timestamp | None = None,
         limit: int | None = None,
     ) -> Iterator[RunRecord]:
         """Yields runs, newest first."""
         return list_runs(
-            self.repo, agents=agents, since=since, limit=limit, unreadable=self._note_run
+            self.repo,
+            agents=agents,
+            statuses=statuses,
+            since=since,
+            limit=limit,
+            unreadable=self._note_run,
         )
 
     def outcomes(
@@ -154,13 +165,18 @@ class Source:
             text = value if isinstance(value, str) else encode_trusted(value)
             yield self.mask(str(name)), _brief(self.mask(text))
 
-    def figures(self, run_id: RunId) -> Figures:
+    def figures(self, record: RunRecord) -> Figures:
         """Returns tokens, cost and score of a run; parses only lines that may hold one.
 
         Raises:
             StorageError: The run cannot be read.
         """
-        return figures(self._telling(run_id))
+        found = self._known.get(record.run_id)
+        if found is None:
+            found = figures(self._telling(record.run_id))
+            if record.status.is_terminal and len(self._known) < _MAX_KNOWN:
+                self._known[record.run_id] = found
+        return found
 
     def _telling(self, run_id: RunId) -> Iterator[tuple[str, Any]]:
         for line, _ in self.repo.store.logs.read(f"run/{run_id}"):

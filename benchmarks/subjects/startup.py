@@ -44,7 +44,7 @@ _OTHERS = {
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
 _LEFT_OUT = {
-    "shell-session", "__complete", "release unblock", "release sign", "release checkout",
+    "shell-session", "__complete", "release unblock", "release sign", "release checkout", "web",
     "remote add", "remote rm", "clone", "bundle verify", "mcp", "run session", "run state",
 }  # fmt: skip
 """Commands that others start, that only work once, that wait for ssh-keygen, or for the disk."""

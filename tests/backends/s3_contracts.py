@@ -11,7 +11,7 @@ from servers.s3 import BUCKET
 
 from aivcs.backends.s3 import chunks
 from aivcs.backends.s3.index import row_key
-from aivcs.errors import IntegrityError
+from aivcs.errors import IntegrityError, StorageError
 from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import (
@@ -83,12 +83,20 @@ class Place:
             self.put(f"{folder}/{1:016d}", b"".join(line + b"\n" for line in lines))
         for repo in self.opened:
             repo.store.logs.forget(log)
-        if log.startswith("run/"):  # a row has the first line, which nobody else ever changes
-            for key in self.keys("index/runs"):
-                if key.endswith(log[4:]):
-                    self.delete(key)
-            if lines and (key := row_key(lines[0])):
-                self.put(key, lines[0] + b"\n")
+        if log.startswith("run/") and lines:
+            self._rewrite_row(log[4:], lines[0])
+
+    def _rewrite_row(self, run, line):
+        """Moves the row of a run to where its new first line says: nobody else changes one."""
+        try:
+            new = row_key(line)
+        except StorageError:
+            return
+        for key in self.keys("index/runs"):
+            if key.endswith(run):
+                self.delete(key)
+        if new:
+            self.put(new, line + b"\n")
 
 
 class BackendOverS3(BackendContract):

@@ -307,6 +307,8 @@ class TestConfig:
             "core.lock_timeout": "30",
             "limits.event_bytes": "1048576",
             "exec.redact": "-",
+            "import.redact": "-",
+            "blobs": "-",
             "remote.timeout": "60",
             "remote.tls": "verify-full",
             "remote.password_command": "-",

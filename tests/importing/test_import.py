@@ -482,3 +482,48 @@ def test_a_run_from_elsewhere_is_named_by_its_whole_id_however_short(aivcs):
         assert aivcs.record(name)["run_id"] == name
     assert "too short" in aivcs("run", "show", "abc", code=2).complaint
     assert "too short" in aivcs("run", "show", "x", code=2).complaint
+
+
+class TestTheOriginal:
+    def sources(self, aivcs, run):
+        return [
+            one["payload"] for one in aivcs.record(run)["annotations"]
+            if one["kind"] == "import.source"
+        ]  # fmt: skip
+
+    def test_is_kept_once_when_the_run_ends(self, aivcs):
+        path = write(aivcs, samples.CLAUDE)
+        aivcs.ok("run", "import", path)
+        assert not aivcs.record(samples.CLAUDE_ID).get("annotations")
+        aivcs.ok("run", "import", "--seal", path)
+        aivcs.ok("run", "import", "--seal", path)
+        (source,) = self.sources(aivcs, samples.CLAUDE_ID)
+        digest = source.pop("blob")["$blob"]
+        assert source == {
+            "format": "claude-code", "session": samples.CLAUDE_ID, "masked": False,
+            "name": f"{samples.CLAUDE_ID}.jsonl", "bytes": len(samples.CLAUDE),
+        }  # fmt: skip
+        assert aivcs.ok("blob", "get", digest).out == samples.CLAUDE
+        aivcs.ok("verify")
+
+    def test_is_masked(self, aivcs):
+        data = TestSecrets.DATA
+        value = 'a "quoted" secret'
+        data = data.replace(b"table.csv", json.dumps(value)[1:-1].encode())
+        done = aivcs.ok("run", "import", "--seal", write(aivcs, data), env={"MY_TOKEN": value})
+        (source,) = self.sources(aivcs, samples.CLAUDE_ID)
+        assert source["masked"] is True
+        kept = aivcs.ok("blob", "get", source["blob"]["$blob"]).out
+        assert len(kept.splitlines()) == len(data.splitlines())
+        assert all(json.loads(line) for line in kept.splitlines())
+        assert b"github-token 1," in done.err, "counted once"
+        for path, (_, content) in snapshot(aivcs.store).items():
+            for secret in (TOKEN, "quoted", "xoxb-0123456789"):
+                assert secret.encode() not in (content or b""), path
+
+    def test_goes_back_where_its_program_resumes_it(self, aivcs):
+        aivcs.ok("run", "import", "--seal", write(aivcs, samples.CLAUDE))
+        done = aivcs.ok("run", "session", samples.CLAUDE_ID)
+        assert f"claude --resume {samples.CLAUDE_ID}" in done.text
+        (placed,) = (aivcs.home / ".claude/projects").rglob("*.jsonl")
+        assert placed.read_bytes() == samples.CLAUDE

@@ -59,9 +59,10 @@ def test_the_log_of_another_store_is_a_run_here(aivcs, tmp_path):
     aivcs.ok("init", str(other))
     store = ["--store", str(other / ".aivcs")]
     aivcs.ok(*store, "run", "import", write(aivcs, exported, "exported.jsonl"))
-    assert aivcs.ok(*store, "run", "events", samples.RUN_ID, "--json").json_lines == (
-        aivcs.events(samples.RUN_ID)
-    )
+    *there, last = aivcs.ok(*store, "run", "events", samples.RUN_ID, "--json").json_lines
+    assert there == aivcs.events(samples.RUN_ID)
+    # Remarks on the run follow its log: here, that of where it came from.
+    assert (last["kind"], last["payload"]["kind"]) == ("run-log.annotation", "import.source")
 
 
 @pytest.mark.parametrize("line", [0, 2, 5])

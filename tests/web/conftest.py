@@ -107,7 +107,12 @@ def hostile(outside):
 
 @pytest.fixture
 def agent(aivcs):
-    """An agent with two releases, a run for each, and one that failed; returns the runs."""
+    """An agent as `make_agent` makes it; the ids of its runs."""
+    return make_agent(aivcs)
+
+
+def make_agent(aivcs):
+    """Makes an agent with two releases, a run for each, and one that failed; returns the runs."""
     runs = []
     for number in (1, 2):
         (aivcs.folder / "prompts").mkdir(exist_ok=True)

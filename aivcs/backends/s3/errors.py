@@ -32,6 +32,9 @@ _WRONG_KEY = {
     "ExpiredTokenException": "the session token has expired",
     "TokenRefreshRequired": "the session token has expired",
 }
+_METADATA = re.compile(r"/latest/(?:api/token|meta-data/iam)")
+"""In requests to the service that gives instances their credentials, the last place to look."""
+_NO_CREDENTIALS = "NoCredentials"
 _RENEW = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew, or log in again"
 
 
@@ -70,6 +73,8 @@ class Failure(NamedTuple):
 def failure_of(error: Exception) -> Failure:
     """Reads what the client library tells of a failed request."""
     text = str(error)
+    if _METADATA.search(text):
+        return Failure(401, _NO_CREDENTIALS, is_sent=False, absent=False, exists=False)
     status = _STATUS.search(text)
     code = _CODE.search(text)
     kind = type(error).__name__
@@ -96,6 +101,11 @@ def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> St
         return BackendError(
             f"there is no bucket {bucket}; make it first, for example: "
             f"aws s3 mb s3://{bucket.partition(' ')[0]}"
+        )
+    if failure.code == _NO_CREDENTIALS:
+        return BackendError(
+            f"cannot {what} in {bucket}: no credentials were found; set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         )
     if failure.code in _WRONG_KEY:
         return BackendError(f"cannot {what} in {bucket}: {_WRONG_KEY[failure.code]}; {_RENEW}")

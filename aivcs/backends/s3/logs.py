@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     Decide = Callable[[LogView | None], Iterable[bytes]]
 
 _KEPT = 256
-"""Logs whose contention and places are remembered."""
+"""Logs whose contention is remembered."""
+_PLACES = 100_000
+"""Logs of which it is remembered how far they were read: gc reads all of them again and again."""
 _READ_AHEAD = 4
 """Chunks that are read at once."""
 
@@ -53,7 +55,8 @@ class S3Logs:
         self._lock_timeout = lock_timeout
         self._owner = owner
         self._contention: dict[str, Contention] = {}
-        self._places: dict[str, tuple[int, str]] = {}
+        # Lines and hash to which each log was read, and whether it has ended there.
+        self._places: dict[str, tuple[int, str, bool]] = {}
 
     def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:
         """As `LogDriver.names`."""
@@ -138,6 +141,8 @@ class S3Logs:
         kind, _, rest = name.partition("/")
         if kind not in {"run", "release"} or not rest:
             raise InvalidNameError(f"{name[:80]!a} is not the name of a log")
+        if self._places.get(name) == (after.lines, after.hash, True):
+            return  # the run has ended, and nothing of it changes any more
         first, numbers = self._from(name, after)
         if first is None:
             after = START
@@ -150,13 +155,13 @@ class S3Logs:
                 starts.append(chunk.number)
                 yield chunk
 
-        place = after
+        place, line = after, b""
         with chain.naming(name):
             raw = lines_of(name, noted(), after.lines)
             for number, line in chain.verified_lines(raw, after.hash, after.lines):
                 place = Place(number, chain.hash_of(line) or "", starts[-1])
                 yield line, place
-        self._reached(name, place)
+        self._reached(name, place, is_over=line.startswith(b'{"type":"end"'))
 
     # appending
 
@@ -226,7 +231,7 @@ class S3Logs:
         """
         if after.lines < 1:
             return None, list(self._chunks.listed(name))
-        if self._places.get(name) == (after.lines, after.hash):
+        if self._places.get(name) == (after.lines, after.hash, False):
             # Logs only grow, so what this opening has read is still there.
             end = Chunk(after.lines, [b"\n"], "")
             return end, list(self._chunks.listed(name, after.lines))
@@ -266,10 +271,10 @@ class S3Logs:
         end = following - 1 if following else len(joined)
         return chunk._replace(lines=joined[chunk.number - 1 : end])
 
-    def _reached(self, name: str, place: Place) -> None:
-        if len(self._places) >= _KEPT * 40:
+    def _reached(self, name: str, place: Place, *, is_over: bool) -> None:
+        if len(self._places) >= _PLACES:
             self._places.clear()
-        self._places[name] = (place.lines, place.hash)
+        self._places[name] = (place.lines, place.hash, is_over and name.startswith("run/"))
 
 
 def _first_line(view: ChunkView | RememberedView | None, lines: list[bytes]) -> Callable[[], bytes]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from aivcs.errors import BackendError
@@ -27,6 +27,8 @@ TRASH_S = 86_400.0
 """Seconds for which a removed blob stays in the trash. A hold must be shorter than half of that."""
 MAX_SKEW_S = 600.0
 """Seconds by which our clock may differ from the server's when blobs are removed."""
+_COMPARED_S = 300.0
+"""Seconds for which a comparison of the clocks holds."""
 _FOLDER = "trash"
 _CLOCK = "clock"
 """The folder in the trash for objects that tell the server's time."""
@@ -42,6 +44,7 @@ class Trash:
         self._client = client
         self._object_key = object_key
         self._keep = keep
+        self._compared_at = -_COMPARED_S
 
     def find(self, digest: str) -> str:
         """Returns the key of a removed blob; empty if it is not in the trash."""
@@ -66,7 +69,9 @@ class Trash:
         Raises:
             BackendError: Our clock and the server's differ too much to tell a blob's age.
         """
-        self._server_time()
+        if monotonic() - self._compared_at > _COMPARED_S:
+            self._server_time()
+            self._compared_at = monotonic()
         removal = TrashRemoval(self._client, self._object_key)
         try:
             yield removal

@@ -146,6 +146,8 @@ the whole store, and the shell
                           releases and pins
   report                  Write one HTML file about releases and runs, for
                           people without a shell
+  web                     Serve the pages of the report live, for a browser on
+                          this machine
   shell-init              Print shell functions that log events without
                           starting a process for each
   completion              Print a shell's completion of commands, options, and
@@ -222,6 +224,9 @@ DESCRIPTION
     aivcs report
         Write one HTML file about releases and runs, for people without a
         shell.
+
+    aivcs web
+        Serve the pages of the report live, for a browser on this machine.
 
     aivcs shell-init
         Print shell functions that log events without starting a process for
@@ -1090,6 +1095,60 @@ EXAMPLES
 
     Show how one agent has changed in a month, and a run of it:
         aivcs report --agent reviewer --since 30d --run @ -o reviewer.html
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'web': """\
+aivcs web - serve the pages of the report live, for a browser on this machine
+
+SYNOPSIS
+    aivcs web [--port N] [--socket FILE] [--no-token] [--open] [--no-redact]
+
+DESCRIPTION
+    Serve the pages of the report live, for a browser on this machine. Print
+    the address.
+
+    The address has a token, which the browser keeps as a cookie: other users
+    of the machine, and web sites in the browser, cannot read the pages.
+    Nothing can be changed by them. It ends with Ctrl-C.
+
+OPTIONS
+    --port N
+        The port on 127.0.0.1. Default: any that is free.
+
+    --socket FILE
+        A socket file for you alone, instead of a port: to be forwarded by ssh
+        -L.
+
+    --no-token
+        Let every user of this machine read the pages.
+
+    --open
+        Open the address in a browser.
+
+    --no-redact
+        Do not mask secrets.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Look at the store in a browser, as long as it takes:
+        timeout 1 aivcs web || true
+
+    On a server, for a browser at home: ssh -L 8080:/run/user/1000/aivcs.sock
+    SERVER:
+        timeout 1 aivcs web --socket ~/aivcs.sock || true
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -119,6 +119,16 @@ mv aivcs.prom.new aivcs.prom""",
             "aivcs report --agent reviewer --since 30d --run @ -o reviewer.html",
         ),
     ],
+    "aivcs web": [
+        Example(
+            "Look at the store in a browser, as long as it takes",
+            "timeout 1 aivcs web || true",
+        ),
+        Example(
+            "On a server, for a browser at home: ssh -L 8080:/run/user/1000/aivcs.sock SERVER",
+            "timeout 1 aivcs web --socket ~/aivcs.sock || true",
+        ),
+    ],
     "aivcs verify": [
         Example(
             "Check a store in a nightly job, and keep what was found",

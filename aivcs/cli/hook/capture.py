@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from aivcs.cli.run.import_handlers import masker_of
+from aivcs.cli.session.git_identity import actor
 from aivcs.codec.url import shown
 from aivcs.commands.hook.programs import find_program
 from aivcs.commands.hook.run import capture, one_at_a_time, parse_call
@@ -40,7 +41,7 @@ def _capture(context: Context, program: Program, folder: str, data: bytes) -> No
         began = str(Timestamp.now())
         repo = _repository(context, call.folder)
         masker = masker_of(context, context.config_layers(repo))
-        done = capture(repo, program, home, call, masker)
+        done = capture(repo, program, home, call, masker, actor(context))
         write_state(
             folder, program.name, captured_at=began, session=call.session or None,
             run=done[0].run_id if done else None,

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render.output import escape, json_line
+from aivcs.cli.session.git_identity import actor
 from aivcs.codec.url import shown
 from aivcs.commands.blob.input_files import open_input
 from aivcs.commands.run.import_ import Imported, Options, Result, Source, import_source
@@ -49,7 +50,7 @@ def import_(
         digest = repo.resolve_spec(spec)
         repo.require_spec(digest)
     masker = None if no_redact else masker_of(context, context.config_layers(repo))
-    options = Options(None if all_ else source_format, agent, digest, seal, masker)
+    options = Options(None if all_ else source_format, agent, digest, seal, masker, actor(context))
     if all_:
         return _import_all(context, repo, source_format, options, as_json=as_json)
     code, done = 0, []
@@ -88,7 +89,8 @@ def _import_all(
             files += [(file, program) for file in session_files(program, folder)]
     states = state_folder(context.environment, context.home())
     # Whatever was asked for besides may change what is stored of a file that is known.
-    is_plain = options == Options(masker=options.masker) and options.masker is not None
+    plain = Options(masker=options.masker, by=options.by)
+    is_plain = options == plain and options.masker is not None
     seen = Seen(states if is_plain else "", repo)
     code, skipped, done = 0, 0, []
     for file, program in sorted(files, key=lambda pair: (pair[0].changed, pair[0].path)):
@@ -202,7 +204,7 @@ def tell_rest(context: Context, result: Result, name: str) -> None:
 
 def _fields(one: Imported) -> dict[str, Any]:
     fields = one._asdict()
-    del fields["is_open"]
+    del fields["is_open"], fields["is_sealed"]
     return fields
 
 

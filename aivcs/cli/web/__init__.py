@@ -1,1 +1,1 @@
-"""`aivcs report`: options and handlers. `aivcs.web` makes the pages."""
+"""`aivcs report` and `aivcs web`: options and handlers. `aivcs.web` makes the pages."""

@@ -24,4 +24,17 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'output': None, 'agents': [], 'runs': [], 'compared': None, 'since': None, 'limit': None, 'title': None, 'now': None, 'no_redact': False},
         True,
     ),
+    'web': (
+        'web.handlers:web',
+        {
+            '--port': ('port', 'integer'),
+            '--socket': ('socket', 'text'),
+            '--no-token': ('no_token', 'flag'),
+            '--open': ('open_browser', 'flag'),
+            '--no-redact': ('no_redact', 'flag'),
+        },
+        [],
+        {'port': None, 'socket': None, 'no_token': False, 'open_browser': False, 'no_redact': False},
+        True,
+    ),
 }

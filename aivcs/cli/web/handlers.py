@@ -1,4 +1,4 @@
-"""Handlers of `aivcs report`."""
+"""Handlers of `aivcs report` and `aivcs web`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aivcs.cli.session.context import Context
+    from aivcs.present.figures import Figures
     from aivcs.repository import Repository
     from aivcs.web.source import Source
 
@@ -60,7 +61,13 @@ def report(
     return 14 if source.unread else 0
 
 
-def _source(context: Context, repo: Repository, *, no_redact: bool) -> Source:
+def _source(
+    context: Context,
+    repo: Repository,
+    *,
+    no_redact: bool,
+    known: dict[str, Figures] | None = None,
+) -> Source:
     from aivcs.config.signers import verifier
     from aivcs.formats.masking import Masker
     from aivcs.web.source import Source
@@ -71,6 +78,7 @@ def _source(context: Context, repo: Repository, *, no_redact: bool) -> Source:
         masker=None if no_redact else Masker(),
         verifier=verifier(layers, context.environment),
         environment=context.environment,
+        known=known,
     )
 
 
@@ -99,3 +107,50 @@ def _write(path: str, pieces: Iterable[bytes]) -> None:
             os.unlink(staging)
         except (OSError, ValueError):
             pass
+
+
+def web(
+    context: Context,
+    port: int | None,
+    socket: str | None,
+    no_token: bool,
+    open_browser: bool,
+    no_redact: bool,
+) -> None:
+    """Prints the address of the page, and serves it until it is interrupted."""
+    from secrets import token_hex, token_urlsafe
+
+    from aivcs.web.server import PageServer
+
+    if socket is not None and (port is not None or open_browser):
+        raise UsageError("--socket serves on a file, without a port and without a browser")
+    if socket == "":
+        raise UsageError("the PATH of --socket is empty; is a variable unset?")
+    if port is not None and not 0 <= port < 1 << 16:
+        raise UsageError("--port takes a number up to 65535; 0 is any that is free")
+    repo = context.repository()
+    _source(context, repo, no_redact=no_redact)  # fails now if the configuration is invalid
+    known: dict[str, Figures] = {}
+    name, token = token_hex(8), "" if no_token else token_urlsafe(32)
+    try:
+        server = PageServer(
+            lambda: _source(context, repo, no_redact=no_redact, known=known),
+            name, token, port=port or 0, path=socket or "",
+        )  # fmt: skip
+    except OSError as error:
+        where = f"port {port} of 127.0.0.1" if socket is None else repr(socket)
+        raise BackendError(f"cannot serve on {where}: {error.strerror or error}") from error
+    host = f"{name}.localhost:{server.rules.port}" if socket is None else "localhost"
+    address = f"http://{host}/{f'?token={token}' if token else ''}"
+    context.write(f"{address}\n")
+    context.flush()
+    if socket is not None:
+        context.warn(f"on another machine: ssh -L 8080:{socket} HOST, then localhost:8080")
+    if open_browser:
+        import webbrowser
+
+        webbrowser.open(address)
+    try:
+        server.serve_forever()
+    finally:
+        server.server_close()

@@ -1,4 +1,4 @@
-"""The commands that make pages for a browser: `report`."""
+"""The commands that make pages for a browser: `report` and `web`."""
 
 from aivcs.cli.parse.model import Flag, Option, command
 from aivcs.cli.parse.shared_options import AGENTS, SINCE
@@ -46,6 +46,36 @@ COMMANDS = (
                 help="The moment that the report names as its own. Default: now.",
                 metavar="TIME",
             ),
+            "no_redact": Flag("--no-redact", help="Do not mask secrets."),
+        },
+    ),
+    command(
+        "web",
+        "web.handlers:web",
+        """Serve the pages of the report live, for a browser on this machine. Print the address.
+
+        The address has a token, which the browser keeps as a cookie: other users of the
+        machine, and web sites in the browser, cannot read the pages. Nothing can be changed
+        by them. It ends with Ctrl-C.
+        """,
+        {
+            "port": Option(
+                "--port",
+                help="The port on 127.0.0.1. Default: any that is free.",
+                metavar="N",
+                kind="integer",
+            ),
+            "socket": Option(
+                "--socket",
+                help=(
+                    "A socket file for you alone, instead of a port: to be forwarded by ssh -L."
+                ),
+                metavar="FILE",
+            ),
+            "no_token": Flag(
+                "--no-token", help="Let every user of this machine read the pages."
+            ),
+            "open_browser": Flag("--open", help="Open the address in a browser."),
             "no_redact": Flag("--no-redact", help="Do not mask secrets."),
         },
     ),

@@ -62,7 +62,7 @@ def parse_call(data: bytes) -> Call:
 
 
 def capture(
-    repo: Repository, program: Program, home: str, call: Call, masker: Masker
+    repo: Repository, program: Program, home: str, call: Call, masker: Masker, by: str
 ) -> list[Imported]:
     """Imports what is new of a session, and of those that it started.
 
@@ -72,6 +72,7 @@ def capture(
         home: Its folder.
         call: What it told.
         masker: What masks secrets.
+        by: Who imports it.
 
     Raises:
         UsageError: It named no session file of the user's.
@@ -80,7 +81,7 @@ def capture(
     file = _file(program, home, call)
     done: list[Imported] = []
     for one in [file, *_children(program, home, file, call.session)]:
-        options = Options(format=program.format, seal=call.is_over, masker=masker)
+        options = Options(format=program.format, seal=call.is_over, masker=masker, by=by)
         with open(_open(one.path), "rb", buffering=0) as stream:
             source = Source(one.path, os.path.basename(one.path), stream)
             done += import_source(repo, source, options).sessions

@@ -30,6 +30,7 @@ from aivcs.model.release import ReleaseRecord, check_release_name
 from aivcs.model.release_entries import Block, Signature
 from aivcs.policy.evidence import RunReader, grounds_of, propose
 from aivcs.policy.judge import NO_SIGNERS
+from aivcs.policy.late import LateEvents
 from aivcs.policy.select import evaluate, read_document
 from aivcs.signing.check import TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
 from aivcs.signing.ssh import RELEASE, look
@@ -278,9 +279,9 @@ class _Proof:
         before = (self._releases[earlier] for earlier in range(at - 1, -1, -1))
         try:
             grounds = grounds_of(policy, record, before)
-            release = propose(
-                policy, record, grounds, RunReader(self._repo, policy.kinds), signatures
-            )
+            late = LateEvents(self._repo, policy, self._verifier, record.created_at)
+            read = RunReader(self._repo, policy.kinds, late)
+            release = propose(policy, record, grounds, read, signatures)
         except (RunNotFoundError, IntegrityError) as error:
             yield Check(record.seq, "policy", FAILED, str(error))
             return

@@ -56,6 +56,7 @@ class Options(NamedTuple):
             says.
         seal: Whether the sessions are over, even if the source does not say so.
         masker: What masks secrets; None for nothing.
+        by: Who imports, for the annotation of the original.
     """
 
     format: str | None = None
@@ -63,6 +64,7 @@ class Options(NamedTuple):
     spec: ContentDigest | None = None
     seal: bool = False
     masker: Masker | None = None
+    by: str = "aivcs"
 
 
 class Imported(NamedTuple):
@@ -79,6 +81,7 @@ class Imported(NamedTuple):
         events: How many events the source has.
         unknown: The number of records of each kind that the format's reader does not know.
         is_open: Whether the run can still grow.
+        is_sealed: Whether this import ended it.
     """
 
     run_id: str
@@ -91,6 +94,7 @@ class Imported(NamedTuple):
     events: int
     unknown: dict[str, int]
     is_open: bool
+    is_sealed: bool
 
 
 class Result(NamedTuple):
@@ -123,16 +127,26 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
     is_final = options.seal or not found.grows
     importer = Importer(repo, reader, options, source.name, is_final=is_final)
     outcomes: list[Outcome] = []
+    size = 0
     try:
         data = head
         while data:
+            size += len(data)
             importer.take(reader.feed(data))
             data = _read(source, _CHUNK)
         outcomes = importer.take(reader.close(final=is_final))
     finally:
         importer.flush()
-    sessions = [importer.end(outcome, grows=found.grows) for outcome in outcomes]
-    return Result(list(filter(None, sessions)), reader.pending, reader.held + importer.held)
+    ends = [importer.end(outcome, grows=found.grows) for outcome in outcomes]
+    sessions = [one for one in ends if one is not None]
+    if ended := [one for one in sessions if one.is_sealed]:
+        from aivcs.commands.run.imported_source import keep_source
+
+        keep_source(
+            repo, source.stream, size, ended,
+            name=source.name, masker=options.masker, by=options.by,
+        )  # fmt: skip
+    return Result(sessions, reader.pending, reader.held + importer.held)
 
 
 class Importer:
@@ -199,15 +213,16 @@ class Importer:
         if run.pending or not outcome.events:
             return None
         is_over = outcome.is_over or (outcome.status is not None and not grows)
+        is_sealed = False
         if self._options.seal or is_over:
             status = outcome.status or "completed"
-            run.seal(status, _duration(outcome), outcome.ended_at)
+            is_sealed = run.seal(status, _duration(outcome), outcome.ended_at)
         run.rest()
         record = self._repo.runs.get_run(run.run_id)
         status, is_open = str(record.status), not record.status.is_terminal
         return Imported(
             run.run_id, session.id, session.format, self._agent(session), status, run.created,
-            run.new, outcome.events, outcome.unknown, is_open,
+            run.new, outcome.events, outcome.unknown, is_open, is_sealed,
         )  # fmt: skip
 
     def _take_event(self, item: SessionEvent) -> None:

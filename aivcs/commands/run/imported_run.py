@@ -140,8 +140,8 @@ class ImportedRun:
             self.pending, self._blobs, self.size = [], [], 0
             return
 
-    def seal(self, status: str, duration_ms: int | None, completed_at: Timestamp | None) -> None:
-        """Ends the run, unless it is over.
+    def seal(self, status: str, duration_ms: int | None, completed_at: Timestamp | None) -> bool:
+        """Ends the run, unless it is over; tells whether it did.
 
         Args:
             status: `completed`, `failed` or `cancelled`.
@@ -153,9 +153,9 @@ class ImportedRun:
         try:
             record = self._repo.runs.get_run(run_id)
         except RunNotFoundError:
-            return  # a session without an event
+            return False  # a session without an event
         if record.status.is_terminal or not _is_from(record, self._origin):
-            return
+            return False
         runs = self._repo.runs
         end = {
             "completed": runs.complete_run,
@@ -169,7 +169,8 @@ class ImportedRun:
         try:
             end(run_id, summary, completed_at=moment)
         except InvalidRunStateError:
-            pass  # another import ended it
+            return False  # another import ended it
+        return True
 
     def _store(self, pending: list[RunEvent], blobs: list[bytes]) -> None:
         run = self._run

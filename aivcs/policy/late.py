@@ -1,0 +1,98 @@
+"""Late events: annotations of evidence runs that a policy with `late` lets its rules look at.
+
+A promotion names the annotations it was judged by, in its evidence; whoever judges it again looks
+at these and no others, so a remark made afterwards changes no verdict.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aivcs.errors import IntegrityError
+from aivcs.log.annotation import name_of, signed_text
+from aivcs.model.annotation import NAMESPACE
+from aivcs.policy.rules.late import NAME, SIGNED
+from aivcs.signing.check import TRUSTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aivcs.model.annotation import Annotation
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.timestamp import Timestamp
+    from aivcs.policy.select import Policy
+    from aivcs.repository import Repository
+    from aivcs.signing.ssh import Verifier
+
+
+class LateEvents:
+    """The late events that a policy lets its rules look at."""
+
+    def __init__(
+        self,
+        repo: Repository,
+        policy: Policy,
+        verifier: Verifier | None,
+        moment: Timestamp | None = None,
+    ) -> None:
+        """Takes the policy.
+
+        Args:
+            repo: Where the annotations are.
+            policy: The policy.
+            verifier: Knows the allowed signers; without one, no signature counts.
+            moment: The time at which a signer must have been allowed; None is now.
+        """
+        self._repo = repo
+        self._mode = policy.rules.get(NAME)
+        self._kinds = policy.kinds
+        self._verifier = verifier
+        self._moment = moment
+
+    def choose(self, run_id: str) -> tuple[ContentDigest, ...]:
+        """Returns the newest annotation of a run that counts, for each kind that rules look at.
+
+        Raises:
+            IntegrityError: An annotation is damaged.
+        """
+        if not self._mode or not self._kinds:
+            return ()
+        found: dict[str, ContentDigest] = {}
+        for stored in reversed(self._repo.annotations.of_run(run_id)):
+            kind = stored.value.kind
+            if kind in self._kinds and kind not in found and self._counts(stored.value):
+                found[kind] = stored.digest
+        return tuple(sorted(found.values()))
+
+    def payloads(self, run_id: str, digests: Iterable[ContentDigest]) -> dict[str, Any]:
+        """Returns the payload of the newest of some annotations of each kind, if it counts.
+
+        Raises:
+            IntegrityError: One is missing or damaged.
+        """
+        if not self._mode:
+            return {}
+        found: list[Annotation] = []
+        for digest in digests:
+            stored = self._repo.annotations.read(name_of(run_id, digest))
+            if stored is None:
+                raise IntegrityError.of(
+                    f"the annotation {digest} of run {run_id}, which is evidence, is missing"
+                )
+            found.append(stored.value)
+        found.sort(key=lambda annotation: annotation.created_at)
+        return {
+            annotation.kind: annotation.payload
+            for annotation in found
+            if annotation.kind in self._kinds and self._counts(annotation)
+        }
+
+    def _counts(self, annotation: Annotation) -> bool:
+        if self._mode != SIGNED:
+            return True
+        if annotation.signature is None or self._verifier is None:
+            return False
+        signed = self._verifier.check(
+            signed_text(annotation), annotation.signature, NAMESPACE, self._moment
+        )
+        return signed.state == TRUSTED

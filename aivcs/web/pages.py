@@ -1,0 +1,274 @@
+"""The pages of `aivcs web`, each at an address of its own, and as JSON beside it.
+
+/                       what is live, and figures of each agent
+/release/NAME           the history of a name, with grounds and differences
+/runs                   the runs, a hundred a page; ?agent=NAME&status=failed&page=2
+/run/ID                 the timeline of a run; ?steps=1000, and ?follow=1 while it runs
+/run/A..B               two runs side by side
+….json                  the same as JSON
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+
+from aivcs.codec.json import encode_trusted
+from aivcs.errors import (
+    AmbiguousError,
+    InvalidNameError,
+    NotFoundError,
+    ReleaseNotFoundError,
+    RunNotFoundError,
+    StorageError,
+    UsageError,
+)
+from aivcs.model.run import RUN_STATUSES, RunStatus
+from aivcs.model.timestamp import Timestamp
+from aivcs.present.figures import Figures
+from aivcs.present.run_comparison import Row, facts, rows
+from aivcs.web import parts
+from aivcs.web.html import DOCTYPE, Markup, begin, end, join, raw_style, tag
+from aivcs.web.sections import MAX_LINES, Links, Sections
+from aivcs.web.style import CSS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aivcs.commands.run.diff import RunComparison
+    from aivcs.web.source import History, Source
+
+PAGE_RUNS = 100
+"""Runs of a page of the list."""
+_STEPS, _MAX_STEPS = 100, 5000
+"""Steps of a timeline shown from its beginning and end, and at most on request."""
+_REFRESH_SECONDS = 3
+_NOT_FOUND = (NotFoundError, ReleaseNotFoundError, RunNotFoundError, InvalidNameError)
+
+
+class Response(NamedTuple):
+    """An answer.
+
+    Attributes:
+        status: The status.
+        type: The media type.
+        body: The content.
+    """
+
+    status: int
+    type: str
+    body: bytes
+
+
+def respond(source: Source, target: str) -> Response:
+    """Returns the page at an address; what cannot be read is an answer, too.
+
+    Args:
+        source: The store.
+        target: The target of the request, path and query.
+    """
+    url = urlsplit(target)
+    path = unquote(url.path)
+    is_json = path.endswith(".json")
+    try:
+        found = _Pages(source).find(path.removesuffix(".json"), parse_qs(url.query))
+        if found is None:
+            raise RunNotFoundError(path) if path.startswith("/run/") else NotFoundError("", "")
+        if is_json:
+            return Response(200, "application/json", f"{encode_trusted(found.data)}\n".encode())
+        return Response(200, "text/html; charset=utf-8", found.html().encode())
+    except _NOT_FOUND as error:
+        return _failure(404, source, str(error) or "There is no such page.")
+    except (UsageError, AmbiguousError) as error:
+        return _failure(400, source, str(error))
+    except StorageError as error:
+        return _failure(503 if error.is_store_away else 500, source, str(error))
+
+
+def _failure(status: int, source: Source, text: str) -> Response:
+    said = source.mask(text.replace(source.repo.path, "STORE"))
+    page = _Page("aivcs", [parts.note(said, is_bad=True)], None)
+    return Response(status, "text/html; charset=utf-8", page.html().encode())
+
+
+class _Page:
+    """A page and its data."""
+
+    def __init__(self, title: str, content: list[Markup], data: Any, *, renews: bool = False):
+        self.title, self.content, self.data, self._renews = title, content, data, renews
+
+    def html(self) -> Markup:
+        """Returns the page as HTML."""
+        head = [
+            tag("meta", charset="utf-8"),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("title", f"{self.title} · aivcs"),
+            raw_style(CSS),
+        ]
+        if self._renews:
+            head.insert(1, tag("meta", http_equiv="refresh", content=_REFRESH_SECONDS))
+        links = tag(
+            "ul",
+            tag("li", tag("a", "Live", href="/")),
+            tag("li", tag("a", "Runs", href="/runs")),
+        )
+        return join(
+            [
+                DOCTYPE,
+                begin("html", lang="en"),
+                tag("head", *head),
+                begin("body"),
+                tag("a", "To the content", href="#content", class_="skip"),
+                tag("nav", links, aria_label="Pages"),
+                tag("main", tag("h1", self.title), *self.content, id="content"),
+                end("body"),
+                end("html"),
+            ]
+        )
+
+
+class _Pages:
+    """Finds and makes pages."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        links = Links(lambda run: f"/run/{run}", lambda name: f"/release/{quote(name)}")
+        self._sections = Sections(source, links, "h2")
+
+    def find(self, path: str, query: Mapping[str, list[str]]) -> _Page | None:
+        """Returns the page of a path, or None."""
+        if path in {"/", "/index"}:
+            return self._index()
+        if path == "/runs":
+            return self._runs({name: values[-1] for name, values in query.items()})
+        kind, _, rest = path[1:].partition("/")
+        if kind == "release" and rest:
+            return self._release(rest)
+        if kind != "run" or not rest or "/" in rest:
+            return None
+        a, dots, b = rest.partition("..")
+        if dots:
+            return self._comparison(a, b)
+        return self._run(
+            rest, query.get("steps", [str(_STEPS)])[-1], follows=query.get("follow") == ["1"]
+        )
+
+    def _index(self) -> _Page:
+        names = list(self._source.repo.releases.list_names())
+        content = [tag("h2", "Releases")]
+        content.append(
+            self._sections.live(names) if names else tag("p", "Nothing was released.", class_="dim")
+        )
+        content.append(tag("h2", "Agents"))
+        content += self._sections.statistics(Timestamp.now())
+        live = (self._source.repo.releases.current(name) for name in names)
+        data = [self._source.mask(record.to_json()) for record in live if record is not None]
+        return self._page("What is live", content, data)
+
+    def _release(self, name: str) -> _Page:
+        self._source.repo.releases.head(name)  # which raises if there is none
+        found = self._sections.history(name)
+        content = list(self._sections.releases(found)) if found is not None else []
+        return self._page(f"Releases of {name}", content, found and self._history_json(found))
+
+    def _history_json(self, found: History) -> list[dict[str, Any]]:
+        return [
+            {
+                **self._source.mask(entry.record.to_json()),
+                "state": entry.state,
+                "result": entry.result,
+                "checks": [self._source.mask(check._asdict()) for check in entry.checks],
+            }
+            for entry in found.entries
+        ]
+
+    def _runs(self, query: Mapping[str, str]) -> _Page:
+        number = query.get("page", "1")
+        page = int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 0
+        if page < 1:
+            raise UsageError("page is a number, 1 or more")
+        agents = [query["agent"]] if query.get("agent") else []
+        status = query.get("status", "").upper()
+        statuses = [known for known in RUN_STATUSES if known == status]
+        if status and not statuses:
+            raise UsageError("status is one of running, completed, failed, cancelled")
+        found = self._source.runs(
+            agents=agents,
+            statuses=statuses,
+            limit=page * PAGE_RUNS + 1,
+        )
+        records = list(islice(found, (page - 1) * PAGE_RUNS, None))
+        lines, data = [], []
+        for record in records[:PAGE_RUNS]:
+            try:
+                told = self._source.figures(record)
+            except StorageError as error:
+                self._source.note(f"run {record.run_id}", error)
+                told = Figures()
+            link = self._sections.link(record.run_id)
+            lines.append(parts.run_cells(record, told, link, self._source.mask))
+            data.append({**self._source.mask(record.to_json()), **told._asdict()})
+        content = [self._filters(query), parts.table(parts.RUN_HEADINGS, lines, "Runs")]
+        if len(records) > PAGE_RUNS:
+            following = urlencode({**query, "page": page + 1})
+            content.append(tag("p", tag("a", "Older runs", href=f"/runs?{following}")))
+        return self._page("Runs", content, data)
+
+    def _filters(self, query: Mapping[str, str]) -> Markup:
+        kept = {"agent": query["agent"]} if query.get("agent") else {}
+        links = [tag("a", "all", href=f"/runs?{urlencode(kept)}")]
+        links += [
+            tag("a", status.lower(), href=f"/runs?{urlencode({**kept, 'status': status.lower()})}")
+            for status in RUN_STATUSES
+        ]
+        return tag("p", join(links, " · "))
+
+    def _run(self, text: str, steps: str, *, follows: bool) -> _Page:
+        each = int(steps) if steps.isascii() and steps.isdigit() and len(steps) < 7 else _STEPS
+        run_id = self._source.repo.resolve_run(text)
+        record = self._source.repo.runs.get_run(run_id)
+        content = list(self._sections.timeline(run_id, min(each, _MAX_STEPS)))
+        more = tag("a", "Show more steps", href=f"/run/{run_id}?steps={_MAX_STEPS}")
+        if each < _MAX_STEPS:
+            content.append(tag("p", more))
+        is_running = record.status is RunStatus.RUNNING
+        if is_running and follows:
+            content.insert(0, tag("p", tag("a", "Stop following", href=f"/run/{run_id}")))
+        elif is_running:
+            # Only on request: a page that renews itself gets in the way of who reads it slowly.
+            follow = tag("a", "Follow the run", href=f"/run/{run_id}?follow=1")
+            content.insert(0, tag("p", follow))
+        data = self._source.mask(record.to_json())
+        data |= self._source.figures(record)._asdict()
+        return self._page(f"Run {run_id[:8]}", content, data, renews=is_running and follows)
+
+    def _comparison(self, a: str, b: str) -> _Page:
+        found = self._source.compare(a, b)
+        content = list(parts.comparison(found, self._source.mask, MAX_LINES))
+        return self._page("Two runs", content, self._comparison_json(found))
+
+    def _comparison_json(self, found: RunComparison) -> Any:
+        told = {
+            "equal": found.is_equal,
+            "facts": [fact._asdict() for fact in facts(found)],
+            "calls": [
+                row._asdict() if isinstance(row, Row) else {"kind": "same", "number": row}
+                for row in rows(found)
+            ],
+        }
+        return self._source.mask(_plain(told))
+
+    def _page(self, title: str, content: list[Markup], data: Any, *, renews: bool = False) -> _Page:
+        unread = map(self._source.mask, self._source.unread)
+        content.extend(parts.note(what, is_bad=True) for what in unread)
+        return _Page(title, content, data, renews=renews)
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value with lists in place of tuples."""
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
