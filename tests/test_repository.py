@@ -46,8 +46,8 @@ class TestRepository:
             aivcs.Repository.open(str(tmp_path))
         with pytest.raises(aivcs.NoRepositoryError):
             aivcs.Repository.discover(str(tmp_path))
-        with pytest.raises(aivcs.UsageError, match="s3"):
-            aivcs.Repository.open("s3://bucket/store")
+        with pytest.raises(aivcs.UsageError, match="ftp"):
+            aivcs.Repository.open("ftp://host/store")
 
     def test_keeps_to_its_own_configuration(self, tmp_path, repo, spec):
         repo.edit_config(lambda _: b"[limits]\nevent_bytes = 1024\n")

@@ -317,6 +317,7 @@ class TestProof:
         aivcs.ok("config", "set", "policy.bot.require_runs", "9")
         assert self.results(aivcs) >= {
             ("evidence", "ok"), ("policy", "ok"), ("require_runs", "ok"), ("require_event", "ok"),
+            ("require_runs", "not proven"),
         }  # fmt: skip
 
     def test_fails_where_a_run_was_written_anew(self, aivcs, promoted, files):

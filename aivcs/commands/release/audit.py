@@ -260,12 +260,18 @@ class _Proof:
     ) -> Iterator[Check]:
         """Judges a release by the policy that holds now, if it was promoted under another or none.
 
-        Whoever promoted it without any policy could force nothing.
+        Without any policy it followed no rule, and fails. Under another policy it met the rules of
+        its day, so what it lacks today is only not proven.
         """
         policy = self._present
         if policy is None or record.policy == ContentDigest.from_bytes(policy.document()):
             return
-        yield from self._verdicts(record, policy, signatures, is_own=record.policy is None)
+        for check in self._verdicts(record, policy, signatures, is_own=record.policy is None):
+            if check.result != OK and record.policy is not None:
+                detail = f"under the policy that holds now: {check.detail}"
+                yield check._replace(result=UNPROVEN, detail=detail)
+            else:
+                yield check
 
     def _verdicts(
         self,
