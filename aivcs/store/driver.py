@@ -163,12 +163,11 @@ class LogDriver(Protocol):
             texts: The part of each line between seq and hash, as `BulkEvents.bodies`.
 
         Returns:
-            The seq of the first event; None if the backend does not offer it and did nothing, so
-            that the caller must use `update`.
+            The seq of the first event; None if nothing was done, so that the caller must use
+            `update`: the backend does not offer it, or the run has ended or is a copy.
 
         Raises:
-            RunNotFoundError: No run has this id.
-            InvalidRunStateError: The run has ended.
+            OutcomeUnknownError: The events may or may not be stored.
         """
         ...
 

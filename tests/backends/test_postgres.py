@@ -5,6 +5,7 @@ import pytest
 from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import (
+    AnnotationStoreContract,
     BackendContract,
     CasStoreContract,
     ReleaseRegistryContract,
@@ -85,6 +86,22 @@ class TestBackend(BackendContract):
     @pytest.fixture
     def open_backend(self, open_repo):
         return lambda: open_repo().store
+
+
+class TestAnnotations(AnnotationStoreContract):
+    @pytest.fixture
+    def open_store(self, open_repo):
+        return lambda: open_repo().annotations
+
+    @pytest.fixture
+    def corrupt(self, server, database):
+        def corrupt(name, edit):
+            statement = "SELECT data FROM aivcs.documents WHERE name = %s"
+            ((data,),) = server.sql(statement, name, database=database)
+            statement = "UPDATE aivcs.documents SET data = %s WHERE name = %s"
+            server.sql(statement, edit(data), name, database=database)
+
+        return corrupt
 
 
 class TestBlobs(CasStoreContract):

@@ -10,13 +10,15 @@ class FaultProxy:
     """Passes bytes on until it is told to cut.
 
     A cut comes at the next bytes that a client sends: `before` they reach the server, in the
-    `middle` of them, or `after` the server has answered them, with the answer withheld.
+    `middle` of them, or `after` the server has answered them, with the answer withheld. `asked` is
+    how often a client has sent something after an answer, from when its connection was made.
     """
 
     def __init__(self, port):
         self.server_port = port
         self.rate = 0.0
         self.cuts = 0
+        self.asked = 0
         self._next = None
         self._random = random.Random(1)
         self._lock = threading.Lock()
@@ -59,6 +61,7 @@ class FaultProxy:
 
     def _pass(self, client, server):
         withheld = False
+        answered = False
         is_open = False  # what makes the connection is let through
         with client, server:
             try:
@@ -72,10 +75,13 @@ class FaultProxy:
                             return
                         is_open = is_open or b"Z\0\0\0\x05" in data
                         client.sendall(data)
+                        answered = is_open
                     if client in ready:
                         data = client.recv(1 << 16)
                         if not data:
                             return
+                        self.asked += answered and data[:1] != b"X"  # X: it says goodbye
+                        answered = False
                         how = self._fault() if is_open else None
                         if how == "before":
                             return

@@ -60,8 +60,7 @@ class PostgresBackend:
             UsageError: The URL is not valid.
         """
         address = Address(url)
-        given = _to_connect(settings)
-        store = cls(address, given)
+        store = cls(address, settings_of(settings, None))
         try:
             found = schema.open_store(store._session)
             if found is None:
@@ -70,8 +69,8 @@ class PostgresBackend:
                     "with the URL in AIVCS_STORE or --store"
                 )
             store._version, config = found
-            if settings is not None and not isinstance(settings, Settings):
-                store._set(settings(config))
+            if config is not None:
+                store._set(settings_of(settings, config))
         except BaseException:
             store.close()
             raise
@@ -92,7 +91,7 @@ class PostgresBackend:
             BackendError: The user may not make it, or the server cannot hold it.
             UnreachableError: The server cannot be reached.
         """
-        store = cls(Address(url), _to_connect(settings))
+        store = cls(Address(url), settings_of(settings, None))
         try:
             schema.install(store._session)
             if store._session.read("SELECT {s}.is_owner()") == [(True,)]:
@@ -226,8 +225,13 @@ class PostgresBackend:
         self._version = schema.VERSION
 
 
-def _to_connect(settings: Settings | Configure | None) -> Settings:
-    """The settings before the store's own configuration is known: how to reach it, above all."""
+def settings_of(settings: Settings | Configure | None, config: bytes | None) -> Settings:
+    """Returns the settings of an opening; how to reach the store does not depend on its own file.
+
+    Args:
+        settings: The settings, or a function that makes them from the store's configuration.
+        config: That configuration, as far as it is known.
+    """
     if settings is None:
         return Settings()
-    return settings if isinstance(settings, Settings) else settings(None)
+    return settings if isinstance(settings, Settings) else settings(config)

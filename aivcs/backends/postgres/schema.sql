@@ -290,6 +290,9 @@ BEGIN
     RETURN NULL;
   END IF;
   PERFORM require_append(log_name, starter);
+  IF EXISTS (SELECT FROM documents WHERE name = 'replicas/' || substr(log_name, 5)) THEN
+    RETURN NULL;                                         -- a copy: the client says where it goes on
+  END IF;
   PERFORM lock_log(log_name);
   SELECT seq INTO first_seq FROM chunks WHERE log = of_log AND nonce = own_nonce;
   IF FOUND THEN

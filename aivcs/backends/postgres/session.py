@@ -407,7 +407,8 @@ class Session:
                 if refused is not None:
                     raise refused from None  # the cause may quote a password
                 if not faults.is_lost(error):
-                    raise self._judged(error) from error
+                    url, limit = self.address.url, self.settings.lock_timeout
+                    raise faults.translated(error, url, limit) from error
                 if time.monotonic() + wait > end:
                     raise self._gone(faults.line_of(error), is_doubtful=False) from None
                 if remote.notify is not None and not is_told:
