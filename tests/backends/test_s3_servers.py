@@ -16,7 +16,16 @@ __all__ = ["s3"]
 SERVERS = {"SeaweedFS": seaweedfs, "Ceph": ceph}
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+def pytest_generate_tests(metafunc):
+    """All runs on both servers, but the long contracts on Ceph only if asked for."""
+    if "server" in metafunc.fixturenames:
+        is_long = metafunc.cls in {TestBlobs, TestRuns, TestReleases}
+        marks = [pytest.mark.exhaustive] if is_long else []
+        servers = ["SeaweedFS", pytest.param("Ceph", marks=marks)]
+        metafunc.parametrize("server", servers, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def server(request, tmp_path_factory):
     running = SERVERS[request.param](tmp_path_factory.mktemp(request.param))
     yield running
