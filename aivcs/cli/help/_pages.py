@@ -1042,7 +1042,7 @@ DESCRIPTION
 
 OPTIONS
     -o, --output FILE
-        The file, replaced when the report is whole. Default: standard output.
+        Write to this file, which is replaced when all of it is written.
 
     --agent NAME
         Only runs and releases of this agent. Repeatable.
@@ -1485,7 +1485,7 @@ DESCRIPTION
 
 OPTIONS
     -o, --output FILE
-        Write to this file, whole or not at all.
+        Write to this file, which is replaced when all of it is written.
 
     -h, --help
         Print help.
@@ -1903,7 +1903,7 @@ DESCRIPTION
     releases.
 
 OPTIONS
-    -n N
+    -n, --limit N
         At most N specs.
 
     --json
@@ -3235,14 +3235,14 @@ DESCRIPTION
     specs and blobs.
 
     RUN...
-        The runs; by default all, the newest first.
+        The runs. Default: all, newest first.
 
 OPTIONS
     --format jsonl|otlp|atif|markdown|trace|sqlite
         The form. Default with --to: otlp.
 
     -o, --output FILE
-        Write to a file, which is replaced when all of it is written.
+        Write to this file, which is replaced when all of it is written.
 
     --to URL
         Post the traces to a server by OTLP over HTTP; /v1/traces is appended
@@ -3460,7 +3460,8 @@ DESCRIPTION
 
 OPTIONS
     -o, --output FILE
-        With get: write it to a file.
+        With get: write to this file, which is replaced when all of it is
+        written.
 
     -h, --help
         Print help.
