@@ -1089,8 +1089,7 @@ EXIT STATUS
     14  Something could not be read; the report says what.
 
 EXAMPLES
-    In a CI job: a page for whoever looks at the job, to be kept as an
-    artifact:
+    In a CI job: a page about the job, to be kept as an artifact:
         aivcs report -o report.html
 
     Show how one agent has changed in a month, and a run of it:
@@ -4588,7 +4587,7 @@ DESCRIPTION
     Print what gives a role its rights: SQL, or a policy, for the store's
     server.
 
-    Nothing is changed. Whoever administers the server reads it, and runs it
+    Nothing is changed: the administrator of the server reads it, and runs it
     there.
 
 OPTIONS

@@ -30,7 +30,7 @@ def find_home(context: Context, name: str) -> Remote | None:
     url = remotes(context.layers).get(home)
     if url is None:
         raise UsageError(
-            f"release.home of {name} is {home}, which is no remote; "
+            f"release.home of {name} is {home}, which is not a remote; "
             f"add it: aivcs remote add {home} URL"
         )
     return Remote(home, url)

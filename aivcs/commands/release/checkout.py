@@ -3,8 +3,8 @@
     DIR/current -> releases/<digest>      a link, replaced by rename
     DIR/releases/<digest>/…               a version, complete before it has this name
 
-Whoever follows the link sees one version or the other, never a mixture. A crash leaves the link as
-it was, or as it should be; what it left behind in `releases` is removed by the next call.
+A reader who follows the link sees one version or the other, never a mixture. A crash leaves the
+link as it was, or as it should be; the next call removes what it left behind in `releases`.
 """
 
 from __future__ import annotations
