@@ -831,8 +831,8 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
@@ -922,8 +922,8 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
@@ -5106,8 +5106,8 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
