@@ -87,7 +87,7 @@ def locate(context: Context, repo: Repository, name: str) -> tuple[Repository, s
     remote, _, rest = name.partition(":")
     bare = rest.partition("@")[0]
     if remote not in remotes(context.layers):
-        raise UsageError(f"{name[:80]!a} is no name, nor REMOTE:NAME: there is no such remote")
+        raise UsageError(f"{name[:80]!a} is neither NAME nor REMOTE:NAME: there is no such remote")
     check_release_name(bare)
     known = PulledLogs(repo.store, remote).find(bare)
     if known is None:
