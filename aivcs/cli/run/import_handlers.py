@@ -10,7 +10,7 @@ from aivcs.cli.session.git_identity import actor
 from aivcs.codec.url import shown
 from aivcs.commands.blob.input_files import open_input
 from aivcs.commands.run.import_ import Imported, Options, Result, Source, import_source
-from aivcs.errors import AivcsError, UsageError
+from aivcs.errors import AivcsError, StorageError, UsageError
 from aivcs.model.timestamp import Timestamp
 from aivcs.present.words import count
 
@@ -61,7 +61,11 @@ def import_(
         except AivcsError as error:
             if len(files) == 1:
                 raise
-            code = code or _report(context, name, error)
+            told = _report(context, name, error)
+            if _is_store_away(error):
+                code = told
+                break
+            code = code or told
             continue
         done += result.sessions
         _print(context, result.sessions, as_json=as_json)
@@ -69,6 +73,10 @@ def import_(
     context.flush()
     summarize(context, done, masker)
     return code
+
+
+def _is_store_away(error: AivcsError) -> bool:
+    return isinstance(error, StorageError) and error.is_store_away
 
 
 def _import_all(
@@ -104,6 +112,8 @@ def _import_all(
             result = _import(repo, source, options)
         except AivcsError as error:
             code = _report(context, file.path, error) or code
+            if _is_store_away(error):
+                break
             continue
         seen.add(file, [one.run_id for one in result.sessions], time_ns())
         done += result.sessions
