@@ -119,7 +119,7 @@ _aivcs_command() {
         repeats=yes
         ;;
     'aivcs spec list')
-        options='-n --json -h --help'
+        options='-n --limit --json -h --help'
         ;;
     'aivcs spec show')
         options='--json -h --help'
@@ -415,7 +415,7 @@ _aivcs_takes() {
     'aivcs spec create --git-sha') takes='text' ;;
     'aivcs spec create --root') takes='folder' ;;
     'aivcs spec create --exclude') takes='text' ;;
-    'aivcs spec list -n') takes='text' ;;
+    'aivcs spec list -n' | 'aivcs spec list --limit') takes='text' ;;
     'aivcs spec diff --root') takes='folder' ;;
     'aivcs spec diff --exclude') takes='text' ;;
     'aivcs run start --agent') takes=':agent' ;;

@@ -54,6 +54,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs spec create --root' \
         'aivcs spec create --exclude' \
         'aivcs spec list -n' \
+        'aivcs spec list --limit' \
         'aivcs spec diff --root' \
         'aivcs spec diff --exclude' \
         'aivcs run start --agent' \
@@ -328,7 +329,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs push'" -l run -x -k -a '(__aivcs_known r
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only runs of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l status -x -a 'running completed failed cancelled' -d 'Only runs with this status'
-complete -c aivcs -n "__aivcs_at 'aivcs push'" -l tag -x -d 'Only runs with this tag'
+complete -c aivcs -n "__aivcs_at 'aivcs push'" -l tag -x -d 'Only runs with this tag, of the run or of an annotation'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -s n -l limit -x -d 'At most N runs, the newest'
 complete -c aivcs -n "__aivcs_at 'aivcs push'" -l all -d 'Compare all runs, also those that are known to be equal on both sides'
@@ -343,7 +344,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l run -x -k -a '(__aivcs_known r
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only runs of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l status -x -a 'running completed failed cancelled' -d 'Only runs with this status'
-complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l tag -x -d 'Only runs with this tag'
+complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l tag -x -d 'Only runs with this tag, of the run or of an annotation'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -s n -l limit -x -d 'At most N runs, the newest'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l all -d 'Compare all runs, also those that are known to be equal on both sides'
@@ -358,7 +359,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs clone'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs clone' 0" -F
 complete -c aivcs -n "__aivcs_at 'aivcs clone' 1" -a '(__aivcs_folders)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs report'" -s o -l output -r -F -d 'The file, replaced when the report is whole'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -s o -l output -r -F -d 'Write to this file, which is replaced when all of it is written'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs and releases of this agent'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l run -x -k -a '(__aivcs_known run)' -d 'A run whose timeline is wanted'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l diff -x -d 'Two runs side by side'
@@ -409,7 +410,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob put'" -s z -l null -d 'With --stdin
 complete -c aivcs -n "__aivcs_at 'aivcs blob put'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob put'" -F
 
-complete -c aivcs -n "__aivcs_at 'aivcs blob get'" -s o -l output -r -F -d 'Write to this file, whole or not at all'
+complete -c aivcs -n "__aivcs_at 'aivcs blob get'" -s o -l output -r -F -d 'Write to this file, which is replaced when all of it is written'
 complete -c aivcs -n "__aivcs_at 'aivcs blob get'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob get' 0" -k -a '(__aivcs_known digest)'
 
@@ -457,7 +458,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -l json -d 'Print JSON: on
 complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs spec create'" -a '(__aivcs_folders)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs spec list'" -s n -x -d 'At most N specs'
+complete -c aivcs -n "__aivcs_at 'aivcs spec list'" -s n -l limit -x -d 'At most N specs'
 complete -c aivcs -n "__aivcs_at 'aivcs spec list'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs spec list'" -s h -l help -d 'Print help'
 
@@ -645,7 +646,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run annotate' 0" -k -a '(__aivcs_known r
 complete -c aivcs -n "__aivcs_at 'aivcs run annotate' 1" -k -a '(__aivcs_known event)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l format -x -a 'jsonl otlp atif markdown trace sqlite' -d 'The form'
-complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s o -l output -r -F -d 'Write to a file, which is replaced when all of it is written'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s o -l output -r -F -d 'Write to this file, which is replaced when all of it is written'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l to -x -d 'Post the traces to a server by OTLP over HTTP; /v1/traces is appended to a URL without a path'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -k -a '(__aivcs_known run)'
@@ -664,7 +665,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run tree'" -l json -d 'Print JSON: one o
 complete -c aivcs -n "__aivcs_at 'aivcs run tree'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run tree' 0" -k -a '(__aivcs_known run)'
 
-complete -c aivcs -n "__aivcs_at 'aivcs run state'" -s o -l output -r -F -d 'With get: write it to a file'
+complete -c aivcs -n "__aivcs_at 'aivcs run state'" -s o -l output -r -F -d 'With get: write to this file, which is replaced when all of it is written'
 complete -c aivcs -n "__aivcs_at 'aivcs run state'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run state' 0" -a 'put get'
 complete -c aivcs -n "__aivcs_at 'aivcs run state' 1" -k -a '(__aivcs_known run)'
@@ -872,7 +873,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -l run -x -k -a '(__aivc
 complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
 complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only runs of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -l status -x -a 'running completed failed cancelled' -d 'Only runs with this status'
-complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -l tag -x -d 'Only runs with this tag'
+complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -l tag -x -d 'Only runs with this tag, of the run or of an annotation'
 complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -s n -l limit -x -d 'At most N runs, the newest'
 complete -c aivcs -n "__aivcs_at 'aivcs bundle create'" -l release -x -k -a '(__aivcs_known release)' -d 'This release name, with its evidence'

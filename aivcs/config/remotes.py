@@ -7,7 +7,7 @@
     "prod/*" = "origin"
 
 A remote's URL is the path of a folder or a URL with a scheme; it never holds a password. Where
-several patterns fit a name, the one with the most characters that are no wildcards counts.
+several patterns fit a name, the one with the most characters besides wildcards counts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A release as a CloudEvent, version 1.0, in the JSON format. No I/O.
 
-The id is the hash of the entry: whoever gets an event twice, as after a crash, can tell.
+The id is the hash of the entry: a receiver can tell that it got an event twice, as after a crash.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.formats.records import Lines, Record, Unreadable
-from aivcs.formats.values import as_count, as_number, kind_of, safe_id
+from aivcs.formats.values import as_count, as_number, kind_of, safe_id, without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -413,7 +413,7 @@ class Reader:
         if call_id is not None:
             payload["tool_call_id"] = call_id
         payload["arguments"] = arguments
-        self.emit(session, TOOL_CALLED, payload | _known(more), at)
+        self.emit(session, TOOL_CALLED, payload | without_nulls(**more), at)
 
     def tell_result(
         self,
@@ -447,7 +447,7 @@ class Reader:
             payload["tool_call_id"] = call_id
         payload["output"] = output
         failed = has_failed or error is not None or exit_code not in {None, 0}
-        payload |= _known({"exit_code": exit_code, **more})
+        payload |= without_nulls(exit_code=exit_code, **more)
         if failed:
             payload["error"] = error or "failed"
         self.emit(session, TOOL_FAILED if failed else TOOL_RETURNED, payload, at)
@@ -480,7 +480,7 @@ class Reader:
 
     def tell_figures(self, session: str, **figures: float | None) -> None:
         """Says figures that the source gives for all of a session; they count more than sums."""
-        self._states[session].said.update(_known(figures))
+        self._states[session].said.update(without_nulls(**figures))
 
     def tool_of(self, session: str, call_id: str) -> str | None:
         """Returns the tool of a call that waits for its result; None if none does."""
@@ -519,10 +519,6 @@ class Reader:
             dict(state.unknown),
             state.is_over,
         )
-
-
-def _known(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def read(reader: Reader, chunks: Iterable[bytes], *, final: bool = False) -> Iterator[Item]:

@@ -90,7 +90,7 @@ def heads_in(data: bytes) -> "list[tuple[str, Head | None]]":
         raise SerializationError("it has no list of logs")
     records = value.get("records", [])
     if not isinstance(records, list):
-        raise SerializationError("its records are no list")
+        raise SerializationError("its records are not a list")
     found: list[tuple[str, Head | None]] = [_head(entry) for entry in logs]
     return found + [(_record(name), None) for name in records]
 

@@ -71,12 +71,6 @@ class Timestamp(str):
             return cls(text)
         return str.__new__(cls, text)
 
-    def as_datetime(self) -> "datetime":
-        """Returns the moment as an aware datetime in UTC."""
-        from datetime import datetime
-
-        return datetime.fromisoformat(self)
-
     def microseconds(self) -> int:
         """Returns microseconds since 1970-01-01T00:00:00Z, without leap seconds (POSIX)."""
         year, month, day = int(self[:4]), int(self[5:7]), int(self[8:10])

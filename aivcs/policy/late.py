@@ -1,7 +1,7 @@
 """Late events: annotations of evidence runs that a policy with `late` lets its rules look at.
 
-A promotion names the annotations it was judged by, in its evidence; whoever judges it again looks
-at these and no others, so a remark made afterwards changes no verdict.
+A promotion names the annotations it was judged by, in its evidence; a later judgement looks at
+these and no others, so a remark made afterwards changes no verdict.
 """
 
 from __future__ import annotations

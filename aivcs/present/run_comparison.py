@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.codec.json import encode_trusted
@@ -10,7 +11,7 @@ from aivcs.present.words import duration
 from aivcs.trace.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from aivcs.commands.run.diff import RunComparison, Side
     from aivcs.trace.tool_calls import Call, Step
@@ -20,7 +21,9 @@ KINDS = {
 }  # fmt: skip
 """The kinds of rows, in words."""
 _CONTEXT_CALLS = 2
-_MAX_VALUE_CHARS = 400
+"""Equal calls shown before and after a difference."""
+MAX_VALUE_CHARS = 400
+"""Characters of a value, or of the parameters of a call, that are shown."""
 
 
 class Fact(NamedTuple):
@@ -57,16 +60,21 @@ def facts(found: RunComparison) -> Iterator[Fact]:
 
 
 def rows(found: RunComparison) -> Iterator[Row | int]:
+    """Yields the calls as rows, shortened."""
+    for step in shortened(found.steps):
+        yield step if isinstance(step, int) else _row(step)
+
+
+def shortened(steps: Iterable[Step]) -> Iterator[Step | int]:
     """Yields the calls, with a number in place of a long stretch of equal ones."""
-    alike: list[Step] = []
-    for step in found.steps:
-        if step.kind == SAME:
-            alike.append(step)
-            continue
-        yield from _shortened(alike)
-        alike = []
-        yield _row(step)
-    yield from _shortened(alike)
+    for is_alike, group in groupby(steps, lambda step: step.kind == SAME):
+        stretch = list(group)
+        if is_alike and len(stretch) > 2 * _CONTEXT_CALLS + 1:
+            yield from stretch[:_CONTEXT_CALLS]
+            yield len(stretch) - 2 * _CONTEXT_CALLS
+            yield from stretch[-_CONTEXT_CALLS:]
+        else:
+            yield from stretch
 
 
 def summary(found: RunComparison) -> str:
@@ -84,15 +92,6 @@ def _facts_of(side: Side) -> list[str]:
         "-" if code is None else str(code), state.short if state else "-",
         duration(ended.duration_ms if ended else None), str(side.events),
     ]  # fmt: skip
-
-
-def _shortened(alike: list[Step]) -> Iterator[Row | int]:
-    if len(alike) <= 2 * _CONTEXT_CALLS + 1:
-        yield from map(_row, alike)
-        return
-    yield from map(_row, alike[:_CONTEXT_CALLS])
-    yield len(alike) - 2 * _CONTEXT_CALLS
-    yield from map(_row, alike[-_CONTEXT_CALLS:])
 
 
 def _row(step: Step) -> Row:
@@ -127,4 +126,4 @@ def _call(call: Call | None, *, is_whole: bool) -> str | None:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"

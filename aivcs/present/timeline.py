@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.present.words import count
 from aivcs.trace.timeline import CALL, MESSAGE
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ class Gap(NamedTuple):
     number: int
     first: int
     last: int
+
+    def __str__(self) -> str:
+        """Tells of the gap: `1,200 steps left out, seq 41 to 1240`."""
+        return f"{count(self.number, 'step')} left out, seq {self.first} to {self.last}"
 
 
 class Totals:
@@ -53,14 +58,16 @@ class Totals:
             yield step
 
 
-def fold(found: Iterable[Step], *, first: int, last: int, failed: int) -> Iterator[Step | Gap]:
+def fold(
+    found: Iterable[Step], *, first: int, last: int, failed: int | None = None
+) -> Iterator[Step | Gap]:
     """Yields the steps to show, with gaps in the place of others; holds `last` of them.
 
     Args:
         found: The steps of a run.
         first: How many are shown from the beginning.
         last: How many are shown from the end.
-        failed: How many failed ones are shown between them, at most.
+        failed: How many failed ones are shown between them, at most; None is all.
     """
     kept: deque[Step] = deque()
     gap: Gap | None = None
@@ -72,10 +79,11 @@ def fold(found: Iterable[Step], *, first: int, last: int, failed: int) -> Iterat
         if len(kept) <= last:
             continue
         oldest = kept.popleft()
-        if oldest.error is None or not failed:
+        if oldest.error is None or failed == 0:
             gap = Gap(gap.number + 1 if gap else 1, gap.first if gap else oldest.seq, oldest.seq)
             continue
-        failed -= 1
+        if failed is not None:
+            failed -= 1
         if gap is not None:
             yield gap
             gap = None

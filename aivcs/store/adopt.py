@@ -184,7 +184,7 @@ def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
     return Checked(head, at, ends, kept)
 
 
-def _takes_any(digest: str) -> bool:  # noqa: ARG001 blobs are looked for by whoever copies them
+def _takes_any(digest: str) -> bool:  # noqa: ARG001 the copier looks for blobs
     return True
 
 

@@ -14,6 +14,7 @@ from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.sync.plan import NEW, Follower
+from aivcs.sync.scan import refuse_secrets
 from aivcs.sync.transfer import FAILED, Copied
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from aivcs.repository import Repository
     from aivcs.sync.blobs import BlobCopier
-    from aivcs.sync.transfer import Scan
 
 
 def copy_annotations(
@@ -30,7 +30,7 @@ def copy_annotations(
     blobs: BlobCopier,
     *,
     runs: Collection[str] | None = None,
-    scan: Scan | None = None,
+    scans: bool = False,
     dry_run: bool = False,
 ) -> Iterator[Copied]:
     """Copies the annotations that the target lacks; yields what became of each.
@@ -42,8 +42,11 @@ def copy_annotations(
         target: Where they are copied to.
         blobs: Copies the blobs that they declare.
         runs: Only those of these runs; None is all.
-        scan: As for `RunCopier`.
+        scans: As for `RunCopier`.
         dry_run: Whether to write nothing.
+
+    Raises:
+        StorageError: A store is away, and the rest was not copied.
     """
     there = Follower(target.store.documents.names(FOLDER))
     last, has_run = "", False
@@ -55,8 +58,10 @@ def copy_annotations(
             if run_id != last:
                 last, has_run = run_id, (runs is None or run_id in runs) and _has(target, run_id)
             if has_run:
-                yield _copy(source, target, blobs, name, scan, dry_run=dry_run)
+                yield _copy(source, target, blobs, name, scans=scans, dry_run=dry_run)
         except StorageError as error:
+            if error.is_store_away:
+                raise
             yield Copied(name, FAILED, Head(0, ""), error=error)
 
 
@@ -70,8 +75,8 @@ def _copy(
     target: Repository,
     blobs: BlobCopier,
     name: str,
-    scan: Scan | None,
     *,
+    scans: bool,
     dry_run: bool,
 ) -> Copied:
     stored = source.annotations.read(name)
@@ -79,14 +84,8 @@ def _copy(
     if stored is None or found is None:
         raise ConflictError(f"{name} was removed at its source while it was copied")
     head = Head(1, stored.digest)
-    if scan is not None:
-        try:
-            scan(found[0].decode())
-        except ConflictError as error:
-            raise ConflictError(
-                f"{name} was held back: it has the form of a secret ({error}). If it is none, or "
-                "is to be copied all the same: --no-scan"
-            ) from error
+    if scans:
+        refuse_secrets(found[0].decode(), name)
     wanted = sorted(map(ContentDigest, blobs_in(stored.value.payload)))
     if dry_run:
         return Copied(name, NEW, head, blobs=tuple(blobs.missing(wanted)))

@@ -7,7 +7,10 @@ line. All else has diverged: nothing is merged, and nothing is overwritten.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.log import chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +43,15 @@ def compare(
     if target.lines < source.lines:
         return EXTENDED if source_hash_at(target.lines) == target.hash else DIVERGED
     return BEHIND if target_hash_at(source.lines) == source.hash else DIVERGED
+
+
+def hash_at(lines: Callable[[], Iterator[bytes]]) -> HashAt:
+    """Returns a function for `compare`: the hash of a line by its number, empty without one.
+
+    Args:
+        lines: Reads the lines of the log from its beginning.
+    """
+    return lambda number: chain.hash_of(next(islice(lines(), number - 1, None), b"")) or ""
 
 
 class Candidate(NamedTuple):

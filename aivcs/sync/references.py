@@ -72,3 +72,14 @@ def parts(
         except (NotFoundError, IntegrityError):
             continue
         waiting += [(part, False) for part in found]
+
+
+def skip_seen(seen: set[ContentDigest]) -> Callable[[ContentDigest], bool]:
+    """Returns a function for `parts` that tells whether a blob is in a set, and adds it."""
+
+    def skip(digest: ContentDigest) -> bool:
+        is_seen = digest in seen
+        seen.add(digest)
+        return is_seen
+
+    return skip

@@ -17,8 +17,8 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.store import adopt as adopting
 from aivcs.store.pulled import PREFIX, PulledLogs
-from aivcs.sync.plan import BEHIND, DIVERGED, EXTENDED, NEW, SAME, compare
-from aivcs.sync.references import parts
+from aivcs.sync.plan import BEHIND, DIVERGED, EXTENDED, NEW, SAME, compare, hash_at
+from aivcs.sync.references import parts, skip_seen
 from aivcs.sync.transfer import FAILED, Copied
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _pull(
     def own_lines() -> Iterator[bytes]:
         return (line for line, _ in logs.read(log))
 
-    action = compare(there, here, _hash_at(lines), _hash_at(own_lines))
+    action = compare(there, here, hash_at(lines), hash_at(own_lines))
     if action == DIVERGED:
         raise adopting.DivergedError(log, adopting.parting(lines(), own_lines()))
     if action not in {NEW, EXTENDED}:
@@ -122,10 +122,6 @@ def _verified(lines: Iterable[bytes], head: Head, log: str) -> list[bytes]:
     return kept
 
 
-def _hash_at(lines: Callable[[], Iterator[bytes]]) -> Callable[[int], str]:
-    return lambda number: chain.hash_of(next(islice(lines(), number - 1, None), b"")) or ""
-
-
 def _declared(source: Repository, lines: Iterable[bytes]) -> set[ContentDigest]:
     """Returns the specs that lines name, with their parts, and the policies."""
     found: set[ContentDigest] = set()
@@ -137,11 +133,4 @@ def _declared(source: Repository, lines: Iterable[bytes]) -> set[ContentDigest]:
         if isinstance(policy := entry.get("policy"), str):
             found.add(ContentDigest(policy))
 
-    def skip(digest: ContentDigest) -> bool:
-        is_old = digest in found
-        found.add(digest)
-        return is_old
-
-    for _ in parts(source.blobs, specs, skip):
-        pass
-    return found
+    return found.union(parts(source.blobs, specs, skip_seen(set(found))))

@@ -1,25 +1,30 @@
-"""Holds back what has the form of a secret, before it leaves the store. No I/O."""
+"""Holds back texts with the form of a secret, before they leave the store. No I/O."""
 
 from __future__ import annotations
 
 from aivcs.errors import ConflictError
 from aivcs.formats.masking import Masker
 
-
-class SecretError(ConflictError):
-    """A line to be copied has a secret in it."""
-
-
 _MASKER = Masker()
 
 
-def find_secrets(line: str) -> None:
-    """Requires that a line has nothing with the fixed form of a secret.
+def refuse_secrets(text: str, name: str, place: str = "it") -> None:
+    """Requires that a text to be copied has nothing with the fixed form of a secret.
+
+    Args:
+        text: The text.
+        name: The run or the annotation that it is of, for the message.
+        place: Where in it the text stands, for the message.
 
     Raises:
-        SecretError: It has; names the forms, and never the secret.
+        ConflictError: It has; names the forms, and never the secret.
     """
-    if _MASKER.mask_text(line) != line:
-        names = " and ".join(sorted(_MASKER.counts))
-        _MASKER.counts.clear()
-        raise SecretError(names)
+    if _MASKER.mask_text(text) == text:
+        return
+    found = Masker()  # of its own: several threads look at once, and the counts are of all of them
+    found.mask_text(text)
+    forms = " and ".join(sorted(found.counts))
+    raise ConflictError(
+        f"{name} was held back: {place} has the form of a secret ({forms}). If it is none, or is "
+        "to be copied all the same: --no-scan"
+    )

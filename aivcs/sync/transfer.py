@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs import errors
 from aivcs.errors import ConflictError, IntegrityError, StorageError
-from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.repository import UNTRUSTED
 from aivcs.store import adopt as adopting
 from aivcs.sync.blobs import BlobCopier
 from aivcs.sync.homes import mark_copy, unmark_copy
-from aivcs.sync.plan import BEHIND, DIVERGED, NEW, SAME, compare
-from aivcs.sync.references import declared, parts, spec_of
+from aivcs.sync.plan import BEHIND, DIVERGED, NEW, SAME, compare, hash_at
+from aivcs.sync.references import declared, parts, skip_seen, spec_of
+from aivcs.sync.scan import refuse_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from aivcs.sync.known import Known
     from aivcs.sync.plan import Candidate
     from aivcs.sync.stamps import Settled
-
-    Scan = Callable[[str], None]
 
 _BATCH = 256
 """Runs that are copied together, after their blobs."""
@@ -64,8 +62,6 @@ class Copied(NamedTuple):
 
 FAILED = "failed"
 """The action of a run that cannot be copied."""
-
-
 _NOTHING = Head(0, "")
 
 
@@ -117,11 +113,6 @@ class _Log:
             if place.lines >= self.head.lines:
                 break
 
-    def hash_at(self, number: int) -> str:
-        """Returns the hash of a line; empty if there is none."""
-        line = next(islice(self.lines(), number - 1, None), b"")
-        return chain.hash_of(line) or ""
-
 
 @contextmanager
 def _pool() -> Iterator[ThreadPoolExecutor]:
@@ -150,7 +141,7 @@ class RunCopier:
         target: Repository,
         *,
         progress: Callable[[int], None] = lambda _: None,
-        scan: Scan | None = None,
+        scans: bool = False,
         untrusted: str | None = None,
         dry_run: bool = False,
     ) -> None:
@@ -160,8 +151,7 @@ class RunCopier:
             source: Where the runs are.
             target: Where they are copied to.
             progress: Called with the bytes of blobs and lines as they are read.
-            scan: Called with the text of each line to be copied; a `StorageError` that it raises
-                holds the run back. None copies all.
+            scans: Whether a run with the form of a secret in it is held back.
             untrusted: The label under which the source is known, if nobody vouches for it: its
                 runs are marked so, and it extends no run that is not.
             dry_run: Whether to write nothing.
@@ -170,7 +160,7 @@ class RunCopier:
         self._target = target
         self._untrusted = untrusted
         self._progress = progress
-        self._scan = scan
+        self._scans = scans
         self._dry_run = dry_run
         self.blobs = BlobCopier(source.store, target.store, progress)
         self.copied = self.behind = 0
@@ -235,9 +225,13 @@ class RunCopier:
         try:
             log = _Log(self._source, run.run_id)
             there = adopting.standing(self._target.store.logs, name) if run.is_there else None
-            action = compare(log.head, there, log.hash_at, self._target_hash_at(name))
+
+            def target_lines() -> Iterator[bytes]:
+                return (line for line, _ in self._target.store.logs.read(name))
+
+            action = compare(log.head, there, hash_at(log.lines), hash_at(target_lines))
             if action == DIVERGED:
-                line = adopting.parting(log.lines(), self._target_lines(name))
+                line = adopting.parting(log.lines(), target_lines())
                 assert there is not None
                 error = adopting.DivergedError(name, line)
                 return Copied(run.run_id, DIVERGED, there, error=error)
@@ -246,11 +240,11 @@ class RunCopier:
             return self._work(log, action, there.lines if there is not None else 0)
         except errors.RunNotFoundError:
             # A crash left the name without a first line; or it was removed since.
-            return Copied(run.run_id, SAME, Head(0, ""))
+            return Copied(run.run_id, SAME, _NOTHING)
         except StorageError as error:
             if error.is_store_away:
                 raise
-            return Copied(run.run_id, FAILED, Head(0, ""), error=error)
+            return Copied(run.run_id, FAILED, _NOTHING, error=error)
 
     def _work(self, log: _Log, action: str, start: int) -> _Work:
         """Reads what is to be copied of a log: scans it, and finds the blobs it declares."""
@@ -260,41 +254,15 @@ class RunCopier:
             if number <= start:
                 continue
             self._progress(len(line))
-            if self._scan is not None:
-                self._scan_line(log.run_id, number, line)
+            if self._scans:
+                text = line.decode(errors="replace")
+                refuse_secrets(text, f"run {log.run_id}", f"line {number}")
             spec = spec_of(line)
             if spec is not None:
                 specs.append(spec)
             found.update(declared(line))
-        followed: set[ContentDigest] = set()
-
-        def skip(digest: ContentDigest) -> bool:
-            is_old = digest in followed
-            followed.add(digest)
-            return is_old
-
-        found.update(parts(self._source.blobs, specs, skip))
+        found.update(parts(self._source.blobs, specs, skip_seen(set())))
         return _Work(log, action, frozenset(found))
-
-    def _scan_line(self, run_id: str, number: int, line: bytes) -> None:
-        assert self._scan is not None
-        try:
-            self._scan(line.decode(errors="replace"))
-        except ConflictError as error:
-            raise ConflictError(
-                f"run {run_id} was held back: line {number} has the form of a secret ({error}). "
-                "If it is none, or is to be copied all the same: --no-scan"
-            ) from error
-
-    def _target_hash_at(self, name: str) -> Callable[[int], str]:
-        def hash_at(number: int) -> str:
-            line = next(islice(self._target_lines(name), number - 1, None), b"")
-            return chain.hash_of(line) or ""
-
-        return hash_at
-
-    def _target_lines(self, name: str) -> Iterator[bytes]:
-        return (line for line, _ in self._target.store.logs.read(name))
 
     def _foresee(self, work: _Work) -> Copied:
         log = work.log

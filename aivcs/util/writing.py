@@ -1,4 +1,4 @@
-"""Writes bytes and blobs to open files."""
+"""Writes bytes and blobs to files, and makes the names of files durable."""
 
 import os
 
@@ -20,6 +20,19 @@ def write_all(fd: int, data: "bytes | memoryview") -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def sync_folder(path: str) -> None:
+    """Makes the entries of a folder durable.
+
+    Raises:
+        OSError: The system could not confirm it.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def write_blob(stream: "BinaryIO", fd: int) -> None:

@@ -120,7 +120,7 @@ def is_our_origin(rules: Rules, origin: str | None) -> bool:
 
 
 def _split(host: str) -> tuple[str, int]:
-    """The name of a host, in lower case, and its port; -1 if that is no number."""
+    """The name of a host, in lower case, and its port; -1 if that is not a number."""
     name, mark, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     if not mark:
         return (host.lower(), 80)

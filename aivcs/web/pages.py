@@ -87,7 +87,7 @@ def respond(source: Source, target: str) -> Response:
 
 
 def _failure(status: int, source: Source, text: str) -> Response:
-    said = source.mask(text.replace(source.repo.path, "STORE"))
+    said = source.mask(source.without_path(text))
     page = _Page("aivcs", [parts.note(said, is_bad=True)], None)
     return Response(status, "text/html; charset=utf-8", page.html().encode())
 

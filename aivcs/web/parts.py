@@ -174,8 +174,7 @@ def steps(found: Iterable[Step | Gap], record: RunRecord, prefix: str) -> Iterat
     start: int | None = None
     for step in found:
         if isinstance(step, Gap):
-            said = f"… {count(step.number, 'step')} left out, seq {step.first} to {step.last}"
-            yield tag("li", said, class_="gap")
+            yield tag("li", f"… {step}", class_="gap")
             continue
         if start is None:
             start = min(step.at, record.created_at.microseconds())

@@ -100,6 +100,10 @@ class Source:
         """Returns a recorded value without the secrets in it."""
         return value if self._masker is None else self._masker.mask(value)
 
+    def without_path(self, text: str) -> str:
+        """Returns a message without the path of the store, which readers need not know."""
+        return text.replace(self.repo.path, "STORE")
+
     def history(self, name: str, limit: int) -> History:
         """Returns the newest releases of a name, checked.
 
@@ -230,15 +234,14 @@ class Source:
             return None
 
     def note(self, what: str, error: StorageError) -> None:
-        """Notes something that could not be read; where the store is, is nobody's business.
+        """Notes something that could not be read.
 
         Raises:
             StorageError: The whole store is away.
         """
         if error.is_store_away:
             raise error
-        what = f"{what}: {error}"
-        what = what.replace(self.repo.path, "STORE")
+        what = self.without_path(f"{what}: {error}")
         if what not in self.unread:
             self.unread.append(what)
 

@@ -255,6 +255,7 @@ def test_specs_are_listed_with_their_releases(aivcs, repository):
     assert [[row[0], *row[2:]] for row in rows] == [
         [second, "prompts, tools", "-", "bot@current"], [first, "prompts", "abc", "bot@v1"],
     ]  # fmt: skip
+    assert "0 or more" in aivcs("spec", "list", "--limit", "-1", code=2).complaint
     (newest,) = aivcs.ok("spec", "list", "-n", "1", "--json").json_lines
     assert (newest["spec_digest"], newest["releases"]) == (second, ["bot@current"])
 

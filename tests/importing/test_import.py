@@ -534,3 +534,10 @@ class TestTheOriginal:
         assert f"claude --resume {samples.CLAUDE_ID}" in done.text
         (placed,) = (aivcs.home / ".claude/projects").rglob("*.jsonl")
         assert placed.read_bytes() == samples.CLAUDE
+
+
+def test_each_of_several_files_that_cannot_be_imported_is_named(aivcs):
+    names = [write(aivcs, b"nothing that is known\n", f"{name}.txt") for name in "ab"]
+    done = aivcs("run", "import", *names, "c.txt", code=2)
+    for name in (*names, "c.txt"):
+        assert name.encode() in done.err

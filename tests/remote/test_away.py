@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from formats import samples
 
 from aivcs.commands.run.shell_session import ShellSession
 from aivcs.errors import UnreachableError
@@ -101,6 +102,34 @@ class TestDamage:
             assert "damage" not in done.out + done.err
             after += 3
         assert after > 3
+
+    def test_ends_an_import_of_several_files(self, remote, impatient, run):
+        names = [f"{number}.jsonl" for number in range(3)]
+        for after in (20, 40):
+            for name in names:
+                session = f"{after}-{name}".encode()
+                data = samples.CLAUDE.replace(samples.CLAUDE_ID.encode(), session)
+                (remote.folder / name).write_bytes(data)
+            remote.go_away(after)
+            before = remote.attempts
+            done = remote.at("run", "import", *names, code=75)
+            assert done.err.count("cannot reach") == 1, (after, done)
+            assert remote.attempts - before < 3, after
+            remote.come_back()
+
+    def test_is_not_what_an_annotation_is_called(self, remote, impatient, run):
+        for text in "abc":
+            remote.at("run", "annotate", run, "-m", text)
+        head = remote.at("head").text
+        after = 0
+        while True:
+            remote.come_back()
+            remote.go_away(after)
+            done = remote.at("verify", "--head", head, code=None)
+            if not done.code:
+                break
+            assert done.code == 75, (after, done)
+            after += 1
 
 
 class TestRetries:

@@ -12,7 +12,9 @@ from sync.conftest import logs, record
 from aivcs import Repository
 from aivcs.commands.bundle.create import create
 from aivcs.commands.remote.clone import Clone
+from aivcs.commands.remote.copy import Copy
 from aivcs.commands.store.head import take
+from aivcs.errors import UnreachableError
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.store.annotations import compose
@@ -43,6 +45,20 @@ def clone(source, target):
     work = Clone(source, target, remembers=False)
     assert all(outcome.error is None for outcome in work.run())
     return target
+
+
+def test_a_store_that_goes_away_stops_the_copy_of_annotations(tmp_path, monkeypatch):
+    first, second = Repository.init(tmp_path / "first"), Repository.init(tmp_path / "second")
+    fill(first)
+    work = Copy(first, second, own=first)
+    assert all(outcome.error is None for outcome in work.copy_runs())
+
+    def fail(*_):
+        raise UnreachableError("the other store", "it is off")
+
+    monkeypatch.setattr(type(second.store.documents), "create", fail)
+    with pytest.raises(UnreachableError):
+        list(work.copy_annotations())
 
 
 def test_a_store_keeps_its_head_through_every_kind_of_store(tmp_path):

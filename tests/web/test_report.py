@@ -175,6 +175,16 @@ class TestTheFile:
         assert path.read_bytes() == before
         assert [p.name for p in aivcs.folder.glob("r.html*")] == ["r.html"]
 
+    def test_is_where_a_link_leads_and_keeps_its_mode(self, aivcs, agent):
+        path, link = aivcs.folder / "real.html", aivcs.folder / "r.html"
+        path.touch()
+        path.chmod(0o640)
+        link.symlink_to(path)
+        aivcs.ok("report", "-o", "r.html")
+        assert link.is_symlink()
+        assert path.read_bytes().endswith(b"</body></html>\n")
+        assert path.stat().st_mode & 0o777 == 0o640
+
     def test_what_cannot_be_read_is_told_and_the_rest_is_there(self, aivcs, agent):
         log = aivcs.run_log(agent[2])
         log.chmod(0o644)

@@ -1,7 +1,7 @@
 """The commands of `aivcs blob`."""
 
-from aivcs.cli.parse.model import Argument, Flag, Option, command
-from aivcs.cli.parse.shared_options import JSON, REPAIR
+from aivcs.cli.parse.model import Argument, Flag, command
+from aivcs.cli.parse.shared_options import JSON, OUTPUT, REPAIR
 
 COMMANDS = (
     command(
@@ -25,9 +25,7 @@ COMMANDS = (
         """Print the content of a blob, after verifying it.""",
         {
             "digest": Argument("DIGEST", help="A digest, or a unique prefix of 4 or more."),
-            "output": Option(
-                "-o", "--output", help="Write to this file, whole or not at all.", metavar="FILE"
-            ),
+            "output": OUTPUT,
         },
     ),
     command(

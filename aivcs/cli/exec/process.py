@@ -21,8 +21,8 @@ else:
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 """The exit codes of `env` and of shells for a command that they cannot execute."""
-_AIVCS_FAILED = 125
-"""The exit code if aivcs itself failed, as of `env` and `timeout`."""
+AIVCS_FAILED = 125
+"""The exit code if aivcs itself failed, as of `env`, `timeout` and `nohup`."""
 
 
 class StartError(Exception):
@@ -40,7 +40,7 @@ class StartError(Exception):
         super().__init__(f"cannot execute {word!a}: {why}")
         self.exit_code = _NOT_FOUND if number == errno.ENOENT else _NOT_EXECUTABLE
         if is_ours:
-            self.exit_code = _AIVCS_FAILED
+            self.exit_code = AIVCS_FAILED
 
 
 class Child:

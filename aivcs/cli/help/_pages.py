@@ -831,8 +831,8 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
@@ -922,8 +922,8 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
@@ -1042,7 +1042,7 @@ DESCRIPTION
 
 OPTIONS
     -o, --output FILE
-        The file, replaced when the report is whole. Default: standard output.
+        Write to this file, which is replaced when all of it is written.
 
     --agent NAME
         Only runs and releases of this agent. Repeatable.
@@ -1089,8 +1089,7 @@ EXIT STATUS
     14  Something could not be read; the report says what.
 
 EXAMPLES
-    In a CI job: a page for whoever looks at the job, to be kept as an
-    artifact:
+    In a CI job: a page about the job, to be kept as an artifact:
         aivcs report -o report.html
 
     Show how one agent has changed in a month, and a run of it:
@@ -1485,7 +1484,7 @@ DESCRIPTION
 
 OPTIONS
     -o, --output FILE
-        Write to this file, whole or not at all.
+        Write to this file, which is replaced when all of it is written.
 
     -h, --help
         Print help.
@@ -1903,7 +1902,7 @@ DESCRIPTION
     releases.
 
 OPTIONS
-    -n N
+    -n, --limit N
         At most N specs.
 
     --json
@@ -3235,14 +3234,14 @@ DESCRIPTION
     specs and blobs.
 
     RUN...
-        The runs; by default all, the newest first.
+        The runs. Default: all, newest first.
 
 OPTIONS
     --format jsonl|otlp|atif|markdown|trace|sqlite
         The form. Default with --to: otlp.
 
     -o, --output FILE
-        Write to a file, which is replaced when all of it is written.
+        Write to this file, which is replaced when all of it is written.
 
     --to URL
         Post the traces to a server by OTLP over HTTP; /v1/traces is appended
@@ -3460,7 +3459,8 @@ DESCRIPTION
 
 OPTIONS
     -o, --output FILE
-        With get: write it to a file.
+        With get: write to this file, which is replaced when all of it is
+        written.
 
     -h, --help
         Print help.
@@ -4587,7 +4587,7 @@ DESCRIPTION
     Print what gives a role its rights: SQL, or a policy, for the store's
     server.
 
-    Nothing is changed. Whoever administers the server reads it, and runs it
+    Nothing is changed: the administrator of the server reads it, and runs it
     there.
 
 OPTIONS
@@ -5106,8 +5106,8 @@ OPTIONS
         Only runs with this status. Repeatable.
 
     --tag K=V
-        Only runs with this tag. Repeatable: all keys must match, and of one
-        key any value.
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.

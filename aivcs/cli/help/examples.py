@@ -111,7 +111,7 @@ mv aivcs.prom.new aivcs.prom""",
     ],
     "aivcs report": [
         Example(
-            "In a CI job: a page for whoever looks at the job, to be kept as an artifact",
+            "In a CI job: a page about the job, to be kept as an artifact",
             "aivcs report -o report.html",
         ),
         Example(

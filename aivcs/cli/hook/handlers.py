@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aivcs.cli.render.output import escape, json_line
 from aivcs.commands.hook.programs import PROGRAMS, Program, find_program, session_files
 from aivcs.errors import UsageError
+from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +36,8 @@ def install(context: Context, programs: list[str], user: bool, project: bool) ->
         number = sum(1 for _ in session_files(program, home)) if home else 0
         if number:
             context.warn(
-                f"{program.title} has {number:,} session{'s' if number > 1 else ''} "
-                f"here; import them: aivcs run import --all --from {program.name}"
+                f"{program.title} has {count(number, 'session')} here; "
+                f"import them: aivcs run import --all --from {program.name}"
             )
 
 

@@ -75,5 +75,9 @@ USES = Option(
     many=True,
 )
 EXIT_CODE = Flag("--exit-code", help="Exit with 1 if there are differences.")
-_EXAMPLES = 3
-_ROOMY = 60
+OUTPUT = Option(
+    "-o",
+    "--output",
+    help="Write to this file, which is replaced when all of it is written.",
+    metavar="FILE",
+)

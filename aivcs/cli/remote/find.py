@@ -119,7 +119,7 @@ def open_untrusted(remote: Remote, label: str, own: Repository) -> Repository:
 
     Raises:
         UsageError: It is not a file, or the label is not one plain line.
-        IntegrityError: It is no bundle.
+        IntegrityError: It is not a bundle.
         BackendError: It is over a limit.
     """
     from aivcs.repository import Repository, load_backend

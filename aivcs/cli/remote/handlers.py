@@ -45,12 +45,12 @@ def add(context: Context, name: str, url: str) -> None:
     known = remotes(context.layers)
     if known.get(name, place) != place:
         raise UsageError(
-            f"there is a remote {name} already, {known[name]}; first: aivcs remote rm {name}"
+            f"there is a remote {name} already, {shown(known[name])}; first: aivcs remote rm {name}"
         )
     other, _ = open_remote(context, Remote("", place))
     store_id = identify(other.store.documents)
     if store_id == identify(repo.store.documents):
-        raise UsageError(f"{place} is this store itself")
+        raise UsageError(f"{shown(place)} is this store itself")
     trust.add(place, store_id, environment=context.environment)
     repo.edit_config(lambda text: render_config(text, f"remote.{name}.url", place))
 
@@ -154,7 +154,6 @@ def _push(
 ) -> int:
     from aivcs.cli.render.progress import Bar
     from aivcs.commands.remote.copy import Copy
-    from aivcs.sync.scan import find_secrets
 
     other, _ = open_remote(context, to)
     with Bar(context, "pushing", lambda: 1) as bar:
@@ -166,7 +165,7 @@ def _push(
             believe=believe,
             dry_run=dry_run,
             progress=bar.advance,
-            scan=find_secrets if scans else None,
+            scans=scans,
         )
         changed = chain(work.copy_runs(), work.copy_annotations())
         code = _print(context, changed, bar, as_json=as_json, dry_run=dry_run)

@@ -30,7 +30,7 @@ def find_home(context: Context, name: str) -> Remote | None:
     url = remotes(context.layers).get(home)
     if url is None:
         raise UsageError(
-            f"release.home of {name} is {home}, which is no remote; "
+            f"release.home of {name} is {home}, which is not a remote; "
             f"add it: aivcs remote add {home} URL"
         )
     return Remote(home, url)
@@ -87,7 +87,7 @@ def locate(context: Context, repo: Repository, name: str) -> tuple[Repository, s
     remote, _, rest = name.partition(":")
     bare = rest.partition("@")[0]
     if remote not in remotes(context.layers):
-        raise UsageError(f"{name[:80]!a} is no name, nor REMOTE:NAME: there is no such remote")
+        raise UsageError(f"{name[:80]!a} is neither NAME nor REMOTE:NAME: there is no such remote")
     check_release_name(bare)
     known = PulledLogs(repo.store, remote).find(bare)
     if known is None:

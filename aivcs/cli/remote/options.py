@@ -1,7 +1,8 @@
 """The commands on two stores: `aivcs push`, `pull`, `clone`, and `aivcs remote`."""
 
 from aivcs.cli.parse.model import Argument, Flag, Option, command
-from aivcs.cli.parse.shared_options import AGENTS, JSON, SINCE, SPECS
+from aivcs.cli.parse.shared_options import JSON
+from aivcs.cli.run.filters import FILTERS
 
 REMOTE = Argument(
     "REMOTE",
@@ -13,19 +14,6 @@ REMOTE = Argument(
     asks="",
 )
 RUNS = Option("--run", help="Only these runs. Repeatable.", metavar="RUN", many=True, asks="run")
-STATUSES = Option(
-    "--status",
-    help="Only runs with this status. Repeatable.",
-    choices=("running", "completed", "failed", "cancelled"),
-    any_case=True,
-    many=True,
-)
-TAGS = Option(
-    "--tag",
-    help="Only runs with this tag. Repeatable: all keys must match, and of one key any value.",
-    metavar="K=V",
-    many=True,
-)
 LIMIT = Option("-n", "--limit", help="At most N runs, the newest.", metavar="N", kind="integer")
 EVERYTHING = Flag(
     "--all",
@@ -33,11 +21,7 @@ EVERYTHING = Flag(
 )
 SELECTION = {
     "runs": RUNS,
-    "agents": AGENTS,
-    "specs": SPECS,
-    "statuses": STATUSES,
-    "tags": TAGS,
-    "since": SINCE,
+    **{name: FILTERS[name] for name in ("agents", "specs", "statuses", "tags", "since")},
     "limit": LIMIT,
 }
 """Options that select runs, as those of `aivcs run list`."""

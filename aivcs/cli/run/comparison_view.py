@@ -12,6 +12,7 @@ from aivcs.cli.render.text_width import cut, pad
 from aivcs.codec.json import encode_trusted
 from aivcs.commands.run.annotated import as_json as run_json
 from aivcs.compare.json_difference import dotted
+from aivcs.present.run_comparison import MAX_VALUE_CHARS, shortened
 from aivcs.present.words import duration
 from aivcs.trace.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
 
@@ -28,14 +29,10 @@ _STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOV
 _FIGURES = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
 """Figures of calls of models that are compared where a run has them."""
 _KINDS = (ADDED, REMOVED, MOVED, CHANGED)
-_CONTEXT_CALLS = 2
-"""The number of equal calls shown before and after a difference."""
 _MIN_COLUMNS = 50
 """The terminal width, in cells, that two columns need; below it lines are wrapped."""
 _COMMON_PREFIX_CHARS = 12
 """The number of characters shown of a beginning that two values share."""
-_MAX_VALUE_CHARS = 400
-"""The number of characters of a value that can be shown on a terminal."""
 
 
 def plain(found: RunComparison) -> Iterator[str]:
@@ -80,7 +77,7 @@ def shown(found: RunComparison, *, color: bool) -> Iterator[str]:
         yield _colored(line, "bold" if name == "run" else "magenta" if a != b else "", color=color)
     yield ""
     width = (screen - 3) // 2
-    for row in _shortened(found.steps):
+    for row in shortened(found.steps):
         if isinstance(row, int):
             yield _colored(f"  … {row} calls alike …", "dim", color=color)
         else:
@@ -175,24 +172,6 @@ def _change_values(change: Change) -> tuple[str, str, str]:
     return dotted(change.place) or "-", a, b
 
 
-def _shortened(steps: list[Step]) -> Iterator[Step | int]:
-    """Yields the calls, with a number in place of long stretches of equal ones."""
-    alike: list[Step] = []
-    for step in [*steps, None]:
-        if step is not None and step.kind == SAME:
-            alike.append(step)
-            continue
-        if len(alike) > 2 * _CONTEXT_CALLS + 1:
-            yield from alike[:_CONTEXT_CALLS]
-            yield len(alike) - 2 * _CONTEXT_CALLS
-            yield from alike[-_CONTEXT_CALLS:]
-        else:
-            yield from alike
-        alike = []
-        if step is not None:
-            yield step
-
-
 def _rows(step: Step) -> Iterator[tuple[str, str, str]]:
     """Yields the lines of a call: its tool, and below it the differences."""
     sign = _SIGNS[step.kind]
@@ -203,9 +182,9 @@ def _rows(step: Step) -> Iterator[tuple[str, str, str]]:
             a, b = _from_difference(a, b)
             # A side that has no such parameter is left empty.
             yield (
-                "" if change.op == "add" else f"         {place}: {a[:_MAX_VALUE_CHARS]}",
+                "" if change.op == "add" else f"         {place}: {a[:MAX_VALUE_CHARS]}",
                 " ",
-                "" if change.op == "remove" else f"         {place}: {b[:_MAX_VALUE_CHARS]}",
+                "" if change.op == "remove" else f"         {place}: {b[:MAX_VALUE_CHARS]}",
             )
     else:
         yield _full(step.a), sign, _full(step.b)
@@ -223,11 +202,11 @@ def _full(call: Call | None) -> str:
     values = call.parameters
     if isinstance(values, dict):
         text = " ".join(
-            f"{key}={encode_trusted(value)[:_MAX_VALUE_CHARS]}" for key, value in values.items()
+            f"{key}={encode_trusted(value)[:MAX_VALUE_CHARS]}" for key, value in values.items()
         )
     else:
         text = encode_trusted(values)
-    return f"{_name(call)}  {text[:_MAX_VALUE_CHARS]}"
+    return f"{_name(call)}  {text[:MAX_VALUE_CHARS]}"
 
 
 def _from_difference(a: str, b: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import os
 import sys
 
 from aivcs.cli.exec import CommandRunner, Outcome
-from aivcs.cli.exec.process import StartError
+from aivcs.cli.exec.process import AIVCS_FAILED, StartError
 from aivcs.cli.exec.signals import Signals, require_signals
 from aivcs.cli.run.handlers import annotate, ci_tags, lineage
 from aivcs.cli.session.interrupt import end_by_interrupt
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
 
-AIVCS_FAILED = 125
-"""The exit code if aivcs itself failed, as of `env`, `timeout` and `nohup`."""
 _USAGE_EXIT_CODES = {2, 12, 13, 15}
 """Exit codes of errors in the call, as opposed to failures of the store."""
 

@@ -1,7 +1,7 @@
 """The commands of `aivcs run` that give runs to other programs."""
 
 from aivcs.cli.parse.model import Argument, Flag, Option, command
-from aivcs.cli.parse.shared_options import JSON, RUN
+from aivcs.cli.parse.shared_options import JSON, OUTPUT, RUN
 
 COMMANDS = (
     command(
@@ -18,7 +18,7 @@ COMMANDS = (
         {
             "runs": Argument(
                 "RUN",
-                help="The runs; by default all, the newest first.",
+                help="The runs. Default: all, newest first.",
                 many=True,
                 required=False,
             ),
@@ -27,12 +27,7 @@ COMMANDS = (
                 help="The form. Default with --to: otlp.",
                 choices=("jsonl", "otlp", "atif", "markdown", "trace", "sqlite"),
             ),
-            "output": Option(
-                "-o",
-                "--output",
-                help="Write to a file, which is replaced when all of it is written.",
-                metavar="FILE",
-            ),
+            "output": OUTPUT,
             "url": Option(
                 "--to",
                 help=(

@@ -10,8 +10,9 @@ from aivcs.cli.session.git_identity import actor
 from aivcs.codec.url import shown
 from aivcs.commands.blob.input_files import open_input
 from aivcs.commands.run.import_ import Imported, Options, Result, Source, import_source
-from aivcs.errors import AivcsError, UsageError
+from aivcs.errors import AivcsError, StorageError, UsageError
 from aivcs.model.timestamp import Timestamp
+from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,7 +61,11 @@ def import_(
         except AivcsError as error:
             if len(files) == 1:
                 raise
-            code = code or _report(context, name, error)
+            told = _report(context, name, error)
+            if _is_store_away(error):
+                code = told
+                break
+            code = code or told
             continue
         done += result.sessions
         _print(context, result.sessions, as_json=as_json)
@@ -68,6 +73,10 @@ def import_(
     context.flush()
     summarize(context, done, masker)
     return code
+
+
+def _is_store_away(error: AivcsError) -> bool:
+    return isinstance(error, StorageError) and error.is_store_away
 
 
 def _import_all(
@@ -103,6 +112,8 @@ def _import_all(
             result = _import(repo, source, options)
         except AivcsError as error:
             code = _report(context, file.path, error) or code
+            if _is_store_away(error):
+                break
             continue
         seen.add(file, [one.run_id for one in result.sessions], time_ns())
         done += result.sessions
@@ -196,9 +207,9 @@ def _print(context: Context, found: list[Imported], *, as_json: bool) -> None:
 def tell_rest(context: Context, result: Result, name: str) -> None:
     """Prints on standard error what of a source is not in a run yet."""
     if result.pending:
-        context.warn(f"{name}: the last {_count(result.pending, 'byte')} are no record yet")
+        context.warn(f"{name}: the last {count(result.pending, 'byte')} are no record yet")
     if result.held:
-        records = _count(result.held, "record")
+        records = count(result.held, "record")
         context.warn(f"{name}: {records} of no session yet; --seal takes them as they are")
 
 
@@ -226,13 +237,13 @@ def summarize(
     numbers = ((started, " new"), (extended, " extended"), (unchanged, " unchanged"))
     parts = [f"{number:,}{how}" for number, how in numbers if number]
     if skipped:
-        context.warn(f"{_count(skipped, 'file')} unchanged since an import")
+        context.warn(f"{count(skipped, 'file')} unchanged since an import")
     if parts:
         runs = "run" if len(done) == 1 else "runs"
-        context.warn(f"{runs}: {', '.join(parts)}; {_count(events, 'new event')}")
+        context.warn(f"{runs}: {', '.join(parts)}; {count(events, 'new event')}")
     if masker is not None and masker.counts:
         rules = ", ".join(f"{name} {number:,}" for name, number in sorted(masker.counts.items()))
-        number = _count(sum(masker.counts.values()), "secret")
+        number = count(sum(masker.counts.values()), "secret")
         context.warn(f"masked {number}: {escape(rules)}")
     unknown: dict[str, int] = {}
     for one in done:
@@ -240,7 +251,7 @@ def summarize(
             unknown[kind] = unknown.get(kind, 0) + times
     if unknown:
         kinds = ", ".join(f"{kind} {times:,}" for kind, times in sorted(unknown.items()))
-        what = f"{_count(sum(unknown.values()), 'record')} of {_count(len(unknown), 'kind')}"
+        what = f"{count(sum(unknown.values()), 'record')} of {count(len(unknown), 'kind')}"
         context.warn(f"{what} not known (kept as they are): {escape(kinds)}")
     going = sum(one.is_open for one in done)
     if going:
@@ -249,7 +260,3 @@ def summarize(
             f"{going:,} {are} still open, because the source does not say that the session "
             "is over; --seal ends it"
         )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

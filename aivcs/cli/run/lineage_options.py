@@ -1,7 +1,7 @@
 """The commands of `aivcs run` that say where runs come from."""
 
-from aivcs.cli.parse.model import Argument, Flag, Option, command
-from aivcs.cli.parse.shared_options import JSON, RUN
+from aivcs.cli.parse.model import Argument, Flag, command
+from aivcs.cli.parse.shared_options import JSON, OUTPUT, RUN
 
 COMMANDS = (
     command(
@@ -32,8 +32,8 @@ COMMANDS = (
             "action": Argument("put|get", help="What to do.", suggestions=("put", "get")),
             "run": RUN.but(help=f"{RUN.help} With get also RUN@SEQ."),
             "file": Argument("FILE", help="The file to store, or -.", required=False),
-            "output": Option(
-                "-o", "--output", help="With get: write it to a file.", metavar="FILE"
+            "output": OUTPUT.but(
+                help="With get: write to this file, which is replaced when all of it is written."
             ),
         },
     ),

@@ -7,7 +7,6 @@ the steps.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from aivcs.cli.render.output import escape
@@ -16,6 +15,7 @@ from aivcs.cli.render.text_width import cut, pad, width, wrap
 from aivcs.cli.render.time_format import short_duration
 from aivcs.codec.json import encode_trusted
 from aivcs.model.run import RunStatus
+from aivcs.present.timeline import Totals, fold
 from aivcs.present.words import count, size
 from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, THINKING, Step, steps
 from aivcs.trace.usage import KIND, Usage
@@ -72,16 +72,9 @@ class Timeline:
         Raises:
             StorageError: The events cannot be read to the end.
         """
-        counts = dict.fromkeys((CALL, MESSAGE, "error"), 0)
-
-        def counted() -> Iterator[Step]:
-            for step in steps(self._counted(events)):
-                if step.what in counts:
-                    counts[step.what] += 1
-                counts["error"] += step.error is not None
-                yield step
-
-        for part in _folded(self._merged(counted()), self._first, self._last):
+        told = Totals()
+        found = self._merged(told.counted(steps(self._counted(events))))
+        for part in fold(found, first=self._first, last=self._last):
             if isinstance(part, Step):
                 yield from self._step(part)
             else:
@@ -90,22 +83,22 @@ class Timeline:
                     yield "   " + self._paint(text, "dim")
         totals = [
             count(self._events, "event"),
-            count(counts[CALL], "tool call"),
-            count(counts[MESSAGE], "message"),
+            count(told.calls, "tool call"),
+            count(told.messages, "message"),
             size(self._bytes),
         ]
         line = ", ".join(part for part in totals if part[:2] != "0 ")
-        trouble = count(counts["error"], "error")
-        if counts["error"]:
+        trouble = count(told.errors, "error")
+        if told.errors:
             line += f", {trouble}"
         if self._events:
             yield ""
         for text in wrap(line if self._events else "no events", max(self._screen, 8)):
             yield text.replace(trouble, self._paint(trouble, "bold red"))
         if self._usage.calls:
-            told = str(self._usage)
+            used = str(self._usage)
             calls = count(self._usage.calls, "model call")
-            yield from wrap(f"{calls}: {told}" if told else calls, max(self._screen, 8))
+            yield from wrap(f"{calls}: {used}" if used else calls, max(self._screen, 8))
 
     def _counted(self, events: Iterable[RunEvent]) -> Iterator[RunEvent]:
         for event in events:
@@ -177,22 +170,22 @@ class Timeline:
             if len(lines) > _MAX_ERROR_LINES:
                 lines[_MAX_ERROR_LINES - 1 :] = [cut(lines[_MAX_ERROR_LINES - 1] + " …", room)]
             wrong = [self._paint(line, "red") for line in lines]
-            return [_fold(given, step.size, room), *wrong] if given else wrong
+            return [_beginning(given, step.size, room), *wrong] if given else wrong
         if step.what not in {CALL, RESULT}:
-            text = _fold(text, step.size, room) if text else ""
+            text = _beginning(text, step.size, room) if text else ""
             quiet = self._sort(step) or step.kind == KIND
             return [self._paint(text, "dim") if quiet else text] if text else []
         if step.result is None:
             end = "→ no result"
             if self._record.status is RunStatus.RUNNING:
                 end = "→ no result yet"
-            text = _fold(text, step.size, room - width(end) - 1)
+            text = _beginning(text, step.size, room - width(end) - 1)
             return [f"{text} {self._paint(end, 'dim')}".lstrip(" ")]
         end = f"→ {size(step.result_size)}"
         result = escape(step.result)
         # The parameters get the room that the result does not need, and at least half.
         half = max(room // 2, room - width(end) - 3 - width(result))
-        text = _fold(text, step.size, min(half, room - width(end) - 1))
+        text = _beginning(text, step.size, min(half, room - width(end) - 1))
         left = room - width(text) - width(end) - 3
         if left >= 8 and result:
             end += f"  {cut(result, left)}"
@@ -220,35 +213,7 @@ def _one_of(steps: list[Step]) -> Step:
     return first
 
 
-def _folded(found: Iterable[Step], before: int = FIRST, after: int = LAST) -> Iterator[Step | str]:
-    """The steps to show, and in the place of others how many they are; holds `after` of them."""
-    kept: deque[Step] = deque()
-    first = last = number = 0
-    for position, step in enumerate(found):
-        if position < before:
-            yield step
-            continue
-        kept.append(step)
-        if len(kept) <= after:
-            continue
-        oldest = kept.popleft()
-        if oldest.error is None:
-            first, last, number = first if number else oldest.seq, oldest.seq, number + 1
-            continue
-        if number:
-            yield _left_out(number, first, last)
-            number = 0
-        yield oldest
-    if number:
-        yield _left_out(number, first, last)
-    yield from kept
-
-
-def _left_out(number: int, first: int, last: int) -> str:
-    return f"{count(number, 'step')} left out, seq {first} to {last}"
-
-
-def _fold(text: str, whole: int, room: int) -> str:
+def _beginning(text: str, whole: int, room: int) -> str:
     """The beginning of a text, and how large the whole is where something is missing."""
     if width(text) <= room and len(text) < BRIEF:
         return text

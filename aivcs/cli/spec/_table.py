@@ -28,6 +28,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         'spec.handlers:list_',
         {
             '-n': ('limit', 'integer'),
+            '--limit': ('limit', 'integer'),
             '--json': ('as_json', 'flag'),
         },
         [],

@@ -95,7 +95,7 @@ COMMANDS = (
         The columns in a pipe: digest, when it was last stored, parts, commit, releases.
         """,
         {
-            "limit": Option("-n", help="At most N specs.", metavar="N", kind="integer"),
+            "limit": Option("-n", "--limit", help="At most N specs.", metavar="N", kind="integer"),
             "as_json": JSON,
         },
     ),

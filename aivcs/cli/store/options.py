@@ -153,7 +153,7 @@ STORE_COMMANDS = (
         "store.sharing_handlers:grants",
         """Print what gives a role its rights: SQL, or a policy, for the store's server.
 
-        Nothing is changed. Whoever administers the server reads it, and runs it there.
+        Nothing is changed: the administrator of the server reads it, and runs it there.
         """,
         {
             "role": Option("--role", help="The role.", choices=tuple(ROLES), required=True),

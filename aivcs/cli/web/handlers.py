@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from aivcs.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from aivcs.cli.session.context import Context
     from aivcs.present.figures import Figures
     from aivcs.repository import Repository
@@ -30,6 +27,7 @@ def report(
 ) -> int:
     """Writes the report to a file or to standard output. 14 if something could not be read."""
     from aivcs.cli.render.time_format import parse_since
+    from aivcs.commands.output_file import write_file
     from aivcs.model.timestamp import Timestamp
     from aivcs.web.report import MAX_RUNS, Wanted, as_bytes, report as write_report
 
@@ -52,7 +50,7 @@ def report(
         for piece in pieces:
             context.write(piece)
     else:
-        _write(output, pieces)
+        write_file(output, pieces)
     context.flush()
     for what in source.unread:
         from aivcs.cli.render.output import escape
@@ -87,26 +85,6 @@ def _two_runs(context: Context, text: str) -> tuple[str, str]:
     if not dots or not a or not b:
         raise UsageError(f"--diff takes two runs, RUN..RUN, not {text!a}")
     return context.run_operand(a), context.run_operand(b)
-
-
-def _write(path: str, pieces: Iterable[bytes]) -> None:
-    """Writes a file that is whole, or as it was before."""
-    staging = f"{path}.{os.urandom(4).hex()}.tmp"
-    try:
-        is_plain = os.path.isfile(path) or not os.path.lexists(path)
-        with open(staging if is_plain else path, "wb") as file:
-            file.writelines(pieces)
-        if is_plain:
-            os.replace(staging, path)
-    except OSError as error:
-        raise BackendError(f"cannot write {path!a}: {error.strerror}") from error
-    except ValueError:
-        raise UsageError(f"{path!a} cannot be a path") from None
-    finally:
-        try:
-            os.unlink(staging)
-        except (OSError, ValueError):
-            pass
 
 
 def web(

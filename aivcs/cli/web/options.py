@@ -1,7 +1,7 @@
 """The commands that make pages for a browser: `report` and `web`."""
 
 from aivcs.cli.parse.model import Flag, Option, command
-from aivcs.cli.parse.shared_options import AGENTS, SINCE
+from aivcs.cli.parse.shared_options import AGENTS, OUTPUT, SINCE
 
 COMMANDS = (
     command(
@@ -15,11 +15,7 @@ COMMANDS = (
         else, and is the same for the same store and --now. Secrets of known forms are masked.
         """,
         {
-            "output": Option(
-                "-o", "--output",
-                help="The file, replaced when the report is whole. Default: standard output.",
-                metavar="FILE",
-            ),
+            "output": OUTPUT,
             "agents": AGENTS.but(help="Only runs and releases of this agent. Repeatable."),
             "runs": Option(
                 "--run",

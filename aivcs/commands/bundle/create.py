@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from aivcs.errors import BackendError
 from aivcs.sync.bundle import BundleWriter
+from aivcs.util.writing import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +53,7 @@ def create(
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        _sync_folder(os.path.dirname(path) or ".")
+        sync_folder(os.path.dirname(path) or ".")
     except OSError as error:
         _remove(part)
         raise BackendError(f"cannot write {path}: {error.strerror or error}") from error
@@ -77,14 +78,6 @@ def _writing_back(file: BinaryIO, progress: Callable[[int], None]) -> Callable[[
             begun = written
 
     return advance
-
-
-def _sync_folder(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _remove(path: str) -> None:

@@ -1,7 +1,7 @@
 """The programs whose sessions aivcs finds by itself: where each keeps them, and its settings.
 
 Session files are taken only if they are regular files of the user, reached through no link, below
-the program's folder: their paths come from whoever wrote there.
+the program's folder: anybody who can write there chose their paths.
 """
 
 from __future__ import annotations

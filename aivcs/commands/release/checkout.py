@@ -3,8 +3,8 @@
     DIR/current -> releases/<digest>      a link, replaced by rename
     DIR/releases/<digest>/…               a version, complete before it has this name
 
-Whoever follows the link sees one version or the other, never a mixture. A crash leaves the link as
-it was, or as it should be; what it left behind in `releases` is removed by the next call.
+A reader who follows the link sees one version or the other, never a mixture. A crash leaves the
+link as it was, or as it should be; the next call removes what it left behind in `releases`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from aivcs.commands.release.vet import require_deployable
 from aivcs.errors import BackendError, ConflictError, LockTimeoutError, UsageError
 from aivcs.model.digest import is_hex
 from aivcs.specs.checkout import checkout as write_spec
+from aivcs.util.writing import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +135,7 @@ def _write(repo: Repository, record: ReleaseRecord, versions: str, path: str) ->
         _sync(staging)
         os.rename(staging, path)
     os.utime(path)  # by which the oldest are told
-    _sync_folder(versions)
+    sync_folder(versions)
 
 
 def _switch(folder: str, link: str, target: str) -> bool:
@@ -147,7 +148,7 @@ def _switch(folder: str, link: str, target: str) -> bool:
     except BaseException:
         os.unlink(staging)
         raise
-    _sync_folder(folder)
+    sync_folder(folder)
     return True
 
 
@@ -183,12 +184,4 @@ def _sync(folder: str) -> None:
                 os.fsync(fd)
             finally:
                 os.close(fd)
-        _sync_folder(where)
-
-
-def _sync_folder(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        sync_folder(where)

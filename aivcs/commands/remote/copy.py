@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aivcs.repository import Repository
     from aivcs.sync.plan import Candidate
-    from aivcs.sync.transfer import Copied, Scan
+    from aivcs.sync.transfer import Copied
 
 
 class Copy:
@@ -38,7 +38,7 @@ class Copy:
         remembers: bool = True,
         dry_run: bool = False,
         progress: Callable[[int], None] = lambda _: None,
-        scan: Scan | None = None,
+        scans: bool = False,
         untrusted: str | None = None,
     ) -> None:
         """Takes both stores; writes nothing yet.
@@ -52,13 +52,13 @@ class Copy:
             remembers: Whether there is such a memory: not of a bundle, which is a store of once.
             dry_run: Whether to write nothing.
             progress: Called with the bytes that were read.
-            scan: As for `RunCopier`.
+            scans: As for `RunCopier`.
             untrusted: As for `RunCopier`.
         """
         self._source = source
         self._target = target
         self._own = own
-        self._scan = scan
+        self._scans = scans
         self._selection = selection
         self._dry_run = dry_run
         other = target if own is source else source
@@ -67,7 +67,7 @@ class Copy:
             self._known = Known(own.store.documents, identify(other.store.documents))
         self._believe = believe
         self.runs = RunCopier(
-            source, target, progress=progress, scan=scan, untrusted=untrusted, dry_run=dry_run
+            source, target, progress=progress, scans=scans, untrusted=untrusted, dry_run=dry_run
         )
 
     def copy_runs(self) -> Iterator[Copied]:
@@ -97,7 +97,7 @@ class Copy:
             self._target,
             self.runs.blobs,
             runs=None if self._selection is None else frozenset(self._selection),
-            scan=self._scan,
+            scans=self._scans,
             dry_run=self._dry_run,
         )
 

@@ -9,7 +9,7 @@ from aivcs.config.remotes import ORIGIN
 from aivcs.errors import ConflictError
 from aivcs.sync.blobs import BlobCopier
 from aivcs.sync.plan import DIVERGED
-from aivcs.sync.references import parts
+from aivcs.sync.references import parts, skip_seen
 from aivcs.sync.releases import pull_releases
 from aivcs.sync.transfer import FAILED
 
@@ -42,14 +42,7 @@ class HomeStore:
             NotFoundError: There is no such spec here.
         """
         digest = self._here.resolve_spec(text, allow_missing=True)
-        followed: set[str] = set()
-
-        def skip(part: ContentDigest) -> bool:
-            is_old = part in followed
-            followed.add(part)
-            return is_old
-
-        self._blobs.copy(parts(self._here.blobs, [digest], skip))
+        self._blobs.copy(parts(self._here.blobs, [digest], skip_seen(set())))
         for error in self._blobs.damaged.values():
             raise error
         return digest

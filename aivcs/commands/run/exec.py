@@ -1,6 +1,6 @@
 """`aivcs run exec`: records a command as a run: its start, its output, its end.
 
-Events are stored in threads of their own, while the command runs. Whoever passes the output on
+Events are stored in threads of their own, while the command runs. Code that passes the output on
 hands a copy over, and waits only if the backlog exceeds a limit. When the store fails, the rest is
 discarded and the failure is reported at the end: the command must not suffer from it.
 """

@@ -107,7 +107,7 @@ def split_seq(text: str) -> tuple[str, int | None]:
     """Returns run and seq of RUN@SEQ; RUN may be @ or @last.
 
     Raises:
-        UsageError: What stands behind the last @ of a RUN is no seq.
+        UsageError: The text after the last @ of a RUN is not a seq.
     """
     run, mark, seq = text[1:].rpartition("@")
     if not mark:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.blob.stored_blobs import SPEC_BEGINNINGS, timestamp_of
-from aivcs.errors import IntegrityError, NotFoundError
+from aivcs.errors import IntegrityError, NotFoundError, UsageError
 from aivcs.specs.manifest import MAX_SPEC, PARTS
 from aivcs.specs.spec import find
 
@@ -45,9 +45,12 @@ def list_specs(repo: Repository, limit: int | None = None) -> list[ListedSpec]:
         limit: The maximum number; None is all.
 
     Raises:
+        UsageError: The limit is negative.
         IntegrityError: A release log is damaged.
         BackendError: The store cannot be read.
     """
+    if limit is not None and limit < 0:
+        raise UsageError("-n takes a number of specs, 0 or more")
     found = []
     for digest, size, put in repo.store.objects.stored():
         fields = _spec_of(repo, digest) if size <= MAX_SPEC else None

@@ -327,6 +327,8 @@ def _missing_records(repo: Repository, records: DiskMap) -> Iterator[Finding]:
                 continue
             problem = "an annotation that was there when the head was taken is missing"
         except StorageError as error:
+            if error.is_store_away:
+                raise
             problem = str(error)
         yield Finding(DAMAGE, name, None, problem, _FIX_RECORD)
 

@@ -3,8 +3,8 @@
 - An agent's step is what one call of a model brought: thoughts, a message, calls of tools, their
   results, tokens. A call that waits for its result keeps its step open, `WINDOW` steps and `HELD`
   characters at most; a result that comes later has a step of its own.
-- A call without an id gets one made of its seq. Arguments that are no object are its member
-  `value`; a result that is no text is JSON in one.
+- A call without an id gets one made of its seq. Arguments that are not an object are its member
+  `value`; a result that is not a text is JSON in one.
 - The format has no bit for a failure: `extra` of a result has `is_error`, `error`, `exit_code`, as
   converters of Harbor write them.
 - An event that the format has no word for is a step of the system with the event in `extra`.

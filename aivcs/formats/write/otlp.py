@@ -327,7 +327,7 @@ class _Trace:
 
 
 def _failure(record: RunRecord) -> str | None:
-    """Why a run is no success; None while it is running, too."""
+    """The reason why a run failed; None if it did not, or is still running."""
     if record.status in {RunStatus.RUNNING, RunStatus.COMPLETED}:
         return None
     code = record.summary.exit_code if record.summary else None
