@@ -126,6 +126,13 @@ class TestOneSession:
         assert b"1 record of no session yet; --seal takes them" in done.err
         assert len(aivcs.ok("run", "import", "--seal", path).lines) == 1
 
+    @pytest.mark.parametrize("data", [b"", b'{\n "history": [{"role": "user"}]\n}\n'])
+    def test_a_file_without_one_is_named(self, aivcs, data):
+        path = write(aivcs, data, "s\n.json")
+        done = aivcs.ok("run", "import", "--from", "gemini-cli", path)
+        assert done.lines == []
+        assert b"s\\n.json: there is no session in it\n" in done.err
+
     def test_keeps_the_agent_that_is_named(self, aivcs):
         aivcs.ok("run", "import", "--agent", "reviewer", write(aivcs, samples.CLAUDE))
         assert aivcs.record(samples.CLAUDE_ID)["metadata"]["agent_name"] == "reviewer"
