@@ -268,6 +268,14 @@ class TestManySessions:
         aivcs.ok("run", "import", write(aivcs, samples.CLAUDE))
         assert aivcs.record(samples.CLAUDE_ID)["run_id"] == samples.CLAUDE_ID
 
+    def test_are_told_apart_on_a_terminal(self, aivcs):
+        first = aivcs.ok("run", "import", write(aivcs, samples.CLAUDE)).lines[0]
+        child = aivcs.ok("run", "import", write(aivcs, samples.CLAUDE_SUBAGENT, "s.jsonl")).lines[0]
+        assert child.startswith(first)
+        for words in (["run", "list"], ["run", "tree", first], ["run", "search", "e"]):
+            shown = aivcs.ok("--table", *words, env={"COLUMNS": "200"}).text.split()
+            assert child in shown, words
+
     def test_a_source_of_no_format_does_not_stop_the_others(self, aivcs):
         junk = write(aivcs, b"# notes\n", "notes.md")
         good = write(aivcs, samples.CODEX, "rollout.jsonl")
