@@ -173,6 +173,7 @@ class TestTheFile:
         aivcs("report", "-o", "r.html", "--run", "nosuchrun", code=12)
         aivcs("report", "-o", "r.html", "--diff", f"{agent[0]}..nosuchrun", code=12)
         assert path.read_bytes() == before
+        assert aivcs("report", "--diff", f"{agent[0]}..nosuchrun", code=12).out == b""
         assert [p.name for p in aivcs.folder.glob("r.html*")] == ["r.html"]
 
     def test_what_cannot_be_read_is_told_and_the_rest_is_there(self, aivcs, agent):
