@@ -268,6 +268,21 @@ class TestManySessions:
         aivcs.ok("run", "import", write(aivcs, samples.CLAUDE))
         assert aivcs.record(samples.CLAUDE_ID)["run_id"] == samples.CLAUDE_ID
 
+    def test_of_our_own_logs_keep_their_tags_and_where_they_come_from(self, aivcs, tmp_path):
+        first = aivcs.begin("a")
+        words = ["--agent", "b", "--parent", first, "--tag", "title=x", "--tag", "n:=1"]
+        child = aivcs.ok("run", "start", "--spec", aivcs.record(first)["spec_digest"], *words).text
+        for run in (first, child):
+            aivcs.ok("run", "log", run, "k")
+        log = tmp_path / "log.jsonl"
+        log.write_bytes(aivcs.ok("run", "export", "--format", "jsonl").out)
+        aivcs.ok("init", str(tmp_path))
+        other = ["--store", str(tmp_path / ".aivcs")]
+        aivcs.ok(*other, "run", "import", str(log))
+        assert f"1\t{child}\tb\t" in aivcs.ok(*other, "run", "tree", first).text
+        kept = aivcs.ok(*other, "run", "show", "--json", child).json["metadata"]["tags"]
+        assert (kept["title"], kept["n"]) == ("x", 1)
+
     def test_are_told_apart_on_a_terminal(self, aivcs):
         first = aivcs.ok("run", "import", write(aivcs, samples.CLAUDE)).lines[0]
         child = aivcs.ok("run", "import", write(aivcs, samples.CLAUDE_SUBAGENT, "s.jsonl")).lines[0]
