@@ -17,6 +17,20 @@ def visible(text: str) -> str:
     return "".join(c if _is_shown(c) else ascii(c)[1:-1] for c in text)
 
 
+def short_run(run_id: str) -> str:
+    """Returns the beginning of a run's id that names it among others; of some ids, all of it.
+
+    Random UUIDs differ in their first 8 characters, those that begin with a time in their first 18.
+    Other ids come from imported sessions: many begin alike, as with the name of a program.
+    """
+    if len(run_id) == 36 and run_id[8] == run_id[13] == "-":
+        if run_id[14] == "4":
+            return run_id[:8]
+        if run_id[14] == "7":
+            return run_id[:18]
+    return run_id
+
+
 def _is_shown(character: str) -> bool:
     if character.isprintable() or character in _JOINERS:
         return True

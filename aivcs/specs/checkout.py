@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
 
+FORCE_HINT = ". --force replaces it"
+"""How the error about a changed file ends; for a caller who has no such option to take away."""
 _BEFORE = ".before"
 """The suffix of a former file or folder that was moved out of the way."""
 
@@ -154,8 +156,8 @@ def _is_there(folder: str, piece: _Piece, force: bool) -> bool:
         return True
     if not force:
         raise ConflictError(
-            f"{os.fsdecode(place)!a} is there and is not what the spec has; nothing was written. "
-            "--force replaces it"
+            f"{os.fsdecode(place)!a} is there and is not what the spec has; nothing was written"
+            f"{FORCE_HINT}"
         )
     return False
 

@@ -94,6 +94,10 @@ class _Report:
         repo = source.repo
         self._mask = source.mask
         self._chosen = list(dict.fromkeys(repo.resolve_run(run) for run in wanted.runs))
+        # Before anything is written: a run that does not exist leaves no half of a page.
+        self._compared = wanted.compared and (
+            repo.resolve_run(wanted.compared[0]), repo.resolve_run(wanted.compared[1])
+        )  # fmt: skip
         self._failed: list[str] = []
         self._bars: dict[str, deque[_Bar]] = defaultdict(lambda: deque(maxlen=_CHART_RUNS))
         self._names = [
@@ -143,7 +147,7 @@ class _Report:
 
     def _top(self) -> Markup:
         links = [("releases", "Releases"), ("agents", "Agents"), ("runs", "Runs")]
-        links += [("compared", "Compared")] if self._names or self._wanted.compared else []
+        links += [("compared", "Compared")] if self._names or self._compared else []
         links += [("timelines", "Timelines")] if self._shown_runs() else []
         menu = tag("ul", *(tag("li", tag("a", shown, href=f"#{place}")) for place, shown in links))
         told: list[tuple[str, str]] = [("made at", f"{self._wanted.now}")]
@@ -243,12 +247,12 @@ class _Report:
                 yield tag("div", *charts, class_="charts")
 
     def _comparisons(self) -> Iterator[Markup]:
-        if not self._names and self._wanted.compared is None:
+        if not self._names and self._compared is None:
             return
         yield tag("h2", "Compared", id="compared")
         shown = 0
-        if self._wanted.compared is not None:
-            found = self._source.compare(*self._wanted.compared)
+        if self._compared is not None:
+            found = self._source.compare(*self._compared)
             shown += 1
             yield tag("h3", "Two runs")
             yield from parts.comparison(found, self._mask, MAX_LINES)

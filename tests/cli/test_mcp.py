@@ -1,6 +1,7 @@
 """`aivcs mcp`: what clients of both kinds of the Model Context Protocol get."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -226,6 +227,13 @@ class TestWriting:
             tool["name"]: tool["annotations"]["readOnlyHint"] for tool in answer["result"]["tools"]
         }
         assert hints == {**dict.fromkeys(READING, True), **dict.fromkeys(WRITING, False)}
+
+
+def test_without_standard_input_it_says_so(aivcs):
+    process = aivcs.start("mcp", stderr=subprocess.PIPE, preexec_fn=lambda: os.close(0))
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 16
+    assert said == b"aivcs: cannot read standard input: Bad file descriptor\n"
 
 
 def test_an_answer_comes_before_the_next_request(aivcs):

@@ -224,6 +224,12 @@ class TestSqlite:
         assert answers[3] == []
         assert answers[4][0][1:] == ("q", 0.5, 1)
 
+    def test_what_is_no_file_is_not_replaced(self, aivcs, run):
+        os.mkfifo(aivcs.folder / "pipe")  # as a device, such as /dev/null, for root
+        for words in (["run", "export", "--format", "sqlite", "-o"], ["bundle", "create"]):
+            assert "name a file" in aivcs(*words, "pipe", code=2).complaint
+            assert (aivcs.folder / "pipe").is_fifo()
+
     def test_only_the_named_runs_are_in_it(self, aivcs, run):
         aivcs.begin("other")
         aivcs.ok("run", "export", run, "--format", "sqlite", "-o", "one.db")

@@ -153,6 +153,7 @@ class TestState:
             (("put", "RUN"), 2, "name the file"),
             (("put", "RUN", "absent"), 2, "absent"),
             (("get", "RUN", "file"), 2, "-o FILE"),
+            (("get", "RUN", "-o", ""), 2, "is a variable unset?"),
             (("get", "RUN"), 12, "has no state"),
         ],
     )

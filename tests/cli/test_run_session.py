@@ -12,9 +12,9 @@ ORIGINAL = b'{"type":"user","sessionId":"s-1"}\n'
 def session(aivcs):
     """Makes the run of an imported session whose original was kept."""
 
-    def make(form, *words, masked="false", name="s-1"):
+    def make(form, *words, masked="false", name="s-1", original=ORIGINAL):
         run = aivcs.begin("a", b"x")
-        blob = aivcs.put(ORIGINAL)
+        blob = aivcs.put(original)
         payload = {"format": form, "session": name, "blob": {"$blob": blob}}
         payload["masked"] = json.loads(masked)
         aivcs.ok("run", "annotate", run, "import.source", json.dumps(payload))
@@ -87,6 +87,19 @@ def test_a_session_that_went_on_is_kept(aivcs, session):
 def test_what_no_program_can_resume_is_refused(aivcs, session, form, name, words, says):
     run = session(form, name=name)
     assert says in aivcs("run", "session", run, *words, code=2).complaint
+    assert not (aivcs.home / ".claude").exists()
+
+
+@pytest.mark.parametrize(
+    "original",
+    [
+        b'{"type":"system","subtype":"init","session_id":"s-1"}\n{"type":"user","session_id":"s-1"}',
+        b'[\n  {\n    "type": "system",\n    "session_id": "s-1"\n  }\n]\n',
+    ],
+)
+def test_what_claude_printed_is_not_its_session(aivcs, session, original):
+    run = session("claude-code", original=original)
+    assert "what claude printed" in aivcs("run", "session", run, code=2).complaint
     assert not (aivcs.home / ".claude").exists()
 
 

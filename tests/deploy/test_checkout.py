@@ -57,7 +57,9 @@ def test_a_changed_version_is_not_current_again(aivcs, release, checkout):
     spec = release("one")
     checkout("coder", "out", code=0)
     (aivcs.folder / "out/current/prompts/main.md").write_text("changed by hand")
-    assert "were changed" in checkout("coder", "out", code=15).complaint
+    complaint = checkout("coder", "out", code=15).complaint
+    assert "were changed" in complaint
+    assert "--force" not in complaint  # which is an option of spec checkout
     release("two")
     checkout("coder", "out", code=0)
     aivcs.ok("release", "rollback", "coder")

@@ -67,7 +67,15 @@ def test_waits_for_a_first_release(aivcs, release):
 
 
 @pytest.mark.parametrize(
-    "words", [["coder", ""], ["coder", "@x"], ["coder", "v1", "--change"], [""], ["coder@"]]
+    "words",
+    [
+        ["coder", ""],
+        ["coder", "@x"],
+        ["coder", "v1", "--change"],
+        ["coder", "v9", "--timeout", "nan"],
+        [""],
+        ["coder@"],
+    ],
 )
 def test_explains_a_mistake(release, wait, words):
     release("one")

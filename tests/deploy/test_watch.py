@@ -72,7 +72,7 @@ class TestOnce:
     def test_ends_with_the_code_of_a_command_that_fails(self, aivcs, release):
         release("one")
         done = aivcs("release", "watch", "--once", "coder", "sh", "-c", "exit 7", code=7)
-        assert b"failed for coder@1 with exit code 7" in done.err
+        assert b"failed for coder@1 with exit code 7\n" in done.err  # and not: again in 1 s
 
     def test_does_nothing_again_that_its_state_remembers(self, aivcs, release):
         release("one", "--label", "v1")

@@ -310,6 +310,13 @@ class TestStatus:
         assert row(aivcs)["behind"] == 0
         assert b"warning" not in aivcs.ok("status").err
 
+    def test_shows_settings_that_cannot_be_read(self, aivcs):
+        (aivcs.home / ".claude").mkdir()
+        (aivcs.home / ".claude/settings.json").write_text('{"hooks": [1,')
+        one = row(aivcs)
+        assert "it is not JSON" in one["error"]
+        assert not one["installed"]
+
     def test_shows_sessions_that_changed_since(self, aivcs):
         path = session(aivcs)
         aivcs.ok("hook", "install", "claude-code")

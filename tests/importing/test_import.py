@@ -126,6 +126,13 @@ class TestOneSession:
         assert b"1 record of no session yet; --seal takes them" in done.err
         assert len(aivcs.ok("run", "import", "--seal", path).lines) == 1
 
+    @pytest.mark.parametrize("data", [b"", b'{\n "history": [{"role": "user"}]\n}\n'])
+    def test_a_file_without_one_is_named(self, aivcs, data):
+        path = write(aivcs, data, "s\n.json")
+        done = aivcs.ok("run", "import", "--from", "gemini-cli", path)
+        assert done.lines == []
+        assert b"s\\n.json: there is no session in it\n" in done.err
+
     def test_keeps_the_agent_that_is_named(self, aivcs):
         aivcs.ok("run", "import", "--agent", "reviewer", write(aivcs, samples.CLAUDE))
         assert aivcs.record(samples.CLAUDE_ID)["metadata"]["agent_name"] == "reviewer"
@@ -260,6 +267,29 @@ class TestManySessions:
         assert tags(aivcs, child)["parent"] == samples.CLAUDE_ID
         aivcs.ok("run", "import", write(aivcs, samples.CLAUDE))
         assert aivcs.record(samples.CLAUDE_ID)["run_id"] == samples.CLAUDE_ID
+
+    def test_of_our_own_logs_keep_their_tags_and_where_they_come_from(self, aivcs, tmp_path):
+        first = aivcs.begin("a")
+        words = ["--agent", "b", "--parent", first, "--tag", "title=x", "--tag", "n:=1"]
+        child = aivcs.ok("run", "start", "--spec", aivcs.record(first)["spec_digest"], *words).text
+        for run in (first, child):
+            aivcs.ok("run", "log", run, "k")
+        log = tmp_path / "log.jsonl"
+        log.write_bytes(aivcs.ok("run", "export", "--format", "jsonl").out)
+        aivcs.ok("init", str(tmp_path))
+        other = ["--store", str(tmp_path / ".aivcs")]
+        aivcs.ok(*other, "run", "import", str(log))
+        assert f"1\t{child}\tb\t" in aivcs.ok(*other, "run", "tree", first).text
+        kept = aivcs.ok(*other, "run", "show", "--json", child).json["metadata"]["tags"]
+        assert (kept["title"], kept["n"]) == ("x", 1)
+
+    def test_are_told_apart_on_a_terminal(self, aivcs):
+        first = aivcs.ok("run", "import", write(aivcs, samples.CLAUDE)).lines[0]
+        child = aivcs.ok("run", "import", write(aivcs, samples.CLAUDE_SUBAGENT, "s.jsonl")).lines[0]
+        assert child.startswith(first)
+        for words in (["run", "list"], ["run", "tree", first], ["run", "search", "e"]):
+            shown = aivcs.ok("--table", *words, env={"COLUMNS": "200"}).text.split()
+            assert child in shown, words
 
     def test_a_source_of_no_format_does_not_stop_the_others(self, aivcs):
         junk = write(aivcs, b"# notes\n", "notes.md")

@@ -173,6 +173,7 @@ class TestTheFile:
         aivcs("report", "-o", "r.html", "--run", "nosuchrun", code=12)
         aivcs("report", "-o", "r.html", "--diff", f"{agent[0]}..nosuchrun", code=12)
         assert path.read_bytes() == before
+        assert aivcs("report", "--diff", f"{agent[0]}..nosuchrun", code=12).out == b""
         assert [p.name for p in aivcs.folder.glob("r.html*")] == ["r.html"]
 
     def test_is_where_a_link_leads_and_keeps_its_mode(self, aivcs, agent):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from aivcs.errors import BackendError, ConflictError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aivcs.cli.session.context import Context
 
 SKILL = "SKILL.md"
@@ -53,7 +55,7 @@ def mcp(context: Context, write: bool) -> None:
 
     server = Server(tools(context, write=write), __version__)
     source = BufferedReader(cast("RawIOBase", context.stdin()))
-    while line := source.readline(_MAX_REQUEST + 1):
+    while line := _line(source.readline):
         if len(line) > _MAX_REQUEST:
             raise UsageError(f"a request is longer than {_MAX_REQUEST >> 20} MiB")
         if not line.strip():
@@ -62,3 +64,10 @@ def mcp(context: Context, write: bool) -> None:
         if answer is not None:
             context.write(answer)
             context.flush()
+
+
+def _line(readline: Callable[[int], bytes]) -> bytes:
+    try:
+        return readline(_MAX_REQUEST + 1)
+    except OSError as error:
+        raise BackendError(f"cannot read standard input: {error.strerror}") from error

@@ -156,7 +156,7 @@ class _Loop:
                 continue
             if due is not None and not self._is_too_early(due):
                 delay = shortest
-                found = self._take(due)
+                found = self._take(due, once=once)
                 code = code or found
                 if found and once and not isinstance(due, Refusal):
                     return code
@@ -183,7 +183,7 @@ class _Loop:
             said = render.escape(str(error))
             self._context.warn(f"aivcs: {said}; the watch goes on and tries again", is_error=True)
 
-    def _take(self, due: LogEntry | Refusal) -> int:
+    def _take(self, due: LogEntry | Refusal, *, once: bool) -> int:
         """Handles a release, or a refusal; returns the exit code that it would give."""
         if isinstance(due, Refusal):
             self._tell(due)
@@ -191,7 +191,7 @@ class _Loop:
             return _REFUSED
         code = self._execute(due) if self._words else self._print(due)
         if code:
-            self._fail(due, code)
+            self._fail(due, code, once=once)
             return code
         self._failed = None
         self._watch.done(due)
@@ -233,7 +233,7 @@ class _Loop:
 
         return release_event(_record(entry), entry.hash, _url(self._repo.path))
 
-    def _fail(self, entry: LogEntry, code: int) -> None:
+    def _fail(self, entry: LogEntry, code: int, *, once: bool) -> None:
         """Notes a failure: the command is executed again, ever more rarely, until it succeeds."""
         record = _record(entry)
         first, most = _RETRY_SECONDS
@@ -243,7 +243,7 @@ class _Loop:
         self._failed = record.seq, time.monotonic() + again, again
         self._context.warn(
             f"aivcs: {self._words[0]!a} failed for {record.name}@{record.seq} with exit code "
-            f"{code}; again in {again:g} s",
+            f"{code}{'' if once else f'; again in {again:g} s'}",
             is_error=True,
         )
 

@@ -70,6 +70,8 @@ def import_(
         done += result.sessions
         _print(context, result.sessions, as_json=as_json)
         tell_rest(context, result, name)
+        if not (result.sessions or result.pending or result.held):
+            context.warn(f"{escape(name)}: there is no session in it")
     context.flush()
     summarize(context, done, masker)
     return code
@@ -206,8 +208,10 @@ def _print(context: Context, found: list[Imported], *, as_json: bool) -> None:
 
 def tell_rest(context: Context, result: Result, name: str) -> None:
     """Prints on standard error what of a source is not in a run yet."""
+    name = escape(name)
     if result.pending:
-        context.warn(f"{name}: the last {count(result.pending, 'byte')} are no record yet")
+        are = "is" if result.pending == 1 else "are"
+        context.warn(f"{name}: the last {count(result.pending, 'byte')} {are} no record yet")
     if result.held:
         records = count(result.held, "record")
         context.warn(f"{name}: {records} of no session yet; --seal takes them as they are")

@@ -56,19 +56,20 @@ def _shown(node: Node, *, color: bool) -> str:
     from aivcs.cli.render.table import paint
     from aivcs.cli.render.time_format import age, short_duration
     from aivcs.cli.run.view import STATUS_STYLE
+    from aivcs.present.words import short_run
 
     record, summary = node.record, node.record.summary
     branch = "".join("    " if last else "│   " for last in node.is_last[:-1])
     if node.is_last:
         branch += "└── " if node.is_last[-1] else "├── "
     status = record.status.lower()
-    words = [record.run_id[:8], record.metadata.agent_name]
+    words = [short_run(record.run_id), record.metadata.agent_name]
     words.append(paint(status, STATUS_STYLE[record.status]) if color else status)
     if summary is not None and summary.duration_ms is not None:
         words.append(short_duration(summary.duration_ms * 1000))
     words.append(f"{age(record.created_at)} ago")
     if node.origin is not None and node.origin.seq is not None:
-        words.append(f"from {escape(node.origin.run_id)[:8]}@{node.origin.seq}")
+        words.append(f"from {escape(short_run(node.origin.run_id))}@{node.origin.seq}")
     return f"{branch}{'  '.join(words)}\n"
 
 
@@ -85,6 +86,8 @@ def state(context: Context, action: str, run: str, file: str | None, output: str
         digest = put_state(context.repository(), run, file, context.stdin())
         context.write(f"{digest}\n")
         return
+    if output == "":
+        raise UsageError("the FILE of -o is empty; is a variable unset?")
     if file is not None:
         raise UsageError("get takes no FILE; write it to a file with -o FILE")
     from aivcs.commands.blob.get import get, get_to_file

@@ -114,9 +114,10 @@ def _shown(out: Output, match: Match) -> str:
     """Formats a match for a person, with what was looked for marked."""
     from aivcs.cli.render.output import escape
     from aivcs.cli.render.table import paint
+    from aivcs.present.words import short_run
 
     record, event, passage = match.record, match.event, match.passage
-    place = f"{record.run_id[:8]} {record.metadata.agent_name}"
+    place = f"{short_run(record.run_id)} {record.metadata.agent_name}"
     seq = "annotation" if event.seq is None else str(event.seq)
     head = f"{escape(place)}  {seq}  {escape(event.kind)}"
     text = passage.text

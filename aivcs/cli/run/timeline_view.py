@@ -16,7 +16,7 @@ from aivcs.cli.render.time_format import short_duration
 from aivcs.codec.json import encode_trusted
 from aivcs.model.run import RunStatus
 from aivcs.present.timeline import Totals, fold
-from aivcs.present.words import count, size
+from aivcs.present.words import count, short_run, size
 from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, THINKING, Step, steps
 from aivcs.trace.usage import KIND, Usage
 
@@ -78,7 +78,7 @@ class Timeline:
             if isinstance(part, Step):
                 yield from self._step(part)
             else:
-                has_all = f"aivcs run events {self._record.run_id[:8]} has all"
+                has_all = f"aivcs run events {short_run(self._record.run_id)} has all"
                 for text in wrap(f"… {part}; {has_all}", max(self._screen - 3, 8)):
                     yield "   " + self._paint(text, "dim")
         totals = [

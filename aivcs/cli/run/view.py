@@ -16,7 +16,7 @@ from aivcs.log.annotation import merged_tags
 from aivcs.model.annotation import NOTE
 from aivcs.model.run import RunStatus
 from aivcs.model.timestamp import Timestamp
-from aivcs.present.words import count, duration
+from aivcs.present.words import count, duration, short_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,7 +63,7 @@ def row(record: RunRecord, released: Mapping[ContentDigest, str], tags: Any) -> 
     summary = record.summary
     took = summary.duration_ms if summary else None
     return [
-        Cell(record.run_id, record.run_id[:8]),
+        Cell(record.run_id, short_run(record.run_id)),
         record.metadata.agent_name,
         Cell(record.status, record.status.lower(), STATUS_STYLE[record.status]),
         Cell(record.created_at, age(record.created_at)),

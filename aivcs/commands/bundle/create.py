@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
-from aivcs.errors import BackendError
+from aivcs.errors import BackendError, UsageError
 from aivcs.sync.bundle import BundleWriter
 from aivcs.util.writing import sync_folder
 
@@ -41,9 +41,12 @@ def create(
         progress: Called with the number of bytes that were written.
 
     Raises:
+        UsageError: The path is a folder, a device or a pipe.
         IntegrityError: Something of it is damaged.
         BackendError: Something cannot be read, or the file cannot be written.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"{path!a} is a folder, a device or a pipe; name a file")
     part = f"{path}.part"
     try:
         with open(part, "wb") as file:

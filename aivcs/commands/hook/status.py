@@ -60,7 +60,7 @@ def status(
     folder: str,
     now: Timestamp,
 ) -> Iterator[Status]:
-    """Yields the state of each program that is here: that has a folder, a hook or a capture.
+    """Yields the state of each program that is here: has sessions, a hook, a capture or an error.
 
     Args:
         homes: The folder of each program, by name.
@@ -82,7 +82,7 @@ def status(
             newest = max(newest, file.changed)
             if file.changed > since and _age(file.changed, now) > GRACE_S:
                 behind += 1
-        if not (sessions or any(hooks.values()) or state):
+        if not (sessions or any(hooks.values()) or state or problem):
             continue
         error, error_at = _text(state, "error"), _text(state, "error_at")
         called = _text(state, "called_at")

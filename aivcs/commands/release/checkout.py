@@ -20,7 +20,7 @@ from aivcs.commands.release.current import current
 from aivcs.commands.release.vet import require_deployable
 from aivcs.errors import BackendError, ConflictError, LockTimeoutError, UsageError
 from aivcs.model.digest import is_hex
-from aivcs.specs.checkout import checkout as write_spec
+from aivcs.specs.checkout import FORCE_HINT, checkout as write_spec
 from aivcs.util.writing import sync_folder
 
 if TYPE_CHECKING:
@@ -125,8 +125,9 @@ def _write(repo: Repository, record: ReleaseRecord, versions: str, path: str) ->
         try:
             write_spec(repo, record.spec_digest, path)
         except ConflictError as error:
+            reason = str(error).removesuffix(FORCE_HINT)
             raise ConflictError(
-                f"files of {path!a} were changed since they were written: {error}. "
+                f"files of {path!a} were changed since they were written: {reason}. "
                 "Move that folder away, then try again"
             ) from error
     else:

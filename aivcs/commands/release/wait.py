@@ -61,7 +61,7 @@ def wait(
     """
     if target is not None and change:
         raise UsageError("--change waits for any change; leave out TARGET, or --change")
-    if timeout is not None and timeout < 0:
+    if timeout is not None and not timeout >= 0:  # nan is no number of seconds
         raise UsageError("--timeout takes seconds, 0 or more")
     awaited = _Awaited(target, change=change)
     follower = Follower(repo, name)

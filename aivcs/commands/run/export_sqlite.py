@@ -72,13 +72,16 @@ def export_sqlite(repo: Repository, runs: Iterable[str], path: str) -> int:
 
     Raises:
         RunNotFoundError: No run has this id.
-        UsageError: The path is a folder.
+        UsageError: The path is a folder, a device or a pipe.
         BackendError: The file cannot be written.
         IntegrityError: Something that is read is damaged.
     """
     ids = resolve(repo, runs)
     if os.path.isdir(path):
         raise UsageError(f"{path!a} is a folder; name a file")
+    if os.path.exists(path) and not os.path.isfile(path):
+        # It would be replaced, /dev/null as well, and a database is not written from end to end.
+        raise UsageError(f"{path!a} is a device or a pipe; name a file")
     target = os.path.realpath(path)
     temporary = f"{target}.{os.urandom(4).hex()}.aivcs-tmp"
     try:

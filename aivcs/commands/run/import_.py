@@ -16,6 +16,8 @@ from aivcs.model.record import MAX_NAME, check_name
 from aivcs.model.run import RunMetadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aivcs.formats.masking import Masker
     from aivcs.formats.model import Hint, Item, Reader
     from aivcs.repository import Repository
@@ -281,7 +283,7 @@ class Importer:
             from aivcs.commands.run.imported_spec import store_spec
 
             spec = store_spec(self._repo, header, pending)
-        tags: dict[str, Any] = dict(header.tags or {}) | {
+        own: dict[str, Any] = {
             FORMAT: header.format,
             MAPPING_TAG: MAPPING,
             "import.source": self._source,
@@ -297,7 +299,8 @@ class Importer:
         metadata = RunMetadata(
             self._agent(header),
             git_sha=_printable(header.git_sha),
-            tags={name: value for name, value in tags.items() if value is not None},
+            # Tags that the source has, as a log of ours, stay where nothing else is known.
+            tags=_known(header.tags or {}) | _known(own),
         )
         started = header.started_at
         if started is None:
@@ -326,6 +329,10 @@ class Importer:
                 return kept if len(kept) <= MAX_NAME else header.format
             return name
         return header.format
+
+
+def _known(tags: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in tags.items() if value is not None}
 
 
 def _duration(outcome: Outcome) -> int | None:

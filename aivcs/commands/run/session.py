@@ -97,6 +97,11 @@ def place_session(
     if not _ID.fullmatch(session):
         raise UsageError(f"the session's id {session[:80]!a} cannot be the name of a file")
     digest = _digest(source, record)
+    if form == PROGRAMS["claude-code"] and _is_stream(repo, digest):
+        raise UsageError(
+            f"run {record.run_id} came from what claude printed, not from its file of the "
+            "session, and only that can be resumed"
+        )
     path, command = _PLACES[form](homes[form], session, record, folder)
     _write(repo, digest, path)
     return Placed(path, command, source.get("masked") is not False)
@@ -120,6 +125,19 @@ def _digest(source: dict[str, Any], record: RunRecord) -> ContentDigest:
         raise NotFoundError(
             record.run_id, f"the annotation {KIND} of run {record.run_id} names no blob"
         ) from error
+
+
+def _is_stream(repo: Repository, digest: ContentDigest) -> bool:
+    """Tells output of stream-json, or the array of an execution file, from a session file."""
+    with repo.blobs.open(digest) as stream:
+        line = stream.read(_CHUNK).lstrip().partition(b"\n")[0]
+    if line.startswith(b"["):
+        return True
+    try:
+        first = as_dict(parse(line.decode()))
+    except (SerializationError, UnicodeDecodeError):
+        return False  # longer than what was read, or damaged: a session file may have such a line
+    return "session_id" in first and "sessionId" not in first
 
 
 def _claude(home: str, session: str, _: RunRecord, folder: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
-"""Markdown: a run for a person to read, in a comment, an issue or a summary of a job.
+r"""Markdown: a run for a person to read, in a comment, an issue or a summary of a job.
 
 Whatever comes from the run stands in code, in fences longer than any in it: nothing of it becomes a
 heading, a link, an image or a mention of somebody. A long text is cut, and its length is told.
+Characters that a terminal would obey, or that reorder text, are spelled out: `\x1b`, `\u202e`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ LIMIT = 4000
 _LINE = 300
 """Characters of what is told on one line, at most."""
 _TICKS = re.compile("`+")
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+"""Control characters but tabs and ends of lines, and invisible marks that reorder text."""
 
 
 def write(run: Run) -> Iterator[str]:
@@ -131,7 +136,7 @@ def _given(arguments: Any) -> str:
 
 
 def _fence(text: str) -> str:
-    text = _cut(text, LIMIT)
+    text = _spelled(_cut(text, LIMIT).replace("\r\n", "\n"))
     ticks = "`" * max(3, 1 + max(map(len, _TICKS.findall(text)), default=0))
     end = "" if text.endswith("\n") else "\n"
     return f"{ticks}text\n{text}{end}{ticks}\n\n"
@@ -139,10 +144,14 @@ def _fence(text: str) -> str:
 
 def _code(text: str) -> str:
     """A text on one line, as code."""
-    line = " ".join(text.split()).replace("|", "\\|")
+    line = _spelled(" ".join(text.split())).replace("|", "\\|")
     ticks = "`" * (1 + max(map(len, _TICKS.findall(line)), default=0))
     space = " " if line[:1] == "`" or line[-1:] == "`" else ""
     return f"{ticks}{space}{line}{space}{ticks}" if line else "-"
+
+
+def _spelled(text: str) -> str:
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _cut(text: str, most: int) -> str:
