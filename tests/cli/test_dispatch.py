@@ -44,14 +44,14 @@ class Recorder(Context):
 def ask_typer():
     """Returns what Typer makes of a command line, as `parse` does: None if it calls no verb."""
 
+    recorder = Recorder()
+    command = typer.main.get_command(typer_app.build(recorder, recorder.note))
+
     def ask(arguments):
-        recorder = Recorder()
-        app = typer_app.build(recorder, recorder.note)
+        recorder.options, recorder.calls = None, []
         try:
             with redirect_stdout(io.StringIO()):
-                typer.main.get_command(app).main(
-                    list(arguments), prog_name="aivcs", standalone_mode=False
-                )
+                command.main(list(arguments), prog_name="aivcs", standalone_mode=False)
         except (typer.Exit, typer.Abort):
             pass
         except Exception as error:
