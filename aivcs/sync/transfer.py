@@ -213,8 +213,9 @@ class RunCopier:
                     known.save()
 
     def _settle(self, outcome: Copied, known: Known | None) -> None:
-        if self._has_untrusted and self._untrusted is None and not self._dry_run:
-            # A source that is trusted has the same run, and so vouches for it.
+        is_trusted = self._has_untrusted and self._untrusted is None and not self._dry_run
+        if is_trusted and outcome.head.lines:
+            # A source that is trusted has the same run, not only its name, and so vouches for it.
             self._target.store.documents.drop(f"{UNTRUSTED}{outcome.run_id}")
         if outcome.is_over and known is not None and not self._dry_run:
             known.add(outcome.run_id, outcome.head)
