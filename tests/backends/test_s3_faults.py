@@ -14,7 +14,7 @@ from backends.s3_contracts import Place, s3
 from servers.proxy import FAULTS, Proxy
 from servers.s3 import BUCKET, moto
 
-from aivcs.backends.s3 import contention, trash
+from aivcs.backends.s3 import S3Backend, contention, trash
 from aivcs.backends.s3.chunks import Chunks, key
 from aivcs.backends.s3.client import NONCE, Client
 from aivcs.backends.s3.errors import Failure
@@ -219,6 +219,22 @@ def test_results_of_many_requests_end_with_the_first_that_fails():
         next(results)
     assert list(results) == []
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "doubted"),
+    [
+        ("http://ann:hunter2@s3.example.com:9000", "s3.example.com"),
+        ("http://localhost", None),
+        ("http://[::1]:9000", None),
+    ],
+)
+def test_requests_that_others_can_read_are_doubted(endpoint, doubted):
+    location = Location("s3://bucket", {"AWS_ENDPOINT_URL": endpoint})
+    store = S3Backend(Client(location, RemoteSettings()), Settings(), "id")
+    found = list(store.doubts())
+    assert len(found) == (doubted is not None)
+    assert all(f"requests to {doubted} are not encrypted" in doubt for doubt in found)
 
 
 def test_throttling_is_waited_for_and_then_told(s3, server, monkeypatch):

@@ -203,8 +203,10 @@ class S3Backend:
     def doubts(self) -> Iterator[str]:
         """As `Backend.doubts`."""
         if self._client.location.endpoint.startswith("http://"):
-            server = self._client.location.endpoint.partition("://")[2].partition("/")[0]
-            if server.rpartition(":")[0] not in {"127.0.0.1", "localhost", "[::1]"}:
+            from urllib.parse import urlsplit
+
+            server = urlsplit(self._client.location.endpoint).hostname
+            if server not in {"127.0.0.1", "localhost", "::1"}:
                 yield (
                     f"requests to {server} are not encrypted: everybody on the way reads and "
                     "changes what is stored; use an https:// endpoint"
