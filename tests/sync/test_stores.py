@@ -18,6 +18,7 @@ from aivcs.errors import BackendError, UnreachableError
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.store.annotations import compose
+from aivcs.sync.bundle import BundleWriter
 
 
 def fill(repo):
@@ -59,6 +60,25 @@ def test_a_store_that_goes_away_stops_the_copy_of_annotations(tmp_path, monkeypa
     monkeypatch.setattr(type(second.store.documents), "create", fail)
     with pytest.raises(UnreachableError):
         list(work.copy_annotations())
+
+
+@pytest.mark.parametrize("is_selection", [False, True])
+def test_a_bundle_has_the_blobs_of_what_is_recorded_meanwhile(tmp_path, monkeypatch, is_selection):
+    repo, path = Repository.init(tmp_path / "one"), str(tmp_path / "b.tar")
+    run = repo.runs.create_run(repo.blobs.put(b"spec"), RunMetadata("bot"))
+    add = BundleWriter._add_log
+
+    def meanwhile(self, name):
+        late = repo.blobs.put(b"late")
+        repo.runs.append_event(run, RunEvent("step", {"$blob": str(late)}))
+        add(self, name)
+
+    monkeypatch.setattr(BundleWriter, "_add_log", meanwhile)
+    create(repo, path, runs=[run] if is_selection else None)
+    bundle = Repository.open(f"bundle://{path}")
+    for event in bundle.runs.get_events(run):
+        assert bundle.blobs.get(event.payload["$blob"]) == b"late"
+    assert bool(bundle.runs.get_events(run)) is not is_selection
 
 
 def test_a_copy_that_may_not_be_remembered_is_made(tmp_path, monkeypatch):
