@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         """A backend that can be the place of another store's blobs."""
 
         dedicated_to: str
-        is_attached: bool
+        referring: Backend | None
 
         def dedicate(self, store_id: str) -> None:
             """Marks the store as the place of the blobs of the store with an id."""
@@ -52,7 +52,7 @@ class HybridBackend:
         """
         self._store = store
         self._blobs = blobs
-        blobs.is_attached = True
+        blobs.referring = self
         self.logs: LogDriver = store.logs
         self.documents: Documents = store.documents
         self.objects = HybridObjects(store, blobs)

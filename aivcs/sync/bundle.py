@@ -67,6 +67,8 @@ class BundleWriter:
         self._out = out
         self._progress = progress
         self._heads: list[tuple[str, Head]] = []
+        self._added = DiskMap()  # the blobs, as raw bytes
+        self._ends: dict[str, int] = {}  # lines of each chosen log when its blobs were looked for
 
     def write(
         self,
@@ -103,6 +105,7 @@ class BundleWriter:
             self._add_log(name)
         records = self._add_annotations(None if names is None else set(names))
         if runs is None:
+            count += self._add_all_blobs()  # what the lines name that came meanwhile
             for pin in self._repo.pins():
                 self._add(f"pins/{pin}", b"")
         manifest = b"".join(pieces(sorted(self._heads), records))
@@ -148,7 +151,9 @@ class BundleWriter:
             for annotation in self._annotations_of(name):
                 for digest in blobs_in(annotation.value.payload):
                     found.add(bytes.fromhex(digest))
-            for line, _ in self._repo.store.logs.read(name):
+            self._ends[name] = 0
+            for line, place in self._repo.store.logs.read(name):
+                self._ends[name] = place.lines
                 if name.startswith("release/"):
                     entry = chain.members(line)
                     specs += [ContentDigest(d) for d in [entry.get("spec_digest")] if d]
@@ -169,9 +174,11 @@ class BundleWriter:
         return self._repo.annotations.of_run(rest) if kind == "run" else []
 
     def _add_all_blobs(self) -> int:
+        """Adds the blobs that are not added yet; returns their number."""
         sizes = DiskMap()
         for digest, size, _ in self._repo.store.objects.stored():
-            sizes[bytes.fromhex(digest)] = size
+            if self._added.add(bytes.fromhex(digest)):
+                sizes[bytes.fromhex(digest)] = size
         count = 0
         for key in sizes.keys():  # noqa: SIM118
             digest = ContentDigest(key.hex())
@@ -204,7 +211,10 @@ class BundleWriter:
         path = f"runs/{rest[:2]}/{rest}.jsonl" if kind == "run" else f"releases/{rest}.jsonl"
         with SpooledTemporaryFile(_SPOOL_BYTES) as spool:
             size, head = 0, Head(0, "")
+            end = self._ends.get(name)
             for line, place in self._repo.store.logs.read(name, settled=True):
+                if end is not None and place.lines > end:
+                    break
                 spool.write(line)
                 spool.write(b"\n")
                 size += len(line) + 1

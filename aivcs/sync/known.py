@@ -8,10 +8,9 @@ that another store under the same URL is not taken for it.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aivcs.errors import ConflictError, SerializationError, StorageError
+from aivcs.errors import BackendError, ConflictError, SerializationError, StorageError
 from aivcs.log.heads import heads_in_pieces, pieces
 from aivcs.model.record import Head
 from aivcs.sync.plan import merged
@@ -56,8 +55,12 @@ class Known:
         """Writes down what was noted. What cannot be written is looked at again next time."""
         for shard, found in sorted(self._found.items()):
             name = self._folder + shard
-            with suppress(ConflictError):  # another copy wrote it; this one's runs come again
+            try:
                 self._write(name, sorted(found.items()))
+            except (ConflictError, BackendError) as error:
+                # Another copy wrote it, or this user may not: the runs come again.
+                if error.is_store_away:
+                    raise
         self._found.clear()
 
     def forget(self) -> None:

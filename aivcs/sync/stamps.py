@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aivcs.codec.json import encode, parse
-from aivcs.errors import ConflictError, SerializationError
+from aivcs.errors import BackendError, ConflictError, SerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +78,10 @@ class Settled:
             try:
                 version = "" if before is None else before[1]
                 self._documents.write(self._name, data, expect=version)
-            except ConflictError:
-                pass  # another copy remembered otherwise; next time they are listed
+            except (ConflictError, BackendError) as error:
+                # Another copy remembered otherwise, or this user may not; they are listed again.
+                if error.is_store_away:
+                    raise
 
     def _pair(self, group: str) -> list[str]:
         """Returns the stamps of both sides; empty ones for what may not be remembered."""

@@ -213,11 +213,16 @@ class RunCopier:
                     known.save()
 
     def _settle(self, outcome: Copied, known: Known | None) -> None:
-        if self._has_untrusted and self._untrusted is None and not self._dry_run:
-            # A source that is trusted has the same run, and so vouches for it.
-            self._target.store.documents.drop(f"{UNTRUSTED}{outcome.run_id}")
+        is_trusted = self._has_untrusted and self._untrusted is None and not self._dry_run
+        if is_trusted and outcome.head.lines:
+            # A source that is trusted has the same run, not only its name, and so vouches for it.
+            self._vouch_for(outcome.run_id)
         if outcome.is_over and known is not None and not self._dry_run:
             known.add(outcome.run_id, outcome.head)
+
+    def _vouch_for(self, run_id: str) -> None:
+        if self._target.untrusted_source(run_id) is not None:
+            self._target.store.documents.drop(f"{UNTRUSTED}{run_id}")
 
     def _look(self, run: Candidate) -> Copied | _Work:
         """Compares both logs; returns the work that is left to do, or what there is to say."""

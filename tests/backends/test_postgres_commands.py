@@ -10,6 +10,7 @@ import pytest
 from servers.fault_proxy import FaultProxy
 
 from aivcs.backends.postgres.address import Address
+from aivcs.backends.postgres.client import secured
 from aivcs.backends.postgres.rights import regex_of
 from aivcs.errors import UsageError
 
@@ -242,6 +243,11 @@ class TestAddress:
         assert "sslmode=verify-full" in address.secured({}, "db.example.com", "verify-full")
         told = address.secured({"PGSSLROOTCERT": "ca.pem"}, "127.0.0.1,db.example.com", "verify-ca")
         assert "sslmode=verify-ca" in told
+
+    def test_an_address_in_the_environment_is_where_libpq_connects(self, monkeypatch):
+        monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
+        address = Address("postgresql://localhost/x")
+        assert "sslmode=verify-full" in secured(address, "verify-full")
 
     @pytest.mark.parametrize("mode", ["disable", "prefer", "require", "verify-ca"])
     def test_a_url_cannot_ask_for_less(self, mode):

@@ -8,6 +8,7 @@ from servers.fault_proxy import FaultProxy
 
 from aivcs import errors
 from aivcs.backends.postgres import logs, session
+from aivcs.backends.postgres.address import Address
 from aivcs.errors import OutcomeUnknownError
 from aivcs.log import chain
 from aivcs.model.release import ReleaseMetadata
@@ -154,6 +155,71 @@ def test_a_server_that_does_not_come_back_leaves_an_outcome_unknown(own_server):
     own_server.start()
     assert kinds(repo, run) == []
     repo.store.close()
+
+
+@pytest.mark.parametrize(
+    "refusal", [errors.LockTimeoutError("a lock", 1.0), session.AgainError("a deadlock")]
+)
+def test_a_refusal_after_a_lost_answer_tells_nothing_of_what_was_lost(refusal):
+    """The first attempt may still run, and hold what the second one waits for."""
+    attempts = iter([session.LostError("cut"), refusal])
+
+    def act():
+        raise next(attempts)
+
+    settings = Settings(remote=RemoteSettings(timeout=0.01))
+    waiting = session.Session(Address("postgresql://127.0.0.1/none"), settings)
+    with pytest.raises(OutcomeUnknownError, match="repeat what is not"):
+        waiting.repeat(act, is_change=True)
+
+
+def test_many_chunks_are_stored_after_a_deadlock(repo, run, monkeypatch):
+    real, broken = logs.PostgresLogs._append_many, list[bool]()
+
+    def append_many(self, *values, **options):
+        if not broken:
+            broken.append(True)
+            raise session.AgainError("a deadlock")
+        real(self, *values, **options)
+
+    monkeypatch.setattr(logs.PostgresLogs, "_append_many", append_many)
+    events = [RunEvent("a", {"text": "x" * 1000, "n": n}, seq=n) for n in range(1, 3000)]
+    repo.runs.append_events(run, events)
+    assert repo.runs.head(run).lines == 3000
+
+
+def test_statements_see_what_was_committed_whatever_the_database_says(server, database):
+    server.sql(f"ALTER DATABASE {database} SET default_transaction_isolation = serializable")
+    connection = session.Session(Address(server.url(database)), Settings())
+    level = connection.read("SELECT current_setting('transaction_isolation')")
+    server.sql(f"ALTER DATABASE {database} RESET default_transaction_isolation")
+    assert level == [("read committed",)]
+    connection.close()
+
+
+def test_reading_a_log_that_is_removed_meanwhile_ends(repo, run, monkeypatch):
+    name, driver = f"run/{run}", repo.store.logs
+    with driver.look(name) as view:
+        real = logs.PostgresLogs._forth
+
+        def forth(self, *values):
+            self._session.change("SELECT {s}.remove_log(%s)", name)
+            return real(self, *values)
+
+        monkeypatch.setattr(logs.PostgresLogs, "_forth", forth)
+        with pytest.raises(errors.IntegrityError, match="lacks its line 1"):
+            list(driver.read(name))
+        with pytest.raises(errors.IntegrityError, match="lacks its line 1"):
+            list(view.forth())
+
+
+def test_a_lost_hold_ends_without_another_connection(repo, monkeypatch):
+    def connect(self):
+        raise AssertionError
+
+    with repo.hold():
+        repo.store._session._drop()
+        monkeypatch.setattr(session.Session, "_connect", connect)
 
 
 def test_a_hold_goes_on_in_another_connection(repo, server, database):

@@ -6,6 +6,7 @@ import pytest
 
 from aivcs.errors import BackendError, UsageError
 from aivcs.log import chain
+from aivcs.log.run_filter import RunFilter
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.repository import Repository
@@ -102,6 +103,52 @@ def test_a_recorder_records_its_own_runs_and_nothing_else(login, owner, spec):
     recorder.runs.complete_run(run, DONE)
     assert recorder.runs.head(run).lines == 4
     assert owner.runs.head(foreign).lines == owner.runs.head(ours).lines == 1
+
+
+def test_a_recorder_adds_annotations_and_changes_none(login, owner, spec):
+    recorder, other = login("recorder").repo, login("recorder").repo
+    run = recorder.start_run(spec, agent_name="bot").run_id
+    recorder.annotate(run, text="fine", by="ann")
+    (name,) = owner.store.documents.names("notes/")
+    before = owner.store.documents.read(name)
+    assert not other.store.documents.create(name, b"forged")
+    for refused in (
+        lambda: other.store.documents.write(name, b"forged"),
+        lambda: other.store.documents.drop(name),
+    ):
+        with pytest.raises(BackendError, match=NOT_ALLOWED):
+            refused()
+    assert owner.store.documents.read(name) == before
+
+
+def test_a_recorder_makes_no_run_of_another_a_copy(login, owner, spec):
+    recorder = login("recorder").repo
+    run = owner.start_run(spec, agent_name="bot").run_id
+    with pytest.raises(BackendError, match=NOT_ALLOWED):
+        recorder.store.documents.create(f"replicas/{run}", b"elsewhere\n")
+    owner.runs.append_event(run, RunEvent("a", {}))
+    mine = recorder.start_run(spec, agent_name="bot").run_id
+    for name in (f"replicas/{mine}", "replicas/none-yet"):
+        assert recorder.store.documents.create(name, b"elsewhere\n")
+        assert recorder.store.documents.drop(name)
+
+
+@pytest.mark.parametrize(("status", "duration"), [("ODD", "5"), ("COMPLETED", "1.5")])
+def test_an_end_that_is_none_spoils_no_list(login, owner, spec, status, duration):
+    recorder = login("recorder").repo
+    run = recorder.start_run(spec, agent_name="bot").run_id
+    good = recorder.start_run(spec, agent_name="bot").run_id
+
+    def end(view):
+        body = f'{{"type":"end","status":"{status}","summary":{{"duration_ms":{duration}}}'
+        return [chain.link(body, chain.hash_of(view.last) or "")[0]]
+
+    recorder.store.logs.update(f"run/{run}", end)
+    bad = []
+    index = owner.store.list_runs(owner.runs, lambda run_id, error: bad.append(run_id))
+    assert sum(index.count().values()) == 1
+    assert [record.run_id for record in index.newest(RunFilter(), None)] == [good]
+    assert bad == [run, run]
 
 
 def test_a_recorder_cannot_get_past_the_functions(login, owner, psql, spec):

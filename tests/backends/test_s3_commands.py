@@ -2,11 +2,15 @@
 
 import json
 import subprocess
+from fnmatch import fnmatchcase
 
 import obstore
 import pytest
 from servers.proxy import Proxy
 from servers.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, free_port, moto
+
+from aivcs.backends.s3.grants import policy
+from aivcs.backends.s3.location import Location
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
 
@@ -220,15 +224,33 @@ def test_credentials_may_be_those_of_a_profile(aivcs):
 
 def test_grants_are_a_policy_of_iam(aivcs):
     for role in ("reader", "recorder", "promoter", "eraser", "maintainer", "owner"):
-        policy = json.loads(aivcs.ok("store", "grants", "--role", role).out)
-        assert policy["Version"] == "2012-10-17"
-        for statement in policy["Statement"]:
+        told = json.loads(aivcs.ok("store", "grants", "--role", role).out)
+        assert told["Version"] == "2012-10-17"
+        for statement in told["Statement"]:
             assert statement["Effect"] == "Allow"
             assert f"arn:aws:s3:::{BUCKET}" in str(statement["Resource"])
     text = aivcs.ok("store", "grants", "--role", "promoter", "--name", "team/*").text
     assert f"arn:aws:s3:::{BUCKET}/{aivcs.prefix}/open/release/team=*!/*" in text
     assert aivcs.ok("store", "check").text == ""
     aivcs.ok("store", "upgrade")
+
+
+def test_a_recorder_may_write_the_documents_of_its_runs():
+    """With the names that `S3Documents` gives: an annotation has one version."""
+    location = Location("s3://bucket/prefix", {})
+    statements = json.loads(policy(location, "recorder"))["Statement"]
+    allowed = [name for s in statements if "s3:PutObject" in s["Action"] for name in s["Resource"]]
+
+    def may(name, version):
+        resource = f"arn:aws:s3:::bucket/prefix/documents/{name}!/{version:08d}"
+        return any(fnmatchcase(resource, pattern) for pattern in allowed)
+
+    assert may("notes/0b/run/digest", 1)
+    assert not may("notes/0b/run/digest", 2)
+    assert may("replicas/run", 1)
+    assert may("replicas/run", 2)
+    assert may("pins/digest", 1)
+    assert not may("config.toml", 2)
 
 
 def wait_for_a_second():

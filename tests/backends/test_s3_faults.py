@@ -14,10 +14,13 @@ from backends.s3_contracts import Place, s3
 from servers.proxy import FAULTS, Proxy
 from servers.s3 import BUCKET, moto
 
-from aivcs.backends.s3 import contention, trash
+from aivcs.backends.s3 import S3Backend, contention, trash
 from aivcs.backends.s3.chunks import Chunks, key
 from aivcs.backends.s3.client import NONCE, Client
+from aivcs.backends.s3.errors import Failure
+from aivcs.backends.s3.location import Location
 from aivcs.errors import (
+    BackendError,
     InvalidRunStateError,
     LockTimeoutError,
     OutcomeUnknownError,
@@ -184,6 +187,54 @@ def test_an_outcome_that_cannot_be_found_out_is_unknown(s3, server, monkeypatch)
             repo.runs.append_event(run_id, RunEvent("step", {"last": True}))
     events = s3.open().runs.get_events(run_id)
     assert [event.payload for event in events] == [{}, {"last": True}]
+
+
+@pytest.mark.parametrize(
+    ("failure", "reading"),
+    [
+        (Failure(0, "", is_sent=True, absent=False, exists=False), BackendError("expired")),
+        (Failure(503, "", is_sent=True, absent=False, exists=False), UnreachableError("s3", "cut")),
+    ],
+)
+def test_what_cannot_be_read_back_may_be_stored(monkeypatch, failure, reading):
+    def refuse(*_):
+        raise reading
+
+    monkeypatch.setattr(Client, "_try_create", lambda *_: failure)
+    monkeypatch.setattr(Client, "get", refuse)
+    with pytest.raises(OutcomeUnknownError, match="may be stored"):
+        Client(Location("s3://bucket"), RemoteSettings(timeout=0)).create("key", b"text")
+
+
+def test_results_of_many_requests_end_with_the_first_that_fails():
+    def answer(number):
+        if number == 1:
+            raise UnreachableError("s3", "cut")
+        return number
+
+    client = Client(Location("s3://bucket"), RemoteSettings())
+    results = client.each(answer, range(8), 2)
+    assert next(results) == 0
+    with pytest.raises(UnreachableError):
+        next(results)
+    assert list(results) == []
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "doubted"),
+    [
+        ("http://ann:hunter2@s3.example.com:9000", "s3.example.com"),
+        ("http://localhost", None),
+        ("http://[::1]:9000", None),
+    ],
+)
+def test_requests_that_others_can_read_are_doubted(endpoint, doubted):
+    location = Location("s3://bucket", {"AWS_ENDPOINT_URL": endpoint})
+    store = S3Backend(Client(location, RemoteSettings()), Settings(), "id")
+    found = list(store.doubts())
+    assert len(found) == (doubted is not None)
+    assert all(f"requests to {doubted} are not encrypted" in doubt for doubt in found)
 
 
 def test_throttling_is_waited_for_and_then_told(s3, server, monkeypatch):

@@ -319,6 +319,18 @@ class TestUntrusted:
         reader.ok("pull", str(full.store))
         reader.ok(*words, "--evidence", run)
 
+    def test_a_run_without_a_line_vouches_for_nothing(self, reader, full, bundle, store):
+        reader.ok("pull", str(bundle), "--from-untrusted", "fork of eve")
+        marks = sorted(path.name for path in reader.store.glob("untrusted/*"))
+        other = store("other")
+        for path in full.store.glob("runs/*/*.jsonl"):
+            empty = other.store / path.relative_to(full.store)
+            empty.parent.mkdir(exist_ok=True, parents=True)
+            empty.touch()
+        reader.ok("pull", str(other.store))
+        assert marks == sorted(path.name for path in reader.store.glob("untrusted/*"))
+        assert marks
+
     def test_they_extend_no_run_of_ours(self, here, there, tmp_path):
         run = record(here, is_over=False)
         here.ok("push")

@@ -14,10 +14,11 @@ from aivcs.commands.bundle.create import create
 from aivcs.commands.remote.clone import Clone
 from aivcs.commands.remote.copy import Copy
 from aivcs.commands.store.head import take
-from aivcs.errors import UnreachableError
+from aivcs.errors import BackendError, UnreachableError
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.store.annotations import compose
+from aivcs.sync.bundle import BundleWriter
 
 
 def fill(repo):
@@ -59,6 +60,50 @@ def test_a_store_that_goes_away_stops_the_copy_of_annotations(tmp_path, monkeypa
     monkeypatch.setattr(type(second.store.documents), "create", fail)
     with pytest.raises(UnreachableError):
         list(work.copy_annotations())
+
+
+@pytest.mark.parametrize("is_selection", [False, True])
+def test_a_bundle_has_the_blobs_of_what_is_recorded_meanwhile(tmp_path, monkeypatch, is_selection):
+    repo, path = Repository.init(tmp_path / "one"), str(tmp_path / "b.tar")
+    run = repo.runs.create_run(repo.blobs.put(b"spec"), RunMetadata("bot"))
+    add = BundleWriter._add_log
+
+    def meanwhile(self, name):
+        late = repo.blobs.put(b"late")
+        repo.runs.append_event(run, RunEvent("step", {"$blob": str(late)}))
+        add(self, name)
+
+    monkeypatch.setattr(BundleWriter, "_add_log", meanwhile)
+    create(repo, path, runs=[run] if is_selection else None)
+    bundle = Repository.open(f"bundle://{path}")
+    for event in bundle.runs.get_events(run):
+        assert bundle.blobs.get(event.payload["$blob"]) == b"late"
+    assert bool(bundle.runs.get_events(run)) is not is_selection
+
+
+def test_a_copy_that_may_not_be_remembered_is_made(tmp_path, monkeypatch):
+    source, target = Repository.init(tmp_path / "one"), Repository.init("memory://x")
+    fill(source)
+
+    def write(name, data, **options):
+        raise BackendError(f"may not change {name}")
+
+    monkeypatch.setattr(target.store.documents, "write", write)
+    assert all(outcome.error is None for outcome in Clone(source, target).run())
+    assert take(target).digest == take(source).digest
+
+
+def test_a_copy_drops_no_mark_of_a_run_that_has_none(tmp_path, monkeypatch):
+    """Whoever copies may not be allowed to drop any."""
+    source, target = Repository.init(tmp_path / "one"), Repository.init("memory://x")
+    fill(source)
+    target.store.documents.create("untrusted/another", b"eve\n")
+
+    def drop(name, **options):
+        raise BackendError(f"may not change {name}")
+
+    monkeypatch.setattr(target.store.documents, "drop", drop)
+    clone(source, target)
 
 
 def test_a_store_keeps_its_head_through_every_kind_of_store(tmp_path):

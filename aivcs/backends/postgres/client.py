@@ -80,8 +80,9 @@ def secured(address: Address, tls: str) -> str:
         raise faults.refusal(error, address.url) or BackendError(
             f"{address.url}: the URL is not one for PostgreSQL"
         ) from None
-    defaults = {"host": os.environ.get("PGHOST", "")}
-    host = known.get("hostaddr") or known.get("host") or defaults["host"]
-    if not host and ("service" in known or "PGSERVICE" in os.environ):
+    environment = os.environ
+    address_of_host = known.get("hostaddr") or environment.get("PGHOSTADDR")  # connects there
+    host = address_of_host or known.get("host") or environment.get("PGHOST", "")
+    if not host and ("service" in known or "PGSERVICE" in environment):
         host = "service"  # its host is in a file that only libpq reads
-    return address.secured(os.environ, str(host), tls)
+    return address.secured(environment, str(host), tls)

@@ -14,8 +14,8 @@ from os import urandom
 from typing import TYPE_CHECKING
 
 from aivcs.backends.postgres.client import Array
-from aivcs.backends.postgres.session import LostError, RaceLostError
-from aivcs.backends.postgres.view import ChunkView, Tail, split
+from aivcs.backends.postgres.session import AgainError, LostError, RaceLostError
+from aivcs.backends.postgres.view import ChunkView, Tail, some, split
 from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError
 from aivcs.log import chain
 from aivcs.store.place import START, Place
@@ -105,7 +105,7 @@ class PostgresLogs:
         try:
             self._attempt(name, decide, durable=is_durable)
             return
-        except (RaceLostError, LostError):  # either way nothing was stored
+        except (RaceLostError, LostError, AgainError):  # in any case nothing was stored
             pass
         # Others may append to this log at the same time: wait for one's turn.
         self._session.repeat(
@@ -136,7 +136,7 @@ class PostgresLogs:
         log, count, place = self._start(name, after)
         with chain.naming(name):
             while place.lines < count:
-                for before, data in self._forth(log, place.lines):
+                for before, data in some(self._forth, name, log, place.lines):
                     lines = split(data)[place.lines - before : count - before]
                     for number, line in chain.verified_lines(lines, place.hash, place.lines):
                         place = Place(number, chain.hash_of(line) or "")

@@ -7,6 +7,7 @@ from io import BufferedReader, RawIOBase
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
+from aivcs.backends.postgres.session import AgainError, RaceLostError
 from aivcs.codec.sha256 import hasher
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, SerializationError
 from aivcs.model.digest import ContentDigest
@@ -185,7 +186,10 @@ class PostgresObjects:
                 ((upload,),) = session.execute("SELECT {s}.begin_upload()")
                 for number, part in enumerate(parts()):
                     session.execute("SELECT {s}.put_part(%s, %s, %s)", upload, number, part)
-                session.execute("SELECT {s}.finish_upload(%s)", upload)
+                try:
+                    session.execute("SELECT {s}.finish_upload(%s)", upload)
+                except RaceLostError as lost:  # the blob was removed, and is put again by others
+                    raise AgainError(str(lost)) from lost
 
         session.repeat(act, is_change=True)
 

@@ -75,7 +75,7 @@ class PostgresRuns:
             *values,
         )
         unlisted = [name for created_at, name, *_ in rows if created_at is None]
-        return unlisted, rows[len(unlisted) :]
+        return unlisted, [row for row in rows if row[0] is not None]
 
     def _found(
         self,

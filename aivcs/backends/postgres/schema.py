@@ -160,20 +160,25 @@ def upgrade(session: Session) -> Iterator[str]:
     Raises:
         BackendError: The user is not the owner, or a step failed; that step changed nothing.
     """
-    while True:
-        with session.transaction():
-            _lock(session)
-            version = version_of(session)
-            if version is None or version >= VERSION:
-                return
-            if version not in STEPS:
-                raise BackendError(
-                    f"{session.address.url}: nothing leads from schema {version} to {version + 1}; "
-                    "copy the store to a new one"
-                )
-            _run(session, STEPS[version])
-            session.execute("UPDATE {s}.meta SET schema = %s", version + 1)
-        yield f"schema {version} -> {version + 1}"
+    while step := session.repeat(lambda: _step(session), is_change=True):
+        yield step
+
+
+def _step(session: Session) -> str:
+    """Does the next step of an upgrade; returns what was done, or nothing if it is the version."""
+    with session.transaction():
+        _lock(session)
+        version = version_of(session)
+        if version is None or version >= VERSION:
+            return ""
+        if version not in STEPS:
+            raise BackendError(
+                f"{session.address.url}: nothing leads from schema {version} to {version + 1}; "
+                "copy the store to a new one"
+            )
+        _run(session, STEPS[version])
+        session.execute("UPDATE {s}.meta SET schema = %s", version + 1)
+    return f"schema {version} -> {version + 1}"
 
 
 def _lock(session: Session) -> None:

@@ -187,7 +187,8 @@ EXCEPTION WHEN data_exception THEN                       -- it is no JSON: the c
   RETURN NULL;
 END $$;
 
--- Adds or completes a run's row of the projection; false if the line has another shape.
+-- Adds or completes a run's row of the projection; false if the line has another shape, and the row
+-- is not to be.
 CREATE FUNCTION project(of_log bigint, line bytea) RETURNS boolean LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -195,6 +196,9 @@ DECLARE
   found_tags jsonb;
 BEGIN
   IF entry ->> 'type' = 'end' THEN
+    IF entry ->> 'status' NOT IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN
+      RETURN false;
+    END IF;
     UPDATE runs SET status = entry ->> 'status', final = line,
       duration_ms = (entry -> 'summary' ->> 'duration_ms')::bigint WHERE log = of_log;
     RETURN FOUND;
@@ -256,15 +260,12 @@ BEGIN
   INSERT INTO chunks (log, after, last, prev, head, open, mark, nonce, data) VALUES (
     of_log, lines_before, lines_before + cardinality(lines), hash_before, encode(hash, 'escape'),
     NOT is_over, size, own_nonce, (SELECT string_agg(l, ''::bytea) FROM unnest(lines) l));
-  IF is_run THEN
-    IF lines_before = 0 AND NOT project(of_log, lines[1]) THEN
-      PERFORM set_config('aivcs.change', 'logs', true);
-      UPDATE logs SET listed = false WHERE id = of_log;
-      PERFORM set_config('aivcs.change', '', true);
-    END IF;
-    IF is_over THEN
-      PERFORM project(of_log, line);
-    END IF;
+  IF is_run AND (lines_before = 0 AND NOT project(of_log, lines[1])
+      OR is_over AND NOT project(of_log, line)) THEN
+    DELETE FROM runs WHERE log = of_log;                 -- the log itself tells what is wrong
+    PERFORM set_config('aivcs.change', 'logs', true);
+    UPDATE logs SET listed = false WHERE id = of_log;
+    PERFORM set_config('aivcs.change', '', true);
   END IF;
 END $$;
 
@@ -516,7 +517,8 @@ CREATE FUNCTION require_document(document text) RETURNS void LANGUAGE sql SET se
     is_owner()
     OR (document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')))
     OR (document LIKE 'notes/%' AND may('recorder'))
-    OR (document LIKE 'replicas/%' AND may('recorder'))
+    OR (document LIKE 'replicas/%' AND may('recorder') AND NOT EXISTS (SELECT FROM logs
+      WHERE name = 'run/' || substr(document, 10) AND begun_by <> session_user))
     OR (document LIKE 'erasures/%' AND may('eraser')),
     'change the document ' || document)
 $$;
@@ -541,6 +543,9 @@ BEGIN
   IF expected IS NOT NULL AND version_of(found_document.data) <> expected THEN
     RETURN false;
   END IF;
+  IF document LIKE 'notes/%' AND found_document.name IS NOT NULL THEN
+    PERFORM require(is_owner(), 'change the annotation ' || document);
+  END IF;
   INSERT INTO documents (name, data, nonce) VALUES (document, content, own_nonce)
     ON CONFLICT (name) DO UPDATE SET data = content, nonce = own_nonce,
       written_by = session_user, written_at = clock_timestamp();
@@ -553,6 +558,9 @@ DECLARE
   found_data bytea;
 BEGIN
   PERFORM require_document(document);
+  IF document LIKE 'notes/%' THEN
+    PERFORM require(is_owner(), 'remove the annotation ' || document);
+  END IF;
   PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || document, 1));
   SELECT data INTO found_data FROM documents WHERE name = document;
   IF expected IS NOT NULL AND version_of(found_data) <> expected THEN

@@ -40,6 +40,7 @@ it holds the lock of a log."""
 _SET_UP = """SELECT set_config('lock_timeout', %s, false),
     set_config('idle_in_transaction_session_timeout', %s, false),
     set_config('client_encoding', 'UTF8', false),
+    set_config('default_transaction_isolation', 'read committed', false),
     set_config('application_name', 'aivcs', false),
     set_config('synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
@@ -72,7 +73,6 @@ class Session:
         self._removing: Connection | None = None
         self._process = os.getpid()
         self._opening: str | None = None
-        self._why = ""
         self._opened: list[tuple[Any, ...]] = []
 
     def configure(self, settings: Settings) -> None:
@@ -80,7 +80,7 @@ class Session:
         is_changed = settings.lock_timeout != self.settings.lock_timeout
         self.settings = settings
         if self._connection is not None and is_changed:
-            self.execute("SELECT set_config('lock_timeout', %s, false)", self._lock_ms())
+            self.read("SELECT set_config('lock_timeout', %s, false)", self._lock_ms())
 
     def _lock_ms(self) -> str:
         return str(max(1, round(self.settings.lock_timeout * 1000)))
@@ -126,7 +126,7 @@ class Session:
             try:
                 return self.execute(statement, *values)
             except RaceLostError as lost:  # to one who does not queue; it looks again itself
-                raise _AgainError(str(lost)) from lost
+                raise AgainError(str(lost)) from lost
 
         return self.repeat(act, is_change=True)
 
@@ -181,12 +181,16 @@ class Session:
                     if time.monotonic() > end:
                         raise self._gone(str(lost), is_doubtful=is_doubtful) from lost
                     time.sleep(wait)
-                except errors.UnreachableError as error:
-                    if is_doubtful:
-                        raise self._gone(self._why, is_doubtful=True) from error
+                except StorageError as error:
+                    # Even a refusal tells nothing of the attempt before: that may still run.
+                    if is_doubtful and not isinstance(error, OutcomeUnknownError):
+                        why = getattr(error, "reason", "") or str(error)
+                        raise self._gone(why, is_doubtful=True) from error
                     raise
-                except _AgainError as again:
+                except AgainError as again:
                     if self._in_transaction or time.monotonic() > end:
+                        if is_doubtful:
+                            raise self._gone(str(again), is_doubtful=True) from again
                         raise BackendError(str(again)) from again
                     time.sleep(wait)
         raise AssertionError  # waits() has no end
@@ -290,8 +294,8 @@ class Session:
 
     def _leave(self) -> None:
         epoch, self._epoch = self._epoch, None
-        if epoch is None:
-            return
+        if epoch is None or self._connection is None:
+            return  # with a lost connection went the lock
         try:
             self.execute("SELECT {s}.end_hold()")
         except (LostError, StorageError):
@@ -309,22 +313,28 @@ class Session:
         limit = self.settings.lock_timeout
         end = time.monotonic() + limit
         for wait in waits(first=0.005, most=0.05):
-            ((is_mine,),) = self.read("SELECT {s}.try_removal()")
+            with self._lock:  # no other thread may connect anew in between
+                ((is_mine,),) = self.read("SELECT {s}.try_removal()")
+                self._removing = self._connection if is_mine else None
             if is_mine:
                 break
             if time.monotonic() > end:
                 raise errors.LockTimeoutError(f"the blobs of {self.address.url}", limit)
             time.sleep(wait)
-        with self._lock:
-            self._removing = self._connection
         try:
             yield
         finally:
-            self._removing = None
-            try:
-                self.execute("SELECT {s}.end_removal()")
-            except (LostError, StorageError):
-                self._drop()
+            with self._lock:
+                self._end_removal()
+
+    def _end_removal(self) -> None:
+        connection, self._removing = self._removing, None
+        if connection is None or connection is not self._connection:
+            return  # with a lost connection went the lock
+        try:
+            self.execute("SELECT {s}.end_removal()")
+        except (LostError, StorageError):
+            self._drop()
 
     def removing(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Executes a statement in a `removal`, in the connection that has its lock.
@@ -440,17 +450,16 @@ class Session:
         if error.sqlstate in faults.LOST_RACE:
             return RaceLostError(faults.line_of(error))
         if error.sqlstate in faults.AGAIN:
-            return _AgainError(faults.line_of(error))
+            return AgainError(faults.line_of(error))
         return faults.translated(error, self.address.url, self.settings.lock_timeout)
 
     def _gone(self, why: str, *, is_doubtful: bool) -> StorageError:
         url = self.address.url
         if is_doubtful:
             return OutcomeUnknownError(
-                f"{url}: the connection was lost, and could not be had again to find out what was "
-                f"stored ({why}); look, and repeat what is not"
+                f"{url}: the connection was lost, and it could not be found out what was stored "
+                f"({why}); look, and repeat what is not"
             )
-        self._why = why
         return errors.UnreachableError(url, why)
 
 
@@ -458,7 +467,7 @@ class RaceLostError(Exception):
     """Another change came first; nothing was done."""
 
 
-class _AgainError(Exception):
+class AgainError(Exception):
     """The server broke a deadlock; nothing was done."""
 
 

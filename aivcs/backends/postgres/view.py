@@ -108,7 +108,7 @@ class ChunkView:
         """As `LogView.forth`."""
         number = 0
         while number < self._tail.lines:
-            for after, data in self._forth(self._tail.log, number):
+            for after, data in some(self._forth, self._where, self._tail.log, number):
                 for line in split(data)[number - after :]:
                     number += 1
                     yield line
@@ -132,6 +132,18 @@ class ChunkView:
             if not after < number <= after + len(lines):
                 raise IntegrityError.of(f"{self._where} lacks its line {number}", self._where)
         return lines[number - after - 1]
+
+
+def some(forth: Fetch, where: str, log: int, number: int) -> list[tuple[int, bytes]]:
+    """Returns a few chunks of a log that go beyond a number of lines, of which it has more.
+
+    Raises:
+        IntegrityError: It has no more: it was damaged, or removed meanwhile.
+    """
+    chunks = forth(log, number)
+    if not chunks or not number < chunks[0][0] + len(split(chunks[0][1])):
+        raise IntegrityError.of(f"{where} lacks its line {number + 1}", where)
+    return chunks
 
 
 def split(data: bytes) -> list[bytes]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.store.contracts import RunLedger
-    from aivcs.store.driver import RunIndex
+    from aivcs.store.driver import Backend, RunIndex
     from aivcs.store.finding import Finding
     from aivcs.store.listing import Unreadable
     from aivcs.store.remote import RemoteSettings
@@ -53,7 +53,12 @@ _BLOBS_OF = "blobs-of"
 
 
 class S3Backend:
-    """The `Backend` on S3."""
+    """The `Backend` on S3.
+
+    Attributes:
+        dedicated_to: The id of the store whose blobs are here; empty if these are its own.
+        referring: The open store with that id, whose logs refer to the blobs; None for its own.
+    """
 
     folder = None
     poll_seconds = (0.5, 5.0)
@@ -65,7 +70,7 @@ class S3Backend:
     ) -> None:
         """Takes an open client; use `open` or `init`."""
         self.dedicated_to = dedicated_to
-        self.is_attached = False
+        self.referring: Backend | None = None
         self._store_id = store_id
         self.url = client.location.url
         self.settings = settings
@@ -88,7 +93,7 @@ class S3Backend:
 
     def _may_remove(self) -> None:
         """Raises an error if the references to the blobs are in another store."""
-        if self.dedicated_to and not self.is_attached:
+        if self.dedicated_to and self.referring is None:
             raise BackendError(
                 f"{self.url} has the blobs of another store, with the id {self.dedicated_to}, "
                 "and knows nothing of what refers to them; collect the garbage of that store"
@@ -203,8 +208,10 @@ class S3Backend:
     def doubts(self) -> Iterator[str]:
         """As `Backend.doubts`."""
         if self._client.location.endpoint.startswith("http://"):
-            server = self._client.location.endpoint.partition("://")[2].partition("/")[0]
-            if server.rpartition(":")[0] not in {"127.0.0.1", "localhost", "[::1]"}:
+            from urllib.parse import urlsplit
+
+            server = urlsplit(self._client.location.endpoint).hostname
+            if server not in {"127.0.0.1", "localhost", "::1"}:
                 yield (
                     f"requests to {server} are not encrypted: everybody on the way reads and "
                     "changes what is stored; use an https:// endpoint"
@@ -241,7 +248,10 @@ class S3Backend:
         """As `Backend.sweep`: empties the trash of a day ago, and joins the runs that ended."""
         from aivcs.backends.s3.maintenance import needed_blobs, seal_all
 
-        count = self._trash.purge(moment, lambda: needed_blobs(self), delete=delete)
+        if delete:
+            self._may_remove()
+        store = self.referring or self
+        count = self._trash.purge(moment, lambda: needed_blobs(store), delete=delete)
         if delete:
             seal_all(self._client, self._chunks)
         return count

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs import errors
 from aivcs.backends.s3.errors import Failure, error_of, failure_of
 from aivcs.backends.s3.location import store_options
-from aivcs.errors import BackendError, OutcomeUnknownError
+from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -245,7 +245,7 @@ class Client:
                 raise self._unknown(key)
             try:
                 found = self.get(key)
-            except errors.UnreachableError as error:
+            except StorageError as error:  # away, or credentials that have expired meanwhile
                 if is_decided:
                     raise
                 raise self._unknown(key) from error
@@ -296,15 +296,18 @@ class Client:
         waiting: deque[Any] = deque()
         pool = self.pool()
         failed: BaseException | None = None
-        try:
-            for argument in arguments:
-                waiting.append(pool.submit(act, argument))
-                if len(waiting) >= parallel:
-                    yield waiting.popleft().result()
-        except GeneratorExit:
-            raise
-        except BaseException as error:  # noqa: BLE001 raised below
-            failed = error
+        rest = iter(arguments)
+        while True:
+            try:
+                argument = next(rest)
+            except StopIteration:
+                break
+            except BaseException as error:  # noqa: BLE001 raised below
+                failed = error
+                break
+            waiting.append(pool.submit(act, argument))
+            if len(waiting) >= parallel:
+                yield waiting.popleft().result()  # an error of `act` ends it: no result is skipped
         while waiting:
             yield waiting.popleft().result()
         if failed is not None:

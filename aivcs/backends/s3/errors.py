@@ -64,10 +64,11 @@ class Failure(NamedTuple):
 
     @property
     def is_decided(self) -> bool:
-        """Whether a request that failed so has certainly changed nothing, now or later."""
-        if not self.is_sent or self.code in _THROTTLED:
-            return True
-        return self.status in {429, 503} or 400 <= self.status < 500
+        """Whether a request that failed so has certainly changed nothing, now or later.
+
+        A 503 that does not say that it throttles may come from something before the server.
+        """
+        return not self.is_sent or self.code in _THROTTLED or 400 <= self.status < 500
 
 
 def failure_of(error: Exception) -> Failure:

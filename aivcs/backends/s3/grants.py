@@ -43,7 +43,15 @@ def policy(location: Location, role: str, names: str | None = None) -> str:
     chunks = [f"open/release/{(names or '*').replace('/', '=')}!/*"]
     further: dict[str, list[dict[str, object]]] = {
         "reader": [],
-        "recorder": [put_blobs, put_rows, _create("AppendToRuns", keys("open/run/*"))],
+        "recorder": [
+            put_blobs,
+            put_rows,
+            _create("AppendToRuns", keys("open/run/*")),
+            # An annotation has one version; marks of copies, and pins, come and go.
+            _create("Annotate", keys("documents/notes/*!/00000001")),
+            _create("MarkCopies", keys("documents/replicas/*")),
+            _create("Pin", keys("documents/pins/*")),
+        ],
         "promoter": [
             put_blobs,
             _create("ChangeReleases", keys(*chunks)),

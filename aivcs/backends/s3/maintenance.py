@@ -15,12 +15,12 @@ from aivcs.store.references import ReachableSet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aivcs.backends.s3.backend import S3Backend
     from aivcs.backends.s3.chunks import Chunks
     from aivcs.backends.s3.client import Client
     from aivcs.backends.s3.index import Rows
     from aivcs.backends.s3.logs import S3Logs
     from aivcs.model.digest import ContentDigest
+    from aivcs.store.driver import Backend
 
 _NOTICE = "notice"
 _KEY_BYTES = len(FOLDER) + 19
@@ -65,7 +65,7 @@ def seal_all(client: Client, chunks: Chunks) -> None:
                 continue  # verification tells what is wrong with it
 
 
-def needed_blobs(backend: S3Backend) -> Callable[[ContentDigest], bool]:
+def needed_blobs(backend: Backend) -> Callable[[ContentDigest], bool]:
     """Reads the whole store; returns what tells whether anything refers to a blob."""
 
     def pins() -> Iterator[str]:
