@@ -220,16 +220,21 @@ class BundleLogs:
         if found is None:
             return
         at, size = found
-        end, rest = at + size, b""
+        end, begun, length = at + size, list[bytes](), 0  # pieces of the line that has not ended
         while at < end:
             data = self._index.read(at, min(_CHUNK, end - at))
             at += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            yield from (line + b"\n" for line in lines)
-            if len(rest) > self._index.max_line:
+            *lines, rest = data.split(b"\n")
+            if lines:
+                yield b"".join(begun) + lines[0] + b"\n"
+                yield from (line + b"\n" for line in lines[1:])
+                begun, length = [], 0
+            begun.append(rest)
+            length += len(rest)
+            if length > self._index.max_line:
                 self._refuse_line(name)
-        if rest:
-            yield rest
+        if length:
+            yield b"".join(begun)
 
     def _ends(self, name: str) -> array[int]:
         """Returns the offset of the end of each line in the file."""
