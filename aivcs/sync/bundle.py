@@ -1,6 +1,6 @@
 """Writes a store, or a selection of it, as a bundle: one plain tar that can be checked by itself.
 
-The tar holds a format-1 store below `.aivcs/`: `format`, blobs, logs,
+The tar holds a format-1 store below `.aivcs/`: `format`, blobs, logs, the marks of untrusted runs,
 annotations, pins, and last `heads.json`, the heads manifest of its logs and annotations. Times and
 owners are zero, and names are in order, so the same content gives the same bytes. A selection has
 the blobs that its runs and releases declare; a whole store has all its blobs.
@@ -22,6 +22,7 @@ from aivcs.log.heads import pieces
 from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
+from aivcs.repository import UNTRUSTED
 from aivcs.store.adopt import standing
 from aivcs.sync.references import declared, parts, spec_of
 from aivcs.util.disk_map import DiskMap
@@ -110,6 +111,7 @@ class BundleWriter:
             count = self._add_blobs(wanted, absent)
         for name in self._lines.keys():  # noqa: SIM118
             self._add_log(name)
+        self._add_marks()
         records = self._add_annotations(records)
         if runs is None:
             for pin in self._repo.pins():
@@ -148,6 +150,13 @@ class BundleWriter:
                 self._add(name, found[0])
                 added.append(name)
         return added
+
+    def _add_marks(self) -> None:
+        """Adds the marks of runs that nobody vouches for, so that a copy of them has them, too."""
+        for name in self._repo.store.documents.names(UNTRUSTED):
+            found = self._repo.store.documents.read(name)
+            if found is not None and f"run/{name.removeprefix(UNTRUSTED)}" in self._lines:
+                self._add(name, found[0])
 
     def _evidence(self, name: str) -> Iterator[str]:
         for line, _ in self._read(f"release/{name}"):
