@@ -1,9 +1,12 @@
 """Writes a store, or a selection of it, as a bundle: one plain tar that can be checked by itself.
 
-The tar holds a format-1 store below `.aivcs/`: `format`, blobs, logs, pins, and last `heads.json`,
-the heads manifest of its logs and annotations. Times and owners are zero, and names are in order,
-so the same content gives the same bytes. A selection has the blobs that its runs and releases
-declare; a whole store has all its blobs.
+The tar holds a format-1 store below `.aivcs/`: `format`, blobs, logs, the marks of untrusted runs,
+annotations, pins, and last `heads.json`, the heads manifest of its logs and annotations. Times and
+owners are zero, and names are in order, so the same content gives the same bytes. A selection has
+the blobs that its runs and releases declare; a whole store has all its blobs.
+
+Logs are written as far as they were at the beginning, before the blobs are looked for. What is
+recorded meanwhile is for the next bundle: its blobs may be too late for this one.
 """
 
 from __future__ import annotations
@@ -19,14 +22,16 @@ from aivcs.log.heads import pieces
 from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
+from aivcs.repository import UNTRUSTED
+from aivcs.store.adopt import standing
 from aivcs.sync.references import declared, parts, spec_of
 from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from aivcs.model.annotation import StoredAnnotation
     from aivcs.repository import Repository
+    from aivcs.store.place import Place
 
 _SPOOL_BYTES = 8 << 20
 """Bytes of a log or a blob that are kept in memory until its size is known."""
@@ -67,8 +72,7 @@ class BundleWriter:
         self._out = out
         self._progress = progress
         self._heads: list[tuple[str, Head]] = []
-        self._added = DiskMap()  # the blobs, as raw bytes
-        self._ends: dict[str, int] = {}  # lines of each chosen log when its blobs were looked for
+        self._lines = DiskMap()  # of each log, how many there were at the beginning
 
     def write(
         self,
@@ -87,25 +91,29 @@ class BundleWriter:
             IntegrityError: Something of it is damaged.
             BackendError: Something cannot be read or written.
         """
-        logs = self._repo.store.logs
         self._add("format", b"1\n")
         absent: list[ContentDigest] = []
         if runs is None:
-            names: list[str] | None = None
+            for name in self._repo.store.logs.names():
+                self._note_lines(name)
+            records = list(self._repo.annotations.names())
             count = self._add_all_blobs()
         else:
             chosen = {f"run/{run_id}" for run_id in runs}
             for name in releases:
+                self._note_lines(f"release/{name}")
                 chosen.add(f"release/{name}")
                 chosen.update(f"run/{run}" for run in self._evidence(name))
-            names = sorted(chosen)
-            wanted = self._declared(names)
+            for name in sorted(chosen.difference(self._lines.keys())):
+                self._note_lines(name)
+            records = list(self._repo.annotations.names())
+            wanted = self._declared(records)
             count = self._add_blobs(wanted, absent)
-        for name in logs.names() if names is None else names:
+        for name in self._lines.keys():  # noqa: SIM118
             self._add_log(name)
-        records = self._add_annotations(None if names is None else set(names))
+        self._add_marks()
+        records = self._add_annotations(records)
         if runs is None:
-            count += self._add_all_blobs()  # what the lines name that came meanwhile
             for pin in self._repo.pins():
                 self._add(f"pins/{pin}", b"")
         manifest = b"".join(pieces(sorted(self._heads), records))
@@ -116,12 +124,25 @@ class BundleWriter:
         self._out.write(bytes(2 * _BLOCK))
         return Written(len(self._heads), count, absent, digest)
 
-    def _add_annotations(self, names: set[str] | None) -> list[str]:
-        """Adds the annotations of the runs in the bundle; returns their names."""
+    def _note_lines(self, name: str) -> None:
+        lines = standing(self._repo.store.logs, name).lines
+        if lines:  # else a crash left its name
+            self._lines[name] = lines
+
+    def _read(self, name: str, *, settled: bool = False) -> Iterator[tuple[bytes, Place]]:
+        """Yields the lines of a log that there were at the beginning."""
+        lines = self._lines.get(name) or 0
+        for line, place in self._repo.store.logs.read(name, settled=settled):
+            if place.lines > lines:
+                return
+            yield line, place
+
+    def _add_annotations(self, records: Iterable[str]) -> list[str]:
+        """Adds those annotations whose runs are in the bundle; returns their names."""
         added = []
-        for name in self._repo.annotations.names():
+        for name in records:
             run_id, _ = split_name(name)
-            if names is not None and f"run/{run_id}" not in names:
+            if f"run/{run_id}" not in self._lines:
                 continue
             self._repo.annotations.read(name)  # which checks it
             found = self._repo.store.documents.read(name)
@@ -130,30 +151,37 @@ class BundleWriter:
                 added.append(name)
         return added
 
+    def _add_marks(self) -> None:
+        """Adds the marks of runs that nobody vouches for, so that a copy of them has them, too."""
+        for name in self._repo.store.documents.names(UNTRUSTED):
+            found = self._repo.store.documents.read(name)
+            if found is not None and f"run/{name.removeprefix(UNTRUSTED)}" in self._lines:
+                self._add(name, found[0])
+
     def _evidence(self, name: str) -> Iterator[str]:
-        for line, _ in self._repo.store.logs.read(f"release/{name}"):
+        for line, _ in self._read(f"release/{name}"):
             for run in chain.members(line).get("evidence", ()):
                 run_id = str(run["run_id"])
                 with self._repo.store.logs.look(f"run/{run_id}") as view:
                     if view is not None:
                         yield run_id
 
-    def _declared(self, names: Iterable[str]) -> DiskMap:
-        """Returns the blobs that logs declare, as raw bytes."""
+    def _declared(self, records: Iterable[str]) -> DiskMap:
+        """Returns the blobs that the logs and the annotations of their runs declare, as bytes."""
         found = DiskMap()
 
         def skip(digest: ContentDigest) -> bool:
             return not followed.add(bytes.fromhex(digest))
 
         followed = DiskMap()
-        for name in names:
-            specs = []
-            for annotation in self._annotations_of(name):
-                for digest in blobs_in(annotation.value.payload):
+        for record in records:
+            if f"run/{split_name(record)[0]}" in self._lines:
+                annotation = self._repo.annotations.read(record)
+                for digest in blobs_in(annotation.value.payload) if annotation else ():
                     found.add(bytes.fromhex(digest))
-            self._ends[name] = 0
-            for line, place in self._repo.store.logs.read(name):
-                self._ends[name] = place.lines
+        for name in self._lines.keys():  # noqa: SIM118
+            specs = []
+            for line, _ in self._read(name):
                 if name.startswith("release/"):
                     entry = chain.members(line)
                     specs += [ContentDigest(d) for d in [entry.get("spec_digest")] if d]
@@ -169,16 +197,10 @@ class BundleWriter:
                 found.add(bytes.fromhex(digest))
         return found
 
-    def _annotations_of(self, name: str) -> list[StoredAnnotation]:
-        kind, _, rest = name.partition("/")
-        return self._repo.annotations.of_run(rest) if kind == "run" else []
-
     def _add_all_blobs(self) -> int:
-        """Adds the blobs that are not added yet; returns their number."""
         sizes = DiskMap()
         for digest, size, _ in self._repo.store.objects.stored():
-            if self._added.add(bytes.fromhex(digest)):
-                sizes[bytes.fromhex(digest)] = size
+            sizes[bytes.fromhex(digest)] = size
         count = 0
         for key in sizes.keys():  # noqa: SIM118
             digest = ContentDigest(key.hex())
@@ -211,16 +233,11 @@ class BundleWriter:
         path = f"runs/{rest[:2]}/{rest}.jsonl" if kind == "run" else f"releases/{rest}.jsonl"
         with SpooledTemporaryFile(_SPOOL_BYTES) as spool:
             size, head = 0, Head(0, "")
-            end = self._ends.get(name)
-            for line, place in self._repo.store.logs.read(name, settled=True):
-                if end is not None and place.lines > end:
-                    break
+            for line, place in self._read(name, settled=True):
                 spool.write(line)
                 spool.write(b"\n")
                 size += len(line) + 1
                 head = Head(place.lines, place.hash)
-            if not head.lines:
-                return  # a crash left its name
             spool.seek(0)
             self._add_stream(path, spool, size)  # type: ignore[arg-type]
         self._heads.append((name, head))

@@ -153,7 +153,8 @@ class RunCopier:
             progress: Called with the bytes of blobs and lines as they are read.
             scans: Whether a run with the form of a secret in it is held back.
             untrusted: The label under which the source is known, if nobody vouches for it: its
-                runs are marked so, and it extends no run that is not.
+                runs are marked so, and it extends no run that is not. The same holds, whatever the
+                source, for each run that is marked there.
             dry_run: Whether to write nothing.
         """
         self._source = source
@@ -164,7 +165,7 @@ class RunCopier:
         self._dry_run = dry_run
         self.blobs = BlobCopier(source.store, target.store, progress)
         self.copied = self.behind = 0
-        self._has_untrusted = False
+        self._has_untrusted = self._is_source_marked = False
 
     def copy(
         self, runs: Iterable[Candidate], known: Known | None, settled: Settled | None = None
@@ -185,6 +186,9 @@ class RunCopier:
         with _pool() as pool:
             while batch := list(islice(rest, _BATCH)):
                 looked = list(pool.map(self._look, batch))
+                # After the looks: a run is marked before its first line is there.
+                marks = self._source.store.documents.names(UNTRUSTED)
+                self._is_source_marked = next(marks, None) is not None
                 to_copy = [work for work in looked if isinstance(work, _Work)]
                 for outcome in looked:
                     if settled is not None and not (
@@ -213,8 +217,8 @@ class RunCopier:
                     known.save()
 
     def _settle(self, outcome: Copied, known: Known | None) -> None:
-        is_trusted = self._has_untrusted and self._untrusted is None and not self._dry_run
-        if is_trusted and outcome.head.lines:
+        is_trusted = self._has_untrusted and not self._dry_run and outcome.head.lines
+        if is_trusted and self._label_of(outcome.run_id) is None:
             # A source that is trusted has the same run, not only its name, and so vouches for it.
             self._vouch_for(outcome.run_id)
         if outcome.is_over and known is not None and not self._dry_run:
@@ -281,8 +285,9 @@ class RunCopier:
             bad = next((d for d in sorted(work.blobs) if d in self.blobs.damaged), None)
             if bad is not None:
                 raise self.blobs.damaged[bad]
-            if self._untrusted is not None:
-                self._mark_untrusted(work)
+            label = self._label_of(run_id)
+            if label is not None:
+                self._mark_untrusted(work, label)
             if work.action == NEW and not log.is_over:
                 mark_copy(self._source, self._target, run_id)
             self._target.runs.adopt(run_id, log.lines)
@@ -301,11 +306,17 @@ class RunCopier:
         except (IntegrityError, ConflictError) as error:
             return Copied(run_id, FAILED, log.head, error=error)
 
-    def _mark_untrusted(self, work: _Work) -> None:
+    def _label_of(self, run_id: str) -> str | None:
+        """Returns why nobody vouches for a run: a store that does not cannot make another do so."""
+        if self._untrusted is not None or not self._is_source_marked:
+            return self._untrusted
+        return self._source.untrusted_source(run_id)
+
+    def _mark_untrusted(self, work: _Work, label: str) -> None:
         run_id = work.log.run_id
         if work.action == NEW:
-            label = f"{self._untrusted}\n".encode()
-            self._target.store.documents.create(f"{UNTRUSTED}{run_id}", label)
+            mark = f"{label}\n".encode()
+            self._target.store.documents.create(f"{UNTRUSTED}{run_id}", mark)
         elif self._target.untrusted_source(run_id) is None:
             raise ConflictError(
                 f"run {run_id} is not from an untrusted source, and none extends it"

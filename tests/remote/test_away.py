@@ -364,3 +364,12 @@ def test_a_server_is_reached_with_the_users_time_limit_before_the_store_is_known
         for words in (("init",), ("status",)):
             done = remote(*words, env={"AIVCS_STORE": url}, code=75)  # in 60 s it would be killed
             assert f"cannot reach {url}" in done.err
+
+
+def test_a_warning_hides_the_password_of_a_url_that_is_wrong(aivcs):
+    """A password with an unescaped slash: where it ends is not clear."""
+    pytest.importorskip("psycopg")
+    aivcs.ok("config", "set", "--user", "remote.timeout", "0.3")
+    done = aivcs("--store", "postgresql://me:hunter2/x@y@127.0.0.1:9/db", "run", "list", code=75)
+    assert "trying for" in done.err.decode()
+    assert "hunter2" not in done.out.decode() + done.err.decode()

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -10,6 +11,9 @@ import tarfile
 import pytest
 from conftest import Aivcs
 from sync.conftest import blobs, content, edit_log, logs, record
+
+from aivcs.commands.bundle.create import create
+from aivcs.repository import Repository
 
 
 @pytest.fixture
@@ -115,6 +119,61 @@ class TestCreate:
         path.write_bytes(b"two")
         full("bundle", "create", "../b.tar", code=14)
         assert not list(tmp_path.glob("b.tar*"))
+
+    @pytest.mark.parametrize("chosen", [None, "all"])
+    def test_a_run_recorded_meanwhile_brings_no_log_without_its_blobs(self, full, tmp_path, chosen):
+        old = record(full, agent="old", is_over=False)
+        more = tmp_path / "more"
+        more.write_text("put after the blobs were listed")
+        repo = Repository.open(full.store)
+        runs = None if chosen is None else list(repo.runs.list_run_ids())
+        before = full.ok("head").text
+        done: list[object] = []
+
+        def meanwhile(_size):
+            if not done:
+                full.ok("run", "log", "--blob", f"f={more}", old, "out")
+                full.ok("run", "annotate", old, "remark", "n:=1")
+                done.append(record(full, agent="new"))
+
+        written = create(
+            repo, str(tmp_path / "b.tar"), runs=runs, releases=["prod/bot"], progress=meanwhile
+        )
+        assert done
+        assert written.heads == before
+        checked = full.ok("bundle", "verify", "../b.tar")
+        assert "not in this store" not in checked.text
+
+    def test_two_that_write_one_file_do_not_write_into_each_other(self, full, tmp_path):
+        path = tmp_path / "b.tar"
+        repo = Repository.open(full.store)
+        done: list[object] = []
+
+        def meanwhile(_size):
+            if not done:
+                done.append(full.ok("bundle", "create", "../b.tar", "--agent", "nobody"))
+                full.ok("bundle", "verify", "../b.tar")
+
+        create(repo, str(path), progress=meanwhile)
+        assert done
+        full.ok("bundle", "verify", "../b.tar", "--head", full.ok("head").text)
+        assert [file.name for file in tmp_path.glob("b.tar*")] == ["b.tar"]
+
+    def test_what_is_not_a_file_is_not_replaced(self, full, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        full("bundle", "create", "../pipe", code=2)
+        assert (tmp_path / "pipe").is_fifo()
+        full("bundle", "create", "..", code=2)
+
+    def test_a_link_stays_and_the_file_is_replaced(self, full, tmp_path):
+        (tmp_path / "disk").mkdir()
+        (tmp_path / "disk" / "real.tar").write_bytes(b"old")
+        (tmp_path / "disk" / "real.tar").chmod(0o600)
+        (tmp_path / "link.tar").symlink_to("disk/real.tar")
+        full.ok("bundle", "create", "../link.tar")
+        assert (tmp_path / "link.tar").is_symlink()
+        assert (tmp_path / "disk" / "real.tar").stat().st_mode & 0o777 == 0o600
+        full.ok("bundle", "verify", "../disk/real.tar")
 
     def test_what_cannot_be_written_is_said(self, full):
         full("bundle", "create", "nowhere/b.tar", code=16)
@@ -330,6 +389,45 @@ class TestUntrusted:
         reader.ok("pull", str(other.store))
         assert marks == sorted(path.name for path in reader.store.glob("untrusted/*"))
         assert marks
+
+    @pytest.mark.parametrize("way", ["push", "pull", "clone", "bundle", "selected"])
+    def test_no_copy_makes_them_evidence(self, reader, store, full, bundle, tmp_path, way):
+        reader.ok("pull", str(bundle), "--from-untrusted", "fork of eve")
+        spec = full.put(b"one")
+        (run,) = [
+            told["run_id"] for told in reader.ok("run", "list", "--spec", spec, "--json").json_lines
+        ]
+        if way in {"bundle", "selected"}:
+            chosen = ["--run", run] if way == "selected" else []
+            reader.ok("bundle", "create", "../marked.tar", *chosen)
+            reader.ok("bundle", "verify", "../marked.tar")
+        if way in {"clone", "bundle"}:
+            source = "../marked.tar" if way == "bundle" else str(reader.store)
+            reader.ok("clone", source, "../other")
+            other = Aivcs(tmp_path / "other", reader.home)
+            other.ok("config", "unset", "release.home.*")
+        else:
+            other = store("other")
+            other.put(b"one")
+            if way == "push":
+                reader.ok("push", str(other.store))
+            else:
+                other.ok("pull", "../marked.tar" if way == "selected" else str(reader.store))
+        promote = ("release", "promote", "bot", spec, "--by", "me", "--evidence", run)
+        assert "fork of eve" in other(*promote, code=15).complaint
+        other.ok("pull", str(full.store))
+        other.ok(*promote)
+
+    def test_a_release_elsewhere_does_not_take_them(self, reader, there, full, bundle):
+        reader.ok("pull", str(bundle), "--from-untrusted", "fork of eve")
+        reader.ok("remote", "add", "origin", str(there.store))
+        reader.ok("config", "set", "release.home.*", "origin")
+        spec = full.put(b"one")
+        (run,) = [
+            told["run_id"] for told in reader.ok("run", "list", "--spec", spec, "--json").json_lines
+        ]
+        words = ("release", "promote", "bot", spec, "--by", "me", "--evidence", run)
+        assert "fork of eve" in reader(*words, code=15).complaint
 
     def test_they_extend_no_run_of_ours(self, here, there, tmp_path):
         run = record(here, is_over=False)

@@ -115,6 +115,11 @@ class TestPush:
         here("push", "", code=2)
         here("push", str(here.folder / "nothing"), code=10)
 
+    def test_a_bundle_is_no_remote(self, here):
+        record(here)
+        here.ok("bundle", "create", "b.tar")
+        assert "aivcs pull FILE" in here("remote", "add", "o", "b.tar", code=2).complaint
+
     def test_without_a_remote_it_says_how_to_add_one(self, here):
         assert "aivcs remote add origin" in here("push", code=2).complaint
 
@@ -140,6 +145,22 @@ class TestAwayStores:
         third = store("third")
         third.ok("pull", "../here/runs.tar")
         assert set(logs(third)) == {f"{run}.jsonl" for run in runs}
+
+    def test_a_secret_is_held_back_from_the_bundle_too(self, here, there, tmp_path):
+        token = "ghp_" + "a1B2" * 9
+        run, logged, noted = record(here), record(here, is_over=False), record(here)
+        here.ok("run", "log", logged, "note", f"text={token}")
+        here.ok("run", "annotate", noted, "note", f"text={token}")
+        there.store.rename(tmp_path / "away")
+        done = here("push", "--or-bundle", "runs.tar", code=15)
+        assert logged in done.err.decode()
+        assert noted in done.err.decode()
+        assert token not in done.err.decode()
+        data = (here.folder / "runs.tar").read_bytes()
+        assert token.encode() not in data
+        assert run.encode() in data
+        here.ok("push", "--or-bundle", "runs.tar", "--no-scan")
+        assert token.encode() in (here.folder / "runs.tar").read_bytes()
 
     def test_none_is_written_if_all_went_well(self, here, there):
         run = record(here)

@@ -38,6 +38,8 @@ _CHUNK = 1 << 18
 """Bytes read at once."""
 _MAX_DOCUMENT = 1 << 30
 """Bytes of a document, at most: a heads manifest of millions of logs."""
+_MAX_LABEL = 1024
+"""Bytes of the label of an untrusted run, at most."""
 FOLDER = ".aivcs/"
 """The folder of all members."""
 HEADS = "heads.json"
@@ -77,6 +79,8 @@ class Index:
             self._refuse(f"it has {member.name[:80]!a} twice, or in two spellings")
         if name.startswith("document/pins/") and member.size:
             self._refuse(f"{member.name[:80]!a} is not empty")
+        if name.startswith("document/untrusted/") and member.size > _MAX_LABEL:
+            self._refuse(f"{member.name[:80]!a} is too long")
         self._found[name] = member.offset.to_bytes(8, "big") + member.size.to_bytes(8, "big")
 
     def find(self, name: str) -> tuple[int, int] | None:
@@ -130,6 +134,8 @@ def name_of(path: str) -> str | None:
         return _log("release", rest.removesuffix(".jsonl"))
     if folder == "pins" and _blob(rest):
         return f"document/pins/{rest}"
+    if folder == "untrusted" and _log("run", rest):
+        return f"document/untrusted/{rest}"
     if folder == "notes":
         return _annotation(f"notes/{rest}")
     if not rest and folder in {"format", HEADS, SIGNATURE}:
@@ -220,16 +226,21 @@ class BundleLogs:
         if found is None:
             return
         at, size = found
-        end, rest = at + size, b""
+        end, begun, length = at + size, list[bytes](), 0  # pieces of the line that has not ended
         while at < end:
             data = self._index.read(at, min(_CHUNK, end - at))
             at += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            yield from (line + b"\n" for line in lines)
-            if len(rest) > self._index.max_line:
+            *lines, rest = data.split(b"\n")
+            if lines:
+                yield b"".join(begun) + lines[0] + b"\n"
+                yield from (line + b"\n" for line in lines[1:])
+                begun, length = [], 0
+            begun.append(rest)
+            length += len(rest)
+            if length > self._index.max_line:
                 self._refuse_line(name)
-        if rest:
-            yield rest
+        if length:
+            yield b"".join(begun)
 
     def _ends(self, name: str) -> array[int]:
         """Returns the offset of the end of each line in the file."""

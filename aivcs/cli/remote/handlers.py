@@ -11,6 +11,7 @@ from aivcs.cli.render import output as render
 from aivcs.codec.url import shown
 from aivcs.errors import (
     BackendError,
+    ConflictError,
     LockTimeoutError,
     NoRepositoryError,
     OutcomeUnknownError,
@@ -47,7 +48,10 @@ def add(context: Context, name: str, url: str) -> None:
         raise UsageError(
             f"there is a remote {name} already, {shown(known[name])}; first: aivcs remote rm {name}"
         )
-    other, _ = open_remote(context, Remote("", place))
+    found = Remote("", place)
+    if found.is_bundle:
+        raise UsageError(f"{found.shown} is a bundle, which changes no more: aivcs pull FILE")
+    other, _ = open_remote(context, found)
     store_id = identify(other.store.documents)
     if store_id == identify(repo.store.documents):
         raise UsageError(f"{shown(place)} is this store itself")
@@ -116,7 +120,9 @@ def push(
         if or_bundle is None or dry_run:
             raise
         context.flush()
-        return _bundle_instead(context, repo, chosen, or_bundle, error, as_json=as_json)
+        return _bundle_instead(
+            context, repo, chosen, or_bundle, error, scans=not no_scan, as_json=as_json
+        )
 
 
 def _bundle_instead(
@@ -126,19 +132,39 @@ def _bundle_instead(
     path: str,
     error: Exception,
     *,
+    scans: bool,
     as_json: bool,
 ) -> int:
-    """Puts the runs into a file, as the other store is away."""
+    """Puts the runs into a file, as the other store is away. 15 if some were held back."""
+    from aivcs.cli.exit_codes import report
     from aivcs.commands.bundle.create import create
 
-    runs = list(repo.runs.list_run_ids()) if chosen is None else chosen
+    code = 0
+    runs: list[str] = []
+    for run_id in repo.runs.list_run_ids() if chosen is None else chosen:
+        try:
+            if scans:
+                _require_no_secret(repo, run_id)
+            runs.append(run_id)
+        except ConflictError as held:
+            code = report(context, held)
     written = create(repo, os.path.abspath(path), runs=runs)
     if as_json:
         context.write(render.json_line({"bundle": path, "heads": written.heads}))
     context.flush()
     context.warn(f"aivcs: warning: not pushed: {error}")
     context.warn(f"wrote {count(written.logs, 'run')} to {path} instead: aivcs pull {path}")
-    return 0
+    return code
+
+
+def _require_no_secret(repo: Repository, run_id: str) -> None:
+    from aivcs.sync.scan import refuse_secrets
+
+    for line, place in repo.store.logs.read(f"run/{run_id}"):
+        refuse_secrets(line.decode(errors="replace"), f"run {run_id}", f"line {place.lines}")
+    for annotation in repo.annotations.of_run(run_id):
+        text = render.json_line(annotation.value.payload)
+        refuse_secrets(text, f"run {run_id}", f"its annotation {annotation.digest}")
 
 
 def _push(

@@ -303,7 +303,11 @@ class Context:
         return layers + file_layers(self.environment, (path, own), warn=self._warn_once)
 
     def _warn_once(self, message: str) -> None:
-        """Prints a warning once, however often its reason is found."""
+        """Prints a warning once, however often its reason is found; passwords in URLs masked."""
+        if "://" in message:
+            from aivcs.codec.url import hide_passwords
+
+            message = hide_passwords(message)
         if message not in self._warned:
             self._warned.add(message)
             self.warn(f"aivcs: warning: {message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO
 
 from aivcs.errors import BackendError, UsageError
@@ -34,7 +35,7 @@ def create(
 
     Args:
         repo: The store.
-        path: The file; a file of this name is replaced.
+        path: The file; a regular file of this name is replaced.
         runs: The ids of the runs; None is the whole store.
         releases: As for `BundleWriter.write`.
         sign: As for `BundleWriter.write`.
@@ -45,18 +46,21 @@ def create(
         IntegrityError: Something of it is damaged.
         BackendError: Something cannot be read, or the file cannot be written.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise UsageError(f"{path!a} is a folder, a device or a pipe; name a file")
-    part = f"{path}.part"
+    mode = _mode_of(path)
+    target = os.path.realpath(path)
+    # A name of its own: two that write to one file at once must not write into each other's.
+    part = f"{target}.{os.urandom(4).hex()}.aivcs-tmp"
     try:
-        with open(part, "wb") as file:
+        with open(part, "xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             written = BundleWriter(repo, file, _writing_back(file, progress)).write(
                 runs, releases, sign
             )
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
-        sync_folder(os.path.dirname(path) or ".")
+        os.replace(part, target)
+        sync_folder(os.path.dirname(target))
     except OSError as error:
         _remove(part)
         raise BackendError(f"cannot write {path}: {error.strerror or error}") from error
@@ -64,6 +68,19 @@ def create(
         _remove(part)
         raise
     return written
+
+
+def _mode_of(path: str) -> int | None:
+    """Returns the permissions of a regular file that is to be replaced; None if there is none."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BackendError(f"cannot write {path}: {error.strerror}") from error
+    if not S_ISREG(mode):
+        raise UsageError(f"{path!a} is a folder, a device or a pipe; name a file")
+    return mode & 0o777
 
 
 def _writing_back(file: BinaryIO, progress: Callable[[int], None]) -> Callable[[int], None]:
