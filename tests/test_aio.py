@@ -76,7 +76,11 @@ def is_iterated(method):
         (aio.RunLedger, storage.RunLedger, set()),
         (aio.ReleaseRegistry, storage.ReleaseRegistry, set()),
         # A hold keeps others out while the event loop does something else.
-        (aio.Repository, aivcs.Repository, {"store", "hold", "edit_config", "lookup"}),
+        (
+            aio.Repository,
+            aivcs.Repository,
+            {"store", "hold", "edit_config", "lookup", "annotations", "pulled_from"},
+        ),
         (aio.ActiveRun, aivcs.ActiveRun, set()),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),

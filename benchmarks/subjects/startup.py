@@ -45,7 +45,8 @@ _OTHERS = {
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
 _LEFT_OUT = {
     "shell-session", "__complete", "release unblock", "release sign", "release checkout", "web",
-    "remote add", "remote rm", "clone", "bundle verify", "mcp", "run session", "run state",
+    "remote add", "remote rm", "clone", "bundle create", "bundle verify", "mcp", "run session",
+    "run state",
 }  # fmt: skip
 """Commands that others start, that only work once, that wait for ssh-keygen, or for the disk."""
 
@@ -74,6 +75,9 @@ class _Store:
     def __init__(self, bench: Bench, name: str) -> None:
         self.bench = bench
         self.folder: Path = bench.place(name)
+        other = self.folder.parent / "other"  # to push to, and to pull from
+        other.mkdir(exist_ok=True)
+        bench.run(bench.aivcs, "init", cwd=other)
         for content in ("one", "two", "spare"):
             (self.folder / content).write_text(content[0] * 1024)
         puts = (self.call("blob", "put", name).out for name in ("one", "two", "spare"))

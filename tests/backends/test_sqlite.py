@@ -179,4 +179,4 @@ class TestCommandLine:
 
     def test_a_store_that_is_not_there_is_said(self, aivcs, tmp_path):
         aivcs("--store", f"sqlite://{tmp_path}/none.db", "status", code=10)
-        aivcs("--store", "s3://bucket/x", "status", code=2)
+        aivcs("--store", "ftp://bucket/x", "status", code=2)

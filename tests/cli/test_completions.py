@@ -16,7 +16,7 @@ def below(name):
 
 WORDS = [
     ("aivcs ", below("aivcs")),
-    ("aivcs r", "run release"),
+    ("aivcs rel", "release"),
     ("aivcs run ", below("aivcs run")),
     ("aivcs run f", "finish"),
     ("aivcs config un", "unset"),
@@ -24,8 +24,8 @@ WORDS = [
     ("aivcs --color ", "auto always never"),
     ("aivcs --color a", "auto always"),
     ("aivcs --color=a", "auto always"),
-    ("aivcs --no-pager --lock-timeout 5 b", "blob"),
-    ("aivcs -C 'a folder' --store=elsewhere b", "blob"),
+    ("aivcs --no-pager --lock-timeout 5 bl", "blob"),
+    ("aivcs -C 'a folder' --store=elsewhere bl", "blob"),
     ("aivcs -C 'a folder' --store elsewhere blob g", "get"),
     ("aivcs -C blob run l", "log list"),
     ("aivcs blob put --s", "--sums --stdin-paths"),
@@ -232,5 +232,5 @@ class TestFish:
     def test_descriptions_are_given(self, fish):
         assert fish.offered("aivcs r")["run"] == "Record what agents did, and read it back"
         assert fish.offered("aivcs blob get --ou")["--output"] == (
-            "Write to this file, whole or not at all"
+            "Write to this file, which is replaced when all of it is written"
         )

@@ -28,7 +28,7 @@ ERRORS = (
     (("release", "history", "../x"), 2),
     (("-C", "/dev/null/nowhere", "status"), 2),
     (("--store", "/dev/null/nowhere", "status"), 10),
-    (("--store", "s3://bucket", "status"), 2),
+    (("--store", "ftp://bucket", "status"), 2),
     (("--lock-timeout", "x", "status"), 2),
     (("config", "get", "no.key"), 2),
     (("nonsense",), 2),

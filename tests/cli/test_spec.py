@@ -224,8 +224,8 @@ def test_what_is_not_there_any_more_is_said_to_be_missing(aivcs, spec):
 def test_any_blob_can_be_released_but_only_a_spec_be_shown(aivcs):
     digest = aivcs.put(b"a prompt\n")
     aivcs.ok("release", "promote", "bot", digest)
-    assert "no spec" in aivcs("spec", "show", "bot@current", code=2).complaint
-    assert "no spec" in aivcs("spec", "checkout", "bot@current", "out", code=2).complaint
+    assert "not a spec" in aivcs("spec", "show", "bot@current", code=2).complaint
+    assert "not a spec" in aivcs("spec", "checkout", "bot@current", "out", code=2).complaint
 
 
 def test_checkout_puts_the_files_back_where_they_were(aivcs, agent, spec):

@@ -138,7 +138,7 @@ def follow(page: list[Step], home: Path, commands: str, columns: int = 100) -> l
 def explain(step: Step, seen: Seen) -> str:
     """Returns what differs from what the page says, for a person; nothing if all is as it says."""
     may_fail = step.shown is not None and any(
-        line.startswith(("aivcs: ", "damage\t")) for line in step.shown
+        line.startswith(("aivcs: ", "damage: ")) for line in step.shown
     )
     if step.shown is None:
         as_shown = not any(line.startswith("aivcs: ") for line in seen.lines)

@@ -10,7 +10,7 @@ from aivcs.cli.parse.commands import ROOT
 
 LEFT_OUT = {
     "shell-session", "shell-init", "release sign", "store grants", "store upgrade", "hook install",
-    "hook uninstall", "hook status", "hook run", "skill", "mcp",
+    "hook uninstall", "hook status", "hook run", "skill", "mcp", "web",
 }  # fmt: skip
 """What other tests of this folder call, needs ssh-keygen, differs on purpose, or has no store."""
 
@@ -70,6 +70,10 @@ CALLS = [
     ("release wait bot --timeout 5",),
     ("release watch --once bot --exec true",),
     ("run annotate RUN -m seen --by me",),
+    ("run tree RUN",),
+    ("run state put RUN one",),
+    ("run state get RUN",),
+    ("report --now 2026-01-31T12:00:00Z -o report.html",),
     ("config set core.lock_timeout 5",),
     ("config set core.durability batch",),
     ("config set core.durability full",),

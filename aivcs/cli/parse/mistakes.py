@@ -295,7 +295,8 @@ def _about_option(option: str, command: Command, arguments: Sequence[str]) -> st
 def _about_command(word: str, command: Command, root: Command) -> str:
     here = [child.path[-1] for child in command.children if not child.hidden]
     elsewhere = [c.name for c in root.leaves() if len(c.path) > 1 and c.path[-1] == word]
-    near = [f"{command.name} {n}" for n in nearest(word, here)]
+    # The very word, of another noun, is nearer than a similar one.
+    near = [] if elsewhere else [f"{command.name} {n}" for n in nearest(word, here)]
     if f"--{word}" in {s for p in command.options for s in p.spellings}:
         near = [f"{command.name} --{word}"]
     if not near and not elsewhere:

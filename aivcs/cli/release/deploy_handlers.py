@@ -68,7 +68,7 @@ def checkout(
     name: str,
     folder: str,
     keep: int | None,
-    require_signature: bool,
+    signed: bool,
     no_verify: bool,
     as_json: bool,
 ) -> None:
@@ -77,7 +77,7 @@ def checkout(
 
     require_bare(name, "release checkout")
     repo = context.repository()
-    terms = _terms(context, require_signature=require_signature, no_verify=no_verify)
+    terms = _terms(context, signed=signed, no_verify=no_verify)
     done = check_out(repo, name, folder, keep=KEEP if keep is None else keep, terms=terms)
     if as_json:
         context.write(render.json_line({**done.record.to_json(), "path": done.path}))
@@ -95,7 +95,7 @@ def watch(
     each: bool,
     once: bool,
     state: str | None,
-    require_signature: bool,
+    signed: bool,
     no_verify: bool,
     as_json: bool,
 ) -> int:
@@ -106,7 +106,7 @@ def watch(
     require_bare(name, "release watch")
     words = _command(command)
     repo = context.repository()
-    terms = _terms(context, require_signature=require_signature, no_verify=no_verify)
+    terms = _terms(context, signed=signed, no_verify=no_verify)
     try:
         end_on_sigterm()
         folder = None
@@ -287,22 +287,22 @@ def _command(words: list[str]) -> list[str]:
     return words
 
 
-def _terms(context: Context, *, require_signature: bool, no_verify: bool) -> Terms | None:
+def _terms(context: Context, *, signed: bool, no_verify: bool) -> Terms | None:
     """Returns the deployer's conditions: by the files of the user and the system alone."""
     from aivcs.config.keys import policies
     from aivcs.config.signers import require_verifier, verifier
 
     if no_verify:
-        if require_signature:
+        if signed:
             raise UsageError("--no-verify checks no signature; leave out one of the two")
         return None
     layers = context.config_layers(None)
-    find = require_verifier if require_signature else verifier
+    find = require_verifier if signed else verifier
     return Terms(
         policies(layers),
         find(layers, context.environment),
         context.environment,
-        requires_signature=require_signature,
+        requires_signature=signed,
     )
 
 

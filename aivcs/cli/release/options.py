@@ -416,7 +416,7 @@ COMMANDS = (
                 ),
                 metavar="DIR",
             ),
-            "require_signature": REQUIRE_SIGNATURE,
+            "signed": REQUIRE_SIGNATURE,
             "no_verify": NO_VERIFY,
             "as_json": Flag(
                 "--json",
@@ -445,7 +445,7 @@ COMMANDS = (
                 metavar="N",
                 kind="integer",
             ),
-            "require_signature": REQUIRE_SIGNATURE,
+            "signed": REQUIRE_SIGNATURE,
             "no_verify": NO_VERIFY,
             "as_json": JSON,
         },

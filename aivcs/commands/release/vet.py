@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.release.audit import FAILED, verify
 from aivcs.errors import ConflictError, IntegrityError
+from aivcs.policy.rules.signature import RULE as SIGNATURE
 from aivcs.policy.select import Policy, policy_for
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from aivcs.policy.select import Table
     from aivcs.repository import Repository
     from aivcs.signing.ssh import Verifier
-
-_SIGNATURE = "require_signature"
 
 
 class Terms(NamedTuple):
@@ -47,7 +46,7 @@ class Terms(NamedTuple):
         found = policy_for(name, self.policies)
         if not self.requires_signature:
             return found
-        return Policy({**(found.rules if found else {}), _SIGNATURE: True})
+        return Policy({**(found.rules if found else {}), SIGNATURE.name: True})
 
 
 def vet(repo: Repository, name: str, seqs: Collection[int], terms: Terms) -> dict[int, list[Check]]:

@@ -44,7 +44,7 @@ def truncated(name: str, lines: int, tail: "Tail") -> Finding:
     if b"\n" in tail.truncated:
         what += "; some are NULs, as file systems leave after a power cut"
     fix = (
-        "The next append moves them to damaged/; they were never acknowledged, unless "
+        "the next append moves them to damaged/; they were never acknowledged, unless "
         "the disk lost what it had confirmed"
     )
     return notice(name, what, fix, lines + 1)
