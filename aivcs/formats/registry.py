@@ -128,6 +128,20 @@ def find_format(name: str) -> Format:
     return known[name]
 
 
+def find_format_of(name: str, data: bytes) -> Format:
+    """Returns the format of a name, for a source that begins like this.
+
+    Raises:
+        FormatError: There is none of that name, or the source plainly has another format.
+    """
+    named, head = find_format(name), Head(data)
+    if not named.detect(head):
+        other = next((one for one in formats().values() if one.detect(head)), None)
+        if other is not None:
+            raise FormatError(f"the source has the format {other.name}, not {name}; omit --from")
+    return named
+
+
 def detect(data: bytes) -> Format:
     """Returns the format of a source.
 

@@ -133,6 +133,13 @@ class TestOneSession:
         assert done.lines == []
         assert b"s\\n.json: there is no session in it\n" in done.err
 
+    def test_of_another_format_than_the_one_named_is_refused(self, aivcs):
+        before = snapshot(aivcs.store)
+        path = write(aivcs, samples.CLAUDE)
+        done = aivcs("run", "import", "--from", "codex", path, code=2)
+        assert done.complaint.endswith("has the format claude-code, not codex; omit --from")
+        assert snapshot(aivcs.store) == before
+
     def test_keeps_the_agent_that_is_named(self, aivcs):
         aivcs.ok("run", "import", "--agent", "reviewer", write(aivcs, samples.CLAUDE))
         assert aivcs.record(samples.CLAUDE_ID)["metadata"]["agent_name"] == "reviewer"

@@ -123,8 +123,12 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
         BackendError: The source cannot be read, or the store not written.
     """
     head = _read(source, registry.HEAD, whole=True)
-    name = source.format or options.format
-    found = registry.find_format(name) if name else registry.detect(head)
+    if source.format:
+        found = registry.find_format(source.format)
+    elif options.format:
+        found = registry.find_format_of(options.format, head)
+    else:
+        found = registry.detect(head)
     reader = found.reader(found.hint(source.path) if source.path else _no_hint())
     is_final = options.seal or not found.grows
     importer = Importer(repo, reader, options, source.name, is_final=is_final)
