@@ -335,7 +335,7 @@ class Reader:
         news = {
             name: value
             for name, value in known.items()
-            if value is not None and getattr(header, name) in {None, self.program}
+            if value is not None and getattr(header, name) in (None, self.program)
         }
         if news:
             state.header = header._replace(**news)

@@ -104,6 +104,7 @@ class TestAnnotations(AnnotationStoreContract):
         return corrupt
 
 
+@pytest.mark.slow
 class TestBlobs(CasStoreContract):
     @pytest.fixture
     def open_store(self, open_repo):
@@ -138,6 +139,7 @@ class TestBlobs(CasStoreContract):
         return corrupt
 
 
+@pytest.mark.slow
 class TestRuns(RunLedgerContract):
     @pytest.fixture
     def open_store(self, open_repo):
@@ -148,6 +150,7 @@ class TestRuns(RunLedgerContract):
         return rewrite_of("run")
 
 
+@pytest.mark.slow
 class TestReleases(ReleaseRegistryContract):
     @pytest.fixture
     def open_store(self, open_repo):

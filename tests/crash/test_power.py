@@ -96,7 +96,14 @@ def run(*words):
     assert done.returncode == 0, done
 
 
-@pytest.fixture(params=FILE_SYSTEMS)
+def on_each(*kinds):
+    """File systems as parameters; all but ext4 are slow."""
+    return [
+        kind if kind == "ext4" else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds
+    ]
+
+
+@pytest.fixture(params=on_each(*FILE_SYSTEMS))
 def disk(request, tmp_path):
     require(os.geteuid() == 0, "mounting needs root")
     require(Path("/dev/loop-control").exists(), "there are no loop devices")
@@ -237,7 +244,7 @@ def test_many_blobs_have_no_name_before_their_content_is_durable(disk, on_disk, 
 SO_MANY = 300
 """Files that are synced by syncing the whole file system."""
 on_those_synced_as_a_whole = pytest.mark.parametrize(
-    "disk", [kind for kind in FILE_SYSTEMS if kind != "ext2"], indirect=True
+    "disk", on_each(*(kind for kind in FILE_SYSTEMS if kind != "ext2")), indirect=True
 )
 
 
