@@ -65,7 +65,8 @@ class S3Documents:
     def names(self, prefix: str, *, newest_first: bool = False) -> Iterator[str]:
         """As `Documents.names`."""
         if not newest_first:
-            return (name for name, _, _ in self._present(prefix))
+            # Some servers list folder by folder, so "a/x" before "a-b".
+            return iter(sorted(name for name, _, _ in self._present(prefix)))
         return iter(self._newest_first(prefix))
 
     def drop(self, name: str, *, expect: str | None = None) -> bool:
