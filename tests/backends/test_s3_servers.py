@@ -17,11 +17,10 @@ SERVERS = {"SeaweedFS": seaweedfs, "Ceph": ceph}
 
 
 def pytest_generate_tests(metafunc):
-    """All runs on both servers, but the long contracts on Ceph only if asked for."""
+    """The main job runs on both servers; the rest, which takes minutes, only if asked for."""
     if "server" in metafunc.fixturenames:
-        is_long = metafunc.cls in {TestBlobs, TestRuns, TestReleases}
-        marks = [pytest.mark.exhaustive] if is_long else []
-        servers = ["SeaweedFS", pytest.param("Ceph", marks=marks)]
+        marks = [] if metafunc.function is test_the_main_job else [pytest.mark.exhaustive]
+        servers = [pytest.param(name, marks=marks) for name in SERVERS]
         metafunc.parametrize("server", servers, indirect=True, scope="module")
 
 
