@@ -74,8 +74,8 @@ class BundleBackend:
             limits: What it may hold; None for one of one's own.
 
         Raises:
-            NoRepositoryError: There is no such file.
-            IntegrityError: It is no bundle, or holds what no bundle may.
+            NoRepositoryError: The file does not exist.
+            IntegrityError: It is not a bundle, or has a member that a bundle cannot have.
             UnsupportedFormatError: A later version wrote it.
             BackendError: It cannot be read, or is over a limit.
         """
@@ -83,7 +83,7 @@ class BundleBackend:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
-            raise NoRepositoryError(f"there is no file {path}") from None
+            raise NoRepositoryError(f"no file {path}") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "no path"
             raise BackendError(f"cannot open {path}: {reason}") from error
@@ -105,8 +105,8 @@ class BundleBackend:
             settings: The settings of the store that is to take it: its limit of an event holds.
 
         Raises:
-            NoRepositoryError: There is no such file.
-            IntegrityError: It is no bundle, or holds what no bundle may.
+            NoRepositoryError: The file does not exist.
+            IntegrityError: It is not a bundle, or has a member that a bundle cannot have.
             UnsupportedFormatError: A later version wrote it.
             BackendError: It cannot be read, or is over a limit.
         """
@@ -184,7 +184,7 @@ class BundleBackend:
     def _require_format(self) -> None:
         found = self.documents.read("format")
         if found is None:
-            raise IntegrityError.of(f"{self._path} is no bundle: it has no format", self._path)
+            raise IntegrityError.of(f"{self._path} is not a bundle: it has no format", self._path)
         if found[0] != _FORMAT:
             raise UnsupportedFormatError(
                 f"{self._path} is of format {found[0][:20]!a}, which needs a newer aivcs"

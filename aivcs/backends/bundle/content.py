@@ -117,7 +117,7 @@ class Index:
         return data
 
     def _refuse(self, problem: str) -> NoReturn:
-        raise IntegrityError.of(f"{self.path} is no bundle: {problem}", self.path)
+        raise IntegrityError.of(f"{self.path} is not a bundle: {problem}", self.path)
 
 
 def name_of(path: str) -> str | None:

@@ -165,7 +165,7 @@ class TarReader:
             raise BackendError(f"cannot read {self._path}: {error.strerror}") from error
 
     def _refuse(self, problem: str) -> NoReturn:
-        raise IntegrityError.of(f"{self._path} is no bundle: {problem}", self._path)
+        raise IntegrityError.of(f"{self._path} is not a bundle: {problem}", self._path)
 
     def _refuse_limit(self, problem: str) -> NoReturn:
         raise BackendError(f"{self._path} is refused: {problem}")

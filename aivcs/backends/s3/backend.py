@@ -164,7 +164,7 @@ class S3Backend:
             config = client.pool().submit(documents.read, "config.toml")
         found = client.get("format")
         if found is None:
-            raise errors.NoRepositoryError(f"{url} is no store; make one with: aivcs init {url}")
+            raise errors.NoRepositoryError(f"{url} is not a store; make one with: aivcs init {url}")
         if found.data != _FORMAT:
             told = found.data[:20].decode(errors="replace").strip()
             raise errors.UnsupportedFormatError(
