@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from errno import EMFILE, ENFILE
-from typing import TYPE_CHECKING
 
 from aivcs import errors
 from aivcs.cli.session.context import OutputError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

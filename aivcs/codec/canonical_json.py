@@ -9,12 +9,11 @@ not rounded: content addressing must never give two values one digest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.codec.json import encode_trusted
 from aivcs.codec.limits import MAX_DEPTH
 from aivcs.errors import SerializationError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

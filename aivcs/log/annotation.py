@@ -7,8 +7,6 @@ has the same name everywhere, and `sha256sum` proves it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.codec.canonical_json import canonical
 from aivcs.codec.json import encode, parse
 from aivcs.codec.limits import MAX_EVENT
@@ -22,8 +20,10 @@ from aivcs.model.annotation import Annotation
 from aivcs.model.digest import ContentDigest, is_hex
 from aivcs.model.run import RunId
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 TYPE = "annotation"
 FORMAT = 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
-
 from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import IntegrityError, StorageError, UsageError
 from aivcs.log import annotation as rules
@@ -11,19 +9,20 @@ from aivcs.log.verify_run import DAMAGE, NOTICE
 from aivcs.model.annotation import NAMESPACE, NOTE, Annotation, StoredAnnotation
 from aivcs.store.finding import Finding
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Any, Protocol
 
     from aivcs.model.digest import ContentDigest
     from aivcs.store.driver import Documents
 
+    class Signer(Protocol):
+        """What signs a text, as `aivcs.signing.ssh.Signer`."""
 
-class Signer(Protocol):
-    """What signs a text, as `aivcs.signing.ssh.Signer`."""
-
-    def sign(self, text: str, namespace: str) -> str:
-        """Returns the armored signature of a text."""
-        ...
+        def sign(self, text: str, namespace: str) -> str:
+            """Returns the armored signature of a text."""
+            ...
 
 
 _REMEDY = "restore the file from a copy, or move it out of the store"

@@ -13,8 +13,6 @@ import marshal
 import re
 from contextlib import contextmanager, suppress
 from functools import partial
-from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING
 
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
@@ -23,6 +21,7 @@ from aivcs.model.digest import ContentDigest
 from aivcs.store.place import START, Place
 from aivcs.util.disk_map import DiskMap, DiskStack
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -157,6 +156,8 @@ class _Places:
     """The place where reading of each log stopped, in the order of names, in a file."""
 
     def __init__(self) -> None:
+        from tempfile import SpooledTemporaryFile
+
         # On disk only if there are many logs.
         self._file = SpooledTemporaryFile(1 << 20)
 

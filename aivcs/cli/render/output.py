@@ -7,14 +7,13 @@ every width and in every locale. On a terminal it is a table, through a pager if
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.cli.render.table import Shown, draw
 from aivcs.codec.json import encode_trusted
 from aivcs.present.words import visible
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from subprocess import Popen
@@ -27,7 +26,7 @@ escape = visible
 """Escapes every character that a terminal would obey or not show."""
 
 
-class Cell(NamedTuple):
+class Cell:
     """A cell of a table.
 
     Attributes:
@@ -36,9 +35,13 @@ class Cell(NamedTuple):
         style: The style for a person: empty, or words of `table.paint`.
     """
 
-    plain: str
-    shown: str
-    style: str = ""
+    __slots__ = ("plain", "shown", "style")
+
+    def __init__(self, plain: str, shown: str, style: str = "") -> None:
+        """Takes the fields."""
+        self.plain = plain
+        self.shown = shown
+        self.style = style
 
 
 def json_line(value: object) -> str:
@@ -163,7 +166,9 @@ def _shown(row: Sequence[Cell | str]) -> list[Shown]:
 
 def screen_width() -> int:
     """Returns the width of the terminal, in cells."""
-    return shutil.get_terminal_size().columns
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 def fields(context: Context, pairs: Iterable[tuple[str, Cell | str]]) -> None:
@@ -188,7 +193,7 @@ def finding_text(finding: Finding) -> str:
     from textwrap import wrap
 
     severity, place, *texts = map(escape, _finding_cells(finding))
-    screen = max(shutil.get_terminal_size().columns, 40)
+    screen = max(screen_width(), 40)
     lines = [f"{severity}: {place}"]
     for text in filter(None, texts):
         lines += wrap(
@@ -206,6 +211,8 @@ def _finding_cells(finding: Finding) -> tuple[str, str, str, str]:
 
 def _start_pager(context: Context) -> Popen[bytes] | None:
     """Starts the pager that the environment names; None without one that works."""
+    from shutil import which
+
     environment = context.environment
     command = _words(environment.get("AIVCS_PAGER", environment.get("PAGER", "less")))
     if (
@@ -215,7 +222,7 @@ def _start_pager(context: Context) -> Popen[bytes] | None:
         or environment.get("TERM", "dumb") == "dumb"
         or not command
         or command == ["cat"]
-        or shutil.which(command[0]) is None
+        or which(command[0]) is None
     ):
         return None
     import subprocess

@@ -8,10 +8,10 @@ out. If that is not enough, a row continues on the next line.
 from __future__ import annotations
 
 from itertools import chain, islice, zip_longest
-from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.cli.render.text_width import cut, width, wrap
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -26,7 +26,7 @@ _STYLE_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "magenta": 35}
 """The codes (ECMA-48, SGR) of the styles: legible on white and on black."""
 
 
-class Column(NamedTuple):
+class Column:
     """A column of a table.
 
     Attributes:
@@ -38,14 +38,26 @@ class Column(NamedTuple):
             with 0 or less never. Any but 0 is left out, too, if the first rows have nothing in it.
     """
 
-    title: str
-    wraps: bool = False
-    right: bool = False
-    cuts: bool = False
-    leaves: int = 0
+    __slots__ = ("cuts", "leaves", "right", "title", "wraps")
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        wraps: bool = False,
+        right: bool = False,
+        cuts: bool = False,
+        leaves: int = 0,
+    ) -> None:
+        """Takes the fields."""
+        self.title = title
+        self.wraps = wraps
+        self.right = right
+        self.cuts = cuts
+        self.leaves = leaves
 
 
-class Shown(NamedTuple):
+class Shown:
     """A cell as a person sees it.
 
     Attributes:
@@ -53,8 +65,12 @@ class Shown(NamedTuple):
         style: Words of `paint`.
     """
 
-    text: str
-    style: str = ""
+    __slots__ = ("style", "text")
+
+    def __init__(self, text: str, style: str = "") -> None:
+        """Takes the fields."""
+        self.text = text
+        self.style = style
 
 
 def paint(text: str, style: str) -> str:

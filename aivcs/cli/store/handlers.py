@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.render import output as render
 from aivcs.codec.url import shown
 from aivcs.errors import BackendError, UsageError
 from aivcs.present.words import count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -219,7 +218,7 @@ def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -
 
         signer = find_signer(context.layers, context.environment, signing_key)
     taken = take(repo)
-    fields = taken._asdict()
+    fields = {"digest": taken.digest, "logs": taken.logs}
     if signer is not None:
         from aivcs.signing.ssh import HEAD
 

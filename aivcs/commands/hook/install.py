@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from difflib import ndiff
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.hook.settings import EMPTY, commands_in, with_hook, without_hook
@@ -102,6 +101,8 @@ def _read(path: str) -> str | None:
 def _write(path: str, before: str | None, after: str) -> Change:
     if after == before:
         return Change(path, [])
+    from difflib import ndiff
+
     old, new = (before or "").splitlines(keepends=True), after.splitlines(keepends=True)
     lines = [line.rstrip("\r\n") for line in ndiff(old, new) if line[:2] in {"+ ", "- "}]
     target = os.path.realpath(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from io import BufferedReader, RawIOBase
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.codec.sha256 import hasher
 from aivcs.errors import (
@@ -29,6 +28,7 @@ from aivcs.store.finding import Finding
 from aivcs.store.place import START
 from aivcs.util.disk_map import DiskMap
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -60,7 +60,7 @@ _FIX_UNSIGNED = (
 )
 
 
-class Taken(NamedTuple):
+class Taken:
     """A stored heads manifest.
 
     Attributes:
@@ -68,8 +68,12 @@ class Taken(NamedTuple):
         logs: The number of logs in it.
     """
 
-    digest: ContentDigest
-    logs: int
+    __slots__ = ("digest", "logs")
+
+    def __init__(self, digest: ContentDigest, logs: int) -> None:
+        """Takes the fields."""
+        self.digest = digest
+        self.logs = logs
 
 
 def take(repo: Repository) -> Taken:

@@ -8,8 +8,6 @@ a pin is damage.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -23,6 +21,7 @@ from aivcs.store.finding import Finding
 from aivcs.store.references import digests_in_blob
 from aivcs.util.disk_map import DiskMap, DiskStack
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -7,8 +7,8 @@ The rules of the lines are in `aivcs.log.verify_run` and `verify_release`. A fol
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 

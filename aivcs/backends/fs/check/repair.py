@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from os.path import samestat
-from typing import TYPE_CHECKING
 
 from aivcs.backends.fs import files, layout
 from aivcs.backends.fs.logs import LockedLog
@@ -23,6 +22,7 @@ from aivcs.backends.fs.objects import hash_file
 from aivcs.errors import ConflictError
 from aivcs.log.verify_run import DAMAGE, Links
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from queue import SimpleQueue
-from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from itertools import chain, islice
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from queue import SimpleQueue
+    from typing import Any, TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 _AHEAD = 3
 """Tasks per thread that may be begun before the result of the first is asked for."""
@@ -27,9 +28,18 @@ def ordered_map(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
     Only a few tasks per thread are taken ahead, so memory is bounded. When the caller stops (an
     exception, Ctrl-C), tasks that have not begun are dropped, and none is waited for.
     """
+    rest = iter(tasks)
+    begun = list(islice(rest, 2))
+    if len(begun) > 1:
+        yield from _in_threads(chain(begun, rest))
+    elif begun:  # a thread costs more than it saves
+        yield begun[0]()
+
+
+def _in_threads(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
     number = os.cpu_count() or 1
     pool = _Pool(number)
-    waiting: deque[_Job[T]] = deque()
+    waiting: deque[_Job] = deque()
     try:
         for task in tasks:
             job = _Job(task)
@@ -45,12 +55,14 @@ def ordered_map(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
         pool.close()
 
 
-class _Job(Generic[T]):
+class _Job:
     """A task and its result."""
 
     __slots__ = ("_done", "_error", "_result", "_task", "is_wanted")
 
-    def __init__(self, task: Callable[[], T]) -> None:
+    def __init__(self, task: Callable[[], Any]) -> None:
+        from threading import Event
+
         self._task = task
         self._done = Event()
         self._error: BaseException | None = None
@@ -65,7 +77,7 @@ class _Job(Generic[T]):
             self._error = error
         self._done.set()
 
-    def result(self) -> T:
+    def result(self) -> Any:
         """Waits for the task; returns its result, or raises its exception."""
         self._done.wait()
         if self._error is not None:
@@ -77,11 +89,15 @@ class _Pool:
     """Threads that run jobs in order of submission, started when they are needed."""
 
     def __init__(self, number: int) -> None:
-        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        from queue import SimpleQueue
+
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._number = number
         self._threads = 0
 
-    def submit(self, job: _Job[T]) -> None:
+    def submit(self, job: _Job) -> None:
+        from threading import Thread
+
         if self._threads < self._number:
             name = f"aivcs_{self._threads + 1}"
             try:
