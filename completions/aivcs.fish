@@ -552,7 +552,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l if-running -d 'Do nothin
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state -x -k -a '(__aivcs_known digest)' -d 'The blob with its final state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l state-file -r -F -d 'A file to store and use as the final state, instead of --state'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l duration-ms -x -d 'Its duration in milliseconds'
-complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l here -d 'End a copy of a run that will never go on in the store it came from'
+complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l here -d 'End a copy of a run that goes on elsewhere, if nothing was heard of it for run.lost_after'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -l github-annotations -d 'In GitHub Actions: annotate the job if the run failed or was cancelled'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run finish' 0" -k -a '(__aivcs_known running)'
@@ -897,15 +897,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Also print where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one object per line for a list'

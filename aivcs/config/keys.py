@@ -53,6 +53,11 @@ KEYS: dict[str, Key] = {
     "core.lock_timeout": Key(float, 30.0, "seconds to wait for another process's lock"),
     "blobs": Key(str, "", "the URL of another store that has the blobs of this one"),
     "limits.event_bytes": Key(int, 1 << 20, "bytes of one event's payload, at most"),
+    "run.lost_after": Key(
+        float,
+        86_400.0,
+        "seconds without news after which a copy of a run that goes on elsewhere counts as lost",
+    ),
     "exec.redact": Key(
         list, [], "names of variables (* is any text) whose values run exec masks, besides its own"
     ),
@@ -417,6 +422,7 @@ def settings_of(layers: "list[Config]") -> Settings:
         lock_timeout=merged.get("core.lock_timeout", 30.0),
         max_event=merged.get("limits.event_bytes", 1 << 20),
         blobs=merged.get("blobs", ""),
+        lost_after=merged.get("run.lost_after", 86_400.0),
         remote=remote,
         require_store=tuple(
             pair for layer in layers for pair in layer.get(REQUIRE_STORE, {}).items()
@@ -452,7 +458,12 @@ _POLICY_AMISS = frozenset({POLICY, "policies"})
 """Misspellings of the `policy` table, lower case. A key below one is reported, and blocks
 releases."""
 _PATHS = frozenset({"signing.key", "signing.allowed_signers"})
-_NAMES = {str: "text", float: "number", int: "whole number", list: "list of texts"}
+_NAMES = {
+    str: "text",
+    float: "number",
+    int: "whole number",
+    list: "list of texts",
+}
 
 
 def _flatten(tables: "dict[str, Any]", prefix: str = "") -> "list[tuple[str, Any]]":

@@ -314,7 +314,7 @@ class LogRunLedger:
         if home is not None:
             raise ConflictError(
                 f"run {run_id} is a copy: it is recorded at {home}, and goes on there. If it never "
-                f"will, end the copy: aivcs run finish --here {run_id} --status failed"
+                f"will, end the copy: aivcs run reap {run_id}"
             )
         self._at_home.add(run_id)
 

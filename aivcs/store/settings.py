@@ -11,6 +11,8 @@ DURABILITIES = ("full", "batch", "none")
 """full: everything acknowledged survives a power cut. batch: the same, except for the events of
 RUNNING runs; ending a run makes them durable. none: the operating system decides."""
 
+_MAX_LOST_AFTER_S = 366 * 86_400
+
 
 class Settings:
     """The settings of an open store.
@@ -20,11 +22,16 @@ class Settings:
         lock_timeout: Seconds to wait for another process's lock.
         max_event: Bytes of one event's payload, at most.
         blobs: The URL of another store that has the blobs, or empty.
+        lost_after: Seconds without news after which the copy of a run that goes on elsewhere counts
+            as lost.
         require_store: Pattern of release names, and the id of the only store that may have them;
             from the system's files.
     """
 
-    __slots__ = ("_remote", "blobs", "durability", "lock_timeout", "max_event", "require_store")
+    __slots__ = (
+        "_remote", "blobs", "durability", "lock_timeout", "lost_after", "max_event",
+        "require_store",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -33,6 +40,7 @@ class Settings:
         lock_timeout: float = 30.0,
         max_event: int = MAX_EVENT,
         blobs: str = "",
+        lost_after: float = 86_400.0,
         remote: "RemoteSettings | None" = None,
         require_store: "tuple[tuple[str, str], ...]" = (),
     ) -> None:
@@ -47,10 +55,13 @@ class Settings:
             raise UsageError(f"a lock timeout of {lock_timeout} is not between 0 and 86400 s")
         if not 1024 <= max_event <= 1 << 30:
             raise UsageError(f"a limit of {max_event} bytes is not between 1 KiB and 1 GiB")
+        if not 0 <= lost_after <= _MAX_LOST_AFTER_S:
+            raise UsageError(f"{lost_after} s without news are not between 0 and a year")
         self.durability = durability
         self.lock_timeout = lock_timeout
         self.max_event = max_event
         self.blobs = blobs
+        self.lost_after = lost_after
         self.require_store = require_store
         self._remote = remote
 

@@ -77,6 +77,11 @@ class TestClone:
         (run,) = [p.name for p in clone.store.glob("replicas/*")]
         clone("run", "log", run, "x", code=15)
         clone("run", "finish", run, code=15)
+        before = content(clone)
+        early = clone("run", "finish", run, "--here", "--status", "failed", code=15)
+        assert "run.lost_after" in early.complaint
+        assert content(clone) == before
+        clone.ok("config", "set", "run.lost_after", "0")
         clone.ok("run", "finish", run, "--here", "--status", "failed")
         assert clone.record(run)["status"] == "FAILED"
         assert full.record(run)["status"] == "RUNNING"
@@ -88,6 +93,20 @@ class TestClone:
         assert clone.ok("run", "reap").out == b""
         assert clone.ok("run", "reap", "--older-than", "0s").lines == [run]
         assert clone.record(run)["status"] == "FAILED"
+
+    def test_a_copy_is_lost_after_the_configured_time(self, full, clone):
+        (run,) = [p.name for p in clone.store.glob("replicas/*")]
+        clone.ok("config", "set", "run.lost_after", "3600")
+        assert clone.ok("run", "reap").out == b""
+        clone.ok("config", "set", "--user", "run.lost_after", "0")
+        assert clone.ok("run", "reap").out == b""  # the store's own file says otherwise
+        clone.ok("config", "unset", "run.lost_after")
+        assert clone.ok("run", "reap").lines == [run]
+        clone("config", "set", "run.lost_after", "-1", code=2)
+
+    def test_a_lost_run_may_be_named_at_once(self, full, clone):
+        (run,) = [p.name for p in clone.store.glob("replicas/*")]
+        assert clone.ok("run", "reap", run).lines == [run]
 
 
 class TestReleasesAtTheirHome:

@@ -2528,7 +2528,8 @@ OPTIONS
         Its duration in milliseconds. Default: the time since its start.
 
     --here
-        End a copy of a run that will never go on in the store it came from.
+        End a copy of a run that goes on elsewhere, if nothing was heard of it
+        for run.lost_after.
 
     --github-annotations
         In GitHub Actions: annotate the job if the run failed or was cancelled.

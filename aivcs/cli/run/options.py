@@ -273,7 +273,10 @@ COMMANDS = (
             ),
             "here": Flag(
                 "--here",
-                help="End a copy of a run that will never go on in the store it came from.",
+                help=(
+                    "End a copy of a run that goes on elsewhere, if nothing was heard of it for "
+                    "run.lost_after."
+                ),
             ),
             "github_annotations": GITHUB_ANNOTATIONS,
         },

@@ -37,13 +37,15 @@ def finish(
         state: The digest of its final state, which must be stored.
         state_file: Or a file, which is stored as the final state.
         duration_ms: The duration in milliseconds; None: since its start.
-        here: Whether a copy of a run, which goes on elsewhere, is to end here all the same.
+        here: Whether a copy of a run, which goes on elsewhere, is to end here all the same, if
+            nothing was heard of it for `run.lost_after`.
 
     Raises:
         UsageError: Both state and file are given, or the exit code or the duration is out of range.
         RunNotFoundError: No run has this id.
         InvalidRunStateError: The run is over.
         NotFoundError: The blob of the final state is not in the store.
+        ConflictError: The run is a copy: it goes on elsewhere; or, with `here`, may still do so.
     """
     if state is not None and state_file is not None:
         raise UsageError("give the final state once: --state DIGEST or --state-file FILE")
@@ -57,8 +59,10 @@ def finish(
     if if_running and repo.runs.get_run(run_id).status.is_terminal:
         return
     if here and repo.home_of(run_id) is not None:
+        from aivcs.commands.run.reap import require_lost
         from aivcs.sync.homes import unmark_copy
 
+        require_lost(repo, run_id)
         unmark_copy(repo, run_id)
     end = {
         "completed": repo.runs.complete_run,

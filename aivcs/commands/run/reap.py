@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.trace.liveness import Place
 
-LOST_AFTER = timedelta(hours=24)
-"""How long the copy of a run that goes on elsewhere hears nothing, before it counts as lost."""
 ORPHANED_KIND = "orphaned"
 """The kind of the last event of a reaped run."""
 
@@ -139,7 +137,7 @@ def _look_at(
         return None
     is_copy = repo.home_of(run_id) is not None
     if is_copy and older_than is None and not is_named:
-        older_than = _lost_since()
+        older_than = _lost_since(repo)
     owner = None
     if record.owner is not None and not is_copy:  # its owner was on another machine
         owner = judge_owner(record.owner, place, find_process(record.owner.pid))
@@ -163,9 +161,26 @@ def _look_at(
     return Outcome(run_id, True, True, verdict.reason)
 
 
-def _lost_since() -> Timestamp:
+def require_lost(repo: Repository, run_id: RunId) -> None:
+    """Requires that the copy of a run, which goes on elsewhere, has heard nothing for long.
+
+    Raises:
+        ConflictError: It was heard of within the setting `run.lost_after`, and may still go on.
+    """
+    last_sign = _last_sign(repo, repo.runs.get_run(run_id))
+    if last_sign < _lost_since(repo):
+        return
+    raise ConflictError(
+        f"run {run_id} was heard of at {last_sign} and may still go on at its home, "
+        f"{repo.home_of(run_id)}. It counts as lost after {repo.store.settings.lost_after:g} s "
+        f"(run.lost_after). If you know that it is: aivcs run reap {run_id}"
+    )
+
+
+def _lost_since(repo: Repository) -> Timestamp:
     """Returns the time since which a copy must have heard nothing to count as lost."""
-    return Timestamp.from_datetime(datetime.now(UTC) - LOST_AFTER)
+    lost_after = timedelta(seconds=repo.store.settings.lost_after)
+    return Timestamp.from_datetime(datetime.fromtimestamp(repo.store.now(), UTC) - lost_after)
 
 
 def _end(repo: Repository, run_id: RunId, verdict: Verdict, head: Head | None) -> None:
