@@ -220,6 +220,37 @@ class TestVerify:
         add(bundle, (tarfile.TarInfo(name), logs(there)[f"{run}.jsonl"]))
         assert run in full("bundle", "verify", str(bundle), code=14).out.decode()
 
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            lambda name, data: None if "/releases/" in name else data,
+            lambda name, data: b"".join(data.splitlines(True)[:-1]) if "/runs/" in name else data,
+            lambda name, data: b"{}" if "heads" in name else data,
+            lambda name, data: None if "heads" in name else data,
+        ],
+        ids=["no release", "cut", "no heads", "heads missing"],
+    )
+    def test_a_bundle_that_contradicts_its_heads_is_not_copied(
+        self, full, store, bundle, tmp_path, edit
+    ):
+        repack(bundle, tmp_path / "bad.tar", edit)
+        reader = store("reader")
+        before = content(reader)
+        assert "nothing was copied" in reader("pull", "../bad.tar", code=14).complaint
+        reader("pull", "../bad.tar", "--from-untrusted", "a fork", code=14)
+        assert content(reader) == before
+        assert "nothing was copied" in reader("clone", "../bad.tar", "../copy", code=14).complaint
+        assert not (tmp_path / "copy").exists()
+
+    def test_a_run_that_the_heads_do_not_name_is_not_copied(self, full, there, bundle, store):
+        run = record(there)
+        name = f".aivcs/runs/{run[:2]}/{run}.jsonl"
+        add(bundle, (tarfile.TarInfo(name), logs(there)[f"{run}.jsonl"]))
+        reader = store("reader")
+        before = content(reader)
+        assert run in reader("pull", str(bundle), code=14).complaint
+        assert content(reader) == before
+
 
 def link(kind, target="/etc/passwd"):
     info = tarfile.TarInfo(".aivcs/objects/ab/" + "c" * 62)
@@ -442,9 +473,19 @@ class TestUntrusted:
     def test_limits_hold_before_anything_is_stored(self, reader, full, bundle, tmp_path):
         line = b'{"type":"run","x":"' + b"x" * (3 << 20) + b'"}\n'
         name = ".aivcs/runs/ab/abcd.jsonl"
-        add(bundle, (named(name), line))
+
+        def name_it(member, data):
+            if not member.endswith("heads.json"):
+                return data
+            heads = json.loads(data)
+            heads["logs"].append({"log": "run/abcd", "lines": 1, "hash": "0" * 64})
+            heads["logs"].sort(key=lambda entry: entry["log"])
+            return json.dumps(heads, separators=(",", ":")).encode()
+
+        repack(bundle, tmp_path / "bad.tar", name_it)
+        add(tmp_path / "bad.tar", (named(name), line))
         before = content(reader)
-        reader("pull", str(bundle), "--from-untrusted", "eve", "--run", "abcd", code=16)
+        reader("pull", "../bad.tar", "--from-untrusted", "eve", "--run", "abcd", code=16)
         assert content(reader) == before
 
     def test_a_label_is_a_line(self, reader, bundle, full):

@@ -194,7 +194,7 @@ def _push(
             scans=scans,
         )
         changed = chain(work.copy_runs(), work.copy_annotations())
-        code = _print(context, changed, bar, as_json=as_json, dry_run=dry_run)
+        code = print_copied(context, changed, bar, as_json=as_json, dry_run=dry_run)
     return _conclude(context, work, "push", f"to {to.shown}", code, as_json, dry_run)
 
 
@@ -226,6 +226,8 @@ def pull(
         other = open_untrusted(source, untrusted, repo)
     else:
         other, _ = open_remote(context, source)
+    if source.is_bundle:
+        _require_heads(other)
     if releases_only and (not source.name or untrusted is not None):
         raise UsageError("--releases-only pulls from a remote that has a name")
     chosen = selected(context, other, runs, agents, specs, statuses, tags, since, limit)
@@ -243,14 +245,14 @@ def pull(
         )
         # What a stranger says of our runs, nobody asked for.
         changed = chain(work.copy_runs(), () if untrusted else work.copy_annotations())
-        code = _print(context, changed, bar, as_json=as_json, dry_run=dry_run)
+        code = print_copied(context, changed, bar, as_json=as_json, dry_run=dry_run)
         if source.name and (chosen is None or releases_only):
 
             def is_home(name: str) -> bool:
                 return release_home(name, layers) == source.name
 
             logs = work.pull_releases(source.name, is_home)
-            code = _worse(code, _print(context, logs, bar, as_json=as_json, dry_run=dry_run))
+            code = worse(code, print_copied(context, logs, bar, as_json=as_json, dry_run=dry_run))
     return _conclude(context, work, "pull", f"from {source.shown}", code, as_json, dry_run)
 
 
@@ -268,6 +270,8 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
     place = absolute(context, source)
     remote = Remote("", place)
     other, _ = open_remote(context, remote)
+    if remote.is_bundle:
+        _require_heads(other)
     if "://" in folder:
         target = init(folder, settings=context.settings_for(folder))
     else:
@@ -278,10 +282,16 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
         trust.add(place, store_id, environment=context.environment)
     with Bar(context, "cloning", lambda: 1) as bar:
         work = Clone(other, target, remembers=not remote.is_bundle, progress=bar.advance)
-        code = _print(context, work.run(), bar, as_json=as_json, dry_run=False)
+        code = print_copied(context, work.run(), bar, as_json=as_json, dry_run=False)
     context.write(f"{shown(target.path)}\n" if not as_json else "")
     context.flush()
     return _conclude(context, work.copy, "clone", f"from {remote.shown}", code, as_json, False)
+
+
+def _require_heads(bundle: Repository) -> None:
+    from aivcs.commands.bundle.verify import require_heads
+
+    require_heads(bundle)
 
 
 def selected(
@@ -311,7 +321,7 @@ def selected(
     )
 
 
-def _print(
+def print_copied(
     context: Context, outcomes: Iterable[Copied], bar: Bar, *, as_json: bool, dry_run: bool
 ) -> int:
     """Prints a line for each log that changed, an error for each that was left as it is."""
@@ -332,7 +342,7 @@ def _print(
                 told.add(digest)
         context.flush()
         if outcome.error is not None:
-            code = _worse(code, report(context, outcome.error))
+            code = worse(code, report(context, outcome.error))
     return code
 
 
@@ -353,7 +363,7 @@ def _as_json(outcome: Copied, *, dry_run: bool) -> dict[str, Any]:
     return fields
 
 
-def _worse(one: int, other: int) -> int:
+def worse(one: int, other: int) -> int:
     """Returns the exit code that outweighs the other: damage, then conflicts, then the rest."""
     order = (0, 16, 15, 14)
     return max(one, other, key=lambda code: order.index(code) if code in order else len(order))

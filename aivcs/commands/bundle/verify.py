@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.errors import SerializationError, StorageError, UnsupportedFormatError
+from aivcs.errors import IntegrityError, SerializationError, StorageError, UnsupportedFormatError
 from aivcs.log.heads import heads_in
 from aivcs.log.verify_run import DAMAGE
 from aivcs.model.digest import ContentDigest
@@ -57,6 +57,28 @@ def verify(
         yield Finding(DAMAGE, HEADS, None, f"it is no heads manifest: {error}", _FIX)
         return
     yield from _compare(bundle, stated)
+
+
+def require_heads(bundle: Repository) -> None:
+    """Requires that a bundle has the logs and annotations that its heads manifest names.
+
+    It reads only the ends of the logs: whoever copies a log proves what is before its end.
+
+    Raises:
+        IntegrityError: The manifest is missing or damaged, or the bundle contradicts it.
+    """
+    found = bundle.store.documents.read(HEADS)
+    try:
+        stated = dict(heads_in(b"" if found is None else found[0]))
+    except SerializationError as error:
+        problem = "is missing" if found is None else f"is no heads manifest: {error}"
+        raise IntegrityError.of(f"{HEADS} {problem}; nothing was copied. Now: {_FIX}") from error
+    for finding in _compare(bundle, stated):
+        raise IntegrityError.of(
+            f"the bundle is not what it was: {finding.where}: {finding.problem}; "
+            f"nothing was copied. Now: {_FIX}",
+            finding.where,
+        )
 
 
 def _compare(bundle: Repository, stated: dict[str, Head | None]) -> Iterator[Finding]:
