@@ -39,6 +39,10 @@ if TYPE_CHECKING:
         UnsupportedFormatError as UnsupportedFormatError,
         UsageError as UsageError,
     )
+    from aivcs.model.annotation import (
+        Annotation as Annotation,
+        StoredAnnotation as StoredAnnotation,
+    )
     from aivcs.model.digest import ContentDigest as ContentDigest
     from aivcs.model.record import Head as Head
     from aivcs.model.release import (
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
         ReleaseRecord as ReleaseRecord,
     )
     from aivcs.model.release_entries import (
+        Approval as Approval,
         Block as Block,
         LogEntry as LogEntry,
         ReleaseState as ReleaseState,
@@ -64,6 +69,7 @@ if TYPE_CHECKING:
     from aivcs.model.timestamp import Timestamp as Timestamp
     from aivcs.repository import Repository as Repository
     from aivcs.store.contracts import (
+        AnnotationStore as AnnotationStore,
         CasStore as CasStore,
         ReleaseRegistry as ReleaseRegistry,
         RunLedger as RunLedger,
@@ -71,14 +77,16 @@ if TYPE_CHECKING:
     from aivcs.store.settings import Settings as Settings
 
 __all__ = [
-    "ActiveRun", "AivcsError", "AmbiguousError", "BackendError", "Block", "BlockedError",
+    "ActiveRun", "AivcsError", "AmbiguousError", "Annotation", "AnnotationStore", "Approval",
+    "BackendError", "Block", "BlockedError",
     "CasStore", "ConflictError", "ContentDigest", "Evidence", "Head", "IntegrityError",
     "InvalidDigestError", "InvalidNameError", "InvalidRunStateError", "InvalidSpecError",
     "LockTimeoutError", "LogEntry", "NoPreviousReleaseError", "NoRepositoryError", "NotFoundError",
     "OutcomeUnknownError", "PolicyError", "ReleaseMetadata", "ReleaseNotFoundError",
     "ReleaseRecord", "ReleaseRegistry", "ReleaseState", "Repository", "RunEvent", "RunId",
     "RunLedger", "RunMetadata", "RunNotFoundError", "RunOwner", "RunRecord", "RunStatus",
-    "RunSummary", "SerializationError", "Settings", "Signature", "StorageError", "Timestamp",
+    "RunSummary", "SerializationError", "Settings", "Signature", "StorageError",
+    "StoredAnnotation", "Timestamp",
     "UnreachableError", "UnsupportedFormatError", "UsageError",
 ]  # fmt: skip
 
@@ -91,15 +99,16 @@ _HOMES = {
     "NotFoundError OutcomeUnknownError PolicyError "
     "ReleaseNotFoundError RunNotFoundError SerializationError "
     "StorageError UnreachableError UnsupportedFormatError UsageError",
+    "aivcs.model.annotation": "Annotation StoredAnnotation",
     "aivcs.model.digest": "ContentDigest",
     "aivcs.model.record": "Head",
     "aivcs.model.release": "Evidence ReleaseMetadata ReleaseRecord",
     "aivcs.model.run": "RunEvent RunId RunMetadata RunOwner RunRecord RunStatus RunSummary",
     "aivcs.model.timestamp": "Timestamp",
-    "aivcs.model.release_entries": "Block LogEntry ReleaseState Signature",
+    "aivcs.model.release_entries": "Approval Block LogEntry ReleaseState Signature",
     "aivcs.repository": "Repository",
     "aivcs.store.settings": "Settings",
-    "aivcs.store.contracts": "CasStore ReleaseRegistry RunLedger",
+    "aivcs.store.contracts": "AnnotationStore CasStore ReleaseRegistry RunLedger",
 }
 
 if not TYPE_CHECKING:  # a type checker has the names from above, and no others

@@ -218,6 +218,19 @@ class ReleaseRegistry:
     head = _awaited(storage.ReleaseRegistry.head)
 
 
+class AnnotationStore:
+    """Remarks on runs; the async twin of `contracts.AnnotationStore`."""
+
+    def __init__(self, store: storage.AnnotationStore) -> None:
+        """Takes the sync store; `wrap` does it for each kind."""
+        self._sync = store
+
+    add = _awaited(storage.AnnotationStore.add)
+    of_run = _awaited(storage.AnnotationStore.of_run)
+    names = _streamed(storage.AnnotationStore.names)
+    read = _awaited(storage.AnnotationStore.read)
+
+
 @overload
 def wrap(store: storage.CasStore) -> CasStore: ...
 
@@ -230,25 +243,31 @@ def wrap(store: storage.RunLedger) -> RunLedger: ...
 def wrap(store: storage.ReleaseRegistry) -> ReleaseRegistry: ...
 
 
-def wrap(store: Any) -> CasStore | RunLedger | ReleaseRegistry:
+@overload
+def wrap(store: storage.AnnotationStore) -> AnnotationStore: ...
+
+
+def wrap(store: Any) -> CasStore | RunLedger | ReleaseRegistry | AnnotationStore:
     """Returns the async twin of a sync store, which keeps every guarantee of the store.
 
     The twin is bound to no event loop and holds nothing but the store: making one is cheap, and
     there can be several.
 
     Args:
-        store: An object with all methods of one of the three contracts.
+        store: An object with all methods of one of the four contracts.
 
     Raises:
         TypeError: The object has the methods of none of them, or is async already.
     """
-    for twin in (CasStore, RunLedger, ReleaseRegistry):
+    for twin in (CasStore, RunLedger, ReleaseRegistry, AnnotationStore):
         methods = [getattr(store, name, None) for name in dir(twin) if not name.startswith("_")]
         if all(map(callable, methods)):
             if any(map(iscoroutinefunction, methods)):
                 raise TypeError(f"{type(store).__name__} is async already")
             return twin(store)
-    raise TypeError(f"{type(store).__name__} is not a CasStore, RunLedger or ReleaseRegistry")
+    raise TypeError(
+        f"{type(store).__name__} is not a CasStore, RunLedger, ReleaseRegistry or AnnotationStore"
+    )
 
 
 class ActiveRun:
@@ -408,9 +427,15 @@ class Repository:
         """The releases."""
         return wrap(self._sync.releases)
 
+    @property
+    def annotations(self) -> AnnotationStore:
+        """The remarks on runs; `annotate` makes one."""
+        return wrap(self._sync.annotations)
+
     start_run = _starting(repository.Repository.start_run)
     promote = _awaited(repository.Repository.promote)
     rollback = _awaited(repository.Repository.rollback)
+    approve = _awaited(repository.Repository.approve)
     require_spec = _awaited(repository.Repository.require_spec)
     get_blob = _awaited(repository.Repository.get_blob)
     pins = _streamed(repository.Repository.pins)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from aivcs.active_run import ActiveRun
     from aivcs.model.release import ReleaseRecord
+    from aivcs.model.release_entries import Approval
     from aivcs.model.run import RunId, RunOwner
     from aivcs.policy.enforce import PolicyContext
     from aivcs.store.contracts import AnnotationStore, CasStore, ReleaseRegistry, RunLedger
@@ -325,7 +326,7 @@ class Repository:
         allow_missing_spec: bool = False,
         force: bool = False,
         sign: bool = False,
-        signing_key: "str | None" = None,
+        signing_key: "str | Iterable[str] | None" = None,
     ) -> "ReleaseRecord":
         """Makes a spec live under a name, if the policies allow it; as `aivcs release promote`.
 
@@ -344,7 +345,7 @@ class Repository:
             allow_missing_spec: Whether the spec and its parts may be missing from the store.
             force: Whether to break rules, which is recorded; then `notes` must give the reason.
             sign: Whether to sign the release, by default with the configured key.
-            signing_key: The key to sign with; implies `sign`.
+            signing_key: The key to sign with, or several; implies `sign`.
 
         Raises:
             PolicyError: A rule is not met.
@@ -386,7 +387,7 @@ class Repository:
         allow_missing_spec: bool = False,
         force: bool = False,
         sign: bool = False,
-        signing_key: "str | None" = None,
+        signing_key: "str | Iterable[str] | None" = None,
     ) -> "ReleaseRecord":
         """Makes an earlier release live again, if the policies allow it; `aivcs release rollback`.
 
@@ -400,7 +401,7 @@ class Repository:
             allow_missing_spec: Whether the spec and its parts may be missing from the store.
             force: Whether to break rules, which is recorded; requires a reason.
             sign: Whether to sign the release, by default with the configured key.
-            signing_key: The key to sign with; implies `sign`.
+            signing_key: The key to sign with, or several; implies `sign`.
 
         Raises:
             ReleaseNotFoundError: The name has no releases, or not the target.
@@ -428,6 +429,42 @@ class Repository:
             context=self._policy_context(signing_key, sign=sign),
         ).release
 
+    def approve(
+        self,
+        name: str,
+        spec: str,
+        *,
+        by: str,
+        notes: "str | None" = None,
+        signing_key: "str | None" = None,
+    ) -> "Approval":
+        """Records a signed approval of a spec for a name; as `aivcs release approve`.
+
+        Args:
+            name: The agent's name.
+            spec: The spec, as for `resolve_spec`.
+            by: Who approves.
+            notes: A remark.
+            signing_key: The key to sign with; None is the configured one.
+
+        Returns:
+            The new entry of the release log.
+
+        Raises:
+            NotFoundError: The spec, or a part of it, is not in the store.
+            ConflictError: The name belongs to another store.
+            UsageError: There is no key.
+            BackendError: A configuration file cannot be read, or no signature could be made.
+        """
+        from aivcs.config.keys import file_layers
+        from aivcs.config.signers import signer
+        from aivcs.policy.approvals import approve
+
+        own, _ = self.store.documents.read(CONFIG) or (None, "")
+        layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
+        key = signer(layers, os.environ, signing_key)
+        return approve(self, name, spec, by=by, notes=notes, signer=key)[0]
+
     def require_store_of(self, name: str) -> None:
         """Requires that this store may have releases of a name, as the system's files say.
 
@@ -440,7 +477,9 @@ class Repository:
 
             require_store(self.store, name)
 
-    def _policy_context(self, signing_key: "str | None", *, sign: bool) -> "PolicyContext | None":
+    def _policy_context(
+        self, signing_key: "str | Iterable[str] | None", *, sign: bool
+    ) -> "PolicyContext | None":
         """Policies and signers from all configuration files; None if there are none."""
         from aivcs.config.keys import file_layers, policies
 
@@ -450,7 +489,8 @@ class Repository:
             return None
         from aivcs.config.signers import policy_context
 
-        return policy_context(layers, os.environ, signing_key, sign=sign)
+        keys = [signing_key] if isinstance(signing_key, str) else [*(signing_key or ())]
+        return policy_context(layers, os.environ, keys, sign=sign)
 
     def require_spec(self, digest: ContentDigest) -> None:
         """Requires that a spec, its parts and their files are in the store; reads and verifies all.

@@ -218,7 +218,7 @@ _aivcs_command() {
         operands='put|get :run file'
         ;;
     'aivcs release')
-        below='promote rollback block unblock current history show diff list verify sign provenance wait watch checkout'
+        below='promote rollback block unblock approve current history show diff list verify sign provenance wait watch checkout'
         options='-h --help'
         ;;
     'aivcs release promote')
@@ -236,6 +236,10 @@ _aivcs_command() {
     'aivcs release unblock')
         options='--reason --notes --to --by -h --help'
         operands=':release :target'
+        ;;
+    'aivcs release approve')
+        options='--notes --reason --by --sign --signing-key --json -h --help'
+        operands=':agent :spec'
         ;;
     'aivcs release current')
         options='--default --at-home --at --json -h --help'
@@ -508,6 +512,9 @@ _aivcs_takes() {
     'aivcs release unblock --reason' | 'aivcs release unblock --notes') takes='text' ;;
     'aivcs release unblock --to') takes=':target' ;;
     'aivcs release unblock --by') takes='text' ;;
+    'aivcs release approve --notes' | 'aivcs release approve --reason') takes='text' ;;
+    'aivcs release approve --by') takes='text' ;;
+    'aivcs release approve --signing-key') takes='file' ;;
     'aivcs release current --default') takes='text' ;;
     'aivcs release current --at') takes='text' ;;
     'aivcs release history -n' | 'aivcs release history --limit') takes='text' ;;

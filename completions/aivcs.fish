@@ -156,6 +156,10 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs release unblock --notes' \
         'aivcs release unblock --to' \
         'aivcs release unblock --by' \
+        'aivcs release approve --notes' \
+        'aivcs release approve --reason' \
+        'aivcs release approve --by' \
+        'aivcs release approve --signing-key' \
         'aivcs release current --default' \
         'aivcs release current --at' \
         'aivcs release history -n' \
@@ -675,6 +679,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec liv
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a block -d 'Block a spec under a name, so that it cannot become live there'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a unblock -d 'End the block of a spec, and print its digest'
+complete -c aivcs -n "__aivcs_at 'aivcs release'" -a approve -d 'Approve a spec for a name: record a signed statement that it may be released there'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a current -d 'Print the digest of the live release of a name'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a history -d 'Print every release and rollback of a name with its present state, newest first'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a show -d 'Print all details of a release: evidence, blocks, signatures, policy'
@@ -736,6 +741,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -l by -x -d 'The perso
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock' 0" -k -a '(__aivcs_known release)'
 complete -c aivcs -n "__aivcs_at 'aivcs release unblock' 1" -k -a '(__aivcs_known target)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs release approve'" -l notes -l reason -x -d 'A remark'
+complete -c aivcs -n "__aivcs_at 'aivcs release approve'" -l by -x -d 'The person or system that does this'
+complete -c aivcs -n "__aivcs_at 'aivcs release approve'" -l sign -d 'Sign the approval with the configured SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs release approve'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs release approve'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs release approve'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs release approve' 0" -k -a '(__aivcs_known agent)'
+complete -c aivcs -n "__aivcs_at 'aivcs release approve' 1" -k -a '(__aivcs_known spec)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l default -x -d 'Print this text if the name has no release'
 complete -c aivcs -n "__aivcs_at 'aivcs release current'" -l at-home -d 'Ask the store at which the releases are changed, as release.home says'

@@ -12,12 +12,14 @@ import pytest
 
 import aivcs
 from aivcs import aio
+from aivcs.backends.memory import MemoryBackend
 from aivcs.errors import IntegrityError, NotFoundError, RunNotFoundError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata
 from aivcs.store import contracts as storage
+from aivcs.store.annotations import DocumentAnnotations
 
 SPEC = ContentDigest("0" * 64)
 
@@ -55,8 +57,9 @@ class Numbers(MemoryReleaseRegistry):
         (MemoryCasStore(), ["put", "put_stream", "get", "open", "contains", "delete"]),
         (MemoryRunLedger(), ["create_run", "append_event", "append_events", "get_run", "head"]),
         (MemoryReleaseRegistry(), ["promote", "rollback", "current", "history", "head"]),
+        (DocumentAnnotations(MemoryBackend().documents), ["add", "of_run", "read"]),
     ],
-    ids=["blobs", "runs", "releases"],
+    ids=["blobs", "runs", "releases", "annotations"],
 )
 def test_a_twin_has_the_methods_of_its_store_as_coroutines(store, methods):
     twin = aio.wrap(store)
@@ -75,11 +78,12 @@ def is_iterated(method):
         (aio.CasStore, storage.CasStore, set()),
         (aio.RunLedger, storage.RunLedger, set()),
         (aio.ReleaseRegistry, storage.ReleaseRegistry, set()),
+        (aio.AnnotationStore, storage.AnnotationStore, set()),
         # A hold keeps others out while the event loop does something else.
         (
             aio.Repository,
             aivcs.Repository,
-            {"store", "hold", "edit_config", "lookup", "annotations", "pulled_from"},
+            {"store", "hold", "edit_config", "lookup", "pulled_from"},
         ),
         (aio.ActiveRun, aivcs.ActiveRun, set()),
     ],
@@ -99,7 +103,9 @@ def test_each_method_is_there_with_the_signature_of_the_sync_one(twin, sync, lef
             assert asyncio.iscoroutinefunction(getattr(twin, name)), name
 
 
-@pytest.mark.parametrize("twin", [aio.CasStore, aio.RunLedger, aio.ReleaseRegistry])
+@pytest.mark.parametrize(
+    "twin", [aio.CasStore, aio.RunLedger, aio.ReleaseRegistry, aio.AnnotationStore]
+)
 def test_each_method_hands_on_what_it_is_given_and_what_comes_back(twin):
     class Recorder:
         def __getattr__(self, name):
@@ -134,7 +140,7 @@ def test_each_method_hands_on_what_it_is_given_and_what_comes_back(twin):
     "store", [None, object(), {}, BytesIO(), "store"], ids=lambda store: type(store).__name__
 )
 def test_what_is_no_store_cannot_be_wrapped(store):
-    with pytest.raises(TypeError, match="is not a CasStore, RunLedger or ReleaseRegistry"):
+    with pytest.raises(TypeError, match="is not a CasStore, RunLedger, ReleaseReg"):
         aio.wrap(store)
 
 

@@ -63,12 +63,10 @@ def _about_refusal(context: Context, repo: Repository, error: errors.PolicyError
     """Names completed runs that could be evidence, where a promotion lacked evidence."""
     from aivcs.cli.parse.dispatch import parse
     from aivcs.model.run import RunStatus
-    from aivcs.policy.proposal import RUNS
-    from aivcs.policy.registry import RULES
 
-    failed = (RULES[verdict.rule] for verdict in error.verdicts if not verdict.ok)
     call = parse(context.arguments)
-    if not any(rule.needs == RUNS for rule in failed) or call is None or "spec" not in call[2]:
+    lacks_runs = any("its runs: --evidence RUN" in verdict.remedy for verdict in error.verdicts)
+    if not lacks_runs or call is None or "spec" not in call[2]:
         return ""
     digest = repo.resolve_spec(call[2]["spec"], allow_missing=True)
     named = {repo.resolve_run(context.run_operand(run)) for run in call[2]["evidence"]}
@@ -114,7 +112,7 @@ def _about_release(repo: Repository, error: errors.ReleaseNotFoundError) -> str:
     name, wanted = error.name, error.wanted
     newest = repo.releases.current(name)
     if newest is None:
-        names = _names(repo)
+        names = [other for other in _names(repo) if other != name]  # it may have approvals only
         return _did_you_mean(_near_name(names, name)) or _these("the names are", names)
     if isinstance(wanted, int):
         return f"the newest release is @{newest.seq}"

@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 
 
 def policy_context(
-    layers: Layers, environment: Mapping[str, str], key: str | None, *, sign: bool
+    layers: Layers, environment: Mapping[str, str], keys: Sequence[str], *, sign: bool
 ) -> PolicyContext:
     """Returns the configured policies, signer and verifier for a release.
 
     Args:
         layers: The configuration.
         environment: The environment for ssh-keygen, and HOME.
-        key: The key to sign with; implies `sign`.
+        keys: The keys to sign with; they imply `sign`.
         sign: Whether to sign, by default with the configured key.
 
     Raises:
         UsageError: There is no key to sign with.
     """
-    who = signer(layers, environment, key) if sign or key is not None else None
+    wanted: list[str | None] = [*dict.fromkeys(keys)] or ([None] if sign else [])
+    who = [signer(layers, environment, key) for key in wanted]
     return PolicyContext(policies(list(layers)), who, verifier(layers, environment))
 
 

@@ -9,18 +9,25 @@ digests take about log2(n) reads.
 """
 
 from aivcs.codec.json import encode_trusted
-from aivcs.errors import IntegrityError, InvalidDigestError, SerializationError
+from aivcs.errors import (
+    IntegrityError,
+    InvalidDigestError,
+    InvalidNameError,
+    SerializationError,
+)
 from aivcs.log import chain
 from aivcs.log.release import is_mark
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import MAX_SEQ
-from aivcs.model.release_entries import Block, Signature
+from aivcs.model.release_entries import Approval, Block, Signature
 from aivcs.model.timestamp import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Protocol
+
+    from aivcs.model.release_entries import Mark
 
     class Node(Protocol):
         """An entry of the index."""
@@ -37,23 +44,27 @@ _BITS = 256
 
 
 def line_of(
-    mark: "Block | Signature",
+    mark: "Mark",
     previous: str,
     *,
-    release_seq: int,
+    release_seq: "int | None",
     block_seq: "int | None",
     path: "Path",
 ) -> "tuple[bytes, str]":
-    """Returns the line of a block or signature after a line with the hash `previous`, and its hash.
+    """Returns the line of a mark after a line with the hash `previous`, and its hash.
 
     Args:
-        mark: The block or signature.
+        mark: The block, signature or approval.
         previous: The hash of the line before.
-        release_seq: The newest release before it.
+        release_seq: The newest release before it, or None: an approval may be the first line.
         block_seq: The newest block or unblock before it, or None.
-        path: The path of a block or unblock; empty for a signature.
+        path: The path of a block or unblock; empty for any other.
     """
-    fields = {"type": "mark", "seq": mark.seq, **mark.to_json(), "release_seq": release_seq}
+    fields = {"type": "mark", "seq": mark.seq, **mark.to_json()}
+    if mark.seq == 1:
+        fields = {"type": "mark", "format": chain.FORMAT, **fields}
+    if release_seq is not None:
+        fields["release_seq"] = release_seq
     if block_seq is not None:
         fields["block_seq"] = block_seq
     if path:
@@ -61,8 +72,8 @@ def line_of(
     return chain.link(encode_trusted(fields)[:-1], previous)
 
 
-def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Block | Signature":
-    """Returns the block or signature that the members of a line make.
+def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Mark":
+    """Returns the block, signature or approval that the members of a line make.
 
     Raises:
         IntegrityError: They make neither, or one of another name.
@@ -71,6 +82,20 @@ def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Block | Si
         chain.require_name(entry["name"], name)
         seq = chain.integer(entry, "seq", 1, MAX_SEQ)
         created_at = Timestamp.stored(entry["created_at"])
+        if entry["mark"] == "approval":
+            if "release_seq" in entry:
+                chain.integer(entry, "release_seq", 1, seq - 1)
+            approval = Approval(
+                seq=seq,
+                name=entry["name"],
+                spec_digest=ContentDigest(entry["spec_digest"]),
+                by=entry["by"],
+                notes=entry["notes"],
+                signature=entry["signature"],
+                created_at=created_at,
+            )
+            _require_fingerprint(entry, approval)
+            return approval
         chain.integer(entry, "release_seq", 1, seq - 1)
         if entry["mark"] == "signature":
             mark = Signature(
@@ -81,8 +106,7 @@ def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Block | Si
                 signature=entry["signature"],
                 created_at=created_at,
             )
-            if entry["fingerprint"] != mark.fingerprint:
-                raise ValueError(f"the key that signed has the fingerprint {mark.fingerprint}")
+            _require_fingerprint(entry, mark)
             return mark
         return Block(
             seq=seq,
@@ -93,8 +117,20 @@ def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Block | Si
             reason=entry["reason"],
             created_at=created_at,
         )
-    except (KeyError, TypeError, ValueError, SerializationError, InvalidDigestError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        SerializationError,
+        InvalidDigestError,
+        InvalidNameError,
+    ) as error:
         raise IntegrityError.of(f"is not a mark: {error or type(error).__name__}") from error
+
+
+def _require_fingerprint(entry: "dict[str, Any]", mark: "Signature | Approval") -> None:
+    if entry["fingerprint"] != mark.fingerprint:
+        raise ValueError(f"the key that signed has the fingerprint {mark.fingerprint}")
 
 
 def block_of(line: bytes, name: str) -> "tuple[Block, Path]":

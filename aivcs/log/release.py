@@ -33,7 +33,7 @@ UNKNOWN_ACTOR = "unknown"
 """The actor of a rollback whose caller names none."""
 
 
-MARKS = ("block", "unblock", "signature")
+MARKS = ("block", "unblock", "signature", "approval")
 """The kinds of entries of the type `mark` that this version knows."""
 
 
@@ -136,6 +136,7 @@ def record_from(entry: "dict[str, Any]", name: "str | None" = None) -> ReleaseRe
             evidence=_evidence_from(entry["evidence"]) if "evidence" in entry else (),
             policy=ContentDigest(entry["policy"]) if "policy" in entry else None,
             forced=_true(entry["forced"]) if "forced" in entry else False,
+            baseline=_evidence_from(entry["baseline"]) if "baseline" in entry else (),
         )
     except (
         KeyError,
@@ -364,6 +365,7 @@ def resting_on(
     policy: "ContentDigest | None",
     *,
     forced: bool = False,
+    baseline: "tuple[Evidence, ...]" = (),
 ) -> ReleaseRecord:
     """Returns the same entry with its evidence and the policy that judged it.
 
@@ -385,4 +387,5 @@ def resting_on(
         evidence=evidence,
         policy=None if policy is None else ContentDigest(policy),
         forced=forced,
+        baseline=baseline,
     )

@@ -22,15 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.model.release import Evidence
-    from aivcs.model.release_entries import Block, LogEntry, ReleaseState, Signature
+    from aivcs.model.release_entries import (
+        Block,
+        LogEntry,
+        Mark,
+        ReleaseState,
+        Signature,
+    )
     from aivcs.store.driver import LogView
 
-    Entry = ReleaseRecord | Block | Signature
+    Entry = ReleaseRecord | Mark
     """An entry of a release log, appended or to be appended."""
     Expected = ContentDigest | int | str | None
     """The spec or the seq that must be live, "none" for no release, or None for any."""
 
 
+_BLOCKS = ("block", "unblock")
+"""The marks that the block index holds."""
 SINGLE_LOOKUPS = 50
 """Elements of a stack looked up one by one, at most; deeper ones are found by reading the log."""
 
@@ -70,10 +78,11 @@ class ReleaseView:
         if release.is_mark(entry):
             from aivcs.log.block_index import mark_from
 
-            if mark_from(entry, name).mark != "signature":
+            if mark_from(entry, name).mark in _BLOCKS:
                 self.block_seq = entry["seq"]
             self.head = Head(entry["seq"], entry["hash"])
-            self.live = self.release(entry["release_seq"])
+            seq = release.pointer(entry, "release_seq")
+            self.live = None if seq is None else self.release(seq)  # approvals may come first
         else:
             self.live = release.record_from(entry, name)
             self.head = Head(entry["seq"], entry["hash"])
@@ -215,25 +224,32 @@ class ReleaseChange:
         return next(entry for entry in self.entries if isinstance(entry, ReleaseRecord))
 
     def resting_on(
-        self, *, policy: "ContentDigest | None" = None, forced: bool = False
+        self,
+        *,
+        policy: "ContentDigest | None" = None,
+        forced: bool = False,
+        baseline: "tuple[Evidence, ...]" = (),
     ) -> "ReleaseChange":
         """Returns the same change with the policy that judged the release.
 
         Args:
             policy: The blob with the policy.
             forced: Whether the release breaks this policy.
+            baseline: The evidence of the live release with which it was compared.
 
         Raises:
             InvalidDigestError: The policy is not a digest.
             SerializationError: The release is forced, and its notes give no reason.
         """
         record = self.release
-        grounded = release.resting_on(record, record.evidence, policy, forced=forced)
+        grounded = release.resting_on(
+            record, record.evidence, policy, forced=forced, baseline=baseline
+        )
         return self._with(*(grounded if e is record else e for e in self.entries))
 
-    def signed(self, signature: "Signature") -> "ReleaseChange":
-        """Returns the same change with a signature of its release, as the last entry."""
-        return self._with(*self.entries, signature)
+    def signed(self, *signatures: "Signature") -> "ReleaseChange":
+        """Returns the same change with signatures of its release, as the last entries."""
+        return self._with(*self.entries, *signatures)
 
     def _with(self, *entries: "Entry") -> "ReleaseChange":
         changed = ReleaseChange.__new__(ReleaseChange)
@@ -371,6 +387,35 @@ def plan_signature(
     return ReleaseChange(view, signature_of(view.name, view.head.lines + 1, seq, hash, signature))
 
 
+def plan_approval(
+    view: ReleaseView,
+    digest: ContentDigest,
+    *,
+    by: str,
+    notes: "str | None",
+    created_at: Timestamp,
+    signature: str,
+) -> ReleaseChange:
+    """Plans to record an approval of a spec, also before the first release.
+
+    Raises:
+        InvalidNameError: The actor is empty.
+        SerializationError: The text is not an SSH signature.
+    """
+    from aivcs.model.release_entries import Approval
+
+    approval = Approval(
+        seq=view.head.lines + 1,
+        name=view.name,
+        spec_digest=ContentDigest(digest),
+        by=by,
+        notes=notes,
+        signature=signature,
+        created_at=created_at,
+    )
+    return ReleaseChange(view, approval)
+
+
 def signature_of(
     name: str,
     seq: int,
@@ -425,7 +470,7 @@ def encode(view: ReleaseView, entries: "Iterable[Entry]") -> "list[tuple[bytes, 
             live = entry
         else:
             lines[seq] = _line_of(view, lines, entry, previous, live, block_seq)
-            if entry.mark != "signature":
+            if entry.mark in _BLOCKS:
                 block_seq = seq
         previous = lines[seq][1]
     return list(lines.values())
@@ -449,16 +494,16 @@ def entry_of(line: bytes, name: str) -> "LogEntry":
 def _line_of(
     view: ReleaseView,
     lines: "dict[int, tuple[bytes, str]]",
-    entry: "Block | Signature",
+    entry: "Mark",
     previous: str,
     live: "ReleaseRecord | None",
     block_seq: "int | None",
 ) -> "tuple[bytes, str]":
-    """The line of a block or signature after `lines`, which are not in the log yet."""
+    """The line of a mark after `lines`, which are not in the log yet."""
     from aivcs.log.block_index import block_of, line_of, path_to
-    from aivcs.model.release_entries import Signature
+    from aivcs.model.release_entries import Approval, Signature
 
-    if live is None:
+    if live is None and not isinstance(entry, Approval):
         raise errors.ReleaseNotFoundError(view.name)
 
     def line(seq: int) -> "bytes | None":
@@ -470,9 +515,10 @@ def _line_of(
     path: dict[int, int] = {}
     if isinstance(entry, Signature):
         _require_signable(view.name, entry, line(entry.signed_seq))
-    else:
+    elif not isinstance(entry, Approval):
         path = path_to(entry.spec_digest, block_seq, block)
-    return line_of(entry, previous, release_seq=live.seq, block_seq=block_seq, path=path)
+    release_seq = None if live is None else live.seq
+    return line_of(entry, previous, release_seq=release_seq, block_seq=block_seq, path=path)
 
 
 def _require_signable(name: str, entry: "Signature", line: "bytes | None") -> None:

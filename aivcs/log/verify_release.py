@@ -5,7 +5,7 @@ Besides the rules for every log (`aivcs.log.verify_run`):
 - the entries have the seqs 1, 2, 3 … and the name of the log;
 - `target_seq` and `parent_seq` are those that the rule of the stack gives;
 - no blocked spec became live, and only a blocked spec was unblocked;
-- a signature signs an earlier release by its hash;
+- a signature signs an earlier release by its hash; an approval may stand before any release;
 - `release_seq`, `block_seq` and `path` point to the right entries.
 """
 
@@ -16,7 +16,7 @@ from aivcs.errors import IntegrityError
 from aivcs.log import release
 from aivcs.log.block_index import mark_from, path_from, path_to
 from aivcs.log.verify_run import absent, members, problems, require_form, wrong
-from aivcs.model.release_entries import Signature
+from aivcs.model.release_entries import Approval, Signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aivcs.log.verify_run import Problem
     from aivcs.model.digest import ContentDigest
     from aivcs.model.release import ReleaseRecord
-    from aivcs.model.release_entries import Block
+    from aivcs.model.release_entries import Block, Mark
     from aivcs.util.disk_map import DiskMap
 
 
@@ -96,7 +96,10 @@ class _ReleaseCheck:
         self, number: int, entry: "dict[str, Any]", record: "ReleaseRecord", *, is_new: bool
     ) -> "Iterator[Problem]":
         require_form(entry, "spec_digest", "created_at", *{"policy"}.intersection(entry))
-        if any(run["hash"] != run["hash"].lower() for run in entry.get("evidence", ())):
+        if any(
+            run["hash"] != run["hash"].lower()
+            for run in (*entry.get("evidence", ()), *entry.get("baseline", ()))
+        ):
             raise IntegrityError.of("has evidence whose hash is not in lower case")
         if is_new and not self._has_blob(record.spec_digest):
             yield absent(number, record.spec_digest)
@@ -185,13 +188,15 @@ class _Marks:
         self._release_seq = record.seq
         return problem
 
-    def take_mark(self, entry: "dict[str, Any]", mark: "Block | Signature") -> str:
-        """Takes a block, unblock or signature; returns its problem, or an empty string."""
+    def take_mark(self, entry: "dict[str, Any]", mark: "Mark") -> str:
+        """Takes a mark; returns its problem, or an empty string."""
         problem = self._misdirected(entry, "release_seq", self._release_seq) or self._misdirected(
             entry, "block_seq", self._block_seq
         )
         if isinstance(mark, Signature):
             return problem or self._check_signature(mark)
+        if isinstance(mark, Approval):
+            return problem  # whose it is takes keys
         return problem or self._take_block(mark, path_from(entry))
 
     def _misdirected(self, entry: "dict[str, Any]", key: str, wanted: "int | None") -> str:

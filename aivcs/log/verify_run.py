@@ -59,12 +59,13 @@ _MEMBERS = {
     "end": ("type", "status", "summary", "completed_at", "hash"),
     "release": (
         "type", "format", "seq", "action", "name", "spec_digest", "metadata", "target_seq",
-        "parent_seq", "created_at", "evidence", "policy", "forced", "block_seq", "hash",
+        "parent_seq", "created_at", "evidence", "policy", "forced", "baseline", "block_seq",
+        "hash",
     ),
     "mark": (
-        "type", "format", "seq", "mark", "name", "spec_digest", "by", "reason", "signed_seq",
-        "signed_hash", "signature", "fingerprint", "created_at", "release_seq", "block_seq", "path",
-        "hash",
+        "type", "format", "seq", "mark", "name", "spec_digest", "by", "reason", "notes",
+        "signed_seq", "signed_hash", "signature", "fingerprint", "created_at",
+        "release_seq", "block_seq", "path", "hash",
     ),
 }  # fmt: skip
 

@@ -52,7 +52,8 @@ class ReleaseMetadata(Record):
 class ReleaseRecord(Record):
     """A release entry of a release log: the spec that became live, and the stack after it.
 
-    The JSON form leaves out `evidence`, `policy` and `forced` where they are empty, None or False.
+    The JSON form leaves out `evidence`, `policy`, `forced` and `baseline` where they are empty,
+    None or False.
 
     Attributes:
         seq: The entry's number in the log, from 1.
@@ -67,11 +68,13 @@ class ReleaseRecord(Record):
         evidence: The runs that support the release.
         policy: The blob with the policy that judged the release, or None.
         forced: Whether the release breaks this policy; `metadata.notes` say why.
+        baseline: The evidence of the release that was live before, as far as the policy compared
+            this release with it.
     """
 
     __slots__ = (  # noqa: RUF023 the order of the file format
         "seq", "action", "name", "spec_digest", "metadata", "target_seq", "parent_seq",
-        "created_at", "evidence", "policy", "forced",
+        "created_at", "evidence", "policy", "forced", "baseline",
     )  # fmt: skip
     seq: int
     action: str
@@ -84,6 +87,7 @@ class ReleaseRecord(Record):
     evidence: "tuple[Evidence, ...]"
     policy: "ContentDigest | None"
     forced: bool
+    baseline: "tuple[Evidence, ...]"
 
     def __init__(
         self,
@@ -99,21 +103,22 @@ class ReleaseRecord(Record):
         evidence: "tuple[Evidence, ...]" = (),
         policy: "ContentDigest | None" = None,
         forced: bool = False,
+        baseline: "tuple[Evidence, ...]" = (),
     ) -> None:
         """Takes the fields as they are."""
         self._fill(
             seq, action, name, spec_digest, metadata, target_seq, parent_seq, created_at, evidence,
-            policy, forced,
+            policy, forced, baseline,
         )  # fmt: skip
 
     def to_json(self) -> "dict[str, Any]":
-        """Returns the fields by name, without the empty ones among the last three."""
+        """Returns the fields by name, without the empty ones among the last four."""
         fields = super().to_json()
-        del fields["evidence"], fields["policy"], fields["forced"]
+        del fields["evidence"], fields["policy"], fields["forced"], fields["baseline"]
         return {**fields, **self.grounds()}
 
     def grounds(self) -> "dict[str, Any]":
-        """Returns evidence, policy and forced by name, without those that are empty."""
+        """Returns evidence, policy, forced and baseline by name, without those that are empty."""
         fields: dict[str, Any] = {}
         if self.evidence:
             fields["evidence"] = [evidence.to_json() for evidence in self.evidence]
@@ -121,6 +126,8 @@ class ReleaseRecord(Record):
             fields["policy"] = self.policy
         if self.forced:
             fields["forced"] = True
+        if self.baseline:
+            fields["baseline"] = [evidence.to_json() for evidence in self.baseline]
         return fields
 
 

@@ -1,4 +1,4 @@
-"""The entries of a release log that are not releases: blocks and signatures. Values, no I/O.
+"""The entries of a release log that are no releases: blocks, signatures, approvals. No I/O.
 
 They never change what is live. A log has few of them beside its releases, so this module is loaded
 only where one is read or made. In the files they are lines of the type `mark`.
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NAMESPACE = "aivcs-release@v1"
 """The namespace of a release's signature (`ssh-keygen -Y sign -n`)."""
+APPROVAL_NAMESPACE = "aivcs-approval@v1"
+"""The namespace of an approval's signature."""
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n"
 MAX_SIGNATURE = 1 << 14
 """Characters of a signature, at most. That of a 16384-bit RSA key has a third of them."""
@@ -124,21 +126,84 @@ class Signature(Record):
         )  # fmt: skip
 
 
+class Approval(Record):
+    """A signed statement that a spec may be released under a name.
+
+    The signed text is the SHA-256, in hex, of the line of canonical JSON (RFC 8785) with a newline
+    that `aivcs.log.approval.signed_text` describes: name and spec stand in it, so an approval is
+    good for no other. Nothing here checks the signature: that takes keys.
+
+    Attributes:
+        seq: The entry's number in the log.
+        mark: `approval`.
+        name: The agent's name.
+        spec_digest: The approved spec.
+        by: Who approves, in their own words.
+        notes: A remark, or None.
+        signature: An SSH signature in its armor, in the namespace `APPROVAL_NAMESPACE`.
+        fingerprint: The fingerprint of the signing key, as `ssh-keygen -l` writes it.
+        created_at: The time of the approval, which is signed, too.
+
+    Raises:
+        InvalidNameError: The actor is empty, or breaks the rules of `check_text`.
+        SerializationError: The remark is not valid text, or the signature not one of SSH.
+    """
+
+    __slots__ = (  # noqa: RUF023 the order of the file format
+        "seq", "mark", "name", "spec_digest", "by", "notes", "signature", "fingerprint",
+        "created_at",
+    )  # fmt: skip
+    seq: int
+    mark: str
+    name: str
+    spec_digest: ContentDigest
+    by: str
+    notes: "str | None"
+    signature: str
+    fingerprint: str
+    created_at: Timestamp
+
+    def __init__(
+        self,
+        *,
+        seq: int,
+        name: str,
+        spec_digest: ContentDigest,
+        by: str,
+        notes: "str | None",
+        signature: str,
+        created_at: Timestamp,
+    ) -> None:
+        """Checks the texts, and takes the fingerprint from the signature."""
+        check_text("actor (by)", by)
+        if notes is not None and not is_text(notes):
+            raise SerializationError("notes hold an invalid character (not UTF-8?)")
+        self._fill(
+            seq, "approval", name, spec_digest, by, notes, signature, fingerprint_of(signature),
+            created_at,
+        )  # fmt: skip
+
+
+if TYPE_CHECKING:
+    Mark = Block | Signature | Approval
+    """An entry of a release log that is not a release."""
+
+
 class LogEntry(Record):
     """A line of a release log: its value and its hash.
 
     Attributes:
-        value: A release, a block or a signature.
+        value: A release, a block, a signature or an approval.
         hash: The hash of the line.
     """
 
     __slots__ = ("value", "hash")  # noqa: RUF023 as one reads them
-    value: "ReleaseRecord | Block | Signature"
+    value: "ReleaseRecord | Mark"
     hash: str
 
     def __init__(
         self,
-        value: "ReleaseRecord | Block | Signature",
+        value: "ReleaseRecord | Mark",
         hash: str,  # noqa: A002 the file format's word
     ) -> None:
         """Takes the fields as they are."""

@@ -39,21 +39,21 @@ class PolicyContext:
     Attributes:
         policies: File name and policy table of each configuration file that has one, strongest
             first.
-        signer: The signer, or None.
+        signers: Who signs; empty if nobody does.
         verifier: The verifier of signatures, or None.
     """
 
-    __slots__ = ("policies", "signer", "verifier")
+    __slots__ = ("policies", "signers", "verifier")
 
     def __init__(
         self,
         policies: "Sequence[tuple[str, Table]]" = (),
-        signer: "Signer | None" = None,
+        signers: "Sequence[Signer]" = (),
         verifier: "Verifier | None" = None,
     ) -> None:
         """Takes the fields as they are."""
         self.policies = policies
-        self.signer = signer
+        self.signers = signers
         self.verifier = verifier
 
 
@@ -65,7 +65,7 @@ class Outcome:
         verdicts: The verdict of each rule.
         is_forced: Whether the change breaks rules by force.
         is_refused: Whether the rules refuse the change, which only a dry run tolerates.
-        signed_by: The allowed signer who signed the change, or an empty string.
+        signed_by: The allowed signers who signed the change, or an empty string.
     """
 
     __slots__ = ("change", "is_forced", "is_refused", "signed_by", "verdicts")

@@ -7,18 +7,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aivcs.errors import IntegrityError, NotFoundError, RunNotFoundError
 from aivcs.log.run import read_event, read_record
 from aivcs.model.record import Head
+from aivcs.model.release import Evidence
 from aivcs.model.run import RunStatus
-from aivcs.policy.proposal import LABEL, PARTS, RUNS, EvidenceRun, ProposedRelease
+from aivcs.policy.proposal import (
+    BASELINE,
+    HIGHEST,
+    LABEL,
+    PARTS,
+    RUNS,
+    Baseline,
+    EvidenceRun,
+    ProposedRelease,
+)
+from aivcs.policy.version import highest
 from aivcs.specs import manifest as spec
 from aivcs.store.place import START
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from aivcs.model.digest import ContentDigest
-    from aivcs.model.release import Evidence, ReleaseRecord
+    from aivcs.model.release import ReleaseRecord
     from aivcs.model.run import RunRecord
     from aivcs.policy.late import LateEvents
+    from aivcs.policy.proposal import CheckedApproval
     from aivcs.policy.select import Policy
     from aivcs.repository import Repository
     from aivcs.signing.check import SignatureCheck
@@ -48,10 +60,16 @@ class Grounds(NamedTuple):
     Attributes:
         evidence: The runs that support it.
         label_taken_by: The seq of another spec's release with the same label, or None.
+        highest: The release whose label is the highest version, or None.
+        live: The release that is live before it, or None.
+        baseline: The evidence of that one.
     """
 
     evidence: Sequence[Evidence] = ()
     label_taken_by: int | None = None
+    highest: ReleaseRecord | None = None
+    live: ReleaseRecord | None = None
+    baseline: tuple[Evidence, ...] = ()
 
 
 class RunReader:
@@ -125,7 +143,12 @@ class RunReader:
         return RunReading(record, Head(log.lines, log.hash), payloads)
 
 
-def grounds_of(policy: Policy, record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> Grounds:
+def grounds_of(
+    policy: Policy,
+    record: ReleaseRecord,
+    before: Iterable[ReleaseRecord],
+    choose: Callable[[str], tuple[ContentDigest, ...]] | None = None,
+) -> Grounds:
     """Returns the input for a release's verdict from the releases before it.
 
     Args:
@@ -133,13 +156,69 @@ def grounds_of(policy: Policy, record: ReleaseRecord, before: Iterable[ReleaseRe
         record: The release, made or to be made.
         before: The releases before it, newest first. They are read only as far as needed, and not
             at all for a rule that the policy does not have.
+        choose: Chooses the annotations of the runs of the live release that count now; None takes
+            those that the record names, or those of the live release.
+
+    Raises:
+        IntegrityError: The record names another baseline than the evidence of the live release.
     """
-    # Only one of the two reads what was before: of a promotion its label, else old evidence.
-    is_labelled = record.action == "promote" and record.metadata.version_label is not None
+    earlier = _Earlier(before)
+    is_promotion = record.action == "promote"
+    is_labelled = is_promotion and record.metadata.version_label is not None
+    live: ReleaseRecord | None = None
+    baseline: tuple[Evidence, ...] = ()
+    if is_promotion and policy.needs(BASELINE):
+        live = next(iter(earlier), None)
+        baseline = _baseline(record, live, earlier, choose)
     return Grounds(
-        evidence_for(record, before) if policy.needs(RUNS) else (),
-        label_taken(record, before) if policy.needs(LABEL) and is_labelled else None,
+        evidence_for(record, earlier) if policy.needs(RUNS) else (),
+        label_taken(record, earlier) if policy.needs(LABEL) and is_labelled else None,
+        highest(earlier) if policy.needs(HIGHEST) and is_promotion else None,
+        live,
+        baseline,
     )
+
+
+class _Earlier:
+    """Earlier releases, newest first: each read once, and only as far as somebody asks."""
+
+    def __init__(self, releases: Iterable[ReleaseRecord]) -> None:
+        self._read: list[ReleaseRecord] = []
+        self._rest = iter(releases)
+
+    def __iter__(self) -> Iterator[ReleaseRecord]:
+        at = 0
+        while True:
+            if at == len(self._read):
+                record = next(self._rest, None)
+                if record is None:
+                    return
+                self._read.append(record)
+            yield self._read[at]
+            at += 1
+
+
+def _baseline(
+    record: ReleaseRecord,
+    live: ReleaseRecord | None,
+    earlier: Iterable[ReleaseRecord],
+    choose: Callable[[str], tuple[ContentDigest, ...]] | None,
+) -> tuple[Evidence, ...]:
+    """The evidence of what is live, with the annotations by which a release is judged."""
+    if live is None:
+        return ()
+    runs = evidence_for(live, (other for other in earlier if other.seq < live.seq))
+    if choose is not None:
+        return tuple(
+            Evidence(run.run_id, run.head, choose(run.run_id) or run.annotations) for run in runs
+        )
+    if not record.baseline:
+        return tuple(runs)
+    if [(run.run_id, run.head) for run in record.baseline] != [(r.run_id, r.head) for r in runs]:
+        raise IntegrityError.of(
+            f"the baseline of @{record.seq} is not the evidence of @{live.seq}, which was live"
+        )
+    return record.baseline
 
 
 def propose(
@@ -148,6 +227,7 @@ def propose(
     grounds: Grounds,
     read: RunReader,
     signatures: Sequence[SignatureCheck],
+    approvals: Sequence[CheckedApproval] = (),
 ) -> ProposedRelease:
     """Returns a release in the form that a policy judges.
 
@@ -157,6 +237,7 @@ def propose(
         grounds: The input from the releases before it.
         read: Reads runs and the spec.
         signatures: The checks of its signatures.
+        approvals: The approvals of its spec, checked.
 
     Raises:
         RunNotFoundError: An evidence run does not exist.
@@ -172,7 +253,26 @@ def propose(
         label_taken_by=grounds.label_taken_by,
         signatures=signatures,
         missing_parts=read.missing_parts(record.spec_digest) if policy.needs(PARTS) else None,
+        promoted_by=record.metadata.promoted_by,
+        created_at=record.created_at,
+        highest=grounds.highest,
+        baseline=_read_baseline(grounds, read),
+        approvals=approvals,
     )
+
+
+def _read_baseline(grounds: Grounds, read: RunReader) -> Baseline | None:
+    """What is live and its evidence, without runs that are not in this store (any more)."""
+    live = grounds.live
+    if live is None:
+        return None
+    runs = []
+    for item in _each_once(grounds.baseline):
+        try:
+            runs.append(_attested(item, read))
+        except RunNotFoundError:
+            continue
+    return Baseline(live.seq, live.spec_digest, runs)
 
 
 def label_taken(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> int | None:
@@ -205,15 +305,19 @@ def evidence_for(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> Sequ
 
 def _attested(item: Evidence, read: RunReader) -> EvidenceRun:
     """A run counts as running if its log has another head than the evidence says."""
-    record, head, last = read(item.run_id)
+    record, head, own = read(item.run_id)
+    late: Mapping[str, Any] = {}
     if read.late is not None and item.annotations:
-        last = {**last, **read.late.payloads(item.run_id, item.annotations)}
+        late = read.late.payloads(item.run_id, item.annotations)
+    counts_log = read.late is None or read.late.counts_log
+    last = {**own, **late} if counts_log else late
     return EvidenceRun(
         item.run_id,
         record.status if head == item.head else RunStatus.RUNNING,
         record.summary is not None and record.summary.success,
         record.spec_digest,
         last,
+        frozenset(own) - frozenset(last),
     )
 
 

@@ -8,9 +8,11 @@ from aivcs.errors import PolicyError, UsageError
 from aivcs.log.release_changes import encode, signature_of
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release_entries import NAMESPACE
+from aivcs.policy.approvals import NO_SIGNERS, approvals_of, check_approvals
 from aivcs.policy.evidence import RunReader, grounds_of, propose
 from aivcs.policy.late import LateEvents
-from aivcs.policy.proposal import LABEL
+from aivcs.policy.proposal import APPROVALS, LABEL
+from aivcs.policy.rules.evidence_from import NAME as EVIDENCE_FROM
 from aivcs.policy.rules.late import NAME as LATE
 from aivcs.policy.select import evaluate, policy_for
 from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, SignatureCheck
@@ -21,10 +23,8 @@ if TYPE_CHECKING:
     from aivcs.log.release_changes import ReleaseChange, ReleaseView
     from aivcs.policy.enforce import Outcome, PolicyContext
     from aivcs.policy.evidence import Grounds
-    from aivcs.policy.proposal import Verdict
+    from aivcs.policy.proposal import CheckedApproval, Verdict
     from aivcs.repository import Repository
-
-NO_SIGNERS = "signing.allowed_signers is not set"
 
 
 class Judge:
@@ -51,23 +51,31 @@ class Judge:
         self._repo = repo
         self._name = name
         self._force = force
-        self._signer = context.signer
+        self._signers = context.signers
         self._verifier = context.verifier
         self._policy = policy_for(name, context.policies)
         self._document = self._policy.document() if self._policy else b""
         self._grounds: Grounds | None = None
-        self.is_signing = context.signer is not None
+        self._approvals: Sequence[CheckedApproval] = ()
+        self.is_signing = bool(context.signers)
         self.judges_labels = self._policy is not None and self._policy.needs(LABEL)
         kinds = self._policy.kinds if self._policy else ()
         late = None
-        if self._policy is not None and self._policy.rules.get(LATE):
+        rules = self._policy.rules if self._policy else {}
+        if self._policy is not None and (rules.get(LATE) or rules.get(EVIDENCE_FROM)):
             late = LateEvents(repo, self._policy, context.verifier)
         self.read = RunReader(repo, kinds, late)
 
     def look(self, view: ReleaseView, change: ReleaseChange) -> None:
         """Reads the input from the releases before a change from a view."""
-        if self._policy is not None:
-            self._grounds = grounds_of(self._policy, change.release, view.releases())
+        if self._policy is None:
+            return
+        release = change.release
+        choose = self.read.late.choose if self.read.late is not None else None
+        self._grounds = grounds_of(self._policy, release, view.releases(), choose)
+        if self._policy.needs(APPROVALS):
+            found = approvals_of(release.spec_digest, view.entries(), release.seq)
+            self._approvals = check_approvals(found, self._verifier, None)
 
     def judge(self, outcome: Outcome) -> None:
         """Judges a planned change and adds policy and `forced` to it.
@@ -83,7 +91,11 @@ class Judge:
         outcome.is_refused = not is_met and not self._force
         if self._document:
             policy = ContentDigest.from_bytes(self._document)
-            outcome.change = outcome.change.resting_on(policy=policy, forced=outcome.is_forced)
+            outcome.change = outcome.change.resting_on(
+                policy=policy,
+                forced=outcome.is_forced,
+                baseline=self._grounds.baseline if self._grounds else (),
+            )
 
     def settle(self, outcome: Outcome) -> None:
         """Signs a change that may be made, and stores the policy.
@@ -95,7 +107,7 @@ class Judge:
         """
         if outcome.is_refused:
             raise PolicyError(self._name, outcome.verdicts)
-        if self._signer is not None:
+        if self._signers:
             self._sign(outcome)
         if self._document:
             self._repo.blobs.put(self._document)
@@ -103,34 +115,43 @@ class Judge:
     def _evaluate(self, outcome: Outcome, signatures: Sequence[SignatureCheck]) -> None:
         verdicts: list[Verdict] = []
         if self._policy is not None and self._grounds is not None:
-            release = propose(self._policy, outcome.release, self._grounds, self.read, signatures)
+            release = propose(
+                self._policy,
+                outcome.release,
+                self._grounds,
+                self.read,
+                signatures,
+                self._approvals,
+            )
             verdicts = evaluate(self._policy, release)
         outcome.verdicts = verdicts
 
     def _planned_signatures(self) -> list[SignatureCheck]:
-        if self._signer is None:
-            return []
         if self._verifier is None:
-            return [SignatureCheck(UNCHECKED, NO_SIGNERS)]
-        return [SignatureCheck(PLANNED, "")]
+            return [SignatureCheck(UNCHECKED, NO_SIGNERS) for _ in self._signers]
+        return [SignatureCheck(PLANNED, "") for _ in self._signers]
 
     def _sign(self, outcome: Outcome) -> None:
-        """Signs the hash of the planned entry, and judges again with that signature."""
-        assert self._signer is not None
+        """Signs the hash of the planned entry, and judges again with these signatures."""
         if self._verifier is not None:  # before somebody touches a hardware key in vain
             self._verifier.require_readable()
         with self._repo.releases.view(self._name) as view:
             view.require_head(outcome.change.if_head)
             _, link = encode(view, outcome.change.entries)[-1]
-        text = self._signer.sign(link, NAMESPACE)
+        texts = [signer.sign(link, NAMESPACE) for signer in self._signers]
         seq = outcome.release.seq
-        outcome.change = outcome.change.signed(signature_of(self._name, seq + 1, seq, link, text))
+        outcome.change = outcome.change.signed(
+            *(
+                signature_of(self._name, seq + number, seq, link, text)
+                for number, text in enumerate(texts, 1)
+            )
+        )
         if self._verifier is None:
             return
-        signed = self._verifier.check(link, text, NAMESPACE, None)
-        outcome.signed_by = signed.detail if signed.state == TRUSTED else ""
+        signed = [self._verifier.check(link, text, NAMESPACE, None) for text in texts]
+        outcome.signed_by = ", ".join(each.detail for each in signed if each.state == TRUSTED)
         if outcome.is_forced:
             return
-        self._evaluate(outcome, [signed])
+        self._evaluate(outcome, signed)
         if not all(verdict.ok for verdict in outcome.verdicts):
             raise PolicyError(self._name, outcome.verdicts)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aivcs.errors import IntegrityError
 from aivcs.log.annotation import name_of, signed_text
 from aivcs.model.annotation import NAMESPACE
+from aivcs.policy.rules.evidence_from import NAME as EVIDENCE_FROM, is_heard
 from aivcs.policy.rules.late import NAME, SIGNED
 from aivcs.signing.check import TRUSTED
 
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 
 
 class LateEvents:
-    """The late events that a policy lets its rules look at."""
+    """The late events that a policy lets its rules look at.
+
+    Attributes:
+        counts_log: Whether the events in the log of a run count, too.
+    """
 
     def __init__(
         self,
@@ -44,7 +49,9 @@ class LateEvents:
             moment: The time at which a signer must have been allowed; None is now.
         """
         self._repo = repo
-        self._mode = policy.rules.get(NAME)
+        self._whom = policy.rules.get(EVIDENCE_FROM, ())
+        self._mode = SIGNED if self._whom else policy.rules.get(NAME)
+        self.counts_log = not self._whom
         self._kinds = policy.kinds
         self._verifier = verifier
         self._moment = moment
@@ -95,4 +102,6 @@ class LateEvents:
         signed = self._verifier.check(
             signed_text(annotation), annotation.signature, NAMESPACE, self._moment
         )
-        return signed.state == TRUSTED
+        if signed.state != TRUSTED:
+            return False
+        return not self._whom or is_heard(signed.detail, self._whom)

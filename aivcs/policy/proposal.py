@@ -9,19 +9,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.errors import UsageError
+from aivcs.model.timestamp import Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from aivcs.model.digest import ContentDigest
+    from aivcs.model.release import ReleaseRecord
+    from aivcs.model.release_entries import Approval
     from aivcs.model.run import RunId, RunStatus
     from aivcs.signing.check import SignatureCheck
 
 
 RUNS, LABEL, PARTS = "runs", "label", "parts"
-"""Input that a rule may need besides the release: its evidence runs; earlier uses of its label;
-the parts of its spec."""
+HIGHEST, BASELINE, APPROVALS = "highest", "baseline", "approvals"
+"""Input that a rule may need besides the release: its evidence runs; earlier uses of its label; the
+parts of its spec; the highest version before; the evidence of what was live; approvals."""
 
+EPOCH = Timestamp("1970-01-01T00:00:00.000000Z")
 MAX_NAMED = 5
 """Runs that a verdict names, at most."""
 
@@ -35,6 +40,7 @@ class EvidenceRun(NamedTuple):
         success: Whether its summary says that it succeeded.
         spec_digest: The spec that ran.
         last: The payload of the last event of each kind that the policy asks for.
+        discounted: The kinds of which there are events, but by nobody whose word counts.
     """
 
     run_id: RunId
@@ -42,6 +48,7 @@ class EvidenceRun(NamedTuple):
     success: bool
     spec_digest: ContentDigest
     last: Mapping[str, Any]
+    discounted: Collection[str] = ()
 
     def objection(self, spec_digest: ContentDigest) -> str:
         """Returns why the run does not count for a spec; empty if it does."""
@@ -50,6 +57,40 @@ class EvidenceRun(NamedTuple):
         if self.status != "COMPLETED":
             return f"is {self.status}"
         return "" if self.success else "did not succeed"
+
+    def unheard(self, kind: str) -> str:
+        """Returns, in parentheses, that events of a kind do not count; empty if there are none."""
+        return " (only by one whose word does not count)" if kind in self.discounted else ""
+
+
+class Baseline(NamedTuple):
+    """The release that was live before, with its evidence.
+
+    Attributes:
+        seq: The entry that made it live.
+        spec_digest: Its spec.
+        runs: Its evidence.
+    """
+
+    seq: int
+    spec_digest: ContentDigest
+    runs: Sequence[EvidenceRun]
+
+    def counting_runs(self) -> list[EvidenceRun]:
+        """Returns the runs that count for its spec."""
+        return [run for run in self.runs if not run.objection(self.spec_digest)]
+
+
+class CheckedApproval(NamedTuple):
+    """An approval and what is known of its signature.
+
+    Attributes:
+        approval: The approval.
+        signed: The check of its signature.
+    """
+
+    approval: Approval
+    signed: SignatureCheck
 
 
 class ProposedRelease(NamedTuple):
@@ -66,6 +107,11 @@ class ProposedRelease(NamedTuple):
         signatures: What is known of the entry's signatures.
         missing_parts: The parts that the spec lacks; None if that is not known, since it is not
             stored, or is not a spec with parts.
+        promoted_by: The actor, in their own words.
+        created_at: When it became live, or would.
+        highest: The earlier release whose label is the highest version, or None.
+        baseline: What was live before; None if nothing was, or no rule asks.
+        approvals: The approvals of the spec before it in the log, newest first.
     """
 
     name: str
@@ -77,6 +123,11 @@ class ProposedRelease(NamedTuple):
     label_taken_by: int | None = None
     signatures: Sequence[SignatureCheck] = ()
     missing_parts: Sequence[str] | None = None
+    promoted_by: str = ""
+    created_at: Timestamp = EPOCH
+    highest: ReleaseRecord | None = None
+    baseline: Baseline | None = None
+    approvals: Sequence[CheckedApproval] = ()
 
     def counting_runs(self) -> list[EvidenceRun]:
         """Returns the evidence runs that count for the spec."""
@@ -125,7 +176,7 @@ class Rule(NamedTuple):
         check: Returns a configured value in its one form; raises `UsageError`. Takes the value, and
             where it stands, for the message.
         judge: Yields the verdicts of such a value on a release.
-        needs: Which of `RUNS`, `LABEL` and `PARTS` it looks at; nothing else is read for it.
+        needs: Returns which of `RUNS`, `LABEL` … a value looks at; nothing else is read for it.
         kinds: Returns the kinds of events that a value looks at.
         rollback_option: What a rollback must say to meet it, for hints; empty if nothing.
     """
@@ -134,7 +185,7 @@ class Rule(NamedTuple):
     about: str
     check: Callable[[Any, str], Any]
     judge: Callable[[Any, ProposedRelease], Iterable[Verdict]]
-    needs: str = ""
+    needs: Callable[[Any], Collection[str]] = lambda _: ()
     kinds: Callable[[Any], set[str]] = lambda _: set()
     rollback_option: str = ""
 

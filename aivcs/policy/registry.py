@@ -32,5 +32,5 @@ def check_rule(rule: str, value: Any, where: str) -> Any:
 
 def rollback_options(verdicts: Iterable[Verdict]) -> str:
     """Returns what a rollback must say to meet the rules that were judged, for a hint."""
-    options = (RULES[rule].rollback_option for rule in dict.fromkeys(v.rule for v in verdicts))
+    options = dict.fromkeys(RULES[verdict.rule].rollback_option for verdict in verdicts)
     return "".join(f" {option}" for option in options if option)

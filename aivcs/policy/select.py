@@ -58,8 +58,8 @@ class Policy(NamedTuple):
         return {kind for rule, value in self.rules.items() for kind in RULES[rule].kinds(value)}
 
     def needs(self, what: str) -> bool:
-        """Tells whether a rule looks at the evidence (`RUNS`), labels (`LABEL`) or `PARTS`."""
-        return any(RULES[rule].needs == what for rule in self.rules)
+        """Tells whether a rule looks at an input, such as the evidence (`RUNS`)."""
+        return any(what in RULES[rule].needs(value) for rule, value in self.rules.items())
 
     def document(self) -> bytes:
         """Returns the policy as the bytes that its digest is of: canonical JSON (RFC 8785)."""

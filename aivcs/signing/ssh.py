@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.errors import BackendError, UsageError
-from aivcs.model.release_entries import NAMESPACE
+from aivcs.errors import BackendError, SerializationError, UsageError
+from aivcs.model.release_entries import NAMESPACE, fingerprint_of
 from aivcs.signing.check import TRUSTED, UNKNOWN, WRONG, SignatureCheck
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Verifier(NamedTuple):
                     signature=file,
                 )
                 if _is_good(done):
-                    return SignatureCheck(TRUSTED, who)
+                    return SignatureCheck(TRUSTED, who, _fingerprint(signature))
         return look(text, signature, namespace, self.environment)
 
 
@@ -160,7 +160,15 @@ def look(
         _require_working(environment)
         return SignatureCheck(WRONG, _said(done))
     _, _, key = done.stdout.decode(errors="replace").strip().partition(" signature with ")
-    return SignatureCheck(UNKNOWN, key or "an unknown key")
+    return SignatureCheck(UNKNOWN, key or "an unknown key", _fingerprint(signature))
+
+
+def _fingerprint(signature: str) -> str:
+    """The fingerprint of the key of a good signature; empty if only ssh-keygen can read it."""
+    try:
+        return fingerprint_of(signature)
+    except SerializationError:
+        return ""
 
 
 def _validate(

@@ -22,11 +22,18 @@ from aivcs.errors import (
     SerializationError,
     UnsupportedFormatError,
 )
-from aivcs.log.release_changes import encode, plan_promotion, plan_rollback, signature_of
+from aivcs.log.release_changes import (
+    encode,
+    plan_approval,
+    plan_promotion,
+    plan_rollback,
+    signature_of,
+)
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
-from aivcs.model.release_entries import Block, LogEntry, ReleaseState, Signature
+from aivcs.model.release_entries import Approval, Block, LogEntry, ReleaseState, Signature
+from aivcs.model.timestamp import Timestamp
 from aivcs.testing.linking import body_of, hash_of, link_line, relink
 from aivcs.testing.race import race
 
@@ -55,6 +62,20 @@ uaqbFOLVA7VX4WI4zIMZ1DSft3vwqEpNVSMNwE
 """Made by `ssh-keygen -Y sign -n aivcs-release@v1`, of nothing in particular."""
 FINGERPRINT = "SHA256:cgGwdP1DrxW8v1y8Imaxidg0k3SnTkhUT2GvxTQ+5kA"
 """The fingerprint of its key, as `ssh-keygen -l` writes it."""
+
+
+def approve(
+    registry: ReleaseRegistry, name: str, digest: ContentDigest, **changed: str
+) -> Approval:
+    """Appends an approval of a spec."""
+    fields = {"by": "ada", "signature": SIGNATURE, **changed}
+
+    def plan(view: ReleaseView) -> ReleaseChange:
+        return plan_approval(view, digest, notes=None, created_at=Timestamp.now(), **fields)
+
+    made = registry.change(name, plan).entries[0]
+    assert isinstance(made, Approval)
+    return made
 
 
 def lines_of(rewrite: Rewrite, name: str = "bot") -> list[dict[str, Any]]:
@@ -510,6 +531,46 @@ class ReleaseEntryContract:
         with pytest.raises(ReleaseNotFoundError):
             bot().add_signature("unknown", 1, links[0], SIGNATURE)
         assert bot().head("bot").lines == 4
+
+    # approvals
+
+    def test_an_approval_is_an_entry_and_no_release(self, bot: OpenStore) -> None:
+        before = bot().current("bot")
+        made = approve(bot(), "bot", V4)
+        assert (made.seq, made.spec_digest, made.fingerprint) == (4, V4, FINGERPRINT)
+        found = bot().find("bot", 4)
+        assert found is not None
+        assert found.value == made
+        assert bot().current("bot") == before
+        assert len(bot().history("bot")) == 3
+        block = bot().block("bot", V4, **WHY)
+        assert bot().find_block("bot", V4) == block
+        assert approve(bot(), "bot", V4).seq == 6
+        assert bot().find_block("bot", V4) == block
+        assert bot().rollback("bot").spec_digest == V2
+
+    def test_approvals_may_come_before_the_first_release(self, bot: OpenStore) -> None:
+        for seq in (1, 2):
+            assert approve(bot(), "new", V1).seq == seq
+        assert bot().current("new") is None
+        assert bot().state("new") is None
+        assert bot().history("new") == []
+        with pytest.raises(ReleaseNotFoundError):
+            bot().rollback("new")
+        with pytest.raises(ReleaseNotFoundError):
+            bot().block("new", V1, **WHY)
+        record = bot().promote("new", V1, CI, expect="none")
+        assert (record.seq, record.target_seq, record.parent_seq) == (3, 3, None)
+        assert bot().promote("new", V2, CI).parent_seq == 3
+        assert bot().rollback("new").spec_digest == V1
+        assert [entry.value.seq for entry in bot().iter_log("new")] == [5, 4, 3, 2, 1]
+
+    def test_what_is_no_approval_is_not_appended(self, bot: OpenStore) -> None:
+        with pytest.raises(SerializationError):
+            approve(bot(), "bot", V4, signature="x")
+        with pytest.raises(InvalidNameError):
+            approve(bot(), "bot", V4, by="")
+        assert bot().head("bot").lines == 3
 
     # reading all
 

@@ -55,6 +55,10 @@ class Bridge:
         """Returns an async registry as a sync one."""
         return cast("storage.ReleaseRegistry", _Sync(self, store))
 
+    def annotation_store(self, store: aio.AnnotationStore) -> storage.AnnotationStore:
+        """Returns an async store of annotations as a sync one."""
+        return cast("storage.AnnotationStore", _Sync(self, store))
+
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Returns or raises what an awaitable does on the event loop."""
 

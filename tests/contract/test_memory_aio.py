@@ -7,8 +7,15 @@ test_machine.py that twins, among others, agree with the model.
 import pytest
 
 from aivcs import aio
+from aivcs.backends.memory import MemoryBackend
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
-from aivcs.testing import CasStoreContract, ReleaseRegistryContract, RunLedgerContract
+from aivcs.store.annotations import DocumentAnnotations
+from aivcs.testing import (
+    AnnotationStoreContract,
+    CasStoreContract,
+    ReleaseRegistryContract,
+    RunLedgerContract,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -56,3 +63,21 @@ class TestAsyncReleaseRegistry(ReleaseRegistryContract):
     @pytest.fixture
     def rewrite(self, memory, rewrite_memory):
         return rewrite_memory(memory)
+
+
+class TestAsyncAnnotations(AnnotationStoreContract):
+    @pytest.fixture
+    def documents(self):
+        return MemoryBackend().documents
+
+    @pytest.fixture
+    def open_store(self, bridge, documents):
+        return lambda: bridge.annotation_store(aio.wrap(DocumentAnnotations(documents)))
+
+    @pytest.fixture
+    def corrupt(self, documents):
+        def corrupt(name, edit):
+            data, _ = documents.read(name)
+            documents.write(name, edit(data))
+
+        return corrupt

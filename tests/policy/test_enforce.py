@@ -117,7 +117,7 @@ def test_what_was_signed_is_not_signed_again(repo, specs):
         return SIGNATURE
 
     with pytest.raises(ConflictError, match="has grown"):
-        promote(repo, specs[0], signer=SimpleNamespace(sign=sign_late))
+        promote(repo, specs[0], signers=[SimpleNamespace(sign=sign_late)])
     assert [namespace for _, namespace in asked] == ["aivcs-release@v1"]
     assert released(repo) == [specs[1]]
 
@@ -125,7 +125,7 @@ def test_what_was_signed_is_not_signed_again(repo, specs):
 def test_the_hash_that_is_signed_is_that_of_the_entry(repo, specs):
     asked: list[str] = []
     signer: Any = Recorder(asked)
-    outcome = promote(repo, specs[0], signer=signer)
+    outcome = promote(repo, specs[0], signers=[signer])
     assert [repo.releases.find("bot", outcome.release.seq).hash] == asked
     assert repo.releases.find("bot", 2).value.signed_hash == asked[0]
 
@@ -135,7 +135,7 @@ def test_nobody_is_asked_to_sign_where_signers_cannot_be_looked_up(repo, specs, 
     signer: Any = Recorder(asked)
     verifier = Verifier(str(tmp_path / "missing"), {})
     with pytest.raises(UsageError, match="missing"):
-        promote(repo, specs[0], policies=(), signer=signer, verifier=verifier)
+        promote(repo, specs[0], policies=(), signers=[signer], verifier=verifier)
     repo.releases.promote("bot", specs[0], ReleaseMetadata("ada"))
     with pytest.raises(UsageError, match="missing"):
         sign(repo, "bot", None, signer, verifier)

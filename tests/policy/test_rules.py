@@ -6,11 +6,13 @@ import pytest
 
 from aivcs.errors import PolicyError, UsageError
 from aivcs.model.digest import ContentDigest
+from aivcs.model.release import ReleaseMetadata, ReleaseRecord
 from aivcs.model.run import RunId, RunStatus
+from aivcs.model.timestamp import Timestamp
 from aivcs.policy.proposal import EvidenceRun, ProposedRelease
 from aivcs.policy.registry import check_rule
-from aivcs.policy.rules.label import is_semver
 from aivcs.policy.select import Policy, evaluate
+from aivcs.policy.version import is_semver, precedence
 from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
 
 SPEC = ContentDigest.from_bytes(b"spec")
@@ -20,6 +22,13 @@ SCORE = {"kind": "evaluation", "pointer": "/score", "min": 0.8}
 
 def run(number=1, *, status=RunStatus.COMPLETED, success=True, spec=SPEC, **last):
     return EvidenceRun(RunId(f"run-{number}"), status, success, spec, last)
+
+
+def release(label, *, seq, spec):
+    return ReleaseRecord(
+        seq=seq, action="promote", name="bot", spec_digest=spec, target_seq=seq, parent_seq=None,
+        metadata=ReleaseMetadata("ci", version_label=label), created_at=Timestamp.now(),
+    )  # fmt: skip
 
 
 def judge(rule, value, **fields):
@@ -174,6 +183,30 @@ class TestLabels:
         assert is_met("unique_label", True, label="1.0.0")
         (verdict,) = judge("unique_label", True, label="1.0.0", label_taken_by=3)
         assert (verdict.ok, verdict.found) == (False, "1.0.0 at @3, on another spec")
+
+    def test_are_ordered_as_the_specification_says(self):
+        # The example of SemVer 2.0.0, section 11.
+        ordered = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2",
+                   "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "2.0.0", "2.1.0", "2.1.1"]  # fmt: skip
+        keys = [precedence(label) or ((0, 0, 0), False, ()) for label in ordered]
+        assert keys == sorted(set(keys))
+        assert precedence("1.0.0+b1") == precedence("1.0.0+b2")
+
+    @pytest.mark.parametrize(
+        ("label", "met"),
+        [("1.10.0", True), ("1.9.1", True), ("2.0.0-rc.1", True), ("1.9.0", False),
+         ("1.9.0+build", False), ("1.9.0-rc.2", False), ("1.8.9", False), ("v2", False)],
+    )  # fmt: skip
+    def test_may_have_to_increase(self, label, met):
+        before = release("1.9.0", seq=4, spec=OTHER)
+        assert is_met("require_label", "semver-increasing", label=label, highest=before) is met
+        assert not is_met("require_label", "semver-increasing", highest=before)
+
+    def test_may_be_that_of_the_same_spec_again(self):
+        again = release("1.9.0", seq=4, spec=SPEC)
+        assert is_met("require_label", "semver-increasing", label="1.9.0", highest=again)
+        assert not is_met("require_label", "semver-increasing", label="1.8.0", highest=again)
+        assert is_met("require_label", "semver-increasing", label="0.0.1")
 
 
 class TestNotes:

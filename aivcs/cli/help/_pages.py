@@ -72,6 +72,8 @@ aivcs release: Decide which version of an agent is live, and see its history
   release block           Block a spec under a name, so that it cannot become
                           live there
   release unblock         End the block of a spec, and print its digest
+  release approve         Approve a spec for a name: record a signed statement
+                          that it may be released there
   release current         Print the digest of the live release of a name
   release history         Print every release and rollback of a name with its
                           present state, newest first
@@ -3515,6 +3517,10 @@ DESCRIPTION
     aivcs release unblock
         End the block of a spec, and print its digest.
 
+    aivcs release approve
+        Approve a spec for a name: record a signed statement that it may be
+        released there.
+
     aivcs release current
         Print the digest of the live release of a name.
 
@@ -3634,8 +3640,8 @@ OPTIONS
         Sign the release with an SSH key.
 
     --signing-key FILE
-        The SSH key, or its public half if ssh-agent has it. Default:
-        signing.key of your configuration.
+        The SSH key, or its public half if ssh-agent has it. Repeatable: each
+        key signs. Default: signing.key of your configuration.
 
     --move-label
         Use the label even if a release of another spec has it.
@@ -3753,8 +3759,8 @@ OPTIONS
         Sign the release with an SSH key.
 
     --signing-key FILE
-        The SSH key, or its public half if ssh-agent has it. Default:
-        signing.key of your configuration.
+        The SSH key, or its public half if ssh-agent has it. Repeatable: each
+        key signs. Default: signing.key of your configuration.
 
     --json
         Print JSON: one object, or one object per line for a list.
@@ -3909,6 +3915,74 @@ EXAMPLES
     Take a block back:
         aivcs release block reviewer v1.0 --reason 'leaks the prompt'
         aivcs release unblock reviewer v1.0 --reason 'it was the logger'
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'release approve': """\
+aivcs release approve - approve a spec for a name: record a signed statement
+that it may be released there
+
+SYNOPSIS
+    aivcs release approve [--notes TEXT] [--by WHO] [--sign]
+            [--signing-key FILE] [--json] NAME SPEC
+
+DESCRIPTION
+    Approve a spec for a name: record a signed statement that it may be
+    released there.
+
+    Print the digest of the spec. Policies with require_approvals count
+    approvals; they count only if they are signed. The name need not have a
+    release yet.
+
+    NAME
+        The agent's name.
+
+    SPEC
+        A digest, or NAME@current, NAME@SEQ or NAME@LABEL.
+
+OPTIONS
+    --notes, --reason TEXT
+        A remark.
+
+    --by WHO
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
+
+    --sign
+        Sign the approval with the configured SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
+    CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
+        Who promotes or rolls back, unless --by says it. The first that is set
+        counts; if none is, git's user.name and user.email, else the user's
+        name and the host's.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Approve a spec that somebody else is to release:
+        ssh-keygen -q -t ed25519 -N '' -f ~/aivcs-key
+        spec=$(echo 'You are a careful reviewer.' | aivcs blob put -)
+        aivcs release approve reviewer "$spec" --signing-key ~/aivcs-key
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

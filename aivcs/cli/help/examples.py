@@ -613,6 +613,15 @@ ssh-keygen -q -t ed25519 -N '' -f ~/aivcs-key
 aivcs release sign reviewer --signing-key ~/aivcs-key""",
         ),
     ],
+    "aivcs release approve": [
+        Example(
+            "Approve a spec that somebody else is to release",
+            """\
+ssh-keygen -q -t ed25519 -N '' -f ~/aivcs-key
+spec=$(echo 'You are a careful reviewer.' | aivcs blob put -)
+aivcs release approve reviewer "$spec" --signing-key ~/aivcs-key""",
+        ),
+    ],
     "aivcs release provenance": [
         Example(
             "Hand on what the first release was made of",

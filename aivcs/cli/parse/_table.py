@@ -98,6 +98,7 @@ NAMES = (
     'release rollback',
     'release block',
     'release unblock',
+    'release approve',
     'release current',
     'release history',
     'release show',

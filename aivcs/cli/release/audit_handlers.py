@@ -53,6 +53,57 @@ def sign(
     context.warn(f"{name}: @{mark.signed_seq} is signed with {render.escape(who)}")
 
 
+def approve(
+    context: Context,
+    name: str,
+    spec: str,
+    notes: str | None,
+    by: str | None,
+    sign: bool,
+    signing_key: str | None,
+    as_json: bool,
+) -> None:
+    """Prints the digest of the approved spec. On stderr, who approved it."""
+    from aivcs.cli.release.operand import require_bare
+    from aivcs.cli.session.git_identity import actor
+    from aivcs.config.signers import signer, verifier
+    from aivcs.policy.approvals import approve as approve_spec
+    from aivcs.signing.check import TRUSTED
+
+    if not sign and signing_key is None:
+        raise UsageError("an approval counts only if it is signed; add --sign")
+    if "@" in name:
+        require_bare(name, "release approve")
+    repo = context.repository()
+    home = context.release_home(name)
+    if home is not None:
+        from aivcs.cli.remote.home import acting_at
+
+        with acting_at(context, home, name) as there:
+            approve(context, name, there.send_spec(spec), notes, by, sign, signing_key, as_json)
+        return
+    mark, signed = approve_spec(
+        repo,
+        name,
+        spec,
+        by=actor(context) if by is None else by,
+        notes=notes,
+        signer=signer(context.layers, context.environment, signing_key),
+        verifier=verifier(context.layers, context.environment),
+    )
+    if as_json:
+        context.write(render.json_line(mark.to_json()))
+        return
+    context.write(f"{mark.spec_digest}\n")
+    context.flush()
+    who = mark.fingerprint
+    if signed is not None:
+        is_allowed = signed.state == TRUSTED
+        who = signed.detail if is_allowed else f"{who}, who is not an allowed signer"
+    said = f"{name}: {mark.spec_digest.short} is approved by {render.escape(who)} (@{mark.seq})"
+    context.warn(said)
+
+
 def verify(
     context: Context,
     name: str | None,

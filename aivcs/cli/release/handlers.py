@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.commands.release.history import HistoryEntry
     from aivcs.model.release import ReleaseRecord
-    from aivcs.model.release_entries import Block, Signature
+    from aivcs.model.release_entries import Mark
     from aivcs.policy.enforce import Outcome, PolicyContext
     from aivcs.repository import Repository
 
@@ -27,7 +27,7 @@ def promote(
     force: bool,
     dry_run: bool,
     sign: bool,
-    signing_key: "str | None",
+    signing_keys: "list[str]",
     move_label: bool,
     if_changed: bool,
     as_json: bool,
@@ -63,12 +63,12 @@ def promote(
             return promote(
                 context, name, there.send_spec(spec), label, notes, by, expect,
                 allow_missing_spec, sent(context, there, evidence), [], force, dry_run,
-                sign, signing_key, move_label, if_changed, as_json, github_summary, markdown,
+                sign, signing_keys, move_label, if_changed, as_json, github_summary, markdown,
             )  # fmt: skip
     live = request.unchanged(expect) if request is not None and if_changed else None
     if live is not None:
         return _print_unchanged(context, live, as_json=as_json)
-    terms = _policy_context(context, signing_key, sign=sign)
+    terms = _policy_context(context, signing_keys, sign=sign)
     outcome = enforce.promote(
         repo,
         name,
@@ -114,7 +114,7 @@ def rollback(
     force: bool,
     dry_run: bool,
     sign: bool,
-    signing_key: "str | None",
+    signing_keys: "list[str]",
     as_json: bool,
 ) -> int:
     """Prints the digest that is live now. On stderr, what was live and how to undo it."""
@@ -130,9 +130,9 @@ def rollback(
         with acting_at(context, home, name):
             return rollback(
                 context, name, None, to, reason, by, expect, block, allow_missing_spec, force,
-                dry_run, sign, signing_key, as_json,
+                dry_run, sign, signing_keys, as_json,
             )  # fmt: skip
-    terms = _policy_context(context, signing_key, sign=sign)
+    terms = _policy_context(context, signing_keys, sign=sign)
     outcome = enforce.rollback(
         repo,
         name,
@@ -276,7 +276,7 @@ def history(
     if context.for_person() and not as_json:
         from aivcs.cli.release.view import write_history
 
-        marks: "list[Block | Signature] | None" = None if no_marks or labels else []
+        marks: "list[Mark] | None" = None if no_marks or labels else []
         shown = history(
             repo, name, limit=limit, since=moment, until=end, labels=labels,
             mark=None if marks is None else marks.append,
@@ -447,14 +447,14 @@ def _require_release(
 
 
 def _policy_context(
-    context: "Context", signing_key: "str | None", *, sign: bool
+    context: "Context", signing_keys: "list[str]", *, sign: bool
 ) -> "PolicyContext | None":
     """Returns the policies and keys for a release; None, and loads nothing, without any."""
-    if not context.policies and not sign and signing_key is None:
+    if not context.policies and not sign and not signing_keys:
         return None
     from aivcs.config.signers import policy_context
 
-    return policy_context(context.layers, context.environment, signing_key, sign=sign)
+    return policy_context(context.layers, context.environment, signing_keys, sign=sign)
 
 
 def _actor(context: "Context", by: "str | None") -> str:

@@ -48,6 +48,15 @@ REASON = Option(
     "--reason", "--notes", help="The reason, which is recorded.", metavar="TEXT", required=True
 )
 SIGN = Flag("--sign", help="Sign the release with an SSH key.")
+SIGNING_KEYS = Option(
+    "--signing-key",
+    help=(
+        "The SSH key, or its public half if ssh-agent has it. Repeatable: each key signs. "
+        "Default: signing.key of your configuration."
+    ),
+    metavar="FILE",
+    many=True,
+)
 REQUIRE_SIGNATURE = Flag(
     "--require-signature",
     help=(
@@ -102,7 +111,7 @@ COMMANDS = (
             "force": FORCE,
             "dry_run": DRY_RUN,
             "sign": SIGN,
-            "signing_key": SIGNING_KEY,
+            "signing_keys": SIGNING_KEYS,
             "move_label": Flag(
                 "--move-label", help="Use the label even if a release of another spec has it."
             ),
@@ -148,7 +157,7 @@ COMMANDS = (
             "force": FORCE,
             "dry_run": DRY_RUN,
             "sign": SIGN,
-            "signing_key": SIGNING_KEY,
+            "signing_keys": SIGNING_KEYS,
             "as_json": JSON,
         },
     ),
@@ -177,6 +186,24 @@ COMMANDS = (
             "target": OPTIONAL_TARGET,
             "to": TO,
             "by": ACTOR,
+        },
+    ),
+    command(
+        "release approve",
+        "release.audit_handlers:approve",
+        """Approve a spec for a name: record a signed statement that it may be released there.
+
+        Print the digest of the spec. Policies with require_approvals count approvals; they
+        count only if they are signed. The name need not have a release yet.
+        """,
+        {
+            "name": NAME.but(asks="agent"),
+            "spec": SPEC,
+            "notes": Option("--notes", "--reason", help="A remark.", metavar="TEXT"),
+            "by": ACTOR,
+            "sign": Flag("--sign", help="Sign the approval with the configured SSH key."),
+            "signing_key": SIGNING_KEY,
+            "as_json": JSON,
         },
     ),
     command(

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from aivcs.cli.render.output import Cell
     from aivcs.cli.session.context import Context
     from aivcs.commands.release.history import EntryDetails, HistoryEntry
-    from aivcs.model.release_entries import Block, Signature
+    from aivcs.model.release_entries import Approval, Block, Mark, Signature
     from aivcs.model.timestamp import Timestamp
 
 _MIN_COLUMNS_FOR_ONE_LINE = 80
@@ -18,7 +18,7 @@ _STATE_STYLES = {"current": "green", "superseded": "dim", "rolled back": "magent
 def write_history(
     context: "Context",
     history: "Iterable[HistoryEntry]",
-    marks: "list[Block | Signature] | None",
+    marks: "list[Mark] | None",
     since: "Timestamp | None",
 ) -> bool:
     """Writes a history for a person, through a pager if wanted. Returns whether it had entries.
@@ -61,14 +61,17 @@ def write_history(
     return True
 
 
-def _mark_cells(mark: "Block | Signature") -> "list[Cell | str]":
-    """Returns a block, an unblock or a signature as a dim row between the entries."""
+def _mark_cells(mark: "Mark") -> "list[Cell | str]":
+    """Returns a block, an unblock, a signature or an approval as a dim row between the entries."""
     from aivcs.cli.render.output import Cell
     from aivcs.cli.render.time_format import age
-    from aivcs.model.release_entries import Signature
+    from aivcs.model.release_entries import Approval, Signature
 
     if isinstance(mark, Signature):
         cells = ["", "", "", f"of @{mark.signed_seq}, by {mark.fingerprint}"]
+    elif isinstance(mark, Approval):
+        notes = f": {mark.notes}" if mark.notes else ""
+        cells = ["", "", _person(mark.by).shown, f"{mark.spec_digest.short}{notes}"]
     else:
         # Narrow terminals have no room for the column of specs.
         cells = ["", "", _person(mark.by).shown, f"{mark.spec_digest.short}: {mark.reason}"]
@@ -145,13 +148,15 @@ def write_list(context: "Context", live: "Iterable[HistoryEntry]") -> None:
 
 def shown_fields(shown: "EntryDetails") -> "Iterator[tuple[str, Cell | str]]":
     """Yields names and values that describe an entry of a release log."""
-    from aivcs.model.release_entries import Block, Signature
+    from aivcs.model.release_entries import Approval, Block, Signature
 
     what = shown.sealed.value
     if isinstance(what, Block):
         yield from _block_fields(what)
     elif isinstance(what, Signature):
         yield from _signature_fields(what)
+    elif isinstance(what, Approval):
+        yield from _approval_fields(what)
     elif shown.told is not None:
         yield from _release_fields(shown.told)
     yield "hash", shown.sealed.hash
@@ -192,6 +197,18 @@ def _block_fields(mark: "Block") -> "Iterator[tuple[str, str]]":
     yield "by", mark.by
     yield "reason", mark.reason
     yield "created", mark.created_at
+
+
+def _approval_fields(mark: "Approval") -> "Iterator[tuple[str, str]]":
+    yield "name", mark.name
+    yield "entry", f"@{mark.seq}"
+    yield "mark", mark.mark
+    yield "spec", mark.spec_digest
+    yield "by", mark.by
+    yield "reason", mark.notes or "-"
+    yield "key", mark.fingerprint
+    yield "created", mark.created_at
+    yield "armor", mark.signature
 
 
 def _signature_fields(mark: "Signature") -> "Iterator[tuple[str, str]]":

@@ -27,10 +27,11 @@ from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseRecord, check_release_name
-from aivcs.model.release_entries import Block, Signature
+from aivcs.model.release_entries import Approval, Block, Signature
+from aivcs.policy.approvals import NO_SIGNERS, approvals_of, check_approvals
 from aivcs.policy.evidence import RunReader, grounds_of, propose
-from aivcs.policy.judge import NO_SIGNERS
 from aivcs.policy.late import LateEvents
+from aivcs.policy.proposal import APPROVALS
 from aivcs.policy.select import evaluate, read_document
 from aivcs.signing.check import TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
 from aivcs.signing.ssh import RELEASE, look
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from aivcs.model.release import Evidence
     from aivcs.model.release_entries import LogEntry
+    from aivcs.policy.proposal import CheckedApproval
     from aivcs.policy.select import Policy
     from aivcs.repository import Repository
     from aivcs.signing.ssh import Signer, Verifier
@@ -171,6 +173,8 @@ class _Proof:
         self._present = present
         self._verifier = verifier
         self._environment = environment
+        self._approval_entries = [e for e in entries if isinstance(e.value, Approval)]
+        self._last_approvals: tuple[int, Sequence[CheckedApproval]] = (0, ())
         self._releases: list[ReleaseRecord] = []
         self._signatures: dict[int, list[Signature]] = {}
         self._blocks: dict[str, list[Block]] = {}
@@ -179,7 +183,7 @@ class _Proof:
                 self._signatures.setdefault(entry.value.signed_seq, []).append(entry.value)
             elif isinstance(entry.value, Block):
                 self._blocks.setdefault(entry.value.spec_digest, []).append(entry.value)
-            else:
+            elif not isinstance(entry.value, Approval):
                 self._releases.append(entry.value)
 
     def checks(self, entry: LogEntry, record: ReleaseRecord) -> Iterator[Check]:
@@ -198,10 +202,27 @@ class _Proof:
         if record.forced:
             why = record.metadata.notes
             yield Check(record.seq, "forced", UNPROVEN, f"against the rules: {why}")
+        yield from self._approvals(record)
         if not signatures:
             yield Check(record.seq, "signature", UNPROVEN, "it is not signed")
         for signed in signatures:
             yield _signature(record.seq, signed)
+
+    def _approvals(self, record: ReleaseRecord) -> Iterator[Check]:
+        for approval, signed in self._checked_approvals(record):
+            if signed.state == TRUSTED:
+                yield Check(record.seq, "approval", OK, f"@{approval.seq} by {signed.detail}")
+            else:
+                why = f"@{approval.seq}, {approval.by} by their own word: {signed.detail}"
+                yield Check(record.seq, "approval", UNPROVEN, why)
+
+    def _checked_approvals(self, record: ReleaseRecord) -> Sequence[CheckedApproval]:
+        """The approvals of a release's spec before it; those of the last release asked for."""
+        if self._last_approvals[0] != record.seq:
+            found = approvals_of(record.spec_digest, self._approval_entries, record.seq)
+            checked = check_approvals(found, self._verifier, record.created_at)
+            self._last_approvals = record.seq, checked
+        return self._last_approvals[1]
 
     def _block(self, record: ReleaseRecord) -> Check:
         marks = [m for m in self._blocks.get(record.spec_digest, ()) if m.seq < record.seq]
@@ -287,7 +308,8 @@ class _Proof:
             grounds = grounds_of(policy, record, before)
             late = LateEvents(self._repo, policy, self._verifier, record.created_at)
             read = RunReader(self._repo, policy.kinds, late)
-            release = propose(policy, record, grounds, read, signatures)
+            approvals = self._checked_approvals(record) if policy.needs(APPROVALS) else ()
+            release = propose(policy, record, grounds, read, signatures, approvals)
         except (RunNotFoundError, IntegrityError) as error:
             yield Check(record.seq, "policy", FAILED, str(error))
             return
@@ -311,7 +333,7 @@ class _Proof:
         except BackendError as error:
             return SignatureCheck(UNCHECKED, str(error))
         if found.state == UNKNOWN:
-            return SignatureCheck(UNCHECKED, f"{found.detail}; {NO_SIGNERS}")
+            return SignatureCheck(UNCHECKED, f"{found.detail}; {NO_SIGNERS}", found.fingerprint)
         return found
 
 

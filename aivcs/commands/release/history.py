@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.model.digest import ContentDigest
-    from aivcs.model.release_entries import Block, LogEntry, Signature
+    from aivcs.model.release_entries import Block, LogEntry, Mark, Signature
     from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
 
@@ -142,7 +142,7 @@ def history(
     since: "Timestamp | None" = None,
     until: "Timestamp | None" = None,
     labels: "Collection[str]" = (),
-    mark: "Callable[[Block | Signature], None] | None" = None,
+    mark: "Callable[[Mark], None] | None" = None,
 ) -> "Iterator[HistoryEntry]":
     """Yields entries of a name with their states, newest first, as they are read.
 
@@ -153,7 +153,7 @@ def history(
         since: Entries created at or after this time.
         until: Entries created before this time; their states are those of now.
         labels: Entries with one of these labels; empty is all.
-        mark: Called for each block and signature, before the entry that it follows in the log.
+        mark: Called for each block, signature and approval, before the entry that it follows.
 
     Raises:
         ReleaseNotFoundError: The name has no release.
@@ -189,9 +189,9 @@ def history(
 
 
 def _telling(
-    log: "Iterable[LogEntry]", mark: "Callable[[Block | Signature], None]"
+    log: "Iterable[LogEntry]", mark: "Callable[[Mark], None]"
 ) -> "Iterator[ReleaseRecord]":
-    """Yields the releases of a log, and reports the blocks and signatures between them."""
+    """Yields the releases of a log, and reports the marks between them."""
     for sealed in log:
         if isinstance(sealed.value, ReleaseRecord):
             yield sealed.value

@@ -30,4 +30,4 @@ def _judge(_: bool, release: ProposedRelease) -> Iterable[Verdict]:
     yield Verdict(_NAME, ok, found, needed, "" if ok else remedy)
 
 
-RULE = Rule(_NAME, "a spec that has all four parts", check_flag, _judge, needs=PARTS)
+RULE = Rule(_NAME, "a spec that has all four parts", check_flag, _judge, needs=lambda _: {PARTS})

@@ -78,7 +78,9 @@ def _judge(wanted: list[dict[str, Any]], release: ProposedRelease) -> Iterable[V
     for event in wanted:
         needed = f"{_shown_event(event)} in every run that counts"
         failing = [
-            f"{run.run_id} has {why}" for run in runs if (why := _event_fails(event, run.last))
+            f"{run.run_id} has {why}{run.unheard(event['kind'])}"
+            for run in runs
+            if (why := _event_fails(event, run.last))
         ]
         ok = bool(runs) and not failing
         if not runs:
@@ -124,6 +126,6 @@ RULE = Rule(
     "the last event of a kind, in each of these runs, has such a value",
     _check,
     _judge,
-    needs=RUNS,
+    needs=lambda _: {RUNS},
     kinds=lambda value: {event["kind"] for event in value},
 )

@@ -1,12 +1,12 @@
-"""`require_label = "semver" | "any"`: a label; or one that is a version."""
+"""`require_label = "any" | "semver" | "semver-increasing"`: a label or a version."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import UsageError
-from aivcs.policy.proposal import Rule, Verdict
+from aivcs.policy.proposal import HIGHEST, Rule, Verdict
+from aivcs.policy.version import is_semver, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,37 +14,52 @@ if TYPE_CHECKING:
     from aivcs.policy.proposal import ProposedRelease
 
 _NAME = "require_label"
-_SEMVER = re.compile(
-    r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
-    r"(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-    r"(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?"
-    r"(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
-)
-"""Semantic Versioning 2.0.0, from its grammar, which has no leading v."""
-
-
-def is_semver(label: str) -> bool:
-    """Tells whether a label is a version of Semantic Versioning 2.0.0."""
-    return _SEMVER.fullmatch(label) is not None
+INCREASING = "semver-increasing"
+_VALUES = ("semver", INCREASING, "any", "none")
 
 
 def _check(value: Any, where: str) -> str:
-    if value not in ("semver", "any", "none"):
-        raise UsageError(f'{where} must be "semver", "any" or "none", not {value!r}')
+    if value not in _VALUES:
+        raise UsageError(
+            f'{where} must be "semver", "{INCREASING}", "any" or "none", not {value!r}'
+        )
     return "" if value == "none" else str(value)
 
 
 def _judge(wanted: str, release: ProposedRelease) -> Iterable[Verdict]:
     label = release.label
-    ok = release.is_rollback or (label is not None and (wanted == "any" or is_semver(label)))
-    if wanted == "any":
-        needed, remedy = "a label", "--label L"
-    else:
-        needed, remedy = "a version of SemVer 2.0.0, as in 1.4.0", "--label 1.4.0, without a v"
     found = f"the label {label}" if label is not None else "no label"
+    needed, remedy = "a version of SemVer 2.0.0, as in 1.4.0", "--label 1.4.0, without a v"
+    if wanted == "any":
+        ok, needed, remedy = label is not None, "a label", "--label L"
+    else:
+        ok = label is not None and is_semver(label)
     if release.is_rollback:
+        ok = True
         found += ", that of the release returned to"
+    elif wanted == INCREASING and ok:
+        ok, found, needed = _is_higher(str(label), release)
+        remedy = "choose a higher --label"
     yield Verdict(_NAME, ok, found, needed, "" if ok else remedy)
 
 
-RULE = Rule(_NAME, "a label; or one that is a version", _check, _judge)
+def _is_higher(label: str, release: ProposedRelease) -> tuple[bool, str, str]:
+    """Whether a version is higher than all before, or that of the same spec again; and words."""
+    last = release.highest
+    if last is None or last.metadata.version_label is None:
+        return True, f"the label {label}, the first version", "a version of SemVer 2.0.0"
+    before = last.metadata.version_label
+    is_again = before == label and last.spec_digest == release.spec_digest
+    found = f"the label {label}{', again for the same spec' if is_again else ''}"
+    own, other = precedence(label), precedence(before)
+    ok = is_again or (own is not None and other is not None and own > other)
+    return ok, found, f"a version higher than {before} (@{last.seq})"
+
+
+RULE = Rule(
+    _NAME,
+    "a label; one that is a version; or a version higher than all before",
+    _check,
+    _judge,
+    needs=lambda value: {HIGHEST} if value == INCREASING else set(),
+)

@@ -28,4 +28,6 @@ def _judge(_: bool, release: ProposedRelease) -> Iterable[Verdict]:
     )
 
 
-RULE = Rule(_NAME, "a label that no other spec has had", check_flag, _judge, needs=LABEL)
+RULE = Rule(
+    _NAME, "a label that no other spec has had", check_flag, _judge, needs=lambda _: {LABEL}
+)
