@@ -115,6 +115,7 @@ class Uploads:
             raise BackendError(str(error)) from error
 
     def _signed(self, method: str, path: str, query: str) -> dict[str, str]:
+        assert self._credentials
         key, secret, token = self._credentials
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         headers = {"host": self._host, "x-amz-content-sha256": _EMPTY, "x-amz-date": now}
