@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aivcs.errors import BackendError, ConflictError
+from aivcs.errors import BackendError, ConflictError, StorageError
 from aivcs.store.blobs import ObjectStore
 from aivcs.store.identity import identify
 from aivcs.store.lookup import Lookup
@@ -192,9 +192,47 @@ class HybridObjects(ObjectStore):
 
     @contextmanager
     def removal(self) -> Iterator[Removal]:
-        """As `ObjectDriver.removal`: nobody is in a hold of the store with the logs."""
-        with self._store.objects.removal(), self._blobs.objects.removal() as removal:
-            yield removal
+        """As `ObjectDriver.removal`: nobody is in a hold of the store with the logs.
+
+        That store's lock may be lost with a connection while blobs are removed from the other. So
+        it is confirmed before each blob and when all are gone; otherwise they are put back.
+        """
+        with self._store.objects.removal() as lock:
+            removed: list[ContentDigest] = []
+            try:
+                with self._blobs.objects.removal() as removal:
+                    yield _GuardedRemoval(lock, removal, removed)
+            finally:
+                if removed:
+                    self._confirm(lock, removed)
+
+    def _confirm(self, lock: Removal, removed: list[ContentDigest]) -> None:
+        try:
+            lock.confirm()
+        except StorageError:
+            with self._blobs.hold():  # in which a blob is taken back from the trash
+                for digest in removed:
+                    self._blobs.objects.contains(digest)
+            raise
+
+
+class _GuardedRemoval:
+    """A `Removal` of the blobs of one store under the lock of another."""
+
+    def __init__(self, lock: Removal, removal: Removal, removed: list[ContentDigest]) -> None:
+        self._lock = lock
+        self._removal = removal
+        self._removed = removed
+
+    def remove(self, digest: ContentDigest, *, unless_since: float | None = None) -> bool:
+        self._lock.confirm()
+        is_removed = self._removal.remove(digest, unless_since=unless_since)
+        if is_removed:
+            self._removed.append(digest)
+        return is_removed
+
+    def confirm(self) -> None:
+        self._lock.confirm()
 
 
 def compose(store: Backend, url: str, open_store: Callable[[str], Backend]) -> HybridBackend:

@@ -88,6 +88,9 @@ class LogDriver(Protocol):
     """The logs of a store: named sequences of lines that only ever grow.
 
     A log exists from its first line on; a crash may leave traces of a log that does not exist.
+
+    A driver whose store is a round trip away may have an attribute `stream_ahead`: the bytes of a
+    stream of events to collect at most while a batch of it is being stored, in another thread.
     """
 
     def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:
@@ -222,6 +225,14 @@ class Removal(Protocol):
         Args:
             digest: The digest of the blob.
             unless_since: A time of the store's clock: a blob put then or later is kept.
+        """
+        ...
+
+    def confirm(self) -> None:
+        """Makes sure that nobody was in a hold from the beginning of the block until now.
+
+        Raises:
+            BackendError: The lock was lost, so somebody may have begun to rely on a blob.
         """
         ...
 

@@ -265,6 +265,7 @@ class BackendContract:
         with backend.objects.removal() as removal:
             assert removal.remove(digest, unless_since=backend.now() + 60)
             assert not removal.remove(digest)
+            removal.confirm()
         assert not backend.objects.contains(digest)
 
     def test_nobody_removes_while_others_hold(self, open_backend: Callable[[], Backend]) -> None:

@@ -202,6 +202,9 @@ class SqliteBlobs(WholeBlobs):
             )
         )
 
+    def confirm(self):
+        pass  # a lock on a file lasts as long as its descriptor
+
 
 class SqliteDocuments:
     """The `Documents`."""

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from backends.s3_contracts import Place, s3
@@ -348,3 +349,65 @@ def test_a_server_that_lets_two_create_is_refused(server, monkeypatch, tmp_path)
         with pytest.raises(Exception, match="two writers create the same object"):
             Repository.init(f"s3://{BUCKET}/{place.prefix}")
         assert place.keys() == []
+
+
+def test_a_sweep_costs_nothing_for_runs_that_are_joined(s3, server, monkeypatch):
+    def end_runs(count):
+        runs = s3.open().runs
+        for _ in range(count):
+            run_id = begin(s3)
+            for number in range(3):
+                runs.append_event(run_id, RunEvent("step", {"n": number}))
+            runs.complete_run(run_id, OVER)
+        s3.open().store.sweep(time.time(), delete=True)
+
+    def requests():
+        with behind(monkeypatch, server) as proxy:
+            store = open_repo(s3).store
+            proxy.clear()
+            store.sweep(store.now(), delete=True)
+            return len(proxy.requests)
+
+    end_runs(1)
+    few = requests()
+    end_runs(9)
+    assert requests() == few
+    assert all(s3.get(key) == b"" for key in s3.keys("open/run") if key.endswith(("2", "3", "4")))
+
+
+def test_uploads_that_were_never_completed_are_aborted(s3, server, monkeypatch):
+    session = pytest.importorskip("botocore.session").Session()
+    client = session.create_client("s3", endpoint_url=server.url, region_name="us-east-1")
+
+    def begin_upload(key):
+        found = client.create_multipart_upload(Bucket=BUCKET, Key=key)
+        client.upload_part(
+            Bucket=BUCKET, Key=key, UploadId=found["UploadId"], PartNumber=1, Body=b"part"
+        )
+
+    def unfinished():
+        found = client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        return {upload["Key"] for upload in found}
+
+    others = f"t/{uuid.uuid4().hex}"
+    for prefix in (s3.prefix, others):
+        begin_upload(f"{prefix}/objects/ab/cdef +")
+    store = s3.open().store
+    moment = store.now() + 60
+    with monkeypatch.context() as young:  # moto tells an old time for each; it may go on for a day
+        young.setattr(
+            "aivcs.backends.s3.uploads._text",
+            lambda found, name: (
+                f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z"
+                if name == "Initiated"
+                else found.findtext(f"{{*}}{name}") or ""
+            ),
+        )
+        assert store.sweep(moment, delete=True) == 0
+    assert store.sweep(moment, delete=False) == 1
+    assert f"{s3.prefix}/objects/ab/cdef +" in unfinished()
+    assert store.sweep(moment, delete=True) == 1
+    assert unfinished() & {f"{p}/objects/ab/cdef +" for p in (s3.prefix, others)} == {
+        f"{others}/objects/ab/cdef +"
+    }
+    assert store.sweep(moment, delete=True) == 0

@@ -26,6 +26,7 @@ class Proxy:
         url: Its URL.
         requests: Method and path of each request that came.
         injected: The faults made, by name.
+        delayed: The number of requests that waited, or wait.
         answer: The answer to every request, instead of the server's; None passes them on.
     """
 
@@ -45,6 +46,7 @@ class Proxy:
         self.rate = rate
         self.match = match or (lambda method, path: method == "PUT")
         self.delay = delay
+        self.delayed = 0
         self.late = late
         self.answer: bytes | None = None
         self.requests = []
@@ -106,6 +108,7 @@ class Proxy:
         """The answer to a request; None if the connection is to be cut."""
         method, path = (word.decode() for word in message.split(b" ", 2)[:2])
         if self.delay:
+            self.delayed += 1
             time.sleep(self.delay)
         if self.answer is not None:
             return self.answer

@@ -128,6 +128,9 @@ class MemoryBlobs(WholeBlobs):
             is_new = unless_since is not None and self._put.get(digest, 0.0) >= unless_since
             return not is_new and self.objects.pop(digest, None) is not None
 
+    def confirm(self) -> None:
+        """As `Removal.confirm`: the lock is this process's own."""
+
 
 class MemoryDocuments:
     """`Documents` in a dictionary."""

@@ -174,6 +174,10 @@ class PostgresObjects:
         )
         return bool(rows[0][0])
 
+    def confirm(self) -> None:
+        """As `Removal.confirm`: the lock is that of the connection."""
+        self._session.removing("SELECT 1")
+
     def _upload(self, digest: ContentDigest, parts: Callable[[], Iterable[bytes]]) -> None:
         """Stores a content of several parts, unless it is stored and whole."""
         session = self._session

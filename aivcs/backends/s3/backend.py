@@ -245,13 +245,19 @@ class S3Backend:
         return 0
 
     def sweep(self, moment: float, *, delete: bool) -> int:
-        """As `Backend.sweep`: empties the trash of a day ago, and joins the runs that ended."""
+        """As `Backend.sweep`: empties the trash of a day ago, and joins the runs that ended.
+
+        Uploads that were not completed within a day are aborted.
+        """
         from aivcs.backends.s3.maintenance import needed_blobs, seal_all
+        from aivcs.backends.s3.uploads import Uploads
 
         if delete:
             self._may_remove()
         store = self.referring or self
         count = self._trash.purge(moment, lambda: needed_blobs(store), delete=delete)
+        limit = min(moment, self.now() - self.trash_seconds)
+        count += Uploads(self._client.location).abort_old(limit, delete=delete)
         if delete:
             seal_all(self._client, self._chunks)
         return count

@@ -11,6 +11,7 @@ A chunk's metadata has the hash of the line before it, and the nonce of its writ
 from __future__ import annotations
 
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.backends.s3.client import NONCE
@@ -115,6 +116,13 @@ class Chunks:
         """Yields number and size in bytes of each chunk with a higher number than `after`."""
         for page in self._pages(log, after):
             yield from page
+
+    def listed_runs(self) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+        """Yields each run's log with number and size in bytes of its chunks, by one listing."""
+        entries = self._client.entries(f"{_FOLDER}/run")
+        for log, group in groupby(entries, lambda entry: _log_of(entry.key)):
+            if log:
+                yield log, [_numbered(entry) for entry in group]
 
     def last(self, log: str, after: int = 0) -> tuple[int, int] | None:
         """Returns number and size of the last chunk; None if none has a number above `after`.

@@ -65,6 +65,7 @@ def policy(location: Location, role: str, names: str | None = None) -> str:
         "maintainer": [
             _allow("Collect", [*_PUT, _DELETE], keys("objects/*", "trash/*")),
             _allow("Join", ["s3:PutObject"], keys("runs/*", "index/*", "open/run/*")),
+            _allow("AbortUploads", ["s3:ListBucketMultipartUploads"], [bucket]),
             _create("Pin", keys("documents/pins/*")),
         ],
         "owner": [_allow("Own", [*_PUT, _DELETE], keys("*"))],

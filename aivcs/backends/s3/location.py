@@ -83,6 +83,34 @@ def store_options(location: Location, environment: Mapping[str, str]) -> dict[st
     return options
 
 
+def credentials_of(
+    options: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[str, str, str] | tuple[()]:
+    """Returns key, secret and token (or "") for requests past the client library.
+
+    They are those of its options and of the variables, else those that botocore finds, if it is
+    installed; nothing if there are none.
+    """
+    provider = options.get("credential_provider")
+    if provider is not None:
+        found = provider()
+        return found["access_key_id"], found["secret_access_key"], found["token"] or ""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    key, secret, token = (environment.get(name, "") for name in names)
+    if key and secret:
+        return key, secret, token
+    try:
+        from botocore.exceptions import BotoCoreError
+        from botocore.session import Session
+    except ImportError:
+        return ()
+    try:
+        frozen = Session().get_credentials().get_frozen_credentials()
+    except (AttributeError, BotoCoreError):  # None has no frozen ones
+        return ()
+    return frozen.access_key, frozen.secret_key, frozen.token or ""
+
+
 def _needs_profile(environment: Mapping[str, str]) -> bool:
     """Whether credentials are to come from the files of the AWS command line."""
     if environment.get("AWS_PROFILE"):

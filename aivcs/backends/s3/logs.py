@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aivcs import errors
 from aivcs.backends.s3.chunks import Chunk, read_chunk
+from aivcs.backends.s3.client import PART_BYTES
 from aivcs.backends.s3.contention import Contention
 from aivcs.backends.s3.tails import Tail
 from aivcs.backends.s3.view import ChunkView, RememberedView, lines_of
@@ -36,6 +37,9 @@ _READ_AHEAD = 4
 
 class S3Logs:
     """The `LogDriver`. Thread-safe."""
+
+    stream_ahead = PART_BYTES
+    """Bytes of a stream to collect at most while a batch of it is being stored."""
 
     def __init__(
         self, chunks: Chunks, tails: Tails, rows: Rows, *, lock_timeout: float, owner: str

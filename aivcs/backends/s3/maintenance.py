@@ -53,16 +53,21 @@ def missing_rows(logs: S3Logs, rows: Rows, *, repair: bool) -> Iterator[Finding]
 
 
 def seal_all(client: Client, chunks: Chunks) -> None:
-    """Joins all runs that have ended and are not joined yet. Damaged ones stay as they are."""
+    """Joins all runs that have ended and are not joined yet. Damaged ones stay as they are.
+
+    A run that is joined, and emptied, costs nothing but its keys in the listing of all.
+    """
     done = {entry.key for entry in client.entries("runs")}
-    for name in chunks.names("run", "", strict=False):
-        if joined_key(name) not in done or _has_full_chunks(chunks, name):
-            try:
-                seal(client, chunks, name)
-            except StorageError as error:
-                if error.is_store_away:
-                    raise
-                continue  # verification tells what is wrong with it
+    for name, listed in chunks.listed_runs():
+        # An interrupted emptying left chunks with bytes between the first and the last.
+        if joined_key(name) in done and not any(size for _, size in listed[1:-1]):
+            continue
+        try:
+            seal(client, chunks, name, listed)
+        except StorageError as error:
+            if error.is_store_away:
+                raise
+            continue  # verification tells what is wrong with it
 
 
 def needed_blobs(backend: Backend) -> Callable[[ContentDigest], bool]:
@@ -77,9 +82,3 @@ def needed_blobs(backend: Backend) -> Callable[[ContentDigest], bool]:
         for _ in reachable.catch_up():
             pass
     return reachable.__contains__
-
-
-def _has_full_chunks(chunks: Chunks, name: str) -> bool:
-    """Whether emptying the chunks of a joined run was interrupted."""
-    listed = list(chunks.listed(name))
-    return any(size for _, size in listed[1:-1])

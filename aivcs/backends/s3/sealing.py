@@ -24,13 +24,19 @@ MAX_BYTES = 64 << 20
 _END = b'{"type":"end"'
 
 
-def seal(client: Client, chunks: Chunks, log: str) -> bool:
+def seal(client: Client, chunks: Chunks, log: str, listed: list[tuple[int, int]]) -> bool:
     """Joins and empties the chunks of a run if it has ended; tells whether it did.
+
+    Args:
+        client: The client of the store.
+        chunks: The chunks of its logs.
+        log: The log.
+        listed: Number and size of each of its chunks. A later one is not missed: nothing follows
+            the end of a run.
 
     Raises:
         IntegrityError: The log is damaged; nothing was changed.
     """
-    listed = list(chunks.listed(log))
     if not listed or sum(size for _, size in listed) > MAX_BYTES:
         return False
     last = chunks.get(log, listed[-1][0])

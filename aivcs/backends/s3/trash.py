@@ -159,6 +159,9 @@ class TrashRemoval:
         self._moves.append(self._client.pool().submit(self._move, digest, found.modified))
         return True
 
+    def confirm(self) -> None:
+        """As `Removal.confirm`: what somebody relies on is taken back from the trash."""
+
     def finish(self) -> None:
         """Waits for all moves, and raises the first error of any."""
         moves, self._moves = self._moves, []

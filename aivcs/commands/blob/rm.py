@@ -27,8 +27,9 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
             raise UsageError(f"{text[:64]!a}: rm takes whole digests of 64 characters only")
         wanted.append(ContentDigest(text))
     if force:
-        with repo.store.objects.removal():
+        with repo.store.objects.removal() as removal:
             for digest in wanted:
+                removal.confirm()
                 repo.unpin(digest)
                 repo.blobs.delete(digest)
         return
@@ -36,9 +37,10 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
 
     reachable = ReachableSet(repo)
     _require_removable(repo, wanted, reachable)  # reads everything before writers are locked out
-    with repo.store.objects.removal():
+    with repo.store.objects.removal() as removal:
         _require_removable(repo, wanted, reachable)
         for digest in wanted:
+            removal.confirm()
             repo.blobs.delete(digest)
 
 

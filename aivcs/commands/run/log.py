@@ -125,8 +125,9 @@ def log_stream(
     from aivcs.commands.run.stream import append_stream
 
     append_stream(
-        repo.runs, repo.resolve_run(run), stdin, _limit(repo), atomic=atomic, stored=stored
-    )
+        repo.runs, repo.resolve_run(run), stdin, _limit(repo), atomic=atomic, stored=stored,
+        ahead=getattr(repo.store.logs, "stream_ahead", 0),
+    )  # fmt: skip
 
 
 def _add_files(

@@ -3,11 +3,17 @@
 A line is `{"kind": …, "payload": …}` with optional `seq` and `timestamp`. A line is stored at the
 latest 200 ms after it came. The log's lock is free between batches, so any number of streams can
 feed one run.
+
+Over a store that is a round trip away, lines are read while a batch is being stored. The next batch
+is what has come meanwhile, so it grows with the duration of the trip.
 """
 
 from __future__ import annotations
 
+import gc
 import select
+from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -29,14 +35,19 @@ from aivcs.model.run import RunEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from aivcs.commands.run.in_flight import BatchInFlight
     from aivcs.store.contracts import RunLedger
 
 _FLUSH_INTERVAL_S = 0.2
 """Seconds that a line may wait for more lines before it is stored."""
 _BATCH_BYTES = 1 << 20
 """The maximum size of a stored batch, in bytes (but for one longer line)."""
+_GC_OBJECTS = 1 << 18
+"""New objects after which they are searched for cycles."""
 _LINE_OVERHEAD_BYTES = 1 << 16
 """Bytes that a line may have beyond the limit of its payload."""
+_GROWTH_BYTES = 192
+"""Bytes by which a line of the log is longer than the line of the stream, or somewhat less."""
 _LINE_DEPTH = MAX_DEPTH + 1
 """A line puts one level around its payload, which may use all of `MAX_DEPTH`."""
 _MEMBERS = {"kind", "payload", "seq", "timestamp"}
@@ -50,6 +61,7 @@ def append_stream(
     *,
     atomic: bool,
     stored: Callable[[list[int]], None],
+    ahead: int = 0,
 ) -> None:
     """Appends the events of a stream until its end or the first line that is refused.
 
@@ -60,6 +72,7 @@ def append_stream(
         limit: The maximum size of a payload, in bytes.
         atomic: Read and check everything before anything is stored.
         stored: Called with the seqs of each batch once it is durable.
+        ahead: Bytes to collect at most while a batch is being stored; 0 to wait for it.
 
     Raises:
         UsageError: A line is not an event. The message has its number, the reason, and the number
@@ -67,9 +80,12 @@ def append_stream(
         StorageError: As `RunLedger.append_events`, with the same added.
     """
     runs.get_run(run_id)
-    writer = _Writer(runs, run_id, stored, limit, atomic=atomic)
+    # A block of lines makes thousands of objects at once, none of them in a cycle, which would
+    # otherwise be searched through again and again: a third of the time.
+    gc.set_threshold(_GC_OBJECTS)
+    writer = _Writer(runs, run_id, stored, limit, atomic=atomic, ahead=0 if atomic else ahead)
     try:
-        for number, lines in _blocks(stream, limit, None if atomic else writer.flush):
+        for number, lines in _blocks(stream, limit, None if atomic else writer):
             writer.add(number, lines)
         writer.flush()
     except BackendError as error:
@@ -81,6 +97,8 @@ def append_stream(
         if not atomic:
             writer.flush()
         raise UsageError(f"line {error.number}{error}; {writer.stored} stored") from error.__cause__
+    finally:
+        writer.close()
 
 
 class _BadLineError(Exception):
@@ -104,15 +122,25 @@ class _Writer:
         limit: int,
         *,
         atomic: bool,
+        ahead: int,
     ) -> None:
         self._runs = runs
         self._run_id = run_id
         self._report = stored
         self._limit = limit
         self._atomic = atomic
+        self._ahead = ahead
         self._pending: list[_Block] = []
-        self._size = 0
+        self._size = self._count = 0
+        self._is_due = False
+        self._flight: BatchInFlight | None = None
+        self._sent: list[_Block] = []
         self.stored = 0
+
+    @property
+    def flights(self) -> list[BatchInFlight]:
+        """The batch that is being stored, as a list for `select`."""
+        return [self._flight] if self._flight else []
 
     def add(self, number: int, lines: list[bytes]) -> None:
         """Takes lines, numbered from `number`.
@@ -139,16 +167,68 @@ class _Writer:
     def _take(self, number: int, lines: list[bytes], events: BulkEvents | list[RunEvent]) -> None:
         self._pending.append((number, lines, events))
         self._size += sum(map(len, lines))
+        self._count += len(lines)
         if self._size >= _BATCH_BYTES and not self._atomic:
-            self.flush()
+            if not self._ahead:
+                self.flush()
+            elif not self._flight or self._size + self._count * _GROWTH_BYTES >= self._ahead:
+                self._send()
 
     def flush(self) -> None:
         """Stores the collected events."""
-        pending, self._pending, self._size = self._pending, [], 0
-        if not pending:
+        if self._ahead:
+            self._send()
+            self.settle()
             return
+        pending = self._collected()
+        if pending:
+            with self._blaming(pending):
+                self._store(_together([events for _, _, events in pending]))
+
+    def flush_soon(self) -> None:
+        """Stores the collected events, without waiting for it if the store is far away."""
+        if self._flight:
+            self._is_due = True
+        elif self._ahead:
+            self._send()
+        else:
+            self.flush()
+
+    def settle(self) -> None:
+        """Waits for the batch that is being stored, if there is one."""
+        if self._flight:
+            with self._blaming(self._sent):
+                self._stored(self._flight.result())
+            if self._is_due:
+                self._send()
+
+    def close(self) -> None:
+        """Lets go of what a batch in flight needs, unless one is in flight still."""
+        if self._flight is not None:
+            self._flight.close()
+
+    def _send(self) -> None:
+        """Begins to store the collected events, once those before them are stored."""
+        self._is_due = False
+        self.settle()
+        self._sent = self._collected()
+        if self._sent:
+            if self._flight is None:
+                from aivcs.commands.run.in_flight import BatchInFlight
+
+                self._flight = BatchInFlight(partial(self._runs.append_events, self._run_id))
+            self._flight.begin(_together([events for _, _, events in self._sent]))
+
+    def _collected(self) -> list[_Block]:
+        pending, self._pending = self._pending, []
+        self._size = self._count = 0
+        return pending
+
+    @contextmanager
+    def _blaming(self, pending: list[_Block]) -> Iterator[None]:
+        """A block that stores events; an error in it names the line to blame."""
         try:
-            self._store(_together([events for _, _, events in pending]))
+            yield
         except StorageError as error:
             number, (line, *more), _ = pending[0]
             if not (more or pending[1:]) or (_is_fatal(error) and not self._atomic):
@@ -159,7 +239,9 @@ class _Writer:
             self._store_singly(pending)
 
     def _store(self, events: BulkEvents | list[RunEvent]) -> None:
-        seqs = self._runs.append_events(self._run_id, events)
+        self._stored(self._runs.append_events(self._run_id, events))
+
+    def _stored(self, seqs: list[int]) -> None:
         self.stored += len(seqs)
         self._report(seqs)
 
@@ -242,12 +324,12 @@ def _event_of(value: Any) -> RunEvent:
 
 
 def _blocks(
-    stream: BinaryIO, limit: int, idle: Callable[[], None] | None
+    stream: BinaryIO, limit: int, writer: _Writer | None
 ) -> Iterator[tuple[int, list[bytes]]]:
     """Yields lines as they come, with the number of the first."""
     carry = b""
     number = 1
-    for chunk in _chunks(stream, idle):
+    for chunk in _chunks(stream, writer):
         *lines, carry = (carry + chunk).split(b"\n")
         for at, line in enumerate([*lines, carry]):
             if len(line) > limit + _LINE_OVERHEAD_BYTES:
@@ -261,18 +343,25 @@ def _blocks(
         yield number, [carry]
 
 
-def _chunks(stream: BinaryIO, idle: Callable[[], None] | None) -> Iterator[bytes]:
-    """Yields bytes as they come. Calls `idle` when unsent lines have waited long enough."""
+def _chunks(stream: BinaryIO, writer: _Writer | None) -> Iterator[bytes]:
+    """Yields bytes as they come. Has lines stored that have waited long enough."""
     import os
 
     descriptor = stream.fileno()
     deadline: float | None = None
     while True:
-        if idle is not None and deadline is not None:
-            remaining = deadline - monotonic()
-            if remaining <= 0 or not select.select([descriptor], [], [], remaining)[0]:
-                idle()
+        flights = [] if writer is None else writer.flights
+        if writer is not None and (flights or deadline is not None):
+            remaining = None if deadline is None else max(0.0, deadline - monotonic())
+            sources: list[int | BatchInFlight] = [descriptor, *flights]
+            ready = select.select(sources, [], [], remaining)[0]
+            if flights and flights[0] in ready:
+                writer.settle()
+            if deadline is not None and (not ready or monotonic() >= deadline):
+                writer.flush_soon()
                 deadline = None
+            if descriptor not in ready:
+                continue
         try:
             chunk = os.read(descriptor, _BATCH_BYTES)
         except BlockingIOError:  # some parents hand down a pipe that does not wait

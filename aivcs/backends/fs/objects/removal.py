@@ -66,6 +66,9 @@ class Removal:
             os.unlink(path)
         return True
 
+    def confirm(self) -> None:
+        """As `Removal.confirm`: a lock on a file lasts as long as its descriptor."""
+
 
 def stored(folder: "Folder") -> "Iterator[tuple[ContentDigest, int, float]]":
     """Yields the digest of each object, its bytes, and when it was last put (POSIX seconds).
