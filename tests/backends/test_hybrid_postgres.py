@@ -167,7 +167,8 @@ def test_what_writers_refer_to_stays_though_connections_are_cut(open_repo, serve
     repo = open_repo()
     digests = [repo.blobs.put(content) for content in contents]
     time.sleep(1.1)
-    used, ended = [], threading.Event()
+    used: list[bytes] = []
+    ended = threading.Event()
 
     def write(number):
         mine = open_repo()
