@@ -454,6 +454,16 @@ aivcs run state get "$new" -o answer.json""",
             "aivcs run annotate @ evaluation name=quality score:=0.9",
         ),
     ],
+    "aivcs run redact": [
+        Example(
+            "Erase a token that was recorded, wherever the run has it",
+            'aivcs run redact @ --match "$TOKEN" --with-blobs --reason "token in the output"',
+        ),
+        Example(
+            "Erase two events, and say who decided it",
+            'aivcs run redact @ 4 7 --reason "personal data" --by ada@example.com --sign',
+        ),
+    ],
     "aivcs run export": [
         Example(
             "Read a run as a page, in the summary of a job or a comment",
