@@ -457,11 +457,16 @@ aivcs run state get "$new" -o answer.json""",
     "aivcs run redact": [
         Example(
             "Erase a token that was recorded, wherever the run has it",
-            'aivcs run redact @ --match "$TOKEN" --with-blobs --reason "token in the output"',
+            """\
+TOKEN=sk-f3a1b9
+aivcs run log @ output "text=the key is $TOKEN"
+aivcs run redact @ --match "$TOKEN" --with-blobs --reason "leaked token" """,
         ),
         Example(
-            "Erase two events, and say who decided it",
-            'aivcs run redact @ 4 7 --reason "personal data" --by ada@example.com --sign',
+            "Erase one event",
+            """\
+seq=$(aivcs run log --print-seq @ output "text=Ada, 12 May 1990")
+aivcs run redact @ "$seq" --reason "personal data" """,
         ),
     ],
     "aivcs run export": [
