@@ -88,7 +88,7 @@ def _compare(table: dict[str, Any], release: ProposedRelease) -> Verdict:
         found = f"no run that counts{release.discounted_runs()}"
         return Verdict(_NAME, False, found, needed, release.remedy_for_runs())
     judged = [*runs, *baseline.counting_runs()]
-    erased = [run.run_id for run in judged if run.last.get(table["kind"]) is REDACTED]
+    erased = [str(run.run_id) for run in judged if run.last.get(table["kind"]) is REDACTED]
     if erased:  # without them, another mean would be compared
         found = f"a {table['kind']} whose content was erased in {shortened(erased)}"
         return Verdict(_NAME, None, found, needed, release.remedy_for_runs())
