@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aivcs.rare_errors import (
         AmbiguousError as AmbiguousError,
         BlockedError as BlockedError,
+        ErasedError as ErasedError,
         InvalidDigestError as InvalidDigestError,
         InvalidRunStateError as InvalidRunStateError,
         InvalidSpecError as InvalidSpecError,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 # Exported too, though loaded later.
 __all__ = [
     "AivcsError", "AmbiguousError", "BackendError", "BlockedError", "ConflictError",
-    "IntegrityError", "InvalidDigestError", "InvalidNameError", "InvalidRunStateError",
+    "ErasedError", "IntegrityError",
+    "InvalidDigestError", "InvalidNameError", "InvalidRunStateError",
     "InvalidSpecError", "LockTimeoutError", "NoPreviousReleaseError", "NoRepositoryError",
     "NotFoundError", "OutcomeUnknownError", "PolicyError", "ReleaseNotFoundError",
     "RunNotFoundError", "SerializationError", "StorageError", "UnreachableError",

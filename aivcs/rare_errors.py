@@ -168,6 +168,10 @@ class PolicyError(ConflictError):
         super().__init__(f"{name}: refused by policy, nothing was changed. {failed}")
 
 
+class ErasedError(ConflictError):
+    """The thing was erased on purpose, and does not come back."""
+
+
 class LockTimeoutError(StorageError):
     """Another process held a lock for longer than the time limit.
 

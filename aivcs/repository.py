@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.active_run import ActiveRun
+    from aivcs.log.erasure import Erasures
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.release_entries import Approval
     from aivcs.model.run import RunId, RunOwner
     from aivcs.policy.enforce import PolicyContext
     from aivcs.store.contracts import AnnotationStore, CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
+    from aivcs.store.erasures import DocumentErasures
 
     Configure = Callable[[bytes | None], Settings]
 
@@ -69,12 +71,13 @@ class Repository:
             repository do.
     """
 
-    __slots__ = ("_remote", "_runs", "store")
+    __slots__ = ("_erasures", "_remote", "_runs", "store")
 
     def __init__(self, store: "Backend") -> None:
         """Takes an open backend; use `init`, `open` or `discover`."""
         self.store = store
         self._runs: RunLedger | None = None
+        self._erasures: DocumentErasures | None = None
         self._remote = ""
 
     @classmethod
@@ -173,6 +176,7 @@ class Repository:
                 max_event=store.settings.max_event,
                 list_runs=store.list_runs,
                 find_home=self.home_of,
+                erasures=self._load_erasures,
             )
         return self._runs
 
@@ -198,6 +202,18 @@ class Repository:
         from aivcs.store.annotations import DocumentAnnotations
 
         return DocumentAnnotations(self.store.documents, max_payload=self.store.settings.max_event)
+
+    @property
+    def erasures(self) -> "DocumentErasures":
+        """The records of what was erased on purpose; `redact` makes some."""
+        from aivcs.store.erasures import DocumentErasures
+
+        if self._erasures is None:
+            self._erasures = DocumentErasures(self.store.documents)
+        return self._erasures
+
+    def _load_erasures(self) -> "Erasures":
+        return self.erasures.load()
 
     @property
     def releases(self) -> "ReleaseRegistry":

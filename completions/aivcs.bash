@@ -134,7 +134,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish import show events list stats diff reap verify search annotate export digest session tree state'
+        below='start exec log finish import show events list stats diff reap verify search annotate redact export digest session tree state'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -194,6 +194,11 @@ _aivcs_command() {
     'aivcs run annotate')
         options='-m --message --tag --by --sign --signing-key -h --help'
         operands=':run :event text'
+        repeats=yes
+        ;;
+    'aivcs run redact')
+        options='--match --pointer --reason --with-blobs --keep-masked --force --by --sign --signing-key --json -h --help'
+        operands=':run text'
         repeats=yes
         ;;
     'aivcs run export')
@@ -353,15 +358,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers text'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -489,6 +494,11 @@ _aivcs_takes() {
     'aivcs run annotate --tag') takes='text' ;;
     'aivcs run annotate --by') takes='text' ;;
     'aivcs run annotate --signing-key') takes='file' ;;
+    'aivcs run redact --match') takes='text' ;;
+    'aivcs run redact --pointer') takes='text' ;;
+    'aivcs run redact --reason') takes='text' ;;
+    'aivcs run redact --by') takes='text' ;;
+    'aivcs run redact --signing-key') takes='file' ;;
     'aivcs run export --format') takes='jsonl|otlp|atif|markdown|trace|sqlite' ;;
     'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
     'aivcs run export --to') takes='text' ;;

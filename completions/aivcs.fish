@@ -127,6 +127,11 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run annotate --tag' \
         'aivcs run annotate --by' \
         'aivcs run annotate --signing-key' \
+        'aivcs run redact --match' \
+        'aivcs run redact --pointer' \
+        'aivcs run redact --reason' \
+        'aivcs run redact --by' \
+        'aivcs run redact --signing-key' \
         'aivcs run export --format' \
         'aivcs run export -o' \
         'aivcs run export --output' \
@@ -500,6 +505,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a reap -d 'End runs whose owner p
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Check all runs and print the damage found (exit 14), or nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a search -d 'Search the events and annotations of runs, newest run first'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a annotate -d 'Add a remark to a run, also to one that has ended, and print its digest'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a redact -d 'Erase the content of events, and leave a record of who did it and why'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a export -d 'Print runs in a form that another program reads'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a run'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a session -d 'Put an imported session back where its program resumes it, and print the command'
@@ -648,6 +654,19 @@ complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -l signing-key -r -F -d '
 complete -c aivcs -n "__aivcs_at 'aivcs run annotate'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run annotate' 0" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run annotate' 1" -k -a '(__aivcs_known event)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l match -x -d 'Only events with this text in their payload'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l pointer -x -d 'Only events with this part in their payload: a JSON pointer, as in /output'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l reason -x -d 'The reason, which is recorded for everybody to read'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l with-blobs -d 'Erase also the blobs of the run that have the text of --match in them'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l keep-masked -d 'Keep each payload as an annotation, without the text of --match or the part at --pointer'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l force -d 'Erase also a blob that a release which stands is made of'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l by -x -d 'The person or system that does this'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l sign -d 'Sign the record with the configured SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run redact' 0" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l format -x -a 'jsonl otlp atif markdown trace sqlite' -d 'The form'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s o -l output -r -F -d 'Write to this file, which is replaced when all of it is written'
@@ -911,15 +930,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Also print where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one object per line for a list'

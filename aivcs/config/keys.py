@@ -92,6 +92,12 @@ KEYS: dict[str, Key] = {
     "signing.allowed_signers": Key(
         str, "", "the file that says whose signatures count (ssh-keygen(1))", user_only=True
     ),
+    "signing.allowed_erasers": Key(
+        str,
+        "",
+        "the file that says who may erase, by whose signature; without it, erasures are notices",
+        user_only=True,
+    ),
 }
 TRUST = "trust"
 """The table of trusted stores: URL or path, and store id. In the user's and the system's files."""
@@ -457,7 +463,7 @@ _NO_OWN_POLICY = (
 _POLICY_AMISS = frozenset({POLICY, "policies"})
 """Misspellings of the `policy` table, lower case. A key below one is reported, and blocks
 releases."""
-_PATHS = frozenset({"signing.key", "signing.allowed_signers"})
+_PATHS = frozenset({"signing.key", "signing.allowed_signers", "signing.allowed_erasers"})
 _NAMES = {
     str: "text",
     float: "number",

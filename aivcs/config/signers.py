@@ -61,6 +61,12 @@ def verifier(layers: Layers, environment: Mapping[str, str]) -> Verifier | None:
     return Verifier(path, environment) if path else None
 
 
+def erasers(layers: Layers, environment: Mapping[str, str]) -> Verifier | None:
+    """Returns the verifier with the configured allowed erasers; None if none are configured."""
+    path = _configured(layers, environment, "signing.allowed_erasers")
+    return Verifier(path, environment) if path else None
+
+
 def require_verifier(layers: Layers, environment: Mapping[str, str]) -> Verifier:
     """Returns the verifier with the configured allowed signers.
 

@@ -72,7 +72,7 @@ class RunLog(Reader):
         link = chain.hash_of(line)
         if link is None and self._session and self._read_annotation(line):
             return
-        if link is None or not chain.is_linked(line, "" if is_first else self._hash):
+        if link is None or not chain.follows(line, "" if is_first else self._hash):
             raise FormatError(
                 f"line {record.line}: its hash is not that of its content and the line before it: "
                 "the log was changed"

@@ -60,7 +60,7 @@ class EncodedEvent(RunEvent):
     ) -> None:
         """Takes the text as it is; the kind is checked."""
         check_text("kind", kind)
-        values = (seq, kind, payload, timestamp, encoded)
+        values = (seq, kind, payload, timestamp, False, encoded)
         for name, value in zip((*RunEvent.__slots__, "encoded"), values, strict=True):
             object.__setattr__(self, name, value)
 

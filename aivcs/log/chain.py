@@ -6,6 +6,10 @@ both the checksum of the line and the link of the chain; the last line's hash is
 
 This module checks bytes and does no I/O. Lines are passed and returned without their newline,
 unless a docstring says otherwise. A line is *linked* if its hash follows from the line before.
+
+The content of a *redacted* line is gone, and only its hash was kept (`aivcs.log.redaction`): the
+lines after it prove that hash, but the hash proves nothing of the lines before. A record of the
+erasure does, which `verify_run` demands. A redacted line is never the first or the last of a log.
 """
 
 from aivcs import errors
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The format number in a log's first line."""
 
+REDACTED = b'{"type":"redacted","seq":'
+"""The first bytes of a redacted line."""
 _KEY = b',"hash":"'
 _CLOSE = b'"}'
 LINK_BYTES = len(_KEY) + 64 + len(_CLOSE)
@@ -88,6 +94,16 @@ def is_linked(line: bytes, previous: str) -> bool:
     """Tells whether a line's hash is right after a line with the hash `previous`."""
     digest = expected_hash(line, previous).encode()
     return line[-LINK_BYTES:] == b"".join((_KEY, digest, _CLOSE))
+
+
+def follows(line: bytes, previous: str) -> bool:
+    """Tells whether a line is linked to a line with the hash `previous`, or redacted."""
+    return is_linked(line, previous) or is_redacted(line)
+
+
+def is_redacted(line: bytes) -> bool:
+    """Tells whether a line is a redacted one, whose hash need not follow from its content."""
+    return line.startswith(REDACTED) and hash_of(line) is not None
 
 
 class Tail:
@@ -233,6 +249,8 @@ def verified_lines(
 ) -> "Iterator[tuple[int, bytes]]":
     """Yields number and bytes of each line of a log, in order, each checked against the chain.
 
+    A redacted line passes, whatever its hash.
+
     Args:
         lines: The lines up to the end that `read_tail` found, with their newlines; only the last
             may lack its own. A single line does not tell whether it was truncated or damaged.
@@ -248,7 +266,7 @@ def verified_lines(
         text = line[:-1] if line.endswith(b"\n") else line
         stated = hash_of(text)
         actual = expected_hash(text, previous)
-        if stated is None or stated != actual:
+        if stated is None or (stated != actual and not text.startswith(REDACTED)):
             raise IntegrityError(stated, actual, str(number))
         yield number, text
         previous = stated

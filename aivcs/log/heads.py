@@ -5,8 +5,9 @@ always give the same bytes:
 
     {"type":"heads","format":1,"logs":[{"log":"release/bot","lines":2,"hash":"…"},…]}
 
-After the logs, a store with annotations has `"records":["notes/ab/<run id>/<digest>",…]`, the names
-of their documents in order; each name holds the digest of the whole.
+After the logs, a store with records, of erasures and annotations, has
+`"records":["erasures/<digest>","notes/ab/<run id>/<digest>",…]`, the names of their documents in
+order; each name holds the digest of the whole.
 
 Logs are named as in the contracts, `run/<id>` and `release/<name>`, whatever the backend. A store
 agrees with a manifest if each log named there has that hash at that line: the chain then proves all
@@ -53,7 +54,7 @@ def pieces(heads: "Iterable[tuple[str, Head]]", records: "Iterable[str]" = ()) -
 
     Args:
         heads: The logs, in the order of their names.
-        records: The names of the documents of annotations, in order.
+        records: The names of the documents of erasures, then of annotations, in order.
     """
     before = encode({"type": TYPE, "format": FORMAT, "logs": []})[:-2]
     for name, head in heads:
@@ -149,14 +150,18 @@ def _record(name: object) -> str:
         SerializationError: It is none.
     """
     from aivcs.log.annotation import split_name
+    from aivcs.log.erasure import digest_in
 
     if isinstance(name, str):
-        try:
-            split_name(name)
-            return name
-        except IntegrityError:
-            pass
-    raise SerializationError(f"{name!a:.80} is not a record: write notes/AB/RUN/DIGEST")
+        for check in (split_name, digest_in):
+            try:
+                check(name)
+                return name
+            except IntegrityError:
+                pass
+    raise SerializationError(
+        f"{name!a:.80} is not a record: write notes/AB/RUN/DIGEST or erasures/DIGEST"
+    )
 
 
 def check_log_name(name: str) -> None:

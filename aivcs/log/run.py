@@ -1,8 +1,10 @@
-"""The log of a run: its three kinds of entries, the rule of sequence, and reading them.
+"""The log of a run: its kinds of entries, the rule of sequence, and reading them.
 
 A run's log is one `run` line, any number of `event` lines, and at most one `end` line, which is the
-last. The rule of sequence: each seq occurs once; an event without one gets the highest so far plus
-one, from 1; appending an identical event again changes nothing. An event line has `high`, [highest,
+last. An erased event has a `redacted` line in its place (`aivcs.log.redaction`).
+
+The rule of sequence: each seq occurs once; an event without one gets the highest so far plus one,
+from 1; appending an identical event again changes nothing. An event line has `high`, [highest,
 count], unless its own seq is both the highest so far and the number of events. So the last line is
 always enough to append to the log.
 """
@@ -68,7 +70,7 @@ class RunState:
             match entry["type"]:
                 case "run":
                     self.highest = self.count = 0
-                case "event":
+                case "event" | "redacted":
                     seq = chain.integer(entry, "seq", 0, MAX_SEQ)
                     self.highest, self.count = entry.get("high", (seq, seq))
                     if type(self.highest) is not int or type(self.count) is not int:
@@ -131,6 +133,7 @@ class RunAppender:
             IntegrityError: The line is not an entry of a run's log.
         """
         self._run_id = run_id
+        require_not_redacted(last)
         self.state = RunState(last)
         self.state.require_running(run_id)
         self._find = find
@@ -226,7 +229,8 @@ class RunAppender:
     def _require_same(self, event: RunEvent, stored: RunEvent, seq: int) -> None:
         if (
             event.kind != stored.kind
-            or not is_same_json(event.payload, stored.payload)
+            # Nobody can tell what an erased event was: a retry must not bring it back.
+            or (not stored.redacted and not is_same_json(event.payload, stored.payload))
             or (event.timestamp is not None and event.timestamp != stored.timestamp)
         ):
             raise ConflictError(
@@ -371,6 +375,7 @@ def read_record(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRe
             )
             completed_at = Timestamp.stored(closing["completed_at"])
         elif closing["type"] not in {"run", "event"}:
+            require_not_redacted(last)
             raise _newer(closing["type"])
         return RunRecord(
             run_id=RunId(entry["run_id"]),
@@ -426,46 +431,63 @@ def _owner_of(value: "Any") -> "RunOwner | None":
 def read_event(line: bytes) -> "RunEvent | None":
     """Returns the event in a line, or None for a `run` or `end` line.
 
+    An erased event has no payload, and `redacted` is true.
+
     Raises:
         IntegrityError: The line is not an entry of a run's log.
         UnsupportedFormatError: The line is of a later format.
     """
     entry = chain.members(line)
-    if entry["type"] != "event":
+    redacted = entry["type"] == "redacted"
+    if entry["type"] != "event" and not redacted:
         if entry["type"] not in {"run", "end"}:
             raise _newer(entry["type"])
         return None
     try:
         return RunEvent(
             entry["kind"],
-            entry["payload"],
+            None if redacted else entry["payload"],
             seq=chain.integer(entry, "seq", 0, MAX_SEQ),
             timestamp=Timestamp.stored(entry["timestamp"]),
+            redacted=redacted,
         )
     except (KeyError, ValueError, SerializationError) as error:
         raise _misshapen(entry, error) from error
 
 
+def require_not_redacted(last: bytes) -> None:
+    """Requires that the last line of a log is not redacted: nothing would prove its hash.
+
+    Raises:
+        IntegrityError: It is.
+    """
+    if chain.is_redacted(last):
+        raise IntegrityError.of("ends with a redacted line, which never comes last: it was cut")
+
+
 _EVENT_PREFIX = b'{"type":"event","seq":'
 
 
-def event_prefix(seq: int) -> bytes:
-    """Returns the first bytes of the line of the event with a seq, whatever its content."""
-    return b"%s%d," % (_EVENT_PREFIX, seq)
+def seq_prefix(seq: int) -> bytes:
+    """Returns what `seq_prefix_in` gives for the line of the event with a seq."""
+    return b"%d," % seq
 
 
-def event_prefix_in(line: bytes) -> bytes:
-    """Returns the bytes of an event's line that `event_prefix` gives for its seq."""
-    return line[: line.find(b",", len(_EVENT_PREFIX)) + 1]
+def seq_prefix_in(line: bytes) -> bytes:
+    """Returns the seq in the line of an event, redacted or not, up to its comma; else nothing."""
+    for opening in (_EVENT_PREFIX, chain.REDACTED):
+        if line.startswith(opening):
+            return line[len(opening) : line.find(b",", len(opening)) + 1]
+    return b""
 
 
 def is_ascending(lines: "Iterable[bytes]") -> bool:
     """Tells whether the events in a log's lines have ascending seqs, none twice."""
     highest = -1
     for line in lines:
-        if line.startswith(_EVENT_PREFIX):
+        if text := seq_prefix_in(line):
             try:
-                seq = int(line[len(_EVENT_PREFIX) : line.find(b",", len(_EVENT_PREFIX))])
+                seq = int(text[:-1])
             except ValueError:
                 return False
             if seq <= highest:

@@ -10,7 +10,9 @@ For a run's log:
 
 - the first line is the only `run` entry, with the id in the log's name;
 - every other line is an `event` with a seq of its own, and with `high` exactly where and as the
-  rule of sequence demands; or it is the only `end` entry, which is the last line.
+  rule of sequence demands; or it is the only `end` entry, which is the last line;
+- a line may be `redacted` in the place of an event's: then a record of its erasure agrees with it
+  in the number of the line, the hash of the line before, the kept hash, and its own bytes.
 
 For a release log: `aivcs.log.verify_release`.
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from aivcs.log.erasure import Erasures
     from aivcs.util.disk_map import DiskMap
 
 DAMAGE = "damage"
@@ -50,12 +53,14 @@ _RESTORE = (
     "and commands refuse what depends on the rest"
 )
 _WRITER = "the chain is whole, so it was written this way: find the program that wrote it"
+_UNRECORDED = "restore the line, or the record of its erasure, from a copy; find out who changed it"
 _UPDATE = "install a newer aivcs and verify again; this one cannot judge the rest of the log"
 
 _DIGESTS = {"spec_digest", "policy"}
 _MEMBERS = {
     "run": ("type", "format", "run_id", "spec_digest", "metadata", "created_at", "owner", "hash"),
     "event": ("type", "seq", "kind", "payload", "timestamp", "high", "hash"),
+    "redacted": ("type", "seq", "kind", "timestamp", "high", "hash"),
     "end": ("type", "status", "summary", "completed_at", "hash"),
     "release": (
         "type", "format", "seq", "action", "name", "spec_digest", "metadata", "target_seq",
@@ -135,7 +140,7 @@ class Links:
             self.count += 1
             text = line[:-1] if line.endswith(b"\n") else line
             link = chain.hash_of(text)
-            if link is not None and any(chain.is_linked(text, hash_) for hash_ in before):
+            if link is not None and any(chain.follows(text, hash_) for hash_ in before):
                 before = [link]
                 if not self._broken:
                     yield self.count, text
@@ -159,6 +164,7 @@ def run_problems(
     run_id: str,
     has_blob: "Callable[[str], bool]",
     new_map: "Callable[[], DiskMap]",
+    erasures: "Erasures | None" = None,
 ) -> "Iterator[Problem]":
     """Yields the problems in the lines of a run's log.
 
@@ -167,8 +173,9 @@ def run_problems(
         run_id: The run that the log should belong to.
         has_blob: Tells whether a blob is in the store.
         new_map: Makes a map that can hold an entry for each gap in the seqs.
+        erasures: The records of what was erased; None takes nothing to be.
     """
-    return problems(lines, _RunCheck(run_id, has_blob, new_map).check)
+    return problems(lines, _RunCheck(run_id, has_blob, new_map, erasures).check)
 
 
 def problems(
@@ -196,8 +203,15 @@ class _RunCheck:
     """The state of the checks of a run's log after some of its lines."""
 
     def __init__(
-        self, run_id: str, has_blob: "Callable[[str], bool]", new_map: "Callable[[], DiskMap]"
+        self,
+        run_id: str,
+        has_blob: "Callable[[str], bool]",
+        new_map: "Callable[[], DiskMap]",
+        erasures: "Erasures | None",
     ) -> None:
+        self._erased = {} if erasures is None else erasures.lines_of(f"run/{run_id}")
+        self._blobs = {} if erasures is None else erasures.blobs
+        self._before = ""  # the hash of the line before
         self._run_id = run_id
         self._has_blob = has_blob
         self._opening = b""
@@ -207,9 +221,15 @@ class _RunCheck:
         self._end = 0
 
     def check(self, number: int, line: bytes) -> "Iterator[Problem]":
+        try:
+            yield from self._check(number, line)
+        finally:
+            self._before = chain.hash_of(line) or ""
+
+    def _check(self, number: int, line: bytes) -> "Iterator[Problem]":
         entry = members(number, line)
         kind = entry["type"]
-        if kind not in {"run", "event", "end"}:
+        if kind not in {"run", "event", "redacted", "end"}:
             raise UnsupportedFormatError(f"an entry of type {kind!r} needs a newer aivcs")
         if number == 1 and kind != "run":
             yield wrong(number, f"the first line is of type {kind!r}, not 'run'")
@@ -222,6 +242,9 @@ class _RunCheck:
             yield from self._check_opening(number, line)
         elif kind == "event":
             yield from self._check_event(number, line, entry)
+        elif kind == "redacted":
+            yield from self._check_redacted(number, line)
+            yield from self._check_event(number, line, entry)
         else:
             self._end = number
             yield from self._check_end(number, line, entry)
@@ -233,7 +256,7 @@ class _RunCheck:
         if record.run_id != self._run_id:
             yield wrong(number, f"it is the log of run {record.run_id}, not of {self._run_id}")
         if not self._has_blob(record.spec_digest):
-            yield absent(number, record.spec_digest)
+            yield self._absent(number, record.spec_digest)
 
     def _check_event(
         self, number: int, line: bytes, entry: "dict[str, Any]"
@@ -243,12 +266,12 @@ class _RunCheck:
         assert event is not None
         assert event.seq is not None
         require_form(entry, "timestamp")
-        if not line.startswith(b'{"type":"event","seq":%d,' % event.seq):
+        if run.seq_prefix_in(line) != run.seq_prefix(event.seq):
             yield wrong(number, "the line does not begin with type and seq")
         if b'"$blob"' in line:
             for digest in blobs_in(event.payload):
                 if not self._has_blob(digest):
-                    yield absent(number, digest)
+                    yield self._absent(number, digest)
         if not self._seqs.add(event.seq):
             self._is_sure = False
             yield wrong(number, f"another event has the seq {event.seq}")
@@ -269,6 +292,33 @@ class _RunCheck:
             )
         self._is_sure = True
 
+    def _check_redacted(self, number: int, line: bytes) -> "Iterator[Problem]":
+        kept, stub = chain.hash_of(line), ContentDigest.from_bytes(line)
+        for stored in self._erased.get(number, ()):
+            target = stored.value.target
+            if (target.before, target.erased, target.stub) == (self._before, kept, stub):  # type: ignore[union-attr]
+                from aivcs.log.erasure import said
+
+                problem = f"the event was {said(stored.value)}"
+                yield Problem(NOTICE, number, problem, f"its record is erasures/{stored.digest}")
+                return
+        problem = "the event was redacted, but no record of an erasure says so"
+        if number in self._erased:
+            problem = (
+                f"the event was redacted, but erasures/{self._erased[number][0].digest} says so of "
+                "another line, or one behind another"
+            )
+        yield Problem(DAMAGE, number, problem, _UNRECORDED)
+
+    def _absent(self, number: int, digest: str) -> Problem:
+        if digest not in self._blobs:
+            return absent(number, digest)
+        from aivcs.log.erasure import said
+
+        stored = self._blobs[digest]
+        problem = f"it names blob {digest}, which was {said(stored.value)}"
+        return Problem(NOTICE, number, problem, f"its record is erasures/{stored.digest}")
+
     def _check_end(self, number: int, line: bytes, entry: "dict[str, Any]") -> "Iterator[Problem]":
         if self._opening:
             record = run.read_record(self._opening, line)
@@ -280,7 +330,7 @@ class _RunCheck:
                 yield wrong(number, "success must be true or false, and exit_code a whole number")
             state = record.summary.final_state_digest if record.summary else None
             if state is not None and not self._has_blob(state):
-                yield absent(number, state)
+                yield self._absent(number, state)
             total = summary["total_events"]
             if total != self._events:
                 yield Problem(

@@ -118,17 +118,20 @@ class RunEvent(Record):
         kind: The kind of event, a word such as "tool_called".
         payload: Any JSON value; the order of keys is kept.
         timestamp: The time of the event; None asks for the time of storing.
+        redacted: Whether the payload was erased, which is None then; set by a ledger, never given
+            to one. The JSON form has it only where it is true.
 
     Raises:
         InvalidNameError: The kind is empty, too long or unprintable.
         SerializationError: The seq is out of range.
     """
 
-    __slots__ = ("seq", "kind", "payload", "timestamp")  # noqa: RUF023 the order of the file format
+    __slots__ = ("seq", "kind", "payload", "timestamp", "redacted")  # noqa: RUF023 the order of the file format
     seq: "int | None"
     kind: str
     payload: "Any"
     timestamp: "Timestamp | None"
+    redacted: bool
 
     def __init__(
         self,
@@ -137,6 +140,7 @@ class RunEvent(Record):
         *,
         seq: "int | None" = None,
         timestamp: "Timestamp | datetime | str | None" = None,
+        redacted: bool = False,
     ) -> None:
         """Checks kind, seq and timestamp; the payload is checked when it is stored."""
         check_text("kind", kind)
@@ -150,7 +154,14 @@ class RunEvent(Record):
                 if isinstance(timestamp, str)
                 else Timestamp.from_datetime(timestamp)
             )
-        self._fill(seq, kind, payload, timestamp)
+        self._fill(seq, kind, payload, timestamp, redacted)
+
+    def to_json(self) -> "dict[str, Any]":
+        """Returns the fields by name; `redacted` only where it is true."""
+        fields = super().to_json()
+        if not self.redacted:
+            del fields["redacted"]
+        return fields
 
 
 class RunSummary(Record):

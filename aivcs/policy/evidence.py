@@ -14,6 +14,7 @@ from aivcs.policy.proposal import (
     HIGHEST,
     LABEL,
     PARTS,
+    REDACTED,
     RUNS,
     Baseline,
     EvidenceRun,
@@ -46,7 +47,8 @@ class RunReading(NamedTuple):
     Attributes:
         record: The run.
         head: The head of its log.
-        last: The payload of the last event, by seq, of each requested kind.
+        last: The payload of the last event, by seq, of each requested kind; `REDACTED` if it was
+            erased.
     """
 
     record: RunRecord
@@ -130,7 +132,8 @@ class RunReader:
                     continue
                 assert event.seq is not None
                 if event.seq >= found.get(event.kind, (-1,))[0]:
-                    found[event.kind] = event.seq, event.payload
+                    payload = REDACTED if event.redacted else event.payload
+                    found[event.kind] = event.seq, payload
             if not last:
                 raise RunNotFoundError(run_id)
             record = read_record(first, last, run_id)

@@ -27,6 +27,9 @@ HIGHEST, BASELINE, APPROVALS = "highest", "baseline", "approvals"
 parts of its spec; the highest version before; the evidence of what was live; approvals."""
 
 EPOCH = Timestamp("1970-01-01T00:00:00.000000Z")
+REDACTED = object()
+"""What stands for the payload of an event that was erased: no rule is met by it, or by an earlier
+one."""
 MAX_NAMED = 5
 """Runs that a verdict names, at most."""
 
@@ -39,7 +42,7 @@ class EvidenceRun(NamedTuple):
         status: Its status; RUNNING if its log has changed since it was given.
         success: Whether its summary says that it succeeded.
         spec_digest: The spec that ran.
-        last: The payload of the last event of each kind that the policy asks for.
+        last: The payload of the last event of each kind that the policy asks for, or `REDACTED`.
         discounted: The kinds of which there are events, but by nobody whose word counts.
     """
 

@@ -21,6 +21,8 @@ from aivcs.util.disk_map import DiskMap
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from aivcs.log.erasure import Erasures
+    from aivcs.log.verify_run import Problem
     from aivcs.store.driver import LogDriver, LogView
 
     Source = Callable[[], Iterable[bytes]]
@@ -71,7 +73,7 @@ class Checked(NamedTuple):
     kept: list[bytes] | None
 
 
-def adopt(logs: LogDriver, name: str, source: Source) -> Head:
+def adopt(logs: LogDriver, name: str, source: Source, erasures: Erasures | None = None) -> Head:
     """Appends to a log the lines of a source that it lacks; returns its head.
 
     A log that has them all, and perhaps more, is left as it is.
@@ -81,17 +83,18 @@ def adopt(logs: LogDriver, name: str, source: Source) -> Head:
         name: The log, `run/<id>` or `release/<name>`.
         source: Returns the lines of the log from the first, with or without their newlines. Called
             twice, or more often if others append to the log meanwhile.
+        erasures: The records of what was erased, which redacted lines must agree with.
 
     Raises:
         IntegrityError: The source breaks the chain, the rules of its kind of log, or is the log of
-            another name; or it changed between the readings.
+            another name; a line is redacted without a record; or it changed between the readings.
         UnsupportedFormatError: A later version wrote it.
         DivergedError: The log here has another line in its place.
         ConflictError: Others kept appending.
     """
     for _ in range(_ATTEMPTS):
         own = standing(logs, name)
-        checked = check(source(), name, own.lines)
+        checked = check(source(), name, own.lines, erasures)
         if checked.at is None or own.lines == checked.head.lines:
             _require_beginning(logs, name, source, checked.head, own)
             return own
@@ -133,13 +136,16 @@ def _head_of(name: str, view: LogView) -> Head:
     return Head(seq_of(view.last), last)
 
 
-def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
+def check(
+    lines: Iterable[bytes], name: str, start: int, erasures: Erasures | None = None
+) -> Checked:
     """Reads a whole log and checks it.
 
     Args:
         lines: Its lines, with or without their newlines.
         name: The log that it must be.
         start: The number of lines after which it is divided into pieces.
+        erasures: The records of what was erased.
 
     Raises:
         IntegrityError: It is damaged, breaks a rule, or is another log.
@@ -150,12 +156,14 @@ def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
     ends: list[Head] = []
     kept: list[bytes] | None = []
     size = 0
+    is_redacted = False  # whether the last line is
 
     def noted() -> Iterator[tuple[int, bytes]]:
-        nonlocal head, at, size, kept
+        nonlocal head, at, size, kept, is_redacted
         for number, line in chain.verified_lines(lines):
             if number > start:
-                if size and size + len(line) + 1 > PIECE_BYTES:
+                # A redacted line must not be the last, not even for a moment.
+                if size and size + len(line) + 1 > PIECE_BYTES and not is_redacted:
                     ends.append(head)
                     size = 0
                 size += len(line) + 1
@@ -163,13 +171,28 @@ def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
                     kept.append(line + b"\n")
                     kept = kept if size <= _KEPT_BYTES and not ends else None
             head = Head(number, chain.hash_of(line) or "")
+            is_redacted = chain.is_redacted(line)
             if number == start:
                 at = head.hash
             yield number, line
 
+    if kind == "run":
+        problems = run_problems(noted(), rest, _takes_any, DiskMap, erasures)
+    else:
+        problems = release_problems(noted(), rest, _takes_any, DiskMap)
+    _require_right(name, problems)
+    if not head.lines:
+        raise IntegrityError.of(f"{name} has no lines", name)
+    if is_redacted:  # it was redacted since its end was looked at, or it was cut
+        raise changed(name)
+    if size:
+        ends.append(head)
+    return Checked(head, at, ends, kept)
+
+
+def _require_right(name: str, problems: Iterable[Problem]) -> None:
     try:
-        problems = run_problems if kind == "run" else release_problems
-        for found in problems(noted(), rest, _takes_any, DiskMap):
+        for found in problems:
             if found.severity == DAMAGE:
                 raise IntegrityError.of(
                     f"{name} line {found.line}: {found.problem}", f"{name} line {found.line}"
@@ -177,11 +200,6 @@ def check(lines: Iterable[bytes], name: str, start: int) -> Checked:
     except StorageError as error:
         chain.name_error(name, error)
         raise
-    if not head.lines:
-        raise IntegrityError.of(f"{name} has no lines", name)
-    if size:
-        ends.append(head)
-    return Checked(head, at, ends, kept)
 
 
 def _takes_any(digest: str) -> bool:  # noqa: ARG001 the copier looks for blobs
@@ -231,7 +249,7 @@ def _lines_after(name: str, lines: Iterable[bytes], count: int) -> Iterator[byte
 def _require_piece(name: str, piece: list[bytes], head: Head, end: Head) -> None:
     link = head.hash
     for line in piece:
-        if not chain.is_linked(line[:-1], link):
+        if not chain.follows(line[:-1], link):
             raise changed(name)
         link = chain.hash_of(line[:-1]) or ""
     if link != end.hash:

@@ -506,15 +506,50 @@ class Stamped(Protocol):
         ...
 
 
-class Redactable(Protocol):
-    """The further methods of a log driver whose content can be erased."""
+class Erasing(Protocol):
+    """The further methods of a log driver whose content can be erased.
+
+    A driver that has them has an attribute `erases` that is true. What is erased is gone from
+    everywhere in the store on return, and durably so: also from temporary and quarantined data,
+    from indexes, caches and joined copies. An interrupted call has changed nothing that is read, or
+    is complete; called again, it completes.
+    """
 
     def redact(self, name: str, stubs: Mapping[int, bytes]) -> None:
-        """Replaces lines, by their numbers, with others that keep the hashes, in one step."""
+        """Replaces lines, by their numbers, with others that keep the hashes, in one step.
+
+        Nobody appends meanwhile. A line that is equal already is left; a missing log is none to
+        change. `arrived` stays what it was.
+
+        Args:
+            name: The log.
+            stubs: The new lines by number, as `aivcs.log.redaction.redacted_line`, without their
+                newlines.
+
+        Raises:
+            ConflictError: A line has another hash than its stub, is the first or the last, or is
+                not there; nothing was changed.
+            IntegrityError: The end of the log is damaged.
+        """
         ...
 
     def remove(self, name: str) -> None:
         """Removes a whole log, durable on return; no error if there is none."""
+        ...
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        """Removes several logs as `remove` does, with less waiting for each."""
+        ...
+
+    def arrived(self, name: str) -> float | None:
+        """Returns when lines were last appended to a log here; None if there is no log.
+
+        In POSIX seconds by the store's clock, which a writer cannot set as it can a timestamp.
+        """
+        ...
+
+    def forget_blob(self, digest: ContentDigest) -> None:
+        """Removes what is left of a blob beside its place: temporary and quarantined data."""
         ...
 
 

@@ -69,7 +69,7 @@ def kinds(logs: LogDriver, run_id: str) -> dict[str, int]:
         if view is None:
             raise RunNotFoundError(run_id)
         for line in islice(view.back(), LINES):
-            event = read_event(line) if line.startswith(b'{"type":"event"') else None
+            event = read_event(line)
             if event is not None:
                 found[event.kind] = found.get(event.kind, 0) + 1
     return found

@@ -65,7 +65,7 @@ class NumberedView:
 
     def _is_right(self, number: int) -> bool:
         line = self._fetch(number)
-        return line.endswith(b"\n") and chain.is_linked(line[:-1], self._hash_before(number))
+        return line.endswith(b"\n") and chain.follows(line[:-1], self._hash_before(number))
 
     def _checked(self, number: int) -> bytes:
         line = self._fetch(number)[:-1]

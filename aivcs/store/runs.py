@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
+    from aivcs.log.erasure import Erasures
     from aivcs.log.run_filter import Outcome
     from aivcs.model.run import RunOwner
     from aivcs.store.driver import LogDriver, LogView, RunIndex
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class LogRunLedger:
     """The `RunLedger` contract over logs."""
 
-    __slots__ = ("_at_home", "_find_home", "_list_runs", "_logs", "_max_event")
+    __slots__ = ("_at_home", "_erasures", "_find_home", "_list_runs", "_logs", "_max_event")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class LogRunLedger:
         max_event: int = MAX_EVENT,
         list_runs: "ListRuns | None" = None,
         find_home: "FindHome | None" = None,
+        erasures: "Callable[[], Erasures] | None" = None,
     ) -> None:
         """Takes the logs of a store.
 
@@ -45,7 +47,9 @@ class LogRunLedger:
                 log.
             find_home: Returns the home of a run that is a copy of one that is recorded elsewhere;
                 None if it is recorded here. None takes all runs to be recorded here.
+            erasures: Returns the records of what was erased. None takes nothing to be.
         """
+        self._erasures = erasures
         self._find_home = find_home
         self._at_home: set[str] = set()
         self._logs = logs
@@ -62,6 +66,8 @@ class LogRunLedger:
         created_at: "Timestamp | None" = None,
     ) -> RunId:
         """As `RunLedger.create_run`."""
+        if run_id is not None:  # a random id was never used
+            self._require_not_erased(run_id)
         record = RunRecord(
             run_id=RunId.random() if run_id is None else RunId(run_id),
             spec_digest=ContentDigest(spec_digest),
@@ -242,7 +248,24 @@ class LogRunLedger:
         """As `RunLedger.adopt`."""
         from aivcs.store.adopt import adopt
 
-        return adopt(self._logs, _name(run_id), source)
+        erasures = self._require_not_erased(run_id)
+        return adopt(self._logs, _name(run_id), source, erasures)
+
+    def _require_not_erased(self, run_id: str) -> "Erasures | None":
+        """Refuses a run that was erased, whose id is never used again; returns all records.
+
+        Raises:
+            ErasedError: It was.
+        """
+        if self._erasures is None:
+            return None
+        erasures = self._erasures()
+        found = erasures.logs.get(f"run/{run_id}")
+        if found is not None:
+            from aivcs.log.erasure import said
+
+            raise errors.ErasedError(f"run {run_id} was {said(found[1].value)}")
+        return erasures
 
     def head(self, run_id: str) -> Head:
         """As `RunLedger.head`; reads and checks the whole log."""
@@ -330,14 +353,15 @@ class _Seen:
         self._passed: dict[bytes, bytes] = {}
 
     def find(self, seq: int) -> "RunEvent | None":
-        opening = rules.event_prefix(seq)
-        found = self._passed.get(opening)
+        wanted = rules.seq_prefix(seq)
+        found = self._passed.get(wanted)
         if found is None:
             if self._lines is None:
                 self._lines = self._view.back()
             for line in self._lines:
-                self._passed[rules.event_prefix_in(line)] = line
-                if line.startswith(opening):
+                prefix = rules.seq_prefix_in(line)
+                self._passed[prefix] = line
+                if prefix == wanted:
                     found = line
                     break
         return None if found is None else rules.read_event(found)

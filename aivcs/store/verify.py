@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from aivcs.errors import IntegrityError, NotFoundError, StorageError
 from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE, Links, run_problems
+from aivcs.store.erasures import DocumentErasures
 from aivcs.store.finding import Finding
 from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from aivcs.log.erasure import Erasures
+    from aivcs.log.verify_run import Problem
     from aivcs.model.digest import ContentDigest
     from aivcs.store.driver import Backend
 
@@ -31,10 +34,11 @@ def inspect(backend: Backend, parts: frozenset[str], progress: Progress) -> Iter
     """
     if "blobs" in parts:
         yield from _blobs(backend, progress)
+    erasures = DocumentErasures(backend.documents).load_readable()
     for part, prefix in (("runs", "run/"), ("releases", "release/")):
         if part in parts:
             for name in backend.logs.names(prefix):
-                yield from _log(backend, part, name, progress)
+                yield from _log(backend, part, name, progress, erasures)
 
 
 def _blobs(backend: Backend, progress: Progress) -> Iterator[Finding]:
@@ -61,10 +65,17 @@ def _blobs(backend: Backend, progress: Progress) -> Iterator[Finding]:
             yield Finding(DAMAGE, pinned, None, problem, remedy)
 
 
-def _log(backend: Backend, part: str, name: str, progress: Progress) -> Iterator[Finding]:
+def _log(
+    backend: Backend, part: str, name: str, progress: Progress, erasures: Erasures
+) -> Iterator[Finding]:
     where, rest = backend.logs.where(name), name.partition("/")[2]
-    problems = run_problems if part == "runs" else release_problems
     size = 0
+
+    def problems(links: Links) -> Iterator[Problem]:
+        if part == "runs":
+            return run_problems(links, rest, _has_blob(backend), DiskMap, erasures)
+        return release_problems(links, rest, _has_blob(backend), DiskMap)
+
     try:
         with backend.logs.look(name) as view:
             if view is None:
@@ -77,7 +88,7 @@ def _log(backend: Backend, part: str, name: str, progress: Progress) -> Iterator
                     yield line
 
             links = Links(lines())
-            for found in problems(links, rest, _has_blob(backend), DiskMap):
+            for found in problems(links):
                 yield Finding(found.severity, where, found.line, found.problem, found.remedy)
             broken = links.break_found()
             if broken is not None:

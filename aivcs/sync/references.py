@@ -31,6 +31,8 @@ def declared(line: bytes) -> Iterator[ContentDigest]:
         if b'"$blob"' in line:
             yield from map(ContentDigest, blobs_in(chain.members(line).get("payload")))
         return
+    if chain.is_redacted(line):
+        return
     entry = chain.members(line)
     summary = entry.get("summary")
     for text in (

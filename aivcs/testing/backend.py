@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from threading import Event, Thread
 from time import sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from aivcs.errors import ConflictError, LockTimeoutError
 from aivcs.log import chain
+from aivcs.log.redaction import redacted_line
+from aivcs.log.run import read_event
 from aivcs.model.digest import ContentDigest
 from aivcs.store.place import START, Place
 from aivcs.testing.race import race
@@ -54,6 +56,38 @@ def lines_of(backend: Backend, log: str = LOG, after: Place = START) -> list[byt
 def places_of(backend: Backend, log: str = LOG) -> list[Place]:
     """The places after the lines of a log."""
     return [place for _, place in backend.logs.read(log)]
+
+
+RUN = "run/0b-1"
+
+
+def spoken(view: LogView | None, words: list[str]) -> list[bytes]:
+    """The lines of some events for the end of a run's log."""
+    link = "" if view is None else chain.hash_of(view.last) or ""
+    seq = 0
+    if view is not None:
+        event = read_event(view.last)
+        seq = 0 if event is None or event.seq is None else event.seq
+    lines = []
+    for number, word in enumerate(words, seq + 1):
+        body = (
+            f'{{"type":"event","seq":{number},"kind":"said","payload":{{"word":"{word}"}},'
+            '"timestamp":"2026-01-31T12:00:00.000000Z"'
+        )
+        line, link = chain.link(body, link)
+        lines.append(line)
+    return lines
+
+
+def record(backend: Backend, name: str = RUN) -> list[bytes]:
+    """Records a run of four events; returns the lines of its log."""
+    opening = (
+        f'{{"type":"run","format":1,"run_id":"{name[4:]}","spec_digest":"{64 * "0"}","metadata":'
+        '{"git_sha":null,"agent_name":"bot","tags":{}},"created_at":"2026-01-31T12:00:00.000000Z"'
+    )
+    backend.logs.update(name, lambda _: [chain.link(opening, "")[0]])
+    backend.logs.update(name, lambda view: spoken(view, ["w1", "w2", "w3", "w4"]))
+    return lines_of(backend, name)
 
 
 class BackendContract:
@@ -297,6 +331,119 @@ class BackendContract:
             with other.objects.removal():
                 pass
             holder.objects.put(b"abc")
+
+    # erasing
+
+    @pytest.fixture
+    def erasing(self, open_backend: Callable[[], Backend]) -> Callable[[], Any]:
+        """Returns what opens the logs of the store, if lines can be erased from it."""
+        if not getattr(open_backend().logs, "erases", False):
+            pytest.skip("the backend says that it cannot erase: `logs.erases` is not true")
+        return lambda: open_backend().logs
+
+    def test_a_redacted_line_keeps_its_hash_and_all_other_lines(
+        self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]
+    ) -> None:
+        before = record(open_backend())
+        stubs = {number: redacted_line(before[number - 1]) for number in (2, 4)}
+        erasing().redact(RUN, stubs)
+        lines = lines_of(open_backend(), RUN)
+        assert list(map(chain.hash_of, lines)) == list(map(chain.hash_of, before))
+        assert [n for n, line in enumerate(lines, 1) if line != before[n - 1]] == [2, 4]
+        assert lines[1] == (
+            b'{"type":"redacted","seq":1,"kind":"said","timestamp":"2026-01-31T12:00:00.000000Z",'
+            b'"hash":"%b"}' % (chain.hash_of(before[1]) or "").encode()
+        )
+        with open_backend().logs.look(RUN) as view:
+            assert view is not None
+            assert [line[:-1] for line in view.forth()] == lines
+            assert list(view.back()) == lines[::-1]
+            assert view.first() == lines[0]
+        events = [event for line in lines if (event := read_event(line))]
+        assert [(event.seq, event.payload, event.redacted) for event in events] == [
+            (1, None, True),
+            (2, {"word": "w2"}, False),
+            (3, None, True),
+            (4, {"word": "w4"}, False),
+        ]
+
+    def test_redacting_again_changes_nothing_more(
+        self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]
+    ) -> None:
+        stub = redacted_line(record(open_backend())[1])
+        erasing().redact(RUN, {2: stub})
+        once = lines_of(open_backend(), RUN)
+        erasing().redact(RUN, {2: stub})
+        erasing().redact("run/0b-missing", {2: stub})
+        assert lines_of(open_backend(), RUN) == once
+
+    def test_a_redacted_log_goes_on(
+        self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]
+    ) -> None:
+        backend = open_backend()
+        before = record(backend)
+        places = places_of(backend, RUN)
+        erasing().redact(RUN, {2: redacted_line(before[1]), 3: redacted_line(before[2])})
+        open_backend().logs.update(RUN, lambda view: spoken(view, ["w5"]))
+        for place in places[:4]:  # also those right behind a redacted line
+            found = list(open_backend().logs.read(RUN, place))
+            assert [after.lines for _, after in found] == list(range(place.lines + 1, 7))
+
+    def test_no_other_line_is_redacted(
+        self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]
+    ) -> None:
+        before = record(open_backend())
+        stub = redacted_line(before[1])
+        for stubs in ({3: stub}, {9: stub}, {1: stub}, {2: stub, 4: stub}):
+            with pytest.raises(ConflictError):
+                erasing().redact(RUN, stubs)
+        with pytest.raises(ConflictError):  # the last line: nothing would prove its hash
+            erasing().redact(RUN, {5: redacted_line(before[4])})
+        assert lines_of(open_backend(), RUN) == before
+
+    def test_redacting_leaves_the_time_of_arrival(
+        self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]
+    ) -> None:
+        before = record(open_backend())
+        arrived = erasing().arrived(RUN)
+        assert abs(arrived - open_backend().now()) < 60
+        sleep(0.02)
+        erasing().redact(RUN, {2: redacted_line(before[1])})
+        assert erasing().arrived(RUN) == pytest.approx(arrived, abs=0.001)
+        assert erasing().arrived("run/0b-missing") is None
+
+    def test_a_removed_log_is_gone(
+        self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]
+    ) -> None:
+        for name in (RUN, "run/0b-2", "run/0c-3", "run/0c-4"):
+            record(open_backend(), name)
+        erasing().remove(RUN)
+        erasing().remove(RUN)
+        erasing().remove_many(["run/0b-2", "run/0c-4", "run/0d-missing"])
+        assert list(open_backend().logs.names()) == ["run/0c-3"]
+        with open_backend().logs.look(RUN) as view:
+            assert view is None
+        assert lines_of(open_backend(), RUN) == []
+        assert len(record(open_backend())) == 5  # the rules say that no id is used again
+
+    def test_whoever_redacts_loses_no_line_of_others(
+        self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]
+    ) -> None:
+        before = record(open_backend())
+
+        def act(number: int) -> None:
+            if number:
+                for turn in range(10):
+                    words = [f"{number}-{turn}"]
+                    open_backend().logs.update(RUN, lambda view: spoken(view, words))  # noqa: B023
+            else:
+                for line in (2, 3, 4):
+                    erasing().redact(RUN, {line: redacted_line(before[line - 1])})
+
+        assert not race(3, act).raised
+        lines = lines_of(open_backend(), RUN)
+        assert len(lines) == 5 + 20
+        assert [chain.is_redacted(line) for line in lines[:5]] == [False, True, True, True, False]
 
     # the rest
 

@@ -195,6 +195,7 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs skill": {15: "There is a SKILL.md with another content; nothing was written."},
     "aivcs run search": {1: "Nothing was found.", 14: "A log is damaged; the rest was searched."},
     "aivcs run annotate": _RUN,
+    "aivcs run redact": _RUN,
     "aivcs run tree": _RUN,
     "aivcs run state": {
         12: "There is no such run, or it has no state.",

@@ -107,6 +107,21 @@ def quarantine_path(path: str, digest: str, offset: "int | None" = None) -> str:
     return f"damaged/{flat}.{digest[:12]}"
 
 
+def quarantined_flat(path: str) -> str:
+    """Returns what the name in `damaged/` of a whole file with a path begins with."""
+    return path.replace("/", "-")[:_MAX_QUARANTINED]
+
+
+def quarantined_from(name: str) -> "tuple[str, str]":
+    """Returns the two texts of which one is the `quarantined_flat` of the path of a file's origin.
+
+    Args:
+        name: The name of a file in `damaged/`.
+    """
+    flat = name.rpartition(".")[0]
+    return flat, flat.rpartition(".")[0][:_MAX_QUARANTINED]
+
+
 def quarantined_digest_of(name: str) -> str:
     """Returns the digest whose object a file in `damaged/` was, or an empty text."""
     path, dot, _ = name.partition(".")

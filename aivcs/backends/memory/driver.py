@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from threading import Lock
+from time import time
 from typing import TYPE_CHECKING
 
 from aivcs.errors import IntegrityError
 from aivcs.log import chain
+from aivcs.log.redaction import replaced
 from aivcs.store.numbered import NumberedView
 from aivcs.store.place import START, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from aivcs.model.digest import ContentDigest
     from aivcs.store.driver import LogView
 
 
@@ -25,9 +28,12 @@ class MemoryLogDriver:
             it; nothing else should touch it.
     """
 
+    erases = True
+
     def __init__(self) -> None:
         """Begins empty."""
         self.logs: dict[str, list[bytes]] = {}
+        self._arrived: dict[str, float] = {}
         self._lock = Lock()
 
     def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:  # noqa: ARG002
@@ -56,6 +62,31 @@ class MemoryLogDriver:
             lines = list(decide(self._view(name)))
             if lines:
                 self.logs[name] = [*self.logs.get(name, ()), *lines]
+                self._arrived[name] = time()
+
+    def redact(self, name: str, stubs: Mapping[int, bytes]) -> None:
+        """As `Erasing.redact`."""
+        with self._lock:
+            if name in self.logs:
+                self.logs[name] = list(replaced(name, self.logs[name], stubs))
+
+    def remove(self, name: str) -> None:
+        """As `Erasing.remove`."""
+        with self._lock:
+            self.logs.pop(name, None)
+            self._arrived.pop(name, None)
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        """As `Erasing.remove_many`."""
+        for name in names:
+            self.remove(name)
+
+    def arrived(self, name: str) -> float | None:
+        """As `Erasing.arrived`."""
+        return self._arrived.get(name)
+
+    def forget_blob(self, digest: ContentDigest) -> None:
+        """As `Erasing.forget_blob`: nothing is ever beside its place."""
 
     def append_texts(self, name: str, texts: list[bytes]) -> int | None:  # noqa: ARG002
         """As `LogDriver.append_texts`; not offered."""

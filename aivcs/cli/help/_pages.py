@@ -57,6 +57,8 @@ aivcs run: Record what agents did, and read it back
                           first
   run annotate            Add a remark to a run, also to one that has ended,
                           and print its digest
+  run redact              Erase the content of events, and leave a record of
+                          who did it and why
   run export              Print runs in a form that another program reads
   run digest              Print a digest of a run
   run session             Put an imported session back where its program
@@ -2154,6 +2156,9 @@ DESCRIPTION
         Add a remark to a run, also to one that has ended, and print its
         digest.
 
+    aivcs run redact
+        Erase the content of events, and leave a record of who did it and why.
+
     aivcs run export
         Print runs in a form that another program reads.
 
@@ -3215,6 +3220,114 @@ EXAMPLES
 
     Add the score of a judge that ran later:
         aivcs run annotate @ evaluation name=quality score:=0.9
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run redact': """\
+aivcs run redact - erase the content of events, and leave a record of who did
+it and why
+
+SYNOPSIS
+    aivcs run redact [--match TEXT] [--pointer POINTER] --reason TEXT
+            [--with-blobs] [--keep-masked] [--force] [--by WHO] [--sign]
+            [--signing-key FILE] [--json] RUN [SEQ...]
+
+DESCRIPTION
+    Erase the content of events, and leave a record of who did it and why.
+
+    The payload is gone from every file of the store. What stays is the event's
+    kind, seq, time, and the hash of its line: so all other lines, heads,
+    evidence and signatures stay valid. verify tells what was erased on
+    purpose. A push carries the erasure on.
+
+    Without SEQ, every event with the text of --match, or a part at --pointer,
+    is redacted; with --match, annotations of the run that have the text go,
+    too.
+
+    The hash that is kept confirms a guess of the whole event, and nobody can
+    call back copies that were made elsewhere: replace a secret that was
+    recorded, at once.
+
+    Prints a line for each record: what was erased, and the digest of the
+    record.
+
+    RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+    SEQ...
+        The seq of an event.
+
+OPTIONS
+    --match TEXT
+        Only events with this text in their payload.
+
+    --pointer POINTER
+        Only events with this part in their payload: a JSON pointer, as in
+        /output.
+
+    --reason TEXT
+        The reason, which is recorded for everybody to read.
+
+    --with-blobs
+        Erase also the blobs of the run that have the text of --match in them.
+
+    --keep-masked
+        Keep each payload as an annotation, without the text of --match or the
+        part at --pointer.
+
+    --force
+        Erase also a blob that a release which stands is made of.
+
+    --by WHO
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
+
+    --sign
+        Sign the record with the configured SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+    AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
+    CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
+        Who promotes or rolls back, unless --by says it. The first that is set
+        counts; if none is, git's user.name and user.email, else the user's
+        name and the host's.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+EXAMPLES
+    Erase a token that was recorded, wherever the run has it:
+        TOKEN=sk-f3a1b9
+        aivcs run log @ output "text=the key is $TOKEN"
+        aivcs run redact @ --match "$TOKEN" --with-blobs --reason "leaked token" 
+
+    Erase one event:
+        seq=$(aivcs run log --print-seq @ output "text=Ada, 12 May 1990")
+        aivcs run redact @ "$seq" --reason "personal data" 
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

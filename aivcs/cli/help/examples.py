@@ -454,6 +454,21 @@ aivcs run state get "$new" -o answer.json""",
             "aivcs run annotate @ evaluation name=quality score:=0.9",
         ),
     ],
+    "aivcs run redact": [
+        Example(
+            "Erase a token that was recorded, wherever the run has it",
+            """\
+TOKEN=sk-f3a1b9
+aivcs run log @ output "text=the key is $TOKEN"
+aivcs run redact @ --match "$TOKEN" --with-blobs --reason "leaked token" """,
+        ),
+        Example(
+            "Erase one event",
+            """\
+seq=$(aivcs run log --print-seq @ output "text=Ada, 12 May 1990")
+aivcs run redact @ "$seq" --reason "personal data" """,
+        ),
+    ],
     "aivcs run export": [
         Example(
             "Read a run as a page, in the summary of a job or a comment",

@@ -89,6 +89,7 @@ NAMES = (
     'run verify',
     'run search',
     'run annotate',
+    'run redact',
     'run export',
     'run digest',
     'run session',

@@ -11,6 +11,7 @@ from aivcs.cli.release import options as release
 from aivcs.cli.remote import options as remote
 from aivcs.cli.run import (
     annotation_options as run_annotation,
+    erasure_options as run_erasure,
     export_options as run_export,
     lineage_options as run_lineage,
     options as run,
@@ -83,6 +84,7 @@ ROOT = Command(
                 *run.COMMANDS,
                 *run_search.COMMANDS,
                 *run_annotation.COMMANDS,
+                *run_erasure.COMMANDS,
                 *run_export.COMMANDS,
                 *run_lineage.COMMANDS,
             ),

@@ -225,6 +225,24 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'run': None, 'kind': None, 'payload': [], 'text': None, 'tags': [], 'by': None, 'sign': False, 'signing_key': None},
         True,
     ),
+    'run redact': (
+        'run.erasure_handlers:redact',
+        {
+            '--match': ('match', 'text'),
+            '--pointer': ('pointer', 'text'),
+            '--reason': ('reason', 'text'),
+            '--with-blobs': ('with_blobs', 'flag'),
+            '--keep-masked': ('keep_masked', 'flag'),
+            '--force': ('force', 'flag'),
+            '--by': ('by', 'text'),
+            '--sign': ('sign', 'flag'),
+            '--signing-key': ('signing_key', 'text'),
+            '--json': ('as_json', 'flag'),
+        },
+        [('run', 'one'), ('seqs', 'many')],
+        {'run': None, 'seqs': [], 'match': None, 'pointer': None, 'reason': Ellipsis, 'with_blobs': False, 'keep_masked': False, 'force': False, 'by': None, 'sign': False, 'signing_key': None, 'as_json': False},
+        True,
+    ),
     'run export': (
         'run.export_handlers:export',
         {

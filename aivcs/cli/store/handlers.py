@@ -164,6 +164,7 @@ def _verify(
 
     from aivcs.cli.render.progress import Bar
     from aivcs.commands.store.verify import verify
+    from aivcs.config.signers import erasers
     from aivcs.store.finding import PARTS
 
     repo = context.repository()
@@ -189,7 +190,8 @@ def _verify(
             checked[part] += 1
             bar.advance(size)
 
-        found_first = verify(repo, names, progress, heads, repair=repair)
+        may_erase = erasers(context.layers, context.environment) if heads else None
+        found_first = verify(repo, names, progress, heads, repair=repair, erasers=may_erase)
         for finding in chain(found_first, further or ()):
             found["repaired" if finding.repaired is not None else finding.severity] += 1
             bar.clear()
@@ -237,6 +239,12 @@ def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> Non
     seconds = GRACE_S if grace is None else parse_duration("--grace", grace)
     repo = context.repository()
     number = size = 0
+    if not dry_run:
+        from aivcs.commands.erasing import complete
+
+        finished = complete(repo)
+        if finished:
+            context.warn(f"completed {count(len(finished), 'erasure')} that was interrupted")
     for blob in collect(repo, grace=seconds, dry_run=dry_run):
         number += 1
         size += blob.size

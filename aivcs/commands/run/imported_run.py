@@ -324,5 +324,6 @@ def _is_same(stored: RunEvent, event: RunEvent) -> bool:
     return (
         stored.kind == event.kind
         and (event.timestamp is None or event.timestamp == stored.timestamp)
-        and is_same_masked(stored.payload, event.payload)
+        # What was erased is not compared, and not stored again.
+        and (stored.redacted or is_same_masked(stored.payload, event.payload))
     )

@@ -77,9 +77,13 @@ def _last_state(repo: Repository, run_id: str, seq: int | None) -> ContentDigest
             raise RunNotFoundError(run_id)
         for line in view.back():
             event = read_event(line)
-            if event is None or event.kind != KIND or not isinstance(event.payload, dict):
+            if event is None or event.kind != KIND:
                 continue
             if seq is not None and (event.seq or 0) > seq:
+                continue
+            if event.redacted:  # an older state is another one
+                raise NotFoundError(run_id, f"the last state of run {run_id} was erased")
+            if not isinstance(event.payload, dict):
                 continue
             try:
                 return ContentDigest(event.payload.get("$blob", ""))

@@ -11,6 +11,7 @@ from itertools import chain, groupby
 from operator import itemgetter
 
 from aivcs.codec.sha256 import hasher
+from aivcs.commands.store.erased import ErasedSince
 from aivcs.errors import (
     BackendError,
     IntegrityError,
@@ -20,6 +21,7 @@ from aivcs.errors import (
     UsageError,
 )
 from aivcs.log.chain import members, require_name
+from aivcs.log.erasure import FOLDER as ERASURES
 from aivcs.log.heads import BEGINNING, heads_in, heads_in_pieces, pieces
 from aivcs.log.verify_run import DAMAGE
 from aivcs.model.digest import ContentDigest
@@ -88,7 +90,7 @@ def take(repo: Repository) -> Taken:
     """
     heads = _Heads(repo, settled=True)
     # The logs are read while the manifest is stored: it may be larger than memory should be.
-    manifest = BufferedReader(_Pieces(pieces(heads, repo.annotations.names())), _CHUNK_BYTES)
+    manifest = BufferedReader(_Pieces(pieces(heads, _records(repo))), _CHUNK_BYTES)
     with repo.hold(later=True):
         digest = repo.blobs.put_stream(manifest)
         repo.pin(digest)
@@ -104,9 +106,14 @@ def compute(repo: Repository) -> Taken:
     """
     heads = _Heads(repo, settled=False)
     digest = hasher(0)
-    for piece in pieces(heads, repo.annotations.names()):
+    for piece in pieces(heads, _records(repo)):
         digest.update(piece)
     return Taken(ContentDigest(digest.hexdigest()), heads.count)
+
+
+def _records(repo: Repository) -> Iterator[str]:
+    """Yields the names of all records, those of erasures first, as in a manifest."""
+    return chain(repo.erasures.names(), repo.annotations.names())
 
 
 class _Heads:
@@ -172,12 +179,18 @@ class _Pieces(RawIOBase):
         return size
 
 
-def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
+def verify(
+    repo: Repository, digests: Iterable[str], erasers: Verifier | None = None
+) -> Iterator[Finding]:
     """Yields the logs that contradict a heads manifest. A log that only grew does not.
+
+    What was erased on purpose is a notice; but it is damage if the manifest does not have the
+    record, and no allowed eraser signed it.
 
     Args:
         repo: The repository.
         digests: The manifests, as digests or prefixes.
+        erasers: Knows the allowed erasers; None lets anybody erase.
 
     Raises:
         UsageError: A blob is not a heads manifest.
@@ -202,7 +215,10 @@ def verify(repo: Repository, digests: Iterable[str]) -> Iterator[Finding]:
                 records.add(name)
             else:
                 wanted.add(_packed(name, head))
-    return chain(_disagreements(repo, absent, wanted), _missing_records(repo, records))
+    erased = ErasedSince(repo.erasures.load_readable(), records, erasers)
+    return chain(
+        _disagreements(repo, absent, wanted, erased), _missing_records(repo, records, erased)
+    )
 
 
 def newest_kept(repo: Repository) -> ContentDigest | None:
@@ -285,16 +301,20 @@ def verify_signature(
         yield Finding(DAMAGE, digest, None, f"the signature {what}: {signed.detail}", _FIX_UNSIGNED)
 
 
-def _disagreements(repo: Repository, absent: list[Finding], wanted: DiskMap) -> Iterator[Finding]:
+def _disagreements(
+    repo: Repository, absent: list[Finding], wanted: DiskMap, erased: ErasedSince
+) -> Iterator[Finding]:
     yield from absent
     for name, entries in groupby(map(_unpacked, wanted.keys()), key=itemgetter(0)):
         heads: dict[int, set[str]] = {}
         for _, lines, link in entries:
             heads.setdefault(lines, set()).add(link)
-        yield from _compare(repo, name, heads)
+        yield from _compare(repo, name, heads, erased)
 
 
-def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterator[Finding]:
+def _compare(
+    repo: Repository, name: str, heads: dict[int, set[str]], erased: ErasedSince
+) -> Iterator[Finding]:
     """Reads a log as far as its heads reach, and yields the lines that contradict them."""
     log = START
     last = max(heads)
@@ -304,12 +324,16 @@ def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterato
                 problem = f"the line has the hash {log.hash[:12]}, but the kept head is {link[:12]}"
                 yield Finding(DAMAGE, name, log.lines, problem, _FIX_REWRITTEN)
             if log.lines == last:
+                yield from erased.lines(name, last)
                 return
     except (IntegrityError, BackendError) as error:
         if error.is_store_away:
             raise
         problem = f"a head that was kept is of this line, which cannot be reached: {error}"
         yield Finding(DAMAGE, name, last, problem, _FIX_TRUNCATED)
+        return
+    if not log.lines and name in erased.erasures.logs:
+        yield from erased.log(name, heads)
         return
     what = f"the log ends at line {log.lines}" if log.lines else "the log is missing"
     for number in sorted(number for number in heads if number > log.lines):
@@ -322,14 +346,21 @@ def _compare(repo: Repository, name: str, heads: dict[int, set[str]]) -> Iterato
         )
 
 
-def _missing_records(repo: Repository, records: DiskMap) -> Iterator[Finding]:
-    """Yields the annotations of a manifest that are not there any more, or damaged."""
+def _missing_records(repo: Repository, records: DiskMap, erased: ErasedSince) -> Iterator[Finding]:
+    """Yields the records of a manifest that are not there any more, or damaged."""
     for key in records.keys():  # noqa: SIM118 a map on disk is no dictionary
         name = str(key)
+        is_annotation = not name.startswith(ERASURES)
+        what = "an annotation" if is_annotation else "the record of an erasure"
         try:
-            if repo.annotations.read(name) is not None:
+            found = (repo.annotations if is_annotation else repo.erasures).read(name)
+            if found is not None:
                 continue
-            problem = "an annotation that was there when the head was taken is missing"
+            stored = erased.annotation(name) if is_annotation else None
+            if stored is not None:
+                yield erased.finding(name, None, "the annotation", stored)
+                continue
+            problem = f"{what} that was there when the head was taken is missing"
         except StorageError as error:
             if error.is_store_away:
                 raise

@@ -14,7 +14,7 @@ from aivcs.codec.canonical_json import MAX_INTEGER
 from aivcs.codec.json import encode
 from aivcs.codec.json_pointer import pointer_parts, value_at
 from aivcs.errors import UsageError
-from aivcs.policy.proposal import BASELINE, RUNS, Rule, Verdict, shortened
+from aivcs.policy.proposal import BASELINE, REDACTED, RUNS, Rule, Verdict, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,6 +87,11 @@ def _compare(table: dict[str, Any], release: ProposedRelease) -> Verdict:
     if not runs:
         found = f"no run that counts{release.discounted_runs()}"
         return Verdict(_NAME, False, found, needed, release.remedy_for_runs())
+    judged = [*runs, *baseline.counting_runs()]
+    erased = [str(run.run_id) for run in judged if run.last.get(table["kind"]) is REDACTED]
+    if erased:  # without them, another mean would be compared
+        found = f"a {table['kind']} whose content was erased in {shortened(erased)}"
+        return Verdict(_NAME, None, found, needed, release.remedy_for_runs())
     own, without = _values(table, runs)
     if without:
         found = f"no number {what} in {shortened(without)}"

@@ -14,7 +14,7 @@ from aivcs.codec.json import encode
 from aivcs.codec.json_pointer import pointer_parts, value_at
 from aivcs.errors import UsageError
 from aivcs.log.run import is_same_json
-from aivcs.policy.proposal import RUNS, Rule, Verdict, shortened
+from aivcs.policy.proposal import REDACTED, RUNS, Rule, Verdict, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -82,7 +82,9 @@ def _judge(wanted: list[dict[str, Any]], release: ProposedRelease) -> Iterable[V
             for run in runs
             if (why := _event_fails(event, run.last))
         ]
-        ok = bool(runs) and not failing
+        ok: bool | None = bool(runs) and not failing
+        if failing and all(_is_met_or_erased(event, run.last) for run in runs):
+            ok = None  # what it said is gone, so nobody can tell
         if not runs:
             found = f"no run that counts{release.discounted_runs()}"
         elif failing:
@@ -90,6 +92,10 @@ def _judge(wanted: list[dict[str, Any]], release: ProposedRelease) -> Iterable[V
         else:
             found = f"{len(runs)} of {len(runs)} runs"
         yield Verdict(_NAME, ok, found, needed, "" if ok else release.remedy_for_runs())
+
+
+def _is_met_or_erased(event: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
+    return last.get(event["kind"]) is REDACTED or not _event_fails(event, last)
 
 
 def _shown_event(event: Mapping[str, Any]) -> str:
@@ -103,6 +109,8 @@ def _event_fails(event: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     """Why the last event of a kind is not what is wanted; empty if it is."""
     if event["kind"] not in last:
         return f"no event {event['kind']}"
+    if last[event["kind"]] is REDACTED:
+        return f"an event {event['kind']} whose content was erased"
     try:
         value = value_at(last[event["kind"]], event["pointer"])
     except LookupError:

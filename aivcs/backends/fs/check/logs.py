@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aivcs.backends.fs.check.report import Report
     from aivcs.backends.fs.folder import Folder
     from aivcs.log.chain import Tail
+    from aivcs.log.erasure import Erasures
 
     Rules = Callable[[Iterable[tuple[int, bytes]]], Iterator[rules.Problem]]
 
@@ -31,18 +32,27 @@ _MAX_PROBLEMS = 1000
 class LogCheck:
     """Judges logs, in any thread."""
 
-    __slots__ = ("_folder", "_has_blob")
+    __slots__ = ("_erasures", "_folder", "_has_blob")
 
-    def __init__(self, folder: "Folder", has_blob: "Callable[[str], bool]") -> None:
-        """Takes the store's folder, and the function that tells whether an object exists."""
+    def __init__(
+        self, folder: "Folder", has_blob: "Callable[[str], bool]", erasures: "Erasures"
+    ) -> None:
+        """Takes the store's folder, and what is known of other parts of it.
+
+        Args:
+            folder: The folder.
+            has_blob: Tells whether an object exists.
+            erasures: The records of what was erased.
+        """
         self._folder = folder
         self._has_blob = has_blob
+        self._erasures = erasures
 
     def judge_run(self, path: str, name: str, report: "Report") -> None:
         """Reports what is wrong with the log of a run."""
 
         def check(lines: "Iterable[tuple[int, bytes]]") -> "Iterator[rules.Problem]":
-            return rules.run_problems(lines, name, self._has_blob, DiskMap)
+            return rules.run_problems(lines, name, self._has_blob, DiskMap, self._erasures)
 
         self._log(report, "runs", path, check)
 

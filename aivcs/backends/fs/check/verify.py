@@ -38,9 +38,11 @@ from aivcs.backends.fs.check.logs import LogCheck
 from aivcs.backends.fs.check.objects import ObjectCheck
 from aivcs.backends.fs.check.report import message, tasks
 from aivcs.backends.fs.check.workers import ordered_map
+from aivcs.backends.fs.documents import FileDocuments
 from aivcs.backends.fs.folder import is_abandoned
 from aivcs.backends.fs.scan import Scanner
 from aivcs.errors import OutcomeUnknownError, StorageError, UsageError
+from aivcs.store.erasures import DocumentErasures
 from aivcs.store.finding import PARTS, Finding
 
 TYPE_CHECKING = False
@@ -154,7 +156,8 @@ class _Verifier:
         self.unread: list[Finding] = []
         self._scanner = Scanner(folder)
         self._objects = ObjectCheck(folder, self._has_blob)
-        self._logs = LogCheck(folder, self._has_blob)
+        erasures = DocumentErasures(FileDocuments(folder)).load_readable()
+        self._logs = LogCheck(folder, self._has_blob, erasures)
 
     def _has_blob(self, digest: str) -> bool:
         """Tells whether a file has the path of an object; True if that cannot be known."""

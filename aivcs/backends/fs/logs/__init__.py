@@ -15,10 +15,11 @@ from aivcs.log import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.logs.lines import FileLogView
+    from aivcs.model.digest import ContentDigest
     from aivcs.store.driver import LogView
     from aivcs.store.place import Place
 
@@ -30,6 +31,7 @@ class FileLogDriver:
     """The `LogDriver` of a folder: `runs/ab/<run id>.jsonl` and `releases/<name>.jsonl`."""
 
     __slots__ = ("_folder",)
+    erases = True
 
     def __init__(self, folder: "Folder") -> None:
         """Takes the store's folder."""
@@ -116,6 +118,34 @@ class FileLogDriver:
         from aivcs.backends.fs.logs.reader import read
 
         return read(self._folder, name, after, settled=settled)
+
+    def redact(self, name: str, stubs: "Mapping[int, bytes]") -> None:
+        """As `Erasing.redact`: a new file takes the place of the old one."""
+        from aivcs.backends.fs.logs.erasing import redact
+
+        redact(self._folder, name, stubs)
+
+    def remove(self, name: str) -> None:
+        """As `Erasing.remove`."""
+        self.remove_many((name,))
+
+    def remove_many(self, names: "Iterable[str]") -> None:
+        """As `Erasing.remove_many`: each folder is synced once."""
+        from aivcs.backends.fs.logs.erasing import remove
+
+        remove(self._folder, names)
+
+    def arrived(self, name: str) -> "float | None":
+        """As `Erasing.arrived`: by the modification time of the file."""
+        from aivcs.backends.fs.logs.erasing import arrived
+
+        return arrived(self._folder, name)
+
+    def forget_blob(self, digest: "ContentDigest") -> None:
+        """As `Erasing.forget_blob`."""
+        from aivcs.backends.fs.logs.erasing import forget
+
+        forget(self._folder, (layout.object_path(digest),))
 
 
 class OpenLog:

@@ -121,7 +121,7 @@ class LogLines:
                     if begin
                     else ""
                 )
-                if previous is None or not chain.is_linked(line, previous):
+                if previous is None or not chain.follows(line, previous):
                     raise self._damaged_at(start + begin)
                 yield line
                 stop = begin

@@ -61,8 +61,9 @@ def require_new(folder: "Folder", file: str) -> None:
                 names = os.listdir(at)
             except FileNotFoundError:
                 return  # it is new
-        if part not in names and os.path.lexists(f"{at}/{part}"):
-            other = next((one for one in names if one.casefold() == part.casefold()), part)
+        # Without such another name, somebody has made this very folder since it was listed.
+        other = next((one for one in names if one.casefold() == part.casefold()), part)
+        if part not in names and other != part and os.path.lexists(f"{at}/{part}"):
             raise _same_but_case(f"{spelled}{part}/", f"{spelled}{other}/")
         at = f"{at}/{part}"
         spelled = f"{spelled}{part}/" if at != folder.path(layout.RELEASES) else ""

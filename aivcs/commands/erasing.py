@@ -1,0 +1,101 @@
+"""What all commands that erase have in common: records first, then the content goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aivcs.commands.release.history import ROLLED_BACK, states
+from aivcs.errors import ConflictError
+from aivcs.model.erasure import StoredErasure
+from aivcs.store.erasing import carry_out, pending, require_erasing
+from aivcs.store.erasures import compose
+from aivcs.sync.references import parts, skip_seen
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.erasure import Target
+    from aivcs.model.release import ReleaseRecord
+    from aivcs.repository import Repository
+    from aivcs.store.annotations import Signer
+    from aivcs.store.erasing import Pending
+
+
+class Record(NamedTuple):
+    """What every record of one erasure says.
+
+    Attributes:
+        by: Who erases.
+        reason: Why.
+        signer: What signs the record; None leaves it unsigned.
+    """
+
+    by: str
+    reason: str
+    signer: Signer | None = None
+
+
+def erase(repo: Repository, targets: Iterable[Target], record: Record) -> list[StoredErasure]:
+    """Records erasures and carries them out; returns the records.
+
+    All are signed before any is stored. What is interrupted behind the first record stays pending.
+
+    Raises:
+        ConflictError: The store cannot erase.
+        StorageError: Something could not be recorded or erased.
+    """
+    require_erasing(repo.store)
+    by, reason, signer = record
+    made = [compose(target, by=by, reason=reason, signer=signer) for target in targets]
+    records = [StoredErasure(repo.erasures.add(erasure), erasure) for erasure in made]
+    only = {stored.digest for stored in records}
+    carry_out(repo.store, list(pending(repo.store, repo.erasures.load(), only=only)))
+    return records
+
+
+def complete(repo: Repository) -> list[Pending]:
+    """Carries out the erasures that are recorded and were interrupted; returns them.
+
+    Raises:
+        ConflictError: The store cannot erase.
+        StorageError: Something could not be erased.
+    """
+    erasures = repo.erasures.load()
+    if not erasures:
+        return []
+    found = list(pending(repo.store, erasures))
+    carry_out(repo.store, found)
+    return found
+
+
+def standing(repo: Repository) -> Iterator[ReleaseRecord]:
+    """Yields the releases that are live, and those that a rollback can return to.
+
+    Raises:
+        IntegrityError: A release log is damaged, so that it is not known what stands.
+    """
+    for name in repo.releases.list_names():
+        for record, state in states(repo.releases.iter_history(name)):
+            if state != ROLLED_BACK:
+                yield record
+
+
+def require_unreleased(
+    repo: Repository, digests: Collection[ContentDigest], *, force: bool
+) -> None:
+    """Requires that no standing release is made of some blobs.
+
+    Raises:
+        ConflictError: One is.
+    """
+    if force or not digests:
+        return
+    seen: set[ContentDigest] = set()
+    for record in standing(repo):
+        for part in parts(repo.blobs, [record.spec_digest], skip_seen(seen)):
+            if part in digests:
+                raise ConflictError(
+                    f"release {record.name}@{record.seq} is made of blob {part}; nothing was "
+                    "erased. --force erases it anyway"
+                )

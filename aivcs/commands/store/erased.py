@@ -1,0 +1,97 @@
+"""What was erased since a head was taken, and whether those who did it may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.log.annotation import split_name
+from aivcs.log.erasure import name_of, said, signed_text
+from aivcs.log.verify_run import DAMAGE, NOTICE
+from aivcs.model.erasure import NAMESPACE
+from aivcs.signing.check import TRUSTED
+from aivcs.store.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from aivcs.log.erasure import Erasures
+    from aivcs.model.erasure import StoredErasure
+    from aivcs.signing.ssh import Verifier
+    from aivcs.util.disk_map import DiskMap
+
+_FIX_UNALLOWED = (
+    "find out who erased it; restore it from a copy, or have an allowed eraser record it, too: "
+    "--sign"
+)
+_FIX_LIED = "the record is not of the log that the head was taken of: restore the log from a copy"
+
+
+class ErasedSince:
+    """Judges erasures by the heads that were kept.
+
+    Attributes:
+        erasures: The records of the store.
+    """
+
+    def __init__(self, erasures: Erasures, kept: DiskMap, erasers: Verifier | None) -> None:
+        """Takes what is known.
+
+        Args:
+            erasures: The records of the store.
+            kept: The names of the records in the heads manifests.
+            erasers: Knows the allowed erasers; None lets anybody erase.
+        """
+        self.erasures = erasures
+        self._kept = kept
+        self._erasers = erasers
+
+    def lines(self, name: str, last: int) -> Iterator[Finding]:
+        """Yields the lines of a log, up to one, that were redacted by somebody who may not."""
+        for number, records in sorted(self.erasures.lines_of(name).items()):
+            if number <= last and not any(map(self._is_allowed, records)):
+                yield self.finding(name, number, "the event", records[0])
+
+    def log(self, name: str, heads: Mapping[int, set[str]]) -> Iterator[Finding]:
+        """Yields what there is to say of a log that is gone, and was erased on purpose.
+
+        Args:
+            name: The log.
+            heads: The hashes of its lines, by their numbers, that the kept heads have.
+        """
+        target, stored = self.erasures.logs[name]
+        for number, links in sorted(heads.items()):
+            if number > target.lines or (number == target.lines and links != {target.head}):
+                problem = (
+                    f"a head that was kept is of this line, but the log that was erased had "
+                    f"{target.lines} lines up to {target.head[:12]}"
+                )
+                yield Finding(DAMAGE, name, number, problem, _FIX_LIED)
+                return
+        yield self.finding(name, None, "the log", stored)
+
+    def annotation(self, name: str) -> StoredErasure | None:
+        """Returns the record by which an annotation is gone, by the name of its document."""
+        run_id, digest = split_name(name)
+        found = self.erasures.annotations.get(digest)
+        if found is None and f"run/{run_id}" in self.erasures.logs:
+            return self.erasures.logs[f"run/{run_id}"][1]
+        return found
+
+    def finding(self, where: str, line: int | None, what: str, stored: StoredErasure) -> Finding:
+        """Returns the finding for something that was erased."""
+        problem = f"{what} was {said(stored.value)}"
+        if self._is_allowed(stored):
+            return Finding(NOTICE, where, line, problem, f"its record is {name_of(stored.digest)}")
+        problem = f"{problem}; after the head was taken, and no allowed eraser signed that"
+        return Finding(DAMAGE, where, line, problem, _FIX_UNALLOWED)
+
+    def _is_allowed(self, stored: StoredErasure) -> bool:
+        if self._erasers is None or name_of(stored.digest) in self._kept:
+            return True
+        erasure = stored.value
+        if erasure.signature is None:
+            return False
+        signed = self._erasers.check(
+            signed_text(erasure), erasure.signature, NAMESPACE, erasure.created_at
+        )
+        return signed.state == TRUSTED

@@ -1,0 +1,202 @@
+"""The line of an erasure's record, the document that holds it, and what a set of them says. No I/O.
+
+A record is one line of canonical JSON (RFC 8785) with a newline, in a document
+`erasures/<SHA-256 of the line>`. Copying records between stores is union. The digests in a record
+are no references: what they name is gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.codec.canonical_json import canonical
+from aivcs.codec.json import parse
+from aivcs.errors import (
+    IntegrityError,
+    InvalidDigestError,
+    InvalidNameError,
+    SerializationError,
+    UnsupportedFormatError,
+)
+from aivcs.log.redaction import redacted_line
+from aivcs.model.digest import ContentDigest, is_hex
+from aivcs.model.erasure import (
+    ErasedAnnotation,
+    ErasedBlob,
+    ErasedEvent,
+    ErasedLog,
+    ErasedLogs,
+    Erasure,
+    StoredErasure,
+    target_from,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TYPE = "erasure"
+FORMAT = 1
+FOLDER = "erasures/"
+"""What the names of the documents of all records begin with."""
+
+
+def encode_erasure(erasure: Erasure) -> tuple[ContentDigest, bytes]:
+    """Returns the digest and the line of a record.
+
+    Raises:
+        SerializationError: A text has no canonical form.
+    """
+    line = canonical({"type": TYPE, "format": FORMAT, **erasure.to_json()}) + b"\n"
+    return ContentDigest.from_bytes(line), line
+
+
+def signed_text(erasure: Erasure) -> str:
+    """Returns the text that a signature of a record signs: its digest without signature."""
+    unsigned = {**erasure.to_json(), "type": TYPE, "format": FORMAT}
+    unsigned.pop("signature", None)
+    return str(ContentDigest.from_bytes(canonical(unsigned) + b"\n"))
+
+
+def read_erasure(name: str, data: bytes) -> Erasure:
+    """Returns the erasure in a document.
+
+    Args:
+        name: The name of the document.
+        data: Its bytes.
+
+    Raises:
+        IntegrityError: They are not what the name says, or no erasure.
+        UnsupportedFormatError: A later version wrote it.
+    """
+    digest = digest_in(name)
+    actual = ContentDigest.from_bytes(data)
+    if actual != digest:
+        raise IntegrityError(
+            digest, actual, name, f"{name} is damaged: its bytes have the SHA-256 {actual}"
+        )
+    try:
+        value = parse(data.decode())
+        if not isinstance(value, dict) or value.get("type") != TYPE:
+            raise SerializationError('it is not a JSON object of the type "erasure"')
+        if value.get("format") != FORMAT:
+            raise UnsupportedFormatError(
+                f"{name}: an erasure of format {value.get('format')!a} needs a newer aivcs"
+            )
+        return Erasure(
+            target_from(value),
+            by=value["by"],
+            reason=value["reason"],
+            created_at=value["created_at"],
+            signature=value.get("signature"),
+        )
+    except (
+        SerializationError,
+        InvalidDigestError,
+        InvalidNameError,
+        UnicodeDecodeError,
+        KeyError,
+        TypeError,
+    ) as error:
+        raise IntegrityError.of(f"{name} is not an erasure: {error}", name) from error
+
+
+def name_of(digest: str) -> str:
+    """Returns the name of the document of a record."""
+    return f"{FOLDER}{digest}"
+
+
+def digest_in(name: str) -> ContentDigest:
+    """Returns the digest in the name of a document.
+
+    Raises:
+        IntegrityError: It is not the name of a record.
+    """
+    digest = name.removeprefix(FOLDER)
+    if name.startswith(FOLDER) and len(digest) == 64 and is_hex(digest):
+        return ContentDigest(digest)
+    raise IntegrityError.of(f"{name[:200]!a} is not the name of an erasure (erasures/DIGEST)", name)
+
+
+def event_of(log: str, number: int, line: bytes, before: str) -> tuple[ErasedEvent, bytes]:
+    """Returns what the record of an event's erasure says, and the redacted line.
+
+    Args:
+        log: The log.
+        number: The number of the line.
+        line: The line, without its newline; it may be redacted already.
+        before: The hash of the line before.
+
+    Raises:
+        IntegrityError: The line is not that of an event.
+    """
+    from aivcs.log.chain import hash_of
+    from aivcs.log.run import read_event
+
+    stub = redacted_line(line)
+    event = read_event(stub)
+    assert event is not None
+    assert event.seq is not None
+    digest = ContentDigest.from_bytes(stub)
+    return ErasedEvent(log, number, event.seq, before, hash_of(line) or "", digest), stub
+
+
+def said(erasure: Erasure) -> str:
+    """Returns who erased something, when and why, as the end of a sentence."""
+    return f"erased on purpose by {erasure.by} at {erasure.created_at}: {erasure.reason}"
+
+
+class Erasures:
+    """What the records of a store say was erased, to be looked up.
+
+    Attributes:
+        blobs: The record for each erased blob.
+        annotations: The record for each erased annotation.
+        logs: For each erased log, what its record says of it, and the record.
+        names: The names of the documents, in order.
+    """
+
+    __slots__ = ("_events", "annotations", "blobs", "logs", "names")
+
+    def __init__(self) -> None:
+        """Begins empty."""
+        self.blobs: dict[str, StoredErasure] = {}
+        self.annotations: dict[str, StoredErasure] = {}
+        self.logs: dict[str, tuple[ErasedLog, StoredErasure]] = {}
+        self._events: dict[str, dict[int, list[StoredErasure]]] = {}
+        self.names: dict[str, None] = {}
+
+    def add(self, stored: StoredErasure) -> None:
+        """Adds a record; of several for the same log or blob, the earliest is kept."""
+        target = stored.value.target
+        self.names[name_of(stored.digest)] = None
+        if isinstance(target, ErasedEvent):
+            lines = self._events.setdefault(target.log, {})
+            found = lines.setdefault(target.line, [])
+            found.append(stored)
+            found.sort(key=_age)
+        elif isinstance(target, ErasedBlob):
+            self.blobs[target.digest] = min(stored, self.blobs.get(target.digest, stored), key=_age)
+        elif isinstance(target, ErasedAnnotation):
+            before = self.annotations.get(target.digest, stored)
+            self.annotations[target.digest] = min(stored, before, key=_age)
+        else:
+            for log in target.logs if isinstance(target, ErasedLogs) else (target,):
+                known = self.logs.get(log.log)
+                if known is None or _age(stored) < _age(known[1]):
+                    self.logs[log.log] = log, stored
+
+    def __bool__(self) -> bool:
+        """Whether there is any record."""
+        return bool(self.names)
+
+    def lines_of(self, log: str) -> dict[int, list[StoredErasure]]:
+        """Returns the records for events of a log, the earliest first, by line number."""
+        return self._events.get(log, {})
+
+    def redacted_logs(self) -> Iterator[str]:
+        """Yields the logs with erased events, in order."""
+        yield from sorted(self._events)
+
+
+def _age(stored: StoredErasure) -> tuple[str, str]:
+    return stored.value.created_at, stored.digest

@@ -1,0 +1,85 @@
+"""Redacted lines: what stays of an event whose content was erased. No I/O.
+
+    {"type":"redacted","seq":…,"kind":…,"timestamp":…[,"high":[…]],"hash":<kept>}
+
+The line stands in the place of the event's, with the hash that the event's line had. So all other
+lines prove themselves as before, and heads, evidence and signatures stay valid. Nothing proves the
+redacted line itself, nor that its hash follows from the line before: that is in the record of the
+erasure (`aivcs.log.erasure`).
+"""
+
+from aivcs.codec.json import encode_trusted
+from aivcs.errors import ConflictError, IntegrityError
+from aivcs.log import chain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+TYPE = "redacted"
+
+
+def redacted_line(line: bytes) -> bytes:
+    """Returns the redacted form of an event's line; both are without the newline.
+
+    A redacted line is returned as it is.
+
+    Raises:
+        IntegrityError: The line is not that of an event.
+    """
+    entry = chain.members(line)
+    kept = chain.hash_of(line)
+    if entry["type"] == TYPE:
+        return line
+    try:
+        if entry["type"] != "event" or kept is None:
+            raise KeyError("type")
+        stub = {
+            "type": TYPE,
+            "seq": entry["seq"],
+            "kind": entry["kind"],
+            "timestamp": entry["timestamp"],
+        }
+    except KeyError as error:
+        raise IntegrityError.of("is not the line of an event") from error
+    if "high" in entry:
+        stub["high"] = entry["high"]
+    return f'{encode_trusted(stub)[:-1]},"hash":"{kept}"}}'.encode()
+
+
+def replaced(
+    name: str, lines: "Iterable[bytes]", stubs: "Mapping[int, bytes]"
+) -> "Iterator[bytes]":
+    """Yields the lines of a log with some replaced by their redacted forms.
+
+    Args:
+        name: The log, for messages.
+        lines: All lines, with their newlines.
+        stubs: The redacted lines by number, without their newlines.
+
+    Raises:
+        ConflictError: A line to be replaced has another hash than its stub, is the first or the
+            last, or is not there: the log is not the one that the stubs were made for.
+    """
+    rest = dict(stubs)
+    previous: bytes | None = None
+    number = 0
+    for number, line in enumerate(lines, 1):
+        if previous is not None:
+            yield previous
+        stub = rest.pop(number, None)
+        if stub is not None:
+            if number == 1 or chain.hash_of(line.rstrip(b"\n")) != chain.hash_of(stub):
+                raise _other(name, number)
+            line = stub + b"\n"
+        previous = line
+    if rest or number in stubs:
+        raise _other(name, min(rest, default=number))
+    if previous is not None:
+        yield previous
+
+
+def _other(name: str, number: int) -> ConflictError:
+    return ConflictError(
+        f"{name}: line {number} is not the one that was to be redacted; nothing was changed"
+    )

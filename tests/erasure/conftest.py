@@ -1,0 +1,42 @@
+"""A run with a secret in it, in a store, and the search for bytes in every file of a store."""
+
+import pytest
+
+SECRET = "sk-live-2f8c4e1d9b7a6053"
+
+
+@pytest.fixture
+def secret_run(aivcs):
+    """A run that has ended, with the secret in events 1, 4 and 6, and in the blob of event 3."""
+    return record(aivcs)
+
+
+def record(aivcs, *, is_over=True):
+    run = aivcs.begin("bot", b"a spec\n")
+    (aivcs.folder / "out.txt").write_text(f"export TOKEN={SECRET}\n")
+    aivcs.ok("run", "log", run, "tool_called", f"cmd=curl -H {SECRET}")
+    aivcs.ok("run", "log", run, "output", "text=nothing")
+    aivcs.ok("run", "log", "--blob", "file=out.txt", run, "output")
+    aivcs.ok("run", "log", run, "output", f'{{"lines":[{{"text":"{SECRET}"}}]}}')
+    aivcs.ok("run", "log", run, "evaluation", "score:=0.9")
+    aivcs.ok("run", "log", run, "output", f'{{"{SECRET}":1,"kept":"this"}}')
+    (aivcs.folder / "out.txt").unlink()
+    if is_over:
+        aivcs.ok("run", "finish", run, "--exit-code", "0")
+    return run
+
+
+def holders(folder, text=SECRET):
+    """The files below a folder that have a text in them, whatever they are."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and text.encode() in path.read_bytes()
+    )
+
+
+def records(aivcs):
+    """The records of erasures in a store, by what was erased."""
+    import json
+
+    return [json.loads(path.read_bytes()) for path in sorted((aivcs.store / "erasures").iterdir())]
