@@ -160,6 +160,18 @@ class Repository:
         return self.store.url
 
     @property
+    def identity(self) -> str:
+        """The id of the store, made for one that has none.
+
+        Raises:
+            IntegrityError: It is damaged.
+            BackendError: It cannot be read or made.
+        """
+        from aivcs.store.identity import identify
+
+        return identify(self.store.documents)
+
+    @property
     def blobs(self) -> "CasStore":
         """The blobs."""
         return self.store.objects

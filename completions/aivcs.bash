@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head push pull clone report web shell-init completion help skill mcp blob spec run release store hook remote bundle config'
+        below='init trust status verify gc head push pull clone report web shell-init completion help skill mcp blob spec run release store hook remote bundle spool config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -352,21 +352,31 @@ _aivcs_command() {
         options='--head --signed --json -h --help'
         operands='file'
         ;;
+    'aivcs spool')
+        below='push list'
+        options='-h --help'
+        ;;
+    'aivcs spool push')
+        options='--no-scan --json -h --help'
+        ;;
+    'aivcs spool list')
+        options='--json -h --help'
+        ;;
     'aivcs config')
         below='get set unset list'
         options='-h --help'
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers text'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'

@@ -51,6 +51,9 @@ class Key:
 KEYS: dict[str, Key] = {
     "core.durability": Key(str, "full", f"what survives a power cut: {', '.join(DURABILITIES)}"),
     "core.lock_timeout": Key(float, 30.0, "seconds to wait for another process's lock"),
+    "core.spool": Key(
+        bool, False, "whether runs for a store on a server go to a spool on this machine first"
+    ),
     "blobs": Key(str, "", "the URL of another store that has the blobs of this one"),
     "limits.event_bytes": Key(int, 1 << 20, "bytes of one event's payload, at most"),
     "run.lost_after": Key(
@@ -302,6 +305,8 @@ def parse_value(dotted: str, text: str) -> "Any":
         value: object = text
     elif key.kind is list:
         value = [text]
+    elif key.kind is bool:
+        value = {"true": True, "false": False}.get(text, text)
     else:
         try:
             value = key.kind(text)
@@ -465,6 +470,7 @@ _POLICY_AMISS = frozenset({POLICY, "policies"})
 releases."""
 _PATHS = frozenset({"signing.key", "signing.allowed_signers", "signing.allowed_erasers"})
 _NAMES = {
+    bool: "truth value, true or false",
     str: "text",
     float: "number",
     int: "whole number",

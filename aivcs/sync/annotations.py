@@ -48,9 +48,11 @@ def copy_annotations(
     Raises:
         StorageError: A store is away, and the rest was not copied.
     """
-    there = Follower(target.store.documents.names(FOLDER))
+    there: Follower | None = None
     last, has_run = "", False
     for name in source.store.documents.names(FOLDER):
+        if there is None:  # asked for only if there is something to copy
+            there = Follower(target.store.documents.names(FOLDER))
         if there.has(name):
             continue
         try:

@@ -43,6 +43,10 @@ characters in data are escaped, except by blob get and in JSON.
 ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
     (("AIVCS_STORE",), "The store, unless --store names one."),
     (("AIVCS_RUN",), "The run that @ means."),
+    (
+        ("AIVCS_SPOOL",),
+        "The folder of the spools, where runs wait for their store; it switches core.spool on.",
+    ),
     (("AIVCS_PARENT",), "The run of the run exec around: the parent of runs started in it."),
     (
         (
@@ -103,6 +107,10 @@ ENVIRONMENT: list[tuple[tuple[str, ...], str]] = [
     (
         ("HOME", "XDG_CONFIG_HOME"),
         "Where the user's configuration is, of aivcs and of git.",
+    ),
+    (
+        ("XDG_STATE_HOME",),
+        "Where the spools are without AIVCS_SPOOL, on Linux: by default ~/.local/state.",
     ),
     (
         ("XDG_CONFIG_DIRS",),

@@ -124,6 +124,12 @@ aivcs bundle: Put a store, or a part of it, into one file
   bundle verify           Check a bundle and print the damage found (exit 14),
                           or nothing
 
+aivcs spool: See and push the runs that wait for a store on a server
+  spool push              Copy the runs that wait on this machine to their
+                          store
+  spool list              List the runs of which something waits on this
+                          machine, and why
+
 aivcs config: Read and change settings, of a store or your own
   config get              Print the effective value of a key
   config set              Set a key in the store's configuration, or in yours
@@ -275,6 +281,9 @@ DESCRIPTION
     aivcs bundle
         Put a store, or a part of it, into one file.
 
+    aivcs spool
+        See and push the runs that wait for a store on a server.
+
     aivcs config
         Read and change settings, of a store or your own.
 
@@ -352,6 +361,10 @@ ENVIRONMENT
     AIVCS_RUN
         The run that @ means.
 
+    AIVCS_SPOOL
+        The folder of the spools, where runs wait for their store; it switches
+        core.spool on.
+
     AIVCS_PARENT
         The run of the run exec around: the parent of runs started in it.
 
@@ -415,6 +428,10 @@ ENVIRONMENT
 
     HOME, XDG_CONFIG_HOME
         Where the user's configuration is, of aivcs and of git.
+
+    XDG_STATE_HOME
+        Where the spools are without AIVCS_SPOOL, on Linux: by default
+        ~/.local/state.
 
     XDG_CONFIG_DIRS
         Where the system's configuration is, on Linux: in the first folder, by
@@ -5384,6 +5401,119 @@ EXAMPLES
     Check a bundle against the digest that was kept:
         head=$(aivcs bundle create backup.tar)
         aivcs bundle verify backup.tar --head "$head"
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'spool': """\
+aivcs spool - see and push the runs that wait for a store on a server
+
+SYNOPSIS
+    aivcs spool COMMAND [ARGUMENT...]
+
+DESCRIPTION
+    See and push the runs that wait for a store on a server.
+
+    aivcs spool push
+        Copy the runs that wait on this machine to their store.
+
+    aivcs spool list
+        List the runs of which something waits on this machine, and why.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    See what waits for its store, and push it:
+        aivcs spool list
+        aivcs spool push
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'spool push': """\
+aivcs spool push - copy the runs that wait on this machine to their store
+
+SYNOPSIS
+    aivcs spool push [--no-scan] [--json]
+
+DESCRIPTION
+    Copy the runs that wait on this machine to their store.
+
+    With core.spool, runs go to a spool first, and from there to the store
+    every five seconds and at the end; this does it now. With --store or
+    AIVCS_STORE only the spool of that store is pushed, else all of yours. If a
+    store is away, the runs wait on (exit 75). A run with a text that has the
+    form of a secret is held back (exit 15).
+
+OPTIONS
+    --no-scan
+        Do not look for secrets in the runs.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Push what waits on this machine:
+        aivcs spool push
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'spool list': """\
+aivcs spool list - list the runs of which something waits on this machine, and
+why
+
+SYNOPSIS
+    aivcs spool list [--json]
+
+DESCRIPTION
+    List the runs of which something waits on this machine, and why.
+
+    Each is a line: run, store, the time since when, the number of lines that
+    the store lacks, and why the last push left them here.
+
+OPTIONS
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    See what waits on this machine, and why:
+        aivcs spool list
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -52,6 +52,15 @@ aivcs run log @ tool_called name=search results:=12""",
             "aivcs bundle create backup.tar\naivcs clone backup.tar restored",
         ),
     ],
+    "aivcs spool": [
+        Example("See what waits for its store, and push it", "aivcs spool list\naivcs spool push"),
+    ],
+    "aivcs spool push": [
+        Example("Push what waits on this machine", "aivcs spool push"),
+    ],
+    "aivcs spool list": [
+        Example("See what waits on this machine, and why", "aivcs spool list"),
+    ],
     "aivcs bundle": [
         Example(
             "Hand over the releases of an agent with all that supports them",

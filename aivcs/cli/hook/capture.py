@@ -13,6 +13,7 @@ from aivcs.commands.hook.run import capture, one_at_a_time, parse_call
 from aivcs.commands.hook.state import state_folder, write_state
 from aivcs.errors import UsageError
 from aivcs.model.timestamp import Timestamp
+from aivcs.repository import MIN_PREFIX
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
@@ -39,21 +40,29 @@ def _capture(context: Context, program: Program, folder: str, data: bytes) -> No
     home = program.home(context.environment, context.home())
     with one_at_a_time(folder, program.name):
         began = str(Timestamp.now())
-        repo = _repository(context, call.folder)
+        repo = _repository(context, call.folder, call.session)
         masker = masker_of(context, context.config_layers(repo))
         done = capture(repo, program, home, call, masker, actor(context))
         write_state(
             folder, program.name, captured_at=began, session=call.session or None,
             run=done[0].run_id if done else None,
-            new_events=sum(one.new_events for one in done), store=shown(repo.path),
+            new_events=sum(one.new_events for one in done), store=shown(context.name_of(repo)),
             error=None, error_at=None, pid=None,
         )  # fmt: skip
 
 
-def _repository(context: Context, folder: str) -> Repository:
-    """The store that the hook names, else that of the folder in which the program works."""
+def _repository(context: Context, folder: str, session: str) -> Repository:
+    """The store that the hook names, else that of the folder in which the program works.
+
+    With a spool it is that, unless an earlier import of the session is in the store alone.
+    """
     if not context.named_store():
         if not folder.startswith("/"):
             raise UsageError("the hook names no store, and the program no folder")
         context.enter(folder)
-    return context.repository()
+    repo = context.recorder()
+    if context.spool is None or not session.isprintable() or len(session) < MIN_PREFIX:
+        return repo
+    from aivcs.cli.session.spooling import repository_with
+
+    return repository_with(context, session) or repo

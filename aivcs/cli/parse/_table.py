@@ -34,6 +34,7 @@ FOLDERS = {
     'help': 'help',
     'skill': 'agent',
     'mcp': 'agent',
+    'spool-push': 'spool',
     'blob': 'blob',
     'spec': 'spec',
     'run': 'run',
@@ -42,6 +43,7 @@ FOLDERS = {
     'hook': 'hook',
     'remote': 'remote',
     'bundle': 'bundle',
+    'spool': 'spool',
     'config': 'config',
 }
 
@@ -123,6 +125,8 @@ NAMES = (
     'remote rm',
     'bundle create',
     'bundle verify',
+    'spool push',
+    'spool list',
     'config get',
     'config set',
     'config unset',

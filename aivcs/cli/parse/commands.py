@@ -19,6 +19,7 @@ from aivcs.cli.run import (
 )
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
+from aivcs.cli.spool import options as spool
 from aivcs.cli.store import options as store
 from aivcs.cli.web import options as web
 
@@ -71,6 +72,7 @@ ROOT = Command(
         *shell.COMMANDS,
         *help_.COMMANDS,
         *agent.COMMANDS,
+        *spool.HIDDEN,
         group(
             "blob",
             "Store and read contents by their SHA-256: prompts, configs, specs.",
@@ -98,6 +100,7 @@ ROOT = Command(
         group("hook", "Capture the sessions of agents' programs as they happen.", hook.COMMANDS),
         group("remote", "Name other stores, for push and pull.", remote.COMMANDS),
         group("bundle", "Put a store, or a part of it, into one file.", bundle.COMMANDS),
+        group("spool", "See and push the runs that wait for a store on a server.", spool.COMMANDS),
         group("config", "Read and change settings, of a store or your own.", config.COMMANDS),
     ),
 )

@@ -45,6 +45,8 @@ def promote(
 
         ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
     repo = context.repository()
+    if "://" in repo.path and context.acting is None:
+        context.push_spooled(evidence)
     request = None
     if "@" in name or not _is_digest(spec) or if_changed:
         from aivcs.commands.release.promote import Request

@@ -71,7 +71,7 @@ def exec_(
         begun.begin(command, context.working_directory())
         if written is not None:
             written.replace(f"{begun.run_id}\n")
-        environment |= {"AIVCS_RUN": begun.run_id, "AIVCS_STORE": begun.repo.path}
+        environment |= {"AIVCS_RUN": begun.run_id, "AIVCS_STORE": context.name_of(begun.repo)}
         environment["AIVCS_PARENT"] = begun.run_id  # of the runs that the command starts
         recording = begun
     except Exception as error:  # noqa: BLE001 as above
@@ -100,6 +100,10 @@ def exec_(
     code = outcome.exit_code
     if recording is not None:
         code = _finish(context, recording, outcome, best_effort=best_effort)
+        if context.spool is not None:
+            from aivcs.cli.session.spooling import push_at_end
+
+            push_at_end(context)
     if recording is not None and github_annotations:
         annotate(context, recording.run_id, agent, _status(outcome), code)
     if outcome.is_interrupted:
@@ -117,7 +121,15 @@ def _start(
     **what: "Any",
 ) -> Recording:
     """Starts a run, and returns what records it."""
-    repo = context.repository()
+    repo = context.recorder()
+    if context.spool is not None:
+        from aivcs.cli.session import spooling
+
+        repo, what["spec"], is_away = spooling.prepare(
+            context, repo, what["agent"], what["spec"], None
+        )
+        what["allow_missing_spec"] |= is_away
+        what["relatives"] = context.recorder
     if git_sha is None:
         from aivcs.cli.session.git_identity import commit
 

@@ -48,15 +48,24 @@ def start(
         from aivcs.cli.session.git_identity import commit
 
         git_sha = commit(context)
-    repo = context.repository()
+    relatives = None
     if at is not None:
         from aivcs.cli.remote.home import send_spec_to
 
         repo, spec = send_spec_to(context, at, spec)
-    if ci_files and "://" in repo.path:
+    else:
+        repo = context.recorder()
+        if context.spool is not None:
+            from aivcs.cli.session import spooling
+
+            repo, spec, is_away = spooling.prepare(context, repo, agent, spec, key)
+            allow_missing_spec = allow_missing_spec or is_away
+            relatives = context.recorder
+    store = context.name_of(repo)
+    if ci_files and "://" in store:
         from aivcs.config.trust import refuse_password
 
-        refuse_password(repo.path, "the file of a CI system")
+        refuse_password(store, "the file of a CI system")
     run_id = start(
         repo,
         agent=agent,
@@ -68,6 +77,7 @@ def start(
         owner_pid=owner_pid,
         default_tags=ci_tags(context),
         key=key,
+        relatives=relatives,
         **lineage(context, parent, origin),
     )
     context.write(f"{run_id}\n")
@@ -76,7 +86,7 @@ def start(
 
         text = assignment("AIVCS_RUN", run_id)
         # What follows may be elsewhere in the file system, and would find another store or none.
-        text += assignment("AIVCS_STORE", repo.path)
+        text += assignment("AIVCS_STORE", store)
         ci_file.append(text)
 
 
@@ -133,9 +143,9 @@ def log(
                 context.write("".join(f"{number}\n" for number in seqs))
                 context.flush()
 
-        log_stream(context.repository(), run, context.stdin(), atomic=atomic, stored=stored)
+        log_stream(context.recorder(run), run, context.stdin(), atomic=atomic, stored=stored)
         return
-    repo = context.repository()
+    repo = context.recorder(run)
     check_operands(repo, run, kind)
     assert kind is not None
     if atomic:
@@ -170,7 +180,10 @@ def finish(
     """Prints nothing."""
     from aivcs.commands.run.finish import finish
 
-    repo, run = context.repository(), context.run_operand(run)
+    run = context.run_operand(run)
+    repo = context.recorder(run)
+    if context.spool is not None:
+        context.spool.appended = _nothing  # it is pushed below
     finish(
         repo,
         run,
@@ -182,12 +195,20 @@ def finish(
         duration_ms=duration_ms,
         here=here,
     )
+    if context.spool is not None:
+        from aivcs.cli.session.spooling import push_at_end
+
+        push_at_end(context)
     if github_annotations:
         from aivcs.commands.run.show import show
 
         record = show(repo, run)
         code = record.summary.exit_code if record.summary else None
         annotate(context, record.run_id, record.metadata.agent_name, record.status.lower(), code)
+
+
+def _nothing() -> None:
+    """Does nothing, where nobody need be told of an append."""
 
 
 def annotate(
@@ -210,10 +231,11 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
     from aivcs.cli.render import output as render
     from aivcs.commands.run.show import show
 
-    repo = context.repository()
     if run is None:
         run = "@" if context.environment.get("AIVCS_RUN") else LAST
-    record = show(repo, context.run_operand(run))
+    run = context.run_operand(run)
+    repo = context.recorder(run)
+    record = show(repo, run)
     from aivcs.commands.run.annotated import Annotated, as_json as annotated_json
 
     annotations = Annotated(repo).of(record)
@@ -243,9 +265,10 @@ def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_js
     from aivcs.cli.render import output as render
     from aivcs.commands.run.events import events
 
+    run = context.run_operand(run)
     found = events(
-        context.repository(),
-        context.run_operand(run),
+        context.recorder(run),
+        run,
         kinds=kinds,
         follow=context.wait_for_reader if follow else None,
     )

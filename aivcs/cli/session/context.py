@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aivcs.config.keys import Config
     from aivcs.repository import Repository
     from aivcs.store.settings import Settings
+    from aivcs.sync.spool import Spool
 
 
 class Context:
@@ -33,6 +34,8 @@ class Context:
         arguments: The command line.
         opened: The repository that was opened last, if any.
         acting: The store at which the command acts instead, as the home of a release; or None.
+        spool: The spool in which `recorder` records, or None.
+        patience: Seconds of retries before a store cannot be reached; None: as configured.
     """
 
     def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
@@ -48,6 +51,8 @@ class Context:
         self.arguments: Sequence[str] = ()
         self.opened: Repository | None = None
         self.acting: Repository | None = None
+        self.spool: Spool | None = None
+        self.patience: float | None = None
         self._own: bytes | None = None
         self._folder = ""
         self._store = ""
@@ -124,21 +129,90 @@ class Context:
         """
         if self.acting is not None:
             return self.acting
+        self.opened = self.open_store(self._located())
+        return self.opened
+
+    def recorder(self, run: str = "") -> "Repository":
+        """Opens what a run is recorded in: the store, or its spool, where there is one.
+
+        Args:
+            run: The run, as for `Repository.resolve_run`; empty for one to be started. If it is not
+                in the spool, the store is opened.
+
+        Raises:
+            AivcsError: As `repository`.
+            AmbiguousError: Several runs of the spool fit.
+        """
+        if self.acting is not None:
+            return self.acting
+        store = self._located()
+        if "://" in store or os.path.isfile(store):
+            from aivcs.cli.session.spooling import find_recorder
+
+            found = find_recorder(self, store, run)
+            if found is not None:
+                self.opened = found
+                return found
+        self.opened = self.open_store(store)
+        return self.opened
+
+    def push_spooled(self, runs: "Sequence[str]") -> None:
+        """Pushes what waits in the spool of the opened store, before something relies on it.
+
+        Raises:
+            StorageError: One of the runs cannot be pushed, or the store is away.
+        """
+        from aivcs.cli.session.spooling import push_first
+
+        kept = self.layers, self.policies, self._own
+        try:
+            push_first(self, runs)
+        finally:
+            self.layers, self.policies, self._own = kept
+
+    def network_store(self) -> str:
+        """Returns the URL of the store that the call is about; empty for a folder. Opens nothing.
+
+        Raises:
+            NoRepositoryError: No store was found, or a link file names one that is not trusted.
+            BackendError: The discovered store belongs to another user.
+        """
+        store = self._located()
+        if "://" not in store and os.path.isfile(store):
+            from aivcs.config import link
+
+            store = link.follow(store, environment=self.environment).store
+        scheme = store.partition("://")[0] if "://" in store else "file"
+        return "" if scheme in {"file", "bundle", "memory"} else store
+
+    def name_of(self, repo: "Repository") -> str:
+        """Returns the path or URL by which other processes open the store of a repository.
+
+        For a spool that is the store that its runs are for.
+        """
+        if getattr(repo, "spool", None) is not None:
+            return self.network_store()
+        return repo.path
+
+    def _located(self) -> str:
+        """The URL, or the absolute path of the folder or link file, of the store of this call."""
         named = self.named_store()
         if named:
             if named[0] != "/" and "://" not in named:
                 self.working_directory()  # fails if it was removed
-            store = named if "://" in named else os.path.abspath(named)
-        else:
-            from aivcs.repository import find_store
+            return named if "://" in named else os.path.abspath(named)
+        from aivcs.repository import find_store
 
-            store = find_store(self.working_directory())
-            self._require_own(store)
-        self.opened = self._open(store)
-        return self.opened
+        store = find_store(self.working_directory())
+        self._require_own(store)
+        return store
 
-    def _open(self, store: str) -> "Repository":
-        """Opens a store by its URL, or by the absolute path of its folder or of a link file."""
+    def open_store(self, store: str) -> "Repository":
+        """Opens a store by its URL, or by the absolute path of its folder or of a link file.
+
+        Raises:
+            AivcsError: As `repository`.
+        """
         from aivcs import errors
 
         try:
@@ -454,7 +528,10 @@ class Context:
             self.policies = policies(self.layers)
             settings = settings_of([values for _, values in self.layers])
         if "://" in store:
-            settings.remote.notify = self._warn_once
+            if self.patience is None:
+                settings.remote.notify = self._warn_once
+            else:
+                settings.remote.timeout = min(settings.remote.timeout, self.patience)
         if settings.blobs and not self.named_store():
             # The store was found, not named by the user, and sends blobs to somewhere else.
             from aivcs.config import trust

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from typing import TYPE_CHECKING
 
+from aivcs.cli.session.own_command import own_command
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def init(context: Context, shell: str | None) -> None:
     path = os.path.join(os.path.dirname(__file__), "session.sh")
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    command = shlex.join([*_own_command(), *context.given()])
+    command = shlex.join([*own_command(), *context.given()])
     context.write(text.replace("_aivcs_command=(aivcs)", f"_aivcs_command=({command})"))
 
 
@@ -94,7 +94,7 @@ def _check_run(context: Context, run: str) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     code = 70
     try:
-        context.repository().resolve_run(run)
+        context.recorder(run).resolve_run(run)
         code = 0
     except Exception as error:  # noqa: BLE001 nothing of the parent's code may run after the fork
         from aivcs.cli.exit_codes import report
@@ -104,14 +104,6 @@ def _check_run(context: Context, run: str) -> int:
         os._exit(code)
 
 
-def _own_command() -> list[str]:
-    """Returns how this command was called, for functions that must work from every folder."""
-    path = os.path.abspath(sys.argv[0])
-    if os.path.basename(path) == "aivcs" and os.access(path, os.X_OK):
-        return [path]
-    return [sys.executable, "-P", "-m", "aivcs"]
-
-
 def _find_run(
     context: Context, run: str, store: str, there: str
 ) -> tuple[RunLedger, RunId, Settings]:
@@ -119,7 +111,7 @@ def _find_run(
     context.environment = {**os.environ, "AIVCS_STORE": store}
     try:
         context.enter(there)
-        repo = context.repository()
+        repo = context.recorder(run)
         return repo.runs, repo.resolve_run(run), repo.store.settings
     finally:
         os.chdir("/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aivcs.cli.render import output as render
 from aivcs.codec.url import shown
-from aivcs.errors import BackendError, UsageError
+from aivcs.errors import BackendError, StorageError, UsageError
 from aivcs.present.words import count
 
 TYPE_CHECKING = False
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from aivcs.cli.session.context import Context
+    from aivcs.commands.release.history import HistoryEntry
+    from aivcs.commands.spool.list import Spooled
+    from aivcs.repository import Repository
     from aivcs.store.finding import Finding
 
 
@@ -67,7 +70,8 @@ def status(context: Context, openmetrics: bool, as_json: bool) -> int:
 
     if openmetrics and as_json:
         raise UsageError("--openmetrics and --json are two formats; give one of them")
-    found = status(context.repository())
+    spooled = _spooled(context)
+    found = status(_open_or_tell(context, spooled))
     if openmetrics:
         from aivcs.cli.store.metrics_view import metrics
 
@@ -77,6 +81,8 @@ def status(context: Context, openmetrics: bool, as_json: bool) -> int:
     if as_json:
         fields = found._asdict()
         fields["releases"] = [told.record.to_json() for told in found.releases]
+        if spooled is not None:
+            fields["spool"] = spooled.to_json()
         context.write(render.json_line(fields))
         return 14 if found.damaged else 0
     runs = ", ".join(f"{n} {status.lower()}" for status, n in found.runs.items() if n)
@@ -87,13 +93,22 @@ def status(context: Context, openmetrics: bool, as_json: bool) -> int:
         ("runs", f"{sum(found.runs.values())}{f' ({runs})' if runs else ''}"),
         ("releases", str(len(found.releases))),
     ]
+    if spooled is not None:
+        pairs.append(("spool", _spool_line(spooled)))
     if found.damaged:
         logs = count(found.damaged, "log")
         pairs.append(("damaged", f"{logs} cannot be read; see: aivcs verify"))
-    person = context.for_person()
     render.fields(context, pairs)
-    if not person:
-        for told in found.releases:
+    _print_live(context, found.releases)
+    context.flush()
+    _warn_of_captures(context)
+    return 14 if found.damaged else 0
+
+
+def _print_live(context: Context, releases: list[HistoryEntry]) -> None:
+    """Prints the live releases: lines for a script, a table for a person."""
+    if not context.for_person():
+        for told in releases:
             record = told.record
             label, by = record.metadata.version_label or "-", record.metadata.promoted_by
             context.write(
@@ -101,18 +116,43 @@ def status(context: Context, openmetrics: bool, as_json: bool) -> int:
                     ("live", record.name, record.spec_digest, label, record.created_at, by)
                 )
             )
-    elif found.releases:
+    elif releases:
         from aivcs.cli.release.view import write_list
 
         context.write("\n")
-        write_list(context, found.releases[:_MAX_SHOWN_RELEASES])
-        if len(found.releases) > _MAX_SHOWN_RELEASES:
-            context.write(
-                f"… and {len(found.releases) - _MAX_SHOWN_RELEASES} more: aivcs release list\n"
-            )
-    context.flush()
-    _warn_of_captures(context)
-    return 14 if found.damaged else 0
+        write_list(context, releases[:_MAX_SHOWN_RELEASES])
+        if len(releases) > _MAX_SHOWN_RELEASES:
+            context.write(f"… and {len(releases) - _MAX_SHOWN_RELEASES} more: aivcs release list\n")
+
+
+def _spooled(context: Context) -> Spooled | None:
+    """What waits on this machine for the store; None if no runs of it go to a spool."""
+    url = context.network_store()
+    if not url:
+        return None
+    from aivcs.cli.session.spooling import find_spool
+    from aivcs.commands.spool.list import summary
+
+    spool = find_spool(context, url)
+    return None if spool is None else summary(spool)
+
+
+def _open_or_tell(context: Context, spooled: Spooled | None) -> Repository:
+    """Opens the store; if it is away, says at least what waits for it."""
+    try:
+        return context.repository()
+    except StorageError as error:
+        if spooled is not None and error.is_store_away:
+            context.warn(f"aivcs: spool: {_spool_line(spooled)}")
+        raise
+
+
+def _spool_line(spooled: Spooled) -> str:
+    if not spooled.runs:
+        return "nothing waits"
+    wait = "run waits" if spooled.runs == 1 else "runs wait"
+    why = f" ({render.escape(spooled.error)})" if spooled.error else ""
+    return f"{spooled.runs:,} {wait} since {spooled.since}{why}; see: aivcs spool list"
 
 
 def _warn_of_captures(context: Context) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aivcs.store.identity import identify
 from aivcs.sync.annotations import copy_annotations
 from aivcs.sync.known import Known
-from aivcs.sync.plan import candidates
+from aivcs.sync.plan import Candidate, candidates
 from aivcs.sync.releases import pull_releases
 from aivcs.sync.stamps import Settled
 from aivcs.sync.transfer import RunCopier
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from aivcs.repository import Repository
-    from aivcs.sync.plan import Candidate
     from aivcs.sync.transfer import Copied
+
+_FEW = 64
+"""Selected runs up to which the target is asked for each; beyond, it lists what it has."""
 
 
 class Copy:
@@ -115,6 +117,8 @@ class Copy:
 
     def _candidates(self, settled: Settled | None) -> Iterator[Candidate]:
         known = None if self._known is None or not self._believe else self._known
+        if self._selection is not None and len(self._selection) <= _FEW:
+            return (Candidate(run_id, True) for run_id in sorted(self._selection))
         groups = settled.groups() if settled is not None and known is not None else None
         wanted = None if groups is None else list(groups)
         ids = sorted(self._selection) if self._selection is not None else _ids(self._source, wanted)

@@ -72,7 +72,12 @@ def origin_of(record: RunRecord) -> Origin | None:
 
 
 def lineage_tags(
-    repo: Repository, *, parent: str | None, start: str | None, inside: str | None
+    repo: Repository,
+    *,
+    parent: str | None,
+    start: str | None,
+    inside: str | None,
+    relatives: Callable[[str], Repository] | None = None,
 ) -> dict[str, Any]:
     """Returns the tags of a new run that say where it comes from.
 
@@ -81,6 +86,7 @@ def lineage_tags(
         parent: The run that it belongs to, as for `Repository.resolve_run`.
         start: The run that it goes on from, RUN or RUN@SEQ; without SEQ, from its last event.
         inside: The run of the `run exec` around, if there is one; another store may have it.
+        relatives: Returns the repository that has a run; None: all are in `repo`.
 
     Raises:
         RunNotFoundError: No run has this id.
@@ -88,15 +94,18 @@ def lineage_tags(
         IntegrityError: The log of the run that it goes on from is damaged.
     """
     tags: dict[str, Any] = {}
+    find = relatives or (lambda _: repo)
     if parent is not None:
+        repo = find(parent)
         tags[PARENT] = repo.runs.get_run(repo.resolve_run(parent)).run_id
     elif inside:
         try:
-            tags[PARENT] = repo.runs.get_run(inside).run_id
+            tags[PARENT] = find(inside).runs.get_run(inside).run_id
         except StorageError:
             pass  # a run of another store
     if start is not None:
         run, seq = split_seq(start)
+        repo = find(run)
         run_id = repo.resolve_run(run)
         found, link = _line_of(repo, run_id, seq)
         tags[FROM] = {"run_id": run_id, "seq": found, "hash": link}

@@ -6,7 +6,7 @@ from aivcs.model.run import RunMetadata
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from aivcs.model.run import RunId
@@ -28,6 +28,7 @@ def start(
     parent: "str | None" = None,
     origin: "str | None" = None,
     inside: "str | None" = None,
+    relatives: "Callable[[str], Repository] | None" = None,
 ) -> "RunId":
     """Starts a run and returns its id.
 
@@ -46,6 +47,7 @@ def start(
         parent: The run that it belongs to.
         origin: The run that it goes on from, RUN or RUN@SEQ.
         inside: The run of the `run exec` around, which is its parent unless one is given.
+        relatives: Returns the repository that has a run; None: all are in `repo`.
 
     Raises:
         UsageError: Not exactly one of spec and file is given, a tag is malformed, or the process
@@ -64,7 +66,7 @@ def start(
     if parent is not None or origin is not None or inside:
         from aivcs.commands.run.lineage import lineage_tags
 
-        known = lineage_tags(repo, parent=parent, start=origin, inside=inside)
+        known = lineage_tags(repo, parent=parent, start=origin, inside=inside, relatives=relatives)
         if (parent is not None and "parent" in values) or (origin and "from" in values):
             raise UsageError("--parent and --from are the tags parent and from; give each once")
         values = {**known, **values}
@@ -120,12 +122,10 @@ def id_of_key(repo: "Repository", agent: str, key: str) -> str:
         UsageError: The key is empty.
     """
     from aivcs.codec.sha256 import hex_digest
-    from aivcs.store.identity import identify
 
     if not key:
         raise UsageError("the K of --key is empty; is a variable unset?")
-    salt = identify(repo.store.documents)
-    text = f"{salt}\0{agent}\0{key}"
+    text = f"{repo.identity}\0{agent}\0{key}"
     h = hex_digest(text.encode("utf-8", "surrogateescape"))
     variant = "89ab"[int(h[16], 16) % 4]
     return f"{h[:8]}-{h[8:12]}-8{h[13:16]}-{variant}{h[17:20]}-{h[20:32]}"

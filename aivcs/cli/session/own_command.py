@@ -1,0 +1,12 @@
+"""How this command was called, for other processes that are to call it."""
+
+import os
+import sys
+
+
+def own_command() -> "list[str]":
+    """Returns the words that call this command from every folder."""
+    path = os.path.abspath(sys.argv[0])
+    if os.path.basename(path) == "aivcs" and os.access(path, os.X_OK):
+        return [path]
+    return [sys.executable, "-P", "-m", "aivcs"]

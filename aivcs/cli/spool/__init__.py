@@ -1,0 +1,1 @@
+"""`aivcs spool`: runs that wait on this machine for their store."""

@@ -1,0 +1,472 @@
+"""The spool: runs that are recorded on this machine first, and wait until a remote store has them.
+
+A spool is for one store, and keeps the runs of each day in a folder store of their own:
+
+    PLACE/urls/<hash of a URL>        the name of the spool for that URL
+    PLACE/<store id>/                 a spool; `new-<hash of the URL>` while the id is not known
+        state.json                    URL, id, and what came of the last push
+        config.toml                   the store's own configuration, as it was read last
+        lock, turn                    held by who pushes, and by who waits for the time to push
+        <YYYY-MM-DD>/.aivcs           the runs that were started on that day (UTC)
+        <YYYY-MM-DD>/waiting/<run>    a run that may have lines which the store lacks
+
+A run's mark in `waiting` is durable before the run's first line, and goes when the run has ended
+and the store has all of it. So whatever dies at whatever moment, no run is forgotten. The folder of
+a day that is over goes when the store has everything in it.
+"""
+
+import fcntl
+import os
+from contextlib import contextmanager
+from stat import S_ISDIR
+from time import gmtime, monotonic, sleep, strftime, time
+
+from aivcs import errors
+from aivcs.codec.json import encode, parse
+from aivcs.codec.sha256 import hex_digest
+from aivcs.codec.url import canonical
+from aivcs.errors import BackendError, StorageError
+from aivcs.repository import LAST, Repository
+from aivcs.store.identity import is_store_id
+from aivcs.util.writing import sync_folder, write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from aivcs.store.contracts import RunLedger
+    from aivcs.store.driver import LogDriver, LogView
+    from aivcs.store.settings import Settings
+
+_NEW = "new-"
+"""The beginning of the name of a spool whose store has not said its id yet."""
+_MAX_FILE = 1 << 20
+"""Bytes of a file of a spool, at most."""
+
+
+class DayStore(Repository):
+    """The runs of a day: an ordinary store, which marks each run that is appended to.
+
+    Attributes:
+        spool: The spool that it is of; None if it was opened by its path alone.
+        day: The day, YYYY-MM-DD.
+    """
+
+    __slots__ = ("_ledger", "day", "spool")
+
+    def __init__(self, *arguments: "Any") -> None:
+        """As `Repository`."""
+        super().__init__(*arguments)
+        self.spool: Spool | None = None
+        self.day = ""
+        self._ledger: RunLedger | None = None
+
+    @property
+    def identity(self) -> str:
+        """The id of the store that the runs are for; until it is known, the name of the spool."""
+        return super().identity if self.spool is None else self.spool.identity
+
+    @property
+    def runs(self) -> "RunLedger":
+        """The runs."""
+        if self.spool is None:
+            return super().runs
+        if self._ledger is None:
+            from aivcs.store.runs import LogRunLedger
+
+            store = self.store
+            self._ledger = LogRunLedger(
+                _MarkingLogs(store.logs, self.spool, self.day),
+                max_event=store.settings.max_event,
+                list_runs=store.list_runs,
+                find_home=None,  # runs are started here, and never copied to here
+            )
+        return self._ledger
+
+
+class _MarkingLogs:
+    """The logs of a day: a run is marked as waiting before anything is appended to it."""
+
+    def __init__(self, logs: "LogDriver", spool: "Spool", day: str) -> None:
+        self._logs = logs
+        self._spool = spool
+        self._day = day
+        self._marked: set[str] = set()
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self._logs, name)
+
+    def update(
+        self,
+        name: str,
+        decide: "Callable[[LogView | None], Iterable[bytes]]",
+        *,
+        durable: bool = True,
+    ) -> None:
+        """As `LogDriver.update`."""
+        self._mark(name)
+        self._logs.update(name, decide, durable=durable)
+        self._spool.appended()
+
+    def append_texts(self, name: str, texts: "list[bytes]") -> "int | None":
+        """As `LogDriver.append_texts`."""
+        self._mark(name)
+        seq = self._logs.append_texts(name, texts)
+        self._spool.appended()
+        return seq
+
+    def _mark(self, name: str) -> None:
+        if name not in self._marked:
+            self._spool.mark(self._day, name.removeprefix("run/"))
+            self._marked.add(name)
+
+
+class Spool:
+    """The spool for one store.
+
+    Attributes:
+        folder: Its folder.
+        settings: The settings for its stores.
+        appended: Called after each append.
+    """
+
+    def __init__(self, folder: str, settings: "Settings | None" = None) -> None:
+        """Takes an existing folder; use `Spools`."""
+        self.folder = folder
+        self.settings = settings
+        self.appended: Callable[[], None] = _nothing
+
+    @property
+    def state(self) -> "dict[str, Any]":
+        """The members of `state.json`: `url`, and perhaps `id`, `tried_at`, `failed_at`, `error`.
+
+        The last three are of the last push: when it was tried, and since when, in POSIX seconds,
+        and why the store has been away.
+        """
+        return _parsed(read(f"{self.folder}/state.json"))
+
+    def change_state(self, **changes: "Any") -> None:
+        """Changes members of `state.json`; None removes one.
+
+        Raises:
+            BackendError: The file cannot be written.
+        """
+        state = {k: v for k, v in {**self.state, **changes}.items() if v is not None}
+        write(f"{self.folder}/state.json", encode(state).encode() + b"\n")
+
+    @property
+    def identity(self) -> str:
+        """The id of the store; the spool's own name until it is known."""
+        return self.state.get("id") or os.path.basename(self.folder)
+
+    @property
+    def config(self) -> "bytes | None":
+        """The store's own configuration, as it was read last; None if it has none."""
+        return read(f"{self.folder}/config.toml") or None
+
+    def keep_config(self, text: "bytes | None") -> None:
+        """Keeps the store's own configuration.
+
+        Raises:
+            BackendError: It cannot be written.
+        """
+        if (text or None) != self.config:
+            write(f"{self.folder}/config.toml", text or b"")
+
+    def today(self) -> DayStore:
+        """Returns the store for runs that are started now.
+
+        Raises:
+            BackendError: It cannot be made.
+        """
+        day = strftime("%Y-%m-%d", gmtime())
+        if not os.path.exists(f"{self.folder}/{day}/.aivcs/format"):
+            make_private(f"{self.folder}/{day}")
+            make_private(f"{self.folder}/{day}/waiting")
+            DayStore.init(f"{self.folder}/{day}", private=True, settings=self.settings)
+        return self.of(day)
+
+    def days(self) -> "list[str]":
+        """Returns the days of which there are runs, the newest first."""
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        days = (name for name in names if len(name) == 10 and name[4:8:3] == "--")
+        return sorted(
+            (day for day in days if os.path.exists(f"{self.folder}/{day}/.aivcs/format")),
+            reverse=True,
+        )
+
+    def of(self, day: str) -> DayStore:
+        """Opens the store of a day."""
+        repo = DayStore.open(f"{self.folder}/{day}/.aivcs", self.settings)
+        assert isinstance(repo, DayStore)
+        repo.spool, repo.day = self, day
+        return repo
+
+    def find(self, run: str) -> "DayStore | None":
+        """Returns the store of the run that a text names, as for `Repository.resolve_run`.
+
+        Raises:
+            UsageError: The text is empty or too short.
+            AmbiguousError: Several runs fit.
+        """
+        found: dict[str, DayStore] = {}
+        for day in self.days():
+            repo = self.of(day)
+            try:
+                run_id = repo.resolve_run(run)
+            except errors.RunNotFoundError:
+                continue
+            with repo.store.logs.look(f"run/{run_id}") as view:
+                if view is None:
+                    continue
+            if run in {run_id, LAST}:
+                return repo
+            found[run_id] = repo
+        if len(found) > 1:
+            raise errors.AmbiguousError("run", run, sorted(found))
+        return next(iter(found.values()), None)
+
+    def spec_of(self, text: str) -> "tuple[str, float] | None":
+        """Returns the digest that the name of a spec had when the store was last asked, and when.
+
+        The time is in POSIX seconds.
+        """
+        known = _parsed(read(self._spec_path(text)))
+        return (known["digest"], known["at"]) if "digest" in known else None
+
+    def keep_spec(self, text: str, digest: str) -> None:
+        """Keeps the digest that the name of a spec has now.
+
+        Raises:
+            BackendError: It cannot be written.
+        """
+        make_private(f"{self.folder}/specs")
+        known = {"spec": text, "digest": digest, "at": time()}
+        write(self._spec_path(text), encode(known).encode() + b"\n")
+
+    def _spec_path(self, text: str) -> str:
+        return f"{self.folder}/specs/{hex_digest(text.encode('utf-8', 'surrogateescape'))[:32]}"
+
+    def mark(self, day: str, run_id: str) -> None:
+        """Marks a run as one that may have to be pushed; durable on return.
+
+        Raises:
+            BackendError: The mark cannot be made.
+        """
+        path = f"{self.folder}/{day}/waiting/{run_id}"
+        if os.path.exists(path):
+            return
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            sync_folder(os.path.dirname(path))
+        except OSError as error:
+            raise BackendError(f"cannot write to the spool {path}: {error.strerror}") from error
+
+    def marks(self, day: str) -> "list[str]":
+        """Returns the ids of the marked runs of a day."""
+        try:
+            names = os.listdir(f"{self.folder}/{day}/waiting")
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in names if not name.endswith(".tmp"))
+
+    def note_of(self, day: str, run_id: str) -> "dict[str, Any]":
+        """Returns what the last push noted of a run.
+
+        Members: `lines` and `hash` that the store has, `at`, the time of the push in POSIX seconds,
+        and `error`, if it was left as it is.
+        """
+        return _parsed(read(f"{self.folder}/{day}/waiting/{run_id}"))
+
+    def note(self, day: str, run_id: str, **members: "Any") -> None:
+        """Notes what came of the push of a run.
+
+        Raises:
+            BackendError: The note cannot be written.
+        """
+        write(f"{self.folder}/{day}/waiting/{run_id}", encode(members).encode() + b"\n")
+
+    def unmark(self, day: str, run_id: str) -> None:
+        """Removes the mark of a run that has ended and is in the store as it is here."""
+        try:
+            os.unlink(f"{self.folder}/{day}/waiting/{run_id}")
+        except FileNotFoundError:
+            pass
+
+    @contextmanager
+    def locked(self, name: str, seconds: float) -> "Iterator[bool]":
+        """Returns a block with a lock of the spool; tells it whether the lock was got in time."""
+        fd = os.open(f"{self.folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            end = monotonic() + seconds
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if monotonic() >= end:
+                        yield False
+                        return
+                    sleep(0.05)
+                else:
+                    yield True
+                    return
+        finally:
+            os.close(fd)
+
+
+class Spools:
+    """All spools of a user."""
+
+    def __init__(self, place: str) -> None:
+        """Takes the folder of the spools, which need not exist."""
+        self.place = place
+
+    def find(self, url: str, ids: "set[str]") -> "Spool | None":
+        """Returns the spool for a store; None if it has none yet.
+
+        Args:
+            url: The store's URL.
+            ids: The ids under which it is trusted.
+
+        Raises:
+            BackendError: The folder of the spools is not the user's alone.
+        """
+        if not os.path.isdir(self.place):
+            return None
+        require_private(self.place)
+        name = next(iter(sorted(ids)), "") or (read(self._binding(url)) or b"").decode().strip()
+        if not name or not os.path.isdir(f"{self.place}/{name}"):
+            return None
+        return Spool(f"{self.place}/{name}")
+
+    def make(self, url: str, store_id: "str | None") -> Spool:
+        """Makes the spool for a store, or finds that of its id.
+
+        Args:
+            url: The store's URL, of which a password is not kept.
+            store_id: Its id; None if it is not known, because the store is away.
+
+        Raises:
+            BackendError: It cannot be made, or its place is not the user's alone.
+        """
+        make_private(self.place)
+        make_private(f"{self.place}/urls")
+        name = store_id or _NEW + self._key(url)
+        spool = Spool(f"{self.place}/{name}")
+        make_private(spool.folder)
+        if not spool.state:
+            spool.change_state(url=canonical(url), id=store_id)
+        write(self._binding(url), name.encode() + b"\n")
+        return spool
+
+    def all(self) -> "Iterator[Spool]":
+        """Yields the spools, in the order of their names."""
+        if not os.path.isdir(self.place):
+            return
+        require_private(self.place)
+        for name in sorted(os.listdir(self.place)):
+            if is_store_id(name) or name.startswith(_NEW):
+                yield Spool(f"{self.place}/{name}")
+
+    def _key(self, url: str) -> str:
+        return hex_digest(canonical(url).encode("utf-8", "surrogateescape"))[:32]
+
+    def _binding(self, url: str) -> str:
+        return f"{self.place}/urls/{self._key(url)}"
+
+
+def make_private(folder: str) -> None:
+    """Makes a folder of the user's alone, and the missing ones above it; durable on return.
+
+    Raises:
+        BackendError: It cannot be made, or is there and not of the user's alone.
+    """
+    above = os.path.dirname(folder)
+    try:
+        if not os.path.isdir(above):
+            make_private(above)
+        try:
+            os.mkdir(folder, 0o700)
+            sync_folder(above)
+        except FileExistsError:
+            require_private(folder)
+    except OSError as error:
+        raise BackendError(f"cannot make the spool {folder}: {error.strerror}") from error
+
+
+def require_private(folder: str) -> None:
+    """Requires that a folder is the user's, and that nobody else may enter it.
+
+    Raises:
+        BackendError: It is not.
+    """
+    try:
+        found = os.lstat(folder)
+    except OSError as error:
+        raise BackendError(f"cannot look at {folder}: {error.strerror}") from error
+    if not S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise BackendError(
+            f"the spool {folder} is not a folder of yours alone: chmod 700 it, or set AIVCS_SPOOL "
+            "to another"
+        )
+
+
+def read(path: str) -> "bytes | None":
+    """Returns the content of a file of a spool; None if there is none.
+
+    Raises:
+        BackendError: It cannot be read.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BackendError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        return os.read(fd, _MAX_FILE)
+    except OSError as error:
+        raise BackendError(f"cannot read {path}: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+def write(path: str, data: bytes) -> None:
+    """Replaces a file of a spool, durable on return.
+
+    Raises:
+        BackendError: It cannot be written, and is as it was.
+    """
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+        sync_folder(os.path.dirname(path))
+    except OSError as error:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise BackendError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _parsed(data: "bytes | None") -> "dict[str, Any]":
+    """The members of a small JSON file; none if it is empty, missing or damaged."""
+    try:
+        value = parse(data.decode()) if data else {}
+    except (StorageError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _nothing() -> None:
+    """Does nothing, where nobody is told of appends."""

@@ -1,0 +1,482 @@
+"""The spool: runs for a store that is away are recorded on this machine, and arrive later."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def spooled(remote):
+    """The user wants runs to go to a spool first, and waits for no store."""
+    remote.configure("[core]\nspool = true\n[remote]\ntimeout = 0.1\n")
+    return remote
+
+
+def place(remote):
+    return remote.home / ".local/state/aivcs/spool"
+
+
+def logs_here(remote):
+    """The bytes of the logs in the spool, by run."""
+    return {path.stem: path.read_bytes() for path in place(remote).glob("*/*/.aivcs/runs/*/*")}
+
+
+def logs_there(remote):
+    """The bytes of the logs in the store, by run."""
+    copy = remote.folder / f"copy{random.random()}"
+    remote("clone", remote.url, str(copy))
+    return {path.stem: path.read_bytes() for path in copy.glob(".aivcs/runs/*/*")}
+
+
+def waiting(remote):
+    return [json.loads(line) for line in remote.at("spool", "list", "--json").lines]
+
+
+def begin(remote, *words, **options):
+    spec = remote.folder / "prompt.md"
+    spec.write_text("You review.\n")
+    words = ("run", "start", "--agent", "bot", "--spec-file", str(spec), *words)
+    return remote.at(*words, **options).text
+
+
+def arrived(remote, run, lines):
+    """Waits until the store has a number of lines of a run."""
+    end = time.monotonic() + 50
+    while time.monotonic() < end:
+        found = logs_there(remote).get(run, b"")
+        if found.count(b"\n") >= lines:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{run} did not arrive")
+
+
+class TestWhoSpools:
+    def test_nobody_unless_it_is_configured(self, remote):
+        run = begin(remote)
+        assert not place(remote).exists()
+        assert run in logs_there(remote)
+
+    def test_a_store_in_a_folder_never_does(self, remote, tmp_path):
+        remote.configure("[core]\nspool = true\n")
+        spool = tmp_path / "spool"
+        remote("init", "local")
+        folder = remote.folder / "local"
+        for store in (".", ".aivcs", f"file://{folder}/.aivcs"):
+            env = {"AIVCS_SPOOL": str(spool)} | ({} if store == "." else {"AIVCS_STORE": store})
+            (folder / "p.md").write_text("p")
+            words = ("run", "start", "--agent", "bot", "--spec-file", "p.md")
+            run = remote(*words, env=env, cwd=folder).text
+            remote("run", "log", run, "x", env=env, cwd=folder)
+            remote("run", "finish", run, env=env, cwd=folder)
+            assert not remote("status", env=env, cwd=folder).out.count("spool")
+        assert not spool.exists()
+        assert not place(remote).exists()
+
+    def test_a_variable_names_the_place(self, remote, tmp_path):
+        spool = tmp_path / "spool"
+        begin(remote, env={"AIVCS_SPOOL": str(spool)})
+        assert list(spool.glob("*/*/.aivcs/runs/*/*.jsonl"))
+        for bad in ("spool", "./spool"):
+            assert "begins with /" in begin_fails(remote, 2, AIVCS_SPOOL=bad)
+
+    def test_the_configuration_of_the_store_is_remembered(self, remote):
+        remote.configure("[remote]\ntimeout = 0.1\n")
+        remote.at("config", "set", "core.spool", "true")
+        begin(remote)
+        remote.go_away()
+        run = begin(remote)
+        remote.come_back()
+        remote.at("spool", "push")
+        assert run in logs_there(remote)
+
+    def test_it_is_a_truth_value(self, remote):
+        assert "true or false" in remote("config", "set", "--user", "core.spool", "yes", code=2).err
+        remote("config", "set", "--user", "core.spool", "true")
+        assert remote("config", "get", "core.spool").text == "true"
+
+    def test_its_place_is_that_of_platformdirs(self, remote):
+        program = (
+            "import platformdirs; print(platformdirs.user_state_dir('aivcs', appauthor=False))"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", program], env=remote.environment(), capture_output=True,
+            check=True,
+        )  # fmt: skip
+        if sys.platform == "linux":
+            assert told.stdout.decode().strip() == str(place(remote).parent)
+
+    def test_nobody_else_may_read_it(self, spooled):
+        begin(spooled)
+        for folder, _, _ in os.walk(place(spooled)):
+            assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+
+    def test_a_place_that_others_may_enter_is_refused(self, remote, tmp_path):
+        (tmp_path / "open").mkdir(mode=0o755)
+        assert "chmod 700" in begin_fails(remote, 16, AIVCS_SPOOL=str(tmp_path / "open"))
+
+    def test_commands_on_a_folder_load_nothing_of_it(self, outside):
+        outside.ok("init")
+        spec = outside.ok("blob", "put", "-", stdin="x").text
+        run = outside.ok("run", "start", "--agent", "a", "--spec", spec).text
+        program = (
+            "import sys; from aivcs.cli.main import main; "
+            f"main(['run', 'log', {run!r}, 'k']); main(['run', 'finish', {run!r}]); "
+            "sys.exit(any('spool' in name for name in sys.modules))"
+        )
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=outside.folder, env=outside.environment(),
+            check=True,
+        )  # fmt: skip
+
+
+def begin_fails(remote, code, **env):
+    (remote.folder / "p.md").write_text("p")
+    words = ("run", "start", "--agent", "bot", "--spec-file", "p.md")
+    return remote.at(*words, env=env, code=code).err
+
+
+class TestAJob:
+    def test_arrives_byte_for_byte(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "n:=1")
+        events = "".join(f'{{"kind":"step","payload":{n}}}\n' for n in range(100))
+        spooled.at("run", "log", "--stdin", run, stdin=events)
+        spooled.at("run", "finish", run, "--exit-code", "1")
+        assert waiting(spooled) == []
+        assert logs_there(spooled) == logs_here(spooled)
+        assert spooled.at("run", "show", run, "--json").out.count('"FAILED"')
+        spooled.at("verify")
+
+    def test_is_pushed_while_it_goes_on(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step")
+        assert arrived(spooled, run, 2)
+        spooled.at("run", "log", run, "step")
+        assert arrived(spooled, run, 3) == logs_here(spooled)[run]
+
+    def test_goes_on_while_the_store_is_away_even_if_it_was_never_seen(self, spooled):
+        spooled.go_away()
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "n:=1")
+        spooled.at("run", "log", "--stdin", run, stdin='{"kind":"x","payload":{}}\n')
+        assert spooled.at("run", "show", run).out.count("RUNNING")
+        assert len(spooled.at("run", "events", run, "--json").lines) == 2
+        done = spooled.at("run", "finish", run)
+        assert "1 run waits in the spool" in done.err
+        assert [(one["run_id"], one["lines"]) for one in waiting(spooled)] == [(run, 4)]
+        assert spooled.at("spool", "push", code=75).out == ""
+        spooled.come_back()
+        assert spooled.at("spool", "push").lines == [f"run/{run}\tnew\t4"]
+        assert waiting(spooled) == []
+        assert logs_there(spooled) == logs_here(spooled)
+        other = begin(spooled)
+        spooled.at("run", "finish", other)
+        assert set(logs_there(spooled)) == {run, other}
+
+    def test_what_is_executed_goes_on_and_logs_to_the_same_run(self, spooled):
+        spooled.go_away()
+        (spooled.folder / "p.md").write_text("p")
+        script = f"echo hello; {spooled.script} run log @ inner; printenv AIVCS_STORE"
+        done = spooled.at(
+            "run", "exec", "--agent", "bot", "--spec-file", "p.md", "--", "sh", "-c", script
+        )
+        assert done.lines == ["hello", spooled.url]
+        assert "waits in the spool" in done.err
+        spooled.come_back()
+        spooled.at("spool", "push")
+        (log,) = logs_there(spooled).values()
+        assert log.count(b'"kind":"inner"') == 1
+        assert log.count(b'"COMPLETED"') == 1
+
+    def test_hands_the_store_on_to_other_steps(self, spooled, tmp_path):
+        env = {"GITHUB_ACTIONS": "true", "GITHUB_ENV": str(tmp_path / "env")}
+        (tmp_path / "env").touch()
+        begin(spooled, "--github-env", env=env)
+        assert f"AIVCS_STORE={spooled.url}\n" in (tmp_path / "env").read_text()
+
+    def test_a_script_with_functions_of_the_shell_does(self, spooled):
+        spooled.go_away()
+        run = begin(spooled)
+        script = f"""
+            set -e
+            eval "$({spooled.script} shell-init)"
+            for n in 1 2 3; do aivcs_log step n:=$n; done
+            aivcs_flush
+            {spooled.script} run finish @
+        """
+        env = spooled.environment(AIVCS_STORE=spooled.url, AIVCS_RUN=run)
+        subprocess.run(
+            ["bash", "-c", script], env=env, cwd=spooled.folder, check=True, timeout=60,
+            capture_output=True,
+        )  # fmt: skip
+        assert logs_here(spooled)[run].count(b"\n") == 5
+        spooled.come_back()
+        spooled.at("spool", "push")
+        assert logs_there(spooled) == logs_here(spooled)
+
+    def test_a_run_with_a_key_is_started_once(self, spooled):
+        run = begin(spooled, "--key", "job 7")
+        assert begin(spooled, "--key", "job 7") == run
+        spooled.go_away()
+        assert begin(spooled, "--key", "job 7") == run
+
+    def test_a_parent_may_be_in_the_store_or_in_the_spool(self, remote):
+        old = begin(remote)
+        remote.configure("[core]\nspool = true\n")
+        child = begin(remote, "--parent", old)
+        grandchild = begin(remote, "--from", child)
+        assert json.loads(remote.at("run", "show", child, "--json").out)["metadata"]["tags"] == {
+            "parent": old
+        }
+        assert remote.at("run", "show", grandchild).out.count(child)
+
+    def test_a_run_that_was_started_in_the_store_goes_on_there(self, remote):
+        run = begin(remote)
+        remote.configure("[core]\nspool = true\n")
+        remote.at("run", "log", run, "step")
+        remote.at("run", "finish", run)
+        assert logs_there(remote)[run].count(b"\n") == 3
+        assert run not in logs_here(remote)
+
+    def test_an_unknown_run_is_not_there(self, spooled):
+        begin(spooled)
+        spooled.at("run", "log", "0" * 8, "step", code=12)
+        spooled.at("run", "finish", "", code=2)
+
+    def test_ten_at_once_arrive(self, spooled):
+        spooled.at("run", "list")
+        (spooled.folder / "p.md").write_text("p")
+        script = """
+            run=$($0 run start --agent bot --spec-file p.md)
+            for n in 1 2 3; do $0 run log $run step n:=$n; done
+            $0 run finish $run
+        """
+        env = spooled.environment(AIVCS_STORE=spooled.url)
+        jobs = [
+            subprocess.Popen(
+                ["sh", "-ec", script, str(spooled.script)], env=env, cwd=spooled.folder
+            )
+            for _ in range(10)
+        ]
+        assert [job.wait(120) for job in jobs] == [0] * 10
+        spooled.at("spool", "push")
+        there = logs_there(spooled)
+        assert len(there) == 10
+        assert there == logs_here(spooled)
+
+
+class TestASpec:
+    def test_of_the_store_is_brought_along(self, spooled):
+        spec = spooled.at("blob", "put", "-", stdin="a spec").text
+        spooled.at("release", "promote", "bot", spec, "--label", "v1", "--by", "ann")
+        run = spooled.at("run", "start", "--agent", "bot", "--spec", "bot@current").text
+        assert json.loads(spooled.at("run", "show", run, "--json").out)["spec_digest"] == spec
+        assert list(place(spooled).glob(f"*/*/.aivcs/objects/{spec[:2]}/{spec[2:]}"))
+
+    def test_is_what_it_was_when_the_store_is_away(self, spooled):
+        spec = spooled.at("blob", "put", "-", stdin="a spec").text
+        spooled.at("release", "promote", "bot", spec, "--by", "ann")
+        spooled.at("run", "start", "--agent", "bot", "--spec", "bot@current")
+        spooled.go_away()
+        done = spooled.at("run", "start", "--agent", "bot", "--spec", "bot@current")
+        assert "taken to be what it was" in done.err
+        done = spooled.at("run", "start", "--agent", "bot", "--spec", "f" * 64)
+        assert "is not known" in done.err
+        spooled.at("run", "start", "--agent", "bot", "--spec", "other@current", code=75)
+
+    def test_that_is_nowhere_is_refused(self, spooled):
+        spooled.at("run", "start", "--agent", "bot", "--spec", "f" * 64, code=12)
+        spooled.at("run", "start", "--agent", "bot", "--spec", "bot@current", code=12)
+
+
+SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class TestWhatIsNotPushed:
+    def test_a_secret_is_held_back_and_said(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", f"key={SECRET}")
+        done = spooled.at("-q", "run", "finish", run)
+        assert "held back" in done.err
+        assert SECRET not in done.err
+        assert logs_there(spooled).get(run, b"").count(b"\n") <= 1
+        (one,) = waiting(spooled)
+        assert "github-token" in one["error"]
+        assert "1 run waits" in spooled.at("status").out
+        spooled.at("spool", "push", code=15)
+        spooled.at("spool", "push", "--no-scan")
+        assert logs_there(spooled) == logs_here(spooled)
+
+    def test_the_others_are_pushed_all_the_same(self, spooled):
+        bad, good = begin(spooled), begin(spooled)
+        spooled.at("run", "log", bad, "step", f"key={SECRET}")
+        spooled.at("run", "finish", bad)
+        spooled.at("run", "finish", good)
+        assert logs_there(spooled)[good] == logs_here(spooled)[good]
+
+    def test_nothing_goes_to_another_store_under_the_same_url(self, spooled):
+        run = begin(spooled)
+        spooled.place.unlink()
+        spooled("init", spooled.url)
+        spooled.at("run", "finish", run)
+        done = spooled.at("spool", "push", code=15)
+        assert "another store" in done.err
+        assert logs_there(spooled) == {}
+        assert logs_here(spooled)[run].count(b"\n") == 2
+
+    def test_status_says_so_although_the_store_is_away(self, spooled):
+        begin(spooled)
+        spooled.go_away()
+        begin(spooled)
+        done = spooled.at("status", code=75)
+        assert "wait" in done.err.splitlines()[-2]
+
+
+class TestARelease:
+    def test_waits_for_the_evidence_in_the_spool(self, spooled):
+        begin(spooled)
+        spooled.go_away()
+        run = begin(spooled)
+        spooled.at("run", "log", run, "evaluation", "score:=1")
+        spooled.at("run", "finish", run)
+        spooled.come_back()
+        spec = hashlib.sha256(b"You review.\n").hexdigest()
+        assert run not in logs_there(spooled)
+        done = spooled.at("release", "promote", "bot", spec, "--evidence", run, "--by", "ann")
+        assert done.text == spec
+        assert logs_there(spooled)[run] == logs_here(spooled)[run]
+
+    def test_is_refused_if_its_evidence_is_held_back(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", f"key={SECRET}")
+        spooled.at("run", "finish", run)
+        spec = hashlib.sha256(b"You review.\n").hexdigest()
+        words = ("release", "promote", "bot", spec, "--evidence", run, "--by", "ann")
+        assert "held back" in spooled.at(*words, code=15).err
+        assert spooled.at("release", "list").out == ""
+
+
+class TestDays:
+    def age(self, remote):
+        (day,) = place(remote).glob("*/20*")
+        day.rename(day.with_name("2020-01-01"))
+        return day.with_name("2020-01-01")
+
+    def test_one_that_is_over_goes_when_the_store_has_all_of_it(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "finish", run)
+        day = self.age(spooled)
+        other = begin(spooled)
+        spooled.at("run", "finish", other)
+        assert not day.exists()
+        assert set(logs_there(spooled)) == {run, other}
+        assert spooled.at("run", "show", run).out.count("COMPLETED")
+
+    def test_one_stays_while_a_run_goes_on(self, spooled):
+        run = begin(spooled)
+        day = self.age(spooled)
+        spooled.at("spool", "push")
+        spooled.at("run", "log", run, "step")
+        spooled.at("run", "finish", run)
+        assert logs_there(spooled)[run].count(b"\n") == 3
+        spooled.at("spool", "push")
+        assert not day.exists() or waiting(spooled) == []
+
+    def test_what_was_lost_here_and_ended_there_is_let_go(self, spooled):
+        run = begin(spooled)
+        spooled.at("spool", "push")
+        day = self.age(spooled)
+        spooled.at("run", "reap", run, env={"AIVCS_SPOOL": ""})
+        begin(spooled)
+        spooled.at("spool", "push")
+        assert not day.exists()
+
+
+class TestAPushThatIsKilled:
+    @pytest.mark.parametrize("seed", range(3))
+    def test_goes_on_where_it_was(self, spooled, seed):
+        spooled.go_away()
+        runs = [begin(spooled) for _ in range(5)]
+        for run in runs:
+            events = "".join(f'{{"kind":"step","payload":{n}}}\n' for n in range(200))
+            spooled.at("run", "log", "--stdin", run, stdin=events)
+            spooled.at("run", "finish", run)
+        spooled.come_back()
+        chance = random.Random(seed)
+        env = spooled.environment(AIVCS_STORE=spooled.url)
+        for _ in range(6):
+            push = subprocess.Popen(
+                [str(spooled.script), "spool", "push"], env=env, cwd=spooled.folder,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            time.sleep(chance.uniform(0.1, 0.9))
+            push.send_signal(signal.SIGKILL)
+            push.wait()
+        spooled.at("spool", "push")
+        assert waiting(spooled) == []
+        assert logs_there(spooled) == logs_here(spooled)
+        spooled.at("verify")
+
+    def test_a_recorder_that_is_killed_leaves_what_it_acknowledged(self, spooled):
+        spooled.go_away()
+        run = begin(spooled)
+        env = spooled.environment(AIVCS_STORE=spooled.url)
+        script = f"while :; do {spooled.script} run log --print-seq {run} step || exit; done"
+        job = subprocess.Popen(
+            ["sh", "-c", script], env=env, stdout=subprocess.PIPE, start_new_session=True
+        )
+        time.sleep(1.5)
+        os.killpg(job.pid, signal.SIGKILL)
+        acknowledged = job.communicate()[0].split()
+        spooled.come_back()
+        spooled.at("spool", "push")
+        there = logs_there(spooled)[run]
+        assert there == logs_here(spooled)[run]
+        assert there.count(b'"kind":"step"') >= len(acknowledged) > 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounts a file system")
+class TestAFullDisk:
+    @pytest.fixture
+    def small(self, tmp_path):
+        folder = tmp_path / "small"
+        folder.mkdir(mode=0o700)
+        words = ["mount", "-t", "tmpfs", "-o", "size=400k,mode=700", "tmpfs", str(folder)]
+        if subprocess.run(words, check=False, capture_output=True).returncode:
+            pytest.skip("cannot mount here")
+        yield folder
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+    def test_loses_nothing_that_was_acknowledged(self, remote, small):
+        env = {"AIVCS_SPOOL": str(small)}
+        remote.configure("[remote]\ntimeout = 0.1\n")
+        remote.go_away()
+        run = begin(remote, env=env)
+        text = "x" * 30_000
+        stored = 0
+        for n in range(20):
+            done = remote.at("run", "log", run, "step", f"n:={n}", f"t={text}", env=env, code=None)
+            assert done.code in {0, 16}
+            stored += done.code == 0
+        assert 0 < stored < 20
+        remote.come_back()
+        remote.at("spool", "push", env=env)
+        assert logs_there(remote)[run].count(b'"kind":"step"') == stored
+        remote.at("verify")
+
+
+def test_the_record_of_a_run_that_waits_is_a_plain_store(spooled):
+    run = begin(spooled)
+    (store,) = place(spooled).glob("*/*/.aivcs")
+    assert Path(store, "format").read_text() == "1\n"
+    spooled("--store", str(store), "verify")
+    assert spooled("--store", str(store), "run", "show", run).out.count("RUNNING")
