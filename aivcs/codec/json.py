@@ -53,9 +53,16 @@ class _Strict:
         self.parse_int = parse_int
 
 
+class _Plain(_Strict):
+    """A context for texts whose keys are compared otherwise."""
+
+    object_pairs_hook = None  # type: ignore[assignment]
+
+
 if TYPE_CHECKING:
     _scan: Callable[[str, int], tuple[Any, int]]
     _scan_long: Callable[[str, int], tuple[Any, int]]
+    _scan_plain: Callable[[str, int], tuple[Any, int]]
     _encode: Callable[[Any, int], tuple[str, ...]]
     _encode_tree: Callable[[Any, int], tuple[str, ...]]
 else:
@@ -64,6 +71,7 @@ else:
 
         _scan = make_scanner(_Strict(int))
         _scan_long = make_scanner(_Strict(_short_int))
+        _scan_plain = make_scanner(_Plain(int))
 
         def _encoder(seen):
             return make_encoder(
@@ -82,6 +90,7 @@ else:
 
         _scan = py_make_scanner(_Strict(int))
         _scan_long = py_make_scanner(_Strict(_short_int))
+        _scan_plain = py_make_scanner(_Plain(int))
 
         def _encode(value, level):  # noqa: ARG001
             return JSONEncoder(
@@ -121,25 +130,34 @@ def parse(text: str, *, max_depth: int = MAX_DEPTH) -> "Any":
     return value
 
 
-def parse_all(texts: "Sequence[bytes]") -> "list[Any]":
-    """Returns the values of many short JSON texts in UTF-8, by one call of the scanner.
+def compact_all(texts: "Sequence[bytes]") -> "tuple[list[Any], list[bytes]]":
+    """Parses many short JSON texts in UTF-8 by one call of the scanner.
+
+    The scanner takes the last of two equal keys, which would lose the first. So the colons are
+    counted: a key that was lost takes at least its own with it, and only an escape could make
+    another one.
+
+    Returns:
+        The value of each text, and its stored form, as `compact` returns it.
 
     Raises:
-        ValueError: One of them is not acceptable JSON, or is too long or too deeply nested for the
-            single call. `parse` finds out which, and why.
+        ValueError: One of them is not acceptable JSON, or cannot be judged together with others:
+            it is long, deeply nested, or has the escape of a colon. `compact` judges each alone.
     """
-    longest = max(map(len, texts), default=0)
+    if not texts:
+        return [], []
+    longest = max(map(len, texts))
     if longest > MAX_DIGITS:
         raise ValueError(longest)
     if longest > 2 * MAX_DEPTH and any(t.count(b"[") + t.count(b"{") > MAX_DEPTH for t in texts):
         raise ValueError(MAX_DEPTH)
-    joined = (b",\n%d,\n" % _BETWEEN).join(texts)
-    between = max(0, len(texts) - 1)
-    if joined.count(b"%d" % _BETWEEN) != between:
+    between = len(texts) - 1
+    joined = b"[%b]" % _SEPARATOR.join(texts)
+    if joined.count(b"%d" % _BETWEEN) != between or b"\\u003a" in joined or b"\\u003A" in joined:
         raise ValueError(_BETWEEN)
+    text = joined.decode()
     try:
-        text = f"[{joined.decode()}]"
-        values, end = _scan(text, 0)
+        values, end = _scan_plain(text, 0)
     except Exception as error:
         raise ValueError from error
     # Every separator is a value of its own, so no value began in one text and ended in another;
@@ -150,8 +168,11 @@ def parse_all(texts: "Sequence[bytes]") -> "list[Any]":
         or len(values) != len(texts) + between
     ):
         raise ValueError(between)
-    parsed: list[Any] = values[::2]
-    return parsed
+    encoded = "".join(_encode_tree(values, 0)).encode()
+    parts = encoded[1:-1].split(_SEPARATOR_ENCODED)
+    if encoded.count(b":") != joined.count(b":") or len(parts) != len(texts):
+        raise ValueError(b":")
+    return values[::2], parts
 
 
 def _allow_digits() -> bool:
@@ -170,6 +191,8 @@ def _allow_digits() -> bool:
 
 _BETWEEN = 736_291_548_017_365_929
 """The separator of texts that are parsed together; no other spelling is the same number."""
+_SEPARATOR = b",\n%d,\n" % _BETWEEN
+_SEPARATOR_ENCODED = b",%d," % _BETWEEN
 
 
 def compact(text: str) -> str:
@@ -220,17 +243,6 @@ def encode_trusted(value: "Any") -> str:
             return encode_trusted(value)
         raise SerializationError(f"not a JSON value: {error}") from error
     return encoded
-
-
-def encode_parsed(value: "Any") -> str:
-    """Encodes a value that `parse` or `parse_all` made, faster than `encode_trusted`.
-
-    A lone surrogate is not noticed.
-
-    Raises:
-        ValueError: A number is not finite.
-    """
-    return "".join(_encode_tree(value, 0))
 
 
 def value_excerpt(text: str) -> str:
