@@ -42,6 +42,7 @@ _SET_UP = """SELECT set_config('lock_timeout', %s, false),
     set_config('client_encoding', 'UTF8', false),
     set_config('default_transaction_isolation', 'read committed', false),
     set_config('application_name', 'aivcs', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
         ELSE current_setting('synchronous_commit') END, false)"""
