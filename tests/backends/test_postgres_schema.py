@@ -5,6 +5,7 @@ from hashlib import sha256
 import pytest
 
 from aivcs.backends.postgres import schema
+from aivcs.backends.postgres.backend import PostgresBackend
 from aivcs.errors import BackendError
 from aivcs.repository import Repository
 
@@ -53,10 +54,10 @@ def test_members_of_the_owner_only_upgrade(old, server, database, monkeypatch):
             "TO passer",
             database=database,
         )
-        passer = Repository.open(server.url(database, user="passer"))
+        passer = PostgresBackend.open(server.url(database, user="passer"))
         with pytest.raises(BackendError, match="permission denied"):
-            list(passer.store.upgrade())
-        passer.store.close()
+            list(passer.upgrade())
+        passer.close()
         assert server.sql("SELECT schema FROM aivcs.meta", database=database) == [(before,)]
     finally:
         server.sql("DROP OWNED BY passer; DROP ROLE passer", database=database)
