@@ -96,7 +96,8 @@ class LogDriver(Protocol):
     def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:
         """Yields the names of all logs that begin with a prefix, in the order of their characters.
 
-        The names may include logs that a crash left without a first line.
+        The names may include logs that a crash left without a first line, unless the driver has an
+        attribute `names_have_lines` that is true.
 
         Args:
             prefix: The prefix of the names, such as `run/`.

@@ -195,7 +195,11 @@ class LogReleaseRegistry:
 
     def list_names(self) -> "Iterator[str]":
         """As `ReleaseRegistry.list_names`."""
+        is_exact = getattr(self._logs, "names_have_lines", False)
         for log in self._logs.names(PREFIX, strict=False):
+            if is_exact:
+                yield log.removeprefix(PREFIX)
+                continue
             # A crash during a first release leaves a name without a first line.
             try:
                 with self._logs.look(log) as view:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -196,33 +197,72 @@ def test_a_command_goes_on_when_the_server_goes_away(own_server, outside):
     ]
 
 
-@pytest.mark.parametrize(
-    ("words", "trips"),
-    [
-        ("run log RUN step", 2),
-        ("run log --seq 7 RUN step", 4),
-        ("run list -n 20", 2),
-        ("run show RUN", 3),
-        ("run finish RUN", 4),
-        ("release current bot", 2),
-        ("blob has SPEC", 2),
-        ("blob get SPEC", 2),
-        ("blob put SMALL", 2),
-    ],
-)
-def test_round_trips_of_a_command(aivcs, server, words, trips):
-    """Beside those of the connection; the first opens the store."""
-    run, spec = aivcs.begin(), aivcs.put("a spec\n")
-    aivcs.ok("release", "promote", "bot", spec)
-    (aivcs.folder / "small").write_text("small")
+TRIPS = {
+    "blob put SMALL": 2,
+    "blob put LARGE": 7,
+    "blob get SPEC": 2,
+    "blob has SPEC": 2,
+    "run start --agent bot --spec SPEC": 5,
+    "run log RUN step": 2,
+    "run log --seq 7 RUN step": 4,
+    "run log --stdin RUN": 3,
+    "run log --blob file=SMALL RUN step": 5,
+    "run finish RUN": 4,
+    "run show RUN": 3,
+    "run events RUN": 3,
+    "run list -n 20": 2,
+    "release promote bot OTHER": 5,
+    "release rollback bot": 7,
+    "release current bot": 2,
+    "release history bot": 3,
+    "release list": 3,
+}
+"""How often each command waits for the server, whatever it has to do: once to open the store, then
+once for each thing that the next one depends on: a hold, a blob, the end of a log, an append."""
+
+
+def trips_of(aivcs, server, words, delay):
+    """How often a command waits for a server that is so many seconds away."""
+    names = {"RUN": aivcs.begin(), "SPEC": aivcs.put("a spec\n"), "OTHER": aivcs.put("another\n")}
+    for digest in (names["SPEC"], names["OTHER"], names["SPEC"]):
+        aivcs.ok("release", "promote", "bot", digest)
+    for name, size in (("SMALL", 5), ("LARGE", 3 << 20)):
+        names[name] = f"{name}.txt"
+        (aivcs.folder / names[name]).write_bytes(os.urandom(size))
+    command = [
+        re.sub("RUN|SPEC|OTHER|SMALL|LARGE", lambda found: names[found[0]], word)
+        for word in words.split()
+    ]
     proxy = FaultProxy(server.port)
-    names = {"RUN": run, "SPEC": spec, "SMALL": "small"}
+    proxy.delay = delay
     url = aivcs.url.replace(f":{server.port}/", f":{proxy.port}/")
     try:
-        aivcs.ok(*[names.get(word, word) for word in words.split()], env={"AIVCS_STORE": url})
+        aivcs.ok(*command, env={"AIVCS_STORE": url}, stdin=b'{"kind":"a"}\n' * 100)
     finally:
         proxy.close()
-    assert proxy.asked == trips
+    return proxy.asked
+
+
+@pytest.mark.parametrize("words", TRIPS)
+def test_round_trips_of_a_command(aivcs, server, words):
+    assert trips_of(aivcs, server, words, 0.001) == TRIPS[words]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.02, 0.1])
+@pytest.mark.parametrize("words", TRIPS)
+def test_a_server_far_away_is_not_asked_more_often(aivcs, server, words, delay):
+    assert trips_of(aivcs, server, words, delay) == TRIPS[words]
+
+
+def test_the_trips_for_a_list_do_not_grow_with_the_runs(aivcs, server):
+    for _ in range(3):
+        aivcs.begin()
+    few = trips_of(aivcs, server, "run list", 0)
+    spec = aivcs.put("a spec\n")
+    for _ in range(60):
+        aivcs.ok("run", "start", "--agent", "bot", "--spec", spec)
+    assert trips_of(aivcs, server, "run list", 0) == few == 2
 
 
 class TestAddress:

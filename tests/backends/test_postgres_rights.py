@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aivcs.errors import BackendError, UsageError
+from aivcs.errors import BackendError, IntegrityError, UsageError
 from aivcs.log import chain
 from aivcs.log.run_filter import RunFilter
 from aivcs.model.release import ReleaseMetadata
@@ -119,6 +119,37 @@ def test_a_recorder_adds_annotations_and_changes_none(login, owner, spec):
         with pytest.raises(BackendError, match=NOT_ALLOWED):
             refused()
     assert owner.store.documents.read(name) == before
+
+
+def test_a_pin_is_taken_away_by_who_made_it_or_may_remove_the_blob(login, owner, spec):
+    recorder, other = login("recorder").repo, login("promoter").repo
+    maintainer, eraser = login("maintainer").repo, login("eraser").repo
+    for remover in (recorder, maintainer, eraser, owner):
+        recorder.pin(spec)
+        other.pin(spec)  # it is pinned
+        for refused in (
+            lambda: other.unpin(spec),
+            lambda: other.store.documents.write(f"pins/{spec}", b"forged"),
+        ):
+            with pytest.raises(BackendError, match="may not change a pin of"):
+                refused()
+        assert list(owner.pins()) == [spec]
+        remover.unpin(spec)
+        assert list(owner.pins()) == []
+
+
+@pytest.mark.parametrize("body", [b'{"type":"run",', b"\xff", b"[" * 20_000, b'"a"', b"null"])
+def test_a_first_line_that_is_no_run_is_refused_or_left_to_readers(login, owner, spec, body):
+    """The function that notes runs for lists meets whatever a recorder sends."""
+    recorder = login("recorder").repo
+    lines, _ = chain.link_all([body], len(body), "")
+    recorder.store.logs.update("run/odd", lambda view: lines)
+    bad = []
+    index = owner.store.list_runs(owner.runs, lambda run_id, error: bad.append(run_id))
+    assert list(index.newest(RunFilter(), None)) == []
+    assert bad == ["odd"]
+    with pytest.raises(IntegrityError):
+        recorder.runs.append_event("odd", RunEvent("a", {}))
 
 
 def test_a_recorder_makes_no_run_of_another_a_copy(login, owner, spec):

@@ -4,19 +4,22 @@ import random
 import select
 import socket
 import threading
+import time
 
 
 class FaultProxy:
-    """Passes bytes on until it is told to cut.
+    """Passes bytes on, those of a client after `delay` seconds, until it is told to cut.
 
     A cut comes at the next bytes that a client sends: `before` they reach the server, in the
     `middle` of them, or `after` the server has answered them, with the answer withheld. `asked` is
-    how often a client has sent something after an answer, from when its connection was made.
+    how often a client has sent something after an answer, from when its connection was made; but
+    not a goodbye, nor a simple query, which aivcs uses only for what it does not wait for.
     """
 
     def __init__(self, port):
         self.server_port = port
         self.rate = 0.0
+        self.delay = 0.0
         self.cuts = 0
         self.asked = 0
         self._next = None
@@ -80,8 +83,9 @@ class FaultProxy:
                         data = client.recv(1 << 16)
                         if not data:
                             return
-                        self.asked += answered and data[:1] != b"X"  # X: it says goodbye
+                        self.asked += answered and data[:1] not in {b"X", b"Q"}
                         answered = False
+                        time.sleep(self.delay)
                         how = self._fault() if is_open else None
                         if how == "before":
                             return

@@ -60,6 +60,7 @@ class PostgresLogs:
     """The `LogDriver`."""
 
     offers_texts = True
+    names_have_lines = True
 
     def __init__(self, session: Session) -> None:
         """Takes the session of an opening."""

@@ -188,8 +188,9 @@ class PostgresObjects:
                 return
             with session.transaction():
                 ((upload,),) = session.execute("SELECT {s}.begin_upload()")
-                for number, part in enumerate(parts()):
-                    session.execute("SELECT {s}.put_part(%s, %s, %s)", upload, number, part)
+                with session.pipeline():
+                    for number, part in enumerate(parts()):
+                        session.send("SELECT {s}.put_part(%s, %s, %s)", upload, number, part)
                 try:
                     session.execute("SELECT {s}.finish_upload(%s)", upload)
                 except RaceLostError as lost:  # the blob was removed, and is put again by others

@@ -34,11 +34,12 @@ CREATE TABLE chunks (
   after bigint NOT NULL CHECK (after >= 0),              -- number of the lines before
   last bigint NOT NULL CHECK (last > after),             -- number of its last line
   prev text COLLATE "C" CHECK ((prev IS NULL) = (after = 0)),
-  head text COLLATE "C" NOT NULL CHECK (head ~ '^[0-9a-f]{64}$'),
+  head text COLLATE "C" NOT NULL CHECK (length(head) = 64 AND translate(head, '0123456789abcdef', '') = ''),
   open boolean NOT NULL,                                 -- false: its last line ends the log
   follows boolean NOT NULL DEFAULT true CHECK (follows),
   mark integer NOT NULL,                                 -- bytes of its last line, with the newline
-  seq bigint,                                            -- first seq given by append_texts
+  seq bigint,                                            -- of its first event, if append_texts gave it;
+  ahead bigint,                                          -- then, highest seq minus number of events
   nonce bytea NOT NULL,                                  -- tells a repeated append from another's
   written_by name NOT NULL DEFAULT session_user,
   written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -121,14 +122,16 @@ CREATE TRIGGER refuse_change BEFORE DELETE OR TRUNCATE ON blobs
 CREATE FUNCTION is_owner() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path FROM CURRENT AS $$ SELECT pg_has_role(session_user, current_user, 'MEMBER') $$;
 
-CREATE FUNCTION may(wanted text, release text DEFAULT NULL) RETURNS boolean LANGUAGE sql STABLE
+-- In PL/pgSQL, as all that an append calls: the server plans a function in SQL at every call.
+CREATE FUNCTION may(wanted text, release text DEFAULT NULL) RETURNS boolean LANGUAGE plpgsql STABLE
 SECURITY DEFINER SET search_path FROM CURRENT AS $$
-  SELECT pg_has_role(session_user, current_user, 'MEMBER') OR EXISTS (
+BEGIN
+  RETURN pg_has_role(session_user, current_user, 'MEMBER') OR EXISTS (
     SELECT FROM rights
     WHERE kind = wanted AND (release IS NULL OR names = '*' OR release ~ pattern)
       AND EXISTS (SELECT FROM pg_roles WHERE oid = role)
-      AND pg_has_role(session_user, role, 'MEMBER'))
-$$;
+      AND pg_has_role(session_user, role, 'MEMBER'));
+END $$;
 
 CREATE FUNCTION require(allowed boolean, what text) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
@@ -140,9 +143,10 @@ END $$;
 
 -- Logs
 
-CREATE FUNCTION lock_log(log_name text) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
-  SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || log_name, 0))
-$$;
+CREATE FUNCTION lock_log(log_name text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || log_name, 0));
+END $$;
 
 CREATE FUNCTION require_append(log_name text, begun_by name) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
@@ -160,10 +164,11 @@ END $$;
 CREATE FUNCTION numbers(line bytea) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE
 SET search_path FROM CURRENT AS $$
 DECLARE
-  entry json := convert_from(line, 'UTF8')::json;
+  entry json;
   highest text;
   events text;
 BEGIN
+  entry := convert_from(line, 'UTF8')::json;
   IF coalesce(entry ->> 'format', '1') <> '1' THEN
     RETURN NULL;
   END IF;
@@ -183,7 +188,7 @@ BEGIN
     RETURN ARRAY[highest, events];
   END IF;
   RETURN NULL;
-EXCEPTION WHEN data_exception THEN                       -- it is no JSON: the client will say so
+EXCEPTION WHEN data_exception OR statement_too_complex THEN  -- it is no JSON: the client will say so
   RETURN NULL;
 END $$;
 
@@ -192,9 +197,10 @@ END $$;
 CREATE FUNCTION project(of_log bigint, line bytea) RETURNS boolean LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
-  entry json := convert_from(line, 'UTF8')::json;
+  entry json;
   found_tags jsonb;
 BEGIN
+  entry := convert_from(line, 'UTF8')::json;             -- not above, where nothing catches its error
   IF entry ->> 'type' = 'end' THEN
     IF entry ->> 'status' NOT IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN
       RETURN false;
@@ -216,8 +222,19 @@ BEGIN
     VALUES (of_log, entry ->> 'run_id', entry -> 'metadata' ->> 'agent_name', entry ->> 'spec_digest',
       entry ->> 'created_at', found_tags, line);
   RETURN true;
-EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded
+    OR statement_too_complex THEN
   RETURN false;
+END $$;
+
+CREATE FUNCTION joined(lines bytea[]) RETURNS bytea LANGUAGE plpgsql IMMUTABLE
+SET search_path FROM CURRENT AS $$
+BEGIN
+  IF cardinality(lines) = 1 THEN
+    RETURN lines[1];
+  END IF;
+  RETURN (SELECT string_agg(line, ''::bytea ORDER BY number)
+    FROM unnest(lines) WITH ORDINALITY u(line, number));
 END $$;
 
 -- Appends linked lines after a known line. A unique or foreign key refuses them if the log goes on
@@ -259,7 +276,7 @@ BEGIN
   END IF;
   INSERT INTO chunks (log, after, last, prev, head, open, mark, nonce, data) VALUES (
     of_log, lines_before, lines_before + cardinality(lines), hash_before, encode(hash, 'escape'),
-    NOT is_over, size, own_nonce, (SELECT string_agg(l, ''::bytea) FROM unnest(lines) l));
+    NOT is_over, size, own_nonce, joined(lines));
   IF is_run AND (lines_before = 0 AND NOT project(of_log, lines[1])
       OR is_over AND NOT project(of_log, line)) THEN
     DELETE FROM runs WHERE log = of_log;                 -- the log itself tells what is wrong
@@ -276,32 +293,37 @@ RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 DECLARE
   of_log bigint;
   starter name;
+  is_copy boolean;
   tail record;
   line bytea;
   before text;
   hash bytea;
   at bigint[];
   first_seq bigint;
-  ahead bigint;
+  gap bigint;
   body bytea;
   lines bytea[] := '{}';
 BEGIN
-  SELECT id, begun_by INTO of_log, starter FROM logs WHERE name = log_name AND name LIKE 'run/%';
+  SELECT id, begun_by,
+      EXISTS (SELECT FROM documents WHERE name = 'replicas/' || substr(log_name, 5))
+    INTO of_log, starter, is_copy FROM logs WHERE name = log_name AND name LIKE 'run/%';
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
   PERFORM require_append(log_name, starter);
-  IF EXISTS (SELECT FROM documents WHERE name = 'replicas/' || substr(log_name, 5)) THEN
-    RETURN NULL;                                         -- a copy: the client says where it goes on
+  IF is_copy THEN
+    RETURN NULL;                                         -- the client says where it goes on
   END IF;
   PERFORM lock_log(log_name);
-  SELECT seq INTO first_seq FROM chunks WHERE log = of_log AND nonce = own_nonce;
-  IF FOUND THEN
-    RETURN first_seq;
-  END IF;
-  SELECT last, prev, head, open, substr(data, greatest(1, length(data) - mark - 66)) AS data, mark
+  -- Another statement than the one above, which saw what was committed before the lock was had.
+  SELECT after, last, prev, head, open, seq, ahead, mark,
+      substr(data, greatest(1, length(data) - mark - 66)) AS data,
+      (SELECT seq FROM chunks WHERE log = of_log AND nonce = own_nonce) AS own
     INTO tail FROM chunks WHERE log = of_log ORDER BY after DESC LIMIT 1;
-  IF NOT FOUND OR NOT tail.open THEN
+  IF tail.own IS NOT NULL THEN
+    RETURN tail.own;
+  END IF;
+  IF tail.last IS NULL OR NOT tail.open THEN
     RETURN NULL;
   END IF;
   line := substr(tail.data, length(tail.data) - tail.mark + 1, tail.mark - 1);
@@ -310,16 +332,21 @@ BEGIN
   IF encode(sha256(convert_to(before, 'UTF8') || substr(line, 1, tail.mark - 76)), 'hex') <> tail.head THEN
     RETURN NULL;
   END IF;
-  at := numbers(line);
+  IF tail.seq IS NULL THEN
+    at := numbers(line);
+  ELSE                                                   -- without parsing the line
+    at[1] := tail.seq + tail.last - tail.after - 1;
+    at[2] := at[1] - tail.ahead;
+  END IF;
   IF at IS NULL OR at[1] + cardinality(texts) > 9007199254740991 THEN
     RETURN NULL;
   END IF;
   first_seq := at[1] + 1;
-  ahead := at[1] - at[2];
+  gap := at[1] - at[2];
   hash := convert_to(tail.head, 'UTF8');
   FOR i IN 1 .. cardinality(texts) LOOP
     body := convert_to('{"type":"event","seq":' || (at[1] + i) || ',', 'UTF8') || texts[i];
-    IF ahead <> 0 THEN
+    IF gap <> 0 THEN
       body := body || convert_to(',"high":[' || (at[1] + i) || ',' || (at[2] + i) || ']', 'UTF8');
     END IF;
     IF position('\x0a'::bytea IN body) > 0 THEN
@@ -332,9 +359,10 @@ BEGIN
   IF NOT durable THEN
     PERFORM set_config('synchronous_commit', 'off', true);
   END IF;
-  INSERT INTO chunks (log, after, last, prev, head, open, mark, seq, nonce, data) VALUES (
+  INSERT INTO chunks (log, after, last, prev, head, open, mark, seq, ahead, nonce,
+      data) VALUES (
     of_log, tail.last, tail.last + cardinality(texts), tail.head, encode(hash, 'escape'), true,
-    length(line), first_seq, own_nonce, (SELECT string_agg(l, ''::bytea) FROM unnest(lines) l));
+    length(line), first_seq, gap, own_nonce, joined(lines));
   RETURN first_seq;
 END $$;
 
@@ -515,7 +543,8 @@ END $$;
 CREATE FUNCTION require_document(document text) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
   SELECT require(
     is_owner()
-    OR (document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')))
+    OR (document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')
+      OR may('eraser')))
     OR (document LIKE 'notes/%' AND may('recorder'))
     OR (document LIKE 'replicas/%' AND may('recorder') AND NOT EXISTS (SELECT FROM logs
       WHERE name = 'run/' || substr(document, 10) AND begun_by <> session_user))
@@ -526,6 +555,19 @@ $$;
 CREATE FUNCTION version_of(data bytea) RETURNS text LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
   SELECT coalesce(encode(sha256(data), 'hex'), '')
 $$;
+
+-- What is there may be changed: an annotation by the owner only, a pin by who made it and by who may
+-- remove the blob.
+CREATE FUNCTION require_change(old documents) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+BEGIN
+  IF old.name LIKE 'notes/%' THEN
+    PERFORM require(is_owner(), 'change the annotation ' || old.name);
+  ELSIF old.name LIKE 'pins/%' THEN
+    PERFORM require(old.written_by = session_user OR may('maintainer') OR may('eraser'),
+      'change a pin of ' || old.written_by);
+  END IF;
+END $$;
 
 -- Writes a document that has the expected version ('' if it must not exist, NULL for any).
 -- False: it has another, and was not written by an earlier attempt with this nonce.
@@ -543,9 +585,7 @@ BEGIN
   IF expected IS NOT NULL AND version_of(found_document.data) <> expected THEN
     RETURN false;
   END IF;
-  IF document LIKE 'notes/%' AND found_document.name IS NOT NULL THEN
-    PERFORM require(is_owner(), 'change the annotation ' || document);
-  END IF;
+  PERFORM require_change(found_document);
   INSERT INTO documents (name, data, nonce) VALUES (document, content, own_nonce)
     ON CONFLICT (name) DO UPDATE SET data = content, nonce = own_nonce,
       written_by = session_user, written_at = clock_timestamp();
@@ -555,17 +595,15 @@ END $$;
 CREATE FUNCTION drop_document(document text, expected text) RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-  found_data bytea;
+  found_document documents;
 BEGIN
   PERFORM require_document(document);
-  IF document LIKE 'notes/%' THEN
-    PERFORM require(is_owner(), 'remove the annotation ' || document);
-  END IF;
   PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || document, 1));
-  SELECT data INTO found_data FROM documents WHERE name = document;
-  IF expected IS NOT NULL AND version_of(found_data) <> expected THEN
+  SELECT * INTO found_document FROM documents WHERE name = document;
+  IF expected IS NOT NULL AND version_of(found_document.data) <> expected THEN
     RETURN NULL;
   END IF;
+  PERFORM require_change(found_document);
   DELETE FROM documents WHERE name = document;
   RETURN FOUND;
 END $$;
@@ -575,7 +613,7 @@ END $$;
 CREATE FUNCTION as_json(line text) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   RETURN line::json;
-EXCEPTION WHEN data_exception THEN
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
   RETURN NULL;
 END $$;
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import time
 from contextlib import contextmanager
 from threading import RLock
@@ -42,6 +43,7 @@ _SET_UP = """SELECT set_config('lock_timeout', %s, false),
     set_config('client_encoding', 'UTF8', false),
     set_config('default_transaction_isolation', 'read committed', false),
     set_config('application_name', 'aivcs', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
         ELSE current_setting('synchronous_commit') END, false)"""
@@ -70,6 +72,7 @@ class Session:
         self._later = 0
         self._epoch: int | None = None
         self._in_transaction = False
+        self._is_unread = False
         self._removing: Connection | None = None
         self._process = os.getpid()
         self._opening: str | None = None
@@ -296,9 +299,15 @@ class Session:
         epoch, self._epoch = self._epoch, None
         if epoch is None or self._connection is None:
             return  # with a lost connection went the lock
+        import psycopg
+
         try:
-            self.execute("SELECT {s}.end_hold()")
-        except (LostError, StorageError):
+            # Without waiting for the answer, since hardly anything follows in most commands; the
+            # server executes it before it executes, or ends, anything else here.
+            self._connection.pgconn.send_query(self.sql("SELECT {s}.end_hold()"))
+            self._connection.pgconn.flush()
+            self._is_unread = True
+        except psycopg.Error:
             self._drop()  # with the connection goes the lock
 
     @contextmanager
@@ -365,6 +374,7 @@ class Session:
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        self._is_unread = False
         # A forked child has a copy of the connection, and would end that of its parent.
         if connection is not None and self._process == os.getpid():
             connection.close()
@@ -377,7 +387,27 @@ class Session:
             except BaseException:
                 self._drop()
                 raise
+        elif self._is_unread:
+            self._read_answer(self._connection)
         return self._connection
+
+    def _read_answer(self, connection: Connection) -> None:
+        """Takes the answer that `_leave` did not wait for; a lost connection shows itself later."""
+        import psycopg
+
+        self._is_unread = False
+        of_server = connection.pgconn
+        try:
+            poller = select.poll()
+            poller.register(of_server.socket, select.POLLIN)
+            while True:
+                while of_server.is_busy():  # get_result() would keep other threads from running
+                    poller.poll()
+                    of_server.consume_input()
+                if of_server.get_result() is None:
+                    return
+        except psycopg.Error:
+            pass
 
     def _resume_hold(self) -> None:
         """Takes the lock of a hold again, if nobody removed blobs while it was lost."""

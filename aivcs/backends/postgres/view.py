@@ -81,6 +81,7 @@ class ChunkView:
         self._forth = forth
         self._back = back
         self._known: tuple[int, list[bytes]] = (0, [])
+        self._whole: list[tuple[int, bytes]] = []
         if not chain.is_linked(tail.last, tail.before) or chain.hash_of(tail.last) != tail.head:
             self._numbered()  # raises, and names the line
         self.last = tail.last
@@ -108,7 +109,10 @@ class ChunkView:
         """As `LogView.forth`."""
         number = 0
         while number < self._tail.lines:
-            for after, data in some(self._forth, self._where, self._tail.log, number):
+            chunks = self._whole or some(self._forth, self._where, self._tail.log, number)
+            if not number and chunks[-1][0] + len(split(chunks[-1][1])) >= self._tail.lines:
+                self._whole = chunks  # a short log is often read twice
+            for after, data in chunks:
                 for line in split(data)[number - after :]:
                     number += 1
                     yield line

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
+    from aivcs.log.release_changes import ReleaseView
     from aivcs.model.digest import ContentDigest
     from aivcs.model.release_entries import Block, LogEntry, Mark, Signature
     from aivcs.model.timestamp import Timestamp
@@ -161,29 +162,28 @@ def history(
     """
     if limit is not None and limit < 0:
         raise UsageError("-n takes a number of entries, 0 or more")
-    blocks = _Blocks(repo, name)
     live = 0
     count = 0
-    records = repo.releases.iter_history(name)
-    if mark is not None:
-        records = _telling(repo.releases.iter_log(name), mark)
-    for record, state in states(records):
-        live = live or record.seq
-        if limit is not None and count >= limit:
-            return
-        if since is not None and record.created_at < since:
-            continue
-        if until is not None and record.created_at >= until:
-            continue
-        if labels and record.metadata.version_label not in labels:
-            continue
-        count += 1
-        yield HistoryEntry(
-            record,
-            state,
-            is_live=record.seq == live,
-            is_blocked=blocks.has(record.spec_digest),
-        )
+    with repo.releases.view(name) as view:
+        blocks = _Blocks(view)
+        records = view.releases() if mark is None else _telling(view.entries(), mark)
+        for record, state in states(records):
+            live = live or record.seq
+            if limit is not None and count >= limit:
+                return
+            if since is not None and record.created_at < since:
+                continue
+            if until is not None and record.created_at >= until:
+                continue
+            if labels and record.metadata.version_label not in labels:
+                continue
+            count += 1
+            yield HistoryEntry(
+                record,
+                state,
+                is_live=record.seq == live,
+                is_blocked=blocks.has(record.spec_digest),
+            )
     if not live:
         raise errors.ReleaseNotFoundError(name)
 
@@ -208,9 +208,8 @@ class _Blocks:
 
     _FEW = 50
 
-    def __init__(self, repo: "Repository", name: str) -> None:
-        self._releases = repo.releases
-        self._name = name
+    def __init__(self, view: "ReleaseView") -> None:
+        self._view = view
         self._asked: dict[str, bool] = {}
         self._all: "set[ContentDigest] | None" = None
 
@@ -219,9 +218,9 @@ class _Blocks:
             return digest in self._all
         if digest not in self._asked:
             if len(self._asked) == self._FEW:
-                self._all = {mark.spec_digest for mark in self._releases.blocks(self._name)}
+                self._all = {mark.spec_digest for mark in self._view.blocks()}
                 return digest in self._all
-            self._asked[digest] = self._releases.find_block(self._name, digest) is not None
+            self._asked[digest] = self._view.find_block(digest) is not None
         return self._asked[digest]
 
 

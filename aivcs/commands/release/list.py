@@ -29,10 +29,11 @@ def list_(
     damaged: list[StorageError] = []
     for name in repo.releases.list_names():
         try:
-            record = repo.releases.current(name)
-            if record is None or (is_user and not is_user(record.spec_digest)):
-                continue
-            is_blocked = repo.releases.find_block(name, record.spec_digest) is not None
+            with repo.releases.view(name) as view:
+                record = view.live
+                if record is None or (is_user and not is_user(record.spec_digest)):
+                    continue
+                is_blocked = view.find_block(record.spec_digest) is not None
         except StorageError as error:
             if error.is_store_away:
                 raise
