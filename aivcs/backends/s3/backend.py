@@ -5,7 +5,8 @@ objects/ab/cdef…                      the blobs
 open/run/<id>!/<line>                 the logs, in chunks named by their first line
 open/release/<name>!/<line>
 runs/ab/<id>.jsonl                    the log of a run that has ended, joined
-index/runs/<time>-<id>                a row for each run, the newest first
+index/runs/<time>-<id>                a row for a run, the newest first
+index/segments/<newest>-<oldest>-…    rows of a thousand runs that have ended
 documents/<name>!/<version>           configuration, pins and other documents
 trash/<digest>/<collector>            removed blobs, for a day
 """
@@ -22,11 +23,12 @@ from aivcs import errors
 from aivcs.backends.s3.chunks import Chunks
 from aivcs.backends.s3.client import Client
 from aivcs.backends.s3.documents import S3Documents
-from aivcs.backends.s3.index import RowIndex, Rows
+from aivcs.backends.s3.index import Rows
 from aivcs.backends.s3.location import Location
 from aivcs.backends.s3.logs import S3Logs
 from aivcs.backends.s3.objects import S3Objects, object_key
 from aivcs.backends.s3.rows_cache import RowsCache
+from aivcs.backends.s3.segments import Segments
 from aivcs.backends.s3.tails import Tails, cache_folder
 from aivcs.backends.s3.trash import TRASH_S, Trash
 from aivcs.errors import BackendError
@@ -79,7 +81,7 @@ class S3Backend:
         self._holds = 0
         caches = cache_folder(store_id)
         self._rows_cache = RowsCache(caches)
-        self._rows = Rows(client, self._rows_cache)
+        self._rows = Rows(client, Segments(client), self._rows_cache)
         self._chunks = Chunks(client)
         self._trash = Trash(client, object_key, keep=self.trash_seconds)
         self.logs = S3Logs(
@@ -219,6 +221,12 @@ class S3Backend:
 
     def list_runs(self, ledger: RunLedger, unreadable: Unreadable) -> RunIndex:
         """As `Backend.list_runs`."""
+        if not self._rows_cache.is_possible():
+            from aivcs.store.listing import Listing
+
+            return Listing(ledger, unreadable)
+        from aivcs.backends.s3.run_index import RowIndex
+
         return RowIndex(ledger, unreadable, self._rows)
 
     def lookup(self, ledger: RunLedger) -> Lookup:
@@ -256,10 +264,16 @@ class S3Backend:
             self._may_remove()
         store = self.referring or self
         count = self._trash.purge(moment, lambda: needed_blobs(store), delete=delete)
-        limit = min(moment, self.now() - self.trash_seconds)
-        count += Uploads(self._client.location).abort_old(limit, delete=delete)
+        uploads = Uploads(self._client.location)
+        old = uploads.old(min(moment, self.now() - self.trash_seconds))
+        if not delete:
+            count += len(old)
+        elif old:
+            limit = self._trash.server_time() - self.trash_seconds
+            count += uploads.abort([upload for upload in old if upload.begun < limit])
         if delete:
             seal_all(self._client, self._chunks)
+            self._rows.make_segments()
         return count
 
     def grants(self, role: str, names: str | None = None) -> str:

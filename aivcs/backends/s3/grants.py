@@ -63,8 +63,8 @@ def policy(location: Location, role: str, names: str | None = None) -> str:
             _create("RecordErasures", keys("documents/*", "erasures/*")),
         ],
         "maintainer": [
-            _allow("Collect", [*_PUT, _DELETE], keys("objects/*", "trash/*")),
-            _allow("Join", ["s3:PutObject"], keys("runs/*", "index/*", "open/run/*")),
+            _allow("Collect", [*_PUT, _DELETE], keys("objects/*", "trash/*", "index/*")),
+            _allow("Join", ["s3:PutObject"], keys("runs/*", "open/run/*")),
             _allow("AbortUploads", ["s3:ListBucketMultipartUploads"], [bucket]),
             _create("Pin", keys("documents/pins/*")),
         ],

@@ -59,22 +59,29 @@ class Uploads:
         self._host = f"{location.bucket}.{host}" if is_virtual else host
         self._path = parts.path + ("" if is_virtual else f"/{location.bucket}")
 
-    def abort_old(self, moment: float, *, delete: bool) -> int:
-        """Aborts the uploads that were begun before a moment; returns their number.
+    def old(self, moment: float) -> list[Upload]:
+        """Returns the uploads that were begun before a moment; none if they cannot be listed.
 
         Args:
             moment: A time of the server's clock, in POSIX seconds.
-            delete: Whether to abort them; otherwise they are only counted.
         """
         if not self._credentials:
-            return 0
+            return []
         try:
-            old = [upload for upload in self._listed() if upload.begun < moment]
-            for upload in old if delete else ():
-                self._request("DELETE", f"/{quote(upload.key)}", {"uploadId": upload.upload_id})
+            return [upload for upload in self._listed() if upload.begun < moment]
         except (OSError, ValueError, BackendError):
-            return 0
-        return len(old)
+            return []
+
+    def abort(self, uploads: list[Upload]) -> int:
+        """Aborts uploads; returns the number of those that the server has aborted."""
+        count = 0
+        for upload in uploads:
+            try:
+                self._request("DELETE", f"/{quote(upload.key)}", {"uploadId": upload.upload_id})
+            except (OSError, BackendError):
+                continue
+            count += 1
+        return count
 
     def _listed(self) -> Iterator[Upload]:
         query = {"uploads": "", "prefix": self._location.prefix}
