@@ -258,17 +258,17 @@ def _stream(bench: Bench, variables: dict[str, str], script: Path, url: str) -> 
     sizes: list[str] = []
 
     def stream() -> Done:
-        words = ("run", "start", "--agent", "bot", "--spec", "0" * 64, "--allow-missing-spec")
-        run = bench.run(bench.aivcs, *words, environment=named).out
-        words = ("run", "log", "--stdin", run)
-        taken = bench.run(bench.aivcs, *words, stdin=source, environment=named)
-        words = (bench.python, str(script), url, "sizes", "0", run)
-        sizes[:] = bench.run(*words, environment=variables).out.split()
+        begin = ("run", "start", "--agent", "bot", "--spec", "0" * 64, "--allow-missing-spec")
+        run = bench.run(bench.aivcs, *begin, environment=named).out
+        log = ("run", "log", "--stdin", run)
+        taken = bench.run(bench.aivcs, *log, stdin=source, environment=named)
+        look = (bench.python, script, url, "sizes", "0", run)
+        sizes[:] = bench.run(*look, environment=variables).out.split()
         return taken
 
     def puts() -> Done:
-        words = (bench.python, script, url, "puts", "0", *sizes)
-        return Done(float(bench.run(*words, environment=variables).out))
+        words = (str(script), url, "puts", "0", *sizes)
+        return Done(float(bench.run(bench.python, *words, environment=variables).out))
 
     stream()
     times = bench.compare(bench.size(3, 1), {"stream": stream, "puts": puts})

@@ -282,7 +282,7 @@ def test_a_server_whose_clock_is_wrong_stores_and_removes_nothing(s3, server, mo
     with SkewedServer(server) as proxy:
         proxy.years = years
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        repo = Repository.open(s3.url)
+        repo: Any = Repository.open(s3.url)
         run = repo.runs.create_run(SPEC, RunMetadata("bot"))
         assert repo.runs.append_event(run, RunEvent("step", {})) == 1
         repo.runs.complete_run(run, RunSummary(success=True))

@@ -148,7 +148,7 @@ def test_segments_that_two_collectors_make_hold_each_run_once(s3):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(s3.keys("index/runs")) < index.LEAST
+    assert len(s3.keys("index/runs")) < 4  # as `small_segments` says
     repo = s3.open()
     assert [found.run_id for found in repo.runs.iter_runs()] == expected
     compare(repo)

@@ -195,7 +195,7 @@ class RowsCache:
         """Returns the rows of runs with some times and ids that a segment has."""
 
         def read(database: Any) -> list[Row]:
-            found = set()
+            found: set[Row] = set()
             for place in places:
                 rows = database.execute(
                     f"SELECT {_COLUMNS} FROM rows "  # noqa: S608 columns

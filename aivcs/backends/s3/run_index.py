@@ -104,15 +104,17 @@ class RowIndex(Listing):
         rows = self._rows.read(places)
         logs = self._rows.each(self._look, (place for place in places if place not in rows))
         for place in places:
-            found = rows[place] if place in rows else next(logs)
-            if isinstance(found, StorageError):
-                if not isinstance(found, RunNotFoundError):
-                    self.tell(place[1], found)
-                found = None
-            # A row of another time was written by somebody who took the run for a new one.
-            elif isinstance(found, RunRecord) and moment_of(found.created_at) != place[0]:
-                found = None
-            yield place, found
+            if place in rows:
+                yield place, rows[place]
+                continue
+            found = next(logs)
+            if not isinstance(found, StorageError):
+                # A row of another time was written by somebody who took the run for a new one.
+                yield place, found if moment_of(found.created_at) == place[0] else None
+                continue
+            if not isinstance(found, RunNotFoundError):
+                self.tell(place[1], found)
+            yield place, None
 
     def _look(self, place: Place) -> RunRecord | StorageError:
         try:
