@@ -38,6 +38,7 @@ from aivcs.store.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from aivcs.backends.s3.erasing import S3Eraser
     from aivcs.store.contracts import RunLedger
     from aivcs.store.driver import Backend, RunIndex
     from aivcs.store.finding import Finding
@@ -85,13 +86,21 @@ class S3Backend:
         self._chunks = Chunks(client)
         self._trash = Trash(client, object_key, keep=self.trash_seconds)
         self.logs = S3Logs(
-            self._chunks, Tails(caches), self._rows,
+            self._chunks, Tails(caches), self._rows, self._eraser,
             lock_timeout=settings.lock_timeout, owner=_user(),
         )  # fmt: skip
         self.objects = S3Objects(
             client, self._trash, is_held=lambda: self._holds > 0, may_remove=self._may_remove
         )
         self.documents = S3Documents(client)
+
+    def _eraser(self) -> S3Eraser:
+        from aivcs.backends.s3.erasing import S3Eraser
+        from aivcs.backends.s3.signed import SignedRequests
+        from aivcs.backends.s3.versions import Versions
+
+        versions = Versions(self._client, SignedRequests(self._client.location))
+        return S3Eraser(self._client, self._chunks, self._rows, self._trash, versions)
 
     def _may_remove(self) -> None:
         """Raises an error if the references to the blobs are in another store."""
@@ -258,13 +267,14 @@ class S3Backend:
         Uploads that were not completed within a day are aborted.
         """
         from aivcs.backends.s3.maintenance import needed_blobs, seal_all
+        from aivcs.backends.s3.signed import SignedRequests
         from aivcs.backends.s3.uploads import Uploads
 
         if delete:
             self._may_remove()
         store = self.referring or self
         count = self._trash.purge(moment, lambda: needed_blobs(store), delete=delete)
-        uploads = Uploads(self._client.location)
+        uploads = Uploads(SignedRequests(self._client.location))
         old = uploads.old(min(moment, self.now() - self.trash_seconds))
         if not delete:
             count += len(old)

@@ -162,18 +162,44 @@ class Rows:
             elif not places:
                 return
 
-    def load(self, wanted: list[Segment]) -> None:
-        """Adds the rows of segments to the cache."""
+    def load(self, wanted: list[Segment]) -> bool:
+        """Adds the rows of segments to the cache; tells whether all of these are there still."""
         read = self._client.each(self.segments.read, wanted, _SEGMENTS)
+        are_there = True
         for segment, runs in zip(wanted, read, strict=True):
+            if runs is None:
+                are_there = False
+                continue
             rows = [row for run in runs if (row := _row_of(run)) is not None]
             self.cache.add(rows, segment.name)
+        return are_there
+
+    def remove(self, firsts: list[bytes]) -> None:
+        """Removes the rows of runs, and makes the segments that have them anew without them.
+
+        Args:
+            firsts: The first line of the log of each.
+        """
+        keys = {key for first in firsts if (key := row_key(first))}
+        places = {key.rpartition("/")[2] for key in keys}
+        for _ in self._client.each(self._client.delete, keys):
+            pass
+        for segment in self.segments.listed():
+            if any(segment.newest <= place[:_DIGITS] <= segment.oldest for place in places):
+                runs = self.segments.read(segment) or []
+                kept = [run for run in runs if run.place not in places]
+                if len(kept) < len(runs):
+                    if kept:
+                        self.segments.write(kept)
+                    self.segments.remove(segment)
+        if self.cache.is_possible():
+            self.cache.forget((place[:_DIGITS], place[_DIGITS + 1 :]) for place in places)
 
     def known_ids(self) -> set[str]:
         """Returns the ids of all runs that have a row, or are in a segment."""
         found = {run_id for _, run_id in self.places()}
         for runs in self._client.each(self.segments.read, self.segments.listed(), _SEGMENTS):
-            found.update(run.place.partition("-")[2] for run in runs)
+            found.update(run.place.partition("-")[2] for run in runs or ())
         return found
 
 

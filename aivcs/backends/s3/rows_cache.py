@@ -147,6 +147,16 @@ class RowsCache:
 
         self._use(forget)
 
+    def forget(self, places: Iterable[tuple[str, str]]) -> None:
+        """Forgets the rows of runs with some times and ids."""
+        values = list(places)
+
+        def forget(database: Any) -> None:
+            database.execute("PRAGMA secure_delete = ON")
+            database.executemany("DELETE FROM rows WHERE moment = ? AND run_id = ?", values)
+
+        self._use(forget)
+
     def page(
         self, after: tuple[str, str], listed: Sequence[Segment], run_filter: RunFilter, number: int
     ) -> tuple[list[Row], list[Segment]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from aivcs.backends.s3.index import moment_of
 from aivcs.backends.s3.rows_cache import Row, order_of
-from aivcs.errors import RunNotFoundError, StorageError
+from aivcs.backends.s3.segments import FOLDER
+from aivcs.errors import BackendError, RunNotFoundError, StorageError
 from aivcs.log import run as rules
 from aivcs.log.run_filter import outcome_of
 from aivcs.model.run import RunId, RunRecord, RunStatus
@@ -28,6 +29,7 @@ _BATCH = 64
 """Rows, or logs of running runs, read at once."""
 _PAGE = 250
 """Rows of segments read at once, a KiB or two each."""
+_ATTEMPTS = 5
 _MOST = 16
 """Segments added to the cache at once."""
 
@@ -62,9 +64,12 @@ class RowIndex(Listing):
         counts = no_runs()
         rows = self._rows
         places = rows.places()
-        listed = rows.segments.listed()
-        rows.cache.keep_only(segment.name for segment in listed)
-        rows.load(rows.cache.missing(listed))
+        for attempt in count(1):
+            listed = rows.segments.listed()
+            rows.cache.keep_only(segment.name for segment in listed)
+            if rows.load(rows.cache.missing(listed)):
+                break
+            _require_few(attempt)
         for status, number in rows.cache.count().items():
             counts[RunStatus(status)] += number
         for start in range(0, len(places), _PAGE):
@@ -134,6 +139,7 @@ class _StoredRuns:
         self._passed: Place = ("", "")
         self._waiting: deque[Row] = deque()
         self._load = 1
+        self._attempts = 0
 
     def list_segments(self) -> None:
         """Looks which segments there are now."""
@@ -169,9 +175,21 @@ class _StoredRuns:
                 return False
             if missing[0].newest > moment:
                 return False
-            self._rows.load(missing[: self._load])
+            if not self._rows.load(missing[: self._load]):
+                self._attempts += 1
+                _require_few(self._attempts)
+                self.list_segments()
             self._load = min(self._load * 2, _MOST)
         return True
+
+
+def _require_few(attempts: int) -> None:
+    """Requires that a segment that was listed is there, at the latest after some attempts.
+
+    Another one takes its place when a run in it is erased.
+    """
+    if attempts >= _ATTEMPTS:
+        raise BackendError(f"{FOLDER} lists an object that is not there; try again")
 
 
 def _record_of(found: RunRecord | Row) -> RunRecord:

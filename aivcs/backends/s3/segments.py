@@ -2,7 +2,8 @@
 
 Garbage collection moves rows to a segment and removes them when the segment is there for good. So
 who lists the rows first and the segments then sees each run at least once; a run that is seen in
-both is one. A segment does not change. Its name tells the times of its newest and oldest run.
+both is one. A segment does not change; where a run is erased, another one takes its place. Its name
+tells the times of its newest and oldest run.
 """
 
 from __future__ import annotations
@@ -72,10 +73,10 @@ class Segments:
                 found.append(Segment(parts[0], parts[1], name))
         return sorted(found)
 
-    def read(self, segment: Segment) -> list[EndedRun]:
-        """Returns the runs of a segment, without any that is damaged; none if it is gone."""
+    def read(self, segment: Segment) -> list[EndedRun] | None:
+        """Returns the runs of a segment, without any that is damaged; None if it is gone."""
         found = self._client.get(f"{FOLDER}/{segment.name}")
-        return [] if found is None else list(_runs_in(found.data))
+        return None if found is None else list(_runs_in(found.data))
 
     def write(self, runs: Iterable[EndedRun]) -> Segment:
         """Makes a segment, and reads it back.

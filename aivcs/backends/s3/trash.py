@@ -57,10 +57,12 @@ class Trash:
                 return True
         return False
 
-    def clear(self, digest: str) -> None:
-        """Removes a blob from the trash for good."""
-        for entry in self._client.entries(f"{_FOLDER}/{digest}"):
-            self._client.delete(entry.key)
+    def clear(self, digest: str) -> list[str]:
+        """Removes a blob from the trash for good; returns the keys that it had there."""
+        keys = [entry.key for entry in self._client.entries(f"{_FOLDER}/{digest}")]
+        for key in keys:
+            self._client.delete(key)
+        return keys
 
     @contextmanager
     def removal(self) -> Iterator[TrashRemoval]:
