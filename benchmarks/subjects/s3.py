@@ -54,10 +54,12 @@ def append():
     return lambda n: runs.append_event(run, RunEvent("tool_called", PAYLOAD))
 
 def create():
+    "As long as a line, with as many folders in its name and as much metadata as a chunk has."
     from obstore import put
-    store = bare()
-    return lambda n: put(store, f"{n:016d}", b"x" * 300, mode="create", use_multipart=False,
-                         attributes={"nonce": f"{n:024d}"})
+    store, folder = bare(), f"open/run/{uuid.uuid4()}!"
+    return lambda n: put(store, f"{folder}/{n:016d}", b"x" * 380, mode="create",
+                         use_multipart=False,
+                         attributes={"nonce": f"{n:024d}", "previous": "0" * 64})
 
 def sizes(run):
     "Prints the size of each chunk of a run but the first."

@@ -179,7 +179,7 @@ def names_in(s3):
 
 def once(act, s3, log, stubs):
     """The method, before whose first call some lines are erased."""
-    done = []
+    done: list[bool] = []
 
     def acted(self, *words):
         if not done:
