@@ -171,6 +171,21 @@ def test_requests_of_each_command(proxied, delay, monkeypatch):
     assert requests("run", "list", "-n", "20", env=caches) == 2
 
 
+def test_a_remembered_end_that_two_processes_wrote_at_once_is_not_believed(aivcs):
+    run = aivcs.begin()
+    texts = []
+    for _ in range(2):
+        aivcs.ok("run", "log", run, "step")
+        (path,) = aivcs.home.rglob(f"tails/{run}")
+        texts.append(path.read_bytes())
+    assert len(texts[0]) == len(texts[1])
+    for cut in (1, 20, 100):
+        path.write_bytes(texts[0][:cut] + texts[1][cut:])
+        aivcs.ok("run", "log", run, "step")
+    assert [event["seq"] for event in aivcs.events(run)] == [1, 2, 3, 4, 5]
+    aivcs.ok("verify")
+
+
 def test_errors_say_the_way_out(aivcs, server, command_over):
     away = command_over(server, f"http://127.0.0.1:{free_port()}", aivcs.prefix)
     config = away.home / ".config" / "aivcs" / "config.toml"
