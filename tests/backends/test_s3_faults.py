@@ -396,7 +396,7 @@ def test_uploads_that_were_never_completed_are_aborted(s3, server, monkeypatch):
     moment = store.now() + 60
     with monkeypatch.context() as young:  # moto tells an old time for each; it may go on for a day
         young.setattr(
-            "aivcs.backends.s3.uploads._text",
+            "aivcs.backends.s3.uploads.text_in",
             lambda found, name: (
                 f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z"
                 if name == "Initiated"

@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -253,6 +255,50 @@ def test_clocks_that_differ_remove_nothing(s3, monkeypatch):
     repo.blobs.delete(digest)
     with pytest.raises(NotFoundError):
         repo.blobs.get(digest)
+
+
+class SkewedServer(Proxy):
+    """A server whose clock is wrong by some years, in headers and in listings."""
+
+    years = 0
+
+    def _answer(self, upstream, message):
+        answer = super()._answer(upstream, message)
+        head, mark, body = answer.partition(b"\r\n\r\n")
+        head = re.sub(rb"(?i)(?<=modified: )[^\r]*(?=\r)", self._later, head)
+        body = re.sub(
+            rb"(?<=<LastModified>)\d{4}", lambda year: b"%d" % (int(year[0]) + self.years), body
+        )
+        return head + mark + body
+
+    def _later(self, found):
+        moment = parsedate_to_datetime(found[0].decode())
+        return format_datetime(moment.replace(year=moment.year + self.years), usegmt=True).encode()
+
+
+@pytest.mark.parametrize("years", [1, -1])
+def test_a_server_whose_clock_is_wrong_stores_and_removes_nothing(s3, server, monkeypatch, years):
+    digest = s3.open().blobs.put(b"content")
+    with SkewedServer(server) as proxy:
+        proxy.years = years
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        repo: Any = Repository.open(s3.url)
+        run = repo.runs.create_run(SPEC, RunMetadata("bot"))
+        assert repo.runs.append_event(run, RunEvent("step", {})) == 1
+        repo.runs.complete_run(run, RunSummary(success=True))
+        repo.releases.promote("bot", SPEC, ReleaseMetadata(promoted_by="ann"))
+        assert [found.run_id for found in repo.runs.iter_runs()] == [run]
+        if years < 0:  # to a server that is behind, everything seems to be new: nothing is garbage
+            with pytest.raises(BackendError, match="clock"):
+                list(collect(repo, grace=0))
+        else:
+            assert list(collect(repo, grace=0)) == []
+        with pytest.raises(BackendError, match="clock"), repo.store.objects.removal():
+            pass
+        assert any("clocks" in fault for fault in repo.store.check())
+        repo.store.close()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    assert s3.open().blobs.get(digest) == b"content"
 
 
 def test_the_same_calls_give_the_same_heads(s3, tmp_path):

@@ -33,6 +33,7 @@ class Server:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.processes = processes
+        self.command = None
 
     def environment(self, url=None):
         """The variables with which the command reaches it."""
@@ -77,6 +78,11 @@ class Server:
             region="us-east-1",
             client_options={"allow_http": True},
         )
+
+    def start_again(self):
+        """Starts it after `stop`, with the data that it left; it answers on return."""
+        self.processes = [_begun(self.command)]
+        self.make_bucket()
 
     def stop(self):
         """Ends it at once."""
@@ -141,7 +147,9 @@ def _seaweedfs(folder):
         f"-volume.port={volume}", f"-filer.port={filer}",
         f"-master.port.grpc={_grpc(master, ports)}", f"-volume.port.grpc={_grpc(volume, ports)}",
         f"-filer.port.grpc={_grpc(filer, ports)}", f"-s3.port.grpc={_grpc(s3, ports)}",
-        "-volume.max=400", "-master.volumeSizeLimitMB=64",
+        "-volume.max=400", "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
+        # Services with ports of their own, which a second server on the machine would want, too.
+        "-s3.port.iceberg=0", "-s3.port.lance=0",
     ]  # fmt: skip
     return started("SeaweedFS", s3, command)
 
@@ -171,10 +179,8 @@ def s3rver(folder):
 
 def started(name, port, command, *, bucket=True):
     """Starts a server; it has a bucket."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    server = Server(name, port, [process])
+    server = Server(name, port, [_begun(command)])
+    server.command = command
     if bucket:
         try:
             server.make_bucket()
@@ -182,6 +188,12 @@ def started(name, port, command, *, bucket=True):
             server.stop()
             raise
     return server
+
+
+def _begun(command):
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def _grpc(port, ports):

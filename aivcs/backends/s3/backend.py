@@ -5,7 +5,8 @@ objects/ab/cdef…                      the blobs
 open/run/<id>!/<line>                 the logs, in chunks named by their first line
 open/release/<name>!/<line>
 runs/ab/<id>.jsonl                    the log of a run that has ended, joined
-index/runs/<time>-<id>                a row for each run, the newest first
+index/runs/<time>-<id>                a row for a run, the newest first
+index/segments/<newest>-<oldest>-…    rows of a thousand runs that have ended
 documents/<name>!/<version>           configuration, pins and other documents
 trash/<digest>/<collector>            removed blobs, for a day
 """
@@ -22,11 +23,12 @@ from aivcs import errors
 from aivcs.backends.s3.chunks import Chunks
 from aivcs.backends.s3.client import Client
 from aivcs.backends.s3.documents import S3Documents
-from aivcs.backends.s3.index import RowIndex, Rows
+from aivcs.backends.s3.index import Rows
 from aivcs.backends.s3.location import Location
 from aivcs.backends.s3.logs import S3Logs
 from aivcs.backends.s3.objects import S3Objects, object_key
 from aivcs.backends.s3.rows_cache import RowsCache
+from aivcs.backends.s3.segments import Segments
 from aivcs.backends.s3.tails import Tails, cache_folder
 from aivcs.backends.s3.trash import TRASH_S, Trash
 from aivcs.errors import BackendError
@@ -36,6 +38,7 @@ from aivcs.store.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from aivcs.backends.s3.erasing import S3Eraser
     from aivcs.store.contracts import RunLedger
     from aivcs.store.driver import Backend, RunIndex
     from aivcs.store.finding import Finding
@@ -79,17 +82,25 @@ class S3Backend:
         self._holds = 0
         caches = cache_folder(store_id)
         self._rows_cache = RowsCache(caches)
-        self._rows = Rows(client, self._rows_cache)
+        self._rows = Rows(client, Segments(client), self._rows_cache)
         self._chunks = Chunks(client)
         self._trash = Trash(client, object_key, keep=self.trash_seconds)
         self.logs = S3Logs(
-            self._chunks, Tails(caches), self._rows,
+            self._chunks, Tails(caches), self._rows, self._eraser,
             lock_timeout=settings.lock_timeout, owner=_user(),
         )  # fmt: skip
         self.objects = S3Objects(
             client, self._trash, is_held=lambda: self._holds > 0, may_remove=self._may_remove
         )
         self.documents = S3Documents(client)
+
+    def _eraser(self) -> S3Eraser:
+        from aivcs.backends.s3.erasing import S3Eraser
+        from aivcs.backends.s3.signed import SignedRequests
+        from aivcs.backends.s3.versions import Versions
+
+        versions = Versions(self._client, SignedRequests(self._client.location))
+        return S3Eraser(self._client, self._chunks, self._rows, self._trash, versions)
 
     def _may_remove(self) -> None:
         """Raises an error if the references to the blobs are in another store."""
@@ -219,6 +230,12 @@ class S3Backend:
 
     def list_runs(self, ledger: RunLedger, unreadable: Unreadable) -> RunIndex:
         """As `Backend.list_runs`."""
+        if not self._rows_cache.is_possible():
+            from aivcs.store.listing import Listing
+
+            return Listing(ledger, unreadable)
+        from aivcs.backends.s3.run_index import RowIndex
+
         return RowIndex(ledger, unreadable, self._rows)
 
     def lookup(self, ledger: RunLedger) -> Lookup:
@@ -250,16 +267,23 @@ class S3Backend:
         Uploads that were not completed within a day are aborted.
         """
         from aivcs.backends.s3.maintenance import needed_blobs, seal_all
+        from aivcs.backends.s3.signed import SignedRequests
         from aivcs.backends.s3.uploads import Uploads
 
         if delete:
             self._may_remove()
         store = self.referring or self
         count = self._trash.purge(moment, lambda: needed_blobs(store), delete=delete)
-        limit = min(moment, self.now() - self.trash_seconds)
-        count += Uploads(self._client.location).abort_old(limit, delete=delete)
+        uploads = Uploads(SignedRequests(self._client.location))
+        old = uploads.old(min(moment, self.now() - self.trash_seconds))
+        if not delete:
+            count += len(old)
+        elif old:
+            limit = self._trash.server_time() - self.trash_seconds
+            count += uploads.abort([upload for upload in old if upload.begun < limit])
         if delete:
             seal_all(self._client, self._chunks)
+            self._rows.make_segments()
         return count
 
     def grants(self, role: str, names: str | None = None) -> str:

@@ -188,15 +188,21 @@ class Client:
 
     # writing
 
-    def put(self, key: str, data: bytes, metadata: Mapping[str, str] | None = None) -> None:
-        """Writes an object, replacing any; durable on return. Repeating it is harmless."""
+    def put(self, key: str, data: bytes, metadata: Mapping[str, str] | None = None) -> str | None:
+        """Writes an object, replacing any; durable on return. Repeating it is harmless.
 
-        def act(store: Any, path: str) -> None:
+        Returns:
+            The version that the bucket gave it; None if it keeps none.
+        """
+
+        def act(store: Any, path: str) -> str | None:
             from obstore import put
 
-            put(store, path, data, attributes=dict(metadata or {}), use_multipart=False)
+            done = put(store, path, data, attributes=dict(metadata or {}), use_multipart=False)
+            version: str | None = done.get("version")
+            return version
 
-        self._request(act, key, f"write {key}", write=True)
+        return self._request(act, key, f"write {key}", write=True)
 
     def put_file(self, key: str, file: BinaryIO) -> None:
         """Writes a large object in parallel parts from a file, which is read from its begin."""

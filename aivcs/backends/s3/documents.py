@@ -22,6 +22,8 @@ _FOLDER = "documents"
 _MARK = "!"
 _WRITTEN = "written"
 """The member of a version's metadata with the writer's time: the server's may be whole seconds."""
+_ERASED = "notes/"
+"""The beginning of the names of documents that are dropped only to erase them: annotations."""
 _PLAIN = frozenset({"format", "id"})
 """Documents that are written once."""
 
@@ -86,7 +88,17 @@ class S3Documents:
                 if not expect:
                     return False
             if self._add(name, number + 1, b""):
+                self._empty(name, number)
                 return True
+
+    def _empty(self, name: str, number: int) -> None:
+        """Empties the versions of a document up to a number, if its content must be gone.
+
+        Others keep theirs: who may drop a pin may not write over it.
+        """
+        if name.startswith(_ERASED):
+            for each in range(1, number + 1):
+                self._client.put(_key(name, each), b"")
 
     def _add(self, name: str, number: int, text: bytes) -> bool:
         written = {_WRITTEN: f"{time():.6f}"}

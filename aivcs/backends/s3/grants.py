@@ -58,13 +58,18 @@ def policy(location: Location, role: str, names: str | None = None) -> str:
             _create("Pin", keys("documents/pins/*")),
         ],
         "eraser": [
-            _allow("Erase", [*_PUT, _DELETE], keys("objects/*", "trash/*", "runs/*", "index/*")),
-            _allow("EraseLines", ["s3:PutObject"], keys("open/run/*")),
-            _create("RecordErasures", keys("documents/*", "erasures/*")),
+            _allow(
+                "Erase",
+                [*_PUT, _DELETE, "s3:DeleteObjectVersion"],
+                keys("objects/*", "trash/*", "runs/*", "index/*", "open/run/*", "probe/*"),
+            ),
+            _allow("EraseAnnotations", ["s3:PutObject"], keys("documents/notes/*")),
+            _allow("SeeVersions", ["s3:ListBucketVersions"], [bucket]),
+            _create("RecordErasures", keys("documents/*")),
         ],
         "maintainer": [
-            _allow("Collect", [*_PUT, _DELETE], keys("objects/*", "trash/*")),
-            _allow("Join", ["s3:PutObject"], keys("runs/*", "index/*", "open/run/*")),
+            _allow("Collect", [*_PUT, _DELETE], keys("objects/*", "trash/*", "index/*")),
+            _allow("Join", ["s3:PutObject"], keys("runs/*", "open/run/*")),
             _allow("AbortUploads", ["s3:ListBucketMultipartUploads"], [bucket]),
             _create("Pin", keys("documents/pins/*")),
         ],

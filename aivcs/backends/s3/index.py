@@ -2,38 +2,41 @@
 
 A row has the first line of a run's log, and its last line once the run has ended. It is written
 before the log begins, so that no run is without one, and again after the end. A row that lags tells
-of a running run, whose log is then read. `aivcs verify --repair` writes rows that are missing.
+of a running run, whose log is then read. Garbage collection moves rows of ended runs to segments
+(`aivcs.backends.s3.segments`). `aivcs verify --repair` writes rows that are missing.
 """
 
 from __future__ import annotations
 
-from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
+from aivcs.backends.s3.rows_cache import Row, order_of
+from aivcs.backends.s3.segments import LEAST, SIZE, EndedRun
 from aivcs.errors import AivcsError, StorageError
 from aivcs.log import chain, run as rules
-from aivcs.log.run_filter import outcome_of
 from aivcs.model.run import RunId
-from aivcs.store.listing import Listing, no_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
 
     from aivcs.backends.s3.client import Client, Stored
     from aivcs.backends.s3.rows_cache import RowsCache
-    from aivcs.log.run_filter import Outcome, RunFilter
-    from aivcs.model.run import RunRecord, RunStatus
-    from aivcs.store.contracts import RunLedger
-    from aivcs.store.listing import Unreadable
+    from aivcs.backends.s3.segments import Segment, Segments
+
+    Place = tuple[str, str]
+    Result = TypeVar("Result")
 
 FOLDER = "index/runs"
 _LIMIT = 10**17
 """Microseconds from which a run's time is taken off, so that the newest is the first by name."""
 _DIGITS = 17
-_BATCH = 64
-"""Rows read at once."""
 _BEFORE = "before"
 """The member of a row's metadata with the hash of the line before the last."""
+_READ = 256
+"""Rows read at once when segments are made."""
+_SEGMENTS = 4
+"""Segments read at once: each has about a megabyte."""
 
 
 def row_key(line: bytes) -> str:
@@ -46,19 +49,37 @@ def row_key(line: bytes) -> str:
     if entry["type"] != "run":
         return ""
     try:
-        moment = _moment(str(entry.get("created_at")))
+        moment = moment_of(str(entry.get("created_at")))
     except ValueError:
         return ""
     return f"{FOLDER}/{moment}-{entry.get('run_id')}"
 
 
-class Rows:
-    """Writes and reads rows. Thread-safe."""
+def moment_of(created_at: str) -> str:
+    """Returns a time as it is in the key of a row: a later one sorts before an earlier one.
 
-    def __init__(self, client: Client, cache: RowsCache | None = None) -> None:
-        """Takes the client of the store, and a cache of rows of runs that have ended."""
+    Raises:
+        ValueError: The text is not a time.
+    """
+    from datetime import datetime
+
+    left = _LIMIT - round(datetime.fromisoformat(created_at).timestamp() * 1_000_000)
+    return f"{min(max(left, 0), _LIMIT - 1):0{_DIGITS}d}"
+
+
+class Rows:
+    """Writes and reads rows. Thread-safe.
+
+    Attributes:
+        segments: The segments of the index.
+        cache: The rows of runs that have ended, on this machine.
+    """
+
+    def __init__(self, client: Client, segments: Segments, cache: RowsCache) -> None:
+        """Takes the client of the store, the segments, and the cache."""
         self._client = client
-        self._cache = cache
+        self.segments = segments
+        self.cache = cache
 
     def begin(self, log: str, lines: list[bytes]) -> None:
         """Writes the row of a run that is about to begin."""
@@ -79,108 +100,143 @@ class Rows:
         data = b"".join((first, b"\n", last, b"\n"))
         self._client.put(row_key(first), data, {_BEFORE: before})
 
-    def keys(self) -> Iterator[str]:
-        """Yields the keys of all rows, the newest run first, and of equal times the higher id."""
-        found = (entry.key for entry in self._client.entries(FOLDER))
-        for _, group in groupby(found, lambda key: key[: len(FOLDER) + 1 + _DIGITS]):
-            yield from sorted(group, reverse=True)
+    def pages(self) -> Iterator[tuple[list[Place], bool]]:
+        """Yields time and id of each run with a row, in the order of lists, in pages.
 
-    def records(self, keys: list[str]) -> Iterator[tuple[str, RunRecord | None]]:
-        """Yields the ids of the runs of rows, in order, each with its record if it has ended."""
-        cached = self._cache.get(keys) if self._cache is not None else {}
-        wanted = [key for key in keys if key not in cached]
-        found = zip(wanted, self._client.each(self._client.get, wanted), strict=True)
-        fresh = {key: row for key, stored in found if (row := _row(stored)) is not None}
-        if fresh and self._cache is not None:
-            self._cache.add(fresh)
-        rows = cached | fresh
-        for key in keys:
-            run_id = key[len(FOLDER) + 2 + _DIGITS :]
-            yield run_id, _record(run_id, rows.get(key))
-
-
-class RowIndex(Listing):
-    """The `RunIndex` over rows. A run whose row does not tell its end is looked up in its log."""
-
-    __slots__ = ("_rows",)
-
-    def __init__(self, ledger: RunLedger, unreadable: Unreadable, rows: Rows) -> None:
-        """Takes a ledger, the rows, and a function to call with runs that cannot be read."""
-        super().__init__(ledger, unreadable)
-        self._rows = rows
-
-    def newest(self, run_filter: RunFilter, limit: int | None) -> Iterator[RunRecord]:
-        """As `RunIndex.newest`."""
-        left = limit
-        keys = self._rows.keys()
-        while left is None or left > 0:
-            batch = list(islice(keys, _BATCH if left is None else min(max(left, 1), _BATCH)))
-            if not batch:
-                return
-            for record in self._records(batch):
-                if run_filter.since is not None and record.created_at < run_filter.since:
-                    return
-                if run_filter.fits(record):
-                    yield record
-                    if left is not None:
-                        left -= 1
-                        if not left:
-                            return
-
-    def outcomes(self, run_filter: RunFilter) -> Iterator[Outcome]:
-        """As `RunIndex.outcomes`."""
-        return map(outcome_of, self.newest(run_filter, None))
-
-    def count(self) -> dict[RunStatus, int]:
-        """As `RunIndex.count`."""
-        counts = no_runs()
-        keys = self._rows.keys()
-        while batch := list(islice(keys, _BATCH * 4)):
-            for record in self._records(batch):
-                counts[record.status] += 1
-        return counts
-
-    def _records(self, keys: list[str]) -> Iterator[RunRecord]:
-        for key, (run_id, record) in zip(keys, self._rows.records(keys), strict=True):
-            if record is not None:
-                yield record
+        With each comes whether it took a request: rows may have moved to segments since, so these
+        are listed after each request.
+        """
+        kept: list[Place] = []
+        for page in self._client.pages(FOLDER):
+            places = [place for entry in page if (place := _place_of(entry.key))]
+            if not places:
                 continue
-            for found in self.get(run_id):
-                # A row of another time was written by somebody who took the run for a new one.
-                if _moment_of(key) == _moment(found.created_at):
-                    yield found
+            # Runs of the same time may go on in the next page, and come the other way round.
+            kept += places
+            last = kept[-1][0]
+            yield sorted((p for p in kept if p[0] < last), key=lambda p: order_of(*p)), True
+            kept = [place for place in kept if place[0] == last]
+        # Without any row there was a request, too; otherwise these came with the last page.
+        yield sorted(kept, key=lambda p: order_of(*p)), not kept
+
+    def places(self) -> list[Place]:
+        """Returns time and id of all runs with a row, in the order of lists."""
+        return [place for page, _ in self.pages() for place in page]
+
+    def each(self, act: Callable[[Place], Result], places: Iterable[Place]) -> Iterator[Result]:
+        """Calls a function for each of some runs, several at a time; yields the results."""
+        return self._client.each(act, places)
+
+    def read(self, places: list[Place]) -> dict[Place, Row]:
+        """Returns the rows of some runs, as far as these have ended."""
+        known = self.cache.get(places)
+        wanted = [place for place in places if place not in known]
+        stored = self._client.each(self._client.get, map(_key_of, wanted))
+        fresh = {}
+        for place, found in zip(wanted, stored, strict=True):
+            row = None if found is None else _row_of(_ended_run(place, found))
+            if row is not None:
+                fresh[place] = row
+        if fresh:
+            self.cache.add(fresh.values())
+        return known | fresh
+
+    def make_segments(self) -> None:
+        """Moves the rows of runs that have ended to segments, if there are many."""
+        places = self.places()
+        ended: list[EndedRun] = []
+        while len(places) + len(ended) >= LEAST:
+            if places:
+                part, places = places[-_READ:], places[:-_READ]
+                stored = self._client.each(self._client.get, map(_key_of, part))
+                for place, found in zip(part, stored, strict=True):
+                    run = None if found is None else _ended_run(place, found)
+                    if run is not None and _row_of(run) is not None:
+                        ended.append(run)
+            if len(ended) >= SIZE or (not places and len(ended) >= LEAST):
+                moved, ended = ended[:SIZE], ended[SIZE:]
+                self.segments.write(moved)
+                keys = (f"{FOLDER}/{run.place}" for run in moved)
+                for _ in self._client.each(self._client.delete, keys):
+                    pass
+            elif not places:
+                return
+
+    def load(self, wanted: list[Segment]) -> bool:
+        """Adds the rows of segments to the cache; tells whether all of these are there still."""
+        read = self._client.each(self.segments.read, wanted, _SEGMENTS)
+        are_there = True
+        for segment, runs in zip(wanted, read, strict=True):
+            if runs is None:
+                are_there = False
+                continue
+            rows = [row for run in runs if (row := _row_of(run)) is not None]
+            self.cache.add(rows, segment.name)
+        return are_there
+
+    def remove(self, firsts: list[bytes]) -> None:
+        """Removes the rows of runs, and makes the segments that have them anew without them.
+
+        Args:
+            firsts: The first line of the log of each.
+        """
+        keys = {key for first in firsts if (key := row_key(first))}
+        places = {key.rpartition("/")[2] for key in keys}
+        for _ in self._client.each(self._client.delete, keys):
+            pass
+        for segment in self.segments.listed():
+            if any(segment.newest <= place[:_DIGITS] <= segment.oldest for place in places):
+                runs = self.segments.read(segment) or []
+                kept = [run for run in runs if run.place not in places]
+                if len(kept) < len(runs):
+                    if kept:
+                        self.segments.write(kept)
+                    self.segments.remove(segment)
+        if self.cache.is_possible():
+            self.cache.forget((place[:_DIGITS], place[_DIGITS + 1 :]) for place in places)
+
+    def known_ids(self) -> set[str]:
+        """Returns the ids of all runs that have a row, or are in a segment."""
+        found = {run_id for _, run_id in self.places()}
+        for runs in self._client.each(self.segments.read, self.segments.listed(), _SEGMENTS):
+            found.update(run.place.partition("-")[2] for run in runs or ())
+        return found
 
 
-def _row(found: Stored | None) -> tuple[bytes, bytes] | None:
-    """First and last line in a row, if the run has ended and the row is whole."""
-    lines = found.data.split(b"\n") if found is not None else []
-    if found is None or len(lines) != 3 or lines[2]:
+def _key_of(place: Place) -> str:
+    return f"{FOLDER}/{place[0]}-{place[1]}"
+
+
+def _place_of(key: str) -> Place | None:
+    moment, _, run_id = key.rpartition("/")[2].partition("-")
+    return (moment, run_id) if len(moment) == _DIGITS and run_id else None
+
+
+def _ended_run(place: Place, found: Stored) -> EndedRun | None:
+    """The lines in a row, if the run has ended and the row is whole."""
+    lines = found.data.split(b"\n")
+    if len(lines) != 3 or lines[2]:
         return None
     first, last, _ = lines
-    is_whole = chain.is_linked(first, "") and chain.is_linked(last, found.metadata.get(_BEFORE, ""))
-    return (first, last) if is_whole else None
-
-
-def _record(run_id: str, row: tuple[bytes, bytes] | None) -> RunRecord | None:
-    if row is None:
+    before = found.metadata.get(_BEFORE, "")
+    if not (chain.is_linked(first, "") and chain.is_linked(last, before)):
         return None
+    return EndedRun("-".join(place), first, last, before)
+
+
+def _row_of(run: EndedRun | None) -> Row | None:
+    """What is listed of a run; None if its lines do not tell, so that its log must."""
+    if run is None:
+        return None
+    moment, _, run_id = run.place.partition("-")
     try:
-        return rules.read_record(*row, RunId(run_id))
-    except StorageError:
-        return None  # its log tells
-
-
-def _moment(created_at: str) -> str:
-    """A time in the key of a row; a later one sorts before an earlier one.
-
-    Raises:
-        ValueError: The text is not a time.
-    """
-    from datetime import datetime
-
-    left = _LIMIT - round(datetime.fromisoformat(created_at).timestamp() * 1_000_000)
-    return f"{min(max(left, 0), _LIMIT - 1):0{_DIGITS}d}"
-
-
-def _moment_of(key: str) -> str:
-    return key[len(FOLDER) + 1 : len(FOLDER) + 1 + _DIGITS]
+        record = rules.read_record(run.first, run.last, RunId(run_id))
+        if not record.status.is_terminal or moment != moment_of(record.created_at):
+            return None
+    except (StorageError, ValueError):
+        return None
+    return Row(
+        moment, run_id, run.first, run.last, record.metadata.agent_name, str(record.status),
+        str(record.spec_digest), str(record.created_at),
+        None if record.summary is None else record.summary.duration_ms,
+    )  # fmt: skip

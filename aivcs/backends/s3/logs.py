@@ -18,11 +18,13 @@ from aivcs.log import chain
 from aivcs.store.place import START, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aivcs.backends.s3.chunks import Chunks
+    from aivcs.backends.s3.erasing import S3Eraser
     from aivcs.backends.s3.index import Rows
     from aivcs.backends.s3.tails import Tails
+    from aivcs.model.digest import ContentDigest
     from aivcs.store.driver import LogView
 
     Decide = Callable[[LogView | None], Iterable[bytes]]
@@ -38,11 +40,19 @@ _READ_AHEAD = 4
 class S3Logs:
     """The `LogDriver`. Thread-safe."""
 
+    erases = True
     stream_ahead = PART_BYTES
     """Bytes of a stream to collect at most while a batch of it is being stored."""
 
     def __init__(
-        self, chunks: Chunks, tails: Tails, rows: Rows, *, lock_timeout: float, owner: str
+        self,
+        chunks: Chunks,
+        tails: Tails,
+        rows: Rows,
+        eraser: Callable[[], S3Eraser],
+        *,
+        lock_timeout: float,
+        owner: str,
     ) -> None:
         """Takes the parts.
 
@@ -50,12 +60,14 @@ class S3Logs:
             chunks: The chunks of all logs.
             tails: The remembered ends.
             rows: The rows of the index, which are written with the logs.
+            eraser: Makes what erases lines and logs.
             lock_timeout: Seconds to be overtaken by other writers, at most.
             owner: The user, recorded with the first line of a log.
         """
         self._chunks = chunks
         self._tails = tails
         self._rows = rows
+        self._eraser = eraser
         self._lock_timeout = lock_timeout
         self._owner = owner
         self._contention: dict[str, Contention] = {}
@@ -133,6 +145,30 @@ class S3Logs:
     def append_texts(self, name: str, texts: list[bytes]) -> int | None:  # noqa: ARG002
         """As `LogDriver.append_texts`; not offered."""
         return None
+
+    def redact(self, name: str, stubs: Mapping[int, bytes]) -> None:
+        """As `Erasing.redact`, chunk by chunk."""
+        self._eraser().redact(name, stubs)
+        self.forget(name)
+
+    def remove(self, name: str) -> None:
+        """As `Erasing.remove`."""
+        self.remove_many([name])
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        """As `Erasing.remove_many`."""
+        gone = list(names)
+        self._eraser().remove(gone)
+        for name in gone:
+            self.forget(name)
+
+    def arrived(self, name: str) -> float | None:
+        """As `Erasing.arrived`."""
+        return self._eraser().arrived(name)
+
+    def forget_blob(self, digest: ContentDigest) -> None:
+        """As `Erasing.forget_blob`."""
+        self._eraser().forget_blob(digest)
 
     def read(
         self,

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from aivcs.backends.s3.chunks import joined_key
-from aivcs.backends.s3.index import FOLDER
 from aivcs.backends.s3.sealing import seal
 from aivcs.errors import StorageError
 from aivcs.store.finding import Finding
@@ -23,13 +22,11 @@ if TYPE_CHECKING:
     from aivcs.store.driver import Backend
 
 _NOTICE = "notice"
-_KEY_BYTES = len(FOLDER) + 19
-"""Characters of a row's key before the id of the run."""
 
 
 def missing_rows(logs: S3Logs, rows: Rows, *, repair: bool) -> Iterator[Finding]:
     """Yields a notice for each run that lists do not show; a repair writes its row."""
-    known = {key[_KEY_BYTES:] for key in rows.keys()}  # noqa: SIM118 not a dictionary
+    known = rows.known_ids()
     for name in logs.names("run/"):
         if name[4:] in known:
             continue

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 << 20
 """Bytes of a log that is joined, at most: it is made in one request from memory."""
+_TIMES = 3
+"""Times that a log is joined anew because lines of it were erased meanwhile."""
 _END = b'{"type":"end"'
 
 
@@ -42,19 +44,26 @@ def seal(client: Client, chunks: Chunks, log: str, listed: list[tuple[int, int]]
     last = chunks.get(log, listed[-1][0])
     if last is None or not last.lines or not last.lines[-1].startswith(_END):
         return False
-    data = b"".join(_lines(chunks, log, [number for number, _ in listed]))
-    with chain.naming(log):
-        for _ in chain.verified_lines(split(data)):
-            pass
     place = joined_key(log)
-    found = client.create(place, data)
-    if found is not None and found.data != data:
-        client.put(place, data)  # left by somebody else; the chunks are the truth
-    stored = client.get(place)
-    if stored is None or stored.data != data:
-        raise IntegrityError.of(
-            f"{place} is not what was written; the chunks stay as they are", log
-        )
+    for _ in range(_TIMES):
+        data = b"".join(_lines(chunks, log, [number for number, _ in listed]))
+        with chain.naming(log):
+            for _ in chain.verified_lines(split(data)):
+                pass
+        found = client.create(place, data)
+        if found is not None and found.data != data:
+            client.put(place, data)  # left by somebody else; the chunks are the truth
+        stored = client.get(place)
+        if stored is None or stored.data != data:
+            raise IntegrityError.of(
+                f"{place} is not what was written; the chunks stay as they are", log
+            )
+        now = list(chunks.listed(log))
+        if now == listed:
+            break
+        listed = now  # lines were erased meanwhile, which the joined log must not have
+    else:
+        return False
     for number, size in listed[1:-1]:
         if size:
             chunks.empty(log, number)

@@ -18,6 +18,8 @@ from aivcs.log.run import RunState
 
 _KEPT = 512
 """Ends kept in memory."""
+_SIZE = 191
+"""Bytes of a file but for its newline: all are equally long, so that one replaces another whole."""
 _MAX_AGE_S = 30 * 86_400
 """Seconds after which a file is removed that was not written since."""
 
@@ -77,18 +79,19 @@ class Tails:
         return f"{self._folder}/tails/{log.removeprefix('run/')}"
 
     def _write(self, path: str, text: bytes) -> None:
-        temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
+        # In place: renaming a file over another makes some file systems write to the disk. Whoever
+        # reads half of it finds a wrong checksum.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
         try:
             try:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                descriptor = os.open(path, flags, 0o600)
             except FileNotFoundError:
                 os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                descriptor = os.open(path, flags, 0o600)
             try:
                 os.write(descriptor, text)
             finally:
                 os.close(descriptor)
-            os.rename(temporary, path)
             if os.urandom(1) == b"\0":
                 _clean(os.path.dirname(path))
         except OSError:
@@ -122,12 +125,12 @@ def _stub(tail: Tail) -> bytes:
     if state.status.is_terminal or not digest:
         return b""
     text = f"{tail.lines} {state.highest} {state.count} {digest}"
-    return f"{text} {hex_digest(text.encode())}\n".encode()
+    return f"{text} {hex_digest(text.encode())}".ljust(_SIZE).encode() + b"\n"
 
 
 def _parsed(text: bytes) -> Tail | None:
     """The end that a file tells; None if it is not whole."""
-    body, _, checksum = text.decode("ascii", "replace").rstrip("\n").rpartition(" ")
+    body, _, checksum = text.decode("ascii", "replace").rstrip().rpartition(" ")
     if not body or hex_digest(body.encode()) != checksum:
         return None
     count, highest, events, digest = body.split(" ")

@@ -57,10 +57,12 @@ class Trash:
                 return True
         return False
 
-    def clear(self, digest: str) -> None:
-        """Removes a blob from the trash for good."""
-        for entry in self._client.entries(f"{_FOLDER}/{digest}"):
-            self._client.delete(entry.key)
+    def clear(self, digest: str) -> list[str]:
+        """Removes a blob from the trash for good; returns the keys that it had there."""
+        keys = [entry.key for entry in self._client.entries(f"{_FOLDER}/{digest}")]
+        for key in keys:
+            self._client.delete(key)
+        return keys
 
     @contextmanager
     def removal(self) -> Iterator[TrashRemoval]:
@@ -70,7 +72,7 @@ class Trash:
             BackendError: Our clock and the server's differ too much to tell a blob's age.
         """
         if monotonic() - self._compared_at > _COMPARED_S:
-            self._server_time()
+            self.server_time()
             self._compared_at = monotonic()
         removal = TrashRemoval(self._client, self._object_key)
         try:
@@ -95,7 +97,7 @@ class Trash:
         entries = list(self._entries())
         if not entries:
             return 0
-        limit = min(moment, self._server_time() - self._keep) if delete else moment - self._keep
+        limit = min(moment, self.server_time() - self._keep) if delete else moment - self._keep
         old = [
             entry for entry in entries if entry[1].modified < min(limit, time() - self._keep + 1)
         ]
@@ -121,8 +123,12 @@ class Trash:
             if len(digest) == 64:
                 yield ContentDigest(digest), entry
 
-    def _server_time(self) -> float:
-        """The time by the server's clock, which must agree with ours."""
+    def server_time(self) -> float:
+        """Returns the time by the server's clock, in POSIX seconds.
+
+        Raises:
+            BackendError: It differs too much from ours to tell the age of anything.
+        """
         place = f"{_FOLDER}/{_CLOCK}/{os.urandom(8).hex()}"
         self._client.put(place, b"")
         found = self._client.head(place)

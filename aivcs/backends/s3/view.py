@@ -128,7 +128,7 @@ class ChunkView:
 
     def _checked(self, number: int, line: bytes, before: str) -> bytes:
         text = line.rstrip(b"\n")
-        if not (line.endswith(b"\n") and chain.is_linked(text, before)):
+        if not (line.endswith(b"\n") and chain.follows(text, before)):
             actual = chain.expected_hash(text, before)
             raise chain.damaged_line(self._log, number, chain.hash_of(text), actual)
         return text
