@@ -7,6 +7,9 @@ from string import Template
 import pytest
 import yaml
 from ci.systems import EXAMPLES, GITHUB, GITLAB, SHA
+from servers import postgres
+
+server, database = postgres.server, postgres.database
 
 
 def read_variables(path):
@@ -225,6 +228,78 @@ class TestGitLab:
         project.check("exit 1")
         assert self.pipeline(project)[0] == "failed"
         assert [run["status"] for run in project.runs()] == ["FAILED", "FAILED"]
+
+
+class TestGitLabWithAStoreThatLasts:
+    """gitlab-ci-remote.yml: each job pulls at its start and pushes at its end."""
+
+    @pytest.fixture
+    def team(self, project, tmp_path, command_in):
+        project.script = "store-remote.sh"
+        (tmp_path / "team").mkdir()
+        team = command_in(tmp_path / "team", project.aivcs.home)
+        team.ok("init")
+        return team
+
+    def pipeline(self, project, remote):
+        jobs = yaml.safe_load((EXAMPLES / "gitlab-ci-remote.yml").read_text())
+        given = {**GITLAB, "CI_PIPELINE_ID": "77", "CI_PROJECT_DIR": project.folder}
+        variables = {
+            name: Template(text).substitute(given) for name, text in jobs["variables"].items()
+        }
+        project.publish()
+        environment = {**given, **variables, "CI_PROJECT_DIR": str(project.folder)}
+        environment["AIVCS_REMOTE"] = remote
+        status = "success"
+        for name in ("check", "release"):
+            if status != "success":
+                break
+            job = jobs[name]
+            script = "\n".join([*jobs["default"]["before_script"], *job["script"]])
+            done = project.bash(script, environment)
+            status = "success" if done.returncode == 0 else "failed"
+            after = "\n".join(job.get("after_script", []))
+            ended = project.bash(after, {**environment, "CI_JOB_STATUS": status})
+            assert ended.returncode == 0, ended
+            self.unsent = (project.folder / "store/unsent.tar").exists()
+            if not self.unsent:
+                project.leave()
+        return status, done.stdout + done.stderr
+
+    def require_all(self, told, aivcs, *where):
+        status, log = told
+        assert status == "success", log
+        assert not self.unsent
+        child, whole = aivcs.ok(*where, "run", "list", "--json").json_lines
+        assert (whole["status"], child["status"]) == ("COMPLETED", "COMPLETED")
+        assert child["metadata"]["tags"]["parent"] == whole["run_id"]
+        assert whole["metadata"]["tags"]["ci.pipeline"] == "77"
+        (release,) = aivcs.ok(*where, "release", "history", "reviewer", "--json").json_lines
+        assert {run["run_id"] for run in release["evidence"]} >= {whole["run_id"]}
+        aivcs.ok(*where, "verify")
+
+    def test_jobs_push_to_a_folder_and_release_there(self, project, team):
+        self.require_all(self.pipeline(project, str(team.store)), team)
+
+    def test_jobs_push_to_postgresql_and_release_there(self, project, server, database):
+        project.script = "store-remote.sh"
+        url = server.url(database)
+        self.require_all(self.pipeline(project, url), project.aivcs, "--store", url)
+
+    def test_one_that_fails_is_a_failed_run_there(self, project, team):
+        project.check("exit 1")
+        assert self.pipeline(project, str(team.store))[0] == "failed"
+        runs = team.ok("run", "list", "--json").json_lines
+        assert [run["status"] for run in runs] == ["FAILED", "FAILED"]
+        assert team.ok("release", "list").out == b""
+
+    def test_a_store_that_goes_away_leaves_the_runs_in_a_file(self, project, team):
+        project.check("rm -rf " + str(team.store))
+        assert self.pipeline(project, str(team.store))[0] == "failed"  # there is no release
+        team.ok("init")
+        team.ok("pull", str(project.folder / "store/unsent.tar"))
+        runs = team.ok("run", "list", "--json").json_lines
+        assert [run["status"] for run in runs] == ["COMPLETED"] * 2
 
 
 class TestMake:
