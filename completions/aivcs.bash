@@ -353,15 +353,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers text'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
+        operands='core.durability|core.lock_timeout|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
