@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aivcs.store.contracts import AnnotationStore, CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
     from aivcs.store.erasures import DocumentErasures
+    from aivcs.store.runs import ListRuns
 
     Configure = Callable[[bytes | None], Settings]
 
@@ -180,17 +181,25 @@ class Repository:
     def runs(self) -> "RunLedger":
         """The runs."""
         if self._runs is None:
-            from aivcs.store.runs import LogRunLedger
-
-            store = self.store
-            self._runs = LogRunLedger(
-                store.logs,
-                max_event=store.settings.max_event,
-                list_runs=store.list_runs,
-                find_home=self.home_of,
-                erasures=self._load_erasures,
-            )
+            self._runs = self.runs_listed_by(self.store.list_runs)
         return self._runs
+
+    def runs_listed_by(self, list_runs: "ListRuns") -> "RunLedger":
+        """Returns the runs, with lists that come from elsewhere.
+
+        Args:
+            list_runs: As `Backend.list_runs`.
+        """
+        from aivcs.store.runs import LogRunLedger
+
+        store = self.store
+        return LogRunLedger(
+            store.logs,
+            max_event=store.settings.max_event,
+            list_runs=list_runs,
+            find_home=self.home_of,
+            erasures=self._load_erasures,
+        )
 
     def untrusted_source(self, run_id: str) -> "str | None":
         """Returns the label of the untrusted source that a run came from; None for any other.

@@ -368,15 +368,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers text'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'

@@ -942,15 +942,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Also print where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one object per line for a list'

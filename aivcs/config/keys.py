@@ -61,6 +61,11 @@ KEYS: dict[str, Key] = {
         86_400.0,
         "seconds without news after which a copy of a run that goes on elsewhere counts as lost",
     ),
+    "search.index": Key(
+        str,
+        "auto",
+        "whether run search keeps an index of texts: auto (of many runs), always, never",
+    ),
     "exec.redact": Key(
         list, [], "names of variables (* is any text) whose values run exec masks, besides its own"
     ),
@@ -434,6 +439,7 @@ def settings_of(layers: "list[Config]") -> Settings:
         max_event=merged.get("limits.event_bytes", 1 << 20),
         blobs=merged.get("blobs", ""),
         lost_after=merged.get("run.lost_after", 86_400.0),
+        search_index=merged.get("search.index", "auto"),
         remote=remote,
         require_store=tuple(
             pair for layer in layers for pair in layer.get(REQUIRE_STORE, {}).items()

@@ -1,8 +1,8 @@
 """What is asked of the events of runs, and where in an event the answer stands. No I/O.
 
 A text is looked for in the texts of a payload and in the names of its members, as they are and not
-as JSON writes them. `may_match` tells from the bytes of a stored line, much faster, that its event
-cannot match; it never tells so of one that does.
+as JSON writes them. `Query.needles` tells from the bytes of stored lines, much faster, that nothing
+in them matches.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aivcs.codec.json import encode_trusted
 from aivcs.codec.json_pointer import make_pointer
 from aivcs.errors import UsageError
+from aivcs.search.needles import Needles
 from aivcs.trace.timeline import read_event
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ class Passage(NamedTuple):
 
 
 class Query:
-    """What is asked of events; an event must meet all of it."""
+    """What is asked of events; an event must meet all of it.
+
+    Attributes:
+        needles: What the bytes of a line must hold.
+    """
 
     def __init__(
         self,
@@ -91,30 +96,7 @@ class Query:
                 self._pattern = re.compile(regex, re.IGNORECASE if ignore_case else 0)
         except re.error as error:
             raise UsageError(f"--regex {regex!a:.60} is not valid: {error}") from error
-        # How a text stands in a line, unless some of it is spelled with other escapes.
-        self._needle = b""
-        if text is not None and not ignore_case:
-            self._needle = encode_trusted(text)[1:-1].encode()
-        # JSON may spell any character as an escape; aivcs does so only where it has to.
-        is_plain = text is not None and text.isascii() and text.isprintable()
-        spellings = [rb"\\u00[2-7]" if is_plain else rb"\\u"]
-        if "/" in (text or ""):
-            spellings.append(rb"\\/")
-        self._other_spelling = re.compile(b"|".join(spellings)).search
-        self._kind_needles = [f'"kind":{encode_trusted(kind)}'.encode() for kind in kinds]
-
-    def may_match(self, line: bytes) -> bool:
-        """Tells whether an event in a stored line, or in several joined ones, can match."""
-        if self._kind_needles and not any(needle in line for needle in self._kind_needles):
-            return b"\\u" in line
-        if not self._needle or self._needle in line:
-            return True
-        return self._other_spelling(line) is not None
-
-    @property
-    def can_skip(self) -> bool:
-        """Whether `may_match` can tell anything."""
-        return bool(self._needle or self._kind_needles)
+        self.needles = Needles(text=text, ignore_case=ignore_case, kinds=kinds)
 
     def find(self, event: RunEvent) -> Passage | None:
         """Returns where an event answers the query; None if it does not."""

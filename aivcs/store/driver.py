@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from aivcs.store.listing import Unreadable
     from aivcs.store.place import Place
     from aivcs.store.settings import Settings
+    from aivcs.store.sought import Sought
 
     NumberOf = Callable[[bytes], int]
 
@@ -551,6 +552,43 @@ class Erasing(Protocol):
 
     def forget_blob(self, digest: ContentDigest) -> None:
         """Removes what is left of a blob beside its place: temporary and quarantined data."""
+        ...
+
+
+class Searched(Protocol):
+    """The further methods of a backend that looks through logs faster than line by line."""
+
+    def list_holding(self, ledger: RunLedger, unreadable: Unreadable, sought: Sought) -> RunIndex:
+        """Returns an index as `Backend.list_runs`, of the runs that can hold what is sought.
+
+        Only its `newest` is restricted. It may list runs that hold nothing, never leave out one
+        that holds it; and it may leave out runs that cannot be read.
+        """
+        ...
+
+    def has_more_runs(self, number: int) -> bool:
+        """Tells whether there are more runs than a number."""
+        ...
+
+    def index_texts(self, *, seconds: float | None, progress: Callable[[int], None]) -> bool:
+        """Makes the index of texts, or goes on with it, where that is worth it; never fails.
+
+        Args:
+            seconds: The time it may take; what is missing then comes with the next call. None for
+                all it needs.
+            progress: Called with the bytes of each log that was read.
+
+        Returns:
+            Whether the index is another than before.
+        """
+        ...
+
+    def forget_text(self, run_id: str | None = None) -> None:
+        """Erases what the index of texts has of a run, after its log was rewritten or removed.
+
+        Args:
+            run_id: The run; None erases the index in any case.
+        """
         ...
 
 

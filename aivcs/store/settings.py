@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 DURABILITIES = ("full", "batch", "none")
 """full: everything acknowledged survives a power cut. batch: the same, except for the events of
 RUNNING runs; ending a run makes them durable. none: the operating system decides."""
+SEARCH_INDEXES = ("auto", "always", "never")
+"""When a search makes and uses an index of texts. auto: in a store with many runs."""
 
 _MAX_LOST_AFTER_S = 366 * 86_400
 
@@ -24,13 +26,14 @@ class Settings:
         blobs: The URL of another store that has the blobs, or empty.
         lost_after: Seconds without news after which the copy of a run that goes on elsewhere counts
             as lost.
+        search_index: One of `SEARCH_INDEXES`.
         require_store: Pattern of release names, and the id of the only store that may have them;
             from the system's files.
     """
 
     __slots__ = (
         "_remote", "blobs", "durability", "lock_timeout", "lost_after", "max_event",
-        "require_store",
+        "require_store", "search_index",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +44,7 @@ class Settings:
         max_event: int = MAX_EVENT,
         blobs: str = "",
         lost_after: float = 86_400.0,
+        search_index: str = "auto",
         remote: "RemoteSettings | None" = None,
         require_store: "tuple[tuple[str, str], ...]" = (),
     ) -> None:
@@ -57,11 +61,16 @@ class Settings:
             raise UsageError(f"a limit of {max_event} bytes is not between 1 KiB and 1 GiB")
         if not 0 <= lost_after <= _MAX_LOST_AFTER_S:
             raise UsageError(f"{lost_after} s without news are not between 0 and a year")
+        if search_index not in SEARCH_INDEXES:
+            raise UsageError(
+                f"search.index {search_index!r} is not one of {', '.join(SEARCH_INDEXES)}"
+            )
         self.durability = durability
         self.lock_timeout = lock_timeout
         self.max_event = max_event
         self.blobs = blobs
         self.lost_after = lost_after
+        self.search_index = search_index
         self.require_store = require_store
         self._remote = remote
 

@@ -78,7 +78,7 @@ def is_used(store):
 
 def mark_untouched(path):
     """Gives a file the time of an index that nobody has written to."""
-    os.utime(path, ns=(cache._UNTOUCHED, cache._UNTOUCHED))
+    os.utime(path, ns=(cache.UNTOUCHED, cache.UNTOUCHED))
 
 
 def restore_in_place(store, run):

@@ -78,7 +78,7 @@ def content(aivcs):
         str(path.relative_to(aivcs.store)): path.read_bytes()
         for path in sorted(aivcs.store.rglob("*"))
         if path.is_file() and path.relative_to(aivcs.store).parts[0] not in {"remotes", "tmp"}
-        and not path.name.startswith("index.sqlite")
+        and path.name not in {"index.sqlite", "texts.sqlite"}
     }  # fmt: skip
 
 

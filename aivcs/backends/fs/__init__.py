@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aivcs.store.driver import RunIndex
     from aivcs.store.finding import Finding
     from aivcs.store.listing import Unreadable
+    from aivcs.store.sought import Sought
 
     Configure = Callable[[bytes | None], Settings]
 
@@ -209,6 +210,32 @@ class FileBackend:
         from aivcs.backends.fs.index.query import IndexedListing
 
         return IndexedListing(self._folder, ledger, unreadable)
+
+    def list_holding(
+        self, ledger: "RunLedger", unreadable: "Unreadable", sought: "Sought"
+    ) -> "RunIndex":
+        """As `Searched.list_holding`."""
+        from aivcs.backends.fs.index.holding import HoldingListing
+
+        return HoldingListing(self._folder, ledger, unreadable, sought)
+
+    def index_texts(self, *, seconds: "float | None", progress: "Callable[[int], None]") -> bool:
+        """As `Searched.index_texts`."""
+        from aivcs.backends.fs.index.texts_making import make
+
+        return make(self._folder, seconds=seconds, progress=progress)
+
+    def has_more_runs(self, number: int) -> bool:
+        """As `Searched.has_more_runs`."""
+        from aivcs.backends.fs.index.refresh import has_more_than
+
+        return has_more_than(self._folder, number)
+
+    def forget_text(self, run_id: "str | None" = None) -> None:
+        """As `Searched.forget_text`."""
+        from aivcs.backends.fs.index.texts import forget
+
+        forget(self._folder, run_id)
 
     def lookup(self, ledger: "RunLedger") -> "Glance":
         """As `Backend.lookup`."""

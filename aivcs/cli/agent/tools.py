@@ -181,8 +181,8 @@ class _Calls:
         unread: list[str] = []
         found = search(
             repo,
-            self._records(repo, arguments, unread),
             query,
+            _filters(arguments),
             unreadable=lambda run_id, error: unread.append(f"{run_id}: {error}"),
         )
         matches = [match.to_json() for match in islice(found, _count(arguments, 50))]
@@ -224,25 +224,13 @@ class _Calls:
         unread: list[str],
         limit: int | None = None,
     ) -> Any:
-        from aivcs.cli.run.filters import selection
         from aivcs.commands.run.list import list_
 
-        filters = selection(
-            agents=_given(arguments, "agent"),
-            specs=[],
-            statuses=_given(arguments, "status"),
-            tags=arguments.get("tags", []),
-            since=arguments.get("since"),
-            until=arguments.get("until"),
-            uses=[],
-            parent=None,
-            failed_tools=[],
-        )
         return list_(
             repo,
             limit=limit,
             unreadable=lambda run_id, error: unread.append(f"{run_id}: {error}"),
-            **filters,
+            **_filters(arguments),
         )
 
     def writing(self) -> list[Tool]:
@@ -342,6 +330,23 @@ def _count(arguments: dict[str, Any], default: int) -> int:
     if not 0 <= limit <= MOST:
         raise UsageError(f"limit must be from 0 to {MOST}")
     return int(limit)
+
+
+def _filters(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Returns the filters of runs among the arguments, for `list_` and `search`."""
+    from aivcs.cli.run.filters import selection
+
+    return selection(
+        agents=_given(arguments, "agent"),
+        specs=[],
+        statuses=_given(arguments, "status"),
+        tags=arguments.get("tags", []),
+        since=arguments.get("since"),
+        until=arguments.get("until"),
+        uses=[],
+        parent=None,
+        failed_tools=[],
+    )
 
 
 def _given(arguments: dict[str, Any], name: str) -> list[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aivcs.commands.run.search import Match
     from aivcs.errors import StorageError
     from aivcs.model.run import RunId
+    from aivcs.repository import Repository
+    from aivcs.search.query import Query
 
 
 def search(
@@ -42,7 +44,6 @@ def search(
     """Prints the matches. Exit code 1 without one, 14 or 16 if a run cannot be read."""
     from aivcs.cli.exit_codes import report_unread
     from aivcs.cli.run.filters import selection
-    from aivcs.commands.run.list import list_
     from aivcs.commands.run.search import search
     from aivcs.search.query import Query
     from aivcs.search.where import parse_where
@@ -75,10 +76,20 @@ def search(
         parent=None if parent is None else context.run_operand(parent),
         failed_tools=failed_tools,
     )
-    records = list_(repo, unreadable=report, **filters)
-    found = search(repo, records, query, one_per_run=runs_only, unreadable=report)
+    found = search(repo, query, filters, one_per_run=runs_only, unreadable=report)
     number = _print(context, islice(found, limit), runs_only=runs_only, as_json=as_json)
+    _keep_index(context, repo, query)
     return report_unread(context, unread.values()) or int(not number)
+
+
+def _keep_index(context: Context, repo: Repository, query: Query) -> None:
+    """Brings the index of texts up to date for the next search, after the answer."""
+    from aivcs.cli.render.progress import Bar
+    from aivcs.commands.run.search import keep_index
+
+    context.flush()
+    with Bar(context, "indexing", lambda: repo.store.measure(frozenset({"runs"}))) as bar:
+        keep_index(repo, query, bar.advance)
 
 
 def _print(context: Context, found: Iterable[Match], *, runs_only: bool, as_json: bool) -> int:

@@ -28,6 +28,12 @@ class Annotated:
         self._repo = repo
         self.are_there = any(True for _ in repo.store.documents.names(FOLDER))
 
+    def run_ids(self) -> set[str]:
+        """Returns the runs that have any."""
+        if not self.are_there:
+            return set()
+        return {name.split("/")[2] for name in self._repo.annotations.names()}
+
     def of(self, record: RunRecord) -> Sequence[StoredAnnotation]:
         """Returns the annotations of a run, the oldest first.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunId, RunRecord, RunStatus
     from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
+    from aivcs.store.contracts import RunLedger
 
 
 def list_(
@@ -34,6 +35,7 @@ def list_(
     parent: str | None = None,
     failed_tools: Sequence[str] = (),
     limit: int | None = None,
+    runs: RunLedger | None = None,
     unreadable: Callable[[RunId, StorageError], None],
 ) -> Iterator[RunRecord]:
     """Yields the matching runs, newest first.
@@ -51,6 +53,7 @@ def list_(
         parent: Runs that come from this run, as for `Repository.resolve_run`.
         failed_tools: Runs in which a call of one of these tools failed; their logs are read.
         limit: The maximum number; None is all.
+        runs: Lists the runs; by default those of the repository.
         unreadable: Called once for each unreadable run, before the first run is yielded; for one
             whose spec or events cannot be read, when it is its turn.
 
@@ -73,9 +76,10 @@ def list_(
     is_merged = annotated is not None and annotated.are_there
     conditions = _conditions(repo, until, uses, parent, failed_tools)
     is_filtered = is_merged or bool(conditions)
+    ledger = repo.runs if runs is None else runs
     # The store answers for one value of each filter; of several it is asked for every combination.
     found = [
-        repo.runs.iter_runs(
+        ledger.iter_runs(
             spec,
             agent_name=agent,
             status=status,

@@ -1,28 +1,36 @@
 """`aivcs run search`: finds events and annotations of runs, newest run first.
 
 A log is read twice at most: its bytes, to see whether anything in it can match, and only then its
-lines, each checked. So what is found is proven, and a rare text costs little more than reading.
+lines, each checked. So what is found is proven, and a rare text costs little more than reading. An
+index of texts, where the store keeps one, tells which logs need not be read at all.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aivcs.commands.run.annotated import Annotated
+from aivcs.commands.run.list import list_
 from aivcs.errors import RunNotFoundError, StorageError
 from aivcs.log.run import read_event
 from aivcs.model.run import RunEvent
+from aivcs.store.sought import Sought
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunId, RunRecord
     from aivcs.repository import Repository
     from aivcs.search.query import Passage, Query
+    from aivcs.store.driver import Searched
 
 _BLOCK = 128 << 10
 """Bytes of lines that are looked through at once."""
+_MANY = 1_000
+"""Runs from which on a search keeps an index of texts by itself."""
+_SECONDS = 10.0
+"""The time that a search spends on that index by itself, at most."""
 
 
 class Match(NamedTuple):
@@ -60,25 +68,77 @@ class Match(NamedTuple):
 
 def search(
     repo: Repository,
-    records: Iterable[RunRecord],
     query: Query,
+    filters: Mapping[str, Any] | None = None,
     *,
     one_per_run: bool = False,
     unreadable: Callable[[RunId, StorageError], None],
 ) -> Iterator[Match]:
-    """Yields the matches in runs, in the order of the runs and, within one, of its log.
+    """Yields the matches in runs, newest run first and, within one, in the order of its log.
 
     Args:
         repo: The repository.
-        records: The runs.
         query: What is asked.
+        filters: Which runs to search, as the keyword arguments of `aivcs.commands.run.list.list_`.
         one_per_run: Whether the first match of a run is enough.
-        unreadable: Called with each run that cannot be read to its end, and the error.
+        unreadable: Called with each run that cannot be read to its end, and the error. A run that
+            cannot match need not be read.
+
+    Raises:
+        UsageError: A filter is not valid.
+        InvalidNameError: The name is not valid for an agent.
     """
     annotated = Annotated(repo)
+    ledger, is_scanned = repo.runs, False
+    if query.needles.can_tell and hasattr(repo.store, "list_holding"):
+        sought = Sought(
+            query.needles.may_hold,
+            query.needles.grams,
+            annotated.run_ids(),
+            uses_index=repo.store.settings.search_index != "never",
+        )
+        list_holding = repo.store.list_holding
+        ledger = repo.runs_listed_by(lambda *given: list_holding(*given, sought))
+        is_scanned = not sought.others
+    records = list_(repo, runs=ledger, unreadable=unreadable, **(filters or {}))
+    return _search(repo, records, query, annotated, one_per_run, unreadable, is_scanned=is_scanned)
+
+
+def keep_index(repo: Repository, query: Query, progress: Callable[[int], None]) -> None:
+    """Makes the index of texts that the next such search uses, or goes on with it; never fails.
+
+    By default that takes place in a store with many runs, and takes a few seconds at most; the next
+    search goes on where it ended.
+
+    Args:
+        repo: The repository.
+        query: What was searched for.
+        progress: Called with the bytes of each log that was read.
+    """
+    store = cast("Searched", repo.store)
+    setting = repo.store.settings.search_index
+    if not (query.needles.grams and hasattr(store, "index_texts")) or setting == "never":
+        return
+    try:
+        if setting == "always" or store.has_more_runs(_MANY):
+            store.index_texts(seconds=None if setting == "always" else _SECONDS, progress=progress)
+    except StorageError:
+        pass  # the search has been answered
+
+
+def _search(
+    repo: Repository,
+    records: Iterable[RunRecord],
+    query: Query,
+    annotated: Annotated,
+    one_per_run: bool,
+    unreadable: Callable[[RunId, StorageError], None],
+    *,
+    is_scanned: bool,
+) -> Iterator[Match]:
     for record in records:
         try:
-            for match in _matches(repo, record, query, annotated):
+            for match in _matches(repo, record, query, annotated, is_scanned=is_scanned):
                 yield match
                 if one_per_run:
                     break
@@ -91,12 +151,13 @@ def search(
 
 
 def _matches(
-    repo: Repository, record: RunRecord, query: Query, annotated: Annotated
+    repo: Repository, record: RunRecord, query: Query, annotated: Annotated, *, is_scanned: bool
 ) -> Iterator[Match]:
     name = f"run/{record.run_id}"
-    if not query.can_skip or _may_match(repo, name, query):
+    needles = query.needles
+    if is_scanned or not needles.can_tell or _may_match(repo, name, query):
         for line, _ in repo.store.logs.read(name):
-            if not query.may_match(line):
+            if not needles.may_hold(line):
                 continue
             event = read_event(line)
             if event is not None and (passage := query.find(event)) is not None:
@@ -110,7 +171,7 @@ def _matches(
 
 def _may_match(repo: Repository, name: str, query: Query) -> bool:
     with repo.store.logs.look(name) as view:
-        return view is not None and any(map(query.may_match, _joined(view.forth())))
+        return view is not None and any(map(query.needles.may_hold, _joined(view.forth())))
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:

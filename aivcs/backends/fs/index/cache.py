@@ -7,7 +7,7 @@ The file never changes. A new one is written under `tmp/` and renamed over it, s
 locks, no journal and no other file beside it. Whoever has opened one reads that same one to the
 end, whatever takes its place meanwhile; a listing that opens it once, and compares it with the logs
 after that, is right. The version is SQLite's `user_version`; each row has the stamp of its log as
-proof. The modification time of every index is the same (`_UNTOUCHED`): a write by another program
+proof. The modification time of every index is the same (`UNTOUCHED`): a write by another program
 changes it, and then the file is not used.
 """
 
@@ -42,12 +42,14 @@ if TYPE_CHECKING:
 NAME = "index.sqlite"
 VERSION = 3
 """The version of the tables (`PRAGMA user_version`); an index of another one is replaced."""
-_UNTOUCHED = 1_000_000_000_000_000_000
+UNTOUCHED = 1_000_000_000_000_000_000
 """The modification time of every index (nanoseconds, in 2001): any file system can keep it."""
 _TRIES = 5
 """Times to open an index that others keep replacing."""
 STATUS = 5
 """Where the status stands in a row; the stamp of the log it was read from stands before it."""
+CREATED_AT = 6
+"""Where the moment of creation stands in a row."""
 _COLUMNS = (
     "run_id, inode, size, changed, modified, status, created_at, agent_name, spec_digest, git_sha, "
     "tags, owner, total_events, final_state_digest, duration_ms, success, exit_code, completed_at"
@@ -102,8 +104,8 @@ class Index:
         self._folder = folder
         for _ in range(_TRIES):
             self.place = place_of(folder)
-            self.size = _check(folder)
-            self._database = _connect(folder.path(NAME), "immutable=1")
+            self.size = check_file(folder)
+            self._database = connect(folder.path(NAME), "immutable=1")
             try:
                 # SQLite opens by name: this tells whether it was the file that was checked.
                 if place_of(folder) == self.place:
@@ -143,7 +145,7 @@ class Index:
         rows = self._all(
             "SELECT run_id, inode, size, changed, modified FROM runs "
             "WHERE run_id >= ? AND run_id < ?",
-            _shard_range(shard),
+            shard_range(shard),
         )
         return {row[0]: row[1:] for row in rows}
 
@@ -154,7 +156,7 @@ class Index:
 
     def rows(self, shard: str) -> "dict[str, Row]":
         """Returns the rows of the runs of one folder, by id."""
-        rows = self._all(f"{_SELECT} WHERE run_id >= ? AND run_id < ?", _shard_range(shard))
+        rows = self._all(f"{_SELECT} WHERE run_id >= ? AND run_id < ?", shard_range(shard))
         return {row[0]: row for row in rows}
 
     def newest(
@@ -167,12 +169,31 @@ class Index:
             before: Only those that come behind the run with this moment of creation and this id.
             number: At most so many.
         """
+        return self._newest(_SELECT, run_filter, before, number)
+
+    def newest_ids(
+        self, run_filter: "RunFilter", before: "tuple[str, str] | None", number: int
+    ) -> "list[tuple[str, str]]":
+        """Returns moment of creation and id of the runs whose rows `newest` returns."""
+        return self._newest("SELECT created_at, run_id FROM runs", run_filter, before, number)
+
+    def row(self, run_id: str) -> "list[Row]":
+        """Returns the row of a run, or nothing."""
+        return self._all(f"{_SELECT} WHERE run_id = ?", (run_id,))
+
+    def _newest(
+        self,
+        select: str,
+        run_filter: "RunFilter",
+        before: "tuple[str, str] | None",
+        number: int,
+    ) -> "list[Any]":
         conditions, values = _conditions(run_filter)
         if before is not None:
             conditions.append("(created_at, run_id) < (?, ?)")
             values += before
         return self._all(
-            f"{_SELECT} WHERE {' AND '.join(conditions)} "
+            f"{select} WHERE {' AND '.join(conditions)} "
             "ORDER BY created_at DESC, run_id DESC LIMIT ?",
             (*values, number),
         )
@@ -267,10 +288,10 @@ def _conditions(run_filter: "RunFilter") -> "tuple[list[str], list[str]]":
     return conditions, [str(value) for _, value in wanted if value is not None]
 
 
-def place_of(folder: "Folder") -> "tuple[int, int] | None":
-    """Returns which file is in the index's place (inode, time of change); None if there is none."""
+def place_of(folder: "Folder", name: str = NAME) -> "tuple[int, int] | None":
+    """Returns which file is in an index's place (inode, time of change); None if there is none."""
     try:
-        status = os.lstat(folder.path(NAME))
+        status = os.lstat(folder.path(name))
     except OSError:
         return None
     return status.st_ino, status.st_ctime_ns
@@ -300,7 +321,7 @@ def write(
         old: The index whose other rows are kept.
         gone: Ids of runs whose rows are not kept.
     """
-    if sqlite is None or not _may_replace(folder):
+    if sqlite is None or not may_replace(folder):
         return False
     try:
         fd, temporary = folder.create_temporary()
@@ -308,7 +329,7 @@ def write(
         return False
     is_there = False
     try:
-        database = _connect(temporary, "nolock=1")
+        database = connect(temporary, "nolock=1")
         try:
             # The file has no name yet that a reader would look for: nobody sees it half written.
             database.execute("PRAGMA journal_mode = OFF")
@@ -328,9 +349,9 @@ def write(
             database.close()
         if place_of(folder) == place:
             os.fsync(fd)
-            os.utime(temporary, ns=(_UNTOUCHED, _UNTOUCHED))
+            os.utime(temporary, ns=(UNTOUCHED, UNTOUCHED))
             # A file system that does not keep the time has no index.
-            if os.fstat(fd).st_mtime_ns == _UNTOUCHED and place_of(folder) == place:
+            if os.fstat(fd).st_mtime_ns == UNTOUCHED and place_of(folder) == place:
                 os.rename(temporary, folder.path(NAME))
                 is_there = True
     except (sqlite.Error, BrokenError, OSError):
@@ -423,8 +444,8 @@ def record_of(row: "Row") -> "RunRecord":
         raise BrokenError from error
 
 
-def _shard_range(shard: str) -> "tuple[str, str]":
-    """The ids between which those of one folder lie."""
+def shard_range(shard: str) -> "tuple[str, str]":
+    """Returns the ids between which those of one folder lie."""
     return shard, shard[:-1] + chr(ord(shard[-1]) + 1)
 
 
@@ -433,30 +454,39 @@ def _range(prefix: str) -> "list[str]":
     return [prefix, f"{prefix}\U0010ffff"]
 
 
-def _check(folder: "Folder") -> int:
-    """Refuses what another program or an intruder may have written; returns its bytes."""
+def check_file(folder: "Folder", name: str = NAME) -> int:
+    """Refuses what another program or an intruder may have written; returns its bytes.
+
+    Raises:
+        BrokenError: There is no index that can be used.
+    """
     if sqlite is None:
         raise BrokenError
     try:
-        status, root = os.lstat(folder.path(NAME)), os.stat(folder.root)
+        status, root = os.lstat(folder.path(name)), os.stat(folder.root)
     except OSError as error:
         raise BrokenError from error
     is_ours = status.st_uid in {0, os.geteuid(), root.st_uid} or root.st_mode & 0o020
-    if not S_ISREG(status.st_mode) or status.st_mtime_ns != _UNTOUCHED or not is_ours:
+    if not S_ISREG(status.st_mode) or status.st_mtime_ns != UNTOUCHED or not is_ours:
         raise BrokenError
     return status.st_size
 
 
-def _may_replace(folder: "Folder") -> bool:
-    """Whether a new index can be put in the place of what is there."""
+def may_replace(folder: "Folder", name: str = NAME) -> bool:
+    """Tells whether a new index can be put in the place of what is there."""
     try:
-        is_folder = S_ISDIR(os.lstat(folder.path(NAME)).st_mode)
+        is_folder = S_ISDIR(os.lstat(folder.path(name)).st_mode)
     except OSError:
         is_folder = False
     return not is_folder and os.access(folder.root, os.W_OK)
 
 
-def _connect(path: str, how: str) -> "Any":
+def connect(path: str, how: str) -> "Any":
+    """Opens a database with parameters of its URI, in no transaction.
+
+    Raises:
+        BrokenError: It cannot be opened.
+    """
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
         return sqlite.connect(

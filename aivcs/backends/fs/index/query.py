@@ -8,7 +8,15 @@ meanwhile may have been made from an older look.
 
 from itertools import islice
 
-from aivcs.backends.fs.index.cache import STATUS, BrokenError, Index, place_of, record_of, write
+from aivcs.backends.fs.index.cache import (
+    CREATED_AT,
+    STATUS,
+    BrokenError,
+    Index,
+    place_of,
+    record_of,
+    write,
+)
 from aivcs.backends.fs.index.refresh import everything, has_more_than, is_as_read, survey
 from aivcs.log.run_filter import age, outcome_of
 from aivcs.model.run import RunStatus
@@ -17,9 +25,10 @@ from aivcs.store.listing import Listing, no_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from aivcs.backends.fs.folder import Folder
+    from aivcs.backends.fs.index.cache import Row
     from aivcs.backends.fs.index.refresh import Survey
     from aivcs.log.run_filter import Outcome, RunFilter
     from aivcs.model.run import RunRecord
@@ -37,21 +46,41 @@ _OUTCOMES = 1000
 class IndexedListing(Listing):
     """The runs of a store as they are now; a `RunIndex`."""
 
-    __slots__ = ("_folder",)
+    __slots__ = ("_accepts", "_folder")
 
-    def __init__(self, folder: "Folder", ledger: "RunLedger", unreadable: "Unreadable") -> None:
-        """Takes the store's folder, its ledger, and whom to tell of runs that cannot be read."""
+    def __init__(
+        self,
+        folder: "Folder",
+        ledger: "RunLedger",
+        unreadable: "Unreadable",
+        accepts: "Callable[[str], bool] | None" = None,
+    ) -> None:
+        """Takes what to list, and how.
+
+        Args:
+            folder: The store's folder.
+            ledger: Its ledger.
+            unreadable: Told of runs that cannot be read.
+            accepts: Asked by `newest` of each run whether to list it, when its turn comes.
+        """
         super().__init__(ledger, unreadable)
         self._folder = folder
+        self._accepts = accepts
 
     def newest(self, run_filter: "RunFilter", limit: "int | None") -> "Iterator[RunRecord]":
         """Yields the runs that fit, newest first, at most so many."""
         # A log that was overwritten in place may say that a run goes on which the index calls over:
         # only who looks at every log finds it. Else it is enough to prove the rows that are shown.
-        every = limit is None or run_filter.status is RunStatus.RUNNING
+        # Of runs that somebody looks through, those are shown that hold what was sought.
+        accepts = self._accepts
+        every = (limit is None and accepts is None) or run_filter.status is RunStatus.RUNNING
         opened = self._open(every=every)
         if opened is None:
-            yield from super().newest(run_filter, limit)
+            if accepts is None:
+                yield from super().newest(run_filter, limit)
+                return
+            records = super().newest(run_filter, None)
+            yield from islice((each for each in records if accepts(each.run_id)), limit)
             return
         index, found = opened
         with index:
@@ -62,7 +91,7 @@ class IndexedListing(Listing):
             if limit is not None and not run_filter.tags:
                 number = min(limit + len(hidden), _CHUNK)
             others = self._from_index(index, run_filter, hidden, number, proven=every)
-            yield from islice(_merged(changed, others), limit)
+            yield from islice(_merged(changed, others, accepts), limit)
 
     def outcomes(self, run_filter: "RunFilter") -> "Iterator[Outcome]":
         """Yields what `RunLedger.iter_outcomes` does of the runs that fit, whatever their tags."""
@@ -157,27 +186,46 @@ class IndexedListing(Listing):
         proven: bool,
     ) -> "Iterator[RunRecord]":
         """Yields the runs in the index that fit, newest first, without some of them."""
-        before = None
-        is_last = False
+        before: tuple[str, str] | None = None
         try:
-            while not is_last:
-                rows = index.newest(run_filter, before, number)
-                is_last = len(rows) < number
-                rows.reverse()
-                while rows:
-                    row = rows.pop()  # which is let go of as it is handed out
-                    record = record_of(row)
-                    before = age(record)
-                    if record.run_id in hidden or (run_filter.tags and not run_filter.fits(record)):
-                        continue
-                    if proven or is_as_read(self._folder, row):
-                        yield record
-                    else:
-                        yield from filter(run_filter.fits, self.get(record.run_id))
+            for row in self._rows(index, run_filter, hidden, number):
+                record = record_of(row)
+                before = age(record)
+                if run_filter.tags and not run_filter.fits(record):
+                    continue
+                if proven or is_as_read(self._folder, row):
+                    yield record
+                else:
+                    yield from filter(run_filter.fits, self.get(record.run_id))
         except BrokenError:  # it was whole a moment ago; the logs say the rest
             for record in self._silent().newest(run_filter, None):
-                if record.run_id not in hidden and (before is None or age(record) < before):
+                is_left = record.run_id not in hidden and (before is None or age(record) < before)
+                if is_left and (self._accepts is None or self._accepts(record.run_id)):
                     yield record
+
+    def _rows(
+        self, index: Index, run_filter: "RunFilter", hidden: "Collection[str]", number: int
+    ) -> "Iterator[Row]":
+        """Yields the rows of runs that fit, whatever their tags, newest first, without some."""
+        accepts = self._accepts
+        before: tuple[str, str] | None = None
+        is_last = False
+        while accepts is None and not is_last:
+            rows = index.newest(run_filter, before, number)
+            is_last = len(rows) < number
+            rows.reverse()
+            while rows:
+                row = rows.pop()  # which is let go of as it is handed out
+                before = row[CREATED_AT], row[0]
+                if row[0] not in hidden:
+                    yield row
+        while accepts is not None and not is_last:
+            found = index.newest_ids(run_filter, before, _OUTCOMES)
+            is_last = len(found) < _OUTCOMES
+            for before in found:
+                run_id = before[1]
+                if run_id not in hidden and accepts(run_id):
+                    yield from index.row(run_id)
 
 
 def _records(found: "Survey") -> "Iterator[RunRecord]":
@@ -185,10 +233,19 @@ def _records(found: "Survey") -> "Iterator[RunRecord]":
     return (record_of(row) for row in found.rows.values() if row[STATUS] is not None)
 
 
-def _merged(changed: "list[RunRecord]", others: "Iterator[RunRecord]") -> "Iterator[RunRecord]":
+def _merged(
+    changed: "list[RunRecord]",
+    others: "Iterator[RunRecord]",
+    accepts: "Callable[[str], bool] | None",
+) -> "Iterator[RunRecord]":
     """Merges runs from the newest to the oldest; `changed` stands the other way round."""
+    newest = (record for record in reversed(changed) if accepts is None or accepts(record.run_id))
+    new = next(newest, None)
     for record in others:
-        while changed and age(changed[-1]) > age(record):
-            yield changed.pop()
+        while new is not None and age(new) > age(record):
+            yield new
+            new = next(newest, None)
         yield record
-    yield from reversed(changed)
+    while new is not None:
+        yield new
+        new = next(newest, None)

@@ -89,10 +89,10 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
         if is_same and not every:
             continue
         known = index.known(shard)
-        if not is_same and _settled(stamp[1]):
+        if not is_same and settled(stamp[1]):
             found.folders[shard] = stamp
             looks += len(known)
-        for run_id, mark in _logs(folder, shard, known):
+        for run_id, mark in logs_in(folder, shard, known):
             was = known.pop(run_id, None)
             if was == mark:
                 continue
@@ -135,8 +135,8 @@ def everything(
     """
     read = _read_many(folder, get)
     for shard, stamp in folders_of_runs(folder):
-        folders[shard] = stamp[0], _settled(stamp[1])
-        yield from map(read, sorted(_names(folder, shard)))
+        folders[shard] = stamp[0], settled(stamp[1])
+        yield from map(read, sorted(names_in(folder, shard)))
 
 
 def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
@@ -158,7 +158,7 @@ def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
         rows = index.rows(shard)
         unseen -= len(rows)
         is_same = before.pop(shard, None) == stamp
-        for run_id, mark in _logs(folder, shard, rows):
+        for run_id, mark in logs_in(folder, shard, rows):
             row = rows.pop(run_id, None)
             if row is None:
                 count += is_same  # nobody would look for it
@@ -177,7 +177,7 @@ def has_more_than(folder: "Folder", number: int) -> bool:
         BackendError: A folder cannot be looked into.
     """
     for shard, _ in folders_of_runs(folder):
-        number -= sum(1 for _ in _names(folder, shard))
+        number -= sum(1 for _ in names_in(folder, shard))
         if number < 0:
             return True
     return False
@@ -209,11 +209,17 @@ def folders_of_runs(folder: "Folder") -> "Iterator[tuple[str, tuple[int, int]]]"
         yield name, (status.st_ino, status.st_ctime_ns)
 
 
-def _logs(folder: "Folder", shard: str, known: "dict[str, Stamp]") -> "Iterator[tuple[str, Stamp]]":
-    """Yields the logs that stand in a folder, as their names say, with their stamps."""
+def logs_in(
+    folder: "Folder", shard: str, known: "dict[str, Stamp]"
+) -> "Iterator[tuple[str, Stamp]]":
+    """Yields the logs that stand in a folder, as their names say, with their stamps.
+
+    Raises:
+        BackendError: The folder cannot be looked into.
+    """
     path = folder.path(f"{layout.RUNS}/{shard}")
     with files.os_errors("look at", path):
-        for run_id in _names(folder, shard, known):
+        for run_id in names_in(folder, shard, known):
             try:
                 status = os.lstat(folder.path(layout.run_path(run_id)))
             except FileNotFoundError:
@@ -221,7 +227,7 @@ def _logs(folder: "Folder", shard: str, known: "dict[str, Stamp]") -> "Iterator[
             yield run_id, stamp_of(status)
 
 
-def _names(folder: "Folder", shard: str, known: "Collection[str]" = ()) -> "Iterator[str]":
+def names_in(folder: "Folder", shard: str, known: "Collection[str]" = ()) -> "Iterator[str]":
     """Yields the ids that names of files in a folder say; some are known to be ids."""
     path = folder.path(f"{layout.RUNS}/{shard}")
     with files.os_errors("list", path):
@@ -253,7 +259,7 @@ def _read(folder: "Folder", run_id: str, get: "Get", unread: "Unread") -> "Row":
         inode, size, changed, modified = stamp_of(status)
         record = get(run_id)
         if not record.status.is_terminal:
-            changed = _settled(changed)
+            changed = settled(changed)
         return row_of(record, (inode, size, changed, modified))
     except (OSError, RunNotFoundError):
         pass  # a crash left it before its first line, or it is about to be written
@@ -262,8 +268,11 @@ def _read(folder: "Folder", run_id: str, get: "Get", unread: "Unread") -> "Row":
     return blank_row(run_id, _NEVER)
 
 
-def _settled(changed: int) -> int:
-    """A time of change, or 0, which no file has, if it may come to stand for a later change too."""
+def settled(changed: int) -> int:
+    """Returns a time of change (ns), or 0 if it may come to stand for a later change too.
+
+    No file has the time 0.
+    """
     coarse = 2_000_000_000 if changed % 1_000_000_000 == 0 else 100_000_000
     return changed if changed + coarse < time_ns() else 0
 

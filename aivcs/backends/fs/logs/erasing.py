@@ -13,6 +13,7 @@ import os
 
 from aivcs.backends.fs import files, layout
 from aivcs.backends.fs.folder import is_abandoned
+from aivcs.backends.fs.index import texts
 from aivcs.backends.fs.index.cache import NAME as INDEX
 from aivcs.backends.fs.logs import LockedLog
 from aivcs.log.redaction import replaced
@@ -69,6 +70,8 @@ def redact(folder: "Folder", name: str, stubs: "Mapping[int, bytes]") -> None:
             files.close(fd)
             folder.discard(temporary)
             folder.sync_parents(file)  # an earlier attempt may have renamed it and gone no further
+        # After the log: nobody can index the old text again.
+        texts.forget(folder, name.removeprefix("run/"))
     finally:
         log.close()
 
@@ -98,6 +101,7 @@ def remove(folder: "Folder", names: "Iterable[str]") -> None:
                 os.unlink(folder.path(path))
             except FileNotFoundError:
                 continue
+    texts.forget(folder)
     if folder.is_durable:
         for shard in shards:
             try:

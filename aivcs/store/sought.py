@@ -1,0 +1,34 @@
+"""What a search asks of a backend (`aivcs.store.driver.Searched`)."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+
+class Sought:
+    """What a search looks for, as far as a backend can tell.
+
+    Attributes:
+        may_hold: Tells whether whole lines, at the beginning of some memory and so many bytes, can
+            hold it.
+        grams: Groups of characters that the words of a log have if it holds it, as
+            `aivcs.log.words.grams_of`; none if words tell nothing.
+        others: Runs to list in any case: what is looked for may stand elsewhere.
+        uses_index: Whether to ask an index of texts.
+    """
+
+    __slots__ = ("grams", "may_hold", "others", "uses_index")
+
+    def __init__(
+        self,
+        may_hold: "Callable[[bytearray, int], bool]",
+        grams: "Sequence[str]",
+        others: "Collection[str]",
+        *,
+        uses_index: bool,
+    ) -> None:
+        """Takes the attributes as they are."""
+        self.may_hold = may_hold
+        self.grams = grams
+        self.others = others
+        self.uses_index = uses_index
