@@ -29,6 +29,21 @@ class TestRedacting:
         assert heads(aivcs, secret_run) == before
         assert [record["what"] for record in sorted(records(aivcs), key=str)].count("event") == 3
 
+    @pytest.mark.parametrize("others", [False, True])
+    def test_no_index_can_find_it_and_none_is_lost_that_does_not_know_it(
+        self, aivcs, secret_run, others
+    ):
+        aivcs.ok("config", "set", "search.index", "always")
+        aivcs.ok("run", "search", SECRET)
+        index = aivcs.store / "texts.sqlite"
+        assert index.exists()
+        if others:
+            secret_run = record(aivcs)  # the index was made before it
+        redact(aivcs, secret_run, "--match", SECRET)
+        assert index.exists() == others
+        found = aivcs("run", "search", SECRET).text
+        assert secret_run not in found
+
     def test_each_record_is_named_by_its_digest_and_agrees_with_its_line(self, aivcs, secret_run):
         lines = aivcs.run_log(secret_run).read_bytes().splitlines()
         redact(aivcs, secret_run, "4")

@@ -44,6 +44,8 @@ def redact(folder: "Folder", name: str, stubs: "Mapping[int, bytes]") -> None:
         return
     try:
         forget(folder, (file,))
+        run_id = name.removeprefix("run/")
+        texts.forget(folder, run_id)
         fd, temporary = folder.create_temporary()
         try:
             with files.os_errors("write", folder.path(file)):
@@ -70,8 +72,7 @@ def redact(folder: "Folder", name: str, stubs: "Mapping[int, bytes]") -> None:
             files.close(fd)
             folder.discard(temporary)
             folder.sync_parents(file)  # an earlier attempt may have renamed it and gone no further
-        # After the log: nobody can index the old text again.
-        texts.forget(folder, name.removeprefix("run/"))
+        texts.forget(folder, run_id)  # somebody may have indexed the old text meanwhile
     finally:
         log.close()
 
