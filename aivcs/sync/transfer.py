@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs import errors
-from aivcs.errors import ConflictError, IntegrityError, StorageError
+from aivcs.errors import BackendError, ConflictError, IntegrityError, StorageError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.repository import UNTRUSTED
@@ -225,8 +225,14 @@ class RunCopier:
             known.add(outcome.run_id, outcome.head)
 
     def _vouch_for(self, run_id: str) -> None:
-        if self._target.untrusted_source(run_id) is not None:
+        if self._target.untrusted_source(run_id) is None:
+            return
+        try:
             self._target.store.documents.drop(f"{UNTRUSTED}{run_id}")
+        except BackendError as error:
+            if error.is_store_away:
+                raise
+            # On a server only its owner may: the run stays one that nobody vouches for.
 
     def _look(self, run: Candidate) -> Copied | _Work:
         """Compares both logs; returns the work that is left to do, or what there is to say."""

@@ -1,9 +1,13 @@
 """What each role may do in a store in PostgreSQL: through the contracts, and past them by psql."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 
+from aivcs.commands.bundle.create import create
 from aivcs.errors import BackendError, IntegrityError, UsageError
 from aivcs.log import chain
 from aivcs.log.run_filter import RunFilter
@@ -150,6 +154,42 @@ def test_a_first_line_that_is_no_run_is_refused_or_left_to_readers(login, owner,
     assert bad == ["odd"]
     with pytest.raises(IntegrityError):
         recorder.runs.append_event("odd", RunEvent("a", {}))
+
+
+def test_a_recorder_takes_a_strangers_runs_and_vouches_for_none(
+    login, owner, spec, server, tmp_path, database
+):
+    stranger = Repository.init(tmp_path / "stranger")
+    with stranger.start_run(stranger.blobs.put(b"theirs"), agent_name="bot") as run:
+        run.log("evaluation", score=1)
+    bundle = str(tmp_path / "b.tar")
+    create(stranger, bundle)
+    assert owner.identity  # a store of these tests has lost that of its init
+    recorder = login("recorder")
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    url = server.url(database, user=recorder.user)
+    words = ["--store", url, "pull", bundle, "--from-untrusted", "a fork"]
+    done = subprocess.run(
+        [sys.executable, "-m", "aivcs", *words], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done
+    assert owner.untrusted_source(run.run_id) == "a fork"
+    assert owner.runs.get_run(run.run_id).status == "COMPLETED"
+    # Who has the same run and pushes it would vouch for it; a recorder may not.
+    words = ["--store", str(stranger.path), "push", url]
+    done = subprocess.run(
+        [sys.executable, "-m", "aivcs", *words], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done
+    assert owner.untrusted_source(run.run_id) == "a fork"
+    foreign = owner.start_run(spec, agent_name="bot").run_id
+    for refused in (
+        lambda: recorder.repo.store.documents.create(f"untrusted/{foreign}", b"x\n"),
+        lambda: recorder.repo.store.documents.write(f"untrusted/{run.run_id}", b"x\n"),
+        lambda: recorder.repo.store.documents.drop(f"untrusted/{run.run_id}"),
+    ):
+        with pytest.raises(BackendError, match=NOT_ALLOWED):
+            refused()
 
 
 def test_a_recorder_makes_no_run_of_another_a_copy(login, owner, spec):

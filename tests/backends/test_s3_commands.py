@@ -274,6 +274,8 @@ def test_a_recorder_may_write_the_documents_of_its_runs():
     assert not may("notes/0b/run/digest", 2)
     assert may("replicas/run", 1)
     assert may("replicas/run", 2)
+    assert may("untrusted/run", 1)
+    assert not may("untrusted/run", 2)  # which would take the mark away
     assert may("pins/digest", 1)
     assert not may("config.toml", 2)
 

@@ -546,8 +546,10 @@ CREATE FUNCTION require_document(document text) RETURNS void LANGUAGE sql SET se
     OR (document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')
       OR may('eraser')))
     OR (document LIKE 'notes/%' AND may('recorder'))
-    OR (document LIKE 'replicas/%' AND may('recorder') AND NOT EXISTS (SELECT FROM logs
-      WHERE name = 'run/' || substr(document, 10) AND begun_by <> session_user))
+    -- Marks of runs: of one's own, or of one that nobody has begun.
+    OR ((document LIKE 'replicas/%' OR document LIKE 'untrusted/%') AND may('recorder')
+      AND NOT EXISTS (SELECT FROM logs WHERE name = 'run/' || substr(document, strpos(document, '/') + 1)
+        AND begun_by <> session_user))
     OR (document LIKE 'erasures/%' AND may('eraser')),
     'change the document ' || document)
 $$;
@@ -561,8 +563,9 @@ $$;
 CREATE FUNCTION require_change(old documents) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
-  IF old.name LIKE 'notes/%' THEN
-    PERFORM require(is_owner(), 'change the annotation ' || old.name);
+  -- Without its mark a run that nobody vouches for would be evidence.
+  IF old.name LIKE 'notes/%' OR old.name LIKE 'untrusted/%' THEN
+    PERFORM require(is_owner(), 'change the document ' || old.name);
   ELSIF old.name LIKE 'pins/%' THEN
     PERFORM require(old.written_by = session_user OR may('maintainer') OR may('eraser'),
       'change a pin of ' || old.written_by);

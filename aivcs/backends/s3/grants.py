@@ -47,8 +47,12 @@ def policy(location: Location, role: str, names: str | None = None) -> str:
             put_blobs,
             put_rows,
             _create("AppendToRuns", keys("open/run/*")),
-            # An annotation has one version; marks of copies, and pins, come and go.
-            _create("Annotate", keys("documents/notes/*!/00000001")),
+            # An annotation has one version, and so has the mark of an untrusted run: a second one
+            # would take it away. Marks of copies, and pins, come and go.
+            _create(
+                "Annotate",
+                keys("documents/notes/*!/00000001", "documents/untrusted/*!/00000001"),
+            ),
             _create("MarkCopies", keys("documents/replicas/*")),
             _create("Pin", keys("documents/pins/*")),
         ],
