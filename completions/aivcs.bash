@@ -9,7 +9,7 @@ _aivcs_command() {
     below='' options='' operands='' repeats='' interspersed=yes
     case $1 in
     'aivcs')
-        below='init trust status verify gc head push pull clone report web shell-init completion help skill mcp blob spec run release store hook remote bundle spool config'
+        below='init trust status verify gc head push pull clone browse report web shell-init completion help skill mcp blob spec run release store hook remote bundle spool config'
         options='-C --store --lock-timeout --color --table --no-pager -q --quiet -V --version -h --help'
         ;;
     'aivcs init')
@@ -43,6 +43,10 @@ _aivcs_command() {
     'aivcs clone')
         options='--json -h --help'
         operands='file folder'
+        ;;
+    'aivcs browse')
+        options='-h --help'
+        operands='text'
         ;;
     'aivcs report')
         options='-o --output --agent --run --diff --since -n --limit --title --now --no-redact -h --help'
@@ -251,7 +255,7 @@ _aivcs_command() {
         operands=':release'
         ;;
     'aivcs release history')
-        options='-n --limit --since --until --label --no-marks --json -h --help'
+        options='-n --limit --since --until --label --no-marks -i --interactive --json -h --help'
         operands=':release'
         ;;
     'aivcs release show')

@@ -276,6 +276,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs'" -a head -d 'Print one digest that prov
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a push -d 'Copy runs, with the blobs they declare, to another store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a pull -d 'Copy runs, with the blobs they declare, and release logs from another store'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a clone -d 'Make a store that has all of another: blobs, runs, releases and pins'
+complete -c aivcs -n "__aivcs_at 'aivcs'" -a browse -d 'Look at releases and runs in the terminal: what is live and why, differences, timelines'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a report -d 'Write one HTML file about releases and runs, for people without a shell'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a web -d 'Serve the pages of the report live, for a browser on this machine'
 complete -c aivcs -n "__aivcs_at 'aivcs'" -a shell-init -d 'Print shell functions that log events without starting a process for each'
@@ -368,6 +369,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs clone'" -l json -d 'Print JSON: one obje
 complete -c aivcs -n "__aivcs_at 'aivcs clone'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs clone' 0" -F
 complete -c aivcs -n "__aivcs_at 'aivcs clone' 1" -a '(__aivcs_folders)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs browse'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -s o -l output -r -F -d 'Write to this file, which is replaced when all of it is written'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs and releases of this agent'
@@ -783,6 +786,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l since -x -d 'Only s
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l until -x -d 'Only before 30m, 12h, 2d, 1w ago, or a date'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l label -x -k -a '(__aivcs_known target)' -d 'Only entries with this label'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l no-marks -d 'On a terminal, omit blocks and signatures'
+complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s i -l interactive -d 'Open the history in the terminal browser'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs release history'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs release history' 0" -k -a '(__aivcs_known release)'

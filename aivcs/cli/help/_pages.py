@@ -154,6 +154,8 @@ the whole store, and the shell
                           logs from another store
   clone                   Make a store that has all of another: blobs, runs,
                           releases and pins
+  browse                  Look at releases and runs in the terminal: what is
+                          live and why, differences, timelines
   report                  Write one HTML file about releases and runs, for
                           people without a shell
   web                     Serve the pages of the report live, for a browser on
@@ -230,6 +232,10 @@ DESCRIPTION
 
     aivcs clone
         Make a store that has all of another: blobs, runs, releases and pins.
+
+    aivcs browse
+        Look at releases and runs in the terminal: what is live and why,
+        differences, timelines.
 
     aivcs report
         Write one HTML file about releases and runs, for people without a
@@ -1040,6 +1046,50 @@ EXAMPLES
     Restore a backup:
         aivcs bundle create backup.tar
         aivcs clone backup.tar restored
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'browse': """\
+aivcs browse - look at releases and runs in the terminal: what is live and why,
+differences, timelines
+
+SYNOPSIS
+    aivcs browse [NAME|RUN]
+
+DESCRIPTION
+    Look at releases and runs in the terminal: what is live and why,
+    differences, timelines.
+
+    Keys as in less: j k, space b, g G, / n N, q; Enter opens a line, ? shows
+    all keys. It changes nothing, and shows the command that would roll back.
+    It needs the extra tui: pip install 'aivcs-cli[tui]'.
+
+    NAME|RUN
+        What to begin with: a name, NAME@SEQ or NAME@LABEL, or a run. Default:
+        what is live.
+
+OPTIONS
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Look at what is live and why, in the terminal (with a terminal, leave out
+    timeout):
+        timeout 1 aivcs browse || true
+
+    Begin with the history of a name; the same is aivcs release history
+    reviewer -i:
+        timeout 1 aivcs browse reviewer || true
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -4173,7 +4223,7 @@ present state, newest first
 
 SYNOPSIS
     aivcs release history [-n N] [--since TIME] [--until TIME] [--label L]
-            [--no-marks] [--json] NAME
+            [--no-marks] [-i] [--json] NAME
 
 DESCRIPTION
     Print every release and rollback of a name with its present state, newest
@@ -4203,6 +4253,9 @@ OPTIONS
 
     --no-marks
         On a terminal, omit blocks and signatures.
+
+    -i, --interactive
+        Open the history in the terminal browser.
 
     --json
         Print JSON: one object, or one object per line for a list.

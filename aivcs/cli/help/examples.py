@@ -128,6 +128,16 @@ mv aivcs.prom.new aivcs.prom""",
             "aivcs report --agent reviewer --since 30d --run @ -o reviewer.html",
         ),
     ],
+    "aivcs browse": [
+        Example(
+            "Look at what is live and why, in the terminal (with a terminal, leave out timeout)",
+            "timeout 1 aivcs browse || true",
+        ),
+        Example(
+            "Begin with the history of a name; the same is aivcs release history reviewer -i",
+            "timeout 1 aivcs browse reviewer || true",
+        ),
+    ],
     "aivcs web": [
         Example(
             "Look at the store in a browser, as long as it takes",

@@ -2,6 +2,7 @@
 
 from aivcs.cli.agent import options as agent
 from aivcs.cli.blob import options as blob
+from aivcs.cli.browse import options as browse
 from aivcs.cli.bundle import options as bundle
 from aivcs.cli.config import options as config
 from aivcs.cli.help import options as help_
@@ -68,6 +69,7 @@ ROOT = Command(
     children=(
         *store.COMMANDS,
         *remote.TOP_LEVEL,
+        *browse.COMMANDS,
         *web.COMMANDS,
         *shell.COMMANDS,
         *help_.COMMANDS,

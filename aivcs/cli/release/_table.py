@@ -109,10 +109,12 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--until': ('until', 'text'),
             '--label': ('labels', 'texts'),
             '--no-marks': ('no_marks', 'flag'),
+            '-i': ('interactive', 'flag'),
+            '--interactive': ('interactive', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [('name', 'one')],
-        {'name': None, 'limit': None, 'since': None, 'until': None, 'labels': [], 'no_marks': False, 'as_json': False},
+        {'name': None, 'limit': None, 'since': None, 'until': None, 'labels': [], 'no_marks': False, 'interactive': False, 'as_json': False},
         True,
     ),
     'release show': (

@@ -259,8 +259,9 @@ def history(
     until: "str | None",
     labels: "list[str]",
     no_marks: bool,
+    interactive: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Prints the entries of a name, newest first, as they are read."""
     from aivcs.commands.release.history import history
 
@@ -268,6 +269,13 @@ def history(
         from aivcs.cli.release.operand import require_bare
 
         require_bare(name, "release history")
+    if interactive:
+        from aivcs.cli.browse.handlers import browse_history
+        from aivcs.errors import UsageError
+
+        if as_json or limit is not None or since or until or labels:
+            raise UsageError("-i opens the whole history; it takes no filters and no --json")
+        return browse_history(context, name)
     moment = end = None
     if since is not None or until is not None:
         from aivcs.cli.render.time_format import parse_since
@@ -285,20 +293,21 @@ def history(
         )  # fmt: skip
         if not write_history(context, shown, marks, moment) and labels:
             _explain_missing_label(context, repo, name, labels)
-        return
+        return 0
     entries = history(repo, name, limit=limit, since=moment, until=end, labels=labels)
     if as_json:
         from aivcs.cli.render.output import json_line
 
         for told in entries:
             context.write(json_line(told.to_json()))
-        return
+        return 0
     shown_any = False
     for told in entries:
         context.write(_history_line(told))
         shown_any = True
     if labels and not shown_any:
         _explain_missing_label(context, repo, name, labels)
+    return 0
 
 
 def _explain_missing_label(

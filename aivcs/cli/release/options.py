@@ -253,6 +253,9 @@ COMMANDS = (
                 asks="target",
             ),
             "no_marks": Flag("--no-marks", help="On a terminal, omit blocks and signatures."),
+            "interactive": Flag(
+                "-i", "--interactive", help="Open the history in the terminal browser."
+            ),
             "as_json": JSON,
         },
     ),

@@ -1,0 +1,1 @@
+"""`aivcs browse`: options and handlers. `aivcs.tui` is the browser."""

@@ -1,0 +1,522 @@
+"""The browser: a stack of pages, the keys, and the reading in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rich.style import Style
+from textual.app import App
+from textual.strip import Strip
+from textual.widget import Widget
+
+from aivcs.errors import AivcsError
+from aivcs.present.words import visible
+from aivcs.tui.listing import Progress, Stopped
+from aivcs.tui.pages.help import HelpPage
+from aivcs.tui.pages.page import Page
+from aivcs.tui.pages.runs import RunsPage
+from aivcs.tui.pages.search import SearchPage
+from aivcs.tui.row import BAD, BOLD, DIM, MARK, PLAIN, Row, column
+from aivcs.tui.screen import Rows, strip_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual import events
+    from textual.app import ComposeResult
+
+    from aivcs.tui.listing import Listing
+
+_TICK_SECONDS = 0.2
+
+
+class Bar(Widget):
+    """A line at the edge of the screen."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002 the name of the base class
+        """Begins empty."""
+        super().__init__(id=id)
+        self._row = Row([])
+
+    def show(self, row: Row) -> None:
+        """Shows other texts."""
+        if row != self._row:
+            self._row = row
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draws the line."""
+        del y
+        strip = strip_of(self._row, self.size.width)
+        return strip.apply_style(Style(reverse=True)) if self.id == "title" else strip
+
+
+class Opened:
+    """A page on the stack: its lines, and where the cursor was.
+
+    Attributes:
+        page: The page.
+        listing: Its lines; None until they are read.
+        cursor: The line under the cursor.
+        top: The first line on the screen.
+        cells: The width for which it was read.
+    """
+
+    def __init__(self, page: Page) -> None:
+        """Takes a page, not yet read."""
+        self.page = page
+        self.listing: Listing | None = None
+        self.cursor = 0
+        self.top = 0
+        self.cells = 0
+
+
+class Browser(App[int]):
+    """The terminal browser.
+
+    Attributes:
+        failure: An error that ended it, for the caller to raise.
+    """
+
+    CSS = """
+    Screen { background: ansi_default; color: ansi_default; layout: vertical; }
+    Bar { height: 1; background: ansi_default; color: ansi_default; }
+    Rows {
+        height: 1fr; background: ansi_default; color: ansi_default;
+        overflow-x: hidden; overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        scrollbar-background: ansi_default; scrollbar-background-hover: ansi_default;
+        scrollbar-background-active: ansi_default; scrollbar-color: ansi_bright_black;
+        scrollbar-color-hover: ansi_cyan; scrollbar-color-active: ansi_cyan;
+        scrollbar-corner-color: ansi_default;
+    }
+    """
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "aivcs browse"
+
+    def __init__(self, first: Page, place: str) -> None:
+        """Takes the first page.
+
+        Args:
+            first: The first page.
+            place: The name of the store, for the first line.
+        """
+        super().__init__(ansi_color=True)
+        self.failure: BaseException | None = None
+        self._place = place
+        self._stack = [Opened(first)]
+        self._reader = ThreadPoolExecutor(1, "reader")
+        self._progress: Progress | None = None
+        self._waiting: Callable[[], None] | None = None
+        self._message = ""
+        self._prompt: str | None = None
+        self._asks = ""
+        self._answer: Callable[[str], None] = self._find
+        self._sought = ""
+        self._rows = Rows()
+        self._title, self._foot = Bar("title"), Bar("foot")
+
+    def compose(self) -> ComposeResult:
+        """Returns the three parts of the screen."""
+        yield self._title
+        yield self._rows
+        yield self._foot
+
+    def on_mount(self) -> None:
+        """Reads the first page."""
+        self._rows.focus()
+        self.set_interval(_TICK_SECONDS, self._tick)
+        try:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end, 143)
+        except (NotImplementedError, RuntimeError, ValueError):
+            pass  # not the main thread, as in tests
+
+    def on_unmount(self) -> None:
+        """Lets the reader end."""
+        if self._progress is not None:
+            self._progress.is_stopped = True
+        self._reader.shutdown(wait=False, cancel_futures=True)
+
+    # The stack.
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether something is being read in the background."""
+        return self._progress is not None or self._stack[-1].listing is None
+
+    @property
+    def _top(self) -> Opened:
+        return self._stack[-1]
+
+    def _open(self, page: Page) -> None:
+        self._leave()
+        self._stack.append(Opened(page))
+        self._read_page()
+
+    def _leave(self) -> None:
+        self._top.cursor = self._rows.cursor
+        self._top.top = self._rows.range_shown[0]
+
+    def go_back(self) -> None:
+        """Goes back to the page before; out of the first one."""
+        self._stop()
+        if len(self._stack) == 1:
+            self._end(0)
+            return
+        self._stack.pop()
+        opened = self._top
+        if opened.listing is None or opened.cells != self._rows.cells:
+            self._read_page(again=True)
+        else:
+            self._rows.show(opened.listing, opened.cursor, opened.top)
+            self._settle()
+
+    def _read_page(self, *, again: bool = False) -> None:
+        """Reads the page on top of the stack."""
+        opened = self._top
+        opened.cells = self._rows.cells
+        height = self._rows.rows_shown
+        kept = (opened.cursor, opened.top) if again else None
+
+        def work(progress: Progress) -> Listing:
+            listing = opened.page.read(opened.cells, progress)
+            begin = opened.page.start if kept is None else kept[1]
+            if begin or kept:  # otherwise the lines are shown as they come
+                listing.reach(begin, begin + height, progress)
+            return listing
+
+        def done(listing: Listing) -> None:
+            if self._top is not opened:
+                return
+            opened.listing = listing
+            start = opened.page.start
+            cursor, top = kept or (start, max(start - height // 3, 0) if start else 0)
+            self._rows.show(listing, cursor, top)
+
+        self._job(work, done)
+
+    def _job(
+        self, work: Callable[[Progress], Any], done: Callable[[Any], None], *, quiet: bool = False
+    ) -> None:
+        """Runs work in the reader's thread; what ran before is stopped."""
+        self._stop()
+        progress = self._progress = Progress()
+        if not quiet:
+            self._message = ""
+        self.run_worker(self._run_job(work, done, progress), exit_on_error=False)
+
+    async def _run_job(
+        self, work: Callable[[Progress], Any], done: Callable[[Any], None], progress: Progress
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            result = await loop.run_in_executor(self._reader, work, progress)
+        except Stopped:
+            result = None
+            if self._progress is progress:
+                self._message = "stopped"
+        except (AivcsError, LookupError) as error:
+            result = None
+            self._message = str(error)
+        except Exception as error:  # noqa: BLE001 it ends the browser, and the caller raises it
+            self.failure = error
+            self._end(70)
+            return
+        if self._progress is progress:
+            self._progress = None
+        if result is not None:
+            done(result)
+        self._rows.update()
+        self._settle()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.is_stopped = True
+            self._progress = None
+
+    def _tick(self) -> None:
+        if self._progress is not None:
+            self._rows.update()
+            self._draw_bars()
+
+    def _settle(self) -> None:
+        """Reads what is on the screen and not yet there; tells where the cursor is."""
+        self._draw_bars()
+        listing = self._top.listing
+        if listing is None or self._progress is not None:
+            return
+        first, last = self._rows.range_shown
+        cells = self._rows.cells
+        missing = [
+            index
+            for index in range(first, min(last + 1, listing.count))
+            if listing.row(index, cells) is None
+        ]
+        if missing or (not listing.is_whole and last + 1 >= listing.count):
+            begin = missing[0] if missing else first
+
+            def work(progress: Progress) -> None:
+                listing.reach(begin, last, progress)
+
+            self._job(work, lambda _: None, quiet=True)
+
+    # What is shown.
+
+    def _draw_bars(self) -> None:
+        cells = self._title.size.width
+        trail = " > ".join(visible(opened.page.title) for opened in self._stack)
+        place = self._place if len(self._stack) == 1 else ""
+        room = max(cells - 2, 1)
+        told = f"{place}  {trail}".strip()
+        if len(told) > room:
+            told = "…" + told[len(told) - room + 1 :]
+        self._title.show(Row([(" ", PLAIN), (column(told, max(cells - 1, 1)), BOLD)]))
+        self._foot.show(self._foot_row())
+
+    def _foot_row(self) -> Row:
+        if self._prompt is not None:
+            return Row([(self._asks, MARK), (self._prompt, PLAIN), ("▏", MARK)])
+        cells = self._foot.size.width
+        progress = self._progress
+        if progress is not None and progress.done > 1000:
+            return Row([(f"reading… {progress.done:,} lines; Esc stops", MARK)])
+        if self._message:
+            return Row([(self._message, BAD if self.failure else MARK)])
+        listing = self._top.listing
+        count = 0 if listing is None else listing.count
+        more = "" if listing is None or listing.is_whole else "+"
+        place = f" {min(self._rows.cursor + 1, count):,}/{count:,}{more} "
+        hints = [("⏎", "open"), ("q", "back" if len(self._stack) > 1 else "quit"), ("?", "keys")]
+        hints += [(key, action.name) for key, action in self._top.page.actions.items()]
+        hints += [("/", "find"), ("s", "search runs")]
+        spans = [(place, DIM)]
+        used = len(place)
+        for key, name in hints:
+            if used + len(key) + len(name) + 3 > cells:
+                break
+            spans += [(f" {key} ", MARK), (f"{name} ", DIM)]
+            used += len(key) + len(name) + 3
+        return Row(spans)
+
+    # What happens.
+
+    def on_rows_moved(self) -> None:
+        """Reads what has come into sight."""
+        self._settle()
+
+    def on_rows_opened(self) -> None:
+        """Opens the line that was clicked."""
+        self._enter()
+
+    def on_resize(self) -> None:
+        """Reads the page again for another width."""
+        self.call_after_refresh(self._resized)
+
+    def _resized(self) -> None:
+        if self._rows.cells != self._top.cells:
+            if self._top.listing is not None:
+                self._leave()
+            self._read_page(again=self._top.listing is not None)
+        else:
+            self._rows.move_to(self._rows.cursor)
+
+    def on_click(self, event: events.Click) -> None:
+        """Goes back if the first line is clicked."""
+        if event.widget is self._title:
+            self.go_back()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Takes a pasted text into the prompt."""
+        if self._prompt is not None:
+            self._prompt += event.text.partition("\n")[0]
+            self._draw_bars()
+
+    def on_key(self, event: events.Key) -> None:
+        """Does what a key says."""
+        event.stop()
+        event.prevent_default()
+        if self._prompt is not None:
+            self._prompted(event)
+            self._draw_bars()
+            return
+        key = event.character if event.is_printable and event.character else event.key
+        self._message = ""
+        call = self._calls().get(key)
+        if call is not None:
+            call()
+        elif key in self._top.page.actions:
+            self._act(key)
+        self._draw_bars()
+
+    def _calls(self) -> dict[str, Callable[[], None]]:
+        """What the keys do that are the same on every page."""
+        rows = self._rows
+        page = rows.rows_shown
+
+        def by(number: int) -> Callable[[], None]:
+            return partial(self._by, number)
+
+        half = max(rows.cells // 2, 8)
+        return {
+            "j": by(1), "down": by(1), "ctrl+n": by(1), "k": by(-1), "up": by(-1), "ctrl+p": by(-1),
+            " ": by(page), "space": by(page), "pagedown": by(page), "ctrl+f": by(page),
+            "b": by(-page), "pageup": by(-page), "ctrl+b": by(-page),
+            "ctrl+d": by(page // 2), "ctrl+u": by(-(page // 2)),
+            "g": partial(rows.move_to, 0), "<": partial(rows.move_to, 0),
+            "home": partial(rows.move_to, 0),
+            "G": self._to_end, ">": self._to_end, "end": self._to_end,
+            "left": partial(rows.shift, -half), "right": partial(rows.shift, half),
+            "h": partial(rows.shift, -half), "l": partial(rows.shift, half),
+            "enter": self._enter, "q": self.go_back, "backspace": self.go_back,
+            "Q": partial(self._end, 0), "ctrl+c": self._interrupt, "escape": self._stop,
+            "R": self._refresh, "f5": self._refresh, "ctrl+l": self._refresh,
+            "?": self._help, "/": partial(self._ask, "/", self._find),
+            "n": partial(self._find_again, 1), "N": partial(self._find_again, -1),
+            "s": partial(self._ask, "search runs for: ", self._search),
+        }  # fmt: skip
+
+    def _by(self, number: int) -> None:
+        top = self._rows.range_shown[0]
+        # A page moves the lines, too, so that the cursor keeps its place on the screen.
+        self._rows.move_to(
+            self._rows.cursor + number, None if abs(number) == 1 else max(top + number, 0)
+        )
+
+    def _to_end(self) -> None:
+        listing = self._top.listing
+        if listing is None:
+            return
+        if listing.is_whole:
+            self._rows.move_to(listing.count - 1)
+            return
+
+        def work(progress: Progress) -> bool:
+            listing.reach(0, 1 << 62, progress)
+            return True
+
+        self._job(work, lambda _: self._rows.move_to(listing.count - 1))
+
+    def _enter(self) -> None:
+        listing = self._top.listing
+        row = None if listing is None else listing.row(self._rows.cursor, self._rows.cells)
+        if row is None:
+            return
+        if row.jump is not None:
+            self._go(row.jump)
+        elif row.opens is None:
+            self._message = "There is nothing to open here."
+        else:
+            try:
+                self._open(row.opens())
+            except LookupError as error:
+                self._message = str(error)
+
+    def _act(self, key: str) -> None:
+        action = self._top.page.actions[key]
+        cursor = self._rows.cursor
+
+        def done(result: Page | int | str) -> None:
+            if isinstance(result, str):
+                self._message = result
+            elif isinstance(result, int):
+                self._go(result)
+            elif result is self._top.page:
+                self._read_page()
+            else:
+                self._open(result)
+
+        self._job(partial(action.call, cursor), done)
+
+    def _go(self, index: int) -> None:
+        """Goes to a line, with some before it on the screen."""
+        first, last = self._rows.range_shown
+        top = None if first < index < last else max(index - self._rows.rows_shown // 3, 0)
+        self._rows.move_to(index, top)
+
+    def _refresh(self) -> None:
+        self._leave()
+        self._read_page(again=True)
+
+    def _help(self) -> None:
+        page = self._top.page
+        if not isinstance(page, HelpPage):
+            self._open(HelpPage(page.source, page.title, page.actions))
+
+    def _ask(self, asks: str, answer: Callable[[str], None]) -> None:
+        self._asks, self._answer, self._prompt = asks, answer, ""
+
+    def _prompted(self, event: events.Key) -> None:
+        """Takes a key into the prompt."""
+        assert self._prompt is not None
+        if event.key == "enter":
+            text, self._prompt = self._prompt, None
+            self._answer(text)
+        elif event.key in {"escape", "ctrl+c"}:
+            self._prompt = None
+        elif event.key == "ctrl+u":
+            self._prompt = ""
+        elif event.key == "backspace":
+            self._prompt = self._prompt[:-1] if self._prompt else None
+        elif event.is_printable and event.character:
+            self._prompt += event.character
+
+    def _find(self, text: str) -> None:
+        self._sought = text or self._sought
+        self._find_again(1)
+
+    def _find_again(self, step: int) -> None:
+        listing, text, cursor = self._top.listing, self._sought, self._rows.cursor
+        if not text:
+            self._message = "Find what? / asks."
+        if not text or listing is None:
+            return
+
+        def work(progress: Progress) -> int:
+            found = listing.find(text, cursor, step, progress)
+            return -1 if found is None else found
+
+        def done(found: int) -> None:
+            if found >= 0:
+                self._go(found)
+            else:
+                self._message = f"“{visible(text)}” is not {'below' if step > 0 else 'above'}."
+
+        self._job(work, done)
+
+    def _search(self, text: str) -> None:
+        if not text:
+            return
+        page = self._top.page
+        runs = page if isinstance(page, RunsPage) else RunsPage(page.source)
+        self._open(SearchPage(page.source, text, runs.records))
+
+    def _interrupt(self) -> None:
+        if self._progress is not None:
+            self._stop()
+        else:
+            self._end(130)
+
+    def _end(self, code: int) -> None:
+        self._stop()
+        self.exit(code)
+
+
+def browse(first: Page, place: str) -> int:
+    """Shows pages until the person leaves. Returns the exit code.
+
+    Args:
+        first: The first page.
+        place: The name of the store, for the first line.
+
+    Raises:
+        Exception: An error that nobody expected; the terminal is as it was before.
+    """
+    browser = Browser(first, place)
+    code = browser.run()
+    if browser.failure is not None:
+        raise browser.failure
+    return 0 if code is None else code

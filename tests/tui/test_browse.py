@@ -1,0 +1,326 @@
+"""What a person finds in the browser, by the keys that the last line names."""
+
+import os
+
+import pytest
+from tui.conftest import fill, source_of
+from web.stores import CONTROLS, fill as fill_evil
+
+from aivcs import Repository
+from aivcs.model.run import RunEvent, RunMetadata
+from aivcs.tui.pages.history import HistoryPage
+from aivcs.tui.pages.names import NamesPage
+from aivcs.tui.pages.run import RunPage
+from aivcs.tui.pages.runs import RunsPage
+
+
+class TestReleases:
+    def test_who_put_what_live_and_why_is_on_the_first_page(self, look, names):
+        async def acts(person):
+            return person.lines()
+
+        lines = look(names, acts)
+        (live,) = (line for line in lines if "coder" in line)
+        assert "v1" in live
+        assert "eve: it broke the collection" in live
+
+    def test_history_has_every_entry_with_its_state(self, look, names):
+        async def acts(person):
+            return await person.press("down", "down", "enter")
+
+        lines = look(names, acts)
+        assert lines[0].endswith("coder")
+        entries = [line for line in lines if line.strip("● ").startswith("@")]
+        assert [entry.strip("● ").split()[0] for entry in entries] == ["@3", "@2", "@1"]
+        assert "rollback" in entries[0]
+        assert "current" in entries[0]
+        assert "rolled back" in entries[1]
+        assert "bob: faster" in entries[1]
+        assert "live again" in entries[2]
+
+    def test_release_has_grounds_checks_and_the_command_that_rolls_back(self, look, repo):
+        async def acts(person):
+            first = await person.press("enter")
+            return [*first, *await person.press("G")]
+
+        text = "\n".join(look(HistoryPage(source_of(repo), "coder"), acts))
+        assert "reason     it broke the collection" in text
+        assert "evidence" in text
+        assert "✓ chain" in text
+        assert "aivcs release rollback coder --reason TEXT" in text
+
+    def test_difference_is_to_the_entry_before(self, look, repo):
+        async def acts(person):
+            return await person.press("j", "d")
+
+        lines = look(HistoryPage(source_of(repo), "coder"), acts)
+        assert lines[0].endswith("@1 → @2")
+        assert "- Step 0." in lines
+        assert "+ Step 1." in lines
+
+    def test_difference_to_any_other_is_by_a_mark(self, look, repo):
+        async def acts(person):
+            return await person.press("m", "G", "d")
+
+        lines = look(HistoryPage(source_of(repo), "coder"), acts)
+        assert lines[0].endswith("@1 → @3")
+        assert any("They have the same spec." in line for line in lines)
+
+    def test_evidence_opens_the_run(self, look, repo):
+        async def acts(person):
+            await person.press("enter")
+            await person.type("/evidence")
+            return await person.press("enter")
+
+        assert "run " in look(HistoryPage(source_of(repo), "coder"), acts)[0]
+
+    def test_damaged_log_is_a_line_and_the_rest_is_there(self, look, repo, tmp_path):
+        fill_other = repo.blobs.put(b"other")
+        repo.promote("other", fill_other, by="ada")
+        log = tmp_path / ".aivcs/releases/coder.jsonl"
+        log.write_bytes(log.read_bytes().replace(b'"by"', b'"xy"').replace(b"eve", b"adx"))
+
+        async def acts(person):
+            return person.lines()
+
+        lines = look(NamesPage(source_of(repo)), acts)
+        assert any("Cannot be read: " in line for line in lines)
+        assert any("other" in line for line in lines)
+
+
+class TestRuns:
+    def test_failing_step_of_a_run_is_one_key_away(self, look, names):
+        async def acts(person):
+            await person.press("enter", "f", "enter")
+            head = person.lines()
+            await person.press("e")
+            cursor = person.app._rows.cursor
+            return head, await person.press("enter"), cursor
+
+        head, opened, _ = look(names, acts)
+        assert any("failed after 4.2 s, exit code 3" in line for line in head)
+        assert any(line.startswith("last error exit code 3: collection broke") for line in head)
+        assert "exit_code: 3" in opened
+        assert "error: collection broke" in opened
+
+    def test_last_error_leads_to_its_line(self, look, repo):
+        run = next(repo.runs.iter_runs(limit=1)).run_id
+
+        async def acts(person):
+            await person.type("/last error")
+            await person.press("enter")
+            return await person.press("enter")
+
+        lines = look(RunPage(source_of(repo), run), acts)
+        assert lines[0].endswith("seq 3")
+
+    def test_long_payload_is_opened_whole(self, look, repo):
+        run = list(repo.runs.iter_runs())[1].run_id
+
+        async def acts(person):
+            await person.press("G", "k")
+            short = person.lines()
+            await person.press("enter")
+            return short, await person.press("G")
+
+        short, whole = look(RunPage(source_of(repo), run), acts)
+        assert any("3.5 KiB" in line for line in short)
+        assert sum("1 passed" in line for line in whole) > 20
+        assert "406/406" in whole[-1]
+
+    def test_two_runs_are_compared_call_by_call(self, look, repo):
+        async def acts(person):
+            return await person.press("m", "j", "d")
+
+        lines = look(RunsPage(source_of(repo)), acts)
+        assert any("pytest -k t1" in line and "+" in line for line in lines)
+        assert any("pytest -k t2" in line and "-" in line for line in lines)
+
+    def test_annotations_are_shown(self, look, repo):
+        run = next(repo.runs.iter_runs(limit=1)).run_id
+
+        async def acts(person):
+            assert person.has("1 annotation")
+            return await person.press("a")
+
+        assert any("seen by a person" in line for line in look(RunPage(source_of(repo), run), acts))
+
+    def test_search_leads_to_the_event(self, look, names):
+        async def acts(person):
+            await person.type("scollection broke")
+            found = person.lines()
+            await person.press("enter")
+            return found, await person.press("enter")
+
+        found, opened = look(names, acts)
+        assert any("collection broke" in line for line in found[1:-1])
+        assert "error: collection broke" in opened
+
+    def test_runs_of_a_spec_are_those_of_the_release(self, look, repo):
+        async def acts(person):
+            return await person.press("j", "r")
+
+        lines = look(HistoryPage(source_of(repo), "coder"), acts)
+        assert "runs of v2" in lines[0]
+        assert len([line for line in lines if "4.2 s" in line]) == 2
+
+    def test_refresh_shows_what_was_logged_meanwhile(self, look, repo):
+        spec = repo.blobs.put(b"x")
+        run = repo.runs.create_run(spec, RunMetadata("coder"))
+
+        async def acts(person):
+            repo.runs.append_event(run, RunEvent("note", {"text": "new things"}))
+            before = person.has("new things")
+            await person.press("R")
+            return before, person.has("new things")
+
+        assert look(RunPage(source_of(repo), run), acts) == (False, True)
+
+
+class TestText:
+    @pytest.fixture
+    def evil(self, tmp_path):
+        return fill_evil(tmp_path)
+
+    def test_nothing_recorded_is_obeyed_or_hidden(self, look, evil):
+        bad = {c for c in CONTROLS if not c.isprintable()}
+        assert bad
+
+        async def acts(person):
+            seen = []
+            for keys in (
+                ["j", "j", "enter"], ["enter"], ["d"], ["G"], ["q", "r"], ["enter"], ["enter"], ["G"],
+                ["q", "G", "enter"], ["q", "q", "q", "q", "q", "enter", "enter", "j", "enter"],
+            ):  # fmt: skip
+                seen += await person.press(*keys)
+            return seen
+
+        for line in look(NamesPage(source_of(evil)), acts):
+            assert not bad.intersection(line), line
+
+    def test_markup_of_textual_is_text(self, look, repo):
+        spec = repo.blobs.put(b"[bold red]x[/] [@click=app.exit]y[/]\n")
+        repo.promote("m", spec, by="[reverse]ada[/]", notes="[b]z[/b]")
+
+        async def acts(person):
+            first = person.lines()
+            await person.type("/ada")
+            await person.press("enter", "enter")
+            return first, person.lines()
+
+        first, opened = look(NamesPage(source_of(repo)), acts)
+        assert any("[reverse]ada[/]: [b]z[/b]" in line for line in first)
+        assert any("[reverse]ada[/]" in line for line in opened)
+
+    @pytest.mark.parametrize("columns", [20, 40, 80, 200])
+    def test_every_page_fits(self, look, evil, columns):
+        async def acts(person):
+            seen = []
+            for keys in (["j", "j", "enter"], ["enter"], ["d"], ["q", "r"], ["enter"], ["enter"]):
+                seen += await person.press(*keys)
+            return seen
+
+        from rich.cells import cell_len
+
+        assert max(map(cell_len, look(NamesPage(source_of(evil)), acts, size=(columns, 24)))) <= (
+            columns
+        )
+
+    def test_narrow_screen_has_the_state_and_the_label(self, look, repo):
+        async def acts(person):
+            return person.lines()
+
+        lines = look(HistoryPage(source_of(repo), "coder"), acts, size=(40, 12))
+        assert any("@2" in line and "v2" in line and "rolled back" in line for line in lines)
+
+    def test_resized_screen_keeps_the_line(self, look, repo):
+        run = list(repo.runs.iter_runs())[1].run_id
+
+        async def acts(person):
+            await person.press("G")
+            await person.pilot.resize_terminal(40, 12)
+            await person.wait()
+            return person.lines()
+
+        assert "assistant" in "".join(look(RunPage(source_of(repo), run), acts)[1:-1])
+
+
+class TestStores:
+    def test_browsing_leaves_the_store_as_it_is(self, look, repo, names, tmp_path):
+        def state():
+            return {
+                path: path.read_bytes()
+                for path in tmp_path.rglob("*")
+                if path.is_file() and "index" not in path.name
+            }
+
+        before = state()
+
+        async def acts(person):
+            await person.press("enter", "enter", "e", "enter", "q", "q", "q", "j", "j")
+            await person.press("enter", "enter", "d", "q", "q", "d", "q", "r", "R")
+
+        look(names, acts)
+        assert state() == before
+
+    def test_store_in_memory_is_browsed_alike(self, look):
+        from aivcs.store.settings import Settings
+
+        repo = Repository.init("memory://browse-alike", settings=Settings())
+        runs = fill(repo)
+
+        async def acts(person):
+            first = person.lines()
+            await person.type("scollection")
+            await person.press("enter")
+            return first, person.lines()
+
+        first, run = look(NamesPage(source_of(repo)), acts)
+        assert any("eve: it broke the collection" in line for line in first)
+        assert any(runs[2] in line for line in run)
+
+    def test_bundle_is_browsed_alike(self, look, repo, aivcs, tmp_path):
+        file = tmp_path / "all.tar"
+        aivcs.ok("--store", str(tmp_path / ".aivcs"), "bundle", "create", str(file))
+        bundle = Repository.open(f"bundle://{file}")
+
+        async def acts(person):
+            await person.press("enter", "enter")
+            return person.lines()
+
+        lines = look(NamesPage(source_of(bundle)), acts)
+        assert any("failed after 4.2 s" in line for line in lines)
+
+
+def test_colours_are_those_of_the_terminal(look, names):
+    """No colour but the sixteen of the terminal: light and dark suit themselves."""
+
+    async def acts(person):
+        await person.press("j", "j", "enter", "enter")
+        app = person.app
+        strips = [app._rows.render_line(y) for y in range(app._rows.size.height)]
+        return [segment.style for strip in strips for segment in strip if segment.style]
+
+    for style in look(names, acts):
+        for color in (style.color, style.bgcolor):
+            assert color is None or color.is_system_defined
+
+
+@pytest.mark.skipif(not os.environ.get("AIVCS_TEST_TRACES"), reason="AIVCS_TEST_TRACES is not set")
+def test_every_real_trace_is_browsed_to_its_end(look, aivcs, tmp_path):
+    from pathlib import Path
+
+    for path in sorted(Path(os.environ["AIVCS_TEST_TRACES"]).glob("events/*.jsonl")):
+        run = aivcs.begin(path.stem)
+        aivcs.ok("run", "log", "--stdin", run, stdin=path.read_bytes())
+        number = len(path.read_bytes().splitlines())
+        repo = Repository.open(aivcs.store)
+
+        async def acts(person):
+            last = await person.press("G")
+            opened = await person.press("enter")
+            return last, opened
+
+        last, opened = look(RunPage(source_of(repo), run), acts)
+        assert any(line.lstrip().startswith(f"{number} ") for line in last)
+        assert opened[0].endswith(f"seq {number}")
