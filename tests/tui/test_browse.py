@@ -189,8 +189,8 @@ class TestText:
         async def acts(person):
             seen = []
             for keys in (
-                ["j", "j", "enter"], ["enter"], ["d"], ["G"], ["q", "r"], ["enter"], ["enter"], ["G"],
-                ["q", "G", "enter"], ["q", "q", "q", "q", "q", "enter", "enter", "j", "enter"],
+                ["j", "j", "enter"], ["enter"], ["d"], ["G"], ["q", "r"], ["enter"], ["enter"],
+                ["G"], ["q", "G", "enter"], [*"qqqqq", "enter", "enter", "j", "enter"],
             ):  # fmt: skip
                 seen += await person.press(*keys)
             return seen

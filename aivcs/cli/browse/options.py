@@ -9,8 +9,7 @@ COMMANDS = (
         """Look at releases and runs in the terminal: what is live and why, differences, timelines.
 
         Keys as in less: j k, space b, g G, / n N, q; Enter opens a line, ? shows all keys. It
-        changes nothing, and shows the command that would roll back. It needs the extra tui: pip
-        install 'aivcs-cli[tui]'.
+        changes nothing, and shows the command that would roll back. It needs the extra named tui.
         """,
         {
             "what": Argument(

@@ -1063,7 +1063,7 @@ DESCRIPTION
 
     Keys as in less: j k, space b, g G, / n N, q; Enter opens a line, ? shows
     all keys. It changes nothing, and shows the command that would roll back.
-    It needs the extra tui: pip install 'aivcs-cli[tui]'.
+    It needs the extra named tui.
 
     NAME|RUN
         What to begin with: a name, NAME@SEQ or NAME@LABEL, or a run. Default:
