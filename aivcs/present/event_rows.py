@@ -29,6 +29,7 @@ class EventRow(NamedTuple):
         text: The beginning of its content, parameters or result, on one line.
         size: The size of the whole, in bytes of UTF-8.
         error: The error, on one line, or None.
+        is_redacted: Whether its content was erased on purpose.
     """
 
     seq: int
@@ -39,6 +40,7 @@ class EventRow(NamedTuple):
     text: str
     size: int
     error: str | None
+    is_redacted: bool = False
 
 
 def event_rows(events: Iterable[RunEvent]) -> Iterator[EventRow]:
@@ -62,7 +64,7 @@ def event_rows(events: Iterable[RunEvent]) -> Iterator[EventRow]:
                     took = took if took is not None else max(at - called[1], 0)
                 elif not reading.tool:
                     name = event.kind
-        yield EventRow(step.seq, step.what, name, at, took, text, size, step.error)
+        yield EventRow(step.seq, step.what, name, at, took, text, size, step.error, event.redacted)
 
 
 _TROUBLE = (b"error", b"fail", b"exception", b"exit_code", b"returncode", b"exit_status")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from aivcs.tui.listing import Listing
 
 _TICK_SECONDS = 0.2
+_AT_ONCE = frozenset({"escape", "ctrl+c", "q", "Q", "upper_q"})
+"""Keys that do not wait for what is being read, but end it."""
 
 
 class Bar(Widget):
@@ -111,7 +114,8 @@ class Browser(App[int]):
         self._stack = [Opened(first)]
         self._reader = ThreadPoolExecutor(1, "reader")
         self._progress: Progress | None = None
-        self._waiting: Callable[[], None] | None = None
+        self._is_busy = False
+        self._keys: deque[events.Key] = deque()
         self._message = ""
         self._prompt: str | None = None
         self._asks = ""
@@ -202,9 +206,16 @@ class Browser(App[int]):
     def _job(
         self, work: Callable[[Progress], Any], done: Callable[[Any], None], *, quiet: bool = False
     ) -> None:
-        """Runs work in the reader's thread; what ran before is stopped."""
+        """Runs work in the reader's thread; what ran before is stopped.
+
+        Args:
+            work: The work.
+            done: Is called with the result, in the thread of the screen.
+            quiet: Whether keys mean the same meanwhile; otherwise they wait for the result.
+        """
         self._stop()
         progress = self._progress = Progress()
+        self._is_busy = not quiet
         if not quiet:
             self._message = ""
         self.run_worker(self._run_job(work, done, progress), exit_on_error=False)
@@ -228,15 +239,30 @@ class Browser(App[int]):
             return
         if self._progress is progress:
             self._progress = None
-        if result is not None:
-            done(result)
+            self._is_busy = False
+            if result is not None:
+                done(result)
         self._rows.update()
         self._settle()
+        while self._keys and not self._must_wait(self._keys[0]):
+            self._pressed(self._keys.popleft())
 
     def _stop(self) -> None:
         if self._progress is not None:
             self._progress.is_stopped = True
             self._progress = None
+        self._is_busy = False
+
+    def _must_wait(self, event: events.Key) -> bool:
+        """Whether a key means something only when what is being read is there."""
+        if self._progress is None or self._prompt is not None:
+            return False
+        if self._is_busy:
+            return True
+        listing = self._top.listing
+        return event.key == "enter" and (
+            listing is None or listing.row(self._rows.cursor, self._rows.cells) is None
+        )
 
     def _tick(self) -> None:
         if self._progress is not None:
@@ -339,6 +365,14 @@ class Browser(App[int]):
         """Does what a key says."""
         event.stop()
         event.prevent_default()
+        if event.key in _AT_ONCE and self._progress is not None:
+            self._keys.clear()
+        elif self._keys or self._must_wait(event):
+            self._keys.append(event)
+            return
+        self._pressed(event)
+
+    def _pressed(self, event: events.Key) -> None:
         if self._prompt is not None:
             self._prompted(event)
             self._draw_bars()

@@ -33,6 +33,8 @@ _KEPT = 48
 """Pages that are kept."""
 _MAX_FROM_END = 20_000
 """Lines that are read from the end, at most, instead of from a known place."""
+_OF_EVENTS = ("event", "redacted")
+"""The types of lines that have a seq."""
 _TICK = 512
 """Lines between two looks whether the person still waits."""
 
@@ -177,7 +179,7 @@ class RunLog:
 
     def find_seq(self, seq: int, progress: Progress) -> int | None:
         """Returns the line of the event with a seq, which most often is the event's number."""
-        wanted = f'{{"type":"event","seq":{seq},'.encode()
+        wanted = tuple(f'{{"type":"{kind}","seq":{seq},'.encode() for kind in _OF_EVENTS)
         guess = min(max(seq, 1), max(self.events, 1))
         numbers = [guess // PAGE]
         if guess % PAGE == 0:

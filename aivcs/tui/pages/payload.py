@@ -9,7 +9,7 @@ from aivcs.present.words import size
 from aivcs.tui.listing import ItemListing, Progress, rows_listing
 from aivcs.tui.pages.page import Page, Source
 from aivcs.tui.pages.text import text_rows, value_rows
-from aivcs.tui.row import BAD, BOLD, DIM, Row, fact, line
+from aivcs.tui.row import BAD, BOLD, DIM, WARN, Row, fact, line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,6 +81,9 @@ class EventPage(Page):
         yield fact("kind", event.kind, BOLD)
         yield fact("at", str(event.timestamp))
         yield line("")
+        if event.redacted:
+            yield line("Its content was erased on purpose.", WARN)
+            return
         yield from value_rows(event.payload, cells, partial(BlobPage, self.source))
 
 

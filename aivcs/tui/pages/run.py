@@ -141,7 +141,9 @@ class RunPage(Page):
             spans.append((f"{duration(event.took // 1000)} ", DIM))
         if event.size >= _MIN_SIZE:
             spans.append((f"{size(event.size)} ", DIM))
-        if event.error and event.error != event.name:
+        if event.is_redacted:
+            spans.append(("erased on purpose", WARN))
+        elif event.error and event.error != event.name:
             shown = f"{event.text} → " if event.what == CALL and event.text else ""
             spans += [(shown, PLAIN), (event.error, BAD)]
         else:
