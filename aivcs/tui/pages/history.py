@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aivcs.commands.release.history import CURRENT, ROLLED_BACK, history
-from aivcs.model.release_entries import Signature
+from aivcs.model.release_entries import Approval, Signature
 from aivcs.present.words import moment
 from aivcs.tui.listing import ItemListing, Progress
 from aivcs.tui.pages.difference import SpecDifferencePage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aivcs.commands.release.history import HistoryEntry
     from aivcs.model.release import ReleaseRecord
-    from aivcs.model.release_entries import Block
+    from aivcs.model.release_entries import Mark
 
 
 class HistoryPage(Page):
@@ -50,7 +50,7 @@ class HistoryPage(Page):
         return listing
 
     def _items(self) -> Iterator[HistoryEntry | Row]:
-        marks: list[Block | Signature] = []
+        marks: list[Mark] = []
         for told in history(self.repo, self.name, mark=marks.append):
             yield from map(self._mark_row, marks)
             marks.clear()
@@ -122,8 +122,8 @@ class HistoryPage(Page):
         label = record.metadata.version_label or record.spec_digest.short
         return RunsPage(self.source, spec=record.spec_digest, label=label)
 
-    def _mark_row(self, mark: Block | Signature) -> Row:
-        """Returns a block or a signature as a line between the releases."""
+    def _mark_row(self, mark: Mark) -> Row:
+        """Returns a block, a signature or an approval as a line between the releases."""
         if isinstance(mark, Signature):
             text, seq = f"signature of @{mark.signed_seq}, by {mark.fingerprint}", mark.signed_seq
         else:

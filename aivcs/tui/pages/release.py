@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.commands.release.audit import FAILED, OK, verify
 from aivcs.commands.release.history import show
-from aivcs.model.release_entries import Block, Signature
+from aivcs.model.release_entries import Approval, Block, Signature
 from aivcs.policy.evidence import evidence_for
 from aivcs.present.words import moment
 from aivcs.tui.listing import ItemListing, Progress, rows_listing
@@ -54,11 +54,15 @@ class ReleasePage(Page):
 
     def _mark_rows(self, mark: object) -> Iterator[Row]:
         yield fact("entry", f"{self.name}@{self.seq}", BOLD)
-        if not isinstance(mark, Block):
+        if not isinstance(mark, (Block, Approval)):
             return
         yield fact("action", mark.mark, WARN)
         yield fact("by", mark.by)
-        yield fact("reason", mark.reason)
+        if isinstance(mark, Approval):
+            yield fact("reason", mark.notes or "-")
+            yield fact("key", mark.fingerprint)
+        else:
+            yield fact("reason", mark.reason)
         yield fact("at", f"{moment(mark.created_at)} UTC")
         yield Row(
             [("spec       ", DIM), (mark.spec_digest, PLAIN), ("  ▸", MARK)],
