@@ -526,7 +526,7 @@ class Browser(App[int]):
             return
         page = self._top.page
         runs = page if isinstance(page, RunsPage) else RunsPage(page.source)
-        self._open(SearchPage(page.source, text, runs.records))
+        self._open(SearchPage(page.source, text, runs.filters))
 
     def _interrupt(self) -> None:
         if self._progress is not None:

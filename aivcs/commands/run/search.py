@@ -73,6 +73,7 @@ def search(
     *,
     one_per_run: bool = False,
     unreadable: Callable[[RunId, StorageError], None],
+    searched: Callable[[RunRecord], None] | None = None,
 ) -> Iterator[Match]:
     """Yields the matches in runs, newest run first and, within one, in the order of its log.
 
@@ -83,6 +84,7 @@ def search(
         one_per_run: Whether the first match of a run is enough.
         unreadable: Called with each run that cannot be read to its end, and the error. A run that
             cannot match need not be read.
+        searched: Called with each run before it is searched; what it raises ends the search.
 
     Raises:
         UsageError: A filter is not valid.
@@ -101,7 +103,17 @@ def search(
         ledger = repo.runs_listed_by(lambda *given: list_holding(*given, sought))
         is_scanned = not sought.others
     records = list_(repo, runs=ledger, unreadable=unreadable, **(filters or {}))
+    if searched is not None:
+        records = _telling(records, searched)
     return _search(repo, records, query, annotated, one_per_run, unreadable, is_scanned=is_scanned)
+
+
+def _telling(
+    records: Iterable[RunRecord], searched: Callable[[RunRecord], None]
+) -> Iterator[RunRecord]:
+    for record in records:
+        searched(record)
+        yield record
 
 
 def keep_index(repo: Repository, query: Query, progress: Callable[[int], None]) -> None:

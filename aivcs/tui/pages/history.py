@@ -127,9 +127,8 @@ class HistoryPage(Page):
         if isinstance(mark, Signature):
             text, seq = f"signature of @{mark.signed_seq}, by {mark.fingerprint}", mark.signed_seq
         else:
-            text, seq = (
-                f"{mark.mark} {mark.spec_digest.short} by {mark.by}: {mark.reason}",
-                mark.seq,
-            )
+            why = mark.notes or "" if isinstance(mark, Approval) else mark.reason
+            text = f"{mark.mark} {mark.spec_digest.short} by {mark.by}: {why}"
+            seq = mark.seq
         opens = partial(ReleasePage, self.source, self.name, seq)
         return line(f"  @{mark.seq:<4}{text}", DIM, opens)

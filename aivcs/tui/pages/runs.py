@@ -16,6 +16,7 @@ from aivcs.tui.row import BAD, BOLD, DIM, MARK, PLAIN, Row, column, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from aivcs.errors import StorageError
     from aivcs.model.digest import ContentDigest
@@ -65,18 +66,14 @@ class RunsPage(Page):
         self._listing = ItemListing(self._items(), self._draw)
         return self._listing
 
-    def records(self) -> Iterator[RunRecord]:
-        """Yields the runs that are listed, newest first."""
-        return self._found(lambda *_: None)
-
-    def _found(self, unreadable) -> Iterator[RunRecord]:  # type: ignore[no-untyped-def]
-        return list_(
-            self.repo,
-            agents=[self._agent] if self._agent else [],
-            specs=[self._spec] if self._spec else [],
-            statuses=[RunStatus.FAILED] if self._only_failed else [],
-            unreadable=unreadable,
-        )
+    @property
+    def filters(self) -> dict[str, Any]:
+        """Which runs are listed, as for `aivcs.commands.run.list.list_`."""
+        return {
+            "agents": [self._agent] if self._agent else [],
+            "specs": [self._spec] if self._spec else [],
+            "statuses": [RunStatus.FAILED] if self._only_failed else [],
+        }
 
     def _items(self) -> Iterator[RunRecord | Row]:
         bad: list[Row] = []
@@ -85,7 +82,7 @@ class RunsPage(Page):
             bad.append(line(f"✗ {run_id} cannot be read: {error}", BAD))
 
         is_empty = True
-        for record in self._found(unreadable):
+        for record in list_(self.repo, **self.filters, unreadable=unreadable):
             yield from bad
             bad.clear()
             is_empty = False

@@ -15,7 +15,8 @@ from aivcs.tui.pages.run import RunPage
 from aivcs.tui.row import BAD, BOLD, DIM, MARK, PLAIN, Row, column, line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from aivcs.errors import StorageError
     from aivcs.model.run import RunId, RunRecord
@@ -24,18 +25,16 @@ if TYPE_CHECKING:
 class SearchPage(Page):
     """What was found in runs."""
 
-    def __init__(
-        self, source: Source, text: str, records: Callable[[], Iterable[RunRecord]]
-    ) -> None:
+    def __init__(self, source: Source, text: str, filters: Mapping[str, Any]) -> None:
         """Takes the question.
 
         Args:
             source: What is read.
             text: The text; upper and lower case are the same unless it has a capital letter.
-            records: Returns the runs to look in.
+            filters: Which runs are searched, as for `aivcs.commands.run.search.search`.
         """
         super().__init__(source)
-        self._text, self._records = text, records
+        self._text, self._filters = text, filters
         self.title = f"“{text}”"
         self._listing: ItemListing | None = None
 
@@ -54,7 +53,9 @@ class SearchPage(Page):
 
         is_empty = True
         try:
-            for match in search(self.repo, self._counted(), query, unreadable=unreadable):
+            for match in search(
+                self.repo, query, self._filters, unreadable=unreadable, searched=self._count
+            ):
                 yield from bad
                 bad.clear()
                 is_empty = False
@@ -66,11 +67,10 @@ class SearchPage(Page):
         if is_empty:
             yield line("Nothing was found.", DIM)
 
-    def _counted(self) -> Iterator[RunRecord]:
-        for record in self._records():
-            assert self._listing is not None
-            self._listing.progress.add(1)
-            yield record
+    def _count(self, record: RunRecord) -> None:
+        del record
+        assert self._listing is not None
+        self._listing.progress.add(1)
 
     def _draw(self, match: Match, cells: int) -> Row:
         record, passage = match.record, match.passage
