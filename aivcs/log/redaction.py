@@ -70,16 +70,17 @@ def replaced(
         stub = rest.pop(number, None)
         if stub is not None:
             if number == 1 or chain.hash_of(line.rstrip(b"\n")) != chain.hash_of(stub):
-                raise _other(name, number)
+                raise not_redactable(name, number)
             line = stub + b"\n"
         previous = line
     if rest or number in stubs:
-        raise _other(name, min(rest, default=number))
+        raise not_redactable(name, min(rest, default=number))
     if previous is not None:
         yield previous
 
 
-def _other(name: str, number: int) -> ConflictError:
+def not_redactable(name: str, number: int) -> ConflictError:
+    """Returns the error for a line that is not the one that its redacted form was made for."""
     return ConflictError(
         f"{name}: line {number} is not the one that was to be redacted; nothing was changed"
     )

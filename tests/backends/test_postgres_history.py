@@ -5,13 +5,14 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from servers.fault_proxy import FaultProxy
 from servers.history import complaints
 
-from aivcs.model.digest import ContentDigest
 from aivcs.repository import Repository
 
 CLIENT = Path(__file__).parents[1] / "servers" / "client.py"
@@ -140,9 +141,13 @@ def test_a_thousand_faults_lose_nothing_and_double_nothing(own_server, tmp_path)
 
 
 @pytest.mark.slow
-def test_64_processes_write_one_run_without_a_gap(own_server, tmp_path):
-    database = own_server.store()
-    repo = Repository.open(own_server.url(database))
+@pytest.mark.process
+def test_64_processes_write_one_run_without_a_gap(own_server, outside):
+    """Readers, verify and gc run beside them, and the server is restarted twice."""
+    url = own_server.url(own_server.store())
+    plain = outside.environment
+    outside.environment = lambda **changes: plain(**{"AIVCS_STORE": url, **changes})
+    repo = Repository.open(url)
     run = repo.start_run(repo.blobs.put(b"spec"), agent_name="bot").run_id
     script = (
         "import sys\n"
@@ -153,26 +158,57 @@ def test_64_processes_write_one_run_without_a_gap(own_server, tmp_path):
         "    runs.append_event(sys.argv[2], RunEvent('e', {'by': sys.argv[3], 'n': n}))\n"
     )
     writers = [
-        subprocess.Popen([sys.executable, "-c", script, own_server.url(database), run, str(n)])
-        for n in range(64)
+        subprocess.Popen([sys.executable, "-c", script, url, run, str(n)]) for n in range(64)
     ]
+    lengths, times, raised = [0], Counter[str](), []
+
+    def read():
+        seqs = [event["seq"] for event in outside.events(run)]
+        assert seqs == list(range(1, len(seqs) + 1))
+        lengths.append(len(seqs))
+
+    def collect():
+        unused = outside.put(f"unused {times}")
+        outside.ok("gc", "--grace", "0s")
+        outside("blob", "has", unused, code=1)
+
+    def repeat(act):
+        try:
+            while any(writer.poll() is None for writer in writers):
+                act()
+                times[act.__name__] += 1
+        except BaseException as error:
+            raised.append(error)
+
+    def verify():
+        assert b"no damage" in outside.ok("verify").err
+
+    beside = [Thread(target=repeat, args=[act]) for act in (read, verify, collect)]
+    for thread in beside:
+        thread.start()
     try:
         restarts = 0
         while any(writer.poll() is None for writer in writers):
-            lines = repo.runs.head(run).lines
-            if lines > 4000 * (restarts + 1) and restarts < 2:
+            with repo.store.logs.look(f"run/{run}") as view:
+                seq = json.loads(view.last).get("seq", 0)
+            if seq > 4000 * (restarts + 1) and restarts < 2:
                 own_server.restart()
                 restarts += 1
-            with repo.store.objects.removal() as removal:
-                assert not removal.remove(ContentDigest("0" * 64))
-            assert not list(repo.store.inspect(frozenset({"blobs"}), lambda *_: None))
+            time.sleep(0.1)
         assert restarts == 2
         assert [writer.wait() for writer in writers] == [0] * 64
     finally:
         for writer in writers:
             writer.kill()
             writer.wait()
+        for thread in beside:
+            thread.join()
+    assert raised == []
+    assert lengths == sorted(lengths)
+    print(f"beside the writers: {dict(times)}")
+    assert len(times) == 3
     events = repo.runs.get_events(run)
+    assert repo.runs.head(run).lines == 12_801  # reads and checks the chain
     repo.store.close()
     assert [event.seq for event in events] == list(range(1, 12_801))
     for by in range(64):

@@ -10,6 +10,7 @@ import pytest
 from aivcs.commands.bundle.create import create
 from aivcs.errors import BackendError, IntegrityError, UsageError
 from aivcs.log import chain
+from aivcs.log.redaction import redacted_line
 from aivcs.log.run_filter import RunFilter
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
@@ -88,6 +89,8 @@ def test_a_recorder_records_its_own_runs_and_nothing_else(login, owner, spec):
     run = recorder.start_run(recorder.blobs.put(b"own spec"), agent_name="bot").run_id
     recorder.runs.append_event(run, RunEvent("a", {}))
     recorder.runs.append_event(run, RunEvent("b", {}, seq=7))
+    with recorder.store.logs.look(f"run/{run}") as view:
+        stub = redacted_line(list(view.forth())[1][:-1])
     foreign = other.start_run(spec, agent_name="bot").run_id
     ours = owner.start_run(spec, agent_name="bot").run_id
     for refused in (
@@ -98,7 +101,7 @@ def test_a_recorder_records_its_own_runs_and_nothing_else(login, owner, spec):
         lambda: recorder.blobs.delete(spec),
         lambda: recorder.edit_config(lambda _: b"[core]\n"),
         lambda: recorder.store.logs.remove(f"run/{run}"),
-        lambda: recorder.store.logs.redact(f"run/{run}", {2: b"{}"}),
+        lambda: recorder.store.logs.redact(f"run/{run}", {2: stub}),
     ):
         with pytest.raises(BackendError, match=NOT_ALLOWED):
             refused()
@@ -306,23 +309,66 @@ def test_a_maintainer_collects_and_ends_lost_runs(login, owner, spec):
         maintainer.store.logs.remove(f"run/{run}")
 
 
-def test_an_eraser_erases_and_the_hashes_stay(login, owner, spec):
-    eraser = login("eraser").repo
+def test_an_eraser_erases_and_the_hashes_stay(login, owner, psql, spec):
+    eraser = login("eraser")
+    logs = eraser.repo.store.logs
     run = owner.start_run(spec, agent_name="bot").run_id
     owner.runs.append_event(run, RunEvent("secret", {"key": "hunter2"}))
-    owner.runs.append_event(run, RunEvent("b", {}))
-    head = owner.runs.head(run)
+    owner.runs.append_events(run, [RunEvent("b", {}), RunEvent("c", {})])
     with owner.store.logs.look(f"run/{run}") as view:
-        line = list(view.forth())[1]
-    stub = b'{"type":"redacted","seq":1,"hash":"' + line[-67:-3] + b'"}'
-    eraser.store.logs.redact(f"run/{run}", {2: stub})
+        before = list(view.forth())
+    stub = redacted_line(before[1][:-1])
+    call = (
+        f"SELECT aivcs.redact('run/{run}', %d, ARRAY[%d], ARRAY[%d], "
+        "ARRAY[convert_to('%s' || E'\\n', 'UTF8')])"
+    )
+    second = len(before[1])
+    for after, offset, size, line in (
+        (1, 1, second, before[1].decode()[:-77] + stub.decode()[-76:]),  # not redacted, but changed
+        (1, 1, second, stub.decode().replace(stub.decode()[-66:-2], "0" * 64)),
+        (1, 1, second, stub.decode() + "\n" + stub.decode()),
+        (1, 2, second - 1, stub.decode()),
+        (0, 1, len(before[0]), redacted(before[0])),  # the first line, and the last
+        (2, 1 + len(before[2]), len(before[3]), redacted(before[3])),
+    ):
+        assert "ERROR" in psql(eraser.user, call % (after, offset, size, line))
+    assert "permission denied" in psql(eraser.user, "UPDATE aivcs.chunks SET data = data")
     with owner.store.logs.look(f"run/{run}") as view:
-        assert list(view.forth())[1] == stub + b"\n"
-        assert chain.hash_of(view.last) == head.hash
-    eraser.store.logs.remove(f"run/{run}")
-    eraser.store.logs.remove(f"run/{run}")
+        assert list(view.forth()) == before
+    logs.redact(f"run/{run}", {2: stub})
+    with owner.store.logs.look(f"run/{run}") as view:
+        assert list(view.forth()) == [before[0], stub + b"\n", *before[2:]]
+    assert "hunter2" not in psql("keeper", "COPY (SELECT data FROM aivcs.chunks) TO STDOUT")
+    assert owner.runs.append_event(run, RunEvent("d", {})) == 4
+    logs.remove(f"run/{run}")
+    logs.remove(f"run/{run}")
     assert list(owner.store.logs.names("run/")) == []
     assert owner.runs.list_runs() == []
+
+
+def redacted(line):
+    """A line in the form of a redacted one, whatever it is, without its newline."""
+    return '{"type":"redacted","seq":1' + line.decode()[-77:-1]
+
+
+def test_an_eraser_records_and_changes_no_record(login, owner, spec):
+    eraser, recorder = login("eraser").repo, login("recorder").repo
+    run = recorder.start_run(spec, agent_name="bot").run_id
+    recorder.annotate(run, text="hunter2", by="ann")
+    (note,) = owner.store.documents.names("notes/")
+    assert eraser.store.documents.create("erasures/a", b"x")
+    for refused in (
+        lambda: eraser.store.documents.write("erasures/a", b"y"),
+        lambda: eraser.store.documents.drop("erasures/a"),
+        lambda: recorder.store.documents.create("erasures/b", b"x"),
+        lambda: recorder.store.documents.drop("erasures/a"),
+        lambda: recorder.store.documents.drop(note),
+        lambda: eraser.store.documents.write(note, b"forged"),
+        lambda: eraser.runs.create_run(spec, RunMetadata("bot")),
+    ):
+        with pytest.raises(BackendError, match=NOT_ALLOWED):
+            refused()
+    assert eraser.store.documents.drop(note)
 
 
 def test_members_of_the_owner_are_owners(login, spec):

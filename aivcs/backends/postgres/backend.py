@@ -209,6 +209,7 @@ class PostgresBackend:
         Raises:
             UsageError: There is no such role, or the pattern is not valid.
         """
+        self._require_version()
         return rights.grants(self._session, role, names)
 
     def check(self) -> Iterator[str]:

@@ -18,12 +18,14 @@ from aivcs.backends.postgres.session import AgainError, LostError, RaceLostError
 from aivcs.backends.postgres.view import ChunkView, Tail, some, split
 from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError
 from aivcs.log import chain
+from aivcs.log.redaction import not_redactable
 from aivcs.store.place import START, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aivcs.backends.postgres.session import Session
+    from aivcs.model.digest import ContentDigest
     from aivcs.store.driver import LogView
 
 _CHUNK = 1 << 20
@@ -51,6 +53,7 @@ _BACK = """SELECT after, data FROM (
         ORDER BY after DESC LIMIT 200) c
     ) d WHERE so_far < 1000000 ORDER BY after"""
 _APPEND = "SELECT {s}.append(%s, %s, %s, %s, %s, %s)"
+_REDACT = "SELECT {s}.redact(%s, %s, %s::int4[], %s::int4[], %s)"
 _LOCK = "SELECT {s}.lock_log(%s)"
 _FLUSH = "SELECT pg_logical_emit_message(true, 'aivcs', '')"
 """Writes to the server's log, so that its commit makes durable what was committed before."""
@@ -60,6 +63,9 @@ class PostgresLogs:
     """The `LogDriver`."""
 
     offers_texts = True
+    erases = True
+    stream_ahead = 4 << 20
+    """Bytes of a stream to collect at most while a batch of it is being stored."""
     names_have_lines = True
 
     def __init__(self, session: Session) -> None:
@@ -145,34 +151,62 @@ class PostgresLogs:
                     if place.lines == count:
                         break
 
-    def redact(self, name: str, stubs: dict[int, bytes]) -> None:
-        """As `Redactable.redact`: all chunks in one transaction."""
+    def redact(self, name: str, stubs: Mapping[int, bytes]) -> None:
+        """As `Erasing.redact`: all chunks in one transaction."""
 
         def act() -> None:
             with self._session.transaction():
                 self._session.execute(_LOCK, name)
                 tail = self._tail(name)
-                if tail is None:
-                    return
-                rest = dict(stubs)
-                while rest:
-                    (after, data), *_ = self._forth(tail.log, min(rest) - 1)
-                    lines = split(data)
-                    for number in [n for n in rest if after < n <= after + len(lines)]:
-                        lines[number - after - 1] = rest.pop(number).removesuffix(b"\n") + b"\n"
-                    self._session.execute(
-                        "SELECT {s}.redact(%s, %s, %s, %s)",
-                        name,
-                        after,
-                        b"".join(lines),
-                        len(lines[-1]),
-                    )
+                if tail is not None:
+                    self._redact(name, tail, dict(stubs))
 
         self._session.repeat(act, is_change=True)
 
+    def _redact(self, name: str, tail: Tail, rest: dict[int, bytes]) -> None:
+        first, last = min(rest, default=2), max(rest, default=2)
+        if rest and not 1 < first <= last < tail.lines:
+            raise not_redactable(name, last if first > 1 else first)
+        while rest:
+            after, data = self._forth(tail.log, min(rest) - 1)[0]
+            offsets, sizes, lines = [], [], []
+            at = 1
+            for number, line in enumerate(split(data), after + 1):
+                stub = rest.pop(number, None)
+                if stub is not None and stub + b"\n" != line:
+                    if chain.hash_of(line[:-1]) != chain.hash_of(stub):
+                        raise not_redactable(name, number)
+                    offsets.append(at)
+                    sizes.append(len(line))
+                    lines.append(stub + b"\n")
+                at += len(line)
+            if lines:
+                self._session.execute(_REDACT, name, after, offsets, sizes, Array(lines))
+
     def remove(self, name: str) -> None:
-        """As `Redactable.remove`."""
+        """As `Erasing.remove`."""
         self._session.change("SELECT {s}.remove_log(%s)", name)
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        """As `Erasing.remove_many`: some thousands in one transaction."""
+        names = sorted(names)
+        for start in range(0, len(names), _NAMES):
+            self._session.change(
+                "SELECT {s}.remove_log(name) FROM unnest(%s::text[]) name ORDER BY name",
+                names[start : start + _NAMES],
+            )
+
+    def arrived(self, name: str) -> float | None:
+        """As `Erasing.arrived`."""
+        rows = self._session.read(
+            "SELECT extract(epoch FROM max(written_at))::float8 FROM {s}.chunks c "
+            "JOIN {s}.logs l ON l.id = c.log WHERE l.name = %s",
+            name,
+        )
+        return rows[0][0]  # type: ignore[no-any-return]
+
+    def forget_blob(self, digest: ContentDigest) -> None:
+        """As `Erasing.forget_blob`: an upload is seen when it is whole, so nothing is beside it."""
 
     # updating
 

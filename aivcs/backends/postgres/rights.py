@@ -31,12 +31,12 @@ _BLOBS = ("put_blob(bytea)", "renew_blob(text)", "begin_upload()",
 _DOCUMENTS = ("write_document(text, bytea, text, bytea)", "drop_document(text, text)")
 _REMOVING = ("try_removal()", "end_removal()", "remove_blob(text, timestamptz)")
 _TEXTS = ("append_texts(text, bytea[], bytea, boolean)",)
-_ERASING = ("redact(text, bigint, bytea, integer)", "remove_log(text)")
+_ERASING = ("redact(text, bigint, integer[], integer[], bytea[])", "remove_log(text)")
 FUNCTIONS = {
     "reader": _READING,
     "recorder": (*_READING, *_LOGS, *_TEXTS, *_BLOBS, *_DOCUMENTS),
     "promoter": (*_READING, *_LOGS, *_BLOBS, *_DOCUMENTS),
-    "eraser": (*_READING, "lock_log(text)", *_REMOVING, *_ERASING, *_DOCUMENTS),
+    "eraser": (*_READING, *_LOGS, *_TEXTS, *_REMOVING, *_ERASING, *_DOCUMENTS),
     "maintainer": (*_READING, *_LOGS, *_TEXTS, *_REMOVING, *_DOCUMENTS),
 }
 """The functions that a role calls; `rights` says beyond that what they do for it."""
@@ -109,6 +109,18 @@ def _others(session: Session, name: str, role: str, names: str | None) -> list[s
             f"VALUES ({values}, {literal(regex_of(pattern))}) ON CONFLICT DO NOTHING;"
         )
     return lines
+
+
+def new_grants(session: Session) -> str:
+    """Returns the SQL that lets those who have rights call what an upgrade has made anew."""
+    rows = session.read(
+        "SELECT kind, quote_ident(rolname) FROM {s}.rights JOIN pg_roles ON oid = role"
+    )
+    return ";".join(
+        f"GRANT EXECUTE ON FUNCTION {session.schema}.{function} TO {role}"
+        for kind, role in rows
+        for function in FUNCTIONS[kind]
+    )
 
 
 def regex_of(pattern: str) -> str:

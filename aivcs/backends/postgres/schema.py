@@ -7,6 +7,7 @@ the tables and functions. A newer one is refused, and an older one until it is u
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from aivcs import errors
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 
     from aivcs.backends.postgres.session import Session
 
-VERSION = 1
-"""The version of the tables and functions in schema.sql."""
+VERSION = 2
+"""The version of the tables and functions in schema.sql; with any change of its text, the next."""
 OLDEST_SERVER = 140_000
 """The oldest PostgreSQL, as its server_version_num."""
-STEPS: dict[int, str] = {}
-"""SQL that makes a store of version N one of N+1, by N; executed with its schema as search_path."""
+STEPS: dict[int, str] = {
+    1: "ALTER TABLE chunks ADD COLUMN ahead bigint;"
+    "DROP FUNCTION redact(text, bigint, bytea, integer); DROP FUNCTION require_document(text)"
+}
+"""SQL that makes the tables of version N those of N+1, by N, with the schema as search_path. The
+last step makes all functions anew, as schema.sql has them."""
+_FUNCTION = re.compile(r"^CREATE FUNCTION .*?\$\$.*?\$\$;$", re.DOTALL | re.MULTILINE)
 
 
 def require_server(session: Session) -> None:
@@ -176,7 +182,12 @@ def _step(session: Session) -> str:
                 f"{session.address.url}: nothing leads from schema {version} to {version + 1}; "
                 "copy the store to a new one"
             )
-        _run(session, STEPS[version])
+        is_last = version + 1 == VERSION
+        _run(session, STEPS[version] + (f";\n{_functions()}" if is_last else ""))
+        if is_last:
+            from aivcs.backends.postgres.rights import new_grants
+
+            session.script(new_grants(session))
         session.execute("UPDATE {s}.meta SET schema = %s", version + 1)
     return f"schema {version} -> {version + 1}"
 
@@ -200,6 +211,12 @@ def _sql() -> str:
     path = os.path.join(os.path.dirname(__file__), "schema.sql")
     with open(path, encoding="utf-8") as file:
         return _with_compression(file.read())
+
+
+def _functions() -> str:
+    """The functions of the script, to replace those that are there; who may call them stays."""
+    found = _FUNCTION.findall(_sql())
+    return "\n".join(text.replace("CREATE", "CREATE OR REPLACE", 1) for text in found)
 
 
 def _with_compression(sql: str) -> str:

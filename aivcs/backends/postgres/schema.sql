@@ -1,6 +1,7 @@
 -- The store of aivcs in a schema of its own. Everybody reads tables; everybody writes through the
 -- functions, which run as the owner, check right and link, and note who wrote and when.
--- Executed once by `aivcs init`, with search_path set to the schema and pg_temp.
+-- Executed once by `aivcs init`, with search_path set to the schema and pg_temp; the functions again by
+-- `aivcs store upgrade`.
 
 CREATE TABLE meta (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -155,8 +156,9 @@ BEGIN
     PERFORM require(may('promoter', substr(log_name, 9)), 'change the release ' || substr(log_name, 9));
   ELSIF begun_by = session_user THEN
     PERFORM require(may('recorder'), 'record runs');
-  ELSE
-    PERFORM require(may('maintainer'), 'append to a run that ' || begun_by || ' started');
+  ELSE                                                   -- an eraser says in the run what was erased
+    PERFORM require(may('maintainer') OR may('eraser'),
+      'append to a run that ' || begun_by || ' started');
   END IF;
 END $$;
 
@@ -332,7 +334,7 @@ BEGIN
   IF encode(sha256(convert_to(before, 'UTF8') || substr(line, 1, tail.mark - 76)), 'hex') <> tail.head THEN
     RETURN NULL;
   END IF;
-  IF tail.seq IS NULL THEN
+  IF tail.ahead IS NULL THEN
     at := numbers(line);
   ELSE                                                   -- without parsing the line
     at[1] := tail.seq + tail.last - tail.after - 1;
@@ -366,15 +368,47 @@ BEGIN
   RETURN first_seq;
 END $$;
 
--- Replaces a line by a stub that keeps its hash; the lines and the links stay what they are.
-CREATE FUNCTION redact(log_name text, chunk_after bigint, content bytea, last_line integer)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Replaces lines of a chunk by redacted ones that keep their hashes, never the first or the last of the
+-- log. Offsets (from 1) ascend; sizes and lines have their newlines.
+CREATE FUNCTION redact(log_name text, chunk_after bigint, offsets integer[], sizes integer[],
+  redacted bytea[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
   of_log bigint := (SELECT id FROM logs WHERE name = log_name);
+  old record;
+  line bytea;
+  stub bytea;
+  content bytea;
+  is_at_end boolean;
+  new_mark integer;
 BEGIN
   PERFORM require(may('eraser'), 'erase');
+  PERFORM lock_log(log_name);
+  SELECT data, mark, last, length(data) AS size INTO STRICT old
+    FROM chunks WHERE log = of_log AND after = chunk_after;
+  content := old.data;
+  new_mark := old.mark;
+  FOR i IN REVERSE cardinality(offsets) .. 1 LOOP
+    line := substr(old.data, offsets[i], sizes[i]);
+    stub := redacted[i];
+    is_at_end := offsets[i] + sizes[i] > old.size;
+    IF chunk_after = 0 AND offsets[i] = 1
+        OR is_at_end AND NOT EXISTS (SELECT FROM chunks WHERE log = of_log AND after = old.last)
+        OR offsets[i] > 1 AND substr(old.data, offsets[i] - 1, 1) <> '\x0a'::bytea
+        OR i < cardinality(offsets) AND offsets[i] + sizes[i] > offsets[i + 1]
+        OR position('\x0a'::bytea IN line) <> length(line)
+        OR position('\x0a'::bytea IN stub) <> length(stub)
+        OR substr(stub, 1, 19) <> '{"type":"redacted",'::bytea
+        OR substr(stub, length(stub) - 75) <> substr(line, length(line) - 75) THEN
+      RAISE EXCEPTION 'a line of % is not the one that was to be redacted', log_name
+        USING ERRCODE = 'check_violation';
+    END IF;
+    content := overlay(content PLACING stub FROM offsets[i] FOR sizes[i]);
+    IF is_at_end THEN
+      new_mark := length(stub);
+    END IF;
+  END LOOP;
   PERFORM set_config('aivcs.change', 'chunks', true);
-  UPDATE chunks SET data = content, mark = last_line WHERE log = of_log AND after = chunk_after;
+  UPDATE chunks SET data = content, mark = new_mark WHERE log = of_log AND after = chunk_after;
   PERFORM set_config('aivcs.change', '', true);
 END $$;
 
@@ -540,17 +574,18 @@ END $$;
 
 -- Documents
 
-CREATE FUNCTION require_document(document text) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION require_document(document text, removing boolean) RETURNS void LANGUAGE sql
+SET search_path FROM CURRENT AS $$
   SELECT require(
     is_owner()
     OR (document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')
       OR may('eraser')))
-    OR (document LIKE 'notes/%' AND may('recorder'))
+    OR (document LIKE 'notes/%' AND CASE WHEN removing THEN may('eraser') ELSE may('recorder') END)
     -- Marks of runs: of one's own, or of one that nobody has begun.
-    OR ((document LIKE 'replicas/%' OR document LIKE 'untrusted/%') AND may('recorder')
+    OR ((document LIKE 'replicas/%' OR document LIKE 'untrusted/%' AND NOT removing) AND may('recorder')
       AND NOT EXISTS (SELECT FROM logs WHERE name = 'run/' || substr(document, strpos(document, '/') + 1)
         AND begun_by <> session_user))
-    OR (document LIKE 'erasures/%' AND may('eraser')),
+    OR (document LIKE 'erasures/%' AND may('eraser') AND NOT removing),
     'change the document ' || document)
 $$;
 
@@ -558,17 +593,17 @@ CREATE FUNCTION version_of(data bytea) RETURNS text LANGUAGE sql IMMUTABLE SET s
   SELECT coalesce(encode(sha256(data), 'hex'), '')
 $$;
 
--- What is there may be changed: an annotation by the owner only, a pin by who made it and by who may
--- remove the blob.
+-- What is there may be changed: a pin by who made it and by who may remove the blob; annotations, records
+-- of erasures and marks of untrusted runs by the owner.
 CREATE FUNCTION require_change(old documents) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
-  -- Without its mark a run that nobody vouches for would be evidence.
-  IF old.name LIKE 'notes/%' OR old.name LIKE 'untrusted/%' THEN
-    PERFORM require(is_owner(), 'change the document ' || old.name);
-  ELSIF old.name LIKE 'pins/%' THEN
+  IF old.name LIKE 'pins/%' THEN
     PERFORM require(old.written_by = session_user OR may('maintainer') OR may('eraser'),
       'change a pin of ' || old.written_by);
+  -- Without its mark a run that nobody vouches for would be evidence.
+  ELSIF old.name LIKE 'notes/%' OR old.name LIKE 'erasures/%' OR old.name LIKE 'untrusted/%' THEN
+    PERFORM require(is_owner(), 'change the document ' || old.name);
   END IF;
 END $$;
 
@@ -579,7 +614,7 @@ RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT A
 DECLARE
   found_document documents;
 BEGIN
-  PERFORM require_document(document);
+  PERFORM require_document(document, false);
   PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || document, 1));
   SELECT * INTO found_document FROM documents WHERE name = document;
   IF found_document.nonce = own_nonce THEN
@@ -600,13 +635,15 @@ SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
   found_document documents;
 BEGIN
-  PERFORM require_document(document);
+  PERFORM require_document(document, true);
   PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || document, 1));
   SELECT * INTO found_document FROM documents WHERE name = document;
   IF expected IS NOT NULL AND version_of(found_document.data) <> expected THEN
     RETURN NULL;
   END IF;
-  PERFORM require_change(found_document);
+  IF document LIKE 'pins/%' THEN
+    PERFORM require_change(found_document);
+  END IF;
   DELETE FROM documents WHERE name = document;
   RETURN FOUND;
 END $$;

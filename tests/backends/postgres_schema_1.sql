@@ -1,0 +1,593 @@
+-- The store of aivcs in a schema of its own. Everybody reads tables; everybody writes through the
+-- functions, which run as the owner, check right and link, and note who wrote and when.
+-- Executed once by `aivcs init`, with search_path set to the schema and pg_temp.
+
+CREATE TABLE meta (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  format integer NOT NULL,                               -- of the lines: docs/format.md
+  schema integer NOT NULL                                -- of these tables and functions
+);
+
+-- Who may do what, beside GRANT: `store grants` prints the rows.
+CREATE TABLE rights (
+  kind text NOT NULL CHECK (kind IN ('recorder', 'promoter', 'eraser', 'maintainer')),
+  role regrole NOT NULL,
+  names text NOT NULL DEFAULT '*',                       -- release names, for promoters: * and ?
+  pattern text NOT NULL DEFAULT '',                      -- the same as a regular expression
+  PRIMARY KEY (kind, role, names)
+);
+
+CREATE TABLE logs (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text COLLATE "C" NOT NULL UNIQUE
+    CHECK (name ~ '^(run/[A-Za-z0-9][A-Za-z0-9._-]*|release/[A-Za-z0-9][A-Za-z0-9._/-]*)$'
+      AND length(name) <= 208),
+  begun_by name NOT NULL DEFAULT session_user,
+  begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  listed boolean NOT NULL DEFAULT true                   -- false: a run that `runs` does not have
+);
+CREATE INDEX logs_unlisted ON logs (name) WHERE NOT listed;
+
+-- A log is its chunks' data, one after the other: the bytes of docs/format.md.
+CREATE TABLE chunks (
+  log bigint NOT NULL REFERENCES logs,
+  after bigint NOT NULL CHECK (after >= 0),              -- number of the lines before
+  last bigint NOT NULL CHECK (last > after),             -- number of its last line
+  prev text COLLATE "C" CHECK ((prev IS NULL) = (after = 0)),
+  head text COLLATE "C" NOT NULL CHECK (head ~ '^[0-9a-f]{64}$'),
+  open boolean NOT NULL,                                 -- false: its last line ends the log
+  follows boolean NOT NULL DEFAULT true CHECK (follows),
+  mark integer NOT NULL,                                 -- bytes of its last line, with the newline
+  seq bigint,                                            -- first seq given by append_texts
+  nonce bytea NOT NULL,                                  -- tells a repeated append from another's
+  written_by name NOT NULL DEFAULT session_user,
+  written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  data bytea NOT NULL CHECK (encode(substr(data, length(data) - 66), 'escape') = head || E'"}\n'),
+  PRIMARY KEY (log, after),                              -- one successor: no fork
+  UNIQUE (log, last, head, open),
+  UNIQUE (log, nonce, after),
+  FOREIGN KEY (log, after, prev, follows)                -- no gap, the right link, nothing after an end
+    REFERENCES chunks (log, last, head, open)
+);
+
+-- A projection of the first and last lines of runs, for lists. No rule reads it; `verify` compares it.
+CREATE TABLE runs (
+  log bigint PRIMARY KEY REFERENCES logs ON DELETE CASCADE,
+  run_id text COLLATE "C" NOT NULL,
+  agent text COLLATE "C" NOT NULL,
+  spec text COLLATE "C" NOT NULL,
+  created_at text COLLATE "C" NOT NULL,
+  status text COLLATE "C" NOT NULL DEFAULT 'RUNNING',
+  duration_ms bigint,
+  tags jsonb,                                            -- NULL: jsonb cannot hold them
+  first bytea NOT NULL,
+  final bytea
+);
+CREATE INDEX runs_by_age ON runs (created_at DESC, run_id DESC);
+CREATE INDEX runs_by_agent ON runs (agent, created_at DESC);
+CREATE INDEX runs_by_spec ON runs (spec, created_at DESC);
+CREATE INDEX runs_by_status ON runs (status, created_at DESC);
+CREATE INDEX runs_by_id ON runs (run_id);
+CREATE INDEX runs_by_tags ON runs USING gin (tags jsonb_path_ops);
+
+CREATE SEQUENCE uploads;
+CREATE TABLE parts (
+  upload bigint NOT NULL,
+  number integer NOT NULL CHECK (number >= 0),           -- from 0; each but the last has 1 MiB
+  data bytea NOT NULL CHECK (length(data) <= 1048576),
+  by name NOT NULL DEFAULT session_user,
+  written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (upload, number)
+);
+ALTER TABLE parts ALTER data SET STORAGE EXTERNAL;       -- compressed content is the rule
+CREATE TABLE blobs (
+  digest text COLLATE "C" PRIMARY KEY CHECK (digest ~ '^[0-9a-f]{64}$'),
+  size bigint NOT NULL,
+  put timestamptz NOT NULL DEFAULT clock_timestamp(),    -- the last time
+  put_by name NOT NULL DEFAULT session_user,
+  upload bigint NOT NULL UNIQUE
+);
+CREATE INDEX blobs_by_age ON blobs (put);
+CREATE SEQUENCE removals;                                -- how often removing began
+
+CREATE TABLE documents (
+  name text COLLATE "C" PRIMARY KEY,
+  data bytea NOT NULL,
+  nonce bytea NOT NULL,
+  written_by name NOT NULL DEFAULT session_user,
+  written_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Nothing stored is changed by accident, the owner's psql included.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  IF coalesce(current_setting('aivcs.change', true), '') <> TG_TABLE_NAME THEN
+    RAISE EXCEPTION 'what is stored in % is never changed', TG_TABLE_NAME
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON chunks
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON logs
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON parts
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_change BEFORE DELETE OR TRUNCATE ON blobs
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Rights
+
+CREATE FUNCTION is_owner() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path FROM CURRENT AS $$ SELECT pg_has_role(session_user, current_user, 'MEMBER') $$;
+
+CREATE FUNCTION may(wanted text, release text DEFAULT NULL) RETURNS boolean LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  SELECT pg_has_role(session_user, current_user, 'MEMBER') OR EXISTS (
+    SELECT FROM rights
+    WHERE kind = wanted AND (release IS NULL OR names = '*' OR release ~ pattern)
+      AND EXISTS (SELECT FROM pg_roles WHERE oid = role)
+      AND pg_has_role(session_user, role, 'MEMBER'))
+$$;
+
+CREATE FUNCTION require(allowed boolean, what text) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+BEGIN
+  IF NOT coalesce(allowed, false) THEN
+    RAISE EXCEPTION '% may not %', session_user, what USING ERRCODE = 'insufficient_privilege';
+  END IF;
+END $$;
+
+-- Logs
+
+CREATE FUNCTION lock_log(log_name text) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || log_name, 0))
+$$;
+
+CREATE FUNCTION require_append(log_name text, begun_by name) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+BEGIN
+  IF log_name LIKE 'release/%' THEN
+    PERFORM require(may('promoter', substr(log_name, 9)), 'change the release ' || substr(log_name, 9));
+  ELSIF begun_by = session_user THEN
+    PERFORM require(may('recorder'), 'record runs');
+  ELSE
+    PERFORM require(may('maintainer'), 'append to a run that ' || begun_by || ' started');
+  END IF;
+END $$;
+
+-- The two numbers that an event's seq follows from: highest and count; NULL for any other line.
+CREATE FUNCTION numbers(line bytea) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE
+SET search_path FROM CURRENT AS $$
+DECLARE
+  entry json := convert_from(line, 'UTF8')::json;
+  highest text;
+  events text;
+BEGIN
+  IF coalesce(entry ->> 'format', '1') <> '1' THEN
+    RETURN NULL;
+  END IF;
+  IF entry ->> 'type' = 'run' THEN
+    RETURN ARRAY[0, 0];
+  ELSIF entry ->> 'type' <> 'event' THEN
+    RETURN NULL;
+  END IF;
+  IF entry -> 'high' IS NULL THEN
+    highest := entry ->> 'seq';
+    events := highest;
+  ELSIF json_array_length(entry -> 'high') = 2 THEN
+    highest := entry -> 'high' ->> 0;
+    events := entry -> 'high' ->> 1;
+  END IF;
+  IF highest ~ '^\d{1,16}$' AND events ~ '^\d{1,16}$' AND entry ->> 'seq' ~ '^\d{1,16}$' THEN
+    RETURN ARRAY[highest, events];
+  END IF;
+  RETURN NULL;
+EXCEPTION WHEN data_exception THEN                       -- it is no JSON: the client will say so
+  RETURN NULL;
+END $$;
+
+-- Adds or completes a run's row of the projection; false if the line has another shape, and the row
+-- is not to be.
+CREATE FUNCTION project(of_log bigint, line bytea) RETURNS boolean LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+DECLARE
+  entry json := convert_from(line, 'UTF8')::json;
+  found_tags jsonb;
+BEGIN
+  IF entry ->> 'type' = 'end' THEN
+    IF entry ->> 'status' NOT IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN
+      RETURN false;
+    END IF;
+    UPDATE runs SET status = entry ->> 'status', final = line,
+      duration_ms = (entry -> 'summary' ->> 'duration_ms')::bigint WHERE log = of_log;
+    RETURN FOUND;
+  END IF;
+  IF entry ->> 'type' <> 'run' OR entry ->> 'format' <> '1'
+      OR entry ->> 'created_at' !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$' THEN
+    RETURN false;
+  END IF;
+  BEGIN
+    found_tags := (entry -> 'metadata' -> 'tags')::jsonb;
+  EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    found_tags := NULL;
+  END;
+  INSERT INTO runs (log, run_id, agent, spec, created_at, tags, first)
+    VALUES (of_log, entry ->> 'run_id', entry -> 'metadata' ->> 'agent_name', entry ->> 'spec_digest',
+      entry ->> 'created_at', found_tags, line);
+  RETURN true;
+EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+  RETURN false;
+END $$;
+
+-- Appends linked lines after a known line. A unique or foreign key refuses them if the log goes on
+-- otherwise.
+CREATE FUNCTION append(log_name text, lines_before bigint, hash_before text, lines bytea[],
+  own_nonce bytea, durable boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+DECLARE
+  of_log bigint;
+  starter name := session_user;
+  is_run boolean := log_name LIKE 'run/%';
+  is_over boolean := false;
+  hash bytea := convert_to(coalesce(hash_before, ''), 'UTF8');
+  line bytea;
+  size integer;
+BEGIN
+  IF lines_before > 0 THEN
+    SELECT id, begun_by INTO of_log, starter FROM logs WHERE name = log_name;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'no log %', log_name USING ERRCODE = 'foreign_key_violation';
+    END IF;
+  END IF;
+  PERFORM require_append(log_name, starter);
+  FOREACH line IN ARRAY lines LOOP
+    size := length(line);
+    hash := convert_to(encode(sha256(hash || substr(line, 1, size - 76)), 'hex'), 'UTF8');
+    IF is_over OR substr(line, size - 75) <> '\x2c2268617368223a22'::bytea || hash || '\x227d0a'::bytea
+        OR position('\x0a'::bytea IN line) <> size THEN
+      RAISE EXCEPTION 'a line of % does not follow from the line before', log_name
+        USING ERRCODE = 'check_violation';
+    END IF;
+    is_over := is_run AND substr(line, 1, 13) = '{"type":"end"';
+  END LOOP;
+  IF NOT durable THEN
+    PERFORM set_config('synchronous_commit', 'off', true);
+  END IF;
+  IF lines_before = 0 THEN
+    INSERT INTO logs (name) VALUES (log_name) RETURNING id INTO of_log;
+  END IF;
+  INSERT INTO chunks (log, after, last, prev, head, open, mark, nonce, data) VALUES (
+    of_log, lines_before, lines_before + cardinality(lines), hash_before, encode(hash, 'escape'),
+    NOT is_over, size, own_nonce, (SELECT string_agg(l, ''::bytea) FROM unnest(lines) l));
+  IF is_run AND (lines_before = 0 AND NOT project(of_log, lines[1])
+      OR is_over AND NOT project(of_log, line)) THEN
+    DELETE FROM runs WHERE log = of_log;                 -- the log itself tells what is wrong
+    PERFORM set_config('aivcs.change', 'logs', true);
+    UPDATE logs SET listed = false WHERE id = of_log;
+    PERFORM set_config('aivcs.change', '', true);
+  END IF;
+END $$;
+
+-- Appends events without a seq: numbers and links them here, in one round trip, in a fair queue.
+-- NULL: it did nothing, because the log is not what it should be; the client finds out why.
+CREATE FUNCTION append_texts(log_name text, texts bytea[], own_nonce bytea, durable boolean)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  of_log bigint;
+  starter name;
+  tail record;
+  line bytea;
+  before text;
+  hash bytea;
+  at bigint[];
+  first_seq bigint;
+  ahead bigint;
+  body bytea;
+  lines bytea[] := '{}';
+BEGIN
+  SELECT id, begun_by INTO of_log, starter FROM logs WHERE name = log_name AND name LIKE 'run/%';
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  PERFORM require_append(log_name, starter);
+  IF EXISTS (SELECT FROM documents WHERE name = 'replicas/' || substr(log_name, 5)) THEN
+    RETURN NULL;                                         -- a copy: the client says where it goes on
+  END IF;
+  PERFORM lock_log(log_name);
+  SELECT seq INTO first_seq FROM chunks WHERE log = of_log AND nonce = own_nonce;
+  IF FOUND THEN
+    RETURN first_seq;
+  END IF;
+  SELECT last, prev, head, open, substr(data, greatest(1, length(data) - mark - 66)) AS data, mark
+    INTO tail FROM chunks WHERE log = of_log ORDER BY after DESC LIMIT 1;
+  IF NOT FOUND OR NOT tail.open THEN
+    RETURN NULL;
+  END IF;
+  line := substr(tail.data, length(tail.data) - tail.mark + 1, tail.mark - 1);
+  before := CASE WHEN length(tail.data) = tail.mark THEN coalesce(tail.prev, '')
+    ELSE encode(substr(tail.data, 1, 64), 'escape') END;
+  IF encode(sha256(convert_to(before, 'UTF8') || substr(line, 1, tail.mark - 76)), 'hex') <> tail.head THEN
+    RETURN NULL;
+  END IF;
+  at := numbers(line);
+  IF at IS NULL OR at[1] + cardinality(texts) > 9007199254740991 THEN
+    RETURN NULL;
+  END IF;
+  first_seq := at[1] + 1;
+  ahead := at[1] - at[2];
+  hash := convert_to(tail.head, 'UTF8');
+  FOR i IN 1 .. cardinality(texts) LOOP
+    body := convert_to('{"type":"event","seq":' || (at[1] + i) || ',', 'UTF8') || texts[i];
+    IF ahead <> 0 THEN
+      body := body || convert_to(',"high":[' || (at[1] + i) || ',' || (at[2] + i) || ']', 'UTF8');
+    END IF;
+    IF position('\x0a'::bytea IN body) > 0 THEN
+      RAISE EXCEPTION 'an event has more than one line' USING ERRCODE = 'check_violation';
+    END IF;
+    hash := convert_to(encode(sha256(hash || body), 'hex'), 'UTF8');
+    line := body || '\x2c2268617368223a22'::bytea || hash || '\x227d0a'::bytea;
+    lines := lines || line;
+  END LOOP;
+  IF NOT durable THEN
+    PERFORM set_config('synchronous_commit', 'off', true);
+  END IF;
+  INSERT INTO chunks (log, after, last, prev, head, open, mark, seq, nonce, data) VALUES (
+    of_log, tail.last, tail.last + cardinality(texts), tail.head, encode(hash, 'escape'), true,
+    length(line), first_seq, own_nonce, (SELECT string_agg(l, ''::bytea) FROM unnest(lines) l));
+  RETURN first_seq;
+END $$;
+
+-- Replaces a line by a stub that keeps its hash; the lines and the links stay what they are.
+CREATE FUNCTION redact(log_name text, chunk_after bigint, content bytea, last_line integer)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  of_log bigint := (SELECT id FROM logs WHERE name = log_name);
+BEGIN
+  PERFORM require(may('eraser'), 'erase');
+  PERFORM set_config('aivcs.change', 'chunks', true);
+  UPDATE chunks SET data = content, mark = last_line WHERE log = of_log AND after = chunk_after;
+  PERFORM set_config('aivcs.change', '', true);
+END $$;
+
+CREATE FUNCTION remove_log(log_name text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+DECLARE
+  of_log bigint := (SELECT id FROM logs WHERE name = log_name);
+BEGIN
+  PERFORM require(may('eraser'), 'erase');
+  PERFORM lock_log(log_name);
+  PERFORM set_config('aivcs.change', 'chunks', true);
+  DELETE FROM chunks WHERE log = of_log;
+  PERFORM set_config('aivcs.change', 'logs', true);
+  DELETE FROM logs WHERE id = of_log;
+  PERFORM set_config('aivcs.change', '', true);
+END $$;
+
+-- Blobs
+
+CREATE FUNCTION hold_key() RETURNS bigint LANGUAGE sql SET search_path FROM CURRENT AS $$
+  SELECT hashtextextended(current_schema() || ' blobs', 0)
+$$;
+CREATE FUNCTION hold() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM pg_advisory_lock_shared(hold_key());
+  RETURN (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM removals);
+END $$;
+CREATE FUNCTION end_hold() RETURNS boolean LANGUAGE sql SET search_path FROM CURRENT AS $$
+  SELECT pg_advisory_unlock_shared(hold_key())
+$$;
+CREATE FUNCTION try_removal() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM require(may('maintainer') OR may('eraser'), 'remove blobs');
+  IF NOT pg_try_advisory_lock(hold_key()) THEN
+    RETURN false;
+  END IF;
+  PERFORM nextval('removals');
+  RETURN true;
+END $$;
+CREATE FUNCTION end_removal() RETURNS boolean LANGUAGE sql SET search_path FROM CURRENT AS $$
+  SELECT pg_advisory_unlock(hold_key())
+$$;
+
+CREATE FUNCTION stored_digest(of_upload bigint) RETURNS text LANGUAGE sql STABLE
+SET search_path FROM CURRENT AS $$
+  SELECT encode(sha256(coalesce(string_agg(data, ''::bytea ORDER BY number), '')), 'hex')
+  FROM parts WHERE upload = of_upload
+$$;
+
+CREATE FUNCTION drop_parts(of_upload bigint) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM set_config('aivcs.change', 'parts', true);
+  DELETE FROM parts WHERE upload = of_upload;
+  PERFORM set_config('aivcs.change', '', true);
+END $$;
+
+-- Renews the time of a blob that is stored and whole; false if it has to be uploaded.
+CREATE FUNCTION renew_blob(wanted text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+DECLARE
+  found_upload bigint;
+BEGIN
+  PERFORM require(may('recorder') OR may('promoter'), 'store blobs');
+  SELECT upload INTO found_upload FROM blobs WHERE digest = wanted FOR UPDATE;
+  IF NOT FOUND OR stored_digest(found_upload) <> wanted THEN
+    RETURN false;
+  END IF;
+  UPDATE blobs SET put = clock_timestamp() WHERE digest = wanted;
+  RETURN true;
+END $$;
+
+CREATE FUNCTION begin_upload() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  SELECT nextval('uploads')
+$$;
+CREATE FUNCTION put_part(to_upload bigint, part integer, content bytea) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM require(may('recorder') OR may('promoter'), 'store blobs');
+  PERFORM require(NOT EXISTS (SELECT FROM blobs WHERE upload = to_upload), 'change a blob');
+  PERFORM require(NOT EXISTS (SELECT FROM parts WHERE upload = to_upload AND by <> session_user),
+    'add to the upload of another');
+  INSERT INTO parts (upload, number, data) VALUES (to_upload, part, content);
+END $$;
+
+-- Makes an upload the content of its digest, which is computed here.
+CREATE FUNCTION finish_upload(from_upload bigint) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+DECLARE
+  its_digest text := stored_digest(from_upload);
+  its_size bigint := (SELECT coalesce(sum(length(data)), 0) FROM parts WHERE upload = from_upload);
+  old_upload bigint;
+BEGIN
+  PERFORM require(may('recorder') OR may('promoter'), 'store blobs');
+  PERFORM require(NOT EXISTS (SELECT FROM parts WHERE upload = from_upload AND by <> session_user),
+    'finish the upload of another');
+  IF EXISTS (SELECT FROM parts WHERE upload = from_upload
+      HAVING max(number) + 1 <> count(*) OR count(*) FILTER (WHERE length(data) < 1048576) > 1) THEN
+    RAISE EXCEPTION 'the upload has gaps' USING ERRCODE = 'check_violation';
+  END IF;
+  INSERT INTO blobs (digest, size, upload) VALUES (its_digest, its_size, from_upload)
+    ON CONFLICT (digest) DO NOTHING;
+  IF FOUND THEN
+    RETURN its_digest;
+  END IF;
+  SELECT upload INTO old_upload FROM blobs WHERE digest = its_digest FOR UPDATE;
+  IF old_upload IS NULL THEN                             -- removed since the conflict
+    INSERT INTO blobs (digest, size, upload) VALUES (its_digest, its_size, from_upload);
+  ELSIF old_upload <> from_upload THEN
+    UPDATE blobs SET upload = from_upload, size = its_size, put = clock_timestamp(),
+      put_by = session_user WHERE digest = its_digest;
+    PERFORM drop_parts(old_upload);
+  END IF;
+  RETURN its_digest;
+END $$;
+
+-- Stores a content of at most 1 MiB.
+CREATE FUNCTION put_blob(content bytea) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+DECLARE
+  its_digest text := encode(sha256(content), 'hex');
+  to_upload bigint;
+BEGIN
+  IF renew_blob(its_digest) THEN
+    RETURN its_digest;
+  END IF;
+  to_upload := nextval('uploads');
+  INSERT INTO parts (upload, number, data) VALUES (to_upload, 0, content);
+  RETURN finish_upload(to_upload);
+END $$;
+
+CREATE FUNCTION remove_blob(unwanted text, unless_since timestamptz) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  old_upload bigint;
+BEGIN
+  PERFORM require(may('maintainer') OR may('eraser'), 'remove blobs');
+  PERFORM set_config('aivcs.change', 'blobs', true);
+  DELETE FROM blobs WHERE digest = unwanted AND (unless_since IS NULL OR put < unless_since)
+    RETURNING upload INTO old_upload;
+  PERFORM set_config('aivcs.change', '', true);
+  IF old_upload IS NULL THEN
+    RETURN false;
+  END IF;
+  PERFORM drop_parts(old_upload);
+  RETURN true;
+END $$;
+
+-- Parts of uploads that were never finished.
+CREATE FUNCTION sweep(moment timestamptz, remove boolean) RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  found_uploads bigint[] := ARRAY(SELECT DISTINCT upload FROM parts p WHERE written_at < moment
+    AND NOT EXISTS (SELECT FROM blobs b WHERE b.upload = p.upload));
+BEGIN
+  IF remove AND found_uploads <> '{}' THEN
+    PERFORM require(may('maintainer') OR may('eraser'), 'remove blobs');
+    PERFORM drop_parts(u) FROM unnest(found_uploads) u;
+  END IF;
+  RETURN cardinality(found_uploads);
+END $$;
+
+-- Documents
+
+CREATE FUNCTION require_document(document text) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+  SELECT require(
+    is_owner()
+    OR (document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')))
+    OR (document LIKE 'notes/%' AND may('recorder'))
+    OR (document LIKE 'replicas/%' AND may('recorder') AND NOT EXISTS (SELECT FROM logs
+      WHERE name = 'run/' || substr(document, 10) AND begun_by <> session_user))
+    OR (document LIKE 'erasures/%' AND may('eraser')),
+    'change the document ' || document)
+$$;
+
+CREATE FUNCTION version_of(data bytea) RETURNS text LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
+  SELECT coalesce(encode(sha256(data), 'hex'), '')
+$$;
+
+-- Writes a document that has the expected version ('' if it must not exist, NULL for any).
+-- False: it has another, and was not written by an earlier attempt with this nonce.
+CREATE FUNCTION write_document(document text, content bytea, expected text, own_nonce bytea)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  found_document documents;
+BEGIN
+  PERFORM require_document(document);
+  PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || document, 1));
+  SELECT * INTO found_document FROM documents WHERE name = document;
+  IF found_document.nonce = own_nonce THEN
+    RETURN true;
+  END IF;
+  IF expected IS NOT NULL AND version_of(found_document.data) <> expected THEN
+    RETURN false;
+  END IF;
+  IF document LIKE 'notes/%' AND found_document.name IS NOT NULL THEN
+    PERFORM require(is_owner(), 'change the annotation ' || document);
+  END IF;
+  INSERT INTO documents (name, data, nonce) VALUES (document, content, own_nonce)
+    ON CONFLICT (name) DO UPDATE SET data = content, nonce = own_nonce,
+      written_by = session_user, written_at = clock_timestamp();
+  RETURN true;
+END $$;
+
+CREATE FUNCTION drop_document(document text, expected text) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  found_data bytea;
+BEGIN
+  PERFORM require_document(document);
+  IF document LIKE 'notes/%' THEN
+    PERFORM require(is_owner(), 'remove the annotation ' || document);
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || document, 1));
+  SELECT data INTO found_data FROM documents WHERE name = document;
+  IF expected IS NOT NULL AND version_of(found_data) <> expected THEN
+    RETURN NULL;
+  END IF;
+  DELETE FROM documents WHERE name = document;
+  RETURN FOUND;
+END $$;
+
+-- For people: every line of every log, and every event, as text and JSON.
+
+CREATE FUNCTION as_json(line text) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN line::json;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END $$;
+
+CREATE VIEW lines AS
+  SELECT l.name AS log, c.after + n AS number, line, c.written_by, c.written_at
+  FROM logs l JOIN chunks c ON c.log = l.id,
+    unnest(string_to_array(rtrim(convert_from(c.data, 'UTF8'), E'\n'), E'\n')) WITH ORDINALITY u(line, n);
+
+CREATE VIEW events AS
+  SELECT substr(log, 5) AS run_id, (entry ->> 'seq')::bigint AS seq, entry ->> 'kind' AS kind,
+    entry -> 'payload' AS payload, (entry ->> 'timestamp')::timestamptz AS timestamp, written_by, written_at
+  FROM (SELECT log, as_json(line) AS entry, written_by, written_at FROM lines
+        WHERE log LIKE 'run/%' AND line LIKE '{"type":"event"%') e
+  WHERE entry IS NOT NULL;
+
