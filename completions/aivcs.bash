@@ -145,7 +145,7 @@ _aivcs_command() {
         options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --parent --from --owner-pid --key --at --github-env --dotenv -h --help'
         ;;
     'aivcs run exec')
-        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --parent --from --capture --events --no-redact --id-file --best-effort --github-annotations -h --help'
+        options='--agent --spec --spec-file --git-sha --tag --allow-missing-spec --parent --from --capture --events --max-cost --max-tokens --max-time --max-repeats --no-redact --id-file --best-effort --github-annotations -h --help'
         operands='program'
         repeats=yes
         interspersed=''
@@ -166,7 +166,7 @@ _aivcs_command() {
         repeats=yes
         ;;
     'aivcs run show')
-        options='--json --github-summary -h --help'
+        options='--figures --json --github-summary -h --help'
         operands=':run'
         ;;
     'aivcs run events')
@@ -174,10 +174,10 @@ _aivcs_command() {
         operands=':run'
         ;;
     'aivcs run list')
-        options='--agent --spec --status --tag --since --until --uses --parent --failed-tool -n --limit --json -h --help'
+        options='--agent --spec --status --tag --since --until --uses --parent --failed-tool -n --limit --figures --json -h --help'
         ;;
     'aivcs run stats')
-        options='--agent --spec --since --json -h --help'
+        options='--agent --spec --since --figures --json -h --help'
         ;;
     'aivcs run diff')
         options='--ignore --exit-code --json --markdown --github-summary -h --help'
@@ -206,7 +206,7 @@ _aivcs_command() {
         repeats=yes
         ;;
     'aivcs run export')
-        options='--format -o --output --to -h --help'
+        options='--format -o --output --to --protobuf -h --help'
         operands=':run'
         repeats=yes
         ;;
@@ -461,6 +461,10 @@ _aivcs_takes() {
     'aivcs run exec --from') takes=':run' ;;
     'aivcs run exec --capture') takes='lines|blobs|none' ;;
     'aivcs run exec --events') takes='text' ;;
+    'aivcs run exec --max-cost') takes='text' ;;
+    'aivcs run exec --max-tokens') takes='text' ;;
+    'aivcs run exec --max-time') takes='text' ;;
+    'aivcs run exec --max-repeats') takes='text' ;;
     'aivcs run exec --id-file') takes='file' ;;
     'aivcs run log --seq') takes='text' ;;
     'aivcs run log --timestamp') takes='text' ;;

@@ -77,6 +77,10 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run exec --from' \
         'aivcs run exec --capture' \
         'aivcs run exec --events' \
+        'aivcs run exec --max-cost' \
+        'aivcs run exec --max-tokens' \
+        'aivcs run exec --max-time' \
+        'aivcs run exec --max-repeats' \
         'aivcs run exec --id-file' \
         'aivcs run log --seq' \
         'aivcs run log --timestamp' \
@@ -542,6 +546,10 @@ complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l parent -x -k -a '(__aivc
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l from -x -k -a '(__aivcs_known run)' -d 'The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of that event\'s line'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l capture -x -a 'lines blobs none' -d 'How to record its output: an event per line, a blob per stream, or not at all'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l events -x -d 'The format of what the command prints, as of run import --from; auto recognises it'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l max-cost -x -d 'End the command when the model calls in the run cost more US dollars, as its events tell or as estimated from the configured prices'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l max-tokens -x -d 'End the command when its model calls used more tokens, read and written'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l max-time -x -d 'End the command when it takes longer: 30s, 10m, 2h, 1d'
+complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l max-repeats -x -d 'End the command when it makes one tool call with one result N times in a row'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l no-redact -d 'Record arguments and output unmasked'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l id-file -r -F -d 'Write the run\'s id to a file before the command is executed'
 complete -c aivcs -n "__aivcs_at 'aivcs run exec' 0" -l best-effort -d 'Execute the command even if the store cannot be written, and print what is not recorded'
@@ -581,6 +589,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run import'" -l json -d 'Print JSON: one
 complete -c aivcs -n "__aivcs_at 'aivcs run import'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run import'" -F
 
+complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l figures -d 'Also print tokens, cost and score, as far as events and annotations tell them; it reads all events'
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -l github-summary -d 'In GitHub Actions: also add the result to the job\'s summary, $GITHUB_STEP_SUMMARY'
 complete -c aivcs -n "__aivcs_at 'aivcs run show'" -s h -l help -d 'Print help'
@@ -602,12 +611,14 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l uses -x -d 'Only specs tha
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l parent -x -k -a '(__aivcs_known run)' -d 'Only runs that come from this run, by --parent or --from'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l failed-tool -x -d 'Only runs in which a call of this tool failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -l limit -x -d 'At most N runs'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l figures -d 'Also print tokens, cost and score, as far as events and annotations tell them; it reads all events'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
 complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only runs of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l since -x -d 'Only since 30m, 12h, 2d, 1w ago, or a date'
+complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l figures -d 'Also print tokens, cost and score, as far as events and annotations tell them; it reads all events'
 complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run stats'" -s h -l help -d 'Print help'
 
@@ -675,6 +686,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run redact' 0" -k -a '(__aivcs_known run
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l format -x -a 'jsonl otlp atif markdown trace sqlite' -d 'The form'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s o -l output -r -F -d 'Write to this file, which is replaced when all of it is written'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l to -x -d 'Post the traces to a server by OTLP over HTTP; /v1/traces is appended to a URL without a path'
+complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l protobuf -d 'With --to: post protobuf instead of JSON'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -k -a '(__aivcs_known run)'
 

@@ -114,6 +114,14 @@ REQUIRE_STORE = "require_store"
 the system's files."""
 POLICY = "policy"
 """The table of policies; its value in a `Config` is what the file says, unchecked."""
+_PRICES = {
+    "input": "tokens that the model reads",
+    "output": "tokens that it writes",
+    "cached_input": "tokens that it reads from a cache; default: as input",
+}
+"""The prices of a model, with what each is for."""
+MAX_PRICE = 1e9
+"""US dollars for a million tokens, at most; and no price is infinite or not a number."""
 MAX_FILE = 1 << 20
 """Bytes of a configuration file or a signature, at most; reading a device would never end."""
 STORE, USER, SYSTEM = "store", "user", "system"
@@ -278,6 +286,8 @@ def check_value(dotted: str, value: object, where: str) -> "Any":
         isinstance(value, list) and not all(isinstance(item, str) for item in value)
     ):
         raise UsageError(f"{at}{dotted} must be a {_NAMES[key.kind]}, not {value!r}")
+    if dotted.startswith("prices.") and not 0 <= float(str(value)) < MAX_PRICE:
+        raise UsageError(f"{at}{dotted} must be US dollars for a million tokens, not {value!r}")
     if dotted in _PATHS and not str(value).startswith(("/", "~/")):
         raise UsageError(
             f"{at}{dotted} must be a path that begins with / or ~/, not {value!r}: "
@@ -380,15 +390,20 @@ def find_key(dotted: str) -> "Key | None":
     head, *rest = key_path(dotted)
     if head == "remote" and len(rest) == 2 and rest[0] and rest[1] == "url":
         return Key(str, "", "the path or URL of another store")
+    if head == "prices" and len(rest) == 2 and rest[0] and rest[1] in _PRICES:
+        return Key(float, None, f"US dollars for a million {_PRICES[rest[1]]}")
     if head == "release" and len(rest) == 2 and rest[0] == "home" and rest[1]:
         return Key(str, "", "the remote at which these releases are changed; or here")
     return None
 
 
 def key_path(dotted: str) -> "list[str]":
-    """Returns the names of the tables of a key, and its own; a pattern at the end may have dots."""
+    """Returns the names of the tables of a key, and its own; a pattern or a model may have dots."""
     if dotted.startswith("release.home."):
         return dotted.split(".", 2)
+    if dotted.startswith("prices.") and dotted.count(".") > 1:
+        model, _, what = dotted.removeprefix("prices.").rpartition(".")
+        return ["prices", model, what]
     return dotted.split(".")
 
 

@@ -275,7 +275,7 @@ def _step(event: RunEvent, what: str, tool: str) -> Step:
     elif what == RESULT:
         step.result, step.result_size = _outcome(payload)
     elif event.kind == usage.KIND:
-        step.text = usage.model_call(payload)
+        step.text = usage.call_text(payload)
         step.size = len(step.text.encode())
     elif event.kind == THINKING and isinstance(payload.get("content"), str):
         step.text, step.size = _brief(payload["content"])

@@ -26,8 +26,8 @@ from aivcs.errors import (
 )
 from aivcs.model.run import RUN_STATUSES, RunStatus
 from aivcs.model.timestamp import Timestamp
-from aivcs.present.figures import Figures
 from aivcs.present.run_comparison import Row, facts, rows
+from aivcs.trace.usage import Figures
 from aivcs.web import parts
 from aivcs.web.html import DOCTYPE, Markup, begin, end, join, raw_style, tag
 from aivcs.web.sections import MAX_LINES, Links, Sections
@@ -240,7 +240,7 @@ class _Pages:
             follow = tag("a", "Follow the run", href=f"/run/{run_id}?follow=1")
             content.insert(0, tag("p", follow))
         data = self._source.mask(record.to_json())
-        data |= self._source.figures(record)._asdict()
+        data |= self._source.figures(record).to_json()
         return self._page(f"Run {run_id[:8]}", content, data, renews=is_running and follows)
 
     def _comparison(self, a: str, b: str) -> _Page:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from aivcs.commands.run.diff import RunComparison
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.run import RunRecord
-    from aivcs.present.figures import Figures
     from aivcs.present.history import ReleaseEntry
     from aivcs.present.spec_difference import Line
     from aivcs.trace.timeline import Step
+    from aivcs.trace.usage import Figures
 
     Mask = Callable[[str], str]
 

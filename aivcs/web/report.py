@@ -13,8 +13,8 @@ from aivcs import __version__
 from aivcs.commands.store.head import compute
 from aivcs.errors import RunNotFoundError, StorageError
 from aivcs.model.run import RunStatus
-from aivcs.present.figures import Figures
 from aivcs.present.words import cost, count, duration, number
+from aivcs.trace.usage import Figures
 from aivcs.web import parts
 from aivcs.web.charts import bars
 from aivcs.web.html import DOCTYPE, NEWLINE, Markup, begin, end, join, raw_style, tag

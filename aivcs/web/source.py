@@ -14,14 +14,13 @@ from aivcs.commands.release.audit import verify
 from aivcs.commands.release.diff import compare_releases
 from aivcs.commands.release.history import history
 from aivcs.commands.run.diff import RunComparison, compare_runs
+from aivcs.commands.run.figures import RunFigures
 from aivcs.commands.run.list import check_agents, list_ as list_runs
 from aivcs.commands.spec.diff import compare_specs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, StorageError
 from aivcs.formats.masking import Masker
-from aivcs.log.run import read_event
 from aivcs.model.run import RunEvent
 from aivcs.policy.evidence import evidence_for
-from aivcs.present.figures import HINTS, Figures, figures
 from aivcs.present.history import FAILED, ReleaseEntry, entries
 from aivcs.present.spec_difference import Line, lines
 from aivcs.trace.timeline import steps
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
     from aivcs.signing.ssh import Verifier
     from aivcs.trace.timeline import Step
+    from aivcs.trace.usage import Figures, Price
 
 _MAX_TAG_CHARS = 400
 _MAX_KNOWN = 2000
@@ -73,7 +73,8 @@ class Source:
         masker: Masker | None,
         verifier: Verifier | None,
         environment: Mapping[str, str],
-        known: dict[str, Figures] | None = None,
+        known: dict[tuple[str, int], Figures] | None = None,
+        prices: Mapping[str, Price] | None = None,
     ) -> None:
         """Takes the store, and how it is to be read.
 
@@ -83,7 +84,10 @@ class Source:
             verifier: Knows the allowed signers, if any are configured.
             environment: The environment for ssh-keygen.
             known: The figures of finished runs that were read before, for several sources.
+            prices: Prices by model, for calls that tell no cost.
         """
+        self._prices = prices
+        self._figures = RunFigures(repo, prices)
         self._known = {} if known is None else known
         self.unread: list[str] = []
         self.repo = repo
@@ -170,24 +174,18 @@ class Source:
             yield self.mask(str(name)), _brief(self.mask(text))
 
     def figures(self, record: RunRecord) -> Figures:
-        """Returns tokens, cost and score of a run; parses only lines that may hold one.
+        """Returns tokens, cost and score of a run.
 
         Raises:
             StorageError: The run cannot be read.
         """
-        found = self._known.get(record.run_id)
+        key = record.run_id, self._figures.annotations(record)  # scores may come later
+        found = self._known.get(key)
         if found is None:
-            found = figures(self._telling(record.run_id))
+            found = self._figures.of(record)
             if record.status.is_terminal and len(self._known) < _MAX_KNOWN:
-                self._known[record.run_id] = found
+                self._known[key] = found
         return found
-
-    def _telling(self, run_id: RunId) -> Iterator[tuple[str, Any]]:
-        for line, _ in self.repo.store.logs.read(f"run/{run_id}"):
-            if any(hint in line for hint in HINTS):
-                event = read_event(line)
-                if event is not None:
-                    yield event.kind, event.payload
 
     def steps(self, run_id: RunId) -> Iterator[Step]:
         """Yields the steps of a run, masked.
@@ -221,12 +219,13 @@ class Source:
             RunNotFoundError: No run has this id.
             StorageError: A run cannot be read.
         """
-        return compare_runs(self.repo, self.repo.resolve_run(a), self.repo.resolve_run(b))
+        runs = self.repo.resolve_run(a), self.repo.resolve_run(b)
+        return compare_runs(self.repo, *runs, prices=self._prices)
 
     def compare_live(self, name: str) -> RunComparison | None:
         """Compares a run of what is live with one of what it replaced; None without either."""
         try:
-            return compare_releases(self.repo, name).runs
+            return compare_releases(self.repo, name, prices=self._prices).runs
         except (ReleaseNotFoundError, RunNotFoundError):
             return None
         except StorageError as error:

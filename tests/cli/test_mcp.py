@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -247,3 +248,14 @@ def test_an_answer_comes_before_the_next_request(aivcs):
     process.stdin.close()
     assert process.wait(30) == 0
     process.stdout.close()
+
+
+def test_a_search_that_would_never_end_is_ended():
+    from aivcs.cli.agent.time_limit import time_limit
+    from aivcs.errors import UsageError
+
+    too_long = pytest.raises(UsageError, match=r"the search took longer than 0\.2 s")
+    with too_long, time_limit("the search", 0.2):
+        re.match(r"(a+)+$", "a" * 64 + "b")
+    with time_limit("the search", 0.2):
+        pass

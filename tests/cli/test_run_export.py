@@ -244,6 +244,22 @@ class TestPosting:
         assert (path, headers["content-type"]) == ("/v1/traces", "application/json")
         assert body == aivcs.ok("run", "export", run, "--format", "otlp").out
 
+    def test_posts_protobuf_if_asked(self, aivcs, run, collector):
+        service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+        aivcs.ok("run", "export", run, "--to", collector.url, "--protobuf")
+        ((path, headers, body),) = collector.requests
+        assert (path, headers["content-type"]) == ("/v1/traces", "application/x-protobuf")
+        request = service.ExportTraceServiceRequest.FromString(body)
+        found = [s for r in request.resource_spans for c in r.scope_spans for s in c.spans]
+        told = json.loads(aivcs.ok("run", "export", run, "--format", "otlp").lines[0])
+        spans = [s for r in told["resourceSpans"] for c in r["scopeSpans"] for s in c["spans"]]
+        assert [(s.name, s.trace_id.hex(), s.span_id.hex()) for s in found] == [
+            (s["name"], s["traceId"], s["spanId"]) for s in spans
+        ]
+        collector.answers = [(415, {}, b"")]
+        done = aivcs("run", "export", run, "--to", collector.url, "--protobuf", code=16)
+        assert "leave --protobuf out" in done.complaint
+
     def test_headers_come_from_the_environment_and_a_path_is_kept(self, aivcs, run, collector):
         env = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20abc, x-experiment=7"}
         aivcs.ok("run", "export", run, "--to", f"{collector.url}/api/otel", env=env)

@@ -1,6 +1,9 @@
 """Where runs come from: `run start --parent` and `--from`, `run tree`, `run state`."""
 
 import json
+import os
+import signal
+import time
 
 import pytest
 from command import COMMAND
@@ -163,3 +166,47 @@ class TestState:
         done = aivcs("run", "state", *words)
         assert done.code in {code, 16}
         assert says in done.complaint
+
+
+def test_a_tree_three_deep_that_was_killed_goes_on_from_its_last_state(aivcs, tmp_path):
+    spec = aivcs.put(b"spec")
+    exec_ = [*COMMAND, "run", "exec", "--agent"]
+    deepest = [*exec_, "three", "--spec", spec, "--", "sh", "-c",
+               'echo half >s && aivcs run state put @ s && touch ready && sleep 60']  # fmt: skip
+    middle = [*exec_, "two", "--spec", spec, "--", *deepest]
+    path = tmp_path / "bin"
+    path.mkdir()
+    (path / "aivcs").write_text(f'#!/bin/sh\nexec {" ".join(COMMAND)} "$@"\n')
+    (path / "aivcs").chmod(0o755)
+    env = {"PATH": f"{path}:{os.environ['PATH']}"}
+    first = aivcs.start("run", "exec", "--agent", "one", "--spec", spec, "--", *middle, env=env)
+    until = time.monotonic() + 30
+    while not (aivcs.folder / "ready").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    runs = {r["metadata"]["agent_name"]: r for r in aivcs.ok("run", "list", "--json").json_lines}
+    top, last = runs["one"]["run_id"], runs["three"]["run_id"]
+    (state,) = [e for e in aivcs.events(last) if e["kind"] == "state"]
+    again = aivcs.ok(
+        "run", "start", "--agent", "three", "--spec", spec, "--from", f"{last}@{state['seq']}"
+    ).text
+    tree = aivcs.ok("run", "tree", top, "--json").json_lines
+    assert [(one["run_id"], one["depth"]) for one in tree] == [
+        (top, 0), (runs["two"]["run_id"], 1), (last, 2), (again, 3)
+    ]  # fmt: skip
+    lines = [json.loads(line) for line in aivcs.run_log(last).read_bytes().splitlines()]
+    (proof,) = [line for line in lines if line.get("seq") == state["seq"]]
+    begun = json.loads(aivcs.run_log(again).read_bytes().splitlines()[0])
+    assert begun["metadata"]["tags"]["from"] == {
+        "run_id": last, "seq": state["seq"], "hash": proof["hash"],
+    }  # fmt: skip
+    aivcs.ok("run", "state", "get", again, "-o", "resumed")
+    assert (aivcs.folder / "resumed").read_text() == "half\n"
+    for name in ("two", "three"):
+        pid = runs[name]["owner"]["pid"]
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass

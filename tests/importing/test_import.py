@@ -133,6 +133,16 @@ class TestOneSession:
         assert done.lines == []
         assert b"s\\n.json: there is no session in it\n" in done.err
 
+    def test_sessions_without_events_are_counted_among_all(self, aivcs):
+        folder = aivcs.home / ".claude" / "projects" / "-srv"
+        folder.mkdir(parents=True)
+        for number in (1, 2):
+            (folder / f"5e55105e-0000-4000-8000-00000000000{number + 5}.jsonl").write_bytes(b"")
+        (folder / f"{samples.CLAUDE_ID}.jsonl").write_bytes(samples.CLAUDE)
+        done = aivcs.ok("run", "import", "--all")
+        assert done.lines == [samples.CLAUDE_ID]
+        assert b"2 sessions have no events, and so no run\n" in done.err
+
     def test_of_another_format_than_the_one_named_is_refused(self, aivcs):
         before = snapshot(aivcs.store)
         path = write(aivcs, samples.CLAUDE)

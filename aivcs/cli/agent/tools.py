@@ -164,6 +164,12 @@ class _Calls:
         return list(islice(found, _count(arguments, 100)))
 
     def runs_search(self, arguments: dict[str, Any]) -> Any:
+        from aivcs.cli.agent.time_limit import time_limit
+
+        with time_limit("the search"):
+            return self._search(arguments)
+
+    def _search(self, arguments: dict[str, Any]) -> Any:
         from aivcs.commands.run.search import search
         from aivcs.search.query import Query
         from aivcs.search.where import parse_where

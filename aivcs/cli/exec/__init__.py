@@ -10,7 +10,7 @@ import fcntl
 import os
 from _queue import SimpleQueue
 from errno import EAGAIN
-from time import monotonic
+from time import monotonic, sleep
 
 from aivcs.cli.exec import process
 from aivcs.cli.exec.signals import Witness, stop
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the enumerations, which cost a third of a start
 
+GRACE_S = 5.0
+"""Seconds that a command has to end after SIGTERM."""
+_POLL_S = 0.05
+"""Seconds between looks at descendants that have to end."""
 _PIPE_BYTES = 1 << 20
 """The size of a pipe, in bytes, so that the command need not wait for each chunk."""
 _JOB_CONTROL_SIGNALS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
@@ -42,9 +46,12 @@ class Outcome:
         duration_ms: Its duration in milliseconds.
         failure: The error that kept output from being written, or None.
         is_interrupted: Whether Ctrl-C on a terminal ended it.
+        is_ended: Whether we ended it, because it exceeded its budget.
     """
 
-    __slots__ = ("duration_ms", "exit_code", "failure", "is_interrupted", "signal", "was_told")
+    __slots__ = (
+        "duration_ms", "exit_code", "failure", "is_ended", "is_interrupted", "signal", "was_told",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Begins with nothing known."""
@@ -54,6 +61,7 @@ class Outcome:
         self.duration_ms = 0
         self.failure: OSError | None = None
         self.is_interrupted = False
+        self.is_ended = False
 
 
 class CommandRunner:
@@ -65,6 +73,7 @@ class CommandRunner:
         self._terminal: Terminal | None = None
         self._witness: Witness | None = None
         self._routes: list[tuple[str, int, int]] = []
+        self._victims: dict[int, str] = {}
         self._descriptors: dict[int, int] = {}
         self._inbox: SimpleQueue[tuple[str, int, bool]] = SimpleQueue()
         if take is not None:
@@ -74,6 +83,10 @@ class CommandRunner:
     def has_session(self) -> bool:
         """Whether the command has its own session, out of reach of our terminal's keys."""
         return self._terminal is not None and self._terminal.is_keyboard
+
+    def end(self) -> None:
+        """Ends the command and its descendants: by SIGTERM, and after `GRACE_S` by SIGKILL."""
+        self._inbox.put(("end", signal.SIGTERM, False))
 
     def run(
         self,
@@ -138,6 +151,8 @@ class CommandRunner:
             raise process.StartError(argv[0], EAGAIN, is_ours=True) from error
         failed = command.execute()
         outcome = self._watch(command)
+        if outcome.is_ended:
+            self._end_rest(command)
         outcome.duration_ms = int((monotonic() - began) * 1000)
         os.close(end)
         if terminal:
@@ -223,6 +238,9 @@ class CommandRunner:
                 # Some programs restore the terminal on this signal, and then stop themselves.
                 is_suspended |= number == signal.SIGTSTP
                 self._relay(command, number, by_system=by_system)
+            elif what == "end":
+                outcome.is_ended = True
+                self._end(command, number)
             elif not os.WIFSTOPPED(number):
                 outcome.exit_code, outcome.signal = process.exit_code(number)
                 if self._terminal and self._terminal.is_keyboard:
@@ -232,6 +250,32 @@ class CommandRunner:
             elif command.has_session or is_suspended or os.WSTOPSIG(number) in _JOB_CONTROL_SIGNALS:
                 is_suspended = False
                 self._stop(command)
+
+    def _end(self, command: process.Child, number: int) -> None:
+        """Ends the command; if it has not ended when the grace is over, for good."""
+        from aivcs.cli.exec.descendants import signal_all
+
+        self._victims = signal_all(command.pid, number, self._victims)
+        command.send(number)
+        command.send(signal.SIGCONT)  # a stopped process would not notice
+        if number == signal.SIGTERM:
+            _thread.start_new_thread(self._insist, ())
+
+    def _end_rest(self, command: process.Child) -> None:
+        """Waits for descendants that outlive the command, which would go on, and kills them."""
+        from aivcs.cli.exec.descendants import signal_all
+
+        until = monotonic() + GRACE_S
+        while monotonic() < until:
+            self._victims = signal_all(command.pid, 0, self._victims)
+            if not self._victims:
+                return
+            sleep(_POLL_S)
+        signal_all(command.pid, signal.SIGKILL, self._victims)
+
+    def _insist(self) -> None:
+        sleep(GRACE_S)
+        self._inbox.put(("end", signal.SIGKILL, False))
 
     def _relay(self, command: process.Child, number: int, *, by_system: bool) -> None:
         terminal = self._terminal

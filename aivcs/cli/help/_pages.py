@@ -2374,7 +2374,8 @@ SYNOPSIS
     aivcs run exec --agent NAME [--spec SPEC] [--spec-file FILE]
             [--git-sha SHA] [--tag K=V] [--allow-missing-spec] [--parent RUN]
             [--from RUN] [--capture lines|blobs|none] [--events FORMAT]
-            [--no-redact] [--id-file FILE] [--best-effort]
+            [--max-cost USD] [--max-tokens N] [--max-time TIME]
+            [--max-repeats N] [--no-redact] [--id-file FILE] [--best-effort]
             [--github-annotations] COMMAND...
 
 DESCRIPTION
@@ -2425,6 +2426,22 @@ OPTIONS
         The format of what the command prints, as of run import --from; auto
         recognises it. Each line of JSON then becomes events as it comes:
         messages, tool calls, tokens.
+
+    --max-cost USD
+        End the command when the model calls in the run cost more US dollars,
+        as its events tell or as estimated from the configured prices. Exit
+        code 124.
+
+    --max-tokens N
+        End the command when its model calls used more tokens, read and
+        written.
+
+    --max-time TIME
+        End the command when it takes longer: 30s, 10m, 2h, 1d.
+
+    --max-repeats N
+        End the command when it makes one tool call with one result N times in
+        a row.
 
     --no-redact
         Record arguments and output unmasked. By default, these are masked:
@@ -2723,7 +2740,7 @@ SEE ALSO
 aivcs run show - show the record of a run; on a terminal also its steps
 
 SYNOPSIS
-    aivcs run show [--json] [--github-summary] [RUN]
+    aivcs run show [--figures] [--json] [--github-summary] [RUN]
 
 DESCRIPTION
     Show the record of a run; on a terminal also its steps.
@@ -2735,6 +2752,12 @@ DESCRIPTION
         newest run. Default: @ if $AIVCS_RUN is set, else @last.
 
 OPTIONS
+    --figures
+        Also print tokens, cost and score, as far as events and annotations
+        tell them; it reads all events. In a pipe five more columns: tokens
+        read, tokens written, US dollars, the word estimated or -, and the
+        score.
+
     --json
         Print JSON: one object, or one object per line for a list.
 
@@ -2835,7 +2858,7 @@ SYNOPSIS
     aivcs run list [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
             [--since TIME] [--until TIME] [--uses PATH|DIGEST] [--parent RUN]
-            [--failed-tool TOOL] [-n N] [--json]
+            [--failed-tool TOOL] [-n N] [--figures] [--json]
 
 DESCRIPTION
     List runs, newest first.
@@ -2875,6 +2898,12 @@ OPTIONS
     -n, --limit N
         At most N runs.
 
+    --figures
+        Also print tokens, cost and score, as far as events and annotations
+        tell them; it reads all events. In a pipe five more columns: tokens
+        read, tokens written, US dollars, the word estimated or -, and the
+        score.
+
     --json
         Print JSON: one object, or one object per line for a list.
 
@@ -2905,7 +2934,8 @@ aivcs run stats - show figures of each agent's runs: numbers, success rate,
 durations
 
 SYNOPSIS
-    aivcs run stats [--agent NAME] [--spec SPEC] [--since TIME] [--json]
+    aivcs run stats [--agent NAME] [--spec SPEC] [--since TIME] [--figures]
+            [--json]
 
 DESCRIPTION
     Show figures of each agent's runs: numbers, success rate, durations.
@@ -2924,6 +2954,12 @@ OPTIONS
 
     --since TIME
         Only since 30m, 12h, 2d, 1w ago, or a date.
+
+    --figures
+        Also print tokens, cost and score, as far as events and annotations
+        tell them; it reads all events. In a pipe five more columns: tokens
+        read, tokens written, US dollars, the word estimated or -, and the
+        score.
 
     --json
         Print JSON: one object, or one object per line for a list.
@@ -3404,7 +3440,7 @@ aivcs run export - print runs in a form that another program reads
 
 SYNOPSIS
     aivcs run export [--format jsonl|otlp|atif|markdown|trace|sqlite] [-o FILE]
-            [--to URL] [RUN...]
+            [--to URL] [--protobuf] [RUN...]
 
 DESCRIPTION
     Print runs in a form that another program reads.
@@ -3429,6 +3465,10 @@ OPTIONS
     --to URL
         Post the traces to a server by OTLP over HTTP; /v1/traces is appended
         to a URL without a path. Headers come from OTEL_EXPORTER_OTLP_HEADERS.
+
+    --protobuf
+        With --to: post protobuf instead of JSON. Needs the extra
+        aivcs-cli[otlp].
 
     -h, --help
         Print help.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aivcs.cli.release.comparison_view import facts
 from aivcs.cli.render.markdown import MAX_CHARS, code, table
 from aivcs.cli.run import comparison_markdown as runs
 from aivcs.cli.spec import comparison_markdown as specs
@@ -35,6 +36,7 @@ def _comparison(found: ReleaseComparison) -> Iterator[str]:
             ("spec", *(code(side.spec_digest.short) for side in (a, b))),
             ("by", *(code(side.metadata.promoted_by) for side in (a, b))),
             ("reason", *(code(side.metadata.notes or "") for side in (a, b))),
+            *((code(name), code(before), code(after)) for name, before, after in facts(found)),
         ],
     )
     yield "\n"

@@ -384,11 +384,14 @@ def diff(
     from aivcs.cli.render import output as render
     from aivcs.cli.render.markdown import Target
     from aivcs.commands.release.diff import compare_releases
+    from aivcs.config.prices import prices
 
     target = Target(context, markdown=markdown, github_summary=github_summary, as_json=as_json)
     name, before, after = split_releases(name, before, after)
     repo, name = context.releases_of(name)
-    found = compare_releases(repo, name, before, after, ignored)
+    found = compare_releases(
+        repo, name, before, after, ignored, prices(context.config_layers(repo))
+    )
     if target.is_wanted:
         from aivcs.cli.release.comparison_markdown import comparison
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _SIGNS = {SAME: " ", CHANGED: "~", MOVED: "%", ADDED: ">", REMOVED: "<"}
 _STYLES = {SAME: "dim", CHANGED: "magenta", MOVED: "bold", ADDED: "green", REMOVED: "red"}
-_FIGURES = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
-"""Figures of calls of models that are compared where a run has them."""
+_FIGURES = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd", "score")
+"""Figures that are compared where a run has them."""
 _KINDS = (ADDED, REMOVED, MOVED, CHANGED)
 _MIN_COLUMNS = 50
 """The terminal width, in cells, that two columns need; below it lines are wrapped."""
@@ -107,7 +107,7 @@ def _facts(found: RunComparison, *, for_person: bool) -> Iterator[tuple[str, str
         a, b = values
         yield (name if for_person else name.replace(" ", "_")), a, b
     for figure in _FIGURES:
-        numbers = [side.usage.figures.get(figure) for side in sides]
+        numbers = [getattr(side.figures, figure) for side in sides]
         if any(number is not None for number in numbers):
             cells = ["-" if number is None else f"{number:.10g}" for number in numbers]
             yield (figure.replace("_", " ") if for_person else figure), cells[0], cells[1]

@@ -8,7 +8,7 @@ from aivcs.cli.exec.process import AIVCS_FAILED, StartError
 from aivcs.cli.exec.signals import Signals, require_signals
 from aivcs.cli.run.handlers import annotate, ci_tags, lineage
 from aivcs.cli.session.interrupt import end_by_interrupt
-from aivcs.commands.run.exec import NONE, Recording
+from aivcs.commands.run.exec import NONE, OVER_BUDGET, Recording
 from aivcs.commands.run.finish import status_of
 from aivcs.commands.run.start import start
 from aivcs.errors import InvalidRunStateError
@@ -17,9 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from aivcs.cli.exec.budget import Budget
     from aivcs.cli.session.ci_files import CiFile
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
+    from aivcs.trace.budget import Exceeded, Limits
 
 _USAGE_EXIT_CODES = {2, 12, 13, 15}
 """Exit codes of errors in the call, as opposed to failures of the store."""
@@ -38,6 +40,10 @@ def exec_(
     origin: "str | None",
     capture: str,
     events: "str | None",
+    max_cost: "float | None",
+    max_tokens: "int | None",
+    max_time: "str | None",
+    max_repeats: "int | None",
     no_redact: bool,
     id_file: "str | None",
     best_effort: bool,
@@ -49,6 +55,7 @@ def exec_(
     environment = dict(context.environment)
     try:
         require_signals()
+        limits = _limits(max_cost, max_tokens, max_time, max_repeats)
         written = _id_file(id_file)
     except Exception as error:  # noqa: BLE001 our own exit codes must not pass for the command's
         _report(context, error)
@@ -81,29 +88,32 @@ def exec_(
         # The command is not part of a surrounding run either.
         environment.pop("AIVCS_RUN", None)
         environment.pop("AIVCS_PARENT", None)
+    budget = None
+    if limits is not None:
+        from aivcs.cli.run.exec_budget import open_budget
+
+        budget = open_budget(context, limits, recording)
     # The threads that pass output on must not wait long for those that store it.
     sys.setswitchinterval(0.0005)
     outcome = Outcome()
     try:
-        take, listen = None, _nothing
-        if recording is not None:
-            take = None if capture == NONE and events is None else recording.take
-            listen = recording.listen
+        take = None
+        if recording is not None and not (capture == NONE and events is None):
+            take = recording.take
         runner = CommandRunner(take)
-        outcome = runner.run(command, environment, signals or Signals(), started=listen)
+        outcome = runner.run(
+            command,
+            environment,
+            signals or Signals(),
+            started=lambda: _listen(recording, budget, runner),
+        )
     except StartError as error:
         context.warn(f"aivcs: {error}")
         outcome.exit_code = error.exit_code
     except OSError as error:
         context.warn(f"aivcs: cannot execute {command[0]!a}: {error.strerror}")
         outcome.exit_code = AIVCS_FAILED
-    code = outcome.exit_code
-    if recording is not None:
-        code = _finish(context, recording, outcome, best_effort=best_effort)
-        if context.spool is not None:
-            from aivcs.cli.session.spooling import push_at_end
-
-            push_at_end(context)
+    code = _conclude(context, recording, outcome, budget, best_effort=best_effort)
     if recording is not None and github_annotations:
         annotate(context, recording.run_id, agent, _status(outcome), code)
     if outcome.is_interrupted:
@@ -159,8 +169,48 @@ def _id_file(path: "str | None") -> "CiFile | None":
     return file
 
 
-def _nothing() -> None:
-    """Does nothing, where no recording listens."""
+def _limits(
+    cost: "float | None", tokens: "int | None", time: "str | None", repeats: "int | None"
+) -> "Limits | None":
+    if (cost, tokens, time, repeats) == (None, None, None, None):
+        return None
+    from aivcs.cli.run.exec_budget import limits_of
+
+    return limits_of(cost, tokens, time, repeats)
+
+
+def _listen(recording: "Recording | None", budget: "Budget | None", runner: CommandRunner) -> None:
+    """Starts the threads that record the command and watch its budget."""
+    if recording is not None:
+        recording.listen()
+    if budget is not None:
+        budget.listen(runner.end)
+
+
+def _conclude(
+    context: "Context",
+    recording: "Recording | None",
+    outcome: Outcome,
+    budget: "Budget | None",
+    *,
+    best_effort: bool,
+) -> int:
+    """Ends the recording, tells of an exceeded budget, and returns the exit code."""
+    exceeded = None
+    if budget is not None:
+        from aivcs.cli.run.exec_budget import report_budget
+
+        budget.close()
+        exceeded = budget.exceeded if outcome.is_ended else None
+        report_budget(context, budget, exceeded)
+    code = outcome.exit_code
+    if recording is not None:
+        code = _finish(context, recording, outcome, exceeded, best_effort=best_effort)
+        if context.spool is not None:
+            from aivcs.cli.session.spooling import push_at_end
+
+            push_at_end(context)
+    return code if exceeded is None else OVER_BUDGET
 
 
 def _report(context: "Context", error: Exception) -> int:
@@ -181,11 +231,18 @@ def _secrets(context: "Context", repo: "Repository") -> "dict[bytes, str]":
 
 def _status(outcome: Outcome) -> str:
     status = status_of(outcome.exit_code)
+    if outcome.is_ended:
+        return "failed"
     return "cancelled" if outcome.was_told and status == "failed" else status
 
 
 def _finish(
-    context: "Context", recording: Recording, outcome: Outcome, *, best_effort: bool
+    context: "Context",
+    recording: Recording,
+    outcome: Outcome,
+    exceeded: "Exceeded | None",
+    *,
+    best_effort: bool,
 ) -> int:
     """Ends the run, reports failures of aivcs, and returns the exit code."""
     name = ""
@@ -197,7 +254,7 @@ def _finish(
     failure = recording.failure
     has_ended = False
     try:
-        recording.finish(_status(outcome), outcome.exit_code, name, outcome.duration_ms)
+        recording.finish(_status(outcome), outcome.exit_code, name, outcome.duration_ms, exceeded)
         has_ended = True
     except Exception as error:  # noqa: BLE001 reported below
         failure = failure or error

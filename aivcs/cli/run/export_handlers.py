@@ -12,20 +12,15 @@ if TYPE_CHECKING:
 
 
 def export(
-    context: Context, runs: list[str], form: str | None, output: str | None, url: str | None
+    context: Context,
+    runs: list[str],
+    form: str | None,
+    output: str | None,
+    url: str | None,
+    protobuf: bool,
 ) -> None:
     """Prints runs in a form, writes them to a file, or posts them."""
-    if form is None:
-        if url is None:
-            raise UsageError("name the form: --format jsonl, otlp, atif, markdown, trace or sqlite")
-        form = "otlp"
-    for name, value in (("FILE of -o", output), ("URL of --to", url)):
-        if value == "":
-            raise UsageError(f"the {name} is empty; is a variable unset?")
-    if url is not None and (form != "otlp" or output is not None):
-        raise UsageError("--to takes --format otlp, and no -o")
-    if form == "sqlite" and output is None:
-        raise UsageError("--format sqlite makes a file: name it with -o FILE")
+    form = _checked_form(form, output, url, protobuf=protobuf)
     runs = [context.run_operand(run) for run in runs]
     repo = context.repository()
     if form == "sqlite":
@@ -46,7 +41,12 @@ def export(
         headers = headers_in(every, "OTEL_EXPORTER_OTLP_HEADERS")
         headers |= headers_in(of_traces, "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
         texts = (piece for piece in pieces if isinstance(piece, str))
-        post(url, texts, headers=headers)
+        encode = None
+        if protobuf:
+            from aivcs.formats.write.otlp_protobuf import as_protobuf
+
+            encode = as_protobuf
+        post(url, texts, headers=headers, encode=encode)
     elif output is not None:
         from aivcs.commands.output_file import write_file
 
@@ -54,6 +54,28 @@ def export(
     else:
         for piece in pieces:
             context.write(piece)
+
+
+def _checked_form(form: str | None, output: str | None, url: str | None, *, protobuf: bool) -> str:
+    """Returns the form that is wanted.
+
+    Raises:
+        UsageError: Options do not go together.
+    """
+    if form is None:
+        if url is None:
+            raise UsageError("name the form: --format jsonl, otlp, atif, markdown, trace or sqlite")
+        form = "otlp"
+    for name, value in (("FILE of -o", output), ("URL of --to", url)):
+        if value == "":
+            raise UsageError(f"the {name} is empty; is a variable unset?")
+    if url is not None and (form != "otlp" or output is not None):
+        raise UsageError("--to takes --format otlp, and no -o")
+    if protobuf and url is None:
+        raise UsageError("--protobuf goes with --to URL")
+    if form == "sqlite" and output is None:
+        raise UsageError("--format sqlite makes a file: name it with -o FILE")
+    return form
 
 
 def digest(context: Context, run: str, replay: bool) -> None:

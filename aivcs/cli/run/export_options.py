@@ -36,6 +36,10 @@ COMMANDS = (
                 ),
                 metavar="URL",
             ),
+            "protobuf": Flag(
+                "--protobuf",
+                help="With --to: post protobuf instead of JSON. Needs the extra aivcs-cli[otlp].",
+            ),
         },
     ),
     command(

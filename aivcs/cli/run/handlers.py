@@ -7,8 +7,11 @@ from aivcs.repository import LAST
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
+    from aivcs.commands.run.figures import RunFigures
     from aivcs.errors import StorageError
     from aivcs.model.run import RunRecord
+    from aivcs.repository import Repository
+    from aivcs.trace.usage import Figures, Price
 
 
 _MIN_COLUMNS_FOR_RELEASES = 100
@@ -226,7 +229,9 @@ def annotate(
     context.warn(annotation(level, f"{agent} {what}", f"run {run_id} of {agent} {what}{code}"))
 
 
-def show(context: "Context", run: "str | None", as_json: bool, github_summary: bool) -> None:
+def show(
+    context: "Context", run: "str | None", figures: bool, as_json: bool, github_summary: bool
+) -> None:
     """Prints the record of a run; for a person also its steps."""
     from aivcs.cli.render import output as render
     from aivcs.commands.run.show import show
@@ -239,6 +244,7 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
     from aivcs.commands.run.annotated import Annotated, as_json as annotated_json
 
     annotations = Annotated(repo).of(record)
+    told = _read_figures(context, repo).of(record) if figures else None
     if github_summary:
         from aivcs.cli.session.ci_files import CiFile
         from aivcs.cli.session.ci_tags import run_summary
@@ -246,18 +252,41 @@ def show(context: "Context", run: "str | None", as_json: bool, github_summary: b
         ci_file = CiFile.named_by(context, "--github-summary", "GITHUB_STEP_SUMMARY")
         ci_file.append(run_summary(record))
     if as_json:
-        context.write(render.json_line(annotated_json(record, annotations)))
+        members = annotated_json(record, annotations)
+        if told is not None:
+            members["figures"] = told.to_json()
+        if (source := repo.untrusted_source(record.run_id)) is not None:
+            members["untrusted"] = source
+        context.write(render.json_line(members))
         return
     from aivcs.cli.run import view as views
+
+    source = repo.untrusted_source(record.run_id)
 
     if context.for_person():
         from aivcs.commands.run.events import events
         from aivcs.commands.run.show import children
 
-        told = ((child, events(repo, child.run_id)) for child in children(repo, record.run_id))
-        views.print_run(context, record, events(repo, record.run_id), annotations, told)
+        runs = ((child, events(repo, child.run_id)) for child in children(repo, record.run_id))
+        views.print_run(
+            context, record, events(repo, record.run_id), annotations, runs,
+            prices=_prices(context, repo), untrusted=source,
+        )  # fmt: skip
     else:
-        render.fields(context, views.fields(record, annotations))
+        render.fields(context, views.fields(record, annotations, told, untrusted=source))
+
+
+def _prices(context: "Context", repo: "Repository") -> "dict[str, Price]":
+    """Returns the configured prices of models."""
+    from aivcs.config.prices import prices
+
+    return prices(context.config_layers(repo))
+
+
+def _read_figures(context: "Context", repo: "Repository") -> "RunFigures":
+    from aivcs.commands.run.figures import RunFigures
+
+    return RunFigures(repo, _prices(context, repo))
 
 
 def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_json: bool) -> None:
@@ -299,6 +328,7 @@ def list_(
     parent: "str | None",
     failed_tools: "list[str]",
     limit: "int | None",
+    figures: bool,
     as_json: bool,
 ) -> int:
     """Prints the matching runs, newest first. Exit code 14 or 16 if some cannot be read."""
@@ -323,18 +353,40 @@ def list_(
             failed_tools=failed_tools,
         ),
     )
+    read = _read_figures(context, repo) if figures else None
+
+    def told(record: "RunRecord") -> "Figures | None":
+        from aivcs.errors import StorageError
+
+        try:
+            return None if read is None else read.of(record)
+        except StorageError as error:
+            if error.is_store_away:
+                raise
+            unread.append(error)
+            return None
+
     found = False
     if as_json:
         from aivcs.commands.run.annotated import Annotated, as_json as annotated_json
 
         annotated = Annotated(repo)
         for record in records:
-            context.write(encode_trusted(annotated_json(record, annotated.of(record))) + "\n")
+            members = annotated_json(record, annotated.of(record))
+            if read is not None:
+                found_figures = told(record)
+                members["figures"] = None if found_figures is None else found_figures.to_json()
+            context.write(encode_trusted(members) + "\n")
         found = True  # programs that ask for JSON are told nothing else
     elif not context.for_person():
         # Scripts read this: without a table, its modules are not loaded.
         for record in records:
-            context.write(_run_line(record))
+            line = _run_line(record)
+            if read is not None:
+                from aivcs.cli.run.figures_view import texts
+
+                line = "\t".join([line[:-1], *texts(told(record))]) + "\n"
+            context.write(line)
             found = True
     else:
         from aivcs.cli.render.output import screen_width
@@ -344,7 +396,8 @@ def list_(
         released = live_specs(repo) if screen_width() >= _MIN_COLUMNS_FOR_RELEASES else {}
         from aivcs.commands.run.annotated import Annotated
 
-        found = print_list(context, records, released, Annotated(repo).tags) > 0
+        shown = None if read is None else told
+        found = print_list(context, records, released, Annotated(repo).tags, shown) > 0
     if not found:
         _explain_empty_list(context, agents)
     if not unread:
@@ -359,6 +412,7 @@ def stats(
     agents: "list[str]",
     specs: "list[str]",
     since: "str | None",
+    figures: bool,
     as_json: bool,
 ) -> int:
     """Prints figures of each agent's runs. Exit code 14 or 16 if some cannot be read."""
@@ -369,21 +423,45 @@ def stats(
     from aivcs.commands.run.stats import stats
 
     unread: list[StorageError] = []
+    repo = context.repository()
     found = stats(
-        context.repository(),
+        repo,
         agents=agents,
         specs=specs,
         since=None if since is None else parse_since(since),
         unreadable=lambda _, error: unread.append(error),
     )
+    totals: "dict[str, Figures] | None" = None
+    if figures:
+        from aivcs.commands.run.figures import total_by_agent
+        from aivcs.commands.run.list import list_
+
+        records = list_(
+            repo,
+            agents=agents,
+            specs=specs,
+            since=None if since is None else parse_since(since),
+            unreadable=lambda _run, _error: None,  # told above
+        )
+        read = _read_figures(context, repo)
+        totals = total_by_agent(records, read, lambda _, error: unread.append(error))
     if as_json:
         for statistics in found:
-            context.write(render.json_line(statistics.to_json()))
+            members = statistics.to_json()
+            if totals is not None:
+                total = totals.get(statistics.agent_name)
+                members["figures"] = None if total is None else total.to_json()
+            context.write(render.json_line(members))
     elif context.for_person():
-        views.print_statistics(context, found)
+        views.print_statistics(context, found, totals)
     else:
         for statistics in found:
-            context.write(views.statistics_line(statistics))
+            line = views.statistics_line(statistics)
+            if totals is not None:
+                from aivcs.cli.run.figures_view import texts
+
+                line = "\t".join([line[:-1], *texts(totals.get(statistics.agent_name))]) + "\n"
+            context.write(line)
     if not found and not as_json:
         _explain_empty_list(context, agents)
     return report_unread(context, unread)
@@ -423,7 +501,7 @@ def diff(
     target = Target(context, markdown=markdown, github_summary=github_summary, as_json=as_json)
     repo = context.repository()
     a, b = (repo.resolve_run(context.run_operand(run)) for run in (before, after))
-    found = compare_runs(repo, a, b, ignored)
+    found = compare_runs(repo, a, b, ignored, _prices(context, repo))
     if target.is_wanted:
         from aivcs.cli.run.comparison_markdown import markdown as as_markdown
 

@@ -54,7 +54,7 @@ def import_(
     options = Options(None if all_ else source_format, agent, digest, seal, masker, actor(context))
     if all_:
         return _import_all(context, repo, source_format, options, as_json=as_json)
-    code, done = 0, []
+    code, done, empty = 0, [], 0
     for name, source in _named(context, files):
         try:
             result = _import(repo, source, options)
@@ -70,10 +70,12 @@ def import_(
         done += result.sessions
         _print(context, result.sessions, as_json=as_json)
         tell_rest(context, result, name)
-        if not (result.sessions or result.pending or result.held):
+        if result.empty and len(files) > 1:
+            empty += result.empty
+        elif not (result.sessions or result.pending or result.held):
             context.warn(f"{escape(name)}: there is no session in it")
     context.flush()
-    summarize(context, done, masker)
+    summarize(context, done, masker, empty=empty)
     return code
 
 
@@ -103,7 +105,7 @@ def _import_all(
     plain = Options(masker=options.masker, by=options.by)
     is_plain = options == plain and options.masker is not None
     seen = Seen(states if is_plain else "", repo)
-    code, skipped, done = 0, 0, []
+    code, skipped, done, empty = 0, 0, [], 0
     for file, program in sorted(files, key=lambda pair: (pair[0].changed, pair[0].path)):
         if seen.has(file):
             skipped += 1
@@ -119,12 +121,13 @@ def _import_all(
             continue
         seen.add(file, [one.run_id for one in result.sessions], time_ns())
         done += result.sessions
+        empty += result.empty or not (result.sessions or result.pending or result.held)
         changed = [one for one in result.sessions if one.new_events or one.created]
         _print(context, changed, as_json=as_json)
         tell_rest(context, result, file.path)
     seen.save()
     context.flush()
-    summarize(context, done, options.masker, skipped=skipped)
+    summarize(context, done, options.masker, skipped=skipped, empty=empty)
     if not files:
         titles = ", ".join(one.title for one in chosen)
         context.warn(f"no sessions of {titles} are here")
@@ -224,7 +227,12 @@ def _fields(one: Imported) -> dict[str, Any]:
 
 
 def summarize(
-    context: Context, done: list[Imported], masker: Masker | None, *, skipped: int = 0
+    context: Context,
+    done: list[Imported],
+    masker: Masker | None,
+    *,
+    skipped: int = 0,
+    empty: int = 0,
 ) -> None:
     """Prints on standard error how much was imported, masked, and not understood.
 
@@ -233,6 +241,7 @@ def summarize(
         done: What became of each session.
         masker: What masked secrets.
         skipped: The number of files that were known, and not read.
+        empty: The number of sessions without events.
     """
     started = sum(one.created for one in done)
     extended = sum(bool(one.new_events) and not one.created for one in done)
@@ -240,6 +249,9 @@ def summarize(
     unchanged = len(done) - started - extended
     numbers = ((started, " new"), (extended, " extended"), (unchanged, " unchanged"))
     parts = [f"{number:,}{how}" for number, how in numbers if number]
+    if empty:
+        have = "has" if empty == 1 else "have"
+        context.warn(f"{count(empty, 'session')} {have} no events, and so no run")
     if skipped:
         context.warn(f"{count(skipped, 'file')} unchanged since an import")
     if parts:

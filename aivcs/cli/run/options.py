@@ -49,6 +49,15 @@ FROM = Option(
     metavar="RUN",
 )
 
+FIGURES = Flag(
+    "--figures",
+    help=(
+        "Also print tokens, cost and score, as far as events and annotations tell them; it reads "
+        "all events. In a pipe five more columns: tokens read, tokens written, US dollars, the "
+        "word estimated or -, and the score."
+    ),
+)
+
 COMMANDS = (
     command(
         "run start",
@@ -150,6 +159,34 @@ COMMANDS = (
                     "tool calls, tokens."
                 ),
                 metavar="FORMAT",
+            ),
+            "max_cost": Option(
+                "--max-cost",
+                help=(
+                    "End the command when the model calls in the run cost more US dollars, as its "
+                    "events tell or as estimated from the configured prices. Exit code 124."
+                ),
+                metavar="USD",
+                kind="number",
+            ),
+            "max_tokens": Option(
+                "--max-tokens",
+                help="End the command when its model calls used more tokens, read and written.",
+                metavar="N",
+                kind="integer",
+            ),
+            "max_time": Option(
+                "--max-time",
+                help="End the command when it takes longer: 30s, 10m, 2h, 1d.",
+                metavar="TIME",
+            ),
+            "max_repeats": Option(
+                "--max-repeats",
+                help=(
+                    "End the command when it makes one tool call with one result N times in a row."
+                ),
+                metavar="N",
+                kind="integer",
             ),
             "no_redact": Flag(
                 "--no-redact",
@@ -352,6 +389,7 @@ COMMANDS = (
                 ),
                 required=False,
             ),
+            "figures": FIGURES,
             "as_json": JSON,
             "github_summary": GITHUB_SUMMARY,
         },
@@ -383,6 +421,7 @@ COMMANDS = (
         {
             **FILTERS,
             "limit": Option("-n", "--limit", help="At most N runs.", metavar="N", kind="integer"),
+            "figures": FIGURES,
             "as_json": JSON,
         },
     ),
@@ -400,6 +439,7 @@ COMMANDS = (
             "agents": AGENTS,
             "specs": SPECS,
             "since": SINCE,
+            "figures": FIGURES,
             "as_json": JSON,
         },
     ),

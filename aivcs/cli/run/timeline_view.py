@@ -13,6 +13,7 @@ from aivcs.cli.render.output import escape
 from aivcs.cli.render.table import paint
 from aivcs.cli.render.text_width import cut, pad, width, wrap
 from aivcs.cli.render.time_format import short_duration
+from aivcs.cli.run.figures_view import number
 from aivcs.codec.json import encode_trusted
 from aivcs.model.run import RunStatus
 from aivcs.present.timeline import Totals, fold
@@ -21,9 +22,11 @@ from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, THINKING, 
 from aivcs.trace.usage import KIND, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunEvent, RunRecord
+    from aivcs.trace.usage import Price
 
 FIRST = 40
 """The number of steps shown from the beginning of a run."""
@@ -41,7 +44,15 @@ class Timeline:
     """The timeline of one run."""
 
     def __init__(
-        self, record: RunRecord, screen: int, *, color: bool, first: int = FIRST, last: int = LAST
+        self,
+        record: RunRecord,
+        screen: int,
+        *,
+        color: bool,
+        first: int = FIRST,
+        last: int = LAST,
+        prices: Mapping[str, Price] | None = None,
+        remarks: Sequence[StoredAnnotation] = (),
     ) -> None:
         """Takes a run.
 
@@ -51,9 +62,12 @@ class Timeline:
             color: Whether to use colour.
             first: The number of steps to show from the beginning.
             last: The number of steps to show from the end.
+            prices: Prices by model, for calls that tell no cost.
+            remarks: Annotations, whose scores count, too.
         """
         self._first, self._last = first, last
-        self._usage = Usage()
+        self._usage = Usage(prices)
+        self._remarks = remarks
         tags = record.metadata.tags
         source = tags.get("import.format") if isinstance(tags, dict) else None
         self._raw = f"{source}." if isinstance(source, str) else "\0"
@@ -72,8 +86,8 @@ class Timeline:
         Raises:
             StorageError: The events cannot be read to the end.
         """
-        told = Totals()
-        found = self._merged(told.counted(steps(self._counted(events))))
+        seen = Totals()
+        found = self._merged(seen.counted(steps(self._counted(events))))
         for part in fold(found, first=self._first, last=self._last):
             if isinstance(part, Step):
                 yield from self._step(part)
@@ -83,22 +97,30 @@ class Timeline:
                     yield "   " + self._paint(text, "dim")
         totals = [
             count(self._events, "event"),
-            count(told.calls, "tool call"),
-            count(told.messages, "message"),
+            count(seen.calls, "tool call"),
+            count(seen.messages, "message"),
             size(self._bytes),
         ]
         line = ", ".join(part for part in totals if part[:2] != "0 ")
-        trouble = count(told.errors, "error")
-        if told.errors:
+        trouble = count(seen.errors, "error")
+        if seen.errors:
             line += f", {trouble}"
         if self._events:
             yield ""
         for text in wrap(line if self._events else "no events", max(self._screen, 8)):
             yield text.replace(trouble, self._paint(trouble, "bold red"))
+        for each in self._remarks:
+            self._usage.add(each.value.kind, each.value.payload)
+        told = self._usage.figures()
         if self._usage.calls:
-            used = str(self._usage)
             calls = count(self._usage.calls, "model call")
-            yield from wrap(f"{calls}: {used}" if used else calls, max(self._screen, 8))
+            yield from wrap(f"{calls}: {told}" if str(told) else calls, max(self._screen, 8))
+        elif str(told):
+            yield from wrap(str(told), max(self._screen, 8))
+        scores = told.scores or ({"": told.score} if told.score is not None else {})
+        if scores:
+            line = ", ".join(f"{name} {number(score)}".strip() for name, score in scores.items())
+            yield from wrap(f"score: {escape(line)}", max(self._screen, 8))
 
     def _counted(self, events: Iterable[RunEvent]) -> Iterator[RunEvent]:
         for event in events:

@@ -9,6 +9,7 @@ from aivcs.cli.render.output import Cell, escape
 from aivcs.cli.render.table import Column, paint
 from aivcs.cli.render.text_width import pad, width, wrap
 from aivcs.cli.render.time_format import age, ago, short_duration
+from aivcs.cli.run import figures_view
 from aivcs.cli.run.timeline_view import Timeline
 from aivcs.codec.json import encode_trusted
 from aivcs.commands.run.stats import PERCENTILES
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from aivcs.model.annotation import Annotation, StoredAnnotation
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunEvent, RunRecord
+    from aivcs.trace.usage import Figures, Price
 
 STATUS_STYLE = {
     RunStatus.RUNNING: "bold", RunStatus.COMPLETED: "green", RunStatus.FAILED: "red",
@@ -80,6 +82,7 @@ def print_list(
     records: Iterable[RunRecord],
     released: Mapping[ContentDigest, str],
     tags_of: Callable[[RunRecord], Any],
+    figures_of: Callable[[RunRecord], Figures | None] | None = None,
 ) -> int:
     """Prints a table of runs and the number of each status. Returns the number of runs.
 
@@ -88,32 +91,48 @@ def print_list(
         records: The runs.
         released: The NAME@LABEL of each live spec.
         tags_of: Returns the tags of a run, with those of its annotations.
+        figures_of: Returns the figures of a run, or None; None shows none.
     """
     counts = dict.fromkeys(STATUS_STYLE, 0)
 
     def counted() -> Iterator[list[Cell | str]]:
         for record in records:
             counts[record.status] += 1
-            yield row(record, released, tags_of(record))
+            told = [] if figures_of is None else figures_view.cells(figures_of(record))
+            yield [*row(record, released, tags_of(record)), *told]
 
     def footer() -> str:
         total = sum(counts.values())
         parts = [f"{number} {status.lower()}" for status, number in counts.items() if number]
         return f"\n{count(total, 'run')}: {', '.join(parts)}\n" if total else "\nno runs\n"
 
-    render.table(context, COLUMNS, counted(), footer=footer)
+    columns = COLUMNS if figures_of is None else [*COLUMNS, *figures_view.COLUMNS]
+    render.table(context, columns, counted(), footer=footer)
     return sum(counts.values())
 
 
-def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None:
-    """Prints a table of figures by agent, and below it their meaning."""
+def print_statistics(
+    context: Context,
+    found: Iterable[AgentStatistics],
+    figures: Mapping[str, Figures] | None = None,
+) -> None:
+    """Prints a table of figures by agent, and below it their meaning.
+
+    Args:
+        context: The call.
+        found: The statistics of each agent.
+        figures: Tokens, cost and score of each agent's runs; None shows none.
+    """
     total = agents = 0
 
     def rows() -> Iterator[list[Cell | str]]:
         nonlocal total, agents
         for statistics in found:
             total, agents = total + statistics.runs, agents + 1
-            yield _statistics_row(statistics)
+            told: list[Cell | str] = []
+            if figures is not None:
+                told = figures_view.cells(figures.get(statistics.agent_name))
+            yield [*_statistics_row(statistics), *told]
 
     def footer() -> str:
         if not agents:
@@ -124,7 +143,10 @@ def print_statistics(context: Context, found: Iterable[AgentStatistics]) -> None
         )
         return "\n" + "".join(f"{line}\n" for line in wrap(text, max(render.screen_width(), 8)))
 
-    render.table(context, STATISTICS_COLUMNS, rows(), footer=footer)
+    columns = STATISTICS_COLUMNS
+    if figures is not None:
+        columns = [*STATISTICS_COLUMNS, *figures_view.COLUMNS]
+    render.table(context, columns, rows(), footer=footer)
 
 
 def statistics_line(statistics: AgentStatistics) -> str:
@@ -173,9 +195,20 @@ def _sparkline(numbers: Sequence[int]) -> str:
 
 
 def fields(
-    record: RunRecord, annotations: Sequence[StoredAnnotation]
+    record: RunRecord,
+    annotations: Sequence[StoredAnnotation],
+    figures: Figures | None = None,
+    *,
+    untrusted: str | None = None,
 ) -> list[tuple[str, Cell | str]]:
-    """Returns the fields of a run and its annotations, for a program."""
+    """Returns the fields of a run and its annotations, for a program.
+
+    Args:
+        record: The run.
+        annotations: Its annotations, the oldest first.
+        figures: Its figures, if they are to be shown.
+        untrusted: The label of the untrusted source that it came from, or None.
+    """
     tags = merged_tags(record.metadata.tags, (each.value for each in annotations))
     pairs: list[tuple[str, Cell | str]] = [
         ("run", record.run_id),
@@ -187,6 +220,8 @@ def fields(
         ("created", record.created_at),
         ("completed", record.completed_at or "-"),
     ]
+    if untrusted is not None:
+        pairs.append(("untrusted", untrusted))
     if record.owner is not None:
         pairs.append(("owner", f"process {record.owner.pid} on {record.owner.host}"))
     summary = record.summary
@@ -199,6 +234,11 @@ def fields(
         ]
         if summary.exit_code is not None:
             pairs.append(("exit code", str(summary.exit_code)))
+    if figures is not None:
+        names = "input tokens", "output tokens", "cost in US dollars", "cost is", "score"
+        pairs += zip(names, figures_view.texts(figures), strict=True)
+        for name, score in figures.scores.items():
+            pairs.append((f"score {name}", figures_view.number(score)))
     for each in annotations:
         value = each.value
         told = f"{value.created_at} {value.by} {value.kind} {encode_trusted(value.payload)}"
@@ -212,6 +252,9 @@ def print_run(
     events: Iterable[RunEvent],
     annotations: Sequence[StoredAnnotation],
     children: Iterable[tuple[RunRecord, Iterable[RunEvent]]] = (),
+    *,
+    prices: Mapping[str, Price] | None = None,
+    untrusted: str | None = None,
 ) -> None:
     """Prints a run for a person: its record, then its timeline, through a pager if long.
 
@@ -221,18 +264,22 @@ def print_run(
         events: Its events by seq; read as they are printed.
         annotations: Its annotations, the oldest first.
         children: The runs that it started, with their events: shown below it, in short.
+        prices: Prices by model, for calls that tell no cost.
+        untrusted: The label of the untrusted source that it came from, or None.
     """
     with render.output(context) as out:
         screen = render.screen_width()
-        for line in _header(record, annotations, screen, color=out.color):
+        for line in _header(record, annotations, screen, color=out.color, untrusted=untrusted):
             out.write(line + "\n")
-        timeline = Timeline(record, screen, color=out.color)
+        timeline = Timeline(record, screen, color=out.color, prices=prices, remarks=annotations)
         for line in timeline.lines(events):
             out.write(line + "\n")
         for child, told in children:
             bar = paint("│ ", "dim") if out.color else "│ "
             out.write(f"\n┌ {_title(child, color=out.color)}\n")
-            inner = Timeline(child, screen - 2, color=out.color, first=_FEW, last=_FEW)
+            inner = Timeline(
+                child, screen - 2, color=out.color, first=_FEW, last=_FEW, prices=prices
+            )
             for line in inner.lines(told):
                 out.write(f"{bar}{line}".rstrip() + "\n")
 
@@ -264,7 +311,12 @@ def event_line(out: Output, event: RunEvent) -> str:
 
 
 def _header(
-    record: RunRecord, annotations: Sequence[StoredAnnotation], screen: int, *, color: bool
+    record: RunRecord,
+    annotations: Sequence[StoredAnnotation],
+    screen: int,
+    *,
+    color: bool,
+    untrusted: str | None,
 ) -> Iterator[str]:
     """Returns the fields of a run and its annotations, for a person."""
     summary = record.summary
@@ -273,6 +325,8 @@ def _header(
     if summary is not None and summary.exit_code is not None:
         status += f" (exit code {summary.exit_code})"
     pairs = [("run", record.run_id), ("agent", metadata.agent_name), ("status", status)]
+    if untrusted is not None:
+        pairs.append(("untrusted", f"from {untrusted}: it is no evidence for a release"))
     pairs.append(("spec", record.spec_digest))
     if metadata.git_sha:
         pairs.append(("git commit", metadata.git_sha))

@@ -8,8 +8,8 @@ from aivcs.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
-    from aivcs.present.figures import Figures
     from aivcs.repository import Repository
+    from aivcs.trace.usage import Figures
     from aivcs.web.source import Source
 
 
@@ -64,8 +64,9 @@ def _source(
     repo: Repository,
     *,
     no_redact: bool,
-    known: dict[str, Figures] | None = None,
+    known: dict[tuple[str, int], Figures] | None = None,
 ) -> Source:
+    from aivcs.config.prices import prices
     from aivcs.config.signers import verifier
     from aivcs.formats.masking import Masker
     from aivcs.web.source import Source
@@ -77,6 +78,7 @@ def _source(
         verifier=verifier(layers, context.environment),
         environment=context.environment,
         known=known,
+        prices=prices(layers),
     )
 
 
@@ -108,7 +110,7 @@ def web(
         raise UsageError("--port takes a number up to 65535; 0 is any that is free")
     repo = context.repository()
     _source(context, repo, no_redact=no_redact)  # fails now if the configuration is invalid
-    known: dict[str, Figures] = {}
+    known: dict[tuple[str, int], Figures] = {}
     name, token = token_hex(8), "" if no_token else token_urlsafe(32)
     try:
         server = PageServer(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.release.current import current
 from aivcs.commands.run.diff import compare_runs
+from aivcs.commands.run.figures import RunFigures, mean
 from aivcs.commands.spec.diff import compare_specs
 from aivcs.errors import ReleaseNotFoundError, RunNotFoundError, UsageError
 from aivcs.log.release import find_release
@@ -14,13 +15,15 @@ from aivcs.model.run import RunStatus
 from aivcs.policy.evidence import evidence_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aivcs.commands.run.diff import RunComparison
+    from aivcs.commands.run.figures import Mean
     from aivcs.commands.spec.diff import Comparison
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.run import RunId, RunRecord
     from aivcs.repository import Repository
+    from aivcs.trace.usage import Price
 
 
 class ReleaseComparison(NamedTuple):
@@ -32,6 +35,8 @@ class ReleaseComparison(NamedTuple):
         specs: The differences of their specs.
         runs: The comparison of a run of each; None where one of them has no run.
         without_run: The entries that have none.
+        figures: The means of scores, tokens, costs and durations of the evidence of each; without
+            evidence, of that run.
     """
 
     a: ReleaseRecord
@@ -39,6 +44,7 @@ class ReleaseComparison(NamedTuple):
     specs: Comparison
     runs: RunComparison | None
     without_run: list[ReleaseRecord]
+    figures: tuple[Mean, Mean]
 
     @property
     def is_equal(self) -> bool:
@@ -52,6 +58,7 @@ def compare_releases(
     before: str | None = None,
     after: str | None = None,
     ignored: Sequence[str] = (),
+    prices: Mapping[str, Price] | None = None,
 ) -> ReleaseComparison:
     """Compares two releases: their specs, and a run of each.
 
@@ -62,6 +69,7 @@ def compare_releases(
             release replaced, to which a rollback would return.
         after: The other; None is what is live.
         ignored: Members of the calls' payloads to ignore.
+        prices: Prices by model, for calls of models that tell no cost.
 
     Raises:
         UsageError: The name of a member is empty.
@@ -89,8 +97,13 @@ def compare_releases(
     without = [record for record, run in zip((a, b), runs, strict=True) if run is None]
     behaviour = None
     if runs[0] is not None and runs[1] is not None:
-        behaviour = compare_runs(repo, runs[0], runs[1], ignored)
-    return ReleaseComparison(a, b, specs, behaviour, without)
+        behaviour = compare_runs(repo, runs[0], runs[1], ignored, prices)
+    read = RunFigures(repo, prices)
+    told = [
+        mean((each, read.of(each)) for each in _speaking(repo, record) or _runs(repo, run))
+        for record, run in zip((a, b), runs, strict=True)
+    ]
+    return ReleaseComparison(a, b, specs, behaviour, without, (told[0], told[1]))
 
 
 def _find(repo: Repository, name: str, text: str) -> ReleaseRecord:
@@ -99,12 +112,8 @@ def _find(repo: Repository, name: str, text: str) -> ReleaseRecord:
     return find_release(name, repo.releases.iter_history(name), repo.resolve_target(name, text))
 
 
-def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
-    """Returns the run that shows how a release behaves.
-
-    The newest run given as its evidence (for a rollback, as that of the promotion it returns to);
-    else the newest completed run of that agent with that spec, else of any agent with that spec.
-    """
+def _speaking(repo: Repository, record: ReleaseRecord) -> list[RunRecord]:
+    """Returns the evidence runs of a release, for a rollback those of the promotion before."""
     before = (other for other in repo.releases.iter_history(record.name) if other.seq < record.seq)
     speaking: list[RunRecord] = []
     for evidence in evidence_for(record, before):
@@ -112,6 +121,20 @@ def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
             speaking.append(repo.runs.get_run(evidence.run_id))
         except RunNotFoundError:
             continue  # not in this store; another run shows the behaviour as well
+    return speaking
+
+
+def _runs(repo: Repository, run_id: RunId | None) -> list[RunRecord]:
+    return [] if run_id is None else [repo.runs.get_run(run_id)]
+
+
+def _run_of(repo: Repository, record: ReleaseRecord) -> RunId | None:
+    """Returns the run that shows how a release behaves.
+
+    The newest run given as its evidence (for a rollback, as that of the promotion it returns to);
+    else the newest completed run of that agent with that spec, else of any agent with that spec.
+    """
+    speaking = _speaking(repo, record)
     if speaking:
         return max(speaking, key=lambda run: run.created_at).run_id
     for agent in (record.name, None):

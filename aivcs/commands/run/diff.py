@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.commands.run.annotated import Annotated
 from aivcs.errors import UsageError
 from aivcs.trace.tool_calls import KIND, SAME, calls_in, compare_calls
-from aivcs.trace.usage import Usage
+from aivcs.trace.usage import Figures, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunEvent, RunId, RunRecord
     from aivcs.repository import Repository
     from aivcs.trace.tool_calls import Call, Step
+    from aivcs.trace.usage import Price
 
 
 class Side(NamedTuple):
@@ -26,14 +27,14 @@ class Side(NamedTuple):
         record: The run.
         kinds: The number of events of each kind, in the order of their first events.
         calls: The number of its tool calls.
-        usage: The tokens and the cost of its calls of models.
+        figures: Tokens, cost and scores, also those that annotations tell.
         annotations: Its annotations, the oldest first.
     """
 
     record: RunRecord
     kinds: dict[str, int]
     calls: int
-    usage: Usage
+    figures: Figures
     annotations: Sequence[StoredAnnotation]
 
     @property
@@ -74,7 +75,11 @@ class RunComparison(NamedTuple):
 
 
 def compare_runs(
-    repo: Repository, a: RunId, b: RunId, ignored: Sequence[str] = ()
+    repo: Repository,
+    a: RunId,
+    b: RunId,
+    ignored: Sequence[str] = (),
+    prices: Mapping[str, Price] | None = None,
 ) -> RunComparison:
     """Compares two runs: their tool calls, their ends, their numbers of events.
 
@@ -83,6 +88,7 @@ def compare_runs(
         a: The first run.
         b: The second run.
         ignored: Members of the calls' payloads to ignore.
+        prices: Prices by model, for calls of models that tell no cost.
 
     Raises:
         RunNotFoundError: No run has this id.
@@ -92,15 +98,17 @@ def compare_runs(
     if "" in ignored:
         raise UsageError("the KEY of --ignore is empty; is a variable unset?")
     left_out = frozenset(ignored)
-    side_a, calls_a = _read(repo, a, left_out)
-    side_b, calls_b = _read(repo, b, left_out)
+    side_a, calls_a = _read(repo, a, left_out, prices)
+    side_b, calls_b = _read(repo, b, left_out, prices)
     return RunComparison(side_a, side_b, compare_calls(calls_a, calls_b))
 
 
-def _read(repo: Repository, run_id: RunId, ignored: frozenset[str]) -> tuple[Side, list[Call]]:
+def _read(
+    repo: Repository, run_id: RunId, ignored: frozenset[str], prices: Mapping[str, Price] | None
+) -> tuple[Side, list[Call]]:
     record = repo.runs.get_run(run_id)
     kinds: Counter[str] = Counter()
-    usage = Usage()
+    usage = Usage(prices)
 
     def counted() -> Iterator[RunEvent]:
         for event in repo.runs.iter_events(run_id):
@@ -110,4 +118,6 @@ def _read(repo: Repository, run_id: RunId, ignored: frozenset[str]) -> tuple[Sid
 
     calls = calls_in(counted(), ignored)
     notes = Annotated(repo).of(record)
-    return Side(record, dict(kinds), kinds[KIND], usage, notes), calls
+    for each in notes:
+        usage.add(each.value.kind, each.value.payload)
+    return Side(record, dict(kinds), kinds[KIND], usage.figures(), notes), calls

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from aivcs.formats.masking import Masker
     from aivcs.model.run import RunId
     from aivcs.repository import Repository
+    from aivcs.trace.budget import Exceeded
     from aivcs.trace.redaction import Redactor
 
 LINES, BLOBS, NONE = "lines", "blobs", "none"
 """How output is recorded: an event per line, a blob per stream, or not at all."""
 STARTED, OUTPUT, FINISHED = "exec_started", "output", "exec_finished"
+EXCEEDED = "budget_exceeded"
 """The kinds of the events."""
+OVER_BUDGET = 124
+"""The exit code of a command that was ended for its budget, as of timeout(1)."""
 MAX_EVENT_LINES = 100_000
 """The maximum number of lines of a stream that become events; the rest becomes a blob."""
 MAX_EVENT_BYTES = 16 << 20
@@ -136,7 +140,14 @@ class Recording:
         with self._over:
             pass
 
-    def finish(self, status: str, exit_code: int, signal: str, duration_ms: int) -> None:
+    def finish(
+        self,
+        status: str,
+        exit_code: int,
+        signal: str,
+        duration_ms: int,
+        exceeded: "Exceeded | None" = None,
+    ) -> None:
         """Records how the command ended, and ends the run.
 
         Args:
@@ -144,6 +155,7 @@ class Recording:
             exit_code: The exit code, as shells report it.
             signal: The name of the signal that ended the command, or empty.
             duration_ms: Its duration in milliseconds.
+            exceeded: The limit for which the command was ended, or None.
 
         Raises:
             InvalidRunStateError: The run is over.
@@ -153,6 +165,9 @@ class Recording:
         if signal:
             payload["signal"] = signal
         payload["duration_ms"] = duration_ms
+        if exceeded is not None:
+            self._append(EXCEEDED, exceeded.to_json())
+            payload["limit"] = exceeded.limit
         if self._taken:
             payload["bytes"] = dict(sorted(self._taken.items()))
         if self.failure is not None:
@@ -173,7 +188,11 @@ class Recording:
         }[status]
         end(
             self.run_id,
-            RunSummary(success=status == "completed", duration_ms=duration_ms, exit_code=exit_code),
+            RunSummary(
+                success=status == "completed",
+                duration_ms=duration_ms,
+                exit_code=exit_code if exceeded is None else OVER_BUDGET,
+            ),
         )
 
     def _told(self) -> "list[dict[str, Any]]":

@@ -106,11 +106,13 @@ class Result(NamedTuple):
         sessions: Its sessions.
         pending: Bytes at its end that are not a whole record.
         held: Records that wait for more, and are not in any run yet.
+        empty: Sessions in it that have no events, of which no run is made.
     """
 
     sessions: list[Imported]
     pending: int
     held: int
+    empty: int
 
 
 def import_source(repo: Repository, source: Source, options: Options) -> Result:
@@ -153,7 +155,8 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
             repo, source.stream, size, ended,
             name=source.name, masker=options.masker, by=options.by,
         )  # fmt: skip
-    return Result(sessions, reader.pending, reader.held + importer.held)
+    empty = sum(not outcome.events for outcome in outcomes)
+    return Result(sessions, reader.pending, reader.held + importer.held, empty)
 
 
 class Importer:

@@ -1,4 +1,4 @@
-"""Posts traces to a server by OTLP over HTTP, as JSON.
+"""Posts traces to a server by OTLP over HTTP, as JSON or protobuf.
 
 Redirections are not followed: they could carry a token elsewhere.
 """
@@ -18,7 +18,7 @@ from aivcs.codec.json import parse
 from aivcs.errors import BackendError, SerializationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from http.client import HTTPMessage
     from typing import IO
 
@@ -38,6 +38,7 @@ def post(
     headers: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
     waits: Iterable[float] = _WAITS,
+    encode: Callable[[str], bytes] | None = None,
 ) -> int:
     """Posts batches of spans, one request each; returns their number.
 
@@ -47,6 +48,7 @@ def post(
         headers: Further headers of each request.
         timeout: Seconds to wait for an answer.
         waits: Seconds to wait before each new attempt, where the server asks for one.
+        encode: Returns a batch as protobuf, to be posted instead of JSON; or None.
 
     Raises:
         UsageError: The address is not one of HTTP.
@@ -54,7 +56,7 @@ def post(
     """
     address = endpoint(url)
     sent = {
-        "Content-Type": "application/json",
+        "Content-Type": "application/json" if encode is None else "application/x-protobuf",
         "User-Agent": f"aivcs/{__version__}",
         **(headers or {}),
     }
@@ -62,7 +64,7 @@ def post(
     opener = build_opener(_NoRedirection)
     number = 0
     for batch in batches:
-        body = batch.encode()
+        body = batch.encode() if encode is None else encode(batch)
         left = list(waits)
         while not _send(opener, Request(address, body, sent), timeout, is_last=not left):  # noqa: S310 the scheme is checked
             sleep(left.pop(0))
@@ -133,7 +135,8 @@ def _send(opener: Any, request: Request, timeout: float, *, is_last: bool) -> bo
         with error:
             if error.code in _AGAIN and not is_last:
                 return False
-            raise BackendError(_refusal(address, error)) from error
+            is_protobuf = request.get_header("Content-type") != "application/json"
+            raise BackendError(_refusal(address, error, is_protobuf=is_protobuf)) from error
     except (URLError, TimeoutError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         said = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
@@ -158,11 +161,13 @@ def _require_all(address: str, answer: bytes) -> None:
         )
 
 
-def _refusal(address: str, error: HTTPError) -> str:
+def _refusal(address: str, error: HTTPError, *, is_protobuf: bool) -> str:
     if error.code == 415:
         return (
-            f"{address} does not take OTLP as JSON (415); send it through an OpenTelemetry "
-            "Collector, which passes it on as protobuf"
+            f"{address} does not take OTLP as JSON (415); add --protobuf, or send it through an "
+            "OpenTelemetry Collector"
+            if not is_protobuf
+            else f"{address} does not take OTLP as protobuf (415); leave --protobuf out"
         )
     if 300 <= error.code < 400:
         where = ascii(error.headers.get("Location", "elsewhere"))[1:-1][:200]

@@ -26,9 +26,10 @@ from aivcs.trace.timeline import CALL, MESSAGE, RESULT, read_event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aivcs.formats.write.run import Run, Usage
+    from aivcs.formats.write.run import Run
     from aivcs.model.run import RunEvent
     from aivcs.trace.timeline import Reading
+    from aivcs.trace.usage import ModelCall
 
 SCHEMA = "ATIF-v1.7"
 WINDOW = 512
@@ -210,7 +211,7 @@ class _Steps:
         step.members["extra"] = without_nulls(tool_name=reading.tool, tool_call_id=reading.call_id)
         self._waiting.append(step)
 
-    def _spend(self, event: RunEvent, usage: Usage) -> None:
+    def _spend(self, event: RunEvent, usage: ModelCall) -> None:
         joins = self._step is not None and self._step.metrics is None
         step = self._agent(event, joins=joins)
         metrics: dict[str, Any] = without_nulls(

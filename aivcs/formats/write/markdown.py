@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from aivcs.codec.json import encode_trusted
 from aivcs.formats.model import EVALUATION, MODEL_CALLED, THINKING
 from aivcs.formats.values import as_dict
-from aivcs.formats.write.run import as_words, content_of, usage_of
+from aivcs.formats.write.run import as_words, content_of
 from aivcs.trace.exchanges import exchanges
 from aivcs.trace.timeline import CALL, MESSAGE, RESULT
+from aivcs.trace.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,21 +71,14 @@ class _Page:
     """What was counted while a page is written."""
 
     def __init__(self) -> None:
-        self._counts = dict.fromkeys(
-            ("tool calls", "failed", "model calls", "input tokens", "output tokens"), 0
-        )
-        self._cost = 0.0
+        self._counts = dict.fromkeys(("tool calls", "failed"), 0)
+        self._usage = Usage()
 
     def part(self, exchange: Exchange) -> Iterator[str]:
         """Yields what is shown of an exchange."""
         event, what = exchange.event, exchange.reading.what
         payload = as_dict(event.payload)
-        usage = None if what in {CALL, RESULT} else usage_of(event)
-        if usage is not None:
-            self._counts["model calls"] += 1
-            self._counts["input tokens"] += usage.input_tokens or 0
-            self._counts["output tokens"] += usage.output_tokens or 0
-            self._cost += usage.cost_usd or 0
+        self._usage.add(event.kind, event.payload)
         if event.kind == THINKING:
             text = _fence(as_words(content_of(payload)))
             yield f"<details><summary>thinking</summary>\n\n{text}</details>\n\n"
@@ -123,8 +117,12 @@ class _Page:
 
     def totals(self) -> str:
         said = [f"{name}: {number}" for name, number in self._counts.items() if number]
-        if self._cost:
-            said.append(f"cost: ${self._cost:.4f}")
+        told = self._usage.figures()
+        calls = self._usage.calls, told.input_tokens, told.output_tokens
+        names = "model calls", "input tokens", "output tokens"
+        said += [f"{name}: {number}" for name, number in zip(names, calls, strict=True) if number]
+        if told.cost_usd:
+            said.append(f"cost: ${told.cost_usd:.4f}")
         return f"---\n\n{', '.join(said) or 'no tool calls'}\n"
 
 

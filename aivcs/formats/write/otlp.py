@@ -34,10 +34,11 @@ from aivcs.trace.timeline import CALL, MESSAGE, RESULT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aivcs.formats.write.run import Run, Usage
+    from aivcs.formats.write.run import Run
     from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunEvent, RunRecord
     from aivcs.trace.exchanges import Exchange
+    from aivcs.trace.usage import ModelCall
 
 MAX_SPANS = 512
 """Spans of one line, at most."""
@@ -242,7 +243,7 @@ class _Trace:
         said = _event(exchange.event, "gen_ai.assistant.message", {"tool_calls": [call]})
         return self._span(exchange.event, f"tool_call {tool}", {}, events=[said])
 
-    def _chat(self, exchange: Exchange, usage: Usage) -> dict[str, Any]:
+    def _chat(self, exchange: Exchange, usage: ModelCall) -> dict[str, Any]:
         """The span of a call of a model, with the messages since the last one."""
         event = exchange.event
         inputs = [m for _, m in self._pending if m["role"] != "assistant"]

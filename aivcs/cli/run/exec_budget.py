@@ -1,0 +1,57 @@
+"""The budget of `aivcs run exec`: its options, and what is told when it is exceeded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.cli.exec.budget import Budget
+from aivcs.cli.render.time_format import parse_duration
+from aivcs.config.prices import prices
+from aivcs.errors import UsageError
+from aivcs.trace.budget import Limits
+
+if TYPE_CHECKING:
+    from aivcs.cli.session.context import Context
+    from aivcs.commands.run.exec import Recording
+    from aivcs.trace.budget import Exceeded
+
+_MAX_LIMIT = 1e12
+"""A limit is less than this."""
+
+
+def limits_of(
+    cost: float | None, tokens: int | None, time: str | None, repeats: int | None
+) -> Limits:
+    """Returns the limits that options give.
+
+    Raises:
+        UsageError: One of them cannot be a limit.
+    """
+    seconds = None
+    if time is not None:
+        seconds = float(parse_duration("--max-time", time))
+    for option, value, least in (
+        ("--max-cost", cost, 0), ("--max-tokens", tokens, 0), ("--max-time", seconds, 0),
+        ("--max-repeats", repeats, 2),
+    ):  # fmt: skip
+        if value is not None and not least <= value < _MAX_LIMIT:
+            raise UsageError(f"{option} takes a number, {least} or more, not {value:g}")
+    return Limits(cost, tokens, repeats, seconds)
+
+
+def open_budget(context: Context, limits: Limits, recording: Recording | None) -> Budget:
+    """Returns what watches the limits."""
+    if recording is None:
+        if limits.needs_events:
+            context.warn("aivcs: warning: nothing is recorded, so only --max-time is watched")
+        return Budget(limits, {})
+    repo = recording.repo
+    return Budget(limits, prices(context.config_layers(repo)), repo, recording.run_id)
+
+
+def report_budget(context: Context, budget: Budget, exceeded: Exceeded | None) -> None:
+    if exceeded is not None:
+        option = f"--{exceeded.limit.replace('_', '-')}"
+        context.warn(f"aivcs: the command was ended: {exceeded.text} ({option})", is_error=True)
+    if budget.failure is not None:
+        context.warn(f"aivcs: warning: not all limits were watched: {budget.failure}")
