@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -101,14 +102,16 @@ class Browser(App[int]):
     ENABLE_COMMAND_PALETTE = False
     TITLE = "aivcs browse"
 
-    def __init__(self, first: Page, place: str) -> None:
+    def __init__(self, first: Page, place: str, terminal: int | None = None) -> None:
         """Takes the first page.
 
         Args:
             first: The first page.
             place: The name of the store, for the first line.
+            terminal: The descriptor of the terminal with whose end it ends; None for none.
         """
         super().__init__(ansi_color=True)
+        self._terminal = terminal
         self.failure: BaseException | None = None
         self._place = place
         self._stack = [Opened(first)]
@@ -135,7 +138,9 @@ class Browser(App[int]):
         self._rows.focus()
         self.set_interval(_TICK_SECONDS, self._tick)
         try:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end, 143)
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, self._end, 143)
+            loop.add_signal_handler(signal.SIGHUP, self._end, 129)
         except (NotImplementedError, RuntimeError, ValueError):
             pass  # not the main thread, as in tests
 
@@ -265,6 +270,8 @@ class Browser(App[int]):
         )
 
     def _tick(self) -> None:
+        if self._terminal is not None and not os.isatty(self._terminal):
+            self._end(129)  # it was closed, and whoever started us ignores SIGHUP
         if self._progress is not None:
             self._rows.update()
             self._draw_bars()
@@ -549,7 +556,7 @@ def browse(first: Page, place: str) -> int:
     Raises:
         Exception: An error that nobody expected; the terminal is as it was before.
     """
-    browser = Browser(first, place)
+    browser = Browser(first, place, terminal=0)
     code = browser.run()
     if browser.failure is not None:
         raise browser.failure

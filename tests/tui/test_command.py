@@ -170,3 +170,29 @@ def test_what_does_not_exist_is_said_before_a_screen_is_drawn(store, what):
     os.close(slave)
     assert process.returncode == (2 if what == "" else 12), err
     assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_it_ends_with_its_terminal(store, is_ignored):
+    """Also where whoever started it, as nohup does, ignores the signal that says so."""
+    import pty
+    from select import select
+
+    environment = store.environment(TERM="xterm-256color")
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(store.folder)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+        os.execve(COMMAND[0], [*COMMAND, "browse"], environment)
+    seen = b""
+    while b"3 runs" not in seen:
+        assert select([master], [], [], SECONDS)[0]
+        seen += os.read(master, 1 << 16)
+    os.close(master)
+    until = time.monotonic() + SECONDS
+    while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < until:
+        time.sleep(0.05)
+    if ended == (0, 0):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(ended[1]) == 129
