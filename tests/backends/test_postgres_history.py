@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from servers.fault_proxy import FaultProxy
@@ -160,7 +160,7 @@ def test_64_processes_write_one_run_without_a_gap(own_server, outside):
     writers = [
         subprocess.Popen([sys.executable, "-c", script, url, run, str(n)]) for n in range(64)
     ]
-    lengths, times, raised = [0], Counter[str](), []
+    lengths, times = [0], Counter[str]()
 
     def read():
         seqs = [event["seq"] for event in outside.events(run)]
@@ -173,37 +173,33 @@ def test_64_processes_write_one_run_without_a_gap(own_server, outside):
         outside("blob", "has", unused, code=1)
 
     def repeat(act):
-        try:
-            while any(writer.poll() is None for writer in writers):
-                act()
-                times[act.__name__] += 1
-        except BaseException as error:
-            raised.append(error)
+        while any(writer.poll() is None for writer in writers):
+            act()
+            times[act.__name__] += 1
 
     def verify():
         assert b"no damage" in outside.ok("verify").err
 
-    beside = [Thread(target=repeat, args=[act]) for act in (read, verify, collect)]
-    for thread in beside:
-        thread.start()
-    try:
-        restarts = 0
-        while any(writer.poll() is None for writer in writers):
-            with repo.store.logs.look(f"run/{run}") as view:
-                seq = json.loads(view.last).get("seq", 0)
-            if seq > 4000 * (restarts + 1) and restarts < 2:
-                own_server.restart()
-                restarts += 1
+    def restart_at(seq):
+        last = 0
+        while last < seq:
             time.sleep(0.1)
-        assert restarts == 2
-        assert [writer.wait() for writer in writers] == [0] * 64
-    finally:
-        for writer in writers:
-            writer.kill()
-            writer.wait()
-        for thread in beside:
-            thread.join()
-    assert raised == []
+            with repo.store.logs.look(f"run/{run}") as view:
+                assert view is not None
+                last = json.loads(view.last).get("seq", 0)
+        own_server.restart()
+
+    with ThreadPoolExecutor() as beside:
+        working = [beside.submit(repeat, act) for act in (read, verify, collect)]
+        try:
+            restart_at(4000)
+            restart_at(8000)
+            assert [writer.wait() for writer in writers] == [0] * 64
+        finally:
+            for writer in writers:
+                writer.kill()
+                writer.wait()
+    assert [work.result() for work in working] == [None] * 3
     assert lengths == sorted(lengths)
     print(f"beside the writers: {dict(times)}")
     assert len(times) == 3

@@ -1,4 +1,4 @@
-"""A connection off this machine is encrypted and verified, against a real server with TLS, and scram.
+"""A connection off this machine is encrypted and verified: against a real server with TLS.
 
 The server listens on loopback, and is named 127.1 there: the same address for the system, and for
 aivcs a name like any other.
@@ -57,7 +57,7 @@ def tls_server(authorities):
     try:
         present(made, *authorities[0].sign("IP:127.0.0.1", "DNS:127.1"))
         made.sql("ALTER SYSTEM SET ssl = on")
-        made.database = made.store()
+        database = made.store()
         made.sql(
             f"SET password_encryption = 'scram-sha-256'; ALTER ROLE {KEEPER} PASSWORD '{PASSWORD}'"
         )
@@ -67,7 +67,7 @@ def tls_server(authorities):
             f"host all {KEEPER} all reject\n{hba.read_text()}"
         )
         made.restart("fast")
-        yield made
+        yield made, database
     finally:
         made.end()
 
@@ -85,8 +85,10 @@ def present(server, certificate, key):
 def connect(tls_server, authorities, outside):
     """Calls `status` over the network, with a root that is trusted, and a password."""
 
+    server, database = tls_server
+
     def connect(query="", *, root=authorities[0].root, password=PASSWORD, code=0):
-        url = tls_server.url(tls_server.database).replace("@127.0.0.1:", "@127.1:") + query
+        url = server.url(database).replace("@127.0.0.1:", "@127.1:") + query
         variables = {
             "AIVCS_STORE": url,
             "PGPASSWORD": password,
@@ -101,7 +103,8 @@ def connect(tls_server, authorities, outside):
 
 def test_with_the_right_root_it_is_encrypted_and_verified(connect, tls_server):
     assert "runs" in connect().text
-    rows = tls_server.sql("SHOW password_encryption") + tls_server.sql(
+    server, _ = tls_server
+    rows = server.sql("SHOW password_encryption") + server.sql(
         f"SELECT rolpassword LIKE 'SCRAM-SHA-256$%%' FROM pg_authid WHERE rolname = '{KEEPER}'"
     )
     assert rows == [("scram-sha-256",), (True,)]
@@ -113,15 +116,16 @@ def test_an_unknown_root_is_refused(connect, authorities):
 
 
 def test_a_certificate_of_another_host_is_refused(connect, tls_server, authorities):
-    present(tls_server, *authorities[0].sign("DNS:db.example.com"))
-    tls_server.sql("SELECT pg_reload_conf()")
+    server, _ = tls_server
+    present(server, *authorities[0].sign("DNS:db.example.com"))
+    server.sql("SELECT pg_reload_conf()")
     try:
         said = connect(code=16).complaint
         assert "does not match host name" in said
         assert "the certificate is another host's" in said
     finally:
-        present(tls_server, *authorities[0].sign("IP:127.0.0.1", "DNS:127.1"))
-        tls_server.sql("SELECT pg_reload_conf()")
+        present(server, *authorities[0].sign("IP:127.0.0.1", "DNS:127.1"))
+        server.sql("SELECT pg_reload_conf()")
 
 
 @pytest.mark.parametrize("mode", ["disable", "require"])
