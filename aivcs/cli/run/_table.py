@@ -133,13 +133,14 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--uses': ('uses', 'texts'),
             '--parent': ('parent', 'text'),
             '--failed-tool': ('failed_tools', 'texts'),
+            '--commit': ('commit', 'text'),
             '-n': ('limit', 'integer'),
             '--limit': ('limit', 'integer'),
             '--figures': ('figures', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'until': None, 'uses': [], 'parent': None, 'failed_tools': [], 'limit': None, 'figures': False, 'as_json': False},
+        {'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'until': None, 'uses': [], 'parent': None, 'failed_tools': [], 'commit': None, 'limit': None, 'figures': False, 'as_json': False},
         True,
     ),
     'run stats': (
@@ -208,6 +209,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--uses': ('uses', 'texts'),
             '--parent': ('parent', 'text'),
             '--failed-tool': ('failed_tools', 'texts'),
+            '--commit': ('commit', 'text'),
             '-n': ('limit', 'integer'),
             '--limit': ('limit', 'integer'),
             '-l': ('runs_only', 'flag'),
@@ -215,7 +217,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--json': ('as_json', 'flag'),
         },
         [('text', 'maybe')],
-        {'text': None, 'regex': None, 'ignore_case': False, 'kinds': [], 'tools': [], 'failed': False, 'where': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'until': None, 'uses': [], 'parent': None, 'failed_tools': [], 'limit': None, 'runs_only': False, 'as_json': False},
+        {'text': None, 'regex': None, 'ignore_case': False, 'kinds': [], 'tools': [], 'failed': False, 'where': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'until': None, 'uses': [], 'parent': None, 'failed_tools': [], 'commit': None, 'limit': None, 'runs_only': False, 'as_json': False},
         True,
     ),
     'run annotate': (
@@ -300,6 +302,15 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         },
         [('action', 'one'), ('run', 'one'), ('file', 'maybe')],
         {'action': None, 'run': None, 'file': None, 'output': None},
+        True,
+    ),
+    'run why': (
+        'run.why_handlers:why',
+        {
+            '--json': ('as_json', 'flag'),
+        },
+        [('place', 'one')],
+        {'place': None, 'as_json': False},
         True,
     ),
 }
