@@ -192,7 +192,7 @@ _aivcs_command() {
         options='--repair --json -h --help'
         ;;
     'aivcs run search')
-        options='--regex -i --ignore-case --kind --tool --failed --where --agent --spec --status --tag --since --until --uses --parent --failed-tool --commit -n --limit -l --runs --json -h --help'
+        options='--regex -i --ignore-case --kind --tool --failed --where --blobs --agent --spec --status --tag --since --until --uses --parent --failed-tool --commit -n --limit -l --runs --json -h --help'
         operands='text'
         ;;
     'aivcs run annotate')

@@ -651,6 +651,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l kind -x -k -a '(__aivcs_
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l tool -x -d 'Only calls and results of this tool'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l failed -d 'Only what failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l where -x -d 'Only payloads for which this holds: a JSON pointer, one of = != < <= > >= ~ (holds the text), and a value, as in \'/score < 0.5\''
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l blobs -d 'Search the blobs, too, that payloads refer to by $blob'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only runs of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l status -x -a 'running completed failed cancelled' -d 'Only runs with this status'

@@ -3158,7 +3158,7 @@ aivcs run search - search the events and annotations of runs, newest run first
 
 SYNOPSIS
     aivcs run search [--regex RE] [-i] [--kind K] [--tool TOOL] [--failed]
-            [--where CONDITION] [--agent NAME] [--spec SPEC]
+            [--where CONDITION] [--blobs] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
             [--since TIME] [--until TIME] [--uses PATH|DIGEST] [--parent RUN]
             [--failed-tool TOOL] [--commit REV] [-n N] [-l] [--json] [TEXT]
@@ -3194,6 +3194,10 @@ OPTIONS
         Only payloads for which this holds: a JSON pointer, one of = != < <= >
         >= ~ (holds the text), and a value, as in '/score < 0.5'. Repeatable:
         all must hold.
+
+    --blobs
+        Search the blobs, too, that payloads refer to by $blob. Their logs
+        cannot be ruled out by an index.
 
     --agent NAME
         Only runs of this agent. Repeatable.

@@ -200,6 +200,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--tool': ('tools', 'texts'),
             '--failed': ('failed', 'flag'),
             '--where': ('where', 'texts'),
+            '--blobs': ('blobs', 'flag'),
             '--agent': ('agents', 'texts'),
             '--spec': ('specs', 'texts'),
             '--status': ('statuses', {'many': ['running', 'completed', 'failed', 'cancelled']}),
@@ -217,7 +218,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--json': ('as_json', 'flag'),
         },
         [('text', 'maybe')],
-        {'text': None, 'regex': None, 'ignore_case': False, 'kinds': [], 'tools': [], 'failed': False, 'where': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'until': None, 'uses': [], 'parent': None, 'failed_tools': [], 'commit': None, 'limit': None, 'runs_only': False, 'as_json': False},
+        {'text': None, 'regex': None, 'ignore_case': False, 'kinds': [], 'tools': [], 'failed': False, 'where': [], 'blobs': False, 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'until': None, 'uses': [], 'parent': None, 'failed_tools': [], 'commit': None, 'limit': None, 'runs_only': False, 'as_json': False},
         True,
     ),
     'run annotate': (

@@ -28,6 +28,7 @@ def search(
     tools: list[str],
     failed: bool,
     where: list[str],
+    blobs: bool,
     agents: list[str],
     specs: list[str],
     statuses: list[str],
@@ -59,6 +60,7 @@ def search(
         tools=tools,
         failed=failed,
         where=[parse_where(condition) for condition in where],
+        blobs=blobs,
     )
     unread: dict[str, StorageError] = {}
     repo = context.repository()
