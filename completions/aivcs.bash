@@ -138,7 +138,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish import show events list stats diff reap verify search annotate redact export digest session tree state'
+        below='start exec log finish import show events list stats diff reap verify search annotate redact export digest session tree state why'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -174,7 +174,7 @@ _aivcs_command() {
         operands=':run'
         ;;
     'aivcs run list')
-        options='--agent --spec --status --tag --since --until --uses --parent --failed-tool -n --limit --figures --json -h --help'
+        options='--agent --spec --status --tag --since --until --uses --parent --failed-tool --commit -n --limit --figures --json -h --help'
         ;;
     'aivcs run stats')
         options='--agent --spec --since --figures --json -h --help'
@@ -192,7 +192,7 @@ _aivcs_command() {
         options='--repair --json -h --help'
         ;;
     'aivcs run search')
-        options='--regex -i --ignore-case --kind --tool --failed --where --agent --spec --status --tag --since --until --uses --parent --failed-tool -n --limit -l --runs --json -h --help'
+        options='--regex -i --ignore-case --kind --tool --failed --where --blobs --agent --spec --status --tag --since --until --uses --parent --failed-tool --commit -n --limit -l --runs --json -h --help'
         operands='text'
         ;;
     'aivcs run annotate')
@@ -225,6 +225,10 @@ _aivcs_command() {
     'aivcs run state')
         options='-o --output -h --help'
         operands='put|get :run file'
+        ;;
+    'aivcs run why')
+        options='--json -h --help'
+        operands='text'
         ;;
     'aivcs release')
         below='promote rollback block unblock approve current history show diff list verify sign provenance wait watch checkout'
@@ -488,6 +492,7 @@ _aivcs_takes() {
     'aivcs run list --uses') takes='text' ;;
     'aivcs run list --parent') takes=':run' ;;
     'aivcs run list --failed-tool') takes='text' ;;
+    'aivcs run list --commit') takes='text' ;;
     'aivcs run list -n' | 'aivcs run list --limit') takes='text' ;;
     'aivcs run stats --agent') takes=':agent' ;;
     'aivcs run stats --spec') takes=':spec' ;;
@@ -507,6 +512,7 @@ _aivcs_takes() {
     'aivcs run search --uses') takes='text' ;;
     'aivcs run search --parent') takes=':run' ;;
     'aivcs run search --failed-tool') takes='text' ;;
+    'aivcs run search --commit') takes='text' ;;
     'aivcs run search -n' | 'aivcs run search --limit') takes='text' ;;
     'aivcs run annotate -m' | 'aivcs run annotate --message') takes='text' ;;
     'aivcs run annotate --tag') takes='text' ;;

@@ -104,6 +104,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run list --uses' \
         'aivcs run list --parent' \
         'aivcs run list --failed-tool' \
+        'aivcs run list --commit' \
         'aivcs run list -n' \
         'aivcs run list --limit' \
         'aivcs run stats --agent' \
@@ -124,6 +125,7 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run search --uses' \
         'aivcs run search --parent' \
         'aivcs run search --failed-tool' \
+        'aivcs run search --commit' \
         'aivcs run search -n' \
         'aivcs run search --limit' \
         'aivcs run annotate -m' \
@@ -519,6 +521,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a 
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a session -d 'Put an imported session back where its program resumes it, and print the command'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a tree -d 'Show a run and the runs that come from it'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a state -d 'Keep what a run needs to go on after a crash, or get it back'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a why -d 'Show why a line is as it is: its commit, the run that made it, what the user asked'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run start'" -l agent -x -k -a '(__aivcs_known agent)' -d 'The agent that runs'
@@ -610,6 +613,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l until -x -d 'Only before 3
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l uses -x -d 'Only specs that use this file: its digest or a prefix of it, or its path in the spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l parent -x -k -a '(__aivcs_known run)' -d 'Only runs that come from this run, by --parent or --from'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l failed-tool -x -d 'Only runs in which a call of this tool failed'
+complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l commit -x -d 'Only runs that a commit names in its trailer Aivcs-Run, or that recorded it as the commit of their code: a revision of the git repository here'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -s n -l limit -x -d 'At most N runs'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l figures -d 'Also print tokens, cost and score, as far as events and annotations tell them; it reads all events'
 complete -c aivcs -n "__aivcs_at 'aivcs run list'" -l json -d 'Print JSON: one object, or one object per line for a list'
@@ -647,6 +651,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l kind -x -k -a '(__aivcs_
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l tool -x -d 'Only calls and results of this tool'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l failed -d 'Only what failed'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l where -x -d 'Only payloads for which this holds: a JSON pointer, one of = != < <= > >= ~ (holds the text), and a value, as in \'/score < 0.5\''
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l blobs -d 'Search the blobs, too, that payloads refer to by $blob'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l spec -x -k -a '(__aivcs_known spec)' -d 'Only runs of this spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l status -x -a 'running completed failed cancelled' -d 'Only runs with this status'
@@ -656,6 +661,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l until -x -d 'Only before
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l uses -x -d 'Only specs that use this file: its digest or a prefix of it, or its path in the spec'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l parent -x -k -a '(__aivcs_known run)' -d 'Only runs that come from this run, by --parent or --from'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l failed-tool -x -d 'Only runs in which a call of this tool failed'
+complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l commit -x -d 'Only runs that a commit names in its trailer Aivcs-Run, or that recorded it as the commit of their code: a revision of the git repository here'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -s n -l limit -x -d 'At most N matches'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -s l -l runs -d 'Print only the ids of the runs'
 complete -c aivcs -n "__aivcs_at 'aivcs run search'" -l json -d 'Print JSON: one object, or one object per line for a list'
@@ -709,6 +715,9 @@ complete -c aivcs -n "__aivcs_at 'aivcs run state'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run state' 0" -a 'put get'
 complete -c aivcs -n "__aivcs_at 'aivcs run state' 1" -k -a '(__aivcs_known run)'
 complete -c aivcs -n "__aivcs_at 'aivcs run state' 2" -F
+
+complete -c aivcs -n "__aivcs_at 'aivcs run why'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run why'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a promote -d 'Make a spec live under a name, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs release'" -a rollback -d 'Make an earlier release live again, and print its digest'

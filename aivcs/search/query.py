@@ -17,13 +17,16 @@ from aivcs.search.needles import Needles
 from aivcs.trace.timeline import read_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from aivcs.model.run import RunEvent
     from aivcs.search.where import Where
 
 BEFORE, AFTER = 40, 100
 """Characters of a passage before the beginning of the match, and from it on."""
+
+_OVERLAP = 4096
+"""Characters of a piece of a long text that are looked through again with the next one."""
 
 
 class Passage(NamedTuple):
@@ -47,6 +50,7 @@ class Query:
 
     Attributes:
         needles: What the bytes of a line must hold.
+        blobs: Whether the blobs that a payload refers to are searched, too.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Query:
         tools: Sequence[str] = (),
         failed: bool = False,
         where: Sequence[Where] = (),
+        blobs: bool = False,
     ) -> None:
         """Takes what is asked.
 
@@ -70,6 +75,7 @@ class Query:
             tools: A call or a result of any of these tools.
             failed: Only what failed.
             where: Conditions on the payload.
+            blobs: Whether to search the blobs that payloads refer to, too.
 
         Raises:
             UsageError: Nothing is asked, both a text and an expression, or an expression that is
@@ -84,6 +90,9 @@ class Query:
             raise UsageError(
                 "say what to search for: TEXT, --regex, --kind, --tool, --failed or --where"
             )
+        if blobs and text is None and regex is None:
+            raise UsageError("--blobs needs a TEXT or --regex to look for")
+        self.blobs = blobs
         self._kinds = frozenset(kinds)
         self._tools = frozenset(tools)
         self._failed = failed
@@ -96,10 +105,55 @@ class Query:
                 self._pattern = re.compile(regex, re.IGNORECASE if ignore_case else 0)
         except re.error as error:
             raise UsageError(f"--regex {regex!a:.60} is not valid: {error}") from error
-        self.needles = Needles(text=text, ignore_case=ignore_case, kinds=kinds)
+        self._overlap = _OVERLAP if text is None else len(text) - 1
+        # A blob may hold it whatever the line does that refers to it.
+        sought = None if blobs else text
+        self.needles = Needles(text=sought, ignore_case=ignore_case, kinds=kinds)
 
     def find(self, event: RunEvent) -> Passage | None:
         """Returns where an event answers the query; None if it does not."""
+        met = self._meets(event)
+        if met is None:
+            return None
+        if self._pattern is None:
+            shown = met or encode_trusted(event.payload)
+            return Passage("", shown[: BEFORE + AFTER], None, None)
+        for pointer, text in _texts(event.payload):
+            found = self._pattern.search(text)
+            if found is not None:
+                return _around(pointer, text, found.start(), found.end())
+        return None
+
+    def blobs_of(self, event: RunEvent) -> Iterator[tuple[str, str]]:
+        """Yields the blobs in which an event may answer the query: JSON pointer, and digest."""
+        if self.blobs and self._meets(event) is not None:
+            for pointer, text in _texts(event.payload):
+                if pointer.endswith("/$blob") and len(text) == 64:
+                    yield pointer, text
+
+    def find_in(self, pieces: Iterable[str], pointer: str) -> Passage | None:
+        """Returns the first match in a long text; None without one.
+
+        Args:
+            pieces: The text, in pieces; a match of an expression is found if it is no longer than
+                `_OVERLAP`.
+            pointer: The pointer of the passage.
+        """
+        assert self._pattern is not None
+        rest = ""
+        for piece in pieces:
+            rest += piece
+            found = self._pattern.search(rest)
+            if found is not None:
+                return _around(pointer, rest, found.start(), found.end())
+            rest = rest[max(0, len(rest) - self._overlap) :] if self._overlap else ""
+        return None
+
+    def _meets(self, event: RunEvent) -> str | None:
+        """Returns the error of an event that meets everything but the text; None if it does not.
+
+        An event without an error gives an empty text.
+        """
         if self._kinds and event.kind not in self._kinds:
             return None
         if not all(condition.holds(event.payload) for condition in self._where):
@@ -112,14 +166,7 @@ class Query:
                 return None
             if self._failed and error is None:
                 return None
-        if self._pattern is None:
-            shown = encode_trusted(event.payload) if error is None else error
-            return Passage("", shown[: BEFORE + AFTER], None, None)
-        for pointer, text in _texts(event.payload):
-            found = self._pattern.search(text)
-            if found is not None:
-                return _around(pointer, text, found.start(), found.end())
-        return None
+        return error or ""
 
 
 def _texts(payload: Any) -> Iterator[tuple[str, str]]:

@@ -566,6 +566,10 @@ class Searched(Protocol):
         """
         ...
 
+    def specs_of_runs(self, ledger: RunLedger) -> set[str] | None:
+        """Returns the digests of the specs of all runs that can be read; None if that is slow."""
+        ...
+
     def has_more_runs(self, number: int) -> bool:
         """Tells whether there are more runs than a number."""
         ...

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from benchmarks.subjects import (
     blobs,
     execution,
+    finding,
     growth,
     listing,
     loops,
@@ -32,6 +33,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "execution": execution.measure,
     "growth": growth.measure,
     "listing": listing.measure,
+    "finding": finding.measure,
     "blobs": blobs.measure,
     "verify": verify.measure,
     "sync": sync.measure,

@@ -8,6 +8,11 @@ import time
 import pytest
 from command import COMMAND
 
+from aivcs.cli.run.timeline_view import Timeline
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus
+from aivcs.model.timestamp import Timestamp
+
 
 @pytest.fixture
 def start(aivcs):
@@ -210,3 +215,28 @@ def test_a_tree_three_deep_that_was_killed_goes_on_from_its_last_state(aivcs, tm
             os.kill(pid, signal.SIGTERM)
         except ProcessLookupError:
             pass
+
+
+def test_a_timeline_says_where_the_runs_began_that_it_started():
+    def run(run_id, second):
+        return RunRecord(
+            run_id=RunId(run_id),
+            spec_digest=ContentDigest("0" * 64),
+            metadata=RunMetadata(f"agent-{run_id}"),
+            status=RunStatus.RUNNING,
+            summary=None,
+            created_at=Timestamp(f"2026-01-31T12:00:{second:02}.000000Z"),
+            completed_at=None,
+        )
+
+    events = [
+        RunEvent("step", {}, seq=n, timestamp=f"2026-01-31T12:00:{second:02}.000000Z")
+        for n, second in ((1, 1), (2, 1), (3, 30))
+    ]
+    begun = [run("late", 59), run("early", 10)]
+    lines = list(Timeline(run("parent", 0), 70, color=False).lines(events, begun))
+    starts = [line.split()[:1] + line.split()[-1:] for line in lines if "┌" in line]
+    assert starts == [["+10.0s", "early"], ["+59.0s", "late"]]
+    steps = [n for n, line in enumerate(lines) if "step" in line]
+    (early,) = [n for n, line in enumerate(lines) if "early" in line]
+    assert steps[1] < early

@@ -101,6 +101,27 @@ class TestWhatIsFound:
             "-", "note", "/text", "a remarkable run",
         ]  # fmt: skip
 
+    def test_blobs_that_events_refer_to(self, aivcs, runs, files):
+        run = aivcs.begin()
+        long = "x" * 2_000_000
+        (aivcs.folder / "page.html").write_text(f"{long}<p>Größe: needle 9</p>{long}")
+        aivcs.ok("run", "log", "--blob", "page=page.html", run, "note")
+        assert run not in [
+            line.split("\t")[0] for line in aivcs.ok("run", "search", "needle").lines
+        ]
+        (match,) = aivcs.ok("run", "search", "needle 9", "--blobs", "--json").json_lines
+        assert (match["run_id"], match["seq"], match["kind"]) == (run, 1, "note")
+        assert match["pointer"] == "/page/$blob"
+        begin, end = match["match"]
+        assert match["passage"][begin:end] == "needle 9"
+        assert "<p>Größe: " in match["passage"]
+        assert match["blob"] == aivcs.put((aivcs.folder / "page.html").read_bytes())
+        aivcs("run", "search", "needle 9", "--blobs", "--kind", "other", code=1)
+        lines = aivcs.ok("run", "search", "--regex", "needle [0-9]", "--blobs", "-l").lines
+        assert lines == [run]
+        assert len(aivcs.ok("run", "search", "needle", "--blobs", "-l").lines) == 4
+        aivcs("run", "search", "--kind", "note", "--blobs", code=2)
+
     def test_filters_of_runs(self, aivcs, runs, found):
         assert found("needle", "--agent", "b") == [(1, 1), (1, 2)]
         at = aivcs.record(runs[1])["created_at"]

@@ -237,6 +237,12 @@ class FileBackend:
 
         forget(self._folder, run_id)
 
+    def specs_of_runs(self, ledger: "RunLedger") -> "set[str] | None":
+        """As `Searched.specs_of_runs`."""
+        from aivcs.backends.fs.index.query import IndexedListing
+
+        return IndexedListing(self._folder, ledger, lambda *_: None).specs()
+
     def lookup(self, ledger: "RunLedger") -> "Glance":
         """As `Backend.lookup`."""
         from aivcs.backends.fs.index.completion import Glance

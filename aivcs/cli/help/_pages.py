@@ -66,6 +66,8 @@ aivcs run: Record what agents did, and read it back
   run tree                Show a run and the runs that come from it
   run state               Keep what a run needs to go on after a crash, or get
                           it back
+  run why                 Show why a line is as it is: its commit, the run that
+                          made it, what the user asked
 
 aivcs release: Decide which version of an agent is live, and see its history
   release promote         Make a spec live under a name, and print its digest
@@ -2242,6 +2244,10 @@ DESCRIPTION
     aivcs run state
         Keep what a run needs to go on after a crash, or get it back.
 
+    aivcs run why
+        Show why a line is as it is: its commit, the run that made it, what the
+        user asked.
+
 OPTIONS
     -h, --help
         Print help.
@@ -2858,7 +2864,7 @@ SYNOPSIS
     aivcs run list [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
             [--since TIME] [--until TIME] [--uses PATH|DIGEST] [--parent RUN]
-            [--failed-tool TOOL] [-n N] [--figures] [--json]
+            [--failed-tool TOOL] [--commit REV] [-n N] [--figures] [--json]
 
 DESCRIPTION
     List runs, newest first.
@@ -2894,6 +2900,11 @@ OPTIONS
 
     --failed-tool TOOL
         Only runs in which a call of this tool failed. Repeatable.
+
+    --commit REV
+        Only runs that a commit names in its trailer Aivcs-Run, or that
+        recorded it as the commit of their code: a revision of the git
+        repository here.
 
     -n, --limit N
         At most N runs.
@@ -3147,10 +3158,10 @@ aivcs run search - search the events and annotations of runs, newest run first
 
 SYNOPSIS
     aivcs run search [--regex RE] [-i] [--kind K] [--tool TOOL] [--failed]
-            [--where CONDITION] [--agent NAME] [--spec SPEC]
+            [--where CONDITION] [--blobs] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
             [--since TIME] [--until TIME] [--uses PATH|DIGEST] [--parent RUN]
-            [--failed-tool TOOL] [-n N] [-l] [--json] [TEXT]
+            [--failed-tool TOOL] [--commit REV] [-n N] [-l] [--json] [TEXT]
 
 DESCRIPTION
     Search the events and annotations of runs, newest run first.
@@ -3184,6 +3195,10 @@ OPTIONS
         >= ~ (holds the text), and a value, as in '/score < 0.5'. Repeatable:
         all must hold.
 
+    --blobs
+        Search the blobs, too, that payloads refer to by $blob. Their logs
+        cannot be ruled out by an index.
+
     --agent NAME
         Only runs of this agent. Repeatable.
 
@@ -3212,6 +3227,11 @@ OPTIONS
 
     --failed-tool TOOL
         Only runs in which a call of this tool failed. Repeatable.
+
+    --commit REV
+        Only runs that a commit names in its trailer Aivcs-Run, or that
+        recorded it as the commit of their code: a revision of the git
+        repository here.
 
     -n, --limit N
         At most N matches.
@@ -3712,6 +3732,49 @@ EXAMPLES
         aivcs run state put @ answer.json
         new=$(aivcs run start --agent reviewer --spec reviewer@current --from @)
         aivcs run state get "$new" -o answer.json
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run why': """\
+aivcs run why - show why a line is as it is: its commit, the run that made it,
+what the user asked
+
+SYNOPSIS
+    aivcs run why [--json] FILE[:LINE]
+
+DESCRIPTION
+    Show why a line is as it is: its commit, the run that made it, what the
+    user asked.
+
+    The commit is the one that git blame names, the run the one in its trailer
+    Aivcs-Run (hook install git), and the message the user's last one before
+    the event that wrote the line, else the first. Without LINE, the last
+    commit of the file counts. The columns in a pipe: commit, run, seq of the
+    message (- for none), seq of the event that wrote it, and the message.
+
+    FILE[:LINE]
+        A file in a git repository, and a line of it.
+
+OPTIONS
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+EXAMPLES
+    Who asked for this line:
+        aivcs run why src/app.py:12
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common
@@ -5045,10 +5108,11 @@ DESCRIPTION
     them stays as it is. With --user, the hook names the store that is used
     now; with --project, it uses the store of the project, and does nothing
     where aivcs is missing. Sessions of before are imported by aivcs run import
-    --all.
+    --all. With git, commits made inside a run get the trailer Aivcs-Run: a
+    hook of the repository writes it, and calls the one that was there.
 
     PROGRAM...
-        claude-code, codex or gemini. Several may be given.
+        claude-code, codex, gemini or git. Several may be given.
 
 OPTIONS
     --user
@@ -5090,7 +5154,7 @@ DESCRIPTION
     Remove what hook install added; all else in the settings stays as it is.
 
     PROGRAM...
-        claude-code, codex or gemini. Several may be given.
+        claude-code, codex, gemini or git. Several may be given.
 
 OPTIONS
     --user

@@ -454,6 +454,9 @@ aivcs run search --kind evaluation --where '/score < 0.5' \\
     "aivcs run tree": [
         Example("Which runs an agent started inside this one", "aivcs run tree @"),
     ],
+    "aivcs run why": [
+        Example("Who asked for this line", "aivcs run why src/app.py:12"),
+    ],
     "aivcs run state": [
         Example(
             "Keep what has been done so far, and go on from there after a crash",

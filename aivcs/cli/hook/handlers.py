@@ -24,6 +24,11 @@ def install(context: Context, programs: list[str], user: bool, project: bool) ->
     """Prints the settings that were changed, and the lines that were added."""
     from aivcs.commands.hook.install import install
 
+    if "git" in programs:
+        _hook_git(context, user=user, undo=False)
+        programs = [name for name in programs if name != "git"]
+        if not programs:
+            return
     chosen = _chosen(programs, user=user, project=project)
     store = context.repository().path  # there must be one, or nothing would ever be captured
     for program in chosen:
@@ -45,9 +50,28 @@ def uninstall(context: Context, programs: list[str], user: bool, project: bool) 
     """Prints the settings that were changed, and the lines that were removed."""
     from aivcs.commands.hook.install import uninstall
 
+    if "git" in programs:
+        _hook_git(context, user=user, undo=True)
+        programs = [name for name in programs if name != "git"]
     for program in _chosen(programs, user=user, project=project):
         path = _settings(context, program, project=project)
         _show(context, program, uninstall(program, path), "not installed")
+
+
+def _hook_git(context: Context, *, user: bool, undo: bool) -> None:
+    """Prints the hook of git that was installed or removed."""
+    from aivcs.commands.hook.git import install, uninstall
+
+    if user:
+        raise UsageError("git's hooks belong to a repository; leave --user out")
+    folder = context.working_directory()
+    done = uninstall(folder) if undo else install(folder)
+    if not done.is_changed:
+        context.warn(f"git: {'not' if undo else 'already'} installed ({done.path})")
+        return
+    context.write(f"{done.path}\n")
+    if done.kept is not None:
+        context.warn(f"git: the hook that was there is called first; it is {done.kept} now")
 
 
 def status(context: Context, as_json: bool) -> None:

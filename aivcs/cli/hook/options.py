@@ -4,7 +4,7 @@ from aivcs.cli.parse.model import Argument, Flag, command
 from aivcs.cli.parse.shared_options import JSON
 
 _PROGRAMS = Argument(
-    "PROGRAM", help="claude-code, codex or gemini. Several may be given.", many=True
+    "PROGRAM", help="claude-code, codex, gemini or git. Several may be given.", many=True
 )
 _USER = Flag("--user", help="In your own settings of the program. The default.")
 _PROJECT = Flag("--project", help="In the settings of the project in the working directory.")
@@ -18,7 +18,8 @@ COMMANDS = (
         Prints the settings that were changed, and the lines added; all else in them stays as
         it is. With --user, the hook names the store that is used now; with --project, it uses
         the store of the project, and does nothing where aivcs is missing. Sessions of before
-        are imported by aivcs run import --all.
+        are imported by aivcs run import --all. With git, commits made inside a run get the
+        trailer Aivcs-Run: a hook of the repository writes it, and calls the one that was there.
         """,
         {"programs": _PROGRAMS, "user": _USER, "project": _PROJECT},
     ),

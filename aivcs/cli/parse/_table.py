@@ -99,6 +99,7 @@ NAMES = (
     'run session',
     'run tree',
     'run state',
+    'run why',
     'release promote',
     'release rollback',
     'release block',

@@ -17,6 +17,7 @@ from aivcs.cli.run import (
     lineage_options as run_lineage,
     options as run,
     search_options as run_search,
+    why_options as run_why,
 )
 from aivcs.cli.shell import options as shell
 from aivcs.cli.spec import options as spec
@@ -91,6 +92,7 @@ ROOT = Command(
                 *run_erasure.COMMANDS,
                 *run_export.COMMANDS,
                 *run_lineage.COMMANDS,
+                *run_why.COMMANDS,
             ),
         ),
         group(

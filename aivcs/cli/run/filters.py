@@ -5,6 +5,7 @@ from aivcs.cli.parse.shared_options import AGENTS, SINCE, SPECS, UNTIL, USES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 FILTERS = {
@@ -40,6 +41,14 @@ FILTERS = {
         metavar="TOOL",
         many=True,
     ),
+    "commit": Option(
+        "--commit",
+        help=(
+            "Only runs that a commit names in its trailer Aivcs-Run, or that recorded it as the "
+            "commit of their code: a revision of the git repository here."
+        ),
+        metavar="REV",
+    ),
 }
 """The options, by the names that `selection` takes."""
 
@@ -55,17 +64,40 @@ def selection(
     uses: "list[str]",
     parent: "str | None",
     failed_tools: "list[str]",
+    commit: "str | None" = None,
+    folder: "Callable[[], str] | None" = None,
 ) -> "dict[str, Any]":
     """Returns the filters as `aivcs.commands.run.list.list_` takes them.
 
+    Args:
+        agents: As all others, what the option was given.
+        specs: The same.
+        statuses: The same.
+        tags: The same.
+        since: The same.
+        until: The same.
+        uses: The same.
+        parent: The same.
+        failed_tools: The same.
+        commit: The same.
+        folder: Returns the working directory; needed for `commit`, a revision in its repository.
+
     Raises:
         UsageError: A time is not valid.
+        NotFoundError: There is no such commit, or no repository.
+        BackendError: git is not installed.
     """
     from aivcs.model.run import RunStatus
 
     if since is not None or until is not None:
         from aivcs.cli.render.time_format import parse_since
+    found = None
+    if commit is not None and folder is not None:
+        from aivcs.commands.git import find_commit
+
+        found = find_commit(folder(), commit)
     return {
+        "commit": found,
         "agents": agents,
         "specs": specs,
         "statuses": [RunStatus(status.upper()) for status in statuses],

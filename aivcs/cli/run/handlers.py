@@ -327,6 +327,7 @@ def list_(
     uses: "list[str]",
     parent: "str | None",
     failed_tools: "list[str]",
+    commit: "str | None",
     limit: "int | None",
     figures: bool,
     as_json: bool,
@@ -351,6 +352,8 @@ def list_(
             uses=uses,
             parent=None if parent is None else context.run_operand(parent),
             failed_tools=failed_tools,
+            commit=commit,
+            folder=context.working_directory,
         ),
     )
     read = _read_figures(context, repo) if figures else None

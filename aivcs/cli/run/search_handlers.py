@@ -28,6 +28,7 @@ def search(
     tools: list[str],
     failed: bool,
     where: list[str],
+    blobs: bool,
     agents: list[str],
     specs: list[str],
     statuses: list[str],
@@ -37,6 +38,7 @@ def search(
     uses: list[str],
     parent: str | None,
     failed_tools: list[str],
+    commit: str | None,
     limit: int | None,
     runs_only: bool,
     as_json: bool,
@@ -58,6 +60,7 @@ def search(
         tools=tools,
         failed=failed,
         where=[parse_where(condition) for condition in where],
+        blobs=blobs,
     )
     unread: dict[str, StorageError] = {}
     repo = context.repository()
@@ -75,6 +78,8 @@ def search(
         uses=uses,
         parent=None if parent is None else context.run_operand(parent),
         failed_tools=failed_tools,
+        commit=commit,
+        folder=context.working_directory,
     )
     found = search(repo, query, filters, one_per_run=runs_only, unreadable=report)
     number = _print(context, islice(found, limit), runs_only=runs_only, as_json=as_json)

@@ -43,6 +43,13 @@ COMMANDS = (
                 metavar="CONDITION",
                 many=True,
             ),
+            "blobs": Flag(
+                "--blobs",
+                help=(
+                    "Search the blobs, too, that payloads refer to by $blob. Their logs cannot be "
+                    "ruled out by an index."
+                ),
+            ),
             **FILTERS,
             "limit": Option(
                 "-n", "--limit", help="At most N matches.", metavar="N", kind="integer"

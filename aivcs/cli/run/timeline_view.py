@@ -16,7 +16,7 @@ from aivcs.cli.render.time_format import short_duration
 from aivcs.cli.run.figures_view import number
 from aivcs.codec.json import encode_trusted
 from aivcs.model.run import RunStatus
-from aivcs.present.timeline import Totals, fold
+from aivcs.present.timeline import Gap, Totals, fold
 from aivcs.present.words import count, short_run, size
 from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, THINKING, Step, steps
 from aivcs.trace.usage import KIND, Usage
@@ -77,20 +77,24 @@ class Timeline:
         self._start: int | None = None
         self._events = self._bytes = 0
 
-    def lines(self, events: Iterable[RunEvent]) -> Iterator[str]:
+    def lines(self, events: Iterable[RunEvent], begun: Sequence[RunRecord] = ()) -> Iterator[str]:
         """Yields lines for the shown steps, for the omitted ones, and for the totals.
 
         Args:
             events: The events of the run by seq; none is kept.
+            begun: The runs that it started: a line for each, where it began.
 
         Raises:
             StorageError: The events cannot be read to the end.
         """
         seen = Totals()
         found = self._merged(seen.counted(steps(self._counted(events))))
-        for part in fold(found, first=self._first, last=self._last):
+        parts = fold(found, first=self._first, last=self._last)
+        for part in _with_children(parts, begun):
             if isinstance(part, Step):
                 yield from self._step(part)
+            elif not isinstance(part, Gap):
+                yield self._begin(part)
             else:
                 has_all = f"aivcs run events {short_run(self._record.run_id)} has all"
                 for text in wrap(f"… {part}; {has_all}", max(self._screen - 3, 8)):
@@ -180,6 +184,16 @@ class Timeline:
             yield (begin + line).rstrip()
             begin = indent
 
+    def _begin(self, child: RunRecord) -> str:
+        """The line that says where a run began that this one started."""
+        start = self._record.created_at.microseconds() if self._start is None else self._start
+        since = child.created_at.microseconds() - start
+        offset = ("-" if since <= -1000 else "+") + short_duration(abs(since))
+        seq = " " * 7 if self._screen >= _MIN_COLUMNS_FOR_SEQ else ""
+        times = self._paint(f"{seq}{offset:>8} {'':>6}", "dim")
+        name = f"{escape(child.metadata.agent_name)}  run {short_run(child.run_id)}"
+        return f"{times} ┌ {cut(name, max(self._screen - len(seq) - 18, 8))}"
+
     def _details(self, step: Step, room: int) -> list[str]:
         """What a step was about, in lines of so many cells at most."""
         text = escape(step.text)
@@ -215,6 +229,20 @@ class Timeline:
 
     def _paint(self, text: str, style: str) -> str:
         return paint(text, style) if self._color else text
+
+
+def _with_children(
+    parts: Iterable[Step | Gap], begun: Sequence[RunRecord]
+) -> Iterator[Step | Gap | RunRecord]:
+    """Yields the parts of a timeline with the runs that it started, by when they began."""
+    waiting = sorted(begun, key=lambda child: child.created_at, reverse=True)
+    for part in parts:
+        while isinstance(part, Step) and waiting:
+            if waiting[-1].created_at.microseconds() > part.at:
+                break
+            yield waiting.pop()
+        yield part
+    yield from reversed(waiting)
 
 
 def _one_of(steps: list[Step]) -> Step:

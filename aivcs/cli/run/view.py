@@ -272,9 +272,10 @@ def print_run(
         for line in _header(record, annotations, screen, color=out.color, untrusted=untrusted):
             out.write(line + "\n")
         timeline = Timeline(record, screen, color=out.color, prices=prices, remarks=annotations)
-        for line in timeline.lines(events):
+        started = list(children)  # few, and the events of each are read when it is their turn
+        for line in timeline.lines(events, [child for child, _ in started]):
             out.write(line + "\n")
-        for child, told in children:
+        for child, told in started:
             bar = paint("│ ", "dim") if out.color else "│ "
             out.write(f"\n┌ {_title(child, color=out.color)}\n")
             inner = Timeline(

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from aivcs.commands.run.annotated import Annotated
 from aivcs.commands.run.payload import split_tag
-from aivcs.errors import RunNotFoundError, StorageError, UsageError
+from aivcs.errors import AivcsError, RunNotFoundError, StorageError, UsageError
 from aivcs.log.run_filter import age
 from aivcs.model.record import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from aivcs.commands.git import Commit
     from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunId, RunRecord, RunStatus
     from aivcs.model.timestamp import Timestamp
     from aivcs.repository import Repository
     from aivcs.store.contracts import RunLedger
+
+_MANY_SPECS = 32
+"""Specs from which on asking each run is faster than listing those of each spec."""
+MIN_SHA = 7
+"""Characters of a recorded commit, at least, for it to name one."""
 
 
 def list_(
@@ -34,6 +40,7 @@ def list_(
     uses: Sequence[str] = (),
     parent: str | None = None,
     failed_tools: Sequence[str] = (),
+    commit: Commit | None = None,
     limit: int | None = None,
     runs: RunLedger | None = None,
     unreadable: Callable[[RunId, StorageError], None],
@@ -52,6 +59,7 @@ def list_(
         uses: Runs whose spec uses one of these files, as for `aivcs.commands.run.uses.Uses`.
         parent: Runs that come from this run, as for `Repository.resolve_run`.
         failed_tools: Runs in which a call of one of these tools failed; their logs are read.
+        commit: Runs that this commit names, or that recorded it as that of their code.
         limit: The maximum number; None is all.
         runs: Lists the runs; by default those of the repository.
         unreadable: Called once for each unreadable run, before the first run is yielded; for one
@@ -74,7 +82,17 @@ def list_(
     wanted = _alternatives(tags)
     annotated = Annotated(repo) if wanted else None
     is_merged = annotated is not None and annotated.are_there
+    wanted_specs = resolve_specs(repo, specs)
+    users = _users(repo, uses) if uses else None
+    if users is not None:  # few specs: the store finds their runs faster than each run is asked
+        uses = ()
+        wanted_specs = [spec for spec in users if wanted_specs == [None] or spec in wanted_specs]
+        if not wanted_specs:  # unreadable runs are still to be told
+            return repo.runs.iter_runs(limit=0, unreadable=report_once)
     conditions = _conditions(repo, until, uses, parent, failed_tools)
+    if commit is not None:
+        made = commit
+        conditions.insert(0, lambda record: _is_of(record, made))
     is_filtered = is_merged or bool(conditions)
     ledger = repo.runs if runs is None else runs
     # The store answers for one value of each filter; of several it is asked for every combination.
@@ -89,7 +107,7 @@ def list_(
             unreadable=report_once,
         )
         for spec, agent, status, tagged in product(
-            resolve_specs(repo, specs),
+            wanted_specs,
             check_agents(agents),
             dict.fromkeys(statuses) or [None],
             [()] if is_merged else product(*wanted.values()),
@@ -140,6 +158,30 @@ def _conditions(
         tools = frozenset(failed_tools)
         conditions.append(lambda record: had_failure(repo, record.run_id, tools))
     return conditions
+
+
+def _users(repo: Repository, uses: Sequence[str]) -> list[ContentDigest] | None:
+    """Returns the specs of runs that use any of some files; None if each run has to be asked."""
+    from aivcs.commands.run.uses import Uses
+    from aivcs.model.digest import ContentDigest
+
+    is_user = Uses(repo, uses)
+    if not hasattr(repo.store, "specs_of_runs"):
+        return None
+    specs = repo.store.specs_of_runs(repo.runs)
+    try:
+        found = [spec for spec in map(ContentDigest, sorted(specs or ())) if is_user(spec)]
+    except AivcsError as error:
+        if getattr(error, "is_store_away", False):
+            raise
+        return None  # each run of a damaged spec is to be told
+    return None if specs is None or len(found) > _MANY_SPECS else found
+
+
+def _is_of(record: RunRecord, commit: Commit) -> bool:
+    """Whether a run was made at a commit, as it says or as the commit does."""
+    sha = (record.metadata.git_sha or "").removesuffix("+dirty").lower()
+    return record.run_id in commit.run_ids or (len(sha) >= MIN_SHA and commit.sha.startswith(sha))
 
 
 def _meeting(

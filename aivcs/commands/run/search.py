@@ -7,19 +7,21 @@ index of texts, where the store keeps one, tells which logs need not be read at 
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aivcs.commands.run.annotated import Annotated
 from aivcs.commands.run.list import list_
-from aivcs.errors import RunNotFoundError, StorageError
+from aivcs.errors import InvalidDigestError, NotFoundError, RunNotFoundError, StorageError
 from aivcs.log.run import read_event
+from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent
 from aivcs.store.sought import Sought
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import BinaryIO
 
-    from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunId, RunRecord
     from aivcs.repository import Repository
     from aivcs.search.query import Passage, Query
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 128 << 10
 """Bytes of lines that are looked through at once."""
+_PIECE = 1 << 20
+"""Bytes of a blob that are read at once."""
 _MANY = 1_000
 """Runs from which on a search keeps an index of texts by itself."""
 _SECONDS = 10.0
@@ -41,12 +45,14 @@ class Match(NamedTuple):
         event: The event; of an annotation, its kind, payload and time as one without a seq.
         passage: Where in it the match stands.
         annotation: The digest of the annotation; None for an event.
+        blob: The digest of the blob in which it stands; None if it stands in the payload.
     """
 
     record: RunRecord
     event: RunEvent
     passage: Passage
     annotation: ContentDigest | None
+    blob: ContentDigest | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the match as a JSON value."""
@@ -63,6 +69,8 @@ class Match(NamedTuple):
         }
         if self.annotation is not None:
             members["annotation"] = self.annotation
+        if self.blob is not None:
+            members["blob"] = self.blob
         return members
 
 
@@ -174,11 +182,42 @@ def _matches(
             event = read_event(line)
             if event is not None and (passage := query.find(event)) is not None:
                 yield Match(record, event, passage, None)
+            elif event is not None and query.blobs:
+                yield from _in_blobs(repo, record, query, event)
     for stored in annotated.of(record):
         value = stored.value
         event = RunEvent(value.kind, value.payload, timestamp=value.created_at)
         if (passage := query.find(event)) is not None:
             yield Match(record, event, passage, stored.digest)
+
+
+def _in_blobs(
+    repo: Repository, record: RunRecord, query: Query, event: RunEvent
+) -> Iterator[Match]:
+    """Yields a match for each blob of an event that has one; what is no digest, or gone, has none.
+
+    Raises:
+        IntegrityError: A blob is damaged.
+    """
+    for pointer, text in query.blobs_of(event):
+        try:
+            digest = ContentDigest(text)
+            with repo.blobs.open(digest) as stream:
+                passage = query.find_in(_decoded(stream), pointer)
+                while stream.read(_PIECE):
+                    pass  # the last read proves the blob
+        except (InvalidDigestError, NotFoundError):
+            continue
+        if passage is not None:
+            yield Match(record, event, passage, None, digest)
+
+
+def _decoded(stream: BinaryIO) -> Iterator[str]:
+    """Yields a blob as text; bytes that are not UTF-8 become a question mark each."""
+    decoder = getincrementaldecoder("utf-8")("replace")
+    while data := stream.read(_PIECE):
+        yield decoder.decode(data)
+    yield decoder.decode(b"", True)
 
 
 def _may_match(repo: Repository, name: str, query: Query) -> bool:

@@ -68,6 +68,14 @@ _INDICES = (
     "CREATE INDEX by_status ON runs (status, created_at)",
     "CREATE INDEX by_spec ON runs (spec_digest, created_at)",
 )
+_SPECS = """
+    WITH RECURSIVE specs(spec) AS (
+        SELECT min(spec_digest) FROM runs
+        UNION ALL
+        SELECT (SELECT min(spec_digest) FROM runs WHERE spec_digest > spec)
+        FROM specs WHERE spec IS NOT NULL)
+    SELECT spec FROM specs
+"""
 # From name to name in the index over them, however many runs each has.
 _AGENTS = """
     WITH RECURSIVE names(name) AS (
@@ -176,6 +184,10 @@ class Index:
     ) -> "list[tuple[str, str]]":
         """Returns moment of creation and id of the runs whose rows `newest` returns."""
         return self._newest("SELECT created_at, run_id FROM runs", run_filter, before, number)
+
+    def specs(self) -> "list[str]":
+        """Returns the digests of all specs that runs have, each once."""
+        return [spec for (spec,) in self._all(_SPECS) if spec is not None]
 
     def row(self, run_id: str) -> "list[Row]":
         """Returns the row of a run, or nothing."""

@@ -118,6 +118,18 @@ class IndexedListing(Listing):
             if record.run_id > last and record.run_id not in hidden and run_filter.fits(record):
                 yield outcome_of(record)
 
+    def specs(self) -> "set[str] | None":
+        """Returns the digests of all specs that readable runs have; None without an index."""
+        opened = self._open(every=False)
+        if opened is None:
+            return None
+        index, found = opened
+        try:
+            with index:
+                return {*index.specs(), *(record.spec_digest for record in _records(found))}
+        except BrokenError:
+            return None
+
     def count(self) -> "dict[RunStatus, int]":
         """Returns how many runs have each status."""
         opened = self._open(every=True)
