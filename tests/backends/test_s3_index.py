@@ -88,6 +88,7 @@ def sweep(repo):
     repo.store.sweep(repo.store.now(), delete=True)
 
 
+@pytest.mark.slow
 def test_queries_over_segments_are_those_over_the_logs(s3, monkeypatch, tmp_path):
     repo = s3.open()
     record(repo.runs, 14)

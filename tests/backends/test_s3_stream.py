@@ -32,7 +32,7 @@ def far(server, command_over):
         command = command_over(server, proxy.url)
         command.ok("init")
         run = command.begin()
-        proxy.delay = 0.3
+        proxy.delay = 0.05
         yield command, proxy, run
         proxy.delay = 0
 
@@ -56,6 +56,7 @@ def piped(command, *words):
 def test_a_batch_is_what_came_while_the_one_before_was_stored(far, server):
     command, proxy, run = far
     count = MANY // len(LINE)
+    proxy.delay = 0.5
     command.ok("run", "log", "--stdin", run, stdin=LINE * count)
     proxy.delay = 0
     events = command.events(run)
@@ -69,7 +70,7 @@ def test_a_batch_is_what_came_while_the_one_before_was_stored(far, server):
 def test_a_batch_has_a_limit_whatever_the_length_of_lines(far, server):
     command, _, run = far
     short = '{"kind":"a"}\n'
-    count = 150_000
+    count = 100_000
     command.ok("run", "log", "--stdin", run, stdin=short * count)
     sizes = chunk_sizes(command, server, run)
     assert max(sizes) < 24 << 20  # 8 MiB, or one block of lines that were read at once
@@ -89,7 +90,7 @@ def test_a_program_that_waits_for_each_seq_gets_it(far):
 
 def test_a_bad_line_stops_behind_those_before_it(far):
     command, _, run = far
-    count = MANY // len(LINE)
+    count = (2 << 20) // len(LINE)
     lines = LINE * count + "{\n" + LINE
     done = command("run", "log", "--stdin", run, stdin=lines, code=2)
     assert f"line {count + 1}" in done.complaint
