@@ -92,6 +92,8 @@ NAMES = (
     'run search',
     'run annotate',
     'run redact',
+    'run rm',
+    'run prune',
     'run export',
     'run digest',
     'run session',
