@@ -27,7 +27,7 @@ _aivcs_command() {
         options='--head --head-signature --repair --json -h --help'
         ;;
     'aivcs gc')
-        options='--grace --dry-run --json -h --help'
+        options='--prune --grace --dry-run --json -h --help'
         ;;
     'aivcs head')
         options='--sign --signing-key --json -h --help'
@@ -37,7 +37,7 @@ _aivcs_command() {
         operands='text'
         ;;
     'aivcs pull')
-        options='--run --agent --spec --status --tag --since -n --limit --all --releases-only --from-untrusted --dry-run --json -h --help'
+        options='--run --agent --spec --status --tag --since -n --limit --all --releases-only --from-untrusted --apply-erasures --dry-run --json -h --help'
         operands='text'
         ;;
     'aivcs clone')
@@ -92,7 +92,7 @@ _aivcs_command() {
         repeats=yes
         ;;
     'aivcs blob rm')
-        options='--force -h --help'
+        options='--reason --by --sign --signing-key --force -h --help'
         operands=':digest'
         repeats=yes
         ;;
@@ -138,7 +138,7 @@ _aivcs_command() {
         operands=':spec :spec'
         ;;
     'aivcs run')
-        below='start exec log finish import show events list stats diff reap verify search annotate redact export digest session tree state why'
+        below='start exec log finish import show events list stats diff reap verify search annotate redact rm prune export digest session tree state why'
         options='-h --help'
         ;;
     'aivcs run start')
@@ -204,6 +204,14 @@ _aivcs_command() {
         options='--match --pointer --reason --with-blobs --keep-masked --force --by --sign --signing-key --json -h --help'
         operands=':run text'
         repeats=yes
+        ;;
+    'aivcs run rm')
+        options='--reason --force --by --sign --signing-key --json -h --help'
+        operands=':run'
+        repeats=yes
+        ;;
+    'aivcs run prune')
+        options='--older-than --keep-last --agent --status --tag --max --reason --force --dry-run --by --sign --signing-key --json -h --help'
         ;;
     'aivcs run export')
         options='--format -o --output --to --protobuf -h --help'
@@ -376,15 +384,15 @@ _aivcs_command() {
         ;;
     'aivcs config get')
         options='--json -h --help'
-        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|retention.older_than|retention.keep_last|retention.agents|retention.statuses|retention.tags|pull.apply_erasures|signing.allowed_erasers'
         ;;
     'aivcs config set')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers text'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|retention.older_than|retention.keep_last|retention.agents|retention.statuses|retention.tags|pull.apply_erasures|signing.allowed_erasers text'
         ;;
     'aivcs config unset')
         options='--user -h --help'
-        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|signing.allowed_erasers'
+        operands='core.durability|core.lock_timeout|core.spool|blobs|limits.event_bytes|run.lost_after|search.index|exec.redact|remote.timeout|remote.tls|remote.password_command|import.redact|safe.directory|signing.key|signing.allowed_signers|retention.older_than|retention.keep_last|retention.agents|retention.statuses|retention.tags|pull.apply_erasures|signing.allowed_erasers'
         ;;
     'aivcs config list')
         options='--show-origin --json -h --help'
@@ -435,6 +443,9 @@ _aivcs_takes() {
     'aivcs web --socket') takes='file' ;;
     'aivcs skill --install') takes='folder' ;;
     'aivcs blob get -o' | 'aivcs blob get --output') takes='file' ;;
+    'aivcs blob rm --reason') takes='text' ;;
+    'aivcs blob rm --by') takes='text' ;;
+    'aivcs blob rm --signing-key') takes='file' ;;
     'aivcs spec create --prompts') takes='folder' ;;
     'aivcs spec create --tools') takes='folder' ;;
     'aivcs spec create --config') takes='folder' ;;
@@ -523,6 +534,18 @@ _aivcs_takes() {
     'aivcs run redact --reason') takes='text' ;;
     'aivcs run redact --by') takes='text' ;;
     'aivcs run redact --signing-key') takes='file' ;;
+    'aivcs run rm --reason') takes='text' ;;
+    'aivcs run rm --by') takes='text' ;;
+    'aivcs run rm --signing-key') takes='file' ;;
+    'aivcs run prune --older-than') takes='text' ;;
+    'aivcs run prune --keep-last') takes='text' ;;
+    'aivcs run prune --agent') takes=':agent' ;;
+    'aivcs run prune --status') takes='running|completed|failed|cancelled' ;;
+    'aivcs run prune --tag') takes='text' ;;
+    'aivcs run prune --max') takes='text' ;;
+    'aivcs run prune --reason') takes='text' ;;
+    'aivcs run prune --by') takes='text' ;;
+    'aivcs run prune --signing-key') takes='file' ;;
     'aivcs run export --format') takes='jsonl|otlp|atif|markdown|trace|sqlite' ;;
     'aivcs run export -o' | 'aivcs run export --output') takes='file' ;;
     'aivcs run export --to') takes='text' ;;

@@ -46,6 +46,9 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs skill --install' \
         'aivcs blob get -o' \
         'aivcs blob get --output' \
+        'aivcs blob rm --reason' \
+        'aivcs blob rm --by' \
+        'aivcs blob rm --signing-key' \
         'aivcs spec create --prompts' \
         'aivcs spec create --tools' \
         'aivcs spec create --config' \
@@ -138,6 +141,18 @@ function __aivcs_line --description 'Print the command, its operands so far, and
         'aivcs run redact --reason' \
         'aivcs run redact --by' \
         'aivcs run redact --signing-key' \
+        'aivcs run rm --reason' \
+        'aivcs run rm --by' \
+        'aivcs run rm --signing-key' \
+        'aivcs run prune --older-than' \
+        'aivcs run prune --keep-last' \
+        'aivcs run prune --agent' \
+        'aivcs run prune --status' \
+        'aivcs run prune --tag' \
+        'aivcs run prune --max' \
+        'aivcs run prune --reason' \
+        'aivcs run prune --by' \
+        'aivcs run prune --signing-key' \
         'aivcs run export --format' \
         'aivcs run export -o' \
         'aivcs run export --output' \
@@ -332,6 +347,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l repair -d 'Repair damage tha
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs verify'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l prune -d 'First erase the runs that retention.* lets go'
 complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l grace -x -d 'Keep blobs stored within this time: 0s, 30m, 12h, 2d, 2w'
 complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l dry-run -d 'Print the blobs that would be deleted, and delete nothing'
 complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l json -d 'Print JSON: one object, or one object per line for a list'
@@ -367,6 +383,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs pull'" -s n -l limit -x -d 'At most N ru
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l all -d 'Compare all runs, also those that are known to be equal on both sides'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l releases-only -d 'Pull release logs, and no runs'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l from-untrusted -x -d 'Take runs from a stranger\'s bundle, such as a fork\'s: they are marked with this label, and are no evidence for any release'
+complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l apply-erasures -d 'Erase here, too, what was erased there on purpose'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l dry-run -d 'Only print which logs and blobs would be copied'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -s h -l help -d 'Print help'
@@ -416,7 +433,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs mcp'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a put -d 'Store files, and print the digest of each when it is safely on disk'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a get -d 'Print the content of a blob, after verifying it'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a has -d 'Test whether blobs are stored: exit 0 if all are, 1 if not'
-complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a rm -d 'Remove blobs that nothing refers to'
+complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a rm -d 'Remove blobs that nothing refers to, or erase blobs for good'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a pin -d 'Protect blobs from aivcs gc until they are unpinned'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a unpin -d 'Remove pins, so that aivcs gc may delete the blobs'
 complete -c aivcs -n "__aivcs_at 'aivcs blob'" -a ls -d 'List the digests of all blobs, in order'
@@ -437,6 +454,10 @@ complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -l json -d 'Print JSON: one o
 complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob has'" -k -a '(__aivcs_known digest)'
 
+complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l reason -x -d 'Erase them, and record this reason'
+complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l by -x -d 'The person or system that does this'
+complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l sign -d 'Sign the records with the configured SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -l force -d 'Also remove blobs that are referred to or pinned, and their pins; ignore missing ones'
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs blob rm'" -k -a '(__aivcs_known digest)'
@@ -516,6 +537,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run'" -a verify -d 'Check all runs and p
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a search -d 'Search the events and annotations of runs, newest run first'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a annotate -d 'Add a remark to a run, also to one that has ended, and print its digest'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a redact -d 'Erase the content of events, and leave a record of who did it and why'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a rm -d 'Erase whole runs with their annotations, and leave a record of who did it and why'
+complete -c aivcs -n "__aivcs_at 'aivcs run'" -a prune -d 'Erase old runs that have ended, and leave records of which, by whom and why'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a export -d 'Print runs in a form that another program reads'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a digest -d 'Print a digest of a run'
 complete -c aivcs -n "__aivcs_at 'aivcs run'" -a session -d 'Put an imported session back where its program resumes it, and print the command'
@@ -688,6 +711,30 @@ complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l signing-key -r -F -d 'Th
 complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -s h -l help -d 'Print help'
 complete -c aivcs -n "__aivcs_at 'aivcs run redact' 0" -k -a '(__aivcs_known run)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l reason -x -d 'The reason, which is recorded for everybody to read'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l force -d 'Erase also a run that is evidence of a release which stands'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l by -x -d 'The person or system that does this'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l sign -d 'Sign the record with the configured SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -s h -l help -d 'Print help'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -k -a '(__aivcs_known run)'
+
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l older-than -x -d 'Only runs that arrived longer ago than this: 12h, 90d, 26w'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l keep-last -x -d 'Keep this many of the newest runs of each agent'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l agent -x -k -a '(__aivcs_known agent)' -d 'Only runs of this agent'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l status -x -a 'running completed failed cancelled' -d 'Only runs with this status'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l tag -x -d 'Only runs with this tag, of the run or of an annotation'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l max -x -d 'Erase nothing if it would be more runs'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l reason -x -d 'The reason, which is recorded for everybody to read'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l force -d 'Erase also runs that are evidence of a release which stands'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l dry-run -d 'Print which runs would be erased, and how many bytes'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l by -x -d 'The person or system that does this'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l sign -d 'Sign the record with the configured SSH key'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -l json -d 'Print JSON: one object, or one object per line for a list'
+complete -c aivcs -n "__aivcs_at 'aivcs run prune'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -l format -x -a 'jsonl otlp atif markdown trace sqlite' -d 'The form'
 complete -c aivcs -n "__aivcs_at 'aivcs run export'" -s o -l output -r -F -d 'Write to this file, which is replaced when all of it is written'
@@ -967,15 +1014,15 @@ complete -c aivcs -n "__aivcs_at 'aivcs config'" -s h -l help -d 'Print help'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs config get'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
+complete -c aivcs -n "__aivcs_at 'aivcs config get' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers retention.older_than retention.keep_last retention.agents retention.statuses retention.tags pull.apply_erasures signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config set'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
+complete -c aivcs -n "__aivcs_at 'aivcs config set' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers retention.older_than retention.keep_last retention.agents retention.statuses retention.tags pull.apply_erasures signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -l user -d 'Use your own configuration file, not the store\'s'
 complete -c aivcs -n "__aivcs_at 'aivcs config unset'" -s h -l help -d 'Print help'
-complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers signing.allowed_erasers'
+complete -c aivcs -n "__aivcs_at 'aivcs config unset' 0" -a 'core.durability core.lock_timeout core.spool blobs limits.event_bytes run.lost_after search.index exec.redact remote.timeout remote.tls remote.password_command import.redact safe.directory signing.key signing.allowed_signers retention.older_than retention.keep_last retention.agents retention.statuses retention.tags pull.apply_erasures signing.allowed_erasers'
 
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l show-origin -d 'Also print where each value comes from'
 complete -c aivcs -n "__aivcs_at 'aivcs config list'" -l json -d 'Print JSON: one object, or one object per line for a list'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.commands.release.history import ROLLED_BACK, states
 from aivcs.errors import ConflictError
 from aivcs.model.erasure import StoredErasure
-from aivcs.store.erasing import carry_out, pending, require_erasing
+from aivcs.store.erasing import all_of, carry_out, pending, require_erasing
 from aivcs.store.erasures import compose
 from aivcs.sync.references import parts, skip_seen
 
@@ -49,8 +49,7 @@ def erase(repo: Repository, targets: Iterable[Target], record: Record) -> list[S
     by, reason, signer = record
     made = [compose(target, by=by, reason=reason, signer=signer) for target in targets]
     records = [StoredErasure(repo.erasures.add(erasure), erasure) for erasure in made]
-    only = {stored.digest for stored in records}
-    carry_out(repo.store, list(pending(repo.store, repo.erasures.load(), only=only)))
+    carry_out(repo.store, [item for stored in records for item in all_of(stored)])
     return records
 
 
@@ -79,6 +78,19 @@ def standing(repo: Repository) -> Iterator[ReleaseRecord]:
         for record, state in states(repo.releases.iter_history(name)):
             if state != ROLLED_BACK:
                 yield record
+
+
+def evidence_of(repo: Repository) -> dict[str, str]:
+    """Returns the runs that are evidence of standing releases, each with one of these.
+
+    Raises:
+        IntegrityError: A release log is damaged, so that it is not known what stands.
+    """
+    found: dict[str, str] = {}
+    for record in standing(repo):
+        for item in (*record.evidence, *record.baseline):
+            found.setdefault(item.run_id, f"release {record.name}@{record.seq}")
+    return found
 
 
 def require_unreleased(

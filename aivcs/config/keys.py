@@ -100,6 +100,18 @@ KEYS: dict[str, Key] = {
     "signing.allowed_signers": Key(
         str, "", "the file that says whose signatures count (ssh-keygen(1))", user_only=True
     ),
+    "retention.older_than": Key(
+        str, "", "gc --prune erases runs that arrived longer ago than this, as in 90d"
+    ),
+    "retention.keep_last": Key(
+        int, 0, "gc --prune keeps this many of the newest runs of each agent"
+    ),
+    "retention.agents": Key(list, [], "gc --prune erases only runs of these agents"),
+    "retention.statuses": Key(list, [], "gc --prune erases only runs with these statuses"),
+    "retention.tags": Key(list, [], "gc --prune erases only runs with these tags, as in env=ci"),
+    "pull.apply_erasures": Key(
+        list, [], "remotes whose erasures a pull applies here", user_only=True
+    ),
     "signing.allowed_erasers": Key(
         str,
         "",

@@ -165,6 +165,7 @@ def run_problems(
     has_blob: "Callable[[str], bool]",
     new_map: "Callable[[], DiskMap]",
     erasures: "Erasures | None" = None,
+    known: int = 0,
 ) -> "Iterator[Problem]":
     """Yields the problems in the lines of a run's log.
 
@@ -174,8 +175,9 @@ def run_problems(
         has_blob: Tells whether a blob is in the store.
         new_map: Makes a map that can hold an entry for each gap in the seqs.
         erasures: The records of what was erased; None takes nothing to be.
+        known: The number of lines that are known otherwise, and need no record.
     """
-    return problems(lines, _RunCheck(run_id, has_blob, new_map, erasures).check)
+    return problems(lines, _RunCheck(run_id, has_blob, new_map, erasures, known).check)
 
 
 def problems(
@@ -208,7 +210,9 @@ class _RunCheck:
         has_blob: "Callable[[str], bool]",
         new_map: "Callable[[], DiskMap]",
         erasures: "Erasures | None",
+        known: int,
     ) -> None:
+        self._known = known
         self._erased = {} if erasures is None else erasures.lines_of(f"run/{run_id}")
         self._blobs = {} if erasures is None else erasures.blobs
         self._before = ""  # the hash of the line before
@@ -243,7 +247,8 @@ class _RunCheck:
         elif kind == "event":
             yield from self._check_event(number, line, entry)
         elif kind == "redacted":
-            yield from self._check_redacted(number, line)
+            if number > self._known:
+                yield from self._check_redacted(number, line)
             yield from self._check_event(number, line, entry)
         else:
             self._end = number

@@ -177,7 +177,7 @@ def check(
             yield number, line
 
     if kind == "run":
-        problems = run_problems(noted(), rest, _takes_any, DiskMap, erasures)
+        problems = run_problems(noted(), rest, _takes_any, DiskMap, erasures, start)
     else:
         problems = release_problems(noted(), rest, _takes_any, DiskMap)
     _require_right(name, problems)

@@ -521,7 +521,7 @@ class Erasing(Protocol):
         """Replaces lines, by their numbers, with others that keep the hashes, in one step.
 
         Nobody appends meanwhile. A line that is equal already is left; a missing log is none to
-        change. `arrived` stays what it was.
+        change. The time of `arrivals` stays what it was.
 
         Args:
             name: The log.
@@ -543,10 +543,14 @@ class Erasing(Protocol):
         """Removes several logs as `remove` does, with less waiting for each."""
         ...
 
-    def arrived(self, name: str) -> float | None:
-        """Returns when lines were last appended to a log here; None if there is no log.
+    def arrivals(self, prefix: str = "run/") -> Iterator[tuple[str, float, int]]:
+        """Yields name, time of arrival and bytes of each log that begins with a prefix, in order.
 
-        In POSIX seconds by the store's clock, which a writer cannot set as it can a timestamp.
+        The time is that of the last append here, in POSIX seconds by the store's clock: a writer
+        cannot set it as it can a timestamp.
+
+        Args:
+            prefix: The prefix of the names.
         """
         ...
 

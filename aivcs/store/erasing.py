@@ -15,7 +15,7 @@ from aivcs.log import chain
 from aivcs.log.annotation import folder_of, name_of
 from aivcs.log.erasure import event_of
 from aivcs.model.digest import ContentDigest
-from aivcs.model.erasure import ErasedAnnotation, ErasedBlob, ErasedEvent
+from aivcs.model.erasure import ErasedAnnotation, ErasedBlob, ErasedEvent, ErasedLogs
 from aivcs.model.timestamp import Timestamp
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from aivcs.log.erasure import Erasures
     from aivcs.model.erasure import StoredErasure
     from aivcs.store.driver import Backend
+
+
+_FEW = 64
+"""Runs up to which each is looked for; beyond, all that there are are listed."""
 
 
 class Pending(NamedTuple):
@@ -56,41 +60,44 @@ def require_erasing(store: Backend) -> None:
         )
 
 
-def pending(
-    store: Backend, erasures: Erasures, *, only: Collection[str] | None = None
-) -> Iterator[Pending]:
+def all_of(stored: StoredErasure) -> Iterator[Pending]:
+    """Yields all that a record says, whether it is still there or not."""
+    target = stored.value.target
+    if isinstance(target, ErasedEvent):
+        yield Pending(target.log, target.line, stored)
+    elif isinstance(target, ErasedBlob):
+        yield Pending(f"blob/{target.digest}", None, stored)
+    elif isinstance(target, ErasedAnnotation):
+        yield Pending(_document_of(stored), None, stored)
+    else:
+        for log in target.logs if isinstance(target, ErasedLogs) else (target,):
+            yield Pending(log.log, None, stored)
+
+
+def pending(store: Backend, erasures: Erasures, *, with_last: bool = False) -> Iterator[Pending]:
     """Yields what is recorded as erased, and still there.
 
     Args:
         store: The store.
         erasures: Its records.
-        only: Only records with these digests; None is all.
+        with_last: Whether to yield also the last line of a log, which cannot be redacted before
+            another follows: the log is a copy that is behind.
 
     Raises:
         StorageError: A log or a document cannot be read.
     """
     for name in erasures.redacted_logs():
-        for number, stored in _unredacted(store, name, erasures, only).items():
+        for number, stored in _unredacted(store, name, erasures, with_last=with_last).items():
             yield Pending(name, number, stored)
-    logs = {
-        name: stored
-        for name, (_, stored) in erasures.logs.items()
-        if only is None or stored.digest in only
-    }
-    if logs:
-        for name in _existing(store, logs):
-            yield Pending(name, None, logs[name])
+    if erasures.logs:
+        for name in _existing(store, erasures.logs):
+            yield Pending(name, None, erasures.logs[name][1])
     for stored in erasures.blobs.values():
-        target = stored.value.target
-        assert isinstance(target, ErasedBlob)
-        # Who asks for certain records has just made them: no clock of a store is asked then.
-        if stored.digest in only if only is not None else _is_older(store, stored):
-            yield Pending(f"blob/{target.digest}", None, stored)
+        if _is_older(store, stored):
+            yield from all_of(stored)
     for stored in erasures.annotations.values():
-        if only is None or stored.digest in only:
-            document = _document_of(stored)
-            if store.documents.read(document) is not None:
-                yield Pending(document, None, stored)
+        if store.documents.read(_document_of(stored)) is not None:
+            yield from all_of(stored)
 
 
 def carry_out(store: Backend, found: Collection[Pending]) -> None:
@@ -142,44 +149,42 @@ def _remove_logs(store: Backend, names: list[str]) -> None:
         for document in list(store.documents.names(prefix)):
             if document.removeprefix(prefix) in runs:
                 store.documents.drop(document)
-    if any(True for _ in store.documents.names("notes/")):
-        for run_id in sorted(runs):
-            for document in list(store.documents.names(folder_of(run_id))):
-                store.documents.drop(document)
+    for document in _notes_of(store, runs):
+        store.documents.drop(document)
     logs.remove_many(names)
+
+
+def _notes_of(store: Backend, runs: Collection[str]) -> list[str]:
+    """Returns the names of the annotations of some runs."""
+    if len(runs) <= _FEW:
+        return [name for run in sorted(runs) for name in store.documents.names(folder_of(run))]
+    return [name for name in store.documents.names("notes/") if name.split("/")[2] in runs]
 
 
 def _existing(store: Backend, logs: Collection[str]) -> Iterator[str]:
     """Yields the logs of some that are there, or that left annotations, in order."""
-    wanted = set(logs)
-    if len(wanted) <= 64:  # a few: look for each
-        for name in sorted(wanted):
+    if len(logs) <= _FEW:
+        found = set()
+        for name in logs:
             with store.logs.look(name) as view:
-                is_there = view is not None
-            run_id = name.removeprefix("run/")
-            if is_there or any(True for _ in store.documents.names(folder_of(run_id))):
-                yield name
-        return
-    found = {name for name in store.logs.names("run/", strict=False) if name in wanted}
-    for document in store.documents.names("notes/"):
-        name = f"run/{document.split('/')[2]}"
-        if name in wanted:
-            found.add(name)
+                if view is not None:
+                    found.add(name)
+    else:
+        found = {name for name in store.logs.names("run/", strict=False) if name in logs}
+    for document in _notes_of(store, {name.removeprefix("run/") for name in logs}):
+        found.add(f"run/{document.split('/')[2]}")
     yield from sorted(found)
 
 
 def _unredacted(
-    store: Backend, name: str, erasures: Erasures, only: Collection[str] | None
+    store: Backend, name: str, erasures: Erasures, *, with_last: bool
 ) -> dict[int, StoredErasure]:
     """Returns the records of a log's lines that still are events, by line."""
-    wanted = {
-        number: [one for one in stored if only is None or one.digest in only]
-        for number, stored in erasures.lines_of(name).items()
-    }
-    last = max((number for number, stored in wanted.items() if stored), default=0)
+    wanted = erasures.lines_of(name)
+    last = max(wanted, default=0)
     found: dict[int, StoredErasure] = {}
     before, number = "", 0
-    for line, place in store.logs.read(name) if last else ():
+    for line, place in store.logs.read(name):
         number = place.lines
         if number > last:
             return found
@@ -191,7 +196,8 @@ def _unredacted(
                 if fitting:
                     found[number] = fitting[0]
         before = place.hash
-    found.pop(number, None)  # the last line of a log stays until another follows
+    if not with_last:
+        found.pop(number, None)
     return found
 
 

@@ -49,6 +49,7 @@ def copy_annotations(
         StorageError: A store is away, and the rest was not copied.
     """
     there: Follower | None = None
+    erased = target.erasures.load().annotations
     last, has_run = "", False
     for name in source.store.documents.names(FOLDER):
         if there is None:  # asked for only if there is something to copy
@@ -56,7 +57,9 @@ def copy_annotations(
         if there.has(name):
             continue
         try:
-            run_id, _ = split_name(name)
+            run_id, digest = split_name(name)
+            if digest in erased:
+                continue
             if run_id != last:
                 last, has_run = run_id, (runs is None or run_id in runs) and _has(target, run_id)
             if has_run:

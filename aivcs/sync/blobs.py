@@ -10,7 +10,7 @@ from aivcs.errors import IntegrityError, NotFoundError, StorageError
 from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from _typeshed import WriteableBuffer
 
@@ -33,6 +33,7 @@ class BlobCopier:
         size: The number of their bytes.
         absent: The blobs that the source does not have.
         damaged: The error of each blob that is damaged at the source, by digest.
+        erased: The blobs that were erased in the target, and are not brought back.
     """
 
     def __init__(self, source: Backend, target: Backend, progress: Callable[[int], None]) -> None:
@@ -50,10 +51,17 @@ class BlobCopier:
         self.copied = self.size = 0
         self.absent: set[ContentDigest] = set()
         self.damaged: dict[str, StorageError] = {}
+        self.erased: Collection[str] = ()
 
     def missing(self, digests: Iterable[ContentDigest]) -> list[ContentDigest]:
         """Returns the blobs that the target lacks, each once, in order."""
-        wanted = sorted({digest for digest in digests if bytes.fromhex(digest) not in self._there})
+        wanted = sorted(
+            {
+                digest
+                for digest in digests
+                if digest not in self.erased and bytes.fromhex(digest) not in self._there
+            }
+        )
         if len(wanted) <= _FEW:
             lacking = list(self._asked(wanted))
         else:

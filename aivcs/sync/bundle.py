@@ -1,7 +1,8 @@
 """Writes a store, or a selection of it, as a bundle: one plain tar that can be checked by itself.
 
 The tar holds a format-1 store below `.aivcs/`: `format`, blobs, logs, the marks of untrusted runs,
-annotations, pins, and last `heads.json`, the heads manifest of its logs and annotations. Times and
+annotations, records of erasures, pins, and last `heads.json`, the heads manifest of its logs and
+records. Times and
 owners are zero, and names are in order, so the same content gives the same bytes. A selection has
 the blobs that its runs and releases declare; a whole store has all its blobs.
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
 from aivcs.log.annotation import split_name
+from aivcs.log.erasure import encode_erasure
 from aivcs.log.heads import pieces
 from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
@@ -112,7 +114,7 @@ class BundleWriter:
         for name in self._lines.keys():  # noqa: SIM118
             self._add_log(name)
         self._add_marks()
-        records = self._add_annotations(records)
+        records = self._add_erasures(is_whole=runs is None) + self._add_annotations(records)
         if runs is None:
             for pin in self._repo.pins():
                 self._add(f"pins/{pin}", b"")
@@ -136,6 +138,18 @@ class BundleWriter:
             if place.lines > lines:
                 return
             yield line, place
+
+    def _add_erasures(self, *, is_whole: bool) -> list[str]:
+        """Adds the records of what was erased, of the runs in the bundle; returns their names."""
+        added = []
+        for name in self._repo.erasures.names():
+            stored = self._repo.erasures.read(name)
+            if stored is None:
+                continue
+            if is_whole or getattr(stored.value.target, "log", "") in self._lines:
+                self._add(name, encode_erasure(stored.value)[1])
+                added.append(name)
+        return added
 
     def _add_annotations(self, records: Iterable[str]) -> list[str]:
         """Adds those annotations whose runs are in the bundle; returns their names."""

@@ -25,7 +25,7 @@ from aivcs.sync.references import declared, parts, skip_seen, spec_of
 from aivcs.sync.scan import refuse_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from aivcs.repository import Repository
     from aivcs.sync.known import Known
@@ -62,6 +62,8 @@ class Copied(NamedTuple):
 
 FAILED = "failed"
 """The action of a run that cannot be copied."""
+ERASED = "erased"
+"""The action of a run that was erased in the target."""
 _NOTHING = Head(0, "")
 
 
@@ -133,6 +135,7 @@ class RunCopier:
         blobs: The copier of their blobs.
         copied: The number of runs that were created or extended.
         behind: The number of runs of which the target has more than the source.
+        erased: The number of runs that were erased in the target, and are not brought back.
     """
 
     def __init__(
@@ -164,7 +167,8 @@ class RunCopier:
         self._scans = scans
         self._dry_run = dry_run
         self.blobs = BlobCopier(source.store, target.store, progress)
-        self.copied = self.behind = 0
+        self.copied = self.behind = self.erased = 0
+        self._erased: Collection[str] = ()
         self._has_untrusted = self._is_source_marked = False
 
     def copy(
@@ -181,6 +185,8 @@ class RunCopier:
             StorageError: The target failed, and the rest was not copied.
         """
         rest = iter(runs)
+        self._erased = self._target.erasures.load().logs
+        self.blobs.erased = self._target.erasures.load().blobs
         documents = self._target.store.documents
         self._has_untrusted = next(documents.names(UNTRUSTED), None) is not None
         with _pool() as pool:
@@ -200,6 +206,8 @@ class RunCopier:
                             self._settle(outcome, known)
                         elif outcome.action == BEHIND:
                             self.behind += 1
+                        elif outcome.action == ERASED:
+                            self.erased += 1
                         else:
                             yield outcome
                 if self._dry_run:
@@ -237,6 +245,8 @@ class RunCopier:
     def _look(self, run: Candidate) -> Copied | _Work:
         """Compares both logs; returns the work that is left to do, or what there is to say."""
         name = f"run/{run.run_id}"
+        if name in self._erased:
+            return Copied(run.run_id, ERASED, _NOTHING)
         try:
             log = _Log(self._source, run.run_id)
             there = adopting.standing(self._target.store.logs, name) if run.is_there else None

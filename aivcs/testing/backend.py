@@ -405,12 +405,17 @@ class BackendContract:
         self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]
     ) -> None:
         before = record(open_backend())
-        arrived = erasing().arrived(RUN)
+        record(open_backend(), "run/0c-2")
+        ((name, arrived, size),) = erasing().arrivals("run/0b")
+        assert name == RUN
+        assert size == sum(len(line) + 1 for line in before)
         assert abs(arrived - open_backend().now()) < 60
         sleep(0.02)
         erasing().redact(RUN, {2: redacted_line(before[1])})
-        assert erasing().arrived(RUN) == pytest.approx(arrived, abs=0.001)
-        assert erasing().arrived("run/0b-missing") is None
+        (again, other) = erasing().arrivals()
+        assert again[1] == pytest.approx(arrived, abs=0.001)
+        assert (again[0], other[0]) == (RUN, "run/0c-2")
+        assert list(erasing().arrivals("run/0d")) == []
 
     def test_a_removed_log_is_gone(
         self, open_backend: Callable[[], Backend], erasing: Callable[[], Any]

@@ -204,6 +204,11 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs run search": {1: "Nothing was found.", 14: "A log is damaged; the rest was searched."},
     "aivcs run annotate": _RUN,
     "aivcs run redact": _RUN,
+    "aivcs run rm": {
+        **_RUN,
+        15: "A run goes on, or a release stands on it; nothing was erased.",
+    },
+    "aivcs run prune": {15: "More runs than allowed would be erased; nothing was erased."},
     "aivcs run tree": _RUN,
     "aivcs run state": {
         12: "There is no such run, or it has no state.",

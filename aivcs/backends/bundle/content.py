@@ -136,6 +136,8 @@ def name_of(path: str) -> str | None:
         return f"document/pins/{rest}"
     if folder == "untrusted" and _log("run", rest):
         return f"document/untrusted/{rest}"
+    if folder == "erasures" and _blob(rest):
+        return f"document/erasures/{rest}"
     if folder == "notes":
         return _annotation(f"notes/{rest}")
     if not rest and folder in {"format", HEADS, SIGNATURE}:

@@ -184,7 +184,12 @@ def readable(entries: "Iterable[Entry]", *, strict: bool) -> "Iterator[Entry]":
 
 
 def log_names(folder: "Folder", prefix: str, *, strict: bool) -> "Iterator[str]":
-    """Yields the names of all logs that begin with a prefix, in order; as `LogDriver.names`.
+    """Yields the names of all logs that begin with a prefix, in order; as `LogDriver.names`."""
+    return (name for name, _ in log_entries(folder, prefix, strict=strict))
+
+
+def log_entries(folder: "Folder", prefix: str, *, strict: bool) -> "Iterator[tuple[str, Entry]]":
+    """Yields name and entry of all logs that begin with a prefix, in order; as `LogDriver.names`.
 
     Memory is needed for the names in one folder at a time.
     """
@@ -195,7 +200,7 @@ def log_names(folder: "Folder", prefix: str, *, strict: bool) -> "Iterator[str]"
         folder.require_parents(top)
         for entry in readable(scanner.releases(top), strict=strict):
             if entry.name and f"release/{entry.name}".startswith(prefix):
-                yield f"release/{entry.name}"
+                yield f"release/{entry.name}", entry
     if "run/".startswith(prefix[:4]):
         folder.require_parents(f"{layout.RUNS}/")
         for entry in readable(scanner.runs(prefix[4:]), strict=strict):
@@ -204,7 +209,7 @@ def log_names(folder: "Folder", prefix: str, *, strict: bool) -> "Iterator[str]"
                     f"{entry.path} is in the wrong folder; see: aivcs verify", entry.path
                 )
             if entry.name and not entry.is_misplaced and entry.name.startswith(prefix[4:]):
-                yield f"run/{entry.name}"
+                yield f"run/{entry.name}", entry
 
 
 def run_stamps(folder: "Folder") -> "dict[str, str]":

@@ -81,9 +81,13 @@ class MemoryLogDriver:
         for name in names:
             self.remove(name)
 
-    def arrived(self, name: str) -> float | None:
-        """As `Erasing.arrived`."""
-        return self._arrived.get(name)
+    def arrivals(self, prefix: str = "run/") -> Iterator[tuple[str, float, int]]:
+        """As `Erasing.arrivals`, of this moment."""
+        with self._lock:
+            found = sorted(name for name in self.logs if name.startswith(prefix))
+            return iter(
+                [(n, self._arrived.get(n, 0.0), sum(map(len, self.logs[n]))) for n in found]
+            )
 
     def forget_blob(self, digest: ContentDigest) -> None:
         """As `Erasing.forget_blob`: nothing is ever beside its place."""

@@ -39,10 +39,14 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
     'blob rm': (
         'blob.handlers:rm',
         {
+            '--reason': ('reason', 'text'),
+            '--by': ('by', 'text'),
+            '--sign': ('sign', 'flag'),
+            '--signing-key': ('signing_key', 'text'),
             '--force': ('force', 'flag'),
         },
         [('digests', 'some')],
-        {'digests': [], 'force': False},
+        {'digests': [], 'reason': None, 'by': None, 'sign': False, 'signing_key': None, 'force': False},
         True,
     ),
     'blob pin': (

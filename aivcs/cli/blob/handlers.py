@@ -63,11 +63,31 @@ def has(context: "Context", digests: "list[str]", as_json: bool) -> int:
     return int(missing)
 
 
-def rm(context: "Context", digests: "list[str]", force: bool) -> None:
-    """Removes blobs. Prints nothing."""
-    from aivcs.commands.blob.rm import rm
+def rm(
+    context: "Context",
+    digests: "list[str]",
+    reason: "str | None",
+    by: "str | None",
+    sign: bool,
+    signing_key: "str | None",
+    force: bool,
+) -> None:
+    """Removes blobs and prints nothing; with a reason, prints the digest of each record."""
+    from aivcs.commands.blob.rm import erase, rm
 
-    rm(context.repository(), digests, force=force)
+    repo = context.repository()
+    if reason is None:
+        if by is not None or sign or signing_key is not None:
+            raise UsageError("--by and --sign go with --reason, which makes a record")
+        rm(repo, digests, force=force)
+        return
+    from aivcs.cli.run.erasure_handlers import signer_of, write_records
+    from aivcs.cli.session.git_identity import actor
+    from aivcs.commands.erasing import Record
+
+    signer = signer_of(context, repo, signing_key, sign=sign)
+    record = Record(actor(context) if by is None else by, reason, signer)
+    write_records(context, erase(repo, digests, record, force=force), as_json=False)
 
 
 def pin(context: "Context", digests: "list[str]") -> None:

@@ -1,7 +1,7 @@
 """The commands of `aivcs blob`."""
 
-from aivcs.cli.parse.model import Argument, Flag, command
-from aivcs.cli.parse.shared_options import JSON, OUTPUT, REPAIR
+from aivcs.cli.parse.model import Argument, Flag, Option, command
+from aivcs.cli.parse.shared_options import ACTOR, JSON, OUTPUT, REPAIR, SIGNING_KEY
 
 COMMANDS = (
     command(
@@ -40,14 +40,25 @@ COMMANDS = (
     command(
         "blob rm",
         "blob.handlers:rm",
-        """Remove blobs that nothing refers to.""",
+        """Remove blobs that nothing refers to, or erase blobs for good.
+
+        With --reason, blobs are erased also if runs refer to them, a record says who did it
+        and why, and no push or pull brings them back. Then it prints the digest of each record.
+        """,
         {
             "digests": Argument("DIGEST", help="Whole digests.", many=True),
+            "reason": Option(
+                "--reason", help="Erase them, and record this reason.", metavar="TEXT"
+            ),
+            "by": ACTOR,
+            "sign": Flag("--sign", help="Sign the records with the configured SSH key."),
+            "signing_key": SIGNING_KEY,
             "force": Flag(
                 "--force",
                 help=(
                     "Also remove blobs that are referred to or pinned, and their pins; ignore "
-                    "missing ones."
+                    "missing ones. With --reason: also blobs that a release which stands is made "
+                    "of."
                 ),
             ),
         },

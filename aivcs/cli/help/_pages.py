@@ -13,7 +13,8 @@ aivcs blob: Store and read contents by their SHA-256: prompts, configs, specs
   blob get                Print the content of a blob, after verifying it
   blob has                Test whether blobs are stored: exit 0 if all are, 1
                           if not
-  blob rm                 Remove blobs that nothing refers to
+  blob rm                 Remove blobs that nothing refers to, or erase blobs
+                          for good
   blob pin                Protect blobs from aivcs gc until they are unpinned
   blob unpin              Remove pins, so that aivcs gc may delete the blobs
   blob ls                 List the digests of all blobs, in order
@@ -59,6 +60,10 @@ aivcs run: Record what agents did, and read it back
                           and print its digest
   run redact              Erase the content of events, and leave a record of
                           who did it and why
+  run rm                  Erase whole runs with their annotations, and leave a
+                          record of who did it and why
+  run prune               Erase old runs that have ended, and leave records of
+                          which, by whom and why
   run export              Print runs in a form that another program reads
   run digest              Print a digest of a run
   run session             Put an imported session back where its program
@@ -735,7 +740,7 @@ aivcs gc - delete old blobs that nothing refers to, and print their digests and
 sizes
 
 SYNOPSIS
-    aivcs gc [--grace DURATION] [--dry-run] [--json]
+    aivcs gc [--prune] [--grace DURATION] [--dry-run] [--json]
 
 DESCRIPTION
     Delete old blobs that nothing refers to, and print their digests and sizes.
@@ -745,7 +750,13 @@ DESCRIPTION
     characters, in JSON or in any other text. Recently stored blobs are kept,
     too.
 
+    With --prune, the runs that retention.* of the store's configuration lets
+    go are erased first, as by run prune.
+
 OPTIONS
+    --prune
+        First erase the runs that retention.* lets go.
+
     --grace DURATION
         Keep blobs stored within this time: 0s, 30m, 12h, 2d, 2w. Default: 2w.
 
@@ -840,6 +851,9 @@ DESCRIPTION
     on both sides (exit 15), and the others are copied. Releases are never
     pushed. Each changed run is a line: log, new or extended, number of lines.
 
+    What was erased here on purpose is erased there, and what was erased there
+    is not brought back.
+
     A run with a text that has the form of a secret is held back (exit 15).
 
     REMOTE
@@ -923,7 +937,8 @@ SYNOPSIS
     aivcs pull [--run RUN] [--agent NAME] [--spec SPEC]
             [--status running|completed|failed|cancelled] [--tag K=V]
             [--since TIME] [-n N] [--all] [--releases-only]
-            [--from-untrusted LABEL] [--dry-run] [--json] [REMOTE]
+            [--from-untrusted LABEL] [--apply-erasures] [--dry-run] [--json]
+            [REMOTE]
 
 DESCRIPTION
     Copy runs, with the blobs they declare, and release logs from another
@@ -969,6 +984,10 @@ OPTIONS
     --from-untrusted LABEL
         Take runs from a stranger's bundle, such as a fork's: they are marked
         with this label, and are no evidence for any release.
+
+    --apply-erasures
+        Erase here, too, what was erased there on purpose. pull.apply_erasures
+        of your configuration names remotes for which this holds always.
 
     --dry-run
         Only print which logs and blobs would be copied.
@@ -1458,7 +1477,7 @@ DESCRIPTION
         Test whether blobs are stored: exit 0 if all are, 1 if not.
 
     aivcs blob rm
-        Remove blobs that nothing refers to.
+        Remove blobs that nothing refers to, or erase blobs for good.
 
     aivcs blob pin
         Protect blobs from aivcs gc until they are unpinned.
@@ -1627,24 +1646,51 @@ SEE ALSO
     aivcs help aivcs: what all commands have in common
 """,
     'blob rm': """\
-aivcs blob rm - remove blobs that nothing refers to
+aivcs blob rm - remove blobs that nothing refers to, or erase blobs for good
 
 SYNOPSIS
-    aivcs blob rm [--force] DIGEST...
+    aivcs blob rm [--reason TEXT] [--by WHO] [--sign] [--signing-key FILE]
+            [--force] DIGEST...
 
 DESCRIPTION
-    Remove blobs that nothing refers to.
+    Remove blobs that nothing refers to, or erase blobs for good.
+
+    With --reason, blobs are erased also if runs refer to them, a record says
+    who did it and why, and no push or pull brings them back. Then it prints
+    the digest of each record.
 
     DIGEST...
         Whole digests.
 
 OPTIONS
+    --reason TEXT
+        Erase them, and record this reason.
+
+    --by WHO
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
+
+    --sign
+        Sign the records with the configured SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
     --force
         Also remove blobs that are referred to or pinned, and their pins;
-        ignore missing ones.
+        ignore missing ones. With --reason: also blobs that a release which
+        stands is made of.
 
     -h, --help
         Print help.
+
+ENVIRONMENT
+    AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
+    CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
+        Who promotes or rolls back, unless --by says it. The first that is set
+        counts; if none is, git's user.name and user.email, else the user's
+        name and the host's.
 
 FILES
     .aivcs/
@@ -2227,6 +2273,14 @@ DESCRIPTION
 
     aivcs run redact
         Erase the content of events, and leave a record of who did it and why.
+
+    aivcs run rm
+        Erase whole runs with their annotations, and leave a record of who did
+        it and why.
+
+    aivcs run prune
+        Erase old runs that have ended, and leave records of which, by whom and
+        why.
 
     aivcs run export
         Print runs in a form that another program reads.
@@ -3451,6 +3505,178 @@ EXAMPLES
     Erase one event:
         seq=$(aivcs run log --print-seq @ output "text=Ada, 12 May 1990")
         aivcs run redact @ "$seq" --reason "personal data" 
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run rm': """\
+aivcs run rm - erase whole runs with their annotations, and leave a record of
+who did it and why
+
+SYNOPSIS
+    aivcs run rm --reason TEXT [--force] [--by WHO] [--sign]
+            [--signing-key FILE] [--json] RUN...
+
+DESCRIPTION
+    Erase whole runs with their annotations, and leave a record of who did it
+    and why.
+
+    verify --head then says that a run was erased on purpose. Its id is not
+    used again: neither push, pull nor import brings it back. A run that goes
+    on is refused, and one that is evidence of a release which stands.
+
+    Prints a line for each run: its log, and the digest of the record.
+
+    RUN...
+        A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
+        newest run.
+
+OPTIONS
+    --reason TEXT
+        The reason, which is recorded for everybody to read.
+
+    --force
+        Erase also a run that is evidence of a release which stands.
+
+    --by WHO
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
+
+    --sign
+        Sign the record with the configured SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_RUN
+        The run that @ means.
+
+    AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
+    CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
+        Who promotes or rolls back, unless --by says it. The first that is set
+        counts; if none is, git's user.name and user.email, else the user's
+        name and the host's.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    12  There is no such run.
+
+    13  The prefix fits several runs.
+
+    15  A run goes on, or a release stands on it; nothing was erased.
+
+EXAMPLES
+    Erase a run, and say why:
+        aivcs run finish @ --status cancelled
+        aivcs run rm @ --reason "recorded by mistake" 
+
+SEE ALSO
+    aivcs help aivcs: what all commands have in common
+""",
+    'run prune': """\
+aivcs run prune - erase old runs that have ended, and leave records of which,
+by whom and why
+
+SYNOPSIS
+    aivcs run prune [--older-than DURATION] [--keep-last N] [--agent NAME]
+            [--status running|completed|failed|cancelled] [--tag K=V] [--max N]
+            [--reason TEXT] [--force] [--dry-run] [--by WHO] [--sign]
+            [--signing-key FILE] [--json]
+
+DESCRIPTION
+    Erase old runs that have ended, and leave records of which, by whom and
+    why.
+
+    The age of a run is the time since it arrived in this store. Runs that are
+    evidence of a release which stands are kept, and without --max, at most one
+    run in five is erased.
+
+    Prints the ids of the runs.
+
+OPTIONS
+    --older-than DURATION
+        Only runs that arrived longer ago than this: 12h, 90d, 26w.
+
+    --keep-last N
+        Keep this many of the newest runs of each agent.
+
+    --agent NAME
+        Only runs of this agent. Repeatable.
+
+    --status running|completed|failed|cancelled
+        Only runs with this status. Repeatable.
+
+    --tag K=V
+        Only runs with this tag, of the run or of an annotation. Repeatable:
+        all keys must match, and of one key any value.
+
+    --max N
+        Erase nothing if it would be more runs. Default: a fifth of all.
+
+    --reason TEXT
+        The reason, which is recorded for everybody to read. Default: the
+        rules.
+
+    --force
+        Erase also runs that are evidence of a release which stands.
+
+    --dry-run
+        Print which runs would be erased, and how many bytes.
+
+    --by WHO
+        The person or system that does this. Default: $AIVCS_ACTOR, the CI
+        system's actor, git's user, user@host.
+
+    --sign
+        Sign the record with the configured SSH key.
+
+    --signing-key FILE
+        The SSH key, or its public half if ssh-agent has it. Default:
+        signing.key of your configuration.
+
+    --json
+        Print JSON: one object, or one object per line for a list.
+
+    -h, --help
+        Print help.
+
+ENVIRONMENT
+    AIVCS_ACTOR, GITHUB_ACTOR, GITLAB_USER_LOGIN, BUILD_USER_ID,
+    CIRCLE_USERNAME, BUILDKITE_BUILD_CREATOR
+        Who promotes or rolls back, unless --by says it. The first that is set
+        counts; if none is, git's user.name and user.email, else the user's
+        name and the host's.
+
+FILES
+    .aivcs/
+        The store: blobs, runs and releases as plain files.
+
+EXIT STATUS
+    0   It was done.
+
+    2   It was called wrongly.
+
+    15  More runs than allowed would be erased; nothing was erased.
+
+EXAMPLES
+    See what would go, then let it go:
+        aivcs run prune --older-than 90d --keep-last 20 --dry-run
+        aivcs run prune --older-than 90d --keep-last 20
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

@@ -491,6 +491,22 @@ seq=$(aivcs run log --print-seq @ output "text=Ada, 12 May 1990")
 aivcs run redact @ "$seq" --reason "personal data" """,
         ),
     ],
+    "aivcs run rm": [
+        Example(
+            "Erase a run, and say why",
+            """\
+aivcs run finish @ --status cancelled
+aivcs run rm @ --reason "recorded by mistake" """,
+        ),
+    ],
+    "aivcs run prune": [
+        Example(
+            "See what would go, then let it go",
+            """\
+aivcs run prune --older-than 90d --keep-last 20 --dry-run
+aivcs run prune --older-than 90d --keep-last 20""",
+        ),
+    ],
     "aivcs run export": [
         Example(
             "Read a run as a page, in the summary of a job or a comment",

@@ -94,6 +94,8 @@ NAMES = (
     'run search',
     'run annotate',
     'run redact',
+    'run rm',
+    'run prune',
     'run export',
     'run digest',
     'run session',

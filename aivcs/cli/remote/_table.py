@@ -41,11 +41,12 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--all': ('everything', 'flag'),
             '--releases-only': ('releases_only', 'flag'),
             '--from-untrusted': ('untrusted', 'text'),
+            '--apply-erasures': ('apply_erasures', 'flag'),
             '--dry-run': ('dry_run', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [('remote', 'maybe')],
-        {'remote': None, 'runs': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'limit': None, 'everything': False, 'releases_only': False, 'untrusted': None, 'dry_run': False, 'as_json': False},
+        {'remote': None, 'runs': [], 'agents': [], 'specs': [], 'statuses': [], 'tags': [], 'since': None, 'limit': None, 'everything': False, 'releases_only': False, 'untrusted': None, 'apply_erasures': False, 'dry_run': False, 'as_json': False},
         True,
     ),
     'clone': (

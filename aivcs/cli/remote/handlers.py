@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aivcs.cli.render.progress import Bar
     from aivcs.cli.session.context import Context
     from aivcs.commands.remote.copy import Copy
+    from aivcs.config.signers import Layers
     from aivcs.model.run import RunId
     from aivcs.repository import Repository
     from aivcs.sync.transfer import Copied
@@ -182,6 +183,10 @@ def _push(
     from aivcs.commands.remote.copy import Copy
 
     other, _ = open_remote(context, to)
+    if not dry_run:
+        from aivcs.commands.erasing import complete
+
+        complete(repo)
     with Bar(context, "pushing", lambda: 1) as bar:
         work = Copy(
             repo,
@@ -193,7 +198,7 @@ def _push(
             progress=bar.advance,
             scans=scans,
         )
-        changed = chain(work.copy_runs(), work.copy_annotations())
+        changed = chain(work.copy_erasures(applies=True), work.copy_runs(), work.copy_annotations())
         code = print_copied(context, changed, bar, as_json=as_json, dry_run=dry_run)
     return _conclude(context, work, "push", f"to {to.shown}", code, as_json, dry_run)
 
@@ -211,6 +216,7 @@ def pull(
     everything: bool,
     releases_only: bool,
     untrusted: str | None,
+    apply_erasures: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -243,9 +249,12 @@ def pull(
             progress=bar.advance,
             untrusted=untrusted,
         )
+        applies = apply_erasures or _applies_erasures(layers, source)
+        erased = list(work.copy_erasures(applies=applies))
         # What a stranger says of our runs, nobody asked for.
-        changed = chain(work.copy_runs(), () if untrusted else work.copy_annotations())
+        changed = chain(erased, work.copy_runs(), () if untrusted else work.copy_annotations())
         code = print_copied(context, changed, bar, as_json=as_json, dry_run=dry_run)
+        _tell_not_applied(context, erased)
         if source.name and (chosen is None or releases_only):
 
             def is_home(name: str) -> bool:
@@ -254,6 +263,28 @@ def pull(
             logs = work.pull_releases(source.name, is_home)
             code = worse(code, print_copied(context, logs, bar, as_json=as_json, dry_run=dry_run))
     return _conclude(context, work, "pull", f"from {source.shown}", code, as_json, dry_run)
+
+
+def _applies_erasures(layers: Layers, source: Remote) -> bool:
+    """Whether the user's configuration, or the system's, trusts a remote to erase here."""
+    for _, values in layers:
+        if "pull.apply_erasures" in values:
+            return source.name in values["pull.apply_erasures"]
+    return False
+
+
+def _tell_not_applied(context: Context, outcomes: Iterable[Copied]) -> None:
+    from aivcs.sync.erasures import NOT_APPLIED
+
+    number = sum(outcome.action == NOT_APPLIED for outcome in outcomes)
+    if number:
+        context.warn(
+            f"aivcs: warning: {count(number, 'erasure')} there would erase something here, and "
+            "was not applied: aivcs pull --apply-erasures"
+            if number == 1
+            else f"aivcs: warning: {count(number, 'erasure')} there would erase something here, "
+            "and were not applied: aivcs pull --apply-erasures"
+        )
 
 
 def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
@@ -388,6 +419,8 @@ def _conclude(
         elif copier.copied or copier.blobs.copied:
             blobs = f"{count(copier.blobs.copied, 'blob')} of {count(copier.blobs.size, 'byte')}"
             context.warn(f"{_PAST[verb]} {count(copier.copied, 'run')} and {blobs} {where}")
+        elif work.erasures:
+            context.warn(f"{_PAST[verb]} {count(work.erasures, 'erasure')} {where}")
         elif not code:
             context.warn(f"nothing to {verb} {where}")
     return code

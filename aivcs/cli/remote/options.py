@@ -37,6 +37,9 @@ TOP_LEVEL = (
         the others are copied. Releases are never pushed. Each changed run is a line: log, new or
         extended, number of lines.
 
+        What was erased here on purpose is erased there, and what was erased there is not brought
+        back.
+
         A run with a text that has the form of a secret is held back (exit 15).
         """,
         {
@@ -83,6 +86,13 @@ TOP_LEVEL = (
                     "this label, and are no evidence for any release."
                 ),
                 metavar="LABEL",
+            ),
+            "apply_erasures": Flag(
+                "--apply-erasures",
+                help=(
+                    "Erase here, too, what was erased there on purpose. pull.apply_erasures of "
+                    "your configuration names remotes for which this holds always."
+                ),
             ),
             "dry_run": Flag("--dry-run", help="Only print which logs and blobs would be copied."),
             "as_json": JSON,

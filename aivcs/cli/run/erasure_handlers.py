@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render import output as render
 from aivcs.cli.session.git_identity import actor
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aivcs.cli.session.context import Context
+    from aivcs.commands.run.prune import Pruned
     from aivcs.model.erasure import StoredErasure
+    from aivcs.model.run import RunStatus
     from aivcs.repository import Repository
     from aivcs.store.annotations import Signer
 
@@ -66,6 +68,114 @@ def redact(
     )
 
 
+def rm(
+    context: Context,
+    runs: list[str],
+    reason: str,
+    force: bool,
+    by: str | None,
+    sign: bool,
+    signing_key: str | None,
+    as_json: bool,
+) -> None:
+    """Prints a line for each run."""
+    from aivcs.commands.erasing import Record
+    from aivcs.commands.run.rm import rm
+
+    operands = [context.run_operand(run) for run in runs]
+    repo = context.repository()
+    record = Record(
+        actor(context) if by is None else by,
+        reason,
+        signer_of(context, repo, signing_key, sign=sign),
+    )
+    write_records(context, rm(repo, operands, record, force=force), as_json=as_json)
+
+
+def prune(
+    context: Context,
+    older_than: str | None,
+    keep_last: int | None,
+    agents: list[str],
+    statuses: list[str],
+    tags: list[str],
+    most: int | None,
+    reason: str | None,
+    force: bool,
+    dry_run: bool,
+    by: str | None,
+    sign: bool,
+    signing_key: str | None,
+    as_json: bool,
+) -> None:
+    """Prints the id of each run; on stderr how many they are, and their bytes."""
+    from aivcs.cli.render.time_format import parse_duration
+    from aivcs.commands.erasing import Record
+    from aivcs.commands.run.list import list_
+    from aivcs.commands.run.prune import Rules, prune
+
+    seconds = None if older_than is None else parse_duration("--older-than", older_than)
+    repo = context.repository()
+    among = None
+    if agents or statuses or tags:
+        among = list_(
+            repo,
+            agents=agents,
+            statuses=[_status(status) for status in statuses],
+            tags=tags,
+            unreadable=lambda run_id, error: context.warn(f"aivcs: warning: {run_id}: {error}"),
+        )
+    said = "" if older_than is None else f" older than {older_than}"
+    said += "" if keep_last is None else f" beyond the last {keep_last} of an agent"
+    record = Record(
+        actor(context) if by is None else by,
+        f"pruned runs{said}" if reason is None else reason,
+        signer_of(context, repo, signing_key, sign=sign),
+    )
+    done = prune(
+        repo,
+        Rules(seconds, keep_last),
+        record,
+        among=among,
+        most=most,
+        force=force,
+        dry_run=dry_run,
+    )
+    write_pruned(context, done, dry_run=dry_run, as_json=as_json)
+
+
+def prune_by_retention(context: Context, repo: Repository, *, dry_run: bool, as_json: bool) -> None:
+    """Erases the runs that the store's `retention.*` lets go, and prints as `prune`.
+
+    Raises:
+        UsageError: It has no rule, or not a valid one.
+    """
+    found: dict[str, Any] = {}
+    for _, values in reversed(context.config_layers(repo)):
+        found |= {k.removeprefix("retention."): v for k, v in values.items() if "retention." in k}
+    age, last = found.get("older_than") or None, found.get("keep_last")
+    if age is None and last is None:
+        raise UsageError(
+            "nothing says which runs go: aivcs config set retention.older_than 90d, "
+            "or retention.keep_last N"
+        )
+    prune(
+        context, age, last, found.get("agents", []), found.get("statuses", []),
+        found.get("tags", []), None, None, False, dry_run, None, False, None, as_json,
+    )  # fmt: skip
+
+
+def write_pruned(context: Context, done: Pruned, *, dry_run: bool, as_json: bool) -> None:
+    """Prints the id of each run; on stderr how many they are, and their bytes."""
+    for run_id in done.runs:
+        context.write(render.json_line({"run_id": run_id}) if as_json else f"{run_id}\n")
+    context.flush()
+    if done.kept:
+        context.warn(f"kept {count(done.kept, 'run')}, on which a release stands")
+    verb = "would erase" if dry_run else "erased"
+    context.warn(f"{verb} {count(len(done.runs), 'run')} of {count(done.size, 'byte')}")
+
+
 def signer_of(
     context: Context, repo: Repository, signing_key: str | None, *, sign: bool
 ) -> Signer | None:
@@ -107,6 +217,18 @@ def _counted(records: Iterable[StoredErasure]) -> str:
     for stored in records:
         found[stored.value.what] = found.get(stored.value.what, 0) + 1
     return ", ".join(count(number, names[what]) for what, number in found.items())
+
+
+def _status(text: str) -> RunStatus:
+    from aivcs.errors import InvalidDigestError, SerializationError
+    from aivcs.model.run import RunStatus
+
+    try:
+        return RunStatus(text.upper())
+    except (ValueError, SerializationError, InvalidDigestError) as error:
+        raise UsageError(
+            f"{text[:80]!a} is not a status: completed, failed or cancelled"
+        ) from error
 
 
 def _seq(text: str) -> int:

@@ -1,7 +1,8 @@
 """The commands of `aivcs run` that erase."""
 
 from aivcs.cli.parse.model import Argument, Flag, Option, command
-from aivcs.cli.parse.shared_options import ACTOR, JSON, RUN, SIGNING_KEY
+from aivcs.cli.parse.shared_options import ACTOR, AGENTS, JSON, RUN, SIGNING_KEY
+from aivcs.cli.run.filters import FILTERS
 
 REASON = Option(
     "--reason",
@@ -58,6 +59,76 @@ COMMANDS = (
             ),
             "force": Flag(
                 "--force", help="Erase also a blob that a release which stands is made of."
+            ),
+            "by": ACTOR,
+            "sign": SIGN,
+            "signing_key": SIGNING_KEY,
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "run rm",
+        "run.erasure_handlers:rm",
+        """Erase whole runs with their annotations, and leave a record of who did it and why.
+
+        verify --head then says that a run was erased on purpose. Its id is not used again:
+        neither push, pull nor import brings it back. A run that goes on is refused, and one
+        that is evidence of a release which stands.
+
+        Prints a line for each run: its log, and the digest of the record.
+        """,
+        {
+            "runs": RUN.but(many=True, kind="texts", default=[]),
+            "reason": REASON,
+            "force": Flag(
+                "--force", help="Erase also a run that is evidence of a release which stands."
+            ),
+            "by": ACTOR,
+            "sign": SIGN,
+            "signing_key": SIGNING_KEY,
+            "as_json": JSON,
+        },
+    ),
+    command(
+        "run prune",
+        "run.erasure_handlers:prune",
+        """Erase old runs that have ended, and leave records of which, by whom and why.
+
+        The age of a run is the time since it arrived in this store. Runs that are evidence of
+        a release which stands are kept, and without --max, at most one run in five is erased.
+
+        Prints the ids of the runs.
+        """,
+        {
+            "older_than": Option(
+                "--older-than",
+                help="Only runs that arrived longer ago than this: 12h, 90d, 26w.",
+                metavar="DURATION",
+            ),
+            "keep_last": Option(
+                "--keep-last",
+                help="Keep this many of the newest runs of each agent.",
+                metavar="N",
+                kind="integer",
+            ),
+            "agents": AGENTS,
+            "statuses": FILTERS["statuses"],
+            "tags": FILTERS["tags"],
+            "most": Option(
+                "--max",
+                help="Erase nothing if it would be more runs. Default: a fifth of all.",
+                metavar="N",
+                kind="integer",
+            ),
+            "reason": REASON.but(
+                required=False,
+                help="The reason, which is recorded for everybody to read. Default: the rules.",
+            ),
+            "force": Flag(
+                "--force", help="Erase also runs that are evidence of a release which stands."
+            ),
+            "dry_run": Flag(
+                "--dry-run", help="Print which runs would be erased, and how many bytes."
             ),
             "by": ACTOR,
             "sign": SIGN,

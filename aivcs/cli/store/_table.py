@@ -53,12 +53,13 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
     'gc': (
         'store.handlers:gc',
         {
+            '--prune': ('prune', 'flag'),
             '--grace': ('grace', 'text'),
             '--dry-run': ('dry_run', 'flag'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'grace': None, 'dry_run': False, 'as_json': False},
+        {'prune': False, 'grace': None, 'dry_run': False, 'as_json': False},
         True,
     ),
     'head': (

@@ -271,7 +271,7 @@ def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -
         context.write(f"{taken.digest}\n{fields.get('signature', '')}")
 
 
-def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> None:
+def gc(context: Context, prune: bool, grace: str | None, dry_run: bool, as_json: bool) -> None:
     """Prints a line for each deleted blob, and the total on stderr."""
     from aivcs.cli.render.time_format import parse_duration
     from aivcs.commands.store.gc import GRACE_S, clear_leftovers, collect
@@ -284,7 +284,11 @@ def gc(context: Context, grace: str | None, dry_run: bool, as_json: bool) -> Non
 
         finished = complete(repo)
         if finished:
-            context.warn(f"completed {count(len(finished), 'erasure')} that was interrupted")
+            context.warn(f"completed {count(len(finished), 'interrupted erasure')}")
+    if prune:
+        from aivcs.cli.run.erasure_handlers import prune_by_retention
+
+        prune_by_retention(context, repo, dry_run=dry_run, as_json=as_json)
     for blob in collect(repo, grace=seconds, dry_run=dry_run):
         number += 1
         size += blob.size

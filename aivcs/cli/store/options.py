@@ -114,8 +114,12 @@ COMMANDS = (
         A blob is kept if its digest is mentioned by a run, a release, a pin or another kept
         blob. A mention is any 64 hexadecimal digits between other characters, in JSON or in
         any other text. Recently stored blobs are kept, too.
+
+        With --prune, the runs that retention.* of the store's configuration lets go are erased
+        first, as by run prune.
         """,
         {
+            "prune": Flag("--prune", help="First erase the runs that retention.* lets go."),
             "grace": Option(
                 "--grace",
                 help="Keep blobs stored within this time: 0s, 30m, 12h, 2d, 2w. Default: 2w.",

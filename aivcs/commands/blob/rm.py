@@ -7,6 +7,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aivcs.commands.erasing import Record
+    from aivcs.model.erasure import StoredErasure
     from aivcs.repository import Repository
     from aivcs.store.references import ReachableSet
 
@@ -21,11 +23,7 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
         NotFoundError: A blob is not in the store, unless forced.
         ConflictError: Something refers to a blob, unless forced.
     """
-    wanted = []
-    for text in digests:
-        if len(text) != 64:
-            raise UsageError(f"{text[:64]!a}: rm takes whole digests of 64 characters only")
-        wanted.append(ContentDigest(text))
+    wanted = _whole(digests)
     if force:
         with repo.store.objects.removal() as removal:
             for digest in wanted:
@@ -42,6 +40,45 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
         for digest in wanted:
             removal.confirm()
             repo.blobs.delete(digest)
+
+
+def erase(
+    repo: "Repository", digests: "Sequence[str]", record: "Record", *, force: bool = False
+) -> "list[StoredErasure]":
+    """Erases blobs, also those that runs refer to, and leaves a record of each; returns these.
+
+    Args:
+        repo: The repository.
+        digests: Whole digests.
+        record: Who erases them, and why.
+        force: Whether to erase also blobs that a release which stands is made of.
+
+    Raises:
+        UsageError: An operand is not a whole digest, or the reason is empty.
+        NotFoundError: A blob is not in the store.
+        ConflictError: A release is made of a blob, or the store cannot erase.
+        StorageError: Something could not be erased; what is recorded is completed later.
+    """
+    from aivcs.commands.erasing import erase, require_unreleased
+    from aivcs.model.erasure import ErasedBlob
+    from aivcs.store.erasing import require_erasing
+
+    wanted = list(dict.fromkeys(_whole(digests)))
+    if not record.reason.strip():
+        raise UsageError("the reason is empty; is a variable unset?")
+    require_erasing(repo.store)
+    for digest in wanted:
+        if not repo.blobs.contains(digest):
+            raise NotFoundError(digest)
+    require_unreleased(repo, set(wanted), force=force)
+    return erase(repo, [ErasedBlob(digest) for digest in wanted], record)
+
+
+def _whole(digests: "Sequence[str]") -> "list[ContentDigest]":
+    for text in digests:
+        if len(text) != 64:
+            raise UsageError(f"{text[:64]!a}: rm takes whole digests of 64 characters only")
+    return [ContentDigest(text) for text in digests]
 
 
 def _require_removable(

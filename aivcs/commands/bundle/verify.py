@@ -10,6 +10,7 @@ from aivcs.log.verify_run import DAMAGE
 from aivcs.model.digest import ContentDigest
 from aivcs.store.adopt import standing
 from aivcs.store.annotations import inspect
+from aivcs.store.erasures import inspect as inspect_erasures
 from aivcs.store.finding import Finding
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def verify(
     yield from bundle.store.inspect(frozenset({"blobs", "runs", "releases"}), progress)
     documents = bundle.store.documents
     yield from inspect(documents, lambda run_id: bool(standing(bundle.store.logs, f"run/{run_id}")))
+    yield from inspect_erasures(documents)
     try:
         stated = dict(heads_in(found[0]))
     except (SerializationError, UnsupportedFormatError) as error:
@@ -83,7 +85,7 @@ def require_heads(bundle: Repository) -> None:
 
 def _compare(bundle: Repository, stated: dict[str, Head | None]) -> Iterator[Finding]:
     logs = bundle.store.logs
-    there = {*logs.names(), *bundle.annotations.names()}
+    there = {*logs.names(), *bundle.erasures.names(), *bundle.annotations.names()}
     for name in sorted(there | stated.keys()):
         if name not in there:
             yield Finding(DAMAGE, name, None, "the heads name it, but it is not there", _FIX)

@@ -22,6 +22,7 @@ from aivcs.errors import (
     StorageError,
     UnsupportedFormatError,
 )
+from aivcs.log.erasure import said
 from aivcs.log.release_changes import entry_of
 from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE
@@ -243,7 +244,7 @@ class _Proof:
                 raise
             return Check(record.seq, "evidence", FAILED, f"run {item.run_id}: {error}")
         if not log.lines:
-            return Check(record.seq, "evidence", FAILED, f"run {item.run_id} is not in this store")
+            return self._gone(record, item)
         if link != item.head.hash:
             has = f"the hash {link}" if link else f"only {log.lines} lines"
             return Check(
@@ -255,6 +256,19 @@ class _Proof:
         return Check(
             record.seq, "evidence", OK, f"run {item.run_id} has line {item.head.lines} as it was"
         )
+
+    def _gone(self, record: ReleaseRecord, item: Evidence) -> Check:
+        """Returns the check for a run that is not there: erased on purpose, or lost."""
+        found = self._repo.erasures.load().logs.get(f"run/{item.run_id}")
+        if found is None:
+            return Check(record.seq, "evidence", FAILED, f"run {item.run_id} is not in this store")
+        target, stored = found
+        detail = f"run {item.run_id} was {said(stored.value)}"
+        is_other = (item.head.lines, item.head.hash) != (target.lines, target.head)
+        if item.head.lines >= target.lines and is_other:
+            detail = f"{detail}; but its log was not the one that is evidence"
+            return Check(record.seq, "evidence", FAILED, detail)
+        return Check(record.seq, "evidence", UNPROVEN, detail)
 
     def _policy(
         self, record: ReleaseRecord, signatures: list[SignatureCheck], *, is_broken: bool
@@ -311,7 +325,9 @@ class _Proof:
             approvals = self._checked_approvals(record) if policy.needs(APPROVALS) else ()
             release = propose(policy, record, grounds, read, signatures, approvals)
         except (RunNotFoundError, IntegrityError) as error:
-            yield Check(record.seq, "policy", FAILED, str(error))
+            run_id = getattr(error, "run_id", "")
+            is_erased = f"run/{run_id}" in self._repo.erasures.load().logs
+            yield Check(record.seq, "policy", UNPROVEN if is_erased else FAILED, str(error))
             return
         unmet = UNPROVEN if record.forced and not is_own else FAILED
         for verdict in evaluate(policy, release):

@@ -80,6 +80,8 @@ class Clone:
         Raises:
             StorageError: A store failed; cloning again goes on.
         """
+        yield from self.copy.copy_erasures(applies=True)
+        self.copy.runs.blobs.erased = self._target.erasures.load().blobs
         digests = self._source.blobs.list_digests()
         while batch := list(islice(digests, _BATCH)):
             with self._target.hold():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aivcs.commands.erasing import complete
 from aivcs.store.identity import identify
 from aivcs.sync.annotations import copy_annotations
+from aivcs.sync.erasures import copy_erasures
 from aivcs.sync.known import Known
-from aivcs.sync.plan import Candidate, candidates
+from aivcs.sync.plan import NEW, Candidate, candidates
 from aivcs.sync.releases import pull_releases
 from aivcs.sync.stamps import Settled
 from aivcs.sync.transfer import RunCopier
@@ -27,6 +29,7 @@ class Copy:
 
     Attributes:
         runs: The copier of runs, which counts.
+        erasures: The number of records of erasures that were copied.
     """
 
     def __init__(
@@ -63,6 +66,9 @@ class Copy:
         self._scans = scans
         self._selection = selection
         self._dry_run = dry_run
+        self._is_untrusted = untrusted is not None
+        self._applies = False
+        self.erasures = 0
         other = target if own is source else source
         self._known = None
         if remembers:
@@ -72,8 +78,30 @@ class Copy:
             source, target, progress=progress, scans=scans, untrusted=untrusted, dry_run=dry_run
         )
 
+    def copy_erasures(self, *, applies: bool) -> Iterator[Copied]:
+        """Copies the records of erasures, which comes first; yields what became of each.
+
+        Args:
+            applies: Whether to take those that erase something in the target; `copy_runs` does.
+
+        Raises:
+            StorageError: A store failed, and the rest was not copied.
+        """
+        self._applies = applies
+        for outcome in copy_erasures(
+            self._source,
+            self._target,
+            applies=applies,
+            is_trusted=not self._is_untrusted,
+            dry_run=self._dry_run,
+        ):
+            self.erasures += outcome.action == NEW
+            yield outcome
+
     def copy_runs(self) -> Iterator[Copied]:
         """Copies the runs; yields what became of each that is not equal already.
+
+        Last, it carries out the erasures that the target has records of.
 
         Raises:
             StorageError: A store failed, and the rest was not copied.
@@ -83,6 +111,8 @@ class Copy:
         yield from self.runs.copy(self._candidates(settled), known, settled)
         if settled is not None and not self._dry_run:
             settled.save()
+        if self._applies and not self._dry_run:
+            complete(self._target)
 
     def _settled(self) -> Settled | None:
         """Returns the memory of whole groups; None where not all runs are looked at."""

@@ -58,7 +58,7 @@ class HomeStore:
         """
         run_id = self._here.resolve_run(text)
         copy = Copy(self._here, self._there, own=self._here, selection=[run_id])
-        for outcome in copy.copy_runs():
+        for outcome in (*copy.copy_erasures(applies=True), *copy.copy_runs()):
             if outcome.action in {DIVERGED, FAILED}:
                 raise outcome.error or ConflictError(f"run {run_id} cannot be pushed")
         return run_id

@@ -135,11 +135,13 @@ class FileLogDriver:
 
         remove(self._folder, names)
 
-    def arrived(self, name: str) -> "float | None":
-        """As `Erasing.arrived`: by the modification time of the file."""
-        from aivcs.backends.fs.logs.erasing import arrived
+    def arrivals(self, prefix: str = "run/") -> "Iterator[tuple[str, float, int]]":
+        """As `Erasing.arrivals`: by the modification time of the file."""
+        from aivcs.backends.fs.scan import log_entries
 
-        return arrived(self._folder, name)
+        for name, entry in log_entries(self._folder, prefix, strict=False):
+            if entry.status.st_size:
+                yield name, entry.status.st_mtime, entry.status.st_size
 
     def forget_blob(self, digest: "ContentDigest") -> None:
         """As `Erasing.forget_blob`."""

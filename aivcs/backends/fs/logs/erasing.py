@@ -112,17 +112,6 @@ def remove(folder: "Folder", names: "Iterable[str]") -> None:
         files.sync_folder(folder.root)
 
 
-def arrived(folder: "Folder", name: str) -> "float | None":
-    """Returns when a log was last appended to, in POSIX seconds; None if there is none."""
-    path = folder.path(layout.log_path(name))
-    with files.os_errors("look at", path):
-        try:
-            status = os.lstat(path)
-        except FileNotFoundError:
-            return None
-    return status.st_mtime if status.st_size else None
-
-
 def forget(folder: "Folder", paths: "Iterable[str]") -> None:
     """Removes what is left beside their places of files that are about to be erased.
 

@@ -1,0 +1,98 @@
+"""Copies the records of erasures, before everything else, and carries them out after it.
+
+Records are create-only documents, so a copy is a union. A push erases at the other store what is
+recorded here; last, since the last line of a log is redacted only when another follows. Who pulls
+decides: a record that would erase something here is only told of, and not stored, unless its
+erasures are to be applied. What was erased in either store is not copied (`RunCopier`,
+`BlobCopier`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aivcs.errors import StorageError
+from aivcs.log.erasure import Erasures, name_of
+from aivcs.model.erasure import EVENT, StoredErasure
+from aivcs.model.record import Head
+from aivcs.store.erasing import pending, require_erasing
+from aivcs.sync.plan import NEW
+from aivcs.sync.transfer import FAILED, Copied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aivcs.repository import Repository
+    from aivcs.store.erasing import Pending
+
+NOT_APPLIED = "not applied"
+"""The action of a record that would erase something in the target, and was not stored."""
+
+
+def copy_erasures(
+    source: Repository,
+    target: Repository,
+    *,
+    applies: bool,
+    is_trusted: bool = True,
+    dry_run: bool = False,
+) -> Iterator[Copied]:
+    """Copies the records that the target lacks; yields what became of each. It erases nothing yet.
+
+    The name of the record stands in `Copied.run_id`.
+
+    Args:
+        source: Where the records are.
+        target: Where they are copied to.
+        applies: Whether to copy those that erase something in the target.
+        is_trusted: Whether somebody vouches for the source. A stranger says which lines of his own
+            runs are redacted, and nothing else.
+        dry_run: Whether to write nothing.
+
+    Raises:
+        StorageError: A store is away, and the rest was not copied.
+    """
+    found: list[StoredErasure] = []
+    there = target.erasures.load().names
+    for name in source.erasures.names():
+        if name in there:
+            continue
+        try:
+            stored = source.erasures.read(name)
+        except StorageError as error:
+            if error.is_store_away:
+                raise
+            yield Copied(name, FAILED, Head(0, ""), error=error)
+            continue
+        if stored is not None and (is_trusted or stored.value.what == EVENT):
+            found.append(stored)
+    if found:
+        yield from _take(target, found, applies=applies and is_trusted, dry_run=dry_run)
+
+
+def _take(
+    target: Repository, found: list[StoredErasure], *, applies: bool, dry_run: bool
+) -> Iterator[Copied]:
+    erasures = Erasures()
+    for stored in found:
+        erasures.add(stored)
+    effects: dict[str, list[Pending]] = {}
+    for item in pending(target.store, erasures, with_last=True):
+        effects.setdefault(item.stored.digest, []).append(item)
+    for stored in found:
+        name, effect = name_of(stored.digest), effects.get(stored.digest, [])
+        head = Head(1, stored.digest)
+        if effect and not applies:
+            yield Copied(name, NOT_APPLIED, head)
+            continue
+        try:
+            if effect:
+                require_erasing(target.store)
+            if not dry_run:
+                target.erasures.add(stored.value)  # and carried out when all is copied
+        except StorageError as error:
+            if error.is_store_away:
+                raise
+            yield Copied(name, FAILED, Head(0, ""), error=error)
+        else:
+            yield Copied(name, NEW, head)

@@ -1,0 +1,93 @@
+"""A command that erases is killed before each of its system calls in turn.
+
+After every kill, no chain is broken, what is erased has its record, and `verify --repair` leaves
+either a store in which nothing was erased, or one in which all that has a record is gone.
+"""
+
+import json
+
+import pytest
+from crash.harness import Tracer, copy_of, in_parallel, require_strace, steps
+
+pytestmark = pytest.mark.usefixtures("strace")
+SECRET = "sk-live-2f8c4e1d9b7a6053"
+
+
+@pytest.fixture(scope="session")
+def strace():
+    require_strace()
+
+
+@pytest.fixture
+def lived_in(aivcs):
+    """A store with a run that has a secret in two events and a blob, and a second run."""
+    run = aivcs.begin("bot", b"a spec\n")
+    (aivcs.folder / "file").write_text(SECRET)
+    aivcs.ok("run", "log", "--blob", "file=file", run, "output")
+    aivcs.ok("run", "log", run, "output", f"text={SECRET}")
+    aivcs.ok("run", "log", run, "output", f"text=again {SECRET}")
+    (aivcs.folder / "file").unlink()
+    return aivcs, run
+
+
+def holders(folder):
+    """The files that have the secret in them, each as often as it does."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in paths for _ in range(path.read_bytes().count(SECRET.encode()))]
+
+
+def redact(aivcs, run):
+    return ("run", "redact", run, "--match", SECRET, "--with-blobs", "--reason", "r", "--by", "a")
+
+
+def remove(aivcs, run):
+    aivcs.ok("run", "finish", run)
+    aivcs.ok("run", "annotate", run, "-m", SECRET)
+    return ("run", "rm", run, "--reason", "r", "--by", "a")
+
+
+def prune(aivcs, run):
+    aivcs.ok("run", "finish", run)
+    other = aivcs.begin("bot", b"a spec\n")
+    aivcs.ok("run", "finish", other)
+    return ("run", "prune", "--keep-last", "0", "--max", "9", "--by", "a")
+
+
+def erase_blob(aivcs, run):
+    (found,) = [path for path in holders(aivcs.store) if "objects" in str(path)]
+    digest = found.parent.name + found.name
+    aivcs.ok("blob", "pin", digest)
+    return ("blob", "rm", digest, "--reason", "r", "--by", "a")
+
+
+@pytest.mark.parametrize("command", [redact, remove, prune, erase_blob], ids=lambda f: f.__name__)
+def test_killed_at_any_point_it_is_not_done_or_done_and_recorded(lived_in, command, tmp_path):
+    aivcs, run = lived_in
+    words = command(aivcs, run)
+    before = len(holders(aivcs.store))
+    calls, _ = Tracer(copy_of(aivcs, tmp_path / "count")).calls(*words)
+    chosen = steps(calls)
+    assert len(chosen) > 5
+    seen = set()
+
+    def check(numbered):
+        number, call = numbered
+        here = copy_of(aivcs, tmp_path / f"at-{number}")
+        assert Tracer(here).kill(call, *words), f"{call} did not come"
+        is_begun = (here.store / "erasures").exists() and any((here.store / "erasures").iterdir())
+        told = here("verify")
+        assert told.code == 0, told
+        if not is_begun:
+            assert len(holders(here.store)) == before
+        here.ok("verify", "--repair")
+        left = len(holders(here.store))
+        recorded = [json.loads(path.read_bytes()) for path in (here.store / "erasures").glob("*")]
+        assert (left < before) == bool(recorded), (call, left, recorded)
+        assert "still here" not in here.ok("verify").text
+        log = here.run_log(run)
+        if log.exists():
+            here.ok("run", "events", run)
+        seen.add(bool(recorded))
+
+    in_parallel(check, enumerate(chosen))
+    assert seen == {False, True}

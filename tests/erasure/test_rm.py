@@ -1,0 +1,202 @@
+"""`run rm`, `run prune`, `gc --prune`, `blob rm --reason`: what goes, what stays, what is told."""
+
+import json
+import os
+import time
+
+import pytest
+from erasure.conftest import SECRET, holders, record, records
+
+
+def finished(aivcs, agent="bot", *words):
+    run = aivcs.begin(agent, b"a spec\n", *words)
+    aivcs.ok("run", "log", run, "said", "text=x")
+    aivcs.ok("run", "finish", run)
+    return run
+
+
+def arrived(aivcs, run, days):
+    """Lets a run have arrived so many days ago."""
+    moment = time.time() - days * 86_400
+    os.utime(aivcs.run_log(run), (moment, moment))
+
+
+def rm(aivcs, *words, code=0):
+    return aivcs("run", "rm", *words, "--reason", "not needed", "--by", "ada", code=code)
+
+
+class TestRemovingRuns:
+    def test_a_run_goes_with_its_annotations_and_the_record_tells_its_head(self, aivcs, secret_run):
+        aivcs.ok("run", "annotate", secret_run, "-m", SECRET)
+        aivcs.ok("run", "list")
+        last = aivcs.run_log(secret_run).read_text().splitlines()[-1]
+        rm(aivcs, secret_run)
+        left = holders(aivcs.store)
+        assert [path.split("/")[0] for path in left] == ["objects"]  # which gc takes
+        (told,) = records(aivcs)
+        assert (told["what"], told["log"], told["lines"]) == ("log", f"run/{secret_run}", 8)
+        assert told["head"] == json.loads(last)["hash"]
+        assert aivcs.ok("run", "list", "--json").text == ""
+
+    def test_a_head_tells_erased_from_lost(self, aivcs, secret_run):
+        lost = finished(aivcs)
+        head = aivcs.ok("head").text
+        rm(aivcs, secret_run)
+        assert "erased on purpose by ada" in aivcs.ok("verify", "--head", head).text
+        aivcs.run_log(lost).unlink()
+        told = aivcs("verify", "--head", head, code=14).text
+        assert "the log is missing" in told
+
+    def test_a_log_that_was_cut_before_it_was_erased_is_found_by_a_head(self, aivcs, secret_run):
+        head = aivcs.ok("head").text
+        lines = aivcs.run_log(secret_run).read_bytes().splitlines(keepends=True)
+        aivcs.run_log(secret_run).write_bytes(b"".join(lines[:-2]))
+        aivcs.ok("run", "finish", secret_run, "--status", "failed")
+        rm(aivcs, secret_run)
+        assert (
+            "the log that was erased had 7 lines" in aivcs("verify", "--head", head, code=14).text
+        )
+
+    def test_its_id_is_not_used_again(self, aivcs, secret_run):
+        exported = aivcs.ok("run", "export", secret_run, "--format", "jsonl").out
+        rm(aivcs, secret_run)
+        (aivcs.folder / "log.jsonl").write_bytes(exported)
+        said = aivcs("run", "import", "log.jsonl").err.decode()
+        assert "erased on purpose" in said
+        assert not aivcs.run_log(secret_run).exists()
+
+    def test_what_goes_on_or_proves_a_release_stays(self, aivcs, unchanged):
+        running = record(aivcs, is_over=False)
+        run = finished(aivcs)
+        aivcs.ok("release", "promote", "bot", aivcs.put(b"a spec\n"), "--evidence", run)
+        with unchanged:
+            assert "goes on" in rm(aivcs, running, code=15).complaint
+            assert "is evidence of release bot@1" in rm(aivcs, run, code=15).complaint
+        rm(aivcs, run, "--force")
+        told = aivcs.ok("release", "verify", "bot").text
+        assert "evidence\tnot proven\t" in told
+        assert "erased on purpose by ada" in told
+
+    def test_all_are_checked_before_any_goes(self, aivcs, secret_run, unchanged):
+        with unchanged:
+            rm(aivcs, secret_run, "0000-missing", code=12)
+
+
+class TestPruning:
+    @pytest.fixture
+    def runs(self, aivcs):
+        """Runs that arrived 10, 20, … 100 days ago, of two agents by turns."""
+        runs = []
+        for number in range(1, 11):
+            run = finished(aivcs, ("bot", "cat")[number % 2])
+            arrived(aivcs, run, 10 * number)
+            runs.append(run)
+        return runs
+
+    def prune(self, aivcs, *words, code=0):
+        return aivcs("run", "prune", *words, "--by", "ada", code=code)
+
+    def test_the_oldest_go_by_one_record(self, aivcs, runs):
+        done = self.prune(aivcs, "--older-than", "85d")
+        assert done.lines == [runs[9], runs[8]]
+        (told,) = records(aivcs)
+        assert told["what"] == "logs"
+        assert sorted(log["log"][4:] for log in told["logs"]) == sorted(runs[8:])
+        assert told["reason"] == "pruned runs older than 85d"
+        assert len(aivcs.ok("run", "list", "--json").lines) == 8
+
+    def test_a_dry_run_says_how_many_and_how_much(self, aivcs, runs, unchanged):
+        size = sum(aivcs.run_log(run).stat().st_size for run in runs[8:])
+        with unchanged:
+            done = self.prune(aivcs, "--older-than", "85d", "--dry-run")
+        assert done.lines == [runs[9], runs[8]]
+        assert f"would erase 2 runs of {size:,} bytes" in done.err.decode()
+
+    def test_the_last_of_each_agent_stay(self, aivcs, runs):
+        done = self.prune(aivcs, "--keep-last", "4")
+        assert sorted(done.lines) == sorted(runs[8:])
+
+    def test_only_chosen_ones_go(self, aivcs, runs):
+        failed = aivcs.begin("dog", b"a spec\n", "--tag", "env=ci")
+        aivcs.ok("run", "finish", failed, "--status", "failed")
+        arrived(aivcs, failed, 200)
+        for words in (("--agent", "dog"), ("--status", "failed"), ("--tag", "env=ci")):
+            done = self.prune(aivcs, "--older-than", "1d", *words, "--dry-run")
+            assert done.lines == [failed], words
+
+    def test_one_in_five_at_most_without_a_number(self, aivcs, runs, unchanged):
+        with unchanged:
+            said = self.prune(aivcs, "--older-than", "75d", code=15).complaint
+            assert "3 of 10 runs" in said
+            assert "--max 3" in said
+            self.prune(aivcs, "--older-than", "75d", "--max", "2", code=15)
+        assert len(self.prune(aivcs, "--older-than", "75d", "--max", "3").lines) == 3
+
+    def test_what_its_timestamps_say_does_not_make_a_run_old(self, aivcs, runs):
+        from aivcs.model.run import RunMetadata, RunSummary
+        from aivcs.repository import Repository
+
+        ledger = Repository.open(aivcs.store).runs
+        backdated = ledger.create_run(
+            aivcs.put(b"a spec\n"), RunMetadata("bot"), created_at="2001-01-01T00:00:00Z"
+        )
+        ledger.complete_run(backdated, RunSummary(success=True))
+        assert backdated not in self.prune(aivcs, "--older-than", "85d").lines
+
+    def test_evidence_and_what_goes_on_stay(self, aivcs, runs):
+        spec = aivcs.put(b"a spec\n")
+        aivcs.ok("release", "promote", "bot", spec, "--evidence", runs[9])
+        running = aivcs.begin("bot", b"a spec\n")
+        arrived(aivcs, running, 500)
+        done = self.prune(aivcs, "--older-than", "85d")
+        assert done.lines == [runs[8]]
+        assert "kept 1 run, on which a release stands" in done.err.decode()
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            ((), "say which runs go"),
+            (("--older-than", "x"), "not a duration"),
+            (("--keep-last", "-1"), "0 or more"),
+            (("--older-than", "1d", "--reason", ""), "the reason is empty"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(self, aivcs, unchanged, words, says):
+        with unchanged:
+            assert says in self.prune(aivcs, *words, code=2).complaint
+
+    def test_gc_applies_the_rules_of_the_store(self, aivcs, runs):
+        assert "nothing says which runs go" in aivcs("gc", "--prune", code=2).complaint
+        aivcs.ok("config", "set", "retention.older_than", "95d")
+        assert aivcs.ok("gc", "--prune", "--dry-run").lines == [runs[9]]
+        assert aivcs.ok("gc", "--prune").lines == [runs[9]]
+        assert not aivcs.run_log(runs[9]).exists()
+
+
+class TestRemovingBlobs:
+    def test_one_that_a_run_names_goes_and_verify_says_why(self, aivcs, secret_run):
+        (digest,) = [
+            path.replace("objects/", "").replace("/", "")
+            for path in holders(aivcs.store)
+            if path.startswith("objects")
+        ]
+        aivcs("blob", "rm", digest, code=15)
+        aivcs.ok("blob", "pin", digest)
+        aivcs.ok("blob", "rm", digest, "--reason", "a token", "--by", "ada")
+        assert holders(aivcs.store / "objects") == []
+        assert "which was erased on purpose by ada" in aivcs.ok("verify").text
+
+    def test_one_that_a_release_is_made_of_stays(self, aivcs, secret_run, unchanged):
+        spec = aivcs.put(b"a spec\n")
+        aivcs.ok("release", "promote", "bot", spec)
+        with unchanged:
+            said = aivcs("blob", "rm", spec, "--reason", "r", code=15).complaint
+        assert "release bot@1 is made of blob" in said
+
+    def test_one_that_was_put_again_stays(self, aivcs, secret_run):
+        digest = aivcs.put(b"wanted\n")
+        aivcs.ok("blob", "rm", digest, "--reason", "by mistake")
+        time.sleep(0.01)
+        assert aivcs.put(b"wanted\n") == digest
+        aivcs.ok("gc")
+        aivcs.ok("blob", "has", digest)
