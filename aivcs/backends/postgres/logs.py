@@ -52,6 +52,9 @@ _BACK = """SELECT after, data FROM (
         SELECT after, data FROM {s}.chunks WHERE log = %s AND after < %s
         ORDER BY after DESC LIMIT 200) c
     ) d WHERE so_far < 1000000 ORDER BY after"""
+_ARRIVALS = f"""SELECT name, extract(epoch FROM max(written_at))::float8, sum(length(data))::bigint
+    FROM {{s}}.logs JOIN {{s}}.chunks ON log = id WHERE name > %s AND starts_with(name, %s)
+    GROUP BY name ORDER BY name LIMIT {_NAMES}"""
 _APPEND = "SELECT {s}.append(%s, %s, %s, %s, %s, %s)"
 _REDACT = "SELECT {s}.redact(%s, %s, %s::int4[], %s::int4[], %s)"
 _LOCK = "SELECT {s}.lock_log(%s)"
@@ -196,14 +199,15 @@ class PostgresLogs:
                 names[start : start + _NAMES],
             )
 
-    def arrived(self, name: str) -> float | None:
-        """As `Erasing.arrived`."""
-        rows = self._session.read(
-            "SELECT extract(epoch FROM max(written_at))::float8 FROM {s}.chunks c "
-            "JOIN {s}.logs l ON l.id = c.log WHERE l.name = %s",
-            name,
-        )
-        return rows[0][0]  # type: ignore[no-any-return]
+    def arrivals(self, prefix: str = "run/") -> Iterator[tuple[str, float, int]]:
+        """As `Erasing.arrivals`: by the server's time beside each chunk."""
+        after = ""
+        while True:
+            rows = self._session.read(_ARRIVALS, after, prefix)
+            yield from rows
+            if len(rows) < _NAMES:
+                return
+            after = rows[-1][0]
 
     def forget_blob(self, digest: ContentDigest) -> None:
         """As `Erasing.forget_blob`: an upload is seen when it is whole, so nothing is beside it."""

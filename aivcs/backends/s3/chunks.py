@@ -80,6 +80,20 @@ def joined_key(log: str) -> str:
     return f"runs/{run[:2]}/{run}.jsonl"
 
 
+class LogEnd(NamedTuple):
+    """The end of a log in a listing.
+
+    Attributes:
+        log: The log.
+        last: Its last chunk.
+        size: The bytes of all its chunks, of which some may be emptied.
+    """
+
+    log: str
+    last: Entry
+    size: int
+
+
 class Chunks:
     """The chunks of all logs of a store."""
 
@@ -123,6 +137,14 @@ class Chunks:
         for log, group in groupby(entries, lambda entry: _log_of(entry.key)):
             if log:
                 yield log, [_numbered(entry) for entry in group]
+
+    def ends(self, prefix: str) -> Iterator[LogEnd]:
+        """Yields the ends of all runs' logs that begin with a prefix, by one listing."""
+        entries = self._client.entries(f"{_FOLDER}/run")
+        for log, group in groupby(entries, lambda entry: _log_of(entry.key)):
+            if log and log.startswith(prefix):
+                chunks = list(group)
+                yield LogEnd(log, chunks[-1], sum(chunk.size for chunk in chunks))
 
     def last(self, log: str, after: int = 0) -> tuple[int, int] | None:
         """Returns number and size of the last chunk; None if none has a number above `after`.

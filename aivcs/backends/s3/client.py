@@ -135,6 +135,17 @@ class Client:
 
         return self._read(act, key)
 
+    def metadata(self, key: str) -> Mapping[str, str]:
+        """Returns the user metadata of an object without reading it; none if there is no object."""
+
+        def act(store: Any, path: str) -> Mapping[str, str]:
+            from obstore import get
+
+            found: Mapping[str, str] = get(store, path, options={"head": True}).attributes
+            return found
+
+        return self._read(act, key) or {}
+
     def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
         """Yields the objects below a folder in the order of their keys, a page per request.
 

@@ -19,9 +19,9 @@ from aivcs.errors import ConflictError, IntegrityError
 from aivcs.log import chain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from aivcs.backends.s3.chunks import Chunks
+    from aivcs.backends.s3.chunks import Chunks, LogEnd
     from aivcs.backends.s3.client import Client
     from aivcs.backends.s3.index import Rows
     from aivcs.backends.s3.trash import Trash
@@ -100,13 +100,17 @@ class S3Eraser:
             self._client.delete(place)
         self._versions.purge(gone)
 
-    def arrived(self, name: str) -> float | None:
-        """As `Erasing.arrived`."""
-        last = self._chunks.last(name)
-        found = None if last is None else self._client.get(key(name, last[0]))
-        if found is None:
-            return None
-        return float(found.metadata.get(ARRIVED) or found.modified)
+    def arrivals(self, prefix: str) -> Iterator[tuple[str, float, int]]:
+        """As `Erasing.arrivals`."""
+        joined = {entry.key: entry.size for entry in self._client.entries("runs")}
+
+        def look(end: LogEnd) -> tuple[str, float, int]:
+            # The listing tells when the chunk was written last, which may be by a redaction.
+            known = self._client.metadata(end.last.key).get(ARRIVED)
+            size = max(end.size, joined.get(joined_key(end.log), 0))
+            return end.log, float(known or end.last.modified), size
+
+        return self._client.each(look, self._chunks.ends(prefix))
 
     def forget_blob(self, digest: ContentDigest) -> None:
         """As `Erasing.forget_blob`: the blob may be in the trash, and in earlier versions.

@@ -162,9 +162,9 @@ class S3Logs:
         for name in gone:
             self.forget(name)
 
-    def arrived(self, name: str) -> float | None:
-        """As `Erasing.arrived`."""
-        return self._eraser().arrived(name)
+    def arrivals(self, prefix: str = "run/") -> Iterator[tuple[str, float, int]]:
+        """As `Erasing.arrivals`, with a request for each log."""
+        return self._eraser().arrivals(prefix)
 
     def forget_blob(self, digest: ContentDigest) -> None:
         """As `Erasing.forget_blob`."""
