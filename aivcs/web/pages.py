@@ -5,6 +5,8 @@
 /runs                   the runs, a hundred a page; ?agent=NAME&status=failed&page=2
 /run/ID                 the timeline of a run; ?steps=1000, and ?follow=1 while it runs
 /run/A..B               two runs side by side
+/spec/DIGEST            the parts of a spec, and their files
+/blob/DIGEST            the text of a blob
 ….json                  the same as JSON
 """
 
@@ -29,6 +31,7 @@ from aivcs.model.timestamp import Timestamp
 from aivcs.present.run_comparison import Row, facts, rows
 from aivcs.trace.usage import Figures
 from aivcs.web import parts
+from aivcs.web.blobs import blob_link, blob_page, spec_link, spec_page
 from aivcs.web.html import DOCTYPE, Markup, begin, end, join, raw_style, tag
 from aivcs.web.sections import MAX_LINES, Links, Sections
 from aivcs.web.style import CSS
@@ -133,7 +136,9 @@ class _Pages:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        links = Links(lambda run: f"/run/{run}", lambda name: f"/release/{quote(name)}")
+        links = Links(
+            lambda run: f"/run/{run}", lambda name: f"/release/{quote(name)}", spec_link, blob_link
+        )
         self._sections = Sections(source, links, "h2")
 
     def find(self, path: str, query: Mapping[str, list[str]]) -> _Page | None:
@@ -145,6 +150,9 @@ class _Pages:
         kind, _, rest = path[1:].partition("/")
         if kind == "release" and rest:
             return self._release(rest)
+        if kind in {"spec", "blob"}:
+            shown = (spec_page if kind == "spec" else blob_page)(self._source, rest)
+            return self._page(*shown)
         if kind != "run" or not rest or "/" in rest:
             return None
         a, dots, b = rest.partition("..")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aivcs.present.spec_difference import Line
     from aivcs.trace.timeline import Step
     from aivcs.trace.usage import Figures
+    from aivcs.web.sections import Links
 
     Mask = Callable[[str], str]
 
@@ -110,17 +111,20 @@ def spec_name(record: ReleaseRecord, mask: Mask) -> Markup:
     return digest if label is None else join([tag("strong", words(mask(label))), digest], " ")
 
 
-def entry_facts(entry: ReleaseEntry, mask: Mask, link: Callable[[str], Markup]) -> Markup:
+def entry_facts(
+    entry: ReleaseEntry, mask: Mask, links: Links, link: Callable[[str], Markup]
+) -> Markup:
     """Returns everything that is told of a release: its grounds, and what was checked.
 
     Args:
         entry: The release.
         mask: Masks a text.
+        links: Where links lead.
         link: Returns a run's id, as a link if the page has the run.
     """
     record = entry.record
     told: list[tuple[str, str]] = [
-        ("spec", mono(record.spec_digest)),
+        ("spec", links.spec(record.spec_digest)),
         ("by", words(mask(record.metadata.promoted_by))),
         ("reason", words(mask(record.metadata.notes or "-"))),
         ("at", f"{record.created_at}"),
@@ -128,7 +132,7 @@ def entry_facts(entry: ReleaseEntry, mask: Mask, link: Callable[[str], Markup]) 
     if record.forced:
         told.append(("forced", tag("strong", "against the policy", class_="bad")))
     if record.policy is not None:
-        told.append(("policy", mono(record.policy)))
+        told.append(("policy", links.blob(record.policy)))
     told += [
         ("evidence", join([link(run.run_id), f" as of its line {run.head.lines}"]))
         for run in entry.evidence

@@ -34,10 +34,14 @@ class Links(NamedTuple):
     Attributes:
         run: Returns the address of a run; None if it has none here.
         release: Returns the address of a name's releases.
+        spec: Returns the digest of a spec, as a link where it has a page.
+        blob: Returns the digest of a blob, as a link where it has a page.
     """
 
     run: Callable[[str], str | None]
     release: Callable[[str], str]
+    spec: Callable[[str], Markup] = parts.mono
+    blob: Callable[[str], Markup] = parts.mono
 
 
 class Sections:
@@ -111,7 +115,7 @@ class Sections:
         if not history.is_whole:
             yield tag("p", f"Older releases: aivcs release history {history.name}", class_="dim")
         for entry in history.entries:
-            details = parts.entry_facts(entry, self._mask, self.link)
+            details = parts.entry_facts(entry, self._mask, self._links, self.link)
             title = f"{history.name}@{entry.record.seq}: grounds and checks"
             yield tag("details", tag("summary", title), details)
         yield from self._differences(history)
@@ -205,7 +209,7 @@ class Sections:
             ("agent", parts.words(self._mask(record.metadata.agent_name))),
             ("status", parts.status(record)),
             ("started", f"{record.created_at}"),
-            ("spec", parts.mono(record.spec_digest)),
+            ("spec", self._links.spec(record.spec_digest)),
         ]
         if summary is not None:
             told.insert(3, ("took", duration(summary.duration_ms)))

@@ -127,6 +127,23 @@ class TestPages:
         found = read(served.ask(f"/run/{agent[0]}..{agent[1]}"))
         assert found.has("Two runs", agent[0], agent[1], "other parameters", "arguments.n")
 
+    def test_lead_from_a_release_to_its_spec_and_the_text_of_its_files(self, hostile, serve):
+        served = serve(hostile)
+        history = read(served.ask("/release/evil/name"))
+        (spec, *_) = [link for link in history.links if link.startswith("/spec/")]
+        found = read(served.ask(spec))
+        assert found.has("prompts", "prompts/<b>x&y.md", "644")
+        blobs = [link for link in found.links if link.startswith("/blob/")]
+        pages = [served.ask(link) for link in blobs]
+        texts = ["".join(read(page).text) for page in pages]
+        assert any('{"<k>": "1<script>"}' in text for text in texts)
+        assert any("It is binary" in text for text in texts)
+        for page, link in zip(pages, blobs, strict=True):
+            assert page.getheader("Content-Type") == "text/html; charset=utf-8"
+            assert page.getheader("X-Content-Type-Options") == "nosniff"
+            raw = served.ask(f"{link}.json").body.decode()
+            assert not any(secret in raw + page.body.decode() for secret in SECRETS)
+
     def test_filter_runs(self, served, agent):
         assert read(served.ask("/runs")).has(agent[0])
         found = read(served.ask("/runs?status=failed&agent=reviewer"))
@@ -163,7 +180,8 @@ class TestPages:
         "path",
         ["/nothing", "/run/00000000", "/release/nobody", "/run/", "/release/", "/run/a/b",
          "/../../etc/passwd", "/release/..%2f..%2fetc", "/run/..%2f..%2fetc%2fpasswd",
-         "/release/%00", "/.aivcs/format", "/run/%0d%0aX:%20y"],
+         "/release/%00", "/.aivcs/format", "/blob/", "/spec/x", "/blob/..%2fformat",
+         "/blob/" + "0" * 64, "/run/%0d%0aX:%20y"],
     )  # fmt: skip
     def test_that_do_not_exist_are_404(self, shared, path):
         answer = shared.ask(path)

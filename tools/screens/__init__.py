@@ -1,0 +1,1 @@
+"""`python -m tools.screens` draws the pictures in docs/screens."""
