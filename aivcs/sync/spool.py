@@ -338,10 +338,15 @@ class Spools:
         if not os.path.isdir(self.place):
             return None
         require_private(self.place)
-        name = next(iter(sorted(ids)), "") or (read(self._binding(url)) or b"").decode().strip()
-        if not name or not os.path.isdir(f"{self.place}/{name}"):
-            return None
-        return Spool(f"{self.place}/{name}")
+        bound = (read(self._binding(url)) or b"").decode().strip()
+        for name in [bound, *sorted(ids)]:
+            spool = Spool(f"{self.place}/{name}")
+            if not name or not os.path.isdir(spool.folder):
+                continue
+            # One that was begun when the store was away, or before another store was trusted.
+            if not ids or spool.state.get("id") in {None, *ids}:
+                return spool
+        return None
 
     def make(self, url: str, store_id: "str | None") -> Spool:
         """Makes the spool for a store, or finds that of its id.

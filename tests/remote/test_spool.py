@@ -182,6 +182,22 @@ class TestAJob:
         spooled.at("run", "finish", other)
         assert set(logs_there(spooled)) == {run, other}
 
+    def test_begun_before_the_store_was_known_is_found_when_it_is(self, spooled):
+        spooled.go_away()
+        run = begin(spooled)
+        spooled.come_back()
+        spooled("trust", spooled.url)
+        spooled.at("run", "log", run, "step")
+        other = begin(spooled)
+        spooled.at("run", "finish", run)
+        assert set(logs_there(spooled)) == {run, other}
+        assert len({path.parts[-6] for path in place(spooled).glob("*/*/.aivcs/runs/*/*")}) == 1
+
+    def test_for_a_store_under_two_names_has_one_spool(self, spooled):
+        begin(spooled)
+        begin(spooled, env={"AIVCS_STORE": spooled.url.replace("server", "alias")})
+        assert len(list(place(spooled).glob("*/state.json"))) == 1
+
     def test_what_is_executed_goes_on_and_logs_to_the_same_run(self, spooled):
         spooled.go_away()
         (spooled.folder / "p.md").write_text("p")
