@@ -134,11 +134,14 @@ class TestPruning:
 
     def test_what_its_timestamps_say_does_not_make_a_run_old(self, aivcs, runs):
         from aivcs.model.run import RunMetadata, RunSummary
+        from aivcs.model.timestamp import Timestamp
         from aivcs.repository import Repository
 
         ledger = Repository.open(aivcs.store).runs
         backdated = ledger.create_run(
-            aivcs.put(b"a spec\n"), RunMetadata("bot"), created_at="2001-01-01T00:00:00Z"
+            aivcs.put(b"a spec\n"),
+            RunMetadata("bot"),
+            created_at=Timestamp("2001-01-01T00:00:00Z"),
         )
         ledger.complete_run(backdated, RunSummary(success=True))
         assert backdated not in self.prune(aivcs, "--older-than", "85d").lines
