@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aivcs.model.release_entries import Approval
     from aivcs.model.run import RunId, RunOwner
     from aivcs.policy.enforce import PolicyContext
+    from aivcs.signing.ssh import Signer
     from aivcs.store.contracts import AnnotationStore, CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
     from aivcs.store.erasures import DocumentErasures
@@ -331,12 +332,7 @@ class Repository:
         run_id = self.runs.get_run(self.resolve_run(run)).run_id
         signer = None
         if sign or signing_key is not None:
-            from aivcs.config.keys import file_layers
-            from aivcs.config.signers import signer as find_signer
-
-            own, _ = self.store.documents.read(CONFIG) or (None, "")
-            layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
-            signer = find_signer(layers, os.environ, signing_key)
+            signer = self._signer(signing_key)
         annotation = compose(
             run_id,
             kind,
@@ -348,6 +344,61 @@ class Repository:
         )
         with self.hold():  # it may refer to blobs
             return self.annotations.add(annotation)
+
+    def redact(
+        self,
+        run: str,
+        seqs: "Iterable[int]" = (),
+        *,
+        by: str,
+        reason: str,
+        match: "str | None" = None,
+        with_blobs: bool = False,
+        sign: bool = False,
+        signing_key: "str | None" = None,
+    ) -> "list[ContentDigest]":
+        """Erases the content of events of a run; as `aivcs run redact`.
+
+        Args:
+            run: The run, as for `resolve_run`.
+            seqs: The events; none is every event with the text of `match`.
+            by: Who does it.
+            reason: Why.
+            match: A text that the payload of each event must have in it.
+            with_blobs: Whether to erase the blobs of the run that have the text in them, too.
+            sign: Whether to sign the records, by default with the configured key.
+            signing_key: The key to sign with; implies `sign`.
+
+        Returns:
+            The digests of the records.
+
+        Raises:
+            UsageError: Nothing says what to erase, or a key is missing.
+            NotFoundError: The run has no such event.
+            RunNotFoundError: No run has this id.
+            ConflictError: The store cannot erase, or the run goes on elsewhere.
+            StorageError: Something could not be erased; what is recorded is completed later.
+        """
+        command = __import__("aivcs.commands.run.redact", fromlist=["redact"])
+        done = command.redact(
+            self,
+            run,
+            list(seqs),
+            by=by,
+            reason=reason,
+            match=match,
+            with_blobs=with_blobs,
+            signer=self._signer(signing_key) if sign or signing_key is not None else None,
+        )
+        return [stored.digest for stored in done.records]
+
+    def _signer(self, signing_key: "str | None") -> "Signer":
+        from aivcs.config.keys import file_layers
+        from aivcs.config.signers import signer
+
+        own, _ = self.store.documents.read(CONFIG) or (None, "")
+        layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
+        return signer(layers, os.environ, signing_key)
 
     def promote(
         self,

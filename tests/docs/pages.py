@@ -43,7 +43,8 @@ PAGES = [
     *(
         Page(name, f"docs/{name}")
         for name in (
-            "ci.md", "comparing.md", "deploying.md", "exec.md", "moving.md", "proving.md",
+            "ci.md", "comparing.md", "deploying.md", "exec.md", "forgetting.md", "moving.md",
+            "proving.md",
             "reading.md", "releases.md", "report.md", "rolling-back.md", "secrets.md",
             "several-machines.md", "shell.md", "troubleshooting.md",
         )

@@ -234,3 +234,12 @@ class TestNotCarriedOut:
     def test_redact_completes_it(self, aivcs, unfinished):
         redact(aivcs, unfinished, "--match", SECRET)
         assert holders(aivcs.store / "runs") == []
+
+
+def test_python_erases_as_the_command_does(aivcs, secret_run):
+    repo = Repository.open(aivcs.store)
+    (digest,) = repo.redact(secret_run, [4], by="ada", reason="r")
+    assert (aivcs.store / "erasures" / digest).exists()
+    assert repo.redact(secret_run, match=SECRET, with_blobs=True, by="ada", reason="r")
+    assert holders(aivcs.store) == []
+    assert [event.redacted for event in repo.runs.get_events(secret_run)].count(True) == 3

@@ -139,7 +139,9 @@ class TestPruning:
 
         ledger = Repository.open(aivcs.store).runs
         backdated = ledger.create_run(
-            aivcs.put(b"a spec\n"), RunMetadata("bot"), created_at=Timestamp("2001-01-01T00:00:00Z")
+            aivcs.put(b"a spec\n"),
+            RunMetadata("bot"),
+            created_at=Timestamp("2001-01-01T00:00:00Z"),
         )
         ledger.complete_run(backdated, RunSummary(success=True))
         assert backdated not in self.prune(aivcs, "--older-than", "85d").lines

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aivcs.commands.release.history import HistoryEntry
     from aivcs.commands.spool.list import Spooled
     from aivcs.repository import Repository
+    from aivcs.signing.ssh import Verifier
     from aivcs.store.finding import Finding
 
 
@@ -204,7 +205,6 @@ def _verify(
 
     from aivcs.cli.render.progress import Bar
     from aivcs.commands.store.verify import verify
-    from aivcs.config.signers import erasers
     from aivcs.store.finding import PARTS
 
     repo = context.repository()
@@ -230,7 +230,7 @@ def _verify(
             checked[part] += 1
             bar.advance(size)
 
-        may_erase = erasers(context.layers, context.environment) if heads else None
+        may_erase = _erasers(context) if heads else None
         found_first = verify(repo, names, progress, heads, repair=repair, erasers=may_erase)
         for finding in chain(found_first, further or ()):
             found["repaired" if finding.repaired is not None else finding.severity] += 1
@@ -247,6 +247,15 @@ def _verify(
     if not as_json:
         context.warn(f"read {_counted(checked)}{compared}: {_verdict(found)}")
     return 14 if found["damage"] else 0
+
+
+def _erasers(context: Context) -> Verifier | None:
+    """Returns who may erase; looks for it only if the configuration names somebody."""
+    if not any("signing.allowed_erasers" in values for _, values in context.layers):
+        return None
+    from aivcs.config.signers import erasers
+
+    return erasers(context.layers, context.environment)
 
 
 def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -> None:
