@@ -164,6 +164,30 @@ class TestRuns:
         assert "runs of v2" in lines[0]
         assert len([line for line in lines if "4.2 s" in line]) == 2
 
+    def test_erased_event_keeps_its_line(self, look, aivcs):
+        repo = Repository.open(aivcs.store)
+        run = fill(repo)[0]
+        aivcs.ok("run", "redact", run, "2", "--reason", "a secret")
+
+        async def acts(person):
+            whole = person.lines()
+            await person.type("/tool_called")
+            return whole, await person.press("enter")
+
+        whole, opened = look(RunPage(source_of(repo), run), acts)
+        assert any("erased on purpose" in line for line in whole)
+        assert not any("pytest" in line for line in whole)
+        assert opened[0].endswith("seq 2")
+        assert "Its content was erased on purpose." in opened
+
+    def test_keys_typed_ahead_wait_for_what_they_mean(self, look, names):
+        async def acts(person):
+            await person.pilot.press("enter", "f", "enter", "e", "enter")
+            await person.wait()
+            return await person.press("g")
+
+        assert look(names, acts)[0].endswith("seq 3")
+
     def test_refresh_shows_what_was_logged_meanwhile(self, look, repo):
         spec = repo.blobs.put(b"x")
         run = repo.runs.create_run(spec, RunMetadata("coder"))
