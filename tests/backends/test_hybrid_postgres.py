@@ -7,6 +7,7 @@ import uuid
 import pytest
 from backends.test_postgres import rewrite_of
 from backends.test_postgres_faults import terminate
+from erasure.conftest import SECRET, record
 from servers.s3 import BUCKET, moto
 
 from aivcs.commands.store.gc import collect
@@ -22,7 +23,7 @@ from aivcs.testing import (
 )
 from aivcs.testing.runs import SPEC
 
-pytest.importorskip("obstore", reason="the extra s3 is not installed")
+obstore = pytest.importorskip("obstore", reason="the extra s3 is not installed")
 pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
 __all__ = ["rewrite_of"]
 
@@ -42,8 +43,6 @@ def blobs_url(bucket, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     prefix = f"h/{uuid.uuid4().hex}"
-    import obstore
-
     # As `init` leaves it, without its trials of the server, which take longer than most tests.
     obstore.put(bucket.client(), f"{prefix}/id", uuid.uuid4().hex.encode() + b"\n")
     obstore.put(bucket.client(), f"{prefix}/format", b"1\n")
@@ -79,8 +78,6 @@ class TestBlobs(CasStoreContract):
 
     @pytest.fixture
     def corrupt(self, bucket, blobs_url):
-        import obstore
-
         def corrupt(digest, edit):
             place = f"{blobs_url.partition(BUCKET)[2][1:]}/objects/{digest[:2]}/{digest[2:]}"
             client = bucket.client()
@@ -227,3 +224,26 @@ def test_the_main_job(command_over, bucket, server, database, blobs_url):
     aivcs.ok("verify")
     assert len(aivcs.events(run)) == 300
     assert aivcs.ok("blob", "get", spec).text == "You are careful."
+
+
+@pytest.mark.slow
+def test_a_secret_is_erased_from_both(command_over, bucket, server, database, blobs_url):
+    aivcs = command_over(bucket)
+    aivcs.variables["AIVCS_STORE"] = server.url(database)
+    aivcs.ok("config", "set", "blobs", blobs_url)
+    run = record(aivcs)
+    words = ("--match", SECRET, "--with-blobs", "--reason", "leaked", "--by", "ada")
+    aivcs.ok("run", "redact", run, *words)
+    aivcs.ok("verify")
+    client = bucket.client()
+    left = [
+        meta["path"]
+        for page in obstore.list(client, blobs_url.partition(BUCKET)[2][1:])
+        for meta in page
+        if SECRET.encode() in bytes(obstore.get(client, meta["path"]).bytes())
+    ]
+    assert left == []
+    found = server.sql(
+        "SELECT count(*) FROM aivcs.chunks WHERE data LIKE %s", f"%{SECRET}%", database=database
+    )
+    assert found == [(0,)]
