@@ -23,7 +23,7 @@ _OTHERS = {
     "store upgrade": "",
     "status": "", "report": "-o report.html", "verify": "", "gc": "--dry-run", "head": "",
     "shell-init": "",
-    "push": "../other", "pull": "../other", "remote list": "",
+    "push": "../other", "pull": "../other", "remote list": "", "spool list": "", "spool push": "",
     "blob ls": "", "blob verify": "", "blob pin": "SPEC", "blob unpin": "SPEC",
     "blob rm": "SPARE", "run show": "RUN", "run events": "RUN", "run list": "-n 20",
     "run reap": "--dry-run", "run verify": "", "release list": "", "release verify": "",
