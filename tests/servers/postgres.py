@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from itertools import count
 from pathlib import Path
 
@@ -162,6 +163,33 @@ class Server:
         )
         # A server that inherits a pipe would keep it open, and the caller waiting: see the log.
         assert done.returncode == 0, command
+
+
+class Standby(Server):
+    """A copy of a server that follows it, and can take over."""
+
+    def __init__(self, primary):
+        self.programs = primary.programs
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="aivcs-pg-", dir="/tmp"))
+        self._options = ()
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self._run(
+            "pg_basebackup", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "--no-sync",
+            "-h", "127.0.0.1", "-p", str(primary.port), "-U", "super",
+        )  # fmt: skip
+        self.start()
+
+    def cut_off(self):
+        """Stops following; what the primary writes from now on does not come here."""
+        self.sql("ALTER SYSTEM SET primary_conninfo = ''")
+        self.sql("SELECT pg_reload_conf()")
+        while self.sql("SELECT pid FROM pg_stat_wal_receiver"):
+            time.sleep(0.02)
+
+    def promote(self):
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
 
 
 _servers: list["Server"] = []
