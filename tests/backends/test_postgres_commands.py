@@ -227,7 +227,7 @@ TRIPS = {
     "run log --stdin RUN": 3,
     "run log --blob file=SMALL RUN step": 5,
     "run finish RUN": 4,
-    "run show RUN": 3,
+    "run show RUN": 4,
     "run events RUN": 3,
     "run list -n 20": 2,
     "release promote bot OTHER": 5,
