@@ -212,7 +212,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 def _rows(bench: Bench, variables: dict[str, str]) -> Iterator[Row]:
     url = "s3://bucket/store"
     bench.run(bench.aivcs, "init", url, environment=variables)
-    source = bench.folder / "large"
+    source = bench.folder / "large.bin"
     variables = {**variables, "BENCH_FILE": str(source)}
     script = bench.folder / "s3_jobs.py"
     script.write_text(_SCRIPT)
