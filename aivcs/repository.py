@@ -20,7 +20,7 @@ from aivcs.store.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -379,8 +379,9 @@ class Repository:
             ConflictError: The store cannot erase, or the run goes on elsewhere.
             StorageError: Something could not be erased; what is recorded is completed later.
         """
-        command = __import__("aivcs.commands.run.redact", fromlist=["redact"])
-        done = command.redact(
+        from aivcs.commands.run.redact import redact
+
+        done = redact(
             self,
             run,
             list(seqs),
@@ -391,6 +392,74 @@ class Repository:
             signer=self._signer(signing_key) if sign or signing_key is not None else None,
         )
         return [stored.digest for stored in done.records]
+
+    def search_runs(
+        self,
+        text: "str | None" = None,
+        *,
+        regex: "str | None" = None,
+        kinds: "Sequence[str]" = (),
+        tools: "Sequence[str]" = (),
+        failed: bool = False,
+        where: "Sequence[str]" = (),
+        agents: "Sequence[str]" = (),
+        tags: "Sequence[str]" = (),
+    ) -> "Iterator[dict[str, Any]]":
+        """Yields what matches in all runs, the newest run first; as `aivcs run search`.
+
+        Each match is a flat dictionary with the same members (`run_id`, `seq`, `kind`, `passage`
+        and so on), so `pandas.DataFrame(repo.search_runs("timeout"))` is a table. A run that cannot
+        be read is left out; `aivcs verify` tells which.
+
+        Args:
+            text: A text in the payload.
+            regex: Or a regular expression.
+            kinds: Only events of these kinds.
+            tools: Only calls and results of these tools.
+            failed: Only what failed.
+            where: Conditions on the payload, such as "/score < 0.5".
+            agents: Only runs of these agents.
+            tags: Only runs with these tags, as in "env=ci".
+
+        Raises:
+            UsageError: Nothing is asked, or something is not valid.
+        """
+        from aivcs.commands.run.records import match_records
+        from aivcs.commands.run.search import search
+        from aivcs.search.query import Query
+        from aivcs.search.where import parse_where
+
+        query = Query(
+            text=text,
+            regex=regex,
+            kinds=kinds,
+            tools=tools,
+            failed=failed,
+            where=[parse_where(condition) for condition in where],
+        )
+        filters = {"agents": agents, "tags": tags}
+        return match_records(search(self, query, filters, unreadable=lambda _run, _error: None))
+
+    def to_records(
+        self, *, agents: "Sequence[str]" = (), tags: "Sequence[str]" = ()
+    ) -> "Iterator[dict[str, Any]]":
+        """Yields the runs as flat dictionaries, the newest first; tags as members `tag.KEY`.
+
+        `pandas.DataFrame(repo.to_records())` is a table. A run that cannot be read is left out;
+        `aivcs verify` tells which.
+
+        Args:
+            agents: Only runs of these agents.
+            tags: Only runs with these tags, as in "env=ci".
+
+        Raises:
+            UsageError: A tag is malformed.
+        """
+        from aivcs.commands.run.list import list_
+        from aivcs.commands.run.records import run_records
+
+        runs = list_(self, agents=agents, tags=tags, unreadable=lambda _run, _error: None)
+        return run_records(self, runs)
 
     def _signer(self, signing_key: "str | None") -> "Signer":
         from aivcs.config.keys import file_layers

@@ -83,7 +83,9 @@ def is_iterated(method):
         (
             aio.Repository,
             aivcs.Repository,
-            {"store", "hold", "edit_config", "lookup", "pulled_from"},
+            # The last three are for the code of commands.
+            {"store", "hold", "edit_config", "lookup", "pulled_from", "erasures", "runs_listed_by"}
+            | {"identity"},
         ),
         (aio.ActiveRun, aivcs.ActiveRun, set()),
     ],

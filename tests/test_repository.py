@@ -277,3 +277,41 @@ class TestActiveRun:
     def test_needs_a_spec_that_is_stored(self, repo):
         with pytest.raises(aivcs.NotFoundError):
             repo.start_run("0" * 64, agent_name="bot")
+
+
+class TestTables:
+    """Runs and matches as flat dictionaries, of which every library makes a table."""
+
+    @pytest.fixture
+    def runs(self, repo, spec):
+        with repo.start_run(spec, agent_name="bot", tags={"env": "ci"}) as run:
+            run.log("tool_called", {"tool_name": "search", "query": "a needle"})
+        with repo.start_run(spec, agent_name="other") as later:
+            later.log("note", {"text": "hay"})
+        repo.annotate(run.run_id, "evaluation", {"score": 0.25}, by="judge", tags={"seen": True})
+        return run.run_id, later.run_id
+
+    def test_each_run_is_a_row_with_its_tags(self, repo, spec, runs):
+        later, first = repo.to_records()
+        assert (first["run_id"], later["run_id"]) == runs
+        assert {first[name] for name in ("agent_name", "status", "spec_digest")} == {
+            "bot", "COMPLETED", spec,
+        }  # fmt: skip
+        assert (first["events"], first["success"], first["tag.env"]) == (1, True, "ci")
+        assert first["tag.seen"] is True
+        assert first.keys() - later.keys() == {"tag.env", "tag.seen"}
+        assert type(first["run_id"]) is str
+        assert [row["run_id"] for row in repo.to_records(tags=["env=ci"])] == [runs[0]]
+        assert list(repo.to_records(agents=["nobody"])) == []
+
+    def test_each_match_is_a_row(self, repo, runs):
+        (found,) = repo.search_runs("needle")
+        begin, end = found["match_begin"], found["match_end"]
+        assert (found["run_id"], found["seq"], found["kind"]) == (runs[0], 1, "tool_called")
+        assert found["passage"][begin:end] == "needle"
+        (scored,) = repo.search_runs(where=["/score < 0.5"])
+        assert scored["annotation"] is not None
+        assert scored.keys() == found.keys()
+        assert list(repo.search_runs("needle", agents=["other"])) == []
+        with pytest.raises(aivcs.UsageError):
+            repo.search_runs()
