@@ -49,7 +49,7 @@ _aivcs_command() {
         operands='text'
         ;;
     'aivcs report')
-        options='-o --output --agent --run --diff --since -n --limit --title --now --no-redact -h --help'
+        options='-o --output --agent --run --diff --since -n --limit --title --now --no-redact --markdown --github-summary -h --help'
         ;;
     'aivcs web')
         options='--port --socket --no-token --open --no-redact -h --help'

@@ -37,6 +37,18 @@ class TestWhatAReaderSees:
         assert found["fence"] == ["@@ -1,2 +1,2 @@\n You review code.\n-Version 1.\n+Version 2.\n"]
         assert any("prompts/main.md (changed)" in text for text in found["text"])
 
+    def test_the_report_in_short(self, aivcs, agent, tmp_path):
+        page, summary = tmp_path / "page.html", tmp_path / "summary.md"
+        found = read(aivcs.ok("report", "--markdown", "--title", "<b>nightly").out.decode())
+        assert found["heading"] == ["<b>nightly"]
+        assert {"reviewer", "reason 2", agent[2]} <= set(found["code"])
+        assert "<!doctype" not in "".join(found["text"]).lower()
+        env = {"GITHUB_STEP_SUMMARY": str(summary)}
+        aivcs.ok("report", "-o", str(page), "--github-summary", env=env)
+        assert page.read_text().lower().startswith("<!doctype html>")
+        assert set(read(summary.read_text())["code"]) >= {"reviewer", agent[2]}
+        aivcs("report", "--markdown", "-o", str(page), code=2)
+
     def test_equal_specs(self, aivcs, agent):
         text = aivcs.ok("spec", "diff", "reviewer@1", "reviewer@1", "--markdown").text
         assert "The specs are equal." in text

@@ -1122,6 +1122,7 @@ a shell
 SYNOPSIS
     aivcs report [-o FILE] [--agent NAME] [--run RUN] [--diff RUN..RUN]
             [--since TIME] [-n N] [--title TEXT] [--now TIME] [--no-redact]
+            [--markdown] [--github-summary]
 
 DESCRIPTION
     Write one HTML file about releases and runs, for people without a shell.
@@ -1161,6 +1162,13 @@ OPTIONS
 
     --no-redact
         Do not mask secrets.
+
+    --markdown
+        Print instead, as Markdown, what is live, the figures of each agent,
+        and which runs failed last: fit for a pull request's comment.
+
+    --github-summary
+        In GitHub Actions: also add this Markdown to the job's summary.
 
     -h, --help
         Print help.

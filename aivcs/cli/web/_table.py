@@ -19,9 +19,11 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
             '--title': ('title', 'text'),
             '--now': ('now', 'text'),
             '--no-redact': ('no_redact', 'flag'),
+            '--markdown': ('markdown', 'flag'),
+            '--github-summary': ('github_summary', 'flag'),
         },
         [],
-        {'output': None, 'agents': [], 'runs': [], 'compared': None, 'since': None, 'limit': None, 'title': None, 'now': None, 'no_redact': False},
+        {'output': None, 'agents': [], 'runs': [], 'compared': None, 'since': None, 'limit': None, 'title': None, 'now': None, 'no_redact': False, 'markdown': False, 'github_summary': False},
         True,
     ),
     'web': (

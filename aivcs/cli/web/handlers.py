@@ -24,8 +24,11 @@ def report(
     title: str | None,
     now: str | None,
     no_redact: bool,
+    markdown: bool,
+    github_summary: bool,
 ) -> int:
     """Writes the report to a file or to standard output. 14 if something could not be read."""
+    from aivcs.cli.render.markdown import Target
     from aivcs.cli.render.time_format import parse_since
     from aivcs.commands.output_file import write_file
     from aivcs.model.timestamp import Timestamp
@@ -35,7 +38,11 @@ def report(
         raise UsageError("the FILE of -o is empty; is a variable unset?")
     if limit is not None and limit < 0:
         raise UsageError("-n takes a number of runs, 0 or more")
-    source = _source(context, context.repository(), no_redact=no_redact)
+    if markdown and output is not None:
+        raise UsageError("--markdown prints; -o writes the page: give one of them")
+    target = Target(context, markdown=markdown, github_summary=github_summary, as_json=False)
+    repo = context.repository()
+    source = _source(context, repo, no_redact=no_redact)
     wanted = Wanted(
         now=Timestamp.now() if now is None else parse_since(now, "--now"),
         title=title or "aivcs report",
@@ -45,7 +52,11 @@ def report(
         runs=[context.run_operand(run) for run in runs],
         compared=None if compared is None else _two_runs(context, compared),
     )
-    pieces = as_bytes(write_report(source, wanted))
+    if target.is_wanted:
+        from aivcs.cli.web.report_markdown import summary
+
+        target.write(summary(repo, wanted, source.unread.append))
+    pieces = () if target.replaces_output else as_bytes(write_report(source, wanted))
     if output is None or output == "-":
         for piece in pieces:
             context.write(piece)

@@ -1,7 +1,7 @@
 """The commands that make pages for a browser: `report` and `web`."""
 
 from aivcs.cli.parse.model import Flag, Option, command
-from aivcs.cli.parse.shared_options import AGENTS, OUTPUT, SINCE
+from aivcs.cli.parse.shared_options import AGENTS, GITHUB_SUMMARY, MARKDOWN, OUTPUT, SINCE
 
 COMMANDS = (
     command(
@@ -43,6 +43,15 @@ COMMANDS = (
                 metavar="TIME",
             ),
             "no_redact": Flag("--no-redact", help="Do not mask secrets."),
+            "markdown": MARKDOWN.but(
+                help=(
+                    "Print instead, as Markdown, what is live, the figures of each agent, and the "
+                    "runs that failed last: fit for a pull request's comment."
+                )
+            ),
+            "github_summary": GITHUB_SUMMARY.but(
+                help="In GitHub Actions: also add this Markdown to the job's summary."
+            ),
         },
     ),
     command(
