@@ -44,7 +44,8 @@ def ask(folder: str, *words: str) -> str | None:
     environment = {
         name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY
     }
-    # A file system monitor and a program for signatures are commands of the repository's.
+    # A file system monitor, a program for signatures, and (in `find_change`) one that makes text of
+    # files are commands of the repository's.
     command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", "log.showSignature=false"]
     try:
         done = subprocess.run(
@@ -106,7 +107,7 @@ def find_change(folder: str, file: str, line: int | None) -> tuple[Commit, str |
         if not told:
             raise NotFoundError(file, f"git has no commit of {file[:200]!a} here")
         return find_commit(folder, told.strip()), None
-    told = ask(folder, "blame", "--porcelain", "-L", f"{line},{line}", "--", file)
+    told = ask(folder, "blame", "--no-textconv", "--porcelain", f"-L{line},{line}", "--", file)
     if told is None:
         raise NotFoundError(file, f"git has no line {line} of {file[:200]!a} here")
     sha = told.split(" ", 1)[0]

@@ -164,6 +164,13 @@ class TestWhy:
         done = aivcs("run", "why", "app.py:2", env={"PATH": str(tmp_path)}, code=16)
         assert b"git is not installed" in done.err
 
+    def test_no_program_that_the_repository_names_is_executed(self, aivcs, git, made):
+        for name, program in (("textconv", "touch textconv; cat"), ("command", "touch command")):
+            git("config", f"diff.x.{name}", program)
+        (aivcs.folder / ".gitattributes").write_text("*.py diff=x\n")
+        aivcs.ok("run", "why", "app.py:2")
+        assert not any((aivcs.folder / name).exists() for name in ("textconv", "command"))
+
     def test_runs_of_a_commit(self, aivcs, git, made):
         assert [
             line.split("\t")[0] for line in aivcs.ok("run", "list", "--commit", "HEAD").lines
