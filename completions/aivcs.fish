@@ -404,7 +404,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs report'" -s n -l limit -x -d 'List at mo
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l title -x -d 'The title of the page'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l now -x -d 'The moment that the report names as its own'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l no-redact -d 'Do not mask secrets'
-complete -c aivcs -n "__aivcs_at 'aivcs report'" -l markdown -d 'Print instead, as Markdown, what is live, the figures of each agent, and which runs failed last: fit for a pull request\'s comment'
+complete -c aivcs -n "__aivcs_at 'aivcs report'" -l markdown -d 'Print instead, as Markdown, what is live, the figures of each agent, and the runs that failed last: fit for a pull request\'s comment'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -l github-summary -d 'In GitHub Actions: also add this Markdown to the job\'s summary'
 complete -c aivcs -n "__aivcs_at 'aivcs report'" -s h -l help -d 'Print help'
 

@@ -265,17 +265,17 @@ def propose(
 
 
 def _read_baseline(grounds: Grounds, read: RunReader) -> Baseline | None:
-    """What is live and its evidence, without runs that are not in this store (any more)."""
+    """What is live and its evidence, with the runs of it that are not in this store (any more)."""
     live = grounds.live
     if live is None:
         return None
-    runs = []
+    runs, missing = [], []
     for item in _each_once(grounds.baseline):
         try:
             runs.append(_attested(item, read))
         except RunNotFoundError:
-            continue
-    return Baseline(live.seq, live.spec_digest, runs)
+            missing.append(item.run_id)
+    return Baseline(live.seq, live.spec_digest, runs, tuple(missing))
 
 
 def label_taken(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> int | None:

@@ -73,11 +73,13 @@ class Baseline(NamedTuple):
         seq: The entry that made it live.
         spec_digest: Its spec.
         runs: Its evidence.
+        missing: The runs of its evidence that are not in this store: never pulled, erased or lost.
     """
 
     seq: int
     spec_digest: ContentDigest
     runs: Sequence[EvidenceRun]
+    missing: tuple[RunId, ...] = ()
 
     def counting_runs(self) -> list[EvidenceRun]:
         """Returns the runs that count for its spec."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aivcs.errors import ConflictError, IntegrityError
+from aivcs.errors import BackendError, ConflictError, IntegrityError
 from aivcs.log import chain
 from aivcs.log.annotation import folder_of, name_of
 from aivcs.log.erasure import event_of
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from aivcs.store.driver import Backend
 
 
+_MARKS = ("replicas/", "untrusted/")
+"""What the names of documents begin with that mark a run, whose id follows."""
 _FEW = 64
 """Runs up to which each is looked for; beyond, all that there are are listed."""
 
@@ -142,16 +144,32 @@ def remove_blob(store: Backend, digest: ContentDigest) -> None:
 
 
 def _remove_logs(store: Backend, names: list[str]) -> None:
-    """Removes logs of runs, after all documents beside them."""
+    """Removes logs of runs, and then all documents beside them.
+
+    A run without its mark, or without an annotation, could be evidence that it is not.
+    """
     logs: Any = store.logs
+    logs.remove_many(names)
     runs = {name.removeprefix("run/") for name in names}
-    for prefix in ("replicas/", "untrusted/"):
-        for document in list(store.documents.names(prefix)):
-            if document.removeprefix(prefix) in runs:
-                store.documents.drop(document)
     for document in _notes_of(store, runs):
         store.documents.drop(document)
-    logs.remove_many(names)
+    for document in _marks_of(store, runs):
+        try:
+            store.documents.drop(document)
+        except BackendError as error:
+            if error.is_store_away:
+                raise
+            # On a server only its owner may: it stays pending, of an id that is not used again.
+
+
+def _marks_of(store: Backend, runs: Collection[str]) -> list[str]:
+    """Returns the names of the documents that mark some runs."""
+    return [
+        name
+        for prefix in _MARKS
+        for name in store.documents.names(prefix)
+        if name.removeprefix(prefix) in runs
+    ]
 
 
 def _notes_of(store: Backend, runs: Collection[str]) -> list[str]:
@@ -162,7 +180,7 @@ def _notes_of(store: Backend, runs: Collection[str]) -> list[str]:
 
 
 def _existing(store: Backend, logs: Collection[str]) -> Iterator[str]:
-    """Yields the logs of some that are there, or that left annotations, in order."""
+    """Yields the logs of some that are there, or that left documents, in order."""
     if len(logs) <= _FEW:
         found = set()
         for name in logs:
@@ -171,8 +189,9 @@ def _existing(store: Backend, logs: Collection[str]) -> Iterator[str]:
                     found.add(name)
     else:
         found = {name for name in store.logs.names("run/", strict=False) if name in logs}
-    for document in _notes_of(store, {name.removeprefix("run/") for name in logs}):
-        found.add(f"run/{document.split('/')[2]}")
+    runs = {name.removeprefix("run/") for name in logs}
+    found.update(f"run/{document.split('/')[2]}" for document in _notes_of(store, runs))
+    found.update(f"run/{document.split('/')[1]}" for document in _marks_of(store, runs))
     yield from sorted(found)
 
 

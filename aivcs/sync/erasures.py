@@ -3,8 +3,9 @@
 Records are create-only documents, so a copy is a union. A push erases at the other store what is
 recorded here; last, since the last line of a log is redacted only when another follows. Who pulls
 decides: a record that would erase something here is only told of, and not stored, unless its
-erasures are to be applied. What was erased in either store is not copied (`RunCopier`,
-`BlobCopier`).
+erasures are to be applied. Of a source that nobody vouches for, none is taken: a record that is
+stored would be pushed on, and erase elsewhere. What was erased in either store is not copied
+(`RunCopier`, `BlobCopier`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from aivcs.errors import StorageError
 from aivcs.log.erasure import Erasures, name_of
-from aivcs.model.erasure import EVENT, StoredErasure
 from aivcs.model.record import Head
 from aivcs.store.erasing import pending, require_erasing
 from aivcs.sync.plan import NEW
@@ -22,6 +22,7 @@ from aivcs.sync.transfer import FAILED, Copied
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aivcs.model.erasure import StoredErasure
     from aivcs.repository import Repository
     from aivcs.store.erasing import Pending
 
@@ -45,13 +46,14 @@ def copy_erasures(
         source: Where the records are.
         target: Where they are copied to.
         applies: Whether to copy those that erase something in the target.
-        is_trusted: Whether somebody vouches for the source. A stranger says which lines of his own
-            runs are redacted, and nothing else.
+        is_trusted: Whether somebody vouches for the source. Of a stranger, nothing is taken.
         dry_run: Whether to write nothing.
 
     Raises:
         StorageError: A store is away, and the rest was not copied.
     """
+    if not is_trusted:
+        return
     found: list[StoredErasure] = []
     there = target.erasures.load().names
     for name in source.erasures.names():
@@ -64,10 +66,10 @@ def copy_erasures(
                 raise
             yield Copied(name, FAILED, Head(0, ""), error=error)
             continue
-        if stored is not None and (is_trusted or stored.value.what == EVENT):
+        if stored is not None:
             found.append(stored)
     if found:
-        yield from _take(target, found, applies=applies and is_trusted, dry_run=dry_run)
+        yield from _take(target, found, applies=applies, dry_run=dry_run)
 
 
 def _take(

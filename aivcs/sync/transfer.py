@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs import errors
 from aivcs.errors import BackendError, ConflictError, IntegrityError, StorageError
+from aivcs.log.chain import is_redacted
+from aivcs.log.erasure import Erasures
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.repository import UNTRUSTED
@@ -25,7 +27,7 @@ from aivcs.sync.references import declared, parts, skip_seen, spec_of
 from aivcs.sync.scan import refuse_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.repository import Repository
     from aivcs.sync.known import Known
@@ -168,7 +170,7 @@ class RunCopier:
         self._dry_run = dry_run
         self.blobs = BlobCopier(source.store, target.store, progress)
         self.copied = self.behind = self.erased = 0
-        self._erased: Collection[str] = ()
+        self._erasures = Erasures()
         self._has_untrusted = self._is_source_marked = False
 
     def copy(
@@ -185,8 +187,8 @@ class RunCopier:
             StorageError: The target failed, and the rest was not copied.
         """
         rest = iter(runs)
-        self._erased = self._target.erasures.load().logs
-        self.blobs.erased = self._target.erasures.load().blobs
+        self._erasures = self._target.erasures.load()
+        self.blobs.erased = self._erasures.blobs
         documents = self._target.store.documents
         self._has_untrusted = next(documents.names(UNTRUSTED), None) is not None
         with _pool() as pool:
@@ -245,7 +247,7 @@ class RunCopier:
     def _look(self, run: Candidate) -> Copied | _Work:
         """Compares both logs; returns the work that is left to do, or what there is to say."""
         name = f"run/{run.run_id}"
-        if name in self._erased:
+        if name in self._erasures.logs:
             return Copied(run.run_id, ERASED, _NOTHING)
         try:
             log = _Log(self._source, run.run_id)
@@ -276,6 +278,8 @@ class RunCopier:
         specs: list[ContentDigest] = []
         found: set[ContentDigest] = set()
         for number, line in enumerate(log.lines(), 1):
+            if self._untrusted is not None:
+                self._refuse_redacted(log.run_id, number, line)
             if number <= start:
                 continue
             self._progress(len(line))
@@ -288,6 +292,14 @@ class RunCopier:
             found.update(declared(line))
         found.update(parts(self._source.blobs, specs, skip_seen(set())))
         return _Work(log, action, frozenset(found))
+
+    def _refuse_redacted(self, run_id: str, number: int, line: bytes) -> None:
+        if is_redacted(line) and number not in self._erasures.lines_of(f"run/{run_id}"):
+            raise ConflictError(
+                f"line {number} of run {run_id} is redacted; this store has no record of that, and "
+                "takes none from an untrusted source. If you vouch for the source, pull without "
+                "--from-untrusted"
+            )
 
     def _foresee(self, work: _Work) -> Copied:
         log = work.log

@@ -5,9 +5,13 @@ either a store in which nothing was erased, or one in which all that has a recor
 """
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from crash.harness import Tracer, copy_of, in_parallel, require_strace, steps
+
+from aivcs.repository import Repository
 
 pytestmark = pytest.mark.usefixtures("strace")
 SECRET = "sk-live-2f8c4e1d9b7a6053"
@@ -36,13 +40,29 @@ def holders(folder):
     return [path for path in paths for _ in range(path.read_bytes().count(SECRET.encode()))]
 
 
+def is_indexed(store, run):
+    """Whether the index of texts has the words of a run."""
+    path = store / "texts.sqlite"
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as database:
+        query = "SELECT count(*) FROM documents WHERE run_id = ?"
+        return database.execute(query, (run,)).fetchone() != (0,)
+
+
 def redact(aivcs, run):
     return ("run", "redact", run, "--match", SECRET, "--with-blobs", "--reason", "r", "--by", "a")
 
 
 def remove(aivcs, run):
+    """Of an untrusted run whose text the index of texts has, too."""
     aivcs.ok("run", "finish", run)
     aivcs.ok("run", "annotate", run, "-m", SECRET)
+    (aivcs.store / "untrusted").mkdir()
+    (aivcs.store / "untrusted" / run).write_bytes(b"fork\n")
+    store = Repository.open(aivcs.store).store
+    assert store.index_texts(seconds=None, progress=lambda _: None)
+    assert is_indexed(aivcs.store, run)
     return ("run", "rm", run, "--reason", "r", "--by", "a")
 
 
@@ -79,10 +99,16 @@ def test_killed_at_any_point_it_is_not_done_or_done_and_recorded(lived_in, comma
         assert told.code == 0, told
         if not is_begun:
             assert len(holders(here.store)) == before
+        mark = here.store / "untrusted" / run
+        if command is remove:  # it is no evidence, not even half erased
+            assert mark.exists() or not here.run_log(run).exists()
         here.ok("verify", "--repair")
         left = len(holders(here.store))
         recorded = [json.loads(path.read_bytes()) for path in (here.store / "erasures").glob("*")]
         assert (left < before) == bool(recorded), (call, left, recorded)
+        if recorded and command is remove:
+            assert not mark.exists()
+            assert not is_indexed(here.store, run)
         assert "still here" not in here.ok("verify").text
         log = here.run_log(run)
         if log.exists():

@@ -145,10 +145,26 @@ class TestPulling:
     def test_a_stranger_erases_nothing_and_forbids_no_id(self, here, there, run, tmp_path):
         there.ok("run", "rm", run, "--reason", "gone")
         other = record(there)
-        there.ok("run", "redact", other, "4", "--reason", "r")
         bundle = str(tmp_path / "fork.tar")
         there.ok("bundle", "create", bundle)
         here.ok("pull", bundle, "--from-untrusted", "fork")
         assert here.run_log(run).exists()
         assert here.run_log(other).read_bytes() == there.run_log(other).read_bytes()
         assert "no damage found" in here.ok("verify").err.decode()
+
+    def test_what_a_stranger_redacted_is_not_pushed_on(self, store, here, there, run, tmp_path):
+        before = there.run_log(run).read_bytes()
+        redact(here, run)  # in a stranger's clone, which may not push
+        bundle = str(tmp_path / "fork.tar")
+        other = record(here)
+        here.ok("bundle", "create", bundle, "--run", run, "--run", other)
+        third = store("third")
+        third.ok("remote", "add", "origin", str(there.store))
+        told = third("pull", bundle, "--from-untrusted", "fork", code=15).err.decode()
+        assert f"of run {run} is redacted" in told
+        assert third.run_log(other).exists()
+        assert not third.run_log(run).exists()
+        third.ok("push", "--no-scan", "--all")
+        assert there.run_log(run).read_bytes() == before
+        third.ok("pull")  # whoever vouches for the source has the run whole
+        assert third.run_log(run).read_bytes() == before

@@ -57,18 +57,48 @@ class TestALastScore:
         promote(aivcs, spec, run, code=15)
 
 
-def test_a_good_score_of_what_is_live_is_not_erased_to_lower_the_bar(aivcs, spec):
-    rule = '{"kind":"evaluation","pointer":"/score","max_regression":0}'
-    good, fair = run_with(aivcs, 0.9), run_with(aivcs, 0.5)
-    words = ("release", "promote", "bot", spec, "--evidence", good, "--evidence", fair)
-    aivcs.ok(*words, "--by", "ada")
-    aivcs.ok("config", "set", "policy.bot.require_baseline", rule)
-    redact(aivcs, good, "1")
-    other = aivcs.put(b"another spec\n")
-    run = aivcs.begin("bot", b"another spec\n")
-    aivcs.ok("run", "log", run, "evaluation", "score:=0.6")
-    aivcs.ok("run", "finish", run, "--exit-code", "0")
-    assert "was erased" in promote(aivcs, other, run, code=15).err.decode()
+class TestWhatIsLive:
+    @pytest.fixture
+    def good(self, aivcs, spec):
+        """A run that is evidence of what is live, with a better score than the other one."""
+        good, fair = run_with(aivcs, 0.9), run_with(aivcs, 0.5)
+        words = ("release", "promote", "bot", spec, "--evidence", good, "--evidence", fair)
+        aivcs.ok(*words, "--by", "ada")
+        rule = '{"kind":"evaluation","pointer":"/score","max_regression":0}'
+        aivcs.ok("config", "set", "policy.bot.require_baseline", rule)
+        return good
+
+    @pytest.fixture
+    def worse(self, aivcs, good):
+        """The spec and the run of a release that is worse than what is live."""
+        other = aivcs.put(b"another spec\n")
+        run = aivcs.begin("bot", b"another spec\n")
+        aivcs.ok("run", "log", run, "evaluation", "score:=0.6")
+        aivcs.ok("run", "finish", run, "--exit-code", "0")
+        return other, run
+
+    def test_loses_no_score_to_lower_the_bar(self, aivcs, good, worse):
+        redact(aivcs, good, "1")
+        assert "was erased" in promote(aivcs, *worse, code=15).err.decode()
+
+    def test_loses_no_run_to_lower_the_bar(self, aivcs, good, worse):
+        aivcs.ok("run", "rm", good, "--force", "--reason", "r")
+        told = promote(aivcs, *worse, code=15).err.decode()
+        assert good in told
+        assert "--force --notes TEXT" in told
+        words = ("--evidence", worse[1], "--force", "--notes", "the best run was erased")
+        aivcs.ok("release", "promote", "bot", worse[0], *words, "--by", "ada")
+
+    def test_is_not_proven_to_be_no_better_once_a_run_of_it_is_gone(self, aivcs, good):
+        other = aivcs.put(b"another spec\n")
+        run = aivcs.begin("bot", b"another spec\n")
+        aivcs.ok("run", "log", run, "evaluation", "score:=0.8")
+        aivcs.ok("run", "finish", run, "--exit-code", "0")
+        promote(aivcs, other, run)
+        assert "require_baseline\tok" in aivcs.ok("release", "verify", "bot").text
+        aivcs.ok("run", "rm", good, "--force", "--reason", "r")
+        told = aivcs.ok("release", "verify", "bot").text
+        assert "require_baseline\tnot proven" in told
 
 
 def test_a_state_that_was_erased_is_not_taken_for_an_older_one(aivcs):

@@ -1165,7 +1165,7 @@ OPTIONS
 
     --markdown
         Print instead, as Markdown, what is live, the figures of each agent,
-        and which runs failed last: fit for a pull request's comment.
+        and the runs that failed last: fit for a pull request's comment.
 
     --github-summary
         In GitHub Actions: also add this Markdown to the job's summary.

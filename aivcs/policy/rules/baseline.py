@@ -87,9 +87,14 @@ def _compare(table: dict[str, Any], release: ProposedRelease) -> Verdict:
     if not runs:
         found = f"no run that counts{release.discounted_runs()}"
         return Verdict(_NAME, False, found, needed, release.remedy_for_runs())
+    if baseline.missing:  # without them, another mean would be compared
+        gone = shortened([str(run_id) for run_id in baseline.missing])
+        found = f"evidence of @{baseline.seq} that is not in this store: {gone}"
+        remedy = "pull it from a store that has it; if it was erased, say --force --notes TEXT"
+        return Verdict(_NAME, None, found, needed, remedy)
     judged = [*runs, *baseline.counting_runs()]
     erased = [str(run.run_id) for run in judged if run.last.get(table["kind"]) is REDACTED]
-    if erased:  # without them, another mean would be compared
+    if erased:  # the same
         found = f"a {table['kind']} whose content was erased in {shortened(erased)}"
         return Verdict(_NAME, None, found, needed, release.remedy_for_runs())
     own, without = _values(table, runs)

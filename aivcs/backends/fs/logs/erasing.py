@@ -6,7 +6,7 @@ the time when the log arrived.
 
 Other copies go first, so that a call that is interrupted is one that was not made: what repairs and
 torn ends left in `damaged/`, temporary files of processes that are gone (one may be of an earlier
-attempt), and the index of runs, which has tags.
+attempt), the index of texts, and the index of runs, which has tags.
 """
 
 import os
@@ -86,6 +86,7 @@ def remove(folder: "Folder", names: "Iterable[str]") -> None:
     """
     paths = [layout.log_path(name) for name in names]
     forget(folder, paths)
+    texts.forget(folder)
     with files.os_errors("remove", INDEX):
         try:
             os.unlink(folder.path(INDEX))
@@ -102,7 +103,7 @@ def remove(folder: "Folder", names: "Iterable[str]") -> None:
                 os.unlink(folder.path(path))
             except FileNotFoundError:
                 continue
-    texts.forget(folder)
+    texts.forget(folder)  # somebody may have indexed the old text meanwhile
     if folder.is_durable:
         for shard in shards:
             try:
