@@ -69,14 +69,31 @@ def replaced(
             yield previous
         stub = rest.pop(number, None)
         if stub is not None:
-            if number == 1 or chain.hash_of(line.rstrip(b"\n")) != chain.hash_of(stub):
+            if number == 1:
                 raise not_redactable(name, number)
-            line = stub + b"\n"
+            line = replacement(name, number, line, stub)
         previous = line
     if rest or number in stubs:
         raise not_redactable(name, min(rest, default=number))
     if previous is not None:
         yield previous
+
+
+def replacement(name: str, number: int, line: bytes, stub: bytes) -> bytes:
+    """Returns what replaces a line of a log, with its newline.
+
+    Args:
+        name: The log, for messages.
+        number: The number of the line.
+        line: The line, with its newline.
+        stub: Its redacted form, without the newline.
+
+    Raises:
+        ConflictError: The line has another hash than its stub.
+    """
+    if chain.hash_of(line.rstrip(b"\n")) != chain.hash_of(stub):
+        raise not_redactable(name, number)
+    return stub + b"\n"
 
 
 def not_redactable(name: str, number: int) -> ConflictError:

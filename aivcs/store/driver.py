@@ -513,15 +513,17 @@ class Erasing(Protocol):
 
     A driver that has them has an attribute `erases` that is true. What is erased is gone from
     everywhere in the store on return, and durably so: also from temporary and quarantined data,
-    from indexes, caches and joined copies. An interrupted call has changed nothing that is read, or
-    is complete; called again, it completes.
+    from indexes, caches and joined copies. An interrupted call is completed by another one. Until
+    then what is read is as before or as after it; where a log or several logs are kept in several
+    objects, some of them may be as before and others as after it.
     """
 
     def redact(self, name: str, stubs: Mapping[int, bytes]) -> None:
-        """Replaces lines, by their numbers, with others that keep the hashes, in one step.
+        """Replaces lines, by their numbers, with others that keep the hashes.
 
-        Nobody appends meanwhile. A line that is equal already is left; a missing log is none to
-        change. The time of `arrivals` stays what it was.
+        Nobody else erases from the log meanwhile, and what others append is kept. A line that is
+        equal already is left; a missing log is none to change. The time of `arrivals` stays what
+        it was.
 
         Args:
             name: The log.
@@ -531,6 +533,7 @@ class Erasing(Protocol):
         Raises:
             ConflictError: A line has another hash than its stub, is the first or the last, or is
                 not there; nothing was changed.
+            LockTimeoutError: Others erase from the log for too long.
             IntegrityError: The end of the log is damaged.
         """
         ...

@@ -50,7 +50,7 @@ class Place:
         self.client = server.client()
 
     def open(self, **settings):
-        repo = Repository.open(self.url, Settings(lock_timeout=60, **settings))
+        repo = Repository.open(self.url, Settings(**{"lock_timeout": 60, **settings}))
         self.opened.append(repo)
         return repo
 

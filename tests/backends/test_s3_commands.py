@@ -260,6 +260,15 @@ def test_grants_are_a_policy_of_iam(aivcs):
     aivcs.ok("store", "upgrade")
 
 
+@pytest.mark.parametrize("role", ["eraser", "maintainer"])
+def test_who_erases_may_hold_the_lock_of_it(role):
+    location = Location("s3://bucket/prefix", {})
+    statements = json.loads(policy(location, role))["Statement"]
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        allowed = [name for s in statements if action in s["Action"] for name in s["Resource"]]
+        assert "arn:aws:s3:::bucket/prefix/erasing/*" in allowed
+
+
 def test_a_recorder_may_write_the_documents_of_its_runs():
     """With the names that `S3Documents` gives: an annotation has one version."""
     location = Location("s3://bucket/prefix", {})

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 
 import obstore
 import pytest
@@ -13,7 +14,9 @@ from aivcs.backends.s3.chunks import Chunks, key
 from aivcs.backends.s3.client import Client
 from aivcs.backends.s3.location import Location
 from aivcs.backends.s3.sealing import seal
-from aivcs.errors import BackendError
+from aivcs.backends.s3.segments import Segments
+from aivcs.backends.s3.signed import SignedRequests
+from aivcs.errors import BackendError, ConflictError, LockTimeoutError
 from aivcs.log.redaction import redacted_line
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
@@ -141,6 +144,41 @@ def test_versions_that_stay_are_told(s3, versioned, monkeypatch):
     monkeypatch.undo()
 
 
+@pytest.mark.parametrize("reason", ["no credentials", "all is refused", "the list is refused"])
+def test_versions_that_stay_while_versioning_is_suspended_are_told(
+    s3, versioned, monkeypatch, reason
+):
+    log, stubs = two_secrets(s3)
+    versioned.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+    send, put = SignedRequests.send, Client.put
+
+    def refuse(self, method, place, query):
+        if reason == "the list is refused" and "versioning" in query:
+            return send(self, method, place, query)
+        raise BackendError("403 AccessDenied")
+
+    def write(self, place, data, metadata=None):
+        """As Amazon answers, and the server of this test does not."""
+        put(self, place, data, metadata)
+        return "null"
+
+    monkeypatch.setattr(SignedRequests, "send", refuse)
+    if reason == "no credentials":
+        monkeypatch.setattr(SignedRequests, "are_possible", False)
+    if reason != "the list is refused":
+        monkeypatch.setattr(Client, "put", write)
+    logs = s3.open().store.logs
+    with pytest.raises(BackendError, match="keeps earlier versions of open/run"):
+        logs.redact(log, {2: stubs[0], 3: stubs[1]})
+
+
+def test_a_bucket_that_never_kept_versions_needs_no_right_to_list_them(s3, monkeypatch):
+    log, stubs = two_secrets(s3)
+    monkeypatch.setattr(SignedRequests, "are_possible", False)
+    s3.open().store.logs.redact(log, {2: stubs[0], 3: stubs[1]})
+    assert SECRET.encode() not in s3.get(key(log, 2))
+
+
 def ended_run(s3, events=4):
     runs = s3.open().runs
     run = runs.create_run(SPEC, RunMetadata("bot"))
@@ -199,17 +237,111 @@ def test_writers_that_erase_at_once_erase_all(s3):
     lines = s3.get(key(log, 2)).splitlines()
 
     def erase(number):
-        for _ in range(3):  # as a pending erasure is carried out again
-            s3.open().store.logs.redact(log, {number + 2: redacted_line(lines[number])})
+        s3.open().store.logs.redact(log, {number + 2: redacted_line(lines[number])})
 
     threads = [threading.Thread(target=erase, args=[number]) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for number in range(6):
-        s3.open().store.logs.redact(log, {number + 2: redacted_line(lines[number])})
     assert SECRET.encode() not in s3.get(key(log, 2))
+    assert s3.keys("erasing") == []
+
+
+def two_secrets(s3):
+    """A log with two secrets in one chunk, and the stubs of their lines."""
+    runs = s3.open().runs
+    run = runs.create_run(SPEC, RunMetadata("bot"))
+    runs.append_events(run, [RunEvent("said", {"text": SECRET, "n": n}) for n in range(2)])
+    runs.append_event(run, RunEvent("said", {}))
+    log = f"run/{run}"
+    return log, [redacted_line(line) for line in s3.get(key(log, 2)).splitlines()]
+
+
+def test_whoever_comes_while_another_erases_waits_for_it(s3, monkeypatch):
+    log, stubs = two_secrets(s3)
+    impatient = s3.open(lock_timeout=0.3).store.logs
+    put = Client.put
+    told: list[str] = []
+
+    def write(self, place, data, metadata=None):
+        if place == key(log, 2) and not told:
+            with pytest.raises(LockTimeoutError) as refused:
+                impatient.redact(log, {2: stubs[0]})
+            told.append(str(refused.value))
+            with pytest.raises(LockTimeoutError):
+                impatient.remove(log)
+        return put(self, place, data, metadata)
+
+    monkeypatch.setattr(Client, "put", write)
+    s3.open().store.logs.redact(log, {3: stubs[1]})
+    assert f"the erasing lock of {log}" in told[0]
+    impatient.redact(log, {2: stubs[0]})
+    assert s3.get(key(log, 2)).splitlines() == stubs
+    assert s3.keys("erasing") == []
+
+
+def test_an_eraser_that_died_is_waited_for_some_minutes_only(s3, monkeypatch):
+    log, stubs = two_secrets(s3)
+    left = f"erasing/{log.replace('/', '=')}!/0123456789abcdef"
+    s3.put(left, b"ada 1 2026-01-31T12:00:00+00:00\n")
+    with pytest.raises(LockTimeoutError):
+        s3.open(lock_timeout=0.3).store.logs.redact(log, {2: stubs[0]})
+    entries = Client.entries
+
+    def aged(self, folder, after=""):
+        for entry in entries(self, folder, after):
+            yield entry._replace(modified=entry.modified - 301) if entry.key == left else entry
+
+    monkeypatch.setattr(Client, "entries", aged)
+    s3.open(lock_timeout=0.3).store.logs.redact(log, {2: stubs[0], 3: stubs[1]})
+    assert s3.get(key(log, 2)).splitlines() == stubs
+    assert s3.keys("erasing") == []
+
+
+def test_an_eraser_that_was_held_up_writes_nothing_more(s3, monkeypatch):
+    """Others may have taken it for dead."""
+    log, stubs = two_secrets(s3)
+    get = Client.get
+    late: list[float] = []
+
+    def read(self, place):
+        found = get(self, place)
+        if place == key(log, 2) and not late:
+            late.append(160.0)
+        return found
+
+    monkeypatch.setattr(Client, "get", read)
+    monkeypatch.setattr("aivcs.backends.s3.erasing_lock.time", lambda: time.time() + sum(late))
+    before = s3.get(key(log, 2))
+    with pytest.raises(ConflictError, match="repeat it"):
+        s3.open().store.logs.redact(log, {2: stubs[0]})
+    assert s3.get(key(log, 2)) == before
+
+
+def test_a_long_erasure_keeps_its_lock(s3, monkeypatch):
+    log, stubs = two_secrets(s3)
+    get, put = Client.get, Client.put
+    late: list[float] = []
+    renewed: list[str] = []
+
+    def read(self, place):
+        found = get(self, place)
+        if place == key(log, 2) and len(late) < 4:
+            late.append(40.0)
+        return found
+
+    def write(self, place, data, metadata=None):
+        if place.startswith("erasing/"):
+            renewed.append(place)
+        return put(self, place, data, metadata)
+
+    monkeypatch.setattr(Client, "get", read)
+    monkeypatch.setattr(Client, "put", write)
+    monkeypatch.setattr("aivcs.backends.s3.erasing_lock.time", lambda: time.time() + sum(late))
+    s3.open().store.logs.redact(log, {2: stubs[0], 3: stubs[1]})
+    assert len(renewed) == 1
+    assert s3.get(key(log, 2)).splitlines() == stubs
 
 
 def test_a_removed_run_is_in_no_list_and_no_segment(s3, monkeypatch):
@@ -226,6 +358,57 @@ def test_a_removed_run_is_in_no_list_and_no_segment(s3, monkeypatch):
     assert sum(repo.runs.count_runs().values()) == 3
     assert not [name for name in names_in(s3) if made[1] in name or ended in name]
     assert all(made[1].encode() not in s3.get(name) for name in names_in(s3))
+
+
+def test_gc_brings_no_run_back_that_is_removed_meanwhile(s3, monkeypatch):
+    monkeypatch.setattr("aivcs.backends.s3.index.LEAST", 2)
+    made = [ended_run(s3) for _ in range(3)]
+    write = Segments.write
+    done: list[bool] = []
+
+    def written(self, runs):
+        if not done:
+            done.append(True)
+            s3.open().store.logs.remove(f"run/{made[1]}")
+        return write(self, runs)
+
+    monkeypatch.setattr(Segments, "write", written)
+    store = s3.open().store
+    store.sweep(store.now(), delete=True)
+    assert done
+    assert len(s3.keys("index/segments")) == 1
+    listed = {found.run_id for found in s3.open().runs.list_runs()}
+    assert listed == {made[0], made[2]}
+    assert all(made[1].encode() not in s3.get(name) for name in names_in(s3))
+
+
+def test_runs_of_one_segment_that_are_removed_at_once_are_all_gone(s3, monkeypatch):
+    monkeypatch.setattr("aivcs.backends.s3.index.LEAST", 2)
+    made = [ended_run(s3, 1) for _ in range(5)]
+    store = s3.open().store
+    store.sweep(store.now(), delete=True)
+    # Both read the segment before either writes it anew, if nothing stops them.
+    meeting = threading.Barrier(2)
+    read = Segments.read
+
+    def met(self, segment):
+        found = read(self, segment)
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(1)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segments, "read", met)
+        threads = [
+            threading.Thread(target=s3.open().store.logs.remove, args=[f"run/{run}"])
+            for run in made[1:3]
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    listed = {found.run_id for found in s3.open().runs.list_runs()}
+    assert listed == {made[0], made[3], made[4]}
 
 
 def test_an_erased_annotation_is_in_no_version_of_its_document(s3):

@@ -9,6 +9,7 @@ index/runs/<time>-<id>                a row for a run, the newest first
 index/segments/<newest>-<oldest>-…    rows of a thousand runs that have ended
 documents/<name>!/<version>           configuration, pins and other documents
 trash/<digest>/<collector>            removed blobs, for a day
+erasing/<log>!/<process>              who erases from a log, while it does
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.backends.s3.erasing import S3Eraser
+    from aivcs.backends.s3.erasing_lock import ErasingLocks
     from aivcs.store.contracts import RunLedger
     from aivcs.store.driver import Backend, RunIndex
     from aivcs.store.finding import Finding
@@ -100,7 +102,14 @@ class S3Backend:
         from aivcs.backends.s3.versions import Versions
 
         versions = Versions(self._client, SignedRequests(self._client.location))
-        return S3Eraser(self._client, self._chunks, self._rows, self._trash, versions)
+        return S3Eraser(
+            self._client, self._chunks, self._rows, self._trash, versions, self._erasing_locks()
+        )
+
+    def _erasing_locks(self) -> ErasingLocks:
+        from aivcs.backends.s3.erasing_lock import ErasingLocks
+
+        return ErasingLocks(self._client, self.settings.lock_timeout, _user())
 
     def _may_remove(self) -> None:
         """Raises an error if the references to the blobs are in another store."""
@@ -283,7 +292,7 @@ class S3Backend:
             count += uploads.abort([upload for upload in old if upload.begun < limit])
         if delete:
             seal_all(self._client, self._chunks)
-            self._rows.make_segments()
+            self._rows.make_segments(self._erasing_locks())
         return count
 
     def grants(self, role: str, names: str | None = None) -> str:

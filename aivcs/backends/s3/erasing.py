@@ -4,7 +4,8 @@ A chunk with an erased line is written anew under its name, which stays taken, a
 metadata; so is the joined log, in which the lines of emptied chunks are. Chunks go first: whoever
 joins them at that moment compares their sizes before it empties any, and a redacted line is always
 shorter than the line was. A log of several chunks changes chunk by chunk: an erasure that was
-interrupted is completed by another call.
+interrupted is completed by another call. Whoever erases from a log holds its lock
+(`aivcs.backends.s3.erasing_lock`), and reads under it what it writes anew.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from aivcs.backends.s3.chunks import joined_key, key, split
 from aivcs.backends.s3.objects import object_key
 from aivcs.backends.s3.view import ChunkView
 from aivcs.errors import ConflictError, IntegrityError
-from aivcs.log import chain
+from aivcs.log.redaction import not_redactable, replacement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from aivcs.backends.s3.chunks import Chunks, LogEnd
     from aivcs.backends.s3.client import Client
+    from aivcs.backends.s3.erasing_lock import ErasingLocks, HeldLock
     from aivcs.backends.s3.index import Rows
     from aivcs.backends.s3.trash import Trash
     from aivcs.backends.s3.versions import Versions
@@ -38,7 +40,13 @@ class S3Eraser:
     """Erases from one store."""
 
     def __init__(
-        self, client: Client, chunks: Chunks, rows: Rows, trash: Trash, versions: Versions
+        self,
+        client: Client,
+        chunks: Chunks,
+        rows: Rows,
+        trash: Trash,
+        versions: Versions,
+        locks: ErasingLocks,
     ) -> None:
         """Takes the parts of the store."""
         self._client = client
@@ -46,12 +54,19 @@ class S3Eraser:
         self._rows = rows
         self._trash = trash
         self._versions = versions
+        self._locks = locks
 
     def redact(self, name: str, stubs: Mapping[int, bytes]) -> None:
         """As `Erasing.redact`."""
+        with self._locks.hold(name) as lock:
+            places = self._redact(name, stubs, lock)
+        self._versions.purge(places)
+
+    def _redact(self, name: str, stubs: Mapping[int, bytes], lock: HeldLock) -> list[str]:
+        """Replaces lines; returns the keys of the objects that have, or had, any of them."""
         numbers = [number for number, _ in self._chunks.listed(name)]
         if not numbers:
-            return
+            return []
         tail = self._chunks.get(name, numbers[-1])
         if tail is None or not tail.lines:
             raise IntegrityError.of(f"{name} has lost its last lines, from {numbers[-1]} on", name)
@@ -59,7 +74,7 @@ class S3Eraser:
         by_chunk: dict[int, dict[int, bytes]] = {}
         for number, stub in stubs.items():
             if not 1 < number < count:
-                raise _other(name, number)
+                raise not_redactable(name, number)
             first = numbers[bisect_right(numbers, number) - 1]
             by_chunk.setdefault(first, {})[number] = stub
         wanted = list(by_chunk)
@@ -78,8 +93,8 @@ class S3Eraser:
         if name.startswith("run/"):
             places.append((joined_key(name), 1, dict(stubs)))
         for place, first, part in places:
-            self._rewrite(name, place, first, part)
-        self._versions.purge(place for place, _, _ in places)
+            self._rewrite(name, place, first, part, lock)
+        return [place for place, _, _ in places]
 
     def remove(self, names: Iterable[str]) -> None:
         """As `Erasing.remove_many`.
@@ -89,15 +104,20 @@ class S3Eraser:
         """
         gone: list[str] = []
         firsts: list[bytes] = []
-        for name in names:
+        logs = list(names)
+        for name in logs:
             first = self._chunks.get(name, 1)
             if first is not None and first.lines and name.startswith("run/"):
                 firsts.append(first.lines[0].rstrip(b"\n"))
-            gone += [joined_key(name)] if name.startswith("run/") else []
-            gone += [key(name, number) for number, _ in self._chunks.listed(name)]
-        self._rows.remove(firsts)
-        for place in gone:  # in this order
-            self._client.delete(place)
+        self._rows.remove(firsts, self._locks)
+        for name in logs:
+            with self._locks.hold(name) as lock:
+                places = [joined_key(name)] if name.startswith("run/") else []
+                places += [key(name, number) for number, _ in self._chunks.listed(name)]
+                for place in places:  # in this order
+                    lock.keep()
+                    self._client.delete(place)
+            gone += places
         self._versions.purge(gone)
 
     def arrivals(self, prefix: str) -> Iterator[tuple[str, float, int]]:
@@ -121,7 +141,9 @@ class S3Eraser:
         self._client.delete(place)
         self._versions.purge([place, *self._trash.clear(digest)])
 
-    def _rewrite(self, name: str, place: str, first: int, stubs: Mapping[int, bytes]) -> None:
+    def _rewrite(
+        self, name: str, place: str, first: int, stubs: Mapping[int, bytes], lock: HeldLock
+    ) -> None:
         """Replaces lines in an object that begins with a line, and reads it back."""
         for _ in range(_TIMES):
             found = self._client.get(place)
@@ -131,6 +153,7 @@ class S3Eraser:
             if data == found.data:
                 return
             metadata = {ARRIVED: f"{found.modified:.6f}", **found.metadata}
+            lock.keep()
             self._client.put(place, data, metadata)
         raise ConflictError(f"{name}: others erase from it, too; repeat it")
 
@@ -144,13 +167,7 @@ def _replaced(name: str, data: bytes, first: int, stubs: Mapping[int, bytes]) ->
     lines = split(data)
     for number, stub in stubs.items():
         at = number - first
-        if at >= len(lines) or chain.hash_of(lines[at][:-1]) != chain.hash_of(stub):
-            raise _other(name, number)
-        lines[at] = stub + b"\n"
+        if at >= len(lines):
+            raise not_redactable(name, number)
+        lines[at] = replacement(name, number, lines[at], stub)
     return b"".join(lines)
-
-
-def _other(name: str, number: int) -> ConflictError:
-    return ConflictError(
-        f"{name}: line {number} is not the one that was to be redacted; nothing was changed"
-    )

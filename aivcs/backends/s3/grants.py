@@ -65,14 +65,24 @@ def policy(location: Location, role: str, names: str | None = None) -> str:
             _allow(
                 "Erase",
                 [*_PUT, _DELETE, "s3:DeleteObjectVersion"],
-                keys("objects/*", "trash/*", "runs/*", "index/*", "open/run/*", "probe/*"),
+                keys(
+                    "objects/*",
+                    "trash/*",
+                    "runs/*",
+                    "index/*",
+                    "open/run/*",
+                    "probe/*",
+                    "erasing/*",
+                ),
             ),
             _allow("EraseAnnotations", ["s3:PutObject"], keys("documents/notes/*")),
-            _allow("SeeVersions", ["s3:ListBucketVersions"], [bucket]),
+            _allow("SeeVersions", ["s3:ListBucketVersions", "s3:GetBucketVersioning"], [bucket]),
             _create("RecordErasures", keys("documents/*")),
         ],
         "maintainer": [
-            _allow("Collect", [*_PUT, _DELETE], keys("objects/*", "trash/*", "index/*")),
+            _allow(
+                "Collect", [*_PUT, _DELETE], keys("objects/*", "trash/*", "index/*", "erasing/*")
+            ),
             _allow("Join", ["s3:PutObject"], keys("runs/*", "open/run/*")),
             _allow("AbortUploads", ["s3:ListBucketMultipartUploads"], [bucket]),
             _create("Pin", keys("documents/pins/*")),

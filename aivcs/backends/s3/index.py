@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from aivcs.backends.s3.client import Client, Stored
+    from aivcs.backends.s3.erasing_lock import ErasingLocks
     from aivcs.backends.s3.rows_cache import RowsCache
     from aivcs.backends.s3.segments import Segment, Segments
 
@@ -141,8 +142,12 @@ class Rows:
             self.cache.add(fresh.values())
         return known | fresh
 
-    def make_segments(self) -> None:
-        """Moves the rows of runs that have ended to segments, if there are many."""
+    def make_segments(self, locks: ErasingLocks) -> None:
+        """Moves the rows of runs that have ended to segments, if there are many.
+
+        Raises:
+            LockTimeoutError: A run was erased meanwhile that is in a segment now, and others erase.
+        """
         places = self.places()
         ended: list[EndedRun] = []
         while len(places) + len(ended) >= LEAST:
@@ -156,11 +161,22 @@ class Rows:
             if len(ended) >= SIZE or (not places and len(ended) >= LEAST):
                 moved, ended = ended[:SIZE], ended[SIZE:]
                 self.segments.write(moved)
-                keys = (f"{FOLDER}/{run.place}" for run in moved)
+                keys = sorted(f"{FOLDER}/{run.place}" for run in moved)
+                # Who erases a run removes its row, and looks into the segments after that: it may
+                # have looked before there was this one.
+                gone = set(keys) - set(self._listed(keys[0], keys[-1]))
+                self._drop({key.rpartition("/")[2] for key in gone}, locks)
                 for _ in self._client.each(self._client.delete, keys):
                     pass
             elif not places:
                 return
+
+    def _listed(self, first: str, last: str) -> Iterator[str]:
+        """Yields the keys of the rows that there are, from one to another."""
+        for entry in self._client.entries(FOLDER, first[:-1]):
+            if entry.key > last:
+                return
+            yield entry.key
 
     def load(self, wanted: list[Segment]) -> bool:
         """Adds the rows of segments to the cache; tells whether all of these are there still."""
@@ -174,26 +190,43 @@ class Rows:
             self.cache.add(rows, segment.name)
         return are_there
 
-    def remove(self, firsts: list[bytes]) -> None:
+    def remove(self, firsts: list[bytes], locks: ErasingLocks) -> None:
         """Removes the rows of runs, and makes the segments that have them anew without them.
 
         Args:
             firsts: The first line of the log of each.
+            locks: The locks of those who erase.
+
+        Raises:
+            LockTimeoutError: Others erase all the time.
         """
         keys = {key for first in firsts if (key := row_key(first))}
         places = {key.rpartition("/")[2] for key in keys}
         for _ in self._client.each(self._client.delete, keys):
             pass
-        for segment in self.segments.listed():
-            if any(segment.newest <= place[:_DIGITS] <= segment.oldest for place in places):
-                runs = self.segments.read(segment) or []
-                kept = [run for run in runs if run.place not in places]
-                if len(kept) < len(runs):
-                    if kept:
-                        self.segments.write(kept)
-                    self.segments.remove(segment)
+        self._drop(places, locks)
         if self.cache.is_possible():
             self.cache.forget((place[:_DIGITS], place[_DIGITS + 1 :]) for place in places)
+
+    def _drop(self, places: set[str], locks: ErasingLocks) -> None:
+        """Makes the segments that have some runs anew without them.
+
+        Two at once would each write the other's runs again, so only one does it at a time.
+        """
+        if not places:
+            return
+        from aivcs.backends.s3.erasing_lock import INDEX
+
+        with locks.hold(INDEX) as lock:
+            for segment in self.segments.listed():
+                if any(segment.newest <= place[:_DIGITS] <= segment.oldest for place in places):
+                    runs = self.segments.read(segment) or []
+                    kept = [run for run in runs if run.place not in places]
+                    if len(kept) < len(runs):
+                        lock.keep()
+                        if kept:
+                            self.segments.write(kept)
+                        self.segments.remove(segment)
 
     def known_ids(self) -> set[str]:
         """Returns the ids of all runs that have a row, or are in a segment."""

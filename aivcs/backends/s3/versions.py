@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aivcs.backends.s3.signed import text_in
@@ -60,8 +61,15 @@ class Versions:
                         yield text_in(found, "VersionId")
 
     def _is_kept(self) -> bool:
-        """Whether the bucket keeps versions: what a write to it tells."""
+        """Whether the bucket keeps versions, or kept them once, which stay while that is suspended.
+
+        Who may not ask is told by a write, which is the version `null` while it is suspended.
+        """
+        if self._requests.are_possible:
+            with suppress(BackendError):
+                if text_in(self._requests.send("GET", "", {"versioning": ""}), "Status"):
+                    return True
         key = f"probe/{os.urandom(8).hex()}"
         version = self._client.put(key, b"")
         self._client.delete(key)
-        return bool(version) and version != "null"
+        return version is not None
