@@ -9,6 +9,7 @@ A spool is for one store, and keeps the runs of each day in a folder store of th
         lock, turn                    held by who pushes, and by who waits for the time to push
         <YYYY-MM-DD>/.aivcs           the runs that were started on that day (UTC)
         <YYYY-MM-DD>/waiting/<run>    a run that may have lines which the store lacks
+        <YYYY-MM-DD>/erasures         the names of the records of erasures that the store has
 
 A run's mark in `waiting` is durable before the run's first line, and goes when the run has ended
 and the store has all of it. So whatever dies at whatever moment, no run is forgotten. The folder of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from aivcs.model.record import Head
     from aivcs.store.contracts import RunLedger
     from aivcs.store.driver import LogDriver, LogView
     from aivcs.store.settings import Settings
@@ -290,6 +292,55 @@ class Spool:
         """
         write(f"{self.folder}/{day}/waiting/{run_id}", encode(members).encode() + b"\n")
 
+    def head_of(self, repo: DayStore, run_id: str) -> "Head":
+        """Returns the head of a marked run; 0 lines if it never began, or was erased.
+
+        Raises:
+            IntegrityError: The log is damaged, or lacks lines that it had.
+        """
+        from aivcs.store.adopt import standing
+
+        name = f"run/{run_id}"
+        logs = repo.store.logs
+        head = standing(logs, name)
+        pushed = self.note_of(repo.day, run_id).get("lines", 0)
+        if head.lines >= pushed and (head.lines or self._is_empty(repo, run_id)):
+            return head
+        # With the log's lock: a first line may be being written.
+        lines = sum(1 for _ in logs.read(name, settled=True))
+        if lines and lines >= pushed:
+            return standing(logs, name)
+        if name in repo.erasures.load().logs:
+            return head
+        had = f"the store has {pushed} of it" if pushed else "there is something in the file"
+        raise errors.IntegrityError.of(
+            f"{logs.where(name)} has {lines} whole lines, and {had}", logs.where(name)
+        )
+
+    def _is_empty(self, repo: DayStore, run_id: str) -> bool:
+        try:
+            return not os.stat(f"{repo.path}/{repo.store.logs.where(f'run/{run_id}')}").st_size
+        except FileNotFoundError:
+            return True
+
+    def unpushed_erasures(self, repo: DayStore) -> "list[str]":
+        """Returns the names of the records of erasures of a day that no push has brought."""
+        names = list(repo.erasures.names())
+        if not names:
+            return []
+        pushed = read(f"{self.folder}/{repo.day}/erasures") or b""
+        known = set(pushed.decode(errors="replace").split("\n"))
+        return [name for name in names if name not in known]
+
+    def note_erasures(self, repo: DayStore, names: "list[str]") -> None:
+        """Notes that the store has some records of erasures, and has carried them out.
+
+        Raises:
+            BackendError: The note cannot be written.
+        """
+        path = f"{self.folder}/{repo.day}/erasures"
+        write(path, (read(path) or b"") + "".join(f"{name}\n" for name in names).encode())
+
     def unmark(self, day: str, run_id: str) -> None:
         """Removes the mark of a run that has ended and is in the store as it is here."""
         try:
@@ -462,6 +513,16 @@ def write(path: str, data: bytes) -> None:
         except OSError:
             pass
         raise BackendError(f"cannot write {path}: {error.strerror}") from error
+
+
+def with_repair(repo: DayStore, error: StorageError) -> StorageError:
+    """Returns an error of a run that a spool cannot read, with the command that repairs it."""
+    if not isinstance(error, errors.IntegrityError):
+        return error
+    from shlex import quote
+
+    text = f"{error}; it stays in the spool: aivcs --store {quote(repo.path)} verify --repair"
+    return errors.IntegrityError.of(text)
 
 
 def _parsed(data: "bytes | None") -> "dict[str, Any]":

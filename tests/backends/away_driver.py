@@ -8,7 +8,7 @@ for each attempt while it was away.
 import os
 from threading import Lock
 
-from backends.sqlite_driver import Database, SqliteBackend
+from backends.sqlite_driver import Database, SqliteBackend, SqliteLogs
 
 from aivcs import errors
 from aivcs.codec.url import shown
@@ -65,6 +65,25 @@ class AwayDatabase(Database):
             os.close(os.open(f"{self.path}.away", os.O_CREAT))
 
 
+class AwayLogs(SqliteLogs):
+    """The `LogDriver`, from which content can be erased."""
+
+    erases = True
+
+    def redact(self, name, stubs):
+        statement = "UPDATE lines SET line = ? WHERE log = ? AND number = ?"
+        with self._database.change():
+            for number, line in stubs.items():
+                self._database.run(statement, line + b"\n", name, number)
+
+    def remove_many(self, names):
+        for name in names:
+            self._database.run("DELETE FROM lines WHERE log = ?", name)
+
+    def forget_blob(self, digest):
+        pass
+
+
 class AwayBackend(SqliteBackend):
     """The `Backend`."""
 
@@ -74,6 +93,7 @@ class AwayBackend(SqliteBackend):
         place = place_of(url)
         super().__init__(f"sqlite://{place}", settings)
         self.url = url
+        self.logs = AwayLogs(None)
         database = AwayDatabase(place, settings.lock_timeout, url, settings.remote)
         for part in (self.logs, self.objects, self.documents):
             part._database = database

@@ -193,6 +193,19 @@ class TestAJob:
         assert set(logs_there(spooled)) == {run, other}
         assert len({path.parts[-6] for path in place(spooled).glob("*/*/.aivcs/runs/*/*")}) == 1
 
+    def test_goes_on_when_its_store_is_trusted_in_the_middle(self, spooled):
+        spooled.go_away()
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "n:=1")
+        spooled.come_back()
+        spooled("trust", spooled.url)
+        spooled.at("run", "log", run, "step", "n:=2")
+        spooled.at("spool", "push")
+        spooled.at("run", "log", run, "step", "n:=3")
+        spooled.at("run", "finish", run)
+        assert logs_there(spooled) == logs_here(spooled)
+        assert logs_there(spooled)[run].count(b"\n") == 5
+
     def test_for_a_store_under_two_names_has_one_spool(self, spooled):
         begin(spooled)
         begin(spooled, env={"AIVCS_STORE": spooled.url.replace("server", "alias")})
@@ -355,6 +368,111 @@ class TestWhatIsNotPushed:
         begin(spooled)
         done = spooled.at("status", code=75)
         assert "wait" in done.err.splitlines()[-2]
+
+
+def day_store(remote):
+    (store,) = place(remote).glob("*/*/.aivcs")
+    return store
+
+
+def log_of(remote, run):
+    return day_store(remote) / f"runs/{run[:2]}/{run}.jsonl"
+
+
+class TestWhatIsErased:
+    def test_in_the_spool_is_erased_in_the_store_too(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "password=swordfish")
+        spooled.at("run", "finish", run)
+        assert b"swordfish" in logs_there(spooled)[run]
+        words = ("run", "redact", run, "--match", "swordfish", "--reason", "leaked")
+        spooled("--store", str(day_store(spooled)), *words)
+        assert "erasures/" in spooled.at("spool", "push").out
+        assert b"swordfish" not in logs_there(spooled)[run]
+        assert "nothing waits" in spooled.at("spool", "push").err
+        spooled.at("verify")
+
+    @pytest.mark.parametrize("is_over", [True, False])
+    def test_before_it_was_pushed_arrives_as_it_is(self, spooled, is_over):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", f"key={SECRET}")
+        if is_over:
+            assert "held back" in spooled.at("run", "finish", run).err
+        words = ("run", "redact", run, "--match", SECRET, "--reason", "leaked")
+        spooled("--store", str(day_store(spooled)), *words)
+        spooled.at("spool", "push")
+        assert SECRET.encode() not in logs_there(spooled)[run]
+        assert logs_there(spooled) == logs_here(spooled)
+        assert waiting(spooled) == []
+        spooled.at("verify")
+
+    def test_as_a_whole_run_is_erased_there(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "finish", run)
+        spooled("--store", str(day_store(spooled)), "run", "rm", run, "--reason", "leaked")
+        spooled.at("spool", "push")
+        assert run not in logs_there(spooled)
+
+
+class TestADamagedLog:
+    def bad_and_good(self, spooled):
+        """A run whose last line was changed, and another, both of which wait."""
+        spooled.go_away()
+        bad, good = begin(spooled), begin(spooled)
+        for run in (bad, good):
+            spooled.at("run", "log", run, "step", "n:=1")
+            spooled.at("run", "finish", run)
+        log = log_of(spooled, bad)
+        log.write_bytes(log.read_bytes().replace(b'"n":1', b'"n":2'))
+        spooled.come_back()
+        return bad, good
+
+    def test_is_left_and_the_others_go_on(self, spooled):
+        bad, good = self.bad_and_good(spooled)
+        done = spooled.at("spool", "push", code=14)
+        assert f"--store {day_store(spooled)} verify --repair" in done.err
+        there = logs_there(spooled)
+        assert there[good] == logs_here(spooled)[good]
+        assert bad not in there
+        (one,) = waiting(spooled)
+        assert one["run_id"] == bad
+        assert "verify --repair" in one["error"]
+        assert "1 run waits" in spooled.at("status").out
+
+    def test_hinders_no_release(self, spooled):
+        self.bad_and_good(spooled)
+        run = begin(spooled)
+        spooled.at("run", "finish", run)
+        spec = hashlib.sha256(b"You review.\n").hexdigest()
+        words = ("release", "promote", "bot", spec, "--evidence", run, "--by", "ann")
+        assert spooled.at(*words).text == spec
+
+    def test_that_cannot_be_read_at_its_end_is_listed(self, spooled):
+        bad, good = self.bad_and_good(spooled)
+        log = log_of(spooled, bad)
+        log.write_bytes(log.read_bytes().replace(b'"COMPLETED"', b'"FAILED"'))
+        assert {one["run_id"]: one["lines"] for one in waiting(spooled)} == {bad: None, good: 3}
+        assert "2 runs wait" in spooled.at("status").out
+        spooled.at("spool", "push", code=14)
+        assert list(logs_there(spooled)) == [good]
+
+    @pytest.mark.parametrize("keep", ["a torn first line", "fewer lines"])
+    def test_that_lost_lines_keeps_its_day(self, spooled, keep):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "n:=1")
+        spooled.at("spool", "push")
+        spooled.go_away()
+        spooled.at("run", "log", run, "step", "n:=2")
+        spooled.come_back()
+        log = log_of(spooled, run)
+        lines = log.read_bytes().splitlines(keepends=True)
+        log.write_bytes(lines[0][:-1] if keep == "a torn first line" else lines[0])
+        day = log.parents[3]
+        old = day.rename(day.with_name("2020-01-01"))
+        done = spooled.at("spool", "push", code=14)
+        assert "verify --repair" in done.err
+        assert old.is_dir()
+        assert logs_there(spooled)[run].count(b"\n") == 2
 
 
 class TestARelease:

@@ -34,7 +34,7 @@ def push(context: Context, no_scan: bool, as_json: bool) -> int:
     """Prints a line for each run that changed in its store."""
     from aivcs.cli.render.progress import Bar
 
-    code = runs = 0
+    code = runs = erasures = 0
     for spool in _chosen(context):
         url = _url(context, spool)
         with Bar(context, "pushing", lambda: 1) as bar:
@@ -52,10 +52,11 @@ def push(context: Context, no_scan: bool, as_json: bool) -> int:
                 bar.clear()
                 code = worse(code, report(context, error))
         runs += work.runs
+        erasures += work.erasures
         if work.runs and not as_json:
             blobs = f"{count(work.blobs, 'blob')} of {count(work.size, 'byte')}"
             context.warn(f"pushed {count(work.runs, 'run')} and {blobs} to {shown(url)}")
-    if not runs and not code and not as_json:
+    if not runs and not erasures and not code and not as_json:
         context.warn("nothing waits in the spool")
     return code
 
@@ -72,7 +73,14 @@ def list_(context: Context, as_json: bool) -> None:
         return
     columns = [Column("RUN"), Column("STORE"), Column("SINCE"), Column("LINES"), Column("WHY")]
     rows = [
-        (one.run_id, one.store, str(one.since), str(one.lines), one.error or "-") for one in found
+        (
+            one.run_id,
+            one.store,
+            str(one.since),
+            "-" if one.lines is None else str(one.lines),
+            one.error or "-",
+        )
+        for one in found
     ]
     render.table(context, columns, rows)
 

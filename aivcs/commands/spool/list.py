@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aivcs.errors import StorageError
 from aivcs.log import chain
 from aivcs.model.timestamp import Timestamp
-from aivcs.store.adopt import standing
+from aivcs.sync.spool import with_repair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aivcs.sync.spool import Spool
+    from aivcs.sync.spool import DayStore, Spool
 
 
 class Waiting(NamedTuple):
@@ -20,15 +23,15 @@ class Waiting(NamedTuple):
     Attributes:
         run_id: The run.
         store: The URL of the store, without a password.
-        since: The time of the first of those lines.
-        lines: Their number.
+        since: The time of the first of those lines; of the last push if the log cannot be read.
+        lines: Their number; None if the log cannot be read.
         error: Why the last push left it here; None if it is to be tried again.
     """
 
     run_id: str
     store: str
     since: Timestamp
-    lines: int
+    lines: int | None
     error: str | None
 
     def to_json(self) -> dict[str, Any]:
@@ -55,11 +58,7 @@ class Spooled(NamedTuple):
 
 
 def summary(spool: Spool) -> Spooled:
-    """Returns what waits in a spool.
-
-    Raises:
-        StorageError: A log cannot be read.
-    """
+    """Returns what waits in a spool; a log that cannot be read does, too."""
     found = list(waiting(spool))
     error = spool.state.get("error") or next((one.error for one in found if one.error), None)
     since = min((one.since for one in found), default=None)
@@ -69,25 +68,44 @@ def summary(spool: Spool) -> Spooled:
 def waiting(spool: Spool) -> Iterator[Waiting]:
     """Yields the runs of a spool that wait, in the order of days and ids; asks no store.
 
-    A run of which the last push brought everything does not wait, though it may go on.
-
-    Raises:
-        StorageError: A log cannot be read.
+    A run of which the last push brought everything does not wait, though it may go on. One whose
+    log cannot be read does, with the error.
     """
     url = spool.state.get("url", "")
     for day in reversed(spool.days()):
         repo = spool.of(day)
         for run_id in spool.marks(day):
             note = spool.note_of(day, run_id)
-            head = standing(repo.store.logs, f"run/{run_id}")
-            there = note.get("lines", 0)
-            if head.lines <= there and head.hash == note.get("hash", ""):
+            try:
+                found = _first_missing(spool, repo, run_id, note)
+            except StorageError as error:
+                since = Timestamp.from_datetime(datetime.fromtimestamp(_noted_at(note), UTC))
+                yield Waiting(run_id, url, since, None, str(with_repair(repo, error)))
                 continue
-            for line, place in repo.store.logs.read(f"run/{run_id}"):
-                if place.lines > there:
-                    error = note.get("error")
-                    yield Waiting(run_id, url, _time_of(line), head.lines - there, error)
-                    break
+            if found is not None:
+                yield Waiting(run_id, url, _time_of(found[1]), found[0], note.get("error"))
+
+
+def _first_missing(
+    spool: Spool, repo: DayStore, run_id: str, note: dict[str, Any]
+) -> tuple[int, bytes] | None:
+    """Returns the number of lines that the store lacks, and the first; None if it lacks none.
+
+    Raises:
+        StorageError: The log cannot be read.
+    """
+    head = spool.head_of(repo, run_id)
+    there = note.get("lines", 0)
+    if head.lines <= there and head.hash == note.get("hash", ""):
+        return None
+    for line, place in repo.store.logs.read(f"run/{run_id}"):
+        if place.lines > there:
+            return head.lines - there, line
+    return None
+
+
+def _noted_at(note: dict[str, Any]) -> float:
+    return float(note.get("at") or time())
 
 
 def _time_of(line: bytes) -> Timestamp:

@@ -14,18 +14,23 @@ from time import gmtime, strftime, time
 from typing import TYPE_CHECKING, Any
 
 from aivcs.codec.url import shown
+from aivcs.commands.erasing import complete
 from aivcs.commands.remote.copy import Copy
-from aivcs.errors import BackendError, ConflictError, StorageError
+from aivcs.errors import BackendError, ConflictError, IntegrityError, StorageError
+from aivcs.model.record import Head
 from aivcs.repository import CONFIG
-from aivcs.store.adopt import standing
 from aivcs.store.identity import identify
+from aivcs.sync.erasures import copy_erasures
+from aivcs.sync.spool import with_repair
+from aivcs.sync.transfer import FAILED, Copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.repository import Repository
     from aivcs.sync.spool import DayStore, Spool
-    from aivcs.sync.transfer import Copied
+
+_NOTHING = Head(0, "")
 
 
 class SpoolPush:
@@ -35,6 +40,7 @@ class SpoolPush:
         runs: The number of runs that were created or extended in the store.
         blobs: The number of blobs that were copied.
         size: The number of their bytes.
+        erasures: The number of records of erasures that were brought, or were there.
     """
 
     def __init__(
@@ -54,16 +60,16 @@ class SpoolPush:
         self._spool = spool
         self._scans = scans
         self._progress = progress
-        self.runs = self.blobs = self.size = 0
+        self.runs = self.blobs = self.size = self.erasures = 0
 
     @property
     def is_needed(self) -> bool:
         """Whether anything waits that no push has refused, or that is to be tried anew."""
         return any(
-            self._is_behind(repo, run_id)
+            self._spool.unpushed_erasures(repo)
+            or any(self._may_wait(repo, run_id) for run_id in self._spool.marks(day))
             for day in self._spool.days()
             for repo in [self._spool.of(day)]
-            for run_id in self._spool.marks(day)
         )
 
     def run(self, open_store: Callable[[], Repository]) -> Iterator[Copied]:
@@ -96,40 +102,91 @@ class SpoolPush:
         spool = self._spool
         repo = spool.of(day)
         marked = spool.marks(day)
-        before = {run_id: self._standing(repo, run_id) for run_id in marked}
-        todo = [run_id for run_id in marked if self._is_behind(repo, run_id)]
-        if todo:
-            copy = Copy(
-                repo, store, own=repo, selection=todo, remembers=False,
-                progress=self._progress, scans=self._scans,
-            )  # fmt: skip
-            told = {}
-            for outcome in chain(copy.copy_runs(), copy.copy_annotations()):
+        before: dict[str, tuple[int, str, bool]] = {}
+        todo: list[str] = []
+        left = 0
+        for run_id in marked:
+            try:
+                before[run_id] = self._standing(repo, run_id)
+                if self._is_behind(repo, run_id):
+                    todo.append(run_id)
+            except StorageError as error:
+                yield self._left(repo, run_id, error)
+                left += 1
+        if todo or spool.unpushed_erasures(repo):
+            for outcome in self._copy(store, repo, todo, before):
                 yield outcome
-                told[outcome.run_id] = outcome
-                if outcome.error is not None and outcome.run_id in before:
-                    note = spool.note_of(day, outcome.run_id)
-                    note |= {"error": str(outcome.error)[:500], "at": time()}
-                    self._quietly(spool.note, day, outcome.run_id, **note)
-            self.runs += copy.runs.copied
-            self.blobs += copy.runs.blobs.copied
-            self.size += copy.runs.blobs.size
-            for run_id in todo:
-                lines, link, is_over = before[run_id]
-                if run_id in told:
-                    if told[run_id].error is not None:
-                        continue
-                    head, is_over = told[run_id].head, told[run_id].is_over
-                    lines, link = head.lines, head.hash
-                if is_over:
-                    spool.unmark(day, run_id)
-                elif lines:
-                    self._quietly(spool.note, day, run_id, lines=lines, hash=link, at=time())
-        for run_id in set(marked).difference(todo):
+                left += outcome.error is not None
+        for run_id in set(before).difference(todo):
             if before[run_id][2]:
                 spool.unmark(day, run_id)  # a push was killed before it could
-        if day != strftime("%Y-%m-%d", gmtime()):
-            yield from self._remove(store, repo, day)
+        if day != strftime("%Y-%m-%d", gmtime()) and not left:
+            try:
+                yield from self._remove(store, repo, day)
+            except IntegrityError as error:
+                yield Copied(f"{day}/", FAILED, _NOTHING, error=with_repair(repo, error))
+
+    def _copy(
+        self,
+        store: Repository,
+        repo: DayStore,
+        todo: list[str],
+        before: dict[str, tuple[int, str, bool]],
+    ) -> Iterator[Copied]:
+        """Copies runs of a day, and what was erased on it; notes what came of each run."""
+        spool, day = self._spool, repo.day
+        erased = spool.unpushed_erasures(repo)
+        copy = Copy(
+            repo, store, own=repo, selection=todo, remembers=False,
+            progress=self._progress, scans=self._scans,
+        )  # fmt: skip
+        records = copy_erasures(repo, store, applies=True) if erased else iter(())
+        told = {}
+        for outcome in chain(records, copy.copy_runs(), copy.copy_annotations()):
+            told[outcome.run_id] = outcome
+            if outcome.error is None or outcome.run_id not in before:
+                yield outcome
+            elif self._is_damaged(repo, outcome.run_id):
+                yield self._left(repo, outcome.run_id, outcome.error)
+            else:
+                yield outcome
+                self._note_error(repo, outcome.run_id, outcome.error)
+        self.runs += copy.runs.copied
+        self.blobs += copy.runs.blobs.copied
+        self.size += copy.runs.blobs.size
+        for run_id in todo:
+            lines, link, is_over = before[run_id]
+            if run_id in told:
+                if told[run_id].error is not None:
+                    continue
+                head, is_over = told[run_id].head, told[run_id].is_over
+                lines, link = head.lines, head.hash
+            if is_over:
+                spool.unmark(day, run_id)
+            elif lines:
+                self._quietly(spool.note, day, run_id, lines=lines, hash=link, at=time())
+        if erased:
+            is_all = all(outcome.error is None for outcome in told.values())
+            yield from self._carry_out(store, repo, erased, is_all=is_all)
+
+    def _carry_out(
+        self, store: Repository, repo: DayStore, erased: list[str], *, is_all: bool
+    ) -> Iterator[Copied]:
+        """Erases in the store what was erased here, once all else has been copied.
+
+        If not all was, it is done again by the next push: the last line of a log cannot be redacted
+        before another follows it.
+        """
+        try:
+            complete(store)
+        except StorageError as error:
+            if error.is_store_away:
+                raise
+            yield Copied(erased[0], FAILED, _NOTHING, error=error)
+            return
+        self.erasures += len(erased)
+        if is_all:
+            self._quietly(self._spool.note_erasures, repo, erased)
 
     def _remove(self, store: Repository, repo: DayStore, day: str) -> Iterator[Copied]:
         """Removes a day that is over, if the store has all of it.
@@ -160,15 +217,42 @@ class SpoolPush:
         except BackendError:
             pass
 
+    def _left(self, repo: DayStore, run_id: str, error: StorageError) -> Copied:
+        """Notes that a run cannot be read, and returns what to say of it."""
+        found = with_repair(repo, error)
+        self._note_error(repo, run_id, found)
+        return Copied(run_id, FAILED, _NOTHING, error=found)
+
+    def _is_damaged(self, repo: DayStore, run_id: str) -> bool:
+        """Whether a run cannot be read here, so that it is no fault of the store's."""
+        try:
+            for _ in repo.store.logs.read(f"run/{run_id}"):
+                pass
+        except StorageError:
+            return True
+        return False
+
+    def _note_error(self, repo: DayStore, run_id: str, error: StorageError) -> None:
+        note = self._spool.note_of(repo.day, run_id)
+        note |= {"error": str(error)[:500], "at": time()}
+        self._quietly(self._spool.note, repo.day, run_id, **note)
+
     def _is_behind(self, repo: DayStore, run_id: str) -> bool:
         """Whether a run has lines that the last push did not bring."""
         note = self._spool.note_of(repo.day, run_id)
-        head = standing(repo.store.logs, f"run/{run_id}")
+        head = self._spool.head_of(repo, run_id)
         return bool(head.lines) and (head.lines, head.hash) != (note.get("lines"), note.get("hash"))
+
+    def _may_wait(self, repo: DayStore, run_id: str) -> bool:
+        """Whether a run is behind, or cannot be read, which the push reports."""
+        try:
+            return self._is_behind(repo, run_id)
+        except StorageError:
+            return True
 
     def _standing(self, repo: DayStore, run_id: str) -> tuple[int, str, bool]:
         """Lines, last hash, and whether it has ended, of a run; 0 lines if it never began."""
-        head = standing(repo.store.logs, f"run/{run_id}")
+        head = self._spool.head_of(repo, run_id)
         if not head.lines:
             return 0, "", False
         record, head = repo.runs.standing(run_id)
