@@ -56,6 +56,27 @@ class TestHook:
             env={"AIVCS_RUN": "r-1"})  # fmt: skip
         assert git("log", "-1", "--format=%B").count("Aivcs-Run") == 1
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("merge", "--no-ff", "--no-edit", "topic"),
+            ("merge", "--no-ff", "-m", "Merge it", "topic"),
+            ("commit", "-q", "--allow-empty", "--cleanup=verbatim", "-F", "message"),
+            ("-c", "trailer.separators==", "commit", "-q", "--allow-empty", "-m", "Merge it"),
+        ],
+    )
+    def test_keeps_the_subject_of_a_message_without_a_last_newline(self, aivcs, git, words):
+        commit(git, "first")
+        git("checkout", "-q", "-b", "topic")
+        commit(git, "second")
+        git("checkout", "-q", "main")
+        (aivcs.folder / "message").write_bytes(b"Merge it")
+        aivcs.ok("hook", "install", "git")
+        git(*words, env={"AIVCS_RUN": "r-1"})
+        subject, trailers = git("log", "-1", "--format=%s%n%(trailers)").split("\n", 1)
+        assert subject in {"Merge branch 'topic'", "Merge it"}
+        assert trailers.strip() == "Aivcs-Run: r-1"
+
     def test_never_fails_a_commit(self, aivcs, git):
         aivcs.ok("hook", "install", "git")
         assert commit(git, "one", run="no id\nAivcs-Run: forged") == "one"

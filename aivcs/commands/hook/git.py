@@ -30,7 +30,9 @@ command -v aivcs >/dev/null 2>&1 || exit 0
 # An empty message stops a commit, and is to do so still.
 sed '/^. -* >8 -*$/,$d' "$1" 2>/dev/null | git stripspace --strip-comments 2>/dev/null |
     grep -q . || exit 0
-git interpret-trailers --in-place --if-exists addIfDifferent \\
+# Without it the trailer would be a part of the last line, as in the message of a merge.
+[ -z "$(tail -c 1 "$1" 2>/dev/null)" ] || echo >>"$1"
+git -c trailer.separators=: interpret-trailers --in-place --if-exists addIfDifferent \\
     --trailer "{TRAILER}: $AIVCS_RUN" "$1" >/dev/null 2>&1
 exit 0
 """.encode()
