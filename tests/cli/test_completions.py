@@ -52,7 +52,7 @@ WORDS = [
     ("aivcs run show no", ""),
     ("aivcs release promote no", ""),
     ("aivcs release rollback agent --r", "--reason"),
-    ("aivcs config get core.", "core.durability core.lock_timeout"),
+    ("aivcs config get core.", "core.durability core.lock_timeout core.spool"),
     ("aivcs config set core.durability no", ""),
     ("aivcs completion ", "bash zsh fish"),
     ("aivcs shell-init ", "bash zsh"),

@@ -175,13 +175,17 @@ def shell(prepared, tmp_path):
     return shell
 
 
+ELSEWHERE = {"aivcs browse", "aivcs run why"}
+"""Commands that need a terminal, or a repository of git: tests/tui, tests/cli/test_run_why.py."""
+
+
 def test_every_command_has_an_example():
     assert {command.name for command in COMMANDS} == EXAMPLES.keys()
 
 
 @pytest.mark.parametrize(
     ("name", "example"),
-    [(name, example) for name, examples in EXAMPLES.items() for example in examples],
+    [(name, e) for name, found in EXAMPLES.items() if name not in ELSEWHERE for e in found],
     ids=lambda value: value if isinstance(value, str) else value.about,
 )
 def test_an_example_works(shell, name, example):

@@ -304,7 +304,10 @@ class TestConfig:
         assert dict(line.split("\t") for line in aivcs.ok("config", "list").lines) == {
             "core.durability": "full",
             "core.lock_timeout": "30",
+            "core.spool": "false",
             "limits.event_bytes": "1048576",
+            "run.lost_after": "86400",
+            "search.index": "auto",
             "exec.redact": "-",
             "import.redact": "-",
             "blobs": "-",
@@ -314,6 +317,13 @@ class TestConfig:
             "safe.directory": "-",
             "signing.key": "-",
             "signing.allowed_signers": "-",
+            "signing.allowed_erasers": "-",
+            "retention.older_than": "-",
+            "retention.keep_last": "0",
+            "retention.agents": "-",
+            "retention.statuses": "-",
+            "retention.tags": "-",
+            "pull.apply_erasures": "-",
         }
 
     def test_works_outside_a_store_for_the_users_own(self, outside):

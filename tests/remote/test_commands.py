@@ -10,7 +10,8 @@ from aivcs.cli.parse.commands import ROOT
 
 LEFT_OUT = {
     "shell-session", "shell-init", "release sign", "store grants", "store upgrade", "hook install",
-    "hook uninstall", "hook status", "hook run", "skill", "mcp", "web",
+    "hook uninstall", "hook status", "hook run", "skill", "mcp", "web", "browse", "spool push",
+    "spool list", "spool-push", "release approve", "run redact", "run rm", "run prune", "run why",
 }  # fmt: skip
 """What other tests of this folder call, needs ssh-keygen, differs on purpose, or has no store."""
 

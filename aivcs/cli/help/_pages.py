@@ -1104,13 +1104,11 @@ EXIT STATUS
     2   It was called wrongly.
 
 EXAMPLES
-    Look at what is live and why, in the terminal (with a terminal, leave out
-    timeout):
-        timeout 1 aivcs browse || true
+    Look at what is live and why:
+        aivcs browse
 
-    Begin with the history of a name; the same is aivcs release history
-    reviewer -i:
-        timeout 1 aivcs browse reviewer || true
+    Begin with the history of a name:
+        aivcs browse reviewer
 
 SEE ALSO
     aivcs help aivcs: what all commands have in common

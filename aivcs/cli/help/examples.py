@@ -129,14 +129,8 @@ mv aivcs.prom.new aivcs.prom""",
         ),
     ],
     "aivcs browse": [
-        Example(
-            "Look at what is live and why, in the terminal (with a terminal, leave out timeout)",
-            "timeout 1 aivcs browse || true",
-        ),
-        Example(
-            "Begin with the history of a name; the same is aivcs release history reviewer -i",
-            "timeout 1 aivcs browse reviewer || true",
-        ),
+        Example("Look at what is live and why", "aivcs browse"),
+        Example("Begin with the history of a name", "aivcs browse reviewer"),
     ],
     "aivcs web": [
         Example(
