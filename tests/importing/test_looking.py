@@ -72,7 +72,9 @@ def test_subagents_are_nested(aivcs, shown):
     aivcs.ok("run", "import", write(aivcs, samples.CLAUDE, f"{samples.CLAUDE_ID}.jsonl"),
              write(aivcs, samples.CLAUDE_SUBAGENT, name))  # fmt: skip
     lines = shown("run", "show", samples.CLAUDE_ID)
-    title = line_with(lines, f"run {samples.CLAUDE_ID}.{samples.AGENT_ID}")
+    child = f"run {samples.CLAUDE_ID}.{samples.AGENT_ID}"
+    began, title = (line for line in lines if child in line)
+    assert not began.startswith("┌")  # in the timeline, where it began
     assert title.startswith("┌ finder  running")
     inside = lines[lines.index(title) + 1 :]
     assert all(line.startswith("│") for line in inside)
