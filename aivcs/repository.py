@@ -642,7 +642,8 @@ class Repository:
 
         own, _ = self.store.documents.read(CONFIG) or (None, "")
         layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
-        if not policies(layers) and not sign and signing_key is None:
+        names_erasers = any("signing.allowed_erasers" in values for _, values in layers)
+        if not (policies(layers) or sign or names_erasers) and signing_key is None:
             return None
         from aivcs.config.signers import policy_context
 

@@ -35,7 +35,9 @@ def policy_context(
     """
     wanted: list[str | None] = [*dict.fromkeys(keys)] or ([None] if sign else [])
     who = [signer(layers, environment, key) for key in wanted]
-    return PolicyContext(policies(list(layers)), who, verifier(layers, environment))
+    return PolicyContext(
+        policies(list(layers)), who, verifier(layers, environment), erasers(layers, environment)
+    )
 
 
 def signer(layers: Layers, environment: Mapping[str, str], key: str | None) -> Signer:

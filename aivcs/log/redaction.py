@@ -11,10 +11,13 @@ erasure (`aivcs.log.erasure`).
 from aivcs.codec.json import encode_trusted
 from aivcs.errors import ConflictError, IntegrityError
 from aivcs.log import chain
+from aivcs.model.digest import ContentDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from aivcs.model.erasure import StoredErasure
 
 TYPE = "redacted"
 
@@ -45,6 +48,25 @@ def redacted_line(line: bytes) -> bytes:
     if "high" in entry:
         stub["high"] = entry["high"]
     return f'{encode_trusted(stub)[:-1]},"hash":"{kept}"}}'.encode()
+
+
+def agreeing(records: "Sequence[StoredErasure]", before: str, line: bytes) -> "list[StoredErasure]":
+    """Returns the records of a redacted line that agree with it, in order.
+
+    Args:
+        records: The records of erasures of a line of this number in its log.
+        before: The hash of the line before.
+        line: The redacted line, without its newline.
+    """
+    if not records:
+        return []
+    wanted = before, chain.hash_of(line), ContentDigest.from_bytes(line)
+    found = []
+    for stored in records:
+        target = stored.value.target
+        if (target.before, target.erased, target.stub) == wanted:  # type: ignore[union-attr]
+            found.append(stored)
+    return found
 
 
 def replaced(

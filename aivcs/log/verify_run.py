@@ -298,15 +298,14 @@ class _RunCheck:
         self._is_sure = True
 
     def _check_redacted(self, number: int, line: bytes) -> "Iterator[Problem]":
-        kept, stub = chain.hash_of(line), ContentDigest.from_bytes(line)
-        for stored in self._erased.get(number, ()):
-            target = stored.value.target
-            if (target.before, target.erased, target.stub) == (self._before, kept, stub):  # type: ignore[union-attr]
-                from aivcs.log.erasure import said
+        from aivcs.log.redaction import agreeing
 
-                problem = f"the event was {said(stored.value)}"
-                yield Problem(NOTICE, number, problem, f"its record is erasures/{stored.digest}")
-                return
+        for stored in agreeing(self._erased.get(number, ()), self._before, line):
+            from aivcs.log.erasure import said
+
+            problem = f"the event was {said(stored.value)}"
+            yield Problem(NOTICE, number, problem, f"its record is erasures/{stored.digest}")
+            return
         problem = "the event was redacted, but no record of an erasure says so"
         if number in self._erased:
             problem = (

@@ -41,17 +41,21 @@ class PolicyContext:
             first.
         signers: Who signs; empty if nobody does.
         verifier: The verifier of signatures, or None.
+        erasers: Knows who must have signed the erasures in a run that is evidence; None lets
+            anybody have erased.
     """
 
-    __slots__ = ("policies", "signers", "verifier")
+    __slots__ = ("erasers", "policies", "signers", "verifier")
 
     def __init__(
         self,
         policies: "Sequence[tuple[str, Table]]" = (),
         signers: "Sequence[Signer]" = (),
         verifier: "Verifier | None" = None,
+        erasers: "Verifier | None" = None,
     ) -> None:
         """Takes the fields as they are."""
+        self.erasers = erasers
         self.policies = policies
         self.signers = signers
         self.verifier = verifier
@@ -297,11 +301,17 @@ def _evidence(
     found: dict[str, Evidence] = {}
     for text in runs:
         run_id = repo.resolve_run(text)
-        record, head, _ = read(run_id)
+        record, head, *_ = read(run_id)
         label = repo.untrusted_source(run_id)
         if label is not None:
             raise ConflictError(
                 f"run {run_id} came from an untrusted source ({label}), so it is no evidence"
+            )
+        if not read.is_proven(run_id):
+            raise ConflictError(
+                f"run {run_id} has redacted lines for which no allowed eraser "
+                "(signing.allowed_erasers) signed, so it is no evidence; have one sign: "
+                f"aivcs run redact {run_id} SEQ --reason TEXT --sign"
             )
         if not record.status.is_terminal:
             raise errors.InvalidRunStateError(

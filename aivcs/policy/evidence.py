@@ -20,6 +20,7 @@ from aivcs.policy.proposal import (
     EvidenceRun,
     ProposedRelease,
 )
+from aivcs.policy.redactions import Redactions, are_signed
 from aivcs.policy.version import highest
 from aivcs.specs import manifest as spec
 from aivcs.store.place import START
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from aivcs.model.digest import ContentDigest
+    from aivcs.model.erasure import StoredErasure
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.run import RunRecord
     from aivcs.policy.late import LateEvents
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from aivcs.policy.select import Policy
     from aivcs.repository import Repository
     from aivcs.signing.check import SignatureCheck
+    from aivcs.signing.ssh import Verifier
 
 
 _CHUNK = 1 << 20
@@ -49,11 +52,13 @@ class RunReading(NamedTuple):
         head: The head of its log.
         last: The payload of the last event, by seq, of each requested kind; `REDACTED` if it was
             erased.
+        redacted: The records of each redacted line.
     """
 
     record: RunRecord
     head: Head
     last: Mapping[str, Any]
+    redacted: Sequence[Sequence[StoredErasure]] = ()
 
 
 class Grounds(NamedTuple):
@@ -81,12 +86,19 @@ class RunReader:
         repo: The repository.
         kinds: The kinds of events whose last payload is to be read.
         late: What annotations add to them, or None.
+        erasers: Knows who must have signed the erasures in a run that counts; None lets anybody
+            have erased.
     """
 
     def __init__(
-        self, repo: Repository, kinds: Collection[str] = (), late: LateEvents | None = None
+        self,
+        repo: Repository,
+        kinds: Collection[str] = (),
+        late: LateEvents | None = None,
+        erasers: Verifier | None = None,
     ) -> None:
         self.late = late
+        self._erasers = erasers
         self._repo = repo
         self._kinds = kinds
         self._known: dict[str, RunReading] = {}
@@ -101,6 +113,22 @@ class RunReader:
         if run_id not in self._known:
             self._known[run_id] = self._read(run_id)
         return self._known[run_id]
+
+    def all_signed(self, erasers: Verifier | None) -> bool:
+        """Tells whether allowed erasers signed for each redacted line of the runs read so far."""
+        return all(are_signed(reading.redacted, erasers) for reading in self._known.values())
+
+    def is_proven(self, run_id: str) -> bool:
+        """Tells whether those who must sign erasures did so for each redacted line of a run.
+
+        Raises:
+            RunNotFoundError: No run has this id.
+            IntegrityError: The run's log is damaged.
+        """
+        redacted = self(run_id).redacted
+        if not redacted or self._erasers is None:
+            return True
+        return are_signed(redacted, self._erasers)
 
     def missing_parts(self, digest: ContentDigest) -> list[str] | None:
         """Returns the parts that a spec lacks; None if it is not stored, or has no parts.
@@ -124,9 +152,11 @@ class RunReader:
         log = START
         first = last = b""
         found: dict[str, tuple[int, Any]] = {}
+        redactions = Redactions(self._repo, f"run/{run_id}")
         try:
             for line, place in self._repo.store.logs.read(f"run/{run_id}"):
                 first, last, log = first or line, line, place
+                redactions.look(place.lines, line)
                 event = read_event(line) if self._kinds else None
                 if event is None or event.kind not in self._kinds:
                     continue
@@ -143,7 +173,7 @@ class RunReader:
             where = f"run {run_id}"
             raise IntegrityError(error.expected, error.actual, where, f"{where} {error}") from error
         payloads = {kind: payload for kind, (_, payload) in found.items()}
-        return RunReading(record, Head(log.lines, log.hash), payloads)
+        return RunReading(record, Head(log.lines, log.hash), payloads, redactions.records)
 
 
 def grounds_of(
@@ -308,7 +338,7 @@ def evidence_for(record: ReleaseRecord, before: Iterable[ReleaseRecord]) -> Sequ
 
 def _attested(item: Evidence, read: RunReader) -> EvidenceRun:
     """A run counts as running if its log has another head than the evidence says."""
-    record, head, own = read(item.run_id)
+    record, head, own, _ = read(item.run_id)
     late: Mapping[str, Any] = {}
     if read.late is not None and item.annotations:
         late = read.late.payloads(item.run_id, item.annotations)
@@ -321,6 +351,7 @@ def _attested(item: Evidence, read: RunReader) -> EvidenceRun:
         record.spec_digest,
         last,
         frozenset(own) - frozenset(last),
+        is_proven=read.is_proven(item.run_id),
     )
 
 

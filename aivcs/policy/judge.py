@@ -64,7 +64,7 @@ class Judge:
         rules = self._policy.rules if self._policy else {}
         if self._policy is not None and (rules.get(LATE) or rules.get(EVIDENCE_FROM)):
             late = LateEvents(repo, self._policy, context.verifier)
-        self.read = RunReader(repo, kinds, late)
+        self.read = RunReader(repo, kinds, late, context.erasers)
 
     def look(self, view: ReleaseView, change: ReleaseChange) -> None:
         """Reads the input from the releases before a change from a view."""

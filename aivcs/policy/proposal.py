@@ -44,6 +44,7 @@ class EvidenceRun(NamedTuple):
         spec_digest: The spec that ran.
         last: The payload of the last event of each kind that the policy asks for, or `REDACTED`.
         discounted: The kinds of which there are events, but by nobody whose word counts.
+        is_proven: Whether allowed erasers signed what was erased in it, where they must.
     """
 
     run_id: RunId
@@ -52,9 +53,12 @@ class EvidenceRun(NamedTuple):
     spec_digest: ContentDigest
     last: Mapping[str, Any]
     discounted: Collection[str] = ()
+    is_proven: bool = True
 
     def objection(self, spec_digest: ContentDigest) -> str:
         """Returns why the run does not count for a spec; empty if it does."""
+        if not self.is_proven:
+            return "has redacted lines for which no allowed eraser signed"
         if self.spec_digest != spec_digest:
             return f"is of spec {self.spec_digest.short}"
         if self.status != "COMPLETED":

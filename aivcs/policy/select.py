@@ -28,6 +28,7 @@ from aivcs.codec.json import parse
 from aivcs.errors import SerializationError, UnsupportedFormatError, UsageError
 from aivcs.log.run import is_same_json
 from aivcs.model.record import MAX_NAME
+from aivcs.policy.proposal import BASELINE, RUNS
 from aivcs.policy.registry import RULES, check_rule
 
 if TYPE_CHECKING:
@@ -171,6 +172,11 @@ def check_pattern(pattern: str, place: str) -> None:
             f"{place}: policy.{pattern[:80]!a} matches no release name; names are made of letters, "
             "digits, '.', '_', '-' and '/'; * stands for any of them, ? for one"
         )
+
+
+def looks_at_runs(policy: Policy, rule: str) -> bool:
+    """Tells whether a rule of a policy judges by runs."""
+    return not {RUNS, BASELINE}.isdisjoint(RULES[rule].needs(policy.rules[rule]))
 
 
 def evaluate(policy: Policy, release: ProposedRelease) -> list[Verdict]:

@@ -75,6 +75,7 @@ class Source:
         environment: Mapping[str, str],
         known: dict[tuple[str, int], Figures] | None = None,
         prices: Mapping[str, Price] | None = None,
+        erasers: Verifier | None = None,
     ) -> None:
         """Takes the store, and how it is to be read.
 
@@ -85,7 +86,9 @@ class Source:
             environment: The environment for ssh-keygen.
             known: The figures of finished runs that were read before, for several sources.
             prices: Prices by model, for calls that tell no cost.
+            erasers: Knows the allowed erasers, if any are configured.
         """
+        self._erasers = erasers
         self._prices = prices
         self._figures = RunFigures(repo, prices)
         self._known = {} if known is None else known
@@ -123,6 +126,7 @@ class Source:
             name,
             seqs={entry.record.seq for entry in told},
             verifier=self._verifier,
+            erasers=self._erasers,
             environment=self._environment,
         ):
             if check.seq is not None and check.check != "stack":

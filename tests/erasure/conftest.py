@@ -1,5 +1,7 @@
 """A run with a secret in it, in a store, and the search for bytes in every file of a store."""
 
+import subprocess
+
 import pytest
 
 SECRET = "sk-live-2f8c4e1d9b7a6053"
@@ -9,6 +11,17 @@ SECRET = "sk-live-2f8c4e1d9b7a6053"
 def secret_run(aivcs):
     """A run that has ended, with the secret in events 1, 4 and 6, and in the blob of event 3."""
     return record(aivcs)
+
+
+@pytest.fixture
+def keys(aivcs, tmp_path):
+    """The key of an allowed eraser, who signs by default."""
+    key = tmp_path / "eraser"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
+    (aivcs.home / "erasers").write_text(f"ada@example.com {public}\n")
+    aivcs.ok("config", "set", "--user", "signing.allowed_erasers", str(aivcs.home / "erasers"))
+    aivcs.ok("config", "set", "--user", "signing.key", str(key))
 
 
 def record(aivcs, *, is_over=True):

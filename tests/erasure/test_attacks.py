@@ -2,21 +2,8 @@
 
 import hashlib
 import json
-import subprocess
 
-import pytest
 from erasure.conftest import SECRET, record
-
-
-@pytest.fixture
-def keys(aivcs, tmp_path):
-    """The key of an allowed eraser, who signs by default."""
-    key = tmp_path / "eraser"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
-    (aivcs.home / "erasers").write_text(f"ada@example.com {public}\n")
-    aivcs.ok("config", "set", "--user", "signing.allowed_erasers", str(aivcs.home / "erasers"))
-    aivcs.ok("config", "set", "--user", "signing.key", str(key))
 
 
 def lines(aivcs, run):

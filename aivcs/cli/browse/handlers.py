@@ -85,11 +85,16 @@ def _has_releases(repo: Repository, name: str) -> bool:
 
 
 def _source(context: Context, repo: Repository) -> Source:
-    from aivcs.config.signers import verifier
+    from aivcs.config.signers import erasers, verifier
     from aivcs.tui.pages.page import Source
 
     layers = context.config_layers(repo)
-    return Source(repo, verifier(layers, context.environment), context.environment)
+    return Source(
+        repo,
+        verifier(layers, context.environment),
+        context.environment,
+        erasers(layers, context.environment),
+    )
 
 
 def _show(page: Page) -> int:

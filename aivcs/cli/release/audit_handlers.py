@@ -123,7 +123,7 @@ def verify(
         raise UsageError("--repair is for all releases: leave out NAME, or --repair")
     from aivcs.cli.release.policy_view import write_checks
     from aivcs.commands.release.audit import FAILED, verify as verify_name
-    from aivcs.config.signers import verifier
+    from aivcs.config.signers import erasers, verifier
     from aivcs.policy.select import policy_for
 
     repo, name = context.releases_of(name)
@@ -135,6 +135,7 @@ def verify(
         present=policy_for(name, context.policies),
         verifier=verifier(context.layers, context.environment),
         environment=context.environment,
+        erasers=erasers(context.layers, context.environment),
     )
     counts: dict[str, int] = {}
 

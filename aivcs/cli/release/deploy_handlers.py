@@ -290,7 +290,7 @@ def _command(words: list[str]) -> list[str]:
 def _terms(context: Context, *, signed: bool, no_verify: bool) -> Terms | None:
     """Returns the deployer's conditions: by the files of the user and the system alone."""
     from aivcs.config.keys import policies
-    from aivcs.config.signers import require_verifier, verifier
+    from aivcs.config.signers import erasers, require_verifier, verifier
 
     if no_verify:
         if signed:
@@ -303,6 +303,7 @@ def _terms(context: Context, *, signed: bool, no_verify: bool) -> Terms | None:
         find(layers, context.environment),
         context.environment,
         requires_signature=signed,
+        erasers=erasers(layers, context.environment),
     )
 
 

@@ -464,7 +464,9 @@ def _policy_context(
     context: "Context", signing_keys: "list[str]", *, sign: bool
 ) -> "PolicyContext | None":
     """Returns the policies and keys for a release; None, and loads nothing, without any."""
-    if not context.policies and not sign and not signing_keys:
+    if not (context.policies or sign or signing_keys) and not any(
+        "signing.allowed_erasers" in values for _, values in context.layers
+    ):
         return None
     from aivcs.config.signers import policy_context
 

@@ -78,7 +78,7 @@ def _source(
     known: dict[tuple[str, int], Figures] | None = None,
 ) -> Source:
     from aivcs.config.prices import prices
-    from aivcs.config.signers import verifier
+    from aivcs.config.signers import erasers, verifier
     from aivcs.formats.masking import Masker
     from aivcs.web.source import Source
 
@@ -90,6 +90,7 @@ def _source(
         environment=context.environment,
         known=known,
         prices=prices(layers),
+        erasers=erasers(layers, context.environment),
     )
 
 

@@ -33,7 +33,8 @@ from aivcs.policy.approvals import NO_SIGNERS, approvals_of, check_approvals
 from aivcs.policy.evidence import RunReader, grounds_of, propose
 from aivcs.policy.late import LateEvents
 from aivcs.policy.proposal import APPROVALS
-from aivcs.policy.select import evaluate, read_document
+from aivcs.policy.redactions import Redactions, are_signed
+from aivcs.policy.select import evaluate, looks_at_runs, read_document
 from aivcs.signing.check import TRUSTED, UNCHECKED, UNKNOWN, WRONG, SignatureCheck
 from aivcs.signing.ssh import RELEASE, look
 from aivcs.store.place import START
@@ -78,6 +79,7 @@ def verify(
     present: Policy | None = None,
     verifier: Verifier | None,
     environment: Mapping[str, str],
+    erasers: Verifier | None = None,
 ) -> Iterator[Check]:
     """Yields all checks of the releases of a name, oldest first.
 
@@ -91,6 +93,7 @@ def verify(
             was already: a log that was made elsewhere and copied here followed no rule of here.
         verifier: Knows the allowed signers.
         environment: The environment for ssh-keygen.
+        erasers: Knows the allowed erasers; without them, a run with redacted lines proves nothing.
 
     Raises:
         ReleaseNotFoundError: The name has no release, or not all of these.
@@ -122,7 +125,7 @@ def verify(
     except (IntegrityError, UnsupportedFormatError) as error:
         yield Check(None, "chain", FAILED, str(error))
         return
-    proof = _Proof(repo, entries, verifier, environment, own, present)
+    proof = _Proof(repo, entries, verifier, environment, own, present, erasers)
     missing = set(seqs or ())
     for entry in entries:
         if isinstance(entry.value, ReleaseRecord) and (seqs is None or entry.value.seq in seqs):
@@ -168,8 +171,10 @@ class _Proof:
         environment: Mapping[str, str],
         own: Policy | None,
         present: Policy | None,
+        erasers: Verifier | None,
     ) -> None:
         self._repo = repo
+        self._erasers = erasers
         self._own = own
         self._present = present
         self._verifier = verifier
@@ -235,8 +240,10 @@ class _Proof:
         """Checks that a run's log still has the line that was its head."""
         log = START
         link = ""
+        redactions = Redactions(self._repo, f"run/{item.run_id}")
         try:
-            for _, log in self._repo.store.logs.read(f"run/{item.run_id}"):
+            for line, log in self._repo.store.logs.read(f"run/{item.run_id}"):
+                redactions.look(log.lines, line)
                 if log.lines == item.head.lines:
                     link = log.hash
         except StorageError as error:
@@ -253,9 +260,14 @@ class _Proof:
                 FAILED,
                 f"run {item.run_id} has {has}, where line {item.head.lines} had {item.head.hash}",
             )
-        return Check(
-            record.seq, "evidence", OK, f"run {item.run_id} has line {item.head.lines} as it was"
-        )
+        detail = f"run {item.run_id} has line {item.head.lines} as it was"
+        if not are_signed(redactions.records, self._erasers):
+            detail += (
+                "; no allowed eraser (signing.allowed_erasers) signed for its redacted lines, so "
+                "nothing proves the lines before them"
+            )
+            return Check(record.seq, "evidence", UNPROVEN, detail)
+        return Check(record.seq, "evidence", OK, detail)
 
     def _gone(self, record: ReleaseRecord, item: Evidence) -> Check:
         """Returns the check for a run that is not there: erased on purpose, or lost."""
@@ -330,14 +342,15 @@ class _Proof:
             yield Check(record.seq, "policy", UNPROVEN if is_erased else FAILED, str(error))
             return
         unmet = UNPROVEN if record.forced and not is_own else FAILED
+        unknown = FAILED if is_own else UNPROVEN
+        is_proven = read.all_signed(self._erasers)
         for verdict in evaluate(policy, release):
-            result = {True: OK, None: FAILED if is_own else UNPROVEN, False: unmet}
-            yield Check(
-                record.seq,
-                verdict.rule,
-                result[verdict.ok],
-                f"found {verdict.found}, needed {verdict.needed}",
-            )
+            result = {True: OK, None: unknown, False: unmet}[verdict.ok]
+            detail = f"found {verdict.found}, needed {verdict.needed}"
+            if result == OK and not is_proven and looks_at_runs(policy, verdict.rule):
+                result = unknown
+                detail = f"{detail}; no allowed eraser signed for redacted lines of the evidence"
+            yield Check(record.seq, verdict.rule, result, detail)
 
     def _signed(self, entry: LogEntry, mark: Signature) -> SignatureCheck:
         if mark.signed_hash != entry.hash:

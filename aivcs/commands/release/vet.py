@@ -30,12 +30,14 @@ class Terms(NamedTuple):
         verifier: Knows the signers whom the deployer allows; None allows nobody.
         environment: The environment for ssh-keygen.
         requires_signature: Whether each release needs a signature, whatever the policies say.
+        erasers: Knows whom the deployer allows to erase; None allows nobody.
     """
 
     policies: Sequence[tuple[str, Table]]
     verifier: Verifier | None
     environment: Mapping[str, str]
     requires_signature: bool = False
+    erasers: Verifier | None = None
 
     def policy(self, name: str) -> Policy | None:
         """Returns the deployer's policy for a name.
@@ -71,6 +73,7 @@ def vet(repo: Repository, name: str, seqs: Collection[int], terms: Terms) -> dic
         own=terms.policy(name),
         verifier=terms.verifier,
         environment=terms.environment,
+        erasers=terms.erasers,
     ):
         if check.result != FAILED:
             continue

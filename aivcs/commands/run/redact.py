@@ -99,7 +99,7 @@ def redact(
     _require_sense(seqs, match, pointer, reason, keep_masked=keep_masked, with_blobs=with_blobs)
     run_id = repo.runs.get_run(repo.resolve_run(run)).run_id
     name = f"run/{run_id}"
-    chosen = _choose(repo, name, seqs, match, pointer)
+    chosen = _choose(repo, name, seqs, match, pointer, again=signer is not None)
     notes = _notes_with(repo, run_id, match) if match is not None else []
     blobs = _blobs_with(repo, run_id, match) if match is not None else []
     if not chosen and not seqs and not notes and not (blobs and with_blobs):
@@ -116,9 +116,10 @@ def redact(
             f"blob {digest}, which {where} names, has the text, too: erase it by --with-blobs"
             for digest, where in blobs
         ]
-    _mark(repo, run_id, [item.event.seq for item in chosen], by, reason)
+    fresh = [item for item in chosen if not item.event.redacted]
+    _mark(repo, run_id, [item.event.seq for item in fresh], by, reason)
     if keep_masked:
-        _keep_masked(repo, run_id, chosen, by, match, pointer)
+        _keep_masked(repo, run_id, fresh, by, match, pointer)
     targets: list[Target] = list(event_targets(repo.store, name, {item.line for item in chosen}))
     targets += [ErasedAnnotation(name, note.digest) for note in notes]
     if with_blobs:
@@ -157,9 +158,18 @@ def _require_sense(
 
 
 def _choose(
-    repo: Repository, name: str, seqs: Collection[int], match: str | None, pointer: str | None
+    repo: Repository,
+    name: str,
+    seqs: Collection[int],
+    match: str | None,
+    pointer: str | None,
+    *,
+    again: bool,
 ) -> list[_Chosen]:
-    """Returns the events to erase; those that are redacted already are left out."""
+    """Returns the events to erase, with those of `seqs` that are redacted already only if `again`.
+
+    A signature can be added to an erasure, by another record.
+    """
     chosen = []
     missing = set(seqs)
     for line, place in repo.store.logs.read(name):
@@ -169,6 +179,8 @@ def _choose(
         assert event.seq is not None
         missing.discard(event.seq)
         if event.redacted:
+            if again and seqs:
+                chosen.append(_Chosen(place.lines, event))
             continue
         if _has(event.payload, match) and _has_part(event.payload, pointer):
             chosen.append(_Chosen(place.lines, event))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.log.annotation import split_name
-from aivcs.log.erasure import name_of, said, signed_text
+from aivcs.log.erasure import name_of, said
 from aivcs.log.verify_run import DAMAGE, NOTICE
-from aivcs.model.erasure import NAMESPACE
-from aivcs.signing.check import TRUSTED
+from aivcs.policy.redactions import is_signed
 from aivcs.store.finding import Finding
 
 if TYPE_CHECKING:
@@ -88,10 +87,4 @@ class ErasedSince:
     def _is_allowed(self, stored: StoredErasure) -> bool:
         if self._erasers is None or name_of(stored.digest) in self._kept:
             return True
-        erasure = stored.value
-        if erasure.signature is None:
-            return False
-        signed = self._erasers.check(
-            signed_text(erasure), erasure.signature, NAMESPACE, erasure.created_at
-        )
-        return signed.state == TRUSTED
+        return is_signed(stored.value, self._erasers)

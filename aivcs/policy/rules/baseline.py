@@ -83,6 +83,10 @@ def _compare(table: dict[str, Any], release: ProposedRelease) -> Verdict:
     baseline = release.baseline
     if baseline is None:
         return Verdict(_NAME, True, "nothing is live to compare with", needed, "")
+    unproven = [str(run.run_id) for run in baseline.runs if not run.is_proven]
+    if unproven:
+        found = f"redacted lines for which no allowed eraser signed in {shortened(unproven)}"
+        return Verdict(_NAME, None, found, needed, "have an allowed eraser sign for them")
     runs = release.counting_runs()
     if not runs:
         found = f"no run that counts{release.discounted_runs()}"

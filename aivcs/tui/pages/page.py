@@ -19,11 +19,13 @@ class Source(NamedTuple):
         repo: The repository.
         verifier: Knows the allowed signers, if any are configured.
         environment: The environment for ssh-keygen.
+        erasers: Knows the allowed erasers, if any are configured.
     """
 
     repo: Repository
     verifier: Verifier | None
     environment: Mapping[str, str]
+    erasers: Verifier | None = None
 
 
 class Action(NamedTuple):

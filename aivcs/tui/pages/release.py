@@ -126,6 +126,7 @@ class ReleasePage(Page):
             seqs={self.seq},
             verifier=self.source.verifier,
             environment=self.source.environment,
+            erasers=self.source.erasers,
         ):
             sign, style = styles.get(check.result, ("? ", WARN))
             yield Row([(sign, style), (f"{check.check:<18} ", PLAIN), (check.detail, DIM)])
