@@ -9,7 +9,7 @@ from aivcs.log.approval import signed_text, text_of
 from aivcs.log.release_changes import plan_approval
 from aivcs.model.record import check_text
 from aivcs.model.release import check_release_name
-from aivcs.model.release_entries import APPROVAL_NAMESPACE, Approval
+from aivcs.model.release_entries import APPROVAL_NAMESPACE, Approval, Block, Signature
 from aivcs.model.timestamp import Timestamp
 from aivcs.policy.proposal import CheckedApproval
 from aivcs.signing.check import TRUSTED, UNCHECKED, SignatureCheck
@@ -78,19 +78,24 @@ def approve(
 def approvals_of(spec_digest: str, log: Iterable[LogEntry], before: int) -> list[Approval]:
     """Returns the approvals of a spec in the entries before a seq, newest first.
 
+    A block takes back those before it, also if the spec was unblocked since.
+
     Args:
         spec_digest: The spec.
         log: The entries, in any order.
         before: The seq.
     """
-    found = [
-        entry.value
-        for entry in log
-        if isinstance(entry.value, Approval)
-        and entry.value.spec_digest == spec_digest
-        and entry.value.seq < before
-    ]
-    return sorted(found, key=lambda approval: -approval.seq)
+    found: list[Approval] = []
+    blocked = 0
+    for entry in log:
+        value = entry.value
+        if isinstance(value, Signature) or value.spec_digest != spec_digest or value.seq >= before:
+            continue
+        if isinstance(value, Approval):
+            found.append(value)
+        elif isinstance(value, Block) and value.is_block:
+            blocked = max(blocked, value.seq)
+    return sorted((a for a in found if a.seq > blocked), key=lambda approval: -approval.seq)
 
 
 def check_approvals(

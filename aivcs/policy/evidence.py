@@ -340,7 +340,7 @@ def _attested(item: Evidence, read: RunReader) -> EvidenceRun:
     """A run counts as running if its log has another head than the evidence says."""
     record, head, own, _ = read(item.run_id)
     late: Mapping[str, Any] = {}
-    if read.late is not None and item.annotations:
+    if read.late is not None:
         late = read.late.payloads(item.run_id, item.annotations)
     counts_log = read.late is None or read.late.counts_log
     last = {**own, **late} if counts_log else late

@@ -2,6 +2,9 @@
 
 A promotion names the annotations it was judged by, in its evidence; a later judgement looks at
 these and no others, so a remark made afterwards changes no verdict.
+
+What an erased annotation said, and even of which kind it was, is not known. So it stands as
+`REDACTED` for every kind of which no annotation was made after it was erased.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from aivcs.errors import IntegrityError
 from aivcs.log.annotation import name_of, signed_text
 from aivcs.model.annotation import NAMESPACE
+from aivcs.model.erasure import ErasedAnnotation
+from aivcs.policy.proposal import EPOCH, REDACTED
 from aivcs.policy.rules.evidence_from import NAME as EVIDENCE_FROM, is_heard
 from aivcs.policy.rules.late import NAME, SIGNED
 from aivcs.signing.check import TRUSTED
@@ -74,24 +79,45 @@ class LateEvents:
     def payloads(self, run_id: str, digests: Iterable[ContentDigest]) -> dict[str, Any]:
         """Returns the payload of the newest of some annotations of each kind, if it counts.
 
+        It is `REDACTED` for the kinds whose newest annotation may have been erased.
+
         Raises:
-            IntegrityError: One is missing or damaged.
+            IntegrityError: One is missing, and was not erased; or one is damaged.
         """
         if not self._mode:
             return {}
         found: list[Annotation] = []
+        erased = self._erased(run_id)
+        hidden = [at for at in erased.values() if self._moment is None or at <= self._moment]
         for digest in digests:
             stored = self._repo.annotations.read(name_of(run_id, digest))
+            if stored is None and digest in erased:
+                hidden.append(EPOCH)
+                continue
             if stored is None:
                 raise IntegrityError.of(
                     f"the annotation {digest} of run {run_id}, which is evidence, is missing"
                 )
             found.append(stored.value)
         found.sort(key=lambda annotation: annotation.created_at)
-        return {
-            annotation.kind: annotation.payload
+        newest = {
+            annotation.kind: annotation
             for annotation in found
             if annotation.kind in self._kinds and self._counts(annotation)
+        }
+        payloads = {kind: annotation.payload for kind, annotation in newest.items()}
+        for kind in self._kinds if hidden else ():
+            if kind not in newest or newest[kind].created_at <= max(hidden):
+                payloads[kind] = REDACTED
+        return payloads
+
+    def _erased(self, run_id: str) -> dict[str, Timestamp]:
+        """The annotations of a run that were erased, and when."""
+        return {
+            digest: stored.value.created_at
+            for digest, stored in self._repo.erasures.load().annotations.items()
+            if isinstance(stored.value.target, ErasedAnnotation)
+            and stored.value.target.log == f"run/{run_id}"
         }
 
     def _counts(self, annotation: Annotation) -> bool:

@@ -121,6 +121,8 @@ class ProposedRelease(NamedTuple):
         highest: The earlier release whose label is the highest version, or None.
         baseline: What was live before; None if nothing was, or no rule asks.
         approvals: The approvals of the spec before it in the log, newest first.
+        promoters: The signatures of who promoted; None is all `signatures`, as of a release that
+            is about to be made.
     """
 
     name: str
@@ -137,6 +139,11 @@ class ProposedRelease(NamedTuple):
     highest: ReleaseRecord | None = None
     baseline: Baseline | None = None
     approvals: Sequence[CheckedApproval] = ()
+    promoters: Sequence[SignatureCheck] | None = None
+
+    def promoter_signatures(self) -> Sequence[SignatureCheck]:
+        """Returns the signatures of who promoted, without those that were added later."""
+        return self.signatures if self.promoters is None else self.promoters
 
     def counting_runs(self) -> list[EvidenceRun]:
         """Returns the evidence runs that count for the spec."""

@@ -173,13 +173,50 @@ class TestWhatDoesNotCount:
         add_by_hand(aivcs, spec, lines(aivcs)[0], created_at=Timestamp.now())
         promote(aivcs, keys, spec, "ada", code=15)
 
-    def test_that_of_the_promoter_by_key_or_by_name(self, aivcs, keys, spec, signers):
+    def test_that_of_the_promoter_whatever_names_they_give(self, aivcs, keys, spec, signers):
         need(aivcs, count=1, not_promoter=True)
         approve(aivcs, keys, spec, "ada", by="bob")
         assert "who promotes" in promote(aivcs, keys, spec, "ada", by="cyd", code=15).complaint
         assert "who promotes" in promote(aivcs, keys, spec, "ada", code=15).complaint
         done = aivcs("release", "promote", "bot", spec, "--by", "cyd", code=15)
         assert "shows who promotes" in done.complaint
+
+    def test_but_that_of_another_key_with_the_same_name_does(self, aivcs, keys, spec, signers):
+        need(aivcs, count=1, not_promoter=True)
+        approve(aivcs, keys, spec, "bob", by="root")
+        promote(aivcs, keys, spec, "ada", by="root")
+        assert results(aivcs, "require_approvals") == ["ok"]
+
+    def test_but_that_of_one_who_signs_the_release_later_does(self, aivcs, keys, spec, signers):
+        need(aivcs, count=1, not_promoter=True)
+        approve(aivcs, keys, spec, "bob")
+        promote(aivcs, keys, spec, "ada")
+        aivcs.ok("release", "sign", "bot", "--signing-key", keys("bob"))
+        assert results(aivcs, "require_approvals") == ["ok"]
+
+    def test_a_later_signature_makes_nobody_the_promoter(self, aivcs, keys, spec, signers):
+        need(aivcs, count=1, not_promoter=True)
+        approve(aivcs, keys, spec, "bob")
+        promoted = ("release", "promote", "bot", spec, "--by", "ada", "--force", "--notes", "x")
+        aivcs.ok(*promoted)
+        approve(aivcs, keys, spec, "cyd")
+        aivcs.ok("release", "sign", "bot", "--signing-key", keys("ada"))
+        assert results(aivcs, "require_approvals") == ["not proven"]
+
+    def test_one_that_a_block_took_back(self, aivcs, keys, spec, signers):
+        need(aivcs, count=1)
+        other = aivcs.put(b"another\n")
+        approve(aivcs, keys, other, "bob")
+        promote(aivcs, keys, other, "ada")
+        approve(aivcs, keys, spec, "bob")
+        aivcs.ok("release", "block", "bot", spec, "--reason", "bad")
+        aivcs.ok("release", "unblock", "bot", spec, "--reason", "let us see")
+        assert "0 of 1" in promote(aivcs, keys, spec, "ada", code=15).complaint
+        promote(aivcs, keys, spec, "ada", "--force", "--notes", "an emergency")
+        assert results(aivcs, "require_approvals") == ["ok", "not proven"]
+        approve(aivcs, keys, spec, "bob")
+        promote(aivcs, keys, spec, "ada")
+        assert results(aivcs, "require_approvals") == ["ok", "not proven", "ok"]
 
     def test_one_of_a_stranger_or_of_whom_the_rule_does_not_name(self, aivcs, keys, spec, signers):
         need(aivcs, count=1, by=["cyd@*"])

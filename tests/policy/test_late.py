@@ -91,6 +91,48 @@ def test_signed_asks_for_an_allowed_signer(aivcs, gated, keys):
     assert checks(aivcs, code=14)["require_event"] == "failed"
 
 
+def erase(aivcs, run, text):
+    aivcs.ok("run", "redact", run, "--match", text, "--reason", "a secret")
+
+
+@pytest.fixture(params=["late", "evidence_from"])
+def judge(request, aivcs, keys, gated):
+    """The words with which a judge says what counts, by either rule."""
+    if request.param == "late":
+        aivcs.ok("config", "set", "policy.bot.late", "true")
+        return ()
+    aivcs.ok("config", "set", "policy.bot.evidence_from", '["signer:ada@example.com"]')
+    aivcs.ok("config", "set", "--user", "signing.allowed_signers", str(keys.allow(ada="")))
+    return ("--signing-key", str(keys("ada")))
+
+
+def test_erasing_a_bad_word_does_not_let_an_older_one_count(aivcs, gated, judge):
+    judged(aivcs, gated, 0.9, "why=fine", *judge)
+    judged(aivcs, gated, 0.2, "why=leaky", *judge)
+    erase(aivcs, gated, "leaky")
+    assert "was erased" in promote(aivcs, gated, code=15).complaint
+    promote_anyway = ("--evidence", gated, "--force", "--notes", "an emergency")
+    aivcs.ok("release", "promote", "bot", aivcs.put(SPEC), *promote_anyway)
+    assert checks(aivcs)["require_event"] == "not proven"
+
+
+def test_a_release_is_not_proven_after_its_annotation_was_erased(aivcs, gated, judge):
+    judged(aivcs, gated, 0.9, "why=fine", *judge)
+    promote(aivcs, gated, code=0)
+    erase(aivcs, gated, "fine")
+    assert checks(aivcs)["require_event"] == "not proven"
+
+
+def test_a_new_word_after_an_erasure_counts_and_stays_proven(aivcs, gated, judge):
+    judged(aivcs, gated, 0.2, "why=leaky", *judge)
+    erase(aivcs, gated, "leaky")
+    judged(aivcs, gated, 0.9, *judge)
+    promote(aivcs, gated, code=0)
+    judged(aivcs, gated, 0.3, "why=later", *judge)
+    erase(aivcs, gated, "later")
+    assert checks(aivcs)["require_event"] == "ok"
+
+
 @pytest.mark.parametrize("value", ['"yes"', "1", "[]"])
 def test_other_values_are_refused(aivcs, value):
     done = aivcs("config", "set", "policy.bot.late", value, code=2)

@@ -179,7 +179,7 @@ class _Proof:
         self._present = present
         self._verifier = verifier
         self._environment = environment
-        self._approval_entries = [e for e in entries if isinstance(e.value, Approval)]
+        self._approval_entries = [e for e in entries if isinstance(e.value, Approval | Block)]
         self._last_approvals: tuple[int, Sequence[CheckedApproval]] = (0, ())
         self._releases: list[ReleaseRecord] = []
         self._signatures: dict[int, list[Signature]] = {}
@@ -229,6 +229,18 @@ class _Proof:
             checked = check_approvals(found, self._verifier, record.created_at)
             self._last_approvals = record.seq, checked
         return self._last_approvals[1]
+
+    def _promoters(
+        self, record: ReleaseRecord, signatures: Sequence[SignatureCheck]
+    ) -> Sequence[SignatureCheck]:
+        """The signature of who promoted: the first that counts of those right behind the entry.
+
+        The log does not tell which others came with the entry and which were added later.
+        """
+        marks = self._signatures.get(record.seq, [])
+        pairs = enumerate(zip(marks, signatures, strict=True), record.seq + 1)
+        found = [signed for seq, (mark, signed) in pairs if mark.seq == seq]
+        return [signed for signed in found if signed.state == TRUSTED][:1] or found
 
     def _block(self, record: ReleaseRecord) -> Check:
         marks = [m for m in self._blocks.get(record.spec_digest, ()) if m.seq < record.seq]
@@ -336,6 +348,7 @@ class _Proof:
             read = RunReader(self._repo, policy.kinds, late)
             approvals = self._checked_approvals(record) if policy.needs(APPROVALS) else ()
             release = propose(policy, record, grounds, read, signatures, approvals)
+            release = release._replace(promoters=self._promoters(record, signatures))
         except (RunNotFoundError, IntegrityError) as error:
             run_id = getattr(error, "run_id", "")
             is_erased = f"run/{run_id}" in self._repo.erasures.load().logs

@@ -1,9 +1,9 @@
 """`require_approvals = {count, by, not_promoter, max_age}`: others have approved the spec.
 
 An approval counts if it is of this name and this spec, stands in the log before the release, and is
-signed by an allowed signer. One key counts once, and so does one signer. With `not_promoter` the
-release must be signed, too: without a signature nobody knows who promotes. A rollback returns to
-what was approved: neither age nor promoter matter then.
+signed by an allowed signer. A later block of the spec takes it back. One key counts once, and so
+does one signer. With `not_promoter` the release must be signed, too: without a signature nobody
+knows who promotes. A rollback returns to what was approved: neither age nor promoter matter then.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _judge(wanted: dict[str, Any], release: ProposedRelease) -> Iterable[Verdict
         else:
             counting.append(checked.signed)
     if wanted["not_promoter"] and not release.is_rollback:
-        states = {signed.state for signed in release.signatures}
+        states = {signed.state for signed in release.promoter_signatures()}
         if not states & {TRUSTED, PLANNED}:
             known = None if UNCHECKED in states else False
             found = "no signature of the release that shows who promotes"
@@ -144,15 +144,11 @@ def _objection(wanted: dict[str, Any], release: ProposedRelease, checked: Checke
 
 
 def _is_promoter(release: ProposedRelease, checked: CheckedApproval) -> bool:
-    """Whether an approval is by who promotes: by the signatures, or by the name that was given."""
+    """Whether an approval is by who promotes: by the signatures, not by names anyone can give."""
     approval, signed = checked
-    promoter = release.promoted_by
-    address = promoter.rpartition("<")[2].removesuffix(">")
-    if {approval.by, signed.detail} & {promoter, address}:
-        return True
     return any(
         signature.detail == signed.detail or signature.fingerprint == approval.fingerprint
-        for signature in release.signatures
+        for signature in release.promoter_signatures()
         if signature.state == TRUSTED
     )
 
