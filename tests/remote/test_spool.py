@@ -414,6 +414,103 @@ class TestWhatIsErased:
         assert run not in logs_there(spooled)
 
 
+class TestErasingByRun:
+    """`run redact` and `run rm` at the store, of runs of which the spool has a copy."""
+
+    def redact(self, spooled, run, text, **options):
+        words = ("run", "redact", run, "--match", text, "--reason", "leaked")
+        return spooled.at(*words, **options)
+
+    def anywhere(self, spooled, text):
+        """Whether a text is in a log here or there."""
+        logs = [*logs_here(spooled).values(), *logs_there(spooled).values()]
+        return any(text.encode() in log for log in logs)
+
+    @pytest.mark.parametrize("is_over", [True, False])
+    def test_reaches_what_is_held_back(self, spooled, is_over):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", f"key={SECRET}")
+        if is_over:
+            spooled.at("run", "finish", run)
+        self.redact(spooled, run, SECRET)
+        assert not self.anywhere(spooled, SECRET)
+        assert logs_there(spooled) == logs_here(spooled)
+        assert waiting(spooled) == []
+        spooled.at("verify")
+
+    def test_reaches_what_has_arrived_of_a_run_that_goes_on(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "password=swordfish")
+        spooled.at("spool", "push")
+        assert self.anywhere(spooled, "swordfish")
+        self.redact(spooled, run, "swordfish")
+        assert not self.anywhere(spooled, "swordfish")
+        spooled.at("run", "log", run, "step")
+        spooled.at("run", "finish", run)
+        assert logs_there(spooled) == logs_here(spooled)
+        spooled.at("verify")
+
+    def test_reaches_the_copy_of_a_run_that_has_arrived(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "password=swordfish")
+        spooled.at("run", "finish", run)
+        self.redact(spooled, run[:8], "swordfish")
+        assert not self.anywhere(spooled, "swordfish")
+        assert "swordfish" not in spooled.at("run", "events", run).out
+        assert "nothing waits" in spooled.at("spool", "push").err
+        spooled("--store", str(day_store(spooled)), "verify")
+
+    def test_reaches_a_copy_that_was_left(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "password=swordfish")
+        spooled.at("run", "finish", run)
+        env = {"AIVCS_SPOOL": str(spooled.folder / "other")}
+        self.redact(spooled, run, "swordfish", env=env)
+        assert self.anywhere(spooled, "swordfish")
+        words = ("run", "redact", run, "1", "--reason", "leaked")
+        assert "redacted before" in spooled.at(*words).err
+        assert not self.anywhere(spooled, "swordfish")
+
+    def test_waits_for_a_store_that_is_away(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "password=swordfish")
+        spooled.at("spool", "push")
+        spooled.go_away()
+        assert "in the spool only" in self.redact(spooled, run, "swordfish").err
+        assert "swordfish" not in spooled.at("run", "events", run).out
+        spooled.come_back()
+        spooled.at("spool", "push")
+        assert not self.anywhere(spooled, "swordfish")
+
+    def test_of_a_whole_run(self, spooled):
+        arrived, held = begin(spooled), begin(spooled)
+        spooled.at("run", "log", held, "step", f"key={SECRET}")
+        for run in (arrived, held):
+            spooled.at("run", "finish", run)
+        done = spooled.at("run", "rm", arrived, held, "--reason", "leaked")
+        assert sorted(line.split("\t")[0] for line in done.lines) == sorted(
+            [f"run/{arrived}", f"run/{held}"]
+        )
+        assert logs_here(spooled) == logs_there(spooled) == {}
+        assert waiting(spooled) == []
+        spooled.at("run", "show", held, code=12)
+
+    def test_of_a_run_that_goes_on_is_refused_before_another_is_erased(self, spooled):
+        arrived, other = begin(spooled), begin(spooled)
+        spooled.at("run", "finish", arrived)
+        spooled.at("run", "rm", arrived, other, "--reason", "leaked", code=15)
+        assert set(logs_there(spooled)) == {arrived, other}
+
+    def test_reads_ask_the_store_for_what_has_arrived(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "log", run, "step", "password=swordfish")
+        spooled.at("run", "finish", run)
+        self.redact(spooled, run, "swordfish", env={"AIVCS_SPOOL": str(spooled.folder / "other")})
+        assert "swordfish" not in spooled.at("run", "events", run).out
+        spooled.go_away()
+        assert "copy in the spool" in spooled.at("run", "show", run).err
+
+
 class TestADamagedLog:
     def bad_and_good(self, spooled):
         """A run whose last line was changed, and another, both of which wait."""

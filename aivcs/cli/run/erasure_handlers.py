@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render import output as render
+from aivcs.cli.session import spooled_runs
 from aivcs.cli.session.git_identity import actor
 from aivcs.errors import UsageError
 from aivcs.model.erasure import ErasedAnnotation, ErasedBlob, ErasedEvent, ErasedLog
@@ -42,10 +43,16 @@ def redact(
 
     run = context.run_operand(run)
     numbers = [_seq(text) for text in seqs]
-    repo = context.repository()
+    spooled = spooled_runs.find_spooled(context, run)
+    repo, releases = context.repository() if spooled is None or not spooled.waits else None, None
+    if repo is None:
+        assert spooled is not None
+        repo = spooled.day
+        if with_blobs and not force:
+            releases = spooled_runs.store_with_releases(context, spooled, is_needed=True)
     done = redact(
         repo,
-        run,
+        run if spooled is None else spooled.run_id,
         numbers,
         by=actor(context) if by is None else by,
         reason=reason,
@@ -55,8 +62,13 @@ def redact(
         with_blobs=with_blobs,
         force=force,
         signer=signer_of(context, repo, signing_key, sign=sign),
+        releases=releases,
     )
     write_records(context, done.records, as_json=as_json)
+    if spooled is not None and repo is spooled.day:
+        spooled_runs.push_erasures(context, spooled)
+    elif spooled is not None:
+        spooled_runs.erase_copy(spooled, repo, done.records)
     for sentence in done.left:
         context.warn(f"aivcs: warning: {render.escape(sentence)}")
     if not done.records:
@@ -80,16 +92,32 @@ def rm(
 ) -> None:
     """Prints a line for each run."""
     from aivcs.commands.erasing import Record
-    from aivcs.commands.run.rm import rm
+    from aivcs.commands.run.rm import erased_log, rm
 
-    operands = [context.run_operand(run) for run in runs]
-    repo = context.repository()
-    record = Record(
-        actor(context) if by is None else by,
-        reason,
-        signer_of(context, repo, signing_key, sign=sign),
-    )
-    write_records(context, rm(repo, operands, record, force=force), as_json=as_json)
+    by = actor(context) if by is None else by
+
+    def erase_in(
+        repo: Repository, names: list[str], releases: Repository | None = None
+    ) -> list[StoredErasure]:
+        record = Record(by, reason, signer_of(context, repo, signing_key, sign=sign))
+        done = rm(repo, names, record, force=force, releases=releases)
+        write_records(context, done, as_json=as_json)
+        return done
+
+    waiting, there = spooled_runs.divide(context, [context.run_operand(run) for run in runs])
+    for spooled in waiting:
+        erased_log(spooled.day, spooled.run_id)  # all are checked before any is erased
+    if there:
+        repo = context.repository()
+        done = erase_in(repo, list(there))
+        for copy in filter(None, there.values()):
+            spooled_runs.erase_copy(copy, repo, done)
+    for spooled in waiting:
+        releases = None
+        if not force:
+            releases = spooled_runs.store_with_releases(context, spooled, is_needed=False)
+        erase_in(spooled.day, [spooled.run_id], releases)
+        spooled_runs.push_erasures(context, spooled)
 
 
 def prune(

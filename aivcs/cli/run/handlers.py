@@ -239,7 +239,7 @@ def show(
     if run is None:
         run = "@" if context.environment.get("AIVCS_RUN") else LAST
     run = context.run_operand(run)
-    repo = context.recorder(run)
+    repo = context.recorder(run, reads=True)
     record = show(repo, run)
     from aivcs.commands.run.annotated import Annotated, as_json as annotated_json
 
@@ -296,7 +296,7 @@ def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_js
 
     run = context.run_operand(run)
     found = events(
-        context.recorder(run),
+        context.recorder(run, reads=True),
         run,
         kinds=kinds,
         follow=context.wait_for_reader if follow else None,

@@ -132,12 +132,13 @@ class Context:
         self.opened = self.open_store(self._located())
         return self.opened
 
-    def recorder(self, run: str = "") -> "Repository":
+    def recorder(self, run: str = "", *, reads: bool = False) -> "Repository":
         """Opens what a run is recorded in: the store, or its spool, where there is one.
 
         Args:
             run: The run, as for `Repository.resolve_run`; empty for one to be started. If it is not
                 in the spool, the store is opened.
+            reads: Whether the run is only read: then the store is asked for one that has arrived.
 
         Raises:
             AivcsError: As `repository`.
@@ -149,7 +150,7 @@ class Context:
         if "://" in store or os.path.isfile(store):
             from aivcs.cli.session.spooling import find_recorder
 
-            found = find_recorder(self, store, run)
+            found = find_recorder(self, store, run, reads=reads)
             if found is not None:
                 self.opened = found
                 return found

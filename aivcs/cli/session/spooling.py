@@ -16,6 +16,7 @@ from time import time
 from aivcs.cli.session.own_command import own_command
 from aivcs.config import files as config_files
 from aivcs.errors import NotFoundError, StorageError, UsageError
+from aivcs.repository import LAST
 from aivcs.sync.spool import DayStore, Spool, Spools
 
 TYPE_CHECKING = False
@@ -84,13 +85,16 @@ def find_spool(context: "Context", url: str) -> "Spool | None":
     return spool if is_named or _is_on(context) else None
 
 
-def find_recorder(context: "Context", store: str, run: str) -> "Repository | None":
+def find_recorder(
+    context: "Context", store: str, run: str, *, reads: bool = False
+) -> "Repository | None":
     """Returns what a run is recorded in; None if no spool is wanted.
 
     Args:
         context: The call.
         store: The URL of the store, or the path of a link file.
         run: The run; empty for one to be started.
+        reads: Whether it is only read: then the store is asked for a run that has arrived.
 
     Raises:
         AivcsError: As `Context.recorder`.
@@ -116,6 +120,11 @@ def find_recorder(context: "Context", store: str, run: str) -> "Repository | Non
     if found is None:
         return None
     context.spool = spool
+    if reads and run != LAST and found.resolve_run(run) not in spool.marks(found.day):
+        arrived = _reach_or_none(context, url)
+        if arrived is not None:
+            return arrived
+        context.warn("aivcs: warning: the store is away; this is its copy in the spool")
     spool.appended = _Nudge(context, spool, url)
     return found
 

@@ -68,6 +68,7 @@ def redact(
     with_blobs: bool = False,
     force: bool = False,
     signer: Signer | None = None,
+    releases: Repository | None = None,
 ) -> Redacted:
     """Erases the content of events of a run; heads, evidence and signatures stay valid.
 
@@ -86,6 +87,7 @@ def redact(
         force: Whether to erase also blobs that a release which is live, or can be returned to, is
             made of.
         signer: What signs the records; None leaves them unsigned.
+        releases: The repository whose releases count; None if it is `repo`.
 
     Raises:
         UsageError: Nothing says what to erase, or the reason has the text in it.
@@ -110,7 +112,7 @@ def redact(
         left += [f"annotation {note.digest} has the text, too" for note in notes]
         notes = []
     if with_blobs:
-        require_unreleased(repo, {digest for digest, _ in blobs}, force=force)
+        require_unreleased(releases or repo, {digest for digest, _ in blobs}, force=force)
     else:
         left += [
             f"blob {digest}, which {where} names, has the text, too: erase it by --with-blobs"

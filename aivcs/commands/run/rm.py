@@ -21,7 +21,12 @@ _PER_RECORD = 1000
 
 
 def rm(
-    repo: Repository, runs: Sequence[str], record: Record, *, force: bool = False
+    repo: Repository,
+    runs: Sequence[str],
+    record: Record,
+    *,
+    force: bool = False,
+    releases: Repository | None = None,
 ) -> list[StoredErasure]:
     """Erases runs with their annotations; their ids are not used again. Returns the records.
 
@@ -30,6 +35,7 @@ def rm(
         runs: The runs, as for `Repository.resolve_run`. All are checked before any is erased.
         record: Who erases them, and why.
         force: Whether to erase also runs that are evidence of a release which stands.
+        releases: The repository whose releases count; None if it is `repo`.
 
     Raises:
         UsageError: The reason is empty.
@@ -42,7 +48,7 @@ def rm(
         raise UsageError("the reason is empty; is a variable unset?")
     found = {repo.runs.get_run(repo.resolve_run(run)).run_id for run in runs}
     if not force:
-        for run_id, release in evidence_of(repo).items():
+        for run_id, release in evidence_of(repo if releases is None else releases).items():
             if run_id in found:
                 raise ConflictError(
                     f"run {run_id} is evidence of {release}, which could no longer prove it; "
