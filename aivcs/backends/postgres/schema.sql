@@ -412,6 +412,7 @@ BEGIN
   PERFORM set_config('aivcs.change', '', true);
 END $$;
 
+-- Removes the log of a run, and what is beside it: its marks, and the remarks on it.
 CREATE FUNCTION remove_log(log_name text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -424,6 +425,10 @@ BEGIN
   PERFORM set_config('aivcs.change', 'logs', true);
   DELETE FROM logs WHERE id = of_log;
   PERFORM set_config('aivcs.change', '', true);
+  IF log_name LIKE 'run/%' THEN
+    DELETE FROM documents WHERE name IN ('replicas/' || substr(log_name, 5), 'untrusted/' || substr(log_name, 5))
+      OR starts_with(name, 'notes/') AND split_part(name, '/', 3) = substr(log_name, 5);
+  END IF;
 END $$;
 
 -- Blobs
