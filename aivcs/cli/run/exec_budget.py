@@ -55,3 +55,9 @@ def report_budget(context: Context, budget: Budget, exceeded: Exceeded | None) -
         context.warn(f"aivcs: the command was ended: {exceeded.text} ({option})", is_error=True)
     if budget.failure is not None:
         context.warn(f"aivcs: warning: not all limits were watched: {budget.failure}")
+    if costless := budget.costless:
+        context.warn(
+            f"aivcs: warning: --max-cost could not work: {costless} calls of models tell tokens "
+            "and no cost, and there is no price: aivcs config set 'prices.MODEL.input' DOLLARS, "
+            "and .output"
+        )
