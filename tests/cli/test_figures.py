@@ -129,10 +129,14 @@ def test_a_price_is_a_number_of_dollars(aivcs, value, unchanged):
         aivcs("config", "set", "prices.m.input", "--", value, code=2)
 
 
-def test_half_a_price_is_refused_where_it_is_needed(aivcs, run):
-    aivcs.ok("config", "set", "prices.m.input", "1")
-    assert "prices.m has no output" in aivcs("run", "list", "--figures", code=2).complaint
-    aivcs.ok("run", "list")
+def test_half_a_price_counts_as_none_and_config_list_says_so(aivcs, run):
+    aivcs.ok("config", "set", "prices.*.input", "1")
+    assert figures(aivcs, "run", "show", run)["cost_usd"] == 0.5
+    for command in (("run", "list", "--figures"), ("run", "diff", run, run), ("report", "-o", "-")):
+        aivcs.ok(*command)
+    assert b"aivcs config set 'prices.*.output' DOLLARS" in aivcs.ok("config", "list").err
+    aivcs.ok("config", "set", "prices.*.output", "1")
+    assert not aivcs.ok("config", "list").err
 
 
 def test_hostile_numbers_are_no_figures(aivcs):

@@ -77,6 +77,14 @@ def test_a_cost_that_nothing_tells_is_said_once(execute, aivcs):
     assert b"could not work" not in execute("sh", "-c", script, options=("--max-cost", "1")).err
 
 
+@pytest.mark.parametrize("option", ["--max-cost", "--max-time"])
+def test_half_a_price_keeps_no_command_from_its_end(execute, aivcs, option):
+    aivcs.ok("config", "set", "prices.m.input", "1")
+    value = {"--max-cost": "1", "--max-time": "1h"}[option]
+    assert execute("true", options=(option, value)).code == 0
+    assert execute.ending == ("COMPLETED", 0)
+
+
 def test_time_counts_without_events(execute):
     done = execute("sleep", "60", options=("--max-time", "1s", "--capture", "none"), code=None)
     assert exceeded(execute, done, "max_time")["allowed"] == 1
