@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.config.keys import key_path
-from aivcs.errors import UsageError
 from aivcs.trace.usage import Price
 
 if TYPE_CHECKING:
@@ -15,27 +14,29 @@ if TYPE_CHECKING:
 
 
 def prices(layers: Sequence[tuple[str, Config]]) -> dict[str, Price]:
-    """Returns the prices by model, the strongest file first.
+    """Returns the complete prices by model, the strongest file first; half a price is none."""
+    return {
+        model: Price(told["input"], told["output"], told.get("cached_input", told["input"]))
+        for model, told in _told(layers).items()
+        if not _missing(told)
+    }
 
-    Raises:
-        UsageError: A model has a price for tokens read and none for tokens written, or the reverse.
-    """
+
+def incomplete_prices(layers: Sequence[tuple[str, Config]]) -> dict[str, list[str]]:
+    """Returns what is missing of the prices of models, of `input` and `output`."""
+    found = {model: _missing(told) for model, told in _told(layers).items()}
+    return {model: missing for model, missing in found.items() if missing}
+
+
+def _told(layers: Sequence[tuple[str, Config]]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    places: dict[str, str] = {}
-    for place, values in layers:
+    for _, values in layers:
         for key, value in values.items():
             if key.startswith("prices."):
                 _, model, what = key_path(key)
                 found.setdefault(model, {}).setdefault(what, value)
-                places.setdefault(model, place)
-    result = {}
-    for model, told in found.items():
-        for what in ("input", "output"):
-            if what not in told:
-                raise UsageError(
-                    f"{places[model]}: prices.{model} has no {what}: say what a million tokens "
-                    f"cost: aivcs config set 'prices.{model}.{what}' DOLLARS"
-                )
-        cached = told.get("cached_input", told["input"])
-        result[model] = Price(told["input"], told["output"], cached)
-    return result
+    return found
+
+
+def _missing(told: dict[str, float]) -> list[str]:
+    return [what for what in ("input", "output") if what not in told]

@@ -427,7 +427,8 @@ class ClaudeCode(Reader):
             result=result,
             duration_ms=duration,
             turns=as_count(value.get("num_turns")),
-            cost_usd=cost,
+            session_id=as_text(value.get("session_id")) or self._session,
+            cost_usd=cost,  # of the session so far
             usage=value.get("usage"),
             model_usage=value.get("modelUsage"),
         )

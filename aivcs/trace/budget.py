@@ -75,6 +75,12 @@ class Meter:
         self._usage = Usage(prices)
         self._repeats = _Repeats()
 
+    @property
+    def costless(self) -> int:
+        """Calls whose cost is not known, where a cost is limited and no event tells one."""
+        is_blind = self._limits.cost is not None and self._usage.figures().cost_usd is None
+        return self._usage.costless if is_blind else 0
+
     def add(self, event: RunEvent) -> Exceeded | None:
         """Adds an event; returns the limit that is exceeded then, or None."""
         limits = self._limits

@@ -3,8 +3,9 @@
 - A call of a model is an event `model_called`, or another one, but no call of a tool, that names a
   model and its output tokens. Members have our names, or those of OpenTelemetry and OpenAI, also
   inside of `usage`.
-- Totals of a whole run, as some agents log them at its end (`total_cost_usd`; `model_stats` of
-  SWE-agent), count instead of the sum.
+- Totals, as some agents log them at the end of a turn or a run (`total_cost_usd`, `cost_usd` of
+  `turn_finished`, `model_stats` of SWE-agent), are not added to the calls: the larger one counts.
+  They are totals so far: the largest counts of each `session_id`, and sessions are added up.
 - Of `evaluation` events the last one of each `name` counts.
 - A call that tells tokens and no cost is estimated where there is a price for its model.
 """
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 KIND = "model_called"
 """The kind of events that are calls of a model."""
+TURN = "turn_finished"
+"""The kind of events in which `cost_usd` is the total of the session so far."""
 EVALUATION = "evaluation"
 """The kind of events with scores."""
 HINTS = (b"_tokens", b"tokens_", b"cost", b'"score"')
@@ -148,9 +151,12 @@ class Usage:
 
     Attributes:
         calls: The number of calls of models.
+        costless: Those of them that tell tokens, and have neither a cost nor a price.
     """
 
-    __slots__ = ("_estimated", "_prices", "_score", "_scores", "_sums", "_totals", "calls")
+    __slots__ = (
+        "_estimated", "_prices", "_score", "_scores", "_sums", "_totals", "calls", "costless",
+    )  # fmt: skip
 
     def __init__(self, prices: Mapping[str, Price] | None = None) -> None:
         """Begins with no event.
@@ -159,9 +165,10 @@ class Usage:
             prices: Prices by model, for calls that tell no cost.
         """
         self.calls = 0
+        self.costless = 0
         self._prices = prices or {}
         self._sums: dict[str, float] = {}
-        self._totals: dict[str, float] = {}
+        self._totals: dict[str | None, dict[str, float]] = {}  # by session; None: of the run
         self._estimated = 0.0
         self._score: float | None = None
         self._scores: dict[str, float] = {}
@@ -177,13 +184,18 @@ class Usage:
             return
         call = model_call(kind, payload)
         if call is None:
-            self._totals |= _totals(payload)
+            if told := _totals(kind, payload):
+                totals = self._totals.setdefault(_text(payload, ("session_id",)), {})
+                for name, total in told.items():
+                    totals[name] = max(total, totals.get(name, 0))
             return
         self.calls += 1
         cost = call.cost_usd
         if cost is None and (price := price_of(call.model, self._prices)) is not None:
             cost = price.of(call)
             self._estimated += cost or 0
+        if cost is None and (call.input_tokens or call.output_tokens):
+            self.costless += 1
         for name, number in (
             ("input", call.input_tokens),
             ("cached", call.cached_tokens),
@@ -202,17 +214,29 @@ class Usage:
 
     def figures(self) -> Figures:
         """Returns the figures of the events so far."""
-        told = self._sums | self._totals
+        told = dict(self._sums)
+        for totals in (self._totals.get(None, {}), self._session_totals()):
+            for name, number in totals.items():
+                told[name] = max(number, told.get(name, 0))
         return Figures(
             _whole(told.get("input")),
             _whole(told.get("cached")),
             _whole(told.get("output")),
             _whole(told.get("reasoning")),
             told.get("cost"),
-            bool(self._estimated) and "cost" not in self._totals,
+            # A told total that is larger is no estimate.
+            bool(self._estimated) and told.get("cost") == self._sums.get("cost"),
             self._score,
             dict(self._scores),
         )
+
+    def _session_totals(self) -> dict[str, float]:
+        added: dict[str, float] = {}
+        for session, totals in self._totals.items():
+            if session is not None:
+                for name, number in totals.items():
+                    added[name] = added.get(name, 0) + number
+        return added
 
 
 def figures(
@@ -267,15 +291,15 @@ def cost_text(cost: float, *, is_estimated: bool = False) -> str:
     return f"{shown} (estimated)" if is_estimated else shown
 
 
-def _totals(payload: Mapping[str, Any]) -> dict[str, float]:
-    """The totals of a whole run that an event tells."""
+def _totals(kind: str, payload: Mapping[str, Any]) -> dict[str, float]:
+    """The totals of a session, or of a whole run, that an event tells."""
     stats = payload.get("model_stats")
     if not isinstance(stats, dict):
         stats = {}
     told = {
         "input": _number(stats, ("tokens_sent",)),
         "output": _number(stats, ("tokens_received",)),
-        "cost": _number(payload, ("total_cost_usd",)),
+        "cost": _number(payload, ("total_cost_usd", *(("cost_usd",) if kind == TURN else ()))),
     }
     if told["cost"] is None:
         told["cost"] = _number(stats, ("total_cost", "instance_cost"))

@@ -68,6 +68,31 @@ def test_of_a_whole_run_are_not_added_to_its_parts(aivcs):
     assert (told["cost_usd"], told["input_tokens"]) == (1.25, 5)
 
 
+def test_a_small_total_does_not_hide_the_calls(aivcs):
+    made = aivcs.begin("bot", SPEC)
+    for cost in (5, 5):
+        aivcs.ok("run", "log", made, "model_called", f"cost_usd:={cost}")
+    aivcs.ok("run", "log", made, "note", "total_cost_usd:=0.0001")
+    assert figures(aivcs, "run", "show", made)["cost_usd"] == 10
+
+
+def test_the_totals_of_sessions_are_added_up_and_each_is_one_so_far(aivcs):
+    made = aivcs.begin("bot", SPEC)
+    for kind, session, member in (
+        ("turn_finished", "s1", "cost_usd:=0.5"),
+        ("turn_finished", "s1", "cost_usd:=1.5"),
+        ("result", "s2", "total_cost_usd:=2"),
+        ("turn_finished", "s2", "cost_usd:=1.75"),
+    ):
+        aivcs.ok("run", "log", made, kind, f"session_id={session}", member)
+    aivcs.ok("run", "finish", made)
+    assert figures(aivcs, "run", "show", made)["cost_usd"] == 3.5
+    for what in ("list", "stats"):
+        assert figures(aivcs, "run", what)["cost_usd"] == 3.5
+    report = aivcs.ok("report", "--now", "2026-12-01T00:00:00Z", "-o", "-").text
+    assert "$3.50" in report
+
+
 def test_a_later_score_counts_in_all_of_them(aivcs, run):
     aivcs.ok("run", "annotate", run, "evaluation", "name=quality", "score:=0.9")
     assert figures(aivcs, "run", "show", run)["scores"] == {"quality": 0.9}
@@ -104,10 +129,14 @@ def test_a_price_is_a_number_of_dollars(aivcs, value, unchanged):
         aivcs("config", "set", "prices.m.input", "--", value, code=2)
 
 
-def test_half_a_price_is_refused_where_it_is_needed(aivcs, run):
-    aivcs.ok("config", "set", "prices.m.input", "1")
-    assert "prices.m has no output" in aivcs("run", "list", "--figures", code=2).complaint
-    aivcs.ok("run", "list")
+def test_half_a_price_counts_as_none_and_config_list_says_so(aivcs, run):
+    aivcs.ok("config", "set", "prices.*.input", "1")
+    assert figures(aivcs, "run", "show", run)["cost_usd"] == 0.5
+    for command in (("run", "list", "--figures"), ("run", "diff", run, run), ("report", "-o", "-")):
+        aivcs.ok(*command)
+    assert b"aivcs config set 'prices.*.output' DOLLARS" in aivcs.ok("config", "list").err
+    aivcs.ok("config", "set", "prices.*.output", "1")
+    assert not aivcs.ok("config", "list").err
 
 
 def test_hostile_numbers_are_no_figures(aivcs):

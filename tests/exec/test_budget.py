@@ -1,5 +1,6 @@
 """`run exec --max-…`: a command that costs too much, or goes in circles, is ended."""
 
+import json
 import signal
 import time
 
@@ -42,6 +43,46 @@ def test_events_of_the_output_count_as_they_come(execute, aivcs):
     options = ("--events", "codex-exec", "--max-tokens", "1")
     done = execute("sh", "-c", "cat out; sleep 60", options=options, code=None)
     exceeded(execute, done, "max_tokens")
+
+
+def test_what_claude_code_cost_is_added_up_over_its_sessions(execute, aivcs):
+    turns = [
+        {"type": "result", "subtype": "success", "session_id": session, "total_cost_usd": cost,
+         "is_error": False, "num_turns": 1, "result": "ok"}
+        for session, cost in (("s1", 0.5), ("s1", 0.75), ("s2", 0.5))
+    ]  # fmt: skip
+    for n, session in enumerate(("s1", "s2")):
+        begin = {"type": "system", "subtype": "init", "session_id": session, "model": "m",
+                 "tools": [], "cwd": "/"}  # fmt: skip
+        turns.insert(3 * n, begin)
+    (aivcs.folder / "out").write_text("".join(f"{json.dumps(turn)}\n" for turn in turns))
+    options = ("--events", "auto", "--max-cost", "1")
+    done = execute("sh", "-c", "cat out; sleep 60", options=options, code=None)
+    assert exceeded(execute, done, "max_cost")["found"] == 1.25
+
+
+def test_one_small_total_does_not_switch_the_budget_off(execute):
+    script = f"aivcs run log @ note total_cost_usd:=0.0001; {SPEND}"
+    done = execute("sh", "-c", script, options=("--max-cost", "1"), code=None)
+    assert exceeded(execute, done, "max_cost")["found"] == pytest.approx(1.2)
+
+
+def test_a_cost_that_nothing_tells_is_said_once(execute, aivcs):
+    script = """for n in 1 2; do aivcs run log @ model_called model=m input_tokens:=9; done
+    sleep 1"""
+    done = execute("sh", "-c", script, options=("--max-cost", "1"))
+    assert done.err.decode().count("--max-cost could not work: 2 calls") == 1
+    for what in ("input", "output"):
+        aivcs.ok("config", "set", f"prices.m.{what}", "1")
+    assert b"could not work" not in execute("sh", "-c", script, options=("--max-cost", "1")).err
+
+
+@pytest.mark.parametrize("option", ["--max-cost", "--max-time"])
+def test_half_a_price_keeps_no_command_from_its_end(execute, aivcs, option):
+    aivcs.ok("config", "set", "prices.m.input", "1")
+    value = {"--max-cost": "1", "--max-time": "1h"}[option]
+    assert execute("true", options=(option, value)).code == 0
+    assert execute.ending == ("COMPLETED", 0)
 
 
 def test_time_counts_without_events(execute):

@@ -34,8 +34,11 @@ def get(context: Context, key: str, as_json: bool) -> int:
 
 def list_(context: Context, show_origin: bool, as_json: bool) -> None:
     """Prints every key with its effective value, and every rule of a policy."""
+    from shlex import quote
+
     from aivcs.cli.render.table import Column
     from aivcs.config.keys import KEYS, POLICY, REQUIRE_STORE, TRUST, policies
+    from aivcs.config.prices import incomplete_prices
 
     layers = context.config_layers(_optional_repository(context))
     rows = []
@@ -60,6 +63,12 @@ def list_(context: Context, show_origin: bool, as_json: bool) -> None:
                 rows.append((f"{table}.{name}", store_id, place))
     for origin, pattern, rule, value in _rules(policies(layers)):
         rows.append((f"policy.{pattern}.{rule}", value, origin))
+    for model, (what, *_) in incomplete_prices(layers).items():
+        setting = render.escape(quote(f"prices.{model}.{what}"))
+        context.warn(
+            f"aivcs: warning: the price of {model!a} has no {what}, so it counts as none: "
+            f"aivcs config set {setting} DOLLARS"
+        )
     if as_json:
         for name, value, origin in rows:
             context.write(render.json_line({"key": name, "value": value, "origin": origin}))

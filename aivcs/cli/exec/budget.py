@@ -52,6 +52,11 @@ class Budget:
         self._is_over = False
         self._end: Callable[[], None] | None = None
 
+    @property
+    def costless(self) -> int:
+        """Calls whose cost is not known, where a cost is limited and no event tells one."""
+        return self._meter.costless
+
     def listen(self, end: Callable[[], None]) -> None:
         """Watches in a thread of its own, and calls `end` once if a limit is exceeded.
 

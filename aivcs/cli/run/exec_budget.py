@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aivcs.cli.exec.budget import Budget
 from aivcs.cli.render.time_format import parse_duration
 from aivcs.config.prices import prices
-from aivcs.errors import UsageError
+from aivcs.errors import AivcsError, UsageError
 from aivcs.trace.budget import Limits
 
 if TYPE_CHECKING:
@@ -45,8 +45,13 @@ def open_budget(context: Context, limits: Limits, recording: Recording | None) -
         if limits.needs_events:
             context.warn("aivcs: warning: nothing is recorded, so only --max-time is watched")
         return Budget(limits, {})
-    repo = recording.repo
-    return Budget(limits, prices(context.config_layers(repo)), repo, recording.run_id)
+    repo, found = recording.repo, {}
+    if limits.cost is not None:
+        try:
+            found = prices(context.config_layers(repo))
+        except AivcsError as error:  # the run has begun, and its command is to be executed
+            context.warn(f"aivcs: warning: the prices of models cannot be read: {error}")
+    return Budget(limits, found, repo, recording.run_id)
 
 
 def report_budget(context: Context, budget: Budget, exceeded: Exceeded | None) -> None:
@@ -55,3 +60,9 @@ def report_budget(context: Context, budget: Budget, exceeded: Exceeded | None) -
         context.warn(f"aivcs: the command was ended: {exceeded.text} ({option})", is_error=True)
     if budget.failure is not None:
         context.warn(f"aivcs: warning: not all limits were watched: {budget.failure}")
+    if costless := budget.costless:
+        context.warn(
+            f"aivcs: warning: --max-cost could not work: {costless} calls of models tell tokens "
+            "and no cost, and there is no price: aivcs config set 'prices.MODEL.input' DOLLARS, "
+            "and .output"
+        )
