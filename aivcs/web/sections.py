@@ -78,7 +78,11 @@ class Sections:
     def _live_rows(self, names: Sequence[str]) -> Iterator[list[str]]:
         for name in names:
             history = self.history(name, 1)
-            if history is None or not history.entries:
+            if history is None:
+                continue
+            link = tag("a", name, href=self._links.release(name))
+            if not history.entries:
+                yield [link, tag("span", "nothing yet", class_="dim"), *[""] * 5]
                 continue
             (entry,) = history.entries
             record = entry.record
@@ -89,7 +93,7 @@ class Sections:
                 unknown = any("not signed" not in check.detail for check in entry.signatures)
                 signed = tag("span", "by somebody unknown" if unknown else "none", class_="dim")
             yield [
-                tag("a", name, href=self._links.release(name)),
+                link,
                 parts.spec_name(record, self._mask),
                 parts.short(moment(record.created_at)),
                 parts.words(self._mask(record.metadata.promoted_by)),
@@ -105,6 +109,9 @@ class Sections:
         yield tag(self._heading, history.name, id=f"release-{history.name}")
         for problem in history.problems:
             yield parts.note(f"The log is wrong: {self._mask(problem)}", is_bad=True)
+        if not history.entries:
+            yield tag("p", "Nothing was released yet; an approval waits.", class_="dim")
+            return
         yield parts.table_begin(
             ("entry", "action", "release", "when (UTC)", "who", "why", "state", "checks"),
             f"Releases of {history.name}",

@@ -112,13 +112,17 @@ class Source:
         return text.replace(self.repo.path, "STORE")
 
     def history(self, name: str, limit: int) -> History:
-        """Returns the newest releases of a name, checked.
+        """Returns the newest releases of a name, checked; none if only approvals wait.
 
         Raises:
-            ReleaseNotFoundError: Nothing was released under the name.
+            ReleaseNotFoundError: Nothing was released or approved under the name.
             StorageError: The log cannot be read.
         """
-        told = list(islice(history(self.repo, name), limit + 1))
+        try:
+            told = list(islice(history(self.repo, name), limit + 1))
+        except ReleaseNotFoundError:
+            self.repo.releases.head(name)  # raises if there is not even an approval
+            told = []
         checks: dict[int, list[Check]] = {}
         problems = []
         for check in verify(

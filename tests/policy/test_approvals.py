@@ -103,6 +103,7 @@ class TestAnApproval:
         approve(aivcs, keys, spec, "bob")
         aivcs("release", "current", "bot", code=12)
         assert aivcs.ok("release", "list").text == ""
+        assert "Nothing was released yet; an approval waits." in aivcs.ok("report").text
         promote(aivcs, keys, spec, "ada")
         approve(aivcs, keys, spec, "cyd")
         assert aivcs.ok("release", "current", "bot").text == spec

@@ -133,6 +133,18 @@ def test_a_new_word_after_an_erasure_counts_and_stays_proven(aivcs, gated, judge
     assert checks(aivcs)["require_event"] == "ok"
 
 
+def test_a_bad_word_in_a_clone_goes_with_a_promotion_at_home(aivcs, gated, tmp_path):
+    aivcs.ok("config", "set", "policy.bot.late", "true")
+    judged(aivcs, gated, 0.9)
+    clone = tmp_path / "clone"
+    aivcs.ok("clone", aivcs.store, clone)
+    digest = aivcs.ok("run", "annotate", gated, "evaluation", "score:=0.2", cwd=clone).text
+    words = ("release", "promote", "bot", aivcs.put(SPEC), "--evidence", gated)
+    assert "has 0.2" in aivcs(*words, cwd=clone, code=15).complaint
+    assert (aivcs.store / "notes" / gated[:2] / gated / digest).exists()
+    promote(aivcs, gated, code=15)
+
+
 @pytest.mark.parametrize("value", ['"yes"', "1", "[]"])
 def test_other_values_are_refused(aivcs, value):
     done = aivcs("config", "set", "policy.bot.late", value, code=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from aivcs.commands.remote.copy import Copy
@@ -48,7 +49,9 @@ class HomeStore:
         return digest
 
     def send_run(self, text: str) -> str:
-        """Copies a run with its blobs; returns its id.
+        """Copies a run with its blobs and annotations, so that no refusal is left here.
+
+        Returns its id.
 
         Args:
             text: The run, as for `Repository.resolve_run` of this store, or one of the other.
@@ -58,7 +61,8 @@ class HomeStore:
         """
         run_id = self._here.resolve_run(text)
         copy = Copy(self._here, self._there, own=self._here, selection=[run_id])
-        for outcome in (*copy.copy_erasures(applies=True), *copy.copy_runs()):
+        copied = copy.copy_erasures(applies=True), copy.copy_runs(), copy.copy_annotations()
+        for outcome in chain.from_iterable(copied):
             if outcome.action in {DIVERGED, FAILED}:
                 raise outcome.error or ConflictError(f"run {run_id} cannot be pushed")
         return run_id
