@@ -37,7 +37,7 @@ class Record(NamedTuple):
 
 
 def erase(repo: Repository, targets: Iterable[Target], record: Record) -> list[StoredErasure]:
-    """Records erasures and carries them out; returns the records.
+    """Records erasures and carries them out, with all that is pending; returns the records.
 
     All are signed before any is stored. What is interrupted behind the first record stays pending.
 
@@ -50,6 +50,7 @@ def erase(repo: Repository, targets: Iterable[Target], record: Record) -> list[S
     made = [compose(target, by=by, reason=reason, signer=signer) for target in targets]
     records = [StoredErasure(repo.erasures.add(erasure), erasure) for erasure in made]
     carry_out(repo.store, [item for stored in records for item in all_of(stored)])
+    complete(repo)
     return records
 
 

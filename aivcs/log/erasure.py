@@ -7,6 +7,7 @@ are no references: what they name is gone.
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import TYPE_CHECKING
 
 from aivcs.codec.canonical_json import canonical
@@ -149,9 +150,9 @@ class Erasures:
     """What the records of a store say was erased, to be looked up.
 
     Attributes:
-        blobs: The record for each erased blob.
-        annotations: The record for each erased annotation.
-        logs: For each erased log, what its record says of it, and the record.
+        blobs: The records for each erased blob, the earliest first.
+        annotations: The records for each erased annotation, the earliest first.
+        logs: For each erased log, what its records say of it, and the records, the earliest first.
         names: The names of the documents, in order.
     """
 
@@ -159,31 +160,27 @@ class Erasures:
 
     def __init__(self) -> None:
         """Begins empty."""
-        self.blobs: dict[str, StoredErasure] = {}
-        self.annotations: dict[str, StoredErasure] = {}
-        self.logs: dict[str, tuple[ErasedLog, StoredErasure]] = {}
+        self.blobs: dict[str, list[StoredErasure]] = {}
+        self.annotations: dict[str, list[StoredErasure]] = {}
+        self.logs: dict[str, list[tuple[ErasedLog, StoredErasure]]] = {}
         self._events: dict[str, dict[int, list[StoredErasure]]] = {}
         self.names: dict[str, None] = {}
 
     def add(self, stored: StoredErasure) -> None:
-        """Adds a record; of several for the same log or blob, the earliest is kept."""
+        """Adds a record; several may be of the same, and not all need be signed, or true."""
         target = stored.value.target
         self.names[name_of(stored.digest)] = None
         if isinstance(target, ErasedEvent):
             lines = self._events.setdefault(target.log, {})
-            found = lines.setdefault(target.line, [])
-            found.append(stored)
-            found.sort(key=_age)
+            insort(lines.setdefault(target.line, []), stored, key=_age)
         elif isinstance(target, ErasedBlob):
-            self.blobs[target.digest] = min(stored, self.blobs.get(target.digest, stored), key=_age)
+            insort(self.blobs.setdefault(target.digest, []), stored, key=_age)
         elif isinstance(target, ErasedAnnotation):
-            before = self.annotations.get(target.digest, stored)
-            self.annotations[target.digest] = min(stored, before, key=_age)
+            insort(self.annotations.setdefault(target.digest, []), stored, key=_age)
         else:
             for log in target.logs if isinstance(target, ErasedLogs) else (target,):
-                known = self.logs.get(log.log)
-                if known is None or _age(stored) < _age(known[1]):
-                    self.logs[log.log] = log, stored
+                found = self.logs.setdefault(log.log, [])
+                insort(found, (log, stored), key=lambda item: _age(item[1]))
 
     def __bool__(self) -> bool:
         """Whether there is any record."""

@@ -319,7 +319,7 @@ class _RunCheck:
             return absent(number, digest)
         from aivcs.log.erasure import said
 
-        stored = self._blobs[digest]
+        stored = self._blobs[digest][0]
         problem = f"it names blob {digest}, which was {said(stored.value)}"
         return Problem(NOTICE, number, problem, f"its record is erasures/{stored.digest}")
 

@@ -93,11 +93,11 @@ def pending(store: Backend, erasures: Erasures, *, with_last: bool = False) -> I
             yield Pending(name, number, stored)
     if erasures.logs:
         for name in _existing(store, erasures.logs):
-            yield Pending(name, None, erasures.logs[name][1])
-    for stored in erasures.blobs.values():
+            yield Pending(name, None, erasures.logs[name][0][1])
+    for stored in (records[-1] for records in erasures.blobs.values()):
         if _is_older(store, stored):
             yield from all_of(stored)
-    for stored in erasures.annotations.values():
+    for stored in (records[0] for records in erasures.annotations.values()):
         if store.documents.read(_document_of(stored)) is not None:
             yield from all_of(stored)
 

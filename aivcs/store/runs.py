@@ -264,7 +264,7 @@ class LogRunLedger:
         if found is not None:
             from aivcs.log.erasure import said
 
-            raise errors.ErasedError(f"run {run_id} was {said(found[1].value)}")
+            raise errors.ErasedError(f"run {run_id} was {said(found[0][1].value)}")
         return erasures
 
     def head(self, run_id: str) -> Head:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 
-from erasure.conftest import SECRET, record
+from erasure.conftest import SECRET, record, records
+
+LONG_AGO = "2001-01-01T00:00:00.000000Z"
 
 
 def lines(aivcs, run):
@@ -28,8 +30,12 @@ def forge(aivcs, run, number, found, by="mallory"):
         "before": json.loads(found[number - 2])["hash"],
         "erased": json.loads(found[number - 1])["hash"],
         "stub": hashlib.sha256(found[number - 1]).hexdigest(),
-        "by": by, "reason": "r", "created_at": "2001-01-01T00:00:00.000000Z",
+        "by": by, "reason": "r", "created_at": LONG_AGO,
     }  # fmt: skip
+    write_record(aivcs, told)
+
+
+def write_record(aivcs, told):
     data = json.dumps(told, separators=(",", ":"), sort_keys=True).encode() + b"\n"
     folder = aivcs.store / "erasures"
     folder.mkdir(exist_ok=True)
@@ -110,3 +116,28 @@ def test_a_log_cut_behind_a_redacted_line_is_damage(aivcs):
     rewrite(aivcs, run, lines(aivcs, run)[:7])
     aivcs("verify", code=14)
     aivcs("run", "log", run, "said", "text=x", code=14)
+
+
+def test_a_forged_record_does_not_hide_that_of_an_allowed_eraser(aivcs, keys):
+    run, other = record(aivcs), record(aivcs)
+    aivcs.ok("run", "annotate", other, "-m", SECRET)
+    head = aivcs.ok("head").text
+    aivcs.ok("run", "rm", run, "--reason", "r", "--sign")
+    aivcs.ok("run", "redact", other, "--match", SECRET, "--reason", "r", "--sign")
+    for told in records(aivcs):
+        if told["what"] != "event":
+            forged = {key: value for key, value in told.items() if key != "signature"}
+            write_record(aivcs, forged | {"by": "mallory", "created_at": LONG_AGO})
+            if told["what"] == "log":
+                write_record(aivcs, forged | {"lines": 3, "created_at": LONG_AGO})
+    told = aivcs.ok("verify", "--head", head).text
+    assert told.count("its record is") >= 3
+    assert "mallory" not in told
+
+
+def test_an_unsigned_erasure_is_approved_by_a_new_head(aivcs, keys):
+    run = record(aivcs)
+    head = aivcs.ok("head").text
+    aivcs.ok("run", "rm", run, "--reason", "r")
+    assert "keep a new head" in aivcs("verify", "--head", head, code=14).text
+    aivcs.ok("verify", "--head", aivcs.ok("head").text)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 
@@ -234,6 +235,31 @@ class TestNotCarriedOut:
     def test_redact_completes_it(self, aivcs, unfinished):
         redact(aivcs, unfinished, "--match", SECRET)
         assert holders(aivcs.store / "runs") == []
+
+    @pytest.mark.parametrize("of", ["run redact", "run rm", "blob rm"])
+    def test_an_erasure_of_something_else_completes_it(self, aivcs, unfinished, of):
+        other = aivcs.put(b"other\n")
+        run = aivcs.begin("bot", b"a spec\n")
+        aivcs.ok("run", "log", run, "said", "text=x")
+        aivcs.ok("run", "finish", run)
+        operands = {"run redact": [run, "1"], "run rm": [run], "blob rm": [other]}[of]
+        aivcs.ok(*of.split(), *operands, "--reason", "r", "--by", "ada")
+        assert holders(aivcs.store / "runs") == []
+
+    def test_a_blob_that_no_event_names_any_more_goes_by_the_same_command(self, aivcs):
+        run = aivcs.begin("bot", b"a spec\n")
+        (aivcs.folder / "file").write_text(SECRET)
+        aivcs.ok("run", "log", "--blob", "file=file", run, "output", f"text={SECRET}")
+        (aivcs.folder / "file").unlink()
+        (path,) = [path for path in aivcs.store.glob("objects/*/*") if SECRET in path.read_text()]
+        arrived = path.stat().st_mtime_ns
+        words = ("run", "redact", run, "--match", SECRET, "--with-blobs", "--reason", "r")
+        aivcs.ok(*words)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(SECRET)
+        os.utime(path, ns=(arrived, arrived))
+        aivcs(*words, code=12)
+        assert holders(aivcs.store) == []
 
 
 def test_python_erases_as_the_command_does(aivcs, secret_run):

@@ -286,13 +286,16 @@ class _Proof:
         found = self._repo.erasures.load().logs.get(f"run/{item.run_id}")
         if found is None:
             return Check(record.seq, "evidence", FAILED, f"run {item.run_id} is not in this store")
-        target, stored = found
-        detail = f"run {item.run_id} was {said(stored.value)}"
-        is_other = (item.head.lines, item.head.hash) != (target.lines, target.head)
-        if item.head.lines >= target.lines and is_other:
-            detail = f"{detail}; but its log was not the one that is evidence"
-            return Check(record.seq, "evidence", FAILED, detail)
-        return Check(record.seq, "evidence", UNPROVEN, detail)
+        for target, stored in found:
+            is_same = (item.head.lines, item.head.hash) == (target.lines, target.head)
+            if item.head.lines < target.lines or is_same:
+                detail = f"run {item.run_id} was {said(stored.value)}"
+                return Check(record.seq, "evidence", UNPROVEN, detail)
+        detail = (
+            f"run {item.run_id} was {said(found[0][1].value)}; but its log was not the one that is "
+            "evidence"
+        )
+        return Check(record.seq, "evidence", FAILED, detail)
 
     def _policy(
         self, record: ReleaseRecord, signatures: list[SignatureCheck], *, is_broken: bool

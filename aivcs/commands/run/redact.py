@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.codec.json_pointer import pointer_parts, value_at
-from aivcs.commands.erasing import Record, erase, require_unreleased
+from aivcs.commands.erasing import Record, complete, erase, require_unreleased
 from aivcs.errors import ConflictError, NotFoundError, UsageError
 from aivcs.log.run import read_event
 from aivcs.log.verify_run import blobs_in
@@ -105,6 +105,7 @@ def redact(
     notes = _notes_with(repo, run_id, match) if match is not None else []
     blobs = _blobs_with(repo, run_id, match) if match is not None else []
     if not chosen and not seqs and not notes and not (blobs and with_blobs):
+        complete(repo)  # an earlier attempt, of which only a blob is left, perhaps
         named = f"; blob {blobs[0][0]} has it: --with-blobs" if blobs else ""
         raise NotFoundError("", f"no event of run {run_id} has that in its payload{named}")
     left = [] if match is None else list(_left(repo, run_id, match, chosen))

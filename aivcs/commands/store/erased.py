@@ -11,16 +11,16 @@ from aivcs.policy.redactions import is_signed
 from aivcs.store.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from aivcs.log.erasure import Erasures
-    from aivcs.model.erasure import StoredErasure
+    from aivcs.model.erasure import ErasedLog, StoredErasure
     from aivcs.signing.ssh import Verifier
     from aivcs.util.disk_map import DiskMap
 
 _FIX_UNALLOWED = (
-    "find out who erased it; restore it from a copy, or have an allowed eraser record it, too: "
-    "--sign"
+    "find out who erased it; restore it from a copy, or, if it may be gone, keep a new head: "
+    "aivcs head"
 )
 _FIX_LIED = "the record is not of the log that the head was taken of: restore the log from a copy"
 
@@ -48,7 +48,7 @@ class ErasedSince:
         """Yields the lines of a log, up to one, that were redacted by somebody who may not."""
         for number, records in sorted(self.erasures.lines_of(name).items()):
             if number <= last and not any(map(self._is_allowed, records)):
-                yield self.finding(name, number, "the event", records[0])
+                yield self.finding(name, number, "the event", records)
 
     def log(self, name: str, heads: Mapping[int, set[str]]) -> Iterator[Finding]:
         """Yields what there is to say of a log that is gone, and was erased on purpose.
@@ -57,30 +57,37 @@ class ErasedSince:
             name: The log.
             heads: The hashes of its lines, by their numbers, that the kept heads have.
         """
-        target, stored = self.erasures.logs[name]
-        for number, links in sorted(heads.items()):
-            if number > target.lines or (number == target.lines and links != {target.head}):
-                problem = (
-                    f"a head that was kept is of this line, but the log that was erased had "
-                    f"{target.lines} lines up to {target.head[:12]}"
-                )
-                yield Finding(DAMAGE, name, number, problem, _FIX_LIED)
-                return
-        yield self.finding(name, None, "the log", stored)
+        records = self.erasures.logs[name]
+        true = [stored for target, stored in records if _refuted(target, heads) is None]
+        if true:
+            yield self.finding(name, None, "the log", true)
+            return
+        target, _ = records[0]
+        problem = (
+            f"a head that was kept is of this line, but the log that was erased had "
+            f"{target.lines} lines up to {target.head[:12]}"
+        )
+        yield Finding(DAMAGE, name, _refuted(target, heads), problem, _FIX_LIED)
 
-    def annotation(self, name: str) -> StoredErasure | None:
-        """Returns the record by which an annotation is gone, by the name of its document."""
+    def annotation(self, name: str) -> list[StoredErasure]:
+        """Returns the records by which an annotation is gone, by the name of its document."""
         run_id, digest = split_name(name)
-        found = self.erasures.annotations.get(digest)
-        if found is None and f"run/{run_id}" in self.erasures.logs:
-            return self.erasures.logs[f"run/{run_id}"][1]
-        return found
+        of_run = (stored for _, stored in self.erasures.logs.get(f"run/{run_id}", ()))
+        return [*self.erasures.annotations.get(digest, ()), *of_run]
 
-    def finding(self, where: str, line: int | None, what: str, stored: StoredErasure) -> Finding:
-        """Returns the finding for something that was erased."""
-        problem = f"{what} was {said(stored.value)}"
-        if self._is_allowed(stored):
-            return Finding(NOTICE, where, line, problem, f"its record is {name_of(stored.digest)}")
+    def finding(
+        self, where: str, line: int | None, what: str, records: Sequence[StoredErasure]
+    ) -> Finding:
+        """Returns the finding for something that was erased, by the records of that.
+
+        One of an allowed eraser is enough, whatever others say.
+        """
+        for stored in records:
+            if self._is_allowed(stored):
+                problem = f"{what} was {said(stored.value)}"
+                remedy = f"its record is {name_of(stored.digest)}"
+                return Finding(NOTICE, where, line, problem, remedy)
+        problem = f"{what} was {said(records[0].value)}"
         problem = f"{problem}; after the head was taken, and no allowed eraser signed that"
         return Finding(DAMAGE, where, line, problem, _FIX_UNALLOWED)
 
@@ -88,3 +95,11 @@ class ErasedSince:
         if self._erasers is None or name_of(stored.digest) in self._kept:
             return True
         return is_signed(stored.value, self._erasers)
+
+
+def _refuted(target: ErasedLog, heads: Mapping[int, set[str]]) -> int | None:
+    """Returns the line of a kept head that the erased log cannot have had; None if it may."""
+    for number, links in sorted(heads.items()):
+        if number > target.lines or (number == target.lines and links != {target.head}):
+            return number
+    return None

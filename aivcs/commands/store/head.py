@@ -356,9 +356,9 @@ def _missing_records(repo: Repository, records: DiskMap, erased: ErasedSince) ->
             found = (repo.annotations if is_annotation else repo.erasures).read(name)
             if found is not None:
                 continue
-            stored = erased.annotation(name) if is_annotation else None
-            if stored is not None:
-                yield erased.finding(name, None, "the annotation", stored)
+            records_of_it = erased.annotation(name) if is_annotation else ()
+            if records_of_it:
+                yield erased.finding(name, None, "the annotation", records_of_it)
                 continue
             problem = f"{what} that was there when the head was taken is missing"
         except StorageError as error:
