@@ -115,7 +115,8 @@ class LateEvents:
         """The annotations of a run that were erased, and when."""
         return {
             digest: stored.value.created_at
-            for digest, stored in self._repo.erasures.load().annotations.items()
+            for digest, records in self._repo.erasures.load().annotations.items()
+            for stored in records[:1]  # the earliest
             if isinstance(stored.value.target, ErasedAnnotation)
             and stored.value.target.log == f"run/{run_id}"
         }

@@ -7,6 +7,7 @@ either a store in which nothing was erased, or one in which all that has a recor
 import json
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 from crash.harness import Tracer, copy_of, in_parallel, require_strace, steps
@@ -60,7 +61,7 @@ def remove(aivcs, run):
     aivcs.ok("run", "annotate", run, "-m", SECRET)
     (aivcs.store / "untrusted").mkdir()
     (aivcs.store / "untrusted" / run).write_bytes(b"fork\n")
-    store = Repository.open(aivcs.store).store
+    store: Any = Repository.open(aivcs.store).store
     assert store.index_texts(seconds=None, progress=lambda _: None)
     assert is_indexed(aivcs.store, run)
     return ("run", "rm", run, "--reason", "r", "--by", "a")

@@ -79,11 +79,11 @@ class TestWhatIsLive:
 
     def test_loses_no_score_to_lower_the_bar(self, aivcs, good, worse):
         redact(aivcs, good, "1")
-        assert "was erased" in promote(aivcs, *worse, code=15).err.decode()
+        assert "was erased" in promote(aivcs, worse[0], worse[1], code=15).err.decode()
 
     def test_loses_no_run_to_lower_the_bar(self, aivcs, good, worse):
         aivcs.ok("run", "rm", good, "--force", "--reason", "r")
-        told = promote(aivcs, *worse, code=15).err.decode()
+        told = promote(aivcs, worse[0], worse[1], code=15).err.decode()
         assert good in told
         assert "--force --notes TEXT" in told
         words = ("--evidence", worse[1], "--force", "--notes", "the best run was erased")

@@ -52,8 +52,10 @@ def test_what_claude_code_cost_is_added_up_over_its_sessions(execute, aivcs):
         for session, cost in (("s1", 0.5), ("s1", 0.75), ("s2", 0.5))
     ]  # fmt: skip
     for n, session in enumerate(("s1", "s2")):
-        begin = {"type": "system", "subtype": "init", "session_id": session, "model": "m",
-                 "tools": [], "cwd": "/"}  # fmt: skip
+        begin: dict[str, object] = {
+            "type": "system", "subtype": "init", "session_id": session, "model": "m", "tools": [],
+            "cwd": "/",
+        }  # fmt: skip
         turns.insert(3 * n, begin)
     (aivcs.folder / "out").write_text("".join(f"{json.dumps(turn)}\n" for turn in turns))
     options = ("--events", "auto", "--max-cost", "1")

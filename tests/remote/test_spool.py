@@ -675,7 +675,7 @@ class TestADayThatIsRemoved:
     def test_keeps_what_comes_while_it_is_copied(
         self, spool, there, day, ended, monkeypatch, step, change
     ):
-        copied, started = Copy.copy_annotations, []
+        copied, started = Copy.copy_annotations, list[str]()
 
         def copy_annotations(copy):
             yield from copied(copy)

@@ -142,9 +142,7 @@ def erase_copy(found: SpooledRun, there: Repository, made: Iterable[StoredErasur
     records = {stored.digest: stored for stored in made}
     for of_line in erasures.lines_of(name).values():
         records |= {stored.digest: stored for stored in of_line}
-    if name in erasures.logs:
-        stored = erasures.logs[name][1]
-        records[stored.digest] = stored
+    records |= {stored.digest: stored for _, stored in erasures.logs.get(name, ())}
     known = set(found.day.erasures.names())
     for stored in records.values():
         if name_of(stored.digest) not in known:
