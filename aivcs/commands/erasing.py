@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.commands.release.history import ROLLED_BACK, states
 from aivcs.errors import ConflictError
 from aivcs.model.erasure import StoredErasure
-from aivcs.store.erasing import all_of, carry_out, pending, require_erasing
+from aivcs.store.erasing import all_of, carry_out, erasing, pending
 from aivcs.store.erasures import compose
 from aivcs.sync.references import parts, skip_seen
 
@@ -45,7 +45,7 @@ def erase(repo: Repository, targets: Iterable[Target], record: Record) -> list[S
         ConflictError: The store cannot erase.
         StorageError: Something could not be recorded or erased.
     """
-    require_erasing(repo.store)
+    erasing(repo.store)
     by, reason, signer = record
     made = [compose(target, by=by, reason=reason, signer=signer) for target in targets]
     records = [StoredErasure(repo.erasures.add(erasure), erasure) for erasure in made]

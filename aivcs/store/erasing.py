@@ -8,7 +8,7 @@ annotation that was, are left: somebody wants them.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from aivcs.errors import BackendError, ConflictError, IntegrityError
 from aivcs.log import chain
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aivcs.log.erasure import Erasures
     from aivcs.model.erasure import StoredErasure
-    from aivcs.store.driver import Backend
+    from aivcs.store.driver import Backend, Erasing
 
 
 _MARKS = ("replicas/", "untrusted/")
@@ -47,8 +47,10 @@ class Pending(NamedTuple):
     stored: StoredErasure
 
 
-def require_erasing(store: Backend) -> None:
-    """Requires that content can be erased from a store, before anything is written.
+def erasing(store: Backend) -> Erasing:
+    """Returns the logs of a store from which content can be erased.
+
+    To be called before anything is written, so that a store of another kind stays as it is.
 
     Raises:
         ConflictError: It cannot.
@@ -60,6 +62,7 @@ def require_erasing(store: Backend) -> None:
             f"{shown(store.url)} is of a kind of store from which nothing can be erased yet; "
             "nothing was changed"
         )
+    return cast("Erasing", store.logs)
 
 
 def all_of(stored: StoredErasure) -> Iterator[Pending]:
@@ -112,8 +115,7 @@ def carry_out(store: Backend, found: Collection[Pending]) -> None:
     """
     if not found:
         return
-    require_erasing(store)
-    logs: Any = store.logs
+    logs = erasing(store)
     lines: dict[str, set[int]] = {}
     whole, blobs = [], []
     for item in found:
@@ -137,7 +139,7 @@ def carry_out(store: Backend, found: Collection[Pending]) -> None:
 
 def remove_blob(store: Backend, digest: ContentDigest) -> None:
     """Removes a blob, its pin, and what is left of it elsewhere; call it inside `removal`."""
-    logs: Any = store.logs
+    logs = erasing(store)
     store.documents.drop(f"pins/{digest}")
     logs.forget_blob(digest)
     store.objects.delete(digest)
@@ -148,7 +150,7 @@ def _remove_logs(store: Backend, names: list[str]) -> None:
 
     A run without its mark, or without an annotation, could be evidence that it is not.
     """
-    logs: Any = store.logs
+    logs = erasing(store)
     logs.remove_many(names)
     runs = {name.removeprefix("run/") for name in names}
     for document in _notes_of(store, runs):

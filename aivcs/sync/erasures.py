@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from aivcs.errors import StorageError
 from aivcs.log.erasure import Erasures, name_of
 from aivcs.model.record import Head
-from aivcs.store.erasing import pending, require_erasing
+from aivcs.store.erasing import erasing, pending
 from aivcs.sync.plan import NEW
 from aivcs.sync.transfer import FAILED, Copied
 
@@ -89,7 +89,7 @@ def _take(
             continue
         try:
             if effect:
-                require_erasing(target.store)
+                erasing(target.store)
             if not dry_run:
                 target.erasures.add(stored.value)  # and carried out when all is copied
         except StorageError as error:

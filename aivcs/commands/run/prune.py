@@ -7,12 +7,12 @@ stands, are never chosen.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.erasing import Record, erase, evidence_of
 from aivcs.commands.run.rm import erased_log, records_of
 from aivcs.errors import ConflictError, RunNotFoundError, UsageError
-from aivcs.store.erasing import require_erasing
+from aivcs.store.erasing import erasing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -84,14 +84,13 @@ def prune(
         IntegrityError: A release log is damaged, so that it is not known what stands.
         StorageError: Something could not be erased; what is recorded is completed later.
     """
-    require_erasing(repo.store)
+    logs = erasing(repo.store)
     if rules.older_than is None and rules.keep_last is None:
         raise UsageError("say which runs go: --older-than TIME, --keep-last N, or both")
     if rules.keep_last is not None and rules.keep_last < 0:
         raise UsageError("--keep-last takes a number of runs, 0 or more")
     if not record.reason.strip():
         raise UsageError("the reason is empty; is a variable unset?")
-    logs: Any = repo.store.logs
     arrivals = {name: (moment, size) for name, moment, size in logs.arrivals()}
     chosen = list(_chosen(repo, rules, arrivals, among))
     evidence: Collection[str] = () if force else evidence_of(repo)

@@ -19,7 +19,7 @@ from aivcs.model.annotation import Annotation
 from aivcs.model.digest import ContentDigest
 from aivcs.model.erasure import ErasedAnnotation, ErasedBlob
 from aivcs.model.run import RunEvent
-from aivcs.store.erasing import event_targets, require_erasing
+from aivcs.store.erasing import erasing, event_targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -97,7 +97,7 @@ def redact(
             a release is made of a blob.
         StorageError: Something could not be erased; what is recorded is completed later.
     """
-    require_erasing(repo.store)
+    erasing(repo.store)
     _require_sense(seqs, match, pointer, reason, keep_masked=keep_masked, with_blobs=with_blobs)
     run_id = repo.runs.get_run(repo.resolve_run(run)).run_id
     name = f"run/{run_id}"

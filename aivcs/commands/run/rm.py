@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aivcs.commands.erasing import Record, erase, evidence_of
 from aivcs.errors import ConflictError, UsageError
 from aivcs.model.erasure import ErasedLog, ErasedLogs
-from aivcs.store.erasing import require_erasing
+from aivcs.store.erasing import erasing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ def rm(
         ConflictError: A run goes on, or is evidence, or the store cannot erase.
         StorageError: Something could not be erased; what is recorded is completed later.
     """
-    require_erasing(repo.store)
+    erasing(repo.store)
     if not record.reason.strip():
         raise UsageError("the reason is empty; is a variable unset?")
     found = {repo.runs.get_run(repo.resolve_run(run)).run_id for run in runs}
