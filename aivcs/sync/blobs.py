@@ -34,6 +34,7 @@ class BlobCopier:
         absent: The blobs that the source does not have.
         damaged: The error of each blob that is damaged at the source, by digest.
         erased: The blobs that were erased in the target, and are not brought back.
+        left_out: Those of them that the source has, and the target has not.
     """
 
     def __init__(self, source: Backend, target: Backend, progress: Callable[[int], None]) -> None:
@@ -52,16 +53,20 @@ class BlobCopier:
         self.absent: set[ContentDigest] = set()
         self.damaged: dict[str, StorageError] = {}
         self.erased: Collection[str] = ()
+        self.left_out: set[ContentDigest] = set()
 
     def missing(self, digests: Iterable[ContentDigest]) -> list[ContentDigest]:
         """Returns the blobs that the target lacks, each once, in order."""
-        wanted = sorted(
-            {
+        wanted = []
+        for digest in sorted(set(digests)):
+            if bytes.fromhex(digest) in self._there:
+                continue
+            if digest not in self.erased:
+                wanted.append(digest)
+            elif self._source.objects.contains(digest) and not self._target.objects.contains(
                 digest
-                for digest in digests
-                if digest not in self.erased and bytes.fromhex(digest) not in self._there
-            }
-        )
+            ):
+                self.left_out.add(digest)
         if len(wanted) <= _FEW:
             lacking = list(self._asked(wanted))
         else:

@@ -1,5 +1,7 @@
 """Erasures travel with push, pull, clone and bundles, and what was erased does not come back."""
 
+import hashlib
+
 import pytest
 from conftest import Aivcs
 from erasure.conftest import SECRET, holders, record
@@ -64,6 +66,16 @@ class TestPushing:
         here.ok("push", "--no-scan")
         assert there.run_log(other).exists()
         assert holders(there.store / "objects") == []
+
+    def test_a_blob_that_was_put_again_is_said_to_be_left_out(self, here, there, run, tmp_path):
+        redact(here, run)
+        here.ok("push")
+        record(here)  # which puts the same blob again
+        told = here.ok("push", "--no-scan").err.decode()
+        digest = hashlib.sha256(f"export TOKEN={SECRET}\n".encode()).hexdigest()
+        assert f"1 blob ({digest}) left out" in told
+        told = here.ok("clone", str(here.store), str(tmp_path / "clone")).err.decode()
+        assert f"1 blob ({digest}) left out" in told
 
     def test_an_erased_run_goes_there_too(self, here, there, run):
         here.ok("run", "rm", run, "--reason", "gone")

@@ -148,7 +148,7 @@ class TestRedacting:
     def test_where_the_text_stays_is_said(self, aivcs, secret_run):
         said = redact(aivcs, secret_run, "1", "--match", SECRET).err.decode()
         assert "event 4 has the text, too" in said
-        assert "event 3 names, has the text, too" in said
+        assert "which event 3 names, has the text, too" in said
         tagged = aivcs.begin("bot", b"a spec\n", "--tag", f"token={SECRET}")
         aivcs.ok("run", "log", tagged, "said", f"text={SECRET}")
         assert f"aivcs run rm {tagged}" in redact(aivcs, tagged, "--match", SECRET).err.decode()

@@ -175,6 +175,12 @@ class TestPruning:
         assert aivcs.ok("gc", "--prune").lines == [runs[9]]
         assert not aivcs.run_log(runs[9]).exists()
 
+    def test_gc_applies_no_rules_of_the_user(self, aivcs, runs):
+        aivcs.ok("config", "set", "--user", "retention.older_than", "1s")
+        assert "nothing says which runs go" in aivcs("gc", "--prune", code=2).complaint
+        aivcs.ok("config", "set", "retention.older_than", "95d")
+        assert aivcs.ok("gc", "--prune").lines == [runs[9]]
+
 
 class TestRemovingBlobs:
     def test_one_that_a_run_names_goes_and_verify_says_why(self, aivcs, secret_run):

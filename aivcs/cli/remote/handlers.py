@@ -413,6 +413,13 @@ def _conclude(
         )
     if len(absent) > _MAX_NAMED:
         context.warn(f"aivcs: warning: {len(absent) - _MAX_NAMED} more blobs are not there")
+    left_out = sorted(copier.blobs.left_out)
+    if left_out:
+        context.warn(
+            f"aivcs: warning: {count(len(left_out), 'blob')} ({left_out[0]}"
+            f"{' …' if len(left_out) > 1 else ''}) left out: erased on purpose by a record of the "
+            "target; aivcs blob put FILE in the target brings one back"
+        )
     if not as_json:
         if dry_run:
             context.warn(f"nothing was {_PAST[verb]}: --dry-run")

@@ -178,9 +178,16 @@ def prune_by_retention(context: Context, repo: Repository, *, dry_run: bool, as_
     Raises:
         UsageError: It has no rule, or not a valid one.
     """
-    found: dict[str, Any] = {}
-    for _, values in reversed(context.config_layers(repo)):
-        found |= {k.removeprefix("retention."): v for k, v in values.items() if "retention." in k}
+    from aivcs.config.keys import parse_config
+    from aivcs.repository import CONFIG
+
+    # The user's file does not count: what goes from a store is for the store to say.
+    own, _ = repo.store.documents.read(CONFIG) or (b"", "")
+    found: dict[str, Any] = {
+        key.removeprefix("retention."): value
+        for key, value in parse_config(own, f"{repo.path}/{CONFIG}").items()
+        if key.startswith("retention.")
+    }
     age, last = found.get("older_than") or None, found.get("keep_last")
     if age is None and last is None:
         raise UsageError(

@@ -8,6 +8,8 @@ that a redacted line never comes last.
 from __future__ import annotations
 
 import json
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.codec.json_pointer import pointer_parts, value_at
@@ -20,6 +22,7 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.erasure import ErasedAnnotation, ErasedBlob
 from aivcs.model.run import RunEvent
 from aivcs.store.erasing import erasing, event_targets
+from aivcs.sync.references import parts, skip_seen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -34,6 +37,8 @@ KIND = "redaction"
 MASK = "[redacted]"
 """What stands in a masked copy in the place of what was erased."""
 _CHUNK = 1 << 20
+_MAX_PLACES = 5
+"""Places that an error names, at most."""
 
 
 class Redacted(NamedTuple):
@@ -90,7 +95,7 @@ def redact(
         releases: The repository whose releases count; None if it is `repo`.
 
     Raises:
-        UsageError: Nothing says what to erase, or the reason has the text in it.
+        UsageError: Nothing says what to erase, or the reason or the actor has the text in it.
         NotFoundError: The run has no such event, or none with the text or part.
         RunNotFoundError: No run has this id.
         ConflictError: The store cannot erase; the run is a copy of one that goes on elsewhere; or
@@ -98,7 +103,9 @@ def redact(
         StorageError: Something could not be erased; what is recorded is completed later.
     """
     erasing(repo.store)
-    _require_sense(seqs, match, pointer, reason, keep_masked=keep_masked, with_blobs=with_blobs)
+    _require_sense(
+        seqs, match, pointer, (reason, by), keep_masked=keep_masked, with_blobs=with_blobs
+    )
     run_id = repo.runs.get_run(repo.resolve_run(run)).run_id
     name = f"run/{run_id}"
     chosen = _choose(repo, name, seqs, match, pointer, again=signer is not None)
@@ -106,7 +113,11 @@ def redact(
     blobs = _blobs_with(repo, run_id, match) if match is not None else []
     if not chosen and not seqs and not notes and not (blobs and with_blobs):
         complete(repo)  # an earlier attempt, of which only a blob is left, perhaps
-        named = f"; blob {blobs[0][0]} has it: --with-blobs" if blobs else ""
+        places = [
+            f"blob {digest}, which {where}, has it: --with-blobs" for digest, where in blobs[:1]
+        ]
+        places += [] if match is None else _left(repo, run_id, match, chosen)
+        named = "; ".join(["", *places[:_MAX_PLACES]])
         raise NotFoundError("", f"no event of run {run_id} has that in its payload{named}")
     left = [] if match is None else list(_left(repo, run_id, match, chosen))
     if seqs:
@@ -116,7 +127,7 @@ def redact(
         require_unreleased(releases or repo, {digest for digest, _ in blobs}, force=force)
     else:
         left += [
-            f"blob {digest}, which {where} names, has the text, too: erase it by --with-blobs"
+            f"blob {digest}, which {where}, has the text, too: erase it by --with-blobs"
             for digest, where in blobs
         ]
     fresh = [item for item in chosen if not item.event.redacted]
@@ -135,17 +146,21 @@ def _require_sense(
     seqs: Collection[int],
     match: str | None,
     pointer: str | None,
-    reason: str,
+    told: tuple[str, str],
     *,
     keep_masked: bool,
     with_blobs: bool,
 ) -> None:
+    reason, by = told
     if match == "":
         raise UsageError("the TEXT of --match is empty; is a variable unset?")
     if not reason.strip():
         raise UsageError("the reason is empty; is a variable unset?")
-    if match is not None and match in reason:
-        raise UsageError("the reason has the text in it that is to be erased; nothing was changed")
+    for what, text in (("reason", reason), ("name in --by", by)):
+        if match is not None and _has(text, match):
+            raise UsageError(
+                f"the {what} has the text in it that is to be erased; nothing was changed"
+            )
     if pointer is not None:
         pointer_parts(pointer)
         if not pointer:
@@ -187,7 +202,7 @@ def _choose(
             continue
         if _has(event.payload, match) and _has_part(event.payload, pointer):
             chosen.append(_Chosen(place.lines, event))
-            if match is not None and match in event.kind:
+            if match is not None and _has(event.kind, match):
                 raise ConflictError(
                     f"the kind of event {event.seq} has the text in it, and stays when an event is "
                     f"redacted: erase the run, aivcs run rm {name[4:]}"
@@ -200,14 +215,31 @@ def _choose(
     return chosen
 
 
+@lru_cache(maxsize=4)
+def _forms(text: str) -> tuple[str, ...]:
+    """Returns a text as it is, and as JSON texts have it, escaped once and twice; longest first."""
+    once = _escaped(text)
+    twice = {form for each in once for form in _escaped(each)}
+    return tuple(sorted({text} | once | twice, key=lambda form: (-len(form), form)))
+
+
+def _escaped(text: str) -> set[str]:
+    """Returns the forms that a text may have between the quotes of JSON."""
+    ascii_only = json.dumps(text)[1:-1]
+    upper = re.sub(r"\\u[0-9a-f]{4}", lambda code: f"\\u{code[0][2:].upper()}", ascii_only)
+    forms = {ascii_only, upper, json.dumps(text, ensure_ascii=False)[1:-1]}
+    return forms | {form.replace("/", r"\/") for form in forms}
+
+
 def _has(value: Any, match: str | None) -> bool:
     """Tells whether a text is in any text or member name of a value; true if there is no text."""
     if match is None:
         return True
+    forms = _forms(match)
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, str) and match in item:
+        if isinstance(item, str) and any(form in item for form in forms):
             return True
         if isinstance(item, dict):
             waiting += item
@@ -230,21 +262,28 @@ def _has_part(value: Any, pointer: str | None) -> bool:
 
 
 def _notes_with(repo: Repository, run_id: str, match: str) -> list[StoredAnnotation]:
-    return [note for note in repo.annotations.of_run(run_id) if _has(note.value.payload, match)]
+    """Returns the annotations of a run that have a text in them, wherever."""
+    return [
+        note
+        for note in repo.annotations.of_run(run_id)
+        if _has([note.value.kind, note.value.by, note.value.payload], match)
+    ]
 
 
 def _blobs_with(repo: Repository, run_id: str, match: str) -> list[tuple[ContentDigest, str]]:
-    """Returns the blobs of a run's events, annotations and final state that have a text in them."""
-    found: dict[ContentDigest, str] = {}
+    """Returns the blobs of a run, with its spec and all parts, that have a text in them."""
+    record = repo.runs.get_run(run_id)
+    spec = parts(repo.blobs, [record.spec_digest], skip_seen(set()))
+    found: dict[ContentDigest, str] = dict.fromkeys(spec, "is the spec, or a part of it")
     for event in repo.runs.iter_events(run_id):
         for digest in blobs_in(event.payload):
-            found.setdefault(ContentDigest(digest), f"event {event.seq}")
+            found.setdefault(ContentDigest(digest), f"event {event.seq} names")
     for note in repo.annotations.of_run(run_id):
         for digest in _named_by(note):
-            found.setdefault(digest, f"annotation {note.digest[:12]}")
-    summary = repo.runs.get_run(run_id).summary
+            found.setdefault(digest, f"annotation {note.digest[:12]} names")
+    summary = record.summary
     if summary is not None and summary.final_state_digest is not None:
-        found.setdefault(summary.final_state_digest, "the final state")
+        found.setdefault(summary.final_state_digest, "is the final state")
     return [(digest, where) for digest, where in found.items() if _blob_has(repo, digest, match)]
 
 
@@ -253,8 +292,7 @@ def _named_by(note: StoredAnnotation) -> Iterator[ContentDigest]:
 
 
 def _blob_has(repo: Repository, digest: ContentDigest, match: str) -> bool:
-    texts = {match.encode(), json.dumps(match)[1:-1].encode()}
-    texts.add(json.dumps(match, ensure_ascii=False)[1:-1].encode())
+    texts = [form.encode() for form in _forms(match)]
     overlap = max(map(len, texts)) - 1
     carry = b""
     try:
@@ -278,7 +316,14 @@ def _left(repo: Repository, run_id: str, match: str, chosen: Collection[_Chosen]
     lines = {item.line for item in chosen}
     for line, place in repo.store.logs.read(f"run/{run_id}"):
         event = read_event(line) if place.lines not in lines else None
-        if event is not None and _has([event.payload, event.kind], match):
+        if event is None:
+            continue
+        if _has(event.kind, match):
+            yield (
+                f"the kind of event {event.seq} has the text, too; only aivcs run rm {run_id} "
+                "erases that"
+            )
+        elif _has(event.payload, match):
             yield f"event {event.seq} has the text, too"
 
 
@@ -330,11 +375,15 @@ def _masked(value: Any, match: str | None, pointer: str | None) -> Any:
         return {key: _at(item, below) if key == first else item for key, item in value.items()}
     assert match is not None
     if isinstance(value, str):
-        return value.replace(match, MASK)
+        for form in _forms(match):
+            value = value.replace(form, MASK)
+        return value
     if isinstance(value, list):
         return [_masked(item, match, None) for item in value]
     if isinstance(value, dict):
-        return {key.replace(match, MASK): _masked(item, match, None) for key, item in value.items()}
+        return {
+            _masked(key, match, None): _masked(item, match, None) for key, item in value.items()
+        }
     return MASK if _has(value, match) else value
 
 
