@@ -16,6 +16,8 @@ from aivcs.backends.s3.location import Location
 from aivcs.backends.s3.sealing import seal
 from aivcs.backends.s3.segments import Segments
 from aivcs.backends.s3.signed import SignedRequests
+from aivcs.commands.erasing import Record
+from aivcs.commands.run.rm import rm
 from aivcs.errors import BackendError, ConflictError, LockTimeoutError
 from aivcs.log.redaction import redacted_line
 from aivcs.model.digest import ContentDigest
@@ -380,6 +382,33 @@ def test_gc_brings_no_run_back_that_is_removed_meanwhile(s3, monkeypatch):
     listed = {found.run_id for found in s3.open().runs.list_runs()}
     assert listed == {made[0], made[2]}
     assert all(made[1].encode() not in s3.get(name) for name in names_in(s3))
+
+
+def test_verify_finds_an_erased_run_that_a_killed_gc_left_in_a_segment(s3, monkeypatch):
+    monkeypatch.setattr("aivcs.backends.s3.index.LEAST", 2)
+    made = [ended_run(s3) for _ in range(3)]
+    write = Segments.write
+
+    def killed(self, runs):
+        rm(s3.open(), [made[1]], Record("ada", "its tags leaked"))
+        write(self, runs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segments, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            s3.open().store.sweep(time.time(), delete=True)
+
+    def found(*, repair):
+        store = s3.open().store
+        findings = store.inspect(frozenset({"runs"}), lambda *_: None, repair=repair)
+        return [(f.where, f.repaired) for f in findings if "the index still has" in f.problem]
+
+    assert made[1] in {run.run_id for run in s3.open().runs.list_runs()}
+    assert found(repair=False) == [(f"run/{made[1]}", None)]
+    assert found(repair=True) == [(f"run/{made[1]}", "it was removed")]
+    assert found(repair=False) == []
+    assert {run.run_id for run in s3.open().runs.list_runs()} == {made[0], made[2]}
 
 
 def test_runs_of_one_segment_that_are_removed_at_once_are_all_gone(s3, monkeypatch):

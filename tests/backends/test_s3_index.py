@@ -210,3 +210,18 @@ def test_requests_of_a_list(s3, server, monkeypatch, tmp_path):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
         assert requests(limit=20) == 2 + 3 + 1  # the new rows, and the newest segment
         assert requests() == 2 + 1
+
+
+def test_a_list_ends_though_a_killed_gc_left_rows_beside_their_segment(s3, monkeypatch):
+    record(s3.open().runs, 4)
+    with monkeypatch.context() as patched:
+        patched.setattr("aivcs.backends.s3.index.Rows._listed", killed)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(s3.open())
+    assert len(s3.keys("index/runs")) == 4
+    listed = [found.run_id for found in s3.open().runs.list_runs()]
+    assert len(listed) == len(set(listed)) == 4
+
+
+def killed(*_):
+    raise KeyboardInterrupt

@@ -259,12 +259,13 @@ class S3Backend:
         repair: bool = False,
     ) -> Iterator[Finding]:
         """As `Backend.inspect`; the rows of the index are compared with the logs."""
-        from aivcs.backends.s3.maintenance import missing_rows
+        from aivcs.backends.s3.maintenance import erased_rows, missing_rows
         from aivcs.store.verify import inspect
 
         yield from inspect(self, parts, progress)
         if "runs" in parts:
             yield from missing_rows(self.logs, self._rows, repair=repair)
+            yield from erased_rows(self, self._rows, self._erasing_locks(), repair=repair)
 
     def measure(self, parts: frozenset[str]) -> int:  # noqa: ARG002
         """As `Backend.measure`."""

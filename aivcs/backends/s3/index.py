@@ -165,7 +165,7 @@ class Rows:
                 # Who erases a run removes its row, and looks into the segments after that: it may
                 # have looked before there was this one.
                 gone = set(keys) - set(self._listed(keys[0], keys[-1]))
-                self._drop({key.rpartition("/")[2] for key in gone}, locks)
+                self.drop({key.rpartition("/")[2] for key in gone}, locks)
                 for _ in self._client.each(self._client.delete, keys):
                     pass
             elif not places:
@@ -204,14 +204,21 @@ class Rows:
         places = {key.rpartition("/")[2] for key in keys}
         for _ in self._client.each(self._client.delete, keys):
             pass
-        self._drop(places, locks)
+        self.drop(places, locks)
         if self.cache.is_possible():
             self.cache.forget((place[:_DIGITS], place[_DIGITS + 1 :]) for place in places)
 
-    def _drop(self, places: set[str], locks: ErasingLocks) -> None:
+    def drop(self, places: set[str], locks: ErasingLocks) -> None:
         """Makes the segments that have some runs anew without them.
 
         Two at once would each write the other's runs again, so only one does it at a time.
+
+        Args:
+            places: The time and the id of each, as in the key of its row.
+            locks: The locks of those who erase.
+
+        Raises:
+            LockTimeoutError: Others do it all the time.
         """
         if not places:
             return
@@ -228,11 +235,11 @@ class Rows:
                             self.segments.write(kept)
                         self.segments.remove(segment)
 
-    def known_ids(self) -> set[str]:
-        """Returns the ids of all runs that have a row, or are in a segment."""
-        found = {run_id for _, run_id in self.places()}
+    def moved(self) -> dict[str, str]:
+        """Returns the runs that are in a segment: by id, time and id as in the key of a row."""
+        found = {}
         for runs in self._client.each(self.segments.read, self.segments.listed(), _SEGMENTS):
-            found.update(run.place.partition("-")[2] for run in runs or ())
+            found.update({run.place.partition("-")[2]: run.place for run in runs or ()})
         return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aivcs.backends.s3.chunks import joined_key
 from aivcs.backends.s3.sealing import seal
 from aivcs.errors import StorageError
+from aivcs.store.erasures import DocumentErasures
 from aivcs.store.finding import Finding
 from aivcs.store.references import ReachableSet
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from aivcs.backends.s3.chunks import Chunks
     from aivcs.backends.s3.client import Client
+    from aivcs.backends.s3.erasing_lock import ErasingLocks
     from aivcs.backends.s3.index import Rows
     from aivcs.backends.s3.logs import S3Logs
     from aivcs.model.digest import ContentDigest
@@ -26,7 +28,8 @@ _NOTICE = "notice"
 
 def missing_rows(logs: S3Logs, rows: Rows, *, repair: bool) -> Iterator[Finding]:
     """Yields a notice for each run that lists do not show; a repair writes its row."""
-    known = rows.known_ids()
+    known = {run_id for _, run_id in rows.places()}
+    known.update(rows.moved())  # in this order: rows move to segments
     for name in logs.names("run/"):
         if name[4:] in known:
             continue
@@ -47,6 +50,29 @@ def missing_rows(logs: S3Logs, rows: Rows, *, repair: bool) -> Iterator[Finding]
             _NOTICE, name, None, "the index has no row for it, so lists do not show it",
             "aivcs verify --repair writes the row", repaired,
         )  # fmt: skip
+
+
+def erased_rows(
+    store: Backend, rows: Rows, locks: ErasingLocks, *, repair: bool
+) -> Iterator[Finding]:
+    """Yields a notice for each erased run that lists still show; a repair takes it from them.
+
+    A garbage collection that was killed while a run was erased may have left it in a segment.
+    """
+    erased = DocumentErasures(store.documents).load_readable().logs
+    if not erased:
+        return
+    existing = set(store.logs.names("run/", strict=False))
+    # Read after the logs: who erases a run takes it from the segments before its log goes.
+    for run_id, place in sorted(rows.moved().items()):
+        name = f"run/{run_id}"
+        if name in erased and name not in existing:
+            if repair:
+                rows.drop({place}, locks)
+            yield Finding(
+                _NOTICE, name, None, "the run was erased, and the index still has its first line",
+                "aivcs verify --repair removes it", "it was removed" if repair else None,
+            )  # fmt: skip
 
 
 def seal_all(client: Client, chunks: Chunks) -> None:

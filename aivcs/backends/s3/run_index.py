@@ -160,8 +160,8 @@ class _StoredRuns:
             if row.order > end:
                 break
             self._waiting.popleft()
+            self._passed = (row.moment, row.run_id)  # also if it is the last one, and passed
             if row.order < end:
-                self._passed = (row.moment, row.run_id)
                 yield row
         self._passed = (moment, run_id)
 
