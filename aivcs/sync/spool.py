@@ -10,10 +10,13 @@ A spool is for one store, and keeps the runs of each day in a folder store of th
         <YYYY-MM-DD>/.aivcs           the runs that were started on that day (UTC)
         <YYYY-MM-DD>/waiting/<run>    a run that may have lines which the store lacks
         <YYYY-MM-DD>/erasures         the names of the records of erasures that the store has
+        <YYYY-MM-DD>/in-use           locked, shared, by who writes to the day
+        <YYYY-MM-DD>.gone             a day that is being removed
 
 A run's mark in `waiting` is durable before the run's first line, and goes when the run has ended
 and the store has all of it. So whatever dies at whatever moment, no run is forgotten. The folder of
-a day that is over goes when the store has everything in it.
+a day that is over goes when the store has everything in it: it is renamed while nobody writes to
+it, and who opened it before and writes later is refused.
 """
 
 import fcntl
@@ -34,15 +37,18 @@ from aivcs.util.writing import sync_folder, write_all
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from aivcs.model.record import Head
-    from aivcs.store.contracts import RunLedger
-    from aivcs.store.driver import LogDriver, LogView
+    from aivcs.store.contracts import AnnotationStore, RunLedger
+    from aivcs.store.driver import Documents, LogDriver, LogView
     from aivcs.store.settings import Settings
 
 _NEW = "new-"
 """The beginning of the name of a spool whose store has not said its id yet."""
+GONE = ".gone"
+"""The end of the name of a day's folder that is being removed: the store has all that is in it."""
 _MAX_FILE = 1 << 20
 """Bytes of a file of a spool, at most."""
 
@@ -86,9 +92,33 @@ class DayStore(Repository):
             )
         return self._ledger
 
+    @property
+    def annotations(self) -> "AnnotationStore":
+        """As `Repository.annotations`."""
+        if self.spool is None:
+            return super().annotations
+        from aivcs.store.annotations import DocumentAnnotations
+
+        documents: Any = _StayingDocuments(self.store.documents, self.spool, self.day)
+        return DocumentAnnotations(documents, max_payload=self.store.settings.max_event)
+
+    def hold(self, *, later: bool = False) -> "AbstractContextManager[None]":
+        """As `Repository.hold`; the day is not removed in it."""
+        if self.spool is None:
+            return super().hold(later=later)
+        return self._hold(self.spool, later=later)
+
+    @contextmanager
+    def _hold(self, spool: "Spool", *, later: bool) -> "Iterator[None]":
+        with spool.staying(self.day), self.store.hold(later=later):
+            yield
+
 
 class _MarkingLogs:
-    """The logs of a day: a run is marked as waiting before anything is appended to it."""
+    """The logs of a day: a run is marked as waiting before anything is appended to it.
+
+    The day is not removed between the mark and the end of the append.
+    """
 
     def __init__(self, logs: "LogDriver", spool: "Spool", day: str) -> None:
         self._logs = logs
@@ -107,14 +137,16 @@ class _MarkingLogs:
         durable: bool = True,
     ) -> None:
         """As `LogDriver.update`."""
-        self._mark(name)
-        self._logs.update(name, decide, durable=durable)
+        with self._spool.staying(self._day):
+            self._mark(name)
+            self._logs.update(name, decide, durable=durable)
         self._spool.appended()
 
     def append_texts(self, name: str, texts: "list[bytes]") -> "int | None":
         """As `LogDriver.append_texts`."""
-        self._mark(name)
-        seq = self._logs.append_texts(name, texts)
+        with self._spool.staying(self._day):
+            self._mark(name)
+            seq = self._logs.append_texts(name, texts)
         self._spool.appended()
         return seq
 
@@ -122,6 +154,23 @@ class _MarkingLogs:
         if name not in self._marked:
             self._spool.mark(self._day, name.removeprefix("run/"))
             self._marked.add(name)
+
+
+class _StayingDocuments:
+    """The documents of a day, which is not removed while one is created."""
+
+    def __init__(self, documents: "Documents", spool: "Spool", day: str) -> None:
+        self._documents = documents
+        self._spool = spool
+        self._day = day
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self._documents, name)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """As `Documents.create`."""
+        with self._spool.staying(self._day):
+            return self._documents.create(name, data)
 
 
 class Spool:
@@ -185,8 +234,9 @@ class Spool:
         day = strftime("%Y-%m-%d", gmtime())
         if not os.path.exists(f"{self.folder}/{day}/.aivcs/format"):
             make_private(f"{self.folder}/{day}")
-            make_private(f"{self.folder}/{day}/waiting")
-            DayStore.init(f"{self.folder}/{day}", private=True, settings=self.settings)
+            with self.staying(day):
+                make_private(f"{self.folder}/{day}/waiting")
+                DayStore.init(f"{self.folder}/{day}", private=True, settings=self.settings)
         return self.of(day)
 
     def days(self) -> "list[str]":
@@ -347,6 +397,67 @@ class Spool:
             os.unlink(f"{self.folder}/{day}/waiting/{run_id}")
         except FileNotFoundError:
             pass
+
+    @contextmanager
+    def staying(self, day: str) -> "Iterator[None]":
+        """Returns a block in which a day is not removed; those who write to it are in one.
+
+        Raises:
+            BackendError: It was removed since it was opened; nothing was written.
+        """
+        fd = self._in_use(day, fcntl.LOCK_SH)
+        if fd is None:
+            raise BackendError(
+                f"the day {day} of the spool {self.folder} was pushed and removed just now; "
+                "nothing was written: do it again"
+            )
+        try:
+            yield
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def leaving(self, day: str) -> "Iterator[bool]":
+        """Returns a block in which nobody writes to a day; tells it whether nobody did already."""
+        try:
+            fd = self._in_use(day, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fd = None
+        try:
+            yield fd is not None
+        finally:
+            if fd is not None:
+                os.close(fd)
+
+    def _in_use(self, day: str, operation: int) -> "int | None":
+        """The descriptor with the lock of a day; None if the day is gone."""
+        path = f"{self.folder}/{day}/in-use"
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BackendError(f"cannot write to the spool {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(fd, operation)
+            # Whoever removed the day had the lock, and renamed its folder before he let it go.
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        return None
+
+    def leftovers(self) -> "list[str]":
+        """Returns the paths of days whose removal was begun, and was killed or failed."""
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return [f"{self.folder}/{name}" for name in sorted(names) if name.endswith(GONE)]
 
     @contextmanager
     def locked(self, name: str, seconds: float) -> "Iterator[bool]":

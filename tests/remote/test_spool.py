@@ -13,6 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from aivcs.commands.remote.copy import Copy
+from aivcs.commands.spool.push import SpoolPush
+from aivcs.errors import BackendError
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunMetadata, RunSummary
+from aivcs.repository import Repository
+from aivcs.store.annotations import compose
+from aivcs.sync.spool import Spools
+
 
 @pytest.fixture
 def spooled(remote):
@@ -533,6 +542,112 @@ class TestDays:
         begin(spooled)
         spooled.at("spool", "push")
         assert not day.exists()
+
+
+class TestADayThatIsRemoved:
+    """Within one process, so that each step comes exactly where it could do harm."""
+
+    @pytest.fixture
+    def there(self, tmp_path):
+        return Repository.init(tmp_path / "there")
+
+    @pytest.fixture
+    def spool(self, tmp_path, there):
+        return Spools(str(tmp_path / "spool")).make("test://there", there.identity)
+
+    @pytest.fixture
+    def day(self, spool, monkeypatch):
+        """The store of yesterday, as a process has it open that began before midnight."""
+        yesterday = time.gmtime(time.time() - 86_400)
+        with monkeypatch.context() as patch:
+            patch.setattr("aivcs.sync.spool.gmtime", lambda: yesterday)
+            return spool.today()
+
+    @pytest.fixture
+    def ended(self, day):
+        """A run of that day that has ended."""
+        run = day.runs.create_run(ContentDigest("0" * 64), RunMetadata("bot"))
+        day.runs.complete_run(run, RunSummary(success=True))
+        return run
+
+    def push(self, spool, there):
+        return list(SpoolPush(spool).run(lambda: there))
+
+    @pytest.mark.parametrize("step", ["_push_day", "_remove"])
+    @pytest.mark.parametrize("change", ["start", "annotate"])
+    def test_keeps_what_comes_while_it_is_copied(
+        self, spool, there, day, ended, monkeypatch, step, change
+    ):
+        copied, started = Copy.copy_annotations, []
+
+        def copy_annotations(copy):
+            yield from copied(copy)
+            if not started and (step == "_push_day") == bool(copy._selection):
+                started.append(ended)
+                if change == "start":
+                    started.append(day.runs.create_run(ContentDigest("0" * 64), RunMetadata("b")))
+                else:
+                    day.annotate(ended, text="late", by="ann")
+
+        monkeypatch.setattr(Copy, "copy_annotations", copy_annotations)
+        self.push(spool, there)
+        assert started
+        self.push(spool, there)
+        assert {f"run/{run}" for run in started} <= set(there.store.logs.names("run/"))
+        assert change == "start" or [
+            one.value.payload for one in there.annotations.of_run(ended)
+        ] == [{"text": "late"}]
+
+    @pytest.mark.parametrize("block", ["staying", "hold"])
+    def test_stays_while_somebody_writes_to_it(self, spool, there, day, ended, block):
+        with day.hold() if block == "hold" else spool.staying(day.day):
+            self.push(spool, there)
+            assert spool.days() == [day.day]
+        self.push(spool, there)
+        assert spool.days() == []
+
+    def test_acknowledges_nothing_later(self, spool, there, day, ended):
+        other = spool.of(day.day)
+        self.push(spool, there)
+        assert spool.days() == []
+        for late in (
+            lambda: day.runs.create_run(ContentDigest("0" * 64), RunMetadata("bot")),
+            lambda: other.start_run("0" * 64, agent_name="bot", allow_missing_spec=True),
+            lambda: other.annotations.add(compose(ended, "note", None, text="late", by="ann")),
+            lambda: other.hold().__enter__(),
+        ):
+            with pytest.raises(BackendError, match="do it again"):
+                late()
+        assert spool.days() == []
+
+    def test_goes_with_the_next_push_if_its_removal_was_killed(
+        self, spool, there, day, ended, monkeypatch
+    ):
+        def killed(*_, **__):
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr("aivcs.commands.spool.push.rmtree", killed)
+            with pytest.raises(SystemExit):
+                self.push(spool, there)
+        assert spool.leftovers() == [f"{spool.folder}/{day.day}.gone"]
+        assert SpoolPush(spool).is_needed
+        self.push(spool, there)
+        assert spool.leftovers() == []
+        assert not SpoolPush(spool).is_needed
+
+    def test_tells_what_cannot_be_removed_after_the_runs_are_pushed(
+        self, spool, there, day, ended, monkeypatch
+    ):
+        os.makedirs(f"{spool.folder}/2020-01-01.gone")
+
+        def refused(path):
+            raise PermissionError(13, "Permission denied", path)
+
+        monkeypatch.setattr("aivcs.commands.spool.push.rmtree", refused)
+        with pytest.raises(BackendError, match=r"cannot remove .*gone: Permission denied"):
+            self.push(spool, there)
+        assert list(there.store.logs.names("run/")) == [f"run/{ended}"]
 
 
 class TestAPushThatIsKilled:

@@ -8,8 +8,8 @@ has everything is removed.
 from __future__ import annotations
 
 import os
-import shutil
 from itertools import chain
+from shutil import rmtree
 from time import gmtime, strftime, time
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from aivcs.model.record import Head
 from aivcs.repository import CONFIG
 from aivcs.store.identity import identify
 from aivcs.sync.erasures import copy_erasures
-from aivcs.sync.spool import with_repair
+from aivcs.sync.spool import GONE, with_repair
 from aivcs.sync.transfer import FAILED, Copied
 
 if TYPE_CHECKING:
@@ -60,12 +60,16 @@ class SpoolPush:
         self._spool = spool
         self._scans = scans
         self._progress = progress
+        self._unremoved: BackendError | None = None
         self.runs = self.blobs = self.size = self.erasures = 0
 
     @property
     def is_needed(self) -> bool:
-        """Whether anything waits that no push has refused, or that is to be tried anew."""
-        return any(
+        """Whether anything waits that no push has refused, or that is to be tried anew.
+
+        Or a day whose removal was begun.
+        """
+        return bool(self._spool.leftovers()) or any(
             self._spool.unpushed_erasures(repo)
             or any(self._may_wait(repo, run_id) for run_id in self._spool.marks(day))
             for day in self._spool.days()
@@ -81,8 +85,10 @@ class SpoolPush:
         Raises:
             ConflictError: It is another store than the one for which the runs were recorded.
             StorageError: The store is away, which is noted, or the spool cannot be read.
+            BackendError: All was pushed that could be, and a day that is over cannot be removed.
         """
         spool = self._spool
+        self._remove_leftovers()
         self._quietly(spool.change_state, tried_at=time())
         try:
             store = open_store()
@@ -97,6 +103,8 @@ class SpoolPush:
             self._quietly(spool.change_state, **failed)
             raise
         self._quietly(spool.change_state, failed_at=None, error=None)
+        if self._unremoved is not None:
+            raise self._unremoved
 
     def _push_day(self, store: Repository, day: str) -> Iterator[Copied]:
         spool = self._spool
@@ -200,15 +208,47 @@ class SpoolPush:
                 spool.unmark(day, run_id)
         if any(self._standing(repo, run_id)[0] for run_id in spool.marks(day)):
             return
+        known = self._content(repo)
         copy = Copy(repo, store, own=repo, remembers=False, scans=self._scans)
         outcomes = list(chain(copy.copy_runs(), copy.copy_annotations()))
         yield from outcomes
         if any(outcome.error is not None or not outcome.is_over for outcome in outcomes):
             return
-        gone = f"{spool.folder}/{day}.gone"
-        shutil.rmtree(gone, ignore_errors=True)
-        os.rename(f"{spool.folder}/{day}", gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        folder = f"{spool.folder}/{day}"
+        with spool.leaving(day) as is_alone:
+            # What came since the copy began waits for the next push.
+            if not is_alone or self._content(repo) != known or os.path.exists(folder + GONE):
+                return
+            try:
+                os.rename(folder, folder + GONE)
+            except OSError as error:
+                raise BackendError(f"cannot remove {folder}: {error.strerror}") from error
+        self._remove_leftovers()
+
+    def _content(self, repo: DayStore) -> tuple[object, ...]:
+        """All of a day that a push copies, as far as it can change."""
+        store = repo.store
+        return (
+            {name: self._spool.head_of(repo, name[4:]) for name in store.logs.names("run/")},
+            self._spool.marks(repo.day),
+            [*store.documents.names("notes/"), *store.documents.names("erasures/")],
+            list(store.objects.list_digests()),
+        )
+
+    def _remove_leftovers(self) -> None:
+        """Removes the days that are no longer needed, also what a killed removal left of one.
+
+        What cannot be removed is told when the runs have been pushed.
+        """
+        self._unremoved = None
+        for folder in self._spool.leftovers():
+            try:
+                rmtree(folder)
+            except OSError as error:
+                self._unremoved = BackendError(
+                    f"cannot remove {error.filename or folder}: {error.strerror}; the store has "
+                    f"all that is in {folder}: remove it"
+                )
 
     def _quietly(self, change: Callable[..., None], *arguments: Any, **members: Any) -> None:
         """Makes a note, unless the disk is full: what was not noted is looked at again."""
