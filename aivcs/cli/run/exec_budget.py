@@ -46,7 +46,7 @@ def open_budget(context: Context, limits: Limits, recording: Recording | None) -
             context.warn("aivcs: warning: nothing is recorded, so only --max-time is watched")
         return Budget(limits, {})
     repo = recording.repo
-    return Budget(limits, prices(context.config_layers(repo)), repo, recording.run_id)
+    return Budget(limits, prices(context.config_layers(repo)), repo, recording.run_id, context.warn)
 
 
 def report_budget(context: Context, budget: Budget, exceeded: Exceeded | None) -> None:
