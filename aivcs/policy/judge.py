@@ -129,7 +129,7 @@ class Judge:
     def _planned_signatures(self) -> list[SignatureCheck]:
         if self._verifier is None:
             return [SignatureCheck(UNCHECKED, NO_SIGNERS) for _ in self._signers]
-        return [SignatureCheck(PLANNED, "") for _ in self._signers]
+        return [SignatureCheck(PLANNED, "", each.fingerprint()) for each in self._signers]
 
     def _sign(self, outcome: Outcome) -> None:
         """Signs the hash of the planned entry, and judges again with these signatures."""

@@ -11,10 +11,13 @@ a passphrase is used through ssh-agent, or refused.
 from __future__ import annotations
 
 import os
+from base64 import b64encode
+from binascii import a2b_base64
 from contextlib import contextmanager
 from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.codec.sha256 import hasher
 from aivcs.errors import BackendError, SerializationError, UsageError
 from aivcs.model.release_entries import NAMESPACE, fingerprint_of
 from aivcs.signing.check import TRUSTED, UNKNOWN, WRONG, SignatureCheck
@@ -81,6 +84,20 @@ class Signer(NamedTuple):
                 f"in ssh-agent (ssh-add), named by its public half: --signing-key FILE.pub"
             )
         return signature
+
+    def fingerprint(self) -> str:
+        """Returns the fingerprint of the key by its public half; empty if that cannot be read."""
+        for path in (f"{self.key}.pub", self.key):
+            try:
+                with open(path, "rb") as file:
+                    kind, key = file.read(MAX_SIGNATURE).split(maxsplit=2)[:2]
+                if kind.startswith((b"ssh-", b"ecdsa-", b"sk-")):
+                    blob = a2b_base64(key)
+                    shown = b64encode(hasher(len(blob), blob).digest()).decode()
+                    return f"SHA256:{shown.rstrip('=')}"
+            except (OSError, ValueError):
+                continue
+        return ""
 
 
 class Verifier(NamedTuple):

@@ -149,7 +149,7 @@ def _is_promoter(release: ProposedRelease, checked: CheckedApproval) -> bool:
     return any(
         signature.detail == signed.detail or signature.fingerprint == approval.fingerprint
         for signature in release.promoter_signatures()
-        if signature.state == TRUSTED
+        if signature.state in {TRUSTED, PLANNED}
     )
 
 
