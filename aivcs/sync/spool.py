@@ -49,6 +49,8 @@ _NEW = "new-"
 """The beginning of the name of a spool whose store has not said its id yet."""
 GONE = ".gone"
 """The end of the name of a day's folder that is being removed: the store has all that is in it."""
+_MAX_TIME_S = 253402300800
+"""The end of the year 9999, in POSIX seconds."""
 _MAX_FILE = 1 << 20
 """Bytes of a file of a spool, at most."""
 
@@ -136,19 +138,30 @@ class _MarkingLogs:
         *,
         durable: bool = True,
     ) -> None:
-        """As `LogDriver.update`."""
+        """As `LogDriver.update`; a change that is refused marks nothing."""
+
+        def marking(view: "LogView | None") -> "list[bytes]":
+            lines = list(decide(view))
+            if lines:
+                self._mark(name)
+            return lines
+
         with self._spool.staying(self._day):
-            self._mark(name)
-            self._logs.update(name, decide, durable=durable)
+            self._logs.update(name, marking, durable=durable)
         self._spool.appended()
 
     def append_texts(self, name: str, texts: "list[bytes]") -> "int | None":
-        """As `LogDriver.append_texts`."""
+        """As `LogDriver.append_texts`; a run that is not marked is left to `update`."""
         with self._spool.staying(self._day):
-            self._mark(name)
+            if not self._is_marked(name):
+                return None
             seq = self._logs.append_texts(name, texts)
         self._spool.appended()
         return seq
+
+    def _is_marked(self, name: str) -> bool:
+        run_id = name.removeprefix("run/")
+        return name in self._marked or self._spool.is_marked(self._day, run_id)
 
     def _mark(self, name: str) -> None:
         if name not in self._marked:
@@ -193,9 +206,16 @@ class Spool:
         """The members of `state.json`: `url`, and perhaps `id`, `tried_at`, `failed_at`, `error`.
 
         The last three are of the last push: when it was tried, and since when, in POSIX seconds,
-        and why the store has been away.
+        and why the store has been away. A member that is not what it must be is left out.
         """
-        return _parsed(read(f"{self.folder}/state.json"))
+        state = _members(
+            read(f"{self.folder}/state.json"),
+            url=_is_url, id=is_store_id, tried_at=_is_time, failed_at=_is_time, error=_is_text,
+        )  # fmt: skip
+        name = os.path.basename(self.folder)
+        if is_store_id(name):  # it is the store's id, whatever the file says
+            state["id"] = name
+        return state
 
     def change_state(self, **changes: "Any") -> None:
         """Changes members of `state.json`; None removes one.
@@ -287,8 +307,8 @@ class Spool:
 
         The time is in POSIX seconds.
         """
-        known = _parsed(read(self._spec_path(text)))
-        return (known["digest"], known["at"]) if "digest" in known else None
+        known = _members(read(self._spec_path(text)), digest=_is_digest, at=_is_time)
+        return (known["digest"], known["at"]) if len(known) == 2 else None
 
     def keep_spec(self, text: str, digest: str) -> None:
         """Keeps the digest that the name of a spec has now.
@@ -318,6 +338,10 @@ class Spool:
         except OSError as error:
             raise BackendError(f"cannot write to the spool {path}: {error.strerror}") from error
 
+    def is_marked(self, day: str, run_id: str) -> bool:
+        """Tells whether a run may have to be pushed."""
+        return os.path.exists(f"{self.folder}/{day}/waiting/{run_id}")
+
     def marks(self, day: str) -> "list[str]":
         """Returns the ids of the marked runs of a day."""
         try:
@@ -332,7 +356,10 @@ class Spool:
         Members: `lines` and `hash` that the store has, `at`, the time of the push in POSIX seconds,
         and `error`, if it was left as it is.
         """
-        return _parsed(read(f"{self.folder}/{day}/waiting/{run_id}"))
+        return _members(
+            read(f"{self.folder}/{day}/waiting/{run_id}"),
+            lines=_is_number, hash=_is_text, at=_is_time, error=_is_text,
+        )  # fmt: skip
 
     def note(self, day: str, run_id: str, **members: "Any") -> None:
         """Notes what came of the push of a run.
@@ -495,18 +522,23 @@ class Spools:
             ids: The ids under which it is trusted.
 
         Raises:
-            BackendError: The folder of the spools is not the user's alone.
+            BackendError: The folder of the spools is not the user's alone, or cannot be written.
         """
         if not os.path.isdir(self.place):
             return None
         require_private(self.place)
-        bound = (read(self._binding(url)) or b"").decode().strip()
+        bound = (read(self._binding(url)) or b"").decode(errors="replace").strip()
+        if not is_store_id(bound) and bound != _NEW + self._key(url):
+            bound = ""
         for name in [bound, *sorted(ids)]:
             spool = Spool(f"{self.place}/{name}")
             if not name or not os.path.isdir(spool.folder):
                 continue
             # One that was begun when the store was away, or before another store was trusted.
-            if not ids or spool.state.get("id") in {None, *ids}:
+            state = spool.state
+            if not ids or state.get("id") in {None, *ids}:
+                if "url" not in state:  # the file was damaged
+                    spool.change_state(url=canonical(url))
                 return spool
         return None
 
@@ -525,7 +557,7 @@ class Spools:
         name = store_id or _NEW + self._key(url)
         spool = Spool(f"{self.place}/{name}")
         make_private(spool.folder)
-        if not spool.state:
+        if "url" not in spool.state:
             spool.change_state(url=canonical(url), id=store_id)
         write(self._binding(url), name.encode() + b"\n")
         return spool
@@ -636,13 +668,41 @@ def with_repair(repo: DayStore, error: StorageError) -> StorageError:
     return errors.IntegrityError.of(text)
 
 
-def _parsed(data: "bytes | None") -> "dict[str, Any]":
-    """The members of a small JSON file; none if it is empty, missing or damaged."""
+def _members(data: "bytes | None", **checks: "Callable[[Any], bool]") -> "dict[str, Any]":
+    """The members of a small JSON file that pass their checks; none if it is damaged."""
     try:
         value = parse(data.decode()) if data else {}
     except (StorageError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        return {}
+    return {
+        name: value[name] for name, fits in checks.items() if name in value and fits(value[name])
+    }
+
+
+def _is_text(value: "Any") -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: "Any") -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_time(value: "Any") -> bool:
+    return type(value) in {int, float} and 0 <= value < _MAX_TIME_S
+
+
+def _is_url(value: "Any") -> bool:
+    """Whether a value is the URL of a store on a server."""
+    if not isinstance(value, str):
+        return False
+    scheme, mark, place = value.partition("://")
+    return bool(mark and place) and scheme not in {"", "file", "bundle", "memory"}
+
+
+def _is_digest(value: "Any") -> bool:
+    return isinstance(value, str) and len(value) == 64 and not value.strip("0123456789abcdef")
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import signal
 import stat
 import subprocess
@@ -579,6 +580,101 @@ class TestADamagedLog:
         assert "verify --repair" in done.err
         assert old.is_dir()
         assert logs_there(spooled)[run].count(b"\n") == 2
+
+
+class TestAKeyOnTwoMachines:
+    def test_is_warned_of_and_has_a_way_out(self, spooled):
+        spooled.go_away()
+        (spooled.folder / "p.md").write_text("p")
+        words = ("run", "start", "--agent", "bot", "--spec-file", "p.md", "--key", "job 7")
+        done = spooled.at(*words)
+        assert "another machine" in done.err
+        run, other = done.text, {"AIVCS_SPOOL": str(spooled.folder / "other")}
+        assert spooled.at(*words, env=other).text == run
+        spooled.at("run", "log", run, "mine")
+        spooled.at("run", "finish", run)
+        spooled.come_back()
+        spooled.at("spool", "push", env=other)
+        told = spooled.at("spool", "push", code=15).err
+        keep = told.partition(": aivcs ")[2].partition("; to let it go")[0]
+        spooled(*shlex.split(keep))
+        drop = told.partition("let it go then: ")[2]
+        subprocess.run(["sh", "-c", drop], check=True)
+        assert waiting(spooled) == []
+        assert "nothing waits" in spooled.at("spool", "push").err
+        there = logs_there(spooled)
+        assert set(there) == {run, f"{run}.2"}
+        assert b'"kind":"mine"' in there[f"{run}.2"]
+
+    def test_that_the_store_was_asked_for_is_not(self, spooled):
+        (spooled.folder / "p.md").write_text("p")
+        words = ("run", "start", "--agent", "bot", "--spec-file", "p.md", "--key", "job 7")
+        assert spooled.at(*words).err == ""
+
+
+class TestItsFiles:
+    def state(self, remote):
+        (path,) = place(remote).glob("*/state.json")
+        return path
+
+    @pytest.mark.parametrize(
+        "text", ["", "{}", "[]", '{"url":5,"id":7}', '{"failed_at":1e400}', '{"url":"x"}', "\0"]
+    )
+    def test_that_are_damaged_are_made_anew(self, spooled, text):
+        spooled.go_away()
+        spooled("trust", spooled.url, code=None)
+        spooled.come_back()
+        run = begin(spooled)
+        path = self.state(spooled)
+        path.write_text(text)
+        assert "name it: aivcs --store" in spooled("spool", "push", code=10).err
+        spooled.at("run", "finish", run)
+        assert json.loads(path.read_text())["url"] == spooled.url
+        assert logs_there(spooled) == logs_here(spooled)
+        assert not (spooled.folder / "x").exists()
+
+    def test_without_the_id_lead_to_no_other_store(self, spooled):
+        run = begin(spooled)
+        self.state(spooled).write_text("{}")
+        spooled.place.unlink()
+        spooled("init", spooled.url)
+        spooled.at("run", "finish", run)
+        assert "another store" in spooled.at("spool", "push", code=15).err
+        assert logs_there(spooled) == {}
+
+    @pytest.mark.parametrize("text", ['{"lines":"x"}', '{"at":1e400,"error":[]}', "[]", "\0"])
+    def test_with_notes_that_are_damaged(self, spooled, text):
+        run = begin(spooled)
+        spooled.at("spool", "push")
+        (note,) = place(spooled).glob(f"*/*/waiting/{run}")
+        note.write_text(text)
+        assert [one["run_id"] for one in waiting(spooled)] == [run]
+        spooled.at("spool", "push")
+        assert waiting(spooled) == []
+
+    def test_that_bind_a_url_lead_nowhere_else(self, spooled):
+        begin(spooled)
+        (binding,) = place(spooled).glob("urls/*")
+        for text in (b"../..", b"\xff", b""):
+            binding.write_bytes(text)
+            begin(spooled)
+        assert len(logs_here(spooled)) == 4
+
+    def test_a_refused_event_marks_nothing(self, spooled):
+        run = begin(spooled)
+        spooled.at("run", "finish", run)
+        assert waiting(spooled) == []
+        spooled.at("run", "log", run, "late", code=15)
+        spooled.at("run", "log", "--stdin", run, stdin='{"kind":"x","payload":{}}\n', code=15)
+        assert not list(place(spooled).glob("*/*/waiting/*"))
+
+
+@pytest.mark.slow
+def test_status_waits_for_no_store_for_a_minute(remote):
+    remote.configure("[core]\nspool = true\n")
+    begin(remote)
+    remote.go_away()
+    remote.at("status", code=75)  # a call that takes as long as remote.timeout fails
 
 
 class TestARelease:

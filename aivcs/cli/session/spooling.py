@@ -34,7 +34,7 @@ _GATHER_S = 1.0
 """Seconds before a push begins, at least: appends within them start no other process."""
 LOCK_S = 60.0
 """Seconds to wait for another push of the same spool."""
-_PATIENCE_S = 5.0
+PATIENCE_S = 5.0
 """Seconds for which a job waits for a store that is away, at most."""
 _IMPATIENCE_S = 1.0
 """The same if it was away a minute ago."""
@@ -146,7 +146,7 @@ def reach(context: "Context", url: str) -> "Repository":
         AivcsError: As `Context.repository`.
     """
     was_away = context.spool is not None and _was_away(context.spool)
-    context.patience = _IMPATIENCE_S if was_away else _PATIENCE_S
+    context.patience = _IMPATIENCE_S if was_away else PATIENCE_S
     try:
         repo, _ = context.open_other(url)
     finally:
@@ -221,15 +221,25 @@ def prepare(
     if key is not None:
         from aivcs.commands.run.start import id_of_key
 
-        repo = repository_with(context, id_of_key(repo, agent, key)) or repo
+        unknown = (
+            "the store is away, so whether another machine has started a run with this key is not "
+            "known; if one has, this one cannot be pushed"
+        )
+        found = repository_with(context, id_of_key(repo, agent, key), unknown=unknown)
+        repo = found or repo
     if spec is None or not isinstance(repo, DayStore):
         return repo, spec, False
     digest, is_away = bring_spec(context, repo, spec)
     return repo, digest, is_away
 
 
-def repository_with(context: "Context", run_id: str) -> "Repository | None":
+def repository_with(context: "Context", run_id: str, *, unknown: str = "") -> "Repository | None":
     """Returns the spool or the store that has a run; None if none has, or the store is away.
+
+    Args:
+        context: The call.
+        run_id: The run.
+        unknown: What to warn of if the store is away.
 
     Raises:
         AivcsError: The spool cannot be read, or the store can be reached and not be opened.
@@ -239,11 +249,12 @@ def repository_with(context: "Context", run_id: str) -> "Repository | None":
     if found is not None:
         return found
     there = _reach_or_none(context, context.network_store())
-    if there is not None:
-        with there.store.logs.look(f"run/{run_id}") as view:
-            if view is not None:
-                return there
-    return None
+    if there is None:
+        if unknown:
+            context.warn(f"aivcs: warning: {unknown}")
+        return None
+    with there.store.logs.look(f"run/{run_id}") as view:
+        return None if view is None else there
 
 
 def push_at_end(context: "Context") -> None:
@@ -255,7 +266,7 @@ def push_at_end(context: "Context") -> None:
 
     spool = context.spool
     assert spool is not None
-    context.patience = _IMPATIENCE_S if _was_away(spool) else _PATIENCE_S
+    context.patience = _IMPATIENCE_S if _was_away(spool) else PATIENCE_S
     try:
         push_quietly(context, spool, context.network_store())
     finally:

@@ -13,7 +13,7 @@ from aivcs.cli.session.spooling import LOCK_S, pause_before_push, spool_place
 from aivcs.codec.url import canonical, hide_passwords, shown
 from aivcs.commands.spool.list import waiting
 from aivcs.commands.spool.push import SpoolPush
-from aivcs.errors import AivcsError, LockTimeoutError, UnreachableError
+from aivcs.errors import AivcsError, LockTimeoutError, NoRepositoryError, UnreachableError
 from aivcs.present.words import count
 from aivcs.sync.spool import Spool, Spools
 
@@ -178,5 +178,9 @@ def _url(context: Context, spool: Spool) -> str:
 
 
 def _open(context: Context, url: str) -> Repository:
+    if not url:
+        raise NoRepositoryError(
+            "a spool does not know the URL of its store; name it: aivcs --store URL spool push"
+        )
     repo, _ = context.open_other(url)
     return repo

@@ -140,12 +140,19 @@ def _spooled(context: Context) -> Spooled | None:
 
 def _open_or_tell(context: Context, spooled: Spooled | None) -> Repository:
     """Opens the store; if it is away, says at least what waits for it."""
+    if spooled is None:
+        return context.repository()
+    from aivcs.cli.session.spooling import PATIENCE_S
+
+    context.patience = PATIENCE_S  # what waits is known, and is not to be waited for
     try:
         return context.repository()
     except StorageError as error:
-        if spooled is not None and error.is_store_away:
+        if error.is_store_away:
             context.warn(f"aivcs: spool: {_spool_line(spooled)}")
         raise
+    finally:
+        context.patience = None
 
 
 def _spool_line(spooled: Spooled) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from itertools import chain
+from shlex import quote
 from shutil import rmtree
 from time import gmtime, strftime, time
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from aivcs.commands.remote.copy import Copy
 from aivcs.errors import BackendError, ConflictError, IntegrityError, StorageError
 from aivcs.model.record import Head
 from aivcs.repository import CONFIG
+from aivcs.store.adopt import DivergedError
 from aivcs.store.identity import identify
 from aivcs.sync.erasures import copy_erasures
 from aivcs.sync.spool import GONE, with_repair
@@ -157,8 +159,11 @@ class SpoolPush:
             elif self._is_damaged(repo, outcome.run_id):
                 yield self._left(repo, outcome.run_id, outcome.error)
             else:
-                yield outcome
-                self._note_error(repo, outcome.run_id, outcome.error)
+                error = outcome.error
+                if isinstance(error, DivergedError):
+                    error = self._parted(repo, error)
+                yield outcome._replace(error=error)
+                self._note_error(repo, outcome.run_id, error)
         self.runs += copy.runs.copied
         self.blobs += copy.runs.blobs.copied
         self.size += copy.runs.blobs.size
@@ -263,6 +268,21 @@ class SpoolPush:
         self._note_error(repo, run_id, found)
         return Copied(run_id, FAILED, _NOTHING, error=found)
 
+    def _parted(self, repo: DayStore, error: DivergedError) -> DivergedError:
+        """Returns the error for a run that is another one in the store, with the way out."""
+        log = quote(f"{repo.path}/{repo.store.logs.where(error.log)}")
+        run_id = error.log.removeprefix("run/")
+        mark = quote(f"{self._spool.folder}/{repo.day}/waiting/{run_id}")
+        url = self._spool.state.get("url", "URL")
+        text = (
+            f"{error}. Another machine may have started it with the same --key. To keep this one, "
+            f"under the id {run_id}.2: aivcs --store {quote(url)} run import {log}; to let it go "
+            f"then: rm {log} {mark}"
+        )
+        found = DivergedError(error.log, error.line)
+        found.args = (text,)
+        return found
+
     def _is_damaged(self, repo: DayStore, run_id: str) -> bool:
         """Whether a run cannot be read here, so that it is no fault of the store's."""
         try:
@@ -274,7 +294,7 @@ class SpoolPush:
 
     def _note_error(self, repo: DayStore, run_id: str, error: StorageError) -> None:
         note = self._spool.note_of(repo.day, run_id)
-        note |= {"error": str(error)[:500], "at": time()}
+        note |= {"error": str(error)[:2000], "at": time()}
         self._quietly(self._spool.note, repo.day, run_id, **note)
 
     def _is_behind(self, repo: DayStore, run_id: str) -> bool:
