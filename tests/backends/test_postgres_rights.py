@@ -8,6 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from aivcs.commands.bundle.create import create
+from aivcs.commands.erasing import Record, complete
+from aivcs.commands.run.redact import redact
+from aivcs.commands.run.rm import rm
 from aivcs.errors import BackendError, IntegrityError, UsageError
 from aivcs.log import chain
 from aivcs.log.redaction import redacted_line
@@ -369,6 +372,29 @@ def test_an_eraser_records_and_changes_no_record(login, owner, spec):
         with pytest.raises(BackendError, match=NOT_ALLOWED):
             refused()
     assert eraser.store.documents.drop(note)
+
+
+@pytest.mark.parametrize("mark", ["untrusted/", "replicas/"])
+def test_an_eraser_erases_runs_with_a_mark(login, owner, spec, mark):
+    eraser = login("eraser").repo
+    run, other = (owner.start_run(spec, agent_name="bot").run_id for _ in range(2))
+    for one in (run, other):
+        owner.runs.append_event(one, RunEvent("secret", {"key": "hunter2"}))
+        owner.runs.complete_run(one, DONE)
+        owner.annotate(one, text="hunter2", by="ann")
+        owner.store.documents.create(f"{mark}{one}", b"fork\n")
+    (erased,) = redact(eraser, run, [1], by="er", reason="a secret").records
+    assert erased.value.target.log == f"run/{run}"
+    assert [event.payload for event in owner.runs.get_events(run)] != [{"key": "hunter2"}]
+    rm(eraser, [run], Record("er", "a secret"))
+    assert complete(eraser) == []
+    documents = owner.store.documents
+    assert list(owner.store.logs.names("run/")) == [f"run/{other}"]
+    assert list(documents.names(mark)) == [f"{mark}{other}"]
+    assert [name.split("/")[2] for name in documents.names("notes/")] == [other]
+    assert not eraser.store.documents.drop(f"{mark}{run}")
+    with pytest.raises(BackendError, match=NOT_ALLOWED):
+        eraser.store.documents.drop(f"{mark}{other}")
 
 
 def test_members_of_the_owner_are_owners(login, spec):

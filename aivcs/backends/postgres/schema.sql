@@ -417,6 +417,8 @@ CREATE FUNCTION remove_log(log_name text) RETURNS void LANGUAGE plpgsql SECURITY
 SET search_path FROM CURRENT AS $$
 DECLARE
   of_log bigint := (SELECT id FROM logs WHERE name = log_name);
+  run text := substr(log_name, 5);
+  notes text := 'notes/' || left(run, 2) || '/' || run;
 BEGIN
   PERFORM require(may('eraser'), 'erase');
   PERFORM lock_log(log_name);
@@ -425,10 +427,9 @@ BEGIN
   PERFORM set_config('aivcs.change', 'logs', true);
   DELETE FROM logs WHERE id = of_log;
   PERFORM set_config('aivcs.change', '', true);
-  IF log_name LIKE 'run/%' THEN
-    DELETE FROM documents WHERE name IN ('replicas/' || substr(log_name, 5), 'untrusted/' || substr(log_name, 5))
-      OR starts_with(name, 'notes/') AND split_part(name, '/', 3) = substr(log_name, 5);
-  END IF;
+  -- In the same transaction, as an eraser may drop no mark of a run that is there.
+  DELETE FROM documents WHERE name IN ('replicas/' || run, 'untrusted/' || run)
+    OR name > notes || '/' AND name < notes || '0';      -- which follows on the slash
 END $$;
 
 -- Blobs
@@ -640,6 +641,9 @@ SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
   found_document documents;
 BEGIN
+  IF may('eraser') AND NOT EXISTS (SELECT FROM documents WHERE name = document) THEN
+    RETURN CASE WHEN coalesce(expected, '') = '' THEN false END;  -- it went with its run
+  END IF;
   PERFORM require_document(document, true);
   PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || document, 1));
   SELECT * INTO found_document FROM documents WHERE name = document;
