@@ -2,12 +2,16 @@
 
 import json
 import signal
+import threading
 import time
 
 import pytest
 from formats import samples
 
+from aivcs.cli.exec.budget import Budget
+from aivcs.errors import UnreachableError
 from aivcs.model.run import RunEvent
+from aivcs.store.place import Place
 from aivcs.trace.budget import Limits, Meter
 from aivcs.trace.usage import Price
 
@@ -187,3 +191,64 @@ def test_a_price_makes_a_cost_of_tokens():
     found = meter.add(event(1, "model_called", model="m-1", input_tokens=900, output_tokens=200))
     assert found is not None
     assert found.text == "it cost $1.10 (estimated), and $1.00 is allowed"
+
+
+class Away:
+    """A repository whose store is away at the second and third look at a log."""
+
+    opened: "Away"
+
+    def __init__(self, events):
+        type(self).opened = self
+        self.path = "away://server"
+        self.store = self.logs = self
+        self.settings = None
+        self.poll_seconds = (0.001, 0.001)
+        self.looks = 0
+        self._events = events
+
+    @classmethod
+    def open(cls, *_):
+        return cls.opened
+
+    def close(self):
+        pass
+
+    def read(self, _, place):
+        self.looks += 1
+        if self.looks in {2, 3}:
+            raise UnreachableError(self.path, "connection refused")
+        lines = self._events[: 1 if self.looks == 1 else None]
+        return [(line, Place(n, "")) for n, line in enumerate(lines, 1)][place.lines :]
+
+
+def watched(limits, store):
+    """The watch of a store until a limit is exceeded, and the warnings."""
+    told, ended = [], threading.Event()
+    budget = Budget(limits, {}, store, "r", told.append)
+    budget.listen(ended.set)
+    assert ended.wait(30)
+    budget.close()
+    return budget, told
+
+
+def test_an_outage_of_the_store_ends_no_watch():
+    lines = [
+        f'{{"type":"event","seq":{n},"kind":"model_called","payload":{{"input_tokens":100}},'
+        f'"timestamp":"2026-01-01T00:00:00.000000Z","hash":"{"0" * 64}"}}'.encode()
+        for n in (1, 2)
+    ]
+    budget, told = watched(Limits(tokens=150), Away(lines))
+    assert (budget.exceeded.limit, budget.exceeded.found) == ("max_tokens", 200)
+    assert budget.failure is None
+    (warning,) = told
+    assert "not all limits are watched now" in warning
+
+
+def test_time_is_watched_while_the_store_does_not_answer():
+    store = Away([])
+    answer = threading.Event()
+    store.read = lambda *_: answer.wait(60) and ()
+    budget, _ = watched(Limits(tokens=1, time=0.1), store)
+    answer.set()
+    assert budget.exceeded.limit == "max_time"

@@ -51,7 +51,7 @@ def open_budget(context: Context, limits: Limits, recording: Recording | None) -
             found = prices(context.config_layers(repo))
         except AivcsError as error:  # the run has begun, and its command is to be executed
             context.warn(f"aivcs: warning: the prices of models cannot be read: {error}")
-    return Budget(limits, found, repo, recording.run_id)
+    return Budget(limits, found, repo, recording.run_id, context.warn)
 
 
 def report_budget(context: Context, budget: Budget, exceeded: Exceeded | None) -> None:
