@@ -9,6 +9,7 @@ from servers.fault_proxy import FaultProxy
 from aivcs import errors
 from aivcs.backends.postgres import logs, session
 from aivcs.backends.postgres.address import Address
+from aivcs.backends.postgres.client import limits
 from aivcs.errors import OutcomeUnknownError
 from aivcs.log import chain
 from aivcs.model.release import ReleaseMetadata
@@ -290,3 +291,28 @@ def test_random_cuts_lose_nothing_and_store_nothing_twice(server, database, prox
         database=database,
     )
     assert len(list(chain.verified_lines(line.encode() + b"\n" for (line,) in rows))) == 122
+
+
+def test_a_server_that_went_silent_is_asked_in_another_connection(server, database):
+    repo = Repository.open(
+        server.url(database), Settings(remote=RemoteSettings(timeout=0.3), lock_timeout=10)
+    )
+    its = repo.store.logs._session
+    with repo.hold():
+        digest = repo.blobs.put(b"spec")
+    silent = its._connection
+    its._read_answer(silent)
+    silent.pgconn.send_query(b"SELECT pg_sleep(300)")  # an answer that does not come
+    silent.pgconn.flush()
+    its._is_unread = True
+    assert repo.blobs.get(digest) == b"spec"
+    assert its._connection is not silent
+    repo.store.close()
+
+
+def test_a_silent_network_ends_a_connection_unless_the_user_says_otherwise(monkeypatch):
+    url = "postgresql://host/db?tcp_user_timeout=7&keepalives_idle=5"
+    assert limits(url, 60) == {"keepalives_interval": 10, "keepalives_count": 3}
+    assert limits("postgresql://host/db", 60)["tcp_user_timeout"] == 60_000
+    monkeypatch.setenv("PGSERVICE", "mine")
+    assert limits("postgresql:///", 60) == {}

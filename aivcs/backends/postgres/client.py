@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from aivcs.backends.postgres.address import Address
 
 
+_LEAST_SILENCE_S = 15
+"""Seconds without an answer of the network, at least, before a connection is taken for lost."""
+
+
 class Array:
     """Byte strings in PostgreSQL's binary form of `bytea[]`."""
 
@@ -86,3 +90,26 @@ def secured(address: Address, tls: str) -> str:
     if not host and ("service" in known or "PGSERVICE" in environment):
         host = "service"  # its host is in a file that only libpq reads
     return address.secured(environment, str(host), tls)
+
+
+def limits(conninfo: str, seconds: float) -> dict[str, int]:
+    """Returns the parameters that let a connection end whose server went silent.
+
+    The user's own stay: those of the URL, and with a service all, as only libpq reads its file.
+    libpq ignores them on a socket of this machine, and where the system does not know them.
+
+    Args:
+        conninfo: What libpq is given.
+        seconds: The longest wait for a server that is away.
+    """
+    from psycopg.conninfo import conninfo_to_dict
+
+    known = conninfo_to_dict(conninfo)
+    if "service" in known or "PGSERVICE" in os.environ:
+        return {}
+    silence = max(_LEAST_SILENCE_S, round(seconds))
+    wanted = {
+        "keepalives_idle": silence, "keepalives_interval": 10, "keepalives_count": 3,
+        "tcp_user_timeout": silence * 1000,
+    }  # fmt: skip
+    return {name: value for name, value in wanted.items() if name not in known}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aivcs import errors
 from aivcs.backends.postgres import faults
-from aivcs.backends.postgres.client import load_psycopg, quoted, secured
+from aivcs.backends.postgres.client import limits, load_psycopg, quoted, secured
 from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
 
 if TYPE_CHECKING:
@@ -389,6 +389,10 @@ class Session:
                 raise
         elif self._is_unread:
             self._read_answer(self._connection)
+            if self._connection is None:
+                if self._in_transaction:  # the block around it begins again
+                    raise LostError("the server does not answer")
+                return self._connected()
         return self._connection
 
     def _read_answer(self, connection: Connection) -> None:
@@ -397,12 +401,16 @@ class Session:
 
         self._is_unread = False
         of_server = connection.pgconn
+        end = time.monotonic() + self.settings.remote.timeout
         try:
             poller = select.poll()
             poller.register(of_server.socket, select.POLLIN)
             while True:
                 while of_server.is_busy():  # get_result() would keep other threads from running
-                    poller.poll()
+                    left = max(0.0, end - time.monotonic())
+                    if not poller.poll(left * 1000):
+                        self._drop()  # with the connection goes the lock
+                        return
                     of_server.consume_input()
                 if of_server.get_result() is None:
                     return
@@ -432,11 +440,14 @@ class Session:
         remote, is_told = self.settings.remote, False
         self.address.with_password(remote.password(self.address.url))
         conninfo = secured(self.address, remote.tls)
+        lasting = limits(conninfo, remote.timeout)
         for wait in waits():
             left = max(2, min(10, int(end - time.monotonic())))
             connection: Connection | None = None
             try:
-                connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=left)
+                connection = psycopg.connect(
+                    conninfo, autocommit=True, connect_timeout=left, **lasting
+                )
                 self._process = os.getpid()
                 self._set_up(connection)
                 return connection
