@@ -298,7 +298,7 @@ def test_a_server_that_went_silent_is_asked_in_another_connection(server, databa
     repo = Repository.open(
         server.url(database), Settings(remote=RemoteSettings(timeout=0.3), lock_timeout=10)
     )
-    its = repo.store.logs._session
+    its: Any = repo.store.logs._session  # type: ignore[attr-defined]
     with repo.hold():
         digest = repo.blobs.put(b"spec")
     silent = its._connection

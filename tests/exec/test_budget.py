@@ -11,7 +11,7 @@ from formats import samples
 
 from aivcs.cli.exec.budget import Budget
 from aivcs.errors import UnreachableError
-from aivcs.model.run import RunEvent
+from aivcs.model.run import RunEvent, RunId
 from aivcs.store.place import Place
 from aivcs.trace.budget import Limits, Meter
 from aivcs.trace.usage import Price
@@ -225,8 +225,8 @@ class Away:
 
 def watched(limits, store):
     """The watch of a store until a limit is exceeded, and the warnings."""
-    told, ended = [], threading.Event()
-    budget = Budget(limits, {}, store, "r", told.append)
+    told, ended = list[str](), threading.Event()
+    budget = Budget(limits, {}, store, RunId("run"), told.append)
     budget.listen(ended.set)
     assert ended.wait(30)
     budget.close()
@@ -247,7 +247,7 @@ def test_an_outage_of_the_store_ends_no_watch():
 
 
 def test_time_is_watched_while_the_store_does_not_answer():
-    store = Away([])
+    store: Any = Away([])
     answer = threading.Event()
     store.read = lambda *_: answer.wait(60) and ()
     budget, _ = watched(Limits(tokens=1, time=0.1), store)
