@@ -1,4 +1,4 @@
-"""Linux system calls that `os` lacks. Import only to write much, since ctypes is slow to load.
+"""Linux system calls that `os` lacks. Import only where time does not count: ctypes loads slowly.
 
 Without such a call, or without ctypes, the functions report so or do nothing.
 """
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SYNC_FILE_RANGE_WRITE = 2
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def begin_writing_back(fd: int, offset: int, size: int) -> None:
@@ -51,6 +52,11 @@ def sync_file_system(fd: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def become_subreaper() -> bool:
+    """Becomes the parent of orphaned descendants (prctl(2)); tells whether the system can do so."""
+    return _prctl is not None and _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
 def _find(name: str, *types: str) -> "Any":
     """Returns a function of the C library by its name and the types of its arguments, or None."""
     try:
@@ -63,3 +69,4 @@ def _find(name: str, *types: str) -> "Any":
 
 _sync_file_range = _find("sync_file_range", "int", "int64", "int64", "uint")
 _syncfs = _find("syncfs", "int")
+_prctl = _find("prctl", "int", "ulong", "ulong", "ulong", "ulong")

@@ -84,6 +84,51 @@ def test_a_cost_that_nothing_tells_is_said_once(execute, aivcs):
     assert b"could not work" not in execute("sh", "-c", script, options=("--max-cost", "1")).err
 
 
+DAEMON = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    for n in range(3):
+        os.close(n)
+    open("pid", "w").write(str(os.getpid()))
+    time.sleep(60)
+os.wait()
+time.sleep(60)
+"""
+CHAIN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+end = time.time() + 40
+while time.time() < end:
+    if os.fork():
+        os._exit(0)
+    time.sleep(0.02)
+    open("new", "w").write(str(os.getpid()))
+    os.rename("new", "pid")
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "script"),
+    [
+        (DAEMON, "exec python3 program"),
+        ("", "(setsid sleep 61 >/dev/null 2>&1 </dev/null & echo $! >pid); sleep 60"),
+        (CHAIN, "python3 program >/dev/null 2>&1 </dev/null & sleep 60"),
+    ],
+    ids=["daemon", "child of a subshell that is gone", "chain of forks"],
+)
+def test_what_lost_its_parent_is_ended_as_well(execute, aivcs, program, script):
+    (aivcs.folder / "program").write_text(program)
+    done = execute("sh", "-c", script, options=("--max-time", "2s"), code=None)
+    exceeded(execute, done, "max_time")
+    pid = int((aivcs.folder / "pid").read_text())
+    assert not alive(pid)
+    time.sleep(0.5)
+    assert int((aivcs.folder / "pid").read_text()) == pid
+
+
 @pytest.mark.parametrize("option", ["--max-cost", "--max-time"])
 def test_half_a_price_keeps_no_command_from_its_end(execute, aivcs, option):
     aivcs.ok("config", "set", "prices.m.input", "1")

@@ -30,6 +30,8 @@ GRACE_S = 5.0
 """Seconds that a command has to end after SIGTERM."""
 _POLL_S = 0.05
 """Seconds between looks at descendants that have to end."""
+_EMPTY_LOOKS = 3
+"""Looks that must find no descendant, one after the other, before all have ended."""
 _PIPE_BYTES = 1 << 20
 """The size of a pipe, in bytes, so that the command need not wait for each chunk."""
 _JOB_CONTROL_SIGNALS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
@@ -47,10 +49,12 @@ class Outcome:
         failure: The error that kept output from being written, or None.
         is_interrupted: Whether Ctrl-C on a terminal ended it.
         is_ended: Whether we ended it, because it exceeded its budget.
+        survivors: Its descendants that SIGKILL did not end, by number.
     """
 
     __slots__ = (
-        "duration_ms", "exit_code", "failure", "is_ended", "is_interrupted", "signal", "was_told",
+        "duration_ms", "exit_code", "failure", "is_ended", "is_interrupted", "signal", "survivors",
+        "was_told",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,18 +66,29 @@ class Outcome:
         self.failure: OSError | None = None
         self.is_interrupted = False
         self.is_ended = False
+        self.survivors: list[int] = []
 
 
 class CommandRunner:
     """Runs a command whose output passes through this process."""
 
-    def __init__(self, take: "Callable[[str, bytes], None] | None") -> None:
-        """Calls `take` with each stream's output as it comes. None: output is not copied."""
+    def __init__(
+        self, take: "Callable[[str, bytes], None] | None", *, may_end: bool = False
+    ) -> None:
+        """Prepares the streams.
+
+        Args:
+            take: Called with each stream's output as it comes. None: output is not copied.
+            may_end: Whether `end` may be called: then no descendant of the command gets lost.
+        """
         self._take = take
         self._terminal: Terminal | None = None
         self._witness: Witness | None = None
         self._routes: list[tuple[str, int, int]] = []
         self._victims: dict[int, str] = {}
+        self._may_end = may_end
+        self._is_parent_of_orphans = False
+        self._spared: dict[int, str] = {}
         self._descriptors: dict[int, int] = {}
         self._inbox: SimpleQueue[tuple[str, int, bool]] = SimpleQueue()
         if take is not None:
@@ -152,7 +167,7 @@ class CommandRunner:
         failed = command.execute()
         outcome = self._watch(command)
         if outcome.is_ended:
-            self._end_rest(command)
+            self._end_rest(command, outcome)
         outcome.duration_ms = int((monotonic() - began) * 1000)
         os.close(end)
         if terminal:
@@ -179,13 +194,24 @@ class CommandRunner:
     ) -> process.Child:
         """Starts the process that will become the command, and the witness of group signals."""
         terminal = self._terminal
+        if self._may_end:
+            from aivcs.cli.exec.descendants import adopt_orphans
+
+            self._is_parent_of_orphans = adopt_orphans()
         if terminal and terminal.is_keyboard:
-            return process.start_session(
+            command = process.start_session(
                 argv, environment, self._descriptors, signals,
                 slave=terminal.slave, release=terminal.restore, kept=terminal.real,
             )  # fmt: skip
-        self._witness = Witness()
-        return process.start(argv, environment, self._descriptors, signals)
+        else:
+            self._witness = Witness()
+            command = process.start(argv, environment, self._descriptors, signals)
+        if self._may_end:
+            from aivcs.cli.exec.descendants import find_descendants
+
+            # The command, which gets its signals itself, and processes of our own.
+            self._spared = find_descendants(os.getpid(), {})
+        return command
 
     def _route(self) -> None:
         """Decides how each stream is passed on: by a pipe, a terminal, or not at all."""
@@ -253,25 +279,41 @@ class CommandRunner:
 
     def _end(self, command: process.Child, number: int) -> None:
         """Ends the command; if it has not ended when the grace is over, for good."""
-        from aivcs.cli.exec.descendants import signal_all
+        from aivcs.cli.exec.descendants import send_all
 
-        self._victims = signal_all(command.pid, number, self._victims)
+        self._look(command)
+        send_all(self._victims, number)
         command.send(number)
         command.send(signal.SIGCONT)  # a stopped process would not notice
         if number == signal.SIGTERM:
             _thread.start_new_thread(self._insist, ())
 
-    def _end_rest(self, command: process.Child) -> None:
+    def _look(self, command: process.Child) -> "set[int]":
+        """Looks for the descendants of the command; returns those that were not known."""
+        from aivcs.cli.exec.descendants import find_descendants
+
+        known = self._victims
+        root = os.getpid() if self._is_parent_of_orphans else command.pid
+        self._victims = find_descendants(root, known, self._spared)
+        return self._victims.keys() - known.keys()
+
+    def _end_rest(self, command: process.Child, outcome: Outcome) -> None:
         """Waits for descendants that outlive the command, which would go on, and kills them."""
-        from aivcs.cli.exec.descendants import signal_all
+        from aivcs.cli.exec.descendants import send_all
 
         until = monotonic() + GRACE_S
         while monotonic() < until:
-            self._victims = signal_all(command.pid, 0, self._victims)
+            send_all(self._look(command), signal.SIGTERM)
             if not self._victims:
-                return
+                break
             sleep(_POLL_S)
-        signal_all(command.pid, signal.SIGKILL, self._victims)
+        # One that starts others and ends may be missed in a look, but hardly in all of them.
+        until, empty = monotonic() + GRACE_S, 0
+        while empty < _EMPTY_LOOKS and monotonic() < until:
+            self._look(command)
+            empty = 0 if self._victims else empty + 1
+            send_all(self._victims, signal.SIGKILL)
+        outcome.survivors = sorted(self._victims)
 
     def _insist(self) -> None:
         sleep(GRACE_S)

@@ -1,4 +1,4 @@
-"""Signals to a process and all that it started, also what left its process group. Linux only.
+"""Finds all that a process started, also what left its process group, and signals it. Linux only.
 
 A process is known by its number and its start, so that no other one that got the number is hit.
 """
@@ -6,21 +6,31 @@ A process is known by its number and its start, so that no other one that got th
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
 
 
-def signal_all(pid: int, number: int, known: dict[int, str]) -> dict[int, str]:
-    """Sends a signal to the descendants of a process, and to those that were known before.
+def adopt_orphans() -> bool:
+    """Becomes the parent of orphaned descendants; tells whether the system can do so.
 
-    Without /proc none are found.
+    Else they become children of the system's first process, and are not found any more.
+    """
+    from aivcs.util.syscalls import become_subreaper
+
+    return become_subreaper()
+
+
+def find_descendants(
+    pid: int, known: Mapping[int, str], spared: Collection[int] = ()
+) -> dict[int, str]:
+    """Returns the descendants of a process by number, with their starts; none without /proc.
 
     Args:
-        pid: The process, which gets no signal itself.
-        number: The signal.
-        known: Start times of descendants by their number, as returned before: those whose parent
-            has ended meanwhile are no longer found.
-
-    Returns:
-        Those that are there, to be given again.
+        pid: The process, which is not among them.
+        known: Those that were found before: if their parents have ended they may not be found now.
+        spared: Those that are not returned, but whose own descendants are.
     """
     parents: dict[int, list[int]] = {}
     starts: dict[int, str] = {}
@@ -39,14 +49,21 @@ def signal_all(pid: int, number: int, known: dict[int, str]) -> dict[int, str]:
             continue  # it has ended
     found = {one: start for one, start in known.items() if starts.get(one) == start}
     waiting = [pid, *found]
+    seen = {os.getpid(), *waiting}
     while waiting:
         for child in parents.get(waiting.pop(), ()):
-            if child not in found and child != os.getpid():
-                found[child] = starts.get(child, "")
+            if child not in seen:
+                seen.add(child)
                 waiting.append(child)
-    for one in found:
+                if child not in spared:
+                    found[child] = starts[child]
+    return found
+
+
+def send_all(pids: Iterable[int], number: int) -> None:
+    """Sends a signal to processes, as far as they are there and ours."""
+    for one in pids:
         try:
             os.kill(one, number)
         except OSError:
             pass  # it has ended, or belongs to another user
-    return found

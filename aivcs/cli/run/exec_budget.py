@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MAX_LIMIT = 1e12
 """A limit is less than this."""
+_MOST_SHOWN = 10
+"""Processes that are named, at most."""
 
 
 def limits_of(
@@ -54,10 +56,16 @@ def open_budget(context: Context, limits: Limits, recording: Recording | None) -
     return Budget(limits, found, repo, recording.run_id, context.warn)
 
 
-def report_budget(context: Context, budget: Budget, exceeded: Exceeded | None) -> None:
+def report_budget(
+    context: Context, budget: Budget, exceeded: Exceeded | None, survivors: list[int]
+) -> None:
     if exceeded is not None:
         option = f"--{exceeded.limit.replace('_', '-')}"
         context.warn(f"aivcs: the command was ended: {exceeded.text} ({option})", is_error=True)
+    if survivors:
+        shown = ", ".join(map(str, survivors[:_MOST_SHOWN]))
+        more = ", …" if len(survivors) > _MOST_SHOWN else ""
+        context.warn(f"aivcs: warning: processes of it may still run: {shown}{more}")
     if budget.failure is not None:
         context.warn(f"aivcs: warning: not all limits were watched: {budget.failure}")
     if costless := budget.costless:

@@ -100,7 +100,7 @@ def exec_(
         take = None
         if recording is not None and not (capture == NONE and events is None):
             take = recording.take
-        runner = CommandRunner(take)
+        runner = CommandRunner(take, may_end=budget is not None)
         outcome = runner.run(
             command,
             environment,
@@ -202,7 +202,7 @@ def _conclude(
 
         budget.close()
         exceeded = budget.exceeded if outcome.is_ended else None
-        report_budget(context, budget, exceeded)
+        report_budget(context, budget, exceeded, outcome.survivors)
     code = outcome.exit_code
     if recording is not None:
         code = _finish(context, recording, outcome, exceeded, best_effort=best_effort)
