@@ -17,12 +17,12 @@ from textual.widget import Widget
 
 from aivcs.errors import AivcsError
 from aivcs.present.words import visible
-from aivcs.tui.listing import Progress, Stopped
+from aivcs.tui.listing import Progress, Stopped, rows_listing
 from aivcs.tui.pages.help import HelpPage
 from aivcs.tui.pages.page import Page
 from aivcs.tui.pages.runs import RunsPage
 from aivcs.tui.pages.search import SearchPage
-from aivcs.tui.row import BAD, BOLD, DIM, MARK, PLAIN, Row, column
+from aivcs.tui.row import BAD, BOLD, DIM, MARK, PLAIN, Row, column, line
 from aivcs.tui.screen import Rows, strip_of
 
 if TYPE_CHECKING:
@@ -192,6 +192,8 @@ class Browser(App[int]):
         kept = (opened.cursor, opened.top) if again else None
 
         def work(progress: Progress) -> Listing:
+            if (gone := opened.page.store_gone()) is not None:
+                return rows_listing([line(gone, BAD)])
             listing = opened.page.read(opened.cells, progress)
             begin = opened.page.start if kept is None else kept[1]
             if begin or kept:  # otherwise the lines are shown as they come

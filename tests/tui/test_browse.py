@@ -1,6 +1,7 @@
 """What a person finds in the browser, by the keys that the last line names."""
 
 import os
+import shutil
 
 import pytest
 from tui.conftest import fill, source_of
@@ -48,6 +49,17 @@ class TestReleases:
         assert "evidence" in text
         assert "✓ chain" in text
         assert "aivcs release rollback coder --reason TEXT" in text
+
+    def test_an_only_release_has_nothing_to_return_to(self, look, repo):
+        repo.promote("single", repo.blobs.put(b"other"), by="ada")
+
+        async def acts(person):
+            first = await person.press("enter")
+            return [*first, *await person.press("G")]
+
+        text = "\n".join(look(HistoryPage(source_of(repo), "single"), acts))
+        assert "✓ chain" in text
+        assert "rollback" not in text
 
     def test_difference_is_to_the_entry_before(self, look, repo):
         async def acts(person):
@@ -286,6 +298,17 @@ class TestStores:
 
         look(names, acts)
         assert state() == before
+
+    @pytest.mark.parametrize("keys", ["R", "r", "sword"])
+    def test_store_that_is_gone_is_not_an_empty_one(self, look, names, tmp_path, keys):
+        async def acts(person):
+            shutil.rmtree(tmp_path / ".aivcs")
+            if len(keys) > 1:
+                return await person.type(keys)
+            return await person.press(keys)
+
+        lines = look(names, acts, size=(160, 24))
+        assert any("is gone" in line for line in lines)
 
     def test_store_in_memory_is_browsed_alike(self, look):
         from aivcs.store.settings import Settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ class Page:
         self.repo = source.repo
         self.actions: dict[str, Action] = {}
         self.start = 0
+
+    def store_gone(self) -> str | None:
+        """Says that a store in a folder is there no more: every list of it would be empty."""
+        path = self.repo.path
+        if os.path.isabs(path) and not os.path.exists(os.path.join(path, "format")):
+            return f"{path} is gone, or no store any more."
+        return None
 
     def read(self, cells: int, progress: Progress) -> Listing:
         """Returns the lines of the page as they are now; called again when it is refreshed.

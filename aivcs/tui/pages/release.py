@@ -114,8 +114,7 @@ class ReleasePage(Page):
             yield fact(block.mark, f"@{block.seq} by {block.by}: {block.reason}", WARN)
         yield line("")
         yield from self._checks()
-        yield line("")
-        yield from _commands(told)
+        yield from self._commands(told)
 
     def _checks(self) -> Iterator[Row]:
         yield line("Checks, made now", BOLD)
@@ -142,13 +141,14 @@ class ReleasePage(Page):
         label = self._record.metadata.version_label or self._record.spec_digest.short
         return RunsPage(self.source, spec=self._record.spec_digest, label=label)
 
-
-def _commands(told: HistoryEntry) -> Iterator[Row]:
-    """Yields the commands that would change what is live; the browser runs none."""
-    name = quote(told.record.name)
-    if told.is_live:
-        yield line("To return to the release before it:", DIM)
-        yield line(f"  aivcs release rollback {name} --reason TEXT", MARK)
-    else:
-        yield line("To make it live again:", DIM)
-        yield line(f"  aivcs release rollback {name} @{told.record.seq} --reason TEXT", MARK)
+    def _commands(self, told: HistoryEntry) -> Iterator[Row]:
+        """Yields the commands that would change what is live; the browser runs none."""
+        name = quote(told.record.name)
+        if not told.is_live:
+            yield line("")
+            yield line("To make it live again:", DIM)
+            yield line(f"  aivcs release rollback {name} @{told.record.seq} --reason TEXT", MARK)
+        elif self._before is not None:
+            yield line("")
+            yield line("To return to the release before it:", DIM)
+            yield line(f"  aivcs release rollback {name} --reason TEXT", MARK)
