@@ -94,8 +94,22 @@ def find_commit(folder: str, revision: str) -> Commit:
     return Commit(lines[0], lines[1], lines[2], lines[3], tuple(run_ids))
 
 
-def find_change(folder: str, file: str, line: int | None) -> tuple[Commit, str | None]:
-    """Returns the commit that a line comes from, and its text; without line, the file's last one.
+class Change(NamedTuple):
+    """Where a line, or a file, comes from.
+
+    Attributes:
+        commit: The commit.
+        text: The line; None for a file.
+        name: The name of the file in that commit, without its folder.
+    """
+
+    commit: Commit
+    text: str | None
+    name: str
+
+
+def find_change(folder: str, file: str, line: int | None) -> Change:
+    """Returns the change that a line comes from; without line, the file's last one.
 
     Raises:
         BackendError: git is not installed.
@@ -106,12 +120,21 @@ def find_change(folder: str, file: str, line: int | None) -> tuple[Commit, str |
         told = ask(folder, "log", "-1", "--format=%H", "--", file)
         if not told:
             raise NotFoundError(file, f"git has no commit of {file[:200]!a} here")
-        return find_commit(folder, told.strip()), None
-    told = ask(folder, "blame", "--no-textconv", "--porcelain", f"-L{line},{line}", "--", file)
+        return Change(find_commit(folder, told.strip()), None, os.path.basename(file))
+    told = ask(
+        folder, "-c", "core.quotePath=false",
+        "blame", "--no-textconv", "--porcelain", f"-L{line},{line}", "--", file,
+    )  # fmt: skip
     if told is None:
         raise NotFoundError(file, f"git has no line {line} of {file[:200]!a} here")
     sha = told.split(" ", 1)[0]
     if set(sha) <= _NOT_COMMITTED:
         raise NotFoundError(file, f"line {line} of {file[:200]!a} is not committed yet")
-    text = next((each[1:] for each in told.split("\n") if each.startswith("\t")), "")
-    return find_commit(folder, sha), text
+    text, name = "", os.path.basename(file)
+    for each in told.split("\n"):
+        if each.startswith("\t"):
+            text = each[1:]
+            break
+        if each.startswith("filename "):
+            name = each.rpartition("/")[2].removeprefix("filename ").removesuffix('"')
+    return Change(find_commit(folder, sha), text, name)

@@ -169,6 +169,24 @@ class TestWhy:
         (whole,) = aivcs.ok("run", "why", "app.py", "--json").json_lines
         assert (whole["line"], whole["commit"]["sha"]) == (None, sha)
 
+    def test_a_renamed_file_is_looked_for_by_the_name_it_had(self, aivcs, git, made):
+        (aivcs.folder / "a b").mkdir()
+        git("mv", "app.py", "a b/new.py")
+        git("commit", "-q", "-m", "move")
+        (found,) = aivcs.ok("run", "why", "a b/new.py:2", "--json").json_lines
+        assert (found["wrote"]["seq"], found["asked"]["seq"]) == (4, 3)
+        assert found["asked"]["is_guess"] is False
+
+    def test_a_message_without_a_call_is_marked_as_a_guess(self, aivcs, git, made, terminal):
+        (aivcs.folder / "other.txt").write_text("by a shell\n")
+        git("add", "other.txt")
+        git("commit", "-q", "-m", "other", env={"AIVCS_RUN": made})
+        (found,) = aivcs.ok("run", "why", "other.txt:1", "--json").json_lines
+        assert (found["wrote"], found["asked"]["seq"]) == (None, 1)
+        assert found["asked"]["is_guess"] is True
+        assert "@1  a guess" in terminal("run", "why", "other.txt:1")
+        assert "a guess" not in terminal("run", "why", "app.py:2")
+
     def test_one_clear_line_where_there_is_no_answer(self, aivcs, git, made, tmp_path):
         for place, code, said in (
             ("app.py:1", 12, b"names no run"),

@@ -93,7 +93,8 @@ def _lines(out: Output, reason: Reason) -> Iterator[str]:
     if reason.asked is None:
         yield row("asked", "the run has no message of a user")
         return
-    yield row("asked", f"@{reason.asked.seq}")
+    guess = "  a guess: the run's first one, since no call names the file"
+    yield row("asked", f"@{reason.asked.seq}{guess if reason.is_guess else ''}")
     lines = [
         part
         for line in message_of(reason.asked).strip().splitlines()

@@ -42,6 +42,11 @@ class Reason(NamedTuple):
     asked: RunEvent | None
     wrote: RunEvent | None
 
+    @property
+    def is_guess(self) -> bool:
+        """Whether no call tells which message asked for it, so that `asked` is only the first."""
+        return self.asked is not None and self.wrote is None
+
     def to_json(self) -> dict[str, Any]:
         """Returns it as a JSON value."""
         commit = self.commit._asdict()
@@ -49,6 +54,7 @@ class Reason(NamedTuple):
         asked = _told(self.asked)
         if asked is not None and self.asked is not None:
             asked["text"] = message_of(self.asked)
+            asked["is_guess"] = self.is_guess
         return {
             "file": self.file,
             "line": self.line,
@@ -75,7 +81,7 @@ def why(repo: Repository, folder: str, file: str, line: int | None) -> Reason:
             not in this store.
         IntegrityError: The log of the run is damaged.
     """
-    commit, text = find_change(folder, file, line)
+    commit, text, name = find_change(folder, file, line)
     if not commit.run_ids:
         raise NotFoundError(
             commit.sha,
@@ -88,7 +94,7 @@ def why(repo: Repository, folder: str, file: str, line: int | None) -> Reason:
             record = repo.runs.get_run(run_id)
         except RunNotFoundError:
             continue
-        asked, wrote = _search(repo.runs.iter_events(record.run_id), file, text)
+        asked, wrote = _search(repo.runs.iter_events(record.run_id), name, text)
         found = Reason(file, line, text, commit, record, asked, wrote)
         if wrote is not None:
             break
@@ -108,10 +114,9 @@ def message_of(event: RunEvent) -> str:
 
 
 def _search(
-    events: Iterable[RunEvent], file: str, text: str | None
+    events: Iterable[RunEvent], name: str, text: str | None
 ) -> tuple[RunEvent | None, RunEvent | None]:
     """Returns the message that asked for a line, and the event that wrote it."""
-    name = file.rpartition("/")[2]
     sought = (text or "").strip()
     first = latest = wrote = asked = None
     for event in events:
