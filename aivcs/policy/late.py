@@ -9,6 +9,7 @@ What an erased annotation said, and even of which kind it was, is not known. So 
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import IntegrityError
@@ -88,7 +89,8 @@ class LateEvents:
             return {}
         found: list[Annotation] = []
         erased = self._erased(run_id)
-        hidden = [at for at in erased.values() if self._moment is None or at <= self._moment]
+        times = chain.from_iterable(erased.values())
+        hidden = [at for at in times if self._moment is None or at <= self._moment]
         for digest in digests:
             stored = self._repo.annotations.read(name_of(run_id, digest))
             if stored is None and digest in erased:
@@ -111,15 +113,18 @@ class LateEvents:
                 payloads[kind] = REDACTED
         return payloads
 
-    def _erased(self, run_id: str) -> dict[str, Timestamp]:
-        """The annotations of a run that were erased, and when."""
-        return {
-            digest: stored.value.created_at
-            for digest, records in self._repo.erasures.load().annotations.items()
-            for stored in records[:1]  # the earliest
-            if isinstance(stored.value.target, ErasedAnnotation)
-            and stored.value.target.log == f"run/{run_id}"
-        }
+    def _erased(self, run_id: str) -> dict[str, list[Timestamp]]:
+        """The annotations of a run that were erased, and when by each record of it.
+
+        No record may hide another: one with a forged date would let an older annotation count.
+        """
+        erased: dict[str, list[Timestamp]] = {}
+        for digest, records in self._repo.erasures.load().annotations.items():
+            for stored in records:
+                target = stored.value.target
+                if isinstance(target, ErasedAnnotation) and target.log == f"run/{run_id}":
+                    erased.setdefault(digest, []).append(stored.value.created_at)
+        return erased
 
     def _counts(self, annotation: Annotation) -> bool:
         if self._mode != SIGNED:

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from aivcs.model.erasure import Erasure
+from aivcs.repository import Repository
+
 SPEC = b"a spec\n"
 
 
@@ -114,6 +117,17 @@ def test_erasing_a_bad_word_does_not_let_an_older_one_count(aivcs, gated, judge)
     promote_anyway = ("--evidence", gated, "--force", "--notes", "an emergency")
     aivcs.ok("release", "promote", "bot", aivcs.put(SPEC), *promote_anyway)
     assert checks(aivcs)["require_event"] == "not proven"
+
+
+def test_a_forged_record_with_an_early_date_lets_no_older_word_count(aivcs, gated, judge):
+    judged(aivcs, gated, 0.9, "why=fine", *judge)
+    judged(aivcs, gated, 0.2, "why=leaky", *judge)
+    erase(aivcs, gated, "leaky")
+    erasures = Repository.open(aivcs.store).erasures
+    ((_, (true, *_)),) = erasures.load().annotations.items()
+    early = "2020-01-01T00:00:00.000000Z"
+    erasures.add(Erasure(true.value.target, by="eve", reason="x", created_at=early))
+    promote(aivcs, gated, code=15)
 
 
 def test_a_release_is_not_proven_after_its_annotation_was_erased(aivcs, gated, judge):
