@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.commands.release.history import ROLLED_BACK, states
 from aivcs.errors import ConflictError
 from aivcs.model.erasure import StoredErasure
-from aivcs.store.erasing import all_of, carry_out, erasing, pending
+from aivcs.store.erasing import all_of, begin, carry_out, erasing, pending
 from aivcs.store.erasures import compose
 from aivcs.sync.references import parts, skip_seen
 
@@ -48,6 +48,8 @@ def erase(repo: Repository, targets: Iterable[Target], record: Record) -> list[S
     erasing(repo.store)
     by, reason, signer = record
     made = [compose(target, by=by, reason=reason, signer=signer) for target in targets]
+    for erasure in made:
+        begin(repo.store, erasure)
     records = [StoredErasure(repo.erasures.add(erasure), erasure) for erasure in made]
     carry_out(repo.store, [item for stored in records for item in all_of(stored)])
     complete(repo)

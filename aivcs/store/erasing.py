@@ -1,8 +1,9 @@
 """Carries out erasures, once their records are durable; each step may be repeated.
 
 The record comes first, then the content goes: an erasure that was interrupted is *pending*, and
-whoever calls `carry_out` next completes it. A blob that was put again after it was erased, and an
-annotation that was, are left: somebody wants them.
+whoever calls `carry_out` next completes it. That of a blob is so by a document `erasing/<digest>`,
+which comes before the record and goes after the content, so it is carried out once: a blob that was
+put again later is left, whatever clocks say, because somebody wants it.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from aivcs.log.annotation import folder_of, name_of
 from aivcs.log.erasure import event_of
 from aivcs.model.digest import ContentDigest
 from aivcs.model.erasure import ErasedAnnotation, ErasedBlob, ErasedEvent, ErasedLogs
-from aivcs.model.timestamp import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from aivcs.log.erasure import Erasures
-    from aivcs.model.erasure import StoredErasure
+    from aivcs.model.erasure import Erasure, StoredErasure
     from aivcs.store.driver import Backend, Erasing
 
 
+_BEGUN = "erasing/"
+"""What the name of a document begins with that says that the erasure of a blob, whose digest
+follows, is not carried out yet."""
 _MARKS = ("replicas/", "untrusted/")
 """What the names of documents begin with that mark a run, whose id follows."""
 _FEW = 64
@@ -79,27 +82,35 @@ def all_of(stored: StoredErasure) -> Iterator[Pending]:
             yield Pending(log.log, None, stored)
 
 
-def pending(store: Backend, erasures: Erasures, *, with_last: bool = False) -> Iterator[Pending]:
-    """Yields what is recorded as erased, and still there.
+def begin(store: Backend, erasure: Erasure) -> None:
+    """Marks an erasure as not carried out yet, before its record is stored."""
+    if isinstance(erasure.target, ErasedBlob):
+        store.documents.create(f"{_BEGUN}{erasure.target.digest}", b"")
+
+
+def pending(store: Backend, erasures: Erasures, *, are_new: bool = False) -> Iterator[Pending]:
+    """Yields what is recorded as erased, and still to be erased.
 
     Args:
         store: The store.
         erasures: Its records.
-        with_last: Whether to yield also the last line of a log, which cannot be redacted before
-            another follows: the log is a copy that is behind.
+        are_new: Whether the records are not in the store yet. Then every blob that is there counts,
+            and the last line of a log, which cannot be redacted before another follows: the log is
+            a copy that is behind.
 
     Raises:
         StorageError: A log or a document cannot be read.
     """
     for name in erasures.redacted_logs():
-        for number, stored in _unredacted(store, name, erasures, with_last=with_last).items():
+        for number, stored in _unredacted(store, name, erasures, with_last=are_new).items():
             yield Pending(name, number, stored)
     if erasures.logs:
         for name in _existing(store, erasures.logs):
             yield Pending(name, None, erasures.logs[name][0][1])
-    for stored in (records[-1] for records in erasures.blobs.values()):
-        if _is_older(store, stored):
-            yield from all_of(stored)
+    begun = erasures.blobs if are_new else _begun(store)
+    for digest in begun:
+        if digest in erasures.blobs and (not are_new or _is_there(store, digest)):
+            yield Pending(f"blob/{digest}", None, erasures.blobs[digest][-1])
     for stored in (records[0] for records in erasures.annotations.values()):
         if store.documents.read(_document_of(stored)) is not None:
             yield from all_of(stored)
@@ -143,6 +154,7 @@ def remove_blob(store: Backend, digest: ContentDigest) -> None:
     store.documents.drop(f"pins/{digest}")
     logs.forget_blob(digest)
     store.objects.delete(digest)
+    store.documents.drop(f"{_BEGUN}{digest}")
 
 
 def _remove_logs(store: Backend, names: list[str]) -> None:
@@ -234,15 +246,16 @@ def _stubs(store: Backend, name: str, numbers: Collection[int]) -> dict[int, byt
     return stubs
 
 
-def _is_older(store: Backend, stored: StoredErasure) -> bool:
-    """Tells whether an erased blob is there, and was not put again since."""
-    target = stored.value.target
-    assert isinstance(target, ErasedBlob)
-    if not store.objects.contains(target.digest):
-        return store.documents.read(f"pins/{target.digest}") is not None
-    decided = Timestamp(stored.value.created_at).microseconds() / 1_000_000
-    return any(
-        digest == target.digest and put <= decided for digest, _, put in store.objects.stored()
+def _begun(store: Backend) -> list[str]:
+    """Returns the blobs whose erasure is not carried out yet."""
+    return [name.removeprefix(_BEGUN) for name in store.documents.names(_BEGUN)]
+
+
+def _is_there(store: Backend, digest: str) -> bool:
+    """Tells whether a blob is in a store, or pinned there."""
+    return (
+        store.objects.contains(ContentDigest(digest))
+        or store.documents.read(f"pins/{digest}") is not None
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from aivcs.errors import StorageError
 from aivcs.log.erasure import Erasures, name_of
 from aivcs.model.record import Head
-from aivcs.store.erasing import erasing, pending
+from aivcs.store.erasing import begin, erasing, pending
 from aivcs.sync.plan import NEW
 from aivcs.sync.transfer import FAILED, Copied
 
@@ -79,7 +79,7 @@ def _take(
     for stored in found:
         erasures.add(stored)
     effects: dict[str, list[Pending]] = {}
-    for item in pending(target.store, erasures, with_last=True):
+    for item in pending(target.store, erasures, are_new=True):
         effects.setdefault(item.stored.digest, []).append(item)
     for stored in found:
         name, effect = name_of(stored.digest), effects.get(stored.digest, [])
@@ -91,6 +91,8 @@ def _take(
             if effect:
                 erasing(target.store)
             if not dry_run:
+                if effect:
+                    begin(target.store, stored.value)
                 target.erasures.add(stored.value)  # and carried out when all is copied
         except StorageError as error:
             if error.is_store_away:

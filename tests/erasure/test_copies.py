@@ -67,6 +67,19 @@ class TestPushing:
         assert there.run_log(other).exists()
         assert holders(there.store / "objects") == []
 
+    def test_a_blob_that_came_there_after_it_was_erased_here_goes_once(self, here, there, run):
+        redact(here, run)
+        for path in holders(there.store / "objects"):
+            digest = path.replace("/", "")
+        there.ok("blob", "rm", digest, "--force")
+        there.put(f"export TOKEN={SECRET}\n".encode())
+        here.ok("push")
+        assert not there.object(digest).exists()
+        there.put(f"export TOKEN={SECRET}\n".encode())
+        here.ok("push", "--all")
+        there.ok("gc")
+        assert there.object(digest).exists()
+
     def test_a_blob_that_was_put_again_is_said_to_be_left_out(self, here, there, run, tmp_path):
         redact(here, run)
         here.ok("push")

@@ -1,5 +1,6 @@
 """`run rm`, `run prune`, `gc --prune`, `blob rm --reason`: what goes, what stays, what is told."""
 
+import hashlib
 import json
 import os
 import time
@@ -180,6 +181,39 @@ class TestPruning:
         assert "nothing says which runs go" in aivcs("gc", "--prune", code=2).complaint
         aivcs.ok("config", "set", "retention.older_than", "95d")
         assert aivcs.ok("gc", "--prune").lines == [runs[9]]
+
+
+def recorded(aivcs, digest, created_at):
+    """Writes the record of a blob's erasure by a machine whose clock is wrong."""
+    told = {
+        "type": "erasure", "format": 1, "what": "blob", "digest": digest,
+        "by": "ada", "reason": "r", "created_at": created_at,
+    }  # fmt: skip
+    data = json.dumps(told, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+    (aivcs.store / "erasures").mkdir(exist_ok=True)
+    (aivcs.store / "erasures" / hashlib.sha256(data).hexdigest()).write_bytes(data)
+
+
+class TestAClockThatIsWrong:
+    def test_takes_no_blob_that_was_put_and_pinned_again(self, aivcs):
+        digest = aivcs.put(b"a secret\n")
+        aivcs.ok("blob", "rm", digest, "--reason", "r", "--by", "ada")
+        recorded(aivcs, digest, "2999-01-01T00:00:00.000000Z")
+        aivcs.put(b"a secret\n")
+        aivcs.ok("blob", "pin", digest)
+        aivcs.ok("gc")
+        assert aivcs.object(digest).exists()
+        assert (aivcs.store / "pins" / digest).exists()
+
+    def test_does_not_keep_an_interrupted_erasure_from_being_completed(self, aivcs):
+        digest = aivcs.put(b"a secret\n")
+        (aivcs.store / "erasing").mkdir()
+        (aivcs.store / "erasing" / digest).touch()
+        recorded(aivcs, digest, "2001-01-01T00:00:00.000000Z")
+        assert "no damage found, 1 notice" in aivcs.ok("verify").err.decode()
+        assert "completed 1 interrupted erasure" in aivcs.ok("gc").err.decode()
+        assert not aivcs.object(digest).exists()
+        assert list((aivcs.store / "erasing").iterdir()) == []
 
 
 class TestRemovingBlobs:
