@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aivcs.commands.blob.rm import erase as erase_blobs
 from aivcs.commands.bundle.create import create
 from aivcs.commands.erasing import Record, complete
 from aivcs.commands.run.redact import redact
@@ -387,6 +388,9 @@ def test_an_eraser_erases_runs_with_a_mark(login, owner, spec, mark):
     assert getattr(erased.value.target, "log", None) == f"run/{run}"
     assert [event.payload for event in owner.runs.get_events(run)] != [{"key": "hunter2"}]
     rm(eraser, [run], Record("er", "a secret"))
+    leaked = owner.blobs.put(b"hunter2, in a file")
+    erase_blobs(eraser, [leaked], Record("er", "a secret"))
+    assert not owner.blobs.contains(leaked)
     assert complete(eraser) == []
     documents = owner.store.documents
     assert list(owner.store.logs.names("run/")) == [f"run/{other}"]

@@ -591,7 +591,8 @@ SET search_path FROM CURRENT AS $$
     OR ((document LIKE 'replicas/%' OR document LIKE 'untrusted/%' AND NOT removing) AND may('recorder')
       AND NOT EXISTS (SELECT FROM logs WHERE name = 'run/' || substr(document, strpos(document, '/') + 1)
         AND begun_by <> session_user))
-    OR (document LIKE 'erasures/%' AND may('eraser') AND NOT removing),
+    OR (document LIKE 'erasures/%' AND may('eraser') AND NOT removing)
+    OR (document LIKE 'erasing/%' AND may('eraser')),    -- begun, and not carried out yet
     'change the document ' || document)
 $$;
 
