@@ -35,6 +35,7 @@ _OTHERS = {
     "release show": "bot", "release block": "bot NONE --reason slow", "release provenance": "bot",
     "skill": "", "run tree": "RUN", "run search": "--kind tool_called",
     "run annotate": "RUN -m fine",
+    "run prune": "--older-than 999w --dry-run",
     "run export": "RUN --format otlp", "run digest": "RUN --replay",
     "release wait": "bot", "release watch": "--once bot",
     "run exec": "--agent bot --spec SPEC -- true", "run stats": "",
@@ -46,9 +47,10 @@ _OTHERS = {
 _LEFT_OUT = {
     "shell-session", "__complete", "release unblock", "release sign", "release checkout", "web",
     "remote add", "remote rm", "clone", "bundle create", "bundle verify", "mcp", "run session",
-    "run state",
+    "run state", "browse", "release approve", "run redact", "run rm", "run why",
 }  # fmt: skip
-"""Commands that others start, that only work once, that wait for ssh-keygen, or for the disk."""
+"""Commands that others start, that only work once, that wait for ssh-keygen, git, a person or
+the disk."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:
