@@ -198,11 +198,11 @@ class RunCopier:
                 marks = self._source.store.documents.names(UNTRUSTED)
                 self._is_source_marked = next(marks, None) is not None
                 to_copy = [work for work in looked if isinstance(work, _Work)]
-                for outcome in looked:
+                for run, outcome in zip(batch, looked, strict=True):
                     if settled is not None and not (
                         isinstance(outcome, Copied) and outcome.action == SAME and outcome.is_over
                     ):
-                        settled.note_open(outcome.run_id)
+                        settled.note_open(run.run_id, is_there=run.is_there)
                     if isinstance(outcome, Copied):
                         if outcome.action == SAME:
                             self._settle(outcome, known)

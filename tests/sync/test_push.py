@@ -1,6 +1,8 @@
 """`aivcs push` and `pull`: what is missing is copied, once, and whole."""
 
+import json
 import shutil
+import time
 
 import pytest
 from sync.conftest import TRACES, blobs, content, edit_log, logs, record
@@ -389,11 +391,46 @@ class TestTheMemory:
         here.ok("trust", there.store)
         assert here.ok("push").lines == [f"run/{run}\tnew\t4"]
 
+    def test_of_unchanged_folders_only_the_runs_that_go_on_are_looked_at(self, here, there):
+        over, going = record(here), record(here, is_over=False)
+        here.ok("push")
+        time.sleep(3.2)  # a folder that changed just now may change again without notice
+        here.ok("push")
+        (path,) = here.store.glob("remotes/known/*.push")
+        memory = json.loads(path.read_bytes())
+        assert sorted(memory) == sorted({over[:2], going[:2]})
+        assert [run for texts in memory.values() for run in texts[2:]] == [going]
+        assert here.ok("push").out == b""
+        here.ok("run", "log", going, "more")
+        assert here.ok("push").lines == [f"run/{going}\textended\t4"]
+        here.ok("run", "finish", going)
+        assert here.ok("push").lines == [f"run/{going}\textended\t5"]
+        there.run_log(over).unlink()
+        there.run_log(going).unlink()
+        new = record(here)
+        assert sorted(line.split("\t")[0] for line in here.ok("push").lines) == sorted(
+            f"run/{run}" for run in (over, going, new)
+        )
+        assert logs(there) == logs(here)
+
+    @pytest.mark.parametrize("run", ["../../config", "zz-other", "", 1, None])
+    def test_a_memory_that_names_something_else_is_not_believed(self, here, there, run):
+        going = record(here, is_over=False)
+        here.ok("push")
+        time.sleep(3.2)
+        here.ok("push")
+        (path,) = here.store.glob("remotes/known/*.push")
+        ((group, (ours, theirs, _)),) = json.loads(path.read_bytes()).items()
+        path.write_text(json.dumps({group: [ours, theirs, run]}))
+        here.ok("run", "log", going, "more")
+        assert here.ok("push").lines == [f"run/{going}\textended\t4"]
+
     def test_a_damaged_memory_is_made_anew(self, here, there):
         record(here)
         here.ok("push")
-        for path in here.store.glob("remotes/known/*/*"):
-            path.write_bytes(b"\0garbage")
+        for path in here.store.glob("remotes/known/**/*"):
+            if path.is_file():
+                path.write_bytes(b"\0garbage")
         assert here.ok("push").out == b""
         here.ok("push")
 

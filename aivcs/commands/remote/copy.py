@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import merge
 from typing import TYPE_CHECKING
 
 from aivcs.commands.erasing import complete
@@ -152,9 +153,12 @@ class Copy:
         groups = settled.groups() if settled is not None and known is not None else None
         wanted = None if groups is None else list(groups)
         ids = sorted(self._selection) if self._selection is not None else _ids(self._source, wanted)
-        return candidates(
+        found = candidates(
             ids, _ids(self._target, wanted), iter(()) if known is None else known.ids(wanted)
         )
+        if settled is None or groups is None:
+            return found
+        return merge(found, (Candidate(run_id, True) for run_id in settled.open_runs()))
 
 
 def _ids(repo: Repository, groups: Sequence[str] | None) -> Iterator[str]:
