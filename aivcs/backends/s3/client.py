@@ -136,7 +136,7 @@ class Client:
         return self._read(act, key)
 
     def metadata(self, key: str) -> Mapping[str, str]:
-        """Returns the user metadata of an object without reading it; none if there is no object."""
+        """Returns the user metadata of an object without reading it; empty for a missing object."""
 
         def act(store: Any, path: str) -> Mapping[str, str]:
             from obstore import get

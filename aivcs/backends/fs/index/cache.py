@@ -107,7 +107,7 @@ class Index:
         """Opens the index of a store.
 
         Raises:
-            BrokenError: There is none that can be used.
+            BrokenError: The index is missing or unusable.
         """
         self._folder = folder
         for _ in range(_TRIES):
@@ -301,7 +301,7 @@ def _conditions(run_filter: "RunFilter") -> "tuple[list[str], list[str]]":
 
 
 def place_of(folder: "Folder", name: str = NAME) -> "tuple[int, int] | None":
-    """Returns which file is in an index's place (inode, time of change); None if there is none."""
+    """Returns inode and time of change of the file of an index; None if it is missing."""
     try:
         status = os.lstat(folder.path(name))
     except OSError:
@@ -470,7 +470,7 @@ def check_file(folder: "Folder", name: str = NAME) -> int:
     """Refuses what another program or an intruder may have written; returns its bytes.
 
     Raises:
-        BrokenError: There is no index that can be used.
+        BrokenError: The index is missing or unusable.
     """
     if sqlite is None:
         raise BrokenError
@@ -485,7 +485,7 @@ def check_file(folder: "Folder", name: str = NAME) -> int:
 
 
 def may_replace(folder: "Folder", name: str = NAME) -> bool:
-    """Tells whether a new index can be put in the place of what is there."""
+    """Tells whether a new index can replace the present one."""
     try:
         is_folder = S_ISDIR(os.lstat(folder.path(name)).st_mode)
     except OSError:

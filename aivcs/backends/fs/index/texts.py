@@ -61,7 +61,7 @@ class TextIndex:
         """Opens the index of a store.
 
         Raises:
-            BrokenError: There is none that can be used.
+            BrokenError: The index is missing or unusable.
         """
         self._folder = folder
         self.place = place_of(folder, NAME)

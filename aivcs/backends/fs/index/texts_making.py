@@ -69,7 +69,7 @@ _HOW = (
 
 
 class _StaleError(Exception):
-    """The old index has something that is no more, or is otherwise."""
+    """The old index has an entry of a log that was removed or changed."""
 
 
 class Making:
@@ -309,7 +309,7 @@ def _is_as_read(folder: "Folder", database: "Any") -> bool:
 
 
 def _pieces(fd: int, size: int) -> "Iterator[bytes]":
-    """Yields a log in pieces of whole lines; what stands behind the last newline is left out."""
+    """Yields a log in pieces of whole lines, without the text after the last newline."""
     rest = b""
     offset = 0
     while offset < size:

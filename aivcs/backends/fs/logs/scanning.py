@@ -44,7 +44,7 @@ class LogScanner:
         try:
             size = os.readv(fd, buffers)
             if size < _BLOCK:  # as most are
-                # Behind the last newline a line is being written, which is no event yet.
+                # A writer has not finished the text after the last newline; it is not an event yet.
                 end = buffer.rfind(b"\n", 0, size) + 1
                 return not end or self._may_hold(buffer, end)
             offset = 0
