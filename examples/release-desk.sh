@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
-# One agent at the release desk: what is not good enough is refused, what is good goes live and is
-# signed, what turns out bad is rolled back and kept out, and who edits the record is found out.
+# One agent at the release desk: what is not good enough is refused, what is good is approved, goes
+# live and is signed, what turns out bad is rolled back and kept out, and who edits the record is found out.
 # Usage: examples/release-desk.sh [DIR]     (default: a new temporary folder)
-# Needs jq and ssh-keygen. With AIVCS_TEST_TRACES=FOLDER the runs are real ones from there.
+# Needs jq and ssh-keygen. With AIVCS_TEST_TRACES=FOLDER the runs are real ones from there. With
+# AIVCS_STORE=URL the store is there, and must be a new one: this sets policies in it.
 set -euo pipefail
 
 traces=${AIVCS_TEST_TRACES:-}
 cd "${1:-$(mktemp -d)}"
 # Keys and settings of its own: nothing here touches yours.
 export HOME=$PWD/home XDG_CONFIG_HOME=$PWD/home/.config
-unset AIVCS_STORE AIVCS_RUN
+unset AIVCS_RUN
 mkdir -p "$HOME"
+if [ -n "${AIVCS_STORE:-}" ] && aivcs status >/dev/null 2>&1; then
+    echo "there is a store in AIVCS_STORE already: name a new one, or unset it" >&2
+    exit 2
+fi
 
 title() { printf '\n--- %s\n' "$*"; }
 
@@ -55,7 +60,7 @@ echo "$first is $one"
 echo "$second is $two"
 
 # --- What must be true of a release. ---------------------------------------------------------------
-title "the policy: three evaluated runs of exactly this spec, a version, a reason, a signature"
+title "the policy: three evaluated runs of exactly this spec, a version, a reason, two people"
 aivcs config set policy.reviewer.require_runs 3
 aivcs config set policy.reviewer.require_event \
     '{"kind":"evaluation","pointer":"/score","min":0.8}'
@@ -63,12 +68,15 @@ aivcs config set policy.reviewer.require_label semver
 aivcs config set policy.reviewer.unique_label true
 aivcs config set policy.reviewer.require_notes true
 aivcs config set policy.reviewer.require_signature true
-cat .aivcs/config.toml
+aivcs config set policy.reviewer.require_approvals '{"count":1,"not_promoter":true}'
+aivcs config list | grep policy.reviewer
 
 title "whose signatures count: that is for the reader to say, never for the store"
-ssh-keygen -q -t ed25519 -N '' -C ada -f "$HOME/ada"
-printf 'ada@example.com namespaces="aivcs-*" %s\n' "$(cut -d ' ' -f 1,2 "$HOME/ada.pub")" \
-    >"$HOME/allowed_signers"
+for name in ada bob; do
+    ssh-keygen -q -t ed25519 -N '' -C "$name" -f "$HOME/$name"
+    printf '%s@example.com namespaces="aivcs-*" %s\n' \
+        "$name" "$(cut -d ' ' -f 1,2 "$HOME/$name.pub")" >>"$HOME/allowed_signers"
+done
 aivcs config set --user signing.key "$HOME/ada"
 aivcs config set --user signing.allowed_signers "$HOME/allowed_signers"
 expect 2 aivcs config set signing.allowed_signers "$HOME/allowed_signers"
@@ -91,14 +99,18 @@ aivcs run list
 
 # --- The desk. -------------------------------------------------------------------------------------
 title "not enough: two runs, no version that is one, nobody who signs"
-before=$(find .aivcs -type f -exec sha256sum {} + | sort)
+before=$(aivcs head 2>/dev/null)
 expect 15 aivcs release promote reviewer "$one" "${good[@]:0:4}" --label v1
-[ "$before" = "$(find .aivcs -type f -exec sha256sum {} + | sort)" ]
-echo "(and the store is as it was, byte for byte)"
+[ "$before" = "$(aivcs head 2>/dev/null)" ]
+echo "(and every log is as it was: they have the same head)"
 
-title "the verdict, rule by rule"
-expect 0 aivcs release promote reviewer "$one" "${good[@]}" \
+title "the verdict, rule by rule: all that is missing is a second person"
+expect 15 aivcs release promote reviewer "$one" "${good[@]}" \
     --label 1.0.0 --notes "first light" --sign --dry-run
+
+title "bob reads it, and approves"
+expect 0 aivcs release approve reviewer "$one" --sign --signing-key "$HOME/bob" --notes "read it"
+expect 0 aivcs release approve reviewer "$two" --sign --signing-key "$HOME/bob" --notes "read it"
 
 title "good enough"
 expect 0 aivcs release promote reviewer "$one" "${good[@]}" \
@@ -115,10 +127,15 @@ expect 15 aivcs release promote reviewer "$two" "${bad[@]}" \
 aivcs release history reviewer
 
 # --- Proof. ----------------------------------------------------------------------------------------
+title "the record in a file, wherever the store is: a tar of plain logs"
+aivcs bundle create copy.tar
+mkdir copy && tar -xf copy.tar -C copy --strip-components 1
+log=copy/releases/reviewer.jsonl
+seq=$(jq -r 'select(.type == "release").seq' "$log" | head -n 1)
+
 title "the signature of the first release, checked without aivcs"
-log=.aivcs/releases/reviewer.jsonl
-jq -r 'select(.mark == "signature" and .signed_seq == 1).signature' "$log" >signature
-jq -j 'select(.type == "release" and .seq == 1).hash' "$log" |
+jq -r "select(.mark == \"signature\" and .signed_seq == $seq).signature" "$log" >signature
+jq -j "select(.type == \"release\" and .seq == $seq).hash" "$log" |
     ssh-keygen -Y verify -f "$HOME/allowed_signers" -I ada@example.com \
         -n aivcs-release@v1 -s signature
 
@@ -130,7 +147,7 @@ aivcs release provenance reviewer | jq -c '.subject, .predicate.buildDefinition.
 
 # --- Somebody edits the record. --------------------------------------------------------------------
 title "an edited line breaks the chain"
-cp -R .aivcs edited
+cp -R copy edited
 sed 's/first light/second thoughts/' "$log" >edited/releases/reviewer.jsonl
 expect 14 aivcs --store edited release verify reviewer
 
@@ -142,6 +159,6 @@ while IFS= read -r line; do
     printf '%s,"hash":"%s"}\n' "$body" "$previous"
 done <edited/releases/reviewer.jsonl >forged
 mv forged edited/releases/reviewer.jsonl
-expect 14 aivcs --store edited release verify reviewer @1
+expect 14 aivcs --store edited release verify reviewer "@$seq"
 
 title "done: everything was as it should be in $PWD"
