@@ -163,6 +163,30 @@ def test_a_first_line_that_is_no_run_is_refused_or_left_to_readers(login, owner,
         recorder.runs.append_event("odd", RunEvent("a", {}))
 
 
+def test_a_run_that_claims_the_id_of_another_is_not_listed_as_that(login, owner, spec):
+    recorder = login("recorder").repo
+    with owner.start_run(spec, agent_name="bot") as run:
+        pass
+    with owner.store.logs.look(f"run/{run.run_id}") as view:
+        first, *_ = view.forth()
+    recorder.store.logs.update("run/mine", lambda view: [first])
+    bad = []
+    index = owner.store.list_runs(owner.runs, lambda run_id, error: bad.append(run_id))
+    assert [record.run_id for record in index.newest(RunFilter(), None)] == [run.run_id]
+    assert bad == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pins/../../x", "notes/", "notes/ab/../../x", "notes/aa//b", "replicas/../x", "untrusted/a/b"],
+)
+def test_a_recorder_gives_a_document_no_odd_name(login, owner, name):
+    """It would be in the way of whoever copies the store into a folder."""
+    with pytest.raises(BackendError, match="may not change the document"):
+        login("recorder").repo.store.documents.create(name, b"x")
+    assert name not in owner.store.documents.names("")
+
+
 def test_a_recorder_takes_a_strangers_runs_and_vouches_for_none(
     login, owner, spec, server, tmp_path, database
 ):

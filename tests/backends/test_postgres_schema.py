@@ -15,7 +15,7 @@ FIRST = Path(__file__).with_name("postgres_schema_1.sql")
 """schema.sql as version 0.2.0 had it."""
 DIGESTS = {
     1: "a578f60d0f23047fce814a82ed3f4f48c0d5e2c5e8e1b31c8027ff451852740d",
-    2: "e12b233cb48a79bc805170a6df81769e7f249b8d08131efa938a37ff354ff485",
+    2: "bbea4002ab2ec6f9aa1df0dc17ffe0d4bdcd9403966d5c89cd745042bf46bd41",
 }
 """The SHA-256 of schema.sql, by VERSION, as `install` executes it. Stores have been made with these
 texts, and no edit of the file changes them: whoever edits it raises VERSION, writes the step that
@@ -112,11 +112,19 @@ def test_a_store_of_version_1_becomes_what_init_makes_now(server, database, of_v
         "INSERT INTO aivcs.rights (kind, role) VALUES ('eraser', 'old_eraser')",
         database=of_version_1,
     )
+    server.sql(  # a run that claims the id of another was listed as that
+        "INSERT INTO aivcs.logs (name) VALUES ('run/a'), ('run/b'); "
+        "INSERT INTO aivcs.runs (log, run_id, agent, spec, created_at, first) "
+        "SELECT id, 'a', 'bot', '', '', '' FROM aivcs.logs",
+        database=of_version_1,
+    )
     assert list(store.upgrade()) == ["schema 1 -> 2"]
     assert list(store.check()) == [
         "the server has fsync = off: what it acknowledged does not survive a power cut"
     ]
     store.close()
+    rows = server.sql("SELECT name, listed FROM aivcs.logs ORDER BY 1", database=of_version_1)
+    assert rows == [("run/a", True), ("run/b", False)]
     old, new = described(server, of_version_1), described(server, database)
     for rights in (old["functions"], new["functions"]):  # the rights are not those of init
         rights |= {row[:-1] for row in rights}

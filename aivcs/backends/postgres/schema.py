@@ -25,7 +25,12 @@ OLDEST_SERVER = 140_000
 """The oldest PostgreSQL, as its server_version_num."""
 STEPS: dict[int, str] = {
     1: "ALTER TABLE chunks ADD COLUMN ahead bigint;"
-    "DROP FUNCTION redact(text, bigint, bytea, integer); DROP FUNCTION require_document(text)"
+    "DROP FUNCTION redact(text, bigint, bytea, integer); DROP FUNCTION require_document(text);"
+    # Rows of runs whose first lines claim the id of another run.
+    "SELECT set_config('aivcs.change', 'logs', true);"
+    "UPDATE logs SET listed = false FROM runs WHERE log = id AND name <> 'run/' || run_id;"
+    "DELETE FROM runs USING logs WHERE log = id AND name <> 'run/' || run_id;"
+    "SELECT set_config('aivcs.change', '', true)"
 }
 """SQL that makes the tables of version N those of N+1, by N, with the schema as search_path. The
 last step makes all functions anew, as schema.sql has them."""

@@ -212,6 +212,8 @@ BEGIN
     RETURN FOUND;
   END IF;
   IF entry ->> 'type' <> 'run' OR entry ->> 'format' <> '1'
+      -- Whoever claims the id of another's run shall not stand in lists as that run.
+      OR NOT EXISTS (SELECT FROM logs WHERE id = of_log AND name = 'run/' || (entry ->> 'run_id'))
       OR entry ->> 'created_at' !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$' THEN
     RETURN false;
   END IF;
@@ -584,7 +586,11 @@ CREATE FUNCTION require_document(document text, removing boolean) RETURNS void L
 SET search_path FROM CURRENT AS $$
   SELECT require(
     is_owner()
-    OR (document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')
+    -- A name that no command would give is in the way of every copy of the store.
+    OR (removing OR document !~ '^(pins|notes|replicas|untrusted)/' OR document ~ ('^(pins/[0-9a-f]{64}'
+        '|notes/[A-Za-z0-9._-]{1,2}/[A-Za-z0-9][A-Za-z0-9._-]*/[0-9a-f]{64}'
+        '|(replicas|untrusted)/[A-Za-z0-9][A-Za-z0-9._-]*)$'))
+    AND ((document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')
       OR may('eraser')))
     OR (document LIKE 'notes/%' AND CASE WHEN removing THEN may('eraser') ELSE may('recorder') END)
     -- Marks of runs: of one's own, or of one that nobody has begun.
@@ -592,7 +598,7 @@ SET search_path FROM CURRENT AS $$
       AND NOT EXISTS (SELECT FROM logs WHERE name = 'run/' || substr(document, strpos(document, '/') + 1)
         AND begun_by <> session_user))
     OR (document LIKE 'erasures/%' AND may('eraser') AND NOT removing)
-    OR (document LIKE 'erasing/%' AND may('eraser')),    -- begun, and not carried out yet
+    OR (document LIKE 'erasing/%' AND may('eraser'))),   -- begun, and not carried out yet
     'change the document ' || document)
 $$;
 
