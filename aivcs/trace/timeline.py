@@ -30,10 +30,12 @@ from aivcs.errors import SerializationError
 from aivcs.trace import usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.model.run import RunEvent
 
+ERASED = "erased on purpose"
+"""The text of a step whose content was erased, unless it is said by whom."""
 WINDOW = 512
 """Steps held back, at most, while a call waits for its result."""
 BRIEF = 600
@@ -170,13 +172,19 @@ def read_event(event: RunEvent) -> Reading:
     return Reading(what, tool, name, arguments, output, error, code, _stated(payload))
 
 
-def steps(events: Iterable[RunEvent], *, window: int = WINDOW) -> Iterator[Step]:
+def steps(
+    events: Iterable[RunEvent],
+    *,
+    window: int = WINDOW,
+    erased: Callable[[RunEvent], str] | None = None,
+) -> Iterator[Step]:
     """Yields the steps of a run.
 
     Args:
         events: Its events, ordered by seq.
         window: The number of steps that may wait for a call's result; a call that would wait longer
             is yielded without it, and its result later as a step of its own.
+        erased: Says of an event whose content was erased, by whom.
     """
     waiting: deque[Step] = deque()
     calls = _OpenCalls()
@@ -189,6 +197,9 @@ def steps(events: Iterable[RunEvent], *, window: int = WINDOW) -> Iterator[Step]
             _conclude(call, event, payload)
         else:
             step = _step(event, what, tool)
+            if event.redacted and erased is not None:
+                told = erased(event)[:BRIEF]
+                step.text, step.error = (told, None) if step.error is None else ("", told)
             if step.took is None and not step.is_open and before is not None and before <= step.at:
                 step.took, step.at = step.at - before, before
             waiting.append(step)
@@ -260,6 +271,13 @@ def _judge(kind: str, payload: dict[str, Any]) -> tuple[str, str]:
 def _step(event: RunEvent, what: str, tool: str) -> Step:
     """The step for one event."""
     payload = event.payload
+    if event.redacted:
+        step = Step(event, what, event.kind)
+        if _is_trouble(event.kind, {}):
+            step.error = ERASED
+        else:
+            step.text = ERASED
+        return step
     if not isinstance(payload, dict):
         step = Step(event, what, event.kind)
         step.text, step.size = _brief(payload)

@@ -374,6 +374,24 @@ def test_an_eraser_erases_and_the_hashes_stay(login, owner, psql, spec):
     assert owner.runs.list_runs() == []
 
 
+def test_only_an_eraser_adds_redacted_lines(login, server, database, owner, psql, spec):
+    recorder = login("recorder")
+    run = recorder.repo.runs.create_run(spec, RunMetadata("bot"))
+    recorder.repo.runs.append_event(run, RunEvent("a", {"key": "sk-1"}))
+    with owner.store.logs.look(f"run/{run}") as view:
+        first, second = (line.decode() for line in view.forth())
+    stub = redacted_line(second[:-1].encode()).decode() + "\n"
+    copy, forged = (
+        "SELECT aivcs.append('run/copied', 0, NULL, ARRAY[convert_to($l$"
+        f"{first}$l$, 'UTF8'), convert_to($l${line}$l$, 'UTF8')], '\\x00', true)"
+        for line in (stub, second.replace("sk-1", "sk-2"))
+    )
+    assert "may not erase" in psql(recorder.user, copy)
+    server.sql(f'GRANT "{login("eraser").group}" TO {recorder.user}')
+    assert "does not follow" in psql(recorder.user, forged)
+    assert not psql(recorder.user, copy)
+
+
 def redacted(line):
     """A line in the form of a redacted one, whatever it is, without its newline."""
     return '{"type":"redacted","seq":1' + line.decode()[-77:-1]

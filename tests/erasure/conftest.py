@@ -3,8 +3,10 @@
 import subprocess
 
 import pytest
+from cli import conftest as of_cli
 
 SECRET = "sk-live-2f8c4e1d9b7a6053"
+terminal = of_cli.terminal
 
 
 @pytest.fixture

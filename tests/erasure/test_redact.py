@@ -29,6 +29,29 @@ class TestRedacting:
         assert heads(aivcs, secret_run) == before
         assert [record["what"] for record in sorted(records(aivcs), key=str)].count("event") == 3
 
+    def test_events_say_in_words_and_in_json_that_they_were_erased(
+        self, aivcs, secret_run, terminal
+    ):
+        nothing = aivcs.begin()
+        aivcs.ok("run", "log", nothing, "output", "null")
+        redact(aivcs, secret_run, "4", "6")
+        lines = [line.split("\t") for line in aivcs.ok("run", "events", secret_run).lines]
+        assert [line[3][:24] for line in lines if "erased" in line[3]] == [
+            "erased on purpose by ada"
+        ] * 2
+        assert lines[3][3].endswith(": a token leaked")
+        event = aivcs.events(secret_run)[3]
+        assert (event["payload"], event["redacted"]) == (None, True)
+        assert (event["erasure"]["by"], event["erasure"]["reason"]) == ("ada", "a token leaked")
+        assert (aivcs.store / "erasures" / event["erasure"]["digest"]).exists()
+        assert aivcs.ok("run", "events", nothing).lines[0].endswith("\tnull")
+        assert "redacted" not in aivcs.events(nothing)[0]
+        shown = terminal("run", "show", secret_run, columns=200, NO_COLOR="1")
+        assert shown.count("erased on purpose by ada at") == 2
+        assert "null" not in shown
+        (aivcs.store / "erasures" / event["erasure"]["digest"]).unlink()
+        assert "no record says by whom" in aivcs.ok("run", "events", secret_run).text
+
     @pytest.mark.parametrize("others", [False, True])
     def test_no_index_can_find_it_and_none_is_lost_that_does_not_know_it(
         self, aivcs, secret_run, others

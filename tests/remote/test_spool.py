@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from aivcs.commands import erasing
+from aivcs.commands.erasing import Record
 from aivcs.commands.remote.copy import Copy
+from aivcs.commands.run.rm import erased_log, rm
 from aivcs.commands.spool.push import SpoolPush
 from aivcs.errors import BackendError
 from aivcs.model.digest import ContentDigest
@@ -797,6 +800,38 @@ class TestADayThatIsRemoved:
             self.push(spool, there)
             assert spool.days() == [day.day]
         self.push(spool, there)
+        assert spool.days() == []
+
+    @pytest.mark.parametrize("step", ["recorded", "erased"])
+    def test_stays_while_a_run_of_it_is_erased(self, spool, there, day, ended, monkeypatch, step):
+        pushed = []
+        carry_out = erasing.carry_out
+
+        def carrying_out(store, items):
+            if step == "erased":
+                carry_out(store, items)
+            if not pushed:
+                pushed.append(day.day)
+                self.push(spool, there)
+                assert spool.days() == [day.day]
+            if step == "recorded":
+                carry_out(store, items)
+
+        monkeypatch.setattr(erasing, "carry_out", carrying_out)
+        rm(day, [ended], Record("ann", "a token"))
+        assert pushed
+        self.push(spool, there)
+        assert spool.days() == []
+        assert f"run/{ended}" not in there.store.logs.names("run/")
+        assert f"run/{ended}" in there.erasures.load().logs
+
+    def test_acknowledges_no_erasure_later(self, spool, there, day, ended):
+        other = spool.of(day.day)
+        target = erased_log(other, ended)
+        self.push(spool, there)
+        assert spool.days() == []
+        with pytest.raises(BackendError, match="do it again"):
+            erasing.erase(other, [target], Record("ann", "a token"))
         assert spool.days() == []
 
     def test_acknowledges_nothing_later(self, spool, there, day, ended):

@@ -78,6 +78,29 @@ def test_the_command_pushes_to_s3_and_pulls_from_it(store, bucket, s3):
     other.ok("verify")
 
 
+@pytest.mark.parametrize("kind", ["postgres", "s3"])
+def test_a_run_that_was_redacted_before_its_first_push_is_copied(store, request, kind, s3):
+    if kind == "s3":
+        url = request.getfixturevalue("bucket")
+    else:
+        url = request.getfixturevalue("server").url(request.getfixturevalue("database"))
+    here, other = (reaching(store(name), s3) for name in ("here", "other"))
+    if kind == "s3":
+        here.ok("init", url)
+    here.ok("remote", "add", "origin", url)
+    other.ok("remote", "add", "origin", url)
+    runs = [record(here), record(here, is_over=False)]
+    for run in runs:
+        here.ok("run", "redact", run, "1", "--reason", "a token leaked")
+    assert [line.split("\t")[1] for line in here.ok("push").lines if "run/" in line] == ["new"] * 2
+    here.ok("run", "log", runs[1], "more")
+    here.ok("push")
+    other.ok("pull")
+    assert logs(other) == logs(here)
+    for words in (("--store", url), ()):
+        assert "2 notices" in here.ok(*words, "verify").err.decode()
+
+
 def test_the_command_pushes_to_postgresql_and_pulls_from_it(store, server, database):
     url = server.url(database)
     here, other = store("here"), store("other")

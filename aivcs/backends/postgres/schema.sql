@@ -264,7 +264,12 @@ BEGIN
   PERFORM require_append(log_name, starter);
   FOREACH line IN ARRAY lines LOOP
     size := length(line);
-    hash := convert_to(encode(sha256(hash || substr(line, 1, size - 76)), 'hex'), 'UTF8');
+    IF is_run AND substr(line, 1, 19) = '{"type":"redacted",'::bytea THEN
+      PERFORM require(may('eraser'), 'erase');           -- its hash is kept: nothing here proves it
+      hash := substr(line, size - 66, 64);
+    ELSE
+      hash := convert_to(encode(sha256(hash || substr(line, 1, size - 76)), 'hex'), 'UTF8');
+    END IF;
     IF is_over OR substr(line, size - 75) <> '\x2c2268617368223a22'::bytea || hash || '\x227d0a'::bytea
         OR position('\x0a'::bytea IN line) <> size THEN
       RAISE EXCEPTION 'a line of % does not follow from the line before', log_name

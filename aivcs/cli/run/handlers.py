@@ -6,10 +6,13 @@ from aivcs.repository import LAST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aivcs.cli.session.context import Context
+    from aivcs.commands.run.erased_events import ErasedEvents
     from aivcs.commands.run.figures import RunFigures
     from aivcs.errors import StorageError
-    from aivcs.model.run import RunRecord
+    from aivcs.model.run import RunEvent, RunId, RunRecord
     from aivcs.repository import Repository
     from aivcs.trace.usage import Figures, Price
 
@@ -267,13 +270,24 @@ def show(
         from aivcs.commands.run.events import events
         from aivcs.commands.run.show import children
 
-        runs = ((child, events(repo, child.run_id)) for child in children(repo, record.run_id))
+        runs = (
+            (child, events(repo, child.run_id), _saying(repo, child.run_id))
+            for child in children(repo, record.run_id)
+        )
         views.print_run(
             context, record, events(repo, record.run_id), annotations, runs,
             prices=_prices(context, repo), untrusted=source,
+            erased=_saying(repo, record.run_id),
         )  # fmt: skip
     else:
         render.fields(context, views.fields(record, annotations, told, untrusted=source))
+
+
+def _saying(repo: "Repository", run_id: "RunId") -> "Callable[[RunEvent], str]":
+    """Returns what says who erased an event of a run."""
+    from aivcs.commands.run.erased_events import ErasedEvents
+
+    return ErasedEvents(repo, run_id).said
 
 
 def _prices(context: "Context", repo: "Repository") -> "dict[str, Price]":
@@ -295,15 +309,16 @@ def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_js
     from aivcs.commands.run.events import events
 
     run = context.run_operand(run)
-    found = events(
-        context.recorder(run, reads=True),
-        run,
-        kinds=kinds,
-        follow=context.wait_for_reader if follow else None,
-    )
+    repo = context.recorder(run, reads=True)
+    found = events(repo, run, kinds=kinds, follow=context.wait_for_reader if follow else None)
+    erased: ErasedEvents | None = None
     if as_json:
         for event in found:
-            context.write(render.json_line(event.to_json()))
+            if event.redacted:
+                erased = erased or _erased_events(repo, run)
+                context.write(render.json_line(erased.to_json(event)))
+            else:
+                context.write(render.json_line(event.to_json()))
             if follow:
                 context.flush()
         return
@@ -311,9 +326,19 @@ def events(context: "Context", run: str, kinds: "list[str]", follow: bool, as_js
 
     with render.output(context, streaming=follow) as out:
         for event in found:
-            out.write(event_line(out, event))
+            said = None
+            if event.redacted:
+                erased = erased or _erased_events(repo, run)
+                said = erased.said(event)
+            out.write(event_line(out, event, said))
             if follow:
                 context.flush()
+
+
+def _erased_events(repo: "Repository", run: str) -> "ErasedEvents":
+    from aivcs.commands.run.erased_events import ErasedEvents
+
+    return ErasedEvents(repo, repo.resolve_run(run))
 
 
 def list_(

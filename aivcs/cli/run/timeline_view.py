@@ -22,7 +22,7 @@ from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, THINKING, 
 from aivcs.trace.usage import KIND, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunEvent, RunRecord
@@ -53,6 +53,7 @@ class Timeline:
         last: int = LAST,
         prices: Mapping[str, Price] | None = None,
         remarks: Sequence[StoredAnnotation] = (),
+        erased: Callable[[RunEvent], str] | None = None,
     ) -> None:
         """Takes a run.
 
@@ -64,10 +65,12 @@ class Timeline:
             last: The number of steps to show from the end.
             prices: Prices by model, for calls that tell no cost.
             remarks: Annotations, whose scores count, too.
+            erased: Says who erased an event, when and why.
         """
         self._first, self._last = first, last
         self._usage = Usage(prices)
         self._remarks = remarks
+        self._erased = erased
         tags = record.metadata.tags
         source = tags.get("import.format") if isinstance(tags, dict) else None
         self._raw = f"{source}." if isinstance(source, str) else "\0"
@@ -88,7 +91,7 @@ class Timeline:
             StorageError: The events cannot be read to the end.
         """
         seen = Totals()
-        found = self._merged(seen.counted(steps(self._counted(events))))
+        found = self._merged(seen.counted(steps(self._counted(events), erased=self._erased)))
         parts = fold(found, first=self._first, last=self._last)
         for part in _with_children(parts, begun):
             if isinstance(part, Step):

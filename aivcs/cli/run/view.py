@@ -251,10 +251,11 @@ def print_run(
     record: RunRecord,
     events: Iterable[RunEvent],
     annotations: Sequence[StoredAnnotation],
-    children: Iterable[tuple[RunRecord, Iterable[RunEvent]]] = (),
+    children: Iterable[tuple[RunRecord, Iterable[RunEvent], Callable[[RunEvent], str]]] = (),
     *,
     prices: Mapping[str, Price] | None = None,
     untrusted: str | None = None,
+    erased: Callable[[RunEvent], str] | None = None,
 ) -> None:
     """Prints a run for a person: its record, then its timeline, through a pager if long.
 
@@ -263,24 +264,29 @@ def print_run(
         record: The run.
         events: Its events by seq; read as they are printed.
         annotations: Its annotations, the oldest first.
-        children: The runs that it started, with their events: shown below it, in short.
+        children: The runs that it started, with their events, and what says who erased one: shown
+            below it, in short.
         prices: Prices by model, for calls that tell no cost.
         untrusted: The label of the untrusted source that it came from, or None.
+        erased: Says who erased an event, when and why.
     """
     with render.output(context) as out:
         screen = render.screen_width()
         for line in _header(record, annotations, screen, color=out.color, untrusted=untrusted):
             out.write(line + "\n")
-        timeline = Timeline(record, screen, color=out.color, prices=prices, remarks=annotations)
+        timeline = Timeline(
+            record, screen, color=out.color, prices=prices, remarks=annotations, erased=erased
+        )
         started = list(children)  # few, and the events of each are read when it is their turn
-        for line in timeline.lines(events, [child for child, _ in started]):
+        for line in timeline.lines(events, [child for child, _, _ in started]):
             out.write(line + "\n")
-        for child, told in started:
+        for child, told, saying in started:
             bar = paint("│ ", "dim") if out.color else "│ "
             out.write(f"\n┌ {_title(child, color=out.color)}\n")
             inner = Timeline(
-                child, screen - 2, color=out.color, first=_FEW, last=_FEW, prices=prices
-            )
+                child, screen - 2, color=out.color, first=_FEW, last=_FEW, prices=prices,
+                erased=saying,
+            )  # fmt: skip
             for line in inner.lines(told):
                 out.write(f"{bar}{line}".rstrip() + "\n")
 
@@ -297,9 +303,9 @@ def _title(record: RunRecord, *, color: bool) -> str:
     return f"{name}  {shown}{lasted}  run {record.run_id}"
 
 
-def event_line(out: Output, event: RunEvent) -> str:
-    """Formats an event as a line: seq, time, kind, payload."""
-    payload = escape(encode_trusted(event.payload))
+def event_line(out: Output, event: RunEvent, erased: str | None = None) -> str:
+    """Formats an event as a line: seq, time, kind, payload, or in its place who erased it."""
+    payload = escape(encode_trusted(event.payload) if erased is None else erased)
     kind = escape(event.kind)
     if not out.for_person:
         return f"{event.seq}\t{event.timestamp}\t{kind}\t{payload}\n"

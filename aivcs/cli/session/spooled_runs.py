@@ -143,11 +143,17 @@ def erase_copy(found: SpooledRun, there: Repository, made: Iterable[StoredErasur
     for of_line in erasures.lines_of(name).values():
         records |= {stored.digest: stored for stored in of_line}
     records |= {stored.digest: stored for _, stored in erasures.logs.get(name, ())}
-    known = set(found.day.erasures.names())
-    for stored in records.values():
-        if name_of(stored.digest) not in known:
-            found.day.erasures.add(stored.value)
-    complete(found.day)
+    try:
+        with found.day.staying():
+            known = set(found.day.erasures.names())
+            for stored in records.values():
+                if name_of(stored.digest) not in known:
+                    found.day.erasures.add(stored.value)
+            complete(found.day)
+    except StorageError:
+        if found.day.day not in found.spool.days():
+            return  # it went with its day
+        raise
     names = [name_of(digest) for digest in records]
     new = [one for one in found.spool.unpushed_erasures(found.day) if one in names]
     if new:
