@@ -204,6 +204,37 @@ def test_errors_say_the_way_out(aivcs, server, command_over):
 
 
 @pytest.mark.parametrize(
+    "endpoint", ["127.0.0.1:9000", "http://", "http://a b", "http://127.0.0.1:port", "ftp://x"]
+)
+def test_what_is_no_url_of_a_server_is_one_line(aivcs, endpoint):
+    for words in (("status",), ("init",)):
+        done = aivcs(*words, env={"AWS_ENDPOINT_URL": endpoint}, code=2)
+        assert "AWS_ENDPOINT_URL has to be the URL of a server" in done.complaint
+        assert endpoint in done.complaint
+        assert len(done.err.splitlines()) == 1
+    done = aivcs("status", env={"AWS_ENDPOINT_URL_S3": "ann:hunter2@x://y"}, code=2)
+    assert "AWS_ENDPOINT_URL_S3" in done.complaint
+
+
+def test_a_server_that_cannot_be_spoken_to_is_told_with_the_reason(aivcs, server, command_over):
+    done = aivcs("status", env={"AWS_ENDPOINT_URL": f"https://127.0.0.1:{server.port}"}, code=16)
+    assert "does not speak TLS" in done.complaint
+    config = aivcs.home / ".config" / "aivcs" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[remote]\ntimeout = 0.2\n")
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    done = aivcs("status", env={"AWS_ENDPOINT_URL": nowhere}, code=75)
+    assert "it refuses the connection" in done.err.decode()
+    done = aivcs("status", env={"AWS_ENDPOINT_URL": "http://no-such-server.invalid"}, code=75)
+    assert "no server of this name" in done.err.decode()
+
+
+def test_half_of_the_credentials_is_told(aivcs):
+    done = aivcs("status", env={"AWS_SECRET_ACCESS_KEY": ""}, code=16)
+    assert "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not" in done.complaint
+
+
+@pytest.mark.parametrize(
     ("status", "code", "told"),
     [
         (403, "InvalidAccessKeyId", "does not know the access key"),

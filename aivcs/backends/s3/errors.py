@@ -16,6 +16,18 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _REFUSED_CONNECTION = ("kind: Connect", "dns error", "tcp connect error")
 """Texts of failures before any byte of a request was sent."""
+_UNREACHED = {
+    "dns error": "no server of this name was found",
+    "Connection refused": "it refuses the connection",
+}
+"""Texts of failures that may pass, and what they tell about the server."""
+_INSECURE = {
+    "InvalidContentType": "it does not speak TLS; if it need not, AWS_ENDPOINT_URL begins "
+    "with http://",
+    "InvalidCertificate": "its certificate is not trusted; if it is of an authority of your own, "
+    "set SSL_CERT_FILE to the certificate of that authority",
+}
+"""Texts of failures to encrypt, which do not pass, and what they tell about the server."""
 _THROTTLED = {
     "SlowDown",
     "Throttling",
@@ -47,6 +59,7 @@ class Failure(NamedTuple):
         is_sent: Whether the request may have reached the server.
         absent: Whether the answer is that there is no such key.
         exists: Whether the answer is that the key exists already.
+        reason: What is known of a failure without an answer; empty if nothing is.
     """
 
     status: int
@@ -54,10 +67,13 @@ class Failure(NamedTuple):
     is_sent: bool
     absent: bool
     exists: bool
+    reason: str = ""
 
     @property
     def is_transient(self) -> bool:
         """Whether the same request may succeed later."""
+        if self.reason in _INSECURE.values():
+            return False
         if self.status == 0 or self.code in _THROTTLED:
             return True
         return self.status in {408, 409, 425, 429} or self.status >= 500
@@ -86,7 +102,9 @@ def failure_of(error: Exception) -> Failure:
     is_absent = isinstance(error, FileNotFoundError) and name != "NoSuchBucket"
     exists = kind == "AlreadyExistsError" or number == 412
     is_sent = bool(number) or not any(mark in text for mark in _REFUSED_CONNECTION)
-    return Failure(number, name, is_sent, is_absent, exists)
+    told = (_UNREACHED | _INSECURE).items() if not number else ()
+    reason = next((reason for mark, reason in told if mark in text), "")
+    return Failure(number, name, is_sent, is_absent, exists, reason)
 
 
 def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> StorageError:
@@ -122,9 +140,13 @@ def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> St
         )
     if failure.is_transient:
         tried = f", tried for {seconds:.0f} s" if seconds >= 1 else ""
-        reason = "it is throttling" if failure.status in {429, 503} else "no answer"
-        if failure.status >= 500 and failure.status != 503:
+        reason = failure.reason or "no answer"
+        if failure.status in {429, 503}:
+            reason = "it is throttling"
+        elif failure.status >= 500:
             reason = f"it answers {failure.status}"
         return errors.UnreachableError(f"the server of {bucket}", f"{reason}{tried}")
+    if failure.reason:
+        return BackendError(f"cannot use the server of {bucket}: {failure.reason}")
     told = " ".join(filter(None, (str(failure.status or ""), failure.code))) or "no reason"
     return BackendError(f"cannot {what} in {bucket}: the server answers {told}")
