@@ -2,7 +2,8 @@
 # One agent at the release desk: what is not good enough is refused, what is good goes live and is
 # signed, what turns out bad is rolled back and kept out, and who edits the record is found out.
 # Usage: examples/release-desk.sh [DIR]     (default: a new temporary folder)
-# Needs jq and ssh-keygen. With AIVCS_TEST_TRACES=FOLDER the runs are real ones from there.
+# Needs jq and ssh-keygen. With AIVCS_TEST_TRACES=FOLDER the runs are real ones from there; with
+# AIVCS_TEST_STORE=URL the store is made there, such as s3://bucket/desk, and not in the folder.
 set -euo pipefail
 
 traces=${AIVCS_TEST_TRACES:-}
@@ -10,6 +11,7 @@ cd "${1:-$(mktemp -d)}"
 # Keys and settings of its own: nothing here touches yours.
 export HOME=$PWD/home XDG_CONFIG_HOME=$PWD/home/.config
 unset AIVCS_STORE AIVCS_RUN
+[ -z "${AIVCS_TEST_STORE:-}" ] || export AIVCS_STORE=$AIVCS_TEST_STORE
 mkdir -p "$HOME"
 
 title() { printf '\n--- %s\n' "$*"; }
@@ -24,6 +26,15 @@ expect() { # CODE COMMAND…
     "$@" || code=$?
     [ "$code" = "$wanted" ] || { echo "exit $code, expected $wanted" >&2; exit 1; }
     [ "$code" = 0 ] || echo "(exit $code, as it should)"
+}
+
+# Tells what is stored: of a folder each byte, of a store elsewhere what it answers.
+contents() {
+    if [ -z "${AIVCS_STORE:-}" ]; then
+        find .aivcs -type f -exec sha256sum {} + | sort
+    else
+        aivcs blob ls && aivcs run list --json && aivcs release list --json && aivcs config list
+    fi
 }
 
 # --- What the agent is: two specs, of prompts and configs that may be real ones. -------------------
@@ -63,7 +74,7 @@ aivcs config set policy.reviewer.require_label semver
 aivcs config set policy.reviewer.unique_label true
 aivcs config set policy.reviewer.require_notes true
 aivcs config set policy.reviewer.require_signature true
-cat .aivcs/config.toml
+aivcs config list | grep '^policy'
 
 title "whose signatures count: that is for the reader to say, never for the store"
 ssh-keygen -q -t ed25519 -N '' -C ada -f "$HOME/ada"
@@ -91,10 +102,10 @@ aivcs run list
 
 # --- The desk. -------------------------------------------------------------------------------------
 title "not enough: two runs, no version that is one, nobody who signs"
-before=$(find .aivcs -type f -exec sha256sum {} + | sort)
+before=$(contents)
 expect 15 aivcs release promote reviewer "$one" "${good[@]:0:4}" --label v1
-[ "$before" = "$(find .aivcs -type f -exec sha256sum {} + | sort)" ]
-echo "(and the store is as it was, byte for byte)"
+[ "$before" = "$(contents)" ]
+echo "(and the store is as it was)"
 
 title "the verdict, rule by rule"
 expect 0 aivcs release promote reviewer "$one" "${good[@]}" \
@@ -114,9 +125,16 @@ expect 15 aivcs release promote reviewer "$two" "${bad[@]}" \
     --label 1.1.1 --notes "try again" --sign
 aivcs release history reviewer
 
-# --- Proof. ----------------------------------------------------------------------------------------
+# --- Proof. It reads files: those of the store, or of a clone if that is elsewhere. ----------------
+files=.aivcs
+if [ -n "${AIVCS_STORE:-}" ]; then
+    title "a clone: the same lines, as files"
+    aivcs clone "$AIVCS_STORE" clone
+    files=clone/.aivcs
+fi
+
 title "the signature of the first release, checked without aivcs"
-log=.aivcs/releases/reviewer.jsonl
+log=$files/releases/reviewer.jsonl
 jq -r 'select(.mark == "signature" and .signed_seq == 1).signature' "$log" >signature
 jq -j 'select(.type == "release" and .seq == 1).hash' "$log" |
     ssh-keygen -Y verify -f "$HOME/allowed_signers" -I ada@example.com \
@@ -130,7 +148,7 @@ aivcs release provenance reviewer | jq -c '.subject, .predicate.buildDefinition.
 
 # --- Somebody edits the record. --------------------------------------------------------------------
 title "an edited line breaks the chain"
-cp -R .aivcs edited
+cp -R "$files" edited
 sed 's/first light/second thoughts/' "$log" >edited/releases/reviewer.jsonl
 expect 14 aivcs --store edited release verify reviewer
 
