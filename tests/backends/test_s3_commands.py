@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from fnmatch import fnmatchcase
 
 import obstore
@@ -169,6 +170,16 @@ def test_requests_of_each_command(proxied, delay, monkeypatch):
     repo.store.close()
     assert requests("run", "list", "-n", "20", env=caches) == 22
     assert requests("run", "list", "-n", "20", env=caches) == 2
+
+
+def test_an_append_loads_nothing_that_it_does_not_need(aivcs):
+    """Each of these takes as long to load as the client library."""
+    run = aivcs.begin()
+    words = [sys.executable, "-X", "importtime", "-m", "aivcs", "run", "log", run, "step"]
+    done = subprocess.run(words, env=aivcs.environment(), capture_output=True, check=True)
+    loaded = {line.rpartition(b"|")[2].strip().decode() for line in done.stderr.splitlines()}
+    assert "obstore" in loaded
+    assert not loaded & {"concurrent.futures", "tempfile", "logging", "traceback"}
 
 
 def test_a_remembered_end_that_two_processes_wrote_at_once_is_not_believed(aivcs):
