@@ -285,6 +285,14 @@ def test_credentials_may_be_those_of_a_profile(aivcs):
         f"[team]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
     )
     aivcs.ok("status", env={"AWS_PROFILE": "team"})
+    (folder / "config").write_text(
+        "[profile sso]\nsso_start_url = https://example.com/start\nsso_region = us-east-1\n"
+        "sso_account_id = 123456789012\nsso_role_name = role\n"
+    )
+    done = aivcs("status", env={"AWS_PROFILE": "sso"}, code=16)  # nobody has logged in
+    assert "Error loading SSO Token" in done.complaint
+    assert "aws sso login" in done.complaint
+    (folder / "config").unlink()
     done = aivcs("status", code=16)  # the files are there, and have no default profile
     assert "aws sso login" in done.complaint
 

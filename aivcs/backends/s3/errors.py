@@ -22,8 +22,8 @@ _UNREACHED = {
 }
 """Texts of failures that may pass, and what they tell about the server."""
 _INSECURE = {
-    "InvalidContentType": "it does not speak TLS; if it need not, AWS_ENDPOINT_URL begins "
-    "with http://",
+    "InvalidContentType": "it does not speak TLS; for requests without encryption, "
+    "AWS_ENDPOINT_URL begins with http://",
     "InvalidCertificate": "its certificate is not trusted; if it is of an authority of your own, "
     "set SSL_CERT_FILE to the certificate of that authority",
 }
@@ -47,6 +47,9 @@ _WRONG_KEY = {
 _METADATA = re.compile(r"/latest/(?:api/token|meta-data/iam)")
 """In requests to the service that gives instances their credentials, the last place to look."""
 _NO_CREDENTIALS = "NoCredentials"
+_PROVIDER = re.compile(r"External AWS credential provider: \w+: ([^\n]*)")
+"""In the failure of a profile: what botocore says."""
+_NO_PROFILE = "NoCredentialsOfProfile"
 _RENEW = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew, or log in again"
 
 
@@ -59,7 +62,7 @@ class Failure(NamedTuple):
         is_sent: Whether the request may have reached the server.
         absent: Whether the answer is that there is no such key.
         exists: Whether the answer is that the key exists already.
-        reason: What is known of a failure without an answer; empty if nothing is.
+        reason: What is known of a failure without an answer of the server; empty if nothing is.
     """
 
     status: int
@@ -92,6 +95,8 @@ def failure_of(error: Exception) -> Failure:
     text = str(error)
     if _METADATA.search(text):
         return Failure(401, _NO_CREDENTIALS, is_sent=False, absent=False, exists=False)
+    if found := _PROVIDER.search(text):
+        return Failure(401, _NO_PROFILE, is_sent=False, absent=False, exists=False, reason=found[1])
     status = _STATUS.search(text)
     code = _CODE.search(text)
     kind = type(error).__name__
@@ -125,6 +130,11 @@ def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> St
         return BackendError(
             f"cannot {what} in {bucket}: no credentials were found; set AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        )
+    if failure.code == _NO_PROFILE:
+        return BackendError(
+            f"cannot {what} in {bucket}: the AWS profile gives no credentials: {failure.reason}; "
+            "for single sign-on, try: aws sso login"
         )
     if failure.code in _WRONG_KEY:
         return BackendError(f"cannot {what} in {bucket}: {_WRONG_KEY[failure.code]}; {_RENEW}")
