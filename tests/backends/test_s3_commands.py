@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from fnmatch import fnmatchcase
 
 import obstore
@@ -171,6 +172,16 @@ def test_requests_of_each_command(proxied, delay, monkeypatch):
     assert requests("run", "list", "-n", "20", env=caches) == 2
 
 
+def test_an_append_loads_nothing_that_it_does_not_need(aivcs):
+    """Each of these takes as long to load as the client library."""
+    run = aivcs.begin()
+    words = [sys.executable, "-X", "importtime", "-m", "aivcs", "run", "log", run, "step"]
+    done = subprocess.run(words, env=aivcs.environment(), capture_output=True, check=True)
+    loaded = {line.rpartition(b"|")[2].strip().decode() for line in done.stderr.splitlines()}
+    assert "obstore" in loaded
+    assert not loaded & {"concurrent.futures", "tempfile", "logging", "traceback"}
+
+
 def test_a_remembered_end_that_two_processes_wrote_at_once_is_not_believed(aivcs):
     run = aivcs.begin()
     texts = []
@@ -201,6 +212,37 @@ def test_errors_say_the_way_out(aivcs, server, command_over):
     aivcs("--store", "s3://KEY:SECRET@bucket/x", "status", code=2)
     aivcs("--store", "s3:///x", "status", code=2)
     aivcs("init", "--shared", code=2)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["127.0.0.1:9000", "http://", "http://a b", "http://127.0.0.1:port", "ftp://x"]
+)
+def test_what_is_no_url_of_a_server_is_one_line(aivcs, endpoint):
+    for words in (("status",), ("init",)):
+        done = aivcs(*words, env={"AWS_ENDPOINT_URL": endpoint}, code=2)
+        assert "AWS_ENDPOINT_URL has to be the URL of a server" in done.complaint
+        assert endpoint in done.complaint
+        assert len(done.err.splitlines()) == 1
+    done = aivcs("status", env={"AWS_ENDPOINT_URL_S3": "ann:hunter2@x://y"}, code=2)
+    assert "AWS_ENDPOINT_URL_S3" in done.complaint
+
+
+def test_a_server_that_cannot_be_spoken_to_is_told_with_the_reason(aivcs, server, command_over):
+    done = aivcs("status", env={"AWS_ENDPOINT_URL": f"https://127.0.0.1:{server.port}"}, code=16)
+    assert "does not speak TLS" in done.complaint
+    config = aivcs.home / ".config" / "aivcs" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[remote]\ntimeout = 0.2\n")
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    done = aivcs("status", env={"AWS_ENDPOINT_URL": nowhere}, code=75)
+    assert "it refuses the connection" in done.err.decode()
+    done = aivcs("status", env={"AWS_ENDPOINT_URL": "http://no-such-server.invalid"}, code=75)
+    assert "no server of this name" in done.err.decode()
+
+
+def test_half_of_the_credentials_is_told(aivcs):
+    done = aivcs("status", env={"AWS_SECRET_ACCESS_KEY": ""}, code=16)
+    assert "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not" in done.complaint
 
 
 @pytest.mark.parametrize(
@@ -243,6 +285,14 @@ def test_credentials_may_be_those_of_a_profile(aivcs):
         f"[team]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
     )
     aivcs.ok("status", env={"AWS_PROFILE": "team"})
+    (folder / "config").write_text(
+        "[profile sso]\nsso_start_url = https://example.com/start\nsso_region = us-east-1\n"
+        "sso_account_id = 123456789012\nsso_role_name = role\n"
+    )
+    done = aivcs("status", env={"AWS_PROFILE": "sso"}, code=16)  # nobody has logged in
+    assert "Error loading SSO Token" in done.complaint
+    assert "aws sso login" in done.complaint
+    (folder / "config").unlink()
     done = aivcs("status", code=16)  # the files are there, and have no default profile
     assert "aws sso login" in done.complaint
 

@@ -222,6 +222,25 @@ def test_results_of_many_requests_end_with_the_first_that_fails():
     client.close()
 
 
+def test_a_server_that_is_away_is_waited_for_no_longer_than_asked(monkeypatch):
+    now = 100.0
+
+    def sleep(seconds):
+        nonlocal now
+        now += seconds
+
+    def refuse(store, path):
+        raise OSError("no response")
+
+    monkeypatch.setattr("aivcs.backends.s3.client.monotonic", lambda: now)
+    monkeypatch.setattr("aivcs.backends.s3.client.sleep", sleep)
+    client = Client(Location("s3://bucket"), RemoteSettings(timeout=3))
+    monkeypatch.setattr(client._connection, "store", lambda: None)
+    with pytest.raises(UnreachableError):
+        client._read(refuse, "key")
+    assert now == pytest.approx(103)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "doubted"),
     [

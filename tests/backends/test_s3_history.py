@@ -127,7 +127,7 @@ def test_faults_kills_and_collections_lose_nothing_and_double_nothing(tmp_path, 
     proxies = [Proxy(server, fault=fault, rate=0.3, match=is_chunk, late=0.5) for fault in FAULTS]
     kills = collections = 0
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 1200  # however busy the machine is
         while time.monotonic() < deadline:
             injected = sum(proxy.injected.total() for proxy in proxies)
             if injected + kills >= 1000:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from backends.s3_contracts import BackendOverS3, BlobsOverS3, ReleasesOverS3, RunsOverS3, s3
@@ -14,12 +15,14 @@ pytest.importorskip("obstore", reason="the extra s3 is not installed")
 pytestmark = pytest.mark.slow
 __all__ = ["s3"]
 SERVERS = {"SeaweedFS": seaweedfs, "Ceph": ceph}
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def pytest_generate_tests(metafunc):
-    """The main job runs on both servers; the rest, which takes minutes, only if asked for."""
+    """The main job and the examples run on both servers; the rest takes minutes: if asked for."""
     if "server" in metafunc.fixturenames:
-        marks = [] if metafunc.function is test_the_main_job else [pytest.mark.exhaustive]
+        always = {test_the_main_job, test_the_examples}
+        marks = [] if metafunc.function in always else [pytest.mark.exhaustive]
         servers = [pytest.param(name, marks=marks) for name in SERVERS]
         metafunc.parametrize("server", servers, indirect=True, scope="module")
 
@@ -65,6 +68,26 @@ def test_the_main_job(server, command_over):
     assert len(aivcs.events(run)) == 300
 
 
+@pytest.mark.parametrize("example", ["pipeline.sh", "release-desk.sh"])
+def test_the_examples(server, command_over, tmp_path, example):
+    for tool in ("jq", "ssh-keygen"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"there is no {tool}")
+    aivcs = command_over(server)
+    (tmp_path / "desk").mkdir()
+    done = subprocess.run(
+        [EXAMPLES / example, tmp_path / "desk"],
+        env=aivcs.environment(
+            PATH=path_with_command(), AIVCS_ACTOR="tester"
+        ),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert not (tmp_path / "desk" / ".aivcs").exists()
+    aivcs.ok("verify")
+    assert len(aivcs.ok("run", "list").lines) == (6 if example == "release-desk.sh" else 2)
+
+
 def test_sixteen_processes_write_one_run(server, command_over):
     """200 events each, in batches of 20; all of them are there, numbered without a gap."""
     aivcs = command_over(server)
@@ -94,7 +117,6 @@ def path_with_command():
     """A PATH on which the command under test is found."""
     import os
     import sys
-    from pathlib import Path
 
     if not Path(sys.executable).with_name("aivcs").exists() and shutil.which("aivcs") is None:
         pytest.skip("the command is not installed")

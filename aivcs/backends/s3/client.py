@@ -1,7 +1,6 @@
 """The requests of a store to its S3 server: retried, counted in time, with errors of a backend.
 
-Keys are relative to the store's prefix. The client library does not survive a fork, so the client
-connects with the first request, and refuses to be used in a child of the process that made it.
+Keys are relative to the store's prefix.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs import errors
+from aivcs.backends.s3.connection import Connection
 from aivcs.backends.s3.errors import Failure, error_of, failure_of
-from aivcs.backends.s3.location import store_options
 from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ PARALLEL = 16
 """Requests of one opening at a time, at most."""
 PART_BYTES = 8 << 20
 """Bytes of a part of a large object, and of what is written in one piece."""
-_REQUEST_TIMEOUT = "30s"
 _FIRST_PAUSE_S = 0.05
 _LAST_PAUSE_S = 5.0
 _SAID_S = 0.4
@@ -81,10 +79,8 @@ class Client:
         """
         self.location = location
         self.remote = remote
-        self._process = os.getpid()
         self._lock = Lock()
-        self._store: Any = None
-        self._steady: Any = None
+        self._connection = Connection(location, remote.timeout)
         self._pool: ThreadPoolExecutor | None = None
 
     # reading
@@ -218,12 +214,12 @@ class Client:
     def put_file(self, key: str, file: BinaryIO) -> None:
         """Writes a large object in parallel parts from a file, which is read from its begin."""
 
-        def act(store: Any, path: str) -> None:
+        def act(_: Any, path: str) -> None:
             from obstore import put
 
             file.seek(0)
             put(
-                self._steady_store(store), path, file,
+                self._connection.steady_store(), path, file,
                 use_multipart=True, chunk_size=PART_BYTES, max_concurrency=PARALLEL // 2,
             )  # fmt: skip
 
@@ -268,12 +264,12 @@ class Client:
                 raise self._unknown(key) from error
             if found is not None:
                 return None if found.metadata.get(NONCE) == nonce else found
-            if monotonic() - began > self.remote.timeout:
+            if monotonic() - began >= self.remote.timeout:
                 if is_decided:
                     seconds = monotonic() - began
                     raise error_of(failure, self.location.name, f"write {key}", seconds)
                 raise self._unknown(key)
-            self._pause(next(pauses))
+            self._pause(next(pauses), began)
 
     def copy(self, key: str, target: str) -> bool:
         """Copies an object within the store; tells whether it exists."""
@@ -344,7 +340,8 @@ class Client:
         with self._lock:
             if self._pool is not None:
                 self._pool.shutdown(wait=False)
-            self._pool = self._store = self._steady = None
+            self._pool = None
+        self._connection.close()
 
     # one request
 
@@ -370,7 +367,7 @@ class Client:
         pauses = _pauses()
         is_decided = True
         while True:
-            store = self._connected()
+            store = self._connection.store()
             try:
                 return act(store, path)
             except Exception as error:
@@ -379,26 +376,26 @@ class Client:
                     raise FileNotFoundError(key) from error
                 is_decided = is_decided and failure.is_decided
                 seconds = monotonic() - began
-                if not failure.is_transient or seconds > self.remote.timeout:
+                if not failure.is_transient or seconds >= self.remote.timeout:
                     if write and not is_decided:
                         raise self._unknown(key) from error
                     raise error_of(failure, self.location.name, what, seconds) from error
-            self._pause(next(pauses))
+            self._pause(next(pauses), began)
 
-    def _pause(self, seconds: float) -> None:
-        """Waits before another attempt; says so once, if it takes a while."""
+    def _pause(self, seconds: float, began: float) -> None:
+        """Waits before another attempt, the last one at the limit; says so once if it is long."""
         if seconds > _SAID_S and self.remote.notify is not None:
             notify, self.remote.notify = self.remote.notify, None
             notify(
                 f"cannot reach the server of {self.location.name}; "
                 f"trying for {self.remote.timeout:g} s"
             )
-        sleep(seconds)
+        sleep(max(0.0, min(seconds, began + self.remote.timeout - monotonic())))
 
     def _try_create(self, key: str, data: bytes, attributes: dict[str, str]) -> Failure | None:
         from obstore import put
 
-        store = self._connected()
+        store = self._connection.store()
         try:
             put(
                 store, f"{self.location.prefix}{key}", data,
@@ -423,51 +420,6 @@ class Client:
             f"the server of {self.location.name} did not confirm {key}: it may be stored, or be "
             "stored later. Look before you repeat it"
         )
-
-    def _connected(self) -> Any:
-        if self._process != os.getpid():
-            raise BackendError(
-                f"{self.location.url} was opened before a fork and cannot be used after it; "
-                "open it again"
-            )
-        store = self._store
-        if store is None:
-            with self._lock:
-                if self._store is None:
-                    self._store = self._connect({"max_retries": 0})
-                store = self._store
-        return store
-
-    def _steady_store(self, store: Any) -> Any:
-        """A second connection, which repeats failed parts by itself."""
-        with self._lock:
-            if self._steady is None:
-                from datetime import timedelta
-
-                limit = timedelta(seconds=self.remote.timeout)
-                self._steady = self._connect({"max_retries": 10, "retry_timeout": limit})
-            return self._steady or store
-
-    def _connect(self, retries: Any) -> Any:
-        try:
-            from obstore.store import S3Store
-        except ImportError as error:
-            raise BackendError(
-                "s3:// needs the package obstore; install it with: pip install 'aivcs-cli[s3]'"
-            ) from error
-        options = store_options(self.location, os.environ)
-        client: Any = {"timeout": _REQUEST_TIMEOUT, "connect_timeout": "5s"}
-        if self.location.endpoint.startswith("http://"):
-            client["allow_http"] = True
-        try:
-            return S3Store(
-                self.location.bucket, client_options=client, retry_config=retries, **options
-            )
-        except Exception as error:
-            raise BackendError(
-                f"cannot use {self.location.name}: the client does not take its settings; "
-                "look at the AWS_* variables"
-            ) from error
 
 
 def _time(meta: Any) -> float:

@@ -16,6 +16,18 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _REFUSED_CONNECTION = ("kind: Connect", "dns error", "tcp connect error")
 """Texts of failures before any byte of a request was sent."""
+_UNREACHED = {
+    "dns error": "no server of this name was found",
+    "Connection refused": "it refuses the connection",
+}
+"""Texts of failures that may pass, and what they tell about the server."""
+_INSECURE = {
+    "InvalidContentType": "it does not speak TLS; for requests without encryption, "
+    "AWS_ENDPOINT_URL begins with http://",
+    "InvalidCertificate": "its certificate is not trusted; if it is of an authority of your own, "
+    "set SSL_CERT_FILE to the certificate of that authority",
+}
+"""Texts of failures to encrypt, which do not pass, and what they tell about the server."""
 _THROTTLED = {
     "SlowDown",
     "Throttling",
@@ -35,6 +47,9 @@ _WRONG_KEY = {
 _METADATA = re.compile(r"/latest/(?:api/token|meta-data/iam)")
 """In requests to the service that gives instances their credentials, the last place to look."""
 _NO_CREDENTIALS = "NoCredentials"
+_PROVIDER = re.compile(r"External AWS credential provider: \w+: ([^\n]*)")
+"""In the failure of a profile: what botocore says."""
+_NO_PROFILE = "NoCredentialsOfProfile"
 _RENEW = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew, or log in again"
 
 
@@ -47,6 +62,7 @@ class Failure(NamedTuple):
         is_sent: Whether the request may have reached the server.
         absent: Whether the answer is that there is no such key.
         exists: Whether the answer is that the key exists already.
+        reason: What is known of a failure without an answer of the server; empty if nothing is.
     """
 
     status: int
@@ -54,10 +70,13 @@ class Failure(NamedTuple):
     is_sent: bool
     absent: bool
     exists: bool
+    reason: str = ""
 
     @property
     def is_transient(self) -> bool:
         """Whether the same request may succeed later."""
+        if self.reason in _INSECURE.values():
+            return False
         if self.status == 0 or self.code in _THROTTLED:
             return True
         return self.status in {408, 409, 425, 429} or self.status >= 500
@@ -76,6 +95,8 @@ def failure_of(error: Exception) -> Failure:
     text = str(error)
     if _METADATA.search(text):
         return Failure(401, _NO_CREDENTIALS, is_sent=False, absent=False, exists=False)
+    if found := _PROVIDER.search(text):
+        return Failure(401, _NO_PROFILE, is_sent=False, absent=False, exists=False, reason=found[1])
     status = _STATUS.search(text)
     code = _CODE.search(text)
     kind = type(error).__name__
@@ -86,7 +107,9 @@ def failure_of(error: Exception) -> Failure:
     is_absent = isinstance(error, FileNotFoundError) and name != "NoSuchBucket"
     exists = kind == "AlreadyExistsError" or number == 412
     is_sent = bool(number) or not any(mark in text for mark in _REFUSED_CONNECTION)
-    return Failure(number, name, is_sent, is_absent, exists)
+    told = (_UNREACHED | _INSECURE).items() if not number else ()
+    reason = next((reason for mark, reason in told if mark in text), "")
+    return Failure(number, name, is_sent, is_absent, exists, reason)
 
 
 def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> StorageError:
@@ -108,6 +131,11 @@ def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> St
             f"cannot {what} in {bucket}: no credentials were found; set AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         )
+    if failure.code == _NO_PROFILE:
+        return BackendError(
+            f"cannot {what} in {bucket}: the AWS profile gives no credentials: {failure.reason}; "
+            "for single sign-on, try: aws sso login"
+        )
     if failure.code in _WRONG_KEY:
         return BackendError(f"cannot {what} in {bucket}: {_WRONG_KEY[failure.code]}; {_RENEW}")
     if failure.code in _CLOCK:
@@ -122,9 +150,13 @@ def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> St
         )
     if failure.is_transient:
         tried = f", tried for {seconds:.0f} s" if seconds >= 1 else ""
-        reason = "it is throttling" if failure.status in {429, 503} else "no answer"
-        if failure.status >= 500 and failure.status != 503:
+        reason = failure.reason or "no answer"
+        if failure.status in {429, 503}:
+            reason = "it is throttling"
+        elif failure.status >= 500:
             reason = f"it answers {failure.status}"
         return errors.UnreachableError(f"the server of {bucket}", f"{reason}{tried}")
+    if failure.reason:
+        return BackendError(f"cannot use the server of {bucket}: {failure.reason}")
     told = " ".join(filter(None, (str(failure.status or ""), failure.code))) or "no reason"
     return BackendError(f"cannot {what} in {bucket}: the server answers {told}")

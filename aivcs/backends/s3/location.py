@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from aivcs.codec.url import shown
 from aivcs.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
 _PART = re.compile(r"[A-Za-z0-9_.=@+-]+")
+_SERVER = re.compile(
+    r"https?://(?:[^\s/?#@]*@)?(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?"
+)
+"""URLs of servers. The client library ends the process with a traceback for most others."""
 _REGION = "us-east-1"
 """The region where none is set: servers other than Amazon's take any."""
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class Location:
@@ -34,7 +40,8 @@ class Location:
         """Reads `s3://BUCKET/PREFIX`, and the server from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL.
 
         Raises:
-            UsageError: The URL has no bucket, or characters that the keys of a store cannot have.
+            UsageError: The URL has no bucket, or characters that keys of a store cannot have; the
+                variable has no URL of a server.
         """
         bucket, _, path = url.removeprefix("s3://").partition("/")
         if "@" in bucket:
@@ -52,14 +59,27 @@ class Location:
         self.bucket = bucket
         self.prefix = "".join(f"{part}/" for part in parts)
         self.url = "/".join(["s3:/", bucket, *parts])
-        endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
-        self.endpoint = (endpoint or "").rstrip("/")
+        self.endpoint = _endpoint(environment)
 
     @property
     def name(self) -> str:
         """The bucket, and the server if it is not Amazon's, in messages."""
         server = self.endpoint.partition("://")[2].rpartition("@")[2]
         return f"{self.bucket} at {server}" if server else self.bucket
+
+
+def _endpoint(environment: Mapping[str, str]) -> str:
+    """The URL of the server, without a slash at its end; empty if no variable has one."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        value = environment.get(name, "")
+        if value and not _SERVER.fullmatch(value):
+            raise UsageError(
+                f"{name} has to be the URL of a server, such as https://s3.example.com or "
+                f"http://127.0.0.1:9000; it is {shown(value)[:200]!a}"
+            )
+        if value:
+            return value.rstrip("/")
+    return ""
 
 
 def store_options(location: Location, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -69,7 +89,8 @@ def store_options(location: Location, environment: Mapping[str, str]) -> dict[st
     itself; profiles and SSO through botocore, which the extra `aws` installs.
 
     Raises:
-        BackendError: A profile is asked for, and botocore is missing or finds no credentials.
+        BackendError: A profile is asked for, and botocore is missing or finds no credentials; or
+            one of the two variables with credentials is set without the other.
     """
     options: dict[str, Any] = {
         "region": environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or _REGION
@@ -80,6 +101,10 @@ def store_options(location: Location, environment: Mapping[str, str]) -> dict[st
         options["virtual_hosted_style_request"] = True
     if _needs_profile(environment):
         options["credential_provider"] = _profile_credentials(environment, options)
+        return options
+    for name, other in (_KEYS, _KEYS[::-1]):
+        if environment.get(name) and not environment.get(other):
+            raise BackendError(f"{name} is set, and {other} is not; set both, or AWS_PROFILE")
     return options
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from io import BufferedReader, RawIOBase
-from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from aivcs.backends.s3.client import PART_BYTES
@@ -230,6 +229,8 @@ class _VerifiedParts(RawIOBase):
 
 def _spool(readable: BinaryIO) -> tuple[ContentDigest, int, BinaryIO]:
     """Digest, size and a copy of a stream: in memory if it is small, else in TMPDIR."""
+    from tempfile import SpooledTemporaryFile
+
     spooled = cast("BinaryIO", SpooledTemporaryFile(_IN_MEMORY))
     hashed = hasher(1 << 20)  # streams are long as a rule
     size = 0

@@ -109,5 +109,5 @@ def _refused(client: Client, reason: str) -> BackendError:
     return BackendError(
         f"the server of {client.location.name} cannot keep a store: {reason}. "
         "Nothing was made; use a server with conditional writes (If-None-Match), such as "
-        "Amazon S3, Ceph, SeaweedFS or MinIO"
+        "Amazon S3, Ceph, SeaweedFS or MinIO; on Ceph, a bucket that keeps no versions"
     )
