@@ -34,7 +34,9 @@ LINK_BYTES = len(_KEY) + 64 + len(_CLOSE)
 """Bytes of the hash member and the closing brace at the end of a line."""
 _SECTOR = 512
 """Bytes of the smallest unit that storage writes: a hole begins and ends at a multiple."""
-_HEX = frozenset(b"0123456789abcdef")
+_KEY_PLACE = slice(-LINK_BYTES, -LINK_BYTES + len(_KEY))
+_HASH_PLACE = slice(-64 - len(_CLOSE), -len(_CLOSE))
+_HEX = b"0123456789abcdef"
 _LINE_DEPTH = MAX_DEPTH + 2
 """Levels of nesting in a line: `MAX_DEPTH` for payload and tags, and at most two around them."""
 
@@ -79,10 +81,11 @@ def link_each(bodies: "Iterable[bytes]", previous: str) -> "Iterator[bytes]":
 
 def hash_of(line: bytes) -> "str | None":
     """Returns the hash at the end of a line, or None if the line does not end in one."""
-    if not line.endswith(_CLOSE) or line[-LINK_BYTES : -LINK_BYTES + len(_KEY)] != _KEY:
+    if not line.endswith(_CLOSE) or line[_KEY_PLACE] != _KEY:
         return None
-    digest = line[-64 - len(_CLOSE) : -len(_CLOSE)]
-    return digest.decode() if _HEX.issuperset(digest) else None
+    digest = line[_HASH_PLACE]
+    # Deleting the digits tells at once whether there is anything else.
+    return None if digest.translate(None, _HEX) else digest.decode()
 
 
 def expected_hash(line: bytes, previous: str) -> str:

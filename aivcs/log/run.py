@@ -362,7 +362,7 @@ def read_record(first: bytes, last: bytes, run_id: "str | None" = None) -> RunRe
         chain.require_name(entry["run_id"], run_id)
         metadata = entry["metadata"]
         status, summary, completed_at = RunStatus.RUNNING, None, None
-        closing = chain.members(last)
+        closing = entry if last is first else chain.members(last)
         if closing["type"] == "end":
             status = RunStatus(closing["status"])
             ending = closing["summary"]
@@ -428,16 +428,21 @@ def _owner_of(value: "Any") -> "RunOwner | None":
         return None
 
 
-def read_event(line: bytes) -> "RunEvent | None":
+def read_event(line: bytes, entry: "dict[str, Any] | None" = None) -> "RunEvent | None":
     """Returns the event in a line, or None for a `run` or `end` line.
 
     An erased event has no payload, and `redacted` is true.
+
+    Args:
+        line: The line.
+        entry: Its members, as `chain.members` returns them, if the caller has them already.
 
     Raises:
         IntegrityError: The line is not an entry of a run's log.
         UnsupportedFormatError: The line is of a later format.
     """
-    entry = chain.members(line)
+    if entry is None:
+        entry = chain.members(line)
     redacted = entry["type"] == "redacted"
     if entry["type"] != "event" and not redacted:
         if entry["type"] not in {"run", "end"}:

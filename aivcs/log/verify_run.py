@@ -243,7 +243,7 @@ class _RunCheck:
             if number == self._end + 1:
                 yield wrong(number, f"the run ended on line {self._end}; nothing may follow")
         elif kind == "run":
-            yield from self._check_opening(number, line)
+            yield from self._check_opening(number, line, entry)
         elif kind == "event":
             yield from self._check_event(number, line, entry)
         elif kind == "redacted":
@@ -254,10 +254,12 @@ class _RunCheck:
             self._end = number
             yield from self._check_end(number, line, entry)
 
-    def _check_opening(self, number: int, line: bytes) -> "Iterator[Problem]":
+    def _check_opening(
+        self, number: int, line: bytes, entry: "dict[str, Any]"
+    ) -> "Iterator[Problem]":
         record = run.read_record(line, line)
         self._opening = line
-        require_form(chain.members(line), "spec_digest", "created_at")
+        require_form(entry, "spec_digest", "created_at")
         if record.run_id != self._run_id:
             yield wrong(number, f"it is the log of run {record.run_id}, not of {self._run_id}")
         if not self._has_blob(record.spec_digest):
@@ -267,7 +269,7 @@ class _RunCheck:
         self, number: int, line: bytes, entry: "dict[str, Any]"
     ) -> "Iterator[Problem]":
         self._events += 1
-        event = run.read_event(line)
+        event = run.read_event(line, entry)
         assert event is not None
         assert event.seq is not None
         require_form(entry, "timestamp")
@@ -398,7 +400,7 @@ def require_form(entry: "dict[str, Any]", *names: str) -> None:
     for name in names:
         text = entry[name]
         try:
-            is_right = text == text.lower() if name in _DIGESTS else str(Timestamp(text[:])) == text
+            is_right = text == text.lower() if name in _DIGESTS else Timestamp.is_form_of(text)
         except (StorageError, ValueError):
             is_right = False
         if not is_right:

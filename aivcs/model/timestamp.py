@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 
 _ZEROS = dict.fromkeys(map(ord, "123456789"), "0")
+_FORM = "0000-00-00T00:00:00.000000Z"
 
 
 class Timestamp(str):
@@ -67,9 +68,22 @@ class Timestamp(str):
     @classmethod
     def stored(cls, text: str) -> "Timestamp":
         """Returns the timestamp in a log's text, which is nearly always in the one form already."""
-        if not isinstance(text, str) or text.translate(_ZEROS) != "0000-00-00T00:00:00.000000Z":
+        if not isinstance(text, str) or text.translate(_ZEROS) != _FORM:
             return cls(text)
         return str.__new__(cls, text)
+
+    @classmethod
+    def is_form_of(cls, text: str) -> bool:
+        """Tells whether a text is a moment in the one form."""
+        from datetime import datetime
+
+        if text.translate(_ZEROS) != _FORM:
+            return False
+        try:
+            datetime.fromisoformat(text[:26])
+        except ValueError:
+            return False
+        return True
 
     def microseconds(self) -> int:
         """Returns microseconds since 1970-01-01T00:00:00Z, without leap seconds (POSIX)."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.errors import ConflictError, IntegrityError, StorageError
+from aivcs.errors import ConflictError, IntegrityError, StorageError, UnsupportedFormatError
 from aivcs.log import chain
 from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE, run_problems
@@ -19,13 +19,14 @@ from aivcs.model.record import Head
 from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aivcs.log.erasure import Erasures
     from aivcs.log.verify_run import Problem
     from aivcs.store.driver import LogDriver, LogView
 
     Source = Callable[[], Iterable[bytes]]
+    CreateMany = Callable[[Mapping[str, list[bytes]]], set[str]]
 
 PIECE_BYTES = 8 << 20
 """Bytes of the lines that are appended at once, at most, unless one line is longer."""
@@ -108,6 +109,39 @@ def adopt(logs: LogDriver, name: str, source: Source, erasures: Erasures | None 
         except _MovedError:
             continue
     raise ConflictError(f"{name}: others kept appending to it; try again")
+
+
+def adopt_new(
+    create_many: CreateMany, sources: Mapping[str, Source], erasures: Erasures | None = None
+) -> dict[str, Head | StorageError]:
+    """Creates short logs together from their sources, each checked as `adopt` does.
+
+    Args:
+        create_many: The method of the driver, `CreatesLogs.create_many`.
+        sources: Returns the lines of each log by its name.
+        erasures: The records of what was erased.
+
+    Returns:
+        The heads of those created, durable by now, and the errors of those whose source is wrong.
+        The others exist, or are too long to be kept: they are for `adopt`.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    found: dict[str, Head | StorageError] = {}
+    heads: dict[str, Head] = {}
+    lines: dict[str, list[bytes]] = {}
+    for name, source in sources.items():
+        try:
+            checked = check(source(), name, 0, erasures)
+        except (IntegrityError, UnsupportedFormatError) as error:
+            found[name] = error
+            continue
+        if checked.kept:
+            lines[name], heads[name] = checked.kept, checked.head
+    for name in create_many(lines):
+        found[name] = heads[name]
+    return found
 
 
 def standing(logs: LogDriver, name: str) -> Head:

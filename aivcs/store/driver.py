@@ -508,6 +508,23 @@ class Stamped(Protocol):
         ...
 
 
+class CreatesLogs(Protocol):
+    """The further method of a log driver for which many logs at once cost less than each alone."""
+
+    def create_many(self, logs: Mapping[str, list[bytes]]) -> set[str]:
+        """Creates logs; returns the names of those created, which are durable then.
+
+        A log that exists is left as it is. After an error some may have been created.
+
+        Args:
+            logs: The lines of each log by its name, at least one, as `chain.link` makes them.
+
+        Raises:
+            OutcomeUnknownError: Whether the logs are durable cannot be known.
+        """
+        ...
+
+
 class Erasing(Protocol):
     """The further methods of a log driver whose content can be erased.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,10 @@ _WORKERS = 8
 """Logs that are read or written at once: most of the time they wait for a disk or a server."""
 _IN_MEMORY_BYTES = 1 << 20
 """Bytes of a log that is read once and kept; a longer one is read again where it is needed."""
+_BATCH_BYTES = 16 << 20
+"""Bytes of the logs of a batch that are kept, about."""
+_MAX_SPECS = 256
+"""Specs whose parts are remembered."""
 
 
 class Copied(NamedTuple):
@@ -77,8 +82,8 @@ class _Log:
         is_over: Whether the run has ended.
     """
 
-    def __init__(self, repo: Repository, run_id: str) -> None:
-        """Reads the ends of the log.
+    def __init__(self, repo: Repository, run_id: str, limit: int) -> None:
+        """Reads the ends of the log, and keeps all of it if it has at most `limit` bytes.
 
         Raises:
             StorageError: There is no log, or it cannot be read.
@@ -87,18 +92,23 @@ class _Log:
         self.run_id = run_id
         self._kept: list[bytes] | None = None
         self.head = _NOTHING
-        if not self._read_whole():
+        if not self._read_whole(limit):
             record, self.head = repo.runs.standing(run_id)
             self.is_over = record.status.is_terminal
 
-    def _read_whole(self) -> bool:
+    @property
+    def kept_bytes(self) -> int:
+        """The bytes of the lines that are kept; none are kept of a long log."""
+        return sum(map(len, self._kept or ()))
+
+    def _read_whole(self, limit: int) -> bool:
         """Reads a log at once if it is short; tells whether it is, and then has its head."""
         kept: list[bytes] = []
         size = 0
         for line, place in self._repo.store.logs.read(f"run/{self.run_id}"):
             kept.append(line)
             size += len(line)
-            if size > _IN_MEMORY_BYTES:
+            if size > limit:
                 return False
             self.head = Head(place.lines, place.hash)
         if not kept:
@@ -172,6 +182,8 @@ class RunCopier:
         self.copied = self.behind = self.erased = 0
         self._erasures = Erasures()
         self._has_untrusted = self._is_source_marked = False
+        self._parts: dict[ContentDigest, frozenset[ContentDigest]] = {}
+        self._room = 0  # bytes that may be kept of this batch, about
 
     def copy(
         self, runs: Iterable[Candidate], known: Known | None, settled: Settled | None = None
@@ -193,6 +205,7 @@ class RunCopier:
         self._has_untrusted = next(documents.names(UNTRUSTED), None) is not None
         with _pool() as pool:
             while batch := list(islice(rest, _BATCH)):
+                self._room = _BATCH_BYTES
                 looked = list(pool.map(self._look, batch))
                 # After the looks: a run is marked before its first line is there.
                 marks = self._source.store.documents.names(UNTRUSTED)
@@ -218,7 +231,8 @@ class RunCopier:
                 with self._target.hold():
                     wanted = {digest for work in to_copy for digest in work.blobs}
                     self.blobs.copy(sorted(wanted))
-                    for outcome in pool.map(self._adopt, to_copy):
+                    created = self._create(pool, to_copy)
+                    for outcome in pool.map(partial(self._adopt, created), to_copy):
                         if outcome.error is None:
                             self.copied += 1
                             self._settle(outcome, known)
@@ -250,7 +264,8 @@ class RunCopier:
         if name in self._erasures.logs:
             return Copied(run.run_id, ERASED, _NOTHING)
         try:
-            log = _Log(self._source, run.run_id)
+            log = _Log(self._source, run.run_id, min(self._room, _IN_MEMORY_BYTES))
+            self._room -= log.kept_bytes
             there = adopting.standing(self._target.store.logs, name) if run.is_there else None
 
             def target_lines() -> Iterator[bytes]:
@@ -290,8 +305,19 @@ class RunCopier:
             if spec is not None:
                 specs.append(spec)
             found.update(declared(line))
-        found.update(parts(self._source.blobs, specs, skip_seen(set())))
+        for spec in specs:
+            found |= self._parts_of(spec)
         return _Work(log, action, frozenset(found))
+
+    def _parts_of(self, spec: ContentDigest) -> frozenset[ContentDigest]:
+        """Returns a spec with all its parts; many runs have the same one."""
+        found = self._parts.get(spec)
+        if found is None:
+            if len(self._parts) >= _MAX_SPECS:
+                self._parts.clear()
+            found = frozenset(parts(self._source.blobs, [spec], skip_seen(set())))
+            self._parts[spec] = found
+        return found
 
     def _refuse_redacted(self, run_id: str, number: int, line: bytes) -> None:
         if is_redacted(line) and number not in self._erasures.lines_of(f"run/{run_id}"):
@@ -306,18 +332,40 @@ class RunCopier:
         lacking = tuple(self.blobs.missing(work.blobs))
         return Copied(log.run_id, work.action, log.head, is_over=log.is_over, blobs=lacking)
 
-    def _adopt(self, work: _Work) -> Copied:
-        """Brings a run over whose blobs are there, and reads back how it stands."""
+    def _create(self, pool: ThreadPoolExecutor, to_copy: list[_Work]) -> dict[str, Copied]:
+        """Brings over together the new runs that are short; returns what became of them."""
+        create_many = getattr(self._target.store.logs, "create_many", None)
+        if create_many is None:
+            return {}
+        short = [work for work in to_copy if work.action == NEW and work.log.kept_bytes]
+        outcomes = {}
+        works: dict[str, _Work] = {}
+        for work, refused in zip(short, pool.map(self._prepare, short), strict=True):
+            if refused is not None:
+                outcomes[work.run_id] = refused
+            else:
+                works[f"run/{work.run_id}"] = work
+        self._erasures = self._target.erasures.load()
+        for name in works.keys() & self._erasures.logs.keys():
+            del works[name]  # erased just now: adopting it alone says so
+        sources = {name: work.log.lines for name, work in works.items()}
+        for name, found in adopting.adopt_new(create_many, sources, self._erasures).items():
+            log = works[name].log
+            if isinstance(found, Head):
+                outcomes[log.run_id] = Copied(log.run_id, NEW, found, is_over=log.is_over)
+            else:
+                outcomes[log.run_id] = Copied(log.run_id, FAILED, log.head, error=found)
+        return outcomes
+
+    def _adopt(self, created: dict[str, Copied], work: _Work) -> Copied:
+        """Brings a run over that was not created, and reads back how it stands."""
         log, run_id = work.log, work.log.run_id
+        if run_id in created:
+            return created[run_id]
+        refused = self._prepare(work)
+        if refused is not None:
+            return refused
         try:
-            bad = next((d for d in sorted(work.blobs) if d in self.blobs.damaged), None)
-            if bad is not None:
-                raise self.blobs.damaged[bad]
-            label = self._label_of(run_id)
-            if label is not None:
-                self._mark_untrusted(work, label)
-            if work.action == NEW and not log.is_over:
-                mark_copy(self._source, self._target, run_id)
             self._target.runs.adopt(run_id, log.lines)
             record, head = self._target.runs.standing(run_id)
             if head.lines < log.head.lines or (
@@ -333,6 +381,22 @@ class RunCopier:
             return Copied(run_id, DIVERGED, log.head, error=error)
         except (IntegrityError, ConflictError) as error:
             return Copied(run_id, FAILED, log.head, error=error)
+
+    def _prepare(self, work: _Work) -> Copied | None:
+        """Marks a run before its first line is there; returns the reason why it is left, if any."""
+        log, run_id = work.log, work.log.run_id
+        try:
+            bad = next((d for d in sorted(work.blobs) if d in self.blobs.damaged), None)
+            if bad is not None:
+                raise self.blobs.damaged[bad]
+            label = self._label_of(run_id)
+            if label is not None:
+                self._mark_untrusted(work, label)
+            if work.action == NEW and not log.is_over:
+                mark_copy(self._source, self._target, run_id)
+        except (IntegrityError, ConflictError) as error:
+            return Copied(run_id, FAILED, log.head, error=error)
+        return None
 
     def _label_of(self, run_id: str) -> str | None:
         """Returns why nobody vouches for a run: a store that does not cannot make another do so."""

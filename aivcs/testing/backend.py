@@ -332,6 +332,46 @@ class BackendContract:
                 pass
             holder.objects.put(b"abc")
 
+    # creating many logs
+
+    @pytest.fixture
+    def creating(self, open_backend: Callable[[], Backend]) -> Callable[[], Any]:
+        """Returns what opens the logs of the store, if many of them can be created at once."""
+        if not hasattr(open_backend().logs, "create_many"):
+            pytest.skip("the backend creates logs one by one: there is no `logs.create_many`")
+        return lambda: open_backend().logs
+
+    def test_many_logs_are_created_at_once(
+        self, open_backend: Callable[[], Backend], creating: Callable[[], Any]
+    ) -> None:
+        before = record(open_backend(), "run/0b-2")
+        lines = {f"run/0{kind}-{n}": spoken(None, [f"{kind}{n}"]) for kind in "abc" for n in (1, 2)}
+        assert creating().create_many({}) == set()
+        assert creating().create_many(lines) == lines.keys() - {"run/0b-2"}
+        assert creating().create_many(lines) == set()
+        assert lines_of(open_backend(), "run/0b-2") == before
+        for name in lines.keys() - {"run/0b-2"}:
+            assert lines_of(open_backend(), name) == [line[:-1] for line in lines[name]]
+        assert list(open_backend().logs.names()) == sorted(lines)
+        open_backend().logs.update("run/0c-1", lambda view: spoken(view, ["next"]))
+        assert len(lines_of(open_backend(), "run/0c-1")) == 2
+
+    def test_of_those_who_create_the_same_logs_one_creates_each(
+        self, open_backend: Callable[[], Backend], creating: Callable[[], Any]
+    ) -> None:
+        names = [f"run/0{n % 8}-{n:02}" for n in range(40)]
+
+        def create(number: int) -> set[str]:
+            some = names if number % 2 else names[::-1]
+            return set(creating().create_many({n: spoken(None, [f"by {number}"]) for n in some}))
+
+        done = race(4, create)
+        assert not done.raised
+        assert sorted(name for created in done.returned for name in created) == sorted(names)
+        for number, created in enumerate(done.returned):
+            for name in created:
+                assert f'"by {number}"'.encode() in lines_of(open_backend(), name)[0]
+
     # erasing
 
     @pytest.fixture

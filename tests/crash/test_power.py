@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 from crash.harness import COMMAND, Tracer, judge, require, require_strace
 
+from aivcs import Repository
+from aivcs.store.settings import Settings
+
 FILE_SYSTEMS = {
     "ext4": (["mkfs.ext4", "-q", "-F"], "64M", "noatime,commit=300"),
     "ext2": (["mkfs.ext2", "-q", "-F"], "64M", "noatime"),
@@ -342,6 +345,76 @@ def test_so_many_are_not_told_of_when_the_whole_file_system_could_not_be_synced(
     stored = judge(aivcs.store).blobs
     assert len(stored) == (0 if failing == 2 else SO_MANY)
     assert not list((aivcs.store / "tmp").iterdir())
+
+
+def record_runs(folder, count):
+    """Records runs in a new store, and returns its path."""
+    repo = Repository.init(folder, settings=Settings(durability="none"))
+    spec = repo.blobs.put(b"spec")
+    for number in range(count):
+        with repo.start_run(spec, agent_name="bot") as active:
+            active.log("step", n=number)
+    repo.store.close()
+    return str(repo.path)
+
+
+@on_those_synced_as_a_whole
+@pytest.mark.parametrize("count", [12, 140])  # each synced by itself, and all with the file system
+def test_runs_that_are_pulled_together_are_there_once_pull_has_ended(
+    count, disk, on_disk, tmp_path
+):
+    require_strace()
+    aivcs = on_disk
+    aivcs.ok("init")
+    source = record_runs(tmp_path / "source", count)
+    run("sync", "-f", aivcs.folder)
+    trial = type(aivcs)(aivcs.folder.parent / "trial", aivcs.home)
+    trial.folder.mkdir()
+    trial.ok("init")
+    os.sync()
+    calls, _ = Tracer(trial).calls("pull", source, names=["syncfs", "fdatasync", "fsync"])
+    chosen = [call for call in calls if not call.text.startswith("-1)")]
+    chosen = [chosen[0], *random.Random(count).sample(chosen, min(4, len(chosen))), chosen[-1]]
+    for number, call in enumerate(chosen):
+        os.sync()
+        Tracer(aivcs).kill(call, "pull", source)
+        disk.after_power_cut(
+            disk.copy(f"copy-{number}"), lambda root: judge(root / "project/.aivcs")
+        )
+    aivcs.ok("pull", source)
+    before = judge(aivcs.store)
+    assert len(before.runs) == count
+
+    def look(root):
+        assert judge(root / "project/.aivcs") == before
+
+    disk.after_power_cut(disk.copy("copy"), look)
+
+
+@pytest.mark.parametrize("disk", on_each("ext4"), indirect=True)
+@pytest.mark.parametrize("count", [12, 140])
+def test_no_run_is_there_whose_lines_could_not_be_synced(count, disk, on_disk, tmp_path):
+    require_strace()
+    aivcs = on_disk
+    aivcs.ok("init")
+    source = record_runs(tmp_path / "source", count)
+    trial = type(aivcs)(aivcs.folder.parent / "trial", aivcs.home)
+    trial.folder.mkdir()
+    for _ in range(50):  # until others have little to write, so that both take the same way
+        shutil.rmtree(trial.store, ignore_errors=True)
+        trial.ok("init")
+        os.sync()
+        calls, _ = Tracer(trial).calls("pull", source, names=["syncfs", "fdatasync"])
+        if (count < 128) != any(map(_is_sync_of_all, calls)):
+            break
+    of_runs = [call for call in calls if _is_sync_of_all(call) or "/runs/" in call.text]
+    failing = of_runs[-1]
+    done = Tracer(aivcs).fail(f"{failing.name}:error=EIO:when={failing.number}", "pull", source)[1]
+    assert done.returncode == 17, done
+    assert done.stderr.count(b"\n") == 1
+    assert not judge(aivcs.store).runs
+    aivcs.ok("pull", source)
+    assert len(judge(aivcs.store).runs) == count
 
 
 def test_a_store_whose_init_was_killed_at_its_last_step_keeps_what_is_put_into_it(disk, on_disk):

@@ -101,6 +101,14 @@ class FileLogDriver:
             except StorageError:
                 pass  # the new log does not depend on it
 
+    def create_many(self, logs: "Mapping[str, list[bytes]]") -> "set[str]":
+        """As `CreatesLogs.create_many`: a few syncs for many logs."""
+        from aivcs.backends.fs.logs.creating import create_many
+
+        if logs:
+            self._prepare(self.where(next(iter(logs))))
+        return create_many(self._folder, logs)
+
     def append_texts(self, name: str, texts: "list[bytes]") -> "int | None":  # noqa: ARG002
         """As `LogDriver.append_texts`; not offered: there are no round trips to save."""
         return None
@@ -260,8 +268,14 @@ class LockedLog:
             return None
 
     @classmethod
-    def create(cls, folder: "Folder", name: str) -> "LockedLog":
+    def create(cls, folder: "Folder", name: str, *, is_entered: bool = True) -> "LockedLog":
         """Locks a log, creating it if it is absent.
+
+        Args:
+            folder: The store's folder.
+            name: The log's path below it.
+            is_entered: Whether the entry of a new log is durable on return; otherwise the caller
+                syncs the folders before it writes a line.
 
         Raises:
             LockTimeoutError: Another process holds it for too long.
@@ -278,7 +292,7 @@ class LockedLog:
                 fd = files.open_file(path, os.O_RDWR | os.O_APPEND)
             if fd is not None:
                 log = cls._locked(folder, name, fd)
-        if log.view is None:
+        if log.view is None and is_entered:
             try:
                 folder.sync_parents(name)
             except BaseException:
@@ -304,6 +318,21 @@ class LockedLog:
     def close(self) -> None:
         """Frees the lock."""
         files.close(self._fd)
+
+    def copy_descriptor(self) -> int:
+        """Returns another descriptor of the file; the lock is freed when both are closed.
+
+        Raises:
+            OSError: There is none to be had.
+        """
+        return os.dup(self._fd)
+
+    def empty(self) -> None:
+        """Takes back all lines of a log that was created just now, as far as the disk lets one."""
+        try:
+            os.ftruncate(self._fd, 0)
+        except OSError:
+            pass
 
     def append(self, lines: "list[bytes]", *, sync: bool = True) -> None:
         """Appends lines, all or none, and returns when they are durable.

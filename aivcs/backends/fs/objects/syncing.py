@@ -92,9 +92,18 @@ class Syncing:
             if self._failed:
                 self._sync_each(waiting)  # which only closes them
 
-    def _begin(self, waiting: "deque[tuple[int, str]]", size: int) -> None:
-        if not self._is_whole and len(waiting) >= _SYNCFS_MIN_FILES:
+    def choose(self, count: int, size: int) -> None:
+        """Decides how `count` files and their folders are synced, if it is not decided yet.
+
+        Args:
+            count: The number of files.
+            size: The bytes of all files begun since the last `finish`.
+        """
+        if not self._is_whole and count >= _SYNCFS_MIN_FILES:
             self._is_whole = _should_sync_all(self._root, size)
+
+    def _begin(self, waiting: "deque[tuple[int, str]]", size: int) -> None:
+        self.choose(len(waiting), size)
         if self._is_whole:
             while waiting:
                 files.close(waiting.popleft()[0])
