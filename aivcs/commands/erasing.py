@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from aivcs.model.erasure import Target
     from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
-    from aivcs.store.annotations import Signer
     from aivcs.store.erasing import Pending
+    from aivcs.store.statements import Signer
 
 
 class Record(NamedTuple):

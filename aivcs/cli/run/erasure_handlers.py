@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aivcs.model.erasure import StoredErasure
     from aivcs.model.run import RunStatus
     from aivcs.repository import Repository
-    from aivcs.store.annotations import Signer
+    from aivcs.store.statements import Signer
 
 
 def redact(

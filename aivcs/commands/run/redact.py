@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.erasure import StoredErasure, Target
     from aivcs.repository import Repository
-    from aivcs.store.annotations import Signer
+    from aivcs.store.statements import Signer
 
 KIND = "redaction"
 """The kind of the event in a run that goes on, and of an annotation with a masked copy."""
