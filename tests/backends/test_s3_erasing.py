@@ -16,7 +16,7 @@ from aivcs.backends.s3.location import Location
 from aivcs.backends.s3.sealing import seal
 from aivcs.backends.s3.segments import Segments
 from aivcs.backends.s3.signed import SignedRequests
-from aivcs.commands.erasing import Record
+from aivcs.commands.erasing import ErasureRequest
 from aivcs.commands.run.rm import rm
 from aivcs.errors import BackendError, ConflictError, LockTimeoutError
 from aivcs.log.redaction import redacted_line
@@ -390,7 +390,7 @@ def test_verify_finds_an_erased_run_that_a_killed_gc_left_in_a_segment(s3, monke
     write = Segments.write
 
     def killed(self, runs):
-        rm(s3.open(), [made[1]], Record("ada", "its tags leaked"))
+        rm(s3.open(), [made[1]], ErasureRequest("ada", "its tags leaked"))
         write(self, runs)
         raise KeyboardInterrupt
 
