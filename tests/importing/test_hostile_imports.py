@@ -14,7 +14,8 @@ from aivcs.errors import AivcsError
 from aivcs.formats import registry
 from aivcs.formats.errors import FormatError
 from aivcs.formats.masking import Masker
-from aivcs.repository import Repository, load_backend
+from aivcs.opening import load_backend
+from aivcs.repository import Repository
 
 NAMES = list(samples.ALL)
 VALUES: list[object] = [
