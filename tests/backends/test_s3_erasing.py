@@ -8,7 +8,7 @@ import obstore
 import pytest
 from backends.s3_contracts import s3
 from erasure.conftest import SECRET, record
-from servers.s3 import BUCKET, moto
+from servers.s3 import BUCKET, fake
 
 from aivcs.backends.s3.chunks import Chunks, key
 from aivcs.backends.s3.client import Client
@@ -26,14 +26,8 @@ from aivcs.store.remote import RemoteSettings
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
 __all__ = ["s3"]
+server = fake
 SPEC = ContentDigest.from_bytes(b"spec")
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
 
 
 @pytest.fixture
