@@ -12,7 +12,7 @@ They pass the same contract suite as the real stores (`aivcs.testing`): a payloa
 refuses is refused here too. For async code, `aivcs.aio.wrap(MemoryRunLedger())`.
 """
 
-from aivcs.repository import load_backend
+from aivcs.opening import load_backend
 from aivcs.store.blobs import ObjectStore
 from aivcs.store.releases import LogReleaseRegistry
 from aivcs.store.runs import LogRunLedger

@@ -1,4 +1,4 @@
-"""A repository: blobs, runs and releases of one store, and short names for them.
+"""A repository: blobs, runs and releases of one store.
 
     repo = Repository.init("project")        # or open(path), or discover(folder)
     digest = repo.blobs.put(b"You are a careful engineer.")
@@ -6,17 +6,24 @@
         run.log("tool_called", {"tool_name": "search"})
     repo.promote("bot", digest, by="alice")
 
-It depends on no backend: a store is opened by the scheme of its URL, and used through the contracts
-and its driver (`aivcs.store.driver`).
+It depends on no backend: `aivcs.opening` opens a store by the scheme of its URL, and it is used
+through the contracts and its driver (`aivcs.store.driver`). `aivcs.short_names` finds what somebody
+names.
 """
 
 import os
 
 from aivcs import errors
-from aivcs.errors import InvalidNameError, NotFoundError, UsageError
 from aivcs.model.digest import ContentDigest, is_hex
-from aivcs.model.record import parse_seq
-from aivcs.store.settings import Settings
+from aivcs.model.record import is_safe
+from aivcs.opening import (
+    find_store,
+    load_backend,
+    split_url,
+    stored_settings,
+    trusting,
+    with_blobs,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,37 +36,21 @@ if TYPE_CHECKING:
     from aivcs.model.release import ReleaseRecord
     from aivcs.model.release_entries import Approval
     from aivcs.model.run import RunId, RunOwner
+    from aivcs.opening import Configure
     from aivcs.policy.enforce import PolicyContext
     from aivcs.signing.ssh import Signer
     from aivcs.store.contracts import AnnotationStore, CasStore, ReleaseRegistry, RunLedger
     from aivcs.store.driver import Backend, Lookup
     from aivcs.store.erasures import DocumentErasures
     from aivcs.store.runs import ListRuns
+    from aivcs.store.settings import Settings
 
-    Configure = Callable[[bytes | None], Settings]
-
-SCHEMES = {
-    "bundle": "aivcs.backends.bundle:BundleBackend",
-    "file": "aivcs.backends.fs:FileBackend",
-    "memory": "aivcs.backends.memory:MemoryBackend",
-    "postgresql": "aivcs.backends.postgres:PostgresBackend",
-    "s3": "aivcs.backends.s3:S3Backend",
-}
-"""The backend of each URL scheme, as module and class; loaded when used."""
-HYBRID = "aivcs.backends.hybrid"
-"""The module for a store whose blobs are in another one; loaded when used."""
 CONFIG = "config.toml"
 """The document that holds a store's configuration."""
 UNTRUSTED = "untrusted/"
 """Prefix of the documents that name the source of each run that nobody vouches for."""
 REPLICAS = "replicas/"
 """Prefix of the documents that name the home of each copied run that has not ended."""
-MIN_PREFIX = 4
-"""Characters of a prefix of a digest or run id, at least."""
-LAST = "@last"
-"""The name of the newest run that this user started."""
-_MAX_CANDIDATES = 5
-"""Candidates that the error for an ambiguous prefix names, at most."""
 
 
 class Repository:
@@ -103,7 +94,7 @@ class Repository:
             UsageError: The folder is inside a store.
             BackendError: The store cannot be made.
         """
-        scheme, where = _split(folder)
+        scheme, where = split_url(folder)
         backend = load_backend(scheme)
         if scheme == "file":
             where = os.path.join(where, backend.STORE)
@@ -119,7 +110,7 @@ class Repository:
         """Opens a store by its path, the folder that holds `format`, or by its URL.
 
         Args:
-            store: A path, or a URL with a scheme of `SCHEMES`.
+            store: A path, or a URL with a scheme of `aivcs.opening.SCHEMES`.
             settings: The settings, or a function that makes them from the text of the store's own
                 configuration; None uses that configuration alone.
 
@@ -128,9 +119,9 @@ class Repository:
             UnsupportedFormatError: A later version made the store.
             UsageError: The scheme is unknown, or the store's configuration is invalid.
         """
-        scheme, where = _split(store)
+        scheme, where = split_url(store)
         backend = load_backend(scheme).open(where, settings or stored_settings(where))
-        return cls(_with_blobs(backend) if backend.settings.blobs else backend)
+        return cls(with_blobs(backend))
 
     @classmethod
     def discover(
@@ -150,11 +141,16 @@ class Repository:
             from aivcs.config import link, trust
 
             linked = link.follow(found)
-            repo = cls.open(linked.store, _trusting(linked.store, settings))
+            repo = cls.open(linked.store, trusting(linked.store, settings))
             if linked.ids:
                 trust.require_identity(repo.store, linked.ids)
             return repo
-        return cls.open(found, _trusting(found, settings))
+        return cls.open(found, trusting(found, settings))
+
+    @property
+    def remote(self) -> str:
+        """The remote whose releases it has (`pulled_from`); empty for its own."""
+        return self._remote
 
     @property
     def path(self) -> str:
@@ -613,14 +609,9 @@ class Repository:
             UsageError: There is no key.
             BackendError: A configuration file cannot be read, or no signature could be made.
         """
-        from aivcs.config.keys import file_layers
-        from aivcs.config.signers import signer
         from aivcs.policy.approvals import approve
 
-        own, _ = self.store.documents.read(CONFIG) or (None, "")
-        layers = file_layers(os.environ, (f"{self.path}/config.toml", own))
-        key = signer(layers, os.environ, signing_key)
-        return approve(self, name, spec, by=by, notes=notes, signer=key)[0]
+        return approve(self, name, spec, by=by, notes=notes, signer=self._signer(signing_key))[0]
 
     def require_store_of(self, name: str) -> None:
         """Requires that this store may have releases of a name, as the system's files say.
@@ -751,77 +742,34 @@ class Repository:
         return self.store.lookup(self.runs)
 
     def resolve_digest(self, text: str) -> ContentDigest:
-        """Returns the digest for a whole digest or a unique prefix.
+        """Returns the digest for a whole digest or a unique prefix: `short_names.resolve_digest`.
 
         A whole digest is returned whether it is stored or not.
-
-        Raises:
-            UsageError: The text is empty or too short.
-            InvalidDigestError: The text is not a prefix of a digest.
-            NotFoundError: No blob begins with the prefix.
-            AmbiguousError: Several blobs do.
         """
         if len(text) == 64:
             return ContentDigest(text)
-        if not text:
-            raise UsageError("DIGEST is empty; is a variable unset?")
-        lowered = text.lower()
-        if not is_hex(lowered) or len(text) > 64:
-            raise errors.InvalidDigestError(text)
-        if len(text) < MIN_PREFIX:
-            raise UsageError(f"DIGEST {text} is too short: give at least {MIN_PREFIX} characters")
-        found = _only("digest", text, self.blobs.list_digests(lowered))
-        if found is None:
-            raise NotFoundError(text, f"no blob begins with {text}; see: aivcs blob ls")
-        return ContentDigest(found)
+        from aivcs import short_names
+
+        return short_names.resolve_digest(self, text)
 
     def resolve_pin(self, text: str) -> ContentDigest:
-        """Returns the digest for a whole digest or a unique prefix, preferring pins to other blobs.
+        """Returns the digest for a whole digest or a prefix, preferring pins to other blobs."""
+        from aivcs import short_names
 
-        Raises:
-            UsageError: The text is empty or too short.
-            InvalidDigestError: The text is not a prefix of a digest.
-            NotFoundError: Neither a pin nor a blob begins with the prefix.
-            AmbiguousError: Several pins do; or no pin, and several blobs.
-        """
-        if MIN_PREFIX <= len(text) < 64:
-            lowered = text.lower()
-            pins = (pin for pin in self.pins() if len(pin) == 64)
-            found = _only("pin", text, (pin for pin in pins if pin.startswith(lowered)))
-            if found:
-                return ContentDigest(found)
-        return self.resolve_digest(text)
+        return short_names.resolve_pin(self, text)
 
     def resolve_run(self, text: str) -> "RunId":
-        """Returns the run id for a whole id, a unique prefix, or `LAST`.
+        """Returns the run id for a whole id, a unique prefix, or `@last`.
 
-        Raises:
-            UsageError: The text is empty or too short.
-            RunNotFoundError: No run begins with the prefix, or this user started none.
-            AmbiguousError: Several runs do.
+        A whole id is returned whether there is such a run or not.
         """
-        if len(text) == 36:  # a UUID; the ledger will tell whether the run exists
-            return _run_id(text)
-        if text == LAST:
-            for record in self.runs.iter_runs():
-                if self.store.is_own(f"run/{record.run_id}"):
-                    return record.run_id
-            raise errors.RunNotFoundError(f"{LAST} (you have started none)")
-        if not text:
-            raise UsageError("RUN is empty; is a variable unset?")
-        if len(text) < MIN_PREFIX and not self._has_run(text):
-            raise UsageError(f"RUN {text!r} is too short: give at least {MIN_PREFIX} characters")
-        found = _only("run", text, self.runs.list_run_ids(_run_id(text)))
-        if found is None:
-            raise errors.RunNotFoundError(text)
-        return _run_id(found)
+        if len(text) == 36 and is_safe(text):
+            from aivcs.model.run import RunId
 
-    def _has_run(self, text: str) -> bool:
-        """Tells whether a text is the whole id of a run, as of one from elsewhere."""
-        try:
-            return next(self.runs.list_run_ids(_run_id(text)), None) == text
-        except UsageError:
-            return False
+            return RunId(text)
+        from aivcs import short_names
+
+        return short_names.resolve_run(self, text)
 
     def resolve_spec(self, text: str, *, allow_missing: bool = False) -> ContentDigest:
         """Returns the digest of a spec named by digest, NAME@current, NAME@SEQ or NAME@LABEL.
@@ -829,246 +777,21 @@ class Repository:
         Args:
             text: The name of the spec.
             allow_missing: Whether a whole digest need not be in the store.
-
-        Raises:
-            UsageError: The text is empty.
-            InvalidSpecError: The text is none of these; it is a `UsageError`.
-            NotFoundError: The spec is not in the store.
-            ReleaseNotFoundError: There is no such release.
-            AmbiguousError: A prefix fits several blobs.
         """
-        name, mark, selector = text.partition("@")
-        if not text:
-            raise UsageError("SPEC is empty; is a variable unset?")
-        if mark:
-            digest = self._released(name, selector)
-        elif len(text) < MIN_PREFIX:
-            raise errors.InvalidSpecError(text)
-        else:
-            try:
-                digest = self.resolve_digest(text)
-            except errors.InvalidDigestError as error:
-                raise errors.InvalidSpecError(text) from error
-        if not allow_missing and not self.blobs.contains(digest):
-            from aivcs.specs.check import missing_spec
+        if allow_missing and len(text) == 64 and is_hex(text):
+            return ContentDigest(text)
+        from aivcs import short_names
 
-            raise missing_spec(digest)
-        return digest
+        return short_names.resolve_spec(self, text, allow_missing=allow_missing)
 
     def resolve_target(self, name: str, text: "str | int") -> "ContentDigest | int | str":
-        """Returns the rollback target for @SEQ, a digest or its prefix, or else a label.
+        """Returns the rollback target for @SEQ, a seq, a digest or its prefix, or else a label."""
+        from aivcs import short_names
 
-        A seq may also be given as a number.
-
-        Raises:
-            UsageError: The text is empty.
-            AmbiguousError: A prefix fits several releases of the name.
-        """
-        if isinstance(text, int):
-            return text
-        if not text:
-            raise UsageError("the target is empty; is a variable unset?")
-        if text[0] == "@":
-            seq = parse_seq(text[1:])
-            if seq is None:
-                raise UsageError(f"{text[:80]!r} is not a target: write @SEQ, a label or a digest")
-            return seq
-        lowered = text.lower()
-        if parse_seq(text) is not None and len(text) < MIN_PREFIX:
-            raise UsageError(f"{text} is not a target: write @{text} for the entry with that seq")
-        if not MIN_PREFIX <= len(text) <= 64 or not is_hex(lowered):
-            return text
-        seen = sorted({record.spec_digest for record in self.releases.iter_history(name)})
-        found = _only("digest", text, (digest for digest in seen if digest.startswith(lowered)))
-        if found is None:
-            raise errors.ReleaseNotFoundError(
-                name,
-                f"{name} has no release {text}; see: aivcs release history {name}, "
-                f"or make it one: aivcs release promote {name} {text}",
-                text,
-            )
-        return ContentDigest(found)
+        return short_names.resolve_target(self, name, text)
 
     def resolve_expectation(self, text: "str | int") -> "ContentDigest | int | str":
-        """Returns the expectation for @SEQ, `none`, or a digest or its prefix.
+        """Returns the expectation for @SEQ, a seq, `none`, or a digest or its prefix."""
+        from aivcs import short_names
 
-        A seq may also be given as a number.
-
-        Raises:
-            UsageError: The text is empty, or none of these.
-            NotFoundError: No blob begins with the prefix.
-            AmbiguousError: A prefix fits several blobs.
-        """
-        if isinstance(text, int) or text == "none":
-            return text
-        seq = parse_seq(text[1:]) if text[:1] == "@" else None
-        if seq is not None:
-            return seq
-        try:
-            return self.resolve_digest(text)
-        except errors.InvalidDigestError as error:
-            raise UsageError(
-                f"{text[:80]!r} is not an expectation: give a digest, @SEQ or none"
-            ) from error
-
-    def _released(self, name: str, selector: str) -> ContentDigest:
-        remote, mark, rest = name.partition(":")
-        if mark and not self._remote:
-            return self.pulled_from(remote)._released(rest, selector)
-        self.require_store_of(name)
-        if not selector:
-            raise UsageError(f"{name}@ is not a release: write {name}@current")
-        if selector == "current":
-            record = self.releases.current(name)
-            if record is None:
-                raise errors.ReleaseNotFoundError(name)
-            return record.spec_digest
-        from aivcs.log.release import find_release
-
-        seq = parse_seq(selector)
-        if seq is None:
-            return find_release(name, self.releases.iter_history(name), selector).spec_digest
-        from aivcs.model.release import ReleaseRecord
-
-        found = self.releases.find(name, seq)
-        # Blocks and signatures have seqs, too, but make nothing live.
-        records = [found.value] if found and isinstance(found.value, ReleaseRecord) else []
-        return find_release(name, records, seq).spec_digest
-
-
-def find_store(start: "str | os.PathLike[str]") -> str:
-    """Returns the path of the store of a folder: its own, or the nearest one above it.
-
-    It may be that of a link file (`aivcs.config.link`).
-
-    Raises:
-        NoRepositoryError: There is no store.
-    """
-    found: str = load_backend("file").discover(_absolute(start))
-    return found
-
-
-def _split(store: "str | os.PathLike[str]") -> "tuple[str, str]":
-    """The scheme of a store's URL, and the absolute path or URL that its backend opens."""
-    text = os.fspath(store)
-    scheme, mark, rest = text.partition("://")
-    if not mark or scheme == "file":
-        return "file", _absolute(rest if mark else text)
-    if scheme not in SCHEMES:
-        from aivcs.codec.url import shown
-
-        raise UsageError(
-            f"{shown(text)}: this version has no backend for {scheme}://; give the path of a folder"
-        )
-    return scheme, text
-
-
-def _with_blobs(store: "Backend") -> "Backend":
-    """The open store together with the store that its configuration names for its blobs."""
-    settings = store.settings
-
-    def open_store(url: str) -> "Backend":
-        scheme, where = _split(url)
-        opened: Backend = load_backend(scheme).open(where, settings)
-        return opened
-
-    try:
-        hybrid = __import__(HYBRID, fromlist=["compose"])
-        composed: Backend = hybrid.compose(store, settings.blobs, open_store)
-    except BaseException:
-        store.close()
-        raise
-    return composed
-
-
-def load_backend(scheme: str) -> "Any":
-    """Returns the backend class of a scheme.
-
-    Its class methods `open(url, settings)` and `init(url, shared=…, private=…, settings=…)` return
-    a `Backend`. The settings may be a function of the text of the store's own configuration. A
-    backend that has to connect before it can read that text calls the function with None first, for
-    `Settings.remote`, which never depends on the text.
-    """
-    module, _, name = SCHEMES[scheme].partition(":")
-    return getattr(__import__(module, fromlist=[name]), name)
-
-
-def _absolute(path: "str | os.PathLike[str]") -> str:
-    """A path that stays the same place when the working directory changes."""
-    if not os.fspath(path):
-        raise UsageError("the path of the store is empty; is a variable unset?")
-    return os.path.abspath(path)
-
-
-def stored_settings(store: str) -> "Configure":
-    """Returns a function that makes a store's settings from the text of its configuration.
-
-    The system's `require_store` applies as well, and to a store on a network `remote.*` of the
-    user's and the system's files.
-
-    Args:
-        store: The store's path or URL, for messages.
-    """
-
-    def configure(text: "bytes | None") -> Settings:
-        from aivcs.config.files import MACHINE, is_absent, system_config_path
-
-        is_remote = "://" in store
-        if (
-            text is None
-            and not is_remote
-            and is_absent(system_config_path(os.environ))
-            and is_absent(MACHINE)
-        ):
-            return Settings()
-        from aivcs.codec.url import shown
-        from aivcs.config.keys import outside_layers, parse_config, settings_of
-
-        own = [] if text is None else [parse_config(text, f"{shown(store)}/config.toml")]
-        return settings_of([*own, *outside_layers(os.environ, is_remote=is_remote)])
-
-    return configure
-
-
-def _trusting(store: str, settings: "Settings | Configure | None") -> "Configure":
-    """What makes the settings of a discovered store, whose blobs are in a trusted one if at all.
-
-    Raises:
-        NoRepositoryError: Its configuration names a store for the blobs that is not trusted.
-    """
-
-    def configure(text: "bytes | None") -> Settings:
-        made = settings or stored_settings(store)
-        made = made(text) if callable(made) else made
-        if made.blobs:
-            from aivcs.config import trust
-
-            trust.require_trusted(made.blobs, f"{store}/config.toml")
-        return made
-
-    return configure
-
-
-def _run_id(text: str) -> "RunId":
-    from aivcs.model.run import RunId
-
-    try:
-        return RunId(text)
-    except InvalidNameError as error:
-        raise UsageError(
-            f"{text[:80]!r} cannot be a run id; aivcs run list shows the runs"
-        ) from error
-
-
-def _only(what: str, prefix: str, found: "Iterable[str]") -> "str | None":
-    """Returns the only match, or the one equal to the prefix; None if there is no match."""
-    candidates: list[str] = []
-    for candidate in found:
-        if candidate == prefix:
-            return candidate
-        candidates.append(str(candidate))
-        if len(candidates) > _MAX_CANDIDATES:
-            break
-    if len(candidates) > 1:
-        raise errors.AmbiguousError(what, prefix, candidates[:_MAX_CANDIDATES])
-    return candidates[0] if candidates else None
+        return short_names.resolve_expectation(self, text)

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from command import BESIDE, COMMAND
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from isolation import NO_SYSTEM, reset_environment, reset_signals
 from warm import Warm
 
 # How long an example takes says how busy the machine is, and nothing about the code.
-settings.register_profile("aivcs", deadline=None)
+settings.register_profile("aivcs", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("aivcs")
 
 QUICK = (
@@ -29,8 +29,8 @@ QUICK = (
 )  # fmt: skip
 """The part that is executed with every Python: something of each layer, in a minute."""
 PROCESS = (
-    "acceptance/", "benchmarks/", "ci/", "cli/test_environment.py", "cli/test_output.py",
-    "concurrency/", "crash/", "deploy/", "docs/", "exec/", "faults/", "hostile/", "reap/", "shell/",
+    "benchmarks/", "cli/test_environment.py", "cli/test_output.py",
+    "concurrency/", "deploy/", "docs/", "exec/", "faults/", "hostile/", "reap/", "shell/",
     "test_growth.py", "test_isolation.py", "test_resident_memory.py", "test_startup.py",
 )  # fmt: skip
 """Where the process itself is tested: how it starts, what it inherits, how it ends, what it takes.

@@ -195,16 +195,21 @@ def _load(target):
         "tempfile", "threading", "tomli_w", "tomllib", "traceback", "typer", "typing", "uuid",
     ):  # fmt: skip
         importlib.import_module(name)
-    left_out = (
-        "aivcs.testing",
-        "aivcs.fakes",
-        "aivcs.aio",
-        "aivcs.__main__",
-        "tools.generate.__main__",
-    )
-    for module in pkgutil.walk_packages(aivcs.__path__, "aivcs."):
-        if not module.name.startswith(left_out):
-            importlib.import_module(module.name)
+    # What a fork takes depends on how much memory this has: only what many calls use.
+    left_out = {
+        "aivcs.__main__", "aivcs.aio", "aivcs.commands.run.post_traces", "aivcs.fakes",
+        "aivcs.testing", "aivcs.tui", "aivcs.web.server",
+    }  # fmt: skip
+
+    def load(package):
+        # Not by walk_packages, which imports the packages that are left out, too.
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            if module.name not in left_out:
+                loaded = importlib.import_module(module.name)
+                if module.ispkg:
+                    load(loaded)
+
+    load(aivcs)
     gc.collect()
     gc.freeze()
     source = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aivcs import errors
 from aivcs.codec.url import shown
-from aivcs.repository import MIN_PREFIX
+from aivcs.short_names import MIN_PREFIX
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context

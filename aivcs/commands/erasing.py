@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from aivcs.model.erasure import Target
     from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
-    from aivcs.store.annotations import Signer
     from aivcs.store.erasing import Pending
+    from aivcs.store.statements import Signer
 
 
-class Record(NamedTuple):
-    """What every record of one erasure says.
+class ErasureRequest(NamedTuple):
+    """Who wants something erased, and why: what each record of the erasure says.
 
     Attributes:
         by: Who erases.
         reason: Why.
-        signer: What signs the record; None leaves it unsigned.
+        signer: What signs the records; None leaves them unsigned.
     """
 
     by: str
@@ -36,7 +36,9 @@ class Record(NamedTuple):
     signer: Signer | None = None
 
 
-def erase(repo: Repository, targets: Iterable[Target], record: Record) -> list[StoredErasure]:
+def erase(
+    repo: Repository, targets: Iterable[Target], request: ErasureRequest
+) -> list[StoredErasure]:
     """Records erasures and carries them out, with all that is pending; returns the records.
 
     All are signed before any is stored. What is interrupted behind the first record stays pending.
@@ -46,7 +48,7 @@ def erase(repo: Repository, targets: Iterable[Target], record: Record) -> list[S
         StorageError: Something could not be recorded or erased.
     """
     erasing(repo.store)
-    by, reason, signer = record
+    by, reason, signer = request
     made = [compose(target, by=by, reason=reason, signer=signer) for target in targets]
     with repo.staying():  # a record that goes with its store would say nothing to the next one
         for erasure in made:

@@ -1,21 +1,15 @@
 """The line of an annotation, and the name of the document that holds it. No I/O.
 
-An annotation is one line of canonical JSON (RFC 8785) with a newline, in a document
-`notes/<first two characters of the run's id>/<run id>/<SHA-256 of the line>`: the same annotation
-has the same name everywhere, and `sha256sum` proves it.
+An annotation is a statement (`aivcs.log.statement`) in a document
+`notes/<first two characters of the run's id>/<run id>/<SHA-256 of the line>`.
 """
 
 from __future__ import annotations
 
-from aivcs.codec.canonical_json import canonical
-from aivcs.codec.json import encode, parse
+from aivcs.codec.json import encode
 from aivcs.codec.limits import MAX_EVENT
-from aivcs.errors import (
-    IntegrityError,
-    InvalidNameError,
-    SerializationError,
-    UnsupportedFormatError,
-)
+from aivcs.errors import IntegrityError, InvalidNameError, SerializationError
+from aivcs.log.statement import encode_statement, read_statement
 from aivcs.model.annotation import Annotation
 from aivcs.model.digest import ContentDigest, is_hex
 from aivcs.model.run import RunId
@@ -25,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-TYPE = "annotation"
-FORMAT = 1
 FOLDER = "notes/"
 """What the names of the documents of all annotations begin with."""
 
@@ -45,15 +37,7 @@ def encode_annotation(
             f"the payload has {size} bytes, and {max_payload} are allowed; store the rest as a "
             'blob (aivcs blob put) and refer to it: {"$blob": DIGEST}'
         )
-    line = canonical({"type": TYPE, "format": FORMAT, **annotation.to_json()}) + b"\n"
-    return ContentDigest.from_bytes(line), line
-
-
-def signed_text(annotation: Annotation) -> str:
-    """Returns the text that a signature of an annotation signs: its digest without signature."""
-    unsigned = {**annotation.to_json(), "type": TYPE, "format": FORMAT}
-    unsigned.pop("signature", None)
-    return str(ContentDigest.from_bytes(canonical(unsigned) + b"\n"))
+    return encode_statement(annotation)
 
 
 def read_annotation(name: str, data: bytes) -> Annotation:
@@ -68,34 +52,23 @@ def read_annotation(name: str, data: bytes) -> Annotation:
         UnsupportedFormatError: A later version wrote it.
     """
     run_id, digest = split_name(name)
-    actual = ContentDigest.from_bytes(data)
-    if actual != digest:
-        raise IntegrityError(
-            digest, actual, name, f"{name} is damaged: its bytes have the SHA-256 {actual}"
-        )
-    try:
-        value = parse(data.decode())
-        if not isinstance(value, dict) or value.get("type") != TYPE:
-            raise SerializationError('it is not a JSON object of the type "annotation"')
-        if value.get("format") != FORMAT:
-            raise UnsupportedFormatError(
-                f"{name}: an annotation of format {value.get('format')!a} needs a newer aivcs"
-            )
-        annotation = Annotation(
-            value["run_id"],
-            value["kind"],
-            value.get("payload"),
-            by=value["by"],
-            created_at=value["created_at"],
-            signature=value.get("signature"),
-        )
-    except (SerializationError, InvalidNameError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise IntegrityError.of(f"{name} is not an annotation: {error}", name) from error
+    annotation = read_statement(name, digest, data, Annotation, _made)
     if annotation.run_id != run_id:
         raise IntegrityError.of(
             f"{name} is in the wrong place: it is an annotation of run {annotation.run_id}", name
         )
     return annotation
+
+
+def _made(fields: Any) -> Annotation:
+    return Annotation(
+        fields["run_id"],
+        fields["kind"],
+        fields.get("payload"),
+        by=fields["by"],
+        created_at=fields["created_at"],
+        signature=fields.get("signature"),
+    )
 
 
 def name_of(run_id: str, digest: str) -> str:

@@ -1,8 +1,8 @@
 """The line of an erasure's record, the document that holds it, and what a set of them says. No I/O.
 
-A record is one line of canonical JSON (RFC 8785) with a newline, in a document
-`erasures/<SHA-256 of the line>`. Copying records between stores is union. The digests in a record
-are no references: what they name is gone.
+A record is a statement (`aivcs.log.statement`) in a document `erasures/<SHA-256 of the line>`.
+Copying records between stores is union. The digests in a record refer to nothing: what they name
+is gone.
 """
 
 from __future__ import annotations
@@ -10,16 +10,9 @@ from __future__ import annotations
 from bisect import insort
 from typing import TYPE_CHECKING
 
-from aivcs.codec.canonical_json import canonical
-from aivcs.codec.json import parse
-from aivcs.errors import (
-    IntegrityError,
-    InvalidDigestError,
-    InvalidNameError,
-    SerializationError,
-    UnsupportedFormatError,
-)
+from aivcs.errors import IntegrityError
 from aivcs.log.redaction import redacted_line
+from aivcs.log.statement import read_statement
 from aivcs.model.digest import ContentDigest, is_hex
 from aivcs.model.erasure import (
     ErasedAnnotation,
@@ -34,28 +27,10 @@ from aivcs.model.erasure import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
-TYPE = "erasure"
-FORMAT = 1
 FOLDER = "erasures/"
 """What the names of the documents of all records begin with."""
-
-
-def encode_erasure(erasure: Erasure) -> tuple[ContentDigest, bytes]:
-    """Returns the digest and the line of a record.
-
-    Raises:
-        SerializationError: A text has no canonical form.
-    """
-    line = canonical({"type": TYPE, "format": FORMAT, **erasure.to_json()}) + b"\n"
-    return ContentDigest.from_bytes(line), line
-
-
-def signed_text(erasure: Erasure) -> str:
-    """Returns the text that a signature of a record signs: its digest without signature."""
-    unsigned = {**erasure.to_json(), "type": TYPE, "format": FORMAT}
-    unsigned.pop("signature", None)
-    return str(ContentDigest.from_bytes(canonical(unsigned) + b"\n"))
 
 
 def read_erasure(name: str, data: bytes) -> Erasure:
@@ -69,36 +44,17 @@ def read_erasure(name: str, data: bytes) -> Erasure:
         IntegrityError: They are not what the name says, or no erasure.
         UnsupportedFormatError: A later version wrote it.
     """
-    digest = digest_in(name)
-    actual = ContentDigest.from_bytes(data)
-    if actual != digest:
-        raise IntegrityError(
-            digest, actual, name, f"{name} is damaged: its bytes have the SHA-256 {actual}"
-        )
-    try:
-        value = parse(data.decode())
-        if not isinstance(value, dict) or value.get("type") != TYPE:
-            raise SerializationError('it is not a JSON object of the type "erasure"')
-        if value.get("format") != FORMAT:
-            raise UnsupportedFormatError(
-                f"{name}: an erasure of format {value.get('format')!a} needs a newer aivcs"
-            )
-        return Erasure(
-            target_from(value),
-            by=value["by"],
-            reason=value["reason"],
-            created_at=value["created_at"],
-            signature=value.get("signature"),
-        )
-    except (
-        SerializationError,
-        InvalidDigestError,
-        InvalidNameError,
-        UnicodeDecodeError,
-        KeyError,
-        TypeError,
-    ) as error:
-        raise IntegrityError.of(f"{name} is not an erasure: {error}", name) from error
+    return read_statement(name, digest_in(name), data, Erasure, _made)
+
+
+def _made(fields: Any) -> Erasure:
+    return Erasure(
+        target_from(fields),
+        by=fields["by"],
+        reason=fields["reason"],
+        created_at=fields["created_at"],
+        signature=fields.get("signature"),
+    )
 
 
 def name_of(digest: str) -> str:

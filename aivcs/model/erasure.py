@@ -2,12 +2,14 @@
 
 from aivcs.errors import SerializationError
 from aivcs.model.digest import ContentDigest
-from aivcs.model.record import MAX_SEQ, Record, check_text
-from aivcs.model.timestamp import Timestamp
+from aivcs.model.record import MAX_SEQ, Record
+from aivcs.model.statement import Statement, Stored, check_made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from aivcs.model.timestamp import Timestamp
 
 NAMESPACE = "aivcs-erasure@v1"
 """The namespace of an erasure's signature (`ssh-keygen -Y sign -n`)."""
@@ -127,16 +129,12 @@ class ErasedAnnotation(Record):
 Target = ErasedEvent | ErasedLog | ErasedLogs | ErasedBlob | ErasedAnnotation
 
 
-class Erasure(Record):
-    """The record of an erasure: nothing changes one, and several stores have all by union.
+class Erasure(Statement):
+    """The record of an erasure.
 
     Attributes:
         target: What was erased.
-        by: Who did it.
         reason: Why.
-        created_at: When it was decided, by the clock of the machine where.
-        signature: An SSH signature in its armor over the digest of the record without its
-            signature, in the namespace `NAMESPACE`; None if there is none.
 
     Raises:
         InvalidNameError: The actor is empty, too long or unprintable.
@@ -144,11 +142,10 @@ class Erasure(Record):
     """
 
     __slots__ = ("target", "by", "reason", "created_at", "signature")  # noqa: RUF023
+    TYPE = "erasure"
+    NAMESPACE = NAMESPACE
     target: Target
-    by: str
     reason: str
-    created_at: Timestamp
-    signature: "str | None"
 
     def __init__(
         self,
@@ -160,18 +157,13 @@ class Erasure(Record):
         signature: "str | None" = None,
     ) -> None:
         """Checks the texts."""
-        check_text("actor (by)", by)
+        moment = check_made(by, created_at, signature)
         if not isinstance(reason, str) or not reason.strip():
             raise SerializationError("the reason is empty; is a variable unset?")
         if len(reason) > MAX_REASON:
             raise SerializationError(
                 f"the reason has {len(reason)} characters; the limit is {MAX_REASON}"
             )
-        if signature is not None:
-            from aivcs.model.release_entries import fingerprint_of
-
-            fingerprint_of(signature)
-        moment = Timestamp.now() if created_at is None else Timestamp(created_at)
         self._fill(target, by, reason, moment, signature)
 
     @property
@@ -180,20 +172,12 @@ class Erasure(Record):
         return self.target.what
 
     def to_json(self) -> "dict[str, Any]":
-        """Returns the fields by name, those of the target among them; `signature` if there is."""
-        fields = {
-            "what": self.what,
-            **self.target.to_json(),
-            "by": self.by,
-            "reason": self.reason,
-            "created_at": self.created_at,
-        }
-        if self.signature is not None:
-            fields["signature"] = self.signature
-        return fields
+        """Returns the fields by name, those of the target among them."""
+        fields = super().to_json()
+        return {"what": self.what, **fields.pop("target"), **fields}
 
 
-class StoredErasure(Record):
+class StoredErasure(Stored):
     """An erasure of a store, with the digest that names its record.
 
     Attributes:
@@ -201,17 +185,8 @@ class StoredErasure(Record):
         value: The erasure.
     """
 
-    __slots__ = ("digest", "value")
-    digest: ContentDigest
+    __slots__ = Stored.__slots__  # again, since `Record` reads those of the class itself
     value: Erasure
-
-    def __init__(self, digest: ContentDigest, value: Erasure) -> None:
-        """Takes the fields as they are."""
-        self._fill(digest, value)
-
-    def to_json(self) -> "dict[str, Any]":
-        """Returns the digest and the fields of the erasure as members of one object."""
-        return {"digest": self.digest, **self.value.to_json()}
 
 
 def target_from(fields: "dict[str, Any]") -> Target:

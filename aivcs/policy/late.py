@@ -13,7 +13,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import IntegrityError
-from aivcs.log.annotation import name_of, signed_text
+from aivcs.log.annotation import name_of
+from aivcs.log.statement import signed_text
 from aivcs.model.annotation import NAMESPACE
 from aivcs.model.erasure import ErasedAnnotation
 from aivcs.policy.proposal import EPOCH, REDACTED

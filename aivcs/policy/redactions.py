@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from aivcs.errors import IntegrityError
 from aivcs.log import chain
-from aivcs.log.erasure import signed_text
 from aivcs.log.redaction import agreeing
+from aivcs.log.statement import signed_text
 from aivcs.model.erasure import NAMESPACE
 from aivcs.signing.check import TRUSTED
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from aivcs.codec.limits import MAX_EVENT
-from aivcs.errors import IntegrityError, StorageError, UsageError
+from aivcs.errors import StorageError, UsageError
 from aivcs.log import annotation as rules
-from aivcs.log.verify_run import DAMAGE, NOTICE
-from aivcs.model.annotation import NAMESPACE, NOTE, Annotation, StoredAnnotation
+from aivcs.log.verify_run import NOTICE
+from aivcs.model.annotation import NOTE, Annotation, StoredAnnotation
 from aivcs.store.finding import Finding
+from aivcs.store.statements import problem_of, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Any, Protocol
+    from typing import Any
 
     from aivcs.model.digest import ContentDigest
     from aivcs.store.driver import Documents
-
-    class Signer(Protocol):
-        """What signs a text, as `aivcs.signing.ssh.Signer`."""
-
-        def sign(self, text: str, namespace: str) -> str:
-            """Returns the armored signature of a text."""
-            ...
-
+    from aivcs.store.statements import Signer
 
 _REMEDY = "restore the file from a copy, or move it out of the store"
 
@@ -53,7 +47,7 @@ class DocumentAnnotations:
         """As `AnnotationStore.of_run`."""
         found = []
         for name in self._documents.names(rules.folder_of(run_id)):
-            stored = self._read(name)
+            stored = self.read(name)
             if stored is not None:
                 found.append(stored)
         return sorted(found, key=lambda stored: (stored.value.created_at, stored.digest))
@@ -64,9 +58,6 @@ class DocumentAnnotations:
 
     def read(self, name: str) -> StoredAnnotation | None:
         """As `AnnotationStore.read`."""
-        return self._read(name)
-
-    def _read(self, name: str) -> StoredAnnotation | None:
         _, digest = rules.split_name(name)
         document = self._documents.read(name)
         if document is None:
@@ -86,11 +77,8 @@ def inspect(documents: Documents, has_run: Callable[[str], bool]) -> Iterator[Fi
     for name in annotations.names():
         try:
             stored = annotations.read(name)
-        except IntegrityError as error:
-            yield Finding(DAMAGE, name, None, str(error).removeprefix(f"{name} "), _REMEDY)
-            continue
         except StorageError as error:
-            yield Finding(DAMAGE, name, None, f"it cannot be read: {error}", _REMEDY)
+            yield problem_of(name, error, _REMEDY)
             continue
         if stored is None:
             continue
@@ -140,11 +128,5 @@ def compose(
                 "object without them"
             )
         payload = {**payload, **added}
-    annotation = Annotation(run_id, kind, {} if payload is None else payload, by=by)
-    if signer is None:
-        return annotation
-    signature = signer.sign(rules.signed_text(annotation), NAMESPACE)
-    return Annotation(
-        run_id, kind, annotation.payload, by=by, created_at=annotation.created_at,
-        signature=signature,
-    )  # fmt: skip
+    made = Annotation(run_id, kind, {} if payload is None else payload, by=by)
+    return signed(made, signer)

@@ -9,7 +9,7 @@ its hash, and the head of a log, are the same everywhere. Lines are passed witho
 except lines to be stored, which are as `chain.link` makes them. A *checked* line has the right hash
 after the line before it; otherwise the method raises `IntegrityError` with log and line.
 `aivcs.testing.BackendContract` tests every sentence here against a backend. A backend is found by
-the scheme of a URL, in `aivcs.repository.SCHEMES`.
+the scheme of a URL, in `aivcs.opening.SCHEMES`.
 
 A driver raises only `aivcs.errors.StorageError` and its subclasses. Every method may raise
 `BackendError` (the data could not be read, or not stored, and then nothing was), its subclass

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.errors import IntegrityError, StorageError
+from aivcs.errors import StorageError
 from aivcs.log import erasure as rules
-from aivcs.log.verify_run import DAMAGE
-from aivcs.model.erasure import NAMESPACE, Erasure, StoredErasure
-from aivcs.store.finding import Finding
+from aivcs.log.statement import encode_statement
+from aivcs.model.erasure import Erasure, StoredErasure
+from aivcs.store.statements import problem_of, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aivcs.model.digest import ContentDigest
     from aivcs.model.erasure import Target
-    from aivcs.store.annotations import Signer
     from aivcs.store.driver import Documents
+    from aivcs.store.finding import Finding
+    from aivcs.store.statements import Signer
 
 _REMEDY = "restore the file from a copy; without it, what it recorded looks like damage"
 
@@ -38,7 +39,7 @@ class DocumentErasures:
             SerializationError: A text has no canonical form.
             BackendError: It could not be stored.
         """
-        digest, line = rules.encode_erasure(erasure)
+        digest, line = encode_statement(erasure)
         self._documents.create(rules.name_of(digest), line)
         return digest
 
@@ -96,11 +97,7 @@ def compose(target: Target, *, by: str, reason: str, signer: Signer | None = Non
         SerializationError: The reason is not valid.
         BackendError: No signature could be made.
     """
-    erasure = Erasure(target, by=by, reason=reason)
-    if signer is None:
-        return erasure
-    signature = signer.sign(rules.signed_text(erasure), NAMESPACE)
-    return Erasure(target, by=by, reason=reason, created_at=erasure.created_at, signature=signature)
+    return signed(Erasure(target, by=by, reason=reason), signer)
 
 
 def inspect(documents: Documents) -> Iterator[Finding]:
@@ -109,9 +106,5 @@ def inspect(documents: Documents) -> Iterator[Finding]:
     for name in erasures.names():
         try:
             erasures.read(name)
-        except IntegrityError as error:
-            yield Finding(DAMAGE, name, None, str(error).removeprefix(f"{name} "), _REMEDY)
         except StorageError as error:
-            if error.is_store_away:
-                raise
-            yield Finding(DAMAGE, name, None, f"it cannot be read: {error}", _REMEDY)
+            yield problem_of(name, error, _REMEDY)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from aivcs.errors import BackendError, NotFoundError
 from aivcs.log import chain
 from aivcs.log.annotation import split_name
-from aivcs.log.erasure import encode_erasure
 from aivcs.log.heads import pieces
+from aivcs.log.statement import encode_statement
 from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
@@ -147,7 +147,7 @@ class BundleWriter:
             if stored is None:
                 continue
             if is_whole or getattr(stored.value.target, "log", "") in self._lines:
-                self._add(name, encode_erasure(stored.value)[1])
+                self._add(name, encode_statement(stored.value)[1])
                 added.append(name)
         return added
 

@@ -30,7 +30,8 @@ from aivcs.codec.json import encode, parse
 from aivcs.codec.sha256 import hex_digest
 from aivcs.codec.url import canonical
 from aivcs.errors import BackendError, StorageError
-from aivcs.repository import LAST, Repository
+from aivcs.repository import Repository
+from aivcs.short_names import LAST
 from aivcs.store.identity import is_store_id
 from aivcs.util.writing import sync_folder, write_all
 

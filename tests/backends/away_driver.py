@@ -12,7 +12,7 @@ from backends.sqlite_driver import Database, SqliteBackend, SqliteLogs
 
 from aivcs import errors
 from aivcs.codec.url import shown
-from aivcs.repository import SCHEMES
+from aivcs.opening import SCHEMES
 
 
 def register():

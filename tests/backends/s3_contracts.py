@@ -7,7 +7,7 @@ import uuid
 
 import obstore
 import pytest
-from servers.s3 import BUCKET
+from servers.s3 import BUCKET, new_store
 
 from aivcs.backends.s3 import chunks
 from aivcs.backends.s3.index import row_key
@@ -31,9 +31,7 @@ def s3(server, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     place = Place(server, f"t/{uuid.uuid4().hex}")
-    # As `init` leaves it, without its trials of the server, which take longer than most tests.
-    place.put("id", uuid.uuid4().hex.encode() + b"\n")
-    place.put("format", b"1\n")
+    new_store(server, place.prefix)
     yield place
     for repo in place.opened:
         repo.store.close()

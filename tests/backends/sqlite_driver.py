@@ -14,7 +14,7 @@ from aivcs import errors
 from aivcs.codec.sha256 import hex_digest
 from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
-from aivcs.repository import SCHEMES
+from aivcs.opening import SCHEMES
 from aivcs.store.blobs import WholeBlobs
 from aivcs.store.identity import identify
 from aivcs.store.listing import Listing

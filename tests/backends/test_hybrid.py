@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from backends import sqlite_driver
-from servers.s3 import BUCKET, moto
+from servers.s3 import fake, new_store
 
 from aivcs.backends.hybrid import HybridBackend
 from aivcs.errors import BackendError, ConflictError, NoRepositoryError, UsageError
@@ -14,14 +14,8 @@ from aivcs.store.settings import Settings
 from aivcs.testing import BackendContract
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
+server = fake
 sqlite_driver.register()
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
 
 
 @pytest.fixture
@@ -30,9 +24,7 @@ def blobs_url(server, monkeypatch, tmp_path):
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    url = f"s3://{BUCKET}/h/{uuid.uuid4().hex}"
-    Repository.init(url).store.close()
-    return url
+    return new_store(server, f"h/{uuid.uuid4().hex}")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from backends.test_postgres import rewrite_of
 from backends.test_postgres_faults import terminate
 from erasure.conftest import SECRET, record
-from servers.s3 import BUCKET, moto
+from servers.s3 import BUCKET, fake, new_store
 
 from aivcs.commands.store.gc import collect
 from aivcs.errors import BackendError, OutcomeUnknownError
@@ -26,13 +26,7 @@ from aivcs.testing.runs import SPEC
 obstore = pytest.importorskip("obstore", reason="the extra s3 is not installed")
 pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
 __all__ = ["rewrite_of"]
-
-
-@pytest.fixture(scope="module")
-def bucket():
-    running = moto()
-    yield running
-    running.stop()
+bucket = fake
 
 
 @pytest.fixture
@@ -42,11 +36,7 @@ def blobs_url(bucket, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    prefix = f"h/{uuid.uuid4().hex}"
-    # As `init` leaves it, without its trials of the server, which take longer than most tests.
-    obstore.put(bucket.client(), f"{prefix}/id", uuid.uuid4().hex.encode() + b"\n")
-    obstore.put(bucket.client(), f"{prefix}/format", b"1\n")
-    return f"s3://{BUCKET}/{prefix}"
+    return new_store(bucket, f"h/{uuid.uuid4().hex}")
 
 
 @pytest.fixture

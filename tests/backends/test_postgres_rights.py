@@ -9,7 +9,7 @@ import pytest
 
 from aivcs.commands.blob.rm import erase as erase_blobs
 from aivcs.commands.bundle.create import create
-from aivcs.commands.erasing import Record, complete
+from aivcs.commands.erasing import ErasureRequest, complete
 from aivcs.commands.run.redact import redact
 from aivcs.commands.run.rm import rm
 from aivcs.errors import BackendError, IntegrityError, UsageError
@@ -429,9 +429,9 @@ def test_an_eraser_erases_runs_with_a_mark(login, owner, spec, mark):
     (erased,) = redact(eraser, run, [1], by="er", reason="a secret").records
     assert getattr(erased.value.target, "log", None) == f"run/{run}"
     assert [event.payload for event in owner.runs.get_events(run)] != [{"key": "hunter2"}]
-    rm(eraser, [run], Record("er", "a secret"))
+    rm(eraser, [run], ErasureRequest("er", "a secret"))
     leaked = owner.blobs.put(b"hunter2, in a file")
-    erase_blobs(eraser, [leaked], Record("er", "a secret"))
+    erase_blobs(eraser, [leaked], ErasureRequest("er", "a secret"))
     assert not owner.blobs.contains(leaked)
     assert complete(eraser) == []
     documents = owner.store.documents

@@ -5,18 +5,12 @@ The contract of a backend is in the default run; the three of what a store keeps
 
 import pytest
 from backends.s3_contracts import BackendOverS3, BlobsOverS3, ReleasesOverS3, RunsOverS3, s3
-from servers.s3 import moto
+from servers.s3 import fake
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
 
 __all__ = ["s3"]
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
+server = fake
 
 
 class TestBackend(BackendOverS3):

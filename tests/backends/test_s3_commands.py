@@ -8,20 +8,14 @@ from fnmatch import fnmatchcase
 import obstore
 import pytest
 from servers.proxy import Proxy
-from servers.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, free_port, moto
+from servers.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, fake, free_port
 
 from aivcs.backends.s3.grants import policy
 from aivcs.backends.s3.location import Location
 from aivcs.repository import Repository
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
+server = fake
 
 
 @pytest.fixture

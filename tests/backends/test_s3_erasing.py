@@ -8,7 +8,7 @@ import obstore
 import pytest
 from backends.s3_contracts import s3
 from erasure.conftest import SECRET, record
-from servers.s3 import BUCKET, moto
+from servers.s3 import BUCKET, fake
 
 from aivcs.backends.s3.chunks import Chunks, key
 from aivcs.backends.s3.client import Client
@@ -16,7 +16,7 @@ from aivcs.backends.s3.location import Location
 from aivcs.backends.s3.sealing import seal
 from aivcs.backends.s3.segments import Segments
 from aivcs.backends.s3.signed import SignedRequests
-from aivcs.commands.erasing import Record
+from aivcs.commands.erasing import ErasureRequest
 from aivcs.commands.run.rm import rm
 from aivcs.errors import BackendError, ConflictError, LockTimeoutError
 from aivcs.log.redaction import redacted_line
@@ -26,14 +26,8 @@ from aivcs.store.remote import RemoteSettings
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
 __all__ = ["s3"]
+server = fake
 SPEC = ContentDigest.from_bytes(b"spec")
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
 
 
 @pytest.fixture
@@ -390,7 +384,7 @@ def test_verify_finds_an_erased_run_that_a_killed_gc_left_in_a_segment(s3, monke
     write = Segments.write
 
     def killed(self, runs):
-        rm(s3.open(), [made[1]], Record("ada", "its tags leaked"))
+        rm(s3.open(), [made[1]], ErasureRequest("ada", "its tags leaked"))
         write(self, runs)
         raise KeyboardInterrupt
 

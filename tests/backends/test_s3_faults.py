@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pytest
 from backends.s3_contracts import Place, s3
 from servers.proxy import FAULTS, Proxy
-from servers.s3 import BUCKET, moto
+from servers.s3 import BUCKET, fake
 
 from aivcs.backends.s3 import S3Backend, contention, trash
 from aivcs.backends.s3.chunks import Chunks, key
@@ -34,15 +34,9 @@ from aivcs.store.remote import RemoteSettings
 from aivcs.store.settings import Settings
 
 __all__ = ["s3"]
+server = fake
 SPEC = ContentDigest.from_bytes(b"spec")
 OVER = RunSummary(total_events=None, final_state_digest=None, duration_ms=None, success=True)
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
 
 
 @pytest.fixture(autouse=True)

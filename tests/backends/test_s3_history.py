@@ -21,7 +21,7 @@ from folder_store import FolderStore
 from hypothesis import settings
 from servers.history import complaints
 from servers.proxy import FAULTS, Proxy
-from servers.s3 import moto, seaweedfs
+from servers.s3 import fake, new_store, seaweedfs
 
 from aivcs.backends.s3.chunks import Chunks
 from aivcs.commands.store.gc import collect
@@ -36,15 +36,9 @@ from aivcs.store.settings import Settings
 from aivcs.testing import Stores, StoresMachine
 
 __all__ = ["s3"]
+server = fake
 CLIENT = Path(__file__).parents[1] / "servers" / "client.py"
 SPEC, OTHER = ContentDigest.from_bytes(b"spec"), ContentDigest.from_bytes(b"other")
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
 
 
 class Work:
@@ -365,18 +359,15 @@ def test_the_end_of_a_long_log_is_found_without_listing_it(monkeypatch):
 class SideBySide(StoresMachine):
     """Memory, folder and S3, step by step."""
 
-    server = None
+    server: Any = None
 
     def __init__(self):
         super().__init__()
-        if SideBySide.server is None:
-            SideBySide.server = moto()
         os.environ.update(SideBySide.server.environment())
         self.folder = TemporaryDirectory()
         FolderStore.init(f"{self.folder.name}/.aivcs")
         place = Place(SideBySide.server, f"m/{os.urandom(8).hex()}")
-        place.put("id", os.urandom(16).hex().encode() + b"\n")
-        place.put("format", b"1\n")
+        new_store(SideBySide.server, place.prefix)
         self.memory = Stores(MemoryCasStore(), MemoryRunLedger(), MemoryReleaseRegistry())
         self.repos = [
             Repository.open(place.url, Settings(lock_timeout=10)),
@@ -400,11 +391,10 @@ TestSideBySide.settings = settings(max_examples=10, stateful_step_count=30, dead
 
 
 @pytest.fixture(scope="module", autouse=True)
-def machine_server():
-    """Ends the server of the state machine, and takes its variables out of the environment."""
+def machine_server(server):
+    """Gives the state machine its server, and takes its variables out of the environment."""
     before = dict(os.environ)
+    SideBySide.server = server
     yield
     os.environ.clear()
     os.environ.update(before)
-    if SideBySide.server is not None:
-        SideBySide.server.stop()

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from backends.s3_contracts import s3
 from servers.proxy import Proxy
-from servers.s3 import moto
+from servers.s3 import fake
 
 from aivcs.backends.s3 import index, run_index
 from aivcs.backends.s3.index import Rows
@@ -20,14 +20,8 @@ from aivcs.store.listing import Listing, no_runs
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
 __all__ = ["s3"]
+server = fake
 SPECS = [ContentDigest.from_bytes(b"%d" % number) for number in range(2)]
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
 
 
 @pytest.fixture(autouse=True)

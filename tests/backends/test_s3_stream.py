@@ -10,19 +10,13 @@ from contextlib import contextmanager
 import obstore
 import pytest
 from servers.proxy import Proxy
-from servers.s3 import moto
+from servers.s3 import fake
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
+server = fake
 LINE = json.dumps({"kind": "step", "payload": {"text": "x" * 200}}) + "\n"
 MANY = 4 << 20
 """Bytes of a stream that are several batches."""
-
-
-@pytest.fixture(scope="module")
-def server():
-    running = moto()
-    yield running
-    running.stop()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from aivcs.cli.parse.commands import ROOT as EVERYTHING, visible
 from aivcs.cli.parse.dispatch import parse
 from aivcs.cli.parse.mistakes import find_mistake
 from aivcs.cli.session.context import Context
+from examples import examples
 
 ROOT = visible(EVERYTHING)
 COMMANDS = ROOT.leaves()
@@ -186,7 +187,7 @@ def damaged_lines(draw):
     return line
 
 
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=examples(1200), deadline=None)
 @given(line=plain_lines())
 @example(line=["blob", "put"])
 @example(line=["run", "start", "--agent="])
@@ -211,7 +212,7 @@ def test_plain_lines_are_read_and_as_typer_reads_them(ask_typer, line):
     same(ours, ask_typer(line))
 
 
-@settings(max_examples=1800, deadline=None)
+@settings(max_examples=examples(1800), deadline=None)
 @given(line=damaged_lines() | st.lists(ODD | PLAIN | st.sampled_from(["run", "log", "blob"])))
 @example(line=["blob put", "a"])
 @example(line=["blob", "put", "--", "-z"])
@@ -272,7 +273,7 @@ def test_an_option_given_twice_is_taken_twice_or_refused(ask_typer, command):
             assert ours[2][option.name] == [value, value]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(line=damaged_lines() | st.lists(ODD | PLAIN | st.sampled_from(["run", "log", "blob"])))
 @example(line=["run", "list", "-n5"])
 @example(line=["run", "events", "-f", "@"])

@@ -216,3 +216,13 @@ def test_python_annotates_too(aivcs, run):
     (stored,) = repo.annotations.of_run(run)
     assert (stored.digest, stored.value.payload) == (digest, {"score": 1, "tags": {"a": "b"}})
     assert aivcs.record(run)["tags"]["a"] == "b"
+
+
+def test_an_annotation_as_large_as_the_store_allows_is_exported(aivcs):
+    from aivcs.repository import Repository
+
+    aivcs.ok("config", "set", "limits.event_bytes", "3000000")
+    run = aivcs.begin()
+    Repository.open(aivcs.store).annotate(run, "big", {"a": "x" * 2_000_000}, by="a")
+    line = aivcs.ok("run", "export", run, "--format", "jsonl").lines[-1]
+    assert len(line) > 2_000_000

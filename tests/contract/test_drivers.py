@@ -6,7 +6,7 @@ import pytest
 
 from aivcs.backends.fs import FileBackend
 from aivcs.errors import IntegrityError
-from aivcs.repository import load_backend
+from aivcs.opening import load_backend
 from aivcs.store.identity import identify
 from aivcs.store.place import START
 from aivcs.store.settings import Settings

@@ -11,6 +11,7 @@ from aivcs import aio
 from aivcs.backends.fs.index import query
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.testing import Bridge, Stores, StoresMachine
+from examples import examples
 
 
 class InMemory(StoresMachine):
@@ -75,6 +76,6 @@ class TakingTurns:
 
 
 TestInMemory = InMemory.TestCase
-TestInMemory.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestInMemory.settings = settings(max_examples=examples(40), stateful_step_count=40, deadline=None)
 TestEverywhere = Everywhere.TestCase
-TestEverywhere.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestEverywhere.settings = settings(max_examples=examples(40), stateful_step_count=40, deadline=None)

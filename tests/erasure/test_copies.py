@@ -5,31 +5,9 @@ import hashlib
 import pytest
 from conftest import Aivcs
 from erasure.conftest import SECRET, holders, record
+from sync import conftest as stores
 
-
-@pytest.fixture
-def store(tmp_path):
-    def make(name):
-        folder, home = tmp_path / name, tmp_path / "home"
-        folder.mkdir()
-        home.mkdir(exist_ok=True)
-        command = Aivcs(folder, home)
-        command.ok("init")
-        return command
-
-    return make
-
-
-@pytest.fixture
-def here(store):
-    return store("here")
-
-
-@pytest.fixture
-def there(store, here):
-    other = store("there")
-    here.ok("remote", "add", "origin", str(other.store))
-    return other
+store, here, there = stores.store, stores.here, stores.there
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from aivcs.commands.store import gc
 from aivcs.store.settings import Settings
 from aivcs.util import disk_map
+from examples import examples
 
 DAY = 86_400
 ABSENT = "ab" * 32
@@ -35,7 +36,7 @@ def reached(names, roots):
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(BLOBS, st.sampled_from([0, 3, 2048]))
 def test_what_nothing_reaches_goes_and_what_names_it_goes_before(blobs, limit):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

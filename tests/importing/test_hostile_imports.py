@@ -14,7 +14,9 @@ from aivcs.errors import AivcsError
 from aivcs.formats import registry
 from aivcs.formats.errors import FormatError
 from aivcs.formats.masking import Masker
-from aivcs.repository import Repository, load_backend
+from aivcs.opening import load_backend
+from aivcs.repository import Repository
+from examples import examples
 
 NAMES = list(samples.ALL)
 VALUES: list[object] = [
@@ -121,7 +123,7 @@ def with_other_type(line, chance):
     return json.dumps(value).encode() + b"\n"
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(name=st.sampled_from(NAMES), seed=st.integers(0, 2**32))
 def test_whatever_was_done_to_it_no_event_is_lost(name, seed):
     form, data, *_ = samples.ALL[name]
@@ -139,7 +141,7 @@ def test_whatever_was_done_to_it_no_event_is_lost(name, seed):
     assert state(repo) == before
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(name=st.sampled_from(NAMES), seeds=st.lists(st.integers(0, 2**32), min_size=2, max_size=4))
 def test_sources_with_one_id_keep_all_of_each(name, seeds):
     """Every source reads back from the runs of its session, whatever others came before it."""

@@ -20,6 +20,7 @@ from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.repository import Repository
 from aivcs.search.query import Query
 from aivcs.store.settings import Settings
+from examples import examples
 
 SPEC = ContentDigest.from_bytes(b"spec")
 PIECES = st.sampled_from(
@@ -120,7 +121,9 @@ class TestWords:
 
 class TestSameAnswers:
     @settings(
-        deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        deadline=None,
+        max_examples=examples(60),
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(
         st.lists(st.lists(PAYLOADS, max_size=3), min_size=1, max_size=5),

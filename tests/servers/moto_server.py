@@ -4,9 +4,11 @@ moto's own server looks and writes without a lock, so that of several who create
 once two may succeed, as `init` finds out.
 """
 
+import os
 import sys
+import time
 from io import BytesIO
-from threading import Lock
+from threading import Lock, Thread
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
@@ -27,7 +29,15 @@ def main(port):
         with lock:
             return [b"".join(served(environ, start_response))]
 
+    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     run_simple("127.0.0.1", port, one_by_one, threaded=True)
+
+
+def end_with(parent):
+    """Ends this process once its parent is gone: a test run that is killed cannot end it."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
 
 
 main(int(sys.argv[1]))

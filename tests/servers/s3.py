@@ -1,5 +1,6 @@
 """S3 servers for tests, each on loopback and ended by the process number that the start gave."""
 
+import atexit
 import http.client
 import os
 import shutil
@@ -110,6 +111,38 @@ def moto():
     port = free_port()
     script = Path(__file__).with_name("moto_server.py")
     return started("moto", port, [sys.executable, script, str(port)])
+
+
+_fakes: list[Server] = []
+"""The fake of this process, once it was needed."""
+
+
+@pytest.fixture(scope="module")
+def fake():
+    """The fake of this process, empty but for the bucket: starting one for each module is slow."""
+    if not _fakes:
+        _fakes.append(moto())
+        atexit.register(_fakes[0].stop)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", _fakes[0].port, timeout=SECONDS)
+        connection.request("POST", "/moto-api/reset")
+        assert connection.getresponse().status == 200
+        connection.close()
+        _fakes[0].make_bucket()
+    return _fakes[0]
+
+
+def new_store(server, prefix):
+    """Makes a store as `init` does, but for its trials of the server; returns its URL.
+
+    The trials take longer than most tests.
+    """
+    import obstore
+
+    client = server.client()
+    obstore.put(client, f"{prefix}/id", os.urandom(16).hex().encode() + b"\n")
+    obstore.put(client, f"{prefix}/format", b"1\n")
+    return f"s3://{BUCKET}/{prefix}"
 
 
 def seaweedfs(folder):

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 from servers import postgres
-from servers.s3 import BUCKET, moto
+from servers.s3 import BUCKET, fake
 from sync.conftest import blobs, logs, record
 from sync.test_stores import clone, fill
 
@@ -13,14 +13,7 @@ from aivcs.commands.bundle.create import create
 from aivcs.commands.store.head import take
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
-server, database = postgres.server, postgres.database
-
-
-@pytest.fixture(scope="module")
-def s3():
-    running = moto()
-    yield running
-    running.stop()
+server, database, s3 = postgres.server, postgres.database, fake
 
 
 @pytest.fixture

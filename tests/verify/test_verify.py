@@ -32,6 +32,7 @@ from aivcs.store.finding import Finding
 from aivcs.store.settings import Settings
 from aivcs.testing.release_entries import FINGERPRINT, SIGNATURE
 from aivcs.util.disk_map import DiskMap
+from examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -666,7 +667,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps, st.sampled_from([0, 3, 2048]))
 def test_whatever_the_registry_writes_satisfies_the_rules(
     moves: list[tuple[str, int]], limit: int

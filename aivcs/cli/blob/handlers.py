@@ -81,13 +81,14 @@ def rm(
             raise UsageError("--by and --sign go with --reason, which makes a record")
         rm(repo, digests, force=force)
         return
-    from aivcs.cli.run.erasure_handlers import signer_of, write_records
+    from aivcs.cli.run.erasure_handlers import signer_of
+    from aivcs.cli.run.erasure_view import write_records
     from aivcs.cli.session.git_identity import actor
-    from aivcs.commands.erasing import Record
+    from aivcs.commands.erasing import ErasureRequest
 
     signer = signer_of(context, repo, signing_key, sign=sign)
-    record = Record(actor(context) if by is None else by, reason, signer)
-    write_records(context, erase(repo, digests, record, force=force), as_json=False)
+    request = ErasureRequest(actor(context) if by is None else by, reason, signer)
+    write_records(context, erase(repo, digests, request, force=force), as_json=False)
 
 
 def pin(context: "Context", digests: "list[str]") -> None:

@@ -13,7 +13,7 @@ from aivcs.commands.hook.run import capture, one_at_a_time, parse_call
 from aivcs.commands.hook.state import state_folder, write_state
 from aivcs.errors import UsageError
 from aivcs.model.timestamp import Timestamp
-from aivcs.repository import MIN_PREFIX
+from aivcs.short_names import MIN_PREFIX
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context

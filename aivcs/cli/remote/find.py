@@ -122,7 +122,8 @@ def open_untrusted(remote: Remote, label: str, own: Repository) -> Repository:
         IntegrityError: It is not a bundle.
         BackendError: It is over a limit.
     """
-    from aivcs.repository import Repository, load_backend
+    from aivcs.opening import load_backend
+    from aivcs.repository import Repository
 
     if not label.strip() or not label.isprintable() or len(label) > _MAX_LABEL:
         raise UsageError("the LABEL of --from-untrusted is a line of 200 characters at most")

@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render import output as render
+from aivcs.cli.run.erasure_view import counted, write_pruned, write_records
 from aivcs.cli.session import spooled_runs
 from aivcs.cli.session.git_identity import actor
 from aivcs.errors import UsageError
-from aivcs.model.erasure import ErasedAnnotation, ErasedBlob, ErasedEvent, ErasedLog
 from aivcs.model.record import parse_seq
-from aivcs.present.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from aivcs.cli.session.context import Context
-    from aivcs.commands.run.prune import Pruned
     from aivcs.model.erasure import StoredErasure
     from aivcs.model.run import RunStatus
     from aivcs.repository import Repository
-    from aivcs.store.annotations import Signer
+    from aivcs.store.statements import Signer
 
 
 def redact(
@@ -75,7 +71,7 @@ def redact(
         context.warn("nothing to do: it was redacted before")
         return
     context.warn(
-        f"erased {_counted(done.records)}. The kept hash confirms a guess, and there may be other "
+        f"erased {counted(done.records)}. The kept hash confirms a guess, and there may be other "
         "copies: replace the secret"
     )
 
@@ -91,7 +87,7 @@ def rm(
     as_json: bool,
 ) -> None:
     """Prints a line for each run."""
-    from aivcs.commands.erasing import Record
+    from aivcs.commands.erasing import ErasureRequest
     from aivcs.commands.run.rm import erased_log, rm
 
     by = actor(context) if by is None else by
@@ -99,8 +95,8 @@ def rm(
     def erase_in(
         repo: Repository, names: list[str], releases: Repository | None = None
     ) -> list[StoredErasure]:
-        record = Record(by, reason, signer_of(context, repo, signing_key, sign=sign))
-        done = rm(repo, names, record, force=force, releases=releases)
+        request = ErasureRequest(by, reason, signer_of(context, repo, signing_key, sign=sign))
+        done = rm(repo, names, request, force=force, releases=releases)
         write_records(context, done, as_json=as_json)
         return done
 
@@ -138,7 +134,7 @@ def prune(
 ) -> None:
     """Prints the id of each run; on stderr how many they are, and their bytes."""
     from aivcs.cli.render.time_format import parse_duration
-    from aivcs.commands.erasing import Record
+    from aivcs.commands.erasing import ErasureRequest
     from aivcs.commands.run.list import list_
     from aivcs.commands.run.prune import Rules, prune
 
@@ -155,7 +151,7 @@ def prune(
         )
     said = "" if older_than is None else f" older than {older_than}"
     said += "" if keep_last is None else f" beyond the last {keep_last} of an agent"
-    record = Record(
+    request = ErasureRequest(
         actor(context) if by is None else by,
         f"pruned runs{said}" if reason is None else reason,
         signer_of(context, repo, signing_key, sign=sign),
@@ -163,7 +159,7 @@ def prune(
     done = prune(
         repo,
         Rules(seconds, keep_last),
-        record,
+        request,
         among=among,
         most=most,
         force=force,
@@ -200,17 +196,6 @@ def prune_by_retention(context: Context, repo: Repository, *, dry_run: bool, as_
     )  # fmt: skip
 
 
-def write_pruned(context: Context, done: Pruned, *, dry_run: bool, as_json: bool) -> None:
-    """Prints the id of each run; on stderr how many they are, and their bytes."""
-    for run_id in done.runs:
-        context.write(render.json_line({"run_id": run_id}) if as_json else f"{run_id}\n")
-    context.flush()
-    if done.kept:
-        context.warn(f"kept {count(done.kept, 'run')}, on which a release stands")
-    verb = "would erase" if dry_run else "erased"
-    context.warn(f"{verb} {count(len(done.runs), 'run')} of {count(done.size, 'byte')}")
-
-
 def signer_of(
     context: Context, repo: Repository, signing_key: str | None, *, sign: bool
 ) -> Signer | None:
@@ -220,38 +205,6 @@ def signer_of(
     from aivcs.config.signers import signer
 
     return signer(context.config_layers(repo), context.environment, signing_key)
-
-
-def write_records(context: Context, records: Iterable[StoredErasure], *, as_json: bool) -> None:
-    """Prints what each record says was erased, and its digest."""
-    for stored in records:
-        if as_json:
-            context.write(render.json_line(stored.to_json()))
-        else:
-            for what in _named(stored):
-                context.write(f"{what}\t{stored.digest}\n")
-    context.flush()
-
-
-def _named(stored: StoredErasure) -> list[str]:
-    target = stored.value.target
-    if isinstance(target, ErasedEvent):
-        return [f"{target.log}@{target.seq}"]
-    if isinstance(target, ErasedLog):
-        return [target.log]
-    if isinstance(target, ErasedBlob):
-        return [f"blob/{target.digest}"]
-    if isinstance(target, ErasedAnnotation):
-        return [f"annotation/{target.digest}"]
-    return [log.log for log in target.logs]
-
-
-def _counted(records: Iterable[StoredErasure]) -> str:
-    names = {"event": "event", "blob": "blob", "annotation": "annotation", "log": "run"}
-    found: dict[str, int] = {}
-    for stored in records:
-        found[stored.value.what] = found.get(stored.value.what, 0) + 1
-    return ", ".join(count(number, names[what]) for what, number in found.items())
 
 
 def _status(text: str) -> RunStatus:

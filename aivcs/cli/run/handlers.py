@@ -2,7 +2,6 @@
 
 from aivcs.codec.json import encode_trusted
 from aivcs.errors import UsageError
-from aivcs.repository import LAST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -240,6 +239,8 @@ def show(
     from aivcs.commands.run.show import show
 
     if run is None:
+        from aivcs.short_names import LAST
+
         run = "@" if context.environment.get("AIVCS_RUN") else LAST
     run = context.run_operand(run)
     repo = context.recorder(run, reads=True)

@@ -202,7 +202,7 @@ class Context:
             if named[0] != "/" and "://" not in named:
                 self.working_directory()  # fails if it was removed
             return named if "://" in named else os.path.abspath(named)
-        from aivcs.repository import find_store
+        from aivcs.opening import find_store
 
         store = find_store(self.working_directory())
         self._require_own(store)

@@ -16,7 +16,7 @@ from time import time
 from aivcs.cli.session.own_command import own_command
 from aivcs.config import files as config_files
 from aivcs.errors import NotFoundError, StorageError, UsageError
-from aivcs.repository import LAST
+from aivcs.short_names import LAST
 from aivcs.sync.spool import DayStore, Spool, Spools
 
 TYPE_CHECKING = False

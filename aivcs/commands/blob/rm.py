@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aivcs.commands.erasing import Record
+    from aivcs.commands.erasing import ErasureRequest
     from aivcs.model.erasure import StoredErasure
     from aivcs.repository import Repository
     from aivcs.store.references import ReachableSet
@@ -43,14 +43,14 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
 
 
 def erase(
-    repo: "Repository", digests: "Sequence[str]", record: "Record", *, force: bool = False
+    repo: "Repository", digests: "Sequence[str]", request: "ErasureRequest", *, force: bool = False
 ) -> "list[StoredErasure]":
     """Erases blobs, also those that runs refer to, and leaves a record of each; returns these.
 
     Args:
         repo: The repository.
         digests: Whole digests.
-        record: Who erases them, and why.
+        request: Who erases them, and why.
         force: Whether to erase also blobs that a release which stands is made of.
 
     Raises:
@@ -64,14 +64,14 @@ def erase(
     from aivcs.store.erasing import erasing
 
     wanted = list(dict.fromkeys(_whole(digests)))
-    if not record.reason.strip():
+    if not request.reason.strip():
         raise UsageError("the reason is empty; is a variable unset?")
     erasing(repo.store)
     for digest in wanted:
         if not repo.blobs.contains(digest):
             raise NotFoundError(digest)
     require_unreleased(repo, set(wanted), force=force)
-    return erase(repo, [ErasedBlob(digest) for digest in wanted], record)
+    return erase(repo, [ErasedBlob(digest) for digest in wanted], request)
 
 
 def _whole(digests: "Sequence[str]") -> "list[ContentDigest]":

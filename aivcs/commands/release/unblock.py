@@ -2,7 +2,7 @@
 
 from aivcs import errors
 from aivcs.commands.release.block import resolve_released
-from aivcs.repository import MIN_PREFIX
+from aivcs.short_names import MIN_PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from aivcs.model.digest import is_hex
 from aivcs.model.record import parse_seq
 from aivcs.model.release import ReleaseRecord
 from aivcs.model.release_entries import Block
-from aivcs.repository import MIN_PREFIX
+from aivcs.short_names import MIN_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable

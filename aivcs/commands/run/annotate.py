@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
-    from aivcs.store.annotations import Signer
+    from aivcs.store.statements import Signer
 
 
 def annotate(

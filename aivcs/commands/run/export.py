@@ -8,7 +8,7 @@ from aivcs import __version__
 from aivcs.errors import UsageError
 from aivcs.formats.write import atif, markdown, otlp, trace
 from aivcs.formats.write.run import Run
-from aivcs.log.annotation import encode_annotation
+from aivcs.log.statement import encode_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,7 +66,7 @@ def _pieces(repo: Repository, run_id: RunId, form: str) -> Iterator[str | bytes]
         for line, _ in repo.store.logs.read(f"run/{run_id}"):
             yield line + b"\n"
         for each in repo.annotations.of_run(run_id):
-            yield encode_annotation(each.value)[1]
+            yield encode_statement(each.value)[1]
         return
     run = open_run(repo, run_id)
     if form == "otlp":

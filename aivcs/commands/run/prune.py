@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs.commands.erasing import Record, erase, evidence_of
+from aivcs.commands.erasing import ErasureRequest, erase, evidence_of
 from aivcs.commands.run.rm import erased_log, records_of
 from aivcs.errors import ConflictError, RunNotFoundError, UsageError
 from aivcs.store.erasing import erasing
@@ -60,7 +60,7 @@ class Pruned(NamedTuple):
 def prune(
     repo: Repository,
     rules: Rules,
-    record: Record,
+    request: ErasureRequest,
     *,
     among: Iterable[RunRecord] | None = None,
     most: int | None = None,
@@ -72,7 +72,7 @@ def prune(
     Args:
         repo: The repository.
         rules: Which runs go.
-        record: Who erases them, and why.
+        request: Who erases them, and why.
         among: The runs to choose from, in any order; None is all.
         most: The number of runs to erase, at most; None is a fifth of all runs.
         force: Whether to erase also runs that are evidence of a release which stands.
@@ -89,7 +89,7 @@ def prune(
         raise UsageError("say which runs go: --older-than TIME, --keep-last N, or both")
     if rules.keep_last is not None and rules.keep_last < 0:
         raise UsageError("--keep-last takes a number of runs, 0 or more")
-    if not record.reason.strip():
+    if not request.reason.strip():
         raise UsageError("the reason is empty; is a variable unset?")
     arrivals = {name: (moment, size) for name, moment, size in logs.arrivals()}
     chosen = list(_chosen(repo, rules, arrivals, among))
@@ -112,7 +112,7 @@ def prune(
     if not dry_run:
         targets.sort(key=lambda target: target.log)
         for begin in range(0, len(targets), _BATCH):
-            done += erase(repo, records_of(targets[begin : begin + _BATCH]), record)
+            done += erase(repo, records_of(targets[begin : begin + _BATCH]), request)
     return Pruned(names, size, kept, done)
 
 

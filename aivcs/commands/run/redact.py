@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.codec.json_pointer import pointer_parts, value_at
-from aivcs.commands.erasing import Record, complete, erase, require_unreleased
+from aivcs.commands.erasing import ErasureRequest, complete, erase, require_unreleased
 from aivcs.errors import ConflictError, NotFoundError, UsageError
 from aivcs.log.run import read_event
 from aivcs.log.verify_run import blobs_in
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.erasure import StoredErasure, Target
     from aivcs.repository import Repository
-    from aivcs.store.annotations import Signer
+    from aivcs.store.statements import Signer
 
 KIND = "redaction"
 """The kind of the event in a run that goes on, and of an annotation with a masked copy."""
@@ -138,7 +138,7 @@ def redact(
     targets += [ErasedAnnotation(name, note.digest) for note in notes]
     if with_blobs:
         targets += [ErasedBlob(digest) for digest, _ in blobs]
-    records = erase(repo, targets, Record(by, reason, signer))
+    records = erase(repo, targets, ErasureRequest(by, reason, signer))
     return Redacted(records, left)
 
 

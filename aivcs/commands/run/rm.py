@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.commands.erasing import Record, erase, evidence_of
+from aivcs.commands.erasing import ErasureRequest, erase, evidence_of
 from aivcs.errors import ConflictError, UsageError
 from aivcs.model.erasure import ErasedLog, ErasedLogs
 from aivcs.store.erasing import erasing
@@ -23,7 +23,7 @@ _PER_RECORD = 1000
 def rm(
     repo: Repository,
     runs: Sequence[str],
-    record: Record,
+    request: ErasureRequest,
     *,
     force: bool = False,
     releases: Repository | None = None,
@@ -33,7 +33,7 @@ def rm(
     Args:
         repo: The repository.
         runs: The runs, as for `Repository.resolve_run`. All are checked before any is erased.
-        record: Who erases them, and why.
+        request: Who erases them, and why.
         force: Whether to erase also runs that are evidence of a release which stands.
         releases: The repository whose releases count; None if it is `repo`.
 
@@ -44,7 +44,7 @@ def rm(
         StorageError: Something could not be erased; what is recorded is completed later.
     """
     erasing(repo.store)
-    if not record.reason.strip():
+    if not request.reason.strip():
         raise UsageError("the reason is empty; is a variable unset?")
     found = {repo.runs.get_run(repo.resolve_run(run)).run_id for run in runs}
     if not force:
@@ -55,7 +55,7 @@ def rm(
                     "nothing was erased. --force erases it anyway"
                 )
     targets = [erased_log(repo, run_id) for run_id in sorted(found)]
-    return erase(repo, records_of(targets), record)
+    return erase(repo, records_of(targets), request)
 
 
 def erased_log(repo: Repository, run_id: RunId) -> ErasedLog:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.errors import InvalidDigestError, NotFoundError, UsageError
 from aivcs.model.digest import ContentDigest
-from aivcs.repository import MIN_PREFIX
+from aivcs.short_names import MIN_PREFIX
 from aivcs.specs import spec as specs
 from aivcs.specs.manifest import PARTS, part_digest
 from aivcs.trace.exchanges import exchanges

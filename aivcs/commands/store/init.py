@@ -8,7 +8,7 @@ from aivcs.repository import Repository
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from aivcs.repository import Configure
+    from aivcs.opening import Configure
 
 
 def init(
