@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from aivcs.commands import erasing
-from aivcs.commands.erasing import Record
+from aivcs.commands.erasing import ErasureRequest
 from aivcs.commands.remote.copy import Copy
 from aivcs.commands.run.rm import erased_log, rm
 from aivcs.commands.spool.push import SpoolPush
@@ -23,6 +23,7 @@ from aivcs.errors import BackendError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunMetadata, RunSummary
 from aivcs.repository import Repository
+from aivcs.store import erasing as store_erasing
 from aivcs.store.annotations import compose
 from aivcs.sync.spool import Spools
 
@@ -804,8 +805,8 @@ class TestADayThatIsRemoved:
 
     @pytest.mark.parametrize("step", ["recorded", "erased"])
     def test_stays_while_a_run_of_it_is_erased(self, spool, there, day, ended, monkeypatch, step):
-        pushed = []
-        carry_out = erasing.carry_out
+        pushed: list[str] = []
+        carry_out = store_erasing.carry_out
 
         def carrying_out(store, items):
             if step == "erased":
@@ -818,7 +819,7 @@ class TestADayThatIsRemoved:
                 carry_out(store, items)
 
         monkeypatch.setattr(erasing, "carry_out", carrying_out)
-        rm(day, [ended], Record("ann", "a token"))
+        rm(day, [ended], ErasureRequest("ann", "a token"))
         assert pushed
         self.push(spool, there)
         assert spool.days() == []
@@ -831,7 +832,7 @@ class TestADayThatIsRemoved:
         self.push(spool, there)
         assert spool.days() == []
         with pytest.raises(BackendError, match="do it again"):
-            erasing.erase(other, [target], Record("ann", "a token"))
+            erasing.erase(other, [target], ErasureRequest("ann", "a token"))
         assert spool.days() == []
 
     def test_acknowledges_nothing_later(self, spool, there, day, ended):
