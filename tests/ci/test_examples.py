@@ -28,6 +28,16 @@ def read_variables(path):
     return found
 
 
+@pytest.fixture
+def team(project, tmp_path, command_in):
+    """A store that lasts, for a project whose ci/store.sh is store-remote.sh."""
+    project.script = "store-remote.sh"
+    (tmp_path / "team").mkdir()
+    team = command_in(tmp_path / "team", project.aivcs.home)
+    team.ok("init")
+    return team
+
+
 class GitHub:
     """Executes the steps of a job as the runner does."""
 
@@ -91,14 +101,6 @@ class GitHub:
 
 class TestAStoreThatLasts:
     """The same workflow with store-remote.sh as its ci/store.sh."""
-
-    @pytest.fixture
-    def team(self, project, tmp_path, command_in):
-        project.script = "store-remote.sh"
-        (tmp_path / "team").mkdir()
-        team = command_in(tmp_path / "team", project.aivcs.home)
-        team.ok("init")
-        return team
 
     def test_jobs_push_their_runs_and_release_there(self, project, tmp_path, team):
         job = GitHub(project, tmp_path, AIVCS_REMOTE=str(team.store))
@@ -232,14 +234,6 @@ class TestGitLab:
 
 class TestGitLabWithAStoreThatLasts:
     """gitlab-ci-remote.yml: each job pulls at its start and pushes at its end."""
-
-    @pytest.fixture
-    def team(self, project, tmp_path, command_in):
-        project.script = "store-remote.sh"
-        (tmp_path / "team").mkdir()
-        team = command_in(tmp_path / "team", project.aivcs.home)
-        team.ok("init")
-        return team
 
     def pipeline(self, project, remote):
         jobs = yaml.safe_load((EXAMPLES / "gitlab-ci-remote.yml").read_text())

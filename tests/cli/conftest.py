@@ -9,6 +9,7 @@ import termios
 from typing import Any
 
 import pytest
+from command import read_terminal
 
 
 @pytest.fixture
@@ -23,16 +24,7 @@ def terminal(aivcs):
             env={"TERM": "xterm-256color", "PAGER": "cat", **env},
         )  # fmt: skip
         os.close(slave)
-        out = b""
-        while True:
-            try:
-                chunk = os.read(master, 65536)
-            except OSError:  # how Linux ends a terminal whose last user is gone
-                break
-            if not chunk:
-                break
-            out += chunk
-        os.close(master)
+        out = read_terminal(master)
         assert process.wait(30) == code, out
         return out.decode().replace("\r\n", "\n")
 

@@ -10,6 +10,7 @@ import termios
 from pathlib import Path
 
 import pytest
+from command import read_terminal
 from isolation import NO_SYSTEM
 
 from aivcs.cli.parse.commands import ROOT as EVERYTHING, visible
@@ -27,13 +28,7 @@ def on_a_terminal(aivcs, *arguments, columns=80, **env):
         stdin=slave, stdout=slave, stderr=slave,
     )  # fmt: skip
     os.close(slave)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(master, 65536) or b""
-        except OSError:
-            break
-    os.close(master)
+    shown = read_terminal(master)
     process.wait(60)
     text = re.sub(r".\x08|\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n")
     return process.returncode, text

@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+from command import read_terminal
 
 
 @pytest.fixture
@@ -54,16 +55,7 @@ def on_terminal(aivcs, columns, *arguments):
         env={"TERM": "xterm", "COLUMNS": str(columns)},
     )
     os.close(slave)
-    data = b""
-    while True:
-        try:
-            piece = os.read(master, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        data += piece
-    os.close(master)
+    data = read_terminal(master)
     assert process.wait(timeout=60) == 0
     return re.sub(r"\x1b\[\d*m", "", data.decode()).replace("\r\n", "\n").splitlines()
 

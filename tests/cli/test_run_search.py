@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+from command import read_terminal
 
 
 @pytest.fixture
@@ -150,18 +151,8 @@ class TestHowItIsShown:
             stdin=subprocess.DEVNULL, env={"TERM": "xterm", "COLUMNS": "80"},
         )  # fmt: skip
         os.close(slave)
-        data = b""
-        while True:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            data += piece
+        text = read_terminal(master).decode()
         assert process.wait(30) == 0
-        os.close(master)
-        text = data.decode()
         assert re.search(r"Find the \x1b\[[0-9;]+mneedle\x1b\[0m, please", text)
         assert runs[0][:8] in text
 
