@@ -56,7 +56,8 @@ def split_url(store: "str | os.PathLike[str]") -> "tuple[str, str]":
         from aivcs.codec.url import shown
 
         raise UsageError(
-            f"{shown(text)}: this version has no backend for {scheme}://; give the path of a folder"
+            f"{shown(text)}: this version has no backend for {scheme}://; "
+            "give the path of a folder, or a URL with postgresql:// or s3://"
         )
     return scheme, text
 

@@ -158,7 +158,9 @@ class TestRefusals:
         assert "createdb" in self.said(aivcs, url, 16)
         url = server.url(aivcs.database, user="nobody:hunter2")
         assert "CREATE ROLE" in self.said(aivcs, url, 16)
-        assert "aivcs init" in self.said(aivcs, server.url(aivcs.database, schema="none"), 10)
+        said = self.said(aivcs, server.url(aivcs.database, schema="none"), 10)
+        assert "(schema none); this database has stores in the schemas aivcs; " in said
+        assert "aivcs init" in said
 
     def test_a_wrong_password(self, aivcs, server):
         hba = Path(server.data, "pg_hba.conf")
@@ -188,6 +190,10 @@ class TestRefusals:
         for query in ("?schema=", f"?schema={'x' * 41}"):
             self.said(aivcs, f"postgresql://ann:hunter2@127.0.0.1/x{query}", 2)
         self.said(aivcs, "postgresql://ann:hunter2@127.0.0.1/x?colour=blue", 16)
+        for port in ("1:2", "99999"):
+            said = self.said(aivcs, f"postgresql://ann:hunter2@127.0.0.1:{port}/x", 16)
+            assert "check the port" in said
+        assert "postgresql:// or" in self.said(aivcs, "postgres://ann:hunter2@127.0.0.1/x", 2)
 
 
 @pytest.mark.process

@@ -111,6 +111,12 @@ def test_a_recorder_records_its_own_runs_and_nothing_else(login, owner, spec):
             refused()
     with pytest.raises(BackendError, match=NOT_ALLOWED), recorder.blobs.removal():
         pass
+    with pytest.raises(BackendError, match="grants --role promoter --name PATTERN"):
+        recorder.promote("bot", spec, by="ann")
+    with pytest.raises(BackendError, match="grants --role maintainer"):
+        recorder.runs.complete_run(ours, DONE)
+    with pytest.raises(BackendError, match="grants --role eraser"):
+        recorder.store.logs.remove(f"run/{run}")
     recorder.runs.complete_run(run, DONE)
     assert recorder.runs.head(run).lines == 4
     assert owner.runs.head(foreign).lines == owner.runs.head(ours).lines == 1

@@ -45,8 +45,9 @@ def free_port():
 class Server:
     """A server of one's own."""
 
-    def __init__(self, programs, *options):
+    def __init__(self, programs, *options, clock=None):
         self.programs = programs
+        self._clock = clock
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="aivcs-pg-", dir="/tmp"))
         self._options = options
@@ -151,6 +152,10 @@ class Server:
 
     def _run(self, program, *words):
         command = [f"{self.programs}/{program}", *words]
+        if self._clock is not None:
+            library, offset = self._clock
+            command = ["env", f"LD_PRELOAD={library}", f"FAKETIME={offset}",
+                       "FAKETIME_DONT_RESET=1", *command]  # fmt: skip
         if os.getuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
         done = subprocess.run(
@@ -170,6 +175,7 @@ class Standby(Server):
 
     def __init__(self, primary):
         self.programs = primary.programs
+        self._clock = None
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="aivcs-pg-", dir="/tmp"))
         self._options = ()
@@ -205,6 +211,15 @@ def need_programs():
             pytest.fail("PostgreSQL is not installed")
         pytest.skip("PostgreSQL is not installed")
     return programs
+
+
+def need_other_clock():
+    """The library by which a process has another time; skips the test where it is missing."""
+    found = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    named = os.environ.get("AIVCS_TEST_FAKETIME", found[0] if found else None)
+    if named is None:
+        pytest.skip("libfaketime is not installed")
+    return named
 
 
 def start_server():

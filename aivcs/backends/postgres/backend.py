@@ -64,9 +64,11 @@ class PostgresBackend:
         try:
             found = schema.open_store(store._session)
             if found is None:
+                others = ", ".join(schema.schemas(store._session))
                 raise NoRepositoryError(
-                    f"there is no store in {store.url}; make one with: aivcs init, "
-                    "with the URL in AIVCS_STORE or --store"
+                    f"there is no store in {store.url} (schema {address.schema}); "
+                    + (f"this database has stores in the schemas {others}; " if others else "")
+                    + "make one with: aivcs init, with the URL in AIVCS_STORE or --store"
                 )
             store._version, config = found
             if config is not None:

@@ -37,9 +37,29 @@ _FINAL = (
     ("invalid connection option", "see libpq's parameters for what a URL may contain"),
     ("invalid URI", "write postgresql://USER@HOST/DATABASE?schema=NAME"),
     ("invalid sslmode", "write sslmode=verify-full"),
+    ("invalid integer value", "check the port, and the other numbers in the URL"),
+    ("invalid port number", "check the port in the URL"),
 )
 """What a failed connection says (in English; libpq gives no code), and the way out. Trying again
 does not help with these."""
+
+
+_ROLE = (
+    ("must be owner", "owner"),
+    ("change the release", "promoter --name PATTERN"),
+    ("append to a run that", "maintainer"),
+    ("remove_log", "eraser"),
+    ("remov", "maintainer"),
+    ("redact", "eraser"),
+    ("erase", "eraser"),
+    ("document config", "owner"),
+    ("function append", "recorder"),
+    ("function put", "recorder"),
+    ("function renew", "recorder"),
+    ("record runs", "recorder"),
+    ("store blobs", "recorder"),
+)
+"""What the refusal of a statement says, and a role that may execute it."""
 
 
 def is_lost(error: psycopg.Error) -> bool:
@@ -81,9 +101,10 @@ def translated(error: psycopg.Error, url: str, seconds: float) -> StorageError:
     if state == "55P03":
         return errors.LockTimeoutError(f"a lock of {url}", seconds)
     if state == "42501":
+        role = next((role for part, role in _ROLE if part in said), "ROLE")
         return BackendError(
             f"{url}: {said}; nothing was done. The store's owner gives rights with the SQL of: "
-            "aivcs store grants --role ROLE"
+            f"aivcs store grants --role {role}"
         )
     if state in _MISSING:
         return BackendError(f"{url}: {said}; aivcs store check tells what is missing")

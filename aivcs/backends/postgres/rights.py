@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from time import time
 from typing import TYPE_CHECKING
 
 from aivcs.backends.postgres import schema
@@ -21,6 +22,8 @@ _PATTERN = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9._/*?-]*")
 _MAX_ROLE = 63
 """Bytes of a role's name."""
 
+_SKEW_S = 60
+"""Seconds by which the server's clock may differ from ours without a word."""
 _CHUNK_CONSTRAINTS = 11
 """Constraints of the table chunks: a primary key, two unique, two foreign keys, six checks."""
 _READING = ("as_json(text)", "is_owner()", "may(text, text)", "hold_key()", "hold()", "end_hold()",
@@ -139,6 +142,7 @@ def check(session: Session) -> Iterator[str]:
     if version < schema.VERSION:
         yield str(schema.outdated(session, version))
     yield from settings_doubts(session)
+    yield from _doubtful_clock(session)
     yield from _doubtful_rights(session)
     yield from _changed_schema(session)
 
@@ -157,6 +161,16 @@ def settings_doubts(session: Session) -> Iterator[str]:
         yield "the server has full_page_writes = off: a power cut can damage its pages"
     if values.get("synchronous_commit") == "off":
         yield "the server has synchronous_commit = off; aivcs sets it to on for its own sessions"
+
+
+def _doubtful_clock(session: Session) -> Iterator[str]:
+    told = session.read("SELECT extract(epoch FROM clock_timestamp())::float8")[0][0]
+    skew = told - time()
+    if abs(skew) > _SKEW_S:
+        yield (
+            f"the server's clock is {abs(skew):,.0f} seconds "
+            f"{'ahead of' if skew > 0 else 'behind'} that of this machine"
+        )
 
 
 def _doubtful_rights(session: Session) -> Iterator[str]:

@@ -82,6 +82,18 @@ def version_of(session: Session) -> int | None:
     return int(version)
 
 
+def schemas(session: Session) -> list[str]:
+    """Returns the names of the schemas of the database that have a store, in order."""
+    return [
+        name
+        for (name,) in session.read(
+            "SELECT nspname::text FROM pg_namespace n WHERE 2 = (SELECT count(*) FROM pg_class "
+            "WHERE relnamespace = n.oid AND relkind = 'r' AND relname IN ('meta', 'chunks')) "
+            "ORDER BY 1 LIMIT 20"
+        )
+    ]
+
+
 def open_store(session: Session) -> tuple[int, bytes | None] | None:
     """Connects; returns the version of the store's schema and its configuration, if there is one.
 

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from aivcs.cli.session.own_command import own_command
-from aivcs.errors import UsageError
+from aivcs.errors import OutcomeUnknownError, UsageError
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
@@ -123,7 +123,9 @@ def _answer(asked: str, refused: list[Refusal], count: int) -> bytes:
 
     code = exit_code(refused[0].error) if refused else 0
     lines = [
-        f"aivcs: event {number} ({escape(kind)}) was refused: {escape(str(error))}"
+        f"aivcs: event {number} ({escape(kind)}) "
+        f"{'may be missing' if isinstance(error, OutcomeUnknownError) else 'was refused'}: "
+        f"{escape(str(error))}"
         for number, kind, error in refused
     ]
     while True:

@@ -167,7 +167,7 @@ _aivcs_ask() {
         \builtin return 0 # nothing was handed over
     fi
     _aivcs_is_there || _aivcs_reach || \builtin return "$?"
-    \builtin local _aivcs_me="${BASHPID:-${sysparams[pid]-}}" _aivcs_answer='' _aivcs_code
+    \builtin local _aivcs_me="${BASHPID:-${sysparams[pid]-}}" _aivcs_answer='' _aivcs_part _aivcs_code
     \builtin local _aivcs_answers="$_aivcs_folder/answers.$_aivcs_me"
     if [[ ! -p $_aivcs_answers ]] && ! \builtin command mkfifo -m 600 "$_aivcs_answers"; then
         \builtin return 16
@@ -178,10 +178,15 @@ _aivcs_ask() {
         # An answer to something asked before and given up is passed over.
         while [[ ${_aivcs_answer%% *} != "$_aivcs_number" ]]; do
             _aivcs_answer=
-            if ! IFS= \builtin read -r -d '' -t 1 _aivcs_answer && ! _aivcs_is_there; then
-                _aivcs_reach
-                \builtin return "$?"
-            fi
+            # The time may be up in the middle of an answer, whose rest comes next.
+            until IFS= \builtin read -r -d '' -t 1 _aivcs_part; do
+                _aivcs_answer+=$_aivcs_part
+                if ! _aivcs_is_there; then
+                    _aivcs_reach
+                    \builtin return "$?"
+                fi
+            done
+            _aivcs_answer+=$_aivcs_part
         done
     } 0<>"$_aivcs_answers" || \builtin return "$?"
     _aivcs_answer=${_aivcs_answer#* }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.erasing import ErasureRequest, erase, evidence_of
 from aivcs.commands.run.rm import erased_log, records_of
+from aivcs.commands.store.clock import agreed_now
 from aivcs.errors import ConflictError, RunNotFoundError, UsageError
 from aivcs.store.erasing import erasing
 
@@ -82,6 +83,7 @@ def prune(
         UsageError: There is no rule, or the reason is empty.
         ConflictError: More runs than allowed would be erased, or the store cannot erase.
         IntegrityError: A release log is damaged, so that it is not known what stands.
+        BackendError: The store's clock and this machine's differ too much to tell what is old.
         StorageError: Something could not be erased; what is recorded is completed later.
     """
     logs = erasing(repo.store)
@@ -123,7 +125,7 @@ def _chosen(
     among: Iterable[RunRecord] | None,
 ) -> Iterator[str]:
     """Yields the runs that the rules choose, the oldest first."""
-    before = None if rules.older_than is None else repo.store.now() - rules.older_than
+    before = None if rules.older_than is None else agreed_now(repo) - rules.older_than
     if rules.keep_last is None and among is None:
         found = [(moment, name.removeprefix("run/")) for name, (moment, _) in arrivals.items()]
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.commands.store.clock import agreed_now
 from aivcs.errors import (
     AivcsError,
     ConflictError,
@@ -165,6 +166,7 @@ def require_lost(repo: Repository, run_id: RunId) -> None:
     """Requires that the copy of a run, which goes on elsewhere, has heard nothing for long.
 
     Raises:
+        BackendError: The store's clock and this machine's differ too much to tell.
         ConflictError: It was heard of within the setting `run.lost_after`, and may still go on.
     """
     last_sign = _last_sign(repo, repo.runs.get_run(run_id))
@@ -180,7 +182,7 @@ def require_lost(repo: Repository, run_id: RunId) -> None:
 def _lost_since(repo: Repository) -> Timestamp:
     """Returns the time since which a copy must have heard nothing to count as lost."""
     lost_after = timedelta(seconds=repo.store.settings.lost_after)
-    return Timestamp.from_datetime(datetime.fromtimestamp(repo.store.now(), UTC) - lost_after)
+    return Timestamp.from_datetime(datetime.fromtimestamp(agreed_now(repo), UTC) - lost_after)
 
 
 def _end(repo: Repository, run_id: RunId, verdict: Verdict, head: Head | None) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from aivcs.commands.store.clock import agreed_now
 from aivcs.errors import IntegrityError, LockTimeoutError, NotFoundError, UsageError
 from aivcs.model.digest import ContentDigest
 from aivcs.store.references import ReachableSet, digests_in_blob
@@ -119,10 +120,11 @@ def before(repo: Repository, grace: float) -> float:
 
     Raises:
         UsageError: The grace period is negative.
+        BackendError: That clock and this machine's differ too much.
     """
     if grace < 0:
         raise UsageError("a grace period must not be negative")
-    return repo.store.now() - grace
+    return agreed_now(repo) - grace
 
 
 def _unwanted(repo: Repository, reachable: ReachableSet, moment: float) -> DiskMap:
