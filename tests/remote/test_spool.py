@@ -24,6 +24,7 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunMetadata, RunSummary
 from aivcs.repository import Repository
 from aivcs.store.annotations import compose
+from aivcs.store.erasing import carry_out as carry_out_all
 from aivcs.sync.spool import Spools
 
 
@@ -804,8 +805,8 @@ class TestADayThatIsRemoved:
 
     @pytest.mark.parametrize("step", ["recorded", "erased"])
     def test_stays_while_a_run_of_it_is_erased(self, spool, there, day, ended, monkeypatch, step):
-        pushed = []
-        carry_out = erasing.carry_out
+        pushed = list[str]()
+        carry_out = carry_out_all
 
         def carrying_out(store, items):
             if step == "erased":
