@@ -16,12 +16,12 @@ FORMAT = 1
 
 
 def signed_text(
-    name: str, spec_digest: str, *, by: str, notes: str | None, created_at: Timestamp
+    name: str, spec_digest: str, *, by: str, notes: str | None, store: str, created_at: Timestamp
 ) -> str:
     """Returns the text that a signature of an approval signs: the SHA-256 of its line, in hex.
 
-    The line is canonical JSON (RFC 8785) with a newline. It names the release name and the spec, so
-    a signature proves nothing about another name or spec.
+    The line is canonical JSON (RFC 8785) with a newline. It names the release name, the spec and
+    the store, so a signature proves nothing about another one.
     """
     fields = {
         "type": TYPE,
@@ -30,6 +30,7 @@ def signed_text(
         "spec_digest": spec_digest,
         "by": by,
         "notes": notes,
+        "store": store,
         "created_at": created_at,
     }
     return str(ContentDigest.from_bytes(canonical(fields) + b"\n"))
@@ -42,5 +43,6 @@ def text_of(approval: Approval) -> str:
         approval.spec_digest,
         by=approval.by,
         notes=approval.notes,
+        store=approval.store,
         created_at=approval.created_at,
     )

@@ -91,6 +91,7 @@ def mark_from(entry: "dict[str, Any]", name: "str | None" = None) -> "Mark":
                 spec_digest=ContentDigest(entry["spec_digest"]),
                 by=entry["by"],
                 notes=entry["notes"],
+                store=entry["store"],
                 signature=entry["signature"],
                 created_at=created_at,
             )

@@ -393,6 +393,7 @@ def plan_approval(
     *,
     by: str,
     notes: "str | None",
+    store: str,
     created_at: Timestamp,
     signature: str,
 ) -> ReleaseChange:
@@ -410,6 +411,7 @@ def plan_approval(
         spec_digest=ContentDigest(digest),
         by=by,
         notes=notes,
+        store=store,
         signature=signature,
         created_at=created_at,
     )

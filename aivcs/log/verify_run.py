@@ -68,7 +68,7 @@ _MEMBERS = {
         "hash",
     ),
     "mark": (
-        "type", "format", "seq", "mark", "name", "spec_digest", "by", "reason", "notes",
+        "type", "format", "seq", "mark", "name", "spec_digest", "by", "reason", "notes", "store",
         "signed_seq", "signed_hash", "signature", "fingerprint", "created_at",
         "release_seq", "block_seq", "path", "hash",
     ),

@@ -1,9 +1,9 @@
 """The words of a log, by which an index tells which logs can hold a text. No I/O.
 
-A *word* is a run of bytes without separators (spaces, quotes, brackets and the like), in lower case
-as far as ASCII goes. If a payload has a text in it, then each word of that text stands in a word of
-the log, whatever JSON did with the characters between; so each three characters of the one are
-three of the other. The reverse does not hold: an index of words only rules logs out.
+A *word* is a run of letters and digits, and of anything beyond ASCII, in lower case as far as ASCII
+goes. If a payload has a text in it, then each word of that text is a part of a word of the log,
+whatever JSON did with the characters between. The reverse does not hold: an index of words only
+rules logs out.
 """
 
 import re
@@ -13,17 +13,22 @@ from aivcs.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
-VERSION = 1
+VERSION = 2
 """The version of these rules; words of another version cannot be compared."""
-GRAM = 3
-"""Characters that are looked up together; a shorter word rules nothing out."""
-_MAX_GRAMS = 24
-"""Groups of characters looked up for one text, at most; more rule out little more."""
-_SEPARATORS = bytes(range(33)) + b"\"'`\\/()[]{}<>,;:=\x7f"
+MIN_PART = 3
+"""Characters of a part that is looked up, at least; a shorter one rules little out."""
+_MAX_PART = 200
+"""Characters of a part that is looked up, at most; of a longer one, the beginning."""
+_MAX_PARTS = 8
+"""Parts looked up for one text, at most; more rule out little more."""
+_MAX_WORD = 1000
+"""Characters of a word, at most: a longer one makes several, which share `_MAX_PART` each."""
 _FOLD = bytes(
-    32 if byte in _SEPARATORS else byte + 32 if 65 <= byte <= 90 else byte for byte in range(256)
+    byte + 32 if 65 <= byte <= 90 else byte if byte > 127 or chr(byte).isalnum() else 32
+    for byte in range(256)
 )
 _EQUAL = {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"}
 """Characters that Python takes for an ASCII letter where case is ignored."""
@@ -37,6 +42,8 @@ _other_escape = re.compile(rb"\\u(?!00[01])").search
 
 def words_of(log: bytes) -> str:
     """Returns the distinct words of the payloads of a log's events, with spaces between.
+
+    Of a word of more than 1,000 characters there are pieces, in which each 200 stand together.
 
     What stands around a payload is left out where the line is as aivcs writes it.
 
@@ -57,15 +64,17 @@ def words_of(log: bytes) -> str:
     text = b"\n".join(parts)
     if _other_escape(log):
         text = b"\n".join(_respelled(line) for line in log.split(b"\n") if line)
-    found = b" ".join(set(text.translate(_FOLD).split()))
+    found = set(text.translate(_FOLD).split())
+    is_long = len(max(found, key=len, default=b"")) > _MAX_WORD
     try:
-        return _without_case(found).decode()
+        folded = _without_case(b" ".join(found)).decode()
     except UnicodeDecodeError as error:
         raise SerializationError(f"a line is not UTF-8: {error}") from error
+    return " ".join(_pieces(folded.split(" "))) if is_long else folded
 
 
-def grams_of(text: str, *, ignore_case: bool = False) -> list[str]:
-    """Returns groups of characters that the words of a log have if it holds a text.
+def parts_of(text: str, *, ignore_case: bool = False) -> list[str]:
+    """Returns parts of words that a log has if it holds a text, the longest first.
 
     None of them means that words tell nothing about the text.
 
@@ -76,15 +85,15 @@ def grams_of(text: str, *, ignore_case: bool = False) -> list[str]:
     if ignore_case:  # beyond ASCII, letters are equal by rules that differ
         text = re.sub(r"[^\x00-\x7f]", lambda found: _EQUAL.get(found[0], " "), text)
     folded = _without_case(text.encode(errors="surrogatepass").translate(_FOLD))
-    grams = dict.fromkeys(
-        word[at : at + GRAM]
-        for word in folded.decode(errors="surrogatepass").split(" ")
-        for at in range(len(word) - GRAM + 1)
-    )
-    if len(grams) <= _MAX_GRAMS:
-        return list(grams)
-    all_of_them = list(grams)
-    return [all_of_them[at * len(grams) // _MAX_GRAMS] for at in range(_MAX_GRAMS)]
+    words = folded.decode(errors="surrogatepass").split(" ")
+    parts = {word[:_MAX_PART] for word in words if len(word) >= MIN_PART}
+    return sorted(parts, key=lambda part: (-len(part), part))[:_MAX_PARTS]
+
+
+def _pieces(words: "Iterable[str]") -> "Iterator[str]":
+    for word in words:
+        for begin in range(0, max(len(word) - _MAX_PART, 1), _MAX_WORD - _MAX_PART):
+            yield word[begin : begin + _MAX_WORD]
 
 
 def _without_case(folded: bytes) -> bytes:

@@ -130,8 +130,8 @@ class Approval(Record):
     """A signed statement that a spec may be released under a name.
 
     The signed text is the SHA-256, in hex, of the line of canonical JSON (RFC 8785) with a newline
-    that `aivcs.log.approval.signed_text` describes: name and spec stand in it, so an approval is
-    good for no other. Nothing here checks the signature: that takes keys.
+    that `aivcs.log.approval.signed_text` describes: name, spec and store stand in it, so an
+    approval is good for no other. Nothing here checks the signature: that takes keys.
 
     Attributes:
         seq: The entry's number in the log.
@@ -140,6 +140,7 @@ class Approval(Record):
         spec_digest: The approved spec.
         by: Who approves, in their own words.
         notes: A remark, or None.
+        store: The id of the store in which it was given.
         signature: An SSH signature in its armor, in the namespace `APPROVAL_NAMESPACE`.
         fingerprint: The fingerprint of the signing key, as `ssh-keygen -l` writes it.
         created_at: The time of the approval, which is signed, too.
@@ -150,7 +151,7 @@ class Approval(Record):
     """
 
     __slots__ = (  # noqa: RUF023 the order of the file format
-        "seq", "mark", "name", "spec_digest", "by", "notes", "signature", "fingerprint",
+        "seq", "mark", "name", "spec_digest", "by", "notes", "store", "signature", "fingerprint",
         "created_at",
     )  # fmt: skip
     seq: int
@@ -159,6 +160,7 @@ class Approval(Record):
     spec_digest: ContentDigest
     by: str
     notes: "str | None"
+    store: str
     signature: str
     fingerprint: str
     created_at: Timestamp
@@ -171,6 +173,7 @@ class Approval(Record):
         spec_digest: ContentDigest,
         by: str,
         notes: "str | None",
+        store: str,
         signature: str,
         created_at: Timestamp,
     ) -> None:
@@ -178,9 +181,10 @@ class Approval(Record):
         check_text("actor (by)", by)
         if notes is not None and not is_text(notes):
             raise SerializationError("notes hold an invalid character (not UTF-8?)")
+        check_text("id of the store", store)
         self._fill(
-            seq, "approval", name, spec_digest, by, notes, signature, fingerprint_of(signature),
-            created_at,
+            seq, "approval", name, spec_digest, by, notes, store, signature,
+            fingerprint_of(signature), created_at,
         )  # fmt: skip
 
 

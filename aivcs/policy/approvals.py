@@ -61,13 +61,14 @@ def approve(
     digest = repo.resolve_spec(spec)
     repo.require_spec(digest)
     now = Timestamp.now()
-    text = signed_text(name, digest, by=by, notes=notes, created_at=now)
+    store = repo.identity
+    text = signed_text(name, digest, by=by, notes=notes, store=store, created_at=now)
     signature = signer.sign(text, APPROVAL_NAMESPACE)
     signed = verifier.check(text, signature, APPROVAL_NAMESPACE, None) if verifier else None
     change = repo.releases.change(
         name,
         lambda view: plan_approval(
-            view, digest, by=by, notes=notes, created_at=now, signature=signature
+            view, digest, by=by, notes=notes, store=store, created_at=now, signature=signature
         ),
     )
     entry = change.entries[0]
@@ -99,7 +100,10 @@ def approvals_of(spec_digest: str, log: Iterable[LogEntry], before: int) -> list
 
 
 def check_approvals(
-    approvals: Iterable[Approval], verifier: Verifier | None, moment: Timestamp | None
+    approvals: Iterable[Approval],
+    verifier: Verifier | None,
+    moment: Timestamp | None,
+    store: str | None = None,
 ) -> Sequence[CheckedApproval]:
     """Returns approvals with what is known of their signatures.
 
@@ -110,6 +114,7 @@ def check_approvals(
         approvals: The approvals, newest first.
         verifier: Knows the allowed signers; None knows nobody.
         moment: The time at which a signer must have been allowed; None is now.
+        store: The id of the store in which they must have been given; None is any, as for a copy.
 
     Raises:
         UsageError: The allowed signers cannot be read.
@@ -120,9 +125,10 @@ def check_approvals(
         if approval.fingerprint in good:
             continue
         signed = _check(approval, verifier, moment)
-        if signed.state == TRUSTED:
+        is_foreign = store is not None and approval.store != store
+        if signed.state == TRUSTED and not is_foreign:
             good.add(approval.fingerprint)
-        found.append(CheckedApproval(approval, signed))
+        found.append(CheckedApproval(approval, signed, is_foreign))
     return found
 
 

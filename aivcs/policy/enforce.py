@@ -70,9 +70,11 @@ class Outcome:
         is_forced: Whether the change breaks rules by force.
         is_refused: Whether the rules refuse the change, which only a dry run tolerates.
         signed_by: The allowed signers who signed the change, or an empty string.
+        unproven: The runs given as evidence that have redacted lines, where nobody says who may
+            erase.
     """
 
-    __slots__ = ("change", "is_forced", "is_refused", "signed_by", "verdicts")
+    __slots__ = ("change", "is_forced", "is_refused", "signed_by", "unproven", "verdicts")
 
     def __init__(self, change: "ReleaseChange") -> None:
         """Takes a change without verdicts."""
@@ -80,6 +82,7 @@ class Outcome:
         self.verdicts: list[Verdict] = []
         self.is_forced = self.is_refused = False
         self.signed_by = ""
+        self.unproven: Sequence[str] = ()
 
     @property
     def release(self) -> "ReleaseRecord":
@@ -151,7 +154,7 @@ def promote(
         if not allow_missing_spec:
             repo.require_spec(digest)
         expected = None if expect is None else repo.resolve_expectation(expect)
-        runs = _evidence(repo, evidence, judge) if evidence else ()
+        runs, unproven = _evidence(repo, evidence, judge) if evidence else ((), ())
 
         keeps_label = not move_label and (judge is None or not judge.judges_labels)
 
@@ -161,8 +164,11 @@ def promote(
             return plan_promotion(view, digest, metadata, expect=expected, evidence=runs)
 
         if judge is None and not dry_run:
-            return Outcome(repo.releases.change(name, plan))
-        return _apply(repo, name, plan, judge, dry_run=dry_run)
+            outcome = Outcome(repo.releases.change(name, plan))
+        else:
+            outcome = _apply(repo, name, plan, judge, dry_run=dry_run)
+        outcome.unproven = unproven
+        return outcome
 
 
 def rollback(
@@ -290,8 +296,8 @@ def _judge(
 
 def _evidence(
     repo: "Repository", runs: "Iterable[str]", judge: "Judge | None"
-) -> "tuple[Evidence, ...]":
-    """The evidence runs with the heads of their logs, which are final."""
+) -> "tuple[tuple[Evidence, ...], Sequence[str]]":
+    """The evidence runs with the heads of their logs, which are final, and the unproven ones."""
     if judge is None:
         from aivcs.policy.evidence import RunReader
 
@@ -299,6 +305,7 @@ def _evidence(
     else:
         read = judge.read
     found: dict[str, Evidence] = {}
+    unproven = []
     for text in runs:
         run_id = repo.resolve_run(text)
         record, head, *_ = read(run_id)
@@ -321,6 +328,8 @@ def _evidence(
                 f"run {run_id} is still running, so it is not evidence yet; "
                 f"end it with: aivcs run finish {run_id}",
             )
+        if read.is_unproven(run_id) and run_id not in found:
+            unproven.append(run_id)
         late = read.late.choose(run_id) if read.late is not None else ()
         found[run_id] = Evidence(run_id, head, late)
-    return tuple(found.values())
+    return tuple(found.values()), unproven

@@ -130,6 +130,15 @@ class RunReader:
             return True
         return are_signed(redacted, self._erasers)
 
+    def is_unproven(self, run_id: str) -> bool:
+        """Tells whether a run has redacted lines, and nobody says who may erase.
+
+        Raises:
+            RunNotFoundError: No run has this id.
+            IntegrityError: The run's log is damaged.
+        """
+        return self._erasers is None and bool(self(run_id).redacted)
+
     def missing_parts(self, digest: ContentDigest) -> list[str] | None:
         """Returns the parts that a spec lacks; None if it is not stored, or has no parts.
 
@@ -291,6 +300,7 @@ def propose(
         highest=grounds.highest,
         baseline=_read_baseline(grounds, read),
         approvals=approvals,
+        takes_late=read.late.takes if read.late is not None else "",
     )
 
 

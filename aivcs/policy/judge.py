@@ -75,7 +75,8 @@ class Judge:
         self._grounds = grounds_of(self._policy, release, view.releases(), choose)
         if self._policy.needs(APPROVALS):
             found = approvals_of(release.spec_digest, view.entries(), release.seq)
-            self._approvals = check_approvals(found, self._verifier, None)
+            store = self._repo.identity if found else None
+            self._approvals = check_approvals(found, self._verifier, None, store)
 
     def judge(self, outcome: Outcome) -> None:
         """Judges a planned change and adds policy and `forced` to it.

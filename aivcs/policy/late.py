@@ -38,6 +38,7 @@ class LateEvents:
 
     Attributes:
         counts_log: Whether the events in the log of a run count, too.
+        takes: Which annotations count: "any", "signed", or none.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class LateEvents:
         self._whom = policy.rules.get(EVIDENCE_FROM, ())
         self._mode = SIGNED if self._whom else policy.rules.get(NAME)
         self.counts_log = not self._whom
+        self.takes = "" if not self._mode else "signed" if self._mode == SIGNED else "any"
         self._kinds = policy.kinds
         self._verifier = verifier
         self._moment = moment

@@ -96,10 +96,12 @@ class CheckedApproval(NamedTuple):
     Attributes:
         approval: The approval.
         signed: The check of its signature.
+        is_foreign: Whether it was given in another store than that of the release.
     """
 
     approval: Approval
     signed: SignatureCheck
+    is_foreign: bool = False
 
 
 class ProposedRelease(NamedTuple):
@@ -123,6 +125,8 @@ class ProposedRelease(NamedTuple):
         approvals: The approvals of the spec before it in the log, newest first.
         promoters: The signatures of who promoted; None is all `signatures`, as of a release that
             is about to be made.
+        takes_late: Which evaluations count that were added to a run later: "any", "signed", or
+            none.
     """
 
     name: str
@@ -140,6 +144,7 @@ class ProposedRelease(NamedTuple):
     baseline: Baseline | None = None
     approvals: Sequence[CheckedApproval] = ()
     promoters: Sequence[SignatureCheck] | None = None
+    takes_late: str = ""
 
     def promoter_signatures(self) -> Sequence[SignatureCheck]:
         """Returns the signatures of who promoted, without those that were added later."""

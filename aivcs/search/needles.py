@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from aivcs.codec.json import encode_trusted
-from aivcs.log.words import grams_of
+from aivcs.log.words import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ class Needles:
     """The bytes that stand in the line of an event that matches.
 
     Attributes:
-        grams: Groups of characters, as `aivcs.log.words.grams_of`, which an index looks up.
+        parts: Parts of its words, as `aivcs.log.words.parts_of`, which an index looks up.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Needles:
         Raises:
             SerializationError: The text cannot stand in JSON.
         """
-        self.grams: list[str] = []
+        self.parts: list[str] = []
         self._tests: list[Test] = []
         if kinds:
             self._tests.append(_test_of_kinds(kinds))
         if text is not None:
-            self.grams = grams_of(text, ignore_case=ignore_case)
+            self.parts = parts_of(text, ignore_case=ignore_case)
             if text.isascii() or not ignore_case:
                 self._tests.append(_test_of(text, ignore_case=ignore_case))
 

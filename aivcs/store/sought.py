@@ -11,24 +11,24 @@ class Sought:
     Attributes:
         may_hold: Tells whether whole lines, at the beginning of some memory and so many bytes, can
             hold it.
-        grams: Groups of characters that the words of a log have if it holds it, as
-            `aivcs.log.words.grams_of`; none if words tell nothing.
+        parts: Parts of words that a log has if it holds it, as
+            `aivcs.log.words.parts_of`; none if words tell nothing.
         others: Runs to list in any case: what is looked for may stand elsewhere.
         uses_index: Whether to ask an index of texts.
     """
 
-    __slots__ = ("grams", "may_hold", "others", "uses_index")
+    __slots__ = ("may_hold", "others", "parts", "uses_index")
 
     def __init__(
         self,
         may_hold: "Callable[[bytearray, int], bool]",
-        grams: "Sequence[str]",
+        parts: "Sequence[str]",
         others: "Collection[str]",
         *,
         uses_index: bool,
     ) -> None:
         """Takes the attributes as they are."""
         self.may_hold = may_hold
-        self.grams = grams
+        self.parts = parts
         self.others = others
         self.uses_index = uses_index

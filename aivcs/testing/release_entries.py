@@ -68,7 +68,7 @@ def approve(
     registry: ReleaseRegistry, name: str, digest: ContentDigest, **changed: str
 ) -> Approval:
     """Appends an approval of a spec."""
-    fields = {"by": "ada", "signature": SIGNATURE, **changed}
+    fields = {"by": "ada", "store": "a store", "signature": SIGNATURE, **changed}
 
     def plan(view: ReleaseView) -> ReleaseChange:
         return plan_approval(view, digest, notes=None, created_at=Timestamp.now(), **fields)

@@ -75,7 +75,8 @@ class TestWithAForgedRecord:
     def test_nothing_is_proven_where_nobody_says_who_may_erase(self, aivcs, spec):
         run = recorded(aivcs, 0.1)
         forged(aivcs, run)
-        promote(aivcs, spec, run)
+        done = promote(aivcs, spec, run)
+        assert f"warning: run {run} has redacted lines" in done.err.decode()
         told = aivcs.ok("release", "verify", "bot").text
         assert "evidence\tnot proven\t" in told
         assert "require_event\tnot proven\t" in told

@@ -98,7 +98,7 @@ class TestWords:
             + ',"timestamp":"2026-01-01T00:00:00.000000Z","hash":"' + "0" * 64 + '"}\n'
         )  # fmt: skip
         have = words.words_of(line.encode())
-        assert all(gram in have for gram in words.grams_of(text, ignore_case=ignore_case))
+        assert all(gram in have for gram in words.parts_of(text, ignore_case=ignore_case))
 
     def test_these_characters_beyond_ascii_are_equal_to_letters_where_case_is_ignored(self):
         letters = "abcdefghijklmnopqrstuvwxyz"
@@ -247,6 +247,27 @@ class TestWhatBefallsIt:
             assert index.pending() == []
 
 
+class TestWordsThatAreUnusual:
+    def test_any_part_of_a_long_one_is_found(self, tmp_path):
+        long = "".join(f"{number:x}g" for number in range(6000))  # longer than FTS5 keeps a word
+        repo = make_store(tmp_path, [[long], ["other"]])
+        index_all(repo)
+        for begin in (0, 700, 795, 5_000, len(long) - 150):
+            for size in (3, 150, 201, 1_500):
+                part = long[begin : begin + size]
+                assert found(repo, part) == expected(repo, part) != []
+        assert texts.narrow(folder_of(repo), ["nowhere"]) == set()
+
+    def test_a_part_that_many_have_rules_nothing_out(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(texts, "_MANY_WORDS", 10)
+        repo = make_store(tmp_path, [[f"word{number}"] for number in range(12)])
+        index_all(repo)
+        assert texts.narrow(folder_of(repo), ["word"]) is None
+        assert len(texts.narrow(folder_of(repo), ["word", "ord7"]) or ()) == 1
+        assert len(found(repo, "word")) == 12
+        assert len(found(repo, "word 7")) == 0
+
+
 class TestForgetting:
     SECRET = b"hunter2secret"
 
@@ -306,7 +327,7 @@ class TestForgetting:
         os.unlink(f"{repo.path}/runs/{secret[:2]}/{secret}.jsonl")
         index_all(repo)  # something was removed, so it is made anew
         with texts.TextIndex(folder_of(repo)) as index:
-            assert index.holding(words.grams_of("hunter2secret"), 10) == set()
+            assert index.holding(words.parts_of("hunter2secret"), 10) == set()
             assert not index.knows(secret)
 
 

@@ -57,8 +57,11 @@ def lines(aivcs, name="bot"):
 
 def add_by_hand(aivcs, spec, entry, **changed):
     """Appends an approval with the signature of another, as who may write to the log can."""
-    fields = {"by": entry["by"], "notes": entry["notes"], "signature": entry["signature"],
-              "created_at": Timestamp(entry["created_at"]), **changed}  # fmt: skip
+    fields = {
+        **{name: entry[name] for name in ("by", "notes", "store", "signature")},
+        "created_at": Timestamp(entry["created_at"]),
+        **changed,
+    }
     releases = Repository.open(aivcs.store).releases
     releases.change("bot", lambda view: plan_approval(view, spec, **fields))
 
@@ -88,7 +91,8 @@ class TestAnApproval:
         approve(aivcs, keys, spec, "bob", "--notes", "fine")
         (entry,) = lines(aivcs)
         signed = {
-            name: entry[name] for name in ("name", "spec_digest", "by", "notes", "created_at")
+            name: entry[name]
+            for name in ("name", "spec_digest", "by", "notes", "store", "created_at")
         }
         line = canonical({"type": "approval", "format": 1, **signed}) + b"\n"
         (tmp_path / "sig").write_text(entry["signature"])
@@ -153,6 +157,27 @@ class TestWhatDoesNotCount:
             add_by_hand(aivcs, spec, lines(aivcs, name)[0])
         done = promote(aivcs, keys, spec, "ada", code=15)
         assert "a signature that is not of it" in done.complaint
+
+    def test_one_that_was_given_in_another_store(self, aivcs, keys, spec, signers, tmp_path):
+        need(aivcs, count=1)
+        approve(aivcs, keys, spec, "bob")
+        (given,) = lines(aivcs)
+        aivcs.release_log("bot").unlink()
+        (aivcs.store / "id").unlink()
+        approve(aivcs, keys, spec, "ada")  # in a store with an id of its own
+        own = lines(aivcs)[0]
+        assert own["store"] != given["store"]
+        aivcs.release_log("bot").unlink()
+        add_by_hand(aivcs, spec, given)
+        done = promote(aivcs, keys, spec, "cyd", code=15)
+        assert "@1 by bob@example.com was given in another store" in done.complaint
+        add_by_hand(aivcs, spec, given, store=own["store"])
+        done = promote(aivcs, keys, spec, "cyd", code=15)
+        assert "a signature that is not of it" in done.complaint
+        approve(aivcs, keys, spec, "bob")
+        add_by_hand(aivcs, spec, given)  # hides none that counts
+        promote(aivcs, keys, spec, "cyd")
+        assert "failed" not in results(aivcs, "approval")
 
     def test_one_that_was_changed(self, aivcs, keys, spec, signers):
         need(aivcs, count=1, max_age="1d")

@@ -40,8 +40,12 @@ def checks(aivcs, code=0, env=None):
 
 
 def test_a_late_score_opens_a_gate_only_where_it_may(aivcs, gated):
+    aivcs.ok("config", "set", "policy.bot.late", "signed")
+    said = "judge the runs: aivcs run annotate RUN evaluation … --sign"
+    assert said in promote(aivcs, gated, code=15).complaint
+    aivcs.ok("config", "unset", "policy.bot.late")
     digest = judged(aivcs, gated, 0.9)
-    promote(aivcs, gated, code=15)
+    assert "judge the runs" not in promote(aivcs, gated, code=15).complaint
     aivcs.ok("config", "set", "policy.bot.late", "true")
     promote(aivcs, gated, code=0)
     assert evidence(aivcs)["annotations"] == [digest]

@@ -483,6 +483,13 @@ def _actor(context: "Context", by: "str | None") -> str:
 
 def _conclude(context: "Context", outcome: "Outcome", *, dry_run: bool, as_json: bool) -> int:
     """Prints the result of a change, or of its trial."""
+    for run_id in outcome.unproven:
+        context.warn(
+            f"aivcs: warning: run {run_id} has redacted lines. Whoever can write to the store "
+            "could have made their records, and changed the lines before them; "
+            "signing.allowed_erasers is not set, which would tell",
+            is_error=True,
+        )
     if as_json:
         return _answer(context, outcome, dry_run=dry_run)
     if dry_run:

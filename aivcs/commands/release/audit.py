@@ -215,7 +215,7 @@ class _Proof:
             yield _signature(record.seq, signed)
 
     def _approvals(self, record: ReleaseRecord) -> Iterator[Check]:
-        for approval, signed in self._checked_approvals(record):
+        for approval, signed, _ in self._checked_approvals(record):
             if signed.state == TRUSTED:
                 yield Check(record.seq, "approval", OK, f"@{approval.seq} by {signed.detail}")
             else:

@@ -103,7 +103,7 @@ def search(
     if query.needles.can_tell and hasattr(repo.store, "list_holding"):
         sought = Sought(
             query.needles.may_hold,
-            query.needles.grams,
+            query.needles.parts,
             annotated.run_ids(),
             uses_index=repo.store.settings.search_index != "never",
         )
@@ -137,7 +137,7 @@ def keep_index(repo: Repository, query: Query, progress: Callable[[int], None]) 
     """
     store = cast("Searched", repo.store)
     setting = repo.store.settings.search_index
-    if not (query.needles.grams and hasattr(store, "index_texts")) or setting == "never":
+    if not (query.needles.parts and hasattr(store, "index_texts")) or setting == "never":
         return
     try:
         if setting == "always" or store.has_more_runs(_MANY):

@@ -119,7 +119,7 @@ def _needed(wanted: dict[str, Any]) -> str:
 
 def _objection(wanted: dict[str, Any], release: ProposedRelease, checked: CheckedApproval) -> str:
     """Why an approval does not count; empty if it does."""
-    approval, signed = checked
+    approval, signed, is_foreign = checked
     if approval.name != release.name or approval.spec_digest != release.spec_digest:
         return "is of another name or spec"
     if signed.state == WRONG:
@@ -129,6 +129,8 @@ def _objection(wanted: dict[str, Any], release: ProposedRelease, checked: Checke
     if signed.state != TRUSTED:
         return f"is by {signed.detail}, who is not an allowed signer"
     who = signed.detail
+    if is_foreign:
+        return f"by {who} was given in another store"
     if wanted["by"] and not any(fnmatchcase(who, pattern) for pattern in wanted["by"]):
         return f"is by {who}, whom the rule does not name"
     if release.is_rollback:
@@ -145,7 +147,7 @@ def _objection(wanted: dict[str, Any], release: ProposedRelease, checked: Checke
 
 def _is_promoter(release: ProposedRelease, checked: CheckedApproval) -> bool:
     """Whether an approval is by who promotes: by the signatures, not by names anyone can give."""
-    approval, signed = checked
+    approval, signed, _ = checked
     return any(
         signature.detail == signed.detail or signature.fingerprint == approval.fingerprint
         for signature in release.promoter_signatures()

@@ -91,7 +91,13 @@ def _judge(wanted: list[dict[str, Any]], release: ProposedRelease) -> Iterable[V
             found = shortened(failing)
         else:
             found = f"{len(runs)} of {len(runs)} runs"
-        yield Verdict(_NAME, ok, found, needed, "" if ok else release.remedy_for_runs())
+        remedy = "" if ok else release.remedy_for_runs()
+        if failing and release.takes_late and not release.is_rollback:
+            signed = " --sign" if release.takes_late == "signed" else ""
+            remedy = (
+                f"judge the runs: aivcs run annotate RUN {event['kind']} …{signed}; or {remedy}"
+            )
+        yield Verdict(_NAME, ok, found, needed, remedy)
 
 
 def _is_met_or_erased(event: Mapping[str, Any], last: Mapping[str, Any]) -> bool:

@@ -42,7 +42,7 @@ class HoldingListing(Listing):
     def newest(self, run_filter: "RunFilter", limit: "int | None") -> "Iterator[RunRecord]":
         """Yields the runs that fit, newest first, at most so many."""
         sought = self._sought
-        named = narrow(self._folder, sought.grams) if sought.uses_index else None
+        named = narrow(self._folder, sought.parts) if sought.uses_index else None
         if named is not None:
             named.update(sought.others)
         if named is None or len(named) > _FEW:

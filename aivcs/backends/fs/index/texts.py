@@ -43,6 +43,8 @@ VERSION = 100 + words.VERSION
 """The version of tables and words (`PRAGMA user_version`); an index of another one is replaced."""
 MOST = 50_000
 """Runs that are named, at most; where more may match, all of them are looked at."""
+_MANY_WORDS = 500
+"""Words of the store that have a part in them, from which on the part rules nothing out."""
 _BLOCK = 1 << 20
 
 
@@ -95,9 +97,17 @@ class TextIndex:
         self._database.close()
         os.close(self._fd)
 
-    def holding(self, grams: "Sequence[str]", most: int) -> "set[str]":
-        """Returns the indexed runs that have all of some groups of characters, at most so many."""
-        wanted = " AND ".join(f'"{gram}"' for gram in grams)
+    def holding(self, parts: "Sequence[str]", most: int) -> "set[str] | None":
+        """Returns the indexed runs whose words have all of some parts, at most so many.
+
+        None if the parts rule nothing out.
+        """
+        known = [words for part in parts if (words := self._words_with(part)) is not None]
+        if not known:
+            return None
+        if [] in known:
+            return set()
+        wanted = " AND ".join("(" + " OR ".join(f'"{w}"' for w in words) + ")" for words in known)
         rows = self._all(
             "SELECT run_id FROM texts JOIN documents ON document = texts.rowid "
             "WHERE texts MATCH ? LIMIT ?",
@@ -145,6 +155,25 @@ class TextIndex:
         if not self._is_whole():
             raise BrokenError
 
+    def _words_with(self, part: str) -> "list[str] | None":
+        """Returns the words of all logs that have a part in them; None if they are many."""
+        sought = part.encode(errors="surrogatepass")
+        found: list[str] = []
+        try:
+            for (words,) in self._database.execute("SELECT words FROM vocabulary"):
+                at = words.find(sought)
+                while at >= 0:
+                    if len(found) == _MANY_WORDS:
+                        return None
+                    end = words.index(b" ", at)
+                    found.append(words[words.rindex(b" ", 0, at) + 1 : end].decode())
+                    at = words.find(sought, end)
+        except (sqlite.Error, UnicodeError, ValueError) as error:
+            raise BrokenError from error
+        if not self._is_whole():
+            raise BrokenError
+        return found
+
     def _all(self, query: str, values: "tuple[Any, ...]" = ()) -> "list[Any]":
         try:
             rows: list[Any] = self._database.execute(query, values).fetchall()
@@ -159,22 +188,24 @@ class TextIndex:
         return os.fstat(self._fd).st_mtime_ns == UNTOUCHED
 
 
-def narrow(folder: "Folder", grams: "Sequence[str]", most: int = MOST) -> "set[str] | None":
+def narrow(folder: "Folder", parts: "Sequence[str]", most: int = MOST) -> "set[str] | None":
     """Returns the runs that can hold a text, and perhaps others; None if all have to be looked at.
 
     Args:
         folder: The store's folder.
-        grams: Groups of characters of the text, as `words.grams_of`.
+        parts: Parts of the words of the text, as `words.parts_of`.
         most: The number of runs to return, at most.
 
     Raises:
         BackendError: A folder cannot be looked into.
     """
-    if not grams:
+    if not parts:
         return None
     try:
         with TextIndex(folder) as index:
-            found = index.holding(grams, most + 1)
+            found = index.holding(parts, most + 1)
+            if found is None:
+                return None
             found.update(index.pending())
             covered = index.folders()
             # After the index was opened: what is added meanwhile is in a folder that has changed.

@@ -1,7 +1,8 @@
 """Making `texts.sqlite`: reads finished logs, and puts a newer index in the place of the old one.
 
 It may stop after any log, and the next making goes on there. A document of the index is the words
-of a piece of a log; nothing but the groups of their characters is kept of it. An index from which
+of a piece of a log, without order or number. The words of all logs stand in a list, too, in which a
+search looks for those that have a part of a text in them. An index from which
 something would have to be taken is not corrected but made anew, so no text of a log that was
 removed or rewritten stays in it.
 """
@@ -45,6 +46,8 @@ _PIECE = 4 << 20
 """Bytes of a log in one document; a longer line makes one by itself."""
 _BATCH = 1 << 20
 """Bytes of words that are handed to the database at once."""
+_TERMS = 100_000
+"""Words in one row of the list of all."""
 _FEW = 256
 """Runs that are not indexed below which a newer index is not worth writing."""
 _SHARE = 32
@@ -57,8 +60,9 @@ _TABLES = (
     "CREATE TABLE pending (run_id TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE documents (document INTEGER PRIMARY KEY, run_id TEXT)",
     """CREATE VIRTUAL TABLE texts USING fts5(
-        words, content = '', detail = none, columnsize = 0, tokenize = 'trigram case_sensitive 1')
+        words, content = '', detail = none, columnsize = 0, tokenize = 'ascii')
     """,
+    "CREATE TABLE vocabulary (words BLOB)",
 )
 _HOW = (
     # More is slower: it no longer fits into a processor's cache.
@@ -216,6 +220,7 @@ def _write(
             _insert_all(database, making)
             _note(database, making)
             database.execute("INSERT INTO texts (texts) VALUES ('optimize')")
+            _list_words(database)
             database.execute("COMMIT")
             os.fsync(fd)
             holder = lock(folder)
@@ -294,6 +299,16 @@ def _note(database: "Any", making: Making) -> None:
     database.executemany(
         "INSERT OR REPLACE INTO pending VALUES (?)", ((run_id,) for run_id in making.pending)
     )
+
+
+def _list_words(database: "Any") -> None:
+    """Writes the list of all words anew, in rows of about a megabyte."""
+    database.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab('main', 'texts', 'row')")
+    database.execute("DELETE FROM vocabulary")
+    terms = database.execute("SELECT term FROM temp.terms")
+    while rows := terms.fetchmany(_TERMS):
+        words = f" {' '.join(term for (term,) in rows)} "
+        database.execute("INSERT INTO vocabulary VALUES (?)", (words.encode(),))
 
 
 def _is_as_read(folder: "Folder", database: "Any") -> bool:
