@@ -159,7 +159,7 @@ def test_a_configuration_that_names_a_wrong_place_can_be_mended(
     aivcs.put("content")
     repo = Repository.open(aivcs.url)
     repo.store.documents.create("config.toml", f'blobs = "{blobs_url}"\n'.encode())
-    aivcs("status", code=15)
+    assert "aivcs config set blobs URL" in aivcs("status", code=15).complaint
     assert aivcs.ok("config", "get", "blobs").text == blobs_url
     assert blobs_url in aivcs.ok("config", "list").text
     aivcs.ok("config", "unset", "blobs")
