@@ -62,9 +62,15 @@ def split_url(store: "str | os.PathLike[str]") -> "tuple[str, str]":
     return scheme, text
 
 
-def with_blobs(store: "Backend") -> "Backend":
-    """Returns an open store with the store that its configuration names for its blobs, if any."""
-    if not store.settings.blobs:
+def with_blobs(store: "Backend", place: str = "") -> "Backend":
+    """Returns an open store with another one for its blobs, if there is one.
+
+    Args:
+        store: The store.
+        place: The URL of the other; by default, what the store's configuration names.
+    """
+    place = place or store.settings.blobs
+    if not place:
         return store
     settings = store.settings
 
@@ -75,11 +81,29 @@ def with_blobs(store: "Backend") -> "Backend":
 
     try:
         hybrid = __import__(HYBRID, fromlist=["compose"])
-        composed: Backend = hybrid.compose(store, settings.blobs, open_store)
+        composed: Backend = hybrid.compose(store, place, open_store)
     except BaseException:
         store.close()
         raise
     return composed
+
+
+def claim_blobs(store: "Backend", place: str) -> bool:
+    """Makes the store at a URL the place of a store's blobs, for its configuration to name it.
+
+    Returns:
+        Whether it has the blobs that the store has itself, as far as the first hundred tell.
+
+    Raises:
+        NoRepositoryError: There is no store at the URL.
+        BackendError: It cannot be the place of another store's blobs.
+        ConflictError: It has the blobs of another store, or runs and releases of its own.
+    """
+    from itertools import islice
+
+    own = [digest for digest, *_ in islice(store.objects.stored(), 100)]
+    there = with_blobs(store, place).objects
+    return all(there.contains(digest) for digest in own)
 
 
 def load_backend(scheme: str) -> "Any":

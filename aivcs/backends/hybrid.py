@@ -67,7 +67,8 @@ class HybridBackend:
         elif blobs.dedicated_to != store_id:
             raise ConflictError(
                 f"{blobs.url} has the blobs of another store, with the id {blobs.dedicated_to}; "
-                f"the id of {store.url} is {store_id}"
+                f"the id of {store.url} is {store_id}. Name another place: "
+                "aivcs config set blobs URL"
             )
 
     @property

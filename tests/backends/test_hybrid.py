@@ -9,6 +9,7 @@ from servers.s3 import fake, new_store
 
 from aivcs.backends.hybrid import HybridBackend
 from aivcs.errors import BackendError, ConflictError, NoRepositoryError, UsageError
+from aivcs.model.release import ReleaseMetadata
 from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import BackendContract
@@ -124,6 +125,49 @@ def test_a_store_with_runs_has_no_blobs_of_others(url, blobs_url):
     repo.store.close()
     with pytest.raises(ConflictError, match="runs and releases of its own"):
         Repository.open(url, Settings(blobs=blobs_url))
+
+
+def test_the_place_of_anothers_blobs_takes_no_runs_or_releases(open_repo, blobs_url):
+    spec = open_repo().blobs.put(b"spec")
+    place = Repository.open(blobs_url)
+    with pytest.raises(ConflictError, match="has the blobs of another store"):
+        place.start_run(spec, agent_name="bot", allow_missing_spec=True)
+    with pytest.raises(ConflictError, match="recorded in that store"):
+        place.releases.promote("bot", spec, ReleaseMetadata(promoted_by="ann"))
+    assert list(place.store.logs.names()) == []
+    place.store.close()
+
+
+def test_a_place_that_cannot_have_the_blobs_is_refused_before_it_is_named(
+    command_over, server, open_repo, blobs_url
+):
+    open_repo()  # whose blobs are there
+    aivcs = command_over(server)
+    aivcs.ok("init")
+    for place, code in ((blobs_url, 15), (f"{blobs_url}x", 10), ("/tmp/none", 10)):
+        aivcs("config", "set", "blobs", place, code=code)
+        assert aivcs.ok("config", "get", "blobs").text == ""
+    aivcs.ok("status")
+
+
+def test_a_configuration_that_names_a_wrong_place_can_be_mended(
+    command_over, server, open_repo, blobs_url
+):
+    open_repo()
+    aivcs = command_over(server)
+    aivcs.ok("init")
+    aivcs.put("content")
+    repo = Repository.open(aivcs.url)
+    repo.store.documents.create("config.toml", f'blobs = "{blobs_url}"\n'.encode())
+    assert "aivcs config set blobs URL" in aivcs("status", code=15).complaint
+    assert aivcs.ok("config", "get", "blobs").text == blobs_url
+    assert blobs_url in aivcs.ok("config", "list").text
+    aivcs.ok("config", "unset", "blobs")
+    aivcs.ok("status")
+    other = f"{blobs_url}-other"
+    Repository.init(other).store.close()
+    done = aivcs.ok("config", "set", "blobs", other)
+    assert "are not found any more" in done.err.decode()
 
 
 def test_only_a_store_with_a_mark_for_it_has_blobs_of_others(url, tmp_path):

@@ -98,6 +98,15 @@ class S3Backend:
             client, self._trash, is_held=lambda: self._holds > 0, may_remove=self._may_remove
         )
         self.documents = S3Documents(client)
+        self._refuse_logs()
+
+    def _refuse_logs(self) -> None:
+        """Lets nothing be recorded here if the blobs are another store's: its gc reads its logs."""
+        if self.dedicated_to:
+            self.logs.refusal = (
+                f"{self.url} has the blobs of another store, with the id {self.dedicated_to}, and "
+                "no runs or releases; they are recorded in that store"
+            )
 
     def _eraser(self) -> S3Eraser:
         from aivcs.backends.s3.erasing import S3Eraser
@@ -208,6 +217,7 @@ class S3Backend:
         """Marks the store as the place of the blobs of the store with an id."""
         self._client.put("format", _FORMAT, {_ID: self._store_id, _BLOBS_OF: store_id})
         self.dedicated_to = store_id
+        self._refuse_logs()
 
     def is_own(self, name: str) -> bool:
         """As `Backend.is_own`: by the user who began the log, as named on that machine."""

@@ -13,7 +13,7 @@ from aivcs.backends.s3.client import PART_BYTES
 from aivcs.backends.s3.contention import Contention
 from aivcs.backends.s3.tails import Tail
 from aivcs.backends.s3.view import ChunkView, RememberedView, lines_of
-from aivcs.errors import IntegrityError, InvalidNameError
+from aivcs.errors import ConflictError, IntegrityError, InvalidNameError
 from aivcs.log import chain
 from aivcs.store.place import START, Place
 
@@ -38,7 +38,11 @@ _READ_AHEAD = 4
 
 
 class S3Logs:
-    """The `LogDriver`. Thread-safe."""
+    """The `LogDriver`. Thread-safe.
+
+    Attributes:
+        refusal: Why nothing may be appended; empty if it may.
+    """
 
     erases = True
     stream_ahead = PART_BYTES
@@ -70,6 +74,7 @@ class S3Logs:
         self._eraser = eraser
         self._lock_timeout = lock_timeout
         self._owner = owner
+        self.refusal = ""
         self._contention: dict[str, Contention] = {}
         # Lines and hash to which each log was read, and whether it has ended there.
         self._places: dict[str, tuple[int, str, bool]] = {}
@@ -105,7 +110,10 @@ class S3Logs:
 
         Raises:
             LockTimeoutError: Others appended all the time.
+            ConflictError: The store keeps no logs.
         """
+        if self.refusal:
+            raise ConflictError(self.refusal)
         contention = self._contention_of(name)
         contention.wait()
         deadline = monotonic() + self._lock_timeout

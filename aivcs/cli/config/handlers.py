@@ -18,6 +18,7 @@ def get(context: Context, key: str, as_json: bool) -> int:
     """Prints the effective value of a key. Exit code 1: no policy sets this rule."""
     from aivcs.config.keys import policies, policy_key, require_key
 
+    context.keeps_apart = True
     layers = context.config_layers(_optional_repository(context))
     rule = policy_key(key)
     if rule is None:
@@ -40,6 +41,7 @@ def list_(context: Context, show_origin: bool, as_json: bool) -> None:
     from aivcs.config.keys import KEYS, POLICY, REQUIRE_STORE, TRUST, policies
     from aivcs.config.prices import incomplete_prices
 
+    context.keeps_apart = True
     layers = context.config_layers(_optional_repository(context))
     rows = []
     for name, key in KEYS.items():
@@ -101,6 +103,15 @@ def set_(context: Context, key: str, value: str, user: bool) -> None:
 
     parsed = parse_value(key, value)
     may_set(key, user=user)
+    context.keeps_apart = True
+    if key == "blobs" and parsed:
+        from aivcs.opening import claim_blobs
+
+        if not claim_blobs(context.repository().store, str(parsed)):
+            context.warn(
+                f"aivcs: warning: the blobs that this store has had are not found any more: they "
+                f"are not in {parsed}. Copy them there, or take it back: aivcs config unset blobs"
+            )
     _change(context, key, parsed, user=user)
 
 
@@ -110,6 +121,7 @@ def unset(context: Context, key: str, user: bool) -> None:
 
     if policy_key(key) is None:
         require_key(key)
+    context.keeps_apart = True
     _change(context, key, None, user=user)
 
 

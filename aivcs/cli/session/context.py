@@ -36,6 +36,8 @@ class Context:
         acting: The store at which the command acts instead, as the home of a release; or None.
         spool: The spool in which `recorder` records, or None.
         patience: Seconds of retries before a store cannot be reached; None: as configured.
+        keeps_apart: Whether a store is opened without the other one that has its blobs, by those
+            who read or change which one that is.
     """
 
     def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
@@ -53,6 +55,7 @@ class Context:
         self.acting: Repository | None = None
         self.spool: Spool | None = None
         self.patience: float | None = None
+        self.keeps_apart = False
         self._own: bytes | None = None
         self._folder = ""
         self._store = ""
@@ -533,6 +536,8 @@ class Context:
                 settings.remote.notify = self._warn_once
             else:
                 settings.remote.timeout = min(settings.remote.timeout, self.patience)
+        if self.keeps_apart:
+            settings.blobs = ""
         if settings.blobs and not self.named_store():
             # The store was found, not named by the user, and sends blobs to somewhere else.
             from aivcs.config import trust
