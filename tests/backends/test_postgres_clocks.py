@@ -107,6 +107,8 @@ def test_a_client_a_year_off_orders_its_lines_and_removes_nothing(
     assert newest == ([off, began] if skew > 0 else [began, off])
     # What arrived, arrived now: rules for old runs go by the server's time.
     repo.runs.complete_run(off, RunSummary(success=True))
-    assert prune(repo, Rules(older_than=86_400), ErasureRequest("ann", "old"), dry_run=True).runs == []
+    assert (
+        prune(repo, Rules(older_than=86_400), ErasureRequest("ann", "old"), dry_run=True).runs == []
+    )
     assert not list(repo.store.inspect(PARTS, lambda *_: None))
     repo.store.close()
