@@ -199,10 +199,10 @@ class RunAppender:
             SerializationError: A payload is not a JSON value, or too large.
         """
         bodies = getattr(events, "bodies", None)
-        if bodies is None:
-            encoded = bodies = [body.encode() for body in map(self._body, events) if body]
-        else:
+        if bodies is not None:
             encoded = self._numbered(bodies)
+        else:
+            encoded = bodies = [body.encode() for body in map(self._body, events) if body]
         lines, self.head = chain.link_all(encoded, sum(map(len, bodies)), self.head)
         self.lines += lines
 

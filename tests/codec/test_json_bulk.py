@@ -156,7 +156,7 @@ def test_long_texts_need_no_way_of_their_own_with_msgspec(length):
 def corpus():
     """The files with JSON that the project has, and the lines of each."""
     places = [ROOT / "tests", ROOT / "examples", ROOT / "docs", ROOT / "benchmarks"]
-    shared = ROOT.parents[1] / "shared" / "data"
+    shared = ROOT.parent / "shared" / "data"
     places += [shared] if shared.is_dir() else []
     for place in places:
         for path in sorted(place.rglob("*")):

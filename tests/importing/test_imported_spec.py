@@ -2,17 +2,22 @@
 
 from aivcs.commands.run.imported_spec import store_spec
 from aivcs.formats.model import Session
+from aivcs.model.digest import ContentDigest
 from aivcs.repository import Repository
 
 
 def test_what_this_process_stored_is_not_stored_again_unless_it_is_gone(tmp_path, monkeypatch):
     repo = Repository.init(str(tmp_path / "store"))
     session = Session("one", "claude-code", "claude", "claude", version="1")
-    put, stored = type(repo.blobs).put, []
-    monkeypatch.setattr(
-        type(repo.blobs), "put", lambda blobs, data: stored.append(data) or put(blobs, data)
-    )
-    durable = set()
+    put = type(repo.blobs).put
+    stored: list[bytes] = []
+
+    def noting(blobs, data):
+        stored.append(data)
+        return put(blobs, data)
+
+    monkeypatch.setattr(type(repo.blobs), "put", noting)
+    durable: set[ContentDigest] = set()
     spec = store_spec(repo, session, [], durable)
     assert len(stored) == len(durable) == 3  # facts, manifest, spec
     assert store_spec(repo, session._replace(id="two"), [], durable) == spec
