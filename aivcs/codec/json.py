@@ -14,7 +14,7 @@ from aivcs.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -62,16 +62,16 @@ class _Plain(_Strict):
 if TYPE_CHECKING:
     _scan: Callable[[str, int], tuple[Any, int]]
     _scan_long: Callable[[str, int], tuple[Any, int]]
-    _scan_plain: Callable[[str, int], tuple[Any, int]]
+    scan_plain: Callable[[str, int], tuple[Any, int]]
     _encode: Callable[[Any, int], tuple[str, ...]]
-    _encode_tree: Callable[[Any, int], tuple[str, ...]]
+    encode_tree: Callable[[Any, int], tuple[str, ...]]
 else:
     try:
         from _json import encode_basestring, make_encoder, make_scanner
 
         _scan = make_scanner(_Strict(int))
         _scan_long = make_scanner(_Strict(_short_int))
-        _scan_plain = make_scanner(_Plain(int))
+        scan_plain = make_scanner(_Plain(int))
 
         def _encoder(seen):
             return make_encoder(
@@ -82,7 +82,7 @@ else:
             # A new dictionary for each call: the encoder detects cycles with it.
             return _encoder({})(value, level)
 
-        _encode_tree = _encoder(None)
+        encode_tree = _encoder(None)
 
     except ImportError:  # an interpreter without CPython's accelerator
         from json import JSONEncoder
@@ -90,14 +90,14 @@ else:
 
         _scan = py_make_scanner(_Strict(int))
         _scan_long = py_make_scanner(_Strict(_short_int))
-        _scan_plain = py_make_scanner(_Plain(int))
+        scan_plain = py_make_scanner(_Plain(int))
 
         def _encode(value, level):  # noqa: ARG001
             return JSONEncoder(
                 ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse_value
             ).encode(value)
 
-        _encode_tree = _encode
+        encode_tree = _encode
 
 
 _SPACE = " \t\n\r"
@@ -130,51 +130,6 @@ def parse(text: str, *, max_depth: int = MAX_DEPTH) -> "Any":
     return value
 
 
-def compact_all(texts: "Sequence[bytes]") -> "tuple[list[Any], list[bytes]]":
-    """Parses many short JSON texts in UTF-8 by one call of the scanner.
-
-    The scanner takes the last of two equal keys, which would lose the first. So the colons are
-    counted: a key that was lost takes at least its own with it, and only an escape could make
-    another one.
-
-    Returns:
-        The value of each text, and its stored form, as `compact` returns it.
-
-    Raises:
-        ValueError: One of them is not acceptable JSON, or cannot be judged together with others:
-            it is long, deeply nested, or has the escape of a colon. `compact` judges each alone.
-    """
-    if not texts:
-        return [], []
-    longest = max(map(len, texts))
-    if longest > MAX_DIGITS:
-        raise ValueError(longest)
-    if longest > 2 * MAX_DEPTH and any(t.count(b"[") + t.count(b"{") > MAX_DEPTH for t in texts):
-        raise ValueError(MAX_DEPTH)
-    between = len(texts) - 1
-    joined = b"[%b]" % _SEPARATOR.join(texts)
-    if joined.count(b"%d" % _BETWEEN) != between or b"\\u003a" in joined or b"\\u003A" in joined:
-        raise ValueError(_BETWEEN)
-    text = joined.decode()
-    try:
-        values, end = _scan_plain(text, 0)
-    except Exception as error:
-        raise ValueError from error
-    # Every separator is a value of its own, so no value began in one text and ended in another;
-    # and the number of values shows that each text is exactly one.
-    if (
-        end != len(text)
-        or values[1::2].count(_BETWEEN) != between
-        or len(values) != len(texts) + between
-    ):
-        raise ValueError(between)
-    encoded = "".join(_encode_tree(values, 0)).encode()
-    parts = encoded[1:-1].split(_SEPARATOR_ENCODED)
-    if encoded.count(b":") != joined.count(b":") or len(parts) != len(texts):
-        raise ValueError(b":")
-    return values[::2], parts
-
-
 def _allow_digits() -> bool:
     """Lets the interpreter convert integers up to the format's limit; False if it already does.
 
@@ -187,12 +142,6 @@ def _allow_digits() -> bool:
         return False
     set_int_max_str_digits(MAX_DIGITS)
     return True
-
-
-_BETWEEN = 736_291_548_017_365_929
-"""The separator of texts that are parsed together; no other spelling is the same number."""
-_SEPARATOR = b",\n%d,\n" % _BETWEEN
-_SEPARATOR_ENCODED = b",%d," % _BETWEEN
 
 
 def compact(text: str) -> str:

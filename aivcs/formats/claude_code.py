@@ -171,7 +171,12 @@ class ClaudeCode(Reader):
         name = hint.session or said or ""
         if not hint.session and self._agent_id and parent:
             name = f"{parent}.{self._agent_id}"
-        self._session = self.open(name, parent=parent, agent_id=self._agent_id, **_facts(value))
+        self._session = self.open(
+            name,
+            parent=parent,
+            agent_id=self._agent_id,
+            **_facts(value, as_time(value.get("timestamp"))),
+        )
         return True
 
     def _begin_nameless(self) -> None:
@@ -206,7 +211,7 @@ class ClaudeCode(Reader):
             copy = without_nulls(type=as_text(kind), uuid=value["uuid"])
             self.emit_raw(self._session, ["repeated"], copy, at, is_known=True)
             return
-        self.learn(self._session, **_facts(value))
+        self.learn(self._session, **_facts(value, at))
         if kind == "assistant":
             self._read_answer(value, at)
         elif kind == "user":
@@ -536,8 +541,8 @@ class ClaudeCode(Reader):
         self.emit(self._session, MODEL_CALLED, payload, answer.at)
 
 
-def _facts(value: dict[str, Any]) -> dict[str, Any]:
-    """What a record says of its session."""
+def _facts(value: dict[str, Any], at: Timestamp | None) -> dict[str, Any]:
+    """What a record of a moment says of its session."""
     if value.get("type") == "system" and value.get("subtype") == "init":
         return {
             "version": as_text(value.get("claude_code_version")),
@@ -551,7 +556,7 @@ def _facts(value: dict[str, Any]) -> dict[str, Any]:
         "cwd": as_text(value.get("cwd")),
         "git_branch": as_text(value.get("gitBranch")),
         "agent": as_text(value.get("attributionAgent")),
-        "started_at": as_time(value.get("timestamp")),
+        "started_at": at,
     }
 
 

@@ -158,6 +158,20 @@ def _agree(one: str, other: str) -> bool:
     )
 
 
+def _as_in_json(anchors: list[str]) -> list[str]:
+    """How anchors stand in encoded JSON, without those that hold another.
+
+    What cannot be encoded is in no value that can.
+    """
+    encoded = set()
+    for anchor in anchors:
+        try:
+            encoded.add(encode_trusted(anchor)[1:-1])
+        except ValueError:
+            continue
+    return [one for one in encoded if not any(other in one for other in encoded - {one})]
+
+
 class Masker:
     """Masks secrets in payloads.
 
@@ -191,6 +205,7 @@ class Masker:
         self._anchors += [anchor for rule in self._rules for anchor in rule.anchors]
         self._are_anchored = all(rule.anchors for rule in self._rules)
         self._any_anchor = re.compile("|".join(map(re.escape, self._anchors)) or r"(?!)")
+        self._in_json = _as_in_json(self._anchors)
         self._clean_names: set[str] = set()
 
     def mask(self, value: Any) -> Any:
@@ -207,6 +222,18 @@ class Masker:
         if isinstance(value, dict):
             return self._mask_object(value)
         return value
+
+    def is_clean(self, encoded: str) -> bool:
+        """Tells quickly of most JSON values that `mask` finds nothing in them.
+
+        Args:
+            encoded: The value as `aivcs.codec.json.encode` returns it: that replaces characters one
+                by one, so what is in a text of the value is in there, replaced alike.
+        """
+        for anchor in self._in_json:  # a loop of its own takes half the time of `any`
+            if anchor in encoded:
+                return False
+        return self._are_anchored
 
     def mask_text(self, text: str) -> str:
         """Returns a text without the secrets in it; also a text that is JSON."""

@@ -15,9 +15,10 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from aivcs.codec.json_bulk import parse_quickly
 from aivcs.errors import SerializationError
 from aivcs.formats.errors import FormatError
-from aivcs.formats.values import EXCERPT, parse_value
+from aivcs.formats.values import DEPTH, EXCERPT, parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -408,6 +409,10 @@ def _decode(data: bytes, line: int, name: str) -> Record | None:
         data = data.removeprefix(_BOM)
     if not data:
         return None
+    try:
+        return Record(line, name, parse_quickly(data, max_depth=DEPTH))
+    except ValueError:
+        pass  # it may have to be changed to be stored
     try:
         return Record(line, name, parse_value(data.decode()))
     except SerializationError as error:

@@ -8,7 +8,8 @@ and can explain what is wrong.
 
 from __future__ import annotations
 
-from aivcs.codec.json import compact_all, encode_trusted, parse
+from aivcs.codec.json import encode_trusted, parse
+from aivcs.codec.json_bulk import compact_all
 from aivcs.errors import StorageError
 from aivcs.model.record import check_text
 from aivcs.model.run import RunEvent
@@ -64,9 +65,13 @@ class EncodedEvent(RunEvent):
     ) -> None:
         """Takes the text as it is; the kind is checked."""
         check_text("kind", kind)
-        values = (seq, kind, payload, timestamp, False, encoded)
-        for name, value in zip((*RunEvent.__slots__, "encoded"), values, strict=True):
-            object.__setattr__(self, name, value)
+        fill = object.__setattr__  # one by one: there are many events
+        fill(self, "seq", seq)
+        fill(self, "kind", kind)
+        fill(self, "payload", payload)
+        fill(self, "timestamp", timestamp)
+        fill(self, "redacted", False)
+        fill(self, "encoded", encoded)
 
     def __eq__(self, other: object) -> bool:
         """Compares the fields of an event; the text follows from them."""

@@ -109,7 +109,9 @@ class RunAppender:
         state: The state of the run after that line.
     """
 
-    __slots__ = ("_added", "_find", "_run_id", "head", "lines", "max_event", "seqs", "state")
+    __slots__ = (
+        "_added", "_find", "_kinds", "_run_id", "head", "lines", "max_event", "seqs", "state",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -137,7 +139,8 @@ class RunAppender:
         self.state = RunState(last)
         self.state.require_running(run_id)
         self._find = find
-        self._added: dict[int, bytes] = {}
+        self._added: dict[int, str] = {}
+        self._kinds: dict[str, str] = {}  # as they are encoded: a batch has few
         self.max_event = max_event
         self.head = chain.hash_of(last) or ""
         self.lines: list[bytes] = []
@@ -150,6 +153,11 @@ class RunAppender:
             ConflictError: Another event has this seq, or no number is left.
             SerializationError: The payload is not a JSON value, or too large.
         """
+        self.append_all((event,))
+        return self.seqs[-1]
+
+    def _body(self, event: RunEvent) -> "str | None":
+        """The line of an event before its link; None if the event is stored already."""
         payload = getattr(event, "encoded", None) or encode(event.payload)
         if len(payload) > self.max_event // 4 and len(payload.encode()) > self.max_event:
             raise too_large(len(payload.encode()), self.max_event)
@@ -162,25 +170,26 @@ class RunAppender:
         ):
             # The seq may be that of an earlier event of the same batch.
             added = self._added.get(seq)
-            stored = read_event(added) if added else self._find(seq)
+            stored = read_event(f"{added}}}".encode()) if added else self._find(seq)
             if stored is not None:
                 self._require_same(event, stored, seq)
                 self.seqs.append(seq)
-                return seq
+                return None
         state.highest = max(seq, state.highest)
         state.count += 1
         timestamp = event.timestamp or Timestamp.now()
+        kind = self._kinds.get(event.kind)
+        if kind is None:
+            kind = self._kinds[event.kind] = encode_trusted(event.kind)
         body = (
-            f'{{"type":"event","seq":{seq},"kind":{encode_trusted(event.kind)},'
+            f'{{"type":"event","seq":{seq},"kind":{kind},'
             f'"payload":{payload},"timestamp":"{timestamp}"'
         )
         if not seq == state.highest == state.count:
             body += f',"high":[{state.highest},{state.count}]'
-        line, self.head = chain.link(body, self.head)
-        self.lines.append(line)
         self.seqs.append(seq)
-        self._added[seq] = line[:-1]
-        return seq
+        self._added[seq] = body
+        return body
 
     def append_all(self, events: "BulkEvents | Iterable[RunEvent]") -> None:
         """Adds events in order.
@@ -190,11 +199,10 @@ class RunAppender:
             SerializationError: A payload is not a JSON value, or too large.
         """
         bodies = getattr(events, "bodies", None)
-        if bodies is None:
-            for event in events:
-                self.append(event)
-            return
-        encoded = self._numbered(bodies)
+        if bodies is not None:
+            encoded = self._numbered(bodies)
+        else:
+            encoded = bodies = [body.encode() for body in map(self._body, events) if body]
         lines, self.head = chain.link_all(encoded, sum(map(len, bodies)), self.head)
         self.lines += lines
 

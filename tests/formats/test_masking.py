@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from hypothesis import example, given, strategies as st
 
+from aivcs.codec.json import encode
 from aivcs.errors import UsageError
 from aivcs.formats.masking import RULES, Masker, is_same_masked, make_rule
 
@@ -171,3 +173,38 @@ def test_values_are_the_same_but_for_what_was_masked(one, other, same):
 def test_a_secret_in_a_tuple_is_masked():
     token = SECRETS["github-token"]
     assert Masker().mask({"x": (1, token)}) == {"x": [1, "***github-token***"]}
+
+
+KNOWN = {'pass"word\n1': "QUOTED", "gehëimnis🦀": "FOREIGN", "back\\slash": "SLASHED"}
+
+
+def encodable(text):
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+parts = st.sampled_from(
+    [*SECRETS.values(), *KNOWN, "gh", "p_", "sk", "-", "://", "u:pw@", "\\", '"', "\n", "\x1f", "é"]
+) | st.text(max_size=3)
+texts = st.lists(parts, max_size=3).map("".join).filter(encodable)
+payloads = st.recursive(
+    texts | st.integers() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(payloads)
+@example({KEY: 1})
+@example([json.dumps({'pass"word\n1': "back\\slash"})])
+@example("a://u:pass@b")
+def test_what_is_clean_as_it_is_encoded_holds_nothing_to_mask(payload):
+    masker = Masker(KNOWN)
+    if masker.is_clean(encode(payload)):
+        assert masker.mask(payload) is payload
+        assert not masker.counts
+
+
+def test_a_payload_is_looked_at_where_a_rule_of_ones_own_may_match_anywhere():
+    assert Masker().is_clean('"a"')
+    assert not Masker(rules=[make_rule("any", "a")]).is_clean('"a"')
+    assert Masker({"\udc80secret": "ODD"}).is_clean('"a"')

@@ -51,7 +51,8 @@ def import_(
         digest = repo.resolve_spec(spec)
         repo.require_spec(digest)
     masker = None if no_redact else masker_of(context, context.config_layers(repo))
-    options = Options(None if all_ else source_format, agent, digest, seal, masker, actor(context))
+    chosen = None if all_ else source_format
+    options = Options(chosen, agent, digest, seal, masker, actor(context), set())
     if all_:
         return _import_all(context, repo, source_format, options, as_json=as_json)
     code, done, empty = 0, [], 0
@@ -102,7 +103,7 @@ def _import_all(
             files += [(file, program) for file in session_files(program, folder)]
     states = state_folder(context.environment, context.home())
     # Whatever was asked for besides may change what is stored of a file that is known.
-    plain = Options(masker=options.masker, by=options.by)
+    plain = Options(masker=options.masker, by=options.by, durable=options.durable)
     is_plain = options == plain and options.masker is not None
     seen = Seen(states if is_plain else "", repo)
     code, skipped, done, empty = 0, 0, [], 0

@@ -128,10 +128,7 @@ class EventLines:
             if isinstance(item, Outcome):
                 self.outcomes.append(item)
             elif isinstance(item, SessionEvent):
-                payload: Any = item.payload
-                if self._masker is not None:
-                    payload = self._masker.mask(payload)
-                fitted = Fitted(payload, self._limit)
+                fitted = Fitted(item.payload, self._limit, self._masker)
                 self.blobs += fitted.blobs
                 time = item.timestamp or moment
                 bodies.append(self._body_of(fitted.encoded, item.kind, time))

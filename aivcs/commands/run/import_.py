@@ -59,6 +59,7 @@ class Options(NamedTuple):
         seal: Whether the sessions are over, even if the source does not say so.
         masker: What masks secrets; None for nothing.
         by: Who imports, for the annotation of the original.
+        durable: What `store_spec` has stored for other sources; None to remember nothing of it.
     """
 
     format: str | None = None
@@ -67,6 +68,7 @@ class Options(NamedTuple):
     seal: bool = False
     masker: Masker | None = None
     by: str = "aivcs"
+    durable: set[ContentDigest] | None = None
 
 
 class Imported(NamedTuple):
@@ -237,13 +239,10 @@ class Importer:
 
     def _take_event(self, item: SessionEvent) -> None:
         run = self._run(item.session)
-        payload: Any = item.payload
         kind = self._kinds.get(item.kind)
         if kind is None:
             kind = self._kinds[item.kind] = self._kind(item.kind)
-        if self._options.masker is not None:
-            payload = self._options.masker.mask(payload)
-        fitted = Fitted(payload, self._limit, is_trusted=self._is_ours)
+        fitted = Fitted(item.payload, self._limit, self._options.masker, is_trusted=self._is_ours)
         event = EncodedEvent(
             kind, fitted.payload, fitted.encoded, seq=item.seq, timestamp=item.timestamp
         )
@@ -289,7 +288,8 @@ class Importer:
         if spec is None:
             from aivcs.commands.run.imported_spec import store_spec
 
-            spec = store_spec(self._repo, header, pending)
+            durable = self._options.durable
+            spec = store_spec(self._repo, header, pending, set() if durable is None else durable)
         own: dict[str, Any] = {
             FORMAT: header.format,
             MAPPING_TAG: MAPPING,

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Any
 from aivcs.codec.canonical_json import canonical
 from aivcs.errors import SerializationError
 from aivcs.formats.values import as_dict, as_list
+from aivcs.model.digest import ContentDigest
 from aivcs.specs.manifest import File, encode_manifest, encode_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aivcs.formats.model import Session
-    from aivcs.model.digest import ContentDigest
     from aivcs.model.run import RunEvent
     from aivcs.repository import Repository
 
 _PLAIN = "644"
 
 
-def store_spec(repo: Repository, session: Session, events: Iterable[RunEvent]) -> ContentDigest:
+def store_spec(
+    repo: Repository, session: Session, events: Iterable[RunEvent], durable: set[ContentDigest]
+) -> ContentDigest:
     """Stores the spec of an agent as far as its session tells it; returns the digest.
 
     The same facts give the same spec: it holds no id, no time and no path. Call it in a hold.
@@ -29,13 +31,23 @@ def store_spec(repo: Repository, session: Session, events: Iterable[RunEvent]) -
         repo: The repository.
         session: The header of the session.
         events: Its first events.
+        durable: The parts that this process has stored: most sessions have the same, and to sync
+            them again takes longer than all the rest of a short session. Those of this one are
+            added.
     """
+
+    def put(content: bytes) -> ContentDigest:
+        digest = ContentDigest.from_bytes(content)
+        if digest not in durable or not repo.blobs.contains(digest):
+            repo.blobs.put(content)
+            durable.add(digest)
+        return digest
+
     fields: dict[str, str] = {}
     for part, (name, content) in _files(session, events).items():
-        digest = repo.blobs.put(content)
-        manifest = encode_manifest([File(name, _PLAIN, digest)])
-        fields[f"{part}_digest"] = repo.blobs.put(manifest)
-    return repo.blobs.put(encode_spec(fields))
+        manifest = encode_manifest([File(name, _PLAIN, put(content))])
+        fields[f"{part}_digest"] = put(manifest)
+    return put(encode_spec(fields))
 
 
 def _files(session: Session, events: Iterable[RunEvent]) -> dict[str, tuple[str, bytes]]:

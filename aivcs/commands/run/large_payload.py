@@ -11,6 +11,8 @@ from aivcs.model.digest import ContentDigest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aivcs.formats.masking import Masker
+
 _MIN_TEXT = 1024
 """Characters of a text that is worth a blob, at least."""
 
@@ -27,28 +29,39 @@ class Fitted:
 
     __slots__ = ("blobs", "encoded", "payload", "size")
 
-    def __init__(self, payload: Any, limit: int, *, is_trusted: bool = False) -> None:
-        """Replaces texts, the longest first, until no more than a limit is left.
+    def __init__(
+        self, payload: Any, limit: int, masker: Masker | None = None, *, is_trusted: bool = False
+    ) -> None:
+        """Masks secrets, and replaces texts, the longest first, until no more than a limit is left.
 
         The same payload always gives the same result.
 
         Args:
             payload: Any JSON value.
             limit: Bytes of the payload as stored, at most.
+            masker: What masks secrets; None for nothing.
             is_trusted: Whether a reader of aivcs made it, so that it is a JSON value.
         """
         self.blobs: list[bytes] = []
         self.payload = payload
-        try:
-            self.encoded = encode_trusted(payload) if is_trusted else encode(payload)
-        except SerializationError as error:  # a format of somebody else's gave it
-            self.payload = {"unstorable": str(error)}
-            self.encoded = encode(self.payload)
+        self._encode(is_trusted=is_trusted)
+        if masker is not None and not masker.is_clean(self.encoded):
+            masked = masker.mask(self.payload)
+            if masked is not self.payload:
+                self.payload = masked
+                self._encode(is_trusted=is_trusted)
         self.size = len(self.encoded)
         if self.size > limit // 4:
             self.size = len(self.encoded.encode())
             if self.size > limit:
                 self._shrink(limit)
+
+    def _encode(self, *, is_trusted: bool) -> None:
+        try:
+            self.encoded = encode_trusted(self.payload) if is_trusted else encode(self.payload)
+        except SerializationError as error:  # a format of somebody else's gave it
+            self.payload = {"unstorable": str(error)}
+            self.encoded = encode(self.payload)
 
     def _shrink(self, limit: int) -> None:
         box = {"": _copy(self.payload)}

@@ -329,13 +329,15 @@ def _blocks(
     """Yields lines as they come, with the number of the first."""
     carry = b""
     number = 1
+    longest = limit + _LINE_OVERHEAD_BYTES
     for chunk in _chunks(stream, writer):
         *lines, carry = (carry + chunk).split(b"\n")
-        for at, line in enumerate([*lines, carry]):
-            if len(line) > limit + _LINE_OVERHEAD_BYTES:
-                if at:
-                    yield number, lines[:at]
-                raise _too_long(number + at, len(line), limit, is_whole=at < len(lines))
+        sizes = [*map(len, lines), len(carry)]
+        if max(sizes) > longest:
+            at = next(at for at, size in enumerate(sizes) if size > longest)
+            if at:
+                yield number, lines[:at]
+            raise _too_long(number + at, sizes[at], limit, is_whole=at < len(lines))
         if lines:
             yield number, lines
             number += len(lines)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aivcs.store.place import Place
 
 _BATCH_BYTES = 1 << 20
-"""Bytes that one write and one sync take, at most, unless one line is longer."""
+"""Bytes that one write takes, at most, unless one line is longer."""
 
 
 class FileLogDriver:
@@ -353,9 +353,7 @@ class LockedLog:
         try:
             for batch in _batches(lines):
                 files.write_all(self._fd, batch)
-                if sync:
-                    files.sync_file(self._fd, path)
-            if sync and not lines:
+            if sync:
                 files.sync_file(self._fd, path)
         except OutcomeUnknownError:
             # After a failed sync the system may take lost pages for written. Cut the lines, so that
