@@ -10,6 +10,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import stores
 from benchmarks.harness import FLOOR, Done, Row
 
 if TYPE_CHECKING:
@@ -168,6 +169,23 @@ def measure(bench: Bench) -> Iterator[Row]:
         server.end()
 
 
+def _memory(bench: Bench, url: str, events: int) -> Row:
+    """What `run log --stdin` has resident at most, while it sends a long stream."""
+    folder = bench.place("postgres-memory")
+    stores.write_events(folder / "events", events)
+    (folder / "spec").write_text("a spec")
+    environment = {"AIVCS_STORE": url}
+    spec = bench.run(bench.aivcs, "blob", "put", folder / "spec", environment=environment)
+    run = bench.run(
+        bench.aivcs, "run", "start", "--agent", "a", "--spec", spec.out, environment=environment
+    ).out
+    script = 'AIVCS_STORE=$1 "$2" run log --stdin "$3" <events'
+    most = bench.memory("sh", "-c", script, "sh", url, bench.aivcs, run, cwd=folder)
+    return Row(
+        f"run log --stdin of {events:,} events to PostgreSQL", most, "MiB", "the limit", 64, 1
+    )
+
+
 def _rows(bench: Bench, server: Any) -> Iterator[Row]:
     database = server.store()
     url = server.url(database)
@@ -192,6 +210,8 @@ def _rows(bench: Bench, server: Any) -> Iterator[Row]:
     times = jobs({"bulk": events, "copy": events})
     what = f"{events:,} events in one call to PostgreSQL"
     yield Row(what, times["bulk"], "s", "COPY of rows", times["copy"], 1.6, 0.9)
+
+    yield _memory(bench, url, events)
 
     writers = bench.size(64, 2)
     ours, evenness = job("ours", writers)

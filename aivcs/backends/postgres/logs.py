@@ -67,7 +67,7 @@ class PostgresLogs:
 
     offers_texts = True
     erases = True
-    stream_ahead = 4 << 20
+    stream_ahead = 1 << 20
     """Bytes of a stream to collect at most while a batch of it is being stored."""
     names_have_lines = True
 
