@@ -9,6 +9,8 @@ The format is not documented and changes weekly, so a record of an unknown type 
   repeats its `usage`. It is counted once, with what the last of them says: when the next answer,
   prompt or end of a turn comes.
 - `usage.input_tokens` leaves out what came from the cache; here it is added.
+- A stream prints an answer before it is over: with no `stop_reason`, and the few output tokens that
+  were counted when it began. These are left out; `modelUsage` of the `result` has the totals.
 - A tool's result says that it failed by `is_error`; the exit code is in its text.
 - A session is a tree, not a list: a prompt that follows an earlier record than the last answer has
   `rewound_to`. Lines stay in their order, which is what happened.
@@ -69,7 +71,7 @@ _SYSTEM = frozenset(
     {
         "api_refusal", "away_summary", "hook_response", "hook_started", "informational",
         "local_command", "model_refusal_fallback", "session_start", "status", "stop_hook_summary",
-        "task_notification", "task_started",
+        "task_notification", "task_started", "thinking_tokens",
     }
 )  # fmt: skip
 """Subtypes of system records that no shared kind says; known all the same."""
@@ -94,10 +96,11 @@ def hint_of(path: str) -> Hint:
 class _Answer:
     """An answer of the model of which more lines may come."""
 
-    __slots__ = ("at", "id", "model", "stop_reason", "usage")
+    __slots__ = ("at", "id", "is_beginning", "model", "stop_reason", "usage")
 
-    def __init__(self, message_id: str) -> None:
+    def __init__(self, message_id: str, *, is_beginning: bool = False) -> None:
         self.id = message_id
+        self.is_beginning = is_beginning  # of an answer that is told while it goes on
         self.model: str | None = None
         self.usage: dict[str, Any] = {}
         self.stop_reason: str | None = None
@@ -120,6 +123,7 @@ class ClaudeCode(Reader):
         super().__init__(hint)
         self._session = ""
         self._agent_id: str | None = None  # the subagent whose file this is
+        self._is_stream = False  # or a session file, which is written when answers are over
         self._held: list[Record] = []
         self._places: dict[str, tuple[int, int]] = {}  # of records by uuid: number, fingerprint
         self._records = 0
@@ -206,6 +210,7 @@ class ClaudeCode(Reader):
             return
         at = as_time(value.get("timestamp"))
         kind = as_text(value.get("type"))
+        self._is_stream = "session_id" in value and "sessionId" not in value
         self._records += 1
         if self._is_repeated(value):
             copy = without_nulls(type=as_text(kind), uuid=value["uuid"])
@@ -508,7 +513,7 @@ class ClaudeCode(Reader):
         answer = self._answers.get(chain)  # type: ignore[assignment]
         if answer is None or answer.id != name:
             self._count(chain)
-            self._answers[chain] = answer = _Answer(name)
+            self._answers[chain] = answer = _Answer(name, is_beginning=self._is_stream)
         answer.add(message, at)
 
     def _count(self, chain: str) -> None:
@@ -521,6 +526,8 @@ class ClaudeCode(Reader):
             if len(self._counted) > _REMEMBERED:
                 del self._counted[next(iter(self._counted))]
         usage = answer.usage
+        if answer.is_beginning and answer.stop_reason is None:
+            usage = {name: value for name, value in usage.items() if name != "output_tokens"}
         cached = as_count(usage.get("cache_read_input_tokens"))
         inputs = [as_count(usage.get("input_tokens")), cached]
         inputs.append(as_count(usage.get("cache_creation_input_tokens")))

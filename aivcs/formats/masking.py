@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.codec.json import encode_trusted
 from aivcs.errors import UsageError
+from aivcs.formats.values import Excerpt, last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -213,6 +214,8 @@ class Masker:
 
         It is the same object where there are none.
         """
+        if isinstance(value, Excerpt):
+            return self._mask_excerpt(value)
         if isinstance(value, str):
             return self.mask_text(value)
         if isinstance(value, (list, tuple)):
@@ -234,6 +237,13 @@ class Masker:
             if anchor in encoded:
                 return False
         return self._are_anchored
+
+    def _mask_excerpt(self, excerpt: Excerpt) -> str:
+        """Masks the whole text first: the excerpt may begin in the middle of a secret."""
+        counts = dict(self.counts)
+        whole = self.mask_text(excerpt.whole)
+        self.counts = counts  # the whole text is a member of the event, too
+        return self.mask_text(excerpt if whole == excerpt.whole else last_lines(whole) or "")
 
     def mask_text(self, text: str) -> str:
         """Returns a text without the secrets in it; also a text that is JSON."""

@@ -237,10 +237,30 @@ def wrapped_exit_code(text: str | None) -> int | None:
     return exit_code_in(text) if text and _WRAPPED.match(text) else None
 
 
+class Excerpt(str):
+    """The last lines of a text, which is at hand: a secret is masked before it can be cut in two.
+
+    Attributes:
+        whole: The text.
+    """
+
+    __slots__ = ("whole",)
+    whole: str
+
+
 def last_lines(text: str | None) -> str | None:
     """Returns the last lines of an output: where programs say what went wrong."""
-    lines = [line.rstrip() for line in (text or "")[-4 * EXCERPT :].splitlines() if line.strip()]
-    return "\n".join(lines[-5:])[-EXCERPT:] or None
+    shown = _last_lines(text or "")
+    if not shown or shown == text:
+        return shown or None
+    excerpt = Excerpt(shown)
+    excerpt.whole = text or ""
+    return excerpt
+
+
+def _last_lines(text: str) -> str:
+    lines = [line.rstrip() for line in text[-4 * EXCERPT :].splitlines() if line.strip()]
+    return "\n".join(lines[-5:])[-EXCERPT:]
 
 
 def kind_of(*words: Any) -> str:

@@ -3,9 +3,10 @@
 - A call of a model is an event `model_called`, or another one, but no call of a tool, that names a
   model and its output tokens. Members have our names, or those of OpenTelemetry and OpenAI, also
   inside of `usage`.
-- Totals, as some agents log them at the end of a turn or a run (`total_cost_usd`, `cost_usd` of
-  `turn_finished`, `model_stats` of SWE-agent), are not added to the calls: the larger one counts.
-  They are totals so far: the largest counts of each `session_id`, and sessions are added up.
+- Totals, as some agents log them at the end of a turn or a run (`total_cost_usd`, `cost_usd` and
+  `model_usage` of `turn_finished`, `model_stats` of SWE-agent), are not added to the calls: the
+  larger one counts. They are totals so far: the largest counts of each `session_id`, and sessions
+  are added up.
 - Of `evaluation` events the last one of each `name` counts.
 - A call that tells tokens and no cost is estimated where there is a price for its model.
 """
@@ -280,7 +281,7 @@ def call_text(payload: Mapping[str, Any]) -> str:
     if told := str(figures([(KIND, payload)])):
         parts.append(told)
     reason = call.stop_reason if call is not None else None
-    if reason and reason not in {"tool_use", "end_turn", "stop", "tool_calls"}:
+    if reason and reason not in {"tool_use", "end_turn", "stop", "tool_calls", "tool-calls"}:
         parts.append(reason)
     return "  ".join(parts)
 
@@ -301,10 +302,28 @@ def _totals(kind: str, payload: Mapping[str, Any]) -> dict[str, float]:
         "output": _number(stats, ("tokens_received",)),
         "cost": _number(payload, ("total_cost_usd", *(("cost_usd",) if kind == TURN else ()))),
     }
+    if kind == TURN:
+        told |= _model_usage(payload.get("model_usage"))
     if told["cost"] is None:
         told["cost"] = _number(stats, ("total_cost", "instance_cost"))
     # Where nothing was counted, programs write 0.
     return {name: value for name, value in told.items() if value}
+
+
+def _model_usage(models: Any) -> dict[str, float | None]:
+    """The totals that Claude Code tells for each model; its input leaves the cache out."""
+    if not isinstance(models, dict):
+        return {}
+    each = [model for model in models.values() if isinstance(model, dict)]
+    added = {
+        name: sum(_number(model, (name,)) or 0 for model in each)
+        for name in (
+            "inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens", "outputTokens",
+        )
+    }  # fmt: skip
+    cached = added["cacheReadInputTokens"]
+    read = added["inputTokens"] + cached + added["cacheCreationInputTokens"]
+    return {"input": read, "cached": cached, "output": added["outputTokens"]}
 
 
 def _text(values: Mapping[str, Any], names: Iterable[str]) -> str | None:

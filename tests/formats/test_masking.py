@@ -8,6 +8,7 @@ from hypothesis import example, given, strategies as st
 from aivcs.codec.json import encode
 from aivcs.errors import UsageError
 from aivcs.formats.masking import RULES, Masker, is_same_masked, make_rule
+from aivcs.formats.values import last_lines
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----"
 # Put together here, so that no scanner takes this file for a leak.
@@ -208,3 +209,27 @@ def test_a_payload_is_looked_at_where_a_rule_of_ones_own_may_match_anywhere():
     assert Masker().is_clean('"a"')
     assert not Masker(rules=[make_rule("any", "a")]).is_clean('"a"')
     assert Masker({"\udc80secret": "ODD"}).is_clean('"a"')
+
+
+@pytest.mark.parametrize("lines_after", [0, 1, 4])
+def test_the_last_lines_of_an_output_do_not_begin_in_the_middle_of_a_secret(lines_after):
+    body = "\n".join(f"MIIE{number:060}" for number in range(12))
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----"
+    output = "\n".join([key, *["Permission denied"] * lines_after])
+    masker = Masker()
+    masked = masker.mask({"output": output, "error": last_lines(output)})
+    assert "MIIE" not in str(masked)
+    assert masked["error"] == "\n".join(["***private-key***", *["Permission denied"] * lines_after])
+    assert masker.counts == {"private-key": 1}
+
+
+def test_a_known_value_is_masked_before_the_last_lines_are_cut():
+    secret = "the-value-of-a-variable"
+    output = f"{secret}{'x' * 590}"
+    masked = Masker({secret: "TOKEN"}).mask({"error": last_lines(output)})
+    assert "variable" not in masked["error"]
+
+
+def test_the_last_lines_without_a_secret_are_those_of_the_output():
+    output = "\n".join(map(str, range(20)))
+    assert Masker().mask({"error": last_lines(output)}) == {"error": "15\n16\n17\n18\n19"}

@@ -12,6 +12,7 @@ from aivcs.formats.claude_code import hint_of as claude_hint
 from aivcs.formats.codex import hint_of as codex_hint
 from aivcs.formats.errors import FormatError
 from aivcs.formats.gemini import hint_of as gemini_hint
+from aivcs.trace.usage import figures
 
 WHOLE = {
     "claude-code": ("Bash", "command"),
@@ -657,3 +658,34 @@ def test_a_sample_that_went_wrong_failed_and_without_events_its_messages_are_tol
 def test_an_archive_is_an_error_that_says_what_to_do():
     with pytest.raises(FormatError, match="inspect log dump"):
         read(b"PK\x03\x04...")
+
+
+def test_an_answer_that_a_stream_tells_as_it_begins_says_nothing_of_its_output():
+    records = [json.loads(line) for line in samples.CLAUDE_STREAM.splitlines()]
+    for record in records:
+        if record["type"] == "assistant":
+            record["message"] |= {"stop_reason": None}
+            record["message"]["usage"] |= {"output_tokens": 1}
+    records[-1]["modelUsage"] = {
+        name: {"inputTokens": 1100, "cacheReadInputTokens": 800, "cacheCreationInputTokens": 50,
+               "outputTokens": 80, "costUSD": 0.125}
+        for name in ("claude-test-1", "claude-small-1")
+    }  # fmt: skip
+    told = read(lines(*records))
+    for call in told.of("model_called"):
+        assert "output_tokens" not in call
+        assert "output_tokens" not in call["usage"]
+        assert call["input_tokens"]
+    totals = figures((event.kind, event.payload) for event in told.events)
+    assert (totals.input_tokens, totals.cached_input_tokens) == (3900, 1600)
+    assert (totals.output_tokens, totals.cost_usd) == (160, 0.25)
+
+
+@pytest.mark.parametrize("models", [None, [], {}, {"m": 1}, {"m": {"outputTokens": "9"}}])
+def test_totals_that_are_none_add_nothing(models):
+    events = [
+        ("model_called", {"model": "m", "input_tokens": 5, "output_tokens": 2}),
+        ("turn_finished", {"model_usage": models}),
+    ]
+    totals = figures(events)
+    assert (totals.input_tokens, totals.output_tokens) == (5, 2)

@@ -230,6 +230,17 @@ class TestRun:
         assert now["error"]
         assert aivcs.ok("run", "list").lines == []
 
+    def test_a_closed_input_is_answered_by_nothing_and_told_afterwards(self, aivcs):
+        words = [sys.executable, "-m", "aivcs", "--store", str(aivcs.store)]
+        closed = 'exec "$@" hook run claude-code <&-'
+        done = subprocess.run(["sh", "-c", closed, "sh", *words], env=aivcs.environment(),
+                              capture_output=True, check=True)  # fmt: skip
+        assert (done.stdout, done.stderr) == (b"", b"")
+        deadline = time.monotonic() + 30
+        while "error" not in state(aivcs) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "not JSON" in row(aivcs)["error"]
+
     @pytest.mark.parametrize(
         "words",
         [

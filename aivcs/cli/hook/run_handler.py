@@ -68,9 +68,12 @@ def _read(descriptor: int) -> bytes:
     deadline = monotonic() + _MAX_WAIT_S
     while len(data) < _MAX_INPUT:
         left = deadline - monotonic()
-        if left <= 0 or not select([descriptor], [], [], left)[0]:
+        try:
+            if left <= 0 or not select([descriptor], [], [], left)[0]:
+                break
+            chunk = os.read(descriptor, 1 << 16)
+        except OSError:  # it is closed: that nothing was sent is kept for `hook status`
             break
-        chunk = os.read(descriptor, 1 << 16)
         if not chunk:
             break
         data += chunk
