@@ -33,7 +33,7 @@ class HistoryPage(Page):
         self.name = name
         self.title = name
         self.actions = {
-            "d": Action("diff", self._difference),
+            "d": Action("changes", self._difference),
             "m": Action("mark", self._mark),
             "r": Action("runs", self._runs),
         }
