@@ -254,6 +254,7 @@ class RunLedger(Protocol):
         agent_name: str | None = None,
         status: RunStatus | None = None,
         since: Timestamp | None = None,
+        before: tuple[str, str] | None = None,
         tags: Mapping[str, Any] | None = None,
         limit: int | None = None,
     ) -> list[RunRecord]:
@@ -266,6 +267,7 @@ class RunLedger(Protocol):
             agent_name: Only runs of this agent.
             status: Only runs with this status.
             since: Only runs created at this time or later.
+            before: As for `iter_runs`.
             tags: Only runs whose tags are an object with these members, compared as JSON values.
             limit: The number of runs, at most.
 

@@ -178,6 +178,7 @@ class LogRunLedger:
         agent_name: "str | None" = None,
         status: "RunStatus | None" = None,
         since: "Timestamp | None" = None,
+        before: "tuple[str, str] | None" = None,
         tags: "Mapping[str, Any] | None" = None,
         limit: "int | None" = None,
     ) -> "list[RunRecord]":
@@ -188,6 +189,7 @@ class LogRunLedger:
                 agent_name=agent_name,
                 status=status,
                 since=since,
+                before=before,
                 tags=tags,
                 limit=limit,
             )
