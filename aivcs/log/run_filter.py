@@ -22,10 +22,12 @@ class RunFilter:
         spec_digest: Matches runs of this spec.
         status: Matches runs with this status.
         since: Matches runs created at this time or later.
+        before: Matches runs that come behind the run with this time of creation and this id in a
+            list, the newest first; whether there is such a run is no matter.
         tags: Matches runs with these tags, compared as JSON values.
     """
 
-    __slots__ = ("agent_name", "since", "spec_digest", "status", "tags")
+    __slots__ = ("agent_name", "before", "since", "spec_digest", "status", "tags")
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class RunFilter:
         spec_digest: "str | None" = None,
         status: "RunStatus | None" = None,
         since: "Timestamp | None" = None,
+        before: "tuple[str, str] | None" = None,
         tags: "Mapping[str, Any] | None" = None,
     ) -> None:
         """Checks the values.
@@ -46,6 +49,7 @@ class RunFilter:
         self.spec_digest = None if spec_digest is None else ContentDigest(spec_digest)
         self.status = None if status is None else RunStatus(status)
         self.since = None if since is None else Timestamp(since)
+        self.before = None if before is None else (Timestamp(before[0]), before[1])
         self.tags = dict(tags or {})
 
     def fits(self, record: RunRecord) -> bool:
@@ -55,6 +59,7 @@ class RunFilter:
             and (self.spec_digest is None or record.spec_digest == self.spec_digest)
             and (self.status is None or record.status is self.status)
             and (self.since is None or record.created_at >= self.since)
+            and (self.before is None or age(record) < self.before)
             and (not self.tags or self._has_tags(record.metadata.tags))
         )
 

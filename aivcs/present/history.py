@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 OK, FAILED, UNPROVEN = "ok", "failed", "not proven"
 """The results of checks, as `aivcs.commands.release.audit` gives them."""
+CURRENT, LIVE_AGAIN = "current", "live again"
 _FORM = frozenset({"chain", "stack", "block", "evidence", "policy", "forced", "signature"})
 """Checks that are not the rule of a policy."""
 
@@ -35,6 +36,11 @@ class ReleaseEntry(NamedTuple):
     checks: Sequence[Check]
     before: ReleaseRecord | None
     evidence: Sequence[Evidence] = ()
+
+    @property
+    def shown_state(self) -> str:
+        """The state for people, who would take two entries that are `current` for a mistake."""
+        return shown_state(self.state, is_live=self.is_live)
 
     @property
     def verdicts(self) -> list[Check]:
@@ -64,6 +70,11 @@ class ReleaseEntry(NamedTuple):
             if check.check not in optional or check.result != UNPROVEN
         }
         return next((result for result in (FAILED, UNPROVEN) if result in results), OK)
+
+
+def shown_state(state: str, *, is_live: bool) -> str:
+    """Returns the state of an entry; of one whose spec a later entry made live, `live again`."""
+    return LIVE_AGAIN if state == CURRENT and not is_live else state
 
 
 def entries(

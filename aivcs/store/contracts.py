@@ -254,6 +254,7 @@ class RunLedger(Protocol):
         agent_name: str | None = None,
         status: RunStatus | None = None,
         since: Timestamp | None = None,
+        before: tuple[str, str] | None = None,
         tags: Mapping[str, Any] | None = None,
         limit: int | None = None,
     ) -> list[RunRecord]:
@@ -266,6 +267,7 @@ class RunLedger(Protocol):
             agent_name: Only runs of this agent.
             status: Only runs with this status.
             since: Only runs created at this time or later.
+            before: As for `iter_runs`.
             tags: Only runs whose tags are an object with these members, compared as JSON values.
             limit: The number of runs, at most.
 
@@ -283,6 +285,7 @@ class RunLedger(Protocol):
         agent_name: str | None = None,
         status: RunStatus | None = None,
         since: Timestamp | None = None,
+        before: tuple[str, str] | None = None,
         tags: Mapping[str, Any] | None = None,
         limit: int | None = None,
         unreadable: Callable[[RunId, StorageError], None] | None = None,
@@ -294,6 +297,9 @@ class RunLedger(Protocol):
             agent_name: Only runs of this agent.
             status: Only runs with this status.
             since: Only runs created at this time or later.
+            before: Only runs that come behind the run with this time of creation (RFC 3339) and
+                this id in the list; so a list goes on where an earlier one ended, at any depth
+                equally fast. Whether there is such a run is no matter.
             tags: Only runs whose tags are an object with these members, compared as JSON values.
             limit: The number of runs, at most.
             unreadable: Called with each run that cannot be read and its error, before the first run

@@ -178,6 +178,7 @@ class LogRunLedger:
         agent_name: "str | None" = None,
         status: "RunStatus | None" = None,
         since: "Timestamp | None" = None,
+        before: "tuple[str, str] | None" = None,
         tags: "Mapping[str, Any] | None" = None,
         limit: "int | None" = None,
     ) -> "list[RunRecord]":
@@ -188,6 +189,7 @@ class LogRunLedger:
                 agent_name=agent_name,
                 status=status,
                 since=since,
+                before=before,
                 tags=tags,
                 limit=limit,
             )
@@ -200,6 +202,7 @@ class LogRunLedger:
         agent_name: "str | None" = None,
         status: "RunStatus | None" = None,
         since: "Timestamp | None" = None,
+        before: "tuple[str, str] | None" = None,
         tags: "Mapping[str, Any] | None" = None,
         limit: "int | None" = None,
         unreadable: "Unreadable" = None,
@@ -208,7 +211,12 @@ class LogRunLedger:
         from aivcs.log.run_filter import RunFilter, require_limit
 
         run_filter = RunFilter(
-            spec_digest=spec_digest, agent_name=agent_name, status=status, since=since, tags=tags
+            spec_digest=spec_digest,
+            agent_name=agent_name,
+            status=status,
+            since=since,
+            before=before,
+            tags=tags,
         )
         require_limit(limit)
         return self._index(unreadable).newest(run_filter, limit)

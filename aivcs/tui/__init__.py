@@ -4,6 +4,9 @@
     listing    the lines of a page, read only as far as they are shown
     run_log    the same for the log of a run, from its beginning, its end, or anywhere
     screen     draws a listing with Textual, and moves the cursor
+    bars       the first and the last line
+    prompt     the line in which the reader types
+    opened     a page on the stack
     app        the stack of pages, the keys, and the reading in the background
     pages/     what each page shows and what its keys do; they know nothing of Textual
 

@@ -10,20 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rich.style import Style
 from textual.app import App
-from textual.strip import Strip
-from textual.widget import Widget
 
 from aivcs.errors import AivcsError
 from aivcs.present.words import visible
+from aivcs.tui.bars import Bar, hints_row, title_row
 from aivcs.tui.listing import Progress, Stopped, rows_listing
-from aivcs.tui.pages.help import HelpPage
-from aivcs.tui.pages.page import Page
-from aivcs.tui.pages.runs import RunsPage
-from aivcs.tui.pages.search import SearchPage
-from aivcs.tui.row import BAD, BOLD, DIM, MARK, PLAIN, Row, column, line
-from aivcs.tui.screen import Rows, strip_of
+from aivcs.tui.opened import Opened
+from aivcs.tui.prompt import Prompt
+from aivcs.tui.row import BAD, MARK, Row, line
+from aivcs.tui.screen import CSS, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,51 +28,11 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from aivcs.tui.listing import Listing
+    from aivcs.tui.pages.page import Page
 
 _TICK_SECONDS = 0.2
 _AT_ONCE = frozenset({"escape", "ctrl+c", "q", "Q", "upper_q"})
 """Keys that do not wait for what is being read, but end it."""
-
-
-class Bar(Widget):
-    """A line at the edge of the screen."""
-
-    def __init__(self, id: str) -> None:  # noqa: A002 the name of the base class
-        """Begins empty."""
-        super().__init__(id=id)
-        self._row = Row([])
-
-    def show(self, row: Row) -> None:
-        """Shows other texts."""
-        if row != self._row:
-            self._row = row
-            self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """Draws the line."""
-        del y
-        strip = strip_of(self._row, self.size.width)
-        return strip.apply_style(Style(reverse=True)) if self.id == "title" else strip
-
-
-class Opened:
-    """A page on the stack: its lines, and where the cursor was.
-
-    Attributes:
-        page: The page.
-        listing: Its lines; None until they are read.
-        cursor: The line under the cursor.
-        top: The first line on the screen.
-        cells: The width for which it was read.
-    """
-
-    def __init__(self, page: Page) -> None:
-        """Takes a page, not yet read."""
-        self.page = page
-        self.listing: Listing | None = None
-        self.cursor = 0
-        self.top = 0
-        self.cells = 0
 
 
 class Browser(App[int]):
@@ -86,19 +42,7 @@ class Browser(App[int]):
         failure: An error that ended it, for the caller to raise.
     """
 
-    CSS = """
-    Screen { background: ansi_default; color: ansi_default; layout: vertical; }
-    Bar { height: 1; background: ansi_default; color: ansi_default; }
-    Rows {
-        height: 1fr; background: ansi_default; color: ansi_default;
-        overflow-x: hidden; overflow-y: scroll;
-        scrollbar-size-vertical: 1;
-        scrollbar-background: ansi_default; scrollbar-background-hover: ansi_default;
-        scrollbar-background-active: ansi_default; scrollbar-color: ansi_bright_black;
-        scrollbar-color-hover: ansi_cyan; scrollbar-color-active: ansi_cyan;
-        scrollbar-corner-color: ansi_default;
-    }
-    """
+    CSS = CSS
     ENABLE_COMMAND_PALETTE = False
     TITLE = "aivcs browse"
 
@@ -120,9 +64,7 @@ class Browser(App[int]):
         self._is_busy = False
         self._keys: deque[events.Key] = deque()
         self._message = ""
-        self._prompt: str | None = None
-        self._asks = ""
-        self._answer: Callable[[str], None] = self._find
+        self._prompt: Prompt | None = None
         self._sought = ""
         self._rows = Rows()
         self._title, self._foot = Bar("title"), Bar("foot")
@@ -136,6 +78,7 @@ class Browser(App[int]):
     def on_mount(self) -> None:
         """Reads the first page."""
         self._rows.focus()
+        self.app_resume_signal.subscribe(self, self._resumed)
         self.set_interval(_TICK_SECONDS, self._tick)
         try:
             loop = asyncio.get_running_loop()
@@ -143,6 +86,11 @@ class Browser(App[int]):
             loop.add_signal_handler(signal.SIGHUP, self._end, 129)
         except (NotImplementedError, RuntimeError, ValueError):
             pass  # not the main thread, as in tests
+
+    def _resumed(self, _: App[int]) -> None:
+        """Draws everything again: after Ctrl-Z and `fg`, the shell's lines stand on the screen."""
+        for part in (self._title, self._rows, self._foot):
+            part.refresh()
 
     def on_unmount(self) -> None:
         """Lets the reader end."""
@@ -284,15 +232,8 @@ class Browser(App[int]):
         listing = self._top.listing
         if listing is None or self._progress is not None:
             return
-        first, last = self._rows.range_shown
-        cells = self._rows.cells
-        missing = [
-            index
-            for index in range(first, min(last + 1, listing.count))
-            if listing.row(index, cells) is None
-        ]
-        if missing or (not listing.is_whole and last + 1 >= listing.count):
-            begin = missing[0] if missing else first
+        begin, last = self._rows.unread(), self._rows.range_shown[1]
+        if begin is not None:
 
             def work(progress: Progress) -> None:
                 listing.reach(begin, last, progress)
@@ -302,40 +243,23 @@ class Browser(App[int]):
     # What is shown.
 
     def _draw_bars(self) -> None:
-        cells = self._title.size.width
-        trail = " > ".join(visible(opened.page.title) for opened in self._stack)
         place = self._place if len(self._stack) == 1 else ""
-        room = max(cells - 2, 1)
-        told = f"{place}  {trail}".strip()
-        if len(told) > room:
-            told = "…" + told[len(told) - room + 1 :]
-        self._title.show(Row([(" ", PLAIN), (column(told, max(cells - 1, 1)), BOLD)]))
+        trail = [opened.page.title for opened in self._stack]
+        self._title.show(title_row(place, trail, self._title.size.width))
         self._foot.show(self._foot_row())
 
     def _foot_row(self) -> Row:
         if self._prompt is not None:
-            return Row([(self._asks, MARK), (self._prompt, PLAIN), ("▏", MARK)])
-        cells = self._foot.size.width
-        progress = self._progress
+            return self._prompt.row()
+        progress, listing = self._progress, self._top.listing
         if progress is not None and progress.done > 1000:
             return Row([(f"reading… {progress.done:,} lines; Esc stops", MARK)])
         if self._message:
             return Row([(self._message, BAD if self.failure else MARK)])
-        listing = self._top.listing
-        count = 0 if listing is None else listing.count
-        more = "" if listing is None or listing.is_whole else "+"
-        place = f" {min(self._rows.cursor + 1, count):,}/{count:,}{more} "
         hints = [("⏎", "open"), ("q", "back" if len(self._stack) > 1 else "quit"), ("?", "keys")]
         hints += [(key, action.name) for key, action in self._top.page.actions.items()]
         hints += [("/", "find"), ("s", "search runs")]
-        spans = [(place, DIM)]
-        used = len(place)
-        for key, name in hints:
-            if used + len(key) + len(name) + 3 > cells:
-                break
-            spans += [(f" {key} ", MARK), (f"{name} ", DIM)]
-            used += len(key) + len(name) + 3
-        return Row(spans)
+        return hints_row(listing, self._rows.cursor, hints, self._foot.size.width)
 
     # What happens.
 
@@ -367,7 +291,7 @@ class Browser(App[int]):
     def on_paste(self, event: events.Paste) -> None:
         """Takes a pasted text into the prompt."""
         if self._prompt is not None:
-            self._prompt += event.text.partition("\n")[0]
+            self._prompt.text += event.text.partition("\n")[0]
             self._draw_bars()
 
     def on_key(self, event: events.Key) -> None:
@@ -383,7 +307,10 @@ class Browser(App[int]):
 
     def _pressed(self, event: events.Key) -> None:
         if self._prompt is not None:
-            self._prompted(event)
+            prompt = self._prompt
+            if not prompt.take(event.key, event.character if event.is_printable else None):
+                self._prompt = None
+                prompt.end()
             self._draw_bars()
             return
         key = event.character if event.is_printable and event.character else event.key
@@ -397,37 +324,16 @@ class Browser(App[int]):
 
     def _calls(self) -> dict[str, Callable[[], None]]:
         """What the keys do that are the same on every page."""
-        rows = self._rows
-        page = rows.rows_shown
-
-        def by(number: int) -> Callable[[], None]:
-            return partial(self._by, number)
-
-        half = max(rows.cells // 2, 8)
-        return {
-            "j": by(1), "down": by(1), "ctrl+n": by(1), "k": by(-1), "up": by(-1), "ctrl+p": by(-1),
-            " ": by(page), "space": by(page), "pagedown": by(page), "ctrl+f": by(page),
-            "b": by(-page), "pageup": by(-page), "ctrl+b": by(-page),
-            "ctrl+d": by(page // 2), "ctrl+u": by(-(page // 2)),
-            "g": partial(rows.move_to, 0), "<": partial(rows.move_to, 0),
-            "home": partial(rows.move_to, 0),
+        return self._rows.moves() | {
             "G": self._to_end, ">": self._to_end, "end": self._to_end,
-            "left": partial(rows.shift, -half), "right": partial(rows.shift, half),
-            "h": partial(rows.shift, -half), "l": partial(rows.shift, half),
             "enter": self._enter, "q": self.go_back, "backspace": self.go_back,
             "Q": partial(self._end, 0), "ctrl+c": self._interrupt, "escape": self._stop,
+            "ctrl+z": self.action_suspend_process,
             "R": self._refresh, "f5": self._refresh, "ctrl+l": self._refresh,
             "?": self._help, "/": partial(self._ask, "/", self._find),
             "n": partial(self._find_again, 1), "N": partial(self._find_again, -1),
             "s": partial(self._ask, "search runs for: ", self._search),
         }  # fmt: skip
-
-    def _by(self, number: int) -> None:
-        top = self._rows.range_shown[0]
-        # A page moves the lines, too, so that the cursor keeps its place on the screen.
-        self._rows.move_to(
-            self._rows.cursor + number, None if abs(number) == 1 else max(top + number, 0)
-        )
 
     def _to_end(self) -> None:
         listing = self._top.listing
@@ -485,27 +391,14 @@ class Browser(App[int]):
         self._read_page(again=True)
 
     def _help(self) -> None:
+        from aivcs.tui.pages.help import HelpPage
+
         page = self._top.page
         if not isinstance(page, HelpPage):
             self._open(HelpPage(page.source, page.title, page.actions))
 
     def _ask(self, asks: str, answer: Callable[[str], None]) -> None:
-        self._asks, self._answer, self._prompt = asks, answer, ""
-
-    def _prompted(self, event: events.Key) -> None:
-        """Takes a key into the prompt."""
-        assert self._prompt is not None
-        if event.key == "enter":
-            text, self._prompt = self._prompt, None
-            self._answer(text)
-        elif event.key in {"escape", "ctrl+c"}:
-            self._prompt = None
-        elif event.key == "ctrl+u":
-            self._prompt = ""
-        elif event.key == "backspace":
-            self._prompt = self._prompt[:-1] if self._prompt else None
-        elif event.is_printable and event.character:
-            self._prompt += event.character
+        self._prompt = Prompt(asks, answer)
 
     def _find(self, text: str) -> None:
         self._sought = text or self._sought
@@ -533,6 +426,9 @@ class Browser(App[int]):
     def _search(self, text: str) -> None:
         if not text:
             return
+        from aivcs.tui.pages.runs import RunsPage
+        from aivcs.tui.pages.search import SearchPage
+
         page = self._top.page
         runs = page if isinstance(page, RunsPage) else RunsPage(page.source)
         self._open(SearchPage(page.source, text, runs.filters))

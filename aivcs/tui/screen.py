@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -15,6 +16,8 @@ from textual.strip import Strip
 from aivcs.tui.row import BAD, BOLD, DIM, GOOD, MARK, PLAIN, WARN, Row, visible_spans
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual import events
 
     from aivcs.tui.listing import Listing
@@ -29,6 +32,20 @@ STYLES = {
     MARK: Style(color="cyan"),
 }
 """The styles in colours of the terminal's own, which suit its background, whatever that is."""
+CSS = """
+Screen { background: ansi_default; color: ansi_default; layout: vertical; }
+Bar { height: 1; background: ansi_default; color: ansi_default; }
+Rows {
+    height: 1fr; background: ansi_default; color: ansi_default;
+    overflow-x: hidden; overflow-y: scroll;
+    scrollbar-size-vertical: 1;
+    scrollbar-background: ansi_default; scrollbar-background-hover: ansi_default;
+    scrollbar-background-active: ansi_default; scrollbar-color: ansi_bright_black;
+    scrollbar-color-hover: ansi_cyan; scrollbar-color-active: ansi_cyan;
+    scrollbar-corner-color: ansi_default;
+}
+"""
+"""How the parts of the screen lie, in colours of the terminal's own as well."""
 _CURSOR = Style(reverse=True)
 _MAX_CHARS = 4000
 """Characters of a line that are drawn, at most."""
@@ -78,6 +95,16 @@ class Rows(ScrollView, can_focus=True):
         """The first and the last line on the screen."""
         top = self.scroll_offset.y
         return top, top + self.rows_shown - 1
+
+    def unread(self) -> int | None:
+        """Returns the first line on the screen that is still to be read; None if all are there."""
+        if self.listing is None:
+            return None
+        first, last = self.range_shown
+        for index in range(first, min(last + 1, self.listing.count)):
+            if self.listing.row(index, self.cells) is None:
+                return index
+        return None if self.listing.is_whole or last + 1 < self.listing.count else first
 
     def show(self, listing: Listing, cursor: int, top: int | None = None) -> None:
         """Shows other lines."""
@@ -145,6 +172,29 @@ class Rows(ScrollView, can_focus=True):
         most = max(widest - self.cells, 0)
         self.offset_cells = min(max(self.offset_cells + cells, 0), most)
         self.refresh()
+
+    def moves(self) -> dict[str, Callable[[], None]]:
+        """Returns what the keys do that move the cursor or the lines."""
+        page, half = self.rows_shown, max(self.cells // 2, 8)
+
+        def by(number: int) -> Callable[[], None]:
+            return partial(self._by, number)
+
+        return {
+            "j": by(1), "down": by(1), "ctrl+n": by(1), "k": by(-1), "up": by(-1), "ctrl+p": by(-1),
+            " ": by(page), "space": by(page), "pagedown": by(page), "ctrl+f": by(page),
+            "b": by(-page), "pageup": by(-page), "ctrl+b": by(-page),
+            "ctrl+d": by(page // 2), "ctrl+u": by(-(page // 2)),
+            "g": partial(self.move_to, 0), "<": partial(self.move_to, 0),
+            "home": partial(self.move_to, 0),
+            "left": partial(self.shift, -half), "right": partial(self.shift, half),
+            "h": partial(self.shift, -half), "l": partial(self.shift, half),
+        }  # fmt: skip
+
+    def _by(self, number: int) -> None:
+        top = self.range_shown[0]
+        # A page moves the lines, too, so that the cursor keeps its place on the screen.
+        self.move_to(self.cursor + number, None if abs(number) == 1 else max(top + number, 0))
 
     def on_click(self, event: events.Click) -> None:
         """Puts the cursor on the clicked line; opens it if the cursor was there."""

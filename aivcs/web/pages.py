@@ -2,7 +2,7 @@
 
 /                       what is live, and figures of each agent
 /release/NAME           the history of a name, with grounds and differences
-/runs                   the runs, a hundred a page; ?agent=NAME&status=failed&page=2
+/runs                   the runs, a hundred a page; ?agent=NAME&status=failed&before=TIME~RUN
 /run/ID                 the timeline of a run; ?steps=1000, and ?follow=1 while it runs
 /run/A..B               two runs side by side
 /spec/DIGEST            the parts of a spec, and their files
@@ -12,12 +12,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from aivcs.codec.json import encode_trusted
 from aivcs.errors import (
+    AivcsError,
     AmbiguousError,
     InvalidNameError,
     NotFoundError,
@@ -26,7 +26,7 @@ from aivcs.errors import (
     StorageError,
     UsageError,
 )
-from aivcs.model.run import RUN_STATUSES, RunStatus
+from aivcs.model.run import RUN_STATUSES, RunId, RunStatus
 from aivcs.model.timestamp import Timestamp
 from aivcs.present.run_comparison import Row, facts, rows
 from aivcs.trace.usage import Figures
@@ -37,9 +37,10 @@ from aivcs.web.sections import MAX_LINES, Links, Sections
 from aivcs.web.style import CSS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aivcs.commands.run.diff import RunComparison
+    from aivcs.model.run import RunRecord
     from aivcs.web.source import History, Source
 
 PAGE_RUNS = 100
@@ -137,9 +138,13 @@ class _Pages:
     def __init__(self, source: Source) -> None:
         self._source = source
         links = Links(
-            lambda run: f"/run/{run}", lambda name: f"/release/{quote(name)}", spec_link, blob_link
+            lambda run: f"/run/{run}",
+            lambda name: f"/release/{quote(name)}",
+            lambda name: f"/runs?{urlencode({'agent': name})}",
+            spec_link,
+            blob_link,
         )
-        self._sections = Sections(source, links, "h2")
+        self._sections = Sections(source, links, heads=False)
 
     def find(self, path: str, query: Mapping[str, list[str]]) -> _Page | None:
         """Returns the page of a path, or None."""
@@ -192,10 +197,7 @@ class _Pages:
         ]
 
     def _runs(self, query: Mapping[str, str]) -> _Page:
-        number = query.get("page", "1")
-        page = int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 0
-        if page < 1:
-            raise UsageError("page is a number, 1 or more")
+        before = _place(query["before"]) if query.get("before") else None
         agents = [query["agent"]] if query.get("agent") else []
         status = query.get("status", "").upper()
         statuses = [known for known in RUN_STATUSES if known == status]
@@ -204,9 +206,10 @@ class _Pages:
         found = self._source.runs(
             agents=agents,
             statuses=statuses,
-            limit=page * PAGE_RUNS + 1,
+            before=before,
+            limit=PAGE_RUNS + 1,
         )
-        records = list(islice(found, (page - 1) * PAGE_RUNS, None))
+        records = list(found)
         lines, data = [], []
         for record in records[:PAGE_RUNS]:
             try:
@@ -218,9 +221,7 @@ class _Pages:
             lines.append(parts.run_cells(record, told, link, self._source.mask))
             data.append({**self._source.mask(record.to_json()), **told._asdict()})
         content = [self._filters(query), parts.table(parts.RUN_HEADINGS, lines, "Runs")]
-        if len(records) > PAGE_RUNS:
-            following = urlencode({**query, "page": page + 1})
-            content.append(tag("p", tag("a", "Older runs", href=f"/runs?{following}")))
+        content.append(_neighbours(query, records))
         return self._page("Runs", content, data)
 
     def _filters(self, query: Mapping[str, str]) -> Markup:
@@ -247,13 +248,27 @@ class _Pages:
             # Only on request: a page that renews itself gets in the way of who reads it slowly.
             follow = tag("a", "Follow the run", href=f"/run/{run_id}?follow=1")
             content.insert(0, tag("p", follow))
+        content.insert(0, self._near(record))
         data = self._source.mask(record.to_json())
         data |= self._source.figures(record).to_json()
         return self._page(f"Run {run_id[:8]}", content, data, renews=is_running and follows)
 
+    def _near(self, record: RunRecord) -> Markup:
+        """Returns links to the runs and releases that a run is seen beside."""
+        agent, place = record.metadata.agent_name, (record.created_at, record.run_id)
+        shown = self._source.mask(agent)
+        links = [tag("a", f"All runs of {shown}", href=f"/runs?{urlencode({'agent': agent})}")]
+        good = self._source.runs(
+            agents=[agent], statuses=[RunStatus.COMPLETED], before=place, limit=1
+        )
+        for other in good:
+            address = f"/run/{other.run_id}..{record.run_id}"
+            links.append(tag("a", "Compare with the last completed run before it", href=address))
+        return tag("p", join(links, " · "))
+
     def _comparison(self, a: str, b: str) -> _Page:
         found = self._source.compare(a, b)
-        content = list(parts.comparison(found, self._source.mask, MAX_LINES))
+        content = list(parts.comparison(found, self._source.mask, MAX_LINES, self._sections.link))
         return self._page("Two runs", content, self._comparison_json(found))
 
     def _comparison_json(self, found: RunComparison) -> Any:
@@ -271,6 +286,32 @@ class _Pages:
         unread = map(self._source.mask, self._source.unread)
         content.extend(parts.note(what, is_bad=True) for what in unread)
         return _Page(title, content, data, renews=renews)
+
+
+def _place(text: str) -> tuple[str, str]:
+    """Returns the time and the id of the run behind which a page begins, from its address.
+
+    Raises:
+        UsageError: The text names no such place.
+    """
+    moment, _, run = text.partition("~")
+    try:
+        return Timestamp(moment), RunId(run)
+    except AivcsError as error:
+        raise UsageError("before is TIME~RUN, as in the link to older runs") from error
+
+
+def _neighbours(query: Mapping[str, str], records: Sequence[RunRecord]) -> Markup:
+    """Returns the links from a page of runs to the newest ones, and to the older ones."""
+    kept = {name: query[name] for name in ("agent", "status") if query.get(name)}
+    links = []
+    if query.get("before"):
+        links.append(tag("a", "Newest runs", href=f"/runs?{urlencode(kept)}"))
+    if len(records) > PAGE_RUNS:
+        last = records[PAGE_RUNS - 1]
+        older = urlencode({**kept, "before": f"{last.created_at}~{last.run_id}"})
+        links.append(tag("a", "Older runs", href=f"/runs?{older}"))
+    return tag("p", join(links, " · ")) if links else Markup("")
 
 
 def _plain(value: Any) -> Any:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     Mask = Callable[[str], str]
 
-_MAX_TEXT, _MAX_RESULT, _MAX_LINE = 320, 200, 500
-"""Characters shown of a step's subject, of its result, and of a line of a difference."""
+_MAX_NAME, _MAX_TEXT, _MAX_RESULT, _MAX_LINE = 100, 320, 200, 500
+"""Characters shown of a step's name, of its subject, its result, and of a line of a difference."""
 _STYLES = {"COMPLETED": "ok", "FAILED": "bad", "CANCELLED": "warn", "RUNNING": "dim"}
 _SIGNS = {"COMPLETED": "✓", "FAILED": "✗", "CANCELLED": "■", "RUNNING": "…"}
 _RESULTS = {OK: ("ok", "✓ "), FAILED: ("bad", "✗ ")}
@@ -84,6 +84,16 @@ def row(cells: Iterable[str], **attributes: str | None) -> Markup:
     return tag("tr", *made, **attributes)
 
 
+def name_cell(value: str) -> Markup:
+    """Returns a cell with a name, which is not squeezed."""
+    return tag("td", words(value), class_="name")
+
+
+def reason(value: str) -> Markup:
+    """Returns a cell with a reason, cut where it is as long as a letter."""
+    return tag("td", words(_cut(value, 0, _MAX_TEXT)), class_="why")
+
+
 def figure(value: str) -> Markup:
     """Returns a cell with a number."""
     return tag("td", value, class_="num")
@@ -107,7 +117,7 @@ def note(text: str, *, is_bad: bool = False) -> Markup:
 def spec_name(record: ReleaseRecord, mask: Mask) -> Markup:
     """Returns label and digest of a release."""
     label = record.metadata.version_label
-    digest = mono(record.spec_digest.short)
+    digest = tag("span", record.spec_digest.short, class_="mono brief")
     return digest if label is None else join([tag("strong", words(mask(label))), digest], " ")
 
 
@@ -149,7 +159,7 @@ def run_cells(record: RunRecord, told: Figures, name: Markup, mask: Mask) -> Ite
     """Yields the cells of a run in a list; `RUN_HEADINGS` names them."""
     summary = record.summary
     yield short(name)
-    yield tag("td", words(mask(record.metadata.agent_name)))
+    yield name_cell(mask(record.metadata.agent_name))
     yield short(status(record))
     yield short(moment(record.created_at))
     yield figure(duration(summary.duration_ms if summary else None))
@@ -192,6 +202,24 @@ def steps(found: Iterable[Step | Gap], record: RunRecord, prefix: str) -> Iterat
         )
 
 
+def failures(found: Iterable[Step], number: int, prefix: str) -> Markup:
+    """Returns the failed steps of a run, or the first of them, each as a link to the step.
+
+    Args:
+        found: The steps that are named.
+        number: How many there are.
+        prefix: What the ids of the steps begin with.
+    """
+    lines = []
+    for step in found:
+        said = words(_cut(step.error or "", 0, _MAX_RESULT))
+        link = tag("a", words(_cut(step.name, 0, _MAX_NAME)), href=f"#{prefix}:e{step.seq}")
+        lines.append(tag("li", link, *([": ", said] if step.error != step.name else [])))
+    more = [tag("li", f"and {number - len(lines):,} more")] if number > len(lines) else []
+    told = tag("strong", f"{count(number, 'step')} failed", class_="bad")
+    return tag("div", told, tag("ul", *lines, *more), class_="note bad")
+
+
 def _offset(microseconds: int) -> str:
     sign = "-" if microseconds <= -1000 else "+"
     return sign + duration(abs(microseconds) // 1000).replace(" ", "")
@@ -202,7 +230,7 @@ def _name(step: Step) -> Iterator[Markup]:
         yield tag("span", "✗ ", class_="bad")
         yield tag("span", "error: ", class_="bad")
     style = "strong" if step.what == MESSAGE else None
-    yield tag("span", words(step.name), class_=style)
+    yield tag("span", words(_cut(step.name, 0, _MAX_NAME)), class_=style)
 
 
 def _subject(step: Step) -> Iterator[Markup]:
@@ -238,13 +266,25 @@ def difference(lines: Iterable[Line], limit: int) -> Markup:
     return tag("pre", *shown, class_="diff", tabindex=0)
 
 
-def comparison(found: RunComparison, mask: Mask, limit: int) -> Iterator[Markup]:
-    """Yields two runs side by side: what is told of both, and their calls."""
+def comparison(
+    found: RunComparison, mask: Mask, limit: int, link: Callable[[str], Markup]
+) -> Iterator[Markup]:
+    """Yields two runs side by side: what is told of both, and their calls.
+
+    Args:
+        found: The runs.
+        mask: Masks a text.
+        limit: Rows of calls, at most.
+        link: Returns a run's id, as a link if the page has the run.
+    """
     a, b = found.a.record, found.b.record
     label = f"{a.run_id} and {b.run_id}"
     told = (
         row(
-            [tag("th", fact.name, scope="row"), words(mask(fact.a)), words(mask(fact.b))],
+            [
+                tag("th", fact.name, scope="row"),
+                *(link(v) if fact.name == "run" else words(mask(v)) for v in (fact.a, fact.b)),
+            ],
             class_="param_changed" if fact.a != fact.b and fact.name != "run" else None,
         )
         for fact in facts(found)

@@ -255,13 +255,13 @@ class _Report:
             found = self._source.compare(*self._compared)
             shown += 1
             yield tag("h3", "Two runs")
-            yield from parts.comparison(found, self._mask, MAX_LINES)
+            yield from parts.comparison(found, self._mask, MAX_LINES, self._sections.link)
         for name in self._names[: _MAX_COMPARED if not shown else 0]:
             live = self._source.compare_live(name)
             if live is not None:
                 shown += 1
                 yield tag("h3", f"{name}: a run of what is live (B), and of what it replaced (A)")
-                yield from parts.comparison(live, self._mask, MAX_LINES)
+                yield from parts.comparison(live, self._mask, MAX_LINES, self._sections.link)
         if not shown:
             yield tag("p", "No two releases of a name have runs to be compared.", class_="dim")
 
@@ -277,7 +277,6 @@ class _Report:
                 continue  # removed meanwhile
             except StorageError as error:
                 self._source.note(f"run {run_id}", error)
-                yield end("ol")
 
     def _unread(self) -> Iterator[Markup]:
         if self._source.unread:

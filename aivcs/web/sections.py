@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.commands.run.stats import fold as fold_outcomes
 from aivcs.errors import StorageError
 from aivcs.model.run import RunStatus
-from aivcs.present.timeline import Totals, fold
+from aivcs.present.timeline import Gap, Totals, fold
 from aivcs.present.words import count, duration, moment, number, percent
+from aivcs.trace.timeline import Step
 from aivcs.web import parts
 from aivcs.web.html import Markup, begin, end, join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from aivcs.model.release import ReleaseRecord
     from aivcs.model.timestamp import Timestamp
     from aivcs.present.history import ReleaseEntry
     from aivcs.web.source import History, Source
@@ -24,6 +26,8 @@ MAX_ENTRIES = 50
 """Releases of a name that are shown."""
 _MAX_DIFFERENCES = 10
 """Differences of neighbouring releases that are shown for a name."""
+_MAX_NAMED = 5
+"""Failed steps of a run that are named before all of its steps."""
 MAX_LINES = 200
 """Lines of a difference, and rows of a comparison, that are shown."""
 
@@ -34,12 +38,14 @@ class Links(NamedTuple):
     Attributes:
         run: Returns the address of a run; None if it has none here.
         release: Returns the address of a name's releases.
+        agent: Returns the address of an agent's runs; None if they have none here.
         spec: Returns the digest of a spec, as a link where it has a page.
         blob: Returns the digest of a blob, as a link where it has a page.
     """
 
     run: Callable[[str], str | None]
     release: Callable[[str], str]
+    agent: Callable[[str], str | None] = lambda _: None
     spec: Callable[[str], Markup] = parts.mono
     blob: Callable[[str], Markup] = parts.mono
 
@@ -47,9 +53,15 @@ class Links(NamedTuple):
 class Sections:
     """Makes sections of a store."""
 
-    def __init__(self, source: Source, links: Links, heading: str = "h3") -> None:
-        """Takes the store, where links lead, and the element of headings."""
-        self._source, self._links, self._heading = source, links, heading
+    def __init__(self, source: Source, links: Links, *, heads: bool = True) -> None:
+        """Takes the store.
+
+        Args:
+            source: The store.
+            links: Where links lead.
+            heads: Whether a history and a timeline get a heading; a page of their own has one.
+        """
+        self._source, self._links, self._heads = source, links, heads
         self._mask = source.mask
 
     def link(self, run_id: str) -> Markup:
@@ -58,6 +70,12 @@ class Sections:
         if address is None:
             return parts.mono(run_id)
         return tag("a", run_id, href=address, class_="mono")
+
+    def _agent(self, name: str) -> Markup:
+        """Returns the name of an agent, as a link where its runs are shown."""
+        address = self._links.agent(name)
+        said = parts.words(self._mask(name))
+        return said if address is None else tag("a", said, href=address)
 
     def history(self, name: str, limit: int = MAX_ENTRIES) -> History | None:
         """Returns the newest releases of a name; None, with a note, if they cannot be read."""
@@ -70,7 +88,7 @@ class Sections:
     def live(self, names: Sequence[str]) -> Markup:
         """Returns what is live under some names."""
         return parts.table(
-            ("name", "live", "since (UTC)", "by", "state", "evidence", "signature"),
+            ("name", "live", "who", "why", "since (UTC)", "state", "evidence", "signature"),
             self._live_rows(names),
             "What is live",
         )
@@ -82,7 +100,7 @@ class Sections:
                 continue
             link = tag("a", name, href=self._links.release(name))
             if not history.entries:
-                yield [link, tag("span", "nothing yet", class_="dim"), *[""] * 5]
+                yield [link, tag("span", "nothing yet", class_="dim"), *[""] * 6]
                 continue
             (entry,) = history.entries
             record = entry.record
@@ -95,8 +113,9 @@ class Sections:
             yield [
                 link,
                 parts.spec_name(record, self._mask),
+                parts.name_cell(self._mask(record.metadata.promoted_by)),
+                parts.reason(self._mask(record.metadata.notes or "")),
                 parts.short(moment(record.created_at)),
-                parts.words(self._mask(record.metadata.promoted_by)),
                 parts.short(
                     tag("span", entry.state, class_="bad" if "blocked" in entry.state else "ok")
                 ),
@@ -106,14 +125,15 @@ class Sections:
 
     def releases(self, history: History) -> Iterator[Markup]:
         """Yields the history of a name: its releases, their grounds, and what changed."""
-        yield tag(self._heading, history.name, id=f"release-{history.name}")
+        if self._heads:
+            yield tag("h3", history.name, id=f"release-{history.name}")
         for problem in history.problems:
             yield parts.note(f"The log is wrong: {self._mask(problem)}", is_bad=True)
         if not history.entries:
             yield tag("p", "Nothing was released yet; an approval waits.", class_="dim")
             return
         yield parts.table_begin(
-            ("entry", "action", "release", "when (UTC)", "who", "why", "state", "checks"),
+            ("entry", "action", "release", "state", "who", "why", "when (UTC)", "checks"),
             f"Releases of {history.name}",
         )
         for entry in history.entries:
@@ -121,16 +141,18 @@ class Sections:
         yield parts.table_end()
         if not history.is_whole:
             yield tag("p", f"Older releases: aivcs release history {history.name}", class_="dim")
+        yield from self._differences(history)
         for entry in history.entries:
             details = parts.entry_facts(entry, self._mask, self._links, self.link)
-            title = f"{history.name}@{entry.record.seq}: grounds and checks"
+            title = f"{self._named(entry.record)}: grounds and checks"
             yield tag("details", tag("summary", title), details)
-        yield from self._differences(history)
 
     def _entry_row(self, entry: ReleaseEntry) -> Markup:
         record = entry.record
         name: str = f"@{record.seq}"
-        style = {"current": "ok", "superseded": "dim"}.get(entry.state, "warn")
+        style = {"current": "ok", "superseded": "dim", "live again": "dim"}.get(
+            entry.shown_state, "warn"
+        )
         return parts.row(
             [
                 tag("strong", name) if entry.is_live else name,
@@ -138,10 +160,10 @@ class Sections:
                 if record.forced
                 else parts.short(record.action),
                 parts.spec_name(record, self._mask),
+                parts.short(tag("span", entry.shown_state, class_=style)),
+                parts.name_cell(self._mask(record.metadata.promoted_by)),
+                parts.reason(self._mask(record.metadata.notes or "")),
                 parts.short(moment(record.created_at)),
-                parts.words(self._mask(record.metadata.promoted_by)),
-                parts.words(self._mask(record.metadata.notes or "")),
-                parts.short(tag("span", entry.state, class_=style)),
                 parts.short(parts.result(entry.result)),
             ],
             id=f"release-{record.name}@{record.seq}",
@@ -156,7 +178,7 @@ class Sections:
             if shown == _MAX_DIFFERENCES:
                 return
             shown += 1
-            title = f"What changed from @{before.seq} to @{after.seq}"
+            title = f"What changed from {self._named(before)} to {self._named(after)}"
             try:
                 lines = self._source.spec_difference(before, after)
                 content = parts.difference(lines, MAX_LINES)
@@ -164,6 +186,11 @@ class Sections:
                 self._source.note(f"the specs of {title}", error)
                 content = parts.note("They cannot be compared; see the end of this page.")
             yield tag("details", tag("summary", title), content)
+
+    def _named(self, record: ReleaseRecord) -> str:
+        """Returns the number of an entry, and its label if it has one."""
+        label = record.metadata.version_label
+        return f"@{record.seq}" if label is None else f"{self._mask(label)} (@{record.seq})"
 
     def statistics(
         self, now: Timestamp, agents: Sequence[str] = (), since: Timestamp | None = None
@@ -179,7 +206,7 @@ class Sections:
              "#median", "#90 %", "last started (UTC)"),
             (
                 [
-                    parts.words(self._mask(agent.agent_name)),
+                    tag("td", self._agent(agent.agent_name), class_="name"),
                     *(
                         parts.figure(number(value))
                         for value in (
@@ -211,9 +238,10 @@ class Sections:
         """
         record = self._source.repo.runs.get_run(run_id)
         summary = record.summary
-        yield tag(self._heading, parts.mono(run_id), id=f"run-{run_id}")
+        if self._heads:
+            yield tag("h3", parts.mono(run_id), id=f"run-{run_id}")
         told: list[tuple[str, str]] = [
-            ("agent", parts.words(self._mask(record.metadata.agent_name))),
+            ("agent", self._agent(record.metadata.agent_name)),
             ("status", parts.status(record)),
             ("started", f"{record.created_at}"),
             ("spec", self._links.spec(record.spec_digest)),
@@ -223,17 +251,27 @@ class Sections:
             if summary.exit_code is not None:
                 told.insert(2, ("exit code", str(summary.exit_code)))
         told += [(name, parts.words(value)) for name, value in self._source.tags(record)]
+        if not self._heads:
+            told.insert(0, ("run", parts.mono(run_id)))
         yield parts.pairs(told)
         totals = Totals()
-        found = fold(
-            totals.counted(self._source.steps(record.run_id)),
-            first=each, last=each, failed=each,
-        )  # fmt: skip
-        yield begin("ol", class_="steps")
-        yield from parts.steps(found, record, f"run-{run_id}")
-        yield end("ol")
+        found: list[Step | Gap] = []
+        failure: StorageError | None = None
+        steps = totals.counted(self._source.steps(record.run_id))
+        try:
+            found.extend(fold(steps, first=each, last=each, failed=each))
+        except StorageError as error:
+            failure = error  # what was read is shown first
         said = [
             count(totals.steps, "step"), count(totals.calls, "tool call"),
             count(totals.messages, "message"), count(totals.errors, "error"),
         ]  # fmt: skip
         yield tag("p", ", ".join(said), f"; all of it: aivcs run events {run_id}", class_="dim")
+        failed = [step for step in found if isinstance(step, Step) and step.error is not None]
+        if failed:
+            yield parts.failures(failed[:_MAX_NAMED], totals.errors, f"run-{run_id}")
+        yield begin("ol", class_="steps")
+        yield from parts.steps(found, record, f"run-{run_id}")
+        yield end("ol")
+        if failure is not None:
+            raise failure

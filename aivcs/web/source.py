@@ -151,6 +151,7 @@ class Source:
         agents: Sequence[str] = (),
         statuses: Sequence[RunStatus] = (),
         since: Timestamp | None = None,
+        before: tuple[str, str] | None = None,
         limit: int | None = None,
     ) -> Iterator[RunRecord]:
         """Yields runs, newest first."""
@@ -159,6 +160,7 @@ class Source:
             agents=agents,
             statuses=statuses,
             since=since,
+            before=before,
             limit=limit,
             unreadable=self._note_run,
         )

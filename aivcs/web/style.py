@@ -28,13 +28,17 @@ code,pre,.mono{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monosp
 .dim{color:var(--dim)}.ok{color:var(--ok)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 .strong{font-weight:600}
 bdi{unicode-bidi:isolate}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:linear-gradient(90deg,var(--bg) 30%,transparent) 0 0/3rem 100%
+ no-repeat local,linear-gradient(270deg,var(--bg) 30%,transparent) 100% 0/3rem 100% no-repeat local,
+linear-gradient(90deg,var(--line),transparent) 0 0/1rem 100% no-repeat scroll,
+linear-gradient(270deg,var(--line),transparent) 100% 0/1rem 100% no-repeat scroll}
 table{border-collapse:collapse;width:100%;min-width:46rem;font-size:14px}
 th,td{text-align:left;vertical-align:top;padding:.3rem .75rem .3rem 0;
 border-bottom:1px solid var(--line)}
 th{color:var(--dim);font-weight:600;white-space:nowrap}
 td.num,th.num{text-align:right;white-space:nowrap}
-td.short{white-space:nowrap}
+td.short,td .mono.brief{white-space:nowrap}td.name{min-width:9rem}td.why{min-width:14rem}
+td,dd,.steps li{overflow:clip;overflow-clip-margin:4px}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.5rem 0}
 dt{color:var(--dim)}dd{margin:0}
 details{margin:.4rem 0}
@@ -42,8 +46,8 @@ summary{cursor:pointer}
 .note{border-left:3px solid var(--warn);padding:.25rem .75rem;background:var(--soft)}
 .note.bad{border-color:var(--bad)}
 .steps{list-style:none;padding:0;margin:.5rem 0}
-.steps li{display:grid;grid-template-columns:4.5rem 4.5rem minmax(6rem,11rem) 1fr;gap:0 .75rem;
-padding:.25rem .25rem;border-bottom:1px solid var(--line)}
+.steps li{display:grid;grid-template-columns:4.5rem 4.5rem minmax(6rem,11rem) minmax(0,1fr);
+gap:0 .75rem;padding:.25rem .25rem;border-bottom:1px solid var(--line)}
 .steps li:target{background:var(--soft);outline:2px solid var(--link)}
 .steps .gap{display:block;color:var(--dim)}
 .steps .t{text-align:right;color:var(--dim)}
@@ -60,13 +64,13 @@ figcaption{color:var(--dim);font-size:13px}
 svg{display:block;width:100%;height:3.5rem;background:var(--soft)}
 svg .bar{stroke:var(--bar)}svg .bad{stroke:var(--bad)}svg .dim{stroke:var(--dim)}
 footer{margin-top:3rem;color:var(--dim);font-size:13px}
-@media (max-width:45rem){.steps li{grid-template-columns:4rem 4rem 1fr}
+@media screen and (max-width:45rem){.steps li{grid-template-columns:4rem 4rem minmax(0,1fr)}
 .steps .what{grid-column:1/-1}
 dl{grid-template-columns:1fr}dd{margin-bottom:.3rem}}
 @media print{:root{--bg:#fff;--fg:#000;--dim:#444;--line:#bbb;--soft:#f4f4f4;
 --ok:#0a4a1c;--bad:#8e0d16;--warn:#5c3a00;--link:#000;--add:#e6f6ea;--del:#fbe9e8;--bar:#333;color-scheme:light}
 body{max-width:none;font-size:10pt;padding:0}nav,.skip{display:none}
-.scroll,.diff{overflow:visible}table{min-width:0}h2,h3,summary{break-after:avoid}tr,li,figure{break-inside:avoid}
+.scroll,.diff{overflow:visible;background:none}table{min-width:0}td.name,td.why{min-width:0}h2,h3,summary{break-after:avoid}tr,li,figure{break-inside:avoid}
 details::details-content{content-visibility:visible;block-size:auto}}
 """.replace("\n", "")
 

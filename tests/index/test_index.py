@@ -662,6 +662,8 @@ def test_the_short_way_to_a_row_leads_where_the_long_one_does(record, code, chan
         assert cache.record_of(row) == wanted
     elif change == (b"", b""):
         # All that is left to the long way.
-        is_plain = record.metadata.agent_name.isascii() and isinstance(record.metadata.tags, dict)
+        name = record.metadata.agent_name
+        is_plain = name.isascii() and not {*'"\\'} & {*name}
+        is_plain = is_plain and isinstance(record.metadata.tags, dict)
         assert record.owner is not None or not is_plain
     assert cache.record_of(cache.row_of(wanted, (1, 2, 3, 4))) == wanted

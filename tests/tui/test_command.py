@@ -109,6 +109,22 @@ class TestTerminal:
         window.type("C-c")
         assert window.code() == 130
 
+    def test_a_person_leaves_it_for_the_shell_and_comes_back(self, window, store):
+        shell = 'set -m; "$@"; jobs >jobs; read -r; fg'
+        window.start("bash", "-c", shell, "bash", *COMMAND, "browse", cwd=store.folder)
+        window.wait_for("3 runs")
+        window.type("C-z")
+        deadline = time.monotonic() + SECONDS
+        while "3 runs" in window._do("capture-pane", "-p"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        window.type("Enter")
+        window.wait_for("3 runs")
+        assert "keys" in window.wait_for("what is live")
+        assert "Stopped" in (store.folder / "jobs").read_text()
+        window.type("Q")
+        assert window.code() == 0
+
     def test_terminal_is_restored_when_it_is_ended_from_outside(self, window, store):
         window.start(*COMMAND, "browse", cwd=store.folder)
         window.wait_for("3 runs")

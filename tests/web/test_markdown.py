@@ -37,6 +37,11 @@ class TestWhatAReaderSees:
         assert found["fence"] == ["@@ -1,2 +1,2 @@\n You review code.\n-Version 1.\n+Version 2.\n"]
         assert any("prompts/main.md (changed)" in text for text in found["text"])
 
+    def test_what_two_commands_print_one_after_the_other(self, aivcs, agent):
+        first = aivcs.ok("spec", "diff", "reviewer@1", "reviewer@2", "--markdown").out.decode()
+        found = read(f"{first}### Next\n")
+        assert found["heading"][-1] == "Next"
+
     def test_the_report_in_short(self, aivcs, agent, tmp_path):
         page, summary = tmp_path / "page.html", tmp_path / "summary.md"
         found = read(aivcs.ok("report", "--markdown", "--title", "<b>nightly").out.decode())

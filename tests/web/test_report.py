@@ -17,22 +17,22 @@ NOW = ["--now", "2026-11-30T12:00:00Z"]
 class TestWhatAReaderFinds:
     def test_what_is_live_and_why(self, agent, page):
         found = page()
-        assert found.has("reviewer", "v2", "ada", "current", "1 run")
-        assert found.has("reviewer", "@2", "promote", "v2", "ada", "reason 2", "current")
-        assert found.has("@1", "promote", "v1", "reason 1", "superseded")
+        assert found.has("reviewer", "v2", "ada", "reason 2", "current", "1 run")
+        assert found.has("reviewer", "@2", "promote", "v2", "current", "ada", "reason 2")
+        assert found.has("@1", "promote", "v1", "superseded", "reason 1")
 
     def test_the_grounds_of_a_release(self, aivcs, agent, page):
         aivcs.ok("config", "set", "policy.*.require_runs", "1")
         spec = aivcs.ok("release", "current", "reviewer").text
         aivcs.ok("release", "promote", "reviewer", spec, "--evidence", agent[1])
         found = page()
-        assert found.has("reviewer@3: grounds and checks", spec, "evidence", agent[1])
+        assert found.has("@3: grounds and checks", spec, "evidence", agent[1])
         assert found.has("require_runs", "✓ ok", "found 1")
 
     def test_what_changed_between_neighbours(self, agent, page):
         found = page()
         assert found.has(
-            "What changed from @1 to @2", "prompts/main.md (changed)", "You review code.",
+            "What changed from v1 (@1) to v2 (@2)", "prompts/main.md (changed)", "You review code.",
             "- Version 1.", "+ Version 2.",
         )  # fmt: skip
 

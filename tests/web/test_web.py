@@ -12,6 +12,7 @@ import pytest
 from web.conftest import ALLOWED, Page, make_agent
 from web.stores import MARKUP, SECRETS
 
+from aivcs import Repository
 from aivcs.web.guard import Rules, is_our_host
 
 
@@ -117,7 +118,7 @@ class TestPages:
         assert "/release/reviewer" in found.links
         found = read(served.ask("/release/reviewer"))
         assert found.has("@2", "promote", "v2", "ada", "reason 2")
-        assert found.has("What changed from @1 to @2", "- Version 1.", "+ Version 2.")
+        assert found.has("What changed from v1 (@1) to v2 (@2)", "- Version 1.", "+ Version 2.")
         assert f"/run/{agent[1]}" in found.links
         found = read(served.ask(f"/run/{agent[2]}"))
         assert found.has("✗ failed", "make", "No such file: x.c")
@@ -144,12 +145,40 @@ class TestPages:
             raw = served.ask(f"{link}.json").body.decode()
             assert not any(secret in raw + page.body.decode() for secret in SECRETS)
 
+    def test_lead_to_what_is_asked_next(self, served, agent):
+        found = read(served.ask("/"))
+        assert "/runs?agent=reviewer" in found.links
+        failed = read(served.ask(f"/run/{agent[2]}"))
+        assert failed.has("1 step failed", "make", "No such file: x.c")
+        step = next(link for link in failed.links if link.startswith("#run-"))
+        assert step[1:] in failed.ids
+        pair = next(link for link in failed.links if ".." in link)
+        assert {f"/run/{agent[1]}", f"/run/{agent[2]}"} <= set(read(served.ask(pair)).links)
+
     def test_filter_runs(self, served, agent):
         assert read(served.ask("/runs")).has(agent[0])
         found = read(served.ask("/runs?status=failed&agent=reviewer"))
         assert found.has(agent[2])
         assert not found.has(agent[0])
-        assert not read(served.ask("/runs?page=2")).has(agent[0])
+
+    def test_lead_from_the_newest_run_to_the_oldest(self, aivcs, served, agent):
+        from aivcs.model.run import RunMetadata
+
+        repo = Repository.open(aivcs.store)
+        spec = repo.releases.current("reviewer").spec_digest
+        for number in range(205):
+            repo.runs.create_run(spec, RunMetadata("many", tags={"n": number}))
+        seen, path, pages = [], "/runs?agent=many", 0
+        while path:
+            found = read(served.ask(path))
+            seen += [link[5:] for link in found.links if link.startswith("/run/")]
+            assert any(link == "/runs?agent=many" for link in found.links)
+            path = next((link for link in found.links if "before=" in link), None)
+            pages += 1
+            if pages == 1:  # what comes meanwhile moves no run to another page
+                repo.runs.create_run(spec, RunMetadata("many"))
+        assert pages == 3
+        assert seen == [run.run_id for run in repo.runs.iter_runs(agent_name="many")][1:]
 
     def test_are_json_beside(self, aivcs, served, agent):
         import json
@@ -190,7 +219,11 @@ class TestPages:
         assert b"/.aivcs" not in answer.body
         assert answer.getheader("X") is None
 
-    @pytest.mark.parametrize("path", ["/runs?page=x", "/runs?page=0", "/runs?status=odd"])
+    @pytest.mark.parametrize(
+        "path",
+        ["/runs?before=x", "/runs?before=2026-01-01T00:00:00Z~..", "/runs?before=~%00",
+         "/runs?status=odd"],
+    )  # fmt: skip
     def test_explain_a_mistake(self, shared, path):
         answer = shared.ask(path)
         assert answer.status == 400

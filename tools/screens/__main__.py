@@ -28,7 +28,8 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME, DIMMED_MONOKAI, Terminal
 
 from aivcs import Repository
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
-from aivcs.tui.app import Bar, Browser
+from aivcs.tui.app import Browser
+from aivcs.tui.bars import Bar
 from aivcs.tui.pages.history import HistoryPage
 from aivcs.tui.pages.page import Page, Source
 from aivcs.tui.pages.run import RunPage

@@ -132,6 +132,9 @@ def conditions_of(run_filter: RunFilter) -> tuple[list[str], list[object]]:
         if value is not None:
             conditions.append(column)
             values.append(str(value))
+    if run_filter.before is not None:
+        conditions.append("(created_at, run_id) < (%s, %s)")
+        values += run_filter.before
     texts = {key: value for key, value in run_filter.tags.items() if is_plain(key, value)}
     if texts:
         from aivcs.codec.json import encode

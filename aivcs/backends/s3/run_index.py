@@ -88,11 +88,16 @@ class RowIndex(Listing):
         and read as far as the page goes.
         """
         since = None if run_filter.since is None else moment_of(run_filter.since)
-        stored = _StoredRuns(self._rows, run_filter)
+        passed = None
+        if run_filter.before is not None:
+            passed = moment_of(run_filter.before[0]), run_filter.before[1]
+        stored = _StoredRuns(self._rows, run_filter, passed or ("", ""))
         size = _BATCH if limit is None else min(max(limit, 1), _BATCH)
         for page, is_new in self._rows.pages():
             if is_new:
                 stored.list_segments()
+            if passed is not None:
+                page = [place for place in page if order_of(*place) > order_of(*passed)]
             for start in range(0, len(page), size):
                 part = page[start : start + size]
                 if since is not None and part[0][0] > since:
@@ -131,12 +136,12 @@ class RowIndex(Listing):
 class _StoredRuns:
     """The runs of segments that may fit, the newest first; a segment is read when it is needed."""
 
-    def __init__(self, rows: Rows, run_filter: RunFilter) -> None:
+    def __init__(self, rows: Rows, run_filter: RunFilter, passed: Place) -> None:
         self._rows = rows
         self._filter = run_filter
         self._listed: list[Segment] = []
         self._is_complete = True
-        self._passed: Place = ("", "")
+        self._passed = passed
         self._waiting: deque[Row] = deque()
         self._load = 1
         self._attempts = 0

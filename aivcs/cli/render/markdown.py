@@ -61,9 +61,12 @@ def block(lines: Iterable[str], language: str = "", *, most: int = MAX_CHARS) ->
 
 
 def details(summary: str, content: str) -> str:
-    """Returns a part that is folded away."""
+    """Returns a part that is folded away.
+
+    An empty line ends it: what follows, be it of another command, would be HTML without one.
+    """
     said = visible(_masker.mask_text(summary)).translate(_ENTITIES)
-    return f"<details><summary><code>{said}</code></summary>\n\n{content}\n</details>\n"
+    return f"<details><summary><code>{said}</code></summary>\n\n{content}\n</details>\n\n"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -37,6 +37,7 @@ def list_(
     tags: Sequence[str] = (),
     since: Timestamp | None = None,
     until: Timestamp | None = None,
+    before: tuple[str, str] | None = None,
     uses: Sequence[str] = (),
     parent: str | None = None,
     failed_tools: Sequence[str] = (),
@@ -56,6 +57,8 @@ def list_(
             annotation; several values of one key are alternatives.
         since: Runs created at or after this time.
         until: Runs created before this time.
+        before: Runs behind the one with this time of creation and this id, as for
+            `RunLedger.iter_runs`.
         uses: Runs whose spec uses one of these files, as for `aivcs.commands.run.uses.Uses`.
         parent: Runs that come from this run, as for `Repository.resolve_run`.
         failed_tools: Runs in which a call of one of these tools failed; their logs are read.
@@ -89,7 +92,9 @@ def list_(
         wanted_specs = [spec for spec in users if wanted_specs == [None] or spec in wanted_specs]
         if not wanted_specs:  # unreadable runs are still to be told
             return repo.runs.iter_runs(limit=0, unreadable=report_once)
-    conditions = _conditions(repo, until, uses, parent, failed_tools)
+    if until is not None:  # no id is before the empty one
+        before = min((until, ""), before or (until, ""))
+    conditions = _conditions(repo, uses, parent, failed_tools)
     if commit is not None:
         made = commit
         conditions.insert(0, lambda record: _is_of(record, made))
@@ -102,6 +107,7 @@ def list_(
             agent_name=agent,
             status=status,
             since=since,
+            before=before,
             tags=dict(tagged),
             limit=None if is_filtered else limit,
             unreadable=report_once,
@@ -126,15 +132,12 @@ def list_(
 
 def _conditions(
     repo: Repository,
-    until: Timestamp | None,
     uses: Sequence[str],
     parent: str | None,
     failed_tools: Sequence[str],
 ) -> list[Callable[[RunRecord], bool]]:
     """Returns what else a run must meet, the cheapest first."""
     conditions: list[Callable[[RunRecord], bool]] = []
-    if until is not None:
-        conditions.append(lambda record: record.created_at < until)
     if parent is not None:
         from aivcs.commands.run.lineage import origin_of
 

@@ -24,6 +24,7 @@ _KEYS = (
     ("/", "finds a text on this page, in a run in all of its payloads; n and N go on"),
     ("s", "searches runs for a text: those that are listed, else all"),
     ("R", "reads the page again"),
+    ("Ctrl-Z", "leaves the browser for the shell, whose fg brings it back"),
     ("Esc", "stops what takes long"),
     ("?", "this page"),
 )

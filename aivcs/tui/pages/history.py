@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aivcs.commands.release.history import CURRENT, ROLLED_BACK, history
 from aivcs.model.release_entries import Approval, Signature
+from aivcs.present.history import shown_state
 from aivcs.present.words import moment
 from aivcs.tui.listing import ItemListing, Progress
 from aivcs.tui.pages.difference import SpecDifferencePage
@@ -32,7 +33,7 @@ class HistoryPage(Page):
         self.name = name
         self.title = name
         self.actions = {
-            "d": Action("diff", self._difference),
+            "d": Action("changes", self._difference),
             "m": Action("mark", self._mark),
             "r": Action("runs", self._runs),
         }
@@ -59,9 +60,7 @@ class HistoryPage(Page):
 
     def _draw(self, told: HistoryEntry, cells: int) -> Row:
         record, metadata = told.record, told.record.metadata
-        state = told.shown_state
-        if state == CURRENT and not told.is_live:
-            state = "live again"
+        state = shown_state(told.shown_state, is_live=told.is_live)
         style = BAD if told.is_blocked else GOOD if told.state == CURRENT else DIM
         if told.state == ROLLED_BACK and not told.is_blocked:
             style = WARN

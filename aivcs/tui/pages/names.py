@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from aivcs.commands.release.list import list_
 from aivcs.present.words import count, moment
 from aivcs.tui.listing import ItemListing, Progress
-from aivcs.tui.pages.history import HistoryPage
 from aivcs.tui.pages.page import Action, Page, Source
-from aivcs.tui.pages.runs import RunsPage
 from aivcs.tui.row import BAD, BOLD, DIM, GOOD, MARK, Row, column, line
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ class NamesPage(Page):
         return self._listing
 
     def _items(self) -> Iterator[HistoryEntry | Row]:
-        yield Row([("▸ ", MARK), ("all runs", BOLD)], partial(RunsPage, self.source))
+        yield Row([("▸ ", MARK), ("all runs", BOLD)], self._all_runs)
         yield line("")
         live, damaged = list_(self.repo)
         if not live and not damaged:
@@ -54,7 +51,7 @@ class NamesPage(Page):
 
     def _draw(self, told: HistoryEntry, cells: int) -> Row:
         record = told.record
-        name_cells = max(min(32, cells // 5), 12)
+        name_cells = max(min(32, cells // 4), 12)
         label = record.metadata.version_label or record.spec_digest.short
         spans = [
             ("● ", BAD if told.is_blocked else GOOD),
@@ -68,11 +65,23 @@ class NamesPage(Page):
         spans.append((record.metadata.promoted_by.partition(" <")[0], ""))
         if record.metadata.notes:
             spans.append((f": {record.metadata.notes}", DIM))
-        return Row(spans, partial(HistoryPage, self.source, record.name))
+        return Row(spans, lambda: self._history(record.name))
+
+    # The other pages are loaded when one is opened: the first screen shall not wait for them.
+
+    def _history(self, name: str) -> Page:
+        from aivcs.tui.pages.history import HistoryPage
+
+        return HistoryPage(self.source, name)
+
+    def _all_runs(self, agent: str | None = None) -> Page:
+        from aivcs.tui.pages.runs import RunsPage
+
+        return RunsPage(self.source, agent=agent)
 
     def _runs(self, index: int, progress: Progress) -> Page:
         del progress
         item = None if self._listing is None else self._listing.item(index)
         if item is None or isinstance(item, Row):
-            return RunsPage(self.source)
-        return RunsPage(self.source, agent=item.record.name)
+            return self._all_runs()
+        return self._all_runs(item.record.name)

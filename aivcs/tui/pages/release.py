@@ -35,7 +35,7 @@ class ReleasePage(Page):
         self.name, self.seq = name, seq
         self.title = f"@{seq}"
         self.actions = {
-            "d": Action("diff", lambda *_: self._difference()),
+            "d": Action("changes", lambda *_: self._difference()),
             "r": Action("runs", lambda *_: self._runs()),
         }
         self._record: ReleaseRecord | None = None

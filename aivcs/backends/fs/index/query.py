@@ -221,6 +221,8 @@ class IndexedListing(Listing):
         """Yields the rows of runs that fit, whatever their tags, newest first, without some."""
         accepts = self._accepts
         before: tuple[str, str] | None = None
+        if run_filter.before is not None:
+            before = str(run_filter.before[0]), run_filter.before[1]
         is_last = False
         while accepts is None and not is_last:
             rows = index.newest(run_filter, before, number)
