@@ -14,13 +14,13 @@ that was lost takes at least its own with it, and only an escape could make anot
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.codec.json import encode_tree, scan_plain
 from aivcs.codec.limits import MAX_DEPTH, MAX_DIGITS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     Compacted = tuple[list[Any], list[bytes]]
 
