@@ -11,7 +11,7 @@ from servers.s3 import fake
 
 from aivcs.backends.s3 import index, run_index
 from aivcs.backends.s3.index import Rows
-from aivcs.log.run_filter import RunFilter, outcome_of
+from aivcs.log.run_filter import RunFilter, age, outcome_of
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunMetadata, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
@@ -63,6 +63,8 @@ def compare(repo):
         RunFilter(tags={"n": 1}),
         RunFilter(status=RunStatus.RUNNING),
         RunFilter(agent_name="nobody"),
+        *(RunFilter(before=age(everything[n])) for n in (0, len(everything) // 2, -1)),
+        RunFilter(before=age(everything[3]), agent_name="agent-1"),
     ]
     for run_filter in filters:
         wanted = list(filter(run_filter.fits, everything))
