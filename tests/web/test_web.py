@@ -165,10 +165,14 @@ class TestPages:
         from aivcs.model.run import RunMetadata
 
         repo = Repository.open(aivcs.store)
-        spec = repo.releases.current("reviewer").spec_digest
+        current = repo.releases.current("reviewer")
+        assert current is not None
+        spec = current.spec_digest
         for number in range(205):
             repo.runs.create_run(spec, RunMetadata("many", tags={"n": number}))
-        seen, path, pages = [], "/runs?agent=many", 0
+        seen: list[str] = []
+        path: str | None = "/runs?agent=many"
+        pages = 0
         while path:
             found = read(served.ask(path))
             seen += [link[5:] for link in found.links if link.startswith("/run/")]
