@@ -106,10 +106,10 @@ class GeminiCli(Reader):
                 self._held.append(record)
                 return
             self._begin(header)
+            self._release()
             if header is value:
                 self._read_messages(value)
                 return
-        self._release()
         self._read(record)
 
     def finish(self, *, final: bool) -> None:

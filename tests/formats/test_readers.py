@@ -689,3 +689,9 @@ def test_totals_that_are_none_add_nothing(models):
     ]
     totals = figures(events)
     assert (totals.input_tokens, totals.output_tokens) == (5, 2)
+
+
+def test_what_stands_before_the_first_line_of_a_gemini_session_is_told_even_if_nothing_follows():
+    header, *messages = samples.GEMINI.splitlines(keepends=True)
+    told = read(b"".join([*messages[:3], header]))
+    assert {event.line for event in told.events} == {1, 2, 3, 4}
