@@ -14,7 +14,7 @@ from aivcs.formats.errors import FormatError
 from aivcs.formats.model import CANCELLED, COMPLETED, FAILED, Hint, Reader
 from aivcs.formats.records import MAX_RECORD, Record
 from aivcs.formats.registry import Format, Head
-from aivcs.formats.values import as_count, as_dict, as_text, as_time, parse_value
+from aivcs.formats.values import as_count, as_dict, as_text, as_time, parse_value, safe_kind
 from aivcs.log import chain
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ class RunLog(Reader):
         elif kind == "event" and isinstance(value.get("kind"), str) and value["kind"]:
             payload = value.get("payload")
             shown = payload if isinstance(payload, dict) else {"value": payload}
-            self.emit(self._session, value["kind"], shown, as_time(value.get("timestamp")))
+            self.emit(
+                self._session, safe_kind(value["kind"]), shown, as_time(value.get("timestamp"))
+            )
         elif kind == "end":
             self._end(value)
         else:

@@ -14,7 +14,7 @@ from aivcs.formats.errors import FormatError
 from aivcs.formats.model import CANCELLED, COMPLETED, FAILED, Hint, Reader
 from aivcs.formats.records import Documents
 from aivcs.formats.registry import Format, Head
-from aivcs.formats.values import as_text, as_time
+from aivcs.formats.values import as_text, as_time, safe_kind
 from aivcs.formats.write.trace import event_text, time_text, trace_hasher
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Trace(Reader):
             self._digest.update(self._before + element)
             self._before = b","
         shown = payload if isinstance(payload, dict) else {"value": payload}
-        self.emit(self._session, kind, shown, at)
+        self.emit(self._session, safe_kind(kind), shown, at)
 
 
 def _detect(head: Head) -> bool:

@@ -272,6 +272,11 @@ def kind_of(*words: Any) -> str:
     return ".".join(parts)
 
 
+def safe_kind(text: str) -> str:
+    """Returns a kind that an event can have: the text itself, or one made of it."""
+    return text if text.isprintable() and 0 < len(text) <= MAX_NAME else kind_of(text)
+
+
 def safe_id(text: str) -> str:
     """Returns an id that a run can have: the text itself, or one made of it that no other gives."""
     if is_safe(text) and len(text) > 1 and not text.endswith(".jsonl") and len(text) <= MAX_NAME:

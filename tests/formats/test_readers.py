@@ -695,3 +695,12 @@ def test_what_stands_before_the_first_line_of_a_gemini_session_is_told_even_if_n
     header, *messages = samples.GEMINI.splitlines(keepends=True)
     told = read(b"".join([*messages[:3], header]))
     assert {event.line for event in told.events} == {1, 2, 3, 4}
+
+
+def test_a_kind_that_no_event_can_have_is_replaced():
+    trace = json.loads(samples.TRACE_FILE)
+    del trace["replay_digest"]  # it is that of other kinds
+    for event in trace["events"]:
+        event["kind"] = "\0"
+    told = read(json.dumps(trace).encode(), "trace", final=False)
+    assert {event.kind for event in told.events} == {"_"}

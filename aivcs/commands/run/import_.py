@@ -9,7 +9,7 @@ from aivcs.commands.run.large_payload import Fitted
 from aivcs.errors import BackendError, InvalidDigestError, InvalidNameError
 from aivcs.formats import registry
 from aivcs.formats.model import MAPPING, Outcome, Session, SessionEvent
-from aivcs.formats.values import kind_of, safe_id
+from aivcs.formats.values import kind_of, safe_id, safe_kind
 from aivcs.log.bulk_events import EncodedEvent
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import MAX_NAME, check_name
@@ -257,9 +257,7 @@ class Importer:
     def _kind(self, kind: str) -> str:
         """The kind of an event as a run can have it; a format of somebody else's may give any."""
         masked = kind if self._options.masker is None else self._options.masker.mask_text(kind)
-        if masked != kind or not kind.isprintable() or not 0 < len(kind) <= MAX_NAME:
-            return kind_of(masked)
-        return kind
+        return kind_of(masked) if masked != kind else safe_kind(kind)
 
     def _run(self, session: str) -> ImportedRun:
         run = self._runs.pop(session, None)
