@@ -83,9 +83,9 @@ def is_iterated(method):
         (
             aio.Repository,
             aivcs.Repository,
-            # The last three are for the code of commands.
-            {"store", "hold", "edit_config", "lookup", "pulled_from", "erasures", "runs_listed_by"}
-            | {"identity"},
+            # The others are for the code of commands.
+            {"store", "hold", "staying", "edit_config", "lookup", "pulled_from", "erasures"}
+            | {"runs_listed_by", "identity", "remote"},
         ),
         (aio.ActiveRun, aivcs.ActiveRun, set()),
     ],

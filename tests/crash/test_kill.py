@@ -544,6 +544,8 @@ def test_stopped_at_a_random_time_a_stream_has_stored_what_it_acknowledged(lived
             time.sleep(0.002)
         process.send_signal(stop)
         out, err = process.communicate()
+        if err.startswith(b"Fatal Python error: init_import_site"):
+            continue  # on a busy machine it had not come as far as any code of ours
         assert b"Traceback" not in err
         assert process.returncode in {-stop, 128 + stop}, (process.returncode, err)
         acknowledged = max([acknowledged, *map(int, out.split(b"\n")[:-1])])

@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -259,6 +260,28 @@ class TestSignals:
         process.terminate()
         assert process.wait(30) == -signal.SIGTERM
         assert deployed(aivcs) == ["begun", "ended"]
+
+    def test_sigterm_while_the_command_starts_ends_both(self, tmp_path):
+        """It comes before the watch knows the process of the command."""
+        script = """
+import os, signal, sys
+from aivcs.cli.release.watch_command import Terminated, end_on_sigterm, execute
+end_on_sigterm()
+def prepare():
+    with open("pid", "w") as file:
+        file.write(str(os.getpid()))
+    os.kill(os.getppid(), signal.SIGTERM)
+try:
+    execute(["sleep", "60"], os.environ, b"", prepare)
+except Terminated:
+    print("terminated")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, check=True
+        )
+        assert done.stdout == b"terminated\n"
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
 
     def test_a_command_that_fails_is_executed_again(self, aivcs, release, watch):
         release("one")

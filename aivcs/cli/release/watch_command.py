@@ -70,22 +70,22 @@ def execute(
         Terminated: SIGTERM came; the command was ended first.
         KeyboardInterrupt: Ctrl-C came; the command has ended.
     """
-    with tempfile.TemporaryFile() as given:  # not a pipe, which a command need not read
-        given.write(body)
-        given.seek(0)
-        try:
-            child = subprocess.Popen(
-                words,
-                env=dict(environment),
-                stdin=given,
-                preexec_fn=prepare,  # noqa: PLW1509 there are no other threads
-            )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UsageError(f"cannot execute {words[0]!a}: {reason}") from error
-        except subprocess.SubprocessError as error:
-            raise UsageError(f"cannot execute {words[0]!a}: --state cannot be written") from error
+    # Until the command can be ended, SIGTERM waits: else it would go on without its watch.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def begin() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if prepare is not None:
+            prepare()
+
     try:
+        child = _start(words, environment, body, begin)
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        raise
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         code = child.wait()
     except Terminated:
         child.terminate()
@@ -95,3 +95,23 @@ def execute(
         child.wait()  # the terminal has sent it the same
         raise
     return 128 - code if code < 0 else code
+
+
+def _start(
+    words: Sequence[str], environment: Mapping[str, str], body: bytes, begin: Callable[[], None]
+) -> subprocess.Popen[bytes]:
+    with tempfile.TemporaryFile() as given:  # not a pipe, which a command need not read
+        given.write(body)
+        given.seek(0)
+        try:
+            return subprocess.Popen(
+                words,
+                env=dict(environment),
+                stdin=given,
+                preexec_fn=begin,  # noqa: PLW1509 there are no other threads
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"cannot execute {words[0]!a}: {reason}") from error
+        except subprocess.SubprocessError as error:
+            raise UsageError(f"cannot execute {words[0]!a}: --state cannot be written") from error
