@@ -323,7 +323,7 @@ class LockedLog:
         """Returns another descriptor of the file; the lock is freed when both are closed.
 
         Raises:
-            OSError: There is none to be had.
+            OSError: The process may open no more files.
         """
         return os.dup(self._fd)
 

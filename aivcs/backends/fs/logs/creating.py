@@ -108,7 +108,7 @@ class _Portion:
         """Returns a second descriptor and the path of each log: synced and closed by others.
 
         Raises:
-            BackendError: There are no more descriptors to be had.
+            BackendError: The process may open no more files.
         """
         copies: list[tuple[int, str]] = []
         try:
