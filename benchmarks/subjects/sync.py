@@ -64,7 +64,7 @@ def _pushes(bench: Bench) -> Iterator[Row]:
 
 
 def _large_blobs(bench: Bench) -> Iterator[Row]:
-    mebibytes = bench.size(4096, 2)
+    mebibytes = bench.size(1024, 2)
     folder = bench.place("sync-blobs")
     noise = folder / "noise"
     for _ in range(8):
