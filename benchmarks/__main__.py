@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", type=Path, metavar="DIR", help="environment of the other tools")
     parser.add_argument("--install-peers", type=Path, metavar="DIR",
                         help=f"make that environment: {', '.join(peers.PACKAGES)}")  # fmt: skip
+    parser.add_argument("--million", type=Path, metavar="DIR",
+                        help="measure a store of a million runs, made in DIR (8 GiB)")  # fmt: skip
     parser.add_argument("--folder", type=Path, default=Path.cwd(), metavar="DIR",
                         help="for scratch files, 15 GiB; by default this one")  # fmt: skip
     return parser
@@ -89,7 +91,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measures the subjects one after the other, and prints rows as they come."""
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=arguments.folder) as folder:
         found = arguments.peers and arguments.peers.absolute() / "bin"
-        bench = Bench(arguments.bin.absolute(), Path(folder), arguments.quick, found)
+        programs = arguments.bin.absolute()
+        bench = Bench(programs, Path(folder), arguments.quick, found, arguments.million)
         figures: dict[str, Any] = {
             "date": time.strftime("%Y-%m-%d"),
             "machine": report.machine(bench),

@@ -102,6 +102,7 @@ class Bench:
         folder: A scratch folder on a real disk.
         quick: Whether to do as little as shows that all of it works; its figures mean nothing.
         peers: The environment in which other tools are installed; None if there is none.
+        million: Where the store of a million runs is, or is to be made; None to leave it out.
         curves: By command, what it took (seconds) at each size; for the picture.
         skipped: What could not be measured, and why.
     """
@@ -110,6 +111,7 @@ class Bench:
     folder: Path
     quick: bool = False
     peers: Path | None = None
+    million: Path | None = None
     curves: dict[str, dict[int, float]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 

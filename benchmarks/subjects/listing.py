@@ -17,7 +17,8 @@ _NEW = 100
 """Runs that are added before each refresh."""
 _REFRESH = 30
 """Interpreter starts that a refresh may cost: 0.3 s where one takes 10 ms."""
-_CAT = 'find "$1" -name "*.jsonl" -print0 | xargs -0 cat'
+CAT = 'find "$1" -name "*.jsonl" -print0 | xargs -0 cat'
+"""A script that reads every log below its argument."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:
@@ -33,7 +34,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         return few()
 
     def cat() -> Done:
-        return bench.run("sh", "-c", _CAT, "sh", store / "runs", keep=False)
+        return bench.run("sh", "-c", CAT, "sh", store / "runs", keep=False)
 
     cat()
     slow = bench.compare(bench.size(3, 1), {"cat": cat, "rebuild": rebuild})
