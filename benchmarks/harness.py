@@ -192,9 +192,9 @@ class Bench:
         if not self.quick:
             self.run("sync", "-f", self.folder)
 
-    def memory(self, *command: str | Path, cwd: Path) -> float:
-        """Runs a program and returns the most memory it had resident, in MiB."""
-        done = self.run(self.python, "-S", "-c", _MEMORY, *command, cwd=cwd, keep=False)
+    def memory(self, *command: str | Path, cwd: Path, code: int = 0) -> float:
+        """Runs a program, which must have an exit code; returns its most resident memory in MiB."""
+        done = self.run(self.python, "-S", "-c", _MEMORY, *command, cwd=cwd, code=code, keep=False)
         return int(done.err.split()[-1]) / 1024
 
     def compare(self, rounds: int, jobs: Mapping[str, Callable[[], Done]]) -> dict[str, float]:

@@ -249,6 +249,18 @@ class TestStatus:
         assert (found["store"], found["blobs"]) == (str(aivcs.store), 1)
         assert [record["spec_digest"] for record in found["releases"]] == [spec]
 
+    def test_says_that_an_erasure_needs_no_signature_where_releases_have_one(self, aivcs):
+        def erasers():
+            return [line for line in aivcs.ok("status").lines if line.startswith("erasers\t")]
+
+        (aivcs.home / "who").write_text("")
+        assert not erasers()
+        aivcs.ok("config", "set", "--user", "signing.allowed_signers", str(aivcs.home / "who"))
+        (line,) = erasers()
+        assert line.endswith("aivcs config set --user signing.allowed_erasers FILE")
+        aivcs.ok("config", "set", "--user", "signing.allowed_erasers", str(aivcs.home / "who"))
+        assert not erasers()
+
     def test_says_that_runs_are_damaged(self, aivcs):
         aivcs.run_log(aivcs.begin()).write_bytes(b"garbage\n")
         assert "damaged\t1 " in aivcs("status", code=14).text

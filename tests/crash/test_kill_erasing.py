@@ -1,11 +1,13 @@
-"""A command that erases is killed before each of its system calls in turn.
+"""A command that erases or annotates is killed before each of its system calls in turn.
 
 After every kill, no chain is broken, what is erased has its record, and `verify --repair` leaves
-either a store in which nothing was erased, or one in which all that has a record is gone.
+either a store in which nothing was erased, or one in which all that has a record is gone. An
+annotation is there, whole and shown, or it is not; and the same command can be given again.
 """
 
 import json
 import sqlite3
+import subprocess
 from contextlib import closing
 from typing import Any
 
@@ -118,3 +120,50 @@ def test_killed_at_any_point_it_is_not_done_or_done_and_recorded(lived_in, comma
 
     in_parallel(check, enumerate(chosen))
     assert seen == {False, True}
+
+
+@pytest.mark.parametrize("is_signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("earlier", [0, 1], ids=["the first", "a later one"])
+def test_an_annotation_killed_at_any_point_is_whole_or_not_there(
+    lived_in, earlier, is_signed, tmp_path
+):
+    aivcs, run = lived_in
+    aivcs.ok("run", "finish", run)
+    for _ in range(earlier):
+        aivcs.ok("run", "annotate", run, "-m", "seen", "--by", "b")
+    words = ["run", "annotate", run, "evaluation", "score:=0.9", "--by", "a"]
+    if is_signed:
+        key = tmp_path / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        words += ["--signing-key", str(key)]
+    log = aivcs.run_log(run).read_bytes()
+    calls, _ = Tracer(copy_of(aivcs, tmp_path / "count")).calls(*words)
+    chosen = steps(calls)
+    assert len(chosen) > 5
+    seen = set()
+
+    def shown(here):
+        notes = json.loads(here.ok("run", "show", run, "--json").text).get("annotations", [])
+        assert len(list((here.store / "notes").glob(f"*/{run}/*"))) == len(notes)
+        assert sum(note["by"] == "b" for note in notes) == earlier
+        ours = [note for note in notes if note["by"] == "a"]
+        assert all(note["payload"] == {"score": 0.9} for note in ours)
+        assert all(("signature" in note) == is_signed for note in ours)
+        return len(ours)
+
+    def check(numbered):
+        number, call = numbered
+        here = copy_of(aivcs, tmp_path / f"at-{number}")
+        assert Tracer(here).kill(call, *words), f"{call} did not come"
+        here.ok("verify")
+        is_there = shown(here)
+        here.ok(*words)
+        assert shown(here) == is_there + 1
+        here.ok("verify", "--repair")
+        told = here.ok("verify").text
+        assert not told, told
+        assert here.run_log(run).read_bytes() == log
+        seen.add(is_there)
+
+    in_parallel(check, enumerate(chosen))
+    assert seen == {0, 1}

@@ -2371,7 +2371,7 @@ OPTIONS
 
     --from RUN
         The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of
-        that event's line.
+        its last line, or of that event's.
 
     --owner-pid PID
         The process that owns the run, such as the shell ($$). After its death,
@@ -2482,7 +2482,7 @@ OPTIONS
 
     --from RUN
         The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of
-        that event's line.
+        its last line, or of that event's.
 
     --capture lines|blobs|none
         How to record its output: an event per line, a blob per stream, or not

@@ -44,7 +44,8 @@ PARENT = Option(
 FROM = Option(
     "--from",
     help=(
-        "The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of that event's line."
+        "The run that it goes on from, RUN or RUN@SEQ; recorded with the hash of its last line, "
+        "or of that event's."
     ),
     metavar="RUN",
 )

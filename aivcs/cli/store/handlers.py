@@ -99,11 +99,20 @@ def status(context: Context, openmetrics: bool, as_json: bool) -> int:
     if found.damaged:
         logs = count(found.damaged, "log")
         pairs.append(("damaged", f"{logs} cannot be read; see: aivcs verify"))
+    if _lets_anybody_erase(context):
+        way = "aivcs config set --user signing.allowed_erasers FILE"
+        pairs.append(("erasers", f"whoever can write here, unsigned; to name some: {way}"))
     render.fields(context, pairs)
     _print_live(context, found.releases)
     context.flush()
     _warn_of_captures(context)
     return 14 if found.damaged else 0
+
+
+def _lets_anybody_erase(context: Context) -> bool:
+    """Whether signatures count, but an erasure counts without one."""
+    named = {name for _, values in context.layers for name in values}
+    return "signing.allowed_signers" in named and "signing.allowed_erasers" not in named
 
 
 def _print_live(context: Context, releases: list[HistoryEntry]) -> None:

@@ -2,7 +2,7 @@
 
 Both are tags of the run that was started later, and so stand in its first line, which nothing
 changes: `parent` is the id of the run inside which it was started; `from` says at which event of
-which run it began, with the hash of that event's line.
+which run it began, with the hash of that event's line, or of the last line if none was named.
 """
 
 from __future__ import annotations
