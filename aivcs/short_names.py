@@ -1,7 +1,5 @@
 """Short names of what is in a repository: prefixes of digests and ids, `@last`, NAME@LABEL."""
 
-from __future__ import annotations
-
 from aivcs import errors
 from aivcs.errors import InvalidNameError, NotFoundError, UsageError
 from aivcs.model.digest import ContentDigest, is_hex
@@ -22,7 +20,7 @@ _MAX_CANDIDATES = 5
 """Candidates that the error for an ambiguous prefix names, at most."""
 
 
-def resolve_digest(repo: Repository, text: str) -> ContentDigest:
+def resolve_digest(repo: "Repository", text: str) -> ContentDigest:
     """Returns the digest for a whole digest or a unique prefix.
 
     A whole digest is returned whether it is stored or not.
@@ -48,7 +46,7 @@ def resolve_digest(repo: Repository, text: str) -> ContentDigest:
     return ContentDigest(found)
 
 
-def resolve_pin(repo: Repository, text: str) -> ContentDigest:
+def resolve_pin(repo: "Repository", text: str) -> ContentDigest:
     """Returns the digest for a whole digest or a unique prefix, preferring pins to other blobs.
 
     Raises:
@@ -66,7 +64,7 @@ def resolve_pin(repo: Repository, text: str) -> ContentDigest:
     return resolve_digest(repo, text)
 
 
-def resolve_run(repo: Repository, text: str) -> RunId:
+def resolve_run(repo: "Repository", text: str) -> "RunId":
     """Returns the run id for a whole id, a unique prefix, or `LAST`.
 
     Raises:
@@ -91,7 +89,7 @@ def resolve_run(repo: Repository, text: str) -> RunId:
     return _run_id(found)
 
 
-def _has_run(repo: Repository, text: str) -> bool:
+def _has_run(repo: "Repository", text: str) -> bool:
     """Tells whether a text is the whole id of a run, as of one from elsewhere."""
     try:
         return next(repo.runs.list_run_ids(_run_id(text)), None) == text
@@ -99,7 +97,7 @@ def _has_run(repo: Repository, text: str) -> bool:
         return False
 
 
-def resolve_spec(repo: Repository, text: str, *, allow_missing: bool = False) -> ContentDigest:
+def resolve_spec(repo: "Repository", text: str, *, allow_missing: bool = False) -> ContentDigest:
     """Returns the digest of a spec named by digest, NAME@current, NAME@SEQ or NAME@LABEL.
 
     Args:
@@ -133,7 +131,7 @@ def resolve_spec(repo: Repository, text: str, *, allow_missing: bool = False) ->
     return digest
 
 
-def resolve_target(repo: Repository, name: str, text: str | int) -> ContentDigest | int | str:
+def resolve_target(repo: "Repository", name: str, text: "str | int") -> "ContentDigest | int | str":
     """Returns the rollback target for @SEQ, a digest or its prefix, or else a label.
 
     A seq may also be given as a number.
@@ -168,7 +166,7 @@ def resolve_target(repo: Repository, name: str, text: str | int) -> ContentDiges
     return ContentDigest(found)
 
 
-def resolve_expectation(repo: Repository, text: str | int) -> ContentDigest | int | str:
+def resolve_expectation(repo: "Repository", text: "str | int") -> "ContentDigest | int | str":
     """Returns the expectation for @SEQ, `none`, or a digest or its prefix.
 
     A seq may also be given as a number.
@@ -191,7 +189,7 @@ def resolve_expectation(repo: Repository, text: str | int) -> ContentDigest | in
         ) from error
 
 
-def _released(repo: Repository, name: str, selector: str) -> ContentDigest:
+def _released(repo: "Repository", name: str, selector: str) -> ContentDigest:
     remote, mark, rest = name.partition(":")
     if mark and not repo.remote:
         return _released(repo.pulled_from(remote), rest, selector)
@@ -216,7 +214,7 @@ def _released(repo: Repository, name: str, selector: str) -> ContentDigest:
     return find_release(name, records, seq).spec_digest
 
 
-def _run_id(text: str) -> RunId:
+def _run_id(text: str) -> "RunId":
     from aivcs.model.run import RunId
 
     try:
@@ -227,9 +225,9 @@ def _run_id(text: str) -> RunId:
         ) from error
 
 
-def _only(what: str, prefix: str, found: Iterable[str]) -> str | None:
+def _only(what: str, prefix: str, found: "Iterable[str]") -> "str | None":
     """Returns the only match, or the one equal to the prefix; None if there is no match."""
-    candidates: list[str] = []
+    candidates: "list[str]" = []
     for candidate in found:
         if candidate == prefix:
             return candidate
