@@ -37,11 +37,22 @@ class ErasureRequest(NamedTuple):
 
 
 def erase(
-    repo: Repository, targets: Iterable[Target], request: ErasureRequest
+    repo: Repository,
+    targets: Iterable[Target],
+    request: ErasureRequest,
+    *,
+    at_once: int | None = None,
 ) -> list[StoredErasure]:
     """Records erasures and carries them out, with all that is pending; returns the records.
 
     All are signed before any is stored. What is interrupted behind the first record stays pending.
+
+    Args:
+        repo: The repository.
+        targets: What to erase; a record for each.
+        request: Who wants it, and why.
+        at_once: The number of records that are stored before the first of them is carried out;
+            None is all.
 
     Raises:
         ConflictError: The store cannot erase.
@@ -50,12 +61,17 @@ def erase(
     erasing(repo.store)
     by, reason, signer = request
     made = [compose(target, by=by, reason=reason, signer=signer) for target in targets]
+    records: list[StoredErasure] = []
     with repo.staying():  # a record that goes with its store would say nothing to the next one
-        for erasure in made:
-            begin(repo.store, erasure)
-        records = [StoredErasure(repo.erasures.add(erasure), erasure) for erasure in made]
-        carry_out(repo.store, [item for stored in records for item in all_of(stored)])
-        complete(repo)
+        step = at_once or max(len(made), 1)
+        for first in range(0, len(made), step):
+            some = made[first : first + step]
+            for erasure in some:
+                begin(repo.store, erasure)
+            stored = [StoredErasure(repo.erasures.add(erasure), erasure) for erasure in some]
+            carry_out(repo.store, [item for one in stored for item in all_of(one)])
+            records += stored
+        complete(repo)  # once: it looks at all runs
     return records
 
 

@@ -8,6 +8,12 @@ import time
 import pytest
 from erasure.conftest import SECRET, holders, record, records
 
+from aivcs.commands.erasing import ErasureRequest
+from aivcs.commands.run.prune import Rules, prune
+from aivcs.errors import BackendError
+from aivcs.repository import Repository
+from aivcs.store import erasing
+
 
 def finished(aivcs, agent="bot", *words):
     run = aivcs.begin(agent, b"a spec\n", *words)
@@ -116,6 +122,37 @@ class TestPruning:
     def test_the_last_of_each_agent_stay(self, aivcs, runs):
         done = self.prune(aivcs, "--keep-last", "4")
         assert sorted(done.lines) == sorted(runs[8:])
+
+    def test_of_many_some_are_recorded_and_erased_before_the_next(self, aivcs, runs, monkeypatch):
+        monkeypatch.setattr("aivcs.commands.run.prune._RECORDS", 1)
+        monkeypatch.setattr("aivcs.commands.run.rm._PER_RECORD", 2)
+        carried, looked = [], []
+
+        def carry_out(store, found):
+            carried.append([item.what for item in found])
+            if len(carried) == 2:
+                raise BackendError("the disk is away")
+            erasing.carry_out(store, found)
+
+        def pending(*words):
+            looked.append(words)
+            return erasing.pending(*words)
+
+        monkeypatch.setattr("aivcs.commands.erasing.carry_out", carry_out)
+        monkeypatch.setattr("aivcs.commands.erasing.pending", pending)
+        there = set(runs)
+        rules, request = Rules(older_than=45 * 86_400), ErasureRequest("ada", "old")
+        with pytest.raises(BackendError):
+            prune(Repository.open(aivcs.store), rules, request, most=6)
+        left = {run for run in there if aivcs.run_log(run).exists()}
+        assert sorted(f"run/{run}" for run in there - left) == carried[0]
+        assert sorted(len(told["logs"]) for told in records(aivcs)) == [2, 2]
+        done = prune(Repository.open(aivcs.store), rules, request, most=6)
+        assert len(done.runs) == 4
+        assert len(carried) == 5  # two records, and then what the first call left pending
+        assert len(looked) == 1  # this reads the names of all runs
+        assert [run for run in runs if aivcs.run_log(run).exists()] == runs[:4]
+        assert "still here" not in aivcs.ok("verify").text
 
     def test_only_chosen_ones_go(self, aivcs, runs):
         failed = aivcs.begin("dog", b"a spec\n", "--tag", "env=ci")

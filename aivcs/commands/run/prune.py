@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 _SHARE = 5
 """One in so many runs may be erased at once, unless a number is given."""
-
-
-_BATCH = 10_000
-"""Runs that are recorded, and then erased, together."""
+_RECORDS = 10
+"""Records, of a thousand runs each, that are stored before the first of them is carried out."""
 
 
 class Rules(NamedTuple):
@@ -113,8 +111,7 @@ def prune(
     done: list[StoredErasure] = []
     if not dry_run:
         targets.sort(key=lambda target: target.log)
-        for begin in range(0, len(targets), _BATCH):
-            done += erase(repo, records_of(targets[begin : begin + _BATCH]), request)
+        done = erase(repo, records_of(targets), request, at_once=_RECORDS)
     return Pruned(names, size, kept, done)
 
 
