@@ -169,15 +169,15 @@ class TestRuns:
         assert any(line.startswith("last error #1403 end: timeout  ▸") for line in lines)
 
     def test_error_that_comes_late_in_a_huge_run_is_looked_for_on_request(self, look, repo):
-        run = long_run(repo, before=5100, after=500)
+        run = long_run(repo, before=2100, after=500)
 
         async def acts(person):
             opened = person.lines()
-            return opened, await person.click("none among the first 5,000 events; look on")
+            return opened, await person.click("none among the first 2,000 events; look on")
 
         opened, lines = look(RunPage(source_of(repo), run), acts)
-        assert not any("5102" in line for line in opened)
-        assert any(line.strip().startswith("5102") and "exit code 1" in line for line in lines)
+        assert not any("2102" in line for line in opened)
+        assert any(line.strip().startswith("2102") and "exit code 1" in line for line in lines)
 
     def test_what_a_failed_command_printed_stands_behind_its_exit_code(self, look, repo):
         run = long_run(repo, before=2, after=2)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STATUS_STYLES = {"COMPLETED": GOOD, "FAILED": BAD, "CANCELLED": WARN, "RUNNING": MARK}
 """The styles of statuses."""
-_FIRST_EVENTS, _LAST_EVENTS = 5000, 400
+_FIRST_EVENTS, _LAST_EVENTS = 2000, 400
 """Events among which the first, and the last, error is looked for when a run is opened."""
 _MIN_TOOK, _MIN_SIZE = 10_000, 1024
 """Microseconds, and bytes, below which duration and size of an event are not worth a column."""
