@@ -79,9 +79,3 @@ def may_fail(line: bytes) -> bool:
         line = line.replace(member, b"")
     lower = line.lower()
     return any(word in lower for word in _TROUBLE) or b"\\u" in line
-
-
-def error_of(event: RunEvent) -> str | None:
-    """Returns the error of an event, on one line; None if it has none."""
-    (step,) = steps([event])
-    return step.error

@@ -8,6 +8,7 @@
     prompt     the line in which the reader types
     opened     a page on the stack
     app        the stack of pages, the keys, and the reading in the background
+    browse     the whole as a function
     pages/     what each page shows and what its keys do; they know nothing of Textual
 
 Recorded text reaches the terminal through one function, `row.visible_spans`, which spells out every

@@ -11,10 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
+from textual.events import Key
 
 from aivcs.errors import AivcsError
 from aivcs.present.words import visible
-from aivcs.tui.bars import Bar, hints_row, title_row
+from aivcs.tui.bars import ENTER, Bar, hints_row, title_row
 from aivcs.tui.listing import Progress, Stopped, rows_listing
 from aivcs.tui.opened import Opened
 from aivcs.tui.prompt import Prompt
@@ -256,7 +257,7 @@ class Browser(App[int]):
             return Row([(f"reading… {progress.done:,} lines; Esc stops", MARK)])
         if self._message:
             return Row([(self._message, BAD if self.failure else MARK)])
-        hints = [("⏎", "open"), ("q", "back" if len(self._stack) > 1 else "quit"), ("?", "keys")]
+        hints = [(ENTER, "open"), ("q", "back" if len(self._stack) > 1 else "quit"), ("?", "keys")]
         hints += [(key, action.name) for key, action in self._top.page.actions.items()]
         hints += [("/", "find"), ("s", "search runs")]
         return hints_row(listing, self._rows.cursor, hints, self._foot.size.width)
@@ -283,10 +284,12 @@ class Browser(App[int]):
         else:
             self._rows.move_to(self._rows.cursor)
 
-    def on_click(self, event: events.Click) -> None:
-        """Goes back if the first line is clicked."""
-        if event.widget is self._title:
+    def on_bar_clicked(self, event: Bar.Clicked) -> None:
+        """Goes back if the first line is clicked; does what a key of the last line does."""
+        if event.bar is self._title:
             self.go_back()
+        elif self._prompt is None and (key := event.bar.key_at(event.x)) is not None:
+            self.on_key(Key("enter", None) if key == ENTER else Key(key, key))
 
     def on_paste(self, event: events.Paste) -> None:
         """Takes a pasted text into the prompt."""
@@ -356,6 +359,8 @@ class Browser(App[int]):
             return
         if row.jump is not None:
             self._go(row.jump)
+        elif row.acts is not None:
+            self._act(row.acts)
         elif row.opens is None:
             self._message = "There is nothing to open here."
         else:
@@ -442,20 +447,3 @@ class Browser(App[int]):
     def _end(self, code: int) -> None:
         self._stop()
         self.exit(code)
-
-
-def browse(first: Page, place: str) -> int:
-    """Shows pages until the person leaves. Returns the exit code.
-
-    Args:
-        first: The first page.
-        place: The name of the store, for the first line.
-
-    Raises:
-        Exception: An error that nobody expected; the terminal is as it was before.
-    """
-    browser = Browser(first, place, terminal=0)
-    code = browser.run()
-    if browser.failure is not None:
-        raise browser.failure
-    return 0 if code is None else code

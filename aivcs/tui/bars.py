@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.style import Style
+from textual.message import Message
 from textual.widget import Widget
 
 from aivcs.present.words import visible
@@ -14,13 +16,31 @@ from aivcs.tui.screen import strip_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from textual.events import Click
     from textual.strip import Strip
 
     from aivcs.tui.listing import Listing
 
 
+ENTER = "⏎"
+"""The sign for Enter."""
+
+
 class Bar(Widget):
     """A line at the edge of the screen."""
+
+    class Clicked(Message):
+        """The line was clicked.
+
+        Attributes:
+            bar: The line.
+            x: The cell.
+        """
+
+        def __init__(self, bar: Bar, x: int) -> None:
+            """Takes the line and the cell."""
+            super().__init__()
+            self.bar, self.x = bar, x
 
     def __init__(self, id: str) -> None:  # noqa: A002 the name of the base class
         """Begins empty."""
@@ -32,6 +52,21 @@ class Bar(Widget):
         if row != self._row:
             self._row = row
             self.refresh()
+
+    def key_at(self, x: int) -> str | None:
+        """Returns the key that is named at a cell, with what it does behind it; None if none is."""
+        key, end = None, 0
+        for text, style in self._row.spans:
+            end += cell_len(text)
+            if style == MARK and len(text.strip()) == 1:  # else it is a remark, which names none
+                key = text.strip()
+            if x < end:
+                return key
+        return None
+
+    def on_click(self, event: Click) -> None:
+        """Tells the browser where it was clicked."""
+        self.post_message(self.Clicked(self, int(event.x)))
 
     def render_line(self, y: int) -> Strip:
         """Draws the line."""

@@ -27,11 +27,13 @@ class Row(NamedTuple):
         spans: The texts, as they were recorded, with their styles.
         opens: Makes the page that the line opens; None if it opens none.
         jump: The line of the same page that it leads to instead.
+        acts: The key of the page whose action it does instead.
     """
 
     spans: Sequence[Span]
     opens: Callable[[], Page] | None = None
     jump: int | None = None
+    acts: str | None = None
 
     @property
     def text(self) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.codec.json import encode_trusted
 from aivcs.errors import IntegrityError, RunNotFoundError, StorageError
 from aivcs.log.run import count_lines, read_event
-from aivcs.present.event_rows import EventRow, error_of, event_rows, may_fail
+from aivcs.present.event_rows import EventRow, event_rows, may_fail
 from aivcs.search.query import Query
 from aivcs.store.place import START
 
@@ -149,17 +149,24 @@ class RunLog:
 
     def find_error(self, start: int, step: int, progress: Progress) -> int | None:
         """Returns the next event with an error, as `find`."""
+        return self._search(lambda line: _failed(line) is not None, start, step, progress)
 
-        def answers(line: bytes) -> bool:
-            if not may_fail(line):
-                return False
-            event = read_event(line)
-            return event is not None and error_of(event) is not None
+    def first_error(self, limit: int, progress: Progress) -> tuple[int, EventRow] | None:
+        """Returns the number from 0 of the first event with an error, and its line.
 
-        return self._search(answers, start, step, progress)
+        Args:
+            limit: The events that are looked at, at most.
+            progress: How far it has come.
+        """
+        for number, line in self._forwards(0, progress):
+            if number > limit + 1:
+                break
+            if (found := _failed(line)) is not None:
+                return number - 2, found
+        return None
 
-    def last_error(self, limit: int) -> tuple[int, str] | None:
-        """Returns the newest event with an error, and the error; looks at the last few events."""
+    def last_error(self, limit: int) -> tuple[int, EventRow] | None:
+        """Returns the last event with an error as `first_error`; looks at the last few events."""
         with self._repo.store.logs.look(self._name) as view:
             if view is None:
                 return None
@@ -168,9 +175,8 @@ class RunLog:
                 number -= 1
                 if number < self._lines - limit or number < 1:
                     return None
-                event = read_event(line)
-                if event is not None and (error := error_of(event)) is not None:
-                    return number - 1, error
+                if (found := _failed(line)) is not None:
+                    return number - 1, found
         return None
 
     def index_of(self, event: int) -> int:
@@ -284,6 +290,15 @@ class RunLog:
                     return self._index(number, place)
             number, at = number - 1, PAGE
         return None
+
+
+def _failed(line: bytes) -> EventRow | None:
+    """Returns the line of an event that has an error; None of any other."""
+    event = read_event(line) if may_fail(line) else None
+    if event is None:
+        return None
+    (row,) = event_rows([event])
+    return row if row.error is not None else None
 
 
 def _read(lines: list[bytes]) -> Iterator[EventRow | Broken]:

@@ -90,15 +90,25 @@ def blob_page(source: Source, text: str) -> Shown:
         content.append(tag("p", f"It is binary. Its bytes: aivcs blob get {digest}", class_="dim"))
     else:
         shown = source.mask(shown)
-        lines = shown.split("\n", MAX_LINES)
-        is_cut = is_cut or len(lines) > MAX_LINES
-        spans = (tag("span", line) for line in lines[:MAX_LINES])
-        content.append(tag("pre", *spans, class_="diff", tabindex=0))
-        if is_cut:
-            content.append(tag("p", f"… all of it: aivcs blob get {digest}", class_="dim"))
+        content += text_block(shown, f"aivcs blob get {digest}", is_cut=is_cut)
     number = len(data) if len(data) <= MAX_TEXT_BYTES else None
     members = {"digest": digest, "size": number, "text": shown}
     return Shown(f"Blob {digest.short}", content, members)
+
+
+def text_block(text: str, command: str, *, is_cut: bool = False) -> Iterator[Markup]:
+    """Yields a text, line by line, and how to get all of it if it is too long for a page.
+
+    Args:
+        text: The text, masked.
+        command: The command that prints all of it.
+        is_cut: Whether it is not all of the text.
+    """
+    # Characters are no more than bytes, so that the limit holds for both.
+    lines = text[:MAX_TEXT_BYTES].split("\n", MAX_LINES)
+    yield tag("pre", *(tag("span", line) for line in lines[:MAX_LINES]), class_="diff", tabindex=0)
+    if is_cut or len(text) > MAX_TEXT_BYTES or len(lines) > MAX_LINES:
+        yield tag("p", f"… all of it: {command}", class_="dim")
 
 
 def spec_link(digest: str) -> Markup:

@@ -4,6 +4,7 @@
 /release/NAME           the history of a name, with grounds and differences
 /runs                   the runs, a hundred a page; ?agent=NAME&status=failed&before=TIME~RUN
 /run/ID                 the timeline of a run; ?steps=1000, and ?follow=1 while it runs
+/run/ID/SEQ             an event, whole
 /run/A..B               two runs side by side
 /spec/DIGEST            the parts of a spec, and their files
 /blob/DIGEST            the text of a blob
@@ -32,6 +33,7 @@ from aivcs.present.run_comparison import Row, facts, rows
 from aivcs.trace.usage import Figures
 from aivcs.web import parts
 from aivcs.web.blobs import blob_link, blob_page, spec_link, spec_page
+from aivcs.web.events import event_page
 from aivcs.web.html import DOCTYPE, Markup, begin, end, join, raw_style, tag
 from aivcs.web.sections import MAX_LINES, Links, Sections
 from aivcs.web.style import CSS
@@ -140,7 +142,8 @@ class _Pages:
         links = Links(
             lambda run: f"/run/{run}",
             lambda name: f"/release/{quote(name)}",
-            lambda name: f"/runs?{urlencode({'agent': name})}",
+            _runs_of,
+            lambda run, seq: f"/run/{run}/{seq}",
             spec_link,
             blob_link,
         )
@@ -158,8 +161,11 @@ class _Pages:
         if kind in {"spec", "blob"}:
             shown = (spec_page if kind == "spec" else blob_page)(self._source, rest)
             return self._page(*shown)
-        if kind != "run" or not rest or "/" in rest:
+        if kind != "run" or not rest:
             return None
+        run, slash, seq = rest.partition("/")
+        if slash:
+            return self._event(run, seq)
         a, dots, b = rest.partition("..")
         if dots:
             return self._comparison(a, b)
@@ -226,12 +232,14 @@ class _Pages:
 
     def _filters(self, query: Mapping[str, str]) -> Markup:
         kept = {"agent": query["agent"]} if query.get("agent") else {}
-        links = [tag("a", "all", href=f"/runs?{urlencode(kept)}")]
-        links += [
-            tag("a", status.lower(), href=f"/runs?{urlencode({**kept, 'status': status.lower()})}")
-            for status in RUN_STATUSES
-        ]
-        return tag("p", join(links, " · "))
+        chosen = query.get("status", "").lower()
+        links = []
+        for name in ("", *(status.lower() for status in RUN_STATUSES)):
+            address = f"/runs?{urlencode({**kept, 'status': name} if name else kept)}"
+            current = "true" if name == chosen else None
+            links.append(tag("a", name or "all", href=address, aria_current=current))
+        of = [parts.words(self._source.mask(kept["agent"])), ": "] if kept else []
+        return tag("p", *of, join(links, " · "))
 
     def _run(self, text: str, steps: str, *, follows: bool) -> _Page:
         each = int(steps) if steps.isascii() and steps.isdigit() and len(steps) < 7 else _STEPS
@@ -253,11 +261,17 @@ class _Pages:
         data |= self._source.figures(record).to_json()
         return self._page(f"Run {run_id[:8]}", content, data, renews=is_running and follows)
 
+    def _event(self, run: str, seq: str) -> _Page | None:
+        if not (seq.isascii() and seq.isdigit() and len(seq) < 20):
+            return None
+        record = self._source.repo.runs.get_run(self._source.repo.resolve_run(run))
+        return self._page(*event_page(self._source, record, int(seq)))
+
     def _near(self, record: RunRecord) -> Markup:
         """Returns links to the runs and releases that a run is seen beside."""
         agent, place = record.metadata.agent_name, (record.created_at, record.run_id)
         shown = self._source.mask(agent)
-        links = [tag("a", f"All runs of {shown}", href=f"/runs?{urlencode({'agent': agent})}")]
+        links = [tag("a", f"All runs of {shown}", href=_runs_of(agent))]
         good = self._source.runs(
             agents=[agent], statuses=[RunStatus.COMPLETED], before=place, limit=1
         )
@@ -286,6 +300,12 @@ class _Pages:
         unread = map(self._source.mask, self._source.unread)
         content.extend(parts.note(what, is_bad=True) for what in unread)
         return _Page(title, content, data, renews=renews)
+
+
+def _runs_of(agent: str, status: RunStatus | None = None) -> str:
+    """Returns the address of the runs of an agent, or of those with a status."""
+    query = {"agent": agent} if status is None else {"agent": agent, "status": status.lower()}
+    return f"/runs?{urlencode(query)}"
 
 
 def _place(text: str) -> tuple[str, str]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MAX_NAME, _MAX_TEXT, _MAX_RESULT, _MAX_LINE = 100, 320, 200, 500
 """Characters shown of a step's name, of its subject, its result, and of a line of a difference."""
+_MAX_OUTPUT = 500
+"""Characters shown of the result of a step that failed."""
 _STYLES = {"COMPLETED": "ok", "FAILED": "bad", "CANCELLED": "warn", "RUNNING": "dim"}
 _SIGNS = {"COMPLETED": "✓", "FAILED": "✗", "CANCELLED": "■", "RUNNING": "…"}
 _RESULTS = {OK: ("ok", "✓ "), FAILED: ("bad", "✗ ")}
@@ -177,13 +179,19 @@ RUN_HEADINGS = (
 """The headings of `run_cells`."""
 
 
-def steps(found: Iterable[Step | Gap], record: RunRecord, prefix: str) -> Iterator[Markup]:
+def steps(
+    found: Iterable[Step | Gap],
+    record: RunRecord,
+    prefix: str,
+    event: Callable[[int], str | None],
+) -> Iterator[Markup]:
     """Yields the steps of a timeline as items of a list.
 
     Args:
         found: The steps to show.
         record: Their run.
         prefix: What the ids of the items begin with.
+        event: Returns the address of an event, by its seq; None if it has none.
     """
     start: int | None = None
     for step in found:
@@ -196,7 +204,7 @@ def steps(found: Iterable[Step | Gap], record: RunRecord, prefix: str) -> Iterat
             "li",
             tag("span", _offset(step.at - start), class_="t"),
             tag("span", "" if step.took is None else duration(step.took // 1000), class_="t"),
-            tag("span", *_name(step)),
+            tag("span", *_name(step, event(step.seq))),
             tag("span", *_subject(step), class_="what"),
             id=f"{prefix}:e{step.seq}",
         )
@@ -214,7 +222,9 @@ def failures(found: Iterable[Step], number: int, prefix: str) -> Markup:
     for step in found:
         said = words(_cut(step.error or "", 0, _MAX_RESULT))
         link = tag("a", words(_cut(step.name, 0, _MAX_NAME)), href=f"#{prefix}:e{step.seq}")
-        lines.append(tag("li", link, *([": ", said] if step.error != step.name else [])))
+        about = [" ", words(_cut(step.text, 0, _MAX_RESULT))] if step.what == CALL else []
+        about += [": ", said] if step.error != step.name else []
+        lines.append(tag("li", f"#{step.seq} ", link, *about))
     more = [tag("li", f"and {number - len(lines):,} more")] if number > len(lines) else []
     told = tag("strong", f"{count(number, 'step')} failed", class_="bad")
     return tag("div", told, tag("ul", *lines, *more), class_="note bad")
@@ -225,12 +235,13 @@ def _offset(microseconds: int) -> str:
     return sign + duration(abs(microseconds) // 1000).replace(" ", "")
 
 
-def _name(step: Step) -> Iterator[Markup]:
+def _name(step: Step, address: str | None) -> Iterator[Markup]:
     if step.error is not None:
         yield tag("span", "✗ ", class_="bad")
         yield tag("span", "error: ", class_="bad")
     style = "strong" if step.what == MESSAGE else None
-    yield tag("span", words(_cut(step.name, 0, _MAX_NAME)), class_=style)
+    name = words(_cut(step.name, 0, _MAX_NAME))
+    yield tag("span" if address is None else "a", name, href=address, class_=style)
 
 
 def _subject(step: Step) -> Iterator[Markup]:
@@ -238,6 +249,10 @@ def _subject(step: Step) -> Iterator[Markup]:
         yield words(_cut(step.text, step.size, _MAX_TEXT))
     if step.error is not None and step.error != step.name:
         yield tag("span", " → " if step.text else "", words(step.error), class_="bad")
+        if step.result and step.result not in step.error:
+            # An exit code does not tell what went wrong, but what was printed does.
+            told = f" → {size(step.result_size)}  "
+            yield tag("span", told, words(_cut(step.result, 0, _MAX_OUTPUT)), class_="dim")
     elif step.what in {CALL, RESULT}:
         if step.result is None:
             yield tag("span", " → no result", class_="dim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.run.stats import fold as fold_outcomes
@@ -38,14 +39,17 @@ class Links(NamedTuple):
     Attributes:
         run: Returns the address of a run; None if it has none here.
         release: Returns the address of a name's releases.
-        agent: Returns the address of an agent's runs; None if they have none here.
+        agent: Returns the address of an agent's runs, or of those with a status; None if they have
+            none here.
+        event: Returns the address of an event of a run, by its seq; None if it has none here.
         spec: Returns the digest of a spec, as a link where it has a page.
         blob: Returns the digest of a blob, as a link where it has a page.
     """
 
     run: Callable[[str], str | None]
     release: Callable[[str], str]
-    agent: Callable[[str], str | None] = lambda _: None
+    agent: Callable[[str, RunStatus | None], str | None] = lambda *_: None
+    event: Callable[[str, int], str | None] = lambda *_: None
     spec: Callable[[str], Markup] = parts.mono
     blob: Callable[[str], Markup] = parts.mono
 
@@ -73,9 +77,16 @@ class Sections:
 
     def _agent(self, name: str) -> Markup:
         """Returns the name of an agent, as a link where its runs are shown."""
-        address = self._links.agent(name)
+        address = self._links.agent(name, None)
         said = parts.words(self._mask(name))
         return said if address is None else tag("a", said, href=address)
+
+    def _outcome(self, agent: str, status: RunStatus, found: int) -> Markup:
+        """Returns a number of runs, which leads to those that failed or are not over."""
+        address = self._links.agent(agent, status)
+        if not found or status is RunStatus.COMPLETED or address is None:
+            return parts.figure(number(found))
+        return parts.figure(tag("a", number(found), href=address))
 
     def history(self, name: str, limit: int = MAX_ENTRIES) -> History | None:
         """Returns the newest releases of a name; None, with a note, if they cannot be read."""
@@ -98,7 +109,7 @@ class Sections:
             history = self.history(name, 1)
             if history is None:
                 continue
-            link = tag("a", name, href=self._links.release(name))
+            link = tag("td", tag("a", name, href=self._links.release(name)), class_="name")
             if not history.entries:
                 yield [link, tag("span", "nothing yet", class_="dim"), *[""] * 6]
                 continue
@@ -207,12 +218,12 @@ class Sections:
             (
                 [
                     tag("td", self._agent(agent.agent_name), class_="name"),
+                    parts.figure(number(agent.runs)),
                     *(
-                        parts.figure(number(value))
-                        for value in (
-                            agent.runs, agent.counts[RunStatus.COMPLETED],
-                            agent.counts[RunStatus.FAILED], agent.counts[RunStatus.CANCELLED],
-                            agent.counts[RunStatus.RUNNING],
+                        self._outcome(agent.agent_name, status, agent.counts[status])
+                        for status in (
+                            RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED,
+                            RunStatus.RUNNING,
                         )
                     ),
                     parts.figure(percent(agent.success_rate)),
@@ -271,7 +282,8 @@ class Sections:
         if failed:
             yield parts.failures(failed[:_MAX_NAMED], totals.errors, f"run-{run_id}")
         yield begin("ol", class_="steps")
-        yield from parts.steps(found, record, f"run-{run_id}")
+        event = partial(self._links.event, run_id)
+        yield from parts.steps(found, record, f"run-{run_id}", event)
         yield end("ol")
         if failure is not None:
             raise failure

@@ -203,7 +203,15 @@ class Source:
         Raises:
             StorageError: The run cannot be read.
         """
-        return steps(self._masked(self.repo.runs.iter_events(run_id)))
+        return steps(self.events(run_id))
+
+    def events(self, run_id: RunId) -> Iterator[RunEvent]:
+        """Yields the events of a run, masked.
+
+        Raises:
+            StorageError: The run cannot be read.
+        """
+        return self._masked(self.repo.runs.iter_events(run_id))
 
     def _masked(self, events: Iterable[RunEvent]) -> Iterator[RunEvent]:
         for event in events:

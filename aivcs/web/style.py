@@ -18,7 +18,7 @@ font:15px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.5rem;margin:1.5rem 0 .25rem}
 h2{font-size:1.2rem;margin:2.5rem 0 .5rem;border-bottom:1px solid var(--line);padding-bottom:.25rem}
 h3{font-size:1rem;margin:1.5rem 0 .5rem}
-a{color:var(--link)}
+a{color:var(--link)}a[aria-current]{color:var(--fg);font-weight:600;text-decoration:none}
 a:focus-visible,summary:focus-visible,[tabindex]:focus-visible{outline:2px solid var(--link);
 outline-offset:2px}
 .skip{position:absolute;left:-99rem}
@@ -48,6 +48,7 @@ summary{cursor:pointer}
 .steps{list-style:none;padding:0;margin:.5rem 0}
 .steps li{display:grid;grid-template-columns:4.5rem 4.5rem minmax(6rem,11rem) minmax(0,1fr);
 gap:0 .75rem;padding:.25rem .25rem;border-bottom:1px solid var(--line)}
+.steps li{scroll-margin-top:30vh}
 .steps li:target{background:var(--soft);outline:2px solid var(--link)}
 .steps .gap{display:block;color:var(--dim)}
 .steps .t{text-align:right;color:var(--dim)}

@@ -10,6 +10,8 @@ import yaml
 from ci.systems import GITHUB
 from command import BESIDE
 
+from aivcs import Repository
+
 PROJECT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((PROJECT / "action.yml").read_text())
 
@@ -103,7 +105,10 @@ def action(outside, tmp_path, monkeypatch):
     (fakes / "python3").write_text(f"""#!/bin/sh
 [ "$1 $2" = "-m venv" ] || exec {PROJECT}/no-such-python "$@"
 mkdir -p "$3/bin"
-printf '#!/bin/sh\\n[ "$1 $2 $3" = "install --quiet {PROJECT}" ]\\n' >"$3/bin/pip"
+cat >"$3/bin/pip" <<'END'
+#!/bin/sh
+case "$1 $2 $3" in "install --quiet {PROJECT}"*) ;; *) exit 1 ;; esac
+END
 chmod +x "$3/bin/pip"
 ln -s {BESIDE} "$3/bin/aivcs"
 """)
@@ -135,6 +140,21 @@ def test_a_failing_command_fails_the_step_and_is_reported(action, outside):
     assert done.uploaded
     assert "No such file" in (outside.folder / "aivcs-report.html").read_text()
     assert "::error" in done.log
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_run_goes_to_the_store_that_lasts_and_its_releases_are_there(
+    action, outside, tmp_path, code
+):
+    remote = Repository.init(tmp_path / "lasts")
+    spec = remote.blobs.put(b"spec")
+    remote.promote("reviewer", spec, by="ada", label="v1")
+    done = action(
+        agent="reviewer", spec="reviewer@v1", run=f"exit {code}", remote=f"{tmp_path}/lasts/.aivcs"
+    )
+    assert done.failed == code, done.log
+    (run,) = remote.runs.iter_runs()
+    assert (run.run_id, run.spec_digest) == (done.outputs["run"]["run-id"], spec)
 
 
 def test_inputs_are_data(action, outside):

@@ -16,6 +16,7 @@ from aivcs.tui.pages.page import Source
 TEXT = re.compile(r'<text class="[^"]*" x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)</text>')
 NAMES = {"/": "slash", "?": "question_mark", " ": "space", ".": "full_stop", "_": "underscore"}
 SECONDS = 30
+LINE_HEIGHT = 24.4
 
 
 class Person:
@@ -36,6 +37,20 @@ class Person:
         await self.pilot.press(*(NAMES.get(character, character) for character in text))
         return await self.press("enter")
 
+    async def click(self, text):
+        """Clicks on a text of the screen; a line that is not under the cursor, twice."""
+        rows = self._rows()
+        found = next(((y, line) for y, line in rows.items() if text in line), None)
+        assert found is not None, (text, rows)
+        y, line = found
+        is_far = 0 < y < self.app.size.height - 1 and self.app._rows.cursor != (
+            y - 1 + self.app._rows.range_shown[0]
+        )
+        for _ in range(1 + is_far):
+            await self.pilot.click(offset=(line.index(text), y))
+            await self.wait()
+        return self.lines()
+
     async def wait(self):
         async with asyncio.timeout(SECONDS):
             await self.pilot.pause()
@@ -44,12 +59,21 @@ class Person:
             await self.pilot.pause()
 
     def lines(self):
-        """Returns the lines of the screen, from the picture of it that Textual makes."""
+        """Returns the lines of the screen that are not empty."""
+        return list(self._rows().values())
+
+    def _rows(self):
+        """Returns the lines by their places, from the picture of them that Textual makes."""
         rows: dict[float, list[tuple[float, str]]] = {}
         for x, y, text in TEXT.findall(self.app.export_screenshot()):
             rows.setdefault(float(y), []).append((float(x), html.unescape(text)))
-        texts = ("".join(text for _, text in sorted(rows[y])) for y in sorted(rows))
-        return [text.replace("\xa0", " ").rstrip() for text in texts]
+        top = min(rows)
+        return {
+            round((y - top) / LINE_HEIGHT): "".join(text for _, text in sorted(rows[y]))
+            .replace("\xa0", " ")
+            .rstrip()
+            for y in sorted(rows)
+        }
 
     @property
     def title(self):

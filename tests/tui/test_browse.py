@@ -8,7 +8,7 @@ from tui.conftest import fill, source_of
 from web.stores import CONTROLS, fill as fill_evil
 
 from aivcs import Repository
-from aivcs.model.run import RunEvent, RunMetadata
+from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.tui.pages.history import HistoryPage
 from aivcs.tui.pages.names import NamesPage
 from aivcs.tui.pages.run import RunPage
@@ -100,6 +100,26 @@ class TestReleases:
         assert any("other" in line for line in lines)
 
 
+def long_run(repo, *, before, after, last=None):
+    """Makes a failed run with a command that failed among messages."""
+    spec = repo.blobs.put(b"spec")
+    run = repo.runs.create_run(spec, RunMetadata("coder"))
+    talk = [RunEvent("message_added", {"role": "assistant", "content": f"{n}"})
+            for n in range(before + after)]  # fmt: skip
+    talk[before:before] = [
+        RunEvent("tool_called", {"tool_name": "bash", "command": "pytest -q"}),
+        RunEvent(
+            "tool_returned",
+            {"tool_name": "bash", "exit_code": 1, "observation": "E  assert 344 == 345\nF"},
+        ),
+    ]
+    if last is not None:
+        talk.append(RunEvent("tool_failed", {"tool_name": "end", "error": last}))
+    repo.runs.append_events(run, talk)
+    repo.runs.fail_run(run, RunSummary(success=False, duration_ms=1, exit_code=1))
+    return run
+
+
 class TestRuns:
     def test_failing_step_of_a_run_is_one_key_away(self, look, names):
         async def acts(person):
@@ -111,7 +131,7 @@ class TestRuns:
 
         head, opened, _ = look(names, acts)
         assert any("failed after 4.2 s, exit code 3" in line for line in head)
-        assert any(line.startswith("last error exit code 3: collection broke") for line in head)
+        assert any(line.startswith("error      #3 tool_returned: exit code 3") for line in head)
         assert "exit_code: 3" in opened
         assert "error: collection broke" in opened
 
@@ -119,12 +139,77 @@ class TestRuns:
         run = next(repo.runs.iter_runs(limit=1)).run_id
 
         async def acts(person):
-            await person.type("/last error")
+            await person.type("/error")
             await person.press("enter")
             return await person.press("enter")
 
         lines = look(RunPage(source_of(repo), run), acts)
         assert lines[0].endswith("seq 3")
+
+    def test_failing_step_among_many_is_found_by_clicks_alone(self, look, repo):
+        run = long_run(repo, before=700, after=700)
+
+        async def acts(person):
+            for text in ("failed  ▸", f"✗ {run[:8]}", "#702 bash: exit code 1", "   702 "):
+                await person.click(text)
+            return person.lines()
+
+        lines = look(NamesPage(source_of(repo)), acts)
+        assert lines[0].endswith(f"run {run[:8]} > seq 702")
+        assert any("E  assert 344 == 345" in line for line in lines)
+
+    def test_first_and_last_error_are_told(self, look, repo):
+        run = long_run(repo, before=700, after=700, last="timeout")
+
+        async def acts(person):
+            return person.lines()
+
+        lines = look(RunPage(source_of(repo), run), acts)
+        assert any(line.startswith("error      #702 bash: exit code 1  ▸") for line in lines)
+        assert any(line.startswith("last error #1403 end: timeout  ▸") for line in lines)
+
+    def test_error_that_comes_late_in_a_huge_run_is_looked_for_on_request(self, look, repo):
+        run = long_run(repo, before=2100, after=500)
+
+        async def acts(person):
+            opened = person.lines()
+            return opened, await person.click("none among the first 2,000 events; look on")
+
+        opened, lines = look(RunPage(source_of(repo), run), acts)
+        assert not any("2102" in line for line in opened)
+        assert any(line.strip().startswith("2102") and "exit code 1" in line for line in lines)
+
+    def test_what_a_failed_command_printed_stands_behind_its_exit_code(self, look, repo):
+        run = long_run(repo, before=2, after=2)
+
+        async def acts(person):
+            return person.lines()
+
+        lines = look(RunPage(source_of(repo), run), acts, size=(120, 24))
+        assert any("exit code 1  E assert 344 == 345" in line for line in lines)
+
+    def test_click_on_the_first_line_goes_back(self, look, names):
+        async def acts(person):
+            await person.press("r")
+            await person.click("what is live > runs")
+            return person.title
+
+        assert look(names, acts) == "STORE  what is live"
+
+    def test_keys_of_the_last_line_can_be_clicked(self, look, names):
+        async def acts(person):
+            await person.click("runs  /")
+            runs = person.title
+            await person.click("failed only")
+            failed = person.title
+            await person.click("back")
+            await person.click("keys")
+            return runs, failed, person.title
+
+        runs, failed, keys = look(names, acts)
+        assert runs.endswith("runs")
+        assert failed.endswith("failed runs")
+        assert keys.endswith("keys")
 
     def test_long_payload_is_opened_whole(self, look, repo):
         run = list(repo.runs.iter_runs())[1].run_id

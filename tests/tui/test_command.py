@@ -97,7 +97,7 @@ class TestTerminal:
         window.type("q", "q", "g", "Enter")
         window.wait_for("exit code 3")
         window.type("f", "Enter")
-        window.wait_for("last error")
+        window.wait_for("error      #")
         window.type("e", "Enter")
         window.wait_for("exit_code: 3")
         window.type("Q")

@@ -8,8 +8,9 @@ from web.stores import fill
 
 ALLOWED = {
     "html": {"lang"}, "head": set(), "meta": {"charset", "http-equiv", "content", "name"},
-    "title": set(), "style": set(), "body": set(), "a": {"href", "class"}, "header": set(),
-    "h1": set(), "h2": {"id"}, "h3": {"id"}, "dl": set(), "dt": set(), "dd": set(),
+    "title": set(), "style": set(), "body": set(), "header": set(),
+    "a": {"href", "class", "aria-current"}, "h1": set(), "h2": {"id"}, "h3": {"id"},
+    "dl": set(), "dt": set(), "dd": set(),
     "nav": {"aria-label"}, "ul": set(), "li": {"id", "class"}, "main": {"id"},
     "div": {"class", "role", "aria-label", "tabindex"}, "table": {"class"}, "thead": set(),
     "tbody": set(), "tr": {"id", "class"}, "th": {"scope", "class"}, "td": {"class", "colspan"},

@@ -1,6 +1,7 @@
 """`aivcs web`: the pages live, for their reader alone."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -155,9 +156,38 @@ class TestPages:
         pair = next(link for link in failed.links if ".." in link)
         assert {f"/run/{agent[1]}", f"/run/{agent[2]}"} <= set(read(served.ask(pair)).links)
 
+    def test_failing_step_is_three_links_away_among_many(self, aivcs, serve):
+        run = aivcs.begin("coder")
+        talk = [{"kind": "message_added", "payload": {"role": "assistant", "content": f"{n}"}}
+                for n in range(600)]  # fmt: skip
+        talk[300:300] = [
+            {"kind": "tool_called", "payload": {"tool_name": "bash", "command": "pytest -q"}},
+            {"kind": "tool_returned", "payload": {"tool_name": "bash", "exit_code": 1,
+             "observation": "FAILURES\n>  assert f(345)\nE  assert 344 == 345\n" + "x" * 900}},
+        ]  # fmt: skip
+        lines = "".join(f"{json.dumps(event)}\n" for event in talk)
+        aivcs.ok("run", "log", "--stdin", run, stdin=lines.encode())
+        aivcs.ok("run", "finish", run, "--exit-code", "1")
+        served = serve(aivcs)
+        assert "/runs?agent=coder&status=failed" in read(served.ask("/")).links
+        assert f"/run/{run}" in read(served.ask("/runs?agent=coder&status=failed")).links
+        found = read(served.ask(f"/run/{run}"))
+        assert found.has("1 step failed", "#301", "bash", "pytest -q", "exit code 1")
+        assert f"#run-{run}:e301" in found.links
+        assert found.has("exit code 1", "E  assert 344 == 345".replace("  ", " "))
+        assert f"/run/{run}/301" in found.links
+        whole = read(served.ask(f"/run/{run}/301"))
+        assert whole.has("301:", "tool_called", "pytest -q", "302:", "tool_returned")
+        assert whole.has("exit_code", "1", "observation", "E  assert 344 == 345", "x" * 900)
+        data = json.loads(served.ask(f"/run/{run}/301.json").body)
+        assert [event["seq"] for event in data] == [301, 302]
+        assert served.ask(f"/run/{run}/603").status == 404
+
     def test_filter_runs(self, served, agent):
         assert read(served.ask("/runs")).has(agent[0])
-        found = read(served.ask("/runs?status=failed&agent=reviewer"))
+        answer = served.ask("/runs?status=failed&agent=reviewer")
+        assert b'aria-current="true">failed<' in answer.body
+        found = read(answer)
         assert found.has(agent[2])
         assert not found.has(agent[0])
 
@@ -185,8 +215,6 @@ class TestPages:
         assert seen == [run.run_id for run in repo.runs.iter_runs(agent_name="many")][1:]
 
     def test_are_json_beside(self, aivcs, served, agent):
-        import json
-
         for path in ("/index.json", "/runs.json", f"/run/{agent[0]}..{agent[1]}.json"):
             answer = served.ask(path)
             assert answer.status == 200
@@ -241,6 +269,7 @@ class TestPages:
             "/runs",
             "/release/evil/name",
             f"/run/{runs[0]}",
+            *(f"/run/{runs[0]}/{seq}" for seq in range(1, 12)),
             f"/run/{runs[0]}..{runs[1]}",
         ]
         whole = ""

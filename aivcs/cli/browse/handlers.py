@@ -99,7 +99,7 @@ def _source(context: Context, repo: Repository) -> Source:
 
 def _show(page: Page) -> int:
     from aivcs.codec.url import shown
-    from aivcs.tui.app import browse
+    from aivcs.tui.browse import browse
 
     return browse(page, shown(page.repo.path))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aivcs.commands.release.list import list_
+from aivcs.model.run import RunStatus
 from aivcs.present.words import count, moment
 from aivcs.tui.listing import ItemListing, Progress
 from aivcs.tui.pages.page import Action, Page, Source
@@ -47,7 +49,11 @@ class NamesPage(Page):
         told = ", ".join(
             f"{number:,} {status.lower()}" for status, number in counts.items() if number
         )
-        yield line(f"{count(sum(counts.values()), 'run')}{f': {told}' if told else ''}", DIM)
+        total = f"{count(sum(counts.values()), 'run')}{f': {told}' if told else ''}"
+        if counts.get(RunStatus.FAILED):
+            yield Row([(total, DIM), ("  ▸", MARK)], partial(self._all_runs, only_failed=True))
+        else:
+            yield line(total, DIM)
 
     def _draw(self, told: HistoryEntry, cells: int) -> Row:
         record = told.record
@@ -74,10 +80,10 @@ class NamesPage(Page):
 
         return HistoryPage(self.source, name)
 
-    def _all_runs(self, agent: str | None = None) -> Page:
+    def _all_runs(self, agent: str | None = None, *, only_failed: bool = False) -> Page:
         from aivcs.tui.pages.runs import RunsPage
 
-        return RunsPage(self.source, agent=agent)
+        return RunsPage(self.source, agent=agent, only_failed=only_failed)
 
     def _runs(self, index: int, progress: Progress) -> Page:
         del progress

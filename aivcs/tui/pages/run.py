@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 STATUS_STYLES = {"COMPLETED": GOOD, "FAILED": BAD, "CANCELLED": WARN, "RUNNING": MARK}
 """The styles of statuses."""
-_LAST_EVENTS = 400
-"""Events among which the last error is looked for when a run is opened."""
+_FIRST_EVENTS, _LAST_EVENTS = 2000, 400
+"""Events among which the first, and the last, error is looked for when a run is opened."""
 _MIN_TOOK, _MIN_SIZE = 10_000, 1024
 """Microseconds, and bytes, below which duration and size of an event are not worth a column."""
 _MAX_TAGS = 6
@@ -65,16 +65,8 @@ class RunPage(Page):
         self._start = record.created_at.microseconds()
         self._log = log = RunLog(self.repo, self.run_id, [], self._draw)
         log.head.extend(self._head(record))
-        error = log.last_error(_LAST_EVENTS)
-        # Three more lines follow.
-        log.head.append(
-            fact("events", f"{log.events:,}")
-            if error is None
-            else Row(
-                [("last error ", DIM), (error[1], BAD), ("  ▸", MARK)],
-                jump=len(log.head) + 2 + error[0],
-            )
-        )
+        log.head.append(fact("events", f"{log.events:,}"))
+        log.head.extend(self._errors(log, progress))
         log.head.append(line("─" * 40, DIM))
         if self._seq is not None:
             found = log.find_seq(self._seq, progress)
@@ -126,6 +118,34 @@ class RunPage(Page):
         if record.status is RunStatus.RUNNING:
             yield fact("", "it is running: R reads it again", MARK)
 
+    def _errors(self, log: RunLog, progress: Progress) -> list[Row]:
+        """Returns the lines that lead to the first and to the last event with an error."""
+        first = log.first_error(_FIRST_EVENTS, progress)
+        last = log.last_error(_LAST_EVENTS)
+        found = [each for each in (first, last) if each is not None]
+        if first is not None and last is not None and first[0] == last[0]:
+            found.pop()
+        is_cut = first is None and log.events > _FIRST_EVENTS
+        begin = len(log.head) + is_cut + len(found) + 1  # the rule is before the events
+        rows = [
+            Row(
+                [
+                    ("error      " if each is first else "last error ", DIM),
+                    (f"#{event.seq} ", DIM),
+                    *([(f"{event.name}: ", BOLD)] if event.error != event.name else []),
+                    (event.error or "", BAD),
+                    ("  ▸", MARK),
+                ],
+                jump=begin + number,
+            )
+            for each in found
+            for number, event in [each]
+        ]
+        if is_cut:
+            told = f"none among the first {_FIRST_EVENTS:,} events; look on"
+            rows.insert(0, Row([("error      ", DIM), (told, PLAIN), ("  ▸", MARK)], acts="e"))
+        return rows
+
     def _draw(self, event: EventRow | Broken, cells: int) -> Row:
         if isinstance(event, Broken):
             return line(f"✗ cannot be read: {event.why}", BAD)
@@ -146,6 +166,9 @@ class RunPage(Page):
         elif event.error and event.error != event.name:
             shown = f"{event.text} → " if event.what == CALL and event.text else ""
             spans += [(shown, PLAIN), (event.error, BAD)]
+            if event.what == RESULT and event.text and event.text not in event.error:
+                # An exit code does not tell what went wrong, but what was printed does.
+                spans.append((f"  {event.text}", DIM))
         else:
             spans.append((event.text, DIM if event.what == RESULT else PLAIN))
         return Row(spans, partial(EventPage, self.source, self._whole_event, event.seq))

@@ -35,6 +35,7 @@ class RunsPage(Page):
         agent: str | None = None,
         spec: ContentDigest | None = None,
         label: str = "",
+        only_failed: bool = False,
     ) -> None:
         """Takes the filters.
 
@@ -43,10 +44,11 @@ class RunsPage(Page):
             agent: Only runs of this agent.
             spec: Only runs of this spec.
             label: The name of the spec in the title.
+            only_failed: Whether it begins with the failed ones.
         """
         super().__init__(source)
         self._agent, self._spec, self._label = agent, spec, label
-        self._only_failed = False
+        self._only_failed = only_failed
         self._marked: RunId | None = None
         self._listing: ItemListing | None = None
         self.actions = {
