@@ -358,13 +358,17 @@ class Spool:
     def note_of(self, day: str, run_id: str) -> "dict[str, Any]":
         """Returns what the last push noted of a run.
 
-        Members: `lines` and `hash` that the store has, `at`, the time of the push in POSIX seconds,
-        and `error`, if it was left as it is.
+        Members: `lines` and `hash` that the store has, `error`, if it was left as it is, and `at`,
+        in POSIX seconds: when that push brought the lines, or when the run was marked.
         """
-        return _members(
-            read(f"{self.folder}/{day}/waiting/{run_id}"),
-            lines=_is_number, hash=_is_text, at=_is_time, error=_is_text,
-        )  # fmt: skip
+        path = f"{self.folder}/{day}/waiting/{run_id}"
+        note = _members(read(path), lines=_is_number, hash=_is_text, at=_is_time, error=_is_text)
+        if "at" not in note:
+            try:
+                note["at"] = os.stat(path).st_mtime
+            except FileNotFoundError:
+                note["at"] = time()
+        return note
 
     def note(self, day: str, run_id: str, **members: "Any") -> None:
         """Notes what came of the push of a run.

@@ -275,9 +275,9 @@ class SpoolPush:
         mark = quote(f"{self._spool.folder}/{repo.day}/waiting/{run_id}")
         url = self._spool.state.get("url", "URL")
         text = (
-            f"{error}. Another machine may have started it with the same --key. To keep this one, "
-            f"under the id {run_id}.2: aivcs --store {quote(url)} run import {log}; to let it go "
-            f"then: rm {log} {mark}"
+            f"{error}. Another machine may have started it with the same --key, or its session "
+            f"went on after the run had ended. To keep this one, under the id {run_id}.2: "
+            f"aivcs --store {quote(url)} run import {log}; to let it go then: rm {log} {mark}"
         )
         found = DivergedError(error.log, error.line)
         found.args = (text,)
@@ -293,8 +293,7 @@ class SpoolPush:
         return False
 
     def _note_error(self, repo: DayStore, run_id: str, error: StorageError) -> None:
-        note = self._spool.note_of(repo.day, run_id)
-        note |= {"error": str(error)[:2000], "at": time()}
+        note = self._spool.note_of(repo.day, run_id) | {"error": str(error)[:2000]}
         self._quietly(self._spool.note, repo.day, run_id, **note)
 
     def _is_behind(self, repo: DayStore, run_id: str) -> bool:
