@@ -201,7 +201,7 @@ class Repository:
     def untrusted_source(self, run_id: str) -> "str | None":
         """Returns the label of the untrusted source that a run came from; None for any other.
 
-        Such a run is read like any other, but is no evidence for a release.
+        Such a run is read like any other, but does not count as evidence for a release.
         """
         found = self.store.documents.read(f"{UNTRUSTED}{run_id}")
         return None if found is None else found[0].decode(errors="replace").strip()

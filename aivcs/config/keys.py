@@ -271,7 +271,7 @@ def _store_ids(table: str, found: object, where: str) -> "dict[str, str]":
     """The entries of a table whose values are store ids.
 
     Raises:
-        UsageError: A value is none.
+        UsageError: A value is not a store id.
     """
     if not isinstance(found, dict):
         raise UsageError(f"{where}: {table} is not a table; write [{table}]")

@@ -983,7 +983,7 @@ OPTIONS
 
     --from-untrusted LABEL
         Take runs from a stranger's bundle, such as a fork's: they are marked
-        with this label, and are no evidence for any release.
+        with this label, and do not count as evidence for a release.
 
     --apply-erasures
         Erase here, too, what was erased there on purpose. pull.apply_erasures
@@ -5018,8 +5018,8 @@ OPTIONS
         replaced meanwhile.
 
     --once
-        Handle what there is to be handled, and end: with 15 if a release may
-        not be deployed, or the exit code of a command that failed.
+        Handle the releases that wait, and end: with 15 if one may not be
+        deployed, or the exit code of a command that failed.
 
     --state DIR
         Remember in this folder what was seen and handled, so that a restart

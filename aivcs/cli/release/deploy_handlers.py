@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TIMED_OUT, _REFUSED = 11, 15
 _RETRY_SECONDS = 1.0, 60.0
-"""How long a failed command is waited with: at first, and at most."""
+"""Seconds before a failed command is tried again: at first, and at most."""
 
 
 def wait(

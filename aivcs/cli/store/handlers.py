@@ -136,7 +136,7 @@ def _print_live(context: Context, releases: list[HistoryEntry]) -> None:
 
 
 def _spooled(context: Context) -> Spooled | None:
-    """What waits on this machine for the store; None if no runs of it go to a spool."""
+    """The runs that wait on this machine for the store; None if it has no spool."""
     url = context.network_store()
     if not url:
         return None

@@ -28,7 +28,7 @@ def prepare(target: Repository, url: str) -> None:
         url: The other store.
 
     Raises:
-        UsageError: The store is there already, and is no clone of the other one.
+        UsageError: The store exists, and is not a clone of the other one.
     """
     found = target.store.documents.read("config.toml")
     if found is not None:

@@ -41,7 +41,7 @@ class Waiting(NamedTuple):
 
 
 class Spooled(NamedTuple):
-    """What waits in a spool.
+    """The runs that wait in a spool.
 
     Attributes:
         runs: The number of runs that wait.

@@ -67,7 +67,7 @@ class SpoolPush:
 
     @property
     def is_needed(self) -> bool:
-        """Whether anything waits that no push has refused, or that is to be tried anew.
+        """Whether a push has something to do: new lines, a run to try again, an erasure.
 
         Or a day whose removal was begun.
         """
@@ -284,7 +284,7 @@ class SpoolPush:
         return found
 
     def _is_damaged(self, repo: DayStore, run_id: str) -> bool:
-        """Whether a run cannot be read here, so that it is no fault of the store's."""
+        """Whether a run cannot be read here, so that the error is not the store's."""
         try:
             for _ in repo.store.logs.read(f"run/{run_id}"):
                 pass
