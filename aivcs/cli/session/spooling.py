@@ -17,7 +17,8 @@ from aivcs.cli.session.own_command import own_command
 from aivcs.config import files as config_files
 from aivcs.errors import NotFoundError, StorageError, UsageError
 from aivcs.short_names import LAST
-from aivcs.sync.spool import DayStore, Spool, Spools
+from aivcs.sync.spool import Spool, Spools
+from aivcs.sync.spool_day import DayStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aivcs.errors import StorageError
 from aivcs.log import chain
 from aivcs.model.timestamp import Timestamp
-from aivcs.sync.spool import with_repair
+from aivcs.sync.spool_day import with_repair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aivcs.sync.spool import DayStore, Spool
+    from aivcs.sync.spool import Spool
+    from aivcs.sync.spool_day import DayStore
 
 
 class Waiting(NamedTuple):

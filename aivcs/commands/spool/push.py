@@ -23,14 +23,16 @@ from aivcs.repository import CONFIG
 from aivcs.store.adopt import DivergedError
 from aivcs.store.identity import identify
 from aivcs.sync.erasures import copy_erasures
-from aivcs.sync.spool import GONE, with_repair
+from aivcs.sync.spool import GONE
+from aivcs.sync.spool_day import with_repair
 from aivcs.sync.transfer import FAILED, Copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.repository import Repository
-    from aivcs.sync.spool import DayStore, Spool
+    from aivcs.sync.spool import Spool
+    from aivcs.sync.spool_day import DayStore
 
 _NOTHING = Head(0, "")
 
