@@ -458,7 +458,7 @@ class Repository:
         return run_records(self, runs)
 
     def _signer(self, signing_key: "str | None") -> "Signer":
-        from aivcs.config.keys import file_layers
+        from aivcs.config.layers import file_layers
         from aivcs.config.signers import signer
 
         own, _ = self.store.documents.read(CONFIG) or (None, "")
@@ -629,7 +629,7 @@ class Repository:
         self, signing_key: "str | Iterable[str] | None", *, sign: bool
     ) -> "PolicyContext | None":
         """Policies and signers from all configuration files; None if there are none."""
-        from aivcs.config.keys import file_layers, policies
+        from aivcs.config.layers import file_layers, policies
 
         own, _ = self.store.documents.read(CONFIG) or (None, "")
         layers = file_layers(os.environ, (f"{self.path}/config.toml", own))

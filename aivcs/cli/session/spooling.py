@@ -383,7 +383,7 @@ def _has_home(context: "Context") -> bool:
 def _trusted(context: "Context", url: str) -> set[str]:
     """The ids under which a store is trusted, by the configuration that was read."""
     from aivcs.codec.url import canonical
-    from aivcs.config.keys import TRUST
+    from aivcs.config.layers import TRUST
 
     place = canonical(url)
     return {

@@ -192,7 +192,7 @@ def verify(
 
 def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
     from aivcs.commands.store.head import verify_signature
-    from aivcs.config.keys import read_file
+    from aivcs.config.layers import read_file
     from aivcs.config.signers import require_verifier
 
     if len(heads) != 1:

@@ -6,7 +6,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from aivcs.commands.remote.copy import Copy
-from aivcs.config.keys import parse_config, render_config
+from aivcs.config.keys import render_config
+from aivcs.config.layers import parse_config
 from aivcs.config.remotes import ORIGIN
 from aivcs.errors import UsageError
 
