@@ -1,4 +1,4 @@
-"""What `Repository.start_run` returns: logs events, and ends with its `with` block."""
+"""A run as a context manager, from `Repository.start_run`: logs events, and ends with its block."""
 
 from aivcs.codec.json import encode
 from aivcs.errors import SerializationError, StorageError

@@ -147,7 +147,8 @@ def stored_settings(store: str) -> "Configure":
         ):
             return Settings()
         from aivcs.codec.url import shown
-        from aivcs.config.keys import outside_layers, parse_config, settings_of
+        from aivcs.config.keys import settings_of
+        from aivcs.config.layers import outside_layers, parse_config
 
         own = [] if text is None else [parse_config(text, f"{shown(store)}/config.toml")]
         return settings_of([*own, *outside_layers(os.environ, is_remote=is_remote)])

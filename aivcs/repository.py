@@ -201,7 +201,7 @@ class Repository:
     def untrusted_source(self, run_id: str) -> "str | None":
         """Returns the label of the untrusted source that a run came from; None for any other.
 
-        Such a run is read like any other, but is no evidence for a release.
+        Such a run is read like any other, but does not count as evidence for a release.
         """
         found = self.store.documents.read(f"{UNTRUSTED}{run_id}")
         return None if found is None else found[0].decode(errors="replace").strip()
@@ -458,7 +458,7 @@ class Repository:
         return run_records(self, runs)
 
     def _signer(self, signing_key: "str | None") -> "Signer":
-        from aivcs.config.keys import file_layers
+        from aivcs.config.layers import file_layers
         from aivcs.config.signers import signer
 
         own, _ = self.store.documents.read(CONFIG) or (None, "")
@@ -629,7 +629,7 @@ class Repository:
         self, signing_key: "str | Iterable[str] | None", *, sign: bool
     ) -> "PolicyContext | None":
         """Policies and signers from all configuration files; None if there are none."""
-        from aivcs.config.keys import file_layers, policies
+        from aivcs.config.layers import file_layers, policies
 
         own, _ = self.store.documents.read(CONFIG) or (None, "")
         layers = file_layers(os.environ, (f"{self.path}/config.toml", own))

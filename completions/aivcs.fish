@@ -382,7 +382,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l since -x -d 'Only since 30m, 1
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -s n -l limit -x -d 'At most N runs, the newest'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l all -d 'Compare all runs, also those that are known to be equal on both sides'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l releases-only -d 'Pull release logs, and no runs'
-complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l from-untrusted -x -d 'Take runs from a stranger\'s bundle, such as a fork\'s: they are marked with this label, and are no evidence for any release'
+complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l from-untrusted -x -d 'Take runs from a stranger\'s bundle, such as a fork\'s: they are marked with this label, and do not count as evidence for a release'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l apply-erasures -d 'Erase here, too, what was erased there on purpose'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l dry-run -d 'Only print which logs and blobs would be copied'
 complete -c aivcs -n "__aivcs_at 'aivcs pull'" -l json -d 'Print JSON: one object, or one object per line for a list'
@@ -911,7 +911,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs release wait' 0" -k -a '(__aivcs_known r
 complete -c aivcs -n "__aivcs_at 'aivcs release wait' 1" -k -a '(__aivcs_known target)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l each -d 'Handle every release in order, at least once, also those that were replaced meanwhile'
-complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l once -d 'Handle what there is to be handled, and end: with 15 if a release may not be deployed, or the exit code of a command that failed'
+complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l once -d 'Handle the releases that wait, and end: with 15 if one may not be deployed, or the exit code of a command that failed'
 complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l state -x -a '(__aivcs_folders)' -d 'Remember in this folder what was seen and handled, so that a restart goes on there'
 complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l require-signature -d 'Require the signature of a signer in signing.allowed_signers of your own configuration, whatever the policies say'
 complete -c aivcs -n "__aivcs_at 'aivcs release watch' 0" -l no-verify -d 'Deploy what is live without checking policies and signatures'

@@ -58,7 +58,7 @@ MEANINGS = {
     130: "interrupted",
     141: "the reader of a pipe went away",
 }
-"""What each exit code says, for the manual."""
+"""The meaning of each exit code, for the manual."""
 
 
 def exit_code(error: Exception) -> int:

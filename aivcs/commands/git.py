@@ -1,4 +1,4 @@
-"""What git says of a repository: commits, their trailers, and who wrote a line."""
+"""Reads a git repository: commits, their trailers, and who wrote a line."""
 
 from __future__ import annotations
 

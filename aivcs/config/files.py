@@ -1,6 +1,6 @@
 """Locates the configuration files outside a store, and tells whether they exist.
 
-`aivcs.config.keys` reads them; it is loaded only if there is one.
+`aivcs.config.layers` reads them; it is loaded only if there is one.
 """
 
 import os

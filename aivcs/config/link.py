@@ -15,7 +15,7 @@ from aivcs.codec.json import encode_trusted
 from aivcs.codec.toml import TomlError, parse_toml
 from aivcs.codec.url import is_url
 from aivcs.config import trust
-from aivcs.config.keys import read_config
+from aivcs.config.layers import read_config
 from aivcs.errors import BackendError, NoRepositoryError
 
 if TYPE_CHECKING:

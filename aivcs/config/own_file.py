@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from aivcs.config.files import user_config_path
-from aivcs.config.keys import read_config
+from aivcs.config.layers import read_config
 from aivcs.errors import BackendError, UsageError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def prices(layers: Sequence[tuple[str, Config]]) -> dict[str, Price]:
-    """Returns the complete prices by model, the strongest file first; half a price is none."""
+    """Returns the complete prices by model, the strongest file first; without incomplete ones."""
     return {
         model: Price(told["input"], told["output"], told.get("cached_input", told["input"]))
         for model, told in _told(layers).items()

@@ -16,7 +16,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.codec.url import canonical, has_password, is_url, shown
-from aivcs.config.keys import TRUST, USER, own_files, parse_config, read_config
+from aivcs.config.layers import TRUST, USER, own_files, parse_config, read_config
 from aivcs.errors import ConflictError, NoRepositoryError, UsageError
 from aivcs.store.identity import stored_id
 

@@ -549,7 +549,7 @@ class ClaudeCode(Reader):
 
 
 def _facts(value: dict[str, Any], at: Timestamp | None) -> dict[str, Any]:
-    """What a record of a moment says of its session."""
+    """The facts about its session in a record of a moment."""
     if value.get("type") == "system" and value.get("subtype") == "init":
         return {
             "version": as_text(value.get("claude_code_version")),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 VERSION = "1.0"
 PREFIX = "aivcs.release."
-"""How the type of an event begins; the action follows: `promote` or `rollback`."""
+"""The prefix of the type of an event; the action follows: `promote` or `rollback`."""
 
 
 def release_event(record: ReleaseRecord, link: str, source: str) -> dict[str, Any]:

@@ -325,7 +325,7 @@ class Codex(Reader):
     def _read_end(
         self, item: dict[str, Any], kind: Any, record: dict[str, Any], at: Timestamp | None
     ) -> None:
-        """How a call went, which is added to its result if that is still to come."""
+        """The outcome of a call, which is added to its result if that is still to come."""
         call_id = as_text(item.get("call_id")) or as_text(item.get("id"))
         if call_id and self.waits(self._session, call_id):
             self._truths[call_id] = _truth(item)
@@ -454,7 +454,7 @@ _EXEC_TOOLS = frozenset(
 
 
 def _facts(meta: dict[str, Any], hint: Hint) -> dict[str, Any]:
-    """What the record at the beginning says of its session."""
+    """The facts about its session in the record at the beginning."""
     git = as_dict(meta.get("git"))
     spawn = as_dict(as_dict(as_dict(meta.get("source")).get("subagent")).get("thread_spawn"))
     return {
@@ -495,7 +495,7 @@ def _arguments(item: dict[str, Any]) -> Any:
 
 
 def _truth(item: dict[str, Any]) -> dict[str, Any]:
-    """How a call went, by what was shown of it."""
+    """The outcome of a call, by its shown output."""
     result = as_dict(item.get("result"))
     exit_code = as_int(item.get("exit_code"))
     output = as_text(item.get("aggregated_output")) or as_text(item.get("stderr"))

@@ -60,7 +60,7 @@ def hint_of(path: str) -> Hint:
 
 
 class _Told:
-    """What was told of one message."""
+    """The records of one message."""
 
     __slots__ = ("called", "has_tokens", "returned", "text", "thoughts")
 

@@ -160,7 +160,7 @@ def _agree(one: str, other: str) -> bool:
 
 
 def _as_in_json(anchors: list[str]) -> list[str]:
-    """How anchors stand in encoded JSON, without those that hold another.
+    """Anchors as they are spelled in encoded JSON, without those that hold another.
 
     What cannot be encoded is in no value that can.
     """

@@ -195,7 +195,7 @@ class MiniSweAgent(Reader):
     def _read_output(
         self, message: dict[str, Any], extra: dict[str, Any], text: str | None, at: Timestamp | None
     ) -> None:
-        """What came of a command: what the model was told, with the exit code."""
+        """The result of a command: the text for the model, and the exit code."""
         self._is_called = False
         raw = extra.get("raw_output")
         exit_code = as_int(extra.get("returncode"))

@@ -130,7 +130,7 @@ def _pairs(members: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _parsed(value: Any) -> Any:
-    """What an attribute says: JSON in a text."""
+    """The value of an attribute: JSON in a text."""
     if not isinstance(value, str):
         return value
     try:

@@ -1,4 +1,4 @@
-"""What a reader makes of a source: sessions, their events in order, and how each went.
+"""The model of a source: sessions, their events in order, and the outcome of each.
 
 A reader is fed bytes and gives items. The rules that an import can rely on:
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 MAPPING = 1
 """The version of what is mapped to what. A later one may give other events for the same source."""
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
-"""How a session went."""
+"""The outcomes of a session."""
 TOOL_CALLED, TOOL_RETURNED, TOOL_FAILED = "tool_called", "tool_returned", "tool_failed"
 MESSAGE, THINKING, MODEL_CALLED, EVALUATION = "message", "thinking", "model_called", "evaluation"
 SESSION_STARTED, TURN_STARTED, TURN_FINISHED = "session_started", "turn_started", "turn_finished"
@@ -56,7 +56,7 @@ _TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_to
 
 
 class Hint(NamedTuple):
-    """What the place of a source says of its session, where its records do not.
+    """Facts about a session from the path of its source, where its records lack them.
 
     Attributes:
         session: The id of its session.
@@ -131,7 +131,7 @@ class SessionEvent(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a session went, as far as its source says.
+    """The outcome of a session, as far as its source says.
 
     Attributes:
         session: Its header, with all that became known.
@@ -199,7 +199,7 @@ class OpenCalls:
 
 
 class _State:
-    """What a reader knows of one session."""
+    """The facts about one session that a reader has found."""
 
     def __init__(self, header: Session) -> None:
         self.header = header

@@ -98,7 +98,7 @@ class _Span(NamedTuple):
 
 
 class _Conversation:
-    """What was told in one conversation."""
+    """The messages of one conversation."""
 
     def __init__(self) -> None:
         self.seen: dict[tuple[int, int], None] = {}
@@ -650,7 +650,7 @@ def _attributes(pairs: Any) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    """What an `AnyValue` says."""
+    """The value of an `AnyValue`."""
     if not isinstance(value, dict):
         return value
     if "arrayValue" in value:
@@ -677,7 +677,7 @@ def _exception(span: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _print(message: _Message) -> int:
-    """What is equal for messages that say the same, whatever ids their calls have."""
+    """A key that is equal for messages of the same content, whatever ids their calls have."""
     said = [
         {name: value for name, value in part.items() if name != "id"}
         if isinstance(part, dict)
@@ -759,7 +759,7 @@ def _old_messages(attributes: dict[str, Any], prefix: str, role: str) -> list[_M
 
 
 def _gemini_output(answer: dict[str, Any]) -> Any:
-    """What the tool of a Gemini CLI span gave back."""
+    """The result of the tool of a Gemini CLI span."""
     response = as_dict(answer.get("response"))
     for part in as_list(response.get("responseParts")):
         inner = as_dict(as_dict(as_dict(part).get("functionResponse")).get("response"))
@@ -794,7 +794,7 @@ def _first_count(attributes: dict[str, Any], *names: str) -> int | None:
 
 
 def _program_usage(event: str, attributes: dict[str, Any]) -> dict[str, Any] | None:
-    """What a log record says of a call of the model; None if it is of no such call."""
+    """The call of the model in a log record; None if it has none."""
     model = as_text(attributes.get("model"))
     duration = as_number(attributes.get("duration_ms"))
     if event == "sse_event" and "input_token_count" in attributes:

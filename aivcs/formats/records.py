@@ -346,7 +346,7 @@ class LinesOrDocuments:
 
         Args:
             streamed: As for `Documents`, of a value over several lines.
-            only_arrays: Whether anything but an array is lines, even if the first is no JSON.
+            only_arrays: Whether anything but an array is lines, even if the first is not JSON.
         """
         self._streamed = streamed
         self._begun = bytearray()

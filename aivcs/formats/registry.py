@@ -45,7 +45,7 @@ _BUILT_IN = (
 
 
 class Head:
-    """How a source begins.
+    """The beginning of a source.
 
     Attributes:
         records: The first records that are objects.

@@ -147,7 +147,7 @@ def _record(name: object) -> str:
     """The name of the document of a record.
 
     Raises:
-        SerializationError: It is none.
+        SerializationError: It is not valid.
     """
     from aivcs.log.annotation import split_name
     from aivcs.log.erasure import digest_in

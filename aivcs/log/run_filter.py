@@ -23,7 +23,7 @@ class RunFilter:
         status: Matches runs with this status.
         since: Matches runs created at this time or later.
         before: Matches runs that come behind the run with this time of creation and this id in a
-            list, the newest first; whether there is such a run is no matter.
+            list, the newest first; the run need not exist.
         tags: Matches runs with these tags, compared as JSON values.
     """
 

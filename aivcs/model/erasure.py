@@ -195,7 +195,7 @@ def target_from(fields: "dict[str, Any]") -> Target:
     Raises:
         KeyError: A member is missing, or `what` is unknown.
         SerializationError: A member has another form.
-        InvalidDigestError: A member is no digest.
+        InvalidDigestError: A member is not a digest.
     """
     what = fields["what"]
     if what == EVENT:

@@ -87,7 +87,7 @@ def check_text(what: str, text: str) -> None:
     """Requires a printable text of 1 to `MAX_NAME` characters.
 
     Raises:
-        InvalidNameError: The text is none; the message names `what` and the rule.
+        InvalidNameError: The text is not valid; the message names `what` and the rule.
     """
     if not isinstance(text, str) or not text:
         raise InvalidNameError(f"{what} is empty; is a variable unset?")

@@ -1,4 +1,4 @@
-"""The entries of a release log that are no releases: blocks, signatures, approvals. No I/O.
+"""The entries of a release log besides releases: blocks, signatures, approvals. No I/O.
 
 They never change what is live. A log has few of them beside its releases, so this module is loaded
 only where one is read or made. In the files they are lines of the type `mark`.

@@ -1,4 +1,4 @@
-"""What somebody states at some time and may sign: the base of annotations and erasures. No I/O."""
+"""Statements with an author and a time, which may be signed: annotations, erasures. No I/O."""
 
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Record, check_text

@@ -312,12 +312,14 @@ def _evidence(
         label = repo.untrusted_source(run_id)
         if label is not None:
             raise ConflictError(
-                f"run {run_id} came from an untrusted source ({label}), so it is no evidence"
+                f"run {run_id} came from an untrusted source ({label}), so it does not "
+                "count as evidence"
             )
         if not read.is_proven(run_id):
             raise ConflictError(
                 f"run {run_id} has redacted lines for which no allowed eraser "
-                "(signing.allowed_erasers) signed, so it is no evidence; have one sign: "
+                "(signing.allowed_erasers) signed, so it does not count as evidence; "
+                "have one sign: "
                 f"aivcs run redact {run_id} SEQ --reason TEXT --sign"
             )
         if not record.status.is_terminal:

@@ -71,7 +71,7 @@ def read_document(data: bytes) -> Policy:
     """Returns the policy that `Policy.document` made a document of.
 
     Raises:
-        SerializationError: It is none.
+        SerializationError: It is not valid.
         UnsupportedFormatError: A later version wrote it.
     """
     try:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 FORCE_HINT = ". --force replaces it"
-"""How the error about a changed file ends; for a caller who has no such option to take away."""
+"""The end of the error about a changed file, which a caller without that option removes."""
 _BEFORE = ".before"
 """The suffix of a former file or folder that was moved out of the way."""
 

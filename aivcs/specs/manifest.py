@@ -84,7 +84,7 @@ def encode_spec(fields: Mapping[str, str]) -> bytes:
         SerializationError: There is no field, an unknown field, or a value that is not a string.
     """
     if not fields:
-        raise SerializationError("a spec of nothing is none: give at least one part")
+        raise SerializationError("a spec needs a part: give at least one")
     for name, text in fields.items():
         if name not in FIELDS:
             raise SerializationError(f"{name!a} is not a member of a spec: {', '.join(FIELDS)}")

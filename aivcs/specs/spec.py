@@ -142,7 +142,7 @@ def read(repo: Repository, text: str) -> Spec:
 
 
 def find(repo: Repository, digest: ContentDigest) -> dict[str, str] | None:
-    """Returns the members of a spec, or None if the blob is none.
+    """Returns the members of a spec, or None if the blob is not a spec.
 
     Raises:
         NotFoundError: It is not in the store.

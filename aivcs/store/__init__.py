@@ -1,1 +1,1 @@
-"""What every store is: the contracts written once over a driver, and what a driver must supply."""
+"""The contracts of every store, written once over a driver, and the interface of a driver."""

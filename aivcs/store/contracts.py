@@ -299,7 +299,7 @@ class RunLedger(Protocol):
             since: Only runs created at this time or later.
             before: Only runs that come behind the run with this time of creation (RFC 3339) and
                 this id in the list; so a list goes on where an earlier one ended, at any depth
-                equally fast. Whether there is such a run is no matter.
+                equally fast. The run need not exist.
             tags: Only runs whose tags are an object with these members, compared as JSON values.
             limit: The number of runs, at most.
             unreadable: Called with each run that cannot be read and its error, before the first run

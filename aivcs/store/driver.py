@@ -539,7 +539,7 @@ class Erasing(Protocol):
         """Replaces lines, by their numbers, with others that keep the hashes.
 
         Nobody else erases from the log meanwhile, and what others append is kept. A line that is
-        equal already is left; a missing log is none to change. The time of `arrivals` stays what
+        equal already is left; a missing log is left. The time of `arrivals` stays what
         it was.
 
         Args:

@@ -6,7 +6,7 @@ judged or signed first is planned on `view` and passed to `append` with the head
 """
 
 from aivcs import errors
-from aivcs.errors import IntegrityError, StorageError
+from aivcs.errors import IntegrityError
 from aivcs.log.release_changes import (
     ReleaseView,
     encode,
@@ -195,21 +195,10 @@ class LogReleaseRegistry:
 
     def list_names(self) -> "Iterator[str]":
         """As `ReleaseRegistry.list_names`."""
-        is_exact = getattr(self._logs, "names_have_lines", False)
-        for log in self._logs.names(PREFIX, strict=False):
-            if is_exact:
-                yield log.removeprefix(PREFIX)
-                continue
-            # A crash during a first release leaves a name without a first line.
-            try:
-                with self._logs.look(log) as view:
-                    there = view is not None
-            except StorageError as error:
-                if error.is_store_away:
-                    raise
-                there = True  # opening it will raise the error
-            if there:
-                yield log.removeprefix(PREFIX)
+        from aivcs.store.runs import names_with_lines
+
+        for log in names_with_lines(self._logs, PREFIX):
+            yield log.removeprefix(PREFIX)
 
     def head(self, name: str) -> Head:
         """As `ReleaseRegistry.head`; reads and checks the whole log."""

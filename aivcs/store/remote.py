@@ -23,7 +23,7 @@ _PASSWORD_S = 10.0
 
 
 class RemoteSettings:
-    """How stores on a network are reached.
+    """Settings for stores on a network.
 
     Attributes:
         timeout: Seconds of retries before a store counts as unreachable. May be lowered later.

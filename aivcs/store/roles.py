@@ -8,4 +8,4 @@ ROLES = {
     "maintainer": "collects garbage",
     "owner": "changes the schema, the configuration and the policies",
 }
-"""What each role may do besides reading, by name."""
+"""The rights of each role besides reading, by name."""

@@ -42,7 +42,7 @@ _BLOCK = 512
 
 
 class Written(NamedTuple):
-    """What a bundle holds.
+    """The content of a bundle.
 
     Attributes:
         logs: The number of logs.

@@ -1,4 +1,4 @@
-"""What a store remembers of another: the runs that had ended and were equal on both sides.
+"""The memory of another store: the runs that had ended and were equal on both sides.
 
 Such a run never changes, so the next copy need not look at its logs. The memory is a cache: without
 it, or with `--all`, every log is looked at. It is kept in documents, one for each two characters

@@ -1,4 +1,4 @@
-"""What is to be copied: from what both sides have to what is to be done. No I/O.
+"""Plans a copy: compares the logs of both sides, and decides what to do with each. No I/O.
 
 A run is its id and its log; a log is its head. Lines have the same bytes everywhere, so two logs
 with one head are equal, and one is a beginning of the other if it has the other's hash at its last

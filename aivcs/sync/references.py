@@ -24,7 +24,7 @@ def declared(line: bytes) -> Iterator[ContentDigest]:
     """Yields the blobs that a line of a run's log declares.
 
     Raises:
-        IntegrityError: The line is no entry of a log.
+        IntegrityError: The line is not an entry of a log.
         UnsupportedFormatError: A later version wrote it.
     """
     if line.startswith(b'{"type":"event"'):

@@ -25,6 +25,6 @@ def refuse_secrets(text: str, name: str, place: str = "it") -> None:
     found.mask_text(text)
     forms = " and ".join(sorted(found.counts))
     raise ConflictError(
-        f"{name} was held back: {place} has the form of a secret ({forms}). If it is none, or is "
-        "to be copied all the same: --no-scan"
+        f"{name} was held back: {place} has the form of a secret ({forms}). "
+        "If it is not a secret, or is to be copied all the same: --no-scan"
     )

@@ -22,173 +22,31 @@ it, and who opened it before and writes later is refused.
 import fcntl
 import os
 from contextlib import contextmanager
-from stat import S_ISDIR
 from time import gmtime, monotonic, sleep, strftime, time
 
 from aivcs import errors
-from aivcs.codec.json import encode, parse
+from aivcs.codec.json import encode
 from aivcs.codec.sha256 import hex_digest
 from aivcs.codec.url import canonical
-from aivcs.errors import BackendError, StorageError
-from aivcs.repository import Repository
+from aivcs.errors import BackendError
 from aivcs.short_names import LAST
 from aivcs.store.identity import is_store_id
-from aivcs.util.writing import sync_folder, write_all
+from aivcs.sync import spool_files as files
+from aivcs.sync.spool_day import DayStore
+from aivcs.util.writing import sync_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from aivcs.model.record import Head
-    from aivcs.store.contracts import AnnotationStore, RunLedger
-    from aivcs.store.driver import Documents, LogDriver, LogView
     from aivcs.store.settings import Settings
 
 _NEW = "new-"
 """The beginning of the name of a spool whose store has not said its id yet."""
 GONE = ".gone"
 """The end of the name of a day's folder that is being removed: the store has all that is in it."""
-_MAX_TIME_S = 253402300800
-"""The end of the year 9999, in POSIX seconds."""
-_MAX_FILE = 1 << 20
-"""Bytes of a file of a spool, at most."""
-
-
-class DayStore(Repository):
-    """The runs of a day: an ordinary store, which marks each run that is appended to.
-
-    Attributes:
-        spool: The spool that it is of; None if it was opened by its path alone.
-        day: The day, YYYY-MM-DD.
-    """
-
-    __slots__ = ("_ledger", "day", "spool")
-
-    def __init__(self, *arguments: "Any") -> None:
-        """As `Repository`."""
-        super().__init__(*arguments)
-        self.spool: Spool | None = None
-        self.day = ""
-        self._ledger: RunLedger | None = None
-
-    @property
-    def identity(self) -> str:
-        """The id of the store that the runs are for; until it is known, the name of the spool."""
-        return super().identity if self.spool is None else self.spool.identity
-
-    @property
-    def runs(self) -> "RunLedger":
-        """The runs."""
-        if self.spool is None:
-            return super().runs
-        if self._ledger is None:
-            from aivcs.store.runs import LogRunLedger
-
-            store = self.store
-            self._ledger = LogRunLedger(
-                _MarkingLogs(store.logs, self.spool, self.day),
-                max_event=store.settings.max_event,
-                list_runs=store.list_runs,
-                find_home=None,  # runs are started here, and never copied to here
-            )
-        return self._ledger
-
-    @property
-    def annotations(self) -> "AnnotationStore":
-        """As `Repository.annotations`."""
-        if self.spool is None:
-            return super().annotations
-        from aivcs.store.annotations import DocumentAnnotations
-
-        documents: Any = _StayingDocuments(self.store.documents, self.spool, self.day)
-        return DocumentAnnotations(documents, max_payload=self.store.settings.max_event)
-
-    def hold(self, *, later: bool = False) -> "AbstractContextManager[None]":
-        """As `Repository.hold`; the day is not removed in it."""
-        if self.spool is None:
-            return super().hold(later=later)
-        return self._hold(self.spool, later=later)
-
-    def staying(self) -> "AbstractContextManager[None]":
-        """As `Repository.staying`."""
-        return super().staying() if self.spool is None else self.spool.staying(self.day)
-
-    @contextmanager
-    def _hold(self, spool: "Spool", *, later: bool) -> "Iterator[None]":
-        with spool.staying(self.day), self.store.hold(later=later):
-            yield
-
-
-class _MarkingLogs:
-    """The logs of a day: a run is marked as waiting before anything is appended to it.
-
-    The day is not removed between the mark and the end of the append.
-    """
-
-    def __init__(self, logs: "LogDriver", spool: "Spool", day: str) -> None:
-        self._logs = logs
-        self._spool = spool
-        self._day = day
-        self._marked: set[str] = set()
-
-    def __getattr__(self, name: str) -> "Any":
-        return getattr(self._logs, name)
-
-    def update(
-        self,
-        name: str,
-        decide: "Callable[[LogView | None], Iterable[bytes]]",
-        *,
-        durable: bool = True,
-    ) -> None:
-        """As `LogDriver.update`; a change that is refused marks nothing."""
-
-        def marking(view: "LogView | None") -> "list[bytes]":
-            lines = list(decide(view))
-            if lines:
-                self._mark(name)
-            return lines
-
-        with self._spool.staying(self._day):
-            self._logs.update(name, marking, durable=durable)
-        self._spool.appended()
-
-    def append_texts(self, name: str, texts: "list[bytes]") -> "int | None":
-        """As `LogDriver.append_texts`; a run that is not marked is left to `update`."""
-        with self._spool.staying(self._day):
-            if not self._is_marked(name):
-                return None
-            seq = self._logs.append_texts(name, texts)
-        self._spool.appended()
-        return seq
-
-    def _is_marked(self, name: str) -> bool:
-        run_id = name.removeprefix("run/")
-        return name in self._marked or self._spool.is_marked(self._day, run_id)
-
-    def _mark(self, name: str) -> None:
-        if name not in self._marked:
-            self._spool.mark(self._day, name.removeprefix("run/"))
-            self._marked.add(name)
-
-
-class _StayingDocuments:
-    """The documents of a day, which is not removed while one is created."""
-
-    def __init__(self, documents: "Documents", spool: "Spool", day: str) -> None:
-        self._documents = documents
-        self._spool = spool
-        self._day = day
-
-    def __getattr__(self, name: str) -> "Any":
-        return getattr(self._documents, name)
-
-    def create(self, name: str, data: bytes) -> bool:
-        """As `Documents.create`."""
-        with self._spool.staying(self._day):
-            return self._documents.create(name, data)
 
 
 class Spool:
@@ -213,10 +71,7 @@ class Spool:
         The last three are of the last push: when it was tried, and since when, in POSIX seconds,
         and why the store has been away. A member that is not what it must be is left out.
         """
-        state = _members(
-            read(f"{self.folder}/state.json"),
-            url=_is_url, id=is_store_id, tried_at=_is_time, failed_at=_is_time, error=_is_text,
-        )  # fmt: skip
+        state = files.members(files.read(f"{self.folder}/state.json"), files.STATE)
         name = os.path.basename(self.folder)
         if is_store_id(name):  # it is the store's id, whatever the file says
             state["id"] = name
@@ -229,7 +84,7 @@ class Spool:
             BackendError: The file cannot be written.
         """
         state = {k: v for k, v in {**self.state, **changes}.items() if v is not None}
-        write(f"{self.folder}/state.json", encode(state).encode() + b"\n")
+        files.write(f"{self.folder}/state.json", encode(state).encode() + b"\n")
 
     @property
     def identity(self) -> str:
@@ -239,7 +94,7 @@ class Spool:
     @property
     def config(self) -> "bytes | None":
         """The store's own configuration, as it was read last; None if it has none."""
-        return read(f"{self.folder}/config.toml") or None
+        return files.read(f"{self.folder}/config.toml") or None
 
     def keep_config(self, text: "bytes | None") -> None:
         """Keeps the store's own configuration.
@@ -248,7 +103,7 @@ class Spool:
             BackendError: It cannot be written.
         """
         if (text or None) != self.config:
-            write(f"{self.folder}/config.toml", text or b"")
+            files.write(f"{self.folder}/config.toml", text or b"")
 
     def today(self) -> DayStore:
         """Returns the store for runs that are started now.
@@ -258,9 +113,9 @@ class Spool:
         """
         day = strftime("%Y-%m-%d", gmtime())
         if not os.path.exists(f"{self.folder}/{day}/.aivcs/format"):
-            make_private(f"{self.folder}/{day}")
+            files.make_private(f"{self.folder}/{day}")
             with self.staying(day):
-                make_private(f"{self.folder}/{day}/waiting")
+                files.make_private(f"{self.folder}/{day}/waiting")
                 DayStore.init(f"{self.folder}/{day}", private=True, settings=self.settings)
         return self.of(day)
 
@@ -312,7 +167,7 @@ class Spool:
 
         The time is in POSIX seconds.
         """
-        known = _members(read(self._spec_path(text)), digest=_is_digest, at=_is_time)
+        known = files.members(files.read(self._spec_path(text)), files.SPEC)
         return (known["digest"], known["at"]) if len(known) == 2 else None
 
     def keep_spec(self, text: str, digest: str) -> None:
@@ -321,9 +176,9 @@ class Spool:
         Raises:
             BackendError: It cannot be written.
         """
-        make_private(f"{self.folder}/specs")
+        files.make_private(f"{self.folder}/specs")
         known = {"spec": text, "digest": digest, "at": time()}
-        write(self._spec_path(text), encode(known).encode() + b"\n")
+        files.write(self._spec_path(text), encode(known).encode() + b"\n")
 
     def _spec_path(self, text: str) -> str:
         return f"{self.folder}/specs/{hex_digest(text.encode('utf-8', 'surrogateescape'))[:32]}"
@@ -358,13 +213,17 @@ class Spool:
     def note_of(self, day: str, run_id: str) -> "dict[str, Any]":
         """Returns what the last push noted of a run.
 
-        Members: `lines` and `hash` that the store has, `at`, the time of the push in POSIX seconds,
-        and `error`, if it was left as it is.
+        Members: `lines` and `hash` that the store has, `error`, if it was left as it is, and `at`,
+        in POSIX seconds: when that push brought the lines, or when the run was marked.
         """
-        return _members(
-            read(f"{self.folder}/{day}/waiting/{run_id}"),
-            lines=_is_number, hash=_is_text, at=_is_time, error=_is_text,
-        )  # fmt: skip
+        path = f"{self.folder}/{day}/waiting/{run_id}"
+        note = files.members(files.read(path), files.NOTE)
+        if "at" not in note:
+            try:
+                note["at"] = os.stat(path).st_mtime
+            except FileNotFoundError:
+                note["at"] = time()
+        return note
 
     def note(self, day: str, run_id: str, **members: "Any") -> None:
         """Notes what came of the push of a run.
@@ -372,7 +231,7 @@ class Spool:
         Raises:
             BackendError: The note cannot be written.
         """
-        write(f"{self.folder}/{day}/waiting/{run_id}", encode(members).encode() + b"\n")
+        files.write(f"{self.folder}/{day}/waiting/{run_id}", encode(members).encode() + b"\n")
 
     def head_of(self, repo: DayStore, run_id: str) -> "Head":
         """Returns the head of a marked run; 0 lines if it never began, or was erased.
@@ -410,7 +269,7 @@ class Spool:
         names = list(repo.erasures.names())
         if not names:
             return []
-        pushed = read(f"{self.folder}/{repo.day}/erasures") or b""
+        pushed = files.read(f"{self.folder}/{repo.day}/erasures") or b""
         known = set(pushed.decode(errors="replace").split("\n"))
         return [name for name in names if name not in known]
 
@@ -421,7 +280,9 @@ class Spool:
             BackendError: The note cannot be written.
         """
         path = f"{self.folder}/{repo.day}/erasures"
-        write(path, (read(path) or b"") + "".join(f"{name}\n" for name in names).encode())
+        files.write(
+            path, (files.read(path) or b"") + "".join(f"{name}\n" for name in names).encode()
+        )
 
     def unmark(self, day: str, run_id: str) -> None:
         """Removes the mark of a run that has ended and is in the store as it is here."""
@@ -531,8 +392,8 @@ class Spools:
         """
         if not os.path.isdir(self.place):
             return None
-        require_private(self.place)
-        bound = (read(self._binding(url)) or b"").decode(errors="replace").strip()
+        files.require_private(self.place)
+        bound = (files.read(self._binding(url)) or b"").decode(errors="replace").strip()
         if not is_store_id(bound) and bound != _NEW + self._key(url):
             bound = ""
         for name in [bound, *sorted(ids)]:
@@ -557,21 +418,21 @@ class Spools:
         Raises:
             BackendError: It cannot be made, or its place is not the user's alone.
         """
-        make_private(self.place)
-        make_private(f"{self.place}/urls")
+        files.make_private(self.place)
+        files.make_private(f"{self.place}/urls")
         name = store_id or _NEW + self._key(url)
         spool = Spool(f"{self.place}/{name}")
-        make_private(spool.folder)
+        files.make_private(spool.folder)
         if "url" not in spool.state:
             spool.change_state(url=canonical(url), id=store_id)
-        write(self._binding(url), name.encode() + b"\n")
+        files.write(self._binding(url), name.encode() + b"\n")
         return spool
 
     def all(self) -> "Iterator[Spool]":
         """Yields the spools, in the order of their names."""
         if not os.path.isdir(self.place):
             return
-        require_private(self.place)
+        files.require_private(self.place)
         for name in sorted(os.listdir(self.place)):
             if is_store_id(name) or name.startswith(_NEW):
                 yield Spool(f"{self.place}/{name}")
@@ -581,133 +442,6 @@ class Spools:
 
     def _binding(self, url: str) -> str:
         return f"{self.place}/urls/{self._key(url)}"
-
-
-def make_private(folder: str) -> None:
-    """Makes a folder of the user's alone, and the missing ones above it; durable on return.
-
-    Raises:
-        BackendError: It cannot be made, or is there and not of the user's alone.
-    """
-    above = os.path.dirname(folder)
-    try:
-        if not os.path.isdir(above):
-            make_private(above)
-        try:
-            os.mkdir(folder, 0o700)
-            sync_folder(above)
-        except FileExistsError:
-            require_private(folder)
-    except OSError as error:
-        raise BackendError(f"cannot make the spool {folder}: {error.strerror}") from error
-
-
-def require_private(folder: str) -> None:
-    """Requires that a folder is the user's, and that nobody else may enter it.
-
-    Raises:
-        BackendError: It is not.
-    """
-    try:
-        found = os.lstat(folder)
-    except OSError as error:
-        raise BackendError(f"cannot look at {folder}: {error.strerror}") from error
-    if not S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise BackendError(
-            f"the spool {folder} is not a folder of yours alone: chmod 700 it, or set AIVCS_SPOOL "
-            "to another"
-        )
-
-
-def read(path: str) -> "bytes | None":
-    """Returns the content of a file of a spool; None if there is none.
-
-    Raises:
-        BackendError: It cannot be read.
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BackendError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        return os.read(fd, _MAX_FILE)
-    except OSError as error:
-        raise BackendError(f"cannot read {path}: {error.strerror}") from error
-    finally:
-        os.close(fd)
-
-
-def write(path: str, data: bytes) -> None:
-    """Replaces a file of a spool, durable on return.
-
-    Raises:
-        BackendError: It cannot be written, and is as it was.
-    """
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            write_all(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.replace(temporary, path)
-        sync_folder(os.path.dirname(path))
-    except OSError as error:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
-        raise BackendError(f"cannot write {path}: {error.strerror}") from error
-
-
-def with_repair(repo: DayStore, error: StorageError) -> StorageError:
-    """Returns an error of a run that a spool cannot read, with the command that repairs it."""
-    if not isinstance(error, errors.IntegrityError):
-        return error
-    from shlex import quote
-
-    text = f"{error}; it stays in the spool: aivcs --store {quote(repo.path)} verify --repair"
-    return errors.IntegrityError.of(text)
-
-
-def _members(data: "bytes | None", **checks: "Callable[[Any], bool]") -> "dict[str, Any]":
-    """The members of a small JSON file that pass their checks; none if it is damaged."""
-    try:
-        value = parse(data.decode()) if data else {}
-    except (StorageError, ValueError):
-        return {}
-    if not isinstance(value, dict):
-        return {}
-    return {
-        name: value[name] for name, fits in checks.items() if name in value and fits(value[name])
-    }
-
-
-def _is_text(value: "Any") -> bool:
-    return isinstance(value, str)
-
-
-def _is_number(value: "Any") -> bool:
-    return type(value) is int and value >= 0
-
-
-def _is_time(value: "Any") -> bool:
-    return type(value) in {int, float} and 0 <= value < _MAX_TIME_S
-
-
-def _is_url(value: "Any") -> bool:
-    """Whether a value is the URL of a store on a server."""
-    if not isinstance(value, str):
-        return False
-    scheme, mark, place = value.partition("://")
-    return bool(mark and place) and scheme not in {"", "file", "bundle", "memory"}
-
-
-def _is_digest(value: "Any") -> bool:
-    return isinstance(value, str) and len(value) == 64 and not value.strip("0123456789abcdef")
 
 
 def _nothing() -> None:

@@ -48,7 +48,7 @@ _MAX_SPECS = 256
 
 
 class Copied(NamedTuple):
-    """What became of a run.
+    """The result of copying a run.
 
     Attributes:
         run_id: The run.

@@ -70,7 +70,7 @@ _RECORDS = (
     "atif.", "claude-code.", "codex.", "codex-exec.", "gemini-cli.", "gemini-stream.",
     "inspect-ai.", "mini-swe-agent.", "mlflow.", "opencode.", "otlp.",
 )  # fmt: skip
-"""What the kinds of records begin with that an import keeps as they are: their words are those of
+"""The prefixes of the kinds of records that an import keeps as they are: their words are those of
 another program, and what they say of calls is said by events with kinds of ours."""
 _TOOK = {"duration_ms": 1e3, "duration_s": 1e6, "execution_time_s": 1e6, "elapsed_ms": 1e3}
 """Members that hold a duration, each with its unit in microseconds."""

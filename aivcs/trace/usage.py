@@ -40,7 +40,7 @@ _OUTPUT = (
 _REASONING = ("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens")
 _COST = ("cost_usd", "gen_ai.usage.cost_usd", "gen_ai.usage.cost")
 _LIMIT = 1e15
-"""A number from here on is no figure."""
+"""Numbers from here on are not figures."""
 
 
 class ModelCall(NamedTuple):
@@ -68,7 +68,7 @@ class ModelCall(NamedTuple):
 
 
 class Price(NamedTuple):
-    """What a model costs, in US dollars per million tokens.
+    """The prices of a model, in US dollars per million tokens.
 
     Attributes:
         input: Tokens that it reads.
@@ -225,7 +225,7 @@ class Usage:
             _whole(told.get("output")),
             _whole(told.get("reasoning")),
             told.get("cost"),
-            # A told total that is larger is no estimate.
+            # A larger total from the source is not an estimate.
             bool(self._estimated) and told.get("cost") == self._sums.get("cost"),
             self._score,
             dict(self._scores),

@@ -20,7 +20,7 @@ from aivcs.testing import (
     ReleaseRegistryContract,
     RunLedgerContract,
 )
-from aivcs.testing.runs import META, SPEC
+from aivcs.testing.runs.given import META, SPEC
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from aivcs.testing import (
     ReleaseRegistryContract,
     RunLedgerContract,
 )
-from aivcs.testing.runs import SPEC
+from aivcs.testing.runs.given import SPEC
 
 obstore = pytest.importorskip("obstore", reason="the extra s3 is not installed")
 pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")

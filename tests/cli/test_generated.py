@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aivcs.cli.parse.commands import ROOT as EVERYTHING, visible
+from aivcs.cli.run.filters import FILTERS, selection
 from tools.generate import __main__ as generate
 
 PROJECT = Path(__file__).parents[2]
@@ -49,12 +50,17 @@ def test_a_verb_takes_what_its_declaration_gives_it(command):
     verb = getattr(importlib.import_module(f"aivcs.cli.{module}"), function)
     given = {p.name: None for p in (*command.positionals, *command.options)}
     signature = inspect.signature(verb)
-    bound = signature.bind(None, **given)
+    taken = dict(signature.bind(None, **given).arguments)
     required = {
         name for name, p in signature.parameters.items() if p.default is inspect.Parameter.empty
     }
+    if "filters" in required:  # of runs, which are passed on
+        filters = taken.pop("filters")
+        inspect.signature(selection).bind(None, **filters)
+        taken |= filters
+        required = required - {"filters"} | (filters.keys() & FILTERS.keys())
     assert required - {"context"} == given.keys(), "a verb has no default of its own for an option"
-    assert bound.arguments.keys() - {"context"} == given.keys()
+    assert taken.keys() - {"context"} == given.keys()
 
 
 @pytest.mark.parametrize("command", visible(EVERYTHING).every(), ids=lambda command: command.name)

@@ -251,11 +251,11 @@ def test_an_answer_comes_before_the_next_request(aivcs):
 
 
 def test_a_search_that_would_never_end_is_ended():
-    from aivcs.cli.agent.time_limit import time_limit
+    from aivcs.cli.session.deadline import deadline
     from aivcs.errors import UsageError
 
     too_long = pytest.raises(UsageError, match=r"the search took longer than 0\.2 s")
-    with too_long, time_limit("the search", 0.2):
+    with too_long, deadline(0.2, "the search", error=UsageError):
         re.match(r"(a+)+$", "a" * 64 + "b")
-    with time_limit("the search", 0.2):
+    with deadline(0.2, "the search"):
         pass

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from codec.json_values import VALUES
 from hypothesis import example, given, settings, strategies as st
 
 from aivcs.codec.json import compact
@@ -16,13 +17,6 @@ PLAIN, QUICK = Compactor(sys.maxsize), Compactor(0)
 BETWEEN = b"736291548017365929"
 ROOT = Path(__file__).parents[2]
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3),
-    max_leaves=8,
-)  # fmt: skip
 # Pieces of lines that could be taken for whole ones if what stands between them were misread, and
 # what parsers of JSON are known to disagree about.
 PIECES = [
@@ -123,7 +117,7 @@ def test_no_odd_text_is_taken_for_another(text):
     require_same([b"{}", b'{"a":[' + text + b"]}", b"1"])
 
 
-@given(st.lists(values, max_size=6), st.booleans(), st.sampled_from([None, (",", ":"), 2]))
+@given(st.lists(VALUES, max_size=6), st.booleans(), st.sampled_from([None, (",", ":"), 2]))
 def test_what_is_json_is_parsed(given_values, ascii_only, layout):
     form = {"indent": layout} if layout == 2 else {"separators": layout}
     texts = [json.dumps(value, ensure_ascii=ascii_only, **form).encode() for value in given_values]

@@ -9,6 +9,7 @@ import time
 import pytest
 from conftest import snapshot
 from formats import samples
+from importing.hook_calls import call_of, captured, state, write_session
 
 PROGRAMS = {
     "claude-code": (".claude/settings.json", ["Stop", "SessionEnd"]),
@@ -26,40 +27,22 @@ FOREIGN = """{
 """
 
 
-def session(aivcs, data=samples.CLAUDE, name=f"{samples.CLAUDE_ID}.jsonl"):
-    path = aivcs.home / ".claude" / "projects" / "-srv" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return str(path)
+def session(aivcs, *written):
+    return write_session(aivcs.home, *written)
 
 
 def call(aivcs, path, event="Stop", *, program="claude-code", store=True, **more):
     """Calls the hook as a program does; returns when the capture in the background is over."""
-    told = {"session_id": samples.CLAUDE_ID, "transcript_path": path, "cwd": str(aivcs.folder),
-            "hook_event_name": event, **more}  # fmt: skip
     options = ["--store", str(aivcs.store)] if store else []
-    return raw(aivcs, json.dumps(told), *options, "hook", "run", program)
+    told = call_of(path, event, cwd=str(aivcs.folder), **more)
+    return raw(aivcs, told, *options, "hook", "run", program)
 
 
 def raw(aivcs, stdin, *words):
-    before = state(aivcs)
+    before = state(aivcs.home)
     done = aivcs(*words, stdin=stdin, cwd="/", code=0)
     assert (done.out, done.err) == (b"", b"")
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        now = state(aivcs)
-        if now != before and "pid" not in now:
-            return now
-        time.sleep(0.02)
-    return state(aivcs)
-
-
-def state(aivcs, program="claude-code"):
-    try:
-        path = aivcs.home / ".local/state/aivcs/hooks" / f"{program}.json"
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
+    return captured(aivcs.home, before)
 
 
 def row(aivcs, program="claude-code"):
@@ -237,7 +220,7 @@ class TestRun:
                               capture_output=True, check=True)  # fmt: skip
         assert (done.stdout, done.stderr) == (b"", b"")
         deadline = time.monotonic() + 30
-        while "error" not in state(aivcs) and time.monotonic() < deadline:
+        while "error" not in state(aivcs.home) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert "not JSON" in row(aivcs)["error"]
 

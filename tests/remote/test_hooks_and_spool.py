@@ -1,13 +1,18 @@
 """Hooks of programs record in the spool, so that a store that is away costs no session."""
 
 import json
-import time
+import re
+import shlex
+import shutil
+import subprocess
 
 import pytest
 from formats import samples
+from importing.hook_calls import call_of, captured, state, write_session
+
+from aivcs.model.timestamp import Timestamp
 
 pytestmark = pytest.mark.process
-FOLDER = ".claude/projects/-srv"
 
 
 @pytest.fixture
@@ -17,37 +22,19 @@ def spooled(remote):
     return remote
 
 
-def write(remote, data, name=f"{samples.CLAUDE_ID}.jsonl"):
-    path = remote.home / FOLDER / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return str(path)
+def write(remote, *written):
+    return write_session(remote.home, *written)
 
 
 def call(remote, path, event="Stop"):
     """Calls the hook as a program does; returns what is known once the capture is over."""
-    told = {"session_id": samples.CLAUDE_ID, "transcript_path": path, "hook_event_name": event}
-    before = state(remote)
+    before = state(remote.home)
     done = remote(
-        "--store", remote.url, "hook", "run", "claude-code", stdin=json.dumps(told), cwd="/",
+        "--store", remote.url, "hook", "run", "claude-code", stdin=call_of(path, event), cwd="/",
         command=[str(remote.script)],
     )  # fmt: skip
     assert (done.out, done.err) == ("", "")
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        now = state(remote)
-        if now != before and "pid" not in now:
-            return now
-        time.sleep(0.02)
-    raise AssertionError("the capture did not end")
-
-
-def state(remote):
-    try:
-        path = remote.home / ".local/state/aivcs/hooks/claude-code.json"
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
+    return captured(remote.home, before)
 
 
 def logs(folder):
@@ -60,7 +47,8 @@ def logs_there(remote):
 
 
 def waiting(remote):
-    return {json.loads(line)["run_id"] for line in remote.at("spool", "list", "--json").lines}
+    found = [json.loads(line) for line in remote.at("spool", "list", "--json").lines]
+    return {one["run_id"]: one for one in found}
 
 
 def test_a_session_is_captured_while_the_store_is_away_and_arrives_later(spooled):
@@ -70,24 +58,24 @@ def test_a_session_is_captured_while_the_store_is_away_and_arrives_later(spooled
     assert (now["run"], now.get("error")) == (samples.CLAUDE_ID, None)
     path = write(spooled, samples.CLAUDE)
     child = f"{samples.CLAUDE_ID}/subagents/agent-a1.jsonl"
-    write(spooled, samples.CLAUDE_SUBAGENT, child)
+    child = write(spooled, samples.CLAUDE_SUBAGENT, child)
     now = call(spooled, path, "SessionEnd")
     assert (now["run"], now.get("error")) == (samples.CLAUDE_ID, None)
     assert now["store"] == spooled.url
-    assert waiting(spooled) == {samples.CLAUDE_ID, f"{samples.CLAUDE_ID}.a1"}
+    assert set(waiting(spooled)) == {samples.CLAUDE_ID, f"{samples.CLAUDE_ID}.a1"}
     (status,) = [json.loads(line) for line in spooled.at("hook", "status", "--json").lines]
     assert (status["error"], status["behind"]) == (None, 0)
     assert "2 runs wait" in spooled.at("status", code=75).err
     spooled.come_back()
     spooled.at("spool", "push")
-    assert waiting(spooled) == set()
+    assert waiting(spooled) == {}
     (place,) = {path.parents[3] for path in spooled.home.glob(
         ".local/state/aivcs/spool/*/*/.aivcs/runs/*/*.jsonl")}  # fmt: skip
     assert logs_there(spooled) == logs(place)
     # The same import into a store of this machine gives the same lines.
     spooled("init", "local")
     local = spooled.folder / "local"
-    spooled("run", "import", "--seal", path, str(spooled.home / FOLDER / child), cwd=local)
+    spooled("run", "import", "--seal", path, child, cwd=local)
     events = {name: log.splitlines()[:-1] for name, log in logs(local).items()}
     assert events == {name: log.splitlines()[:-1] for name, log in logs(place).items()}
 
@@ -97,6 +85,62 @@ def test_a_session_that_began_in_the_store_goes_on_there(remote):
     call(remote, write(remote, b"".join(lines[:6])))
     remote.configure("[core]\nspool = true\n[remote]\ntimeout = 0.1\n")
     call(remote, write(remote, samples.CLAUDE))
-    assert waiting(remote) == set()
+    assert waiting(remote) == {}
     (log,) = logs_there(remote).values()
     assert log.count(b'"tool_called"') == len(samples.STORY)
+
+
+def test_a_session_waits_since_its_capture_and_not_since_its_start(spooled):
+    spooled.go_away()
+    before = str(Timestamp.now())
+    call(spooled, write(spooled))
+    captured_by = str(Timestamp.now())
+    since = waiting(spooled)[samples.CLAUDE_ID]["since"]
+    assert before <= since <= captured_by
+    spooled.at("spool", "push", code=75)
+    assert waiting(spooled)[samples.CLAUDE_ID]["since"] == since
+
+
+def captured_to_its_end(spooled):
+    """A session whose run has ended, arrived, and left the spool; returns its log in the store."""
+    lines = samples.CLAUDE.splitlines(keepends=True)
+    call(spooled, write(spooled, b"".join(lines[:6])), "SessionEnd")
+    spooled.at("spool", "push")
+    (day,) = spooled.home.glob(".local/state/aivcs/spool/*/20*")
+    shutil.rmtree(day)  # as the push does once the day is over
+    (ended,) = logs_there(spooled).values()
+    return ended
+
+
+def require_rest(remote, ended):
+    """Requires that the store has a run beside that which ended, with the rest of the session."""
+    first, rest = sorted(logs_there(remote).values(), key=lambda log: log != ended)
+    assert first == ended
+    events = [line for log in (first, rest) for line in log.splitlines() if b'"kind":' in line]
+    assert [json.loads(line)["seq"] for line in events] == list(range(1, len(events) + 1))
+    assert sum(b'"tool_called"' in line for line in events) == len(samples.STORY)
+
+
+def test_a_session_goes_on_in_another_run_after_its_end(spooled):
+    ended = captured_to_its_end(spooled)
+    call(spooled, write(spooled))
+    assert waiting(spooled) == {}
+    require_rest(spooled, ended)
+
+
+def test_a_session_that_went_on_after_its_end_while_the_store_was_away(spooled):
+    ended = captured_to_its_end(spooled)
+    spooled.go_away()
+    call(spooled, write(spooled))
+    since = waiting(spooled)[samples.CLAUDE_ID]["since"]
+    spooled.come_back()
+    done = spooled.at("spool", "push", code=15)
+    assert waiting(spooled)[samples.CLAUDE_ID]["since"] == since
+    assert "or its session went on after the run had ended" in done.err
+    assert list(logs_there(spooled).values()) == [ended]
+    _, keep, let_go = re.split(": aivcs (?=--store)|; to let it go then: ", done.err.strip())
+    spooled(*shlex.split(keep))
+    require_rest(spooled, ended)
+    subprocess.run(shlex.split(let_go), check=True)
+    assert "nothing waits" in spooled.at("spool", "push").err
+    assert waiting(spooled) == {}

@@ -76,7 +76,8 @@ def text(command: Command) -> str:
             shown = textwrap.indent(script, _INDENT * 2).split("\n")
             parts.append(_wrapped(about, 1) + shown if about else _synopsis(script))
         for number, part in enumerate(parts):
-            lines += [*([""] if number else []), *part]
+            is_apart = number > 0 and len(parts[number - 1]) + len(part) > 2  # not the exit codes
+            lines += [*([""] if is_apart else []), *part]
     if command.path:
         lines += ["", "SEE ALSO", f"{_INDENT}aivcs help aivcs: what all commands have in common"]
     return "\n".join(lines) + "\n"

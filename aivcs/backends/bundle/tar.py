@@ -26,7 +26,7 @@ _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x
 
 
 class Limits(NamedTuple):
-    """What a tar may hold, at most.
+    """Limits of a tar.
 
     Attributes:
         entries: Members.

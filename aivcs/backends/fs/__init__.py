@@ -145,7 +145,7 @@ class FileBackend:
 
     @property
     def settings(self) -> Settings:
-        """How the store behaves."""
+        """The settings of the store."""
         return self._folder.settings
 
     @property

@@ -27,7 +27,7 @@ class Entry:
     Attributes:
         path: Its path below the store.
         status: Its status; only if there is no error.
-        name: The digest, run id or release name whose place this is; empty if it is no such place.
+        name: The digest, run id or release name whose place this is; empty for any other place.
         is_misplaced: Whether it is a log of a run in the folder of other runs.
         error: Why its status or, of a folder, its entries cannot be read; None if they can.
         verb: For messages, what the error kept from being done.

@@ -108,7 +108,7 @@ class Address:
 
 
 def _strength(mode: str) -> int:
-    """How much an sslmode asks for; a mode that is not known, the least."""
+    """The strength of an sslmode; an unknown mode is the weakest."""
     return {"require": 1, "verify-ca": 2, "verify-full": 3}.get(mode, 0)
 
 

@@ -40,7 +40,7 @@ _FINAL = (
     ("invalid integer value", "check the port, and the other numbers in the URL"),
     ("invalid port number", "check the port in the URL"),
 )
-"""What a failed connection says (in English; libpq gives no code), and the way out. Trying again
+"""Messages of failed connections (in English; libpq gives no code), and the way out. Trying again
 does not help with these."""
 
 
@@ -59,7 +59,7 @@ _ROLE = (
     ("record runs", "recorder"),
     ("store blobs", "recorder"),
 )
-"""What the refusal of a statement says, and a role that may execute it."""
+"""Messages of refused statements, and a role that may execute each."""
 
 
 def is_lost(error: psycopg.Error) -> bool:

@@ -483,7 +483,7 @@ class Session:
         self._opened = cursor.fetchall()
 
     def _judged(self, error: psycopg.Error) -> Exception:
-        """What a statement's error means; drops a connection that is of no more use."""
+        """Translates the error of a statement; drops a connection that is broken."""
         connection = self._connection
         if faults.is_lost(error) or connection is None or connection.broken or connection.closed:
             self._drop()

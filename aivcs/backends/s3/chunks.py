@@ -193,7 +193,7 @@ class Chunks:
         """Yields the names of the logs of a kind, such as `run`, in order.
 
         Raises:
-            IntegrityError: An object between the chunks is none; only if `strict`.
+            IntegrityError: An object between the chunks is not a chunk; only if `strict`.
         """
         if kind == "run" and prefix:
             current = ""

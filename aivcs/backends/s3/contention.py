@@ -22,7 +22,7 @@ _DECAY = 0.9
 
 
 class Contention:
-    """What one opening has seen of the other writers of one log."""
+    """The other writers of one log, as one opening has seen them."""
 
     __slots__ = ("_began", "_duration", "_linger", "_stored_at")
 

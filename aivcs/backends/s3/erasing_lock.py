@@ -139,7 +139,7 @@ class HeldLock:
         return max(time() - self._since[0], monotonic() - self._since[1])
 
     def _told(self) -> bytes:
-        """What the object tells to whoever looks at it."""
+        """The content of the lock object."""
         from datetime import UTC, datetime
 
         return f"{self._owner} {os.getpid()} {datetime.now(UTC).isoformat()}\n".encode()

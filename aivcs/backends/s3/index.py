@@ -41,7 +41,7 @@ _SEGMENTS = 4
 
 
 def row_key(line: bytes) -> str:
-    """Returns the key of the row of a run by the first line of its log; empty if it is none.
+    """Returns the key of the row of a run by the first line of its log; empty for another line.
 
     Raises:
         IntegrityError: The line is not an entry of a log.
@@ -265,7 +265,7 @@ def _ended_run(place: Place, found: Stored) -> EndedRun | None:
 
 
 def _row_of(run: EndedRun | None) -> Row | None:
-    """What is listed of a run; None if its lines do not tell, so that its log must."""
+    """The row of a run; None if its lines do not tell, so that its log must be read."""
     if run is None:
         return None
     moment, _, run_id = run.place.partition("-")

@@ -326,7 +326,7 @@ class S3Logs:
 
 
 def _first_line(view: ChunkView | RememberedView | None, lines: list[bytes]) -> Callable[[], bytes]:
-    """What gives the first line of a log after some lines were appended behind a view."""
+    """Returns a function for the first line of a log, after lines were appended to a view of it."""
 
     def first() -> bytes:
         return lines[0][:-1] if view is None else view.first()

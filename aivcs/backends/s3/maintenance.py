@@ -1,4 +1,4 @@
-"""What verification and garbage collection do for a store on S3 beyond what they do for any."""
+"""The parts of verification and garbage collection that only a store on S3 needs."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _BATCH = 400
 
 
 class Row(NamedTuple):
-    """What is listed of a run that has ended.
+    """The row of a run that has ended.
 
     Attributes:
         moment: Its time in the keys of rows: a later one sorts before an earlier one.

@@ -1,1 +1,1 @@
-"""What agents call by themselves: the skill, and the server of the Model Context Protocol."""
+"""The interfaces for agents: the skill, and the server of the Model Context Protocol."""

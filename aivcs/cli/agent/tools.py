@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MOST = 500
 """Entries of a list that a client can ask for, at most."""
+_SEARCH_S = 20.0
+"""Seconds that a search may take."""
+
 _TEXT = {"type": "string"}
 _FLAG = {"type": "boolean"}
 _TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -164,9 +167,10 @@ class _Calls:
         return list(islice(found, _count(arguments, 100)))
 
     def runs_search(self, arguments: dict[str, Any]) -> Any:
-        from aivcs.cli.agent.time_limit import time_limit
+        from aivcs.cli.session.deadline import deadline
 
-        with time_limit("the search"):
+        # A regular expression may take for ever on a long text.
+        with deadline(_SEARCH_S, "the search", error=UsageError, advice="ask for less"):
             return self._search(arguments)
 
     def _search(self, arguments: dict[str, Any]) -> Any:
@@ -188,7 +192,7 @@ class _Calls:
         found = search(
             repo,
             query,
-            _filters(arguments),
+            self._filters(arguments),
             unreadable=lambda run_id, error: unread.append(f"{run_id}: {error}"),
         )
         matches = [match.to_json() for match in islice(found, _count(arguments, 50))]
@@ -236,7 +240,7 @@ class _Calls:
             repo,
             limit=limit,
             unreadable=lambda run_id, error: unread.append(f"{run_id}: {error}"),
-            **_filters(arguments),
+            **self._filters(arguments),
         )
 
     def writing(self) -> list[Tool]:
@@ -330,29 +334,26 @@ class _Calls:
             tags=arguments.get("tags"),
         )
 
+    def _filters(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Returns the filters of runs among the arguments, for `list_` and `search`."""
+        from aivcs.cli.run.filters import selection
+
+        return selection(
+            self._context,
+            agents=_given(arguments, "agent"),
+            specs=[],
+            statuses=_given(arguments, "status"),
+            tags=arguments.get("tags", []),
+            since=arguments.get("since"),
+            until=arguments.get("until"),
+        )
+
 
 def _count(arguments: dict[str, Any], default: int) -> int:
     limit = arguments.get("limit", default)
     if not 0 <= limit <= MOST:
         raise UsageError(f"limit must be from 0 to {MOST}")
     return int(limit)
-
-
-def _filters(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Returns the filters of runs among the arguments, for `list_` and `search`."""
-    from aivcs.cli.run.filters import selection
-
-    return selection(
-        agents=_given(arguments, "agent"),
-        specs=[],
-        statuses=_given(arguments, "status"),
-        tags=arguments.get("tags", []),
-        since=arguments.get("since"),
-        until=arguments.get("until"),
-        uses=[],
-        parent=None,
-        failed_tools=[],
-    )
 
 
 def _given(arguments: dict[str, Any], name: str) -> list[str]:

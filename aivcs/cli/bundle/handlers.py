@@ -11,6 +11,7 @@ from aivcs.present.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from aivcs.cli.session.context import Context
     from aivcs.model.digest import ContentDigest
@@ -21,16 +22,12 @@ def create(
     context: Context,
     file: str,
     runs: list[str],
-    agents: list[str],
-    specs: list[str],
-    statuses: list[str],
-    tags: list[str],
-    since: str | None,
     limit: int | None,
     releases: list[str],
     sign: bool,
     signing_key: str | None,
     as_json: bool,
+    **filters: Any,
 ) -> None:
     """Prints the digest of the heads of the bundle."""
     from aivcs.cli.remote.handlers import selected
@@ -39,7 +36,7 @@ def create(
 
     _require_name(file)
     repo = context.repository()
-    chosen = selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
+    chosen = selected(context, repo, runs, limit, filters)
     for name in releases:
         repo.releases.head(name)  # it must be there
     if chosen is None and releases:

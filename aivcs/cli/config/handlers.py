@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def get(context: Context, key: str, as_json: bool) -> int:
     """Prints the effective value of a key. Exit code 1: no policy sets this rule."""
-    from aivcs.config.keys import policies, policy_key, require_key
+    from aivcs.config.keys import policy_key, require_key
+    from aivcs.config.layers import policies
 
     context.keeps_apart = True
     layers = context.config_layers(_optional_repository(context))
@@ -38,7 +39,8 @@ def list_(context: Context, show_origin: bool, as_json: bool) -> None:
     from shlex import quote
 
     from aivcs.cli.render.table import Column
-    from aivcs.config.keys import KEYS, POLICY, REQUIRE_STORE, TRUST, policies
+    from aivcs.config.keys import KEYS, POLICY, REQUIRE_STORE
+    from aivcs.config.layers import TRUST, policies
     from aivcs.config.prices import incomplete_prices
 
     context.keeps_apart = True

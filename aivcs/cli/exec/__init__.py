@@ -39,7 +39,7 @@ _JOB_CONTROL_SIGNALS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Outcome:
-    """How a command ended.
+    """The end of a command.
 
     Attributes:
         exit_code: As shells report it.

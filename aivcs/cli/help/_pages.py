@@ -483,19 +483,12 @@ FILES
 
 EXIT STATUS
     0   done.
-
     1   the answer is no, and nothing else.
-
     2   usage error or invalid input; nothing was changed.
-
     10  no repository was found.
-
     11  a lock was not obtained, or what was waited for did not come, in time.
-
     12  not found.
-
     13  ambiguous: a prefix fits several things.
-
     14  integrity: stored data is damaged.
 
     15  conflict: the run is over, the race was lost, the expectation not met,
@@ -513,7 +506,6 @@ EXIT STATUS
         again.
 
     130 interrupted.
-
     141 the reader of a pipe went away.
 
 EXAMPLES
@@ -565,7 +557,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -619,7 +610,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -659,7 +649,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -716,9 +705,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Damage was found.
 
 EXAMPLES
@@ -775,7 +762,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -821,9 +807,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  A log is damaged.
 
 EXAMPLES
@@ -911,9 +895,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Something to be copied is damaged; the rest was copied.
 
     15  A run has other lines on the other side, or has a secret; the rest was
@@ -983,7 +965,7 @@ OPTIONS
 
     --from-untrusted LABEL
         Take runs from a stranger's bundle, such as a fork's: they are marked
-        with this label, and are no evidence for any release.
+        with this label, and do not count as evidence for a release.
 
     --apply-erasures
         Erase here, too, what was erased there on purpose. pull.apply_erasures
@@ -1004,9 +986,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Something to be copied is damaged; the rest was copied.
 
     15  A run has other lines on the other side, or has a secret; the rest was
@@ -1052,9 +1032,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Something to be copied is damaged; the rest was copied.
 
     15  A run has other lines on the other side, or has a secret; the rest was
@@ -1100,7 +1078,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1177,13 +1154,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
-
     14  Something could not be read; the report says what.
 
 EXAMPLES
@@ -1236,7 +1209,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1279,7 +1251,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1323,7 +1294,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1367,7 +1337,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1414,9 +1383,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     15  There is a SKILL.md with another content; nothing was written.
 
 EXAMPLES
@@ -1454,7 +1421,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1507,7 +1473,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1550,7 +1515,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1593,13 +1557,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such blob.
-
     13  The prefix fits several blobs.
-
     14  The blob is damaged; nothing of it is printed that is wrong.
 
 EXAMPLES
@@ -1637,11 +1597,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     1   A blob is not in the store.
-
     2   It was called wrongly.
-
     14  A blob is damaged.
 
 EXAMPLES
@@ -1704,9 +1661,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     15  Something refers to a blob; nothing was removed.
 
 EXAMPLES
@@ -1739,9 +1694,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such blob.
 
 EXAMPLES
@@ -1775,7 +1728,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1817,7 +1769,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1860,9 +1811,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Damage was found.
 
 EXAMPLES
@@ -1909,7 +1858,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -1996,7 +1944,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -2042,7 +1989,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -2077,11 +2023,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  The spec is not in the store.
-
     13  The prefix fits several blobs.
 
 EXAMPLES
@@ -2125,13 +2068,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  The spec is not in the store.
-
     13  The prefix fits several blobs.
-
     15  A part is there and differs; nothing was written.
 
 EXAMPLES
@@ -2160,7 +2099,6 @@ DESCRIPTION
     commit: use it to check whether the files here are the live ones.
 
     A   The earlier SPEC.
-
     B   The later SPEC; or use --auto.
 
 OPTIONS
@@ -2203,13 +2141,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     1   They differ, and --exit-code was given.
-
     2   It was called wrongly.
-
     12  The spec is not in the store.
-
     13  The prefix fits several blobs.
 
 EXAMPLES
@@ -2318,7 +2252,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -2410,11 +2343,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  The spec is not in the store.
-
     13  The prefix fits several blobs.
 
 EXAMPLES
@@ -2540,7 +2470,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -2565,7 +2494,6 @@ SYNOPSIS
 
 DESCRIPTION
     Append an event, or a stream of events, to a run.
-
     Options come before RUN; after it nothing is an option.
 
     RUN A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
@@ -2615,17 +2543,11 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     11  Somebody else writes to the run for too long.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
-
     15  The run is over, or another event has that number.
-
     17  The system failed to confirm that the event is durable.
 
 EXAMPLES
@@ -2704,13 +2626,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
-
     15  The run is over already.
 
 EXAMPLES
@@ -2781,11 +2699,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   A source has no known format, or breaks it; the others are imported.
-
     12  The spec is not in the store.
-
     13  The prefix fits several blobs.
 
 EXAMPLES
@@ -2847,11 +2762,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
 
 EXAMPLES
@@ -2900,11 +2812,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
 
 EXAMPLES
@@ -2928,7 +2837,6 @@ SYNOPSIS
 
 DESCRIPTION
     List runs, newest first.
-
     An option given several times selects runs that match any of its values.
 
 OPTIONS
@@ -2987,7 +2895,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -3044,7 +2951,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -3073,7 +2979,6 @@ DESCRIPTION
     parameters.
 
     A   The earlier RUN.
-
     B   The later RUN.
 
 OPTIONS
@@ -3108,13 +3013,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     1   They differ, and --exit-code was given.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
 
 EXAMPLES
@@ -3161,7 +3062,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -3201,9 +3101,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Damage was found.
 
 EXAMPLES
@@ -3311,11 +3209,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     1   Nothing was found.
-
     2   It was called wrongly.
-
     14  A log is damaged; the rest was searched.
 
 EXAMPLES
@@ -3390,11 +3285,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
 
 EXAMPLES
@@ -3495,11 +3387,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
 
 EXAMPLES
@@ -3577,13 +3466,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
-
     15  A run goes on, or a release stands on it; nothing was erased.
 
 EXAMPLES
@@ -3674,9 +3559,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     15  More runs than allowed would be erased; nothing was erased.
 
 EXAMPLES
@@ -3731,13 +3614,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
-
     14  A log is damaged; what was printed before is right.
 
 EXAMPLES
@@ -3786,13 +3665,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
-
     14  The log is damaged.
 
 EXAMPLES
@@ -3839,13 +3714,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run, or its original was not kept.
-
     13  The prefix fits several runs.
-
     15  Another session is in the place; nothing was written.
 
 EXAMPLES
@@ -3895,11 +3766,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run.
-
     13  The prefix fits several runs.
 
 EXAMPLES
@@ -3950,13 +3818,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such run, or it has no state.
-
     13  The prefix fits several runs.
-
     15  The run is over.
 
 EXAMPLES
@@ -4003,7 +3867,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4085,7 +3948,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4197,13 +4059,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  The spec is not in the store.
-
     13  The prefix fits several blobs.
-
     15  Something else is live than --expect says; nothing was changed.
 
 EXAMPLES
@@ -4298,11 +4156,8 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  There is no such name, or no such release of it.
-
     13  The prefix fits several releases.
 
     15  There is nothing to return to, or something else is live than --expect
@@ -4371,7 +4226,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4425,7 +4279,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4492,7 +4345,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4539,9 +4391,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  Nothing was ever released under that name.
 
 EXAMPLES
@@ -4606,9 +4456,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  Nothing was ever released under that name.
 
 EXAMPLES
@@ -4654,7 +4502,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4721,7 +4568,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4763,7 +4609,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4815,9 +4660,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Damage was found.
 
 EXAMPLES
@@ -4866,7 +4709,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4914,7 +4756,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -4966,13 +4807,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     1   The target was live and was replaced, or it is blocked.
-
     2   It was called wrongly.
-
     11  The time was up.
-
     14  The log is damaged, or was replaced meanwhile.
 
 EXAMPLES
@@ -5018,8 +4855,8 @@ OPTIONS
         replaced meanwhile.
 
     --once
-        Handle what there is to be handled, and end: with 15 if a release may
-        not be deployed, or the exit code of a command that failed.
+        Handle the releases that wait, and end: with 15 if one may not be
+        deployed, or the exit code of a command that failed.
 
     --state DIR
         Remember in this folder what was seen and handled, so that a restart
@@ -5045,13 +4882,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     11  Another watch uses the folder of --state.
-
     14  The log is damaged, or does not extend what was seen of it.
-
     15  With --once: a release may not be deployed here.
 
 EXAMPLES
@@ -5110,13 +4943,9 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     12  Nothing was ever released under that name.
-
     14  The log or a blob is damaged; the link is as before.
-
     15  The release may not be deployed here, or its files in DIR were changed.
 
 EXAMPLES
@@ -5160,7 +4989,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5202,7 +5030,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5235,9 +5062,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     1   A fault was found.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5270,7 +5095,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5315,7 +5139,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5364,7 +5187,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5406,7 +5228,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5444,7 +5265,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5481,7 +5301,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5519,7 +5338,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5554,7 +5372,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5586,7 +5403,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5618,7 +5434,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5654,7 +5469,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5733,9 +5547,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Something to be written is damaged; no file was made.
 
 EXAMPLES
@@ -5783,9 +5595,7 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
-
     14  Damage was found.
 
 EXAMPLES
@@ -5821,7 +5631,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5863,7 +5672,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5883,8 +5691,9 @@ SYNOPSIS
 DESCRIPTION
     List the runs of which something waits on this machine, and why.
 
-    Each is a line: run, store, the time since when, the number of lines that
-    the store lacks, and why the last push left them here.
+    Each is a line: the run, its store, when the first line that the store
+    lacks was recorded on this machine, the number of these lines, and why the
+    last push left them here.
 
 OPTIONS
     --json
@@ -5899,7 +5708,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5960,7 +5768,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -5978,7 +5785,6 @@ SYNOPSIS
 
 DESCRIPTION
     Print the effective value of a key.
-
     KEY A key, as in core.durability.
 
 OPTIONS
@@ -6014,7 +5820,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -6032,7 +5837,6 @@ SYNOPSIS
 
 DESCRIPTION
     Set a key in the store's configuration, or in yours.
-
     KEY A key, as in core.durability.
 
     VALUE
@@ -6071,7 +5875,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -6092,7 +5895,6 @@ SYNOPSIS
 
 DESCRIPTION
     Remove a key from the store's configuration, or from yours.
-
     KEY A key, as in core.durability.
 
 OPTIONS
@@ -6128,7 +5930,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES
@@ -6183,7 +5984,6 @@ FILES
 
 EXIT STATUS
     0   It was done.
-
     2   It was called wrongly.
 
 EXAMPLES

@@ -727,4 +727,4 @@ echo '{"session_id": "s-1", "hook_event_name": "Stop"}' | aivcs hook run codex""
         Example("Print all settings as JSON", "aivcs config list --json"),
     ],
 }
-"""What one types, by command; every command and group has at least one."""
+"""Examples by command; every command and group has at least one."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TIMED_OUT, _REFUSED = 11, 15
 _RETRY_SECONDS = 1.0, 60.0
-"""How long a failed command is waited with: at first, and at most."""
+"""Seconds before a failed command is tried again: at first, and at most."""
 
 
 def wait(
@@ -289,7 +289,7 @@ def _command(words: list[str]) -> list[str]:
 
 def _terms(context: Context, *, signed: bool, no_verify: bool) -> Terms | None:
     """Returns the deployer's conditions: by the files of the user and the system alone."""
-    from aivcs.config.keys import policies
+    from aivcs.config.layers import policies
     from aivcs.config.signers import erasers, require_verifier, verifier
 
     if no_verify:

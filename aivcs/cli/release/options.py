@@ -434,7 +434,7 @@ COMMANDS = (
             "once": Flag(
                 "--once",
                 help=(
-                    "Handle what there is to be handled, and end: with 15 if a release may not be "
+                    "Handle the releases that wait, and end: with 15 if one may not be "
                     "deployed, or the exit code of a command that failed."
                 ),
             ),

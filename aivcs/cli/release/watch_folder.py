@@ -31,7 +31,7 @@ _PAUSE = 0.05
 
 
 class WatchFolder:
-    """What a watch remembers; of one watch at a time."""
+    """The state that a watch keeps on disk; one watch at a time has the folder."""
 
     def __init__(self, folder: str, name: str, lock_timeout: float) -> None:
         """Makes the folder if it does not exist, and locks it.

@@ -17,7 +17,6 @@ from aivcs.errors import (
     OutcomeUnknownError,
     UsageError,
 )
-from aivcs.model.run import RunStatus
 from aivcs.present.words import count
 
 if TYPE_CHECKING:
@@ -90,11 +89,6 @@ def push(
     context: Context,
     remote: str | None,
     runs: list[str],
-    agents: list[str],
-    specs: list[str],
-    statuses: list[str],
-    tags: list[str],
-    since: str | None,
     limit: int | None,
     everything: bool,
     no_scan: bool,
@@ -102,15 +96,16 @@ def push(
     or_bundle: str | None,
     dry_run: bool,
     as_json: bool,
+    **filters: Any,
 ) -> int:
     """Prints a line for each run that changed there. 15 or 14 if some were left as they are."""
-    from aivcs.cli.remote.deadline import deadline
+    from aivcs.cli.session.deadline import deadline
 
     if or_bundle == "":
         raise UsageError("the FILE of --or-bundle is empty; is a variable unset?")
     repo = context.repository()
     to = find_remote(context, remote)
-    chosen = selected(context, repo, runs, agents, specs, statuses, tags, since, limit)
+    chosen = selected(context, repo, runs, limit, filters)
     try:
         with deadline(timeout, f"pushing to {to.shown}"):
             return _push(
@@ -207,11 +202,6 @@ def pull(
     context: Context,
     remote: str | None,
     runs: list[str],
-    agents: list[str],
-    specs: list[str],
-    statuses: list[str],
-    tags: list[str],
-    since: str | None,
     limit: int | None,
     everything: bool,
     releases_only: bool,
@@ -219,6 +209,7 @@ def pull(
     apply_erasures: bool,
     dry_run: bool,
     as_json: bool,
+    **filters: Any,
 ) -> int:
     """Prints a line for each log that changed here. 15 or 14 if some were left as they are."""
     from aivcs.cli.render.progress import Bar
@@ -236,7 +227,7 @@ def pull(
         _require_heads(other)
     if releases_only and (not source.name or untrusted is not None):
         raise UsageError("--releases-only pulls from a remote that has a name")
-    chosen = selected(context, other, runs, agents, specs, statuses, tags, since, limit)
+    chosen = selected(context, other, runs, limit, filters)
     with Bar(context, "pulling", lambda: 1) as bar:
         work = Copy(
             other,
@@ -329,27 +320,15 @@ def selected(
     context: Context,
     repo: Repository,
     runs: list[str],
-    agents: list[str],
-    specs: list[str],
-    statuses: list[str],
-    tags: list[str],
-    since: str | None,
     limit: int | None,
+    filters: dict[str, Any],
 ) -> list[RunId] | None:
     """Returns the ids of the selected runs of a store; None without any filter."""
-    from aivcs.cli.render.time_format import parse_since
+    from aivcs.cli.run.filters import selection
     from aivcs.commands.remote.select import select
 
-    return select(
-        repo,
-        runs=[context.run_operand(run) for run in runs],
-        agents=agents,
-        specs=specs,
-        statuses=[RunStatus(status.upper()) for status in statuses],
-        tags=tags,
-        since=None if since is None else parse_since(since),
-        limit=limit,
-    )
+    named = [context.run_operand(run) for run in runs]
+    return select(repo, runs=named, limit=limit, **selection(context, **filters))
 
 
 def print_copied(

@@ -48,7 +48,7 @@ def acting_at(context: Context, remote: Remote, name: str) -> Iterator[HomeStore
         BackendError: The home cannot be reached; nothing was done.
     """
     from aivcs.commands.remote.home import HomeStore
-    from aivcs.config.keys import policies
+    from aivcs.config.layers import policies
 
     here = context.repository()
     there, layers = open_remote(context, remote)

@@ -83,7 +83,7 @@ TOP_LEVEL = (
                 "--from-untrusted",
                 help=(
                     "Take runs from a stranger's bundle, such as a fork's: they are marked with "
-                    "this label, and are no evidence for any release."
+                    "this label, and do not count as evidence for a release."
                 ),
                 metavar="LABEL",
             ),

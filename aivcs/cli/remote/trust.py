@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aivcs.config import trust
-from aivcs.config.keys import own_files
+from aivcs.config.layers import own_files
 
 if TYPE_CHECKING:
     from aivcs.cli.remote.find import Remote

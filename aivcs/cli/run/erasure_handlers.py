@@ -174,7 +174,7 @@ def prune_by_retention(context: Context, repo: Repository, *, dry_run: bool, as_
     Raises:
         UsageError: It has no rule, or not a valid one.
     """
-    from aivcs.config.keys import parse_config
+    from aivcs.config.layers import parse_config
     from aivcs.repository import CONFIG
 
     # The user's file does not count: what goes from a store is for the store to say.

@@ -1,4 +1,4 @@
-"""What the commands that erase print: a line for each record, or for each run."""
+"""The output of the commands that erase: a line for each record, or for each run."""
 
 from __future__ import annotations
 

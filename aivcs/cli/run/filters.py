@@ -5,8 +5,9 @@ from aivcs.cli.parse.shared_options import AGENTS, SINCE, SPECS, UNTIL, USES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
+
+    from aivcs.cli.session.context import Context
 
 FILTERS = {
     "agents": AGENTS,
@@ -50,40 +51,28 @@ FILTERS = {
         metavar="REV",
     ),
 }
-"""The options, by the names that `selection` takes."""
+"""The options, by the names that `selection` takes. Some commands have only the first."""
 
 
 def selection(
+    context: "Context",
     *,
     agents: "list[str]",
     specs: "list[str]",
     statuses: "list[str]",
     tags: "list[str]",
     since: "str | None",
-    until: "str | None",
-    uses: "list[str]",
-    parent: "str | None",
-    failed_tools: "list[str]",
+    until: "str | None" = None,
+    parent: "str | None" = None,
     commit: "str | None" = None,
-    folder: "Callable[[], str] | None" = None,
+    **others: "Any",
 ) -> "dict[str, Any]":
     """Returns the filters as `aivcs.commands.run.list.list_` takes them.
 
-    Args:
-        agents: As all others, what the option was given.
-        specs: The same.
-        statuses: The same.
-        tags: The same.
-        since: The same.
-        until: The same.
-        uses: The same.
-        parent: The same.
-        failed_tools: The same.
-        commit: The same.
-        folder: Returns the working directory; needed for `commit`, a revision in its repository.
+    The arguments are what the options of `FILTERS` were given.
 
     Raises:
-        UsageError: A time is not valid.
+        UsageError: A time is not valid, or `@` means no run.
         NotFoundError: There is no such commit, or no repository.
         BackendError: git is not installed.
     """
@@ -92,19 +81,18 @@ def selection(
     if since is not None or until is not None:
         from aivcs.cli.render.time_format import parse_since
     found = None
-    if commit is not None and folder is not None:
+    if commit is not None:
         from aivcs.commands.git import find_commit
 
-        found = find_commit(folder(), commit)
+        found = find_commit(context.working_directory(), commit)
     return {
-        "commit": found,
         "agents": agents,
         "specs": specs,
         "statuses": [RunStatus(status.upper()) for status in statuses],
         "tags": tags,
         "since": None if since is None else parse_since(since),
         "until": None if until is None else parse_since(until, "--until"),
-        "uses": uses,
-        "parent": parent,
-        "failed_tools": failed_tools,
+        "parent": None if parent is None else context.run_operand(parent),
+        "commit": found,
+        **others,
     }

@@ -6,6 +6,7 @@ from aivcs.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from aivcs.cli.session.context import Context
     from aivcs.commands.run.erased_events import ErasedEvents
@@ -343,20 +344,7 @@ def _erased_events(repo: "Repository", run: str) -> "ErasedEvents":
 
 
 def list_(
-    context: "Context",
-    agents: "list[str]",
-    specs: "list[str]",
-    statuses: "list[str]",
-    tags: "list[str]",
-    since: "str | None",
-    until: "str | None",
-    uses: "list[str]",
-    parent: "str | None",
-    failed_tools: "list[str]",
-    commit: "str | None",
-    limit: "int | None",
-    figures: bool,
-    as_json: bool,
+    context: "Context", limit: "int | None", figures: bool, as_json: bool, **filters: "Any"
 ) -> int:
     """Prints the matching runs, newest first. Exit code 14 or 16 if some cannot be read."""
     from aivcs.cli.run.filters import selection
@@ -368,19 +356,7 @@ def list_(
         repo,
         limit=limit,
         unreadable=lambda _, error: unread.append(error),
-        **selection(
-            agents=agents,
-            specs=specs,
-            statuses=statuses,
-            tags=tags,
-            since=since,
-            until=until,
-            uses=uses,
-            parent=None if parent is None else context.run_operand(parent),
-            failed_tools=failed_tools,
-            commit=commit,
-            folder=context.working_directory,
-        ),
+        **selection(context, **filters),
     )
     read = _read_figures(context, repo) if figures else None
 
@@ -428,7 +404,7 @@ def list_(
         shown = None if read is None else told
         found = print_list(context, records, released, Annotated(repo).tags, shown) > 0
     if not found:
-        _explain_empty_list(context, agents)
+        _explain_empty_list(context, filters["agents"])
     if not unread:
         return 0
     from aivcs.cli.exit_codes import report_unread

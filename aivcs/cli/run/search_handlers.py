@@ -9,6 +9,7 @@ from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from aivcs.cli.render.output import Output
     from aivcs.cli.session.context import Context
@@ -29,19 +30,10 @@ def search(
     failed: bool,
     where: list[str],
     blobs: bool,
-    agents: list[str],
-    specs: list[str],
-    statuses: list[str],
-    tags: list[str],
-    since: str | None,
-    until: str | None,
-    uses: list[str],
-    parent: str | None,
-    failed_tools: list[str],
-    commit: str | None,
     limit: int | None,
     runs_only: bool,
     as_json: bool,
+    **filters: Any,
 ) -> int:
     """Prints the matches. Exit code 1 without one, 14 or 16 if a run cannot be read."""
     from aivcs.cli.exit_codes import report_unread
@@ -68,20 +60,8 @@ def search(
     def report(run_id: RunId, error: StorageError) -> None:
         unread.setdefault(run_id, error)
 
-    filters = selection(
-        agents=agents,
-        specs=specs,
-        statuses=statuses,
-        tags=tags,
-        since=since,
-        until=until,
-        uses=uses,
-        parent=None if parent is None else context.run_operand(parent),
-        failed_tools=failed_tools,
-        commit=commit,
-        folder=context.working_directory,
-    )
-    found = search(repo, query, filters, one_per_run=runs_only, unreadable=report)
+    chosen = selection(context, **filters)
+    found = search(repo, query, chosen, one_per_run=runs_only, unreadable=report)
     number = _print(context, islice(found, limit), runs_only=runs_only, as_json=as_json)
     _keep_index(context, repo, query)
     return report_unread(context, unread.values()) or int(not number)

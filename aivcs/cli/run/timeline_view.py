@@ -155,7 +155,7 @@ class Timeline:
             yield _one_of(kept)
 
     def _sort(self, step: Step) -> str:
-        """What a step is that may share a line with its neighbours; empty for any other."""
+        """The name of a step that may share a line with its neighbours; empty for any other."""
         if step.what != OTHER or step.error is not None:
             return ""
         if step.kind == THINKING:
@@ -198,7 +198,7 @@ class Timeline:
         return f"{times} ┌ {cut(name, max(self._screen - len(seq) - 18, 8))}"
 
     def _details(self, step: Step, room: int) -> list[str]:
-        """What a step was about, in lines of so many cells at most."""
+        """The details of a step, in lines of a width in cells."""
         text = escape(step.text)
         if step.error is not None:
             error = "" if step.error == step.name else escape(step.error)

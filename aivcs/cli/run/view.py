@@ -333,7 +333,7 @@ def _header(
         status += f" (exit code {summary.exit_code})"
     pairs = [("run", record.run_id), ("agent", metadata.agent_name), ("status", status)]
     if untrusted is not None:
-        pairs.append(("untrusted", f"from {untrusted}: it is no evidence for a release"))
+        pairs.append(("untrusted", f"from {untrusted}: it does not count as evidence"))
     pairs.append(("spec", record.spec_digest))
     if metadata.git_sha:
         pairs.append(("git commit", metadata.git_sha))

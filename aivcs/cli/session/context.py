@@ -356,7 +356,8 @@ class Context:
         return self._layers(*((None, None) if repo is None else (repo.path, self._own)))
 
     def _layers(self, store: "str | None", own: "bytes | None") -> "list[tuple[str, Config]]":
-        from aivcs.config.keys import check_value, file_layers
+        from aivcs.config.keys import check_value
+        from aivcs.config.layers import file_layers
 
         layers: list[tuple[str, Config]] = []
         if self._lock_timeout is not None:
@@ -526,7 +527,8 @@ class Context:
         ):
             settings = Settings()
         else:
-            from aivcs.config.keys import policies, settings_of
+            from aivcs.config.keys import settings_of
+            from aivcs.config.layers import policies
 
             self.layers = self._layers(store, own)
             self.policies = policies(self.layers)
@@ -566,7 +568,7 @@ class Context:
             raise BackendError(f"cannot look at {store}: {error.strerror}") from error
         if self._is_own(owner):
             return
-        from aivcs.config.keys import own_files, parse_config, read_config
+        from aivcs.config.layers import own_files, parse_config, read_config
 
         trusted: list[str] = []
         for whose, path in own_files(self.environment):

@@ -1,4 +1,4 @@
-"""How this command was called, for other processes that are to call it."""
+"""The words with which this command was called, for processes that call it again."""
 
 import os
 import sys

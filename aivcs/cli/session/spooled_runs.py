@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from aivcs.model.erasure import StoredErasure
     from aivcs.model.run import RunId
     from aivcs.repository import Repository
-    from aivcs.sync.spool import DayStore, Spool
+    from aivcs.sync.spool import Spool
+    from aivcs.sync.spool_day import DayStore
 
 
 class SpooledRun(NamedTuple):

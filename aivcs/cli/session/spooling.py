@@ -17,7 +17,8 @@ from aivcs.cli.session.own_command import own_command
 from aivcs.config import files as config_files
 from aivcs.errors import NotFoundError, StorageError, UsageError
 from aivcs.short_names import LAST
-from aivcs.sync.spool import DayStore, Spool, Spools
+from aivcs.sync.spool import Spool, Spools
+from aivcs.sync.spool_day import DayStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -382,7 +383,7 @@ def _has_home(context: "Context") -> bool:
 def _trusted(context: "Context", url: str) -> set[str]:
     """The ids under which a store is trusted, by the configuration that was read."""
     from aivcs.codec.url import canonical
-    from aivcs.config.keys import TRUST
+    from aivcs.config.layers import TRUST
 
     place = canonical(url)
     return {

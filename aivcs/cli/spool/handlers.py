@@ -115,7 +115,7 @@ def push_later(context: Context, folder: str) -> int:
 
 def push_quietly(context: Context, spool: Spool, url: str) -> None:
     """Pushes a spool when a job ends; prints a warning for what waits on. Never fails."""
-    from aivcs.cli.remote.deadline import deadline
+    from aivcs.cli.session.deadline import deadline
 
     failure: Exception | None = None
     held: list[Copied] = []

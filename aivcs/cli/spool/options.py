@@ -24,8 +24,8 @@ COMMANDS = (
         "spool.handlers:list_",
         """List the runs of which something waits on this machine, and why.
 
-        Each is a line: run, store, the time since when, the number of lines that the store lacks,
-        and why the last push left them here.
+        Each is a line: the run, its store, when the first line that the store lacks was recorded
+        on this machine, the number of these lines, and why the last push left them here.
         """,
         {"as_json": JSON},
     ),

@@ -136,7 +136,7 @@ def _print_live(context: Context, releases: list[HistoryEntry]) -> None:
 
 
 def _spooled(context: Context) -> Spooled | None:
-    """What waits on this machine for the store; None if no runs of it go to a spool."""
+    """The runs that wait on this machine for the store; None if it has no spool."""
     url = context.network_store()
     if not url:
         return None
@@ -192,7 +192,7 @@ def verify(
 
 def _signed_head(context: Context, heads: list[str], path: str) -> Iterator[Finding]:
     from aivcs.commands.store.head import verify_signature
-    from aivcs.config.keys import read_file
+    from aivcs.config.layers import read_file
     from aivcs.config.signers import require_verifier
 
     if len(heads) != 1:

@@ -56,7 +56,7 @@ def verify(
     try:
         stated = dict(heads_in(found[0]))
     except (SerializationError, UnsupportedFormatError) as error:
-        yield Finding(DAMAGE, HEADS, None, f"it is no heads manifest: {error}", _FIX)
+        yield Finding(DAMAGE, HEADS, None, f"it is not a heads manifest: {error}", _FIX)
         return
     yield from _compare(bundle, stated)
 
@@ -73,7 +73,7 @@ def require_heads(bundle: Repository) -> None:
     try:
         stated = dict(heads_in(b"" if found is None else found[0]))
     except SerializationError as error:
-        problem = "is missing" if found is None else f"is no heads manifest: {error}"
+        problem = "is missing" if found is None else f"is not a heads manifest: {error}"
         raise IntegrityError.of(f"{HEADS} {problem}; nothing was copied. Now: {_FIX}") from error
     for finding in _compare(bundle, stated):
         raise IntegrityError.of(

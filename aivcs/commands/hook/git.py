@@ -39,7 +39,7 @@ exit 0
 
 
 class Installed(NamedTuple):
-    """What became of a hook.
+    """The result of installing or removing a hook.
 
     Attributes:
         path: The hook.

@@ -22,7 +22,7 @@ _ENDS = "SessionEnd"
 
 
 class Call(NamedTuple):
-    """What a program told its hook.
+    """The message of a program to its hook.
 
     Attributes:
         path: The session file.

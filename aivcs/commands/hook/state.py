@@ -1,4 +1,4 @@
-"""What hooks did: a small file for each program in the user's state folder.
+"""The results of hooks: a small file for each program in the user's state folder.
 
 It decides nothing. It is how a capture that failed, or never happened, is noticed.
 """

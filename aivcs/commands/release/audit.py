@@ -161,7 +161,7 @@ def sign(
 
 
 class _Proof:
-    """What the checks of an entry need to know of the whole log."""
+    """The facts about the whole log that the checks of an entry need."""
 
     def __init__(
         self,

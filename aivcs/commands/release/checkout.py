@@ -34,7 +34,7 @@ KEEP = 3
 """Versions kept, unless another number is asked for."""
 _VERSIONS, _LINK = "releases", "current"
 _TEMPORARY = ".aivcs-"
-"""How names begin that a crash may leave behind."""
+"""Prefixes of names that a crash may leave behind."""
 
 
 class Deployed(NamedTuple):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ReleaseComparison(NamedTuple):
-    """How two releases of a name differ.
+    """The differences of two releases of a name.
 
     Attributes:
         a: The entry before.

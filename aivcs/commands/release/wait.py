@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Answer(NamedTuple):
-    """What waiting came to.
+    """The result of waiting.
 
     Attributes:
         live: The release that is live now; None if there is none.
@@ -61,7 +61,7 @@ def wait(
     """
     if target is not None and change:
         raise UsageError("--change waits for any change; leave out TARGET, or --change")
-    if timeout is not None and not timeout >= 0:  # nan is no number of seconds
+    if timeout is not None and not timeout >= 0:  # nan is not a number of seconds
         raise UsageError("--timeout takes seconds, 0 or more")
     awaited = _Awaited(target, change=change)
     follower = Follower(repo, name)
@@ -86,7 +86,7 @@ def wait(
 
 
 class _Awaited:
-    """What is awaited, and what has happened to it.
+    """The awaited release, and its state.
 
     Attributes:
         live: The release that is live.

@@ -30,7 +30,7 @@ _AT_ONCE = 1000
 
 
 class Cursor(NamedTuple):
-    """How far a watch has come.
+    """The progress of a watch.
 
     Attributes:
         lines: The lines of the log that were seen.

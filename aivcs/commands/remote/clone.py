@@ -6,7 +6,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from aivcs.commands.remote.copy import Copy
-from aivcs.config.keys import parse_config, render_config
+from aivcs.config.keys import render_config
+from aivcs.config.layers import parse_config
 from aivcs.config.remotes import ORIGIN
 from aivcs.errors import UsageError
 
@@ -28,7 +29,7 @@ def prepare(target: Repository, url: str) -> None:
         url: The other store.
 
     Raises:
-        UsageError: The store is there already, and is no clone of the other one.
+        UsageError: The store exists, and is not a clone of the other one.
     """
     found = target.store.documents.read("config.toml")
     if found is not None:

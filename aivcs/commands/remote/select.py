@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aivcs.commands.run.list import list_
 
@@ -10,41 +10,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aivcs.errors import StorageError
-    from aivcs.model.run import RunId, RunStatus
-    from aivcs.model.timestamp import Timestamp
+    from aivcs.model.run import RunId
     from aivcs.repository import Repository
 
 
 def select(
-    repo: Repository,
-    *,
-    runs: Sequence[str] = (),
-    agents: Sequence[str] = (),
-    specs: Sequence[str] = (),
-    statuses: Sequence[RunStatus] = (),
-    tags: Sequence[str] = (),
-    since: Timestamp | None = None,
-    limit: int | None = None,
+    repo: Repository, *, runs: Sequence[str] = (), limit: int | None = None, **filters: Any
 ) -> list[RunId] | None:
     """Returns the ids of the matching runs; None, which is all, without any filter.
 
     Args:
         repo: The store.
         runs: Runs as for `Repository.resolve_run`, in addition to those that match.
-        agents: As for `list_`.
-        specs: As for `list_`.
-        statuses: As for `list_`.
-        tags: As for `list_`.
-        since: As for `list_`.
         limit: As for `list_`.
+        filters: The filters of `list_`; what is empty or None filters nothing.
 
     Raises:
         UsageError: A filter is malformed.
         RunNotFoundError: There is no such run.
         StorageError: A run cannot be read, so it cannot be told whether it matches.
     """
-    is_filtered = bool(agents or specs or statuses or tags) or since is not None
-    if not is_filtered and limit is None and not runs:
+    is_filtered = limit is not None or any(filters.values())
+    if not is_filtered and not runs:
         return None
 
     def refuse(_: RunId, error: StorageError) -> None:
@@ -53,16 +40,7 @@ def select(
     named = [repo.resolve_run(run) for run in runs]
     for run_id in named:
         repo.runs.get_run(run_id)
-    if named and not is_filtered and limit is None:
+    if not is_filtered:
         return named
-    found = list_(
-        repo,
-        agents=agents,
-        specs=specs,
-        statuses=statuses,
-        tags=tags,
-        since=since,
-        limit=limit,
-        unreadable=refuse,
-    )
+    found = list_(repo, limit=limit, unreadable=refuse, **filters)
     return [*named, *(record.run_id for record in found if record.run_id not in named)]

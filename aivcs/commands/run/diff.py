@@ -39,7 +39,7 @@ class Side(NamedTuple):
 
     @property
     def events(self) -> int:
-        """How many events there are."""
+        """The number of events."""
         return sum(self.kinds.values())
 
     @property
@@ -52,7 +52,7 @@ class Side(NamedTuple):
 
 
 class RunComparison(NamedTuple):
-    """How two runs differ.
+    """The differences of two runs.
 
     Attributes:
         a: The first run.

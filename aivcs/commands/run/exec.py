@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aivcs.trace.redaction import Redactor
 
 LINES, BLOBS, NONE = "lines", "blobs", "none"
-"""How output is recorded: an event per line, a blob per stream, or not at all."""
+"""Ways to record output: an event per line, a blob per stream, or not at all."""
 STARTED, OUTPUT, FINISHED = "exec_started", "output", "exec_finished"
 EXCEEDED = "budget_exceeded"
 """The kinds of the events."""
@@ -196,7 +196,7 @@ class Recording:
         )
 
     def _told(self) -> "list[dict[str, Any]]":
-        """How the sessions in the output went, as far as it says."""
+        """The outcomes of the sessions in the output, as far as it says."""
         return [
             {"session": outcome.session.id, "format": outcome.session.format}
             | ({"status": outcome.status} if outcome.status else {})

@@ -49,7 +49,7 @@ class Source(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What holds for every source.
+    """The options for every source.
 
     Attributes:
         format: The name of the format; None for the one that is recognised.
@@ -72,7 +72,7 @@ class Options(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What became of a session.
+    """The result of importing a session.
 
     Attributes:
         run_id: The run that holds its last event.
@@ -102,7 +102,7 @@ class Imported(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a source.
+    """The result of importing a source.
 
     Attributes:
         sessions: Its sessions.

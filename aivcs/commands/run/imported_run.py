@@ -28,11 +28,11 @@ FORMAT, MAPPING, FROM, CONTINUES = (
 )  # fmt: skip
 """Tags of an imported run: where its events come from, the first seq, the run it continues."""
 _ATTEMPTS = 3
-"""How often a batch is compared again because another import came first."""
+"""Times that a batch is compared again because another import came first."""
 
 
 class Beginning(NamedTuple):
-    """What a new run begins with.
+    """The record of a new run.
 
     Attributes:
         spec: The digest of the spec.

@@ -80,7 +80,7 @@ def endpoint(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError as error:
         raise UsageError(f"the URL of --to is not valid: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isprintable():

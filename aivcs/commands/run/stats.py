@@ -52,7 +52,7 @@ class AgentStatistics:
 
     @property
     def runs(self) -> int:
-        """How many runs there are."""
+        """The number of runs."""
         return sum(self.counts.values())
 
     @property

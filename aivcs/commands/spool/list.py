@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.errors import StorageError
 from aivcs.log import chain
 from aivcs.model.timestamp import Timestamp
-from aivcs.sync.spool import with_repair
+from aivcs.sync.spool_day import with_repair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aivcs.sync.spool import DayStore, Spool
+    from aivcs.sync.spool import Spool
+    from aivcs.sync.spool_day import DayStore
 
 
 class Waiting(NamedTuple):
@@ -23,7 +23,9 @@ class Waiting(NamedTuple):
     Attributes:
         run_id: The run.
         store: The URL of the store, without a password.
-        since: The time of the first of those lines; of the last push if the log cannot be read.
+        since: When the first of those lines was recorded on this machine, by its clock; if lines
+            have older times, as those of an imported session, or the log cannot be read, then the
+            time of the last push that brought lines of the run, or of the run's mark in the spool.
         lines: Their number; None if the log cannot be read.
         error: Why the last push left it here; None if it is to be tried again.
     """
@@ -40,11 +42,11 @@ class Waiting(NamedTuple):
 
 
 class Spooled(NamedTuple):
-    """What waits in a spool.
+    """The runs that wait in a spool.
 
     Attributes:
         runs: The number of runs that wait.
-        since: The time since when the first of them does; None if there are none.
+        since: The earliest `Waiting.since`; None if none waits.
         error: Why the last push failed, or left one of them here; None if none did.
     """
 
@@ -76,14 +78,15 @@ def waiting(spool: Spool) -> Iterator[Waiting]:
         repo = spool.of(day)
         for run_id in spool.marks(day):
             note = spool.note_of(day, run_id)
+            since = Timestamp.from_datetime(datetime.fromtimestamp(note["at"], UTC))
             try:
                 found = _first_missing(spool, repo, run_id, note)
             except StorageError as error:
-                since = Timestamp.from_datetime(datetime.fromtimestamp(_noted_at(note), UTC))
                 yield Waiting(run_id, url, since, None, str(with_repair(repo, error)))
                 continue
             if found is not None:
-                yield Waiting(run_id, url, _time_of(found[1]), found[0], note.get("error"))
+                since = max(since, min(_time_of(found[1]), Timestamp.now()))
+                yield Waiting(run_id, url, since, found[0], note.get("error"))
 
 
 def _first_missing(
@@ -102,10 +105,6 @@ def _first_missing(
         if place.lines > there:
             return head.lines - there, line
     return None
-
-
-def _noted_at(note: dict[str, Any]) -> float:
-    return float(note.get("at") or time())
 
 
 def _time_of(line: bytes) -> Timestamp:

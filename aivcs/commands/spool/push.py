@@ -23,14 +23,16 @@ from aivcs.repository import CONFIG
 from aivcs.store.adopt import DivergedError
 from aivcs.store.identity import identify
 from aivcs.sync.erasures import copy_erasures
-from aivcs.sync.spool import GONE, with_repair
+from aivcs.sync.spool import GONE
+from aivcs.sync.spool_day import with_repair
 from aivcs.sync.transfer import FAILED, Copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.repository import Repository
-    from aivcs.sync.spool import DayStore, Spool
+    from aivcs.sync.spool import Spool
+    from aivcs.sync.spool_day import DayStore
 
 _NOTHING = Head(0, "")
 
@@ -67,7 +69,7 @@ class SpoolPush:
 
     @property
     def is_needed(self) -> bool:
-        """Whether anything waits that no push has refused, or that is to be tried anew.
+        """Whether a push has something to do: new lines, a run to try again, an erasure.
 
         Or a day whose removal was begun.
         """
@@ -275,16 +277,16 @@ class SpoolPush:
         mark = quote(f"{self._spool.folder}/{repo.day}/waiting/{run_id}")
         url = self._spool.state.get("url", "URL")
         text = (
-            f"{error}. Another machine may have started it with the same --key. To keep this one, "
-            f"under the id {run_id}.2: aivcs --store {quote(url)} run import {log}; to let it go "
-            f"then: rm {log} {mark}"
+            f"{error}. Another machine may have started it with the same --key, or its session "
+            f"went on after the run had ended. To keep this one, under the id {run_id}.2: "
+            f"aivcs --store {quote(url)} run import {log}; to let it go then: rm {log} {mark}"
         )
         found = DivergedError(error.log, error.line)
         found.args = (text,)
         return found
 
     def _is_damaged(self, repo: DayStore, run_id: str) -> bool:
-        """Whether a run cannot be read here, so that it is no fault of the store's."""
+        """Whether a run cannot be read here, so that the error is not the store's."""
         try:
             for _ in repo.store.logs.read(f"run/{run_id}"):
                 pass
@@ -293,8 +295,7 @@ class SpoolPush:
         return False
 
     def _note_error(self, repo: DayStore, run_id: str, error: StorageError) -> None:
-        note = self._spool.note_of(repo.day, run_id)
-        note |= {"error": str(error)[:2000], "at": time()}
+        note = self._spool.note_of(repo.day, run_id) | {"error": str(error)[:2000]}
         self._quietly(self._spool.note, repo.day, run_id, **note)
 
     def _is_behind(self, repo: DayStore, run_id: str) -> bool:

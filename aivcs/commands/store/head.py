@@ -348,7 +348,7 @@ def _compare(
 
 def _missing_records(repo: Repository, records: DiskMap, erased: ErasedSince) -> Iterator[Finding]:
     """Yields the records of a manifest that are not there any more, or damaged."""
-    for key in records.keys():  # noqa: SIM118 a map on disk is no dictionary
+    for key in records.keys():  # noqa: SIM118 a map on disk is not a dictionary
         name = str(key)
         is_annotation = not name.startswith(ERASURES)
         what = "an annotation" if is_annotation else "the record of an erasure"

@@ -68,7 +68,7 @@ def write(run: Run) -> Iterator[str]:
 
 
 class _Page:
-    """What was counted while a page is written."""
+    """The counts that are made while a page is written."""
 
     def __init__(self) -> None:
         self._counts = dict.fromkeys(("tool calls", "failed"), 0)

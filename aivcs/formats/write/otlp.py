@@ -380,7 +380,7 @@ def _annotation(stored: StoredAnnotation) -> dict[str, Any]:
 
 
 def _message(event: RunEvent, what: str) -> dict[str, Any] | None:
-    """A message of the conventions; None if the event is none."""
+    """A message of the conventions; None for another event."""
     payload = as_dict(event.payload)
     if event.kind == THINKING:
         part = {"type": "reasoning", "content": as_words(content_of(payload))}

@@ -1,4 +1,4 @@
-"""What a writer is given: a run with its events, and what its events say of models and messages."""
+"""The input of a writer: a run with its events, and their models and messages."""
 
 from __future__ import annotations
 

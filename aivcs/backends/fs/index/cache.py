@@ -289,7 +289,7 @@ class Index:
 
 
 def _conditions(run_filter: "RunFilter") -> "tuple[list[str], list[str]]":
-    """What is wanted of a readable run, whatever its tags: conditions, and the values in them."""
+    """The SQL conditions of a filter on readable runs, and their values; tags are left out."""
     wanted = [
         ("agent_name = ?", run_filter.agent_name),
         ("status = ?", run_filter.status),

@@ -47,12 +47,12 @@ _NEVER = (0, 0, 0, 0)
 
 
 class Survey:
-    """What has changed.
+    """The changes since the index was written.
 
     Attributes:
         rows: The rows of runs that are new, have changed, or may have, by id.
-        gone: Ids of runs that are no more.
-        folders: Inode and time of change of folders that were read; None for one that is no more.
+        gone: Ids of removed runs.
+        folders: Inode and time of change of folders that were read; None for one that was removed.
         unread: Ids of runs that cannot be read, and why.
         is_worth_writing: Whether the next survey would be much faster.
     """
@@ -78,7 +78,7 @@ def survey(folder: "Folder", index: Index, get: "Get", *, every: bool = False) -
 
     Raises:
         BackendError: A folder cannot be looked into.
-        BrokenError: The index is none.
+        BrokenError: The file is not an index.
     """
     found = Survey()
     before = index.folders()
@@ -149,7 +149,7 @@ def count_contradictions(folder: "Folder", index: Index, get: "Get") -> int:
 
     Raises:
         BackendError: A folder cannot be looked into.
-        BrokenError: The index is none.
+        BrokenError: The file is not an index.
     """
     count, unseen = 0, index.total()
     read = _read_many(folder, get)

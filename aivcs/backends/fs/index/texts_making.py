@@ -77,7 +77,7 @@ class _StaleError(Exception):
 
 
 class Making:
-    """What is known of the logs while an index is made.
+    """The logs as they were read while an index is made.
 
     Attributes:
         pending: Runs that are not indexed.

@@ -69,7 +69,7 @@ def _copy_in_kernel(source: int, fd: int) -> int:
 
 
 class _Copied:
-    """What was written to a file, hashed from its start, in a thread if it is long."""
+    """The bytes written to a file, hashed from its start, in a thread if there are many."""
 
     def __init__(self, fd: int, hashed: "_Hash", *, sync: bool) -> None:
         self._fd = fd
