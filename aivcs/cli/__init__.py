@@ -21,17 +21,9 @@ def find_modules_directly() -> None:
 
     Python asks four finders for a module and lists each new folder. A command loads some forty
     modules from a dozen folders, so this saves it a tenth of an interpreter's start.
-
-    The command starts Python without `site`, which finds the installed packages and is a quarter
-    of that start. What scripts call in a loop needs no package but this; in other commands, `site`
-    runs when the first is imported.
     """
     if type(__spec__.loader).__name__ == "SourceFileLoader":  # not in an archive
         sys.meta_path.insert(0, _Finder)  # type: ignore[arg-type]
-
-
-_SEARCH_PACKAGES = ("importlib.metadata", "sysconfig")
-"""Modules of the standard library that tell what is installed."""
 
 
 class _Finder:
@@ -43,9 +35,6 @@ class _Finder:
     ) -> "ModuleSpec | None":
         """Returns the specification of a module of this package, None for any other."""
         if path is None or name[:6] != "aivcs.":
-            top = name.partition(".")[0]
-            if top not in sys.stdlib_module_names or name in _SEARCH_PACKAGES:
-                _find_packages()
             return None
         base = f"{path[0]}/{name.rpartition('.')[2]}"
         for file, folders in ((f"{base}.py", None), (f"{base}/__init__.py", [base])):
@@ -59,11 +48,3 @@ class _Finder:
             spec.has_location = True
             return spec
         return None
-
-
-def _find_packages() -> None:
-    """Runs `site`, which adds the installed packages to `sys.path`, unless Python did so."""
-    if "site" not in sys.modules:
-        import site
-
-        site.main()
