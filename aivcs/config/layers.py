@@ -120,7 +120,7 @@ def file_layers(
 
     Args:
         environment: The environment variables, which say where the user's file is and the system's.
-        store: The path of the store's file, and its content; None if there is none.
+        store: The path of the store's file, and its content, or None without such a file.
         warn: Told of each key that means nothing.
 
     Raises:
@@ -208,7 +208,7 @@ def _flatten(tables: "dict[str, Any]", prefix: str = "") -> "list[tuple[str, Any
 
 
 def read_config(path: str, *, or_unreachable: bool = False) -> "bytes | None":
-    """Returns the content of a configuration file, or None if there is no such file.
+    """Returns the content of a configuration file, or None without such a file.
 
     Args:
         path: The file.
@@ -226,7 +226,7 @@ def read_config(path: str, *, or_unreachable: bool = False) -> "bytes | None":
 
 
 def read_file(path: str, opener: "Callable[[str, int], int] | None" = None) -> "bytes | None":
-    """Returns the content of a configuration or signature file, or None if there is no such file.
+    """Returns the content of a configuration or signature file, or None without such a file.
 
     Args:
         path: The file.

@@ -56,7 +56,7 @@ def require_private(folder: str) -> None:
 
 
 def read(path: str) -> "bytes | None":
-    """Returns the content of a file of a spool; None if there is none.
+    """Returns the content of a file of a spool, or None without such a file.
 
     Raises:
         BackendError: It cannot be read.

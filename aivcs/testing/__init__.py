@@ -29,6 +29,7 @@ pytest.register_assert_rewrite(
     "aivcs.testing.blobs",
     "aivcs.testing.machine",
     "aivcs.testing.race",
+    "aivcs.testing.release_entries",
     "aivcs.testing.releases",
     "aivcs.testing.runs",
     "aivcs.testing.through_aio",

@@ -34,6 +34,7 @@ from aivcs.model.record import Head
 from aivcs.model.release import Evidence, ReleaseMetadata, ReleaseRecord
 from aivcs.model.release_entries import Approval, Block, LogEntry, ReleaseState, Signature
 from aivcs.model.timestamp import Timestamp
+from aivcs.testing.lines import read
 from aivcs.testing.linking import body_of, hash_of, link_line, relink
 from aivcs.testing.race import race
 
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
 
     from aivcs.log.release_changes import ReleaseChange, ReleaseView
     from aivcs.store.contracts import ReleaseRegistry
+    from aivcs.testing.lines import Rewrite
 
     OpenStore = Callable[[], ReleaseRegistry]
-    Rewrite = Callable[[str, Callable[[list[bytes]], list[bytes]]], None]
 
 V1, V2, V3, V4 = (ContentDigest(sha256(b"v%d" % number).hexdigest()) for number in (1, 2, 3, 4))
 CI = ReleaseMetadata("ci")
@@ -80,14 +81,7 @@ def approve(
 
 def lines_of(rewrite: Rewrite, name: str = "bot") -> list[dict[str, Any]]:
     """The lines of a log as they are, parsed by json."""
-    seen: list[bytes] = []
-
-    def look(lines: list[bytes]) -> list[bytes]:
-        seen.extend(lines)
-        return lines
-
-    rewrite(name, look)
-    return [json.loads(line) for line in seen]
+    return [json.loads(line) for line in read(rewrite, name)]
 
 
 def plan(

@@ -21,6 +21,7 @@ from aivcs.errors import (
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata, ReleaseRecord
 from aivcs.model.timestamp import Timestamp
+from aivcs.testing.lines import LineFixtures, read
 from aivcs.testing.linking import body_of, hash_of, link_line, relink
 from aivcs.testing.race import race
 from aivcs.testing.refusal import refuses
@@ -30,10 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aivcs.store.contracts import ReleaseRegistry
+    from aivcs.testing.lines import Edit, Rewrite
 
     OpenStore = Callable[[], ReleaseRegistry]
-    Edit = Callable[[list[bytes]], list[bytes]]
-    Rewrite = Callable[[str, Edit], None]
 
 V1, V2, V3, V4 = (ContentDigest(sha256(b"v%d" % number).hexdigest()) for number in (1, 2, 3, 4))
 SPECS = {V1: "v1", V2: "v2", V3: "v3", V4: "v4"}
@@ -101,21 +101,13 @@ def told(record: ReleaseRecord) -> tuple[int, str, str, int, int | None]:
     )
 
 
-class ReleaseRegistryContract(ReleaseEntryContract):
+class ReleaseRegistryContract(LineFixtures, ReleaseEntryContract):
     """The guarantees of a `ReleaseRegistry`; subclass it and override `open_store`."""
 
     @pytest.fixture
     def open_store(self) -> OpenStore:
         """Override: a factory of registries which all reach the same releases, none at first."""
         raise NotImplementedError("override the fixture open_store")
-
-    @pytest.fixture
-    def rewrite(self) -> Rewrite:
-        """Override: `rewrite(name, edit)` replaces the lines of a log by `edit(lines)`, unnoticed.
-
-        Lines are given and taken as bytes without their newlines.
-        """
-        pytest.skip("this backend gives the suite no back door to its lines")
 
     @pytest.fixture
     def registry(self, open_store: OpenStore) -> ReleaseRegistry:
@@ -757,15 +749,3 @@ class ReleaseRegistryContract(ReleaseEntryContract):
 
         assert race(4, act).raised == []
         assert open_store().head("bot").lines == 20
-
-
-def read(rewrite: Rewrite, name: str) -> list[bytes]:
-    """The lines of a log as they are."""
-    seen: list[bytes] = []
-
-    def look(lines: list[bytes]) -> list[bytes]:
-        seen.extend(lines)
-        return lines
-
-    rewrite(name, look)
-    return seen

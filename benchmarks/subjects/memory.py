@@ -40,7 +40,7 @@ def measure(bench: Bench) -> Iterator[Row]:
             for each in (10, size)
         )
         yield Row(f"{what}, {size:,} of them", long, "MiB", f"{what}, 10", short, 2, 1.25)
-    yield from _whole_stores(bench, listed)
+    yield from of_whole_stores(bench, listed, 2, 1.25)
     places = {size: _run_alone(bench, size) for size in (10, events)}
     yield _row(bench, "verify, events", places, "verify")
     places = {size: _releases_alone(bench, size) for size in (10, many)}
@@ -49,11 +49,14 @@ def measure(bench: Bench) -> Iterator[Row]:
     yield _row(bench, "gc --dry-run, blobs named and as many not", places, "gc", "--dry-run")
 
 
-def _whole_stores(bench: Bench, places: dict[int, Path]) -> Iterator[Row]:
-    """Yields what reads all runs; `head` last, since its manifest is a long blob to all others."""
-    yield _row(bench, "verify, runs", places, "verify")
-    yield _row(bench, "gc --dry-run, runs", places, "gc", "--dry-run")
-    yield _row(bench, "head, runs", places, "head")
+def of_whole_stores(
+    bench: Bench, places: dict[int, Path], bar: float, aim: float | None = None
+) -> Iterator[Row]:
+    """Yields what reads all runs of a large store and of a small one, by their numbers of runs."""
+    yield _row(bench, "verify, runs", places, "verify", bar=bar, aim=aim)
+    yield _row(bench, "gc --dry-run, runs", places, "gc", "--dry-run", bar=bar, aim=aim)
+    # Last, since its manifest is a long blob to all others.
+    yield _row(bench, "head, runs", places, "head", bar=bar, aim=aim)
     heads = {size: bench.run(bench.aivcs, "head", cwd=place).out for size, place in places.items()}
     short, long = (
         bench.memory(bench.aivcs, "verify", "--head", heads[size], cwd=places[size])
@@ -61,19 +64,26 @@ def _whole_stores(bench: Bench, places: dict[int, Path]) -> Iterator[Row]:
     )
     yield Row(
         f"verify --head, runs, {max(places):,} of them", long, "MiB", "verify --head, runs, 10",
-        short, 2, 1.25,
+        short, bar, aim,
     )  # fmt: skip
     for place, head in zip(places.values(), heads.values(), strict=True):
         bench.run(bench.aivcs, "blob", "unpin", head, cwd=place)
         bench.run(bench.aivcs, "blob", "rm", head, cwd=place)
 
 
-def _row(bench: Bench, what: str, places: dict[int, Path], *command: str) -> Row:
+def _row(
+    bench: Bench,
+    what: str,
+    places: dict[int, Path],
+    *command: str,
+    bar: float = 2,
+    aim: float | None = 1.25,
+) -> Row:
     """Compares a command in a large store with the same in a small one."""
     (few, short), (many, long) = (
         (size, bench.memory(bench.aivcs, *command, cwd=places[size])) for size in sorted(places)
     )
-    return Row(f"{what}, {many:,} of them", long, "MiB", f"{what}, {few}", short, 2, 1.25)
+    return Row(f"{what}, {many:,} of them", long, "MiB", f"{what}, {few}", short, bar, aim)
 
 
 def _run_alone(bench: Bench, events: int) -> Path:

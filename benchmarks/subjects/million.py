@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks import stores
-from benchmarks.harness import FLOOR, Done, Row
-from benchmarks.subjects.listing import CAT
+from benchmarks.harness import FLOOR, Row
+from benchmarks.subjects.listing import index_from_nothing
+from benchmarks.subjects.memory import of_whole_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,57 +33,20 @@ def measure(bench: Bench) -> Iterator[Row]:
         stores.add_runs(large, count)
         (large / "filled").touch()
     yield from _times(bench, large, count)
-    yield from _memory(bench, large, count)
+    yield from of_whole_stores(bench, {10: stores.of_runs(bench, 10), count: large}, 1.3)
 
 
 def _times(bench: Bench, large: Path, count: int) -> Iterator[Row]:
-    store = large / ".aivcs"
-    few = partial(bench.run, bench.aivcs, "run", "list", "-n", "20", cwd=large)
-
-    def rebuild() -> Done:
-        (store / "index.sqlite").unlink(missing_ok=True)
-        return few()
-
-    def cat() -> Done:
-        return bench.run("sh", "-c", CAT, "sh", store / "runs", keep=False)
-
-    cat()
-    slow = bench.compare(1, {"cat": cat, "rebuild": rebuild})
+    yield index_from_nothing(bench, large, count, 1, bar=2, aim=1.2)
+    aivcs = partial(bench.run, bench.aivcs, cwd=large)
     times = bench.compare(
         bench.size(10, 1),
         {
             FLOOR: bench.floor,
-            "run list -n 20": few,
-            "run stats": partial(bench.run, bench.aivcs, "run", "stats", cwd=large),
-            "TAB for a RUN": partial(
-                bench.run, bench.aivcs, "__complete", "run", "run", "show", "", cwd=large
-            ),
+            "run list -n 20": partial(aivcs, "run", "list", "-n", "20"),
+            "run stats": partial(aivcs, "run", "stats"),
+            "TAB for a RUN": partial(aivcs, "__complete", "run", "run", "show", ""),
         },
     )
     for what, bar in (("run list -n 20", 3), ("run stats", 40), ("TAB for a RUN", 3)):
         yield Row(f"{what}, {count:,} runs", times[what], "s", FLOOR, times[FLOOR], bar)
-    what = f"index of {count:,} runs from nothing, and list"
-    yield Row(what, slow["rebuild"], "s", "cat of the same logs", slow["cat"], 2, 1.2)
-
-
-def _memory(bench: Bench, large: Path, count: int) -> Iterator[Row]:
-    small = stores.of_runs(bench, 10)
-    places = {10: small, count: large}
-    heads = {size: bench.run(bench.aivcs, "head", cwd=place).out for size, place in places.items()}
-    try:
-        for words in (["gc", "--dry-run"], ["head"], ["verify", "--head"]):
-            short, long = (
-                bench.memory(bench.aivcs, *words, *_head_of(words, heads[size]), cwd=place)
-                for size, place in places.items()
-            )
-            what = f"{' '.join(words)}, {count:,} runs"
-            yield Row(what, long, "MiB", f"{' '.join(words)}, 10 runs", short, 1.3)
-    finally:
-        for size, place in places.items():
-            bench.run(bench.aivcs, "blob", "unpin", heads[size], cwd=place)
-            bench.run(bench.aivcs, "blob", "rm", heads[size], cwd=place)
-
-
-def _head_of(words: list[str], head: str) -> list[str]:
-    """Returns the argument of `verify --head`."""
-    return [head] if words[-1] == "--head" else []

@@ -19,7 +19,8 @@ from aivcs.testing.race import race
 from aivcs.testing.runs.given import NO_RUNS, SPEC, RunLedgerFixtures
 
 if TYPE_CHECKING:
-    from aivcs.testing.runs.given import Edit, OpenStore
+    from aivcs.testing.lines import Edit
+    from aivcs.testing.runs.given import OpenStore
 
 
 def elsewhere(events: int, *, size: int = 0, is_over: bool = False) -> tuple[str, list[bytes]]:

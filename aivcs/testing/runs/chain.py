@@ -9,6 +9,7 @@ import pytest
 
 from aivcs.errors import IntegrityError, UnsupportedFormatError
 from aivcs.model.run import RunEvent, RunId
+from aivcs.testing.lines import read
 from aivcs.testing.linking import body_of, hash_of, link_line, relink
 from aivcs.testing.runs.given import DONE, RunLedgerFixtures, change
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aivcs.store.contracts import RunLedger
-    from aivcs.testing.runs.given import Edit, OpenStore, Rewrite
+    from aivcs.testing.lines import Edit, Rewrite
+    from aivcs.testing.runs.given import OpenStore
+
 EDITS: dict[str, Edit] = {
     "a kind edited": lambda lines: [
         line.replace(b'"kind":"two"', b'"kind":"TWO"') for line in lines
@@ -40,18 +43,6 @@ EDITS: dict[str, Edit] = {
 
 
 every_edit = pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
-
-
-def read(rewrite: Rewrite, name: str) -> list[bytes]:
-    """The lines of a log as they are."""
-    seen: list[bytes] = []
-
-    def look(lines: list[bytes]) -> list[bytes]:
-        seen.extend(lines)
-        return lines
-
-    rewrite(name, look)
-    return seen
 
 
 class RunChainContract(RunLedgerFixtures):

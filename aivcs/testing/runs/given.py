@@ -9,15 +9,15 @@ import pytest
 
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunSummary
+from aivcs.testing.lines import LineFixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aivcs.store.contracts import RunLedger
+    from aivcs.testing.lines import Edit
 
     OpenStore = Callable[[], RunLedger]
-    Edit = Callable[[list[bytes]], list[bytes]]
-    Rewrite = Callable[[str, Edit], None]
 
 SPEC = ContentDigest(sha256(b"spec").hexdigest())
 OTHER_SPEC = ContentDigest(sha256(b"other spec").hexdigest())
@@ -127,21 +127,13 @@ def same(one: Any, other: Any) -> bool:
     )
 
 
-class RunLedgerFixtures:
+class RunLedgerFixtures(LineFixtures):
     """The fixtures of the contracts of a `RunLedger`."""
 
     @pytest.fixture
     def open_store(self) -> OpenStore:
         """Override: a factory of ledgers which all reach the same runs, none at first."""
         raise NotImplementedError("override the fixture open_store")
-
-    @pytest.fixture
-    def rewrite(self) -> Rewrite:
-        """Override: `rewrite(run_id, edit)` replaces a log's lines by `edit(lines)`, unnoticed.
-
-        Lines are given and taken as bytes without their newlines.
-        """
-        pytest.skip("this backend gives the suite no back door to its lines")
 
     @pytest.fixture
     def ledger(self, open_store: OpenStore) -> RunLedger:

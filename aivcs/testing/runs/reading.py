@@ -22,7 +22,8 @@ from aivcs.testing.runs.given import DONE, META, OTHER_SPEC, SPEC, RunLedgerFixt
 
 if TYPE_CHECKING:
     from aivcs.store.contracts import RunLedger
-    from aivcs.testing.runs.given import OpenStore, Rewrite
+    from aivcs.testing.lines import Rewrite
+    from aivcs.testing.runs.given import OpenStore
 
 
 def at_the_same_moment(lines: list[bytes]) -> list[bytes]:
