@@ -2,6 +2,9 @@
 
 import ast
 import importlib.util
+import os
+import py_compile
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import aivcs
+import aivcs.cli
 import aivcs.errors
 
 HOT_FORBIDDEN = {
@@ -17,7 +21,7 @@ HOT_FORBIDDEN = {
     "platformdirs", "argparse", "tempfile", "shutil",
 }  # fmt: skip
 
-MODULES = {"blob": 22, "run": 34, "release": 36}
+MODULES = {"blob": 20, "run": 33, "release": 34}
 """Modules of ours that a command of a loop may load: half of what it costs beyond the interpreter
 is finding, reading and running them."""
 
@@ -51,6 +55,110 @@ def is_package(name):
     """Whether a module only holds others: it costs a look at a folder, and no code."""
     spec = importlib.util.find_spec(name)
     return spec is not None and spec.submodule_search_locations is not None
+
+
+def has_no_code(name):
+    """Whether a package has nothing but a docstring."""
+    spec = importlib.util.find_spec(name)
+    (first, *rest) = ast.parse(Path(spec.origin).read_text()).body
+    return isinstance(first, ast.Expr) and not rest
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the package, and what tells the value of a constant of it, imported directly."""
+    package = tmp_path / "copy" / "aivcs"
+    for folder in ("cli", "codec"):
+        (package / folder).mkdir(parents=True)
+    for file in ("__init__", "cli/__init__", "codec/__init__", "codec/limits"):
+        shutil.copy(Path(aivcs.__file__).parent / f"{file}.py", package / f"{file}.py")
+    limits = package / "codec" / "limits.py"
+    limits.write_text("VALUE = 1\n")
+    script = (
+        "from aivcs.cli import import_directly\nimport_directly()\n"
+        "from aivcs.codec import limits\nassert type(limits.__loader__).__name__ == '_Importer'\n"
+        "print(limits.VALUE, limits.__cached__, limits.__doc__)"
+    )
+
+    def ask():
+        done = subprocess.run(
+            [sys.executable, "-c", script], env={"PYTHONPATH": str(package.parent)},
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        value, compiled, _ = done.stdout.split()
+        return int(value), Path(compiled)
+
+    return limits, ask
+
+
+class TestImportingDirectly:
+    def test_packages_that_are_not_read_have_no_code(self):
+        assert all(map(has_no_code, aivcs.cli._BARE_PACKAGES))
+
+    def test_reads_what_python_compiled(self, copied):
+        limits, ask = copied
+        value, compiled = ask()  # compiles it
+        assert value == 1
+        assert compiled == Path(importlib.util.cache_from_source(str(limits)))
+        # The same source by time and size: only the compiled file can tell the value.
+        status = limits.stat()
+        limits.write_text("VALUE = 2\n")
+        os.utime(limits, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert ask() == (1, compiled)
+
+    @pytest.mark.parametrize("change", ["time", "size"])
+    def test_compiles_a_source_that_is_another_one(self, copied, change):
+        limits, ask = copied
+        ask()
+        status = limits.stat()
+        limits.write_text("VALUE = 2\n" if change == "time" else "VALUE = 22\n")
+        seconds = 1_000_000_000 if change == "time" else 0
+        os.utime(limits, ns=(status.st_atime_ns, status.st_mtime_ns + seconds))
+        assert ask()[0] == (2 if change == "time" else 22)
+        assert ask()[0] == (2 if change == "time" else 22)
+
+    @pytest.mark.parametrize("keep", [0, 3, 15])
+    def test_compiles_again_where_the_header_is_cut(self, copied, keep):
+        _, ask = copied
+        _, compiled = ask()
+        compiled.write_bytes(compiled.read_bytes()[:keep])
+        assert ask()[0] == 1
+
+    def test_leaves_a_file_with_other_flags_to_python(self, copied):
+        limits, ask = copied
+        _, compiled = ask()
+        compiled.unlink()
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(str(limits), invalidation_mode=mode)
+        limits.write_text("VALUE = 333\n")  # which nobody is to look at
+        assert ask()[0] == 1
+
+    def test_a_folder_that_was_moved_says_where_it_is(self, copied, tmp_path):
+        limits, ask = copied
+        ask()
+        moved = tmp_path / "moved"
+        limits.parents[2].rename(moved)
+        script = (
+            "from aivcs.cli import import_directly\nimport_directly()\n"
+            "import aivcs.codec.limits as m\n"
+            "print(m.__spec__.loader.get_code(m.__name__).co_filename)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], env={"PYTHONPATH": str(moved)},
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == str(moved / "aivcs" / "codec" / "limits.py")
+
+    def test_does_not_stand_in_where_asserts_are_to_be_left_out(self, outside):
+        script = (
+            "import sys, aivcs.cli as c\nc.import_directly()\nprint(c._Importer in sys.meta_path)"
+        )
+        for options, expected in ((["-O"], "False"), ([], "True")):
+            done = subprocess.run(
+                [sys.executable, *options, "-c", script], env=outside.environment(),
+                cwd=outside.folder, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            assert done.stdout.strip() == expected
 
 
 class TestNamesThatLoadLate:

@@ -9,8 +9,7 @@ import os
 import sys
 
 from aivcs import __version__
-from aivcs.cli.parse.dispatch import parse
-from aivcs.cli.parse.invoke import invoke
+from aivcs.cli.parse.dispatch import invoke, parse
 from aivcs.cli.session.context import Context
 
 TYPE_CHECKING = False

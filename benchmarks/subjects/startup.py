@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aivcs.cli.parse._table import NAMES
+from aivcs.cli.parse._names import NAMES
 from benchmarks.harness import FLOOR, Row
 
 if TYPE_CHECKING:

@@ -5,37 +5,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], dict[str, Any], bool]]" = {
-    'blob put': (
-        'blob.handlers:put',
-        {
-            '--sums': ('sums', 'flag'),
-            '--stdin-paths': ('stdin_paths', 'flag'),
-            '-z': ('null', 'flag'),
-            '--null': ('null', 'flag'),
-        },
-        [('files', 'many')],
-        {'files': [], 'sums': False, 'stdin_paths': False, 'null': False},
-        True,
-    ),
-    'blob get': (
-        'blob.handlers:get',
-        {
-            '-o': ('output', 'text'),
-            '--output': ('output', 'text'),
-        },
-        [('digest', 'one')],
-        {'digest': None, 'output': None},
-        True,
-    ),
-    'blob has': (
-        'blob.handlers:has',
-        {
-            '--json': ('as_json', 'flag'),
-        },
-        [('digests', 'some')],
-        {'digests': [], 'as_json': False},
-        True,
-    ),
     'blob rm': (
         'blob.handlers:rm',
         {

@@ -1,24 +1,27 @@
-"""Reads a command line by the generated table, while a parser would still be loading.
+"""Reads a command line by the generated table, and calls the handler of its command.
 
-It understands the plain spellings that scripts use: whole option names, `--name value` or
-`--name=value`, positionals in order. For anything else it returns None, and the real parser is
-asked; so it may be incomplete, but where it answers it must answer alike. A test holds the two
-against each other on random command lines.
+A parser would still be loading by then. The table understands the plain spellings that scripts use:
+whole option names, `--name value` or `--name=value`, positionals in order. For anything else
+`parse` returns None, and the real parser is asked; so the table may be incomplete, but where it
+answers it must answer alike. A test holds the two against each other on random command lines.
 
-The table is in parts, one for each folder of commands: to load all of it would cost each command a
-twentieth of a start. A row is (target, options, positionals, defaults, interspersed). `options`
-maps a spelling to (parameter, kind), `positionals` lists (parameter, how), and `kind` is one of the
-words below, a tuple of the texts allowed, or a list of those allowed in upper case, too; a dict
-`{"many": kind}` is an option that takes several of a kind, one each time it is given. Of the
-others only a flag may be given twice. The default of an option that must be given is `...`.
+The table is in parts, one with what scripts call in loops, and one for each folder of commands: to
+load all of it would cost each command a twentieth of a start. A row is (target, options,
+positionals, defaults, interspersed). `options` maps a spelling to (parameter, kind), `positionals`
+lists (parameter, how), and `kind` is one of the words below, a tuple of the texts allowed, or a
+list of those allowed in upper case, too; a dict `{"many": kind}` is an option that takes several of
+a kind, one each time it is given. Of the others only a flag may be given twice. The default of an
+option that must be given is `...`.
 """
 
-from aivcs.cli.parse._table import FOLDERS, GLOBALS
+from aivcs.cli.parse._table import FOLDERS, GLOBALS, ROWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+    from aivcs.cli.session.context import Context
 
     Call = tuple[str, dict[str, Any], dict[str, Any]]
     Row = tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], dict[str, Any], bool]
@@ -69,21 +72,16 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
 
 def find_row(words: "Sequence[str]") -> "tuple[Row, int] | None":
     """Returns the row of the command that begins a list of words, and the length of its name."""
+    name = " ".join(words[:2])
+    if name in ROWS:
+        return ROWS[name], 2
     folder = FOLDERS.get(words[0]) if words else None
     if folder is None:
         return None
-    rows = rows_of(folder)
+    rows: dict[str, Row] = __import__(f"aivcs.cli.{folder}._table", fromlist=("ROWS",)).ROWS
     if words[0] in rows:
         return rows[words[0]], 1
-    row = rows.get(" ".join(words[:2]))
-    return None if row is None else (row, 2)
-
-
-def rows_of(folder: str) -> "dict[str, Row]":
-    """Returns the rows of a folder of commands by their names."""
-    name = f"aivcs.cli.{folder}._table"
-    rows: dict[str, Row] = __import__(name, fromlist=("ROWS",)).ROWS
-    return rows
+    return (rows[name], 2) if name in rows else None
 
 
 def _read_options(
@@ -162,3 +160,36 @@ def _fill(
             raise _UnknownError
     if words:
         raise _UnknownError
+
+
+def invoke(context: "Context", target: str, parameters: "dict[str, Any]") -> int:
+    """Calls a handler, "noun.module:function" below `aivcs.cli`, and returns its exit code.
+
+    A handler takes the context and the parameters that its command declares; it returns an exit
+    code, or None for 0.
+    """
+    context.json = bool(parameters.get("as_json"))
+    _compose_names(parameters)
+    module, _, function = target.partition(":")
+    handlers = __import__(f"aivcs.cli.{module}", fromlist=[function])
+    code = getattr(handlers, function)(context, **parameters)
+    return 0 if code is None else int(code)
+
+
+_NAME_PARAMETERS = (
+    "name", "agent", "agents", "spec", "specs", "label", "labels", "target", "to",
+    "before", "after",
+)  # fmt: skip
+"""Parameters whose values are names or begin with a name."""
+
+
+def _compose_names(parameters: "dict[str, Any]") -> None:
+    """Normalises names to NFC: files and keyboards of a Mac spell the same letters as NFD."""
+    for key in _NAME_PARAMETERS:
+        value = parameters.get(key)
+        if value and not (value.isascii() if isinstance(value, str) else "".join(value).isascii()):
+            from unicodedata import normalize
+
+            many = isinstance(value, list)
+            composed = [normalize("NFC", text) for text in (value if many else [value])]
+            parameters[key] = composed if many else composed[0]

@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from aivcs import __version__
 from aivcs.cli.parse.commands import ROOT
-from aivcs.cli.parse.invoke import invoke
+from aivcs.cli.parse.dispatch import invoke
 from aivcs.cli.session.context import OutputError
 
 if TYPE_CHECKING:

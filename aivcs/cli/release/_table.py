@@ -5,51 +5,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], dict[str, Any], bool]]" = {
-    'release promote': (
-        'release.handlers:promote',
-        {
-            '--label': ('label', 'text'),
-            '--notes': ('notes', 'text'),
-            '--reason': ('notes', 'text'),
-            '--by': ('by', 'text'),
-            '--expect': ('expect', 'text'),
-            '--allow-missing-spec': ('allow_missing_spec', 'flag'),
-            '--evidence': ('evidence', 'texts'),
-            '--evidence-where': ('evidence_where', 'texts'),
-            '--force': ('force', 'flag'),
-            '--dry-run': ('dry_run', 'flag'),
-            '--sign': ('sign', 'flag'),
-            '--signing-key': ('signing_keys', 'texts'),
-            '--move-label': ('move_label', 'flag'),
-            '--if-changed': ('if_changed', 'flag'),
-            '--json': ('as_json', 'flag'),
-            '--github-summary': ('github_summary', 'flag'),
-            '--markdown': ('markdown', 'flag'),
-        },
-        [('name', 'one'), ('spec', 'one')],
-        {'name': None, 'spec': None, 'label': None, 'notes': None, 'by': None, 'expect': None, 'allow_missing_spec': False, 'evidence': [], 'evidence_where': [], 'force': False, 'dry_run': False, 'sign': False, 'signing_keys': [], 'move_label': False, 'if_changed': False, 'as_json': False, 'github_summary': False, 'markdown': False},
-        True,
-    ),
-    'release rollback': (
-        'release.handlers:rollback',
-        {
-            '--to': ('to', 'text'),
-            '--reason': ('reason', 'text'),
-            '--notes': ('reason', 'text'),
-            '--by': ('by', 'text'),
-            '--expect': ('expect', 'text'),
-            '--block': ('block', 'flag'),
-            '--allow-missing-spec': ('allow_missing_spec', 'flag'),
-            '--force': ('force', 'flag'),
-            '--dry-run': ('dry_run', 'flag'),
-            '--sign': ('sign', 'flag'),
-            '--signing-key': ('signing_keys', 'texts'),
-            '--json': ('as_json', 'flag'),
-        },
-        [('name', 'one'), ('target', 'maybe')],
-        {'name': None, 'target': None, 'to': None, 'reason': None, 'by': None, 'expect': None, 'block': False, 'allow_missing_spec': False, 'force': False, 'dry_run': False, 'sign': False, 'signing_keys': [], 'as_json': False},
-        True,
-    ),
     'release block': (
         'release.handlers:block',
         {
@@ -88,37 +43,8 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'name': None, 'spec': None, 'notes': None, 'by': None, 'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
-    'release current': (
-        'release.handlers:current',
-        {
-            '--default': ('default', 'text'),
-            '--at-home': ('at_home', 'flag'),
-            '--at': ('at', 'text'),
-            '--json': ('as_json', 'flag'),
-        },
-        [('name', 'one')],
-        {'name': None, 'default': None, 'at_home': False, 'at': None, 'as_json': False},
-        True,
-    ),
-    'release history': (
-        'release.handlers:history',
-        {
-            '-n': ('limit', 'integer'),
-            '--limit': ('limit', 'integer'),
-            '--since': ('since', 'text'),
-            '--until': ('until', 'text'),
-            '--label': ('labels', 'texts'),
-            '--no-marks': ('no_marks', 'flag'),
-            '-i': ('interactive', 'flag'),
-            '--interactive': ('interactive', 'flag'),
-            '--json': ('as_json', 'flag'),
-        },
-        [('name', 'one')],
-        {'name': None, 'limit': None, 'since': None, 'until': None, 'labels': [], 'no_marks': False, 'interactive': False, 'as_json': False},
-        True,
-    ),
     'release show': (
-        'release.handlers:show',
+        'release.reading_handlers:show',
         {
             '--to': ('to', 'text'),
             '--json': ('as_json', 'flag'),
@@ -128,7 +54,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         True,
     ),
     'release diff': (
-        'release.handlers:diff',
+        'release.reading_handlers:diff',
         {
             '--ignore': ('ignored', 'texts'),
             '--exit-code': ('exit_code', 'flag'),
@@ -141,7 +67,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         True,
     ),
     'release list': (
-        'release.handlers:list_',
+        'release.reading_handlers:list_',
         {
             '--uses': ('uses', 'texts'),
             '--json': ('as_json', 'flag'),

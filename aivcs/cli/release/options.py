@@ -261,7 +261,7 @@ COMMANDS = (
     ),
     command(
         "release show",
-        "release.handlers:show",
+        "release.reading_handlers:show",
         """Print all details of a release: evidence, blocks, signatures, policy.""",
         {
             "name": NAME,
@@ -279,7 +279,7 @@ COMMANDS = (
     ),
     command(
         "release diff",
-        "release.handlers:diff",
+        "release.reading_handlers:diff",
         """Compare two releases: their specs, and a run of each.
 
         The specs are compared as by aivcs spec diff, the runs as by aivcs run diff. The runs
@@ -309,7 +309,7 @@ COMMANDS = (
     ),
     command(
         "release list",
-        "release.handlers:list_",
+        "release.reading_handlers:list_",
         """List the live release of each name.
 
         The columns: name, digest, label, state, since when, who. The state is current, or

@@ -5,27 +5,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], dict[str, Any], bool]]" = {
-    'run start': (
-        'run.handlers:start',
-        {
-            '--agent': ('agent', 'text'),
-            '--spec': ('spec', 'text'),
-            '--spec-file': ('spec_file', 'text'),
-            '--git-sha': ('git_sha', 'text'),
-            '--tag': ('tags', 'texts'),
-            '--allow-missing-spec': ('allow_missing_spec', 'flag'),
-            '--parent': ('parent', 'text'),
-            '--from': ('origin', 'text'),
-            '--owner-pid': ('owner_pid', 'integer'),
-            '--key': ('key', 'text'),
-            '--at': ('at', 'text'),
-            '--github-env': ('github_env', 'flag'),
-            '--dotenv': ('dotenv', 'text'),
-        },
-        [],
-        {'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'parent': None, 'origin': None, 'owner_pid': None, 'key': None, 'at': None, 'github_env': False, 'dotenv': None},
-        True,
-    ),
     'run exec': (
         'run.exec_handlers:exec_',
         {
@@ -52,37 +31,6 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         {'command': [], 'agent': Ellipsis, 'spec': None, 'spec_file': None, 'git_sha': None, 'tags': [], 'allow_missing_spec': False, 'parent': None, 'origin': None, 'capture': 'lines', 'events': None, 'max_cost': None, 'max_tokens': None, 'max_time': None, 'max_repeats': None, 'no_redact': False, 'id_file': None, 'best_effort': False, 'github_annotations': False},
         False,
     ),
-    'run log': (
-        'run.handlers:log',
-        {
-            '--stdin': ('stdin', 'flag'),
-            '--atomic': ('atomic', 'flag'),
-            '--print-seq': ('print_seq', 'flag'),
-            '--seq': ('seq', 'integer'),
-            '--timestamp': ('timestamp', 'text'),
-            '--file': ('files', 'texts'),
-            '--blob': ('blobs', 'texts'),
-        },
-        [('run', 'one'), ('kind', 'maybe'), ('payload', 'many')],
-        {'run': None, 'kind': None, 'payload': [], 'stdin': False, 'atomic': False, 'print_seq': False, 'seq': None, 'timestamp': None, 'files': [], 'blobs': []},
-        False,
-    ),
-    'run finish': (
-        'run.handlers:finish',
-        {
-            '--status': ('status', ['completed', 'failed', 'cancelled']),
-            '--exit-code': ('exit_code', 'integer'),
-            '--if-running': ('if_running', 'flag'),
-            '--state': ('state', 'text'),
-            '--state-file': ('state_file', 'text'),
-            '--duration-ms': ('duration_ms', 'integer'),
-            '--here': ('here', 'flag'),
-            '--github-annotations': ('github_annotations', 'flag'),
-        },
-        [('run', 'one')],
-        {'run': None, 'status': None, 'exit_code': None, 'if_running': False, 'state': None, 'state_file': None, 'duration_ms': None, 'here': False, 'github_annotations': False},
-        True,
-    ),
     'run import': (
         'run.import_handlers:import_',
         {
@@ -99,7 +47,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         True,
     ),
     'run show': (
-        'run.handlers:show',
+        'run.reading_handlers:show',
         {
             '--figures': ('figures', 'flag'),
             '--json': ('as_json', 'flag'),
@@ -110,7 +58,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         True,
     ),
     'run events': (
-        'run.handlers:events',
+        'run.reading_handlers:events',
         {
             '--kind': ('kinds', 'texts'),
             '--follow': ('follow', 'flag'),
@@ -122,7 +70,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         True,
     ),
     'run list': (
-        'run.handlers:list_',
+        'run.reading_handlers:list_',
         {
             '--agent': ('agents', 'texts'),
             '--spec': ('specs', 'texts'),
@@ -144,7 +92,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         True,
     ),
     'run stats': (
-        'run.handlers:stats',
+        'run.reading_handlers:stats',
         {
             '--agent': ('agents', 'texts'),
             '--spec': ('specs', 'texts'),
@@ -157,7 +105,7 @@ ROWS: "dict[str, tuple[str, dict[str, tuple[str, Any]], list[tuple[str, str]], d
         True,
     ),
     'run diff': (
-        'run.handlers:diff',
+        'run.reading_handlers:diff',
         {
             '--ignore': ('ignored', 'texts'),
             '--exit-code': ('exit_code', 'flag'),

@@ -375,7 +375,7 @@ COMMANDS = (
     ),
     command(
         "run show",
-        "run.handlers:show",
+        "run.reading_handlers:show",
         """Show the record of a run; on a terminal also its steps.
 
         A long run is shown by its first and last steps and the failed ones between; aivcs
@@ -397,7 +397,7 @@ COMMANDS = (
     ),
     command(
         "run events",
-        "run.handlers:events",
+        "run.reading_handlers:events",
         """Print the events of a run, in order of their sequence numbers.
 
         With --follow they are printed in the order in which they were appended; the two
@@ -414,7 +414,7 @@ COMMANDS = (
     ),
     command(
         "run list",
-        "run.handlers:list_",
+        "run.reading_handlers:list_",
         """List runs, newest first.
 
         An option given several times selects runs that match any of its values.
@@ -428,7 +428,7 @@ COMMANDS = (
     ),
     command(
         "run stats",
-        "run.handlers:stats",
+        "run.reading_handlers:stats",
         """Show figures of each agent's runs: numbers, success rate, durations.
 
         The columns in a pipe: agent, runs, running, completed, failed, cancelled, success
@@ -446,7 +446,7 @@ COMMANDS = (
     ),
     command(
         "run diff",
-        "run.handlers:diff",
+        "run.reading_handlers:diff",
         """Compare two runs: how they ended, and which tool calls differ.
 
         The calls (events of kind tool_called, with payload.tool_name) are aligned. Printed

@@ -9,7 +9,8 @@ nothing and offer nothing, and a time limit keeps the keyboard responsive.
 
 import os
 
-from aivcs.cli.parse._table import GLOBALS, NAMES
+from aivcs.cli.parse._names import NAMES
+from aivcs.cli.parse._table import GLOBALS
 from aivcs.cli.parse.dispatch import find_row
 
 TYPE_CHECKING = False
