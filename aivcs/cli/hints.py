@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from aivcs import errors
 from aivcs.codec.url import shown
 from aivcs.short_names import MIN_PREFIX
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository

@@ -11,8 +11,8 @@ and the rows between are computed again.
 from __future__ import annotations
 
 from math import isqrt
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.config.files import home
 from aivcs.config.layers import policies
 from aivcs.errors import UsageError
 from aivcs.policy.enforce import PolicyContext
 from aivcs.signing.ssh import Signer, Verifier
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

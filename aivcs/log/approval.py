@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.codec.canonical_json import canonical
 from aivcs.model.digest import ContentDigest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.model.release_entries import Approval
     from aivcs.model.timestamp import Timestamp

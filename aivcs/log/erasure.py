@@ -8,7 +8,6 @@ is gone.
 from __future__ import annotations
 
 from bisect import insort
-from typing import TYPE_CHECKING
 
 from aivcs.errors import IntegrityError
 from aivcs.log.redaction import redacted_line
@@ -25,6 +24,7 @@ from aivcs.model.erasure import (
     target_from,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

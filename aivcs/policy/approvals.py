@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import BackendError
 from aivcs.log.approval import signed_text, text_of
 from aivcs.log.release_changes import plan_approval
@@ -14,6 +12,7 @@ from aivcs.model.timestamp import Timestamp
 from aivcs.policy.proposal import CheckedApproval
 from aivcs.signing.check import TRUSTED, UNCHECKED, SignatureCheck
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import PolicyError, UsageError
 from aivcs.log.release_changes import encode, signature_of
 from aivcs.model.digest import ContentDigest
@@ -17,6 +15,7 @@ from aivcs.policy.rules.late import NAME as LATE
 from aivcs.policy.select import evaluate, policy_for
 from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, SignatureCheck
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -10,7 +10,6 @@ What an erased annotation said, and even of which kind it was, is not known. So 
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import IntegrityError
 from aivcs.log.annotation import name_of
@@ -22,8 +21,10 @@ from aivcs.policy.rules.evidence_from import NAME as EVIDENCE_FROM, is_heard
 from aivcs.policy.rules.late import NAME, SIGNED
 from aivcs.signing.check import TRUSTED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from aivcs.model.annotation import Annotation
     from aivcs.model.digest import ContentDigest

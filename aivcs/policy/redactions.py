@@ -7,8 +7,6 @@ an allowed eraser signed it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import IntegrityError
 from aivcs.log import chain
 from aivcs.log.redaction import agreeing
@@ -16,6 +14,7 @@ from aivcs.log.statement import signed_text
 from aivcs.model.erasure import NAMESPACE
 from aivcs.signing.check import TRUSTED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 from aivcs.codec.url import shown
 from aivcs.errors import ConflictError
 from aivcs.policy.select import check_pattern
 from aivcs.store.identity import stored_id
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.store.driver import Backend
 

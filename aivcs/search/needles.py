@@ -7,11 +7,11 @@ do not rule out is read and compared. So each test here is true in any doubt.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from aivcs.codec.json import encode_trusted
 from aivcs.log.words import parts_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

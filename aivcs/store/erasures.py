@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import StorageError
 from aivcs.log import erasure as rules
 from aivcs.log.statement import encode_statement
 from aivcs.model.erasure import Erasure, StoredErasure
 from aivcs.store.statements import problem_of, signed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from heapq import nlargest
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from aivcs.errors import RunNotFoundError
 from aivcs.log.run import read_event
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.model.run import RunRecord, RunStatus
     from aivcs.store.contracts import RunLedger

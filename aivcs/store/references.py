@@ -8,7 +8,6 @@ contain any reference, so a damaged log or blob is an error.
 
 from __future__ import annotations
 
-import json
 import marshal
 import re
 from contextlib import contextmanager, suppress
@@ -250,6 +249,8 @@ def digests_in(text: bytes, *, strings: bool = False) -> Iterator[ContentDigest]
     for found in pattern.finditer(text):
         digits, begin = found[0], found.start()
         if len(digits) > 64 and b"\\" in digits:
+            import json
+
             digits = json.loads(b'"%b"' % digits).encode()
         # A JSON escape before the digest may end in hexadecimal digits: \u201c, \b, \f.
         if len(digits) == 68 and text[max(0, begin - 2) : begin] == rb"\u":

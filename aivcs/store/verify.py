@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import IntegrityError, NotFoundError, StorageError
 from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE, Links, run_problems
@@ -11,6 +9,7 @@ from aivcs.store.erasures import DocumentErasures
 from aivcs.store.finding import Finding
 from aivcs.util.disk_map import DiskMap
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -6,8 +6,6 @@ digest of its content, and after the blobs that its payload declares.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import ConflictError, StorageError
 from aivcs.log.annotation import FOLDER, split_name
 from aivcs.log.verify_run import blobs_in
@@ -17,6 +15,7 @@ from aivcs.sync.plan import NEW, Follower
 from aivcs.sync.scan import refuse_secrets
 from aivcs.sync.transfer import FAILED, Copied
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 

@@ -10,8 +10,6 @@ stored would be pushed on, and erase elsewhere. What was erased in either store 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import StorageError
 from aivcs.log.erasure import Erasures, name_of
 from aivcs.model.record import Head
@@ -19,6 +17,7 @@ from aivcs.store.erasing import begin, erasing, pending
 from aivcs.sync.plan import NEW
 from aivcs.sync.transfer import FAILED, Copied
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

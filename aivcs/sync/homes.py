@@ -7,12 +7,11 @@ at which somebody could append to a copy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.codec.url import shown
 from aivcs.repository import REPLICAS
 from aivcs.store.identity import stored_id
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.repository import Repository
 

@@ -8,13 +8,12 @@ that another store under the same URL is not taken for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import BackendError, ConflictError, SerializationError, StorageError
 from aivcs.log.heads import heads_in_pieces, pieces
 from aivcs.model.record import Head
 from aivcs.sync.plan import merged
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

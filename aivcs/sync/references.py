@@ -6,14 +6,13 @@ store would send what nobody meant to send.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import IntegrityError, NotFoundError
 from aivcs.log import chain
 from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
 from aivcs.specs.check import parts_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 

@@ -9,7 +9,6 @@ never live here.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from aivcs.errors import StorageError
 from aivcs.log import chain
@@ -21,6 +20,7 @@ from aivcs.sync.plan import BEHIND, DIVERGED, EXTENDED, NEW, SAME, compare, hash
 from aivcs.sync.references import parts, skip_seen
 from aivcs.sync.transfer import FAILED, Copied
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 

@@ -9,14 +9,14 @@ a run was missing on one side.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.codec.json import encode, parse
 from aivcs.errors import BackendError, ConflictError, InvalidNameError, SerializationError
 from aivcs.model.run import RunId
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from aivcs.repository import Repository
     from aivcs.store.driver import Documents

@@ -9,12 +9,13 @@ without a result, and its result later by itself.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
 from aivcs.trace.timeline import CALL, RESULT, read_event
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from aivcs.model.run import RunEvent
     from aivcs.trace.timeline import Reading

@@ -13,10 +13,9 @@ alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.model.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.model.run import RunOwner
     from aivcs.model.timestamp import Timestamp

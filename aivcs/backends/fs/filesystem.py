@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
 
 from aivcs.backends.fs import files
 from aivcs.errors import BackendError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.backends.fs.folder import Folder
 

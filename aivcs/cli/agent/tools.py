@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.agent.protocol import Tool
 from aivcs.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.cli.render.output import Cell
 from aivcs.cli.render.table import Column
 from aivcs.cli.render.time_format import age
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from aivcs.commands.blob.stored_blobs import ListedBlob
 
 COLUMNS = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from aivcs.errors import (
     BackendError,
@@ -13,6 +12,7 @@ from aivcs.errors import (
     UsageError,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.repository import Repository

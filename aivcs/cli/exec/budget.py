@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import _thread
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
 
 from aivcs.errors import StorageError
 from aivcs.log.run import read_event
 from aivcs.store.place import START
 from aivcs.trace.budget import Exceeded, Meter
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.cli.help.examples import EXAMPLES
 from aivcs.cli.parse.commands import ROOT, visible
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from aivcs.cli.parse.model import Command, Parameter
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
 
 from aivcs.cli.help._pages import PAGES
 from aivcs.cli.render import output as render
 from aivcs.cli.session import shipped
 from aivcs.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
 

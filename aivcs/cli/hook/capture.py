@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from aivcs.cli.run.import_handlers import masker_of
 from aivcs.cli.session.git_identity import actor
@@ -15,6 +14,7 @@ from aivcs.errors import UsageError
 from aivcs.model.timestamp import Timestamp
 from aivcs.short_names import MIN_PREFIX
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.commands.hook.programs import Program

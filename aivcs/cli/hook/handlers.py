@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from aivcs.cli.render.output import escape, json_line
 from aivcs.commands.hook.programs import PROGRAMS, Program, find_program, session_files
 from aivcs.errors import UsageError
 from aivcs.present.words import count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from difflib import SequenceMatcher, get_close_matches
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

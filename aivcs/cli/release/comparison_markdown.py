@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.release.comparison_view import facts
 from aivcs.cli.render.markdown import MAX_CHARS, code, table
 from aivcs.cli.run import comparison_markdown as runs
 from aivcs.cli.spec import comparison_markdown as specs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.cli.render.output import escape
 from aivcs.cli.run import comparison_view as runs
 from aivcs.cli.run.figures_view import number
 from aivcs.cli.spec import comparison_view as specs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from aivcs.commands.release.diff import ReleaseComparison
 

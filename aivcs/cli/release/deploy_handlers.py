@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from aivcs.cli.release.operand import require_bare
 from aivcs.cli.render import output as render
@@ -13,6 +12,7 @@ from aivcs.commands.release.watch import Refusal, Watch
 from aivcs.errors import StorageError, UsageError
 from aivcs.model.release import ReleaseRecord
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.release.watch_folder import WatchFolder
     from aivcs.cli.session.context import Context

@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import os
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
 
 from aivcs.codec.json import encode_trusted, parse
 from aivcs.commands.release.watch import Cursor
@@ -22,6 +21,7 @@ from aivcs.model.run import RunOwner
 from aivcs.trace.liveness import ALIVE, judge_owner
 from aivcs.trace.process_identity import find_process, here, owner_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.remote.find import absolute, find_remote, open_remote, open_untrusted
 from aivcs.cli.render import output as render
@@ -19,8 +18,10 @@ from aivcs.errors import (
 )
 from aivcs.present.words import count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from aivcs.cli.remote.find import Remote
     from aivcs.cli.render.progress import Bar

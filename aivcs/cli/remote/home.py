@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from aivcs.cli.remote.find import Remote, find_remote, open_remote
 from aivcs.config.remotes import release_home, remotes
 from aivcs.errors import UsageError
 from aivcs.model.release import check_release_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -7,11 +7,10 @@ trust: they require the record. A remote in the user's or the system's own file 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.config import trust
 from aivcs.config.layers import own_files
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.remote.find import Remote
     from aivcs.cli.session.context import Context

@@ -7,11 +7,11 @@ recorded stands in code, where nothing has a meaning. Secrets of known forms are
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from aivcs.formats.masking import Masker
 from aivcs.present.words import visible
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.render.markdown import code, table
 from aivcs.present.run_comparison import KINDS, Row, facts, rows, summary
 from aivcs.trace.tool_calls import SAME
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render.output import escape, plain_line
 from aivcs.cli.render.table import paint
@@ -16,8 +15,10 @@ from aivcs.present.run_comparison import MAX_VALUE_CHARS, shortened
 from aivcs.present.words import duration
 from aivcs.trace.tool_calls import ADDED, CHANGED, MOVED, REMOVED, SAME
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from aivcs.commands.run.diff import RunComparison, Side
     from aivcs.compare.json_difference import Change

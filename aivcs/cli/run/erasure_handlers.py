@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.cli.render import output as render
 from aivcs.cli.run.erasure_view import counted, write_pruned, write_records
 from aivcs.cli.session import spooled_runs
@@ -11,7 +9,10 @@ from aivcs.cli.session.git_identity import actor
 from aivcs.errors import UsageError
 from aivcs.model.record import parse_seq
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from aivcs.cli.session.context import Context
     from aivcs.model.erasure import StoredErasure
     from aivcs.model.run import RunStatus

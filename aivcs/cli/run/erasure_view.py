@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.render import output as render
 from aivcs.model.erasure import ErasedAnnotation, ErasedBlob, ErasedEvent, ErasedLog
 from aivcs.present.words import count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.exec.budget import Budget
 from aivcs.cli.render.time_format import parse_duration
 from aivcs.config.prices import prices
 from aivcs.errors import AivcsError, UsageError
 from aivcs.trace.budget import Limits
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.commands.run.exec import Recording

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.render.output import Cell
 from aivcs.cli.render.table import Column
 from aivcs.trace.usage import cost_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.trace.usage import Figures
 

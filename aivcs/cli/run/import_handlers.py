@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from aivcs.cli.render.output import escape, json_line
 from aivcs.cli.session.git_identity import actor
@@ -14,8 +13,10 @@ from aivcs.errors import AivcsError, StorageError, UsageError
 from aivcs.model.timestamp import Timestamp
 from aivcs.present.words import count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from aivcs.cli.session.context import Context
     from aivcs.config.keys import Config

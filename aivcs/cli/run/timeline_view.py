@@ -7,8 +7,6 @@ the steps.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.render.output import escape
 from aivcs.cli.render.table import paint
 from aivcs.cli.render.text_width import cut, pad, width, wrap
@@ -21,6 +19,7 @@ from aivcs.present.words import count, short_run, size
 from aivcs.trace.timeline import BRIEF, CALL, MESSAGE, OTHER, RESULT, THINKING, Step, steps
 from aivcs.trace.usage import KIND, Usage
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 

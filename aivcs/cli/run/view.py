@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.cli.render import output as render
 from aivcs.cli.render.output import Cell, escape
 from aivcs.cli.render.table import Column, paint
@@ -19,8 +17,10 @@ from aivcs.model.run import RunStatus
 from aivcs.model.timestamp import Timestamp
 from aivcs.present.words import count, duration, short_run
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from aivcs.cli.render.output import Output
     from aivcs.cli.session.context import Context

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import TYPE_CHECKING
 
 from aivcs.cli.session.own_command import own_command
 from aivcs.errors import OutcomeUnknownError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.commands.run.shell_session import Refusal, ShellSession

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.render.markdown import MAX_CHARS, block, code, details
 from aivcs.present.spec_difference import (
     ADDED,
@@ -16,6 +14,7 @@ from aivcs.present.spec_difference import (
 )
 from aivcs.present.words import count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

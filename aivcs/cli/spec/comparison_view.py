@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.cli.render.output import escape
 from aivcs.cli.render.table import paint
 from aivcs.codec.json import encode_trusted
 from aivcs.codec.json_pointer import make_pointer
 from aivcs.compare.json_difference import unified
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from aivcs.commands.spec.diff import Comparison, FileChange
     from aivcs.compare.json_difference import Change

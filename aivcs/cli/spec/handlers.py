@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from aivcs.cli.render import output as render
 from aivcs.cli.spec import view
 from aivcs.errors import UsageError
 from aivcs.specs import spec as commands
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.model.digest import ContentDigest

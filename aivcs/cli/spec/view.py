@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.cli.render.output import Cell, escape
 from aivcs.cli.render.table import Column
 from aivcs.cli.render.time_format import age
 from aivcs.specs.spec import Spec
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from aivcs.commands.spec.list import ListedSpec
     from aivcs.model.digest import ContentDigest

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from itertools import chain
 from time import sleep
-from typing import TYPE_CHECKING
 
 from aivcs.cli.exit_codes import report
 from aivcs.cli.remote.handlers import print_copied, worse
@@ -17,6 +16,7 @@ from aivcs.errors import AivcsError, LockTimeoutError, NoRepositoryError, Unreac
 from aivcs.present.words import count
 from aivcs.sync.spool import Spool, Spools
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

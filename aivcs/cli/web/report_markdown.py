@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.cli.render.markdown import MAX_CHARS, code, table
 from aivcs.commands.release.list import list_ as live_releases
 from aivcs.commands.run.list import list_ as list_runs
@@ -11,6 +9,7 @@ from aivcs.commands.run.stats import stats
 from aivcs.model.run import RunStatus
 from aivcs.present.words import duration, number
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

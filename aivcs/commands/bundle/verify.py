@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import IntegrityError, SerializationError, StorageError, UnsupportedFormatError
 from aivcs.log.heads import heads_in
 from aivcs.log.verify_run import DAMAGE
@@ -13,6 +11,7 @@ from aivcs.store.annotations import inspect
 from aivcs.store.erasures import inspect as inspect_erasures
 from aivcs.store.finding import Finding
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import StorageError
 from aivcs.formats.model import MAPPING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from aivcs.commands.hook.programs import SessionFile
     from aivcs.repository import Repository
 

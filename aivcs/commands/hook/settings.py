@@ -8,14 +8,15 @@ groups with a list of hooks, each with a shell command. A hook is ours if its co
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from aivcs.codec import json_edit
 from aivcs.codec.json_edit import Item, Span
 from aivcs.errors import SerializationError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
 EMPTY = "{}\n"
 """Settings of a program that has none."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import IntegrityError
 from aivcs.log.release_changes import entry_of
 from aivcs.model.release import check_release_name
 from aivcs.store.place import START, Place
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

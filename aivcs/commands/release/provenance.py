@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.errors import NotFoundError, ReleaseNotFoundError
 from aivcs.formats.intoto import PROJECT, statement
 from aivcs.model.release import ReleaseRecord
 from aivcs.policy.evidence import evidence_for
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from aivcs.model.release_entries import LogEntry
     from aivcs.repository import Repository
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from aivcs.commands.remote.copy import Copy
 from aivcs.config.keys import render_config
@@ -11,6 +10,7 @@ from aivcs.config.layers import parse_config
 from aivcs.config.remotes import ORIGIN
 from aivcs.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

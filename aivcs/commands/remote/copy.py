@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from heapq import merge
-from typing import TYPE_CHECKING
 
 from aivcs.commands.erasing import complete
 from aivcs.store.identity import identify
@@ -15,6 +14,7 @@ from aivcs.sync.releases import pull_releases
 from aivcs.sync.stamps import Settled
 from aivcs.sync.transfer import RunCopier
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 

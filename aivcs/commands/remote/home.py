@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from aivcs.commands.remote.copy import Copy
 from aivcs.config.remotes import ORIGIN
@@ -14,6 +13,7 @@ from aivcs.sync.references import parts, skip_seen
 from aivcs.sync.releases import pull_releases
 from aivcs.sync.transfer import FAILED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

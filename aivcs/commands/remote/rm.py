@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.config.keys import render_config
 from aivcs.store.pulled import PulledLogs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.repository import Repository
 

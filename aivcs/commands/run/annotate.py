@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.commands.run.payload import add_member, parse_payload, split_tag
 from aivcs.errors import UsageError
 from aivcs.model.annotation import NOTE
 from aivcs.store.annotations import compose
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.log.annotation import FOLDER, merged_tags
 from aivcs.log.run import is_same_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from aivcs.model.annotation import StoredAnnotation
     from aivcs.model.run import RunRecord

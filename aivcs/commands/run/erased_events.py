@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.errors import StorageError
 from aivcs.log.erasure import said
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from aivcs.model.erasure import StoredErasure
     from aivcs.model.run import RunEvent, RunId
     from aivcs.repository import Repository

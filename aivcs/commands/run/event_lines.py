@@ -6,16 +6,16 @@ of any other command: no byte is lost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.codec.json import encode_trusted
 from aivcs.commands.run.large_payload import Fitted
 from aivcs.formats import registry
 from aivcs.formats.errors import FormatError
 from aivcs.formats.model import Hint, Outcome, SessionEvent
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from aivcs.commands.run.output_lines import LineSplitter
     from aivcs.formats.masking import Masker

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs import __version__
 from aivcs.errors import UsageError
 from aivcs.formats.write import atif, markdown, otlp, trace
 from aivcs.formats.write.run import Run
 from aivcs.log.statement import encode_statement
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

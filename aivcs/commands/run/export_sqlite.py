@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 from aivcs.codec.json import encode_trusted, parse
 from aivcs.commands.run.export import resolve
@@ -19,8 +18,10 @@ from aivcs.model.timestamp import Timestamp
 from aivcs.trace.exchanges import exchanges
 from aivcs.trace.timeline import CALL, RESULT
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from aivcs.model.run import RunEvent, RunId
     from aivcs.repository import Repository

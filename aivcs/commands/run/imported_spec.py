@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.codec.canonical_json import canonical
 from aivcs.errors import SerializationError
 from aivcs.formats.values import as_dict, as_list
 from aivcs.model.digest import ContentDigest
 from aivcs.specs.manifest import File, encode_manifest, encode_spec
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from aivcs.formats.model import Session
     from aivcs.model.run import RunEvent

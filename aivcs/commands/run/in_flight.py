@@ -7,8 +7,8 @@ writer come first, its lines would be linked to lines that are not in the log.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Thread

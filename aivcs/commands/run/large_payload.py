@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.codec.json import encode, encode_trusted
 from aivcs.errors import SerializationError
 from aivcs.model.digest import ContentDigest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from aivcs.formats.masking import Masker
 

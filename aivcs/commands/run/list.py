@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from heapq import merge
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any
 
 from aivcs.commands.run.annotated import Annotated
 from aivcs.commands.run.payload import split_tag
@@ -12,8 +11,10 @@ from aivcs.errors import AivcsError, RunNotFoundError, StorageError, UsageError
 from aivcs.log.run_filter import age
 from aivcs.model.record import check_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
     from aivcs.commands.git import Commit
     from aivcs.model.digest import ContentDigest

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 from http.client import HTTPException
 from time import sleep
-from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -17,10 +16,11 @@ from aivcs import __version__
 from aivcs.codec.json import parse
 from aivcs.errors import BackendError, SerializationError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from http.client import HTTPMessage
-    from typing import IO
+    from typing import IO, Any
 
 TIMEOUT = 30.0
 """Seconds to wait for an answer."""

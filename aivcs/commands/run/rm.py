@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.commands.erasing import ErasureRequest, erase, evidence_of
 from aivcs.errors import ConflictError, UsageError
 from aivcs.model.erasure import ErasedLog, ErasedLogs
 from aivcs.store.erasing import erasing
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

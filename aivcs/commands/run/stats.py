@@ -13,13 +13,14 @@ from __future__ import annotations
 from array import array
 from datetime import UTC, datetime, timedelta
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any
 
 from aivcs.commands.run.list import check_agents, resolve_specs
 from aivcs.model.run import RUN_STATUSES, RunStatus
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     from aivcs.errors import StorageError
     from aivcs.model.run import RunId

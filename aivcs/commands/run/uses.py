@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.errors import InvalidDigestError, NotFoundError, UsageError
 from aivcs.model.digest import ContentDigest
 from aivcs.short_names import MIN_PREFIX
@@ -11,6 +9,7 @@ from aivcs.specs import spec as specs
 from aivcs.specs.manifest import PARTS, part_digest
 from aivcs.trace.exchanges import exchanges
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -12,7 +12,6 @@ from itertools import chain
 from shlex import quote
 from shutil import rmtree
 from time import gmtime, strftime, time
-from typing import TYPE_CHECKING, Any
 
 from aivcs.codec.url import shown
 from aivcs.commands.erasing import complete
@@ -27,8 +26,10 @@ from aivcs.sync.spool import GONE
 from aivcs.sync.spool_day import with_repair
 from aivcs.sync.transfer import FAILED, Copied
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from aivcs.repository import Repository
     from aivcs.sync.spool import Spool

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING
 
 from aivcs.errors import BackendError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.repository import Repository
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.log.annotation import split_name
 from aivcs.log.erasure import name_of, said
 from aivcs.log.verify_run import DAMAGE, NOTICE
-from aivcs.policy.redactions import is_signed
 from aivcs.store.finding import Finding
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -94,6 +92,8 @@ class ErasedSince:
     def _is_allowed(self, stored: StoredErasure) -> bool:
         if self._erasers is None or name_of(stored.digest) in self._kept:
             return True
+        from aivcs.policy.redactions import is_signed
+
         return is_signed(stored.value, self._erasers)
 
 

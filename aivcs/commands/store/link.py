@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from aivcs.codec.url import is_url, shown
 from aivcs.config import link as link_file, trust
 from aivcs.errors import BackendError, ConflictError, UsageError
 from aivcs.store.identity import identify
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

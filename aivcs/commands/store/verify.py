@@ -72,12 +72,15 @@ def verify(
 
 def _unfinished(repo: Repository, *, repair: bool) -> Iterator[Finding]:
     """Yields the erasures that were recorded and not completed; completes them if asked to."""
+    erasures = repo.erasures.load_readable()
+    if not erasures:
+        return
     from aivcs.log.erasure import said
     from aivcs.log.verify_run import NOTICE
     from aivcs.store.erasing import carry_out, pending
     from aivcs.store.finding import Finding
 
-    for item in list(pending(repo.store, repo.erasures.load_readable())):
+    for item in list(pending(repo.store, erasures)):
         problem = f"it was {said(item.stored.value)}; but it is still here"
         remedy, repaired = "erase it, as the record says: aivcs verify --repair", None
         if repair:

@@ -9,15 +9,16 @@ knows who promotes. A rollback returns to what was approved: neither age nor pro
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import UsageError
 from aivcs.policy.proposal import APPROVALS, Rule, Verdict, check_flag, shortened
 from aivcs.policy.rules.evidence_from import check_signer
 from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, WRONG, different_signers
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from aivcs.policy.proposal import CheckedApproval, ProposedRelease
 

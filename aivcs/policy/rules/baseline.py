@@ -8,7 +8,6 @@ live. Neither is a first release.
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Any
 
 from aivcs.codec.canonical_json import MAX_INTEGER
 from aivcs.codec.json import encode
@@ -16,9 +15,11 @@ from aivcs.codec.json_pointer import pointer_parts, value_at
 from aivcs.errors import UsageError
 from aivcs.policy.proposal import BASELINE, REDACTED, RUNS, Rule, Verdict, shortened
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from fractions import Fraction
+    from typing import Any
 
     from aivcs.policy.proposal import Baseline, EvidenceRun, ProposedRelease
 

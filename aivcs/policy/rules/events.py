@@ -7,7 +7,6 @@ into the event's payload.
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Any
 
 from aivcs.codec.canonical_json import MAX_INTEGER
 from aivcs.codec.json import encode
@@ -16,8 +15,10 @@ from aivcs.errors import UsageError
 from aivcs.log.run import is_same_json
 from aivcs.policy.proposal import REDACTED, RUNS, Rule, Verdict, shortened
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from aivcs.policy.proposal import ProposedRelease
 

@@ -8,13 +8,14 @@ events in a run's log are the word of whoever ran the agent, and do not count.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
 
 from aivcs.errors import UsageError
 from aivcs.policy.proposal import Rule
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from aivcs.policy.proposal import ProposedRelease, Verdict
 

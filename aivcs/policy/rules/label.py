@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.errors import UsageError
 from aivcs.policy.proposal import HIGHEST, Rule, Verdict
 from aivcs.policy.version import is_semver, precedence
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from aivcs.policy.proposal import ProposedRelease
 

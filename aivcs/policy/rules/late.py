@@ -6,13 +6,13 @@ counts only if an allowed signer has signed it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.errors import UsageError
 from aivcs.policy.proposal import Rule
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from aivcs.policy.proposal import ProposedRelease, Verdict
 

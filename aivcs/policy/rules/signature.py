@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aivcs.policy.proposal import Rule, Verdict, check_flag
 from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, UNKNOWN, WRONG
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

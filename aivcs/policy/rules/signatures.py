@@ -5,14 +5,14 @@ One key counts once, whatever names it has, and one signer counts once, however 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aivcs.errors import UsageError
 from aivcs.policy.proposal import Rule, Verdict, shortened
 from aivcs.signing.check import PLANNED, TRUSTED, UNCHECKED, different_signers
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from aivcs.policy.proposal import ProposedRelease
 

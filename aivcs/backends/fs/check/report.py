@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     """About how many bytes are to be read, and the function that reads and judges them."""
 
 _TASK_BYTES = 4 << 20
-_TASK_ITEMS = 64
-"""Bytes, or items, from which a task is complete."""
+_TASK_ITEMS = 256
+"""Bytes, or items, from which a task is complete: to judge short logs keeps the interpreter busy."""
 
 
 class Report:
