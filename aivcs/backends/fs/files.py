@@ -150,7 +150,9 @@ def open_folder(path: str) -> int:
         raise BackendError(f"cannot open {path}: {error.strerror}") from error
 
 
-def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> None:
+def lock_file(
+    fd: int, path: str, timeout: float, *, shared: bool = False, longest_pause: float = 0.05
+) -> None:
     """Locks an open file or folder (flock), waiting for `timeout` seconds at most.
 
     The system frees the lock when the descriptor is closed, so also when its holder dies.
@@ -160,6 +162,8 @@ def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> No
         path: Its path, for messages.
         timeout: Seconds.
         shared: Whether other processes may have the lock shared at the same time.
+        longest_pause: Seconds between two tries, at most. Short where many have the lock shared in
+            turn, since it is free for moments only.
 
     Raises:
         LockTimeoutError: Another process held it for all that time.
@@ -184,7 +188,7 @@ def lock_file(fd: int, path: str, timeout: float, *, shared: bool = False) -> No
                 raise errors.LockTimeoutError(path, timeout) from None
             # Random pauses, or many waiting writers would all come back at once.
             sleep(min(pause * (0.5 + os.urandom(1)[0] / 256), deadline - now + 0.0001))
-            pause = min(pause * 1.5, 0.05)
+            pause = min(pause * 1.5, longest_pause)
         except OSError as error:
             raise BackendError(f"cannot lock {path}: {error.strerror}") from error
 

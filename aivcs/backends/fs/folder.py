@@ -131,7 +131,8 @@ class Folder:
                 files.make_folder(path, self.folder_mode)
                 fd = files.open_folder(path)
         try:
-            files.lock_file(fd, path, self.settings.lock_timeout, shared=shared)
+            timeout, pause = self.settings.lock_timeout, 0.05 if shared else 0.001
+            files.lock_file(fd, path, timeout, shared=shared, longest_pause=pause)
         except BaseException:
             os.close(fd)
             raise

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _TASK_BYTES = 4 << 20
 _TASK_ITEMS = 256
-"""Bytes, or items, from which a task is complete: to judge short logs keeps the interpreter busy."""
+"""Bytes, or items, that complete a task: short logs keep the interpreter busy, not the disk."""
 
 
 class Report:
