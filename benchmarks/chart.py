@@ -11,7 +11,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 560, 52, 340
 """The edges of what is plotted; labels of the curves stand right of it."""
 _LINE = 17
 """Pixels from one label to the next, at least."""
-_BAR = 1.6
+_BAR = 1.5
 _STYLE = """
 svg { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 text { fill: #57606a; }

@@ -183,6 +183,11 @@ class Bench:
             raise JobError(f"{' '.join(map(str, command))[:200]}: exit {done.returncode}: {said}")
         return Done(seconds, (done.stdout or "").removesuffix("\n"), done.stderr)
 
+    def has(self, module: str) -> bool:
+        """Tells whether the measured environment has a Python module."""
+        script = f"import importlib.util as u; print(u.find_spec({module!r}) is not None)"
+        return self.run(self.python, "-c", script).out == "True"
+
     def floor(self) -> Done:
         """Starts the bare interpreter."""
         return self.run(self.python, "-c", "pass")

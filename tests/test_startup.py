@@ -21,7 +21,7 @@ HOT_FORBIDDEN = {
     "platformdirs", "argparse", "tempfile", "shutil",
 }  # fmt: skip
 
-MODULES = {"blob": 20, "run": 33, "release": 34}
+MODULES = {"blob": 19, "run": 28, "release": 29}
 """Modules of ours that a command of a loop may load: half of what it costs beyond the interpreter
 is finding, reading and running them."""
 
@@ -70,14 +70,14 @@ def copied(tmp_path):
     package = tmp_path / "copy" / "aivcs"
     for folder in ("cli", "codec"):
         (package / folder).mkdir(parents=True)
-    for file in ("__init__", "cli/__init__", "codec/__init__", "codec/limits"):
+    for file in ("__init__", "cli/__init__", "codec/__init__", "codec/url"):
         shutil.copy(Path(aivcs.__file__).parent / f"{file}.py", package / f"{file}.py")
-    limits = package / "codec" / "limits.py"
-    limits.write_text("VALUE = 1\n")
+    module = package / "codec" / "url.py"
+    module.write_text("VALUE = 1\n")
     script = (
         "from aivcs.cli import import_directly\nimport_directly()\n"
-        "from aivcs.codec import limits\nassert type(limits.__loader__).__name__ == '_Importer'\n"
-        "print(limits.VALUE, limits.__cached__, limits.__doc__)"
+        "from aivcs.codec import url\nassert type(url.__loader__).__name__ == '_Importer'\n"
+        "print(url.VALUE, url.__cached__, url.__doc__)"
     )
 
     def ask():
@@ -88,7 +88,7 @@ def copied(tmp_path):
         value, compiled, _ = done.stdout.split()
         return int(value), Path(compiled)
 
-    return limits, ask
+    return module, ask
 
 
 class TestImportingDirectly:
@@ -96,24 +96,24 @@ class TestImportingDirectly:
         assert all(map(has_no_code, aivcs.cli._BARE_PACKAGES))
 
     def test_reads_what_python_compiled(self, copied):
-        limits, ask = copied
+        module, ask = copied
         value, compiled = ask()  # compiles it
         assert value == 1
-        assert compiled == Path(importlib.util.cache_from_source(str(limits)))
+        assert compiled == Path(importlib.util.cache_from_source(str(module)))
         # The same source by time and size: only the compiled file can tell the value.
-        status = limits.stat()
-        limits.write_text("VALUE = 2\n")
-        os.utime(limits, ns=(status.st_atime_ns, status.st_mtime_ns))
+        status = module.stat()
+        module.write_text("VALUE = 2\n")
+        os.utime(module, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert ask() == (1, compiled)
 
     @pytest.mark.parametrize("change", ["time", "size"])
     def test_compiles_a_source_that_is_another_one(self, copied, change):
-        limits, ask = copied
+        module, ask = copied
         ask()
-        status = limits.stat()
-        limits.write_text("VALUE = 2\n" if change == "time" else "VALUE = 22\n")
+        status = module.stat()
+        module.write_text("VALUE = 2\n" if change == "time" else "VALUE = 22\n")
         seconds = 1_000_000_000 if change == "time" else 0
-        os.utime(limits, ns=(status.st_atime_ns, status.st_mtime_ns + seconds))
+        os.utime(module, ns=(status.st_atime_ns, status.st_mtime_ns + seconds))
         assert ask()[0] == (2 if change == "time" else 22)
         assert ask()[0] == (2 if change == "time" else 22)
 
@@ -125,29 +125,29 @@ class TestImportingDirectly:
         assert ask()[0] == 1
 
     def test_leaves_a_file_with_other_flags_to_python(self, copied):
-        limits, ask = copied
+        module, ask = copied
         _, compiled = ask()
         compiled.unlink()
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        py_compile.compile(str(limits), invalidation_mode=mode)
-        limits.write_text("VALUE = 333\n")  # which nobody is to look at
+        py_compile.compile(str(module), invalidation_mode=mode)
+        module.write_text("VALUE = 333\n")  # which nobody is to look at
         assert ask()[0] == 1
 
     def test_a_folder_that_was_moved_says_where_it_is(self, copied, tmp_path):
-        limits, ask = copied
+        module, ask = copied
         ask()
         moved = tmp_path / "moved"
-        limits.parents[2].rename(moved)
+        module.parents[2].rename(moved)
         script = (
             "from aivcs.cli import import_directly\nimport_directly()\n"
-            "import aivcs.codec.limits as m\n"
+            "import aivcs.codec.url as m\n"
             "print(m.__spec__.loader.get_code(m.__name__).co_filename)"
         )
         done = subprocess.run(
             [sys.executable, "-c", script], env={"PYTHONPATH": str(moved)},
             cwd=tmp_path, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        assert done.stdout.strip() == str(moved / "aivcs" / "codec" / "limits.py")
+        assert done.stdout.strip() == str(moved / "aivcs" / "codec" / "url.py")
 
     def test_does_not_stand_in_where_asserts_are_to_be_left_out(self, outside):
         script = (

@@ -9,8 +9,7 @@ not rounded: content addressing must never give two values one digest.
 
 from __future__ import annotations
 
-from aivcs.codec.json import encode_trusted
-from aivcs.codec.limits import MAX_DEPTH
+from aivcs.codec.json import MAX_DEPTH, encode_trusted
 from aivcs.errors import SerializationError
 
 TYPE_CHECKING = False

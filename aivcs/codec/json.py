@@ -9,13 +9,17 @@ It uses the interpreter's C scanner and encoder directly, because importing json
 starting Python. `aivcs.codec.json_errors` explains why a text was refused.
 """
 
-from aivcs.codec.limits import MAX_DEPTH, MAX_DIGITS
 from aivcs.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+MAX_DEPTH = 200
+"""Levels of nested arrays and objects in a value, at most."""
+MAX_DIGITS = 4300
+"""Digits of an integer, at most: the default limit of CPython."""
 
 
 def _unique(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":

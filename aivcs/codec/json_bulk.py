@@ -14,8 +14,7 @@ that was lost takes at least its own with it, and only an escape could make anot
 
 from __future__ import annotations
 
-from aivcs.codec.json import encode_tree, scan_plain
-from aivcs.codec.limits import MAX_DEPTH, MAX_DIGITS
+from aivcs.codec.json import MAX_DEPTH, MAX_DIGITS, encode_tree, scan_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ version, recursion limit or number limits. It is slow and runs only on a text th
 
 import re
 
-from aivcs.codec.limits import MAX_DEPTH, MAX_DIGITS
+from aivcs.codec.json import MAX_DEPTH, MAX_DIGITS
 
 _TOKEN = re.compile(
     r"""[ \t\n\r]*(?:

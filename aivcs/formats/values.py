@@ -11,8 +11,7 @@ from hashlib import sha256
 from json import JSONDecoder
 from typing import Any
 
-from aivcs.codec.json import not_json
-from aivcs.codec.limits import MAX_DEPTH
+from aivcs.codec.json import MAX_DEPTH, not_json
 from aivcs.errors import SerializationError
 from aivcs.model.record import MAX_NAME, MAX_SEQ, is_safe
 from aivcs.model.timestamp import Timestamp

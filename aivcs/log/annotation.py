@@ -7,11 +7,11 @@ An annotation is a statement (`aivcs.log.statement`) in a document
 from __future__ import annotations
 
 from aivcs.codec.json import encode
-from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import IntegrityError, InvalidNameError, SerializationError
 from aivcs.log.statement import encode_statement, read_statement
 from aivcs.model.annotation import Annotation
 from aivcs.model.digest import ContentDigest, is_hex
+from aivcs.model.record import MAX_EVENT
 from aivcs.model.run import RunId
 
 TYPE_CHECKING = False

@@ -13,8 +13,7 @@ erasure does, which `verify_run` demands. A redacted line is never the first or 
 """
 
 from aivcs import errors
-from aivcs.codec.json import parse
-from aivcs.codec.limits import MAX_DEPTH
+from aivcs.codec.json import MAX_DEPTH, parse
 from aivcs.codec.sha256 import algorithm, hasher, hex_digest
 from aivcs.errors import IntegrityError, SerializationError, StorageError
 

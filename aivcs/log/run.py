@@ -11,11 +11,10 @@ always enough to append to the log.
 
 from aivcs import errors
 from aivcs.codec.json import encode, encode_trusted
-from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import ConflictError, IntegrityError, SerializationError
 from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
-from aivcs.model.record import MAX_SEQ
+from aivcs.model.record import MAX_EVENT, MAX_SEQ
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunOwner, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
 

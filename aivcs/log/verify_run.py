@@ -21,8 +21,7 @@ problem says so. A log that was cut at the end of a line, or rewritten as a whol
 only with a head that is kept elsewhere.
 """
 
-from aivcs.codec.json import encode, encode_trusted
-from aivcs.codec.limits import MAX_DEPTH
+from aivcs.codec.json import MAX_DEPTH, encode, encode_trusted
 from aivcs.errors import (
     IntegrityError,
     InvalidDigestError,

@@ -26,8 +26,7 @@ from enum import Enum
 from math import inf
 from typing import Any
 
-from aivcs.codec.json import encode_trusted
-from aivcs.codec.limits import MAX_DEPTH
+from aivcs.codec.json import MAX_DEPTH, encode_trusted
 from aivcs.errors import SerializationError
 from aivcs.model.timestamp import Timestamp
 

@@ -21,6 +21,8 @@ MAX_SEQ = 2**53 - 1
 """The largest sequence number: the largest integer that every JSON reader keeps exactly."""
 MAX_NAME = 200
 """Characters of a name, label, kind or run id, at most."""
+MAX_EVENT = 1 << 20
+"""Bytes of an event's payload as stored, at most, unless configured otherwise."""
 
 
 class Record:

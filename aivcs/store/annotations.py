@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import StorageError, UsageError
 from aivcs.log import annotation as rules
 from aivcs.log.verify_run import NOTICE
 from aivcs.model.annotation import NOTE, Annotation, StoredAnnotation
+from aivcs.model.record import MAX_EVENT
 from aivcs.store.finding import Finding
 from aivcs.store.statements import problem_of, signed
 

@@ -1,11 +1,10 @@
 """The `RunLedger` contract, written once over a `LogDriver` and the rules in `aivcs.log.run`."""
 
 from aivcs import errors
-from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import ConflictError, InvalidNameError, StorageError
 from aivcs.log import chain, run as rules
 from aivcs.model.digest import ContentDigest
-from aivcs.model.record import Head
+from aivcs.model.record import MAX_EVENT, Head
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
 

@@ -1,7 +1,7 @@
 """The settings of an open store: the values that hold, of the keys that a backend needs."""
 
-from aivcs.codec.limits import MAX_EVENT
 from aivcs.errors import UsageError
+from aivcs.model.record import MAX_EVENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,9 +18,8 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from aivcs.codec.json import encode, parse
+from aivcs.codec.json import MAX_DEPTH, encode, parse
 from aivcs.codec.json_errors import find_byte_fault, find_fault
-from aivcs.codec.limits import MAX_DEPTH
 from aivcs.errors import (
     AivcsError,
     BackendError,
