@@ -69,7 +69,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     middle = median(times[name] for name in plain.hot())
     yield Row("the median of those without a config.toml", middle, "s", FLOOR, floor, 1.35, 1.15)
 
-    small = _Store(bench, "small")
+    small = _Store(bench, "one-run")
     jobs = {f"{name}, one run": partial(small.call, name) for name in ("status", "verify")}
     times = bench.compare(bench.size(10, 1), {FLOOR: bench.floor, **plain.others(), **jobs})
     floor = times.pop(FLOOR)
