@@ -24,8 +24,8 @@ def import_directly() -> None:
     """Lets this process import the modules of aivcs in fewer steps; for a process of the command.
 
     Python asks four finders for a module, lists each new folder, and reads a compiled file in eight
-    system calls. A command loads some forty modules from a dozen folders, so this saves it a sixth
-    of an interpreter's start.
+    system calls. A command loads some thirty modules from a dozen packages, so this saves it a
+    fifth of an interpreter's start.
     """
     # Not from an archive; and with -O, other compiled files are wanted.
     if type(__spec__.loader) is SourceFileLoader and not sys.flags.optimize:
