@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import marshal
 import os
 import py_compile
 import shutil
@@ -77,7 +78,7 @@ def copied(tmp_path):
     script = (
         "from aivcs.cli import import_directly\nimport_directly()\n"
         "from aivcs.codec import url\nassert type(url.__loader__).__name__ == '_Importer'\n"
-        "print(url.VALUE, url.__cached__, url.__doc__)"
+        "print(url.VALUE, url.__spec__.cached, sep='\\n')"
     )
 
     def ask():
@@ -85,7 +86,7 @@ def copied(tmp_path):
             [sys.executable, "-c", script], env={"PYTHONPATH": str(package.parent)},
             cwd=tmp_path, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        value, compiled, _ = done.stdout.split()
+        value, compiled = done.stdout.splitlines()
         return int(value), Path(compiled)
 
     return module, ask
@@ -124,6 +125,21 @@ class TestImportingDirectly:
         compiled.write_bytes(compiled.read_bytes()[:keep])
         assert ask()[0] == 1
 
+    def test_a_compiled_file_without_code_is_an_error_as_ever(self, copied):
+        _, ask = copied
+        _, compiled = ask()
+        compiled.write_bytes(compiled.read_bytes()[:16] + marshal.dumps(None))
+        with pytest.raises(subprocess.CalledProcessError) as caught:
+            ask()
+        assert "ImportError: Non-code object in" in caught.value.stderr  # as Python says it
+
+    def test_reads_a_long_file(self, copied):
+        module, ask = copied
+        module.write_text(f"VALUE = 5\nTEXT = {'x' * 100_000!r}\n")
+        _, compiled = ask()
+        assert compiled.stat().st_size > 1 << 16
+        assert ask()[0] == 5
+
     def test_leaves_a_file_with_other_flags_to_python(self, copied):
         module, ask = copied
         _, compiled = ask()
@@ -149,16 +165,42 @@ class TestImportingDirectly:
         )  # fmt: skip
         assert done.stdout.strip() == str(moved / "aivcs" / "codec" / "url.py")
 
-    def test_does_not_stand_in_where_asserts_are_to_be_left_out(self, outside):
+    def test_packages_without_code_are_as_if_they_had_been_read(self, outside):
+        script = (
+            "import sys, importlib.util as u, aivcs.cli as c\nc.import_directly()\n"
+            "for name in c._BARE_PACKAGES:\n"
+            "    module = sys.modules[name]\n"
+            "    spec = u.find_spec(name)\n"
+            "    assert spec is module.__spec__ and spec.loader.get_code(name) is not None\n"
+            "    assert module.__path__ == spec.submodule_search_locations\n"
+            '    assert open(module.__file__).read().startswith(\'"""\')\n'
+            "    parent, _, last = name.rpartition('.')\n"
+            "    assert getattr(sys.modules[parent], last) is module\n"
+        )
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=outside.environment(),
+            cwd=outside.folder,
+            check=True,
+        )
+
+    def test_does_not_stand_in_where_other_compiled_files_are_wanted(self, outside):
         script = (
             "import sys, aivcs.cli as c\nc.import_directly()\nprint(c._Importer in sys.meta_path)"
         )
-        for options, expected in ((["-O"], "False"), ([], "True")):
+        elsewhere = f"pycache_prefix={outside.folder}"
+        for options, expected in ((["-O"], "False"), (["-X", elsewhere], "False"), ([], "True")):
             done = subprocess.run(
                 [sys.executable, *options, "-c", script], env=outside.environment(),
                 cwd=outside.folder, capture_output=True, text=True, check=True,
             )  # fmt: skip
             assert done.stdout.strip() == expected
+
+
+def test_no_module_has_the_name_of_a_package_beside_it():
+    """Python takes the package then, and the importer of the command the module."""
+    package = Path(aivcs.__file__).parent
+    assert not [file for file in package.rglob("*.py") if file.with_suffix("").is_dir()]
 
 
 class TestNamesThatLoadLate:

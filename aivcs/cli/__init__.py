@@ -23,18 +23,29 @@ if TYPE_CHECKING:
 def import_directly() -> None:
     """Lets this process import the modules of aivcs in fewer steps; for a process of the command.
 
-    Python asks four finders for a module, lists each new folder, and reads a compiled file in eight
-    system calls. A command loads some thirty modules from a dozen packages, so this saves it a
-    fifth of an interpreter's start.
+    Python asks four finders for a module, lists each new folder, and takes twelve system calls to
+    find and read a compiled file. A command loads some thirty modules from a dozen packages, so
+    this saves it a fifth of an interpreter's start.
     """
-    # Not from an archive; and with -O, other compiled files are wanted.
-    if type(__spec__.loader) is SourceFileLoader and not sys.flags.optimize:
-        sys.meta_path.insert(0, _Importer)
-        for name in _BARE_PACKAGES:
-            parent, _, last = name.rpartition(".")
-            module = sys.modules[name] = type(sys)(name)
-            module.__path__ = [f"{_ROOT}{name.replace('.', '/')}"]
-            setattr(sys.modules[parent], last, module)
+    # Not from an archive; and with -O, or a folder of their own, other compiled files are wanted.
+    if (
+        type(__spec__.loader) is not SourceFileLoader
+        or sys.flags.optimize
+        or sys.pycache_prefix is not None
+    ):
+        return
+    sys.meta_path.insert(0, _Importer)
+    for name in _BARE_PACKAGES:
+        if name in sys.modules:
+            continue
+        parent, _, last = name.rpartition(".")
+        folder = f"{_ROOT}{name.replace('.', '/')}"
+        spec = _Importer.spec_of(name, folder, "__init__", [folder])
+        module = sys.modules[name] = type(sys)(name)
+        module.__spec__ = spec
+        module.__file__ = spec.origin
+        module.__path__ = spec.submodule_search_locations  # type: ignore[assignment]
+        setattr(sys.modules[parent], last, module)
 
 
 _BARE_PACKAGES = (
@@ -43,15 +54,23 @@ _BARE_PACKAGES = (
     "aivcs.commands.release", "aivcs.commands.run", "aivcs.config", "aivcs.log", "aivcs.model",
     "aivcs.policy", "aivcs.specs", "aivcs.store",
 )  # fmt: skip
-"""Packages without code, which need not be read."""
+"""Packages without code that the commands of loops need; they are there without being read."""
 _ROOT = __file__[: -len("aivcs/cli/__init__.py")]
 _TAG = sys.implementation.cache_tag
 _MAX_COMPILED_BYTES = 1 << 16
-"""Bytes of a compiled file that are read; Python reads a longer one."""
+"""Bytes of a compiled file that are read; a longer one is left to Python."""
 
 
 class _Importer(SourceFileLoader):
-    """A finder of `sys.meta_path` that derives a module's file from its name, and its loader."""
+    """Finds the file of a module of this package by the module's name, and loads it.
+
+    A module goes before a package of the same name, which Python does the other way round.
+    """
+
+    _status: "os.stat_result | None" = None
+    """The status of the source file when it was found, for the load right after."""
+    _compiled = ""
+    """The path of the compiled file."""
 
     @classmethod
     def find_spec(
@@ -63,23 +82,31 @@ class _Importer(SourceFileLoader):
         last = name.rpartition(".")[2]
         package = f"{path[0]}/{last}"
         for folder, stem, folders in ((path[0], last, None), (package, "__init__", [package])):
-            loader = cls(name, f"{folder}/{stem}.py")
             try:
-                loader._status = os.stat(loader.path)
+                status = os.stat(f"{folder}/{stem}.py")
             except OSError:
                 continue
-            spec = type(__spec__)(name, loader, origin=loader.path)
-            spec.submodule_search_locations = folders
-            spec.has_location = True
-            loader._compiled = f"{folder}/__pycache__/{stem}.{_TAG}.pyc"
-            spec.cached = loader._compiled
-            return spec
+            return cls.spec_of(name, folder, stem, folders, status)
         return None
 
-    _status: os.stat_result
-    """The status of the source file when it was found."""
-    _compiled: str
-    """The path of the compiled file."""
+    @classmethod
+    def spec_of(
+        cls,
+        name: str,
+        folder: str,
+        stem: str,
+        folders: "list[str] | None",
+        status: "os.stat_result | None" = None,
+    ) -> "ModuleSpec":
+        """Returns the specification of a module by its file."""
+        loader = cls(name, f"{folder}/{stem}.py")
+        loader._status = status
+        loader._compiled = f"{folder}/__pycache__/{stem}.{_TAG}.pyc"
+        spec = type(__spec__)(name, loader, origin=loader.path)
+        spec.submodule_search_locations = folders
+        spec.has_location = True
+        spec.cached = loader._compiled
+        return spec
 
     def get_code(self, fullname: str) -> "CodeType | None":
         """Returns the code of the module: the compiled one, if it is of this very source file.
@@ -87,19 +114,20 @@ class _Importer(SourceFileLoader):
         The header is that of PEP 552: magic number, no flags, time and size of the source file.
         """
         try:
-            descriptor = os.open(self._compiled, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._compiled, os.O_RDONLY)
             try:
                 data = os.read(descriptor, _MAX_COMPILED_BYTES)
             finally:
                 os.close(descriptor)
-            if data[:16] == b"%b\0\0\0\0%b%b" % (
+            status = self._status
+            if status is not None and data[:16] == b"%b\0\0\0\0%b%b" % (
                 MAGIC_NUMBER,
-                int(self._status.st_mtime).to_bytes(4, "little"),
-                self._status.st_size.to_bytes(4, "little"),
+                int(status.st_mtime).to_bytes(4, "little"),
+                status.st_size.to_bytes(4, "little"),
             ):
                 code: CodeType = marshal.loads(memoryview(data)[16:])  # noqa: S302 as Python does
                 if code.co_filename == self.path:
                     return code
-        except (OSError, EOFError, ValueError, TypeError, OverflowError):
+        except (OSError, EOFError, ValueError, TypeError, OverflowError, AttributeError):
             pass  # Python reads it, or compiles the source, or tells what is wrong
         return super().get_code(fullname)

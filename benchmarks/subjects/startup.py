@@ -46,6 +46,7 @@ _OTHERS = {
 }  # fmt: skip
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
+_FIRST_SEEN = {"help", "--help", "run log --help", "a usage error"}
 _LEFT_OUT = {
     "shell-session", "__complete", "release unblock", "release sign", "release checkout", "web",
     "remote add", "remote rm", "clone", "bundle create", "bundle verify", "mcp", "run session",
@@ -74,8 +75,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     times = bench.compare(bench.size(10, 1), {FLOOR: bench.floor, **plain.others(), **jobs})
     floor = times.pop(FLOOR)
     for name, taken in times.items():
-        is_first_seen = "help" in name or name in {"a usage error", *jobs}
-        bar, aim = (3.5, 2) if is_first_seen else (8, 5)
+        bar, aim = (3.5, 2) if name in {*_FIRST_SEEN, *jobs} else (8, 5)
         yield Row(name, taken, "s", FLOOR, floor, bar, aim)
 
 

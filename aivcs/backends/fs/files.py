@@ -150,8 +150,17 @@ def open_folder(path: str) -> int:
         raise BackendError(f"cannot open {path}: {error.strerror}") from error
 
 
+LONGEST_PAUSE = 0.05
+"""Seconds between two tries to take a lock, at most."""
+
+
 def lock_file(
-    fd: int, path: str, timeout: float, *, shared: bool = False, longest_pause: float = 0.05
+    fd: int,
+    path: str,
+    timeout: float,
+    *,
+    shared: bool = False,
+    longest_pause: float = LONGEST_PAUSE,
 ) -> None:
     """Locks an open file or folder (flock), waiting for `timeout` seconds at most.
 

@@ -73,7 +73,7 @@ def parse(arguments: "Sequence[str]") -> "Call | None":
 def find_row(words: "Sequence[str]") -> "tuple[Row, int] | None":
     """Returns the row of the command that begins a list of words, and the length of its name."""
     name = " ".join(words[:2])
-    if name in ROWS:
+    if len(words) > 1 and name in ROWS:
         return ROWS[name], 2
     folder = FOLDERS.get(words[0]) if words else None
     if folder is None:

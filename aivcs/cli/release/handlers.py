@@ -1,4 +1,4 @@
-"""Handlers of `aivcs release`: each calls its command and prints the result."""
+"""Handlers of the commands of `aivcs release` that scripts call in loops, and of blocks."""
 
 REFUSED = 15
 """The exit code of a trial whose change would be refused: that of the refusal."""

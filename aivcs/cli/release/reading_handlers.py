@@ -1,4 +1,4 @@
-"""Handlers of the commands that read releases, without those that scripts call in loops."""
+"""Handlers of the commands that read releases; those that scripts call in loops: `handlers`."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

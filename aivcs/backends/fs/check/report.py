@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _TASK_BYTES = 4 << 20
 _TASK_ITEMS = 256
-"""Bytes, or items, that complete a task: short logs keep the interpreter busy, not the disk."""
+"""Bytes, or items, that complete a task: many items, since threads share the interpreter."""
 
 
 class Report:
