@@ -131,7 +131,7 @@ class Folder:
                 files.make_folder(path, self.folder_mode)
                 fd = files.open_folder(path)
         try:
-            timeout, pause = self.settings.lock_timeout, files.LONGEST_PAUSE if shared else 0.005
+            timeout, pause = self.settings.lock_timeout, files.LONGEST_PAUSE if shared else 0.002
             files.lock_file(fd, path, timeout, shared=shared, longest_pause=pause)
         except BaseException:
             os.close(fd)
