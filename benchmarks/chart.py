@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import ceil, log10
 
 from benchmarks.harness import FLOOR
+from benchmarks.subjects.startup import BAR
 
 _WIDTH, _HEIGHT = 760, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 560, 52, 340
 """The edges of what is plotted; labels of the curves stand right of it."""
 _LINE = 17
 """Pixels from one label to the next, at least."""
-_BAR = 1.5
 _STYLE = """
 svg { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 text { fill: #57606a; }
@@ -44,7 +44,7 @@ def draw(curves: dict[str, dict[str, float]]) -> str:
     }
     milliseconds = curves[FLOOR]["0"] * 1000
     largest = max(size for curve in ratios.values() for size in curve)
-    top = ceil(max(_BAR, *(each for curve in ratios.values() for each in curve.values())) * 2) / 2
+    top = ceil(max(BAR, *(each for curve in ratios.values() for each in curve.values())) * 2) / 2
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}">',
@@ -53,7 +53,7 @@ def draw(curves: dict[str, dict[str, float]]) -> str:
             *_axes(largest, top),
             _rule(_y(1, top), "floor"),
             _text(_RIGHT - 6, _y(1, top) + 16, f"{FLOOR}: {milliseconds:.1f} ms", anchor="end"),
-            _rule(_y(_BAR, top), "bar"),
+            _rule(_y(BAR, top), "bar"),
             *_lines(ratios, largest, top),
             "</svg>\n",
         ]
@@ -63,7 +63,7 @@ def draw(curves: dict[str, dict[str, float]]) -> str:
 def _axes(largest: int, top: float) -> list[str]:
     parts = [
         _text(_LEFT, 24, "What one call costs, by how much is stored already", "title"),
-        _text(_LEFT, 42, f"times {FLOOR}; dotted: the bar for commands in loops, {_BAR}"),
+        _text(_LEFT, 42, f"times {FLOOR}; dotted: the bar for commands in loops, {BAR}"),
     ]
     for step in range(int(top * 2) + 1):
         y = _y(step / 2, top)
