@@ -60,8 +60,8 @@ def is_package(name):
 
 def has_no_code(name):
     """Whether a package has nothing but a docstring."""
-    spec = importlib.util.find_spec(name)
-    (first, *rest) = ast.parse(Path(spec.origin).read_text()).body
+    file = Path(aivcs.__file__).parents[1].joinpath(*name.split("."), "__init__.py")
+    (first, *rest) = ast.parse(file.read_text()).body
     return isinstance(first, ast.Expr) and not rest
 
 
