@@ -257,6 +257,8 @@ class TestStartUp:
             if command[1] != "exec":  # it starts a program, and keeps a run around it
                 most = MODULES[command[0]] + (4 if config else 0)  # and what reads it
                 assert len(ours) <= most, (command, len(ours), ours)
+                tables = {name for name in ours if name.endswith("._table")}
+                assert tables == {"aivcs.cli.parse._table"}, command
                 went_well = "--default" not in command  # which stands in for an error
                 assert not went_well or "aivcs.rare_errors" not in ours, command
                 records = {"aivcs.model.run", "aivcs.model.release"} & found

@@ -58,7 +58,7 @@ _BARE_PACKAGES = (
 _ROOT = __file__[: -len("aivcs/cli/__init__.py")]
 _TAG = sys.implementation.cache_tag
 _MAX_COMPILED_BYTES = 1 << 16
-"""Bytes of a compiled file that are read; a longer one is left to Python."""
+"""Bytes of a compiled file that are read; one that may be longer is left to Python."""
 
 
 class _Importer(SourceFileLoader):
@@ -119,11 +119,17 @@ class _Importer(SourceFileLoader):
                 data = os.read(descriptor, _MAX_COMPILED_BYTES)
             finally:
                 os.close(descriptor)
-            status = self._status
-            if status is not None and data[:16] == b"%b\0\0\0\0%b%b" % (
-                MAGIC_NUMBER,
-                int(status.st_mtime).to_bytes(4, "little"),
-                status.st_size.to_bytes(4, "little"),
+            status, is_whole = self._status, len(data) < _MAX_COMPILED_BYTES
+            if (
+                is_whole
+                and status is not None
+                and data[:16]
+                == b"%b\0\0\0\0%b%b"
+                % (
+                    MAGIC_NUMBER,
+                    int(status.st_mtime).to_bytes(4, "little"),
+                    status.st_size.to_bytes(4, "little"),
+                )
             ):
                 code: CodeType = marshal.loads(memoryview(data)[16:])  # noqa: S302 as Python does
                 if code.co_filename == self.path:

@@ -49,6 +49,7 @@ _OTHERS = {
 """The arguments of each command; SPEC (a blob), AGENT (a spec made of parts), RUN, and SPARE
 (a blob that nothing refers to) stand for what is in the store, NONE for a blob that is not."""
 _FIRST_SEEN = {"help", "--help", "run log --help", "a usage error"}
+"""What a newcomer calls, which has a bar of its own."""
 _LEFT_OUT = {
     "shell-session", "__complete", "release unblock", "release sign", "release checkout", "web",
     "remote add", "remote rm", "clone", "bundle create", "bundle verify", "mcp", "run session",

@@ -171,8 +171,7 @@ def lock_file(
         path: Its path, for messages.
         timeout: Seconds.
         shared: Whether other processes may have the lock shared at the same time.
-        longest_pause: Seconds between two tries, at most. Short where many have the lock shared in
-            turn, since it is free for moments only.
+        longest_pause: Seconds between two tries, at most.
 
     Raises:
         LockTimeoutError: Another process held it for all that time.

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from aivcs.store.settings import Settings
 
 
+_PAUSE = 0.002
+"""Seconds between two tries to lock the objects exclusively, at most: where many put blobs in turn,
+the lock that they share is free for moments only."""
+
+
 class Folder:
     """The folder of a store, whose parts are named by their paths in it (`layout`).
 
@@ -131,7 +136,8 @@ class Folder:
                 files.make_folder(path, self.folder_mode)
                 fd = files.open_folder(path)
         try:
-            timeout, pause = self.settings.lock_timeout, files.LONGEST_PAUSE if shared else 0.002
+            pause = files.LONGEST_PAUSE if shared else _PAUSE
+            timeout = self.settings.lock_timeout
             files.lock_file(fd, path, timeout, shared=shared, longest_pause=pause)
         except BaseException:
             os.close(fd)
