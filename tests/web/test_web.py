@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -10,23 +9,12 @@ import subprocess
 import urllib.parse
 
 import pytest
+from servers.ports import claim_ports
 from web.conftest import ALLOWED, Page, make_agent
 from web.stores import MARKUP, SECRETS
 
 from aivcs import Repository
 from aivcs.web.guard import Rules, is_our_host
-
-
-def free_port():
-    """A port below those that the system gives to clients."""
-    for port in range(21000 + os.getpid() % 5000, 32768):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError
 
 
 class Served:
@@ -68,7 +56,7 @@ def serve():
     started = []
 
     def start(command, *arguments):
-        port = free_port()
+        port = claim_ports()
         process = command.start(
             "web", "--port", str(port), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -93,7 +81,7 @@ def shared(command_in, tmp_path_factory):
     command = command_in(folder, folder)
     command.ok("init")
     make_agent(command)
-    port = free_port()
+    port = claim_ports()
     process = command.start(
         "web", "--port", str(port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
