@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.formats.codex import output_of
+from aivcs.formats.gen_ai import answers_in, content_key, messages_in, old_messages_in, part_of
 from aivcs.formats.model import (
     COMPLETED,
     DENIED,
@@ -35,6 +36,7 @@ from aivcs.formats.model import (
     Hint,
     Reader,
 )
+from aivcs.formats.otlp_json import attributes_of, entries_of, value_of
 from aivcs.formats.records import LinesOrDocuments, Record
 from aivcs.formats.registry import Format, Head
 from aivcs.formats.values import (
@@ -58,6 +60,7 @@ from aivcs.formats.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aivcs.formats.gen_ai import Message
     from aivcs.formats.records import Decoder
     from aivcs.model.timestamp import Timestamp
 
@@ -105,9 +108,9 @@ class _Conversation:
         self.has_tool_spans = False
         self.has_answers = False
 
-    def is_new(self, message: _Message, times: int) -> bool:
+    def is_new(self, message: Message, times: int) -> bool:
         """Tells whether a message was not told so many times yet, and remembers it."""
-        key = (_print(message), times)
+        key = (content_key(message), times)
         if key in self.seen:
             return False
         self.seen[key] = None
@@ -152,7 +155,7 @@ class Otlp(Reader):
             self._learn_trace(span.trace, span.attributes)
         for span in sorted(spans, key=_order):
             self._place(span)
-        for resource, log in _entries(value, "resourceLogs", "scopeLogs", "logRecords"):
+        for resource, log in entries_of(value, "resourceLogs", "scopeLogs", "logRecords"):
             self._take_log(resource, log)
         if len(self._items) == before and len(self._held) == held:
             self._strays.append(record)
@@ -170,8 +173,8 @@ class Otlp(Reader):
     # Which session.
 
     def _spans(self, value: dict[str, Any]) -> Iterator[_Span]:
-        for resource, span in _entries(value, "resourceSpans", "scopeSpans", "spans"):
-            attributes = _attributes(span.get("attributes"))
+        for resource, span in entries_of(value, "resourceSpans", "scopeSpans", "spans"):
+            attributes = attributes_of(span.get("attributes"))
             status = as_dict(span.get("status"))
             error = None
             if str(status.get("code")) in {"2", "STATUS_CODE_ERROR"} or attributes.get(
@@ -342,11 +345,11 @@ class Otlp(Reader):
     def _tell_agent(self, session: str, span: _Span) -> None:
         told = self._conversations[session]
         if span.phase == "begin":
-            for message in _messages(span.attributes.get("gen_ai.input.messages"), "user"):
+            for message in messages_in(span.attributes.get("gen_ai.input.messages"), "user"):
                 if told.is_new(message, 1):
                     self._tell_message(session, message, span.begin)
             return
-        for message in _answers(span.attributes.get("gen_ai.output.messages")):
+        for message in answers_in(span.attributes.get("gen_ai.output.messages")):
             if told.is_new(message, 1):
                 self._tell_message(session, message, span.end)
         status = FAILED if span.error else COMPLETED
@@ -364,7 +367,7 @@ class Otlp(Reader):
     def _tell_event(self, session: str, event: dict[str, Any]) -> None:
         """Gives an event of a span."""
         name = as_text(event.get("name")) or "unnamed"
-        attributes = _attributes(event.get("attributes"))
+        attributes = attributes_of(event.get("attributes"))
         at = time_from(event.get("timeUnixNano"), 1_000_000_000)
         if name == "gen_ai.evaluation.result":
             self._tell_evaluation(session, attributes, at)
@@ -392,20 +395,20 @@ class Otlp(Reader):
     ) -> None:
         told = self._conversations[session]
         times: dict[int, int] = {}
-        inputs = _messages(attributes.get("gen_ai.system_instructions"), "system")
-        inputs += _messages(attributes.get("gen_ai.input.messages"), "user")
-        inputs += _old_messages(attributes, "gen_ai.prompt", "user")
+        inputs = messages_in(attributes.get("gen_ai.system_instructions"), "system")
+        inputs += messages_in(attributes.get("gen_ai.input.messages"), "user")
+        inputs += old_messages_in(attributes, "gen_ai.prompt", "user")
         for message in inputs:
-            key = _print(message)
+            key = content_key(message)
             times[key] = times.get(key, 0) + 1
             is_answer = message[0] == "assistant" and told.has_answers
             if told.is_new(message, times[key]) and not is_answer:
                 self._tell_message(session, message, begin)
-        outputs = _answers(attributes.get("gen_ai.output.messages"))
-        outputs += _old_messages(attributes, "gen_ai.completion", "assistant")
+        outputs = answers_in(attributes.get("gen_ai.output.messages"))
+        outputs += old_messages_in(attributes, "gen_ai.completion", "assistant")
         for message in outputs:
             told.has_answers = True
-            told.is_new(message, times.get(_print(message), 0) + 1)
+            told.is_new(message, times.get(content_key(message), 0) + 1)
             self._tell_message(session, message, end)
         if not has_usage:
             return
@@ -430,7 +433,7 @@ class Otlp(Reader):
         )
         self.emit(session, MODEL_CALLED, payload, end)
 
-    def _tell_message(self, session: str, message: _Message, at: Timestamp | None) -> None:
+    def _tell_message(self, session: str, message: Message, at: Timestamp | None) -> None:
         """Gives a message, and the calls and results that it holds."""
         told = self._conversations[session]
         role, parts = message
@@ -486,11 +489,11 @@ class Otlp(Reader):
         """A message that is an event by itself, as before 1.37."""
         inner = as_dict(parsed(attributes.get("message"))) or attributes
         content = inner.get("content", attributes.get("gen_ai.event.content"))
-        found = _messages(
+        found = messages_in(
             [{"role": as_text(inner.get("role")) or role} | {"content": parsed(content)}], role
         )
         calls = as_list(parsed(inner.get("tool_calls")))
-        parts = [*(found[0][1] if found and content is not None else []), *map(_part, calls)]
+        parts = [*(found[0][1] if found and content is not None else []), *map(part_of, calls)]
         call_id = as_text(inner.get("id"))
         if role == "tool" and call_id:
             parts = [{"type": "tool_call_response", "id": call_id, "result": content}]
@@ -513,7 +516,7 @@ class Otlp(Reader):
     # Log records.
 
     def _take_log(self, resource: dict[str, Any], log: dict[str, Any]) -> None:
-        attributes = _attributes(log.get("attributes"))
+        attributes = attributes_of(log.get("attributes"))
         trace = as_text(log.get("traceId")) or ""
         self._learn_trace(trace, attributes)
         at = (
@@ -523,12 +526,13 @@ class Otlp(Reader):
         )
         session = self._open(trace, resource, attributes, at)
         name = as_text(attributes.get("event.name")) or as_text(log.get("eventName")) or "log"
-        body = _value(log.get("body"))
+        body = value_of(log.get("body"))
         program, _, event = name.rpartition(".")
         if name == "gen_ai.evaluation.result":
             self._tell_evaluation(session, attributes, at)
         elif name == "gen_ai.client.inference.operation.details":
-            has_usage = program_of(resource) != "gemini-cli"  # which tells it in another record
+            # Gemini CLI tells the tokens in another record.
+            has_usage = resource.get("service.name") != "gemini-cli"
             self._tell_model(session, attributes, at, at, has_usage=has_usage)
             if "gen_ai.input.messages" not in attributes and not has_usage:
                 self.emit_raw(session, [name], attributes, at, is_known=True)
@@ -619,50 +623,6 @@ class Otlp(Reader):
         )  # fmt: skip
 
 
-_Message = tuple[str, list[Any]]
-"""A role, and parts: texts, or objects with a `type`."""
-
-
-def program_of(resource: dict[str, Any]) -> str | None:
-    """Returns the program that a resource is of."""
-    return as_text(resource.get("service.name"))
-
-
-def _entries(
-    value: dict[str, Any], outer: str, middle: str, inner: str
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yields what a batch holds, each with the attributes of its resource."""
-    for group in map(as_dict, as_list(value.get(outer))):
-        resource = _attributes(as_dict(group.get("resource")).get("attributes"))
-        for scope in map(as_dict, as_list(group.get(middle))):
-            for entry in as_list(scope.get(inner)):
-                yield resource, entry if isinstance(entry, dict) else {"value": entry}
-
-
-def _attributes(pairs: Any) -> dict[str, Any]:
-    """The attributes of something, by key."""
-    found: dict[str, Any] = {}
-    for pair in as_list(pairs):
-        key = as_dict(pair).get("key")
-        if isinstance(key, str):
-            found[key] = _value(pair.get("value"))
-    return found
-
-
-def _value(value: Any) -> Any:
-    """The value of an `AnyValue`."""
-    if not isinstance(value, dict):
-        return value
-    if "arrayValue" in value:
-        return [_value(item) for item in as_list(as_dict(value["arrayValue"]).get("values"))]
-    if "kvlistValue" in value:
-        return _attributes(as_dict(value["kvlistValue"]).get("values"))
-    if "intValue" in value:
-        number = as_int(value["intValue"])
-        return value["intValue"] if number is None else number
-    return next(iter(value.values()), None)
-
-
 def _order(span: _Span) -> tuple[str, int]:
     """Where a span's event comes among those of its batch: an agent's end after all that ended."""
     at = span.end if span.phase == "end" else span.begin
@@ -672,90 +632,8 @@ def _order(span: _Span) -> tuple[str, int]:
 def _exception(span: dict[str, Any]) -> dict[str, Any] | None:
     for event in map(as_dict, as_list(span.get("events"))):
         if event.get("name") == "exception":
-            return _attributes(event.get("attributes"))
+            return attributes_of(event.get("attributes"))
     return None
-
-
-def _print(message: _Message) -> int:
-    """A key that is equal for messages of the same content, whatever ids their calls have."""
-    said = [
-        {name: value for name, value in part.items() if name != "id"}
-        if isinstance(part, dict)
-        else {"type": "text", "content": part}
-        for part in message[1]
-    ]
-    # Not the role: some programs give an answer another one when they tell it again.
-    return hash(repr(said))
-
-
-def _messages(value: Any, role: str) -> list[_Message]:
-    """The messages of an attribute: JSON in a text, or structured; of either vocabulary."""
-    value = parsed(value)
-    if isinstance(value, str) and value[:1] == '"':
-        value = as_dict(parsed(f'{{"text":{value}}}')).get("text", value)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        value = [value]
-    # Instructions are parts without a message around them.
-    if value and all(isinstance(item, str) or "type" in as_dict(item) for item in value):
-        value = [{"role": role, "parts": value}]
-    found: list[_Message] = []
-    for item in value:
-        message = as_dict(item)
-        said = as_text(message.get("role")) or role
-        parts = message.get("parts", message.get("content", item if not message else None))
-        if not isinstance(parts, list):
-            parts = [] if parts is None else [parts]
-        parts = [_part(part) for part in [*parts, *as_list(message.get("tool_calls"))]]
-        calls = any(as_dict(part).get("type") == "tool_call" for part in parts)
-        found.append(("assistant" if calls or said == "model" else said, parts))
-    return found
-
-
-def _answers(value: Any) -> list[_Message]:
-    """The messages of an answer, which are the assistant's whatever role they are given."""
-    return [("assistant", parts) for _, parts in _messages(value, "assistant")]
-
-
-def _part(part: Any) -> Any:
-    """A part of a message in the newest vocabulary."""
-    if not isinstance(part, dict):
-        return part
-    kind = as_text(part.get("type"))
-    if kind in {"tool_call", "tool_call_response"}:
-        return part
-    if call := as_dict(part.get("functionCall")):
-        return _call(call.get("id"), call.get("name"), call.get("args"))
-    if response := as_dict(part.get("functionResponse")):
-        output = as_dict(response.get("response"))
-        return {
-            "type": "tool_call_response",
-            "id": response.get("id"),
-            "result": output.get("output", output),
-        }
-    if function := as_dict(part.get("function")):
-        return _call(part.get("id"), function.get("name"), function.get("arguments"))
-    if isinstance(part.get("text"), str) and kind in {None, "text"}:
-        return {"type": "text", "content": part["text"]}
-    return part
-
-
-def _call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
-    return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
-
-
-def _old_messages(attributes: dict[str, Any], prefix: str, role: str) -> list[_Message]:
-    """The messages of `gen_ai.prompt`, whole or as one attribute for each member."""
-    found = _messages(attributes.get(prefix), role)
-    number = 0
-    while f"{prefix}.{number}.role" in attributes or f"{prefix}.{number}.content" in attributes:
-        said = as_text(attributes.get(f"{prefix}.{number}.role")) or role
-        content = attributes.get(f"{prefix}.{number}.content")
-        parts = [content if isinstance(content, str) else parsed(content)]
-        found.append((said, [part for part in parts if part is not None]))
-        number += 1
-    return found
 
 
 def _gemini_output(answer: dict[str, Any]) -> Any:
